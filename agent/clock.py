@@ -1,0 +1,77 @@
+"""The station's clocks: UTC for what is stored, time since boot for what is compared.
+
+UTC on a box without a battery clock jumps when the network comes; the time since boot does
+not. So an `Instant` carries both, and two instants are compared by UTC only where nothing
+better is known.
+"""
+
+import ctypes
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIMESYNC_STAMP = Path("/run/systemd/timesync/synchronized")
+_CLOCK_SET_FROM_RTC = Path("/sys/class/rtc/rtc0/hctosys")
+_TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
+_TIMEX_BYTES = 512  # struct timex is 208 bytes on 64-bit Linux; room to spare
+
+Now = Callable[[], "Instant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """One moment on the station's clocks."""
+
+    utc_s: float  # Unix time
+    boot_id: str | None = None  # the boot in which it was observed; None: known by UTC only
+    boot_s: float | None = None  # seconds since that boot, suspend included
+    trusted: bool = True  # whether UTC could be trusted at that moment
+
+    def shifted(self, seconds: float) -> "Instant":
+        """Return the moment `seconds` later (earlier where negative)."""
+        return Instant(
+            utc_s=self.utc_s + seconds,
+            boot_id=self.boot_id,
+            boot_s=None if self.boot_s is None else self.boot_s + seconds,
+            trusted=self.trusted,
+        )
+
+
+BEGINNING = Instant(utc_s=0.0)  # before anything a station can have seen
+
+
+def read_clock() -> Instant:
+    """Return this moment as the box knows it."""
+    return Instant(
+        utc_s=time.time(),
+        boot_id=_boot_id(),
+        boot_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+        trusted=_is_trusted(),
+    )
+
+
+def iso_utc(utc_s: float | None) -> str | None:
+    """Return a Unix time as ISO 8601 in UTC, whole seconds; None stays None."""
+    if utc_s is None:
+        return None
+    return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def _is_trusted() -> bool:
+    """Tell whether the clock was set from the network or from a battery clock."""
+    if _TIMESYNC_STAMP.exists():
+        return True
+    try:
+        if _CLOCK_SET_FROM_RTC.read_text(encoding="ascii").strip() == "1":
+            return True
+    except OSError:
+        pass  # no battery clock: the kernel's own word decides
+    state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return state not in (_TIME_ERROR, -1)

@@ -1,0 +1,113 @@
+"""Every error the agent raises on purpose, and who deals with it.
+
+AgentError
+├── ConfigError              the operator must change a setting    -> exit 78, no restart
+├── RequestError             a command asks what cannot be done    -> exit 1
+├── BusyError                not now: somebody else is at it       -> exit 75
+├── UnreachableError         the API cannot be reached             -> exit 69
+├── CaptureError             this capture cannot be used           -> set aside, go on
+├── AnalysisError            the look into a video failed          -> the box's fault or the file's?
+├── OutboxError              the local database cannot be trusted  -> stop the daemon
+└── UploadError
+    ├── NotMadeError         surely no session was made            -> back off, try again
+    ├── OutcomeUnknownError  the body went out, no answer          -> look it up first
+    ├── LaneError            network, key, address, certificate    -> the lane pauses
+    └── RefusedError         this clip is refused                  -> dead, or held for a person
+"""
+
+from enum import StrEnum
+
+
+class AgentError(Exception):
+    """Anything that Spotter itself declares to be wrong."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint  # what a person can do about it, in one sentence
+
+
+class ConfigError(AgentError):
+    """A setting is wrong or missing; no restart will help."""
+
+    exit_code = 78
+
+
+class RequestError(AgentError):
+    """A command asks for something that cannot be done, and never will as it stands."""
+
+
+class BusyError(AgentError):
+    """Something else is at it now; the same request may succeed later."""
+
+    exit_code = 75
+
+
+class UnreachableError(AgentError):
+    """The API could not be reached for a command that needs it."""
+
+    exit_code = 69
+
+
+class CaptureError(AgentError):
+    """This capture cannot be used; it is set aside with this reason."""
+
+
+class AnalysisFault(StrEnum):
+    """What went wrong while looking into a video."""
+
+    UNREADABLE = "unreadable"  # no decoder or demuxer makes sense of the file
+    INCOMPLETE = "incomplete"  # an MP4 or MOV whose recorder died before writing the index
+    NO_VIDEO = "no_video"  # sound or text only
+    REFUSED = "refused"  # not a plain file, or a picture too large to be one
+    CRASHED = "crashed"  # the child died
+    STALLED = "stalled"  # the child made no progress within its bound
+    MEMORY = "memory"  # the child took more memory than allowed
+    INTERNAL = "internal"  # the child reported an error of its own
+
+
+class AnalysisError(AgentError):
+    """The look into a video failed; `fault` says how."""
+
+    def __init__(self, message: str, *, fault: AnalysisFault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class OutboxError(AgentError):
+    """The local database cannot be opened or trusted."""
+
+
+class UploadError(AgentError):
+    """An upload ended without a session; the subclasses say what that means."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status  # HTTP status, None where no answer arrived
+
+
+class NotMadeError(UploadError):
+    """No session can have been made; the same upload may succeed later."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after_s = retry_after_s  # the server's own wish: it holds the whole lane
+
+
+class OutcomeUnknownError(NotMadeError):
+    """The whole body went out and no usable answer came: a session may exist."""
+
+
+class LaneError(UploadError):
+    """The way to the API is at fault, not the clip: nothing is counted against it."""
+
+    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
+        super().__init__(message, status=status)
+        self.reason = reason  # a stable word: network, key, tls, not_our_api ...
+
+
+class RefusedError(UploadError):
+    """The server understood the request and refuses this clip; `status` says why."""

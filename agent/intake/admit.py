@@ -1,0 +1,222 @@
+"""Taking one settled file in: hashed, moved, durable, and only then a row.
+
+Order of the durable steps; whatever is cut off after any of them, the next start goes on:
+
+1. the content is hashed, and the file is proven unchanged by that;
+2. a sidecar with the facts that only we know is written into the work folder;
+3. the content is made durable and the file gets its place in the work folder;
+4. the row is written.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+import structlog
+
+from agent.clock import Now
+from agent.crashpoints import crash_point
+from agent.intake.watch import file_facts
+from agent.outbox.captures import Capture, Evidence, FileFacts
+from agent.outbox.folders import StateFolder, fsync_folder, move_durably, write_durably
+from agent.outbox.states import FileState
+from agent.outbox.store import Outbox
+
+_SIDECAR_SUFFIX = ".json"
+_READ_BYTES = 1 << 20
+
+log = structlog.get_logger("intake")
+
+
+class UnsettledError(Exception):
+    """The file is not what it was when it was found settled: it must settle again."""
+
+
+class Admitted(Enum):
+    """What taking a file in came to."""
+
+    NEW = auto()
+    KNOWN = auto()  # its content was taken in before; this copy is gone
+    RESTORED = auto()  # its content was known, but its file was gone: it took that place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sidecar:
+    """What a row will say of a file, kept beside it until the row is there and after."""
+
+    file_name: str
+    evidence: Evidence
+
+    def to_bytes(self) -> bytes:
+        stored = {"file_name": self.file_name, "evidence": json.loads(self.evidence.to_json())}
+        return json.dumps(stored, indent=1).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "_Sidecar":
+        stored = json.loads(content)
+        evidence = Evidence.from_json(json.dumps(stored["evidence"]))
+        return cls(file_name=str(stored["file_name"]), evidence=evidence)
+
+
+class Admission:
+    """The door between the capture folder and the work folder."""
+
+    def __init__(self, outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._now = now
+
+    def admit(self, path: Path, *, expected: FileFacts, evidence: Evidence) -> Admitted:
+        """Take a settled file in.
+
+        Raises:
+            UnsettledError: it changed since `expected` was read.
+            OSError: it cannot be read or moved; nothing was changed.
+        """
+        sha256 = _hash_unchanged(path, expected)
+        crash_point("intake-hashed")
+        known = self._outbox.captures.by_sha256(sha256)
+        if known is not None:
+            return self._admit_known(known, path, expected)
+        stored = self._folder.captures / f"{sha256}{path.suffix.lower()}"
+        sidecar = _Sidecar(file_name=printable(path.name), evidence=evidence)
+        write_durably(_sidecar_path(stored), sidecar.to_bytes(), tmp=self._folder.tmp)
+        crash_point("intake-sidecar-written")
+        moved = self._bring_in(path, stored, expected)
+        crash_point("intake-moved")
+        capture = self._write_row(sha256, stored, sidecar)
+        crash_point("intake-row-written")
+        if not moved:
+            _unlink_unchanged(path, expected)
+        log.info(
+            "taken in", capture=capture.name, file=capture.file_name, bytes=expected.size_bytes
+        )
+        return Admitted.NEW
+
+    def resume(self) -> None:
+        """Give every file in the work folder its row; set aside what nobody can place.
+
+        Nothing is deleted but sidecars of files that never arrived.
+        """
+        known = self._outbox.captures.stored_names()
+        present = sorted(self._folder.captures.iterdir())
+        videos = [path for path in present if path.suffix != _SIDECAR_SUFFIX]
+        for path in videos:
+            if path.name not in known:
+                self._adopt(path)
+        arrived = {path.stem for path in videos}
+        for path in present:
+            if path.suffix == _SIDECAR_SUFFIX and path.stem not in arrived:
+                path.unlink()
+
+    def _adopt(self, path: Path) -> None:
+        """Write the row that a crash kept from a file, or set the file aside."""
+        sidecar_path = _sidecar_path(path)
+        try:
+            sidecar = _Sidecar.from_bytes(sidecar_path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            sidecar = None
+        if sidecar is None or _hash_unchanged(path, _facts(path)) != path.stem:
+            move_durably(path, self._folder.set_aside / path.name)
+            log.warning(
+                "unknown file set aside", file=path.name, folder=str(self._folder.set_aside)
+            )
+            return
+        capture = self._write_row(path.stem, path, sidecar)
+        log.info("taken in after a restart", capture=capture.name, file=capture.file_name)
+
+    def _write_row(self, sha256: str, stored: Path, sidecar: _Sidecar) -> Capture:
+        return self._outbox.captures.admit(
+            sha256=sha256,
+            file_name=sidecar.file_name,
+            stored_name=stored.name,
+            facts=_facts(stored),
+            evidence=sidecar.evidence,
+            now_s=self._now().utc_s,
+        )
+
+    def _admit_known(self, known: Capture, path: Path, expected: FileFacts) -> Admitted:
+        """Deal with a copy of what was taken in before: never a second clip, never a loss."""
+        stored = self._folder.captures / known.stored_name
+        if known.file_state is FileState.PRESENT and stored.exists():
+            _unlink_unchanged(path, expected)
+            log.info("same content again", capture=known.name, file=printable(path.name))
+            return Admitted.KNOWN
+        if not self._bring_in(path, stored, expected):
+            _unlink_unchanged(path, expected)
+        now_s = self._now().utc_s
+        self._outbox.captures.restore_file(known, _facts(stored), now_s=now_s)
+        log.info("original is back", capture=known.name, file=printable(path.name))
+        return Admitted.RESTORED
+
+    def _bring_in(self, path: Path, stored: Path, expected: FileFacts) -> bool:
+        """Give a file its place in the work folder; False where it had to be copied."""
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        try:
+            move_durably(path, stored)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy_in(path, stored, expected)
+            return False
+        return True
+
+    def _copy_in(self, path: Path, stored: Path, expected: FileFacts) -> None:
+        unfinished = self._folder.tmp / stored.name
+        with path.open("rb") as source, unfinished.open("wb") as target:
+            shutil.copyfileobj(source, target, _READ_BYTES)
+            target.flush()
+            os.fsync(target.fileno())
+        shutil.copystat(path, unfinished)
+        if _hash_unchanged(unfinished, _facts(unfinished)) != stored.stem:
+            unfinished.unlink()
+            raise UnsettledError(path.name)
+        if _facts(path) != expected:
+            unfinished.unlink()
+            raise UnsettledError(path.name)
+        crash_point("intake-copied")
+        move_durably(unfinished, stored)
+
+
+def printable(name: str) -> str:
+    """Return a file name that can be stored and shown, whatever bytes it is made of."""
+    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in shown)
+
+
+def _sidecar_path(stored: Path) -> Path:
+    return stored.with_suffix(_SIDECAR_SUFFIX)
+
+
+def _facts(path: Path) -> FileFacts:
+    return file_facts(path.stat(follow_symlinks=False))
+
+
+def _hash_unchanged(path: Path, expected: FileFacts) -> str:
+    """Return the SHA-256 of a plain file that is, before and after, what it is expected to be."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode) or file_facts(before) != expected:
+            raise UnsettledError(path.name)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if file_facts(os.fstat(fd)) != expected or _facts(path) != expected:
+            raise UnsettledError(path.name)
+    return sha256
+
+
+def _unlink_unchanged(path: Path, expected: FileFacts) -> None:
+    """Remove a file whose content is safe elsewhere, unless it went on growing."""
+    if _facts(path) == expected:
+        path.unlink()
+        fsync_folder(path.parent)

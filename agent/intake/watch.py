@@ -1,0 +1,158 @@
+"""The capture folder, watched: events are hints, and a scan is the truth."""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.inotify import InotifyObserver
+
+from agent.clock import Instant, Now
+from agent.intake.settle import Hint
+from agent.outbox.captures import FileFacts
+
+_UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
+
+log = structlog.get_logger("intake")
+
+
+def file_facts(found: os.stat_result) -> FileFacts:
+    """Return what tells whether a file is still the same file."""
+    return FileFacts(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+
+
+class CaptureFolder:
+    """The folder into which the camera program writes."""
+
+    def __init__(
+        self, root: Path, *, suffixes: frozenset[str], now: Now, on_hint: Callable[[], None]
+    ) -> None:
+        self._root = root
+        self._suffixes = suffixes
+        self._hints = _Hints(self, now=now, on_hint=on_hint)
+        self._observer: InotifyObserver | None = None
+        self._watched: tuple[int, int] | None = None
+
+    def is_capture_name(self, path: Path) -> bool:
+        """Tell whether a path is a video by name, and not a temporary or hidden one."""
+        inside = path.relative_to(self._root)
+        if any(part.startswith(".") for part in inside.parts):
+            return False
+        name = path.name.lower()
+        return path.suffix.lower() in self._suffixes and not name.endswith(_UNFINISHED_SUFFIXES)
+
+    def watch(self) -> bool:
+        """Watch the folder that is there now; False while it is missing.
+
+        A folder that was unmounted and came back is another folder: it is watched anew.
+        """
+        try:
+            found = self._root.stat()
+        except OSError:
+            self.stop()
+            return False
+        identity = (found.st_dev, found.st_ino)
+        if identity != self._watched or self._observer is None or not self._observer.is_alive():
+            self.stop()
+            self._observer = self._observe()
+            self._watched = identity
+        return True
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+        self._observer = self._watched = None
+
+    def take_hints(self) -> dict[Path, Hint]:
+        """Return what was noticed since the last call."""
+        return self._hints.take()
+
+    def scan(self) -> Iterator[tuple[Path, FileFacts]]:
+        """Yield every capture that lies in the folder, with its facts.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        with os.scandir(self._root):
+            pass  # a missing folder must be an error; os.walk would pass over it
+        for folder, subfolders, names in os.walk(self._root):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                facts = self.look(path) if self.is_capture_name(path) else None
+                if facts is not None:
+                    yield path, facts
+
+    def look(self, path: Path) -> FileFacts | None:
+        """Return a file's facts, or None where there is no plain file of that name."""
+        try:
+            found = path.lstat()
+        except OSError:
+            return None
+        return file_facts(found) if stat.S_ISREG(found.st_mode) else None
+
+    def _observe(self) -> InotifyObserver | None:
+        observer = InotifyObserver(generate_full_events=True)  # tells moved in from created
+        observer.schedule(
+            self._hints,
+            str(self._root),
+            recursive=True,
+            event_filter=[FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent],
+        )
+        try:
+            observer.start()
+        except OSError as error:  # such as the system's limit of watches
+            log.warning("folder is not watched, only scanned", error=error.strerror)
+            return None
+        return observer
+
+
+class _Hints(FileSystemEventHandler):
+    """Collects what the watcher's thread notices, one hint a file."""
+
+    def __init__(self, folder: CaptureFolder, *, now: Now, on_hint: Callable[[], None]) -> None:
+        self._folder = folder
+        self._now = now
+        self._on_hint = on_hint
+        self._lock = threading.Lock()
+        self._noticed: dict[Path, Hint] = {}
+
+    def take(self) -> dict[Path, Hint]:
+        with self._lock:
+            noticed, self._noticed = self._noticed, {}
+        return noticed
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        moved = isinstance(event, FileMovedEvent)
+        path = Path(os.fsdecode(event.dest_path if moved else event.src_path))
+        hint = _hint(event, self._now())
+        if hint is None or not self._folder.is_capture_name(path):
+            return
+        with self._lock:
+            self._noticed[path] = self._noticed.get(path, Hint()).then(hint)
+        if not isinstance(event, FileModifiedEvent):
+            self._on_hint()  # a growing file is looked at when it is quiet, not at every write
+
+
+def _hint(event: FileSystemEvent, now: Instant) -> Hint | None:
+    if isinstance(event, FileCreatedEvent):
+        return Hint(appeared=now, born=True)
+    if isinstance(event, FileMovedEvent):
+        return Hint(appeared=now, closed=True)
+    if isinstance(event, FileModifiedEvent):
+        return Hint(changed=now)
+    if isinstance(event, FileClosedEvent):
+        return Hint(closed=True)
+    return None

@@ -1,0 +1,288 @@
+"""Entries in the outbox: every change of state is one UPDATE guarded by state and fence."""
+
+import json
+from collections.abc import Collection, Mapping
+
+from agent.outbox.attempts import AttemptKind, Attempts
+from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.entry import Entry, NewEntry, Whose
+from agent.outbox.states import ENTRY_MOVES, EntryState, FileState
+
+
+class Entries:
+    """The table of entries and its link to the captures."""
+
+    def __init__(self, database: OutboxDatabase, attempts: Attempts) -> None:
+        self._db = database
+        self._attempts = attempts
+
+    def create(self, new: NewEntry, *, now_s: float) -> Entry:
+        """Make the entry of a clip, or return the one that its clip code has already."""
+        with self._db.transaction():
+            existing = self.by_code(new.clip_code)
+            if existing is not None:
+                return existing
+            entry_id = self._db.insert("entry", _columns(new, now_s=now_s))
+            self._db.insert(
+                "entry_capture",
+                {
+                    "entry_id": entry_id,
+                    "position": 1,
+                    "capture_id": new.capture_id,
+                    "take_number": new.take_number,
+                    "start_s": new.start_s,
+                    "end_s": new.end_s,
+                },
+            )
+            created = self.by_id(entry_id)
+        assert created is not None  # noqa: S101  # inserted above
+        return created
+
+    def by_id(self, entry_id: int) -> Entry | None:
+        """Return one entry."""
+        return _one(self._db.row("SELECT * FROM entry WHERE id = ?", (entry_id,)))
+
+    def by_code(self, clip_code: str) -> Entry | None:
+        """Return the entry with this clip code."""
+        return _one(self._db.row("SELECT * FROM entry WHERE clip_code = ?", (clip_code,)))
+
+    def in_states(self, states: Collection[EntryState]) -> list[Entry]:
+        """Return the entries in any of `states`, oldest first."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT * FROM entry WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
+        return [Entry.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
+
+    def of_capture(self, capture_id: int) -> list[Entry]:
+        """Return the entries of the clips cut from one capture."""
+        rows = self._db.rows(
+            """
+            SELECT entry.* FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
+             WHERE entry_capture.capture_id = ? ORDER BY entry.id
+            """,
+            (capture_id,),
+        )
+        return [Entry.from_row(row) for row in rows]
+
+    def captures_of(self, entry_id: int) -> list[int]:
+        """Return the ids of the captures that a clip was cut from, in order."""
+        rows = self._db.rows(
+            "SELECT capture_id FROM entry_capture WHERE entry_id = ? ORDER BY position",
+            (entry_id,),
+        )
+        return [int(str(row["capture_id"])) for row in rows]
+
+    def stored_names(self) -> set[str]:
+        """Return the names of every clip file a row stands for, cleared ones included."""
+        return {str(row["stored_name"]) for row in self._db.rows("SELECT stored_name FROM entry")}
+
+    def claim_next(self, now_s: float) -> tuple[Entry, int] | None:
+        """ready -> uploading, for the one longest due; with the id of its new attempt."""
+        with self._db.transaction():
+            row = self._db.row(CLAIM_NEXT, {"now": now_s})
+            if row is None:
+                return None
+            entry = Entry.from_row(row)
+            attempt_id = self._attempts.begin(entry.id, AttemptKind.UPLOAD, now_s=now_s)
+        return entry, attempt_id
+
+    def next_ready(self, now_s: float) -> Entry | None:
+        """Return the entry that `claim_next` would claim."""
+        return _one(self._db.row(NEXT_READY, {"now": now_s}))
+
+    def next_uncertain(self, now_s: float) -> Entry | None:
+        """Return the entry whose unknown outcome is longest due to be looked up."""
+        return _one(self._db.row(NEXT_UNCERTAIN, {"now": now_s}))
+
+    def next_due_at(self) -> float | None:
+        """Return when the next ready or uncertain entry is due, or None."""
+        rows = [
+            self._db.row(NEXT_DUE, {"state": state})
+            for state in (EntryState.READY, EntryState.UNCERTAIN)
+        ]
+        times = [float(str(row["due_at"])) for row in rows if row is not None]
+        return min(times, default=None)
+
+    def move(
+        self,
+        entry: Entry,
+        to: EntryState,
+        *,
+        now_s: float,
+        reason: str | None = None,
+        changes: Mapping[str, object] | None = None,
+    ) -> Entry | None:
+        """Make one transition; None where somebody else moved the entry first.
+
+        Args:
+            entry: the entry as the caller knows it; its state and fence guard the change.
+            to: the new state; `ValueError` where no way leads there.
+            now_s: Unix time.
+            reason: why it waits or ended; an old reason goes with the old state.
+            changes: further columns to set in the same statement.
+        """
+        if to not in ENTRY_MOVES[entry.state]:
+            raise ValueError(f"no way from {entry.state} to {to}")
+        values = {"state": to, "reason": reason, "changed_at": now_s, **(changes or {})}
+        settings = ", ".join(f"{column} = ?" for column in values)
+        query = f"""
+            UPDATE entry SET {settings}, fence = fence + 1
+             WHERE id = ? AND state = ? AND fence = ? RETURNING *
+            """  # noqa: S608  # column names are ours
+        return _one(
+            self._db.row(query, [*values.values(), entry.id, entry.state, entry.fence]),
+        )
+
+    def adopt_session(
+        self, entry_id: int, *, session_id: str, server_title: str | None, now_s: float
+    ) -> Entry | None:
+        """Any state without a session -> uploaded: a late answer is always recorded."""
+        return _one(
+            self._db.row(
+                """
+                UPDATE entry SET state = 'uploaded', reason = NULL, fence = fence + 1,
+                       session_id = ?, server_title = ?, failures = 0, sent_at = ?, changed_at = ?
+                 WHERE id = ? AND session_id IS NULL RETURNING *
+                """,
+                (session_id, server_title, now_s, now_s, entry_id),
+            )
+        )
+
+    def postpone(self, entry: Entry, *, due_at: float) -> Entry | None:
+        """Set when an uncertain entry is looked up next."""
+        return _one(
+            self._db.row(
+                """
+                UPDATE entry SET due_at = ?, fence = fence + 1
+                 WHERE id = ? AND state = 'uncertain' AND fence = ? RETURNING *
+                """,
+                (due_at, entry.id, entry.fence),
+            )
+        )
+
+    def hasten(self, entry: Entry, *, now_s: float) -> Entry | None:
+        """Make a waiting entry due at once and forget its failures."""
+        return _one(
+            self._db.row(
+                """
+                UPDATE entry SET due_at = ?, failures = 0, fence = fence + 1
+                 WHERE id = ? AND state = ? AND fence = ? RETURNING *
+                """,
+                (now_s, entry.id, entry.state, entry.fence),
+            )
+        )
+
+    def forget_failures(self) -> None:
+        """Reset every clip's own count of failures: the lane was at fault, not the clips."""
+        self._db.change(
+            "UPDATE entry SET failures = 0 WHERE state IN ('ready', 'uncertain') AND failures > 0"
+        )
+
+    def pull_in(self, *, latest_s: float) -> None:
+        """After a jump of the clock: let nothing wait longer than until `latest_s`."""
+        for state in (EntryState.READY, EntryState.UNCERTAIN):
+            self._db.change(
+                "UPDATE entry SET due_at = ? WHERE state = ? AND due_at > ?",
+                (latest_s, state, latest_s),
+            )
+
+    def resume_after_restart(self, *, now_s: float) -> list[Entry]:
+        """uploading -> uncertain if the body may have gone out whole, else -> ready."""
+        resumed = []
+        with self._db.transaction():
+            for entry in self.in_states({EntryState.UPLOADING}):
+                attempt = self._attempts.last_upload(entry.id)
+                sent_whole = attempt is not None and attempt.body_complete_at is not None
+                to = EntryState.UNCERTAIN if sent_whole else EntryState.READY
+                moved = self.move(entry, to, now_s=now_s, changes={"due_at": now_s})
+                if moved is not None:
+                    resumed.append(moved)
+        return resumed
+
+    def assign(self, entry: Entry, whose: Whose, *, now_s: float) -> Entry | None:
+        """held -> ready, for the person and movement that somebody named."""
+        return self.move(
+            entry,
+            EntryState.READY,
+            now_s=now_s,
+            changes={"due_at": now_s, "failures": 0, **_whose_columns(whose)},
+        )
+
+    def set_file_state(self, entry_id: int, to: FileState, *, now_s: float) -> None:
+        """Record that a clip's file is going or gone."""
+        self._db.change(
+            "UPDATE entry SET file_state = ?, changed_at = ? WHERE id = ?", (to, now_s, entry_id)
+        )
+
+    def has_delivered(self) -> bool:
+        """Tell whether any clip of this station ever became a session."""
+        return (
+            self._db.row("SELECT 1 AS one FROM entry WHERE session_id IS NOT NULL LIMIT 1")
+            is not None
+        )
+
+    def delivered_among(self, session_ids: Collection[str]) -> set[str]:
+        """Return those of `session_ids` that this station has delivered."""
+        rows = self._db.rows(
+            """
+            SELECT entry.session_id FROM json_each(?) AS wanted
+              JOIN entry ON entry.session_id = wanted.value
+            """,
+            (json.dumps(sorted(session_ids)),),
+        )
+        return {str(row["session_id"]) for row in rows}
+
+    def count_by_state(self) -> dict[str, int]:
+        """Return how many entries are in each state."""
+        rows = self._db.rows("SELECT state, count(*) AS n FROM entry GROUP BY state")
+        return {str(row["state"]): int(str(row["n"])) for row in rows}
+
+
+# ready -> uploading.  One process owns the outbox, so a claim never expires.
+CLAIM_NEXT = """
+UPDATE entry SET state = 'uploading', reason = NULL, fence = fence + 1,
+                 attempts = attempts + 1, changed_at = :now
+ WHERE id = (SELECT id FROM entry WHERE state = 'ready' AND due_at <= :now
+              ORDER BY due_at, id LIMIT 1)
+RETURNING *
+"""  # index: entry_by_state_and_due
+
+NEXT_READY = """
+SELECT * FROM entry WHERE state = 'ready' AND due_at <= :now
+ ORDER BY due_at, id LIMIT 1
+"""  # index: entry_by_state_and_due
+
+NEXT_UNCERTAIN = """
+SELECT * FROM entry WHERE state = 'uncertain' AND due_at <= :now
+ ORDER BY due_at, id LIMIT 1
+"""  # index: entry_by_state_and_due
+
+NEXT_DUE = """
+SELECT due_at FROM entry WHERE state = :state ORDER BY due_at, id LIMIT 1
+"""  # index: entry_by_state_and_due
+
+
+def _columns(new: NewEntry, *, now_s: float) -> dict[str, object]:
+    return {
+        "clip_code": new.clip_code,
+        "generation": new.generation,
+        "state": new.state,
+        "reason": new.reason,
+        "due_at": new.due_at,
+        "remarks": json.dumps(list(new.remarks)),
+        "filmed_at": new.filmed_at,
+        "stored_name": new.clip.stored_name,
+        "clip_sha256": new.clip.sha256,
+        "clip_bytes": new.clip.size_bytes,
+        "clip_seconds": new.clip.seconds,
+        "created_at": now_s,
+        "changed_at": now_s,
+        **_whose_columns(new.whose),
+    }
+
+
+def _whose_columns(whose: Whose) -> dict[str, object]:
+    return {name: getattr(whose, name) for name in Whose.__slots__}
+
+
+def _one(row: Row | None) -> Entry | None:
+    return None if row is None else Entry.from_row(row)

@@ -1,0 +1,101 @@
+"""One clip's row in the outbox, as plain values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.outbox.states import EntryState, FileState, Recipient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFile:
+    """The file cut for one take."""
+
+    stored_name: str  # in the folder `clips`
+    sha256: str
+    size_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """For whom a clip is, and what it shows; None where nobody said so."""
+
+    recipient: Recipient
+    user_id: str | None
+    activity: str
+    exercise: str | None = None
+    barbell_mass_kg: float | None = None
+    incline_deg: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEntry:
+    """What is known of a clip when its entry is made."""
+
+    clip_code: str
+    generation: int
+    capture_id: int
+    take_number: int
+    start_s: float  # bounds of the clip in its capture
+    end_s: float
+    state: EntryState  # ready or held; discarded only by a setting a person chose
+    reason: str | None
+    due_at: float  # Unix time
+    clip: ClipFile
+    whose: Whose
+    filmed_at: float | None  # Unix time of the take's first moment
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One clip on its way to the API, as it stood when it was read."""
+
+    id: int
+    clip_code: str  # derived from capture hash, take and generation: the same after a rebuild
+    generation: int
+    state: EntryState
+    reason: str | None
+    detail: str | None  # the server's words, or what a person should know
+    fence: int  # raised by every transition; a writer that holds an older one changes nothing
+    attempts: int  # uploads begun, this one included
+    failures: int  # this clip's own failures in a row: feeds the backoff
+    due_at: float  # Unix time, UTC: not before then
+    recipient: Recipient
+    user_id: str | None
+    activity: str
+    exercise: str | None
+    barbell_mass_kg: float | None
+    incline_deg: float | None
+    filmed_at: float | None
+    stored_name: str  # in the folder `clips`
+    clip_sha256: str
+    clip_bytes: int
+    clip_seconds: float
+    file_state: FileState
+    title: str | None  # as sent
+    session_id: str | None
+    server_title: str | None  # as answered
+    created_at: float
+    sent_at: float | None
+    changed_at: float
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The ID people use: e7."""
+        return f"e{self.id}"
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> "Entry":
+        """Build an entry from a row of its table."""
+        converted = {"state", "recipient", "file_state", "remarks"}
+        plain = {name: row[name] for name in cls.__slots__ if name not in converted}
+        return cls(
+            state=EntryState(str(row["state"])),
+            recipient=Recipient(str(row["recipient"])),
+            file_state=FileState(str(row["file_state"])),
+            remarks=tuple(json.loads(str(row["remarks"]))),
+            **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        )

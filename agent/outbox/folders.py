@@ -1,0 +1,155 @@
+"""The state folder: one owner, a place for every kind of file, and moves that survive power cuts.
+
+A file gets its final name only after its content is durable, and a row is written only after
+the name is: whatever the moment of a power cut, what has a row is whole.
+"""
+
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import BusyError, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The places inside the state folder."""
+
+    root: Path
+
+    @property
+    def captures(self) -> Path:
+        """Captures as the camera wrote them, named by their hash, each with its sidecar."""
+        return self.root / "captures"
+
+    @property
+    def clips(self) -> Path:
+        """Clips, named by their code."""
+        return self.root / "clips"
+
+    @property
+    def pictures(self) -> Path:
+        """Posters, named by the code of their clip."""
+        return self.root / "pictures"
+
+    @property
+    def set_aside(self) -> Path:
+        """Files that nobody here knows; kept for a person."""
+        return self.root / "set-aside"
+
+    @property
+    def tmp(self) -> Path:
+        """Unfinished files; the only ones a start removes."""
+        return self.root / "tmp"
+
+    @property
+    def wake_socket(self) -> Path:
+        """Where a running daemon can be woken."""
+        return self.root / "wake.sock"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ConfigError: the state folder cannot be made or written.
+        """
+        try:
+            for place in (self.captures, self.clips, self.pictures, self.set_aside, self.tmp):
+                place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"paths.state: {error.strerror}: {error.filename}",
+                hint=f"give this user the folder: sudo chown $(id -un) {self.root}",
+            ) from error
+
+    def empty_tmp(self) -> None:
+        """Remove what an earlier run left unfinished."""
+        for leftover in self.tmp.iterdir():
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+class OwnerLock:
+    """The lock of the one process that may move clips in a state folder."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._path = folder.root / "owner.lock"
+        self._fd: int | None = None
+
+    def take(self) -> None:
+        """Become the owner.
+
+        Raises:
+            BusyError: another process is.
+        """
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise BusyError(
+                f"another spotter (process {owner}) runs on {self._path.parent}",
+                hint="stop it first, or give this one its own paths.state",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode("ascii"))
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let another process become the owner."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def is_taken(self) -> bool:
+        """Tell whether a living process is the owner."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+
+def fsync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    _fsync(path, os.O_RDONLY)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    _fsync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Give a durable file its final name, on the same file system, and make the name durable."""
+    source.replace(target)
+    fsync_folder(target.parent)
+    if source.parent != target.parent:
+        fsync_folder(source.parent)
+
+
+def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
+    """Write a small file so that it is there whole, or not at all."""
+    unfinished = tmp / path.name
+    unfinished.write_bytes(content)
+    fsync_file(unfinished)
+    move_durably(unfinished, path)
+
+
+def _fsync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

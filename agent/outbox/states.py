@@ -1,0 +1,128 @@
+"""Where captures and entries can be, how they may move, and why they wait."""
+
+from enum import StrEnum
+
+
+class CaptureState(StrEnum):
+    """Where a capture is: captured -> analysing -> analysed."""
+
+    CAPTURED = "captured"  # taken in; may be analysed from due_at on
+    ANALYSING = "analysing"  # in the hands of the one living daemon
+    ANALYSED = "analysed"  # its clips have entries
+    SKIPPED = "skipped"  # nobody made an effort in it
+    QUARANTINED = "quarantined"  # unreadable; kept, with its reason
+    DISCARDED = "discarded"  # a person, a setting or a growing file ended it
+
+
+class EntryState(StrEnum):
+    """Where a clip is: ready -> uploading -> uploaded -> completed."""
+
+    READY = "ready"  # may be claimed from due_at on
+    HELD = "held"  # waits for a person
+    UPLOADING = "uploading"  # in the hands of the one living daemon
+    UNCERTAIN = "uncertain"  # sent whole, outcome unknown: looked up first
+    UPLOADED = "uploaded"  # the API has made its session
+    COMPLETED = "completed"  # the session's analysis is there
+    DEAD = "dead"  # refused for good
+    DISCARDED = "discarded"  # a person or a setting ended it
+
+
+class FileState(StrEnum):
+    """Whether the file of a row is still on the disk."""
+
+    PRESENT = "present"
+    CLEARING = "clearing"  # may be gone: unlinking was begun
+    CLEARED = "cleared"
+
+
+class Recipient(StrEnum):
+    """Into whose account a clip goes."""
+
+    ATHLETE = "athlete"  # the user_id of the entry
+    KEY_OWNER = "key_owner"  # nobody was assigned and the station is set to upload
+    UNKNOWN = "unknown"  # a person must say
+
+
+class Reason(StrEnum):
+    """Why an entry or a capture waits or has ended."""
+
+    UNASSIGNED = "unassigned"
+    TWO_ATHLETES = "two_athletes"
+    RECORDING_TIME_UNKNOWN = "recording_time_unknown"
+    ANALYSIS_FAILED = "analysis_failed"
+    ANALYSIS_HOLD = "analysis_hold"
+    KEY_CANNOT_SEND = "key_cannot_send_for_others"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    REFUSED_FOR_ATHLETE = "refused_for_athlete"
+    ACTIVITY_NOT_IN_PLAN = "activity_not_in_plan"
+    CLIP_DAMAGED = "clip_damaged"
+    GREW_AFTER_ADMISSION = "grew_after_admission"
+    BY_PERSON = "discarded_by_person"
+
+
+REASON_TEXTS: dict[Reason, str] = {
+    Reason.UNASSIGNED: "nobody was assigned when it was filmed: release it with --user-id",
+    Reason.TWO_ATHLETES: "the athlete changed during the take: release it with --user-id",
+    Reason.RECORDING_TIME_UNKNOWN: (
+        "it cannot be known when it was filmed, so not who is in it: release it with --user-id"
+    ),
+    Reason.ANALYSIS_FAILED: "the analysis failed on it: release sends the whole capture",
+    Reason.ANALYSIS_HOLD: "the analysis could not decide: look at the clip, then release it",
+    Reason.KEY_CANNOT_SEND: "the API key may only send its owner's own clips",
+    Reason.OUTCOME_UNKNOWN: (
+        "it was sent whole, and the API neither confirms nor denies it: look there, then "
+        "release (sends again) or discard"
+    ),
+    Reason.REFUSED_FOR_ATHLETE: "the API refuses this athlete: check the user_id, then retry",
+    Reason.ACTIVITY_NOT_IN_PLAN: "the account's plan lacks this activity",
+    Reason.CLIP_DAMAGED: "the clip's file is missing or damaged",
+    Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
+    Reason.BY_PERSON: "a person discarded it",
+}
+
+CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
+    CaptureState.CAPTURED: frozenset({CaptureState.ANALYSING, CaptureState.DISCARDED}),
+    CaptureState.ANALYSING: frozenset(
+        {
+            CaptureState.CAPTURED,
+            CaptureState.ANALYSED,
+            CaptureState.SKIPPED,
+            CaptureState.QUARANTINED,
+            CaptureState.DISCARDED,
+        }
+    ),
+    CaptureState.ANALYSED: frozenset({CaptureState.DISCARDED}),
+    CaptureState.SKIPPED: frozenset({CaptureState.CAPTURED, CaptureState.DISCARDED}),
+    CaptureState.QUARANTINED: frozenset({CaptureState.CAPTURED, CaptureState.DISCARDED}),
+    CaptureState.DISCARDED: frozenset(),
+}
+
+ENTRY_MOVES: dict[EntryState, frozenset[EntryState]] = {
+    EntryState.READY: frozenset({EntryState.UPLOADING, EntryState.HELD, EntryState.DISCARDED}),
+    EntryState.HELD: frozenset({EntryState.READY, EntryState.DISCARDED}),
+    EntryState.UPLOADING: frozenset(
+        {
+            EntryState.UPLOADED,
+            EntryState.READY,
+            EntryState.UNCERTAIN,
+            EntryState.HELD,
+            EntryState.DEAD,
+        }
+    ),
+    EntryState.UNCERTAIN: frozenset({EntryState.UPLOADED, EntryState.READY, EntryState.HELD}),
+    EntryState.UPLOADED: frozenset({EntryState.COMPLETED}),
+    EntryState.COMPLETED: frozenset(),
+    EntryState.DEAD: frozenset({EntryState.READY, EntryState.DISCARDED}),
+    EntryState.DISCARDED: frozenset(),
+}
+
+# Undelivered: nothing but an acknowledgement or a person's word may remove their files.
+UNSETTLED_ENTRIES = frozenset(
+    {
+        EntryState.READY,
+        EntryState.HELD,
+        EntryState.UPLOADING,
+        EntryState.UNCERTAIN,
+        EntryState.DEAD,
+    }
+)

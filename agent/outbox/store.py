@@ -1,0 +1,72 @@
+"""The outbox as one thing: its tables, its folder, and what a start sets right."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from agent.outbox.assignments import Assignments
+from agent.outbox.attempts import Attempts
+from agent.outbox.captures import Captures
+from agent.outbox.database import OutboxDatabase
+from agent.outbox.entries import Entries
+from agent.outbox.lanes import Lanes
+from agent.outbox.states import CaptureState
+
+DATABASE_NAME = "outbox.db"
+
+
+class Outbox:
+    """Everything on record about captures and clips; usable from any thread.
+
+    Invariants, whatever happened before:
+
+    - a row's file was durable on the disk before the row was;
+    - every change of state is guarded by the state it leaves and by the fence;
+    - rows are never deleted, so a hash or a clip code is known for ever;
+    - an upload whose body may have gone out whole is looked up before it is sent again.
+    """
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+        self.captures = Captures(database)
+        self.attempts = Attempts(database)
+        self.entries = Entries(database, self.attempts)
+        self.assignments = Assignments(database)
+        self.lanes = Lanes(database)
+
+    @classmethod
+    def open(cls, state_folder: Path) -> "Outbox":
+        """Open the outbox of a state folder, making or migrating its tables first.
+
+        Raises:
+            OutboxError: it cannot be opened, or a newer Spotter wrote it.
+        """
+        return cls(OutboxDatabase(state_folder / DATABASE_NAME))
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make everything inside one commit, or nothing of it."""
+        return self._db.transaction()
+
+    def resume_after_restart(self, *, now_s: float) -> int:
+        """Put back what the last run held in its hands; return how much that was."""
+        with self._db.transaction():
+            resumed = len(self.entries.resume_after_restart(now_s=now_s))
+            for capture in self.captures.in_state(CaptureState.ANALYSING):
+                self.captures.move(capture, CaptureState.CAPTURED, now_s=now_s)
+                resumed += 1
+        return resumed
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self._db.close()
+
+    def __enter__(self) -> "Outbox":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,48 @@
+"""What the daemon runs: stages, each the same small loop around one step."""
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+Wake = Callable[[], None]
+WAKE_ONLY = float("inf")  # a step's answer: nothing to do until somebody wakes the stage
+
+
+class Stopping(Exception):  # not an error: the daemon was asked to end
+    """The daemon ends; whatever was under way is left so that the next start goes on."""
+
+
+class Stage(Protocol):
+    """One part of a capture's way, driven by its own thread."""
+
+    name: str
+
+    def step(self) -> float:
+        """Do one thing and return the seconds until there may be another (0: at once)."""
+
+    def close(self) -> None:
+        """Let go of what the stage holds; called in its own thread when it ends."""
+
+
+def ignore_wake() -> None:
+    """Stand in for a next stage that nobody runs."""
+
+
+class StopFlag:
+    """The daemon's wish to end, as every long wait must be able to ask."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask everybody to end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Tell whether the daemon ends."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise `Stopping` if the daemon ends."""
+        if self._event.is_set():
+            raise Stopping

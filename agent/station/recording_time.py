@@ -1,0 +1,91 @@
+"""When a capture was filmed, from what was seen of its file.  Pure.
+
+The first evidence that applies serves:
+
+a. Spotter saw the file grow: its last growth, on the station's clock, is the end.
+b. The container's creation time plus the camera's known offset, if the end that it gives
+   agrees with the file's modification time: two independent clocks say the same.
+c. The modification time, if the file appeared in the folder within two minutes of it: a file
+   copied in later keeps or makes times that say nothing of the filming.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.clock import Instant
+from agent.outbox.captures import Evidence
+
+AGREEMENT_S = 120.0
+
+
+class RecordedBy(StrEnum):
+    """Which evidence of the recording time served."""
+
+    GROWTH = "growth"
+    CONTAINER = "container"
+    FILE_TIME = "file_time"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingTime:
+    """When a capture was filmed."""
+
+    by: RecordedBy
+    start: Instant  # where unknown: the earliest moment that any clock names
+    end: Instant
+
+    @property
+    def is_known(self) -> bool:
+        """Whether start and end are more than a guess."""
+        return self.by is not RecordedBy.UNKNOWN
+
+    def at(self, position_s: float) -> Instant:
+        """Return the moment at which the frame at `position_s` of the capture was filmed."""
+        return self.start.shifted(position_s)
+
+
+def recording_time(
+    evidence: Evidence,
+    *,
+    duration_s: float,
+    created_at: float | None,
+    clock_offset_s: float = 0.0,
+) -> RecordingTime:
+    """Conclude when a capture was filmed.
+
+    Args:
+        evidence: what intake saw of the file.
+        duration_s: length of the capture.
+        created_at: Unix time of its start by the container, None where it has none.
+        clock_offset_s: what must be added to the camera's clock.
+    """
+    if evidence.grew_until is not None:
+        return _ending(RecordedBy.GROWTH, evidence.grew_until, duration_s)
+    file_end = _on_our_clock(evidence.mtime_s, evidence.appeared)
+    if created_at is not None:
+        camera_end_s = created_at + clock_offset_s + duration_s
+        if abs(camera_end_s - evidence.mtime_s) <= AGREEMENT_S:
+            end = file_end.shifted(camera_end_s - evidence.mtime_s)
+            return _ending(RecordedBy.CONTAINER, end, duration_s)
+    if abs(evidence.appeared.utc_s - evidence.mtime_s) <= AGREEMENT_S:
+        return _ending(RecordedBy.FILE_TIME, file_end, duration_s)
+    named = [evidence.mtime_s - duration_s, evidence.appeared.utc_s - duration_s]
+    if created_at is not None:
+        named.append(created_at + clock_offset_s)
+    earliest = Instant(utc_s=min(named), trusted=evidence.appeared.trusted)
+    return RecordingTime(by=RecordedBy.UNKNOWN, start=earliest, end=evidence.appeared)
+
+
+def _ending(by: RecordedBy, end: Instant, duration_s: float) -> RecordingTime:
+    return RecordingTime(by=by, start=end.shifted(-duration_s), end=end)
+
+
+def _on_our_clock(utc_s: float, seen: Instant) -> Instant:
+    """Return a moment named by UTC, with time since boot where the clock surely ran through.
+
+    Two minutes before or after we looked at the clock ourselves, no jump can hide.
+    """
+    if abs(utc_s - seen.utc_s) <= AGREEMENT_S:
+        return seen.shifted(utc_s - seen.utc_s)
+    return Instant(utc_s=utc_s, trusted=seen.trusted)
