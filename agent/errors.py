@@ -82,30 +82,34 @@ class OutboxError(AgentError):
 class UploadError(AgentError):
     """An upload ended without a session; the subclasses say what that means."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status  # HTTP status, None where no answer arrived
+        self.retry_after_s = retry_after_s  # the server's own wish: it holds the whole lane
 
 
 class NotMadeError(UploadError):
     """No session can have been made; the same upload may succeed later."""
 
-    def __init__(
-        self, message: str, *, status: int | None = None, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, status=status)
-        self.retry_after_s = retry_after_s  # the server's own wish: it holds the whole lane
 
-
-class OutcomeUnknownError(NotMadeError):
+class OutcomeUnknownError(UploadError):
     """The whole body went out and no usable answer came: a session may exist."""
 
 
 class LaneError(UploadError):
     """The way to the API is at fault, not the clip: nothing is counted against it."""
 
-    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
-        super().__init__(message, status=status)
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, retry_after_s=retry_after_s)
         self.reason = reason  # a stable word: network, key, tls, not_our_api ...
 
 

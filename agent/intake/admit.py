@@ -22,8 +22,7 @@ import structlog
 
 from agent.clock import Now
 from agent.crashpoints import crash_point
-from agent.intake.watch import file_facts
-from agent.outbox.captures import Capture, Evidence, FileFacts
+from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.folders import StateFolder, fsync_folder, move_durably, write_durably
 from agent.outbox.states import FileState
 from agent.outbox.store import Outbox
@@ -31,7 +30,7 @@ from agent.outbox.store import Outbox
 _SIDECAR_SUFFIX = ".json"
 _READ_BYTES = 1 << 20
 
-log = structlog.get_logger("intake")
+log = structlog.get_logger(stage="intake")
 
 
 class UnsettledError(Exception):
@@ -122,13 +121,19 @@ class Admission:
             sidecar = _Sidecar.from_bytes(sidecar_path.read_bytes())
         except (OSError, ValueError, KeyError, TypeError):
             sidecar = None
-        if sidecar is None or _hash_unchanged(path, _facts(path)) != path.stem:
+        if sidecar is None:
             move_durably(path, self._folder.set_aside / path.name)
             log.warning(
                 "unknown file set aside", file=path.name, folder=str(self._folder.set_aside)
             )
             return
-        capture = self._write_row(path.stem, path, sidecar)
+        sha256 = _hash_unchanged(path, _facts(path))
+        if sha256 != path.stem:  # it went on growing: under its new hash it is another capture
+            grown = path.with_stem(sha256)
+            write_durably(_sidecar_path(grown), sidecar.to_bytes(), tmp=self._folder.tmp)
+            move_durably(path, grown)
+            path = grown
+        capture = self._write_row(sha256, path, sidecar)
         log.info("taken in after a restart", capture=capture.name, file=capture.file_name)
 
     def _write_row(self, sha256: str, stored: Path, sidecar: _Sidecar) -> Capture:
@@ -199,7 +204,7 @@ def _sidecar_path(stored: Path) -> Path:
 
 
 def _facts(path: Path) -> FileFacts:
-    return file_facts(path.stat(follow_symlinks=False))
+    return FileFacts.of(path.stat(follow_symlinks=False))
 
 
 def _hash_unchanged(path: Path, expected: FileFacts) -> str:
@@ -207,10 +212,10 @@ def _hash_unchanged(path: Path, expected: FileFacts) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode) or file_facts(before) != expected:
+        if not stat.S_ISREG(before.st_mode) or FileFacts.of(before) != expected:
             raise UnsettledError(path.name)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if file_facts(os.fstat(fd)) != expected or _facts(path) != expected:
+        if FileFacts.of(os.fstat(fd)) != expected or _facts(path) != expected:
             raise UnsettledError(path.name)
     return sha256
 

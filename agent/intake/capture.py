@@ -21,7 +21,7 @@ from agent.stage import Wake
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-log = structlog.get_logger("intake")
+log = structlog.get_logger(stage="intake")
 
 
 class Intake:

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from agent.clock import Instant
-from agent.outbox.captures import Evidence, FileFacts
+from agent.outbox.capture import Evidence, FileFacts
 
 _NS = 1e-9
 _RECENT_S = 120.0  # a modification time this close before now is taken for the last growth

@@ -19,16 +19,11 @@ from watchdog.observers.inotify import InotifyObserver
 
 from agent.clock import Instant, Now
 from agent.intake.settle import Hint
-from agent.outbox.captures import FileFacts
+from agent.outbox.capture import FileFacts
 
 _UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 
-log = structlog.get_logger("intake")
-
-
-def file_facts(found: os.stat_result) -> FileFacts:
-    """Return what tells whether a file is still the same file."""
-    return FileFacts(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+log = structlog.get_logger(stage="intake")
 
 
 class CaptureFolder:
@@ -101,7 +96,7 @@ class CaptureFolder:
             found = path.lstat()
         except OSError:
             return None
-        return file_facts(found) if stat.S_ISREG(found.st_mode) else None
+        return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
 
     def _observe(self) -> InotifyObserver | None:
         observer = InotifyObserver(generate_full_events=True)  # tells moved in from created

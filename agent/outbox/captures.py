@@ -1,111 +1,10 @@
 """Captures in the outbox: taken in once by their hash, analysed once, kept until delivered."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from agent.clock import Instant
+from agent.outbox.capture import Capture, Evidence, FileFacts, Take, integer
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
-    """What tells whether a file is still the same file."""
-
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What intake saw of a file, from which its recording time is concluded."""
-
-    grew_until: Instant | None  # its last growth under our eyes, on the station's clock
-    appeared: Instant  # when its name appeared in the folder
-    mtime_s: float  # last modification, as the file system says
-
-    def to_json(self) -> str:
-        """Return the evidence as it is stored."""
-        return json.dumps(
-            {
-                "grew_until": self.grew_until and _instant_json(self.grew_until),
-                "appeared": _instant_json(self.appeared),
-                "mtime_s": self.mtime_s,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> "Evidence":
-        """Read what `to_json` wrote."""
-        stored = json.loads(text)
-        grew = stored["grew_until"]
-        return cls(
-            grew_until=Instant(**grew) if grew else None,
-            appeared=Instant(**stored["appeared"]),
-            mtime_s=stored["mtime_s"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """One athlete's continuous effort in a capture, in seconds of presentation time."""
-
-    number: int  # 1 for the first
-    start_s: float  # bounds of the clip
-    end_s: float
-    active_start_s: float  # bounds of the movement inside it
-    active_end_s: float
-    reps: int | None = None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
-    """One file as the camera wrote it, as its row stood when it was read."""
-
-    id: int
-    sha256: str
-    file_name: str  # as the camera program named it
-    stored_name: str  # in the folder `captures`
-    facts: FileFacts  # as they were when it was taken in
-    state: CaptureState
-    reason: str | None
-    detail: str | None  # the reason in a sentence
-    fence: int  # raised by every transition
-    file_state: FileState
-    evidence: Evidence
-    recorded_by: str | None  # which evidence of the recording time served
-    recorded_end_at: float | None  # Unix time
-    duration_s: float | None
-    admitted_at: float
-    changed_at: float
-
-    @property
-    def name(self) -> str:
-        """The ID people use: c12."""
-        return f"c{self.id}"
-
-    @classmethod
-    def from_row(cls, row: Row) -> "Capture":
-        """Build a capture from a row of its table."""
-        plain = {
-            name: row[name]
-            for name in cls.__slots__
-            if name not in {"facts", "state", "file_state", "evidence"}
-        }
-        return cls(
-            facts=FileFacts(
-                size_bytes=_integer(row, "bytes"),
-                mtime_ns=_integer(row, "mtime_ns"),
-                inode=_integer(row, "inode"),
-            ),
-            state=CaptureState(str(row["state"])),
-            file_state=FileState(str(row["file_state"])),
-            evidence=Evidence.from_json(str(row["evidence"])),
-            **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
-        )
 
 
 class Captures:
@@ -160,8 +59,9 @@ class Captures:
         return _one(self._db.row("SELECT * FROM capture WHERE sha256 = ?", (sha256,)))
 
     def stored_names(self) -> set[str]:
-        """Return the names of every file a row stands for, cleared ones included."""
-        return {str(row["stored_name"]) for row in self._db.rows("SELECT stored_name FROM capture")}
+        """Return the names of every file that should lie in the work folder."""
+        rows = self._db.rows("SELECT stored_name FROM capture WHERE file_state != 'cleared'")
+        return {str(row["stored_name"]) for row in rows}
 
     def in_state(self, *states: CaptureState) -> list[Capture]:
         """Return the captures in any of `states`, oldest first."""
@@ -255,10 +155,26 @@ class Captures:
         row = self._db.row("SELECT report FROM capture WHERE id = ?", (capture.id,))
         return None if row is None or row["report"] is None else str(row["report"])
 
+    def clearable(self, *, delivered_before: float, skipped_before: float) -> list[Capture]:
+        """Return the captures whose files may go by age, oldest first.
+
+        Delivered or discarded ones whose clips have all ended before `delivered_before`, and
+        ones without a take from before `skipped_before` (Unix times).
+        """
+        rows = self._db.rows(
+            CLEARABLE, {"delivered_before": delivered_before, "skipped_before": skipped_before}
+        )
+        return [Capture.from_row(row) for row in rows]
+
+    def clearing(self) -> list[Capture]:
+        """Return the captures whose clearing was begun and not finished."""
+        rows = self._db.rows("SELECT * FROM capture WHERE file_state = 'clearing' ORDER BY id")
+        return [Capture.from_row(row) for row in rows]
+
     def count_by_state(self) -> dict[str, int]:
         """Return how many captures are in each state."""
         rows = self._db.rows("SELECT state, count(*) AS n FROM capture GROUP BY state")
-        return {str(row["state"]): _integer(row, "n") for row in rows}
+        return {str(row["state"]): integer(row, "n") for row in rows}
 
 
 # captured -> analysing.  One process owns the outbox, so a claim never expires.
@@ -269,15 +185,18 @@ RETURNING *
 """  # index: capture_by_state
 
 
+CLEARABLE = """
+SELECT * FROM capture
+ WHERE file_state = 'present'
+   AND ((state IN ('analysed', 'discarded') AND changed_at < :delivered_before
+         AND NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_id
+                          WHERE capture_id = capture.id
+                            AND (entry.state NOT IN ('uploaded', 'completed', 'discarded')
+                                 OR entry.changed_at >= :delivered_before)))
+        OR (state = 'skipped' AND changed_at < :skipped_before))
+ ORDER BY id
+"""  # index: capture_on_disk
+
+
 def _one(row: Row | None) -> Capture | None:
     return None if row is None else Capture.from_row(row)
-
-
-def _integer(row: Row, name: str) -> int:
-    value = row[name]
-    assert isinstance(value, int)  # noqa: S101  # SQLite's STRICT tables keep the types
-    return value
-
-
-def _instant_json(instant: Instant) -> dict[str, object]:
-    return {name: getattr(instant, name) for name in Instant.__slots__}

@@ -75,18 +75,19 @@ class Entries:
         """Return the names of every clip file a row stands for, cleared ones included."""
         return {str(row["stored_name"]) for row in self._db.rows("SELECT stored_name FROM entry")}
 
-    def claim_next(self, now_s: float) -> tuple[Entry, int] | None:
-        """ready -> uploading, for the one longest due; with the id of its new attempt."""
+    def claim(self, entry: Entry, *, now_s: float) -> tuple[Entry, int] | None:
+        """ready -> uploading, with the id of its new attempt; None if it moved meanwhile."""
         with self._db.transaction():
-            row = self._db.row(CLAIM_NEXT, {"now": now_s})
-            if row is None:
+            claimed = self.move(
+                entry, EntryState.UPLOADING, now_s=now_s, changes={"attempts": entry.attempts + 1}
+            )
+            if claimed is None:
                 return None
-            entry = Entry.from_row(row)
             attempt_id = self._attempts.begin(entry.id, AttemptKind.UPLOAD, now_s=now_s)
-        return entry, attempt_id
+        return claimed, attempt_id
 
     def next_ready(self, now_s: float) -> Entry | None:
-        """Return the entry that `claim_next` would claim."""
+        """Return the entry that is longest due; one process owns the outbox, so nobody races."""
         return _one(self._db.row(NEXT_READY, {"now": now_s}))
 
     def next_uncertain(self, now_s: float) -> Entry | None:
@@ -146,6 +147,10 @@ class Entries:
                 (session_id, server_title, now_s, now_s, entry_id),
             )
         )
+
+    def note_title(self, entry_id: int, title: str) -> None:
+        """Record the title under which a clip was sent."""
+        self._db.change("UPDATE entry SET title = ? WHERE id = ?", (title, entry_id))
 
     def postpone(self, entry: Entry, *, due_at: float) -> Entry | None:
         """Set when an uncertain entry is looked up next."""
@@ -236,15 +241,6 @@ class Entries:
         rows = self._db.rows("SELECT state, count(*) AS n FROM entry GROUP BY state")
         return {str(row["state"]): int(str(row["n"])) for row in rows}
 
-
-# ready -> uploading.  One process owns the outbox, so a claim never expires.
-CLAIM_NEXT = """
-UPDATE entry SET state = 'uploading', reason = NULL, fence = fence + 1,
-                 attempts = attempts + 1, changed_at = :now
- WHERE id = (SELECT id FROM entry WHERE state = 'ready' AND due_at <= :now
-              ORDER BY due_at, id LIMIT 1)
-RETURNING *
-"""  # index: entry_by_state_and_due
 
 NEXT_READY = """
 SELECT * FROM entry WHERE state = 'ready' AND due_at <= :now

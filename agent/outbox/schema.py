@@ -36,6 +36,7 @@ _FIRST = (
     ) STRICT
     """,
     "CREATE INDEX capture_by_state ON capture (state, id)",
+    "CREATE INDEX capture_on_disk ON capture (file_state, id)",
     "CREATE INDEX capture_by_file_name ON capture (file_name)",
     """
     CREATE TABLE take (

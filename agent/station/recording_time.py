@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.clock import Instant
-from agent.outbox.captures import Evidence
+from agent.outbox.capture import Evidence
 
 AGREEMENT_S = 120.0
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.clock import Instant
-from agent.outbox.captures import Take
+from agent.outbox.capture import Take
 from agent.outbox.entry import Whose
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.station.recording_time import RecordingTime

@@ -1,0 +1,1 @@
+"""The AiKYNETIX API as this agent uses it."""

@@ -1,0 +1,126 @@
+"""What an answer of the API means.  Pure: the retry table of the design, in one place."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
+
+_MOST_WORDS = 300  # of a server's own words that we keep
+_TOO_LARGE = 413
+_SURELY_NOT_MADE = frozenset({425, 429})
+_KEY = 401
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP answer, read and bounded."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None  # the header as it came
+
+    def json(self) -> object:
+        """Return the body as JSON, or None where it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def error_words(self) -> str | None:
+        """Return the server's own words if the answer is JSON with an `error` key."""
+        document = self.json()
+        if isinstance(document, Mapping) and "error" in document:
+            return _printable(str(document["error"]))
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """The API has made a session."""
+
+    session_id: str
+    title: str | None  # as the server says it named the session
+    status: int
+
+
+def session_made(answer: Answer) -> Made | None:
+    """Return the session that a 2xx answer names, or None where it names none."""
+    document = answer.json()
+    if not 200 <= answer.status < 300 or not isinstance(document, Mapping):
+        return None
+    session_id, title = document.get("session_id"), document.get("title")
+    if not isinstance(session_id, str) or not session_id:
+        return None
+    return Made(
+        session_id=session_id,
+        title=title if isinstance(title, str) else None,
+        status=answer.status,
+    )
+
+
+def upload_failure(answer: Answer, *, body_complete: bool, now_s: float) -> UploadError:
+    """Return what an upload's answer without a session means.
+
+    Args:
+        answer: what the server said.
+        body_complete: whether the last part of the body may have gone out before.
+        now_s: Unix time, for a Retry-After given as a date.
+    """
+    status, words = answer.status, answer.error_words()
+    told = f"HTTP {status}" + (f": {words}" if words else "")
+    retry_after_s = parse_retry_after(answer.retry_after, now_s=now_s)
+    if status in _SURELY_NOT_MADE:
+        return NotMadeError(told, status=status, retry_after_s=retry_after_s)
+    if status == 408 or status >= 500:
+        kind = OutcomeUnknownError if body_complete else NotMadeError
+        return kind(told, status=status, retry_after_s=retry_after_s)
+    if 200 <= status < 300 and body_complete:
+        return OutcomeUnknownError(f"{told} without a session_id", status=status)
+    if status == _TOO_LARGE or (words is not None and 400 <= status < 500 and status != _KEY):
+        return RefusedError(told, status=status)
+    return lane_fault(answer, now_s=now_s)
+
+
+def lane_fault(answer: Answer, *, now_s: float) -> LaneError:
+    """Return what an answer that is no proper one says of the way to the API."""
+    words = answer.error_words()
+    if answer.status == _KEY and words is not None:
+        return LaneError(f"the API refuses the key: {words}", reason="key", status=_KEY)
+    if answer.status in {402, 403, 404} and words is not None:
+        return LaneError(f"the API refuses: {words}", reason="account", status=answer.status)
+    if answer.status in {408, 429} or answer.status >= 500:
+        return LaneError(
+            f"the API answers HTTP {answer.status}",
+            reason="server",
+            status=answer.status,
+            retry_after_s=parse_retry_after(answer.retry_after, now_s=now_s),
+        )
+    return LaneError(
+        f"HTTP {answer.status} is not an answer of the API: a captive portal or a wrong base_url?",
+        reason="not_our_api",
+        status=answer.status,
+    )
+
+
+def parse_retry_after(header: str | None, *, now_s: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, or None (RFC 9110, 10.2.3)."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.fromtimestamp(now_s, UTC)).total_seconds())
+
+
+def _printable(words: str) -> str:
+    shown = "".join(sign if sign.isprintable() else " " for sign in words[:_MOST_WORDS])
+    return " ".join(shown.split())

@@ -1,0 +1,78 @@
+"""The last look before a clip goes out for the first time: is it still the file that we know?
+
+A file renamed while its writer has it open goes on changing.  If a capture grew after it was
+taken in, its clips are void: the file goes back into the capture folder and settles again.
+"""
+
+from pathlib import Path
+
+import structlog
+
+from agent.clock import Now
+from agent.outbox.capture import Capture, FileFacts
+from agent.outbox.entry import Entry
+from agent.outbox.folders import StateFolder, move_durably
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason
+from agent.outbox.store import Outbox
+
+_MOST_STEM = 60  # characters of the old name: any file system can hold them
+
+log = structlog.get_logger(stage="delivery")
+
+
+class FirstSendCheck:
+    """Holds or voids what must not be sent."""
+
+    def __init__(
+        self, outbox: Outbox, folder: StateFolder, *, capture_folder: Path, now: Now
+    ) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._capture_folder = capture_folder
+        self._now = now
+
+    def __call__(self, entry: Entry) -> bool:
+        """Tell whether a clip may go; one that may not has been moved out of the way."""
+        for capture_id in self._outbox.entries.captures_of(entry.id):
+            capture = self._outbox.captures.by_id(capture_id)
+            if capture is not None and self._has_grown(capture):
+                self._void(capture)
+                return False
+        clip = self._folder.clips / entry.stored_name
+        if clip.is_file() and clip.stat().st_size == entry.clip_bytes:
+            return True
+        log.error("clip is damaged", entry=entry.name, clip=entry.clip_code)
+        self._outbox.entries.move(
+            entry, EntryState.HELD, now_s=self._now().utc_s, reason=Reason.CLIP_DAMAGED
+        )
+        return False
+
+    def _has_grown(self, capture: Capture) -> bool:
+        if capture.file_state is not FileState.PRESENT:
+            return False
+        try:
+            found = (self._folder.captures / capture.stored_name).stat()
+        except FileNotFoundError:
+            return False  # somebody took the original away; the clip is whole all the same
+        return FileFacts.of(found) != capture.facts
+
+    def _void(self, capture: Capture) -> None:
+        """End a capture's clips and let its file be taken in anew."""
+        now_s = self._now().utc_s
+        log.warning("grew after it was taken in: taken in anew", capture=capture.name)
+        with self._outbox.transaction():
+            for entry in self._outbox.entries.of_capture(capture.id):
+                if entry.state in {EntryState.READY, EntryState.HELD}:
+                    self._outbox.entries.move(
+                        entry,
+                        EntryState.DISCARDED,
+                        now_s=now_s,
+                        reason=Reason.GREW_AFTER_ADMISSION,
+                    )
+            self._outbox.captures.move(
+                capture, CaptureState.DISCARDED, now_s=now_s, reason=Reason.GREW_AFTER_ADMISSION
+            )
+            self._outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=now_s)
+        name = Path(capture.file_name)
+        target = self._capture_folder / f"{capture.name}-{name.stem[:_MOST_STEM]}{name.suffix}"
+        move_durably(self._folder.captures / capture.stored_name, target)

@@ -1,0 +1,94 @@
+"""One upload: from a claimed entry to what came of it, on record."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.api.answers import Made
+from agent.api.body import ClipBody
+from agent.api.client import ApiClient
+from agent.clock import Now
+from agent.crashpoints import crash_point
+from agent.delivery.form import UploadForm, upload_form
+from agent.delivery.gate import Passage
+from agent.outbox.attempts import AttemptEnd
+from agent.outbox.entry import Entry
+from agent.outbox.store import Outbox
+
+_ALLOWANCE_S = 60.0  # for connecting and for small clips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An upload that was answered with a session; its attempt is not on record yet."""
+
+    made: Made
+    title: str  # as asked for
+    end: AttemptEnd
+
+
+class Uploader:
+    """Sends clips, one at a time, and keeps the record of each attempt."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: ApiClient,
+        *,
+        clips: Path,
+        min_rate_bytes_s: float,
+        now: Now,
+        check: Callable[[], None],
+    ) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._clips = clips
+        self._min_rate_bytes_s = min_rate_bytes_s
+        self._now = now
+        self._check = check
+
+    def send(self, entry: Entry, attempt_id: int, passage: Passage) -> Sent:
+        """Send one clip and return the session that was made of it.
+
+        Raises:
+            UploadError: as the retry table says; the attempt's end is on record.
+            OSError: the clip cannot be read.
+        """
+        form = upload_form(entry, on_behalf=passage.acts_for_others)
+        began_s = time.monotonic()
+        deadline_s = began_s + _ALLOWANCE_S + entry.clip_bytes / self._min_rate_bytes_s
+        with ClipBody(
+            self._clips / entry.stored_name,
+            deadline_s=deadline_s,
+            on_last_part=lambda: self._mark(attempt_id),
+            check=self._check,
+        ) as body:
+            try:
+                made = self._post(form, body, passage)
+            except Exception as error:
+                failed = _end(body, began_s, type(error).__name__, error)
+                self._outbox.attempts.end(attempt_id, failed)
+                raise
+            crash_point("after-answer")
+            return Sent(made=made, title=form.title, end=_end(body, began_s, "uploaded", made))
+
+    def _post(self, form: UploadForm, body: ClipBody, passage: Passage) -> Made:
+        crash_point("before-upload")
+        return self._client.upload(
+            form.path, fields=form.fields, file_name=form.file_name, body=body, key=passage.key
+        )
+
+    def _mark(self, attempt_id: int) -> None:
+        self._outbox.attempts.mark_body_complete(attempt_id, now_s=self._now().utc_s)
+        crash_point("body-marked")
+
+
+def _end(body: ClipBody, began_s: float, outcome: str, ended_by: Made | Exception) -> AttemptEnd:
+    return AttemptEnd(
+        outcome=outcome,
+        seconds=time.monotonic() - began_s,
+        size_bytes=body.sent_bytes,
+        status=getattr(ended_by, "status", None),
+        detail=str(ended_by) if isinstance(ended_by, Exception) else None,
+    )

@@ -1,0 +1,236 @@
+"""The only door to the analysis: a child process that may crash, hang or eat memory alone.
+
+The child speaks JSON, one line a message.  It is started when there is work, stays warm while
+there is more, and is watched: a silence or a size beyond its bound ends it.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from agent.errors import AnalysisError, AnalysisFault
+
+_REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
+_SLOWEST = 20.0  # a box slower than that is not waited for any longer
+_TICK_S = 1.0  # how often a silent child is looked at
+_LAST_WORDS = 20  # lines of the child's log that are kept to explain its end
+_NICE = 10  # the recorder on the same box comes first
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+log = structlog.get_logger(stage="analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLimits:
+    """What a child may use."""
+
+    stall_s: float = 60.0  # without a sign of progress, on the reference machine
+    memory_bytes: int = 1500 << 20  # resident
+
+
+class AnalysisChild:
+    """The analysis in its own process; used by one thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        limits: ChildLimits,
+        scratch: Path,
+        check: Callable[[], None],
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        self._limits = limits
+        self._scratch = scratch
+        self._check = check
+        self._on_progress = on_progress
+        self._running: _Running | None = None
+        self._slowness: float | None = None  # of this box against the reference machine
+
+    def ask(self, operation: str, **fields: object) -> Mapping[str, object]:
+        """Let the child do one thing and return its result.
+
+        Raises:
+            AnalysisError: it refused, crashed, stalled or grew too large.
+            whatever `check` raises: the daemon ends; the child is ended too.
+        """
+        child = self._warm()
+        if self._slowness is None:
+            self._slowness = 1.0  # until measured
+            self._slowness = _slowness(self._exchange(child, {"op": "check"}))
+        return self._exchange(child, {"op": operation, **fields})
+
+    def box_works(self) -> bool:
+        """Tell whether a fresh child finds the athlete in the picture known to hold one."""
+        self.close()
+        try:
+            return bool(self._exchange(self._warm(), {"op": "check"}).get("found"))
+        except AnalysisError as error:
+            log.error("the known picture fails too", error=str(error))
+            return False
+
+    def close(self) -> None:
+        """End the child and give its memory back."""
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+    def _warm(self) -> "_Running":
+        if self._running is None:
+            self._running = _Running(self._scratch)
+        return self._running
+
+    def _exchange(self, child: "_Running", request: Mapping[str, object]) -> Mapping[str, object]:
+        try:
+            child.send(request)
+            return self._await_result(child)
+        except AnalysisError as error:
+            if error.fault in _FATAL:
+                self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _await_result(self, child: "_Running") -> Mapping[str, object]:
+        heard_s = time.monotonic()
+        stall_s = self._limits.stall_s * (self._slowness or 1.0)
+        while True:
+            self._check()
+            message = child.receive(_TICK_S)
+            if message is not None:
+                heard_s = time.monotonic()
+                result = self._read(message)
+                if result is not None:
+                    return result
+            if child.resident_bytes() > self._limits.memory_bytes:
+                raise AnalysisError("it took too much memory", fault=AnalysisFault.MEMORY)
+            if time.monotonic() - heard_s > stall_s:
+                raise AnalysisError(f"no progress for {stall_s:.0f} s", fault=AnalysisFault.STALLED)
+
+    def _read(self, message: Mapping[str, object]) -> Mapping[str, object] | None:
+        """Return the result in a message, or None where it is only a sign of progress."""
+        result, error = message.get("result"), message.get("error")
+        if isinstance(result, Mapping):
+            return result
+        if isinstance(error, Mapping):
+            raise AnalysisError(str(error.get("message")), fault=_fault(error.get("kind")))
+        progress = message.get("progress")
+        if self._on_progress is not None and isinstance(progress, int | float):
+            self._on_progress(float(progress))
+        return None
+
+
+_FATAL = frozenset({AnalysisFault.CRASHED, AnalysisFault.STALLED, AnalysisFault.MEMORY})
+
+
+class _Running:
+    """One living child process and its pipes."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "analysis.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(scratch),
+            cwd=scratch,
+            start_new_session=True,
+        )
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101  # all are pipes
+        self._requests: IO[bytes] = self._process.stdin
+        self._answers: IO[bytes] = self._process.stdout
+        self._unread = b""
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._listener = threading.Thread(
+            target=self._listen, args=(self._process.stderr,), name="analysis-log", daemon=True
+        )
+        self._listener.start()
+
+    def send(self, request: Mapping[str, object]) -> None:
+        try:
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+        except OSError:
+            raise self._crashed() from None
+
+    def receive(self, wait_s: float) -> Mapping[str, object] | None:
+        """Return the next message, or None if none came in time."""
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([self._answers], [], [], wait_s)
+            if not ready:
+                return None
+            part = os.read(self._answers.fileno(), 1 << 16)
+            if not part:
+                raise self._crashed()
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
+        try:
+            message = json.loads(line)
+        except ValueError:
+            raise self._crashed() from None
+        return message if isinstance(message, Mapping) else None
+
+    def resident_bytes(self) -> int:
+        """Return the child's resident size; 0 where it is gone."""
+        try:
+            statm = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        with contextlib.suppress(OSError):
+            self._requests.close()  # flushes what the dead child did not read
+        self._answers.close()
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            for line in stderr:
+                self._last_words.append(line.decode("utf-8", "replace").rstrip())
+
+    def _crashed(self) -> AnalysisError:
+        code = self._process.poll()
+        words = self._last_words[-1] if self._last_words else "no last words"
+        return AnalysisError(
+            f"the analysis ended with code {code}: {words}", fault=AnalysisFault.CRASHED
+        )
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """Return the child's environment: no key and no setting of ours is in it."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    spec = importlib.util.find_spec("analysis")
+    places = spec.submodule_search_locations if spec is not None else None
+    home = {"PYTHONPATH": str(Path(next(iter(places))).parent)} if places else {}
+    return {**passed_on, **home, "MPLCONFIGDIR": str(scratch), "PYTHONUNBUFFERED": "1"}
+
+
+def _slowness(checked: Mapping[str, object]) -> float:
+    pose_ms = checked.get("pose_ms")
+    measured = pose_ms / _REFERENCE_POSE_MS if isinstance(pose_ms, int | float) else 1.0
+    return min(max(measured, 1.0), _SLOWEST)
+
+
+def _fault(kind: object) -> AnalysisFault:
+    try:
+        return AnalysisFault(str(kind))
+    except ValueError:
+        return AnalysisFault.INTERNAL

@@ -1,0 +1,78 @@
+"""One clip: cut by the analysis, made durable, and named by its code."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from agent.crashpoints import crash_point
+from agent.errors import AnalysisError
+from agent.intake.child import AnalysisChild
+from agent.outbox.capture import Take
+from agent.outbox.entry import ClipFile
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+
+log = structlog.get_logger(stage="analysis")
+
+
+class ClipCutter:
+    """Cuts the clips of a capture into the work folder."""
+
+    def __init__(self, child: AnalysisChild, folder: StateFolder) -> None:
+        self._child = child
+        self._folder = folder
+
+    def cut(self, capture: Path, take: Take, *, clip_code: str) -> ClipFile:
+        """Cut one take's clip; doing it again gives the same file its place again.
+
+        Raises:
+            AnalysisError: the cut failed.
+            OSError: the disk refused.
+        """
+        unfinished = self._folder.tmp / f"{clip_code}.mp4"
+        result = self._child.ask(
+            "cut",
+            path=str(capture),
+            start_s=take.start_s,
+            end_s=take.end_s,
+            out=str(unfinished),
+        )
+        crash_point("clip-cut")
+        return self._keep(unfinished, seconds=_number(result, "clip_seconds"))
+
+    def keep_whole(self, capture: Path, *, clip_code: str, seconds: float) -> ClipFile:
+        """Make a capture's whole file its clip, without looking into it."""
+        unfinished = self._folder.tmp / f"{clip_code}{capture.suffix}"
+        unfinished.unlink(missing_ok=True)
+        os.link(capture, unfinished)
+        return self._keep(unfinished, seconds=seconds)
+
+    def draw_poster(self, capture: Path, take: Take, *, clip_code: str) -> None:
+        """Draw a take's poster; a clip is as good without one."""
+        unfinished = self._folder.tmp / f"{clip_code}.jpg"
+        at_s = (take.active_start_s + take.active_end_s) / 2
+        try:
+            self._child.ask("poster", path=str(capture), at_s=at_s, out=str(unfinished))
+            fsync_file(unfinished)
+            move_durably(unfinished, self._folder.pictures / unfinished.name)
+        except (AnalysisError, OSError) as error:
+            log.warning("no poster", clip=clip_code, error=str(error))
+
+    def _keep(self, unfinished: Path, *, seconds: float) -> ClipFile:
+        fsync_file(unfinished)
+        with unfinished.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = unfinished.stat().st_size
+        move_durably(unfinished, self._folder.clips / unfinished.name)
+        crash_point("clip-kept")
+        return ClipFile(
+            stored_name=unfinished.name, sha256=sha256, size_bytes=size_bytes, seconds=seconds
+        )
+
+
+def _number(result: Mapping[str, object], name: str) -> float:
+    value = result[name]
+    assert isinstance(value, int | float)  # noqa: S101  # the child is our own
+    return float(value)

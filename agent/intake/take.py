@@ -1,0 +1,297 @@
+"""The analysis stage: find the takes of a capture, cut them, and say whose they are.
+
+The list of takes is committed before anything is cut, and cutting reads it: after a crash the
+same takes get the same clip codes.  The clips' entries and the end of the capture's analysis
+are one commit.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from agent.clock import Now
+from agent.crashpoints import crash_point
+from agent.errors import AnalysisError, AnalysisFault
+from agent.intake.child import AnalysisChild
+from agent.intake.clip import ClipCutter
+from agent.outbox.capture import Capture, Take
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.entry import ClipFile, NewEntry, Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.outbox.store import Outbox
+from agent.stage import WAKE_ONLY, Stopping, Wake
+from agent.station.recording_time import RecordingTime, recording_time
+from agent.station.timeline import Timeline, UndecidableError
+from agent.station.whose import Decision, UnassignedPolicy, decide_whose
+
+_BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
+_FILE_AT_FAULT = frozenset(
+    {
+        AnalysisFault.UNREADABLE,
+        AnalysisFault.INCOMPLETE,
+        AnalysisFault.NO_VIDEO,
+        AnalysisFault.REFUSED,
+    }
+)
+
+log = structlog.get_logger(stage="analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakePolicy:
+    """What the settings say about takes."""
+
+    station: Whose  # what is filmed here where nobody is assigned
+    unassigned: UnassignedPolicy = "hold"
+    send_delay_s: float = 20.0
+    clock_offset_s: float = 0.0
+    on_failure: Literal["hold", "upload_whole"] = "hold"
+    posters: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)  # passed on to the analysis
+
+
+class TakeFinder:
+    """From a capture that was taken in to entries that wait for delivery."""
+
+    name = "analysis"
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        child: AnalysisChild,
+        *,
+        policy: TakePolicy,
+        now: Now,
+        wake_next: Wake,
+    ) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._child = child
+        self._cutter = ClipCutter(child, folder)
+        self._policy = policy
+        self._now = now
+        self._wake_next = wake_next
+
+    def step(self) -> float:
+        """Analyse the oldest waiting capture."""
+        capture = self._outbox.captures.claim_next(self._now().utc_s)
+        if capture is None:
+            self._child.close()
+            return WAKE_ONLY
+        try:
+            self._analyse(capture)
+        except AnalysisError as error:
+            return self._judge(capture, error)
+        except (Stopping, OSError):
+            self._move(capture, CaptureState.CAPTURED)
+            raise
+        self._wake_next()
+        return 0.0
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+    def _analyse(self, capture: Capture) -> None:
+        path = self._folder.captures / capture.stored_name
+        recorded = self._recording_time(capture, path)
+        takes = self._outbox.captures.takes(capture) or self._find_takes(capture, path, recorded)
+        crash_point("takes-recorded")
+        if not takes:
+            self._move(capture, CaptureState.SKIPPED)
+            log.info("no take in it", capture=capture.name)
+            return
+        clips = [
+            self._cutter.cut(path, take, clip_code=derive_clip_code(capture.sha256, take.number))
+            for take in takes
+        ]
+        self._finish(capture, recorded, takes, clips, hold=self._reason_to_hold(capture))
+        self._draw_posters(capture, path, takes)
+
+    def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
+        probed = self._child.ask("probe", path=str(path))
+        duration_s = _number(probed.get("duration_s"))
+        created = probed.get("creation_time")
+        recorded = recording_time(
+            capture.evidence,
+            duration_s=duration_s,
+            created_at=datetime.fromisoformat(str(created)).timestamp() if created else None,
+            clock_offset_s=self._policy.clock_offset_s,
+        )
+        self._outbox.captures.record_recording_time(
+            capture,
+            by=recorded.by,
+            end_at=recorded.end.utc_s if recorded.is_known else None,
+            duration_s=duration_s,
+        )
+        return recorded
+
+    def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> Sequence[Take]:
+        options = {"activity": self._activity_at(recorded), **self._policy.options}
+        report = self._child.ask("inspect", path=str(path), options=options)
+        takes = _takes(report)
+        self._outbox.captures.record_takes(capture, takes, report=json.dumps(report))
+        log.info(
+            "analysed", capture=capture.name, takes=len(takes), verdict=str(report.get("verdict"))
+        )
+        return takes
+
+    def _activity_at(self, recorded: RecordingTime) -> str:
+        """Return what was said to be filmed, as a hint for the analysis."""
+        try:
+            said = self._timeline().at(recorded.end).assignment
+        except UndecidableError:
+            said = None
+        return (said and said.activity) or self._policy.station.activity
+
+    def _reason_to_hold(self, capture: Capture) -> Reason | None:
+        report = json.loads(self._outbox.captures.report(capture) or "{}")
+        return Reason.ANALYSIS_HOLD if report.get("verdict") == "hold" else None
+
+    def _timeline(self) -> Timeline:
+        self._outbox.assignments.note_boot(self._now().boot_id)
+        return Timeline(self._outbox.assignments.all(), boots=self._outbox.assignments.boots())
+
+    def _finish(
+        self,
+        capture: Capture,
+        recorded: RecordingTime,
+        takes: Sequence[Take],
+        clips: Sequence[ClipFile],
+        *,
+        hold: Reason | None,
+    ) -> None:
+        """Make the entries and end the analysis, in one commit."""
+        timeline = self._timeline()
+        now_s = self._now().utc_s
+        with self._outbox.transaction():
+            for take, clip in zip(takes, clips, strict=True):
+                decision = decide_whose(
+                    take,
+                    recorded,
+                    timeline,
+                    station=self._policy.station,
+                    unassigned=self._policy.unassigned,
+                )
+                new = self._entry(capture, take, clip, decision, hold)
+                entry = self._outbox.entries.create(new, now_s=now_s)
+                log.info(
+                    "clip",
+                    entry=entry.name,
+                    clip=entry.clip_code,
+                    state=entry.state,
+                    reason=entry.reason,
+                    seconds=round(clip.seconds, 1),
+                )
+            crash_point("entries-made")
+            self._move(capture, CaptureState.ANALYSED)
+        crash_point("analysis-ended")
+
+    def _entry(
+        self,
+        capture: Capture,
+        take: Take,
+        clip: ClipFile,
+        decision: Decision,
+        hold: Reason | None,
+    ) -> NewEntry:
+        held = hold is not None and decision.state is not EntryState.DISCARDED
+        return NewEntry(
+            clip_code=derive_clip_code(capture.sha256, take.number),
+            generation=0,
+            capture_id=capture.id,
+            take_number=take.number,
+            start_s=take.start_s,
+            end_s=take.end_s,
+            state=EntryState.HELD if held else decision.state,
+            reason=hold if held else decision.reason,
+            due_at=self._now().utc_s + self._policy.send_delay_s,
+            clip=clip,
+            whose=decision.whose,
+            filmed_at=decision.filmed_at,
+            remarks=decision.remarks,
+        )
+
+    def _draw_posters(self, capture: Capture, path: Path, takes: Sequence[Take]) -> None:
+        if self._policy.posters:
+            for take in takes:
+                clip_code = derive_clip_code(capture.sha256, take.number)
+                self._cutter.draw_poster(path, take, clip_code=clip_code)
+
+    def _judge(self, capture: Capture, error: AnalysisError) -> float:
+        """Find out whether the file or the box is at fault, and act on it."""
+        if error.fault in _FILE_AT_FAULT:
+            self._quarantine(capture, error)
+        elif not self._child.box_works():
+            self._move(capture, CaptureState.CAPTURED)
+            log.error("this box cannot analyse: captures wait", error=str(error))
+            return _BOX_AT_FAULT_S
+        elif not self._keep_whole(capture):
+            self._quarantine(capture, error)
+        return 0.0
+
+    def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
+        log.warning("set aside", capture=capture.name, reason=error.fault, detail=str(error))
+        self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
+
+    def _keep_whole(self, capture: Capture) -> bool:
+        """Make the whole file one clip, if it is a video at all; False if it is none."""
+        path = self._folder.captures / capture.stored_name
+        try:
+            recorded = self._recording_time(capture, path)
+        except AnalysisError:
+            return False
+        duration_s = recorded.end.utc_s - recorded.start.utc_s
+        whole = Take(
+            number=1, start_s=0.0, end_s=duration_s, active_start_s=0.0, active_end_s=duration_s
+        )
+        self._outbox.captures.record_takes(capture, [whole], report="{}")
+        clip_code = derive_clip_code(capture.sha256, whole.number)
+        clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
+        hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
+        self._finish(capture, recorded, [whole], [clip], hold=hold)
+        self._wake_next()
+        return True
+
+    def _move(
+        self,
+        capture: Capture,
+        to: CaptureState,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        self._outbox.captures.move(
+            capture, to, now_s=self._now().utc_s, reason=reason, detail=detail
+        )
+
+
+def _takes(report: Mapping[str, object]) -> list[Take]:
+    found = report.get("takes")
+    assert isinstance(found, list)  # noqa: S101  # the child is our own
+    if report.get("verdict") == "skip":
+        return []
+    return [
+        Take(
+            number=number,
+            start_s=_number(take["start_s"]),
+            end_s=_number(take["end_s"]),
+            active_start_s=_number(take["active_start_s"]),
+            active_end_s=_number(take["active_end_s"]),
+            reps=take.get("reps"),
+            confidence=take.get("confidence"),
+        )
+        for number, take in enumerate(found, start=1)
+    ]
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)  # noqa: S101  # the child is our own
+    return float(value)

@@ -1,0 +1,124 @@
+"""One capture's row in the outbox, and the takes in it, as plain values."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from agent.clock import Instant
+from agent.outbox.database import Row
+from agent.outbox.states import CaptureState, FileState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What tells whether a file is still the same file."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> "FileFacts":
+        """Return the facts in what the system says of a file."""
+        return cls(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What intake saw of a file, from which its recording time is concluded."""
+
+    grew_until: Instant | None  # its last growth under our eyes, on the station's clock
+    appeared: Instant  # when its name appeared in the folder
+    mtime_s: float  # last modification, as the file system says
+
+    def to_json(self) -> str:
+        """Return the evidence as it is stored."""
+        return json.dumps(
+            {
+                "grew_until": self.grew_until and _instant_json(self.grew_until),
+                "appeared": _instant_json(self.appeared),
+                "mtime_s": self.mtime_s,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Evidence":
+        """Read what `to_json` wrote."""
+        stored = json.loads(text)
+        grew = stored["grew_until"]
+        return cls(
+            grew_until=Instant(**grew) if grew else None,
+            appeared=Instant(**stored["appeared"]),
+            mtime_s=stored["mtime_s"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """One athlete's continuous effort in a capture, in seconds of presentation time."""
+
+    number: int  # 1 for the first
+    start_s: float  # bounds of the clip
+    end_s: float
+    active_start_s: float  # bounds of the movement inside it
+    active_end_s: float
+    reps: int | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """One file as the camera wrote it, as its row stood when it was read."""
+
+    id: int
+    sha256: str
+    file_name: str  # as the camera program named it
+    stored_name: str  # in the folder `captures`
+    facts: FileFacts  # as they were when it was taken in
+    state: CaptureState
+    reason: str | None
+    detail: str | None  # the reason in a sentence
+    fence: int  # raised by every transition
+    file_state: FileState
+    evidence: Evidence
+    recorded_by: str | None  # which evidence of the recording time served
+    recorded_end_at: float | None  # Unix time
+    duration_s: float | None
+    admitted_at: float
+    changed_at: float
+
+    @property
+    def name(self) -> str:
+        """The ID people use: c12."""
+        return f"c{self.id}"
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Capture":
+        """Build a capture from a row of its table."""
+        plain = {
+            name: row[name]
+            for name in cls.__slots__
+            if name not in {"facts", "state", "file_state", "evidence"}
+        }
+        return cls(
+            facts=FileFacts(
+                size_bytes=integer(row, "bytes"),
+                mtime_ns=integer(row, "mtime_ns"),
+                inode=integer(row, "inode"),
+            ),
+            state=CaptureState(str(row["state"])),
+            file_state=FileState(str(row["file_state"])),
+            evidence=Evidence.from_json(str(row["evidence"])),
+            **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        )
+
+
+def integer(row: Row, name: str) -> int:
+    """Return a column that holds a whole number."""
+    value = row[name]
+    assert isinstance(value, int)  # noqa: S101  # SQLite's STRICT tables keep the types
+    return value
+
+
+def _instant_json(instant: Instant) -> dict[str, object]:
+    return {name: getattr(instant, name) for name in Instant.__slots__}
