@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.outbox.capture import Capture, Evidence, FileFacts, Take, integer
+from agent.outbox.capture import Capture, Evidence, FileFacts, Take
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
 
@@ -170,11 +170,6 @@ class Captures:
         """Return the captures whose clearing was begun and not finished."""
         rows = self._db.rows("SELECT * FROM capture WHERE file_state = 'clearing' ORDER BY id")
         return [Capture.from_row(row) for row in rows]
-
-    def count_by_state(self) -> dict[str, int]:
-        """Return how many captures are in each state."""
-        rows = self._db.rows("SELECT state, count(*) AS n FROM capture GROUP BY state")
-        return {str(row["state"]): integer(row, "n") for row in rows}
 
 
 # captured -> analysing.  One process owns the outbox, so a claim never expires.

@@ -236,11 +236,6 @@ class Entries:
         )
         return {str(row["session_id"]) for row in rows}
 
-    def count_by_state(self) -> dict[str, int]:
-        """Return how many entries are in each state."""
-        rows = self._db.rows("SELECT state, count(*) AS n FROM entry GROUP BY state")
-        return {str(row["state"]): int(str(row["n"])) for row in rows}
-
 
 NEXT_READY = """
 SELECT * FROM entry WHERE state = 'ready' AND due_at <= :now

@@ -10,6 +10,7 @@ from agent.outbox.captures import Captures
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
 from agent.outbox.lanes import Lanes
+from agent.outbox.listing import Listing
 from agent.outbox.states import CaptureState
 
 DATABASE_NAME = "outbox.db"
@@ -33,6 +34,7 @@ class Outbox:
         self.entries = Entries(database, self.attempts)
         self.assignments = Assignments(database)
         self.lanes = Lanes(database)
+        self.listing = Listing(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -1,0 +1,212 @@
+"""Putting the parts of a station together, as its settings say."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urlsplit
+
+from agent.api.client import ApiClient, Timeouts
+from agent.clock import read_clock
+from agent.daemon import Bells, Daemon
+from agent.delivery.first_send import FirstSendCheck
+from agent.delivery.gate import Gate, KeySettings
+from agent.delivery.lane import Lane
+from agent.delivery.reconcile import Reconciler
+from agent.delivery.retention import Retention, RetentionPolicy
+from agent.delivery.upload import Uploader
+from agent.intake.admit import Admission
+from agent.intake.capture import Intake
+from agent.intake.child import AnalysisChild, ChildLimits
+from agent.intake.settle import Settler
+from agent.intake.take import TakeFinder, TakePolicy
+from agent.intake.watch import CaptureFolder
+from agent.outbox.backoff import Backoff
+from agent.outbox.entry import Whose
+from agent.outbox.folders import OwnerLock, StateFolder
+from agent.outbox.states import Recipient
+from agent.outbox.store import Outbox
+from agent.settings import Settings, read_api_key
+from agent.stage import Stage, StopFlag, ignore_wake
+from agent.station.assigning import record_default
+
+_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name)
+
+
+def state_folder(settings: Settings) -> StateFolder:
+    """Return the places of a station's state folder."""
+    return StateFolder(settings.paths.state)
+
+
+def api_host(settings: Settings) -> str:
+    """Return the host that the station's lane leads to."""
+    return urlsplit(settings.api.base_url).netloc
+
+
+def station_default(settings: Settings) -> Whose:
+    """Return who and what is filmed here where no coach has said otherwise."""
+    station = settings.station
+    return Whose(
+        recipient=Recipient.UNKNOWN if station.user_id is None else Recipient.ATHLETE,
+        user_id=station.user_id,
+        activity=station.activity,
+        exercise=station.exercise,
+        barbell_mass_kg=station.barbell_mass,
+        incline_deg=station.incline_degree,
+    )
+
+
+def run_station(settings: Settings) -> None:
+    """Run the daemon in the foreground until it is asked to end.
+
+    Raises:
+        BusyError: another daemon owns the state folder.
+        ConfigError: a folder cannot be used.
+        OutboxError: the outbox cannot be opened or trusted.
+    """
+    folder = state_folder(settings)
+    folder.prepare()
+    lock = OwnerLock(folder)
+    lock.take()
+    try:
+        folder.empty_tmp()
+        with Outbox.open(folder.root) as outbox, _client(settings) as client:
+            _prepare_outbox(outbox, folder, settings)
+            _assemble(settings, folder, outbox, client).run()
+    finally:
+        lock.release()
+
+
+def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
+    """Go on from wherever the last run was cut off."""
+    now = read_clock()
+    outbox.assignments.note_boot(now.boot_id)
+    record_default(outbox, station_default(settings), now=now)
+    outbox.resume_after_restart(now_s=now.utc_s)
+    Admission(outbox, folder, now=read_clock).resume()
+
+
+def _client(settings: Settings) -> ApiClient:
+    return ApiClient(
+        settings.api.base_url,
+        now=read_clock,
+        timeouts=Timeouts(
+            connect_s=settings.api.connect_timeout_s, answer_s=settings.api.answer_timeout_s
+        ),
+        ca_file=settings.api.ca_file,
+    )
+
+
+def _assemble(settings: Settings, folder: StateFolder, outbox: Outbox, client: ApiClient) -> Daemon:
+    stop = StopFlag()
+    bells = Bells(_STAGES)
+    stages: list[Stage] = [
+        _intake(settings, folder, outbox, bells),
+        _analysis(settings, folder, outbox, bells, check=stop.check),
+        _lane(settings, folder, outbox, client, check=stop.check),
+        _retention(settings, folder, outbox),
+    ]
+    return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
+
+
+def _intake(settings: Settings, folder: StateFolder, outbox: Outbox, bells: Bells) -> Intake:
+    capture = settings.capture
+    return Intake(
+        CaptureFolder(
+            settings.paths.capture,
+            suffixes=frozenset(capture.suffixes),
+            now=read_clock,
+            on_hint=bells.ringer(Intake.name),
+        ),
+        Settler(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
+        Admission(outbox, folder, now=read_clock),
+        rescan_s=capture.rescan_s,
+        now=read_clock,
+        wake_next=bells.ringer(TakeFinder.name),
+    )
+
+
+def _analysis(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    bells: Bells,
+    *,
+    check: Callable[[], None],
+) -> TakeFinder:
+    analysis = settings.analysis
+    limits = ChildLimits(
+        stall_s=analysis.stall_limit_s, memory_bytes=analysis.memory_limit_mb << 20
+    )
+    options: dict[str, object] = {"pad_s": analysis.pad_s}
+    if analysis.model is not None:
+        options["model"] = str(analysis.model)
+    return TakeFinder(
+        outbox,
+        folder,
+        AnalysisChild(limits=limits, scratch=folder.tmp, check=check),
+        policy=TakePolicy(
+            station=station_default(settings),
+            unassigned=settings.station.unassigned,
+            send_delay_s=settings.delivery.send_delay_s,
+            clock_offset_s=settings.capture.clock_offset_s,
+            on_failure=analysis.on_analysis_failure,
+            posters=analysis.poster,
+            options=options,
+        ),
+        now=read_clock,
+        wake_next=bells.ringer(Lane.name),
+    )
+
+
+def _lane(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    check: Callable[[], None],
+) -> Lane:
+    delivery = settings.delivery
+    gate = Gate(
+        outbox,
+        client,
+        host=api_host(settings),
+        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
+        read_key=partial(read_api_key, settings.api, os.environ),
+        now=read_clock,
+    )
+    uploader = Uploader(
+        outbox,
+        client,
+        clips=folder.clips,
+        min_rate_bytes_s=delivery.min_rate_bytes_s,
+        now=read_clock,
+        check=check,
+    )
+    return Lane(
+        outbox,
+        gate,
+        uploader,
+        Reconciler(outbox, client, wait_s=delivery.reconcile_wait_s, now=read_clock),
+        backoff=Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s),
+        is_still_whole=FirstSendCheck(
+            outbox, folder, capture_folder=settings.paths.capture, now=read_clock
+        ),
+        now=read_clock,
+        wake_next=ignore_wake,
+    )
+
+
+def _retention(settings: Settings, folder: StateFolder, outbox: Outbox) -> Retention:
+    capture = settings.capture
+    return Retention(
+        outbox,
+        folder,
+        policy=RetentionPolicy(
+            originals=capture.originals,
+            archive=capture.archive_dir,
+            keep_originals_h=capture.keep_originals_h,
+            keep_skipped_days=capture.keep_skipped_days,
+        ),
+        now=read_clock,
+    )

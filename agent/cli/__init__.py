@@ -1,0 +1,53 @@
+"""The command line: parse, call one function, print, map errors to exit codes.
+
+Modules are imported inside the commands: `spotter --help` must not wait for what it never uses.
+"""
+
+import sys
+
+import click
+
+from agent import __version__
+from agent.cli.analyse import analyse
+from agent.cli.assign import assign
+from agent.cli.config import config
+from agent.cli.demo import demo
+from agent.cli.outbox import outbox
+from agent.cli.run import run
+from agent.cli.sandbox import sandbox
+from agent.cli.status import status
+from agent.errors import AgentError
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="spotter")
+def spotter() -> None:
+    """Spotter delivers a clean clip of every take from this station to the AiKYNETIX API.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the API cannot be reached, 75 try again
+    later, 78 the configuration is wrong.
+    """
+
+
+for command in (run, demo, analyse, assign, status, outbox, config, sandbox):
+    spotter.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        spotter(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except AgentError as error:
+        click.echo(f"spotter: {error}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
+        sys.exit(error.exit_code)

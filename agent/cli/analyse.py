@@ -1,0 +1,122 @@
+"""spotter analyse."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from agent.cli.common import config_option, json_option, print_json
+from agent.errors import AnalysisError, RequestError
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Cut the clips and draw their posters into this folder.",
+)
+@click.option("--activity", help="What is filmed, where it is known.")
+@config_option
+@json_option
+def analyse(
+    file: Path,
+    out: Path | None,
+    activity: str | None,
+    config: Path | None,  # noqa: ARG001  # every command takes it; this one needs none
+    as_json: bool,
+) -> None:
+    """Look into one video: its takes, what is wrong with it, and what Spotter would do."""
+    if not file.is_file():
+        raise RequestError(f"{file}: no such file")
+    try:
+        report = _report(file.resolve(), out, activity, quiet=as_json)
+    except AnalysisError as error:
+        raise RequestError(f"{file}: {error}") from None
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _report(file: Path, out: Path | None, activity: str | None, *, quiet: bool) -> dict[str, object]:
+    """Let the child analyse a video, and cut it where a folder is given."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from agent.intake.child import AnalysisChild, ChildLimits
+
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress,
+    ):
+        bar = progress.add_task("analysing", total=1.0)
+        child = AnalysisChild(
+            limits=ChildLimits(),
+            scratch=Path(scratch),
+            check=lambda: None,
+            on_progress=lambda done: progress.update(bar, completed=done),
+        )
+        try:
+            options = {} if activity is None else {"activity": activity}
+            report = dict(child.ask("inspect", path=str(file), options=options))
+            if out is not None:
+                out.mkdir(parents=True, exist_ok=True)
+                report["takes"] = [
+                    _cut(child, file, out, number, take)
+                    for number, take in enumerate(_takes(report), start=1)
+                ]
+        finally:
+            child.close()
+    return report
+
+
+def _cut(
+    child: object, file: Path, out: Path, number: int, take: Mapping[str, object]
+) -> dict[str, object]:
+    from agent.intake.child import AnalysisChild
+
+    assert isinstance(child, AnalysisChild)  # noqa: S101  # imported late: it is slow to load
+    clip = out / f"take-{number}.mp4"
+    cut = child.ask(
+        "cut",
+        path=str(file),
+        start_s=take["start_s"],
+        end_s=take["end_s"],
+        out=str(clip.resolve()),
+    )
+    middle_s = (float(str(take["active_start_s"])) + float(str(take["active_end_s"]))) / 2
+    child.ask(
+        "poster", path=str(file), at_s=middle_s, out=str(clip.with_suffix(".jpg").resolve())
+    )
+    return {**take, "clip": str(clip), **cut}
+
+
+def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
+    takes = report["takes"]
+    assert isinstance(takes, list)  # noqa: S101  # the child is our own
+    return takes
+
+
+def _print(report: Mapping[str, object]) -> None:
+    video, cost = report["video"], report["cost"]
+    assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # noqa: S101  # the child is our own
+    click.echo(
+        f"{video['duration_s']:.1f} s, {video['width']}x{video['height']}, "
+        f"{video['fps']:.4g} fps, {video['codec']}"
+    )
+    for number, take in enumerate(_takes(report), start=1):
+        reps = take.get("reps")
+        click.echo(
+            f"take {number}: {take['active_start_s']:.1f} to {take['active_end_s']:.1f} s"
+            f" ({take['activity']}{f', {reps} repetitions' if reps else ''}),"
+            f" clip {take['start_s']:.1f} to {take['end_s']:.1f} s"
+            + (f" -> {take['clip']}" if take.get("clip") else "")
+        )
+    quality = report["quality"]
+    assert isinstance(quality, list)  # noqa: S101  # the child is our own
+    for remark in quality:
+        click.echo(f"{remark['severity']}: {remark['message']}")
+    click.echo(f"verdict: {report['verdict']}  ({cost['wall_s']:.1f} s)")

@@ -1,0 +1,79 @@
+"""What all commands share: options, settings, the outbox, and how results are printed."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_config = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The station's settings.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml]",
+)
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."
+)
+
+
+def config_option(command: Command) -> Command:
+    """Give a command `--config`."""
+    return _config(command)
+
+
+def json_option(command: Command) -> Command:
+    """Give a command `--json`."""
+    return _json(command)
+
+
+def settings_of(config: Path | None) -> "Settings":
+    """Load the settings that a command works with."""
+    from agent.settings import load_settings
+
+    return load_settings(config, environ=os.environ)
+
+
+@contextmanager
+def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
+    """Open the outbox that the settings name; SQLite is the interface, daemon or not."""
+    from agent.assembly import state_folder
+    from agent.outbox.store import Outbox
+
+    folder = state_folder(settings)
+    folder.prepare()
+    with Outbox.open(folder.root) as outbox:
+        yield outbox
+
+
+def wake_daemon(settings: "Settings") -> None:
+    """Tell a running daemon to look now."""
+    from agent.assembly import state_folder
+    from agent.wake import wake
+
+    wake(state_folder(settings).wake_socket)
+
+
+def print_json(document: object) -> None:
+    """Print the one JSON document of a command."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def console() -> "Console":
+    """Return where people read results: colours in a terminal, plain when piped."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True)

@@ -1,0 +1,232 @@
+"""spotter outbox."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.activities import ACTIVITIES
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+from agent.errors import AgentError, RequestError
+
+if TYPE_CHECKING:
+    from agent.outbox.capture import Capture
+    from agent.outbox.entry import Entry, Whose
+    from agent.outbox.store import Outbox
+
+    Change = Callable[[Outbox, str], Capture | Entry]
+
+_STATES = [
+    "captured",
+    "analysing",
+    "analysed",
+    "skipped",
+    "quarantined",
+    "discarded",
+    "ready",
+    "held",
+    "uploading",
+    "uncertain",
+    "uploaded",
+    "completed",
+    "dead",
+]
+
+
+@click.group()
+def outbox() -> None:
+    """Look into and steer the outbox.  An ID is c12 (capture), e7 (entry) or a clip code."""
+
+
+@outbox.command("list")
+@click.option("--state", type=click.Choice(_STATES), help="Only what is in this state.")
+@click.option("--all", "everything", is_flag=True, help="Captures that have clips, too.")
+@config_option
+@json_option
+def list_(state: str | None, everything: bool, config: Path | None, as_json: bool) -> None:
+    """List clips, and captures that have none yet."""
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        rows = box.listing.rows(state=state, all_captures=everything or state == "analysed")
+    if as_json:
+        print_json([_without_extras(row) for row in rows])
+        return
+    if not rows:
+        click.echo("nothing here" if state is None else f"nothing is {state}")
+    for row in rows:
+        click.echo(_line(row))
+
+
+@outbox.command()
+@click.argument("wanted", metavar="ID")
+@config_option
+@json_option
+def show(wanted: str, config: Path | None, as_json: bool) -> None:
+    """Tell everything about one capture or clip."""
+    from agent.outbox.story import story
+
+    settings = settings_of(config)
+    from agent.station.steering import find
+
+    with opened_outbox(settings) as box:
+        document = story(box, find(box, wanted))
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        if isinstance(value, list):
+            click.echo(f"{name}:")
+            for part in value:
+                click.echo("  " + "  ".join(f"{key}={part[key]}" for key in part))
+        elif value is not None:
+            click.echo(f"{name:18} {value}")
+
+
+@outbox.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@config_option
+@json_option
+def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Try again at once, and let a paused lane ask at once."""
+    from agent.clock import read_clock
+    from agent.station import steering
+
+    now_s = read_clock().utc_s
+    _steer(
+        ids,
+        lambda box, wanted: steering.retry(box, steering.find(box, wanted), now_s=now_s),
+        config=config,
+        as_json=as_json,
+        probe=True,
+    )
+
+
+@outbox.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@config_option
+@json_option
+def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Never send it.  Its files stay until clearing takes them."""
+    from agent.clock import read_clock
+    from agent.station import steering
+
+    now_s = read_clock().utc_s
+    _steer(
+        ids,
+        lambda box, wanted: steering.discard(box, steering.find(box, wanted), now_s=now_s),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@outbox.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--user-id", help="Whose it is; required where nobody knows.")
+@click.option("--activity", type=click.Choice(ACTIVITIES))
+@click.option("--exercise")
+@click.option("--barbell-mass", type=float, metavar="KG")
+@config_option
+@json_option
+def release(
+    ids: tuple[str, ...],
+    user_id: str | None,
+    activity: str | None,
+    exercise: str | None,
+    barbell_mass: float | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Send what was held."""
+    from agent.assembly import station_default
+    from agent.clock import read_clock
+    from agent.outbox.capture import Capture
+    from agent.station import steering
+
+    station = station_default(settings_of(config))
+    now_s = read_clock().utc_s
+
+    def change(box: "Outbox", wanted: str) -> "Entry":
+        entry = steering.find(box, wanted)
+        if isinstance(entry, Capture):
+            raise RequestError(f"{entry.name} is a capture: release its clips, e1 and the like")
+        said = _said(entry, user_id, activity, exercise, barbell_mass)
+        return steering.release(box, entry, said=said, station=station, now_s=now_s)
+
+    _steer(ids, change, config=config, as_json=as_json)
+
+
+def _said(
+    entry: "Entry",
+    user_id: str | None,
+    activity: str | None,
+    exercise: str | None,
+    barbell_mass: float | None,
+) -> "Whose | None":
+    from agent.outbox.entry import Whose
+
+    if user_id is activity is exercise is barbell_mass is None:
+        return None
+    return Whose(
+        recipient=entry.recipient,
+        user_id=user_id,
+        activity=activity or entry.activity,
+        exercise=exercise,
+        barbell_mass_kg=barbell_mass,
+    )
+
+
+def _steer(
+    ids: tuple[str, ...],
+    change: "Change",
+    *,
+    config: Path | None,
+    as_json: bool,
+    probe: bool = False,
+) -> None:
+    """Change each ID by itself: one that cannot be changed does not keep the others."""
+    from agent.assembly import api_host
+
+    settings = settings_of(config)
+    outcomes: list[dict[str, object]] = []
+    failed: AgentError | None = None
+    with opened_outbox(settings) as box:
+        for wanted in ids:
+            try:
+                changed = change(box, wanted)
+                outcomes.append({"id": changed.name, "state": changed.state, "error": None})
+            except AgentError as error:
+                failed = failed or error
+                outcomes.append({"id": wanted, "state": None, "error": str(error)})
+        if probe:
+            box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+    wake_daemon(settings)
+    if as_json:
+        print_json(outcomes)
+    else:
+        for outcome in outcomes:
+            if outcome["error"] is None:
+                click.echo(f"{outcome['id']} is now {outcome['state']}")
+    if failed is not None:
+        raise failed
+
+
+def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
+    import json
+
+    return {**row, "remarks": json.loads(str(row["remarks"]))}
+
+
+def _line(row: Mapping[str, object]) -> str:
+    who = row["user_id"] or ""
+    what = row["exercise"] or row["activity"] or ""
+    why = row["session_id"] or row["detail"] or row["reason"] or row["next_attempt_at"] or ""
+    code = row["clip_code"] or "-"
+    return f"{row['id']:>6}  {code:10}  {row['state']:11}  {row['capture']}  {who} {what}  {why}"

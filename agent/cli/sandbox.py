@@ -1,0 +1,56 @@
+"""spotter sandbox."""
+
+from pathlib import Path
+
+import click
+
+from agent.cli.common import config_option
+from agent.errors import BusyError
+
+
+@click.command()
+@click.option("--port", default=8765, show_default=True, help="0 takes any free one.")
+@click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
+@click.option("--role", type=click.Choice(["admin", "user"]), default="admin", show_default=True)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="Play a fault, such as 503, 429:retry-after=5, lost-answer, cut:at=50@upload*2.",
+)
+@click.option(
+    "--processing",
+    "processing_s",
+    default=5.0,
+    show_default=True,
+    help="Seconds until a session's analysed video is there.",
+)
+@click.option(
+    "--keep",
+    "keep_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the received videos here.",
+)
+@config_option
+def sandbox(
+    port: int,
+    key: str,
+    role: str,
+    faults: tuple[str, ...],
+    processing_s: float,
+    keep_dir: Path | None,
+    config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
+) -> None:
+    """Run a local stand-in for the API, strict about its contract."""
+    from agent.sandbox.command import serve
+
+    try:
+        serve(port, key, role, faults, processing_s, keep_dir, click.echo)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise BusyError(
+            f"port {port}: {error.strerror}", hint="spotter sandbox --port 0 takes a free one"
+        ) from None

@@ -1,0 +1,122 @@
+"""spotter status."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+
+if TYPE_CHECKING:
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path | None, as_json: bool) -> None:
+    """Show what the station is doing."""
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        document = _status(settings, outbox)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
+    from agent import __version__
+    from agent.assembly import api_host, state_folder
+    from agent.cli.words import assignment_document
+    from agent.clock import iso_utc, read_clock
+    from agent.outbox.folders import OwnerLock
+    from agent.station.timeline import Timeline
+
+    now = read_clock()
+    outbox.assignments.note_boot(now.boot_id)
+    timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
+    lane = outbox.lanes.get(api_host(settings))
+    disk = shutil.disk_usage(settings.paths.state)
+    return {
+        "station": settings.station.id,
+        "version": __version__,
+        "running": OwnerLock(state_folder(settings)).is_taken(),
+        "assignment": assignment_document(timeline.at(now).assignment),
+        **outbox.listing.counts(),
+        "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
+        "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
+        "last_error": lane.last_error,
+        "last_error_at": iso_utc(lane.last_error_at),
+        "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
+        "capture_folder": {
+            "path": str(settings.paths.capture),
+            "present": settings.paths.capture.is_dir(),
+        },
+        "api": {
+            "host": lane.host,
+            "reachable": _reachable(lane.paused_reason, lane.answered_at),
+            "paused": lane.paused_reason,
+            "detail": lane.paused_detail,
+            "next_probe_at": iso_utc(lane.next_probe_at),
+            "last_answer_at": iso_utc(lane.answered_at),
+            "role": lane.role,
+        },
+    }
+
+
+def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
+    """Return whether the API answers; None where it was never asked."""
+    if paused is None:
+        return None if answered_at is None else True
+    return paused == "server_asks_to_wait"
+
+
+def _print(document: dict[str, object]) -> None:
+    from agent.cli.words import size_words
+
+    assignment, disk, api = document["assignment"], document["disk"], document["api"]
+    assert isinstance(assignment, dict) and isinstance(disk, dict) and isinstance(api, dict)  # noqa: S101  # made above
+    running = "running" if document["running"] else "NOT running (start it: spotter run)"
+    lines = [
+        ("station", f"{document['station']}, {running}"),
+        ("athlete", _athlete(assignment)),
+        ("captures", _counts(document["captures"])),
+        ("clips", _counts(document["entries"])),
+        ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
+        ("last upload", document["last_upload_at"] or "none yet"),
+        ("API", _api(api)),
+        ("last error", _last_error(document)),
+        ("disk", f"{size_words(disk['free_bytes'])} free of {size_words(disk['total_bytes'])}"),
+    ]
+    for name, words in lines:
+        click.echo(f"{name:14} {words}")
+
+
+def _athlete(assignment: dict[str, object]) -> str:
+    if assignment["user_id"] is None:
+        return "nobody is assigned"
+    movement = assignment["exercise"] or assignment["activity"]
+    mass = assignment["barbell_mass"]
+    return f"{assignment['user_id']}, {movement}" + (f", {mass:g} kg" if mass else "")
+
+
+def _counts(counts: object) -> str:
+    assert isinstance(counts, dict)  # noqa: S101  # made above
+    return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
+
+
+def _api(api: dict[str, object]) -> str:
+    if api["paused"] is not None:
+        return f"{api['host']}: paused, {api['detail']} (next look {api['next_probe_at']})"
+    if api["last_answer_at"] is None:
+        return f"{api['host']}: not asked yet"
+    return f"{api['host']}: open, last answer {api['last_answer_at']}"
+
+
+def _last_error(document: dict[str, object]) -> str:
+    if document["last_error"] is None:
+        return "none"
+    return f"{document['last_error']} ({document['last_error_at']})"

@@ -1,0 +1,59 @@
+"""How results are put into words and documents."""
+
+from agent.clock import iso_utc
+from agent.outbox.assignments import Assignment, AssignmentKind
+
+_DAY_S = 86400
+_STEPS = ((_DAY_S, "d"), (3600, "h"), (60, "min"))
+
+
+def assignment_document(said: Assignment | None) -> dict[str, object]:
+    """Return an assignment as scripts see it."""
+    if said is None:
+        return {"kind": AssignmentKind.NOBODY, "user_id": None}
+    until = None if said.lasts_s is None else said.starts.utc_s + said.lasts_s
+    return {
+        "kind": said.kind,
+        "layer": said.layer,
+        "user_id": said.user_id,
+        "activity": said.activity,
+        "exercise": said.exercise,
+        "barbell_mass": said.barbell_mass_kg,
+        "incline_degree": said.incline_deg,
+        "since": iso_utc(said.starts.utc_s) if said.starts.utc_s else None,
+        "until": iso_utc(until),
+        "set_by": said.set_by,
+    }
+
+
+def assignment_words(said: Assignment | None) -> str:
+    """Return an assignment in one sentence."""
+    if said is None or said.kind is AssignmentKind.NOBODY:
+        return "nobody is on the station"
+    if said.kind is AssignmentKind.DEFAULT:
+        return "the station is back to its default"
+    parts = [said.exercise or said.activity or ""]
+    if said.barbell_mass_kg is not None:
+        parts.append(f"{said.barbell_mass_kg:g} kg")
+    if said.incline_deg is not None:
+        parts.append(f"{said.incline_deg:g}° incline")
+    if said.lasts_s is not None:
+        parts.append(f"for {duration_words(said.lasts_s)}")
+    return f"{said.user_id} is on the station: {', '.join(parts)}"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a length of time as people say it: 45 s, 12 min, 3 h, 2 d."""
+    for length_s, unit in _STEPS:
+        if seconds >= length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size_words(size_bytes: float) -> str:
+    """Return a size as people say it: 812 kB, 1.7 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit in {"B", "kB"} else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"

@@ -1,0 +1,89 @@
+"""What people and scripts see of the outbox: the documented rows, and the counts."""
+
+from collections.abc import Mapping
+
+from agent.clock import iso_utc
+from agent.outbox.database import OutboxDatabase, Row
+
+# The names are fixed for scripts; what does not apply is null.
+_ENTRIES = """
+SELECT 'e' || entry.id AS id, 'entry' AS kind, entry.state, entry.reason, entry.detail,
+       capture.file_name AS capture, entry.clip_code, entry.clip_sha256, entry.user_id,
+       entry.activity, entry.exercise, entry.barbell_mass_kg AS barbell_mass, entry.attempts,
+       CASE WHEN entry.state IN ('ready', 'uncertain') THEN entry.due_at END AS next_attempt_at,
+       entry.session_id, entry.title, entry.created_at, entry.filmed_at, entry.sent_at,
+       entry.clip_seconds, entry.clip_bytes, capture.duration_s AS capture_seconds,
+       capture.bytes AS capture_bytes, entry.remarks
+  FROM entry
+  JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
+  JOIN capture ON capture.id = entry_capture.capture_id
+ WHERE (:state IS NULL OR entry.state = :state)
+ ORDER BY entry.id
+"""
+_CAPTURES = """
+SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS capture,
+       NULL AS clip_code, NULL AS clip_sha256, NULL AS user_id, NULL AS activity,
+       NULL AS exercise, NULL AS barbell_mass, 0 AS attempts, NULL AS next_attempt_at,
+       NULL AS session_id, NULL AS title, admitted_at AS created_at,
+       recorded_end_at - duration_s AS filmed_at, NULL AS sent_at, NULL AS clip_seconds,
+       NULL AS clip_bytes, duration_s AS capture_seconds, bytes AS capture_bytes,
+       '[]' AS remarks
+  FROM capture
+ WHERE (:state IS NULL OR state = :state) AND (:all OR state != 'analysed')
+ ORDER BY id
+"""
+_TIMES = ("next_attempt_at", "created_at", "filmed_at", "sent_at")
+
+
+class Listing:
+    """Read-only views over captures and entries."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def rows(self, *, state: str | None = None, all_captures: bool = False) -> list[Row]:
+        """Return entries and captures without clips, as scripts see them.
+
+        Args:
+            state: only what is in this state.
+            all_captures: captures whose clips have entries of their own, too.
+        """
+        params = {"state": state, "all": int(all_captures)}
+        captures = self._db.rows(_CAPTURES, params)
+        return [_shown(row) for row in (*captures, *self._db.rows(_ENTRIES, {"state": state}))]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many captures and entries are in each state."""
+        return {
+            kind: {
+                str(row["state"]): int(str(row["n"]))
+                for row in self._db.rows(f"SELECT state, count(*) AS n FROM {table} GROUP BY state")  # noqa: S608  # our own tables
+            }
+            for kind, table in (("captures", "capture"), ("entries", "entry"))
+        }
+
+    def oldest_waiting_at(self) -> float | None:
+        """Return when the oldest clip that still waits for delivery was made."""
+        return self._time(
+            """
+            SELECT min(created_at) AS at FROM entry
+             WHERE state IN ('ready', 'uploading', 'uncertain')
+            """
+        )
+
+    def last_sent_at(self) -> float | None:
+        """Return when a clip was last acknowledged."""
+        return self._time("SELECT max(sent_at) AS at FROM entry WHERE session_id IS NOT NULL")
+
+    def _time(self, query: str) -> float | None:
+        row = self._db.row(query)
+        return None if row is None or row["at"] is None else float(str(row["at"]))
+
+
+def _shown(row: Row) -> Mapping[str, object]:
+    times = {name: iso_utc(_number(row[name])) for name in _TIMES}
+    return {**row, **times}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

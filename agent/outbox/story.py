@@ -1,0 +1,70 @@
+"""One capture's or clip's life, from what is on record."""
+
+from dataclasses import asdict
+
+from agent.clock import iso_utc
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.states import REASON_TEXTS
+from agent.outbox.store import Outbox
+
+_TIMES = ("admitted_at", "created_at", "filmed_at", "sent_at", "changed_at", "recorded_end_at")
+
+
+def story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
+    """Return everything on record about a capture or an entry, ready for JSON."""
+    if isinstance(subject, Capture):
+        return _capture_story(outbox, subject)
+    return _entry_story(outbox, subject)
+
+
+def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
+    plain = asdict(entry)
+    plain.update(id=entry.name, due_at=iso_utc(entry.due_at), remarks=list(entry.remarks))
+    return {
+        **_with_times(plain),
+        "meaning": _meaning(entry.reason),
+        "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
+        "tries": [
+            {
+                "kind": attempt.kind,
+                "began_at": iso_utc(attempt.began_at),
+                "outcome": attempt.outcome,
+                "status": attempt.status,
+                "seconds": None if attempt.seconds is None else round(attempt.seconds, 3),
+                "bytes": attempt.bytes,
+                "detail": attempt.detail,
+            }
+            for attempt in outbox.attempts.of_entry(entry.id)
+        ],
+    }
+
+
+def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
+    plain = asdict(capture)
+    facts = plain.pop("facts")
+    plain.pop("evidence")
+    plain.update(id=capture.name, bytes=facts["size_bytes"])
+    return {
+        **_with_times(plain),
+        "meaning": _meaning(capture.reason),
+        "takes": [asdict(take) for take in outbox.captures.takes(capture)],
+        "clips": [
+            {"id": entry.name, "clip_code": entry.clip_code, "state": entry.state}
+            for entry in outbox.entries.of_capture(capture.id)
+        ],
+    }
+
+
+def _with_times(plain: dict[str, object]) -> dict[str, object]:
+    for name in _TIMES:
+        value = plain.get(name)
+        if isinstance(value, float):
+            plain[name] = iso_utc(value)
+    return plain
+
+
+def _meaning(reason: str | None) -> str | None:
+    """Return what a reason means and what a person can do, or None."""
+    known = {str(member): text for member, text in REASON_TEXTS.items()}
+    return None if reason is None else known.get(reason)

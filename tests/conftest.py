@@ -1,0 +1,26 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+VIDEOS = REPOSITORY.parent / "shared" / "videos"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("SPOTTER_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def real_video() -> Path:
+    """A man jogs on a treadmill for 12 s, and never leaves the frame."""
+    path = VIDEOS / "run_treadmill_side_a.mp4"
+    if not path.exists():
+        pytest.skip(f"the real clips are not here: {path}")
+    return path

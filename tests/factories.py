@@ -1,0 +1,74 @@
+"""Rows for tests, each with as little said as possible."""
+
+from agent.clock import Instant
+from agent.outbox.capture import Capture, Evidence, FileFacts
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
+from agent.outbox.states import EntryState, Recipient
+from agent.outbox.store import Outbox
+
+NOW_S = 1_795_000_000.0
+BOOT = "7d6f7a3e-0000-4000-8000-000000000001"
+
+
+def instant(seconds: float = 0.0, *, boot_id: str | None = BOOT, trusted: bool = True) -> Instant:
+    """A moment `seconds` after the tests' own noon."""
+    boot_s = None if boot_id is None else 1000.0 + seconds
+    return Instant(utc_s=NOW_S + seconds, boot_id=boot_id, boot_s=boot_s, trusted=trusted)
+
+
+def evidence(seconds: float = 0.0) -> Evidence:
+    """A file that was seen growing until then."""
+    return Evidence(
+        grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds
+    )
+
+
+def admitted(outbox: Outbox, number: int = 1) -> Capture:
+    """A capture that was taken in."""
+    return outbox.captures.admit(
+        sha256=f"{number:064x}",
+        file_name=f"set-{number}.mp4",
+        stored_name=f"{number:064x}.mp4",
+        facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
+        evidence=evidence(),
+        now_s=NOW_S,
+    )
+
+
+def new_entry(
+    capture: Capture,
+    take_number: int = 1,
+    *,
+    state: EntryState = EntryState.READY,
+    due_at: float = NOW_S,
+    user_id: str | None = "athlete-1",
+) -> NewEntry:
+    """A clip of an athlete's snatch."""
+    code = derive_clip_code(capture.sha256, take_number)
+    recipient = Recipient.UNKNOWN if user_id is None else Recipient.ATHLETE
+    return NewEntry(
+        clip_code=code,
+        generation=0,
+        capture_id=capture.id,
+        take_number=take_number,
+        start_s=1.0,
+        end_s=4.0,
+        state=state,
+        reason=None,
+        due_at=due_at,
+        clip=ClipFile(stored_name=f"{code}.mp4", sha256="0" * 64, size_bytes=500, seconds=3.0),
+        whose=Whose(
+            recipient=recipient,
+            user_id=user_id,
+            activity="weightlifting",
+            exercise="snatch",
+            barbell_mass_kg=60.0,
+        ),
+        filmed_at=NOW_S,
+    )
+
+
+def ready_entry(outbox: Outbox, number: int = 1, *, due_at: float = NOW_S) -> Entry:
+    """An entry that waits to be sent."""
+    return outbox.entries.create(new_entry(admitted(outbox, number), due_at=due_at), now_s=NOW_S)
