@@ -25,19 +25,8 @@ if TYPE_CHECKING:
     Change = Callable[[Outbox, str], Capture | Entry]
 
 _STATES = [
-    "captured",
-    "analysing",
-    "analysed",
-    "skipped",
-    "quarantined",
-    "discarded",
-    "ready",
-    "held",
-    "uploading",
-    "uncertain",
-    "uploaded",
-    "completed",
-    "dead",
+    *("captured", "analysing", "analysed", "skipped", "quarantined", "discarded"),
+    *("ready", "held", "uploading", "uncertain", "uploaded", "completed", "dead"),
 ]
 
 

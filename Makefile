@@ -1,0 +1,58 @@
+# Spotter: what a person types.  Needs Python 3.11 or later with its venv module, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test check bench soak lock sample clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make or update .venv, and nothing else
+
+$(READY): requirements-dev.lock pyproject.toml systemd/check-libraries.sh
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Spotter needs Python 3.11 or later with venv: apt install python3-venv" >&2; exit 1; }
+	@sh systemd/check-libraries.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	    { echo "no virtual environment: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@echo "installing into $(VENV) (about 540 MB, half a minute on a good line) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run the whole job once, offline
+	@$(BIN)/spotter demo
+
+test: setup ## Run the whole test suite
+	@$(BIN)/pytest
+
+check: setup ## Lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup ## Print the measured ratios that the README quotes
+	@$(BIN)/python -m tests.bench
+
+soak: setup ## Run the long fault tests
+	@$(BIN)/pytest -m soak -o addopts="--strict-markers --import-mode=importlib -ra" --timeout 7200
+
+sample: setup ## Write config/station.sample.toml anew from the settings model
+	@$(BIN)/python -m agent.settings > config/station.sample.toml
+
+# uv is needed for this alone; the second OpenCV is kept out by pyproject's override.
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \
+    --python-version 3.11 --quiet
+lock: ## Resolve the dependencies anew
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	$(LOCK) -o requirements.lock
+	$(LOCK) --extra dev -o requirements-dev.lock
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build

@@ -1,0 +1,61 @@
+"""When a capture was filmed."""
+
+import pytest
+
+from agent.outbox.capture import Evidence
+from agent.station.recording_time import RecordedBy, recording_time
+from tests.factories import NOW_S, instant
+
+
+def seen(
+    *, grew: float | None = None, appeared: float = 0.0, written: float | None = None
+) -> Evidence:
+    """Evidence by seconds after noon."""
+    return Evidence(
+        grew_until=None if grew is None else instant(grew),
+        appeared=instant(appeared),
+        mtime_s=NOW_S + (appeared if written is None else written),
+    )
+
+
+def test_what_spotter_saw_growing_ended_when_it_last_grew() -> None:
+    recorded = recording_time(seen(grew=30), duration_s=20, created_at=NOW_S - 7200)
+
+    assert recorded.by is RecordedBy.GROWTH
+    assert (recorded.start, recorded.end) == (instant(10), instant(30))
+
+
+def test_the_cameras_clock_serves_where_the_file_time_agrees() -> None:
+    recorded = recording_time(seen(appeared=5000, written=100), duration_s=20, created_at=NOW_S + 60)
+
+    assert recorded.by is RecordedBy.CONTAINER
+    assert recorded.end.utc_s == NOW_S + 80
+
+
+def test_a_known_offset_of_the_camera_is_taken_off() -> None:
+    two_hours_s = 7200.0
+
+    recorded = recording_time(
+        seen(appeared=5000, written=100),
+        duration_s=20,
+        created_at=NOW_S + 60 + two_hours_s,
+        clock_offset_s=-two_hours_s,
+    )
+
+    assert recorded.by is RecordedBy.CONTAINER
+    assert recorded.end.utc_s == pytest.approx(NOW_S + 80)
+
+
+def test_a_camera_two_hours_off_is_not_believed() -> None:
+    recorded = recording_time(seen(appeared=30), duration_s=20, created_at=NOW_S + 10 + 7200)
+
+    assert recorded.by is RecordedBy.FILE_TIME
+    assert recorded.end == instant(30)  # with time since boot: it appeared under our eyes
+
+
+def test_a_file_copied_in_hours_later_says_nothing() -> None:
+    recorded = recording_time(seen(appeared=9000, written=0), duration_s=20, created_at=None)
+
+    assert recorded.by is RecordedBy.UNKNOWN
+    assert recorded.start.utc_s == NOW_S - 20  # the earliest moment that any clock names
+    assert recorded.end == instant(9000)

@@ -1,0 +1,169 @@
+"""Whose clip a take is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.clock import BEGINNING, Instant
+from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.capture import Take
+from agent.outbox.entry import Whose
+from agent.outbox.states import EntryState, Reason, Recipient
+from agent.station.recording_time import RecordedBy, RecordingTime
+from agent.station.timeline import Timeline
+from agent.station.whose import Decision, Remark, UnassignedPolicy, decide_whose
+from tests.factories import BOOT, instant
+
+LATER_BOOT = "7d6f7a3e-0000-4000-8000-000000000002"
+STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+
+
+def said(
+    kind: AssignmentKind, starts: Instant, who: str | None = None, lasts_s: float | None = None
+) -> Assignment:
+    """A coach's word."""
+    return Assignment(
+        layer=Layer.COACH,
+        kind=kind,
+        starts=starts,
+        user_id=who,
+        activity="running" if who else None,
+        lasts_s=lasts_s,
+    )
+
+
+def athlete(who: str, at: float, *, lasts_s: float | None = None) -> Assignment:
+    return said(AssignmentKind.ATHLETE, instant(at), who, lasts_s)
+
+
+def default(who: str | None, at: Instant) -> Assignment:
+    kind = AssignmentKind.NOBODY if who is None else AssignmentKind.ATHLETE
+    return Assignment(layer=Layer.STATION, kind=kind, starts=at, user_id=who, activity="running")
+
+
+def decide(
+    *words: Assignment,
+    start: float = 100.0,
+    length_s: float = 20.0,
+    policy: UnassignedPolicy = "hold",
+    recorded: RecordingTime | None = None,
+) -> Decision:
+    """Decide a take that fills a capture filmed from `start` on."""
+    recorded = recorded or RecordingTime(
+        by=RecordedBy.GROWTH, start=instant(start), end=instant(start + length_s)
+    )
+    take = Take(number=1, start_s=0, end_s=length_s, active_start_s=0, active_end_s=length_s)
+    timeline = Timeline(words, boots=(BOOT, LATER_BOOT))
+    return decide_whose(take, recorded, timeline, station=STATION, unassigned=policy)
+
+
+def test_a_take_goes_to_the_athlete_of_its_time() -> None:
+    decision = decide(athlete("ann", 0), athlete("ben", 300))
+
+    assert (decision.state, decision.whose.user_id) == (EntryState.READY, "ann")
+    assert decision.remarks == ()
+
+
+def test_a_change_during_the_take_is_a_question_for_a_person() -> None:
+    decision = decide(athlete("ann", 0), athlete("ben", 110))
+
+    assert (decision.state, decision.reason) == (EntryState.HELD, Reason.TWO_ATHLETES)
+    assert decision.whose.user_id is None
+
+
+def test_a_new_mass_for_the_same_athlete_is_no_other_athlete() -> None:
+    assert decide(athlete("ann", 0), athlete("ann", 110)).whose.user_id == "ann"
+
+
+@pytest.mark.parametrize("change_at", [91.0, 129.0])
+def test_a_change_just_before_or_after_is_remarked(change_at: float) -> None:
+    words = [athlete("ann", 0), athlete("ben", change_at)]
+
+    decision = decide(*words)
+
+    assert decision.state is EntryState.READY
+    assert decision.remarks == (Remark.NEAR_CHANGE,)
+
+
+def test_the_coach_goes_before_the_default_and_back_again() -> None:
+    always = default("owner", BEGINNING)
+
+    assert decide(always).whose.user_id == "owner"
+    assert decide(always, athlete("ann", 0)).whose.user_id == "ann"
+    cleared = said(AssignmentKind.DEFAULT, instant(50))
+    assert decide(always, athlete("ann", 0), cleared).whose.user_id == "owner"
+
+
+def test_an_assignment_that_ran_out_leaves_nobody_not_the_default() -> None:
+    decision = decide(default("owner", BEGINNING), athlete("ann", 0, lasts_s=60))
+
+    assert (decision.state, decision.reason) == (EntryState.HELD, Reason.UNASSIGNED)
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "recipient"),
+    [
+        ("hold", EntryState.HELD, Recipient.UNKNOWN),
+        ("upload", EntryState.READY, Recipient.KEY_OWNER),
+        ("discard", EntryState.DISCARDED, Recipient.UNKNOWN),
+    ],
+)
+def test_nobodys_clips_go_where_the_station_is_set(
+    policy: UnassignedPolicy, state: EntryState, recipient: Recipient
+) -> None:
+    decision = decide(said(AssignmentKind.NOBODY, instant(0)), policy=policy)
+
+    assert (decision.state, decision.whose.recipient) == (state, recipient)
+
+
+def test_a_capture_of_unknown_time_waits_unless_one_athlete_was_there_all_along() -> None:
+    unknown = RecordingTime(by=RecordedBy.UNKNOWN, start=instant(-5000), end=instant(100))
+
+    held = decide(athlete("ann", 0), recorded=unknown)
+    assert (held.state, held.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
+    sure = decide(default("owner", BEGINNING), recorded=unknown)
+    assert (sure.whose.user_id, sure.remarks) == ("owner", (Remark.TIME_UNKNOWN,))
+
+
+def test_after_a_clock_jump_the_time_since_boot_decides() -> None:
+    # The network came and moved UTC by three days between the assignment and the take.
+    before_jump = Instant(utc_s=instant(0).utc_s - 3 * 86400, boot_id=BOOT, boot_s=1000.0)
+    assigned = said(AssignmentKind.ATHLETE, before_jump, "ann")
+
+    assert decide(assigned, athlete("ben", 500)).whose.user_id == "ann"
+
+
+def test_what_an_earlier_boot_saw_came_before() -> None:
+    later = Instant(utc_s=instant(-99999).utc_s, boot_id=LATER_BOOT, boot_s=5.0, trusted=False)
+    recorded = RecordingTime(by=RecordedBy.GROWTH, start=later, end=later.shifted(20))
+
+    assert decide(athlete("ann", 0), recorded=recorded).whose.user_id == "ann"
+
+
+def test_where_only_an_untrusted_clock_could_tell_a_person_must() -> None:
+    by_utc = Instant(utc_s=instant(100).utc_s, trusted=False)
+    recorded = RecordingTime(by=RecordedBy.FILE_TIME, start=by_utc, end=by_utc.shifted(20))
+
+    decision = decide(athlete("ann", 0), recorded=recorded)
+
+    assert (decision.state, decision.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
+
+
+CHANGES = st.lists(
+    st.tuples(st.floats(1, 500), st.sampled_from(["ann", "ben", None])), max_size=8
+)
+
+
+@given(CHANGES, st.floats(1, 4000))
+def test_whatever_the_order_a_moment_has_the_athlete_whose_interval_holds_it(
+    changes: list[tuple[float, str | None]], moment_s: float
+) -> None:
+    words, holder, clock_s = [], None, 0.0
+    for pause_s, who in changes:
+        clock_s += pause_s
+        kind = AssignmentKind.NOBODY if who is None else AssignmentKind.ATHLETE
+        words.append(said(kind, instant(clock_s), who))
+        if clock_s <= moment_s:
+            holder = who
+
+    assert Timeline(words, boots=(BOOT,)).at(instant(moment_s)).user_id == holder
