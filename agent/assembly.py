@@ -51,7 +51,7 @@ def station_default(settings: Settings) -> Whose:
         activity=station.activity,
         exercise=station.exercise,
         barbell_mass_kg=station.barbell_mass,
-        incline_deg=station.incline_degree,
+        incline_deg=station.incline_degree or None,
     )
 
 

@@ -41,7 +41,9 @@ def analyse(
         _print(report)
 
 
-def _report(file: Path, out: Path | None, activity: str | None, *, quiet: bool) -> dict[str, object]:
+def _report(
+    file: Path, out: Path | None, activity: str | None, *, quiet: bool
+) -> dict[str, object]:
     """Let the child analyse a video, and cut it where a folder is given."""
     from rich.console import Console
     from rich.progress import Progress
@@ -88,9 +90,7 @@ def _cut(
         out=str(clip.resolve()),
     )
     middle_s = (float(str(take["active_start_s"])) + float(str(take["active_end_s"]))) / 2
-    child.ask(
-        "poster", path=str(file), at_s=middle_s, out=str(clip.with_suffix(".jpg").resolve())
-    )
+    child.ask("poster", path=str(file), at_s=middle_s, out=str(clip.with_suffix(".jpg").resolve()))
     return {**take, "clip": str(clip), **cut}
 
 

@@ -18,7 +18,7 @@ from agent.cli.common import (
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A length of time as people write it: 90s, 30m, 1.5h."""
 
     name = "duration"

@@ -1,7 +1,6 @@
 """What all commands share: options, settings, the outbox, and how results are printed."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ def settings_of(config: Path | None) -> "Settings":
     """Load the settings that a command works with."""
     from agent.settings import load_settings
 
-    return load_settings(config, environ=os.environ)
+    return load_settings(config)
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def _said(
 ) -> "Whose | None":
     from agent.outbox.entry import Whose
 
-    if user_id is activity is exercise is barbell_mass is None:
+    if not any((user_id, activity, exercise, barbell_mass)):
         return None
     return Whose(
         recipient=entry.recipient,

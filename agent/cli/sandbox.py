@@ -45,12 +45,21 @@ def sandbox(
 ) -> None:
     """Run a local stand-in for the API, strict about its contract."""
     from agent.sandbox.command import serve
+    from agent.sandbox.server import Sandbox
 
     try:
-        serve(port, key, role, faults, processing_s, keep_dir, click.echo)
+        server = Sandbox(
+            port=port,
+            key=key,
+            role=role,
+            faults=faults,
+            processing_s=processing_s,
+            keep_dir=keep_dir,
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise BusyError(
             f"port {port}: {error.strerror}", hint="spotter sandbox --port 0 takes a free one"
         ) from None
+    serve(server, click.echo)

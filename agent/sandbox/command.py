@@ -1,0 +1,26 @@
+"""The sandbox as a command, for installers who rehearse."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+from agent.sandbox.server import Sandbox
+
+
+def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
+    """Run a sandbox until SIGINT or SIGTERM, telling what it receives."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    sandbox.book.on_change = echo
+    with sandbox:
+        echo(f"sandbox API at {sandbox.base_url}, keys: {', '.join(sandbox.tokens)}")
+        echo("point a station at it:")
+        echo(
+            f"  export SPOTTER_API__BASE_URL={sandbox.base_url}"
+            f" SPOTTER_API__KEY={sandbox.tokens[0]}"
+        )
+        echo("Ctrl-C ends it")
+        ended.wait()
+        sessions = len(sandbox.book.sessions)
+        echo(f"ended: {sessions} sessions made, {len(sandbox.book.requests)} requests")

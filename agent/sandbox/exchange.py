@@ -1,0 +1,142 @@
+"""One HTTP exchange on a real socket, with everything a bad server can do to it."""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qsl, urlsplit
+
+from agent.sandbox.book import Request
+from agent.sandbox.faults import Fault
+
+_READ_BYTES = 64 * 1024
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close sends RST
+
+
+class Gone(Exception):
+    """The exchange is over: the connection was cut on purpose, or by the client."""
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """Reads requests and writes answers; what they mean is the business of `routes`."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "spotter-sandbox"
+    timeout = 60  # seconds without a byte from a client
+
+    _status: int | None = None
+    _read_bytes = 0
+
+    @property
+    def body_length(self) -> int:
+        """What the client says that its body has."""
+        text = self.headers.get("Content-Length", "0")
+        return int(text) if text.isdigit() else 0
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters."""
+        return dict(parse_qsl(urlsplit(self.path).query))
+
+    @property
+    def plain_path(self) -> str:
+        """The path without its query."""
+        return urlsplit(self.path).path
+
+    def key_and_form(self) -> tuple[str | None, str | None]:
+        """Return the key that was sent and the header that carried it."""
+        authorization = self.headers.get("Authorization", "")
+        if authorization.startswith("API-KEY "):
+            return authorization.removeprefix("API-KEY ").strip(), "Authorization"
+        if "API-KEY" in self.headers:
+            return self.headers["API-KEY"], "API-KEY"
+        return None, None
+
+    def body(self, fault: Fault | None = None) -> Iterator[bytes]:
+        """Yield the request's body, as a fault would have it read."""
+        length = self.body_length
+        stop_at = _stop_at(fault, length)
+        pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault and fault.what == "slow" else 0.0
+        while self._read_bytes < length:
+            if stop_at is not None and self._read_bytes >= stop_at:
+                self._cut(reset=fault is not None and fault.what == "reset")
+            wanted = min(_READ_BYTES, (stop_at or length) - self._read_bytes)
+            part = self._read(wanted)
+            self._read_bytes += len(part)
+            if pause_per_byte_s:
+                time.sleep(len(part) * pause_per_byte_s)
+            yield part
+        if stop_at is not None:
+            self._cut(reset=fault is not None and fault.what == "reset")
+
+    def drain(self, fault: Fault | None = None) -> None:
+        """Read the rest of the body and forget it."""
+        for _ in self.body(fault):
+            pass
+
+    def answer(self, status: int, document: object, headers: dict[str, str] | None = None) -> None:
+        """Answer with JSON."""
+        content = json.dumps(document).encode()
+        self.answer_raw(status, content, {"Content-Type": "application/json", **(headers or {})})
+
+    def answer_raw(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        """Answer with anything."""
+        self._status = status
+        try:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if status != 204 and self.command != "HEAD":
+                self.wfile.write(content)
+        except OSError:
+            self.close_connection = True  # the client did not wait: that is its right
+
+    def hang_up(self) -> None:
+        """Close the connection without an answer."""
+        self._cut(reset=False)
+
+    def record(self) -> Request:
+        """Return this exchange for the book, and forget it."""
+        request = Request(
+            method=self.command,
+            path=self.plain_path,
+            status=self._status,
+            body_bytes=self._read_bytes,
+            key_form=self.key_and_form()[1],
+            at=time.time(),
+        )
+        self._status, self._read_bytes = None, 0
+        return request
+
+    def log_message(self, format: str, *args: object) -> None:  # the signature is the library's
+        """Stay quiet: the book keeps what happened."""
+
+    def _read(self, wanted: int) -> bytes:
+        try:
+            part = self.rfile.read1(wanted)
+        except OSError:
+            part = b""
+        if not part:
+            self.close_connection = True
+            raise Gone
+        return bytes(part)
+
+    def _cut(self, *, reset: bool) -> None:
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        raise Gone
+
+
+def _stop_at(fault: Fault | None, length: int) -> int | None:
+    if fault is None or fault.what not in {"cut", "reset"}:
+        return None
+    return int(length * min(fault.number("at", 50), 100) / 100)

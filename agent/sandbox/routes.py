@@ -1,0 +1,255 @@
+"""The API's endpoints, strict about the contract."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.sandbox.book import Session, new_session_id
+from agent.sandbox.exchange import Exchange, Gone
+from agent.sandbox.faults import Fault
+from agent.sandbox.listing import (
+    listed_sessions,
+    organization_status,
+    session_document,
+    users_page,
+)
+from agent.sandbox.people import ATHLETES, Key
+from agent.sandbox.uploads import Received, Refused, UploadReader, check_upload
+
+if TYPE_CHECKING:
+    from agent.sandbox.server import Sandbox
+
+_ACTIVITY = "(?P<activity>running|jumping|weightlifting)"
+_SESSION = "(?P<session_id>[A-Za-z0-9]+)"
+_PAGE = b"<!doctype html><title>Gym Wi-Fi</title><p>Please accept our terms."
+
+
+class _Route(NamedTuple):
+    method: str
+    pattern: str
+    place: str  # where a fault would say that it happens
+    name: str
+
+
+_ROUTES = (
+    _Route("POST", f"/{_ACTIVITY}/(?P<management>management/)?sessions/", "upload", "upload"),
+    _Route("GET", "/user-management/organization-status/", "status", "status"),
+    _Route("GET", "/user-management/users/filter/", "users", "users_filter"),
+    _Route("GET", "/user-management/users/(?P<uid>[A-Za-z0-9-]+)", "users", "one_user"),
+    _Route("GET", "/user-management/users/", "users", "users"),
+    _Route("GET", "/session-management/sessions/(filter/)?", "list", "session_list"),
+    _Route(
+        "GET", f"/session-management/sessions/{_SESSION}/analyzed-video/", "session", "analysed"
+    ),
+    _Route("PUT", f"/session-management/sessions/{_SESSION}/", "session", "rename"),
+    _Route("DELETE", f"/session-management/sessions/{_SESSION}/", "session", "delete"),
+    _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/", "session", "one_session"),
+    _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/export/", "session", "export"),
+)
+_MEDIA = re.compile(rf"/media/{_SESSION}/(video|analyzed)\.mp4")
+
+
+class ApiExchange(Exchange):
+    """One exchange with the sandbox."""
+
+    @property
+    def sandbox(self) -> "Sandbox":
+        """The server's books, keys and faults."""
+        return self.server.sandbox  # type: ignore[attr-defined, no-any-return]  # its server has one
+
+    def do_GET(self) -> None:  # noqa: N802  # the library calls it so
+        """Serve any method alike."""
+        try:
+            self._serve()
+        except Gone:
+            pass
+        except Refused as refusal:
+            self.drain()
+            self.answer(refusal.status, {"error": str(refusal)})
+        finally:
+            self.sandbox.book.note(self.record())
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # the library calls them so
+
+    def _serve(self) -> None:
+        media = _MEDIA.fullmatch(self.plain_path)
+        if media is not None and self.command == "GET":
+            self._send_video(media["session_id"])
+            return
+        for route in _ROUTES:
+            match = re.fullmatch(route.pattern, self.plain_path)
+            if match is not None and route.method == self.command:
+                self._follow(route, {k: v or "" for k, v in match.groupdict().items()})
+                return
+        raise Refused("no such address", 404)
+
+    def _follow(self, route: _Route, parts: dict[str, str]) -> None:
+        fault = self.sandbox.plan.take(route.place)
+        if fault is not None:
+            self.sandbox.book.on_change(f"fault   {fault.what} at {route.place}")
+            if self._play_instead(fault):
+                return
+        token, form = self.key_and_form()
+        key = self.sandbox.key_named(token)
+        if key is None or self.sandbox.key_form not in {None, form}:
+            raise Refused("invalid API key", 401)
+        handlers: dict[str, Callable[[dict[str, str], Key, Fault | None], None]] = {
+            "upload": self._upload,
+            "status": lambda _parts, key, _fault: self.answer(200, organization_status(key)),
+            "users": lambda *_: self.answer(200, {"users": [a.document() for a in ATHLETES]}),
+            "users_filter": lambda *_: self.answer(200, users_page(self.query)),
+            "one_user": self._one_user,
+            "session_list": self._session_list,
+            "one_session": self._one_session,
+            "analysed": self._analysed,
+            "rename": self._rename,
+            "delete": self._delete,
+            "export": self._export,
+        }
+        handlers[route.name](parts, key, fault)
+
+    def _play_instead(self, fault: Fault) -> bool:
+        """Play a fault that leaves nothing to be done; False where the route must go on."""
+        made = "made" in fault.options
+        if fault.what in {"lost-answer", "truncated-json", "slow"} or made:
+            return False
+        if fault.what == "silent":
+            self.drain()
+            self.sandbox.stopping.wait()
+            self.hang_up()
+        if "early" in fault.options:
+            self.close_connection = True
+        else:
+            self.drain(fault)
+        return self._answer_fault(fault)
+
+    def _answer_fault(self, fault: Fault) -> bool:
+        """Answer as a fault says; False where it says nothing of the answer."""
+        if fault.status is not None:
+            headers = {}
+            if "retry-after" in fault.options:
+                headers["Retry-After"] = fault.options["retry-after"]
+            if fault.options.get("body") == "html":
+                self.answer_raw(fault.status, _PAGE, {"Content-Type": "text/html", **headers})
+            else:
+                words = fault.options.get("error", f"sandbox fault {fault.what}")
+                self.answer(fault.status, {"error": words}, headers)
+        elif fault.what == "html":
+            self.answer_raw(200, _PAGE, {"Content-Type": "text/html"})
+        elif fault.what == "empty":
+            self.answer_raw(204, b"", {})
+        elif fault.what == "redirect":
+            self.answer_raw(302, b"", {"Location": "/elsewhere"})
+        else:
+            return False
+        return True
+
+    def _upload(self, parts: dict[str, str], key: Key, fault: Fault | None) -> None:
+        on_behalf = bool(parts["management"])
+        if on_behalf and key.role == "user":
+            raise Refused("no privilege to send for others", 403)
+        session_id = new_session_id()
+        video_path = self.sandbox.videos / f"{session_id}.mp4"
+        reader = UploadReader(self.headers.get("Content-Type", ""), video_path=video_path)
+        try:
+            received = reader.read(self.body(fault))
+            check_upload(
+                received,
+                activity=parts["activity"],
+                on_behalf=on_behalf,
+                athletes=[athlete.user_uid for athlete in ATHLETES],
+            )
+        except BaseException:
+            video_path.unlink(missing_ok=True)
+            raise
+        session = self._session(session_id, received, parts["activity"], key)
+        self.sandbox.book.add(session)
+        if fault is not None and fault.what == "lost-answer":
+            self.hang_up()
+        if fault is not None and fault.what == "truncated-json":
+            self.answer_raw(200, b'{"session_id": "', {"Content-Type": "application/json"})
+        elif fault is None or not self._answer_fault(fault):
+            self.answer(200, {"session_id": session_id, "title": session.title})
+
+    def _session(self, session_id: str, received: Received, activity: str, key: Key) -> Session:
+        fields = received.fields
+        return Session(
+            session_id=session_id,
+            title=fields.get("session_name") or f"Session {session_id[:4]}",
+            activity=activity,
+            user_id=fields.get("user_id", key.uid),
+            endpoint="management" if "user_id" in fields else "own",
+            fields=dict(fields),
+            video_sha256=received.video_sha256,
+            video_bytes=received.video_bytes,
+            video_name=received.video_name or "",
+            video_path=self.sandbox.videos / f"{session_id}.mp4",
+            created_at=time.time(),
+        )
+
+    def _session_list(self, _parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
+        shown = listed_sessions(self.sandbox.book.sessions, fault, now_s=time.time())
+        if not shown:
+            raise Refused("no sessions found", 404)
+        documents = {
+            session_id: {**self._document(session), "title": title}
+            for session_id, session, title in shown
+        }
+        self.answer(200, {"sessions": documents})
+
+    def _one_session(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        session = self._find(parts["session_id"])
+        if session.activity != parts["activity"]:
+            raise Refused("no such session", 404)
+        self.answer(200, self._document(session))
+
+    def _analysed(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        document = self._document(self._find(parts["session_id"]))
+        self.answer(200, {"analyzed_video_url": document["analyzed_video_url"]})
+
+    def _export(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        document = self._document(self._find(parts["session_id"]))
+        self.answer(
+            200,
+            {"key_points": [], "angles": {}, "timestamps": [], "metrics": document["metrics"]},
+        )
+
+    def _rename(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        session = self._find(parts["session_id"])
+        try:
+            title = str(json.loads(b"".join(self.body()))["title"])
+        except (ValueError, KeyError, TypeError):
+            raise Refused("title is required") from None
+        self.sandbox.book.rename(session.session_id, title)
+        self.answer(200, {"session_id": session.session_id, "title": title})
+
+    def _delete(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        session = self._find(parts["session_id"])
+        self.sandbox.book.remove(session.session_id)
+        self.answer(200, {"session_id": session.session_id})
+
+    def _one_user(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+        for athlete in ATHLETES:
+            if athlete.user_uid == parts["uid"]:
+                self.answer(200, athlete.document())
+                return
+        raise Refused("no such user", 404)
+
+    def _find(self, session_id: str) -> Session:
+        session = self.sandbox.book.find(session_id)
+        if session is None:
+            raise Refused("no such session", 404)
+        return session
+
+    def _document(self, session: Session) -> dict[str, object]:
+        is_analysed = time.time() - session.created_at >= self.sandbox.processing_s
+        media_url = f"{self.sandbox.base_url}/media"
+        return session_document(session, media_url=media_url, is_analysed=is_analysed)
+
+    def _send_video(self, session_id: str) -> None:
+        session = self._find(session_id)
+        if session.video_path is None or not session.video_path.exists():
+            raise Refused("no such video", 404)
+        self.answer_raw(200, session.video_path.read_bytes(), {"Content-Type": "video/mp4"})

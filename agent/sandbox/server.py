@@ -1,0 +1,148 @@
+"""The sandbox: a real HTTP server on loopback that speaks the API's contract, or breaks it."""
+
+import contextlib
+import socket
+import tempfile
+import threading
+from collections.abc import Sequence
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+
+from agent.sandbox.book import Book
+from agent.sandbox.faults import FaultPlan
+from agent.sandbox.people import OWNER_UID, Key
+from agent.sandbox.routes import ApiExchange
+
+
+class Sandbox:
+    """A stand-in for the API; use it as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        key: str = "sandbox-key",
+        role: str = "admin",
+        processing_s: float = 2.0,
+        faults: Sequence[str] = (),
+        keep_dir: Path | None = None,
+        key_form: str | None = None,
+    ) -> None:
+        """Prepare a server; it listens from `start` on.
+
+        Args:
+            port: 0 takes any free one.
+            key, role: the first key that is accepted, and whether it is an admin's or a user's.
+            processing_s: until a session's analysed video is there.
+            faults: what goes wrong, as `faults.parse_fault` reads it.
+            keep_dir: where received videos stay; None for a folder that goes with the server.
+            key_form: the only header form that is accepted; None for both.
+        """
+        self.book = Book()
+        self.plan = FaultPlan(faults)
+        self.processing_s = processing_s
+        self.key_form = key_form
+        self.stopping = threading.Event()
+        self._keys = {key: Key(token=key, role=role)}
+        self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
+        self.videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
+        self.videos.mkdir(parents=True, exist_ok=True)
+        self._server = _Server(("127.0.0.1", port), self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
+    @property
+    def base_url(self) -> str:
+        """What a station's `api.base_url` must be."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def tokens(self) -> list[str]:
+        """The keys it accepts."""
+        return list(self._keys)
+
+    def key_named(self, token: str | None) -> Key | None:
+        """Return an accepted key, or None."""
+        return None if token is None else self._keys.get(token)
+
+    def add_key(self, token: str, *, role: str, uid: str = OWNER_UID) -> None:
+        """Accept one more key."""
+        self._keys[token] = Key(token=token, role=role, uid=uid)
+
+    def replace_key(self, token: str, *, role: str = "admin") -> None:
+        """Revoke all keys and accept this one."""
+        self._keys = {token: Key(token=token, role=role)}
+
+    def add_fault(self, text: str) -> None:
+        """Let one more thing go wrong."""
+        self.plan.add(text)
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self.plan.clear()
+
+    def start(self) -> "Sandbox":
+        """Listen."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End every connection and the server."""
+        self.stopping.set()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.end_connections()
+        self._server.server_close()
+        if self._own_folder is not None:
+            self._own_folder.cleanup()
+
+    def __enter__(self) -> "Sandbox":
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    """The listening socket and the living connections."""
+
+    daemon_threads = False  # server_close waits for the exchanges
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._living: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(address, ApiExchange)
+
+    def process_request_thread(self, request: object, client_address: object) -> None:
+        assert isinstance(request, socket.socket)  # noqa: S101  # this is a TCP server
+        with self._lock:
+            self._living.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._living.discard(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay quiet about clients that went away."""
+
+    def end_connections(self) -> None:
+        """Shut every living connection down, so that its thread ends."""
+        with self._lock:
+            for living in self._living:
+                with contextlib.suppress(OSError):
+                    living.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,16 @@
+"""The station's settings: one model is the source of validation, sample file and documentation."""
+
+from agent.settings.key import read_api_key
+from agent.settings.load import effective, find_config, load_settings
+from agent.settings.model import ApiSettings, Settings
+from agent.settings.sample import sample_toml
+
+__all__ = [
+    "ApiSettings",
+    "Settings",
+    "effective",
+    "find_config",
+    "load_settings",
+    "read_api_key",
+    "sample_toml",
+]

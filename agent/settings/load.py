@@ -1,0 +1,149 @@
+"""Loading the settings, and saying of every mistake at once what would be right."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from agent.errors import ConfigError
+from agent.settings.model import ENV_PREFIX, Settings
+
+DEFAULT_PATH = Path("/etc/spotter/station.toml")
+_CONFIG_VARIABLE = "SPOTTER_CONFIG"
+_SECRETS = frozenset({"key", "pin"})
+_HIDDEN = "********"
+_HOW_TO_MAKE = "make one: spotter config --sample > station.toml"
+
+
+def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the settings file: what was asked for, else $SPOTTER_CONFIG, else the default."""
+    if explicit is not None:
+        return explicit
+    return Path(environ.get(_CONFIG_VARIABLE) or DEFAULT_PATH)
+
+
+def load_settings(explicit: Path | None) -> Settings:
+    """Load the settings from a file and the environment.
+
+    Raises:
+        ConfigError: naming every mistake, each with what would be right.
+    """
+    path = find_config(explicit, os.environ)
+    required = explicit is not None or _CONFIG_VARIABLE in os.environ
+    document = _read(path, required=required)
+    unknown = list(_unknown_names(document, path)) + list(_unknown_variables())
+    try:
+        settings = Settings(**_known(document))
+    except ValidationError as error:
+        raise _config_error([*unknown, *_mistakes(error, path)]) from None
+    if unknown:
+        raise _config_error(unknown)
+    return settings
+
+
+def effective(settings: Settings) -> dict[str, dict[str, object]]:
+    """Return every setting as it is in force, ready for JSON, with secrets hidden."""
+    return {
+        table: {key: _shown(value) for key, value in dict(getattr(settings, table)).items()}
+        for table in Settings.model_fields
+    }
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return _HIDDEN
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if not required and f"{ENV_PREFIX}STATION__ACTIVITY" in os.environ:
+            return {}
+        raise ConfigError(f"no settings: {path} is missing", hint=_HOW_TO_MAKE) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}", hint="join the group spotter, or use sudo -u spotter"
+        ) from None
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint='texts need quotes: id = "platform-3"') from None
+
+
+def _known(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document without the unknown names, which are reported apart."""
+    known: dict[str, Any] = {}
+    for table, values in document.items():
+        if table not in Settings.model_fields:
+            continue
+        names = _keys(table)
+        is_table = isinstance(values, Mapping)
+        known[table] = {k: v for k, v in values.items() if k in names} if is_table else values
+    return known
+
+
+def _keys(table: str) -> list[str]:
+    model = Settings.model_fields[table].annotation
+    assert isinstance(model, type) and issubclass(model, BaseModel)  # noqa: S101  # every table is one
+    return list(model.model_fields)
+
+
+def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
+    for table, values in document.items():
+        if table not in Settings.model_fields:
+            yield f"{path}: no table [{table}]{_nearest(table, list(Settings.model_fields))}"
+        elif isinstance(values, Mapping):
+            for key in values:
+                if key not in _keys(table):
+                    yield f"{path}: no key {table}.{key}{_nearest(key, _keys(table))}"
+
+
+def _unknown_variables() -> Iterator[str]:
+    known = {
+        f"{ENV_PREFIX}{table}__{key}".upper()
+        for table in Settings.model_fields
+        for key in _keys(table)
+    }
+    for name in os.environ:
+        is_ours = name.startswith(ENV_PREFIX) and "__" in name
+        if is_ours and name.upper() not in known:
+            yield f"environment: no setting {name}{_nearest(name, sorted(known))}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known[:12])}"
+
+
+def _mistakes(error: ValidationError, path: Path) -> Iterator[str]:
+    for details in error.errors(include_url=False):
+        yield _mistake(details, path)
+
+
+def _mistake(details: ErrorDetails, path: Path) -> str:
+    place = [str(part) for part in details["loc"] if not isinstance(part, int)]
+    variable = f"{ENV_PREFIX}{'__'.join(place)}".upper()
+    source = f"environment: {variable}" if variable in os.environ else f"{path}: {'.'.join(place)}"
+    wanted = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "missing":
+        return f"{source} is missing"
+    if details["type"] == "value_error" and len(place) < 2:
+        return f"{source}: {wanted}"
+    given = _HIDDEN if place and place[-1] in _SECRETS else repr(details["input"])
+    return f"{source} = {given}: {wanted}"
+
+
+def _config_error(mistakes: list[str]) -> ConfigError:
+    count = f"{len(mistakes)} mistakes in the settings:\n  " if len(mistakes) > 1 else ""
+    return ConfigError(
+        count + "\n  ".join(mistakes), hint="all keys are explained by: spotter config --sample"
+    )

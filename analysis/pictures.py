@@ -1,0 +1,66 @@
+"""Pictures of a take: the poster, with the skeleton drawn on the decisive moment."""
+
+from pathlib import Path
+
+import numpy as np
+
+from analysis.errors import Fault, VideoError
+from analysis.landmarker import PoseFinder
+from analysis.landmarks import BONES, FloatArray
+from analysis.video import Image, open_video, upright_image
+
+_LONGEST_PX = 960
+_SEEN = 0.5  # joints seen worse than that are not drawn
+_BONE_COLOUR, _JOINT_COLOUR = (80, 230, 120), (255, 255, 255)
+_QUALITY = 85
+
+
+def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
+    """Write the frame at a moment as a JPEG, with the skeleton on it; return width and height.
+
+    Raises:
+        VideoError: no frame can be decoded.
+    """
+    import cv2
+
+    image = _frame_at(path, at_s)
+    with PoseFinder() as finder:
+        found = finder.find(image)
+    if found is not None:
+        _draw_skeleton(image, *found)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(out), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return image.shape[1], image.shape[0]
+
+
+def _frame_at(path: Path, at_s: float) -> Image:
+    """Return the last frame shown at `at_s`, upright."""
+    with open_video(path) as reading:
+        stream = reading.stream
+        if stream.time_base:
+            reading.container.seek(
+                max(0, round(at_s / stream.time_base)), stream=stream, backward=True
+            )
+        chosen = None
+        for time_s, frame in reading.decode():
+            if chosen is not None and time_s > at_s:
+                break
+            chosen = frame
+        if chosen is None:
+            raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
+        return upright_image(chosen, reading.rotation_deg, longest_px=_LONGEST_PX)
+
+
+def _draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:
+    import cv2
+
+    thickness = max(2, image.shape[0] // 180)
+    points = np.round(points_px).astype(int)
+    for first, second in BONES:
+        if min(visibility[first], visibility[second]) >= _SEEN:
+            ends = (tuple(map(int, points[first])), tuple(map(int, points[second])))
+            cv2.line(image, *ends, _BONE_COLOUR, thickness, cv2.LINE_AA)
+    for joint in sorted({joint for bone in BONES for joint in bone}):
+        if visibility[joint] >= _SEEN:
+            centre = (int(points[joint][0]), int(points[joint][1]))
+            cv2.circle(image, centre, thickness + 1, _JOINT_COLOUR, -1, cv2.LINE_AA)

@@ -1,0 +1,152 @@
+"""The child process: one request a line on standard input, answers on standard output.
+
+Requests: check, probe, inspect, cut, poster.  Answers are JSON lines: any number of
+`{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
+Native libraries print wherever they like, so the real standard output is put away first.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO
+
+from analysis.errors import Fault, VideoError
+
+Request = dict[str, object]
+_CHECKS = 5  # poses of the known picture; the first warms up
+
+
+class Worker:
+    """Answers requests, one at a time."""
+
+    def __init__(self, answers: IO[str]) -> None:
+        self._answers = answers
+        self._operations: dict[str, Callable[[Request], object]] = {
+            "check": self._check,
+            "probe": self._probe,
+            "inspect": self._inspect,
+            "cut": self._cut,
+            "poster": self._poster,
+        }
+
+    def answer(self, line: str) -> None:
+        """Carry one request out and answer it, whatever comes of it."""
+        try:
+            request = json.loads(line)
+            self._say({"result": self._operations[request["op"]](request)})
+        except VideoError as error:
+            self._say({"error": {"kind": error.fault, "message": str(error)}})
+        except Exception as error:  # noqa: BLE001  # the agent decides what it means
+            told = f"{type(error).__name__}: {error}"
+            self._say({"error": {"kind": Fault.INTERNAL, "message": told}})
+
+    def _say(self, message: Request) -> None:
+        self._answers.write(json.dumps(message) + "\n")
+        self._answers.flush()
+
+    def _progress(self, done: float) -> None:
+        self._say({"progress": round(done, 3)})
+
+    def _check(self, _request: Request) -> object:
+        """Find the athlete in the picture known to hold one: proof that this box can."""
+        import cv2
+
+        from analysis.landmarker import PoseFinder, shipped_model
+        from analysis.video import Image
+
+        picture = cv2.imread(str(shipped_model().with_name("known_good_frame.png")))
+        assert picture is not None  # noqa: S101  # it comes with the package
+        image: Image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype("uint8")
+        with PoseFinder() as finder:
+            found = finder.find(image)
+            began_s = time.monotonic()
+            for _ in range(_CHECKS):
+                finder.find(image)
+        pose_ms = (time.monotonic() - began_s) * 1000 / _CHECKS
+        return {"pose_ms": round(pose_ms, 2), "found": found is not None}
+
+    def _probe(self, request: Request) -> object:
+        from analysis.video import probe
+
+        found = probe(_path(request))
+        return {
+            **asdict(found.facts),
+            "packets": found.packets,
+            "creation_time": found.creation_time,
+        }
+
+    def _inspect(self, request: Request) -> object:
+        from analysis.inspection import inspect_video
+        from analysis.takes import TakeOptions
+
+        options = request.get("options") or {}
+        if not isinstance(options, dict):
+            raise TypeError("options must be an object")
+        report = inspect_video(
+            _path(request), TakeOptions.from_json(options), on_progress=self._progress
+        )
+        return report.to_json()
+
+    def _cut(self, request: Request) -> object:
+        from analysis.cut import cut_clip
+
+        cut = cut_clip(
+            _path(request),
+            start_s=_number(request, "start_s"),
+            end_s=_number(request, "end_s"),
+            out=_path(request, "out"),
+            on_progress=self._progress,
+        )
+        return asdict(cut)
+
+    def _poster(self, request: Request) -> object:
+        from analysis.pictures import draw_poster
+
+        width, height = draw_poster(
+            _path(request), at_s=_number(request, "at_s"), out=_path(request, "out")
+        )
+        return {"width": width, "height": height}
+
+
+def _path(request: Request, name: str = "path") -> Path:
+    return Path(str(request[name]))
+
+
+def _number(request: Request, name: str) -> float:
+    value = request[name]
+    if not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number")
+    return float(value)
+
+
+def _requests(source: IO[str]) -> Iterator[str]:
+    """Yield requests; when the parent is gone, end the process whatever it is doing."""
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def listen() -> None:
+        for line in source:
+            lines.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield lines.get()
+
+
+def main() -> None:
+    """Answer requests until the parent closes the pipe."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    worker = Worker(answers)
+    for line in _requests(sys.stdin):
+        worker.answer(line)
+
+
+if __name__ == "__main__":
+    main()
