@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import av
 import numpy as np
@@ -46,7 +46,7 @@ class Cut:
     why: str  # in a few words
 
 
-VideoPacket = Packet[VideoStream]
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
 
 
 class _CannotCopy(Exception):

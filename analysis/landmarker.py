@@ -64,7 +64,7 @@ class PoseFinder:
 
     def close(self) -> None:
         """Give the model's memory back."""
-        self._landmarker.close()  # type: ignore[no-untyped-call]  # MediaPipe has no types
+        self._landmarker.close()
 
     def __enter__(self) -> "PoseFinder":
         return self

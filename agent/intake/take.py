@@ -227,6 +227,7 @@ class TakeFinder:
 
     def _judge(self, capture: Capture, error: AnalysisError) -> float:
         """Find out whether the file or the box is at fault, and act on it."""
+        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
         if error.fault in _FILE_AT_FAULT:
             self._quarantine(capture, error)
         elif not self._child.box_works():

@@ -40,6 +40,8 @@ class CaptureFolder:
 
     def is_capture_name(self, path: Path) -> bool:
         """Tell whether a path is a video by name, and not a temporary or hidden one."""
+        if not path.is_relative_to(self._root):
+            return False  # such as where a file was moved to from here
         inside = path.relative_to(self._root)
         if any(part.startswith(".") for part in inside.parts):
             return False

@@ -1,0 +1,121 @@
+"""spotter demo."""
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agent.demo import Outcome
+
+_WORDS = {
+    "film": "camera program films a drawn athlete",
+    "take in": "file settled, hashed, taken in",
+    "analyse": "pose pass finds the take",
+    "cut": "clip cut, frame-exact",
+    "deliver": "clip delivered to the API",
+}
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the station running until Ctrl-C.")
+@config_option
+def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
+    """Run the whole job once, offline: film, analyse, cut, deliver to a stand-in API."""
+    from agent.demo import STAGES, demonstration
+
+    out = console()
+    out.print("[bold]Spotter[/bold] demo: everything is real but the athlete and the API\n")
+    with _Stages(out, STAGES) as stages, demonstration(stages.tell) as outcome:
+        stages.close()
+        _show(out, outcome)
+        if keep:
+            out.print("\nThe station keeps running: put a video into its capture folder,")
+            out.print(f"  {outcome.clip.parents[2] / 'capture'}\nCtrl-C ends it.")
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+class _Stages:
+    """The stages as they happen: progress bars in a terminal, one line each when piped."""
+
+    def __init__(self, out: "Console", names: tuple[str, ...]) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._out = out
+        self._done: set[str] = set()
+        self._began_s = time.monotonic()
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/green]"),
+            TextColumn("{task.description:40}"),
+            BarColumn(bar_width=28),
+            TimeElapsedColumn(),
+            console=out,
+            disable=not out.is_terminal,
+        )
+        self._bars = {
+            name: self._progress.add_task(_WORDS[name], total=1.0, start=False) for name in names
+        }
+
+    def tell(self, name: str, share: float) -> None:
+        """Show how far a stage is."""
+        if name in self._done:
+            return
+        self._progress.start_task(self._bars[name])
+        self._progress.update(self._bars[name], completed=share)
+        if share >= 1.0:
+            self._done.add(name)
+            self._start_next()
+            if not self._out.is_terminal:
+                self._out.print(f"{time.monotonic() - self._began_s:6.1f} s  {_WORDS[name]}")
+
+    def close(self) -> None:
+        """Leave the bars as they are."""
+        self._progress.stop()
+
+    def __enter__(self) -> "_Stages":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_ended: object) -> None:
+        self.close()
+
+    def _start_next(self) -> None:
+        waiting = [name for name in self._bars if name not in self._done]
+        if waiting:
+            self._progress.start_task(self._bars[waiting[0]])
+            self._progress.update(self._bars[waiting[0]], total=None)
+
+
+def _show(out: "Console", outcome: "Outcome") -> None:
+    """Show what the API made, and what trimming saved."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from agent.cli.words import size_words
+
+    session = outcome.session
+    saved_s = outcome.capture_seconds - outcome.clip_seconds
+    saved_bytes = outcome.capture_bytes - outcome.clip_bytes
+    table = Table.grid(padding=(0, 2))
+    table.add_row("session", f"[bold]{session.session_id}[/bold]")
+    table.add_row("title", escape(session.title))
+    table.add_row("athlete", session.user_id)
+    table.add_row(
+        "movement", f"{session.fields['exercise_name']}, {session.fields['barbell_mass']} kg"
+    )
+    table.add_row("sha256", f"{session.video_sha256[:16]}…, as cut here and as the API received it")
+    table.add_row(
+        "saved",
+        f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
+        f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
+    )
+    table.add_row("clip", str(outcome.clip))
+    table.add_row("poster", str(outcome.poster))
+    out.print()
+    out.print(table)

@@ -1,0 +1,207 @@
+"""The whole job once, offline: a drawn athlete, the real daemon, a stand-in API.
+
+Everything is real but the athlete and the API: the camera program is a process that writes a
+growing file, the daemon is `spotter run`, and what is shown is read from its outbox.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import AgentError
+from agent.outbox.database import Row
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.sandbox.book import Session
+from agent.sandbox.server import Sandbox
+
+ATHLETE = "someUserId123"
+_KEY = "demo-key"
+_WITHIN_S = 75.0  # for everything after the recording
+_LOOK_EVERY_S = 0.1
+_END_WITHIN_S = 10.0
+
+Tell = Callable[[str, float], None]  # stage, share done
+
+STAGES = ("film", "take in", "analyse", "cut", "deliver")
+_SETTINGS = """\
+[station]
+id = "demo"
+name = "Demo platform"
+activity = "weightlifting"
+exercise = "snatch"
+user_id = "{athlete}"
+barbell_mass = 60
+
+[paths]
+capture = {capture}
+state = {state}
+
+[api]
+base_url = "{base_url}"
+key_file = {key_file}
+
+[capture]
+settle_s = 1.0
+rescan_s = 5.0
+
+[delivery]
+send_delay_s = 0
+reconcile_wait_s = 1
+
+[web]
+listen = ""
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the demo came to."""
+
+    session: Session
+    clip_code: str
+    capture_seconds: float
+    capture_bytes: int
+    clip_seconds: float
+    clip_bytes: int
+    poster: Path
+    clip: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the demo happens."""
+
+    folder: Path
+
+    @property
+    def capture(self) -> Path:
+        return self.folder / "capture"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "station.toml"
+
+
+@contextlib.contextmanager
+def demonstration(tell: Tell) -> Iterator[Outcome]:
+    """Run the demo; the station lives on until the context ends.
+
+    Raises:
+        AgentError: the clip did not arrive in time; the daemon's log is in the message.
+    """
+    place = _Place(Path(tempfile.mkdtemp(prefix="spotter-demo-")))
+    place.capture.mkdir()
+    with Sandbox(key=_KEY, processing_s=1.0) as sandbox:
+        _write_settings(place, sandbox.base_url)
+        with _daemon(place) as daemon:
+            _film(place.capture / "platform-1.mp4", tell)
+            yield _follow(place, sandbox, daemon, tell)
+
+
+def _write_settings(place: _Place, base_url: str) -> None:
+    key_file = place.folder / "api-key"
+    key_file.write_text(_KEY, encoding="ascii")
+    place.config.write_text(
+        _SETTINGS.format(
+            athlete=ATHLETE,
+            base_url=base_url,
+            capture=json.dumps(str(place.capture)),
+            state=json.dumps(str(place.state)),
+            key_file=json.dumps(str(key_file)),
+        ),
+        encoding="utf-8",
+    )
+
+
+@contextlib.contextmanager
+def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the real daemon, its log beside its state."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SPOTTER_")}
+    with (
+        (place.folder / "daemon.log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "agent", "run", "--config", str(place.config)],
+            stderr=log,
+            env=own,
+        ) as daemon,
+    ):
+        try:
+            yield daemon
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            try:
+                daemon.wait(_END_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+
+
+def _film(path: Path, tell: Tell) -> None:
+    """Let the camera program film, and tell how far the file has grown."""
+    from agent.sandbox.drawn import Camera, storyboards
+
+    story = storyboards.demo()
+    Camera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
+
+
+def _follow(
+    place: _Place, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
+) -> Outcome:
+    """Tell what becomes of the capture, until its session is there."""
+    latest_s = time.monotonic() + _WITHIN_S
+    with Outbox.open(place.state) as outbox:
+        while time.monotonic() < latest_s and daemon.poll() is None:
+            rows = outbox.listing.rows(all_captures=True)
+            _tell_stages(rows, outbox, tell)
+            delivered = next((row for row in rows if row["session_id"] is not None), None)
+            if delivered is not None:
+                return _outcome(place, sandbox, delivered)
+            time.sleep(_LOOK_EVERY_S)
+    log = (place.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
+    raise AgentError(
+        f"the clip did not arrive; the daemon said:\n{log[-3000:]}",
+        hint=f"everything is in {place.folder}",
+    )
+
+
+def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
+    """Say how far the capture and its clip have come, by their states alone."""
+    capture = next((row for row in rows if row["kind"] == "capture"), None)
+    if capture is None:
+        return
+    tell("take in", 1.0)
+    first = outbox.captures.by_id(1)
+    if first is not None and outbox.captures.takes(first):
+        tell("analyse", 1.0)
+    if any(row["kind"] == "entry" for row in rows):
+        tell("cut", 1.0)
+    if any(row["session_id"] is not None for row in rows):
+        tell("deliver", 1.0)
+
+
+def _outcome(place: _Place, sandbox: Sandbox, row: Row) -> Outcome:
+    session = sandbox.book.find(str(row["session_id"]))
+    assert session is not None  # noqa: S101  # the sandbox itself gave this id
+    folder, code = StateFolder(place.state), str(row["clip_code"])
+    return Outcome(
+        session=session,
+        clip_code=code,
+        capture_seconds=float(str(row["capture_seconds"])),
+        capture_bytes=int(str(row["capture_bytes"])),
+        clip_seconds=float(str(row["clip_seconds"])),
+        clip_bytes=int(str(row["clip_bytes"])),
+        poster=folder.pictures / f"{code}.jpg",
+        clip=folder.clips / f"{code}.mp4",
+    )
