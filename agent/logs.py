@@ -15,6 +15,7 @@ def configure_logs(level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
             structlog.processors.format_exc_info,
+            _drop_nothing,
             structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -23,3 +24,10 @@ def configure_logs(level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _drop_nothing(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Leave out what does not apply."""
+    return {name: value for name, value in event.items() if value is not None}

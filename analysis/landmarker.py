@@ -5,6 +5,7 @@ if they were contiguous; all of that stays in here.
 """
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,9 @@ class PoseFinder:
         from mediapipe import ImageFormat
         from mediapipe.tasks.python import BaseOptions, vision
 
-        self._image = lambda image: MediaPipeImage(image_format=ImageFormat.SRGB, data=image)
+        self._wrap: Callable[[Image], object] = lambda image: MediaPipeImage(
+            image_format=ImageFormat.SRGB, data=image
+        )
         self._step_ms = 1000 / sample_fps
         self._frames = 0
         self._landmarker = vision.PoseLandmarker.create_from_options(
@@ -49,9 +52,8 @@ class PoseFinder:
         """
         if not image.flags.c_contiguous:
             raise ValueError("MediaPipe finds nobody in an array that is not contiguous")
-        found = self._landmarker.detect_for_video(
-            self._image(image), round(self._frames * self._step_ms)
-        )
+        at_ms = round(self._frames * self._step_ms)
+        found = self._landmarker.detect_for_video(self._wrap(image), at_ms)
         self._frames += 1
         if not found.pose_landmarks:
             return None

@@ -19,9 +19,7 @@ def instant(seconds: float = 0.0, *, boot_id: str | None = BOOT, trusted: bool =
 
 def evidence(seconds: float = 0.0) -> Evidence:
     """A file that was seen growing until then."""
-    return Evidence(
-        grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds
-    )
+    return Evidence(grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds)
 
 
 def admitted(outbox: Outbox, number: int = 1) -> Capture:

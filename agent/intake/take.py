@@ -112,8 +112,8 @@ class TakeFinder:
             self._cutter.cut(path, take, clip_code=derive_clip_code(capture.sha256, take.number))
             for take in takes
         ]
-        self._finish(capture, recorded, takes, clips, hold=self._reason_to_hold(capture))
         self._draw_posters(capture, path, takes)
+        self._finish(capture, recorded, takes, clips, hold=self._reason_to_hold(capture))
 
     def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
         probed = self._child.ask("probe", path=str(path))

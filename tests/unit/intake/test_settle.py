@@ -74,9 +74,7 @@ def test_growth_after_a_close_starts_the_wait_anew() -> None:
 def test_another_file_of_the_same_name_is_another_file() -> None:
     watched = Watched()
     watched.observe(0, hint=Hint(closed=True))
-    watched.settler.observe(
-        FILE, facts(inode=2), NOTHING, now=instant(1.5), monotonic_s=1.5
-    )
+    watched.settler.observe(FILE, facts(inode=2), NOTHING, now=instant(1.5), monotonic_s=1.5)
 
     assert not watched.is_settled(2.1)
 

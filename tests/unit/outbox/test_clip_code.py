@@ -11,7 +11,9 @@ HASHES = st.text(alphabet="0123456789abcdef", min_size=64, max_size=64)
 
 
 @given(HASHES, st.integers(1, 99), st.integers(0, 9))
-def test_a_code_is_ten_letters_that_nobody_misreads(sha256: str, take: int, generation: int) -> None:
+def test_a_code_is_ten_letters_that_nobody_misreads(
+    sha256: str, take: int, generation: int
+) -> None:
     code = derive_clip_code(sha256, take, generation)
 
     assert len(code) == CODE_LENGTH == 10

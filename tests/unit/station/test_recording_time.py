@@ -26,7 +26,9 @@ def test_what_spotter_saw_growing_ended_when_it_last_grew() -> None:
 
 
 def test_the_cameras_clock_serves_where_the_file_time_agrees() -> None:
-    recorded = recording_time(seen(appeared=5000, written=100), duration_s=20, created_at=NOW_S + 60)
+    recorded = recording_time(
+        seen(appeared=5000, written=100), duration_s=20, created_at=NOW_S + 60
+    )
 
     assert recorded.by is RecordedBy.CONTAINER
     assert recorded.end.utc_s == NOW_S + 80

@@ -149,9 +149,7 @@ def test_where_only_an_untrusted_clock_could_tell_a_person_must() -> None:
     assert (decision.state, decision.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
 
 
-CHANGES = st.lists(
-    st.tuples(st.floats(1, 500), st.sampled_from(["ann", "ben", None])), max_size=8
-)
+CHANGES = st.lists(st.tuples(st.floats(1, 500), st.sampled_from(["ann", "ben", None])), max_size=8)
 
 
 @given(CHANGES, st.floats(1, 4000))

@@ -1,0 +1,22 @@
+"""A sandbox and a station that point at each other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.sandbox.server import Sandbox
+from tests.station import KEY, Station
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A stand-in API."""
+    with Sandbox(key=KEY, processing_s=0.0) as running:
+        yield running
+
+
+@pytest.fixture
+def station(tmp_path: Path, sandbox: Sandbox) -> Station:
+    """A running athlete's station."""
+    return Station(tmp_path, sandbox.base_url)

@@ -1,0 +1,151 @@
+"""A station for tests: its folders, its settings, the real daemon and the real commands."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+
+KEY = "sandbox-key"
+ATHLETE = "someUserId123"
+_RUNNING = "event=running"
+
+
+@dataclass(slots=True)
+class Station:
+    """One station in a folder of its own."""
+
+    root: Path
+    base_url: str
+    settings: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.capture.mkdir(parents=True, exist_ok=True)
+        self.key_file.write_text(KEY)
+        tables: dict[str, dict[str, object]] = {
+            "station": {"id": "test", "activity": "running", "user_id": ATHLETE},
+            "paths": {"capture": str(self.capture), "state": str(self.state)},
+            "api": {"base_url": self.base_url, "key_file": str(self.key_file)},
+            "capture": {"settle_s": 0.3, "settle_unseen_s": 2.0, "rescan_s": 1.0},
+            "analysis": {"poster": False},
+            "delivery": {"send_delay_s": 0, "reconcile_wait_s": 0.4, "backoff_base_s": 0.2},
+            "web": {"listen": ""},
+        }
+        for table, values in self.settings.items():
+            tables[table] = {**tables.get(table, {}), **values}
+        self.config.write_text(_toml(tables))
+
+    @property
+    def capture(self) -> Path:
+        return self.root / "capture"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "station.toml"
+
+    @property
+    def key_file(self) -> Path:
+        return self.root / "api-key"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "daemon.log"
+
+    def start(self, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start the real daemon and wait until it runs (or has ended)."""
+        before = self.log.read_text().count(_RUNNING) if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+                stderr=log,
+                env={**_plain_environment(), **(environment or {})},
+            )
+        until(
+            lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before,
+            timeout_s=20,
+        )
+        return daemon
+
+    @contextlib.contextmanager
+    def running(self, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+        """Run the real daemon meanwhile, and end it as systemd would."""
+        daemon = self.start(environment)
+        try:
+            yield
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            code = daemon.wait(12)
+        assert code == 0, self.log.read_text()[-3000:]
+
+    def spotter(self, *words: str, code: int = 0) -> str:
+        """Run a command; return what it prints, and insist on its exit code."""
+        done = run_spotter([*words, "--config", str(self.config)])
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if code == 0 else done.stderr
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return the outbox as scripts see it."""
+        with Outbox.open(self.state) as outbox:
+            return [dict(row) for row in outbox.listing.rows(all_captures=True)]
+
+    def entries(self) -> list[dict[str, object]]:
+        """Return the clips as scripts see them."""
+        return [row for row in self.rows() if row["kind"] == "entry"]
+
+    def states(self) -> list[object]:
+        """Return the states of all clips."""
+        return [row["state"] for row in self.entries()]
+
+
+def run_spotter(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run the real command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "agent", *words],
+        capture_output=True,
+        text=True,
+        env=_plain_environment(),
+        timeout=90,
+        check=False,
+    )
+
+
+def until(condition: object, *, timeout_s: float = 30.0) -> None:
+    """Wait until a condition on another process holds."""
+    assert callable(condition)
+    latest_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < latest_s, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = 60.0) -> bool:
+    """Wait until the sandbox has made so many sessions."""
+    return sandbox.book.wait_for(lambda book: len(book.sessions) >= count, timeout_s)
+
+
+def _plain_environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SPOTTER_") and not name.lower().endswith("_proxy")
+    }
+
+
+def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
+    lines = []
+    for table, values in tables.items():
+        lines.append(f"[{table}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(lines)

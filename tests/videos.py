@@ -1,0 +1,21 @@
+"""Short videos that are quick to analyse, each of them different."""
+
+from pathlib import Path
+
+from agent.sandbox.drawn import Camera, Segment, Storyboard
+
+
+def film_run(path: Path, *, seed: int = 1, seconds: float = 1.6) -> Path:
+    """Film somebody who runs on the spot; another seed makes another file."""
+    story = Storyboard(
+        [Segment("run", seconds)], width=160, height=240, fps=15, seed=seed, noise=2.0
+    )
+    Camera(story).record(path)
+    return path
+
+
+def film_nobody(path: Path) -> Path:
+    """Film an empty place."""
+    story = Storyboard([Segment("nobody", 1.0)], width=160, height=120, fps=15)
+    Camera(story).record(path)
+    return path
