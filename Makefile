@@ -41,7 +41,7 @@ bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench
 
 soak: setup ## Run the long fault tests
-	@$(BIN)/pytest -m soak -o addopts="--strict-markers --import-mode=importlib -ra" --timeout 7200
+	@$(BIN)/pytest -m soak --timeout 7200
 
 sample: setup ## Write config/station.sample.toml anew from the settings model
 	@$(BIN)/python -m agent.settings > config/station.sample.toml
