@@ -73,11 +73,11 @@ class Gate:
         digest = hashlib.sha256((token or "").encode()).hexdigest()
         changed = digest != self._key_seen
         self._key_seen = digest
+        state = self._outbox.lanes.get(self._host)
         if token is None:
-            if changed:
+            if changed or self._probe_is_due(state):
                 self.pause(LaneError("there is no API key", reason="no_key"))
             return None
-        state = self._outbox.lanes.get(self._host)
         if changed:
             self._passage = None
         elif state.paused_reason is None and self._passage is not None:

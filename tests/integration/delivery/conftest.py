@@ -1,0 +1,152 @@
+"""A lane in this process, on a real outbox, against the sandbox, with a clock of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agent.api.client import ApiClient, Timeouts
+from agent.clock import Instant
+from agent.delivery.first_send import FirstSendCheck
+from agent.delivery.gate import Gate, KeySettings
+from agent.delivery.lane import Lane
+from agent.delivery.reconcile import Reconciler
+from agent.delivery.upload import Uploader
+from agent.outbox.backoff import Backoff
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.entry import Entry, NewEntry, Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.lanes import LaneState
+from agent.outbox.states import EntryState, Recipient
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from agent.stage import ignore_wake
+from tests.factories import NOW_S, admitted, new_entry
+from tests.station import ATHLETE, KEY
+
+WAIT_S = 120.0
+_MOST_STEPS = 1000  # a lane that never rests is a fault
+
+
+@dataclass(slots=True)
+class World:
+    """A lane and everything around it."""
+
+    outbox: Outbox
+    folder: StateFolder
+    client: ApiClient
+    host: str
+    key: str | None = KEY
+    settings: KeySettings = field(default_factory=KeySettings)
+    clock_s: float = NOW_S
+    lane: Lane = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def now(self) -> Instant:
+        return Instant(utc_s=self.clock_s)
+
+    def start(self) -> None:
+        """Make the lane anew, as a start of the daemon does."""
+        self.lane = Lane(
+            self.outbox,
+            Gate(
+                self.outbox,
+                self.client,
+                host=self.host,
+                settings=self.settings,
+                read_key=lambda: self.key,
+                now=self.now,
+            ),
+            Uploader(
+                self.outbox,
+                self.client,
+                clips=self.folder.clips,
+                min_rate_bytes_s=1000,
+                now=self.now,
+                check=lambda: None,
+            ),
+            Reconciler(
+                self.outbox,
+                self.client,
+                wait_s=WAIT_S,
+                now=self.now,
+                monotonic=lambda: self.clock_s,
+            ),
+            backoff=Backoff(base_s=5.0, longest_s=3600.0),
+            is_still_whole=FirstSendCheck(
+                self.outbox, self.folder, capture_folder=self.folder.root, now=self.now
+            ),
+            now=self.now,
+            wake_next=ignore_wake,
+        )
+
+    def add(
+        self,
+        number: int = 1,
+        *,
+        activity: str = "running",
+        exercise: str | None = None,
+        user_id: str | None = ATHLETE,
+        size_bytes: int = 200_000,
+        recipient: Recipient = Recipient.ATHLETE,
+        mass_kg: float | None = None,
+    ) -> Entry:
+        """Put a clip into the outbox, file and all."""
+        capture = admitted(self.outbox, number)
+        code = derive_clip_code(capture.sha256, 1)
+        content = code.encode() * (size_bytes // len(code))
+        (self.folder.clips / f"{code}.mp4").write_bytes(content)
+        plain = new_entry(capture)
+        whose = Whose(
+            recipient=recipient,
+            user_id=user_id,
+            activity=activity,
+            exercise=exercise,
+            barbell_mass_kg=mass_kg,
+        )
+        clip = type(plain.clip)(
+            stored_name=f"{code}.mp4", sha256="", size_bytes=len(content), seconds=3.0
+        )
+        values = {name: getattr(plain, name) for name in NewEntry.__slots__}
+        return self.outbox.entries.create(
+            NewEntry(**{**values, "whose": whose, "clip": clip}), now_s=self.clock_s
+        )
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Let the lane work until it has nothing due for so many seconds of its clock."""
+        latest_s = self.clock_s + seconds
+        for _ in range(_MOST_STEPS):
+            wait_s = self.lane.step()
+            if wait_s > 0 and self.clock_s + wait_s > latest_s:
+                self.clock_s = latest_s
+                return
+            self.clock_s += wait_s
+        raise AssertionError("the lane does not come to rest")
+
+    def entry(self, number: int = 1) -> Entry:
+        found = self.outbox.entries.by_id(number)
+        assert found is not None
+        return found
+
+    def states(self) -> list[str]:
+        return [str(e.state) for e in self.outbox.entries.in_states(set(EntryState))]
+
+    @property
+    def lane_state(self) -> LaneState:
+        return self.outbox.lanes.get(self.host)
+
+
+@pytest.fixture
+def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
+    """A lane to the sandbox, with an empty outbox."""
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    timeouts = Timeouts(connect_s=2, write_s=2, answer_s=1)
+    with (
+        Outbox.open(tmp_path) as outbox,
+        ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
+    ):
+        yield World(outbox=outbox, folder=folder, client=client, host="sandbox")

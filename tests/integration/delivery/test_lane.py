@@ -1,0 +1,316 @@
+"""The retry table, on real sockets."""
+
+import pytest
+
+from agent.delivery.gate import KeySettings
+from agent.outbox.states import Reason, Recipient
+from agent.sandbox.server import Sandbox
+from tests.integration.delivery.conftest import WAIT_S, World
+from tests.station import ATHLETE
+
+
+@pytest.mark.parametrize(
+    ("activity", "exercise", "mass_kg", "fields"),
+    [
+        ("running", None, None, {}),
+        ("jumping", "Drop Jump", None, {"exercise": "Drop Jump"}),
+        ("weightlifting", "snatch", 62.5, {"exercise_name": "snatch", "barbell_mass": "62.5"}),
+    ],
+)
+@pytest.mark.parametrize("role", ["admin", "user"])
+def test_every_activity_goes_to_its_endpoint_by_either_role(
+    world: World,
+    sandbox: Sandbox,
+    activity: str,
+    exercise: str | None,
+    mass_kg: float | None,
+    fields: dict[str, str],
+    role: str,
+) -> None:
+    sandbox.add_key("its-key", role=role, uid=ATHLETE)
+    world.key = "its-key"
+    world.add(activity=activity, exercise=exercise, mass_kg=mass_kg)
+
+    world.run()
+
+    (session,) = sandbox.book.sessions
+    on_behalf = {"user_id": ATHLETE} if role == "admin" else {}
+    assert session.activity == activity
+    assert session.endpoint == ("management" if role == "admin" else "own")
+    assert session.fields == {"session_name": session.title, **fields, **on_behalf}
+    assert len(session.title) <= 60 and session.title.isascii()
+    assert world.entry().session_id == session.session_id
+
+
+@pytest.mark.parametrize("form", ["Authorization", "API-KEY"])
+def test_the_header_that_the_host_accepts_is_found_and_remembered(
+    world: World, sandbox: Sandbox, form: str
+) -> None:
+    sandbox.key_form = form
+    world.add()
+
+    world.run()
+
+    assert world.states() == ["uploaded"]
+    assert world.lane_state.key_header == form
+    refused = [r for r in sandbox.book.requests if r.status == 401]
+    world.start()
+    world.add(2)
+    world.run()
+    assert [r for r in sandbox.book.requests if r.status == 401] == refused
+
+
+def test_a_users_key_never_sends_for_somebody_else(world: World, sandbox: Sandbox) -> None:
+    sandbox.replace_key("users-key", role="user")
+    world.key = "users-key"
+    world.add(1, user_id="athlete-0002")
+    world.add(2, user_id=None, recipient=Recipient.KEY_OWNER)
+
+    world.run()
+
+    assert world.states() == ["held", "uploaded"]
+    assert world.entry(1).reason == Reason.KEY_CANNOT_SEND
+    assert [session.endpoint for session in sandbox.book.sessions] == ["own"]
+
+
+def test_nobodys_clip_goes_to_the_key_owner_even_with_an_admins_key(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(user_id=None, recipient=Recipient.KEY_OWNER)
+
+    world.run()
+
+    assert [session.endpoint for session in sandbox.book.sessions] == ["own"]
+
+
+def test_a_forced_role_is_not_asked_for(world: World, sandbox: Sandbox) -> None:
+    world.settings = KeySettings(role="user")
+    world.start()
+    world.add(user_id="athlete-0002")
+
+    world.run()
+
+    assert (world.states(), sandbox.book.sessions) == (["held"], [])
+
+
+@pytest.mark.parametrize("fault", ["503", "500", "502:body=html", "408"])
+def test_a_server_error_after_the_whole_body_is_looked_up_twice_then_sent_again(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    sandbox.add_fault(fault)
+    world.add()
+
+    world.run()
+    assert (world.states(), sandbox.book.sessions) == (["uncertain"], [])
+    world.run(WAIT_S - 1)
+    assert world.states() == ["uncertain"]
+    world.run(2)
+
+    assert world.states() == ["uploaded"]
+    assert len(sandbox.book.sessions) == 1
+    outcomes = [attempt.outcome for attempt in world.outbox.attempts.of_entry(1)]
+    assert outcomes == ["OutcomeUnknownError", "absent", "absent", "uploaded"]
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", "503:made", "truncated-json"])
+def test_a_lost_answer_is_found_and_never_sent_twice(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    sandbox.add_fault(fault)
+    world.add()
+
+    world.run()
+
+    assert world.states() == ["uploaded"]
+    assert [session.session_id for session in sandbox.book.sessions] == [world.entry().session_id]
+
+
+def test_a_list_that_hides_what_is_there_proves_nothing(world: World, sandbox: Sandbox) -> None:
+    world.add(1)
+    world.run()
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("hide-list*always")
+    world.add(2)
+
+    world.run(3 * WAIT_S)
+
+    assert world.states() == ["uploaded", "held"]
+    assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
+    assert len(sandbox.book.sessions) == 2  # one of them ours, unknown: a person must say
+
+
+def test_stripped_titles_prove_nothing_on_a_fresh_account(world: World, sandbox: Sandbox) -> None:
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("strip-titles*always")
+    world.add()
+
+    world.run(3 * WAIT_S)
+
+    assert world.entry().reason == Reason.OUTCOME_UNKNOWN
+    assert len(sandbox.book.sessions) == 1
+
+
+def test_a_restart_between_the_look_ups_begins_them_anew(world: World, sandbox: Sandbox) -> None:
+    sandbox.add_fault("503")
+    world.add()
+    world.run(WAIT_S / 2)
+    world.start()
+
+    world.run(WAIT_S * 0.9)
+    assert world.states() == ["uncertain"]
+    world.run(WAIT_S)
+
+    assert world.states() == ["uploaded"]
+
+
+@pytest.mark.parametrize("at", [0, 50, 80])
+@pytest.mark.parametrize("how", ["cut", "reset"])
+def test_a_connection_lost_before_the_end_was_surely_no_session(
+    world: World, sandbox: Sandbox, at: int, how: str
+) -> None:
+    sandbox.add_fault(f"{how}:at={at}")
+    world.add(size_bytes=20_000_000)
+
+    world.run()
+
+    entry = world.entry()
+    assert (entry.state, entry.failures) == ("ready", 1)
+    assert entry.due_at > world.clock_s
+    assert sandbox.book.sessions == []
+    world.run(10)
+    assert world.states() == ["uploaded"]
+
+
+def test_a_server_that_never_answers_is_given_up_and_looked_up(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("silent")
+    world.add()
+
+    world.run()
+
+    assert world.states() == ["uncertain"]
+
+
+@pytest.mark.parametrize(("header", "expected_s"), [("7", 7), ("in a while", 0), ("604800", 3600)])
+def test_the_servers_wish_to_wait_holds_the_lane(
+    world: World, sandbox: Sandbox, header: str, expected_s: float
+) -> None:
+    sandbox.add_fault(f"429:retry-after={header}")
+    world.add()
+
+    world.run()
+
+    state = world.lane_state
+    assert state.paused_reason == "server_asks_to_wait" and state.next_probe_at is not None
+    assert expected_s <= state.next_probe_at - world.clock_s <= 3600
+    assert world.entry().state == "ready"
+    world.run(7200)
+    assert world.states() == ["uploaded"]
+
+
+def test_a_wrong_key_pauses_the_lane_and_a_new_one_opens_it(world: World, sandbox: Sandbox) -> None:
+    world.add(1)
+    world.run()
+    sandbox.replace_key("renewed")
+    world.add(2)
+    world.add(3)
+
+    world.run(3600)
+    assert world.states() == ["uploaded", "ready", "ready"]
+    assert world.lane_state.paused_reason == "key"
+    assert [e.failures for e in (world.entry(2), world.entry(3))] == [0, 0]
+    uploads = [r for r in sandbox.book.requests if r.method == "POST"]
+    assert len(uploads) == 2  # the refused one was the last: a paused lane only probes
+
+    world.key = "renewed"
+    world.run(60)
+    assert world.states() == ["uploaded"] * 3
+
+
+def test_without_a_key_everything_is_kept(world: World, sandbox: Sandbox) -> None:
+    world.key = None
+    world.add()
+
+    world.run(3600)
+
+    assert (world.states(), sandbox.book.requests) == (["ready"], [])
+    assert world.lane_state.paused_reason == "no_key"
+    world.key = sandbox.tokens[0]
+    world.run(60)
+    assert world.states() == ["uploaded"]
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 413])
+def test_one_refused_clip_is_dead_and_the_others_flow(
+    world: World, sandbox: Sandbox, status: int
+) -> None:
+    sandbox.add_fault(f"{status}:error=the video is too odd")
+    for number in range(1, 11):
+        world.add(number)
+
+    world.run()
+
+    assert world.states() == ["dead"] + ["uploaded"] * 9
+    assert "the video is too odd" in str(world.entry(1).detail)
+    assert world.entry(1).reason == f"http_{status}"
+
+
+@pytest.mark.parametrize("fault", ["html", "redirect", "404:body=html"])
+def test_what_is_not_our_api_pauses_the_lane_and_touches_no_clip(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    sandbox.add_fault(f"{fault}@any*4")
+    world.add()
+
+    world.run()
+
+    assert world.lane_state.paused_reason == "not_our_api"
+    assert (world.entry().state, world.entry().attempts) == ("ready", 0)
+    world.run(3600)
+    assert world.states() == ["uploaded"]
+
+
+def test_a_refusal_for_one_athlete_holds_that_athletes_clips_alone(world: World) -> None:
+    world.add(1, user_id="not-in-this-account")
+    world.add(2)
+
+    world.run()
+
+    assert world.states() == ["held", "uploaded"]
+    assert world.entry(1).reason == Reason.REFUSED_FOR_ATHLETE
+
+
+def test_no_route_pauses_the_lane_and_heals_alone(world: World, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    world.add()
+
+    world.run(600)
+
+    assert world.lane_state.paused_reason == "network"
+    entry = world.entry()
+    assert (entry.state, entry.attempts, entry.failures) == ("ready", 0, 0)
+    with Sandbox(port=sandbox.port) as back:
+        world.run(120)
+        assert [session.title for session in back.book.sessions] == [world.entry().title]
+
+
+def test_a_damaged_clip_is_held_not_sent(world: World, sandbox: Sandbox) -> None:
+    entry = world.add()
+    (world.folder.clips / entry.stored_name).write_bytes(b"torn")
+
+    world.run()
+
+    assert (world.states(), sandbox.book.sessions) == (["held"], [])
+    assert world.entry().reason == Reason.CLIP_DAMAGED
+
+
+def test_a_probe_far_in_the_future_is_a_clock_that_jumped(world: World) -> None:
+    world.outbox.lanes.update(
+        world.host, {"paused_reason": "network", "next_probe_at": world.clock_s + 10**7}
+    )
+    world.add()
+
+    world.run()
+
+    assert world.states() == ["uploaded"]

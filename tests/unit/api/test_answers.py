@@ -1,0 +1,101 @@
+"""What answers mean."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.api.answers import Answer, parse_retry_after, session_made, upload_failure
+from agent.errors import (
+    LaneError,
+    NotMadeError,
+    OutcomeUnknownError,
+    RefusedError,
+    UploadError,
+)
+
+NOW_S = 1_795_000_000.0
+WORDS = json.dumps({"error": "no"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "body_complete", "kind"),
+    [
+        (200, b"<html>", False, LaneError),
+        (200, b"<html>", True, OutcomeUnknownError),
+        (204, b"", True, OutcomeUnknownError),
+        (302, b"", True, LaneError),
+        (400, WORDS, True, RefusedError),
+        (400, b"<html>", True, LaneError),
+        (401, WORDS, True, LaneError),
+        (402, WORDS, True, RefusedError),
+        (403, WORDS, True, RefusedError),
+        (404, WORDS, True, RefusedError),
+        (404, b"<html>", True, LaneError),
+        (408, b"", False, NotMadeError),
+        (408, b"", True, OutcomeUnknownError),
+        (413, b"<html>", False, RefusedError),
+        (422, WORDS, True, RefusedError),
+        (425, b"", True, NotMadeError),
+        (429, b"", True, NotMadeError),
+        (500, WORDS, False, NotMadeError),
+        (500, WORDS, True, OutcomeUnknownError),
+        (503, b"", True, OutcomeUnknownError),
+        (520, b"", True, OutcomeUnknownError),
+    ],
+)
+def test_the_retry_table(
+    status: int, body: bytes, body_complete: bool, kind: type[UploadError]
+) -> None:
+    answer = Answer(status=status, body=body)
+
+    error = upload_failure(answer, body_complete=body_complete, now_s=NOW_S)
+
+    assert type(error) is kind
+
+
+@given(st.integers(200, 599), st.binary(max_size=200), st.booleans())
+def test_no_answer_whatever_it_holds_brings_the_lane_down(
+    status: int, body: bytes, body_complete: bool
+) -> None:
+    answer = Answer(status=status, body=body)
+
+    if session_made(answer) is None:
+        error = upload_failure(answer, body_complete=body_complete, now_s=NOW_S)
+        assert isinstance(error, UploadError) and str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "session_id"),
+    [
+        (200, {"session_id": "abcd", "title": "t"}, "abcd"),
+        (201, {"session_id": "abcd", "extra": [1]}, "abcd"),
+        (200, {"session_id": ""}, None),
+        (200, {"session_id": 7}, None),
+        (200, ["session_id"], None),
+        (302, {"session_id": "abcd"}, None),
+    ],
+)
+def test_only_a_2xx_with_a_session_id_is_an_acknowledgement(
+    status: int, document: object, session_id: str | None
+) -> None:
+    made = session_made(Answer(status=status, body=json.dumps(document).encode()))
+
+    assert (made and made.session_id) == session_id
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("soon", None),
+        ("-5", None),
+        ("Wed, 18 Nov 2026 12:27:40 GMT", 4860.0),
+        ("Sun, 01 Jan 2023 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_in_every_form(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header, now_s=NOW_S) == seconds

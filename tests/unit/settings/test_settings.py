@@ -1,0 +1,179 @@
+"""Settings: every mistake at once, each with what would be right."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ConfigError
+from agent.settings import effective, load_settings, read_api_key, sample_toml
+from agent.settings.model import Settings
+from tests.conftest import REPOSITORY
+
+SMALLEST = '[station]\nactivity = "running"\n'
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "station.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_sample_file_is_what_the_model_says_and_loads(tmp_path: Path) -> None:
+    sample = (REPOSITORY / "config" / "station.sample.toml").read_text()
+
+    assert sample == sample_toml(), "run: make sample"
+    settings = load_settings(write(tmp_path, sample))
+    assert settings.delivery.send_delay_s == 20
+    assert settings.capture.settle_unseen_s == 90
+
+
+def test_the_sample_explains_every_key() -> None:
+    for table, values in Settings.model_fields.items():
+        assert f"[{table}]" in sample_toml()
+        fields = values.annotation.model_fields  # type: ignore[union-attr]  # every table is a model
+        for key, key_field in fields.items():
+            assert f"{key} = " in sample_toml(), f"{table}.{key}"
+            assert key_field.description, f"{table}.{key}"
+
+
+def test_one_line_is_enough(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, SMALLEST))
+
+    assert settings.station.id
+    assert settings.station.unassigned == "hold"
+
+
+def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOTTER_DELIVERY__SEND_DELAY_S", "soon")
+    text = """
+    [station]
+    activity = "runing"
+    barbell_mas = 60
+    [capture]
+    settle_s = -1
+    [delivry]
+    send_delay_s = 3
+    [api]
+    key = 17
+    """
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+
+    told = str(caught.value)
+    assert "6 mistakes" in told
+    assert "station.activity = 'runing'" in told and "weightlifting" in told
+    assert "no key station.barbell_mas; did you mean barbell_mass?" in told
+    assert "capture.settle_s = -1" in told
+    assert "no table [delivry]; did you mean delivery?" in told
+    assert "SPOTTER_DELIVERY__SEND_DELAY_S = 'soon'" in told
+    assert "api.key = ********" in told and "17" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[station]\nactivity = "weightlifting"', "exercise is missing: one of snatch"),
+        ('[station]\nactivity = "jumping"\nexercise = "snatch"', "Countermovement Jump"),
+        ('[station]\nactivity = "running"\nbarbell_mass = 60', "does not go with running"),
+        (f'{SMALLEST}[api]\nbase_url = "http://example.org"', "use https"),
+        (f'{SMALLEST}[api]\nbase_url = "ftp://example.org"', "must be an address"),
+        (f'{SMALLEST}[web]\nlisten = "0.0.0.0:8377"', "needs pin"),
+        (f'{SMALLEST}[paths]\ncapture = "/a"\nstate = "/a/b"', "must not lie inside"),
+        (f'{SMALLEST}[paths]\ncapture = "/a/tmp"\nstate = "/a"', "must not lie inside"),
+        (f'{SMALLEST}[paths]\ncapture = "videos"', "absolute"),
+        (f'{SMALLEST}[capture]\noriginals = "archive"', "needs archive_dir"),
+        ("[station]", "station.activity is missing"),
+        ("activity = running", "line 1"),
+    ],
+)
+def test_a_wrong_setting_says_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load_settings(write(tmp_path, text))
+
+
+def test_the_environment_goes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTTER_API__BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SPOTTER_STATION__USER_ID", "from-the-environment")
+
+    settings = load_settings(write(tmp_path, SMALLEST + 'user_id = "from-the-file"\n'))
+
+    assert settings.api.base_url == "http://127.0.0.1:9"
+    assert settings.station.user_id == "from-the-environment"
+
+
+def test_the_environment_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOTTER_STATION__ACTIVITY", "running")
+
+    assert load_settings(None).station.activity == "running"
+
+
+def test_a_misspelt_variable_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOTTER_API__BASEURL", "x")
+
+    with pytest.raises(ConfigError, match="did you mean SPOTTER_API__BASE_URL"):
+        load_settings(write(tmp_path, SMALLEST))
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path / "none.toml")
+
+    assert "none.toml is missing" in str(caught.value)
+    assert "spotter config --sample" in str(caught.value.hint)
+
+
+def test_secrets_are_never_shown(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, SMALLEST + '[api]\nkey = "very-secret"\n'))
+
+    shown = json.dumps(effective(settings)) + repr(settings) + str(settings)
+
+    assert "very-secret" not in shown
+
+
+def test_the_key_is_read_anew_every_time(tmp_path: Path) -> None:
+    key_file, credentials = tmp_path / "key", tmp_path / "credentials"
+    settings = load_settings(
+        write(tmp_path, f"{SMALLEST}[api]\nkey_file = {json.dumps(str(key_file))}\n")
+    ).api
+    credentials.mkdir()
+    (credentials / "api-key").write_text("from-systemd\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
+
+    assert read_api_key(settings, {}) is None
+    assert read_api_key(settings, environ) == "from-systemd"
+    key_file.write_text("  first\n")
+    assert read_api_key(settings, environ) == "first"
+    key_file.write_text("renewed")
+    assert read_api_key(settings, environ) == "renewed"
+    key_file.write_text("")
+    assert read_api_key(settings, {}) is None
+
+
+def test_wrong_settings_end_a_command_with_78_and_no_traceback(tmp_path: Path) -> None:
+    path = write(tmp_path, '[station]\nactivity = "rowing"\n')
+
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "status", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 78
+    assert "rowing" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_sample_command_prints_a_file() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "config", "--sample"], capture_output=True, check=True
+    )
+
+    assert tomllib.loads(done.stdout.decode())["station"]["activity"] == "weightlifting"
