@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
+
+if TYPE_CHECKING:
+    from agent.outbox.assignments import Assignment
+    from agent.settings import Settings
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
@@ -63,39 +68,55 @@ def assign(
     What was filmed before keeps the athlete of its time.  What you leave out comes from the
     station's settings, and only for the same activity.
     """
+    if sum((user_id is not None, clear, nobody)) != 1:
+        raise click.UsageError("name one: a USER_ID, --clear or --nobody")
+    details = (activity, exercise, barbell_mass, incline, lasts_s)
+    if user_id is None and any(detail is not None for detail in details):
+        raise click.UsageError("the other options go with a USER_ID")
+    settings = settings_of(config)
+    said = _say(settings, user_id, *details, clear=clear)
+    wake_daemon(settings)
+    _tell(said, as_json=as_json)
+
+
+def _say(
+    settings: "Settings",
+    user_id: str | None,
+    activity: str | None,
+    exercise: str | None,
+    barbell_mass: float | None,
+    incline: float | None,
+    lasts_s: float | None,
+    *,
+    clear: bool,
+) -> "Assignment":
+    """Record what was said."""
     from agent.assembly import station_default
     from agent.clock import read_clock
     from agent.outbox.entry import Whose
     from agent.outbox.states import Recipient
     from agent.station import assigning
 
-    details = (activity, exercise, barbell_mass, incline, lasts_s)
-    if sum((user_id is not None, clear, nobody)) != 1:
-        raise click.UsageError("name one: a USER_ID, --clear or --nobody")
-    if user_id is None and any(detail is not None for detail in details):
-        raise click.UsageError("the other options go with a USER_ID")
-    settings = settings_of(config)
-    station = station_default(settings)
-    now = read_clock()
+    station, now = station_default(settings), read_clock()
     with opened_outbox(settings) as outbox:
         assigning.record_default(outbox, station, now=now)
-        if clear:
-            said = assigning.clear_assignment(outbox, now=now, set_by="command line")
-        elif nobody:
-            said = assigning.assign_nobody(outbox, now=now, set_by="command line")
-        else:
-            wanted = Whose(
-                recipient=Recipient.ATHLETE,
-                user_id=user_id,
-                activity=activity or station.activity,
-                exercise=exercise,
-                barbell_mass_kg=barbell_mass,
-                incline_deg=incline,
-            )
-            said = assigning.assign(
-                outbox, wanted, station=station, lasts_s=lasts_s, now=now, set_by="command line"
-            )
-    wake_daemon(settings)
+        if user_id is None:
+            say = assigning.clear_assignment if clear else assigning.assign_nobody
+            return say(outbox, now=now, set_by="command line")
+        wanted = Whose(
+            recipient=Recipient.ATHLETE,
+            user_id=user_id,
+            activity=activity or station.activity,
+            exercise=exercise,
+            barbell_mass_kg=barbell_mass,
+            incline_deg=incline,
+        )
+        return assigning.assign(
+            outbox, wanted, station=station, lasts_s=lasts_s, now=now, set_by="command line"
+        )
+
+
+def _tell(said: "Assignment", *, as_json: bool) -> None:
     from agent.cli.words import assignment_document, assignment_words
 
     if as_json:

@@ -5,7 +5,7 @@ import pytest
 from agent.delivery.gate import KeySettings
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
-from tests.integration.delivery.conftest import WAIT_S, World
+from tests.integration.delivery.conftest import World
 from tests.station import ATHLETE
 
 
@@ -91,76 +91,6 @@ def test_a_forced_role_is_not_asked_for(world: World, sandbox: Sandbox) -> None:
     world.run()
 
     assert (world.states(), sandbox.book.sessions) == (["held"], [])
-
-
-@pytest.mark.parametrize("fault", ["503", "500", "502:body=html", "408"])
-def test_a_server_error_after_the_whole_body_is_looked_up_twice_then_sent_again(
-    world: World, sandbox: Sandbox, fault: str
-) -> None:
-    sandbox.add_fault(fault)
-    world.add()
-
-    world.run()
-    assert (world.states(), sandbox.book.sessions) == (["uncertain"], [])
-    world.run(WAIT_S - 1)
-    assert world.states() == ["uncertain"]
-    world.run(2)
-
-    assert world.states() == ["uploaded"]
-    assert len(sandbox.book.sessions) == 1
-    outcomes = [attempt.outcome for attempt in world.outbox.attempts.of_entry(1)]
-    assert outcomes == ["OutcomeUnknownError", "absent", "absent", "uploaded"]
-
-
-@pytest.mark.parametrize("fault", ["lost-answer", "503:made", "truncated-json"])
-def test_a_lost_answer_is_found_and_never_sent_twice(
-    world: World, sandbox: Sandbox, fault: str
-) -> None:
-    sandbox.add_fault(fault)
-    world.add()
-
-    world.run()
-
-    assert world.states() == ["uploaded"]
-    assert [session.session_id for session in sandbox.book.sessions] == [world.entry().session_id]
-
-
-def test_a_list_that_hides_what_is_there_proves_nothing(world: World, sandbox: Sandbox) -> None:
-    world.add(1)
-    world.run()
-    sandbox.add_fault("lost-answer")
-    sandbox.add_fault("hide-list*always")
-    world.add(2)
-
-    world.run(3 * WAIT_S)
-
-    assert world.states() == ["uploaded", "held"]
-    assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
-    assert len(sandbox.book.sessions) == 2  # one of them ours, unknown: a person must say
-
-
-def test_stripped_titles_prove_nothing_on_a_fresh_account(world: World, sandbox: Sandbox) -> None:
-    sandbox.add_fault("lost-answer")
-    sandbox.add_fault("strip-titles*always")
-    world.add()
-
-    world.run(3 * WAIT_S)
-
-    assert world.entry().reason == Reason.OUTCOME_UNKNOWN
-    assert len(sandbox.book.sessions) == 1
-
-
-def test_a_restart_between_the_look_ups_begins_them_anew(world: World, sandbox: Sandbox) -> None:
-    sandbox.add_fault("503")
-    world.add()
-    world.run(WAIT_S / 2)
-    world.start()
-
-    world.run(WAIT_S * 0.9)
-    assert world.states() == ["uncertain"]
-    world.run(WAIT_S)
-
-    assert world.states() == ["uploaded"]
 
 
 @pytest.mark.parametrize("at", [0, 50, 80])

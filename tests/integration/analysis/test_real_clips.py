@@ -1,0 +1,175 @@
+"""The analysis on real clips, alone."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from analysis.cut import cut_clip
+from analysis.errors import Fault, VideoError
+from analysis.inspection import inspect_video
+from analysis.landmarker import PoseFinder
+from analysis.report import Report
+from analysis.takes import TakeOptions
+from analysis.video import open_video, probe, upright_image
+from tests.conftest import VIDEOS
+
+pytestmark = pytest.mark.skipif(not VIDEOS.exists(), reason=f"no real clips in {VIDEOS}")
+
+
+def look(name: str) -> Report:
+    return inspect_video(VIDEOS / name, TakeOptions(), on_progress=lambda _done: None)
+
+
+def codes(report: Report) -> set[str]:
+    return {remark.code for remark in report.quality}
+
+
+def label(name: str) -> dict[str, str]:
+    with (VIDEOS / "labels.tsv").open(newline="") as file:
+        return next(row for row in csv.DictReader(file, delimiter="\t") if row["file"] == name)
+
+
+def test_a_run_without_rest_is_one_take_over_all_of_it() -> None:
+    report = look("run_treadmill_side_a.mp4")
+
+    (take,) = report.takes
+    assert take.start_s == 0.0 and abs(take.end_s - 12.0) < 0.05
+    assert report.verdict == "upload"
+
+
+@pytest.mark.parametrize(
+    "name", ["snatch_side_overlay.mp4", "rot90_run_treadmill.mov", "dim_run_treadmill.mp4"]
+)
+def test_the_labelled_effort_lies_inside_the_clips(name: str) -> None:
+    report, truth = look(name), label(name)
+
+    assert report.takes[0].start_s <= float(truth["active_start_s"])
+    assert report.takes[-1].end_s >= float(truth["active_end_s"]) - 0.05
+    assert (report.video.width, report.video.height) == (int(truth["width"]), int(truth["height"]))
+    assert report.video.rotation_deg == int(truth["rotation_deg"])
+
+
+def test_an_empty_hall_makes_no_clip() -> None:
+    report = look("static_hall_empty_gets_dark.mp4")
+
+    assert (list(report.takes), report.verdict) == ([], "skip")
+
+
+def test_too_dark_to_see_is_not_nobody_there() -> None:
+    report = look("dark_run_treadmill.mp4")
+
+    assert "too_dark" in codes(report) and "nobody" not in codes(report)
+
+
+def test_a_strided_picture_still_holds_its_person(real_video: Path) -> None:
+    # MediaPipe reads such an array as if it were contiguous and finds nobody, without an error.
+    with open_video(real_video) as reading:
+        _, frame = next(reading.decode())
+        image = upright_image(frame, 0, longest_px=290)
+    assert image.shape[1] % 16 and image.flags.c_contiguous
+    with PoseFinder() as finder:
+        assert finder.find(image) is not None
+        with pytest.raises(ValueError, match="not contiguous"):
+            finder.find(image[:, ::2])
+
+
+def shown(path: Path) -> list[np.ndarray]:
+    with open_video(path) as reading:
+        return [frame.to_ndarray(format="gray") for _, frame in reading.decode()]
+
+
+@pytest.mark.parametrize(
+    ("name", "start_s", "end_s", "method"),
+    [
+        ("rot90_run_treadmill.mov", 0.0, 2.0, "copy"),
+        ("run_treadmill_side_a.mp4", 1.0, 3.0, "copy"),
+        ("run_treadmill_side_a.mp4", 7.0, 8.0, "encode"),  # its keyframes are far apart
+        ("roof_jump_vp9.webm", 1.0, 2.0, "copy"),
+        ("snatch_side_overlay.mp4", 0.4, 1.8, "copy"),
+    ],
+)
+def test_a_clip_begins_with_the_very_frame_that_was_asked_for(
+    tmp_path: Path, name: str, start_s: float, end_s: float, method: str
+) -> None:
+    source, out = VIDEOS / name, tmp_path / "clip.mp4"
+
+    cut = cut_clip(source, start_s=start_s, end_s=end_s, out=out, on_progress=lambda _done: None)
+
+    with open_video(source) as reading:
+        wanted = [
+            (time_s, frame.to_ndarray(format="gray").astype(int))
+            for time_s, frame in reading.decode()
+            if time_s >= start_s - 1e-6
+        ]
+    clip = shown(out)
+    inside = sum(1 for time_s, _ in wanted if time_s < end_s)
+    assert cut.clip_frames == len(clip)
+    assert inside <= len(clip) <= inside + (0 if method == "encode" else 16)
+    tolerance = 0 if cut.method == "copy" else 4
+    for (_, original), frame in zip(wanted, clip, strict=False):
+        assert np.abs(original - frame.astype(int)).mean() <= tolerance
+    assert cut.method == method, cut.why
+    with av.open(str(out)) as container:
+        assert not container.streams.audio
+        assert set(container.metadata) <= {
+            *("major_brand", "minor_version", "compatible_brands", "encoder", "creation_time"),
+        }
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", Fault.UNREADABLE),
+        (b"just a text", Fault.UNREADABLE),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", Fault.UNREADABLE),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2\0\0\0\x08free", Fault.INCOMPLETE),
+    ],
+)
+def test_what_is_no_video_says_so(tmp_path: Path, content: bytes, fault: Fault) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(content)
+
+    with pytest.raises(VideoError) as caught:
+        probe(path)
+
+    assert caught.value.fault is fault
+
+
+def test_a_recording_without_its_index_is_incomplete(tmp_path: Path, real_video: Path) -> None:
+    cut_off = tmp_path / "cut-off.mp4"
+    cut_off.write_bytes(real_video.read_bytes()[:500_000].replace(b"moov", b"free"))
+
+    with pytest.raises(VideoError, match="the recorder ended before"):
+        probe(cut_off)
+
+
+def test_links_and_pipes_are_not_followed(tmp_path: Path, real_video: Path) -> None:
+    (tmp_path / "link.mp4").symlink_to(real_video)
+    os.mkfifo(tmp_path / "pipe.mp4")
+
+    for name in ("link.mp4", "pipe.mp4"):
+        with pytest.raises(VideoError, match="not a plain file"):
+            probe(tmp_path / name)
+
+
+def test_the_module_runs_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "analysis", str(VIDEOS / "snatch_side_overlay.mp4")),
+            *("--activity", "weightlifting", "--out", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    report = json.loads(done.stdout)
+    assert report["takes"][0]["activity"] == "weightlifting"
+    assert (tmp_path / "take-1.mp4").exists() and (tmp_path / "take-1.jpg").exists()

@@ -1,0 +1,47 @@
+"""Faults as words."""
+
+import pytest
+
+from agent.sandbox.faults import FaultPlan, parse_fault
+
+
+def test_a_fault_says_what_where_and_how_often() -> None:
+    fault = parse_fault("429:retry-after=5,error=slow down@list*3")
+
+    assert (fault.status, fault.where, fault.count) == (429, "list", 3)
+    assert fault.options == {"retry-after": "5", "error": "slow down"}
+
+
+def test_plain_faults_happen_once_to_an_upload_and_list_faults_to_the_list() -> None:
+    assert (parse_fault("503").where, parse_fault("503").count) == ("upload", 1)
+    assert parse_fault("hide-list").where == "list"
+
+
+def test_numbers_may_be_short() -> None:
+    assert parse_fault("slow:rate=64k").number("rate", 0) == 64_000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nonsense", "no fault 'nonsense': a status or one of lost-answer"),
+        ("99", "no fault"),
+        ("503@moon", "no place 'moon'"),
+        ("503*often", "a count is a number"),
+        ("503:retry=5", "no option retry; known: body"),
+        ("cut:at=half", "at must be a number"),
+        ("503:retry-after", "options are name=value"),
+    ],
+)
+def test_what_means_nothing_says_what_would(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_fault(text)
+
+
+def test_a_plan_plays_each_fault_as_often_as_it_says() -> None:
+    plan = FaultPlan(["503*2", "hide-list*always"])
+
+    uploads = [plan.take("upload") for _ in range(3)]
+
+    assert [fault and fault.what for fault in uploads] == ["503", "503", None]
+    assert all(plan.take("list") for _ in range(50))
