@@ -20,7 +20,7 @@ from agent.station.assigning import check_user_id, fill_movement
 
 Row = TypeVar("Row", Capture, Entry)
 
-_UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
+_UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN, CaptureState.ANALYSING})
 
 
 def find(outbox: Outbox, wanted: str) -> Capture | Entry:
@@ -47,6 +47,7 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
         RequestError: there is nothing to try again.
     """
     if isinstance(subject, Capture):
+        _refuse_under_way(subject)
         return _move_capture(outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried")
     if subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
         return _unless_gone(outbox.entries.hasten(subject, now_s=now_s))
@@ -55,6 +56,7 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
             f"{subject.name} is held: {subject.reason}",
             hint=f"spotter outbox release {subject.name}",
         )
+    _refuse_under_way(subject)
     return _move_entry(outbox, subject, EntryState.READY, now_s=now_s, verb="retried")
 
 
@@ -67,6 +69,7 @@ def discard(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Captur
     """
     if isinstance(subject, Entry):
         return _discard_entry(outbox, subject, now_s=now_s)
+    _refuse_under_way(subject)
     with outbox.transaction():
         for entry in outbox.entries.of_capture(subject.id):
             if entry.state not in {EntryState.DISCARDED, EntryState.UPLOADED, EntryState.COMPLETED}:
@@ -116,9 +119,13 @@ def _named(said: Whose, known: Whose, station: Whose) -> Whose:
 
 
 def _discard_entry(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:
-    if entry.state in _UNDER_WAY:
-        raise BusyError(f"{entry.name} is {entry.state}", hint="try again in a few minutes")
+    _refuse_under_way(entry)
     return _move_entry(outbox, entry, EntryState.DISCARDED, now_s=now_s, verb="discarded")
+
+
+def _refuse_under_way(subject: Capture | Entry) -> None:
+    if subject.state in _UNDER_WAY:
+        raise BusyError(f"{subject.name} is {subject.state}", hint="try again in a few minutes")
 
 
 def _move_entry(outbox: Outbox, entry: Entry, to: EntryState, *, now_s: float, verb: str) -> Entry:

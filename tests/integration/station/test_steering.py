@@ -121,12 +121,18 @@ def test_only_what_is_held_can_be_released(outbox: Outbox) -> None:
         release(outbox, ready_entry(outbox), None)
 
 
-def test_what_is_under_way_cannot_be_discarded_now(outbox: Outbox) -> None:
+def test_what_is_under_way_can_neither_be_discarded_nor_sent_again(outbox: Outbox) -> None:
     claimed = outbox.entries.claim(ready_entry(outbox), now_s=NOW_S)
     assert claimed is not None
 
-    with pytest.raises(BusyError, match="e1 is uploading"):
-        steering.discard(outbox, claimed[0], now_s=NOW_S)
+    for verb in (steering.discard, steering.retry):
+        with pytest.raises(BusyError, match="e1 is uploading"):
+            verb(outbox, claimed[0], now_s=NOW_S)
+    capture = outbox.captures.claim_next(NOW_S)
+    assert capture is not None
+    for verb in (steering.discard, steering.retry):
+        with pytest.raises(BusyError, match="c1 is analysing"):
+            verb(outbox, capture, now_s=NOW_S)
 
 
 def test_discarding_a_capture_discards_its_clips(outbox: Outbox) -> None:
