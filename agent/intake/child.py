@@ -72,6 +72,11 @@ class AnalysisChild:
             self._slowness = _slowness(self._exchange(child, {"op": "check"}))
         return self._exchange(child, {"op": operation, **fields})
 
+    @property
+    def process_id(self) -> int | None:
+        """The living child's process, or None."""
+        return None if self._running is None else self._running.process_id
+
     def box_works(self) -> bool:
         """Tell whether a fresh child finds the athlete in the picture known to hold one."""
         self.close()
@@ -160,6 +165,10 @@ class _Running:
             target=self._listen, args=(self._process.stderr,), name="analysis-log", daemon=True
         )
         self._listener.start()
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     def send(self, request: Mapping[str, object]) -> None:
         try:

@@ -25,7 +25,7 @@ class Camera:
             fragmented: write an MP4 that can be read at any moment, as some recorders do.
         """
         self._story = story
-        self._options = _FRAGMENTED if fragmented else {}
+        self._options = {"flush_packets": "1", **(_FRAGMENTED if fragmented else {})}
 
     def record(
         self,

@@ -1,0 +1,153 @@
+"""Taking files in, on real file systems."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import read_clock
+from agent.intake.admit import Admission, Admitted, UnsettledError, printable
+from agent.intake.settle import WriterState
+from agent.intake.writers import writer_state
+from agent.outbox.capture import FileFacts
+from agent.outbox.folders import OwnerLock, StateFolder
+from agent.outbox.states import FileState
+from agent.outbox.store import Outbox
+from tests.factories import evidence
+from tests.videos import film_run
+
+
+class Door:
+    """An admission with its folders."""
+
+    def __init__(self, root: Path, outbox: Outbox, capture: Path) -> None:
+        self.folder = StateFolder(root)
+        self.outbox = outbox
+        self.capture = capture
+        self.admission = Admission(outbox, self.folder, now=read_clock)
+
+    def put(self, name: str, content: bytes = b"video") -> Path:
+        path = self.capture / name
+        path.write_bytes(content)
+        return path
+
+    def admit(self, path: Path) -> Admitted:
+        facts = FileFacts.of(path.stat())
+        return self.admission.admit(path, expected=facts, evidence=evidence())
+
+    def stored(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(self.folder.captures.glob("*.mp4"))]
+
+
+@pytest.fixture(params=["same disk", "another disk"])
+def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
+    """A capture folder on the state folder's file system, or on another one."""
+    with tempfile.TemporaryDirectory(
+        dir=tmp_path if request.param == "same disk" else "/dev/shm"
+    ) as capture:
+        root = tmp_path / "state"
+        StateFolder(root).prepare()
+        with Outbox.open(root) as outbox:
+            yield Door(root, outbox, Path(capture))
+
+
+def test_a_file_is_moved_in_with_its_name_on_record(door: Door) -> None:
+    path = door.put("Set 1.MP4")
+
+    assert door.admit(path) is Admitted.NEW
+
+    assert (door.stored(), path.exists()) == ([b"video"], False)
+    capture = door.outbox.captures.by_id(1)
+    assert capture is not None and capture.file_name == "Set 1.MP4"
+    assert list(door.folder.tmp.iterdir()) == []
+
+
+def test_the_same_content_under_any_name_makes_nothing_new(door: Door) -> None:
+    door.admit(door.put("a.mp4"))
+    again = door.put("b.mov")
+
+    assert door.admit(again) is Admitted.KNOWN
+    assert (len(door.stored()), again.exists()) == (1, False)
+
+
+def test_an_original_that_was_cleared_comes_back_instead_of_being_lost(door: Door) -> None:
+    door.admit(door.put("a.mp4"))
+    capture = door.outbox.captures.by_id(1)
+    assert capture is not None
+    (door.folder.captures / capture.stored_name).unlink()
+    door.outbox.captures.set_file_state(1, FileState.CLEARED, now_s=0)
+
+    assert door.admit(door.put("a.mp4")) is Admitted.RESTORED
+
+    back = door.outbox.captures.by_id(1)
+    assert back is not None and back.file_state is FileState.PRESENT
+    assert door.stored() == [b"video"]
+
+
+def test_a_file_that_changed_since_it_settled_is_left_alone(door: Door) -> None:
+    path = door.put("a.mp4")
+    facts = FileFacts.of(path.stat())
+    path.write_bytes(b"video that went on")
+
+    with pytest.raises(UnsettledError):
+        door.admission.admit(path, expected=facts, evidence=evidence())
+
+    assert (path.exists(), door.stored()) == (True, [])
+
+
+def test_a_start_gives_every_file_its_row_and_deletes_none(door: Door) -> None:
+    door.admit(door.put("a.mp4"))
+    capture = door.outbox.captures.by_id(1)
+    assert capture is not None
+    stored = door.folder.captures / capture.stored_name
+    (door.folder.captures / "stranger.mp4").write_bytes(b"who put this here")
+    door.outbox.close()
+    (door.folder.root / "outbox.db").unlink()
+
+    with Outbox.open(door.folder.root) as fresh:
+        Admission(fresh, door.folder, now=read_clock).resume()
+        again = fresh.captures.by_sha256(capture.sha256)
+
+    assert again is not None
+    assert (again.file_name, again.evidence) == (capture.file_name, capture.evidence)
+    assert stored.exists()
+    assert (door.folder.set_aside / "stranger.mp4").read_bytes() == b"who put this here"
+
+
+def test_odd_names_can_be_stored_and_shown() -> None:
+    odd = os.fsdecode(b"caf\xe9\n\x1b[31m.mp4")
+
+    assert printable(odd) == "caf\\udce9\\n\\x1b[31m.mp4"
+    assert printable("李小龍 set.mp4") == "李小龍 set.mp4"
+
+
+def test_the_kernel_says_whether_a_writer_is_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    with path.open("wb") as writer:
+        writer.write(b"x")
+        assert writer_state(path) is WriterState.OPEN
+    assert writer_state(path) is WriterState.CLOSED
+
+
+def test_an_index_that_covers_the_file_is_seen(tmp_path: Path) -> None:
+    from agent.intake.writers import index_covers
+
+    whole = film_run(tmp_path / "whole.mp4")
+    with whole.open("rb") as file:
+        assert index_covers(file)
+    with whole.open("ab") as file:
+        file.write(b"more")
+    with whole.open("rb") as file:
+        assert not index_covers(file)
+
+
+def test_one_process_owns_a_state_folder(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    lock = OwnerLock(folder)
+    lock.take()
+
+    assert OwnerLock(folder).is_taken()
+    lock.release()
+    assert not OwnerLock(folder).is_taken()

@@ -1,0 +1,122 @@
+"""The child may crash, hang or eat memory: one capture pays, nobody else."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import AnalysisError, AnalysisFault
+from agent.intake.child import AnalysisChild, ChildLimits
+from agent.stage import StopFlag, Stopping
+from tests.station import until
+from tests.videos import film_run
+
+Make = Callable[..., AnalysisChild]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes children, and ends them."""
+    made: list[AnalysisChild] = []
+
+    def child(**limits: float) -> AnalysisChild:
+        made.append(
+            AnalysisChild(
+                limits=ChildLimits(**limits),  # type: ignore[arg-type]  # numbers all of them
+                scratch=tmp_path,
+                check=lambda: None,
+            )
+        )
+        return made[-1]
+
+    yield child
+    for one in made:
+        one.close()
+
+
+def fault_of(child: AnalysisChild, operation: str, **fields: object) -> AnalysisFault:
+    with pytest.raises(AnalysisError) as caught:
+        child.ask(operation, **fields)
+    return caught.value.fault
+
+
+def test_it_probes_inspects_and_works_on(make: Make, tmp_path: Path) -> None:
+    child = make()
+    video = film_run(tmp_path / "run.mp4")
+
+    assert child.ask("probe", path=str(video))["packets"] == 24
+    assert child.ask("inspect", path=str(video), options={})["verdict"] == "upload"
+    assert fault_of(child, "probe", path="/nowhere.mp4") is AnalysisFault.REFUSED
+    assert fault_of(child, "sing") is AnalysisFault.INTERNAL
+    assert child.ask("check")["found"] is True
+
+
+def test_a_killed_child_is_a_crash_and_the_next_question_finds_a_new_one(make: Make) -> None:
+    child = make()
+    child.ask("check")
+    pid = child.process_id
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+    assert fault_of(child, "check") is AnalysisFault.CRASHED
+    assert child.ask("check")["found"] is True
+
+
+def test_a_child_that_hangs_is_ended(make: Make) -> None:
+    child = make(stall_s=3.0)
+    child.ask("check")
+    pid = child.process_id
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+
+    assert fault_of(child, "check") is AnalysisFault.STALLED
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_child_that_grows_too_large_is_ended(make: Make, tmp_path: Path) -> None:
+    video = film_run(tmp_path / "run.mp4", seconds=10)
+    child = make(memory_bytes=60 << 20)
+
+    assert fault_of(child, "inspect", path=str(video), options={}) is AnalysisFault.MEMORY
+
+
+def test_the_daemons_end_ends_it_at_once(tmp_path: Path) -> None:
+    stop = StopFlag()
+    child = AnalysisChild(limits=ChildLimits(), scratch=tmp_path, check=stop.check)
+    video = film_run(tmp_path / "run.mp4", seconds=60)
+    child.ask("check")
+    threading.Timer(0.3, stop.set).start()
+
+    with pytest.raises(Stopping):
+        child.ask("inspect", path=str(video), options={})
+
+
+def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path;"
+        "from agent.intake.child import AnalysisChild, ChildLimits;"
+        "c = AnalysisChild(limits=ChildLimits(), scratch=Path(sys.argv[1]), check=lambda: None);"
+        "c.ask('check'); print(c.process_id, flush=True); time.sleep(60)"
+    )
+    environ = {**os.environ, "SPOTTER_API__KEY": "very-secret"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, env=environ
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert b"very-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
+        parent.kill()
+
+    until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not _cmdline(pid), timeout_s=10)
+
+
+def _cmdline(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
