@@ -13,6 +13,7 @@ _LONGEST_PX = 960
 _SEEN = 0.5  # joints seen worse than that are not drawn
 _BONE_COLOUR, _JOINT_COLOUR = (80, 230, 120), (255, 255, 255)
 _QUALITY = 85
+_LOOKS = 4  # the model follows a body: it settles on it after a few looks
 
 
 def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
@@ -25,7 +26,8 @@ def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
 
     image = _frame_at(path, at_s)
     with PoseFinder() as finder:
-        found = finder.find(image)
+        for _ in range(_LOOKS):
+            found = finder.find(image)
     if found is not None:
         _draw_skeleton(image, *found)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -1,5 +1,6 @@
 """spotter analyse."""
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +53,9 @@ def _report(
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress,
+        Progress(
+            console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
+        ) as progress,
     ):
         bar = progress.add_task("analysing", total=1.0)
         child = AnalysisChild(

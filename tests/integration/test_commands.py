@@ -1,0 +1,99 @@
+"""The commands that need no daemon."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.station import Station, run_spotter
+from tests.videos import film_run
+
+
+def test_analyse_needs_no_settings_and_cuts_where_asked(tmp_path: Path) -> None:
+    video = film_run(tmp_path / "run.mp4", seconds=3)
+
+    done = run_spotter(["analyse", str(video), "--out", str(tmp_path / "out"), "--json"])
+
+    report = json.loads(done.stdout)
+    assert set(report) == {"video", "takes", "quality", "verdict", "cost"}
+    assert set(report["video"]) == {
+        *("duration_s", "width", "height", "fps", "codec", "rotation_deg"),
+    }
+    (take,) = report["takes"]
+    assert take["clip"] == str(tmp_path / "out" / "take-1.mp4")
+    assert take["clip_frames"] == 45
+    assert (tmp_path / "out" / "take-1.jpg").exists()
+    assert report["cost"]["pose_frames"] > 0
+
+
+def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("hello")
+
+    for name in ("text.mp4", "missing.mp4"):
+        done = run_spotter(["analyse", str(tmp_path / name)])
+        assert done.returncode == 1
+        assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
+
+
+def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) -> None:
+    told = json.loads(
+        station.spotter("assign", "athlete-0002", "--incline", "3", "--for", "30m", "--json")
+    )
+    assert (told["user_id"], told["activity"], told["incline_degree"]) == (
+        "athlete-0002",
+        "running",
+        3.0,
+    )
+    assert told["until"] is not None
+    status = json.loads(station.spotter("status", "--json"))
+    assert status["assignment"]["user_id"] == "athlete-0002"
+    assert status["running"] is False
+
+    station.spotter("assign", "--nobody")
+    assert json.loads(station.spotter("status", "--json"))["assignment"]["user_id"] is None
+    station.spotter("assign", "--clear")
+    assert "someUserId123" in station.spotter("status")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["assign"], 2, "name one"),
+        (["assign", "x", "--clear"], 2, "name one"),
+        (["assign", "--clear", "--for", "30m"], 2, "go with a USER_ID"),
+        (["assign", "x", "--exercise", "snatch"], 1, "none belongs to it"),
+        (["assign", "x", "--activity", "jumping"], 1, "needs an exercise"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    station: Station, words: list[str], code: int, told: str
+) -> None:
+    assert told in station.spotter(*words, code=code)
+
+
+def test_an_empty_station_says_so(station: Station) -> None:
+    assert station.spotter("outbox", "list").strip() == "nothing here"
+    assert json.loads(station.spotter("outbox", "list", "--json")) == []
+    assert "NOT running" in station.spotter("status")
+
+
+def test_the_effective_settings_hide_secrets(station: Station) -> None:
+    shown = json.loads(station.spotter("config", "--json"))
+
+    assert shown["api"]["base_url"] == station.base_url
+    assert shown["station"]["user_id"] == "someUserId123"
+
+
+def test_a_state_folder_without_rights_is_one_clear_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    config = tmp_path / "station.toml"
+    config.write_text(
+        '[station]\nactivity = "running"\n'
+        f'[paths]\ncapture = "{tmp_path}/c"\nstate = "{blocked}/s"\n'
+    )
+
+    done = run_spotter(["status", "--config", str(config)])
+
+    assert done.returncode == 78
+    assert "paths.state" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,91 @@
+"""The README keeps its word: its commands run as written, and every command stands in it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from agent.cli import spotter
+from tests.conftest import REPOSITORY
+from tests.station import run_spotter
+
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line
+    for block in BLOCKS
+    for line in block.splitlines()
+    if not line.startswith("sudo ") and line != "make test"
+]
+
+
+def paths_of(group: click.Group, *before: str) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += paths_of(command, *before, name)
+        found.append((*before, name))
+    return found
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 5 and "make demo" in COMMANDS
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_runs_as_written(line: str) -> None:
+    if not (REPOSITORY / ".venv").exists():
+        pytest.skip("the README's commands want .venv, which make setup makes")
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if line == "make demo":
+        check_demo(done.stdout)
+
+
+def check_demo(shown: str) -> None:
+    """The demo shows the session, what was saved, and a poster that is there."""
+    facts = dict(re.findall(r"^(session|title|saved|poster) +(.+?) *$", shown, flags=re.MULTILINE))
+    assert re.fullmatch(r"[0-9a-f]{16}", facts["session"])
+    assert re.match(r"\[[0-9a-z]{10}\] snatch 60kg ", facts["title"])
+    saved_s = re.match(r"([0-9.]+) s of", facts["saved"])
+    assert saved_s is not None and float(saved_s[1]) > 10
+    poster = Path(facts["poster"])
+    assert poster.read_bytes()[:3] == b"\xff\xd8\xff"
+    shutil.rmtree(poster.parents[2])
+
+
+@pytest.mark.parametrize("path", paths_of(spotter), ids=" ".join)
+def test_every_command_has_help_and_stands_in_the_readme(path: tuple[str, ...]) -> None:
+    command: click.Command = spotter
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+
+    assert command.help
+    assert "--config" in [o for p in command.params for o in p.opts] or isinstance(
+        command, click.Group
+    )
+    assert f"`{path[-1]}" in README or f"spotter {' '.join(path)}" in README
+
+
+def test_paths_named_in_the_readme_exist() -> None:
+    for path in re.findall(r"`((?:agent|analysis|config|systemd)/[\w./-]*)`", README):
+        assert (REPOSITORY / path).exists(), path
+
+
+def test_wrong_usage_ends_with_2_and_no_traceback() -> None:
+    for words in (
+        ["nonsense"],
+        ["assign", "--for", "soon", "x"],
+        ["outbox", "list", "--state", "x"],
+    ):
+        done = run_spotter(words)
+        assert done.returncode == 2, words
+        assert "Traceback" not in done.stderr
