@@ -187,7 +187,13 @@ def _lane(
         outbox,
         gate,
         uploader,
-        Reconciler(outbox, client, wait_s=delivery.reconcile_wait_s, now=read_clock),
+        Reconciler(
+            outbox,
+            client,
+            wait_s=delivery.reconcile_wait_s,
+            keeps_titles=gate.keeps_titles,
+            now=read_clock,
+        ),
         backoff=Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s),
         is_still_whole=FirstSendCheck(
             outbox, folder, capture_folder=settings.paths.capture, now=read_clock

@@ -121,6 +121,15 @@ class Gate:
         """Let the account be asked for again before the next upload."""
         self._passage = None
 
+    def note_altered_title(self) -> None:
+        """Record that this host changes titles: absence can never be proven by them again."""
+        log.warning("the API changed a title: unknown outcomes will need a person")
+        self._outbox.lanes.update(self._host, {"titles_altered": 1})
+
+    def keeps_titles(self) -> bool:
+        """Tell whether this host has left every title as it was sent."""
+        return not self._outbox.lanes.get(self._host).titles_altered
+
     def _probe_is_due(self, state: LaneState) -> bool:
         """Tell whether to ask now; a probe further off than any pause is due: the clock jumped."""
         if state.paused_reason is None or state.next_probe_at is None:

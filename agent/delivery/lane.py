@@ -116,7 +116,7 @@ class Lane:
             self._return(entry)
             raise
         except UploadError as error:
-            self._carry_out(entry, error)
+            self._carry_out(entry, error, passage)
         except (OSError, AgentError) as error:
             self._hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
@@ -132,6 +132,8 @@ class Lane:
                 now_s=self._now().utc_s,
             )
             self._outbox.entries.note_title(entry.id, sent.title)
+            if sent.made.title is not None and entry.clip_code not in sent.made.title.lower():
+                self._gate.note_altered_title()
         crash_point("uploaded")
         self._troubled.clear()
         log.info(
@@ -144,7 +146,7 @@ class Lane:
         )
         self._wake_next()
 
-    def _carry_out(self, entry: Entry, error: UploadError) -> None:
+    def _carry_out(self, entry: Entry, error: UploadError, passage: Passage) -> None:
         """Do what the retry table says of a failed upload."""
         log.info("not delivered", entry=entry.name, clip=entry.clip_code, answer=str(error))
         if isinstance(error, LaneError):
@@ -156,7 +158,7 @@ class Lane:
         elif isinstance(error, NotMadeError):
             self._back_off(entry, error)
         elif isinstance(error, RefusedError):
-            self._refuse(entry, error)
+            self._refuse(entry, error, passage)
 
     def _back_off(self, entry: Entry, error: NotMadeError) -> None:
         failures = entry.failures + 1
@@ -177,13 +179,14 @@ class Lane:
                 )
             )
 
-    def _refuse(self, entry: Entry, error: RefusedError) -> None:
+    def _refuse(self, entry: Entry, error: RefusedError, passage: Passage) -> None:
         if error.status not in _ABOUT_ACCOUNT:
             self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=str(error))
             return
         self._gate.forget_role()
-        if self._gate.pass_through() is None:  # the account itself is refused: not this clip
-            self._return(entry)
+        now_allowed = self._gate.pass_through()
+        if now_allowed is None or now_allowed.acts_for_others != passage.acts_for_others:
+            self._return(entry)  # the account itself is refused, or it may do something else now
             return
         reason = Reason.ACTIVITY_NOT_IN_PLAN if error.status == 402 else Reason.REFUSED_FOR_ATHLETE
         self._hold(entry, reason, detail=str(error))

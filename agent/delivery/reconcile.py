@@ -1,9 +1,10 @@
 """Unknown outcomes: look for the clip code at the API before anything is sent again.
 
-Absence is proven only by two look-ups `wait_s` apart, each of which must show that it sees what
-it should: a session this station delivered earlier, or one older than the attempt.  What
-cannot be proven is held for a person.  The pause between the look-ups runs on the monotonic
-clock of this process; after a restart it begins anew, which costs time and never a second clip.
+Absence is proven only by two look-ups `wait_s` apart, each of which must reach back before the
+attempt: it shows a session that this station delivered earlier, its title still with its code,
+or any session that is older; and this host has never changed a title.  What cannot be proven
+is held for a person.  The pause between the look-ups runs on the monotonic clock of this
+process; after a restart it begins anew, which costs time and never a second clip.
 """
 
 import time
@@ -43,12 +44,14 @@ class Reconciler:
         client: ApiClient,
         *,
         wait_s: float,
+        keeps_titles: Callable[[], bool],
         now: Now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._wait_s = wait_s
+        self._keeps_titles = keeps_titles
         self._now = now
         self._monotonic = monotonic
         self._first_looks: dict[tuple[int, int], tuple[float, Finding]] = {}
@@ -80,13 +83,21 @@ class Reconciler:
         if listed is None:
             proven = not self._outbox.entries.has_delivered()
         else:
-            attempt = self._outbox.attempts.last_upload(entry.id)
-            began_at = attempt.began_at if attempt else entry.created_at
-            moment = datetime.fromtimestamp(began_at, UTC)
-            proven = bool(self._outbox.entries.delivered_among(listed.sessions)) or any(
-                session.is_surely_older_than(moment) for session in listed.sessions.values()
-            )
+            proven = self._keeps_titles() and self._reaches_back(entry, listed)
         return Finding.ABSENT if proven else Finding.UNPROVEN
+
+    def _reaches_back(self, entry: Entry, listed: SessionList) -> bool:
+        """Tell whether a list shows sessions from before the attempt, with intact titles."""
+        attempt = self._outbox.attempts.last_upload(entry.id)
+        began_at = attempt.began_at if attempt else entry.created_at
+        ours = self._outbox.entries.delivered_among(listed.sessions, before_s=began_at)
+        if ours:
+            return all(
+                code in listed.sessions[session_id].title.lower()
+                for session_id, code in ours.items()
+            )
+        moment = datetime.fromtimestamp(began_at, UTC)
+        return any(session.is_surely_older_than(moment) for session in listed.sessions.values())
 
     def _conclude(self, entry: Entry, finding: Finding) -> None:
         now_s = self._now().utc_s

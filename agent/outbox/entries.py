@@ -225,16 +225,17 @@ class Entries:
             is not None
         )
 
-    def delivered_among(self, session_ids: Collection[str]) -> set[str]:
-        """Return those of `session_ids` that this station has delivered."""
+    def delivered_among(self, session_ids: Collection[str], *, before_s: float) -> dict[str, str]:
+        """Return session id and clip code of those that this station delivered before a moment."""
         rows = self._db.rows(
             """
-            SELECT entry.session_id FROM json_each(?) AS wanted
+            SELECT entry.session_id, entry.clip_code FROM json_each(?) AS wanted
               JOIN entry ON entry.session_id = wanted.value
+             WHERE entry.sent_at < ?
             """,
-            (json.dumps(sorted(session_ids)),),
+            (json.dumps(sorted(session_ids)), before_s),
         )
-        return {str(row["session_id"]) for row in rows}
+        return {str(row["session_id"]): str(row["clip_code"]) for row in rows}
 
 
 NEXT_READY = """

@@ -20,6 +20,7 @@ class LaneState:
     role: str | None = None
     uid: str | None = None  # whose key it is
     answered_at: float | None = None  # last good answer about the account with the present key
+    titles_altered: int = 0  # 1: this host changed the title of a session it made
     last_error: str | None = None
     last_error_at: float | None = None
 

@@ -143,6 +143,7 @@ _FIRST = (
         role TEXT,
         uid TEXT,
         answered_at REAL,              -- last good organization-status with the present key
+        titles_altered INTEGER NOT NULL DEFAULT 0,
         last_error TEXT,
         last_error_at REAL
     ) STRICT

@@ -177,7 +177,7 @@ class ApiExchange(Exchange):
         fields = received.fields
         return Session(
             session_id=session_id,
-            title=fields.get("session_name") or f"Session {session_id[:4]}",
+            title=self.sandbox.rename(fields.get("session_name") or f"Session {session_id[:4]}"),
             activity=activity,
             user_id=fields.get("user_id", key.uid),
             endpoint="management" if "user_id" in fields else "own",

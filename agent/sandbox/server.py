@@ -4,7 +4,7 @@ import contextlib
 import socket
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ class Sandbox:
         self.processing_s = processing_s
         self.key_form = key_form
         self.stopping = threading.Event()
+        self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
         self._keys = {key: Key(token=key, role=role)}
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         self.videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")

@@ -50,16 +50,17 @@ class World:
 
     def start(self) -> None:
         """Make the lane anew, as a start of the daemon does."""
+        gate = Gate(
+            self.outbox,
+            self.client,
+            host=self.host,
+            settings=self.settings,
+            read_key=lambda: self.key,
+            now=self.now,
+        )
         self.lane = Lane(
             self.outbox,
-            Gate(
-                self.outbox,
-                self.client,
-                host=self.host,
-                settings=self.settings,
-                read_key=lambda: self.key,
-                now=self.now,
-            ),
+            gate,
             Uploader(
                 self.outbox,
                 self.client,
@@ -72,6 +73,7 @@ class World:
                 self.outbox,
                 self.client,
                 wait_s=WAIT_S,
+                keeps_titles=gate.keeps_titles,
                 now=self.now,
                 monotonic=lambda: self.clock_s,
             ),

@@ -75,3 +75,63 @@ def test_a_restart_between_the_look_ups_begins_them_anew(world: World, sandbox: 
     world.run(WAIT_S)
 
     assert world.states() == ["uploaded"]
+
+
+@pytest.mark.parametrize("fault", ["strip-titles", "short-titles:n=8"])
+def test_a_list_whose_titles_lost_their_codes_proves_nothing(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    world.add(1)
+    world.run(60)
+    world.clock_s += 60
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault(f"{fault}*always")
+    world.add(2)
+
+    world.run(3 * WAIT_S)
+
+    assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
+    assert len(sandbox.book.sessions) == 2
+
+
+def test_a_host_that_changed_a_title_can_never_prove_absence(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(1)
+    world.run()
+    world.outbox.lanes.update(world.host, {"titles_altered": 1})
+    sandbox.add_fault("503")
+    world.clock_s += 60
+    world.add(2)
+
+    world.run(3 * WAIT_S)
+
+    assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
+
+
+def test_a_title_that_comes_back_changed_is_remembered(world: World, sandbox: Sandbox) -> None:
+    sandbox.rename = lambda _title: "Session 7"
+    world.add()
+
+    world.run()
+
+    assert world.states() == ["uploaded"]
+    assert world.lane_state.titles_altered == 1
+
+
+def test_a_list_that_does_not_reach_back_to_the_attempt_proves_nothing(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("limit-list:n=1*always")
+    world.add(1)
+    world.lane.step()  # sent, its answer lost
+    for number in (2, 3):
+        world.add(number)
+    waiting = world.entry(1)
+    world.outbox.entries.postpone(waiting, due_at=world.clock_s + 30)
+
+    world.run(3 * WAIT_S)
+
+    assert world.states() == ["held", "uploaded", "uploaded"]
+    assert len(sandbox.book.sessions) == 3
