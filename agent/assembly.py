@@ -17,8 +17,9 @@ from agent.delivery.upload import Uploader
 from agent.intake.admit import Admission
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
+from agent.intake.enter import TakePolicy
 from agent.intake.settle import Settler
-from agent.intake.take import TakeFinder, TakePolicy
+from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
 from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Whose
@@ -167,14 +168,7 @@ def _lane(
     check: Callable[[], None],
 ) -> Lane:
     delivery = settings.delivery
-    gate = Gate(
-        outbox,
-        client,
-        host=api_host(settings),
-        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
-        read_key=partial(read_api_key, settings.api, os.environ),
-        now=read_clock,
-    )
+    gate = _gate(settings, outbox, client)
     uploader = Uploader(
         outbox,
         client,
@@ -200,6 +194,17 @@ def _lane(
         ),
         now=read_clock,
         wake_next=ignore_wake,
+    )
+
+
+def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
+    return Gate(
+        outbox,
+        client,
+        host=api_host(settings),
+        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
+        read_key=partial(read_api_key, settings.api, os.environ),
+        now=read_clock,
     )
 
 

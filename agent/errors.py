@@ -64,6 +64,7 @@ class AnalysisFault(StrEnum):
     CRASHED = "crashed"  # the child died
     STALLED = "stalled"  # the child made no progress within its bound
     MEMORY = "memory"  # the child took more memory than allowed
+    NO_SPACE = "no_space"  # the disk is full
     INTERNAL = "internal"  # the child reported an error of its own
 
 

@@ -10,6 +10,7 @@ class Fault(StrEnum):
     INCOMPLETE = "incomplete"  # an MP4 or MOV whose recorder died before writing the index
     NO_VIDEO = "no_video"  # no pictures in it
     REFUSED = "refused"  # not a plain file, or a picture too large to be one
+    NO_SPACE = "no_space"  # the disk is full
     INTERNAL = "internal"  # our own mistake
 
 

@@ -6,9 +6,9 @@ if they were contiguous; all of that stays in here.
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def shipped_model() -> Path:
     return Path(str(resources.files("analysis").joinpath("models", MODEL_NAME)))
 
 
-class PoseFinder:
+class PoseFinder(AbstractContextManager["PoseFinder"]):
     """Finds one body in the successive frames of one video."""
 
     def __init__(self, model: Path | None = None, *, sample_fps: float = 10.0) -> None:
@@ -68,13 +68,5 @@ class PoseFinder:
         """Give the model's memory back."""
         self._landmarker.close()
 
-    def __enter__(self) -> "PoseFinder":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_ended: object) -> None:
         self.close()

@@ -5,6 +5,7 @@ Requests: check, probe, inspect, cut, poster.  Answers are JSON lines: any numbe
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
+import errno
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import IO
 from analysis.errors import Fault, VideoError
 
 Request = dict[str, object]
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHECKS = 5  # poses of the known picture; the first warms up
 
 
@@ -44,7 +46,10 @@ class Worker:
             self._say({"error": {"kind": error.fault, "message": str(error)}})
         except Exception as error:  # noqa: BLE001  # the agent decides what it means
             told = f"{type(error).__name__}: {error}"
-            self._say({"error": {"kind": Fault.INTERNAL, "message": told}})
+            full = getattr(error, "errno", None) in _DISK_FULL  # FFmpeg's errors have it too
+            self._say(
+                {"error": {"kind": Fault.NO_SPACE if full else Fault.INTERNAL, "message": told}}
+            )
 
     def _say(self, message: Request) -> None:
         self._answers.write(json.dumps(message) + "\n")

@@ -2,10 +2,9 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import httpx
@@ -52,7 +51,7 @@ class Timeouts:
     answer_s: float = 120.0  # after the whole body went out
 
 
-class ApiClient:
+class ApiClient(AbstractContextManager["ApiClient"]):
     """One API host."""
 
     def __init__(
@@ -125,15 +124,7 @@ class ApiClient:
         """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> "ApiClient":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_ended: object) -> None:
         self.close()
 
     def _get(self, path: str, key: ApiKey) -> Answer:

@@ -33,11 +33,10 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     from agent.cli.words import assignment_document
     from agent.clock import iso_utc, read_clock
     from agent.outbox.folders import OwnerLock
-    from agent.station.timeline import Timeline
+    from agent.station.assigning import timeline_of
 
     now = read_clock()
-    outbox.assignments.note_boot(now.boot_id)
-    timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
+    timeline = timeline_of(outbox, now=now)
     lane = outbox.lanes.get(api_host(settings))
     disk = shutil.disk_usage(settings.paths.state)
     return {
@@ -89,10 +88,11 @@ def _print(document: dict[str, object]) -> None:
         ("last upload", document["last_upload_at"] or "none yet"),
         ("API", _api(api)),
         ("last error", _last_error(document)),
+        ("capture folder", _folder(document["capture_folder"])),
         ("disk", f"{size_words(disk['free_bytes'])} free of {size_words(disk['total_bytes'])}"),
     ]
     for name, words in lines:
-        click.echo(f"{name:14} {words}")
+        click.echo(f"{name:15} {words}")
 
 
 def _athlete(assignment: dict[str, object]) -> str:
@@ -120,3 +120,8 @@ def _last_error(document: dict[str, object]) -> str:
     if document["last_error"] is None:
         return "none"
     return f"{document['last_error']} ({document['last_error_at']})"
+
+
+def _folder(folder: object) -> str:
+    assert isinstance(folder, dict)  # noqa: S101  # made above
+    return f"{folder['path']}{'' if folder['present'] else ' is MISSING: intake waits for it'}"

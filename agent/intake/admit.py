@@ -178,17 +178,17 @@ class Admission:
 
     def _copy_in(self, path: Path, stored: Path, expected: FileFacts) -> None:
         unfinished = self._folder.tmp / stored.name
-        with path.open("rb") as source, unfinished.open("wb") as target:
-            shutil.copyfileobj(source, target, _READ_BYTES)
-            target.flush()
-            os.fsync(target.fileno())
-        shutil.copystat(path, unfinished)
-        if _hash_unchanged(unfinished, _facts(unfinished)) != stored.stem:
-            unfinished.unlink()
-            raise UnsettledError(path.name)
-        if _facts(path) != expected:
-            unfinished.unlink()
-            raise UnsettledError(path.name)
+        try:
+            with path.open("rb") as source, unfinished.open("wb") as target:
+                shutil.copyfileobj(source, target, _READ_BYTES)
+                target.flush()
+                os.fsync(target.fileno())
+            copied = _hash_unchanged(unfinished, _facts(unfinished))
+            if copied != stored.stem or _facts(path) != expected:
+                raise UnsettledError(path.name)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)  # on a full disk every byte counts
+            raise
         crash_point("intake-copied")
         move_durably(unfinished, stored)
 

@@ -7,10 +7,8 @@ are one commit.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
@@ -19,16 +17,17 @@ from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
+from agent.intake.enter import CutTake, TakePolicy, enter_clips
 from agent.outbox.capture import Capture, Take
 from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.entry import ClipFile, NewEntry, Whose
+from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder
-from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Stopping, Wake
+from agent.station.assigning import timeline_of
 from agent.station.recording_time import RecordingTime, recording_time
-from agent.station.timeline import Timeline, UndecidableError
-from agent.station.whose import Decision, UnassignedPolicy, decide_whose
+from agent.station.timeline import UndecidableError
 
 _BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
 _FILE_AT_FAULT = frozenset(
@@ -41,19 +40,6 @@ _FILE_AT_FAULT = frozenset(
 )
 
 log = structlog.get_logger(stage="analysis")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakePolicy:
-    """What the settings say about takes."""
-
-    station: Whose  # what is filmed here where nobody is assigned
-    unassigned: UnassignedPolicy = "hold"
-    send_delay_s: float = 20.0
-    clock_offset_s: float = 0.0
-    on_failure: Literal["hold", "upload_whole"] = "hold"
-    posters: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)  # passed on to the analysis
 
 
 class TakeFinder:
@@ -108,12 +94,15 @@ class TakeFinder:
             self._move(capture, CaptureState.SKIPPED)
             log.info("no take in it", capture=capture.name)
             return
-        clips = [
-            self._cutter.cut(path, take, clip_code=derive_clip_code(capture.sha256, take.number))
-            for take in takes
-        ]
-        self._draw_posters(capture, path, takes)
-        self._finish(capture, recorded, takes, clips, hold=self._reason_to_hold(capture))
+        cuts = [CutTake(take, self._cut(capture, path, take)) for take in takes]
+        self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
+
+    def _cut(self, capture: Capture, path: Path, take: Take) -> ClipFile:
+        clip_code = derive_clip_code(capture.sha256, take.number)
+        clip = self._cutter.cut(path, take, clip_code=clip_code)
+        if self._policy.posters:
+            self._cutter.draw_poster(path, take, clip_code=clip_code)
+        return clip
 
     def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
         probed = self._child.ask("probe", path=str(path))
@@ -146,7 +135,7 @@ class TakeFinder:
     def _activity_at(self, recorded: RecordingTime) -> str:
         """Return what was said to be filmed, as a hint for the analysis."""
         try:
-            said = self._timeline().at(recorded.end).assignment
+            said = timeline_of(self._outbox, now=self._now()).at(recorded.end).assignment
         except UndecidableError:
             said = None
         return (said and said.activity) or self._policy.station.activity
@@ -155,84 +144,32 @@ class TakeFinder:
         report = json.loads(self._outbox.captures.report(capture) or "{}")
         return Reason.ANALYSIS_HOLD if report.get("verdict") == "hold" else None
 
-    def _timeline(self) -> Timeline:
-        self._outbox.assignments.note_boot(self._now().boot_id)
-        return Timeline(self._outbox.assignments.all(), boots=self._outbox.assignments.boots())
-
-    def _finish(
+    def _enter(
         self,
         capture: Capture,
         recorded: RecordingTime,
-        takes: Sequence[Take],
-        clips: Sequence[ClipFile],
+        cuts: Sequence[CutTake],
         *,
         hold: Reason | None,
     ) -> None:
-        """Make the entries and end the analysis, in one commit."""
-        timeline = self._timeline()
-        now_s = self._now().utc_s
-        with self._outbox.transaction():
-            for take, clip in zip(takes, clips, strict=True):
-                decision = decide_whose(
-                    take,
-                    recorded,
-                    timeline,
-                    station=self._policy.station,
-                    unassigned=self._policy.unassigned,
-                )
-                new = self._entry(capture, take, clip, decision, hold)
-                entry = self._outbox.entries.create(new, now_s=now_s)
-                log.info(
-                    "clip",
-                    entry=entry.name,
-                    clip=entry.clip_code,
-                    state=entry.state,
-                    reason=entry.reason,
-                    seconds=round(clip.seconds, 1),
-                )
-            crash_point("entries-made")
-            self._move(capture, CaptureState.ANALYSED)
-        crash_point("analysis-ended")
-
-    def _entry(
-        self,
-        capture: Capture,
-        take: Take,
-        clip: ClipFile,
-        decision: Decision,
-        hold: Reason | None,
-    ) -> NewEntry:
-        held = hold is not None and decision.state is not EntryState.DISCARDED
-        return NewEntry(
-            clip_code=derive_clip_code(capture.sha256, take.number),
-            generation=0,
-            capture_id=capture.id,
-            take_number=take.number,
-            start_s=take.start_s,
-            end_s=take.end_s,
-            state=EntryState.HELD if held else decision.state,
-            reason=hold if held else decision.reason,
-            due_at=self._now().utc_s + self._policy.send_delay_s,
-            clip=clip,
-            whose=decision.whose,
-            filmed_at=decision.filmed_at,
-            remarks=decision.remarks,
+        enter_clips(
+            self._outbox,
+            capture,
+            cuts,
+            recorded=recorded,
+            policy=self._policy,
+            hold=hold,
+            now=self._now(),
         )
-
-    def _draw_posters(self, capture: Capture, path: Path, takes: Sequence[Take]) -> None:
-        if self._policy.posters:
-            for take in takes:
-                clip_code = derive_clip_code(capture.sha256, take.number)
-                self._cutter.draw_poster(path, take, clip_code=clip_code)
 
     def _judge(self, capture: Capture, error: AnalysisError) -> float:
         """Find out whether the file or the box is at fault, and act on it."""
         log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
         if error.fault in _FILE_AT_FAULT:
             self._quarantine(capture, error)
-        elif not self._child.box_works():
+        elif error.fault is AnalysisFault.NO_SPACE or not self._child.box_works():
             self._move(capture, CaptureState.CAPTURED)
-            log.error("this box cannot analyse: captures wait", error=str(error))
+            log.error("this box cannot analyse now: captures wait", error=str(error))
             return _BOX_AT_FAULT_S
         elif not self._keep_whole(capture):
             self._quarantine(capture, error)
@@ -257,7 +194,7 @@ class TakeFinder:
         clip_code = derive_clip_code(capture.sha256, whole.number)
         clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
         hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
-        self._finish(capture, recorded, [whole], [clip], hold=hold)
+        self._enter(capture, recorded, [CutTake(whole, clip)], hold=hold)
         self._wake_next()
         return True
 

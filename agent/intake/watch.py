@@ -37,6 +37,7 @@ class CaptureFolder:
         self._hints = _Hints(self, now=now, on_hint=on_hint)
         self._observer: InotifyObserver | None = None
         self._watched: tuple[int, int] | None = None
+        self._complained = False
 
     def is_capture_name(self, path: Path) -> bool:
         """Tell whether a path is a video by name, and not a temporary or hidden one."""
@@ -111,8 +112,11 @@ class CaptureFolder:
         try:
             observer.start()
         except OSError as error:  # such as the system's limit of watches
-            log.warning("folder is not watched, only scanned", error=error.strerror)
+            if not self._complained:
+                log.warning("folder is not watched, only scanned", error=error.strerror)
+            self._complained = True
             return None
+        self._complained = False
         return observer
 
 

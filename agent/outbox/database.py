@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite_utils.db import Database
 
 from agent.errors import OutboxError
+from agent.outbox.folders import give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
 
 Row = Mapping[str, object]
@@ -109,6 +110,7 @@ class OutboxDatabase:
                 f"the outbox {self.path} was written by a newer Spotter ({', '.join(newer)})",
                 hint="install that version again; nothing was changed",
             )
+        give_to_owner_of(self.path.parent, self.path)
         if MIGRATIONS.pending(db):
             db.conn.execute("PRAGMA journal_mode = WAL")
             with self.transaction():

@@ -50,7 +50,7 @@ class StateFolder:
         return self.root / "wake.sock"
 
     def prepare(self) -> None:
-        """Make the folders.
+        """Make the folders; what root makes belongs to the owner of the state folder.
 
         Raises:
             ConfigError: the state folder cannot be made or written.
@@ -58,6 +58,7 @@ class StateFolder:
         try:
             for place in (self.captures, self.clips, self.pictures, self.set_aside, self.tmp):
                 place.mkdir(parents=True, exist_ok=True)
+                give_to_owner_of(self.root, place)
         except OSError as error:
             raise ConfigError(
                 f"paths.state: {error.strerror}: {error.filename}",
@@ -71,6 +72,13 @@ class StateFolder:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
+
+
+def give_to_owner_of(folder: Path, path: Path) -> None:
+    """Let a file that root made belong to the owner of a folder, so that the service can use it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 class OwnerLock:

@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 from agent.outbox.assignments import Assignments
 from agent.outbox.attempts import Attempts
@@ -16,7 +15,7 @@ from agent.outbox.states import CaptureState
 DATABASE_NAME = "outbox.db"
 
 
-class Outbox:
+class Outbox(AbstractContextManager["Outbox"]):
     """Everything on record about captures and clips; usable from any thread.
 
     Invariants, whatever happened before:
@@ -62,13 +61,5 @@ class Outbox:
         """Close the connections of all threads."""
         self._db.close()
 
-    def __enter__(self) -> "Outbox":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_ended: object) -> None:
         self.close()

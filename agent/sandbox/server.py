@@ -5,9 +5,9 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 
 from agent.sandbox.book import Book
 from agent.sandbox.faults import FaultPlan
@@ -15,7 +15,7 @@ from agent.sandbox.people import OWNER_UID, Key
 from agent.sandbox.routes import ApiExchange
 
 
-class Sandbox:
+class Sandbox(AbstractContextManager["Sandbox"]):
     """A stand-in for the API; use it as a context manager."""
 
     def __init__(
@@ -106,12 +106,7 @@ class Sandbox:
     def __enter__(self) -> "Sandbox":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_ended: object) -> None:
         self.stop()
 
 

@@ -8,6 +8,7 @@ from agent.errors import RequestError
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.entry import Whose
 from agent.outbox.store import Outbox
+from agent.station.timeline import Timeline
 
 _MOST_ID = 128  # characters of a user_id; the API's are far shorter
 
@@ -33,6 +34,12 @@ def record_default(outbox: Outbox, station: Whose, *, now: Instant) -> None:
     )
     if not before or replace(before[-1], starts=default.starts) != default:
         outbox.assignments.append(default)
+
+
+def timeline_of(outbox: Outbox, *, now: Instant) -> Timeline:
+    """Return who was on the station when, by everything said so far."""
+    outbox.assignments.note_boot(now.boot_id)
+    return Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
 
 
 def assign(
