@@ -110,8 +110,9 @@ class OutboxDatabase:
                 f"the outbox {self.path} was written by a newer Spotter ({', '.join(newer)})",
                 hint="install that version again; nothing was changed",
             )
-        give_to_owner_of(self.path.parent, self.path)
         if MIGRATIONS.pending(db):
+            give_to_owner_of(self.path.parent, self.path)
+            self.path.chmod(0o660)  # the group of the state folder steers the station
             db.conn.execute("PRAGMA journal_mode = WAL")
             with self.transaction():
                 MIGRATIONS.apply(db)

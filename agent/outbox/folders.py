@@ -52,9 +52,13 @@ class StateFolder:
     def prepare(self) -> None:
         """Make the folders; what root makes belongs to the owner of the state folder.
 
+        What this process makes from now on is for its user and group alone: the group of the
+        state folder steers the station, and nobody else looks at its athletes.
+
         Raises:
             ConfigError: the state folder cannot be made or written.
         """
+        os.umask(0o007)
         try:
             for place in (self.captures, self.clips, self.pictures, self.set_aside, self.tmp):
                 place.mkdir(parents=True, exist_ok=True)

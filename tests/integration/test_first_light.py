@@ -117,6 +117,21 @@ def test_a_file_still_open_is_not_taken_in(station: Station, sandbox: Sandbox) -
         assert delivered(sandbox, 1)
 
 
+def test_the_daemons_own_process_holds_no_decoder_and_no_model(
+    station: Station, sandbox: Sandbox
+) -> None:
+    daemon = station.start()
+    film_run(station.capture / "one.mp4")
+    assert delivered(sandbox, 1)
+
+    libraries = Path(f"/proc/{daemon.pid}/maps").read_text()
+
+    daemon.terminate()
+    assert daemon.wait(12) == 0
+    assert "_sqlite3" in libraries  # the list says something
+    assert not [name for name in ("libav", "cv2", "mediapipe", "numpy") if name in libraries]
+
+
 def test_a_second_daemon_on_the_same_folder_leaves_the_first_alone(station: Station) -> None:
     with station.running():
         error = station.spotter("run", code=75)
