@@ -129,7 +129,7 @@ def test_the_daemons_own_process_holds_no_decoder_and_no_model(
     daemon.terminate()
     assert daemon.wait(12) == 0
     assert "_sqlite3" in libraries  # the list says something
-    assert not [name for name in ("libav", "cv2", "mediapipe", "numpy") if name in libraries]
+    assert not [name for name in ("libav", "cv2", "mediapipe") if name in libraries]
 
 
 def test_a_second_daemon_on_the_same_folder_leaves_the_first_alone(station: Station) -> None:
