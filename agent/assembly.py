@@ -82,7 +82,7 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     now = read_clock()
     outbox.assignments.note_boot(now.boot_id)
     record_default(outbox, station_default(settings), now=now)
-    outbox.resume_after_restart(now_s=now.utc_s)
+    outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
 
 
@@ -144,7 +144,7 @@ def _analysis(
     return TakeFinder(
         outbox,
         folder,
-        AnalysisChild(limits=limits, scratch=folder.tmp, check=check),
+        AnalysisChild(limits=limits, scratch=folder.tmp, check=check, model=analysis.model),
         policy=TakePolicy(
             station=station_default(settings),
             unassigned=settings.station.unassigned,

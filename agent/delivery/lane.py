@@ -66,6 +66,7 @@ class Lane:
     def step(self) -> float:
         """Do one thing for one clip, and say when there may be another."""
         now_s = self._now().utc_s
+        self._outbox.entries.resume_interrupted(now_s=now_s)  # a step before may have failed
         self._outbox.entries.pull_in(latest_s=now_s + self._backoff.longest_s)
         passage = self._gate.pass_through()
         if passage is None:

@@ -50,11 +50,13 @@ class AnalysisChild:
         limits: ChildLimits,
         scratch: Path,
         check: Callable[[], None],
+        model: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self._limits = limits
         self._scratch = scratch
         self._check = check
+        self._known_picture = {"op": "check", "model": None if model is None else str(model)}
         self._on_progress = on_progress
         self._running: _Running | None = None
         self._slowness: float | None = None  # of this box against the reference machine
@@ -69,7 +71,7 @@ class AnalysisChild:
         child = self._warm()
         if self._slowness is None:
             self._slowness = 1.0  # until measured
-            self._slowness = _slowness(self._exchange(child, {"op": "check"}))
+            self._slowness = _slowness(self._exchange(child, self._known_picture))
         return self._exchange(child, {"op": operation, **fields})
 
     @property
@@ -81,7 +83,7 @@ class AnalysisChild:
         """Tell whether a fresh child finds the athlete in the picture known to hold one."""
         self.close()
         try:
-            return bool(self._exchange(self._warm(), {"op": "check"}).get("found"))
+            return bool(self._exchange(self._warm(), self._known_picture).get("found"))
         except AnalysisError as error:
             log.error("the known picture fails too", error=str(error))
             return False

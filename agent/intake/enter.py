@@ -63,6 +63,7 @@ def enter_clips(
         now: this moment.
     """
     timeline = timeline_of(outbox, now=now)
+    entries = []
     with outbox.transaction():
         for cut in cuts:
             decision = decide_whose(
@@ -74,10 +75,12 @@ def enter_clips(
             )
             due_at = now.utc_s + policy.send_delay_s
             new = _new_entry(capture, cut, decision, hold=hold, due_at=due_at)
-            _tell(outbox.entries.create(new, now_s=now.utc_s))
+            entries.append(outbox.entries.create(new, now_s=now.utc_s))
         crash_point("entries-made")
         outbox.captures.move(capture, CaptureState.ANALYSED, now_s=now.utc_s)
     crash_point("analysis-ended")
+    for entry in entries:
+        _tell(entry)
 
 
 def _tell(entry: Entry) -> None:

@@ -67,7 +67,9 @@ class TakeFinder:
 
     def step(self) -> float:
         """Analyse the oldest waiting capture."""
-        capture = self._outbox.captures.claim_next(self._now().utc_s)
+        now_s = self._now().utc_s
+        self._outbox.captures.resume_interrupted(now_s=now_s)  # a step before may have failed
+        capture = self._outbox.captures.claim_next(now_s)
         if capture is None:
             self._child.close()
             return WAKE_ONLY
@@ -75,7 +77,7 @@ class TakeFinder:
             self._analyse(capture)
         except AnalysisError as error:
             return self._judge(capture, error)
-        except (Stopping, OSError):
+        except Stopping:
             self._move(capture, CaptureState.CAPTURED)
             raise
         self._wake_next()

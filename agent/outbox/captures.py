@@ -73,6 +73,13 @@ class Captures:
         """captured -> analysing, for the oldest one; None where nothing waits."""
         return _one(self._db.row(CLAIM_NEXT, {"now": now_s}))
 
+    def resume_interrupted(self, *, now_s: float) -> int:
+        """analysing -> captured, for what nobody has in hand; return how many there were."""
+        interrupted = self.in_state(CaptureState.ANALYSING)
+        for capture in interrupted:
+            self.move(capture, CaptureState.CAPTURED, now_s=now_s)
+        return len(interrupted)
+
     def move(
         self,
         capture: Capture,

@@ -190,8 +190,11 @@ class Entries:
                 (latest_s, state, latest_s),
             )
 
-    def resume_after_restart(self, *, now_s: float) -> list[Entry]:
-        """uploading -> uncertain if the body may have gone out whole, else -> ready."""
+    def resume_interrupted(self, *, now_s: float) -> list[Entry]:
+        """uploading -> uncertain if the body may have gone out whole, else -> ready.
+
+        For uploads that nobody has in hand: cut off by a crash, or by an error on the way.
+        """
         resumed = []
         with self._db.transaction():
             for entry in self.in_states({EntryState.UPLOADING}):

@@ -10,7 +10,6 @@ from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
-from agent.outbox.states import CaptureState
 
 DATABASE_NAME = "outbox.db"
 
@@ -48,13 +47,11 @@ class Outbox(AbstractContextManager["Outbox"]):
         """Make everything inside one commit, or nothing of it."""
         return self._db.transaction()
 
-    def resume_after_restart(self, *, now_s: float) -> int:
+    def resume_interrupted(self, *, now_s: float) -> int:
         """Put back what the last run held in its hands; return how much that was."""
         with self._db.transaction():
-            resumed = len(self.entries.resume_after_restart(now_s=now_s))
-            for capture in self.captures.in_state(CaptureState.ANALYSING):
-                self.captures.move(capture, CaptureState.CAPTURED, now_s=now_s)
-                resumed += 1
+            resumed = len(self.entries.resume_interrupted(now_s=now_s))
+            resumed += self.captures.resume_interrupted(now_s=now_s)
         return resumed
 
     def close(self) -> None:

@@ -2,8 +2,9 @@
 
 from agent.settings.key import read_api_key
 from agent.settings.load import effective, find_config, load_settings
-from agent.settings.model import ApiSettings, Settings
+from agent.settings.model import Settings
 from agent.settings.sample import sample_toml
+from agent.settings.tables import ApiSettings
 
 __all__ = [
     "ApiSettings",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.settings.model import ApiSettings
+from agent.settings.tables import ApiSettings
 
 _MOST_BYTES = 4096
 _CREDENTIAL = "api-key"

@@ -108,7 +108,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def crash_and_start_again(self) -> None:
         self._outbox.close()
         self._outbox = Outbox.open(Path(self._folder.name))
-        self._outbox.resume_after_restart(now_s=self._now_s)
+        self._outbox.resume_interrupted(now_s=self._now_s)
         for entry_id, state in self._model.items():
             if state == EntryState.UPLOADING:
                 attempt = self._outbox.attempts.last_upload(entry_id)

@@ -62,7 +62,7 @@ def test_what_was_being_sent_when_the_box_died_is_looked_up_first(tmp_path: Path
         before.entries.claim(cut_off, now_s=NOW_S)
 
     with Outbox.open(tmp_path) as after:
-        assert after.resume_after_restart(now_s=NOW_S) == 2
+        assert after.resume_interrupted(now_s=NOW_S) == 2
         states = {e.id: e.state for e in after.entries.in_states(set(EntryState))}
 
     assert states == {sent_whole.id: EntryState.UNCERTAIN, cut_off.id: EntryState.READY}

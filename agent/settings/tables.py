@@ -1,0 +1,270 @@
+"""The tables of the settings.  Descriptions become the comments of the sample file."""
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from agent.activities import EXERCISES, check_movement
+from agent.errors import RequestError
+
+_WORK_FOLDERS = ("captures", "clips", "pictures", "set-aside", "tmp")
+_LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
+
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _host_id() -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-")[:40] or "station"
+
+
+class StationSettings(_Table):
+    """What is filmed here, and whose clips they are."""
+
+    id: str = Field(
+        default_factory=_host_id,
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="Name for logs and metrics; the host's name where absent.",
+    )
+    name: str | None = Field(None, max_length=80, description="Name for people.")
+    activity: Literal["running", "jumping", "weightlifting"] = Field(
+        description="running | jumping | weightlifting"
+    )
+    exercise: str | None = Field(
+        None,
+        description="weightlifting: snatch | clean | clean_and_jerk; "
+        "jumping: Countermovement Jump | Drop Jump",
+    )
+    user_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="The athlete when no coach has assigned one; may be absent.",
+    )
+    barbell_mass: float | None = Field(
+        None,
+        gt=0,
+        le=500,
+        description="kg; absent: sent without, and remarked (the server would assume 100 kg)",
+    )
+    incline_degree: float | None = Field(None, ge=-30, le=60, description="Of the treadmill.")
+    unassigned: Literal["hold", "upload", "discard"] = Field(
+        "hold",
+        description="Clips of nobody: hold | upload (to the key owner's own account) | discard",
+    )
+
+    @model_validator(mode="after")
+    def _movement_fits(self) -> "StationSettings":
+        if self.exercise is None and EXERCISES[self.activity]:
+            raise ValueError(f"exercise is missing: one of {', '.join(EXERCISES[self.activity])}")
+        try:
+            check_movement(
+                self.activity,
+                self.exercise,
+                barbell_mass_kg=self.barbell_mass,
+                incline_deg=self.incline_degree or None,
+            )
+        except RequestError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class PathSettings(_Table):
+    """Where files lie."""
+
+    capture: Path = Field(
+        Path("/var/lib/spotter/capture"), description="The camera program writes here."
+    )
+    state: Path = Field(Path("/var/lib/spotter"), description="Outbox database, work files.")
+
+    @field_validator("capture", "state")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError("must be an absolute path")
+        return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> "PathSettings":
+        if self.state.is_relative_to(self.capture):
+            raise ValueError("paths.state must not lie inside paths.capture")
+        if any(self.capture.is_relative_to(self.state / name) for name in _WORK_FOLDERS):
+            raise ValueError("paths.capture must not lie inside a work folder of paths.state")
+        return self
+
+
+class ApiSettings(_Table):
+    """The way to the API."""
+
+    base_url: str = Field("https://api.aikynetix.app", description="Address of the API.")
+    key_file: Path = Field(
+        Path("/etc/spotter/api-key"),
+        description="File with the key alone.  Or $SPOTTER_API__KEY, or the systemd credential "
+        '"api-key"; missing or empty: the lane pauses.',
+    )
+    key: SecretStr | None = Field(
+        None, description="The key itself; better in key_file, which can be read by root alone."
+    )
+    key_header: Literal["auto", "Authorization", "API-KEY"] = Field(
+        "auto",
+        description="auto | Authorization (API-KEY <key>) | API-KEY; auto tries both",
+    )
+    role: Literal["auto", "admin", "user"] = Field(
+        "auto",
+        description="Which upload endpoint: auto asks at start, after a key change and on 403.",
+    )
+    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
+    allow_http: bool = Field(False, description="Allow an address without TLS beyond this box.")
+    connect_timeout_s: PositiveSeconds = Field(10.0, description="Longest wait for a connection.")
+    answer_timeout_s: PositiveSeconds = Field(
+        120.0, description="Longest wait for the answer after a clip went out whole."
+    )
+
+    @model_validator(mode="after")
+    def _address_serves(self) -> "ApiSettings":
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("base_url must be an address such as https://api.aikynetix.app")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("base_url must hold no user name, query or fragment")
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
+            raise ValueError("base_url without TLS would show the key to the network: use https")
+        return self
+
+
+class CaptureSettings(_Table):
+    """How files are taken in and kept."""
+
+    settle_s: PositiveSeconds = Field(
+        2.0, description="Unchanged for this long, and closed by its writer."
+    )
+    settle_unseen_s: PositiveSeconds = Field(
+        90.0, description="The same where no close was seen (network folders)."
+    )
+    rescan_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        30.0, description="How often the whole folder is looked at."
+    )
+    suffixes: tuple[str, ...] = Field(
+        (
+            *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm"),
+            *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp"),
+        ),
+        description="What counts as a video, in lower case.",
+    )
+    clock_offset_s: float = Field(
+        0.0, ge=-86400, le=86400, description="What must be added to the camera's clock."
+    )
+    originals: Literal["delete", "keep", "archive"] = Field(
+        "delete",
+        description="delete | keep | archive, after keep_originals_h once all clips are delivered.",
+    )
+    archive_dir: Path | None = Field(None, description="Where originals = archive puts them.")
+    keep_originals_h: Annotated[float, Field(ge=0)] = Field(
+        48.0, description="Hours that originals stay after delivery: a detector can miss."
+    )
+    keep_skipped_days: Annotated[float, Field(ge=0)] = Field(
+        7.0, description="Days that captures without a take stay."
+    )
+
+    @field_validator("suffixes")
+    @classmethod
+    def _dotted(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(not re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) for suffix in value):
+            raise ValueError('must be suffixes such as ".mp4", in lower case')
+        return value
+
+    @model_validator(mode="after")
+    def _archive_is_known(self) -> "CaptureSettings":
+        if self.originals == "archive" and self.archive_dir is None:
+            raise ValueError('originals = "archive" needs archive_dir')
+        return self
+
+
+class AnalysisSettings(_Table):
+    """How takes are found."""
+
+    pad_s: Annotated[float, Field(ge=0, le=30)] = Field(
+        1.0, description="Seconds that a clip holds before and after the movement."
+    )
+    model: Path | None = Field(None, description="Another pose model (.task) than the shipped one.")
+    poster: bool = Field(True, description="Draw a picture of every take.")
+    memory_limit_mb: Annotated[int, Field(ge=400, le=64000)] = Field(
+        1500, description="An analysis larger than that is ended."
+    )
+    stall_limit_s: PositiveSeconds = Field(
+        60.0, description="An analysis silent for that long is ended; slower boxes get longer."
+    )
+    on_analysis_failure: Literal["hold", "upload_whole"] = Field(
+        "hold", description="A video that plays but cannot be analysed: hold | upload_whole"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _model_exists(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("no such file")
+        return value
+
+
+class DeliverySettings(_Table):
+    """How clips go out."""
+
+    send_delay_s: Seconds = Field(20.0, description="Time to correct a fresh clip before it goes.")
+    reconcile_wait_s: Seconds = Field(
+        120.0, description="Between the two look-ups that prove absence."
+    )
+    min_rate_bytes_s: Annotated[float, Field(ge=100)] = Field(
+        8000.0, description="An upload slower than that is given up and tried again."
+    )
+    backoff_base_s: PositiveSeconds = Field(5.0, description="Longest wait after a first failure.")
+    backoff_max_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        3600.0, description="Longest wait after any failure."
+    )
+
+
+class WebSettings(_Table):
+    """The coach's page."""
+
+    listen: str = Field("127.0.0.1:8377", description='"" turns the page off.')
+    pin_file: Path | None = Field(
+        None, description="File with the PIN; needed for any address but loopback."
+    )
+    pin: SecretStr | None = Field(None, description="The PIN itself.")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "WebSettings":
+        if not self.listen:
+            return self
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError('listen must be like "127.0.0.1:8377", or "" for no page')
+        if not is_loopback(host.strip("[]")) and self.pin is None and self.pin_file is None:
+            raise ValueError("a page on the network needs pin or pin_file")
+        return self
+
+
+class LogSettings(_Table):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug | info | warning | error"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this box itself."""
+    if host in _LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
