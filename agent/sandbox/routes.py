@@ -4,8 +4,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from agent.sandbox.account import Account
 from agent.sandbox.book import Session, new_session_id
 from agent.sandbox.exchange import Exchange, Gone
 from agent.sandbox.faults import Fault
@@ -17,9 +18,6 @@ from agent.sandbox.listing import (
 )
 from agent.sandbox.people import ATHLETES, Key
 from agent.sandbox.uploads import Received, Refused, UploadReader, check_upload
-
-if TYPE_CHECKING:
-    from agent.sandbox.server import Sandbox
 
 _ACTIVITY = "(?P<activity>running|jumping|weightlifting)"
 _SESSION = "(?P<session_id>[A-Za-z0-9]+)"
@@ -55,9 +53,9 @@ class ApiExchange(Exchange):
     """One exchange with the sandbox."""
 
     @property
-    def sandbox(self) -> "Sandbox":
-        """The server's books, keys and faults."""
-        return self.server.sandbox  # type: ignore[attr-defined, no-any-return]  # its server has one
+    def account(self) -> Account:
+        """The server's keys, books and faults."""
+        return self.server.account  # type: ignore[attr-defined, no-any-return]  # its server has one
 
     def do_GET(self) -> None:  # noqa: N802  # the library calls it so
         """Serve any method alike."""
@@ -69,7 +67,7 @@ class ApiExchange(Exchange):
             self.drain()
             self.answer(refusal.status, {"error": str(refusal)})
         finally:
-            self.sandbox.book.note(self.record())
+            self.account.book.note(self.record())
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # the library calls them so
 
@@ -86,14 +84,14 @@ class ApiExchange(Exchange):
         raise Refused("no such address", 404)
 
     def _follow(self, route: _Route, parts: dict[str, str]) -> None:
-        fault = self.sandbox.plan.take(route.place)
+        fault = self.account.plan.take(route.place)
         if fault is not None:
-            self.sandbox.book.on_change(f"fault   {fault.what} at {route.place}")
+            self.account.book.on_change(f"fault   {fault.what} at {route.place}")
             if self._play_instead(fault):
                 return
         token, form = self.key_and_form()
-        key = self.sandbox.key_named(token)
-        if key is None or self.sandbox.key_form not in {None, form}:
+        key = self.account.key_named(token)
+        if key is None or self.account.key_form not in {None, form}:
             raise Refused("invalid API key", 401)
         handlers: dict[str, Callable[[dict[str, str], Key, Fault | None], None]] = {
             "upload": self._upload,
@@ -117,7 +115,7 @@ class ApiExchange(Exchange):
             return False
         if fault.what == "silent":
             self.drain()
-            self.sandbox.stopping.wait()
+            self.account.stopping.wait()
             self.hang_up()
         if "early" in fault.options:
             self.close_connection = True
@@ -151,7 +149,7 @@ class ApiExchange(Exchange):
         if on_behalf and key.role == "user":
             raise Refused("no privilege to send for others", 403)
         session_id = new_session_id()
-        video_path = self.sandbox.videos / f"{session_id}.mp4"
+        video_path = self.account.videos / f"{session_id}.mp4"
         reader = UploadReader(self.headers.get("Content-Type", ""), video_path=video_path)
         try:
             received = reader.read(self.body(fault))
@@ -165,7 +163,7 @@ class ApiExchange(Exchange):
             video_path.unlink(missing_ok=True)
             raise
         session = self._session(session_id, received, parts["activity"], key)
-        self.sandbox.book.add(session)
+        self.account.book.add(session)
         if fault is not None and fault.what == "lost-answer":
             self.hang_up()
         if fault is not None and fault.what == "truncated-json":
@@ -177,7 +175,7 @@ class ApiExchange(Exchange):
         fields = received.fields
         return Session(
             session_id=session_id,
-            title=self.sandbox.rename(fields.get("session_name") or f"Session {session_id[:4]}"),
+            title=self.account.rename(fields.get("session_name") or f"Session {session_id[:4]}"),
             activity=activity,
             user_id=fields.get("user_id", key.uid),
             endpoint="management" if "user_id" in fields else "own",
@@ -185,12 +183,12 @@ class ApiExchange(Exchange):
             video_sha256=received.video_sha256,
             video_bytes=received.video_bytes,
             video_name=received.video_name or "",
-            video_path=self.sandbox.videos / f"{session_id}.mp4",
+            video_path=self.account.videos / f"{session_id}.mp4",
             created_at=time.time(),
         )
 
     def _session_list(self, _parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
-        shown = listed_sessions(self.sandbox.book.sessions, fault, now_s=time.time())
+        shown = listed_sessions(self.account.book.sessions, fault, now_s=time.time())
         if not shown:
             raise Refused("no sessions found", 404)
         documents = {
@@ -222,12 +220,12 @@ class ApiExchange(Exchange):
             title = str(json.loads(b"".join(self.body()))["title"])
         except (ValueError, KeyError, TypeError):
             raise Refused("title is required") from None
-        self.sandbox.book.rename(session.session_id, title)
+        self.account.book.rename(session.session_id, title)
         self.answer(200, {"session_id": session.session_id, "title": title})
 
     def _delete(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
         session = self._find(parts["session_id"])
-        self.sandbox.book.remove(session.session_id)
+        self.account.book.remove(session.session_id)
         self.answer(200, {"session_id": session.session_id})
 
     def _one_user(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
@@ -238,14 +236,14 @@ class ApiExchange(Exchange):
         raise Refused("no such user", 404)
 
     def _find(self, session_id: str) -> Session:
-        session = self.sandbox.book.find(session_id)
+        session = self.account.book.find(session_id)
         if session is None:
             raise Refused("no such session", 404)
         return session
 
     def _document(self, session: Session) -> dict[str, object]:
-        is_analysed = time.time() - session.created_at >= self.sandbox.processing_s
-        media_url = f"{self.sandbox.base_url}/media"
+        is_analysed = time.time() - session.created_at >= self.account.processing_s
+        media_url = f"http://127.0.0.1:{self.connection.getsockname()[1]}/media"
         return session_document(session, media_url=media_url, is_analysed=is_analysed)
 
     def _send_video(self, session_id: str) -> None:

@@ -4,18 +4,17 @@ import contextlib
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-from agent.sandbox.book import Book
-from agent.sandbox.faults import FaultPlan
-from agent.sandbox.people import OWNER_UID, Key
+from agent.sandbox.account import Account
+from agent.sandbox.people import Key
 from agent.sandbox.routes import ApiExchange
 
 
-class Sandbox(AbstractContextManager["Sandbox"]):
+class Sandbox(Account, AbstractContextManager["Sandbox"]):
     """A stand-in for the API; use it as a context manager."""
 
     def __init__(
@@ -27,7 +26,6 @@ class Sandbox(AbstractContextManager["Sandbox"]):
         processing_s: float = 2.0,
         faults: Sequence[str] = (),
         keep_dir: Path | None = None,
-        key_form: str | None = None,
     ) -> None:
         """Prepare a server; it listens from `start` on.
 
@@ -37,18 +35,13 @@ class Sandbox(AbstractContextManager["Sandbox"]):
             processing_s: until a session's analysed video is there.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             keep_dir: where received videos stay; None for a folder that goes with the server.
-            key_form: the only header form that is accepted; None for both.
         """
-        self.book = Book()
-        self.plan = FaultPlan(faults)
-        self.processing_s = processing_s
-        self.key_form = key_form
-        self.stopping = threading.Event()
-        self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
-        self._keys = {key: Key(token=key, role=role)}
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
-        self.videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
-        self.videos.mkdir(parents=True, exist_ok=True)
+        videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
+        videos.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            Key(token=key, role=role), videos=videos, processing_s=processing_s, faults=faults
+        )
         self._server = _Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -61,31 +54,6 @@ class Sandbox(AbstractContextManager["Sandbox"]):
     def base_url(self) -> str:
         """What a station's `api.base_url` must be."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def tokens(self) -> list[str]:
-        """The keys it accepts."""
-        return list(self._keys)
-
-    def key_named(self, token: str | None) -> Key | None:
-        """Return an accepted key, or None."""
-        return None if token is None else self._keys.get(token)
-
-    def add_key(self, token: str, *, role: str, uid: str = OWNER_UID) -> None:
-        """Accept one more key."""
-        self._keys[token] = Key(token=token, role=role, uid=uid)
-
-    def replace_key(self, token: str, *, role: str = "admin") -> None:
-        """Revoke all keys and accept this one."""
-        self._keys = {token: Key(token=token, role=role)}
-
-    def add_fault(self, text: str) -> None:
-        """Let one more thing go wrong."""
-        self.plan.add(text)
-
-    def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
-        self.plan.clear()
 
     def start(self) -> "Sandbox":
         """Listen."""
@@ -117,8 +85,8 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
+    def __init__(self, address: tuple[str, int], account: Account) -> None:
+        self.account = account
         self._living: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, ApiExchange)

@@ -6,6 +6,7 @@ of the tests and the camera of the demo.
 
 from agent.sandbox.drawn import storyboards
 from agent.sandbox.drawn.camera import Camera
+from agent.sandbox.drawn.scene import draw_frame
 from agent.sandbox.drawn.storyboard import Effort, Segment, Storyboard, Truth
 
-__all__ = ["Camera", "Effort", "Segment", "Storyboard", "Truth", "storyboards"]
+__all__ = ["Camera", "Effort", "Segment", "Storyboard", "Truth", "draw_frame", "storyboards"]

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from agent.sandbox.drawn import Camera, storyboards
+from agent.sandbox.drawn import Camera, draw_frame, storyboards
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     if given.out.suffix == ".png":
         import cv2
 
-        frame = story.frame(round(given.at * story.fps))
+        frame = draw_frame(story, round(given.at * story.fps))
         cv2.imwrite(str(given.out), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         return
     Camera(story).record(given.out, realtime=given.realtime)

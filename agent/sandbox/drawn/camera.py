@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
+from agent.sandbox.drawn.scene import draw_frame
 from agent.sandbox.drawn.storyboard import Storyboard
 
 _KEYFRAME_EVERY_S = 1.0
@@ -55,7 +56,7 @@ class Camera:
                 "tune": "zerolatency",
             }
             for index in range(story.frame_count):
-                frame = VideoFrame.from_ndarray(story.frame(index), format="rgb24")
+                frame = VideoFrame.from_ndarray(draw_frame(story, index), format="rgb24")
                 frame.pts = index
                 target.mux(stream.encode(frame))
                 on_frame(index + 1)

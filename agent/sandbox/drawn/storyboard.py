@@ -170,12 +170,6 @@ class Storyboard:
             box_px=self._box(),
         )
 
-    def frame(self, index: int) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-        """Return one frame: (height, width, 3), RGB, C-contiguous."""
-        from agent.sandbox.drawn.scene import draw_frame
-
-        return draw_frame(self, index)
-
     def _movement(self, index: int, segment: Segment) -> Movement | None:
         seconds = segment.seconds or 3.0
         width_heights = self.width / (self.height * FIGURE_SHARE)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Camera, Segment, Storyboard, storyboards
+from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame, storyboards
 from agent.sandbox.drawn.body import JOINTS
 from analysis.inspection import inspect_video
 from analysis.landmarker import PoseFinder
@@ -27,7 +27,7 @@ def test_the_pose_model_finds_the_body_where_it_was_drawn(what: str, view: str) 
 
     with PoseFinder() as finder:
         for index in frames:
-            pose = finder.find(story.frame(index))
+            pose = finder.find(draw_frame(story, index))
             found += pose is not None
             for name, numbers in MODEL.items() if pose is not None else ():
                 assert pose is not None
@@ -47,7 +47,7 @@ def test_an_empty_place_holds_nobody() -> None:
     story = storyboards.nobody()
 
     with PoseFinder() as finder:
-        assert [finder.find(story.frame(i)) for i in range(0, 30, 6)] == [None] * 5
+        assert [finder.find(draw_frame(story, i)) for i in range(0, 30, 6)] == [None] * 5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""The account that a sandbox plays: its keys, its books, its faults."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent.sandbox.book import Book
+from agent.sandbox.faults import FaultPlan
+from agent.sandbox.people import OWNER_UID, Key
+
+
+class Account:
+    """What the endpoints read and write; safe from any thread."""
+
+    def __init__(
+        self,
+        first_key: Key,
+        *,
+        videos: Path,
+        processing_s: float,
+        faults: Sequence[str] = (),
+        key_form: str | None = None,
+    ) -> None:
+        """Open the account.
+
+        Args:
+            first_key: the key that is accepted at first.
+            videos: where received videos lie.
+            processing_s: until a session's analysed video is there.
+            faults: what goes wrong, as `faults.parse_fault` reads it.
+            key_form: the only header form that is accepted; None for both.
+        """
+        self.book = Book()
+        self.plan = FaultPlan(faults)
+        self.videos = videos
+        self.processing_s = processing_s
+        self.key_form = key_form
+        self.stopping = threading.Event()
+        self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
+        self._keys = {first_key.token: first_key}
+
+    @property
+    def tokens(self) -> list[str]:
+        """The keys it accepts."""
+        return list(self._keys)
+
+    def key_named(self, token: str | None) -> Key | None:
+        """Return an accepted key, or None."""
+        return None if token is None else self._keys.get(token)
+
+    def add_key(self, token: str, *, role: str, uid: str = OWNER_UID) -> None:
+        """Accept one more key."""
+        self._keys[token] = Key(token=token, role=role, uid=uid)
+
+    def replace_key(self, token: str, *, role: str = "admin") -> None:
+        """Revoke all keys and accept this one."""
+        self._keys = {token: Key(token=token, role=role)}
+
+    def add_fault(self, text: str) -> None:
+        """Let one more thing go wrong."""
+        self.plan.add(text)
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self.plan.clear()
