@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Change = Callable[[Outbox, str], Capture | Entry]
 
+_HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "MOVEMENT", "FILMED", "FILE", "")
 _STATES = [
     *("captured", "analysing", "analysed", "skipped", "quarantined", "discarded"),
     *("ready", "held", "uploading", "uncertain", "uploaded", "completed", "dead"),
@@ -50,8 +51,12 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
         return
     if not rows:
         click.echo("nothing here" if state is None else f"nothing is {state}")
-    for row in rows:
-        click.echo(_line(row))
+        return
+    lines = [_HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
 
 
 @outbox.command()
@@ -71,12 +76,26 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
         print_json(document)
         return
     for name, value in document.items():
-        if isinstance(value, list):
-            click.echo(f"{name}:")
-            for part in value:
-                click.echo("  " + "  ".join(f"{key}={part[key]}" for key in part))
-        elif value is not None:
-            click.echo(f"{name:18} {value}")
+        if value is not None and value != []:
+            _show(name, value)
+
+
+def _show(name: str, value: object) -> None:
+    """Print one fact; a list of facts gets a line each."""
+    if not isinstance(value, list):
+        click.echo(f"{name:16} {_plain(value)}")
+        return
+    for number, part in enumerate(value):
+        told = (
+            part
+            if not isinstance(part, dict)
+            else "  ".join(f"{key}={_plain(part[key])}" for key in part if part[key] is not None)
+        )
+        click.echo(f"{'' if number else name:16} {told}")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 @outbox.command()
@@ -213,9 +232,12 @@ def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
 
-def _line(row: Mapping[str, object]) -> str:
-    who = row["user_id"] or ""
-    what = row["exercise"] or row["activity"] or ""
-    why = row["session_id"] or row["detail"] or row["reason"] or row["next_attempt_at"] or ""
-    code = row["clip_code"] or "-"
-    return f"{row['id']:>6}  {code:10}  {row['state']:11}  {row['capture']}  {who} {what}  {why}"
+def _cells(row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return a row's words: where it is, whose it is, and what it came to or waits for."""
+    moment = row["filmed_at"] or row["created_at"]
+    told = row["session_id"] or row["detail"] or row["reason"]
+    if told is None and row["next_attempt_at"] is not None:
+        told = f"next try {row['next_attempt_at']}"
+    words = (row["id"], row["clip_code"], row["state"], row["user_id"])
+    movement = row["exercise"] or row["activity"]
+    return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], told))

@@ -84,6 +84,7 @@ def _print(document: dict[str, object]) -> None:
         ("athlete", _athlete(assignment)),
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
+        ("needs you", _needs_you(document)),
         ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
         ("last upload", document["last_upload_at"] or "none yet"),
         ("API", _api(api)),
@@ -125,3 +126,16 @@ def _last_error(document: dict[str, object]) -> str:
 def _folder(folder: object) -> str:
     assert isinstance(folder, dict)  # noqa: S101  # made above
     return f"{folder['path']}{'' if folder['present'] else ' is MISSING: intake waits for it'}"
+
+
+def _needs_you(document: dict[str, object]) -> str:
+    """Return what only a person can move on."""
+    entries, captures = document["entries"], document["captures"]
+    assert isinstance(entries, dict) and isinstance(captures, dict)  # noqa: S101  # made above
+    waiting = {name: entries.get(name, 0) for name in ("held", "dead")}
+    waiting["quarantined"] = captures.get("quarantined", 0)
+    told = [f"{number} {name}" for name, number in waiting.items() if number]
+    if not told:
+        return "nothing"
+    state = next(name for name, number in waiting.items() if number)
+    return f"{', '.join(told)} (spotter outbox list --state {state})"

@@ -166,14 +166,15 @@ class TakeFinder:
 
     def _judge(self, capture: Capture, error: AnalysisError) -> float:
         """Find out whether the file or the box is at fault, and act on it."""
-        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
         if error.fault in _FILE_AT_FAULT:
             self._quarantine(capture, error)
-        elif error.fault is AnalysisFault.NO_SPACE or not self._child.box_works():
+            return 0.0
+        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
+        if error.fault is AnalysisFault.NO_SPACE or not self._child.box_works():
             self._move(capture, CaptureState.CAPTURED)
             log.error("this box cannot analyse now: captures wait", error=str(error))
             return _BOX_AT_FAULT_S
-        elif not self._keep_whole(capture):
+        if not self._keep_whole(capture):
             self._quarantine(capture, error)
         return 0.0
 

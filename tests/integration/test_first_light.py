@@ -227,6 +227,11 @@ def test_status_and_list_speak_json(station: Station, sandbox: Sandbox) -> None:
     assert row["session_id"] == sandbox.book.sessions[0].session_id
     shown = json.loads(station.spotter("outbox", "show", str(row["clip_code"]), "--json"))
     assert [attempt["outcome"] for attempt in shown["tries"]] == ["uploaded"]
+    told = station.spotter("outbox", "show", "e1")
+    assert str(row["session_id"]) in told and "outcome=uploaded" in told
+    assert "e1" in station.spotter("outbox", "show", "c1")
+    listed = station.spotter("outbox", "list", "--all").splitlines()
+    assert [line.split()[0] for line in listed] == ["ID", "c1", "e1"]
 
 
 def _readable(path: Path) -> bool:
