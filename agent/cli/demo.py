@@ -1,6 +1,8 @@
 """spotter demo."""
 
+import contextlib
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
     """Run the whole job once, offline: film, analyse, cut, deliver to a stand-in API."""
     from agent.demo import STAGES, demonstration
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
     out.print("[bold]Spotter[/bold] demo: everything is real but the athlete and the API\n")
     with _Stages(out, STAGES) as stages, demonstration(stages.tell) as outcome:
@@ -38,7 +41,8 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
         if keep:
             out.print("\nThe station keeps running: put a video into its capture folder,")
             out.print(f"  {outcome.clip.parents[2] / 'capture'}\nCtrl-C ends it.")
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
 
 
 class _Stages:

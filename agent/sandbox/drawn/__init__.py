@@ -2,11 +2,28 @@
 
 Its joints and the timing of every movement are known exactly, which makes it the ground truth
 of the tests and the camera of the demo.
+
+From the bottom up: `body` (joints from a posture), `curves` and `movements` (postures over time),
+`lifts`, `jumps`, `gait` and the `repertoire` of them all, `performance` (a script, followed);
+`lens` (space to pixels), `storyboard` (a script with its truth), `storyboards` (those with
+names); `brush`, `anatomy` and `figure` (a drawn body), `equipment`, `room` and `scene` (a drawn
+picture), `layers` (what disturbs it), `camera` (the file).  A new movement is an entry of the
+repertoire, a new disturbance a class in `layers`.
 """
 
 from agent.sandbox.drawn import storyboards
 from agent.sandbox.drawn.camera import Camera
+from agent.sandbox.drawn.performance import Segment
 from agent.sandbox.drawn.scene import draw_frame
-from agent.sandbox.drawn.storyboard import Effort, Segment, Storyboard, Truth
+from agent.sandbox.drawn.storyboard import Bystander, Effort, Storyboard, Truth
 
-__all__ = ["Camera", "Effort", "Segment", "Storyboard", "Truth", "draw_frame", "storyboards"]
+__all__ = [
+    "Bystander",
+    "Camera",
+    "Effort",
+    "Segment",
+    "Storyboard",
+    "Truth",
+    "draw_frame",
+    "storyboards",
+]

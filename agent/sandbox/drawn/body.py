@@ -1,122 +1,208 @@
 """A body in space: where its joints are, from a few numbers.  Pure.
 
-Coordinates are in body heights: forward, up, and to the body's left; the floor is at 0.  Segment
+Lengths are in body heights: forward, up, and to the body's left; the floor is at 0.  Segment
 lengths are shares of body height from R. Drillis and R. Contini, "Body Segment Parameters", 1966.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+Pair = tuple[float, float]  # forward, up; of a place on the floor: forward, left
 
 THIGH, SHANK, ANKLE_UP = 0.245, 0.246, 0.039
-TORSO, UPPER_ARM, FOREARM = 0.288, 0.186, 0.160
-NECK, FOOT = 0.085, 0.13
+TORSO, UPPER_ARM, FOREARM, HAND = 0.288, 0.186, 0.160, 0.045
+NECK = 0.112  # from the middle of the shoulders to the middle of the head
+HEAD = 0.055  # radius of the skull
 HALF_SHOULDERS, HALF_HIPS = 0.120, 0.060
 STANDING_HIP_UP = THIGH + SHANK + ANKLE_UP - 0.004
 
-JOINTS = (
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "left_toe",
-    "right_toe",
-)
+_TOE, _HEEL, _SOLE = 0.105, 0.035, 0.024  # from the ankle: ahead, behind, below
+_LOOSE_FOOT_DEG = 25.0  # how far a foot in the air hangs below the right angle to its shank
+_HEAD_FOLLOWS = 0.45  # share of the torso's lean that the head goes along with
 
-# What a pose is made of, in this order.
-PARAMETERS = (
-    *("hip_forward", "hip_up", "lean_deg"),
-    *("left_ankle_forward", "left_ankle_up", "right_ankle_forward", "right_ankle_up"),
-    *("left_wrist_forward", "left_wrist_up", "right_wrist_forward", "right_wrist_up"),
-    "hands_apart",
+JOINTS = (
+    "nose",
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    *("left_heel", "right_heel", "left_toe", "right_toe"),
 )
+# What else a drawing needs: where the fists and the head are.
+POINTS = (*JOINTS, "left_hand", "right_hand", "head", "crown", "left_ear", "right_ear")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posture:
-    """A pose by what a body does: where hips, feet and hands are."""
+    """A pose by what a body does: where it stands, and where its hips, feet and hands are."""
 
+    place: Pair = (0.0, 0.0)  # on the floor: forward, left
+    turn_deg: float = 0.0  # which way it faces: 0 forward, 90 left
+    floor_up: float = 0.0  # height of what it stands on
     hip_forward: float = 0.0
     hip_up: float = STANDING_HIP_UP
     lean_deg: float = 0.0  # of the torso, forward
-    left_ankle: tuple[float, float] = (0.0, ANKLE_UP)  # forward, up
-    right_ankle: tuple[float, float] = (0.0, ANKLE_UP)
-    left_wrist: tuple[float, float] = (0.03, -0.335)  # from the shoulder: forward, up
-    right_wrist: tuple[float, float] = (0.03, -0.335)
+    twist_deg: float = 0.0  # of the shoulders against the hips, the left one back
+    left_ankle: Pair = (0.0, ANKLE_UP)
+    right_ankle: Pair = (0.0, ANKLE_UP)
+    feet_apart: float = 0.0  # how far each foot is outside its hip
+    knees_out_deg: float = 4.0  # 0: the knees bend straight ahead
+    left_wrist: Pair = (0.03, -0.335)  # from its shoulder
+    right_wrist: Pair = (0.03, -0.335)
     hands_apart: float = 0.03  # how far each hand is outside its shoulder
+    elbows_out_deg: float = 10.0  # 0: the elbows bend straight back
 
     def vector(self) -> FloatArray:
-        """Return the posture as numbers that can be blended, (12,)."""
-        return np.array(
-            [
-                *(self.hip_forward, self.hip_up, self.lean_deg),
-                *self.left_ankle,
-                *self.right_ankle,
-                *self.left_wrist,
-                *self.right_wrist,
-                self.hands_apart,
-            ]
+        """Return the posture as numbers that can be blended, in the order of the fields."""
+        return np.hstack([getattr(self, field.name) for field in fields(self)]).astype(np.float64)
+
+
+def _columns() -> dict[str, slice | int]:
+    """Return where each field of a posture stands in its vector."""
+    columns: dict[str, slice | int] = {}
+    at = 0
+    for field in fields(Posture):
+        is_pair = isinstance(field.default, tuple)
+        columns[field.name] = slice(at, at + 2) if is_pair else at
+        at += 2 if is_pair else 1
+    return columns
+
+
+COLUMNS = _columns()
+
+
+class _Bend(NamedTuple):
+    """Two bones between a fixed joint and an end to be reached."""
+
+    upper: float
+    lower: float
+    way: float  # 1: the middle joint goes forward of a limb that hangs down; -1: back
+    out: float  # which way is outward: 1 left, -1 right
+
+
+def joints_of(vectors: FloatArray) -> dict[str, FloatArray]:
+    """Return where every one of `POINTS` is, for posture vectors of shape (..., fields).
+
+    Returns:
+        Forward, up and left, (..., 3) each.  Limbs keep their length: what is out of reach is
+        reached for.
+    """
+    hips = _at(_get(vectors, "hip_forward"), _get(vectors, "hip_up"), 0.0)
+    lean = np.radians(_get(vectors, "lean_deg"))
+    shoulders = hips + TORSO * _at(np.sin(lean), np.cos(lean), 0.0)
+    points = _head(shoulders, lean * _HEAD_FOLLOWS)
+    for side, out in (("left", 1.0), ("right", -1.0)):
+        points |= _arm(vectors, shoulders, side, out)
+        points |= _leg(vectors, hips, side, out)
+    return {name: _placed(point, vectors) for name, point in points.items()}
+
+
+def _head(shoulders: FloatArray, lean: FloatArray) -> dict[str, FloatArray]:
+    up = _at(np.sin(lean), np.cos(lean), 0.0)
+    ahead = _at(np.cos(lean), -np.sin(lean), 0.0)
+    head = shoulders + NECK * up + 0.012 * ahead
+    ear = np.array([0.0, 0.0, HEAD * 0.9])
+    return {
+        "head": head,
+        "nose": head + 1.15 * HEAD * ahead,
+        "crown": head + HEAD * up,
+        "left_ear": head + ear,
+        "right_ear": head - ear,
+    }
+
+
+def _arm(
+    vectors: FloatArray, shoulders: FloatArray, side: str, out: float
+) -> dict[str, FloatArray]:
+    twist = np.radians(_get(vectors, "twist_deg"))
+    across = out * HALF_SHOULDERS
+    shoulder = shoulders + _at(-across * np.sin(twist), 0.0 * twist, across * np.cos(twist))
+    reach = _get(vectors, f"{side}_wrist")
+    apart = out * _get(vectors, "hands_apart")
+    target = shoulder + _at(reach[..., 0], reach[..., 1], apart)
+    swivel = np.radians(_get(vectors, "elbows_out_deg"))
+    elbow, wrist = _bend(shoulder, target, swivel, _Bend(UPPER_ARM, FOREARM, -1.0, out))
+    hand = wrist + (wrist - elbow) * (HAND / FOREARM)
+    return dict(
+        zip(
+            (f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist", f"{side}_hand"),
+            (shoulder, elbow, wrist, hand),
+            strict=True,
         )
+    )
 
 
-def joints_of(vector: FloatArray) -> dict[str, FloatArray]:
-    """Return every joint's position for a posture's vector: forward, up, left, (3,) each."""
-    lean = np.radians(vector[2])
-    hips = vector[:2]
-    shoulders = hips + TORSO * np.array([np.sin(lean), np.cos(lean)])
-    head = shoulders + NECK * np.array([np.sin(lean * 0.6) + 0.12, np.cos(lean * 0.6)])
-    joints = {"head": _at(head, 0.0)}
-    for side, sign, ankle, wrist in (
-        ("left", 1.0, vector[3:5], vector[7:9]),
-        ("right", -1.0, vector[5:7], vector[9:11]),
-    ):
-        hand = shoulders + wrist
-        knee, foot = _bend(hips, ankle, THIGH, SHANK, forward=True)
-        elbow, hand = _bend(shoulders, hand, UPPER_ARM, FOREARM, forward=False)
-        out = HALF_SHOULDERS + vector[11]
-        joints[f"{side}_shoulder"] = _at(shoulders, sign * HALF_SHOULDERS)
-        joints[f"{side}_elbow"] = _at(elbow, sign * (HALF_SHOULDERS + out) / 2 * 1.06)
-        joints[f"{side}_wrist"] = _at(hand, sign * out)
-        joints[f"{side}_hip"] = _at(hips, sign * HALF_HIPS)
-        joints[f"{side}_knee"] = _at(knee, sign * HALF_HIPS * 1.25)
-        joints[f"{side}_ankle"] = _at(foot, sign * HALF_HIPS * 1.15)
-        lift = max(0.0, float(foot[1]) - ANKLE_UP)
-        toe = foot + np.array([FOOT * 0.75, -ANKLE_UP + 0.01 - min(lift, 0.06) * 0.8])
-        joints[f"{side}_toe"] = _at(toe, sign * HALF_HIPS * 1.35)
-    return joints
-
-
-def _at(forward_up: FloatArray, left: float) -> FloatArray:
-    return np.array([forward_up[0], forward_up[1], left])
+def _leg(vectors: FloatArray, hips: FloatArray, side: str, out: float) -> dict[str, FloatArray]:
+    hip = hips + np.array([0.0, 0.0, out * HALF_HIPS])
+    place = _get(vectors, f"{side}_ankle")
+    apart = out * (HALF_HIPS + _get(vectors, "feet_apart"))
+    swivel = np.radians(_get(vectors, "knees_out_deg"))
+    target = _at(place[..., 0], place[..., 1], apart)
+    knee, ankle = _bend(hip, target, swivel, _Bend(THIGH, SHANK, 1.0, out))
+    heel, toe = _foot(knee, ankle, _get(vectors, "floor_up"))
+    return dict(
+        zip(
+            (f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_heel", f"{side}_toe"),
+            (hip, knee, ankle, heel, toe),
+            strict=True,
+        )
+    )
 
 
 def _bend(
-    start: FloatArray, end: FloatArray, upper: float, lower: float, *, forward: bool
+    start: FloatArray, end: FloatArray, swivel: FloatArray, limb: _Bend
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the middle joint and the end of a limb of two parts (law of cosines).
-
-    An end out of reach is brought to where the stretched limb ends.
-    """
+    """Return the middle joint and the end of a limb of two bones (law of cosines)."""
     reach = end - start
-    length = float(np.linalg.norm(reach))
-    longest = (upper + lower) * 0.998
-    if length > longest:
-        reach, length = reach / length * longest, longest
-    length = max(length, abs(upper - lower) + 1e-3)
-    along = (upper**2 - lower**2 + length**2) / (2 * length)
-    aside = np.sqrt(max(upper**2 - along**2, 0.0))
-    direction = reach / max(float(np.linalg.norm(reach)), 1e-6)
-    normal = np.array([-direction[1], direction[0]]) * (1.0 if forward else -1.0)
-    return start + direction * along + normal * aside, start + direction * length
+    wanted = np.linalg.norm(reach, axis=-1, keepdims=True)
+    direction = reach / np.maximum(wanted, 1e-9)
+    length = np.clip(wanted, abs(limb.upper - limb.lower) + 1e-3, (limb.upper + limb.lower) * 0.998)
+    along = (limb.upper**2 - limb.lower**2 + length**2) / (2 * length)
+    aside = np.sqrt(np.maximum(limb.upper**2 - along**2, 0.0))
+    ahead = _unit(_at(-direction[..., 1], direction[..., 0], 0.0)) * limb.way
+    outward = -limb.out * limb.way * _unit(np.cross(ahead, direction))
+    pole = np.cos(swivel)[..., None] * ahead + np.sin(swivel)[..., None] * outward
+    return start + direction * along + pole * aside, start + direction * length
+
+
+def _foot(
+    knee: FloatArray, ankle: FloatArray, floor_up: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return heel and toe: flat on the floor, on its toes a little above, loose in the air."""
+    shank = knee - ankle
+    lift = np.maximum(ankle[..., 1] - floor_up - ANKLE_UP, 0.0)
+    on_toes = np.arcsin(np.clip(lift / _TOE, 0.0, 1.0))
+    loose = np.arctan2(shank[..., 0], shank[..., 1]) + np.radians(_LOOSE_FOOT_DEG)
+    share = np.clip((lift - 0.02) / 0.1, 0.0, 1.0)
+    pitch = np.where(lift < _TOE, np.minimum(on_toes, (1 - share) * on_toes + share * loose), loose)
+    ahead = _at(np.cos(pitch), -np.sin(pitch), 0.0)
+    below = _SOLE * _at(-np.sin(pitch), -np.cos(pitch), 0.0)
+    return ankle - _HEEL * ahead + below, ankle + _TOE * ahead + below
+
+
+def _placed(point: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return a point of the body where the body stands, turned as it faces."""
+    turn, place = np.radians(_get(vectors, "turn_deg")), _get(vectors, "place")
+    forward, left = point[..., 0], point[..., 2]
+    return _at(
+        place[..., 0] + forward * np.cos(turn) - left * np.sin(turn),
+        point[..., 1],
+        place[..., 1] + forward * np.sin(turn) + left * np.cos(turn),
+    )
+
+
+def _get(vectors: FloatArray, name: str) -> FloatArray:
+    values: FloatArray = vectors[..., COLUMNS[name]]
+    return values
+
+
+def _at(forward: FloatArray, up: FloatArray | float, left: FloatArray | float) -> FloatArray:
+    return np.stack(np.broadcast_arrays(forward, up, left), axis=-1)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: FloatArray = vectors / np.maximum(length, 1e-9)
+    return unit

@@ -1,49 +1,37 @@
 """A capture's script, and the truth about it: who moves when, and where every joint is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agent.sandbox.drawn import movements
-from agent.sandbox.drawn.body import JOINTS, FloatArray, joints_of
-from agent.sandbox.drawn.movements import Movement
+from agent.sandbox.drawn.anatomy import Outfit
+from agent.sandbox.drawn.body import JOINTS, FloatArray
+from agent.sandbox.drawn.layers import Layer
+from agent.sandbox.drawn.lens import Lens, View
+from agent.sandbox.drawn.lifts import PLATE_RADIUS
+from agent.sandbox.drawn.performance import Performance, Scene, Segment, moved, perform, rehearse
+from agent.sandbox.drawn.repertoire import REPERTOIRE
 
-View = Literal["side", "front"]
-
-_EFFORTS: dict[str, tuple[str, str | None]] = {
-    "snatch": ("weightlifting", "snatch"),
-    "clean_and_jerk": ("weightlifting", "clean_and_jerk"),
-    "countermovement_jump": ("jumping", "Countermovement Jump"),
-    "drop_jump": ("jumping", "Drop Jump"),
-    "run": ("running", None),
-    "run_past": ("running", None),
-}
-_LIFTS = frozenset({"snatch", "clean_and_jerk"})
-FIGURE_SHARE = 0.68  # of the picture's height
-FLOOR_SHARE = 0.93  # of the picture's height, from above
-_WALK = 0.75  # body heights a second
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One part of a script."""
-
-    what: str  # stand, nobody, walk_in, walk_out, or an effort
-    seconds: float | None = None  # None: as long as the movement lasts
+_SMALLEST_PX = 16
+_STRANGER = Outfit(
+    skin=(176, 124, 92), hair=(34, 28, 26), shirt=(150, 148, 144), shorts=(70, 62, 58)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """One true effort."""
+    """One true effort, `[active_start_s, active_end_s)`: from rest to rest, or while in sight."""
 
     active_start_s: float
     active_end_s: float
     activity: str
     exercise: str | None
-    reps: int | None
+    reps: int | None  # None: nothing is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,69 +40,83 @@ class Truth:
 
     duration_s: float
     efforts: tuple[Effort, ...]
-    joints_px: FloatArray  # (frames, joints, 2), NaN where nobody is there; see body.JOINTS
+    joints_px: FloatArray  # (frames, JOINTS, 2), x and y; NaN where nobody is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bystander:
+    """Somebody else in the picture; what he does is no effort."""
+
+    segments: Sequence[Segment]
+    place: tuple[float, float] = (-0.6, 0.9)  # from the athlete's: forward, left; body heights
+    turn_deg: float = 0.0  # to the left
+    outfit: Outfit = _STRANGER
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the picture."""
+
+    points: FloatArray  # body points in space, (len(POINTS), 3)
+    outfit: Outfit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What is to be drawn in one frame."""
+    """What is before the camera in one frame."""
 
-    joints_px: dict[str, FloatArray] | None  # None: nobody is there
-    depth: dict[str, float]  # body heights towards the camera
-    bar_px: tuple[float, float] | None  # centre of the bar; None: there is none
-    bar_half_px: float
-    box_px: tuple[float, float, float, float] | None  # left, top, right, bottom
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """A segment placed in time."""
-
-    segment: Segment
-    movement: Movement | None  # None: nobody is there
-    start_s: float
-    end_s: float
+    people: Sequence[Person]
+    bar: FloatArray | None  # the barbell's middle in space, (3,); None: there is none
+    plate_radius: float  # body heights
+    has_box: bool
+    has_treadmill: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Storyboard:
     """The script of one capture and the camera's settings."""
 
     segments: Sequence[Segment]
     view: View = "side"
-    width: int = 640
-    height: int = 360
+    width: int = 640  # px, even
+    height: int = 360  # px, even
     fps: float = 30.0
-    seed: int = 1  # of the picture's noise
-    noise: float = 0.0  # standard deviation, of 255
-    brightness: float = 1.0
-    _scenes: list[_Scene] = field(init=False, repr=False)
+    seed: int = 1  # of all chance
+    noise: float = 0.0  # of the sensor, standard deviation of 255
+    bystanders: Sequence[Bystander] = ()
+    layers: Sequence[Layer] = ()  # what disturbs the picture, in this order
+    outfit: Outfit = field(default_factory=Outfit)
+    plates: Literal["iron", "bumper"] = "iron"  # bumpers are large: they hide much from the side
 
     def __post_init__(self) -> None:
-        """Place the segments in time.
+        """Refuse what cannot be filmed.
 
         Raises:
-            ValueError: a segment is unknown, or the picture's sides are odd or too small.
+            ValueError: the picture's sides, the rate, or a segment.
         """
-        if self.width % 2 or self.height % 2 or min(self.width, self.height) < 16:
-            raise ValueError(f"{self.width}x{self.height}: H.264 needs even sides of 16 px or more")
-        self._scenes = []
-        at_s = 0.0
-        for index, segment in enumerate(self.segments):
-            movement = self._movement(index, segment)
-            length_s = segment.seconds or (movement.duration_s if movement else 1.0)
-            self._scenes.append(_Scene(segment, movement, at_s, at_s + length_s))
-            at_s += length_s
+        if self.width % 2 or self.height % 2 or min(self.width, self.height) < _SMALLEST_PX:
+            raise ValueError(
+                f"{self.width}x{self.height}: H.264 needs even sides of {_SMALLEST_PX} px or more"
+            )
+        if not self.fps > 0:
+            raise ValueError(f"{self.fps} frames a second")
+        if self.duration_s * self.fps < 0.5:
+            raise ValueError(f"{self.duration_s} s at {self.fps} frames a second is no frame")
+
+    @property
+    def lens(self) -> Lens:
+        """Return how the camera sees the place."""
+        return Lens(self.view, self.width, self.height)
 
     @property
     def duration_s(self) -> float:
-        """Length of the capture."""
-        return self._scenes[-1].end_s if self._scenes else 0.0
+        """Length of the script."""
+        return self._scenes[-1].end_s
 
     @property
     def frame_count(self) -> int:
         """How many frames the capture has."""
-        return max(1, round(self.duration_s * self.fps))
+        return round(self.duration_s * self.fps)
 
     @property
     def rate(self) -> Fraction:
@@ -122,116 +124,113 @@ class Storyboard:
         return Fraction(self.fps).limit_denominator(1001)
 
     @property
-    def has_bar(self) -> bool:
-        """Whether a barbell lies about."""
-        return any(segment.what in _LIFTS for segment in self.segments)
-
-    @property
-    def has_box(self) -> bool:
-        """Whether a box stands there to jump off."""
-        return any(segment.what == "drop_jump" for segment in self.segments)
+    def times_s(self) -> FloatArray:
+        """When each frame is taken, (frames,)."""
+        times_s: FloatArray = np.arange(self.frame_count) / self.fps
+        return times_s
 
     def truth(self) -> Truth:
-        """Return what really happens, frame by frame."""
-        joints = np.full((self.frame_count, len(JOINTS), 2), np.nan)
-        for index in range(self.frame_count):
-            there = self.moment(index / self.fps).joints_px
-            if there is not None:
-                joints[index] = [there[name] for name in JOINTS]
-        efforts = tuple(
-            Effort(
-                active_start_s=scene.start_s,
-                active_end_s=scene.end_s,
-                activity=_EFFORTS[scene.segment.what][0],
-                exercise=_EFFORTS[scene.segment.what][1],
-                reps=scene.movement.reps,
-            )
+        """Return what really happens."""
+        joints_px = self.lens.project(self._athlete.points[:, : len(JOINTS)])
+        found = [
+            self._effort(scene, joints_px)
             for scene in self._scenes
-            if scene.segment.what in _EFFORTS and scene.movement is not None
+            if scene.what in REPERTOIRE and REPERTOIRE[scene.what].activity
+        ]
+        return Truth(
+            duration_s=self.frame_count / self.fps,
+            efforts=_sets([effort for effort in found if effort is not None]),
+            joints_px=joints_px,
         )
-        return Truth(duration_s=self.duration_s, efforts=efforts, joints_px=joints)
 
-    def moment(self, at_s: float) -> Moment:
-        """Return what is to be drawn at a moment."""
-        scene = next((s for s in self._scenes if at_s < s.end_s), self._scenes[-1])
-        movement = scene.movement
-        if movement is None:
-            return Moment(None, {}, self._bar(None), self._bar_half(), self._box())
-        within_s = at_s - scene.start_s
-        joints = joints_of(movement.pose(within_s))
-        shift = self._shift(scene, within_s)
-        held = movement.bar_held(within_s)
-        wrists = (joints["left_wrist"] + joints["right_wrist"]) / 2
+    def moment(self, index: int) -> Moment:
+        """Return what is to be drawn in one frame.
+
+        Raises:
+            IndexError: the capture has no such frame.
+        """
+        if not 0 <= index < self.frame_count:
+            raise IndexError(f"frame {index} of {self.frame_count}")
+        cast = [(self._athlete, self.outfit)]
+        cast += [(p, b.outfit) for p, b in zip(self._others, self.bystanders, strict=True)]
+        done = {scene.what for scene in self._scenes}
         return Moment(
-            joints_px={name: self._project(joint, shift) for name, joint in joints.items()},
-            depth={name: self._depth(joint) for name, joint in joints.items()},
-            bar_px=self._bar(wrists if held else None),
-            bar_half_px=self._bar_half(),
-            box_px=self._box(),
+            people=[
+                Person(performance.points[index], outfit)
+                for performance, outfit in cast
+                if not np.isnan(performance.points[index]).any()
+            ],
+            bar=self._athlete.bar[index] if done & {"snatch", "clean_and_jerk"} else None,
+            plate_radius=self._bar_up,
+            has_box=bool(done & {"drop_jump", "step_up"}),
+            has_treadmill="run" in done,
         )
 
-    def _movement(self, index: int, segment: Segment) -> Movement | None:
-        seconds = segment.seconds or 3.0
-        width_heights = self.width / (self.height * FIGURE_SHARE)
-        makers: dict[str, Callable[[], Movement]] = {
-            "stand": lambda: self._standing(index, seconds),
-            "snatch": movements.snatch,
-            "clean_and_jerk": movements.clean_and_jerk,
-            "countermovement_jump": movements.countermovement_jump,
-            "drop_jump": movements.drop_jump,
-            "run": lambda: movements.run(seconds),
-            "run_past": lambda: movements.run(seconds, travel=(width_heights + 1) / seconds),
-            "walk_in": lambda: movements.walk(seconds, travel=_WALK),
-            "walk_out": lambda: movements.walk(seconds, travel=_WALK),
-        }
-        if segment.what == "nobody":
-            return None
-        if segment.what not in makers:
-            raise ValueError(f"no segment {segment.what!r}: nobody, {', '.join(makers)}")
-        return makers[segment.what]()
+    @property
+    def _bar_up(self) -> float:
+        return PLATE_RADIUS[self.plates]
 
-    def _standing(self, index: int, seconds: float) -> Movement:
-        """Stand; on the box if a drop jump is next."""
-        following = self.segments[index + 1].what if index + 1 < len(self.segments) else ""
-        standing = movements.stand(seconds)
-        return movements.on_box(standing) if following == "drop_jump" else standing
+    @cached_property
+    def _scenes(self) -> tuple[Scene, ...]:
+        return rehearse(self.segments, self.lens, bar_up=self._bar_up, seed=self.seed)
 
-    def _shift(self, scene: _Scene, within_s: float) -> float:
-        """Return how far through the picture the body is, in body heights from its place."""
-        if scene.movement is None or scene.movement.travel == 0.0:
-            return 0.0
-        length_s = scene.end_s - scene.start_s
-        if scene.segment.what == "walk_in":
-            return scene.movement.travel * (within_s - length_s)
-        if scene.segment.what == "run_past":
-            return scene.movement.travel * (within_s - length_s / 2)
-        return scene.movement.travel * within_s
+    @cached_property
+    def _athlete(self) -> Performance:
+        return perform(self._scenes, self.times_s, bar_up=self._bar_up)
 
-    def _project(self, joint: FloatArray, shift: float) -> FloatArray:
-        size = self.height * FIGURE_SHARE
-        across = joint[0] if self.view == "side" else joint[2]
-        return np.array(
-            [self.width / 2 + (across + shift) * size, self.height * FLOOR_SHARE - joint[1] * size]
+    @cached_property
+    def _others(self) -> tuple[Performance, ...]:
+        return tuple(
+            self._other(bystander, number) for number, bystander in enumerate(self.bystanders)
         )
 
-    def _depth(self, joint: FloatArray) -> float:
-        """Return how near the camera a joint is: the right side in profile, the front in front."""
-        return -float(joint[2]) if self.view == "side" else float(joint[0])
+    def _other(self, bystander: Bystander, number: int) -> Performance:
+        scenes = rehearse(
+            bystander.segments, self.lens, bar_up=self._bar_up, seed=self.seed + number + 1
+        )
+        played = perform(scenes, self.times_s, bar_up=self._bar_up)
+        points = moved(played.points, place=bystander.place, turn_deg=bystander.turn_deg)
+        return Performance(points=points, bar=played.bar)
 
-    def _bar(self, wrists: FloatArray | None) -> tuple[float, float] | None:
-        if not self.has_bar:
+    def _effort(self, scene: Scene, joints_px: FloatArray) -> Effort | None:
+        """Return a scene's effort, or None where nothing of it is in sight."""
+        act = REPERTOIRE[scene.what]
+        start_s, end_s = scene.start_s, min(scene.end_s, self.frame_count / self.fps)
+        during = (self.times_s >= start_s) & (self.times_s < end_s)
+        in_sight = np.flatnonzero(during & self._is_in_sight(joints_px))
+        if not len(in_sight) or act.activity is None:
             return None
-        on_floor = np.array([0.12, movements.PLATE_RADIUS, 0.0])
-        x, y = self._project(on_floor if wrists is None else wrists, 0.0)
-        return float(x), float(y)
+        if len(in_sight) < during.sum():
+            start_s, end_s = in_sight[0] / self.fps, (in_sight[-1] + 1) / self.fps
+        return Effort(
+            active_start_s=float(start_s),
+            active_end_s=float(end_s),
+            activity=act.activity,
+            exercise=act.exercise,
+            reps=scene.movement.reps if scene.movement else None,
+        )
 
-    def _bar_half(self) -> float:
-        return 0.62 * self.height * FIGURE_SHARE
+    def _is_in_sight(self, joints_px: FloatArray) -> NDArray[np.bool_]:
+        """Return whether any joint is inside the picture, (frames,)."""
+        x, y = joints_px[..., 0], joints_px[..., 1]
+        inside: NDArray[np.bool_] = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        is_seen: NDArray[np.bool_] = np.any(inside, axis=1)
+        return is_seen
 
-    def _box(self) -> tuple[float, float, float, float] | None:
-        if not self.has_box:
-            return None
-        size, forward = self.height * FIGURE_SHARE, movements.BOX_FORWARD
-        middle = self.width / 2 + (forward * size if self.view == "side" else 0.0)
-        floor = self.height * FLOOR_SHARE
-        return middle - 0.16 * size, floor - movements.BOX_UP * size, middle + 0.16 * size, floor
+
+def _sets(efforts: Sequence[Effort]) -> tuple[Effort, ...]:
+    """Return the efforts with repetitions that follow each other without rest as one."""
+    sets: list[Effort] = []
+    for effort in efforts:
+        last = sets[-1] if sets else None
+        if last and last.active_end_s == effort.active_start_s and last.exercise == effort.exercise:
+            sets[-1] = Effort(
+                active_start_s=last.active_start_s,
+                active_end_s=effort.active_end_s,
+                activity=effort.activity,
+                exercise=effort.exercise,
+                reps=None if effort.reps is None else effort.reps + (last.reps or 0),
+            )
+        else:
+            sets.append(effort)
+    return tuple(sets)

@@ -1,15 +1,18 @@
 """Scripts that are used again and again, by name."""
 
 from collections.abc import Callable
+from functools import partial
 
-from agent.sandbox.drawn.storyboard import Segment, Storyboard, View
+from agent.sandbox.drawn.lens import View
+from agent.sandbox.drawn.performance import Segment
+from agent.sandbox.drawn.storyboard import Bystander, Storyboard
 
 
 def demo() -> Storyboard:
-    """A snatch in the middle of much standing about: what the demo films."""
+    """A snatch in the middle of much standing about: what the demo films, 24 s of it."""
     return Storyboard(
-        [Segment("stand", 10.0), Segment("snatch"), Segment("stand", 10.0)],
-        view="side",
+        [Segment("stand", 10.0), Segment("snatch", 6.0), Segment("stand", 8.0)],
+        view="oblique",
         width=960,
         height=540,
     )
@@ -27,10 +30,12 @@ def nobody(seconds: float = 4.0) -> Storyboard:
 
 def effort(what: str, *, idle_s: float = 2.0, view: View = "side", repeats: int = 1) -> Storyboard:
     """One kind of effort, with standing about before, between and after."""
-    seconds = 4.0 if what.startswith("run") else None
-    segments = [Segment("stand", idle_s)]
-    for _ in range(repeats):
-        segments += [Segment(what, seconds), Segment("stand", idle_s)]
+    seconds = 4.0 if what == "run" else None
+    again = [Segment("step_up")] if what == "drop_jump" else []
+    rest = Segment("stand", idle_s)
+    segments = [rest, Segment(what, seconds), rest]
+    for _ in range(repeats - 1):
+        segments += [*again, Segment(what, seconds), rest]
     return Storyboard(segments, view=view)
 
 
@@ -38,15 +43,30 @@ def walk_through() -> Storyboard:
     """Nobody, then somebody walks in, jumps, and walks out again."""
     return Storyboard(
         [
-            Segment("nobody", 2.0),
-            Segment("walk_in", 2.0),
-            Segment("stand", 3.0),
+            *(Segment("nobody", 2.0), Segment("walk_in"), Segment("stand", 3.0)),
             Segment("countermovement_jump"),
-            Segment("stand", 3.0),
-            Segment("walk_out", 2.0),
-            Segment("nobody", 2.0),
+            *(Segment("stand", 3.0), Segment("walk_out"), Segment("nobody", 2.0)),
         ]
     )
+
+
+def run_past(view: View = "side") -> Storyboard:
+    """An empty place, through which somebody runs."""
+    return Storyboard(
+        [Segment("nobody", 1.0), Segment("run_past"), Segment("nobody", 1.0)], view=view
+    )
+
+
+def snatch_beside_bystander() -> Storyboard:
+    """A snatch, and somebody behind who walks in, fidgets and goes: he is not to be followed."""
+    bystander = Bystander(segments=[Segment("walk_in"), Segment("fidget", 6), Segment("walk_out")])
+    return Storyboard(
+        [Segment("stand", 4.0), Segment("snatch"), Segment("stand", 4.0)], bystanders=[bystander]
+    )
+
+
+def _both_views(what: str) -> dict[str, Callable[[], Storyboard]]:
+    return {what: partial(effort, what), f"{what}_front": partial(effort, what, view="front")}
 
 
 BY_NAME: dict[str, Callable[[], Storyboard]] = {
@@ -54,15 +74,17 @@ BY_NAME: dict[str, Callable[[], Storyboard]] = {
     "idle": idle,
     "nobody": nobody,
     "walk_through": walk_through,
-    "snatch": lambda: effort("snatch"),
-    "snatch_front": lambda: effort("snatch", view="front"),
-    "clean_and_jerk": lambda: effort("clean_and_jerk"),
-    "countermovement_jump": lambda: effort("countermovement_jump"),
-    "jump_front": lambda: effort("countermovement_jump", view="front"),
-    "drop_jump": lambda: effort("drop_jump"),
-    "run": lambda: effort("run"),
-    "run_past": lambda: Storyboard([Segment("run_past", 3.0)]),
-    "three_jumps": lambda: effort("countermovement_jump", repeats=3),
+    **_both_views("snatch"),
+    **_both_views("clean_and_jerk"),
+    **_both_views("countermovement_jump"),
+    **_both_views("drop_jump"),
+    **_both_views("run"),
+    "run_past": run_past,
+    "run_past_front": partial(run_past, "front"),
+    "three_jumps": partial(effort, "countermovement_jump", repeats=3),
+    "three_drop_jumps": partial(effort, "drop_jump", repeats=3),
+    "three_snatches": partial(effort, "snatch", idle_s=4.0, repeats=3),
+    "snatch_beside_bystander": snatch_beside_bystander,
 }
 
 

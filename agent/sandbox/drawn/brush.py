@@ -1,0 +1,73 @@
+"""The brush: round shapes with light and shade, drawn to a fraction of a pixel."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.sandbox.drawn.body import FloatArray
+
+Image = NDArray[np.uint8]  # (height, width, 3), RGB
+Colour = tuple[int, int, int]
+
+_FRACTION_BITS = 4  # smooth movement needs more than whole pixels
+_AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+ROUND: FloatArray = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)  # the unit circle
+# Light comes from above left: from the shaded rim inward, each layer smaller and brighter.
+_LAYERS = ((1.0, 0.0, 0.78), (0.86, -0.08, 0.92), (0.68, -0.17, 1.02), (0.38, -0.30, 1.10))
+_FLAT = ((1.0, 0.0, 1.0),)
+_SMALLEST_SHADED_PX = 2.0  # smaller things need no light and shade
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The hull of some circles: a limb, a torso, a head."""
+
+    centres_px: FloatArray  # (N, 2)
+    radii_px: FloatArray  # (N,)
+    colour: Colour
+    shade: float = 1.0  # 1: full light
+
+
+def paint_blob(image: Image, blob: Blob) -> None:
+    """Draw a hull of circles, rounded by light and shade."""
+    is_small = blob.radii_px.max() < _SMALLEST_SHADED_PX
+    for share, aside, light in _FLAT if is_small else _LAYERS:
+        radii_px = blob.radii_px[:, None, None]
+        centres_px = blob.centres_px[:, None] + aside * radii_px * (0.7, 1.0)
+        rims_px = centres_px + share * radii_px * ROUND
+        fill(image, hull_of(rims_px.reshape(-1, 2)), tinted(blob.colour, light * blob.shade))
+
+
+def hull_of(points_px: FloatArray) -> FloatArray:
+    """Return the corners of the convex hull of points, (N, 2) both."""
+    corners: FloatArray = cv2.convexHull(points_px.astype(np.float32)).astype(np.float64)
+    return corners[:, 0]
+
+
+def fill(image: Image, corners_px: FloatArray, colour: Colour) -> None:
+    """Fill a convex polygon, (N, 2) corners."""
+    points = np.round(corners_px * (1 << _FRACTION_BITS)).astype(np.int32)
+    cv2.fillConvexPoly(image, points, colour, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def tinted(colour: Colour, light: float) -> Colour:
+    """Return the colour in more light (above 1) or less."""
+    red, green, blue = (min(255, round(part * light)) for part in colour)
+    return red, green, blue
+
+
+def darken(image: Image, centre_px: FloatArray, half_px: tuple[float, float], depth: float) -> None:
+    """Lay a soft shadow, an ellipse that fades out, on the picture."""
+    height, width = image.shape[:2]
+    left, top = (round(float(c) - h) for c, h in zip(centre_px, half_px, strict=True))
+    wide, high = (max(2, round(2 * h)) for h in half_px)
+    x0, x1, y0, y1 = max(left, 0), min(left + wide, width), max(top, 0), min(top + high, height)
+    if x0 >= x1 or y0 >= y1:
+        return
+    across = (np.arange(x0, x1) - left + 0.5) / wide * 2 - 1
+    down = (np.arange(y0, y1) - top + 0.5) / high * 2 - 1
+    fade = np.clip(1 - across[None] ** 2 - down[:, None] ** 2, 0, 1).astype(np.float32)
+    under = image[y0:y1, x0:x1]
+    under[:] = (under * (1 - depth * fade)[..., None]).astype(np.uint8)

@@ -1,0 +1,132 @@
+"""What one person does who follows a script: where the body is at every moment.  Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.sandbox.drawn.body import POINTS, FloatArray, joints_of
+from agent.sandbox.drawn.jumps import BOX_FORWARD, BOX_UP
+from agent.sandbox.drawn.lens import Lens
+from agent.sandbox.drawn.lifts import bar_path
+from agent.sandbox.drawn.movements import Movement, on_top
+from agent.sandbox.drawn.repertoire import REPERTOIRE, Stage
+
+_HANDS = [POINTS.index("left_hand"), POINTS.index("right_hand")]
+_QUIET = ("nobody", "stand", "fidget")  # what can be done on the floor and on the box
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part of a script."""
+
+    what: str  # nobody, or a name of the repertoire
+    seconds: float | None = None  # None: as long as the movement takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A segment placed in time, `[start_s, end_s)`."""
+
+    what: str
+    movement: Movement | None  # None: nobody is there
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """Where somebody and the barbell are at every frame."""
+
+    points: FloatArray  # (T, POINTS, 3), in space; NaN where nobody is there
+    bar: FloatArray  # (T, 3), the bar's middle
+
+
+def rehearse(
+    segments: Sequence[Segment], lens: Lens, *, bar_up: float, seed: int
+) -> tuple[Scene, ...]:
+    """Return the segments of a script, one after the other in time.
+
+    Raises:
+        ValueError: a segment is unknown, or cannot be done there or in that time.
+    """
+    if not segments:
+        raise ValueError("a script needs at least one segment")
+    scenes: list[Scene] = []
+    is_on_box = _begins_on_box(segments)
+    at_s = 0.0
+    for number, segment in enumerate(segments):
+        _check_place(segment.what, is_on_box=is_on_box)
+        movement = _movement(segment, lens, bar_up=bar_up, phase=1.7 * seed + number)
+        if movement and is_on_box and segment.what in _QUIET:
+            movement = on_top(movement, forward=BOX_FORWARD, up=BOX_UP)
+        is_on_box = segment.what == "step_up" or (is_on_box and segment.what != "drop_jump")
+        end_s = at_s + (movement.duration_s if movement else segment.seconds or 1.0)
+        scenes.append(Scene(what=segment.what, movement=movement, start_s=at_s, end_s=end_s))
+        at_s = end_s
+    return tuple(scenes)
+
+
+def perform(scenes: Sequence[Scene], times_s: FloatArray, *, bar_up: float) -> Performance:
+    """Return where the body is at every moment, (T,); the last posture holds after the end."""
+    points = np.full((len(times_s), len(POINTS), 3), np.nan)
+    bar = np.empty((len(times_s), 3))
+    ends_s = [scene.end_s for scene in scenes[:-1]] + [np.inf]
+    for scene, end_s in zip(scenes, ends_s, strict=True):
+        rows = (times_s >= scene.start_s) & (times_s < end_s)
+        seconds = times_s[rows] - scene.start_s
+        movement = scene.movement
+        if movement is not None:
+            joints = joints_of(movement.postures(seconds))
+            points[rows] = np.stack([joints[name] for name in POINTS], axis=1)
+        hands = points[rows][:, _HANDS].mean(axis=1)
+        bar[rows] = bar_path(movement.grip if movement else None, seconds, hands, bar_up=bar_up)
+    return Performance(points=points, bar=bar)
+
+
+def moved(points: FloatArray, *, place: tuple[float, float], turn_deg: float) -> FloatArray:
+    """Return body points (..., 3) turned to the left, and moved forward and left by `place`."""
+    turn = np.radians(turn_deg)
+    forward, left = points[..., 0], points[..., 2]
+    return np.stack(
+        [
+            place[0] + forward * np.cos(turn) - left * np.sin(turn),
+            points[..., 1],
+            place[1] + forward * np.sin(turn) + left * np.cos(turn),
+        ],
+        axis=-1,
+    )
+
+
+def _movement(segment: Segment, lens: Lens, *, bar_up: float, phase: float) -> Movement | None:
+    if segment.seconds is not None and not segment.seconds > 0:
+        raise ValueError(f"{segment.what} for {segment.seconds} s")
+    if segment.what == "nobody":
+        return None
+    act = REPERTOIRE.get(segment.what)
+    if act is None:
+        raise ValueError(f"no segment {segment.what!r}: nobody, {', '.join(REPERTOIRE)}")
+    movement = act.make(
+        Stage(
+            seconds=segment.seconds,
+            half_crossing=lens.half_crossing,
+            heading_deg=lens.crossing_deg,
+            bar_up=bar_up,
+            phase=phase,
+        )
+    )
+    if segment.seconds is not None and abs(movement.duration_s - segment.seconds) > 1e-6:
+        raise ValueError(f"{segment.what} takes {movement.duration_s:.2f} s, not {segment.seconds}")
+    return movement
+
+
+def _begins_on_box(segments: Sequence[Segment]) -> bool:
+    first = next((segment.what for segment in segments if segment.what not in _QUIET), None)
+    return first == "drop_jump"
+
+
+def _check_place(what: str, *, is_on_box: bool) -> None:
+    if what == "drop_jump" and not is_on_box:
+        raise ValueError("drop_jump: step_up first, the athlete is on the floor")
+    if is_on_box and what not in (*_QUIET, "drop_jump"):
+        raise ValueError(f"{what}: not on the box, drop_jump first")
