@@ -193,7 +193,7 @@ def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
 
 def _outcome(place: _Place, sandbox: Sandbox, row: Row) -> Outcome:
     session = sandbox.book.find(str(row["session_id"]))
-    assert session is not None  # noqa: S101  # the sandbox itself gave this id
+    assert session is not None  # the sandbox itself gave this id
     if session.video_sha256 != row["clip_sha256"]:
         raise AgentError("the API received another clip than was cut")
     folder, code = StateFolder(place.state), str(row["clip_code"])

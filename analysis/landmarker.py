@@ -61,7 +61,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         marks = found.pose_landmarks[0]
         points = np.array([(mark.x * width, mark.y * height) for mark in marks], dtype=np.float64)
         visibility = np.array([mark.visibility for mark in marks], dtype=np.float64)
-        assert points.shape == (COUNT, 2)  # noqa: S101  # the model's own count
+        assert points.shape == (COUNT, 2)  # the model's own count
         return points, visibility
 
     def close(self) -> None:

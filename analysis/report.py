@@ -45,7 +45,7 @@ class Report:
     def to_json(self) -> dict[str, object]:
         """Return the report as scripts see it; times to the millisecond."""
         rounded = _rounded(asdict(self))
-        assert isinstance(rounded, dict)  # noqa: S101  # it was one
+        assert isinstance(rounded, dict)  # it was one
         return rounded
 
 

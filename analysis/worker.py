@@ -66,7 +66,7 @@ class Worker:
         from analysis.video import Image
 
         picture = cv2.imread(str(shipped_model().with_name("known_good_frame.png")))
-        assert picture is not None  # noqa: S101  # it comes with the package
+        assert picture is not None  # it comes with the package
         image: Image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype("uint8")
         model = request.get("model")
         with PoseFinder(Path(str(model)) if model else None) as finder:

@@ -83,7 +83,7 @@ def _cut(
 ) -> dict[str, object]:
     from agent.intake.child import AnalysisChild
 
-    assert isinstance(child, AnalysisChild)  # noqa: S101  # imported late: it is slow to load
+    assert isinstance(child, AnalysisChild)  # imported late: it is slow to load
     clip = out / f"take-{number}.mp4"
     cut = child.ask(
         "cut",
@@ -99,13 +99,13 @@ def _cut(
 
 def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
     takes = report["takes"]
-    assert isinstance(takes, list)  # noqa: S101  # the child is our own
+    assert isinstance(takes, list)  # the child is our own
     return takes
 
 
 def _print(report: Mapping[str, object]) -> None:
     video, cost = report["video"], report["cost"]
-    assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # noqa: S101  # the child is our own
+    assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own
     click.echo(
         f"{video['duration_s']:.1f} s, {video['width']}x{video['height']}, "
         f"{video['fps']:.4g} fps, {video['codec']}"
@@ -119,7 +119,7 @@ def _print(report: Mapping[str, object]) -> None:
             + (f" -> {take['clip']}" if take.get("clip") else "")
         )
     quality = report["quality"]
-    assert isinstance(quality, list)  # noqa: S101  # the child is our own
+    assert isinstance(quality, list)  # the child is our own
     for remark in quality:
         click.echo(f"{remark['severity']}: {remark['message']}")
     click.echo(f"verdict: {report['verdict']}  ({cost['wall_s']:.1f} s)")

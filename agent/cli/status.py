@@ -77,7 +77,9 @@ def _print(document: dict[str, object]) -> None:
     from agent.cli.words import size_words
 
     assignment, disk, api = document["assignment"], document["disk"], document["api"]
-    assert isinstance(assignment, dict) and isinstance(disk, dict) and isinstance(api, dict)  # noqa: S101  # made above
+    assert (
+        isinstance(assignment, dict) and isinstance(disk, dict) and isinstance(api, dict)
+    )  # made above
     running = "running" if document["running"] else "NOT running (start it: spotter run)"
     lines = [
         ("station", f"{document['station']}, {running}"),
@@ -105,7 +107,7 @@ def _athlete(assignment: dict[str, object]) -> str:
 
 
 def _counts(counts: object) -> str:
-    assert isinstance(counts, dict)  # noqa: S101  # made above
+    assert isinstance(counts, dict)  # made above
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
 
 
@@ -124,14 +126,14 @@ def _last_error(document: dict[str, object]) -> str:
 
 
 def _folder(folder: object) -> str:
-    assert isinstance(folder, dict)  # noqa: S101  # made above
+    assert isinstance(folder, dict)  # made above
     return f"{folder['path']}{'' if folder['present'] else ' is MISSING: intake waits for it'}"
 
 
 def _needs_you(document: dict[str, object]) -> str:
     """Return what only a person can move on."""
     entries, captures = document["entries"], document["captures"]
-    assert isinstance(entries, dict) and isinstance(captures, dict)  # noqa: S101  # made above
+    assert isinstance(entries, dict) and isinstance(captures, dict)  # made above
     waiting = {name: entries.get(name, 0) for name in ("held", "dead")}
     waiting["quarantined"] = captures.get("quarantined", 0)
     told = [f"{number} {name}" for name, number in waiting.items() if number]

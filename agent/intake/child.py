@@ -158,7 +158,9 @@ class _Running:
         )
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101  # all are pipes
+        assert (
+            self._process.stdin and self._process.stdout and self._process.stderr
+        )  # all are pipes
         self._requests: IO[bytes] = self._process.stdin
         self._answers: IO[bytes] = self._process.stdout
         self._unread = b""

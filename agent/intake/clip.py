@@ -74,5 +74,5 @@ class ClipCutter:
 
 def _number(result: Mapping[str, object], name: str) -> float:
     value = result[name]
-    assert isinstance(value, int | float)  # noqa: S101  # the child is our own
+    assert isinstance(value, int | float)  # the child is our own
     return float(value)

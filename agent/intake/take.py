@@ -216,7 +216,7 @@ class TakeFinder:
 
 def _takes(report: Mapping[str, object]) -> list[Take]:
     found = report.get("takes")
-    assert isinstance(found, list)  # noqa: S101  # the child is our own
+    assert isinstance(found, list)  # the child is our own
     if report.get("verdict") == "skip":
         return []
     return [
@@ -234,5 +234,5 @@ def _takes(report: Mapping[str, object]) -> list[Take]:
 
 
 def _number(value: object) -> float:
-    assert isinstance(value, int | float)  # noqa: S101  # the child is our own
+    assert isinstance(value, int | float)  # the child is our own
     return float(value)

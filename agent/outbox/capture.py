@@ -116,7 +116,7 @@ class Capture:
 def integer(row: Row, name: str) -> int:
     """Return a column that holds a whole number."""
     value = row[name]
-    assert isinstance(value, int)  # noqa: S101  # SQLite's STRICT tables keep the types
+    assert isinstance(value, int)  # SQLite's STRICT tables keep the types
     return value
 
 

@@ -47,7 +47,7 @@ class Captures:
             ),
         )
         capture = self.by_sha256(sha256)
-        assert capture is not None  # noqa: S101  # inserted, or there before
+        assert capture is not None  # inserted, or there before
         return capture
 
     def by_id(self, capture_id: int) -> Capture | None:

@@ -35,7 +35,7 @@ class Entries:
                 },
             )
             created = self.by_id(entry_id)
-        assert created is not None  # noqa: S101  # inserted above
+        assert created is not None  # inserted above
         return created
 
     def by_id(self, entry_id: int) -> Entry | None:

@@ -92,7 +92,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, ApiExchange)
 
     def process_request_thread(self, request: object, client_address: object) -> None:
-        assert isinstance(request, socket.socket)  # noqa: S101  # this is a TCP server
+        assert isinstance(request, socket.socket)  # this is a TCP server
         with self._lock:
             self._living.add(request)
         try:

@@ -93,7 +93,7 @@ def _known(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _keys(table: str) -> list[str]:
     model = Settings.model_fields[table].annotation
-    assert isinstance(model, type) and issubclass(model, BaseModel)  # noqa: S101  # every table is one
+    assert isinstance(model, type) and issubclass(model, BaseModel)  # every table is one
     return list(model.model_fields)
 
 

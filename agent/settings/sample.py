@@ -44,7 +44,7 @@ def sample_toml() -> str:
 
 def _table(name: str, field: FieldInfo) -> str:
     model = field.annotation
-    assert isinstance(model, type) and issubclass(model, BaseModel)  # noqa: S101  # every table is one
+    assert isinstance(model, type) and issubclass(model, BaseModel)  # every table is one
     lines = [f"# {model.__doc__}", f"[{name}]"]
     for key, key_field in model.model_fields.items():
         lines += textwrap.wrap(
@@ -69,6 +69,8 @@ def _toml(value: object) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(part) for part in value)}]"
-    assert isinstance(value, str | Path) and not isinstance(value, SecretStr)  # noqa: S101  # no other defaults exist
+    assert isinstance(value, str | Path) and not isinstance(
+        value, SecretStr
+    )  # no other defaults exist
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -100,7 +100,7 @@ class Timeline:
             return self._precedes_by_utc(first, second)
         if first_boot != second_boot:
             return first_boot < second_boot
-        assert first.boot_s is not None and second.boot_s is not None  # noqa: S101  # goes with boot_id
+        assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
         return first.boot_s < second.boot_s
 
     @staticmethod

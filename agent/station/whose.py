@@ -73,7 +73,7 @@ def _assigned(
     person: OnStation, recorded: RecordingTime, start: Instant, *, near_edge: bool
 ) -> Decision:
     said = person.assignment
-    assert said is not None and said.activity is not None  # noqa: S101  # an athlete has both
+    assert said is not None and said.activity is not None  # an athlete has both
     remarks = []
     if near_edge:
         remarks.append(Remark.NEAR_CHANGE)
