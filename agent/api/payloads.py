@@ -1,11 +1,14 @@
 """The documents that the API answers with, read leniently: it may add fields at any time."""
 
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.api.answers import Answer
 from agent.errors import LaneError
+
+Document = TypeVar("Document", bound=BaseModel)
 
 _ADMIN_ROLES = frozenset({"admin", "subadmin"})
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
@@ -65,10 +68,7 @@ def read_account(answer: Answer) -> Account:
     Raises:
         LaneError: the answer is not one of the API's.
     """
-    try:
-        return Account.model_validate_json(answer.body)
-    except ValidationError:
-        raise _not_ours("organization-status") from None
+    return _read(Account, answer, "organization-status")
 
 
 def read_session_list(answer: Answer) -> SessionList:
@@ -77,14 +77,14 @@ def read_session_list(answer: Answer) -> SessionList:
     Raises:
         LaneError: the answer is not one of the API's.
     """
+    return _read(SessionList, answer, "the session list")
+
+
+def _read(model: type[Document], answer: Answer, what: str) -> Document:
     try:
-        return SessionList.model_validate_json(answer.body)
+        return model.model_validate_json(answer.body)
     except ValidationError:
-        raise _not_ours("the session list") from None
-
-
-def _not_ours(what: str) -> LaneError:
-    return LaneError(
-        f"{what} is not an answer of the API: a captive portal or a wrong base_url?",
-        reason="not_our_api",
-    )
+        raise LaneError(
+            f"{what} is not an answer of the API: a captive portal or a wrong base_url?",
+            reason="not_our_api",
+        ) from None

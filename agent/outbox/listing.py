@@ -23,7 +23,7 @@ SELECT 'e' || entry.id AS id, 'entry' AS kind, entry.state, entry.reason, entry.
 _CAPTURES = """
 SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS capture,
        NULL AS clip_code, NULL AS clip_sha256, NULL AS user_id, NULL AS activity,
-       NULL AS exercise, NULL AS barbell_mass, 0 AS attempts, NULL AS next_attempt_at,
+       NULL AS exercise, NULL AS barbell_mass, NULL AS attempts, NULL AS next_attempt_at,
        NULL AS session_id, NULL AS title, admitted_at AS created_at,
        recorded_end_at - duration_s AS filmed_at, NULL AS sent_at, NULL AS clip_seconds,
        NULL AS clip_bytes, duration_s AS capture_seconds, bytes AS capture_bytes,

@@ -222,7 +222,14 @@ def test_status_and_list_speak_json(station: Station, sandbox: Sandbox) -> None:
     assert status["running"] is True
     assert status["assignment"]["user_id"] == ATHLETE
     assert status["entries"] == {"uploaded": 1}
+    (capture, _) = json.loads(station.spotter("outbox", "list", "--all", "--json"))
+    assert (capture["kind"], capture["attempts"], capture["clip_code"]) == ("capture", None, None)
     (row,) = json.loads(station.spotter("outbox", "list", "--json"))
+    assert set(row) >= {
+        *("id", "kind", "state", "reason", "capture", "clip_code", "clip_sha256", "user_id"),
+        *("activity", "exercise", "attempts", "next_attempt_at", "session_id", "title"),
+        *("created_at", "clip_seconds", "clip_bytes", "capture_seconds", "capture_bytes"),
+    }
     assert row["state"] == "uploaded" and row["attempts"] == 1
     assert row["session_id"] == sandbox.book.sessions[0].session_id
     shown = json.loads(station.spotter("outbox", "show", str(row["clip_code"]), "--json"))
