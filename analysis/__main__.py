@@ -34,7 +34,12 @@ def main() -> int:
                     on_progress=lambda _done: None,
                 )
                 middle_s = (take.active_start_s + take.active_end_s) / 2
-                draw_poster(given.file, at_s=middle_s, out=clip.with_suffix(".jpg"))
+                draw_poster(
+                    given.file,
+                    at_s=middle_s,
+                    out=clip.with_suffix(".jpg"),
+                    on_progress=lambda _done: None,
+                )
     except VideoError as error:
         sys.stderr.write(f"{given.file}: {error}\n")
         return 1

@@ -78,7 +78,7 @@ def cut_clip(
         VideoError: the capture cannot be read, or nothing of it lies in the interval.
     """
     try:
-        frames = _copy(path, start_s, end_s, out)
+        frames = _copy(path, start_s, end_s, out, on_progress)
         method: Literal["copy", "encode"] = "copy"
         why = "the keyframes allow it"
     except (_CannotCopy, av.error.FFmpegError) as reason:
@@ -95,7 +95,9 @@ def cut_clip(
     )
 
 
-def _copy(path: Path, start_s: float, end_s: float, out: Path) -> int:
+def _copy(
+    path: Path, start_s: float, end_s: float, out: Path, on_progress: Callable[[float], None]
+) -> int:
     with open_container(path) as source:
         stream = source.streams.video[0]
         if stream.codec_context.name not in _COPYABLE:
@@ -109,7 +111,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> int:
                 packet.dts = (packet.dts or 0) - plan.start_pts
                 packet.stream = copied
                 target.mux(packet)
-    shown, first_s = _count_shown(out)
+    shown, first_s = _count_shown(out, on_progress)
     if shown != plan.frames or abs(first_s) > 1e-3:
         raise _CannotCopy(f"a lossless cut would show {shown} of {plan.frames} frames")
     return shown
@@ -200,7 +202,7 @@ def _encode(
             on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
         if encoder is not None:
             target.mux(encoder.encode(None))
-    if frames and _count_shown(out)[0] != frames:
+    if frames and _count_shown(out, on_progress)[0] != frames:
         raise VideoError("the encoded clip lost frames", fault=Fault.INTERNAL)
     return frames
 
@@ -230,11 +232,11 @@ def _keep_creation_time(source: InputContainer, target: OutputContainer) -> None
         target.metadata["creation_time"] = created
 
 
-def _count_shown(path: Path) -> tuple[int, float]:
+def _count_shown(path: Path, on_progress: Callable[[float], None]) -> tuple[int, float]:
     """Return how many frames players show of a clip, and the time of the first."""
     with open_video(path) as reading:
         for _ in reading.decode():
-            pass
+            on_progress(1.0)  # a long clip takes a while to count: that is no stall
         return reading.frames, reading.first_s
 
 

@@ -18,7 +18,6 @@ from analysis.video import Reading, VideoFacts, open_video, sample_frames
 Progress = Callable[[float], None]
 
 _LONGEST_PX = 640  # the model looks at 256 px itself; more only costs time
-_PROGRESS_EVERY_S = 0.5
 
 
 def inspect_video(path: Path, options: TakeOptions, *, on_progress: Progress) -> Report:
@@ -55,7 +54,6 @@ def _look(
     times, points, visibilities, brightness = [], [], [], []
     stream = reading.stream
     length_s = float((stream.duration or 0) * (stream.time_base or 0)) or 60.0
-    told_s = time.monotonic()
     height_px = 0
     model = Path(options.model) if options.model else None
     with PoseFinder(model, sample_fps=options.sample_fps) as finder:
@@ -68,9 +66,7 @@ def _look(
             visibilities.append(visibility)
             brightness.append(float(sample.image.mean()))
             height_px = sample.image.shape[0]
-            if time.monotonic() - told_s > _PROGRESS_EVERY_S:
-                told_s = time.monotonic()
-                on_progress(min(0.99, sample.time_s / length_s))
+            on_progress(min(0.99, sample.time_s / length_s))
     poses = Poses(
         times_s=np.array(times, dtype=np.float64),
         points_px=np.array(points, dtype=np.float64).reshape(len(times), COUNT, 2),

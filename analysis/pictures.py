@@ -1,5 +1,6 @@
 """Pictures of a take: the poster, with the skeleton drawn on the decisive moment."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ _QUALITY = 85
 _LOOKS = 4  # the model follows a body: it settles on it after a few looks
 
 
-def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
+def draw_poster(
+    path: Path, *, at_s: float, out: Path, on_progress: Callable[[float], None]
+) -> tuple[int, int]:
     """Write the frame at a moment as a JPEG, with the skeleton on it; return width and height.
 
     Raises:
@@ -24,7 +27,7 @@ def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
     """
     import cv2
 
-    image = _frame_at(path, at_s)
+    image = _frame_at(path, at_s, on_progress)
     with PoseFinder() as finder:
         for _ in range(_LOOKS):
             found = finder.find(image)
@@ -35,7 +38,7 @@ def draw_poster(path: Path, *, at_s: float, out: Path) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
 
 
-def _frame_at(path: Path, at_s: float) -> Image:
+def _frame_at(path: Path, at_s: float, on_progress: Callable[[float], None]) -> Image:
     """Return the last frame shown at `at_s`, upright."""
     with open_video(path) as reading:
         stream = reading.stream
@@ -48,6 +51,7 @@ def _frame_at(path: Path, at_s: float) -> Image:
             if chosen is not None and time_s > at_s:
                 break
             chosen = frame
+            on_progress(time_s / max(at_s, 1e-3))
         if chosen is None:
             raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
         return upright_image(chosen, reading.rotation_deg, longest_px=_LONGEST_PX)

@@ -21,6 +21,7 @@ from analysis.errors import Fault, VideoError
 
 Request = dict[str, object]
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PROGRESS_EVERY_S = 0.5
 _CHECKS = 5  # poses of the known picture; the first warms up
 
 
@@ -29,6 +30,7 @@ class Worker:
 
     def __init__(self, answers: IO[str]) -> None:
         self._answers = answers
+        self._told_s = 0.0
         self._operations: dict[str, Callable[[Request], object]] = {
             "check": self._check,
             "probe": self._probe,
@@ -56,7 +58,11 @@ class Worker:
         self._answers.flush()
 
     def _progress(self, done: float) -> None:
-        self._say({"progress": round(done, 3)})
+        """Say that work goes on; called as often as anybody likes, said twice a second."""
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _PROGRESS_EVERY_S:
+            self._told_s = now_s
+            self._say({"progress": round(done, 3)})
 
     def _check(self, request: Request) -> object:
         """Find the athlete in the picture known to hold one: proof that this box can."""
@@ -115,7 +121,10 @@ class Worker:
         from analysis.pictures import draw_poster
 
         width, height = draw_poster(
-            _path(request), at_s=_number(request, "at_s"), out=_path(request, "out")
+            _path(request),
+            at_s=_number(request, "at_s"),
+            out=_path(request, "out"),
+            on_progress=self._progress,
         )
         return {"width": width, "height": height}
 

@@ -12,6 +12,7 @@ import pytest
 
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild, ChildLimits
+from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.stage import StopFlag, Stopping
 from tests.station import until
 from tests.videos import film_run
@@ -54,6 +55,23 @@ def test_it_probes_inspects_and_works_on(make: Make, tmp_path: Path) -> None:
     assert fault_of(child, "probe", path="/nowhere.mp4") is AnalysisFault.REFUSED
     assert fault_of(child, "sing") is AnalysisFault.INTERNAL
     assert child.ask("check")["found"] is True
+
+
+def test_a_long_cut_tells_that_it_goes_on(tmp_path: Path) -> None:
+    told: list[float] = []
+    child = AnalysisChild(
+        limits=ChildLimits(), scratch=tmp_path, check=lambda: None, on_progress=told.append
+    )
+    story = Storyboard([Segment("run", 10.0)], width=320, height=180)
+    Camera(story).record(tmp_path / "run.mp4")
+
+    cut = child.ask(
+        "cut", path=str(tmp_path / "run.mp4"), start_s=0, end_s=10, out=str(tmp_path / "clip.mp4")
+    )
+    child.close()
+
+    assert cut["method"] == "copy" and cut["clip_frames"] == 300
+    assert told  # counting the frames of a long clip may take longer than a stall
 
 
 def test_a_killed_child_is_a_crash_and_the_next_question_finds_a_new_one(make: Make) -> None:
