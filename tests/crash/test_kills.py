@@ -90,7 +90,7 @@ def kill_at_random(station: Station, sandbox: Sandbox, *, kills: int, captures: 
 def test_kills_at_random_moments_lose_and_double_nothing(
     station: Station, sandbox: Sandbox
 ) -> None:
-    kill_at_random(station, sandbox, kills=10, captures=10)
+    kill_at_random(station, sandbox, kills=6, captures=6)
 
 
 @pytest.mark.soak

@@ -62,15 +62,15 @@ def test_a_capture_folder_that_goes_and_comes_back_is_watched_again(
     assert log.count("capture folder is missing") == log.count("capture folder is back") == 1
 
 
-def test_two_thousand_files_at_once_are_all_taken_in(station: Station, sandbox: Sandbox) -> None:
-    for number in range(2000):
+def test_a_thousand_files_at_once_are_all_taken_in(station: Station, sandbox: Sandbox) -> None:
+    for number in range(1000):
         (station.capture / f"junk-{number}.mp4").write_bytes(b"%d" % number)
     film_run(station.capture / "a-good-one.mp4")
 
     with station.running():
         assert delivered(sandbox, 1)
         until(lambda: not any(station.capture.iterdir()), timeout_s=60)
-        assert len(list((station.state / "captures").glob("*.mp4"))) == 2001
+        assert len(list((station.state / "captures").glob("*.mp4"))) == 1001
 
 
 def test_a_damaged_database_ends_the_daemon_with_a_clear_line(station: Station) -> None:

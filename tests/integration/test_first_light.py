@@ -160,7 +160,7 @@ def test_it_ends_within_ten_seconds_in_the_middle_of_an_upload(
 
 
 def test_it_ends_within_ten_seconds_in_the_middle_of_an_analysis(station: Station) -> None:
-    film_run(station.capture / "long.mp4", seconds=60)
+    film_run(station.capture / "long.mp4", seconds=30)
     daemon = station.start()
     until(lambda: [row["state"] for row in station.rows()] == ["analysing"])
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import av
@@ -88,8 +89,8 @@ def shown(path: Path) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("name", "start_s", "end_s", "method"),
     [
-        ("rot90_run_treadmill.mov", 0.0, 2.0, "copy"),
-        ("run_treadmill_side_a.mp4", 1.0, 3.0, "copy"),
+        ("rot90_run_treadmill.mov", 0.0, 1.0, "copy"),
+        ("run_treadmill_side_a.mp4", 1.0, 2.0, "copy"),
         ("run_treadmill_side_a.mp4", 7.0, 8.0, "encode"),  # its keyframes are far apart
         ("roof_jump_vp9.webm", 1.0, 2.0, "copy"),
         ("snatch_side_overlay.mp4", 0.4, 1.8, "copy"),
@@ -105,7 +106,7 @@ def test_a_clip_begins_with_the_very_frame_that_was_asked_for(
     with open_video(source) as reading:
         wanted = [
             (time_s, frame.to_ndarray(format="gray").astype(int))
-            for time_s, frame in reading.decode()
+            for time_s, frame in takewhile(lambda f: f[0] < end_s + 0.6, reading.decode())
             if time_s >= start_s - 1e-6
         ]
     clip = shown(out)

@@ -106,7 +106,7 @@ def test_a_child_that_grows_too_large_is_ended(make: Make, tmp_path: Path) -> No
 def test_the_daemons_end_ends_it_at_once(tmp_path: Path) -> None:
     stop = StopFlag()
     child = AnalysisChild(limits=ChildLimits(), scratch=tmp_path, check=stop.check)
-    video = film_run(tmp_path / "run.mp4", seconds=60)
+    video = film_run(tmp_path / "run.mp4", seconds=30)
     child.ask("check")
     threading.Timer(0.3, stop.set).start()
 

@@ -3,44 +3,12 @@
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame, storyboards
-from agent.sandbox.drawn.body import JOINTS
 from analysis.inspection import inspect_video
 from analysis.landmarker import PoseFinder
 from analysis.takes import TakeOptions
-
-MODEL = {"shoulder": (11, 12), "hip": (23, 24), "knee": (25, 26), "ankle": (27, 28)}
-NEAR_PX = {"shoulder": 10, "hip": 10, "knee": 12, "ankle": 40}
-
-
-@pytest.mark.parametrize("view", ["side", "front"])
-@pytest.mark.parametrize("what", ["snatch", "clean_and_jerk", "countermovement_jump", "run"])
-def test_the_pose_model_finds_the_body_where_it_was_drawn(what: str, view: str) -> None:
-    story = storyboards.effort(what, idle_s=0.5, view="side" if view == "side" else "front")
-    truth = story.truth()
-    frames = range(0, story.frame_count, max(1, story.frame_count // 24))
-    off: dict[str, list[float]] = {name: [] for name in MODEL}
-    found = 0
-
-    with PoseFinder() as finder:
-        for index in frames:
-            pose = finder.find(draw_frame(story, index))
-            found += pose is not None
-            for name, numbers in MODEL.items() if pose is not None else ():
-                assert pose is not None
-                drawn = [JOINTS.index(f"{side}_{name}") for side in ("left", "right")]
-                middle = truth.joints_px[index, drawn].mean(axis=0)
-                off[name].append(
-                    float(np.linalg.norm(pose[0][list(numbers)].mean(axis=0) - middle))
-                )
-
-    assert found >= 0.95 * len(frames)
-    assert {
-        name: np.median(values) <= NEAR_PX[name] for name, values in off.items()
-    } == dict.fromkeys(MODEL, True)
 
 
 def test_an_empty_place_holds_nobody() -> None:
