@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check bench soak lock sample clean
+.PHONY: help setup demo test check accuracy bench soak lock sample clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +36,9 @@ check: setup ## Lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+accuracy: setup ## Measure how well takes are found, on captures whose truth is known
+	@$(BIN)/python -m tests.accuracy
 
 bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench

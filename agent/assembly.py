@@ -18,6 +18,7 @@ from agent.intake.admit import Admission
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
 from agent.intake.enter import TakePolicy
+from agent.intake.options import look_options
 from agent.intake.settle import Settler
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
@@ -138,9 +139,6 @@ def _analysis(
     limits = ChildLimits(
         stall_s=analysis.stall_limit_s, memory_bytes=analysis.memory_limit_mb << 20
     )
-    options: dict[str, object] = {"pad_s": analysis.pad_s}
-    if analysis.model is not None:
-        options["model"] = str(analysis.model)
     return TakeFinder(
         outbox,
         folder,
@@ -152,7 +150,8 @@ def _analysis(
             clock_offset_s=settings.capture.clock_offset_s,
             on_failure=analysis.on_analysis_failure,
             posters=analysis.poster,
-            options=options,
+            options=look_options(settings),
+            cut=settings.cut.model_dump(),
         ),
         now=read_clock,
         wake_next=bells.ringer(Lane.name),

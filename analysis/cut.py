@@ -22,7 +22,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.errors import Fault, VideoError
-from analysis.video import Image, open_container, open_video
+from analysis.image import Image
+from analysis.video import open_container, open_video
 
 MAX_PREROLL_S = 2.0  # a reader that ignores edit lists would see all of the pre-roll
 _COPYABLE = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})

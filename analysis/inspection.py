@@ -1,92 +1,194 @@
-"""One look at a capture: sample it, find the body, and conclude."""
+"""One look at a capture: packets first, then keyframes, then only the frames that matter.
+
+The method, step by step, each in a module of its own: `packets` and `screening` find the
+stretches in which something may be happening; `looking` follows the body through them; `motion`
+turns landmarks into curves, `efforts` finds the signs of effort in these, `athlete` decides between
+people, `takes` draws the clips' bounds; `reps` and `movement` say what it was; `quality` says what
+is wrong with the picture.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from analysis.athlete import (
+    Candidate,
+    choose_athlete,
+    only_in_zone,
+    restless_elsewhere,
+    zone_crop,
+)
+from analysis.crop import Crop
+from analysis.efforts import efforts_of, signs_of
+from analysis.glimpses import Glimpses, take_glimpses
+from analysis.intervals import Interval
+from analysis.judging import Evidence, judge
 from analysis.landmarker import PoseFinder
-from analysis.landmarks import COUNT, FloatArray, Poses
-from analysis.motion import body_speed
-from analysis.quality import judge_quality
-from analysis.report import Cost, Report, TakeReport
-from analysis.reps import count_reps
-from analysis.takes import Interval, TakeOptions, find_takes
-from analysis.video import Reading, VideoFacts, open_video, sample_frames
-
-Progress = Callable[[float], None]
-
-_LONGEST_PX = 640  # the model looks at 256 px itself; more only costs time
+from analysis.looking import LookOptions, Track, follow_body
+from analysis.motion import motion_of
+from analysis.packets import Packets
+from analysis.quality.remarks import Remark
+from analysis.report import Cost, Curve, Report, TakeReport, Verdict
+from analysis.screening import keys_to_glimpse, where_to_look
+from analysis.takes import TakeOptions, takes_of
+from analysis.telling import take_report
+from analysis.video import Progress, Reading, VideoFacts, read_packets, stored_facts
 
 
-def inspect_video(path: Path, options: TakeOptions, *, on_progress: Progress) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What was seen of a capture."""
+
+    packets: Packets
+    facts: VideoFacts
+    glimpses: Glimpses
+    candidate: Candidate
+    is_sure: bool
+    decoded: int
+    looks: int
+    damaged_at_s: Sequence[float]
+
+
+def inspect_video(
+    path: Path,
+    options: TakeOptions,
+    *,
+    finder: PoseFinder | None = None,
+    on_progress: Progress = lambda _done: None,
+) -> Report:
     """Return what there is in a capture.
+
+    Args:
+        path: the capture.
+        options: what the station says of it and wants.
+        finder: a warm one; None: one is made for this capture.
+        on_progress: told the share that is done.
 
     Raises:
         VideoError: the file cannot be used.
     """
+    if finder is None:
+        with PoseFinder(Path(options.model) if options.model else None) as own:
+            return inspect_video(path, options, finder=own, on_progress=on_progress)
     began_s = time.monotonic()
-    with open_video(path) as reading:
-        poses, brightness = _look(reading, options, on_progress)
-        facts = reading.facts()
-    speed = body_speed(poses)
-    efforts = find_takes(speed, poses.times_s, duration_s=facts.duration_s, options=options)
-    takes = [_take_report(effort, poses, facts, options) for effort in efforts]
+    seen = _see(path, options, finder, on_progress)
+    return _conclude(seen, options, began_s=began_s)
+
+
+def _conclude(seen: _Seen, options: TakeOptions, *, began_s: float) -> Report:
+    """Return what was seen as a report."""
+    motion = seen.candidate.motion
+    signs = signs_of(motion, count_busy=options.activity is None)
+    rules = options.rules_for(options.activity)
+    takes = takes_of(seen.candidate.efforts, rules, within=seen.packets.span)
+    reports = [take_report(take, motion, signs, options) for take in takes]
+    evidence = Evidence(
+        packets=seen.packets,
+        facts=seen.facts,
+        glimpses=seen.glimpses,
+        motion=motion,
+        takes=takes,
+        named=reports,
+        is_sure=seen.is_sure,
+        damaged_at_s=seen.damaged_at_s,
+    )
+    quality = judge(evidence, options)
     cost = Cost(
         wall_s=time.monotonic() - began_s,
-        decoded_frames=reading.frames,
-        pose_frames=len(poses.times_s),
+        decoded_frames=seen.decoded,
+        pose_frames=seen.looks,
     )
     return Report(
-        video=facts,
-        takes=takes,
-        quality=judge_quality(poses, brightness, efforts, damaged_at_s=reading.damaged_at_s),
-        verdict="upload" if takes else "skip",
+        video=seen.facts,
+        takes=reports,
+        quality=quality,
+        verdict=_verdict(reports, quality),
+        curve=Curve.of(motion),
         cost=cost,
     )
 
 
-def _look(
-    reading: Reading, options: TakeOptions, on_progress: Progress
-) -> tuple[Poses, FloatArray]:
-    """Return the body and the brightness in the sampled frames."""
-    times, points, visibilities, brightness = [], [], [], []
-    stream = reading.stream
-    length_s = float((stream.duration or 0) * (stream.time_base or 0)) or 60.0
-    height_px = 0
-    model = Path(options.model) if options.model else None
-    with PoseFinder(model, sample_fps=options.sample_fps) as finder:
-        for sample in sample_frames(reading, sample_fps=options.sample_fps, longest_px=_LONGEST_PX):
-            found = finder.find(sample.image)
-            nobody = (np.full((COUNT, 2), np.nan), np.zeros(COUNT))
-            position, visibility = found if found is not None else nobody
-            times.append(sample.time_s)
-            points.append(position)
-            visibilities.append(visibility)
-            brightness.append(float(sample.image.mean()))
-            height_px = sample.image.shape[0]
-            on_progress(min(0.99, sample.time_s / length_s))
-    poses = Poses(
-        times_s=np.array(times, dtype=np.float64),
-        points_px=np.array(points, dtype=np.float64).reshape(len(times), COUNT, 2),
-        visibility=np.array(visibilities, dtype=np.float64).reshape(len(times), COUNT),
-        height_px=height_px,
-    )
-    return poses, np.array(brightness, dtype=np.float64)
+def _verdict(takes: Sequence[TakeReport], quality: Sequence[Remark]) -> Verdict:
+    if not takes:
+        return "skip"
+    return "hold" if any(remark.severity == "hold" for remark in quality) else "upload"
 
 
-def _take_report(
-    effort: Interval, poses: Poses, facts: VideoFacts, options: TakeOptions
-) -> TakeReport:
-    clip = effort.padded(options.pad_s, duration_s=facts.duration_s)
-    within = (poses.times_s >= effort.start_s) & (poses.times_s < effort.end_s)
-    return TakeReport(
-        start_s=clip.start_s,
-        end_s=clip.end_s,
-        active_start_s=effort.start_s,
-        active_end_s=effort.end_s,
-        reps=count_reps(poses, options.activity, start_s=effort.start_s, end_s=effort.end_s),
-        activity=options.activity,
-        confidence=float(poses.visibility[within].mean()) if within.any() else 0.0,
+def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Progress) -> _Seen:
+    """Read, screen, and follow whoever is the athlete."""
+    packets = read_packets(path, on_progress=on_progress)
+    finder.begin()
+    glimpses = take_glimpses(
+        path, packets, keys_to_glimpse(packets), finder, on_progress=on_progress
     )
+    facts = stored_facts(packets, glimpses.reading)
+    stretches = where_to_look(packets, glimpses.pictures)
+    looker = _Looker(path, packets, stretches, finder, options, on_progress)
+    readings = [glimpses.reading]
+    track, crop = Track(), zone_crop(options.zone)
+    if stretches:
+        readings.append(looker.follow(track, crop))
+    candidate, is_sure = looker.candidate(track), True
+    elsewhere = None if options.zone else _elsewhere(track, facts.rotation_deg)
+    if elsewhere is not None:
+        second = Track()
+        readings.append(looker.follow(second, elsewhere))
+        candidate, is_sure = choose_athlete(candidate, looker.candidate(second))
+    return _Seen(
+        packets=packets,
+        facts=facts,
+        glimpses=glimpses,
+        candidate=candidate,
+        is_sure=is_sure,
+        decoded=sum(reading.frames for reading in readings),
+        looks=finder.looks,
+        damaged_at_s=sorted({at_s for reading in readings for at_s in reading.damaged_at_s}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Looker:
+    """Follows bodies through the same stretches."""
+
+    path: Path
+    packets: Packets
+    stretches: Sequence[Interval]
+    finder: PoseFinder
+    options: TakeOptions
+    on_progress: Progress
+
+    def follow(self, track: Track, crop: Crop | None) -> Reading:
+        self.finder.forget()
+        return follow_body(
+            self.path,
+            self.packets,
+            self.stretches,
+            self.finder,
+            track,
+            crop=crop,
+            options=LookOptions.for_activity(self.options.activity),
+            on_progress=self.on_progress,
+        )
+
+    def candidate(self, track: Track) -> Candidate:
+        motion = motion_of(only_in_zone(track.poses(), self.options.zone))
+        signs = signs_of(motion, count_busy=self.options.activity is None)
+        efforts = efforts_of(
+            motion,
+            signs,
+            rest_s=self.options.rules_for(self.options.activity).rest_s,
+            within=self.packets.span,
+            stirring=track.stillness.stirring,
+        )
+        return Candidate(motion, efforts)
+
+
+def _elsewhere(track: Track, rotation_deg: int) -> Crop | None:
+    """Return where to look for somebody else, or None."""
+    restless = track.stillness.restless
+    if restless is None:
+        return None
+    return restless_elsewhere(np.rot90(restless, round(rotation_deg / 90)), track.poses())

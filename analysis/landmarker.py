@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.image import Image
 from analysis.landmarks import COUNT, FloatArray
-from analysis.video import Image
 
 MODEL_NAME = "pose_landmarker_lite.task"
+_APART_MS = 1000  # between two videos
+_STEP_MS = 100
 
 
 def shipped_model() -> Path:
@@ -24,9 +26,9 @@ def shipped_model() -> Path:
 
 
 class PoseFinder(AbstractContextManager["PoseFinder"]):
-    """Finds one body in the successive frames of one video."""
+    """Finds one body in the successive frames of one video after another."""
 
-    def __init__(self, model: Path | None = None, *, sample_fps: float = 10.0) -> None:
+    def __init__(self, model: Path | None = None) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")
         from mediapipe import Image as MediaPipeImage
         from mediapipe import ImageFormat
@@ -35,8 +37,9 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self._wrap: Callable[[Image], object] = lambda image: MediaPipeImage(
             image_format=ImageFormat.SRGB, data=image
         )
-        self._step_ms = 1000 / sample_fps
-        self._frames = 0
+        self._began_ms = 0  # of this video, on the model's own clock
+        self._last_ms = -1
+        self.looks = 0  # pictures that the model has seen
         self._landmarker = vision.PoseLandmarker.create_from_options(
             vision.PoseLandmarkerOptions(
                 base_options=BaseOptions(model_asset_path=str(model or shipped_model())),
@@ -44,17 +47,39 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
             )
         )
 
-    def find(self, image: Image) -> tuple[FloatArray, FloatArray] | None:
+    def begin(self) -> None:
+        """Begin with another video."""
+        self.forget()
+        self.looks = 0
+
+    def forget(self) -> None:
+        """Forget the body that was followed; times may begin anew."""
+        if self._last_ms >= 0:
+            self._began_ms = self._last_ms + _APART_MS
+            self.find(np.zeros((64, 64, 3), dtype=np.uint8), time_s=0.0)
+            self._began_ms = self._last_ms + _APART_MS
+
+    def find(
+        self, image: Image, *, time_s: float | None = None
+    ) -> tuple[FloatArray, FloatArray] | None:
         """Return one body's landmarks in the next frame, or None where nobody is found.
+
+        Args:
+            image: upright, (height, width, 3), RGB, C-contiguous.
+            time_s: its presentation time; None: a little after the last one.  The model wants
+                whole, increasing milliseconds; a time that does not increase is moved on by one.
 
         Returns:
             Positions, (33, 2), x and y in px of this image; visibility, (33,), 0 to 1.
         """
         if not image.flags.c_contiguous:
             raise ValueError("MediaPipe finds nobody in an array that is not contiguous")
-        at_ms = round(self._frames * self._step_ms)
-        found = self._landmarker.detect_for_video(self._wrap(image), at_ms)
-        self._frames += 1
+        wanted_ms = self._last_ms + _STEP_MS
+        if time_s is not None:
+            wanted_ms = self._began_ms + round(1000 * time_s)
+        self._last_ms = max(self._last_ms + 1, wanted_ms)
+        self.looks += 1
+        found = self._landmarker.detect_for_video(self._wrap(image), self._last_ms)
         if not found.pose_landmarks:
             return None
         height, width = image.shape[:2]

@@ -3,7 +3,7 @@
 Pure.  Landmark numbers are those of MediaPipe's pose model (33 points).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 COUNT = 33
+_STRAY_TORSOS = 0.8  # there and back again within two looks: no body does that
 NOSE = 0
+HEAD = (0, 7, 8)  # nose and ears
 SHOULDERS = (11, 12)
 WRISTS = (15, 16)
+HANDS = (15, 16, 19, 20)
 HIPS = (23, 24)
+KNEES = (25, 26)
 ANKLES = (27, 28)
 FEET = (27, 28, 29, 30, 31, 32)
 MOVING = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)  # joints that carry an effort
+LEGS = (25, 26, 27, 28)
 
 BONES = (
     *((11, 12), (11, 13), (13, 15), (12, 14), (14, 16), (11, 23), (12, 24), (23, 24)),
@@ -32,7 +37,8 @@ class Poses:
     times_s: FloatArray  # (T,), presentation time, increasing
     points_px: FloatArray  # (T, 33, 2), x and y; NaN where nobody was found
     visibility: FloatArray  # (T, 33), 0 to 1; 0 where nobody was found
-    height_px: int  # of the sampled pictures
+    width_px: int  # of the sampled pictures
+    height_px: int
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not belong together."""
@@ -52,15 +58,59 @@ class Poses:
         middle: FloatArray = self.points_px[:, list(landmarks)].mean(axis=1)
         return middle
 
+    def torso_px(self) -> FloatArray:
+        """Return the distance between the middles of shoulders and hips, (T,), in px."""
+        torso: FloatArray = np.linalg.norm(self.middle_px(SHOULDERS) - self.middle_px(HIPS), axis=1)
+        return torso
 
-def torso_length_px(poses: Poses) -> FloatArray:
-    """Return the distance between the middles of shoulders and hips, (T,), in px.
 
-    Never less than half of the capture's usual length: a bent torso shortens in the picture, and
-    the unit must not shrink with it.  NaN where nobody was found.
+def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
+    """Return the poses on an even grid, found ones joined by straight lines.
+
+    The model looks more or less often; speeds and filters want even steps.  Nobody is found in
+    the grid where the next looks are further apart than `longest_gap_s`, or found nobody.
     """
-    length: FloatArray = np.linalg.norm(poses.middle_px(SHOULDERS) - poses.middle_px(HIPS), axis=1)
-    if not poses.is_found.any():
-        return length
-    usual = float(np.nanmedian(length))
-    return np.maximum(length, usual / 2)  # NaN stays NaN
+    known = np.flatnonzero(poses.is_found)
+    if not len(known):
+        return poses
+    at_s = poses.times_s[known]
+    grid_s = np.arange(at_s[0], at_s[-1] + 0.5 / fps, 1 / fps)
+    behind = np.clip(np.searchsorted(at_s, grid_s), 1, max(1, len(at_s) - 1))
+    if len(at_s) == 1:
+        near = np.ones(len(grid_s), dtype=bool)
+    else:
+        near = at_s[behind] - at_s[behind - 1] <= longest_gap_s
+    flat = poses.points_px[known].reshape(len(known), -1)
+    points = _interpolated(grid_s, at_s, flat).reshape(-1, COUNT, 2)
+    visibility = _interpolated(grid_s, at_s, poses.visibility[known])
+    points[~near] = np.nan
+    visibility[~near] = 0.0
+    return Poses(
+        times_s=grid_s,
+        points_px=points,
+        visibility=visibility,
+        width_px=poses.width_px,
+        height_px=poses.height_px,
+    )
+
+
+def without_strays(poses: Poses) -> Poses:
+    """Return the poses without single looks that are elsewhere than those before and after.
+
+    The model sometimes takes a machine or a shadow for a body, for one picture.
+    """
+    known = np.flatnonzero(poses.is_found)
+    if len(known) < 3:
+        return poses
+    hips, torso = poses.middle_px(HIPS)[known], np.nanmedian(poses.torso_px())
+    there = np.linalg.norm(hips[1:-1] - hips[:-2], axis=1)
+    back = np.linalg.norm(hips[2:] - hips[1:-1], axis=1)
+    across = np.linalg.norm(hips[2:] - hips[:-2], axis=1)
+    strays = known[1:-1][np.minimum(there, back) > across + _STRAY_TORSOS * torso]
+    points, visibility = poses.points_px.copy(), poses.visibility.copy()
+    points[strays], visibility[strays] = np.nan, 0.0
+    return replace(poses, points_px=points, visibility=visibility)
+
+
+def _interpolated(grid_s: FloatArray, at_s: FloatArray, values: FloatArray) -> FloatArray:
+    return np.stack([np.interp(grid_s, at_s, column) for column in values.T], axis=1)

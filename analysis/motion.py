@@ -1,56 +1,209 @@
-"""How much a body moves.  Pure.
+"""What a body does, as a few curves over time.  Pure.
 
-The speed of a body is the mean speed of its joints, weighted by how well each is seen, in torso
-lengths a second: the same number for a tall athlete near the camera and a small one far away.
-A 3-sample median takes out single misplacements, a 3-sample mean the rest of the jitter.
+All lengths are in torso lengths (middle of the shoulders to middle of the hips, as usual around
+that moment), which makes a tall athlete near the camera and a small one far away alike; a bent
+torso shortens in the picture, and the unit must not shrink with it.
+
+Horizontal ways of the whole body are kept apart from everything else: somebody who walks through
+the picture goes far, but his posture hardly changes.
 """
 
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.landmarks import MOVING, FloatArray, Poses, torso_length_px
+from analysis.landmarks import (
+    ANKLES,
+    HIPS,
+    LEGS,
+    MOVING,
+    SHOULDERS,
+    WRISTS,
+    FloatArray,
+    Poses,
+    resampled,
+    without_strays,
+)
 
+GRID_FPS = 10.0
 _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to go on moving
+_UNIT_WINDOW_S = 8.0
+_UNIT_SHARE = 70  # percentile of the torso's length that counts as upright
+_SWAP_TORSOS = 1.5  # from one sample to the next: that is somebody else
+_SWAP_SIZE = 1.7
+_BORDER = 0.03  # of the picture's width
 
 
-def body_speed(poses: Poses) -> FloatArray:
-    """Return the body's speed at each sample, (T,), in torso lengths per second.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """The curves of one body on an even grid, each (T,); NaN where nobody is found."""
 
-    0 where nobody is found.
-    """
-    if len(poses.times_s) < 2:
-        return np.zeros(len(poses.times_s))
-    joints = poses.points_px[:, list(MOVING)]
-    seen = poses.visibility[:, list(MOVING)]
-    step_px = np.linalg.norm(np.diff(joints, axis=0), axis=2)
-    weight = np.minimum(seen[1:], seen[:-1])
-    total = weight.sum(axis=1)
+    times_s: FloatArray
+    unit_px: FloatArray  # length of the torso
+    visit: NDArray[np.int64]  # which stay in the picture; -1 where nobody is found
+    speed: FloatArray  # of all joints, torsos a second, ways of the whole body included
+    posture_speed: FloatArray  # of the joints against the hips, and of the hips up and down
+    leg_speed: FloatArray  # of knees and ankles against the hips
+    going: FloatArray  # of the hips sideways, torsos a second, signed
+    hip_height: FloatArray  # above the lower ankle, torsos
+    hip_up_px: FloatArray  # in the picture, upwards
+    hip_across_px: FloatArray  # in the picture, to the right
+    foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
+    wrist_height: FloatArray  # mean of both, above the shoulders, torsos
+    high_wrist: FloatArray  # of the higher one
+    upright: FloatArray  # vertical share of the torso, -1 to 1
+    at_border: NDArray[np.bool_]  # whether the body touches the picture's left or right border
+    looked: Poses  # what the model saw and when, not evened out
+
+    @property
+    def is_found(self) -> NDArray[np.bool_]:
+        """Whether somebody is there, (T,)."""
+        return self.visit >= 0
+
+
+def motion_of(poses: Poses) -> Motion:
+    """Return the curves of a body."""
+    even = resampled(without_strays(poses), fps=GRID_FPS, longest_gap_s=_LONGEST_GAP_S)
+    visit = _visits(even.middle_px(HIPS), even.torso_px())
+    even = _steadied(even, visit)
+    hips, shoulders = even.middle_px(HIPS), even.middle_px(SHOULDERS)
+    torso = even.torso_px()
+    unit = _usual(torso, visit)
+    ankles = even.points_px[:, list(ANKLES)]
+    lower = ankles[:, :, 1].max(axis=1) if len(ankles) else np.empty(0)
+    wrists = (shoulders[:, None, 1] - even.points_px[:, list(WRISTS), 1]) / unit[:, None]
+    weights = np.maximum(even.visibility[:, list(WRISTS)], 0.05)
+    against_px = even.points_px - hips[:, None]
+    vertical = np.abs(_rate(hips[:, 1], visit)) / unit
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_px = np.nansum(step_px * weight, axis=1) / np.where(total > 0, total, np.nan)
-        speed = mean_px / np.diff(poses.times_s) / torso_length_px(poses)[1:]
-    speed = np.concatenate([speed[:1], speed])
-    filled = _fill_short_gaps(speed, poses.times_s)
-    return _mean3(_median3(np.nan_to_num(filled, nan=0.0, posinf=0.0)))
+        upright = (hips[:, 1] - shoulders[:, 1]) / torso
+    return Motion(
+        times_s=even.times_s,
+        unit_px=unit,
+        visit=visit,
+        speed=_speed(even.points_px, even.visibility, MOVING, visit) / unit,
+        posture_speed=np.maximum(
+            _speed(against_px, even.visibility, MOVING, visit) / unit, vertical
+        ),
+        leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
+        going=_mean(_rate(hips[:, 0], visit) / unit, 5),
+        hip_height=_median3((lower - hips[:, 1]) / unit),
+        hip_up_px=-hips[:, 1],
+        hip_across_px=hips[:, 0],
+        foot_up_px=-lower,
+        wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
+        high_wrist=_median3(wrists.max(axis=1) if len(wrists) else np.empty(0)),
+        upright=upright,
+        at_border=_at_border(even),
+        looked=poses,
+    )
 
 
-def _fill_short_gaps(speed: FloatArray, times_s: FloatArray) -> FloatArray:
-    """Bridge short losses of the body by the faster of the two sides."""
-    filled = speed.copy()
-    known = np.flatnonzero(~np.isnan(speed))
-    for before, after in pairwise(known):
-        if after - before > 1 and times_s[after] - times_s[before] <= _LONGEST_GAP_S:
-            filled[before + 1 : after] = max(speed[before], speed[after])
-    return filled
+def _at_border(poses: Poses) -> NDArray[np.bool_]:
+    across = poses.points_px[:, list(MOVING), 0] / max(1, poses.width_px)
+    if not len(across):
+        return np.zeros(0, dtype=np.bool_)
+    touching: NDArray[np.bool_] = (across.min(axis=1) < _BORDER) | (
+        across.max(axis=1) > 1 - _BORDER
+    )
+    return touching
+
+
+def _steadied(poses: Poses, visit: NDArray[np.int64]) -> Poses:
+    """Return the poses without single misplacements, each coordinate its median of three."""
+    points = poses.points_px.copy()
+    inner = np.flatnonzero((visit[2:] == visit[:-2]) & (visit[2:] >= 0)) + 1
+    stacked = np.stack(
+        [poses.points_px[inner - 1], poses.points_px[inner], poses.points_px[inner + 1]]
+    )
+    points[inner] = np.median(stacked, axis=0)
+    return replace(poses, points_px=points)
+
+
+def _visits(hips: FloatArray, torso: FloatArray) -> NDArray[np.int64]:
+    """Number the stays: a gap ends one, and so does a body that is suddenly elsewhere."""
+    found = ~np.isnan(torso)
+    visit = np.full(len(torso), -1, dtype=np.int64)
+    current = -1
+    for index in np.flatnonzero(found):
+        if current < 0 or not found[index - 1] or _is_other(hips, torso, int(index)):
+            current += 1
+        visit[index] = current
+    return visit
+
+
+def _is_other(hips: FloatArray, torso: FloatArray, index: int) -> bool:
+    usual = max(1.0, float(np.nanmedian(torso[max(0, index - 10) : index])))
+    way = float(np.linalg.norm(hips[index] - hips[index - 1])) / usual
+    ratio = max(float(torso[index]), 1.0) / usual
+    return way > _SWAP_TORSOS or (way > 0.5 and not 1 / _SWAP_SIZE < ratio < _SWAP_SIZE)
+
+
+def _usual(torso: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
+    """Return the length of the upright torso around each moment, (T,), within its stay."""
+    width = round(_UNIT_WINDOW_S * GRID_FPS)
+    unit = np.full(len(torso), np.nan)
+    for number in range(int(visit.max(initial=-1)) + 1):
+        here = visit == number
+        unit[here] = _rolling_percentile(torso[here], width, _UNIT_SHARE)
+    usual: FloatArray = np.maximum(unit, 1.0)
+    return usual
+
+
+def _speed(
+    points: FloatArray, visibility: FloatArray, joints: tuple[int, ...], visit: NDArray[np.int64]
+) -> FloatArray:
+    """Return the joints' mean way a second, (T,), weighted by how well each is seen.
+
+    In the points' own unit; NaN across visits.
+    """
+    if len(points) < 2:
+        return np.zeros(len(points))
+    chosen = list(joints)
+    step = np.linalg.norm(np.diff(points[:, chosen], axis=0), axis=2) * GRID_FPS
+    seen = visibility[:, chosen]
+    weight = np.maximum(np.minimum(seen[1:], seen[:-1]), 1e-3)
+    mean = (step * weight).sum(axis=1) / weight.sum(axis=1)
+    mean[visit[1:] != visit[:-1]] = np.nan
+    mean[visit[1:] < 0] = np.nan
+    return _mean(_median3(np.concatenate([mean[:1], mean])), 3)
+
+
+def _rate(values: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
+    """Return the change a second, (T,); NaN across visits."""
+    if len(values) < 2:
+        return np.zeros(len(values))
+    change = np.diff(values) * GRID_FPS
+    change[visit[1:] != visit[:-1]] = np.nan
+    return np.concatenate([change[:1], change])
 
 
 def _median3(values: FloatArray) -> FloatArray:
-    padded = np.pad(values, 1, mode="edge")
-    median: FloatArray = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
-    return median
+    """Return running medians of three; NaN beside a gap stays what it was."""
+    if len(values) < 3:
+        return values
+    inner = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+    result = np.concatenate([values[:1], inner, values[-1:]])
+    return np.where(np.isnan(result), values, result)
 
 
-def _mean3(values: FloatArray) -> FloatArray:
-    padded = np.pad(values, 1, mode="edge")
-    mean: FloatArray = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+def _mean(values: FloatArray, width: int) -> FloatArray:
+    """Return running means that leave out what is not known."""
+    known = ~np.isnan(values)
+    kernel = np.ones(width)
+    total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")[: len(values)]
+    count = np.convolve(known.astype(float), kernel, mode="same")[: len(values)]
+    mean: FloatArray = np.where(known, total / np.maximum(count, 1.0), np.nan)
     return mean
+
+
+def _rolling_percentile(values: FloatArray, width: int, percent: float) -> FloatArray:
+    """Return a percentile over a window around each value."""
+    half = width // 2
+    return np.array(
+        [
+            np.percentile(values[max(0, i - half) : i + half + 1], percent)
+            for i in range(len(values))
+        ]
+    )

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.errors import Fault, VideoError
+from analysis.image import Image
 from analysis.landmarker import PoseFinder
 from analysis.landmarks import BONES, FloatArray
-from analysis.video import Image, open_video, upright_image
+from analysis.video import open_video, upright_image
 
 _LONGEST_PX = 960
 _SEEN = 0.5  # joints seen worse than that are not drawn

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from analysis.quality import Remark
+import numpy as np
+
+from analysis.motion import Motion
+from analysis.quality.remarks import Remark
 from analysis.video import VideoFacts
+
+Verdict = Literal["upload", "hold", "skip"]
+
+_MOST_POINTS = 600  # of the curve: more than a plot has px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +24,12 @@ class TakeReport:
     active_start_s: float
     active_end_s: float
     reps: int | None
-    activity: str | None
-    confidence: float  # 0 to 1: how well the body was seen
+    activity: str  # what the station says is done, else what it looks like
+    looks_like: str  # running, jumping, weightlifting, other
+    confidence: float  # 0 to 1, of that name
+    decisive_s: float  # the moment worth a picture
+    begins_before: bool  # the movement was under way when the capture began
+    goes_on: bool  # it was not over when the capture ended
     clip: str | None = None  # path, once it is cut
     clip_frames: int | None = None
 
@@ -33,13 +44,32 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How much the athlete moves over the capture."""
+
+    times_s: Sequence[float]
+    speed: Sequence[float]  # torso lengths a second; 0 where nobody is found or nothing moves
+
+    @classmethod
+    def of(cls, motion: Motion) -> "Curve":
+        """Return the curve of a body, thinned to what a plot can show."""
+        every = max(1, -(-len(motion.times_s) // _MOST_POINTS))
+        speed = np.nan_to_num(motion.speed)
+        return cls(
+            times_s=[float(time_s) for time_s in motion.times_s[::every]],
+            speed=[float(speed[i : i + every].max()) for i in range(0, len(speed), every)],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What an analysis says of a capture."""
 
     video: VideoFacts
     takes: Sequence[TakeReport]
     quality: Sequence[Remark]
-    verdict: Literal["upload", "hold", "skip"]
+    verdict: Verdict
+    curve: Curve
     cost: Cost
 
     def to_json(self) -> dict[str, object]:

@@ -1,42 +1,135 @@
-"""Counting repetitions.  Pure.
+"""Counting repetitions, jumps and steps.  Pure.
 
-A lift is counted when the wrists come above the head after having been below the hips' height
-or the shoulders'; a jump when the hips leave their usual height upwards.  Steps are not counted.
+A repetition is one full swing of the part of the body that moves furthest: the hands for what is
+lifted overhead or raised, else the hips.  A swing counts when it comes near one end of its range
+after it was near the other (hysteresis), so that trembling at one end counts once.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.landmarks import HIPS, NOSE, SHOULDERS, WRISTS, FloatArray, Poses, torso_length_px
+from analysis.intervals import Interval
+from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
+from analysis.motion import GRID_FPS, Motion
 
-_JUMP_TORSOS = 0.35  # how far hips rise in a jump, in torso lengths
+_HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
+_HIPS_RANGE = 0.25  # the same of the hips in squats and pulls
+_NEAR, _FAR = 0.40, 0.65  # shares of the range
+_RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
+_FEET_RISE = 0.12  # torsos that the feet rise with them
+_APART_S = 0.35  # two jumps are further apart
+_JUMP_S = 0.9  # from the lowest to the highest point, at most
+_STEP_HZ = np.arange(1.9, 4.4, 0.02)  # walking fast to sprinting
+_LEAST_LOOKS = 8
 
 
-def count_reps(poses: Poses, activity: str | None, *, start_s: float, end_s: float) -> int | None:
-    """Return the repetitions between two moments, or None where they are not counted."""
-    within = (poses.times_s >= start_s) & (poses.times_s < end_s) & poses.is_found
-    if not within.any():
+def count_reps(motion: Motion, activity: str | None, active: Interval) -> int | None:
+    """Return the repetitions between two moments, or None where nothing is counted."""
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
+    if inside.sum() < 3:
         return None
-    if activity == "weightlifting":
-        head = poses.points_px[within, NOSE, 1]
-        shoulders = poses.middle_px(SHOULDERS)[within, 1]
-        wrists = poses.middle_px(WRISTS)[within, 1]
-        return _count_crossings(-wrists, low=-shoulders, high=-head)
     if activity == "jumping":
-        hips = poses.middle_px(HIPS)[within, 1]
-        usual = float(np.median(hips))
-        rise = (usual - hips) / torso_length_px(poses)[within]
-        return _count_crossings(
-            rise, low=np.full(len(rise), _JUMP_TORSOS / 3), high=np.full(len(rise), _JUMP_TORSOS)
-        )
+        return len(jumps(motion, active))
+    if activity == "weightlifting":
+        return _count_lifts(motion, inside)
+    if activity == "running":
+        return _count_steps(motion.looked, active)
     return None
 
 
-def _count_crossings(value: FloatArray, *, low: FloatArray, high: FloatArray) -> int:
-    """Count how often a value rises above `high` after it was below `low`."""
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """One flight."""
+
+    top_s: float  # when the hips are highest
+    height: float  # of the hips above their lowest point before, torsos
+
+
+def jumps(motion: Motion, active: Interval) -> list[Jump]:
+    """Return the jumps between two moments: hips and feet go up and come down together."""
+    reach = round(_JUMP_S * GRID_FPS)
+    found: list[Jump] = []
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s)
+    for index in np.flatnonzero(inside & motion.is_found):
+        height = _flight(motion, int(index), reach)
+        time_s = float(motion.times_s[index])
+        if height is not None and not (found and time_s - found[-1].top_s < _APART_S):
+            found.append(Jump(top_s=time_s, height=height))
+    return found
+
+
+def _flight(motion: Motion, index: int, reach: int) -> float | None:
+    """Return how high the hips are above their lowest point before, at the top of a flight."""
+    first = max(0, index - reach)
+    if (motion.visit[first : index + reach + 1] != motion.visit[index]).any():
+        return None
+    unit = float(motion.unit_px[index])
+    up, feet = motion.hip_up_px / unit, motion.foot_up_px / unit
+    before, after = slice(first, index + 1), slice(index, index + reach + 1)
+    rise, fall = up[index] - up[before].min(), up[index] - up[after].min()
+    feet_rise = feet[index] - max(feet[before].min(), feet[after].min())
+    is_top = up[index] >= up[max(0, index - 3) : index + 4].max()
+    flies = is_top and min(rise, fall) > _RISE and feet_rise > _FEET_RISE
+    return float(rise) if flies else None
+
+
+def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
+    hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
+    if _range(hands) >= _HANDS_RANGE and hands.max() > -0.45:
+        return swings(hands)
+    if _range(hips) >= _HIPS_RANGE:
+        return swings(-hips)
+    return 0
+
+
+def _count_steps(looked: Poses, active: Interval) -> int | None:
+    """Count steps by their frequency.
+
+    Feet that pass each other are often taken for one another, but how far apart they and the
+    knees are, and how high hips and feet are, comes back with every step whichever foot it is.
+    The frequency at which these curves together have most power is the cadence (the periodogram
+    of unevenly spaced samples).
+    """
+    inside = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
+    if inside.sum() < _LEAST_LOOKS:
+        return None
+    at_s, points = looked.times_s[inside], looked.points_px[inside]
+    curves = (
+        np.linalg.norm(points[:, ANKLES[0]] - points[:, ANKLES[1]], axis=1),
+        np.linalg.norm(points[:, KNEES[0]] - points[:, KNEES[1]], axis=1),
+        points[:, list(HIPS), 1].mean(axis=1),
+        points[:, list(ANKLES), 1].max(axis=1),
+    )
+    power = np.sum([_power(at_s, curve) for curve in curves], axis=0)
+    cadence_hz = float(_STEP_HZ[int(np.argmax(power))])
+    lasted_s = float(at_s[-1] - at_s[0] + np.median(np.diff(at_s)))
+    return round(cadence_hz * lasted_s)
+
+
+def _power(at_s: FloatArray, curve: FloatArray) -> FloatArray:
+    """Return the power of a curve at each step frequency, apart from its slow trend."""
+    slow = np.polynomial.Polynomial.fit(at_s, curve, 2)(at_s)
+    swing = (curve - slow) / (float(np.std(curve - slow)) + 1e-9)
+    turns = np.exp(-2j * np.pi * _STEP_HZ[:, None] * at_s[None, :])
+    power: FloatArray = np.abs((turns * swing).mean(axis=1)) ** 2
+    return power
+
+
+def swings(values: FloatArray) -> int:
+    """Count how often a curve comes to the upper end of its range from the lower one."""
+    low, high = np.percentile(values, [3, 97])
+    near, far = low + _NEAR * (high - low), low + _FAR * (high - low)
     count, armed = 0, True
-    for sample, bottom, top in zip(value, low, high, strict=True):
-        if armed and sample > top:
+    for value in values:
+        if armed and value > far:
             count, armed = count + 1, False
-        elif sample < bottom:
+        elif value < near:
             armed = True
     return count
+
+
+def _range(values: FloatArray) -> float:
+    low, high = np.percentile(values, [3, 97])
+    return float(high - low)

@@ -1,101 +1,110 @@
-"""From movement to takes.  Pure.
+"""From efforts to takes: what a clip is to hold.  Pure.
 
-A take begins where the speed rises above one threshold, reaching back to where it left rest,
-and lasts until the body rests again: two thresholds, so that the slow beginning and end of a
-movement belong to it.  Efforts with little rest between them are one take; what is shorter than
-any effort is none.
+Efforts with little rest between them are one take; how little depends on what is done.  The
+clip holds some seconds before and after, which a setting decides for each activity.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
+from analysis.intervals import Interval, merged
 
-from analysis.landmarks import FloatArray
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeRules:
+    """What decides how efforts of one activity become takes."""
+
+    pad_before_s: float = 1.0  # that a clip holds before the movement
+    pad_after_s: float = 1.0
+    rest_s: float = 2.0  # less rest than that between two efforts: one take
+    longest_s: float = 600.0  # a take goes on no longer than that
+
+    def changed(self, stored: Mapping[str, object]) -> Self:
+        """Return the rules with the given ones set.
+
+        Raises:
+            ValueError: a rule is unknown.
+        """
+        return replace(self, **_known(stored, self))  # type: ignore[arg-type]  # the agent's settings have checked them
+
+
+RULES: Mapping[str | None, TakeRules] = {
+    "running": TakeRules(rest_s=2.0, longest_s=120.0),
+    "jumping": TakeRules(rest_s=1.5),
+    "weightlifting": TakeRules(rest_s=3.0),  # a breath before the last repetition is no rest
+    None: TakeRules(),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOptions:
-    """What decides where takes begin and end."""
+    """What the station says of a capture and of what is wanted."""
 
     activity: str | None = None  # what is filmed, where it is known
-    pad_s: float = 1.0  # seconds a clip holds before and after the movement
-    enter: float = 0.5  # torso lengths a second: somebody makes an effort
-    leave: float = 0.2  # torso lengths a second: rest
-    rest_s: float = 2.0  # less rest than that between two efforts: one take
-    shortest_s: float = 0.5  # no effort is shorter
+    rules: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by activity
     model: str | None = None  # another pose model
-    sample_fps: float = field(default=10.0)
+    zone: Sequence[tuple[float, float]] = ()  # where athletes stand: a polygon, 0 to 1
+    severities: Mapping[str, str] = field(default_factory=dict)  # ignore, warn, hold; by code
+    reference: str | None = None  # a picture of what the camera saw when it was set up
 
     @classmethod
-    def from_json(cls, stored: dict[str, object]) -> Self:
+    def from_json(cls, stored: Mapping[str, object]) -> Self:
         """Return options with the given ones set.
 
         Raises:
             ValueError: an option is unknown.
         """
-        unknown = sorted(set(stored) - set(cls.__slots__))
-        if unknown:
-            raise ValueError(f"no option {unknown[0]!r}")
-        return cls(**stored)  # type: ignore[arg-type]  # the agent's settings have checked them
+        options = cls(**_known(stored, cls()))  # type: ignore[arg-type]  # as above
+        zone = [(float(x), float(y)) for x, y in options.zone]
+        return replace(options, zone=zone)
+
+    def rules_for(self, activity: str | None) -> TakeRules:
+        """Return what holds for an activity."""
+        rules = RULES.get(activity, RULES[None])
+        return rules.changed(self.rules.get(activity or "other", {}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A stretch of a capture, `[start_s, end_s)`, in presentation time."""
+class FoundTake:
+    """One take: the movement, and the clip around it."""
 
-    start_s: float
-    end_s: float
-
-    def padded(self, pad_s: float, *, duration_s: float) -> "Interval":
-        """Return the interval with `pad_s` on each side, inside the capture."""
-        return Interval(
-            start_s=max(0.0, self.start_s - pad_s), end_s=min(duration_s, self.end_s + pad_s)
-        )
+    active: Interval
+    clip: Interval
+    begins_before: bool  # the movement was under way when the capture began
+    goes_on: bool  # it was not over when the capture ended
+    is_limited: bool  # it was longer than a take may be
 
 
-def find_takes(
-    speed: FloatArray, times_s: FloatArray, *, duration_s: float, options: TakeOptions
-) -> list[Interval]:
-    """Return the stretches of movement, in order, without padding.
+def takes_of(efforts: Sequence[Interval], rules: TakeRules, *, within: Interval) -> list[FoundTake]:
+    """Return the takes that efforts make, in order.
 
     Args:
-        speed: the body's speed, (T,), in torso lengths per second.
-        times_s: when, (T,), increasing.
-        duration_s: length of the capture.
-        options: thresholds and lengths.
+        efforts: in order, without padding.
+        rules: of the activity.
+        within: the capture.
     """
-    if len(speed) < 2:
-        return []
-    step_s = float(np.median(np.diff(times_s)))
-    efforts = _rising_runs(speed, enter=options.enter, leave=options.leave)
-    stretches = [
-        Interval(
-            start_s=0.0 if first == 0 else max(0.0, float(times_s[first]) - step_s),
-            end_s=duration_s
-            if last == len(speed) - 1
-            else min(duration_s, float(times_s[last]) + step_s),
-        )
-        for first, last in efforts
+    return [
+        _take(effort, rules, within)
+        for effort in merged(efforts, rest_s=rules.rest_s)
+        if effort.seconds > 0
     ]
-    long_enough = [s for s in stretches if s.end_s - s.start_s >= options.shortest_s + 2 * step_s]
-    return _merged(long_enough, rest_s=options.rest_s)
 
 
-def _rising_runs(speed: FloatArray, *, enter: float, leave: float) -> list[tuple[int, int]]:
-    """Return first and last sample of each run above `leave` that somewhere exceeds `enter`."""
-    above: NDArray[np.bool_] = speed > leave
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8)))
-    runs = zip(edges[::2], edges[1::2] - 1, strict=True)
-    return [(int(a), int(b)) for a, b in runs if speed[a : b + 1].max() > enter]
+def _take(effort: Interval, rules: TakeRules, within: Interval) -> FoundTake:
+    active = replace(effort, end_s=min(effort.end_s, effort.start_s + rules.longest_s))
+    return FoundTake(
+        active=active,
+        clip=active.padded(rules.pad_before_s, rules.pad_after_s, within=within),
+        begins_before=effort.start_s <= within.start_s,
+        goes_on=effort.end_s >= within.end_s,
+        is_limited=active != effort,
+    )
 
 
-def _merged(stretches: list[Interval], *, rest_s: float) -> list[Interval]:
-    merged: list[Interval] = []
-    for stretch in stretches:
-        if merged and stretch.start_s - merged[-1].end_s < rest_s:
-            merged[-1] = Interval(start_s=merged[-1].start_s, end_s=stretch.end_s)
-        else:
-            merged.append(stretch)
-    return merged
+def _known(stored: Mapping[str, object], like: object) -> dict[str, object]:
+    names = {known.name for known in fields(like)}  # type: ignore[arg-type]  # a dataclass
+    unknown = sorted(set(stored) - names)
+    if unknown:
+        raise ValueError(f"no option {unknown[0]!r}")
+    return dict(stored)

@@ -6,22 +6,26 @@ bad packet does not end the reading.
 """
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from analysis.errors import Fault, VideoError
+from analysis.image import Image
+from analysis.packets import Packets
 
-Image = NDArray[np.uint8]  # (height, width, 3), RGB, C-contiguous
+Progress = Callable[[float], None]
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
 
 # A file must not make FFmpeg open another one: no playlists, no network.
 _OPTIONS = {
@@ -29,6 +33,7 @@ _OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg",
 }
 _MOST_PIXELS = 8192 * 8192
+_TELL_EVERY = 256  # packets
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -53,25 +58,20 @@ class Probe:
     creation_time: str | None  # ISO 8601, by the container
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sampled frame, upright."""
-
-    time_s: float  # presentation time
-    image: Image
-
-
 class Reading:
     """A video being decoded, and what was noticed on the way."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.container = container
         self.stream = stream
+        self._base = stream.time_base or Fraction(1)  # a decoder's last frames lack their own
         self.frames = 0  # decoded
         self.damaged_at_s: list[float] = []  # where packets could not be decoded
         self.first_s = 0.0  # presentation time of the first and the last frame
         self.last_s = 0.0
         self.rotation_deg = 0
+        context = stream.codec_context
+        self.codec, self.width, self.height = context.name, context.width, context.height
 
     def decode(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield every frame that can be decoded, with its presentation time in seconds."""
@@ -83,10 +83,11 @@ class Reading:
                 continue
             for frame in frames:
                 if frame.pts is not None:
-                    yield self._note(frame, frame.pts), frame
+                    yield self.note(frame, frame.pts), frame
 
-    def _note(self, frame: VideoFrame, pts: int) -> float:
-        time_s = float(pts * (frame.time_base or Fraction(1)))
+    def note(self, frame: VideoFrame, pts: int) -> float:
+        """Count a decoded frame and return its presentation time in seconds."""
+        time_s = float(pts * self._base)
         if self.frames == 0:
             self.first_s = time_s
             self.rotation_deg = int(frame.rotation)
@@ -94,25 +95,25 @@ class Reading:
         self.last_s = max(self.last_s, time_s)
         return time_s
 
-    def facts(self) -> VideoFacts:
-        """Return what the video turned out to be, once all of it was decoded.
 
-        Raises:
-            VideoError: not one frame could be decoded.
-        """
-        if self.frames == 0:
-            raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
-        span_s = self.last_s - self.first_s
-        fps = (self.frames - 1) / span_s if span_s > 0 else float(self.stream.average_rate or 0)
-        context = self.stream.codec_context
-        return VideoFacts(
-            duration_s=self.last_s + (1 / fps if fps > 0 else 0.0),
-            width=context.width,
-            height=context.height,
-            fps=fps,
-            codec=context.name,
-            rotation_deg=self.rotation_deg,
-        )
+def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
+    """Return what a video is, by its packets and what was decoded of it.
+
+    Raises:
+        VideoError: not one frame could be decoded.
+    """
+    if reading.frames == 0:
+        raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
+    span, frames = packets.span, len(packets.shown_s)
+    shown_s = float(packets.shown_s[-1] - packets.shown_s[0])
+    return VideoFacts(
+        duration_s=span.end_s,
+        width=reading.width,
+        height=reading.height,
+        fps=(frames - 1) / shown_s if shown_s > 0 else 1 / packets.spacing_s,
+        codec=reading.codec,
+        rotation_deg=reading.rotation_deg,
+    )
 
 
 @contextmanager
@@ -136,14 +137,9 @@ def probe(path: Path) -> Probe:
     """
     with open_container(path) as container:
         stream = container.streams.video[0]
-        base = stream.time_base or Fraction(1)
-        packets, end = 0, 0
-        for packet in container.demux(stream):
-            if packet.size and packet.pts is not None:
-                packets += 1
-                end = max(end, packet.pts + (packet.duration or 0))
+        packets = _packets_of(container, stream, lambda _done: None)
         facts = VideoFacts(
-            duration_s=float(end * base),
+            duration_s=packets.span.end_s,
             width=stream.codec_context.width,
             height=stream.codec_context.height,
             fps=float(stream.average_rate or 0),
@@ -151,26 +147,65 @@ def probe(path: Path) -> Probe:
             rotation_deg=0,
         )
         created = container.metadata.get("creation_time")
-    if packets == 0:
+    return Probe(facts=facts, packets=len(packets.sizes), creation_time=created)
+
+
+def read_packets(path: Path, *, on_progress: Progress = lambda _done: None) -> Packets:
+    """Return the packets of a video.
+
+    Raises:
+        VideoError: it is no plain file, no video, or incomplete.
+    """
+    with open_container(path) as container:
+        return _packets_of(container, container.streams.video[0], on_progress)
+
+
+def _packets_of(container: InputContainer, stream: VideoStream, on_progress: Progress) -> Packets:
+    base = float(stream.time_base or Fraction(1))
+    times, sizes, keys, shown = [], [], [], []
+    for packet in numbered_packets(container, stream):
+        times.append(packet_pts(packet) * base)
+        sizes.append(packet.size)
+        keys.append(packet.is_keyframe)
+        shown.append(not packet.is_discard)
+        if len(times) % _TELL_EVERY == 0:
+            on_progress(0.0)
+    if not any(shown):
         raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
-    return Probe(facts=facts, packets=packets, creation_time=created)
+    return Packets(
+        times_s=np.array(times, dtype=np.float64),
+        sizes=np.array(sizes, dtype=np.int64),
+        is_key=np.array(keys, dtype=np.bool_),
+        is_shown=np.array(shown, dtype=np.bool_),
+        pixels=max(1, stream.codec_context.width * stream.codec_context.height),
+    )
 
 
-def sample_frames(reading: Reading, *, sample_fps: float, longest_px: int) -> Iterator[Sample]:
-    """Yield frames about `sample_fps` a second, upright, shrunk to at most `longest_px` a side."""
-    next_s = float("-inf")
-    for time_s, frame in reading.decode():
-        if time_s + 1e-6 < next_s:
-            continue
-        next_s = max(next_s + 1 / sample_fps, time_s + 0.5 / sample_fps)
-        yield Sample(time_s, upright_image(frame, reading.rotation_deg, longest_px=longest_px))
+def numbered_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yield the packets that can be placed in time, always the same ones in the same order.
+
+    A broken end of the file ends them.
+    """
+    try:
+        for packet in container.demux(stream):
+            if packet.size and (packet.pts is not None or packet.dts is not None):
+                yield packet
+    except (OSError, ValueError):  # PyAV's errors are such ones too
+        return
+
+
+def packet_pts(packet: VideoPacket) -> int:
+    """Return a packet's presentation time; some containers tell only the decoding time."""
+    known = packet.pts if packet.pts is not None else packet.dts
+    assert known is not None  # numbered_packets yields no other
+    return known
 
 
 def upright_image(frame: VideoFrame, rotation_deg: int, *, longest_px: int) -> Image:
     """Return a frame as RGB, turned as players turn it, shrunk to at most `longest_px` a side."""
     scale = min(1.0, longest_px / max(frame.width, frame.height))
     width, height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
-    image = frame.to_ndarray(format="rgb24", width=width, height=height)
+    image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
     # MediaPipe reads memory as if it were contiguous, whatever the strides say.
     return np.ascontiguousarray(np.rot90(image, round(rotation_deg / 90)))
 

@@ -30,7 +30,8 @@ class TakePolicy:
     clock_offset_s: float = 0.0
     on_failure: Literal["hold", "upload_whole"] = "hold"
     posters: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)  # passed on to the analysis
+    options: Mapping[str, object] = field(default_factory=dict)  # for the look into a capture
+    cut: Mapping[str, object] = field(default_factory=dict)  # for the cut of a clip
 
 
 @dataclass(frozen=True, slots=True)

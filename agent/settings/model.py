@@ -3,8 +3,15 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agent.settings.tables import (
+from agent.settings.footage import (
     AnalysisSettings,
+    CutSettings,
+    JumpingSettings,
+    QualitySettings,
+    RunningSettings,
+    WeightliftingSettings,
+)
+from agent.settings.tables import (
     ApiSettings,
     CaptureSettings,
     DeliverySettings,
@@ -29,6 +36,11 @@ class Settings(BaseSettings):
     api: ApiSettings = Field(default_factory=ApiSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    running: RunningSettings = Field(default_factory=RunningSettings)
+    jumping: JumpingSettings = Field(default_factory=JumpingSettings)
+    weightlifting: WeightliftingSettings = Field(default_factory=WeightliftingSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
+    cut: CutSettings = Field(default_factory=CutSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)

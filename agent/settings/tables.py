@@ -7,27 +7,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from agent.activities import EXERCISES, check_movement
 from agent.errors import RequestError
+from agent.settings.table import PositiveSeconds, Seconds, Table
 
 _WORK_FOLDERS = ("captures", "clips", "pictures", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
-
-Seconds = Annotated[float, Field(ge=0, le=86400)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _host_id() -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-")[:40] or "station"
 
 
-class StationSettings(_Table):
+class StationSettings(Table):
     """What is filmed here, and whose clips they are."""
 
     id: str = Field(
@@ -78,7 +72,7 @@ class StationSettings(_Table):
         return self
 
 
-class PathSettings(_Table):
+class PathSettings(Table):
     """Where files lie."""
 
     capture: Path = Field(
@@ -102,7 +96,7 @@ class PathSettings(_Table):
         return self
 
 
-class ApiSettings(_Table):
+class ApiSettings(Table):
     """The way to the API."""
 
     base_url: str = Field("https://api.aikynetix.app", description="Address of the API.")
@@ -141,7 +135,7 @@ class ApiSettings(_Table):
         return self
 
 
-class CaptureSettings(_Table):
+class CaptureSettings(Table):
     """How files are taken in and kept."""
 
     settle_s: PositiveSeconds = Field(
@@ -189,33 +183,7 @@ class CaptureSettings(_Table):
         return self
 
 
-class AnalysisSettings(_Table):
-    """How takes are found."""
-
-    pad_s: Annotated[float, Field(ge=0, le=30)] = Field(
-        1.0, description="Seconds that a clip holds before and after the movement."
-    )
-    model: Path | None = Field(None, description="Another pose model (.task) than the shipped one.")
-    poster: bool = Field(True, description="Draw a picture of every take.")
-    memory_limit_mb: Annotated[int, Field(ge=400, le=64000)] = Field(
-        1500, description="An analysis larger than that is ended."
-    )
-    stall_limit_s: PositiveSeconds = Field(
-        60.0, description="An analysis silent for that long is ended; slower boxes get longer."
-    )
-    on_analysis_failure: Literal["hold", "upload_whole"] = Field(
-        "hold", description="A video that plays but cannot be analysed: hold | upload_whole"
-    )
-
-    @field_validator("model")
-    @classmethod
-    def _model_exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("no such file")
-        return value
-
-
-class DeliverySettings(_Table):
+class DeliverySettings(Table):
     """How clips go out."""
 
     send_delay_s: Seconds = Field(20.0, description="Time to correct a fresh clip before it goes.")
@@ -231,7 +199,7 @@ class DeliverySettings(_Table):
     )
 
 
-class WebSettings(_Table):
+class WebSettings(Table):
     """The coach's page."""
 
     listen: str = Field("127.0.0.1:8377", description='"" turns the page off.')
@@ -252,7 +220,7 @@ class WebSettings(_Table):
         return self
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """What is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(

@@ -21,7 +21,11 @@ TIERS: dict[str, set[str]] = {
     "delivery": GROUND | {"outbox", "api"},
     "sandbox": GROUND | {"outbox", "api"},
 }
-PURE = ("landmarks", "motion", "takes", "reps", "quality")
+PURE = (
+    *("athlete", "crop", "efforts", "image", "intervals", "landmarks", "motion", "movement"),
+    *("packets", "reps", "screening", "stillness", "takes"),
+    *("quality/framing", "quality/light", "quality/remarks", "quality/stance", "quality/timing"),
+)
 HEAVY = {"av", "cv2", "mediapipe"}
 
 

@@ -14,8 +14,8 @@ from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame
 from agent.sandbox.drawn.body import JOINTS
 from agent.sandbox.drawn.layers import Light
 from agent.sandbox.drawn.lens import View
+from analysis.image import Image
 from analysis.landmarker import PoseFinder, shipped_model
-from analysis.video import Image
 
 SAMPLE_FPS = 7.5
 SIDES = ("left", "right")
@@ -46,7 +46,7 @@ def test_every_joint_is_found_where_it_was_drawn(what: str, view: View) -> None:
     frames = range(0, story.frame_count, round(story.fps / SAMPLE_FPS))
     off: dict[str, list[float]] = {name: [] for name in MODEL}
 
-    with PoseFinder(sample_fps=SAMPLE_FPS) as finder:
+    with PoseFinder() as finder:
         for index in frames:
             pose = finder.find(draw_frame(story, index))
             assert pose is not None, f"nobody in frame {index}"

@@ -1,145 +1,92 @@
-"""From movement to takes."""
+"""From efforts to takes."""
 
+from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray, Poses
-from analysis.motion import body_speed
-from analysis.quality import judge_quality
-from analysis.reps import count_reps
-from analysis.takes import Interval, TakeOptions, find_takes
+from analysis.intervals import Interval, merged
+from analysis.takes import RULES, TakeOptions, TakeRules, takes_of
 
-OPTIONS = TakeOptions()
+WHOLE = Interval(start_s=0.0, end_s=60.0)
+RULES_OF_TEST = TakeRules(rest_s=2.0)
 
 
-def speeds(*stretches: tuple[float, float]) -> tuple[FloatArray, FloatArray, float]:
-    """Speeds sampled ten times a second, from (seconds, speed) stretches."""
-    values = np.concatenate([np.full(round(10 * s), v) for s, v in stretches])
-    return values, np.arange(len(values)) / 10, len(values) / 10
+def interval(start_s: float, end_s: float) -> Interval:
+    return Interval(start_s=start_s, end_s=end_s)
 
 
-def takes(*stretches: tuple[float, float], options: TakeOptions = OPTIONS) -> list[Interval]:
-    speed, times, duration_s = speeds(*stretches)
-    return find_takes(speed, times, duration_s=duration_s, options=options)
+def test_close_efforts_are_one_take_and_distant_ones_two() -> None:
+    close = takes_of([interval(10, 12), interval(13.9, 15)], RULES_OF_TEST, within=WHOLE)
+    distant = takes_of([interval(10, 12), interval(14, 15)], RULES_OF_TEST, within=WHOLE)
+
+    assert [take.active for take in close] == [interval(10, 15)]
+    assert len(distant) == 2
 
 
-def test_standing_about_is_no_take() -> None:
-    assert takes((10, 0.1)) == []
+def test_a_clip_holds_its_padding_but_nothing_from_outside_the_capture() -> None:
+    first, last = takes_of([interval(0.4, 3), interval(50, 59.5)], TakeRules(), within=WHOLE)
+
+    assert (first.clip, last.clip) == (interval(0, 4), interval(49, 60))
+    assert not first.begins_before and not last.goes_on
 
 
-def test_the_slow_beginning_and_end_belong_to_the_take() -> None:
-    (take,) = takes((5, 0.05), (1, 0.3), (2, 1.5), (1, 0.3), (5, 0.05))
+def test_padding_is_a_setting_of_each_activity() -> None:
+    options = TakeOptions.from_json({"rules": {"jumping": {"pad_before_s": 0.5, "pad_after_s": 3}}})
 
-    assert take.start_s <= 5.0 and take.end_s >= 9.0
-    assert take.end_s - take.start_s < 4.5
+    (jump,) = takes_of([interval(10, 12)], options.rules_for("jumping"), within=WHOLE)
+    (lift,) = takes_of([interval(10, 12)], options.rules_for("weightlifting"), within=WHOLE)
 
-
-def test_fidgeting_below_the_threshold_is_no_take() -> None:
-    assert takes((3, 0.05), (1, 0.4), (3, 0.05)) == []
+    assert (jump.clip, lift.clip) == (interval(9.5, 15), interval(9, 13))
 
 
-def test_close_repetitions_are_one_take_and_distant_ones_two() -> None:
-    close = takes((3, 0), (2, 1), (1, 0), (2, 1), (3, 0))
-    distant = takes((3, 0), (2, 1), (5, 0), (2, 1), (3, 0))
+def test_an_effort_at_the_edge_of_the_capture_is_marked() -> None:
+    before, after = takes_of([interval(0, 5), interval(50, 60)], RULES_OF_TEST, within=WHOLE)
 
-    assert (len(close), len(distant)) == (1, 2)
-
-
-def test_movement_at_the_edges_reaches_the_edges() -> None:
-    assert takes((5, 1.0)) == [Interval(start_s=0.0, end_s=5.0)]
+    assert (before.begins_before, before.goes_on) == (True, False)
+    assert (after.begins_before, after.goes_on) == (False, True)
 
 
-def test_a_twitch_is_no_take() -> None:
-    assert takes((3, 0), (0.2, 2.0), (3, 0)) == []
+def test_a_run_is_limited_by_a_setting() -> None:
+    (run,) = takes_of([interval(5, 50)], replace(RULES["running"], longest_s=20), within=WHOLE)
+
+    assert run.active == interval(5, 25) and run.is_limited
 
 
-@given(st.lists(st.floats(0, 3), min_size=2, max_size=200))
-def test_takes_are_ordered_apart_and_inside(values: list[float]) -> None:
-    speed = np.array(values)
-    found = find_takes(
-        speed, np.arange(len(values)) / 10, duration_s=len(values) / 10, options=OPTIONS
-    )
-
-    edges = [edge for take in found for edge in (take.start_s, take.end_s)]
-    assert edges == sorted(edges)
-    assert all(0 <= edge <= len(values) / 10 for edge in edges)
-    rests = [after.start_s - before.end_s for before, after in pairwise(found)]
-    assert all(rest_s >= OPTIONS.rest_s - 1e-9 for rest_s in rests)
-
-
-def test_padding_stays_inside_the_capture() -> None:
-    padded = Interval(start_s=0.5, end_s=9.8).padded(1.0, duration_s=10.0)
-
-    assert padded == Interval(start_s=0.0, end_s=10.0)
-
-
-def test_an_unknown_option_is_refused() -> None:
+@pytest.mark.parametrize("wrong", [{"speed": 1}, {"rules": {"running": {"speed": 1}}}])
+def test_an_unknown_option_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no option 'speed'"):
-        TakeOptions.from_json({"speed": 1})
+        TakeOptions.from_json(wrong).rules_for("running")
 
 
-def body(shift_px: FloatArray, *, found: bool = True) -> Poses:
-    """A body of 100 px torso, moved as a whole, ten samples a second."""
-    samples = len(shift_px)
-    points = np.full((samples, COUNT, 2), 200.0)
-    points[:, list(SHOULDERS), 1] = 100.0
-    points[:, list(HIPS), 1] = 200.0
-    points[:, :, 0] += shift_px[:, None]
-    if not found:
-        points[:] = np.nan
-    return Poses(
-        times_s=np.arange(samples) / 10,
-        points_px=points,
-        visibility=np.full((samples, COUNT), 0.9 if found else 0.0),
-        height_px=400,
-    )
+intervals = st.builds(
+    lambda start_s, seconds: interval(start_s, min(60.0, start_s + seconds)),
+    st.floats(0, 59),
+    st.floats(0.1, 20),
+)
 
 
-def test_speed_is_in_torso_lengths_a_second() -> None:
-    speed = body_speed(body(np.arange(0.0, 200.0, 10.0)))  # 100 px a second
+@given(st.lists(intervals, max_size=12), st.floats(0.1, 5), st.floats(0, 5))
+def test_takes_are_ordered_apart_and_hold_every_effort(
+    efforts: list[Interval], rest_s: float, pad_s: float
+) -> None:
+    rules = TakeRules(rest_s=rest_s, pad_before_s=pad_s, pad_after_s=pad_s)
 
-    assert np.allclose(speed, 1.0)
+    takes = takes_of(efforts, rules, within=WHOLE)
 
-
-def test_nobody_has_no_speed() -> None:
-    assert np.all(body_speed(body(np.zeros(10), found=False)) == 0)
-
-
-def test_a_body_lost_for_a_moment_goes_on_moving() -> None:
-    poses = body(np.arange(0.0, 200.0, 10.0))
-    poses.points_px[8:11] = np.nan
-
-    assert body_speed(poses)[9] > 0.5
-
-
-def test_jumps_are_counted_by_the_hips() -> None:
-    poses = body(np.zeros(60))
-    for start in (10, 30, 50):
-        poses.points_px[start : start + 4, :, 1] -= 60.0
-
-    assert count_reps(poses, "jumping", start_s=0, end_s=6) == 3
-    assert count_reps(poses, "running", start_s=0, end_s=6) is None
+    assert all(b.active.start_s - a.active.end_s >= rest_s for a, b in pairwise(takes))
+    for effort in efforts:
+        assert any(
+            take.clip.start_s <= effort.start_s and effort.end_s <= take.clip.end_s
+            for take in takes
+        )
+    assert all(0 <= take.clip.start_s < take.clip.end_s <= 60 for take in takes)
 
 
-def test_too_dark_is_never_nobody() -> None:
-    empty = body(np.zeros(10), found=False)
+@given(st.lists(intervals, max_size=12))
+def test_merging_twice_changes_nothing(stretches: list[Interval]) -> None:
+    once = merged(stretches, rest_s=1.0)
 
-    dark = judge_quality(empty, np.full(10, 8.0), [], damaged_at_s=[])
-    light = judge_quality(empty, np.full(10, 120.0), [], damaged_at_s=[])
-
-    assert [remark.code for remark in dark] == ["too_dark"]
-    assert [remark.code for remark in light] == ["nobody"]
-
-
-def test_feet_below_the_picture_are_remarked_with_the_moment() -> None:
-    poses = body(np.zeros(20))
-    poses.points_px[:, 27:33, 1] = 450.0
-    take = Interval(start_s=0.5, end_s=1.5)
-
-    (remark,) = judge_quality(poses, np.full(20, 120.0), [take], damaged_at_s=[])
-
-    assert (remark.code, remark.severity, remark.at_s) == ("feet_out_of_frame", "warn", 0.5)
+    assert merged(once, rest_s=1.0) == once

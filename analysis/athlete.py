@@ -1,0 +1,146 @@
+"""Who of several people is the athlete.  Pure.
+
+With a zone it is the one who stands in it.  Without, it is whoever the model follows by itself,
+unless much else moves elsewhere in the picture: then that part is looked at too, and the athlete is
+who makes efforts, the larger and livelier one if both do.  Two who are alike are not decided
+here: a person must say who it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.crop import Crop
+from analysis.intervals import Interval
+from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
+from analysis.motion import Motion
+
+Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
+
+_MARGIN = 0.06  # of the frame, around a body or a zone
+_OFTEN = 0.15  # of how often the restless place changes: less is nothing
+_ENOUGH = 10  # changes: fewer are an accident
+_SMALLEST = 0.04  # of the picture's blocks: less is no person near enough to matter
+_ALIKE = 1.4  # ratio of two bodies' weight below which nobody can tell
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who may be the athlete, and his efforts."""
+
+    motion: Motion
+    efforts: Sequence[Interval]
+
+    @property
+    def weight(self) -> float:
+        """How large and lively he is in his efforts: px of torso times torsos travelled."""
+        total = 0.0
+        for effort in self.efforts:
+            inside = (self.motion.times_s >= effort.start_s) & (self.motion.times_s < effort.end_s)
+            moved = np.nan_to_num(self.motion.posture_speed[inside] * self.motion.unit_px[inside])
+            total += float(moved.sum())
+        return total
+
+
+def zone_crop(zone: Zone) -> Crop | None:
+    """Return the part of the picture to look at for a zone; None: all of it."""
+    if not zone:
+        return None
+    across, down = [x for x, _ in zone], [y for _, y in zone]
+    return Crop(left=min(across), top=min(down), right=max(across), bottom=max(down)).widened(
+        _MARGIN
+    )
+
+
+def only_in_zone(poses: Poses, zone: Zone) -> Poses:
+    """Return the poses without those whose hips are outside the zone."""
+    if not zone:
+        return poses
+    size = np.array([max(1, poses.width_px), max(1, poses.height_px)])
+    inside = _is_inside(poses.middle_px(HIPS) / size, np.array(zone))
+    points, visibility = poses.points_px.copy(), poses.visibility.copy()
+    points[~inside], visibility[~inside] = np.nan, 0.0
+    return Poses(
+        times_s=poses.times_s,
+        points_px=points,
+        visibility=visibility,
+        width_px=poses.width_px,
+        height_px=poses.height_px,
+    )
+
+
+def restless_elsewhere(restless: NDArray[np.int64], poses: Poses) -> Crop | None:
+    """Return the part of the picture where much moves that is not the body, or None.
+
+    Args:
+        restless: how often each block of the upright picture changed, (rows, columns).
+        poses: of the body that was followed.
+    """
+    apart = np.where(_covered(restless.shape, poses), 0, restless)
+    least = max(_ENOUGH, _OFTEN * float(np.percentile(restless, 98)))
+    rows, columns = np.nonzero(apart >= least)
+    if len(rows) < _SMALLEST * restless.size:
+        return None
+    high, wide = restless.shape
+    left, right = np.percentile(columns, [5, 95])
+    top, bottom = np.percentile(rows, [5, 95])
+    found = Crop(
+        left=left / wide, top=top / high, right=(right + 1) / wide, bottom=(bottom + 1) / high
+    )
+    return found.widened(2 * _MARGIN)
+
+
+def choose_athlete(followed: Candidate, other: Candidate | None) -> tuple[Candidate, bool]:
+    """Return who the athlete is, and whether that is sure."""
+    if other is None or not other.efforts or is_same_body(followed.motion, other.motion):
+        return followed, True
+    if not followed.efforts:
+        return other, True
+    first, second = sorted((followed, other), key=lambda one: one.weight, reverse=True)
+    together = any(a.overlap_s(b) > 0 for a in first.efforts for b in second.efforts)
+    sure = first.weight > _ALIKE * second.weight or not together
+    return first, sure
+
+
+def is_same_body(first: Motion, second: Motion) -> bool:
+    """Tell whether two tracks are mostly of one body: in the same place at the same time."""
+    times_s = np.intersect1d(np.round(first.times_s, 1), np.round(second.times_s, 1))
+    if not len(times_s):
+        return False
+    a = np.searchsorted(np.round(first.times_s, 1), times_s)
+    b = np.searchsorted(np.round(second.times_s, 1), times_s)
+    both = first.is_found[a] & second.is_found[b]
+    if not both.any():
+        return False
+    a, b = a[both], b[both]
+    up = first.hip_up_px[a] - second.hip_up_px[b]
+    across = first.hip_across_px[a] - second.hip_across_px[b]
+    return float(np.median(np.hypot(up, across) / first.unit_px[a])) < 1.0
+
+
+def _covered(shape: tuple[int, ...], poses: Poses) -> NDArray[np.bool_]:
+    """Return which blocks the body ever was in, with a margin."""
+    covered = np.zeros(shape, dtype=np.bool_)
+    scale = np.array([shape[1] / max(1, poses.width_px), shape[0] / max(1, poses.height_px)])
+    for points in poses.points_px[poses.is_found][:, list(MOVING)]:
+        low = np.floor(points.min(axis=0) * scale - _MARGIN * shape[1]).astype(int)
+        high = np.ceil(points.max(axis=0) * scale + _MARGIN * shape[1]).astype(int)
+        low, high = np.maximum(low, 0), np.maximum(high, 0)
+        covered[low[1] : high[1] + 1, low[0] : high[0] + 1] = True
+    return covered
+
+
+def _is_inside(points: FloatArray, corners: FloatArray) -> NDArray[np.bool_]:
+    """Return which points, (T, 2), lie inside a polygon; NaN does not.
+
+    A ray to the right crosses the outline an odd number of times (even-odd rule).
+    """
+    inside = np.zeros(len(points), dtype=np.bool_)
+    x, y = points[:, 0], points[:, 1]
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crosses = (y1 > y) != (y2 > y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    return inside

@@ -1,0 +1,205 @@
+"""Following the body through the stretches of a capture in which something may be happening.
+
+One thread decodes and shrinks, another lets the model look: neither waits for the other longer
+than it must, and at most a handful of pictures is in memory.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from typing import Self
+
+import numpy as np
+
+from analysis.crop import Crop
+from analysis.image import Image
+from analysis.intervals import Interval
+from analysis.landmarker import PoseFinder
+from analysis.landmarks import COUNT, FloatArray, Poses
+from analysis.packets import Packets
+from analysis.sampling import decode_stretches
+from analysis.stillness import Pace, Stillness
+from analysis.thumbnail import grey_thumbnail
+from analysis.video import Progress, Reading, open_video, upright_image
+
+_QUEUED = 8  # pictures between the threads
+_GRID_FPS = 12.0  # how often the picture is checked for movement
+_NEXT_S = 1.0  # a longer step is no next moment
+
+Found = tuple[FloatArray, FloatArray] | None
+
+
+@dataclass(slots=True)
+class Track:
+    """One body in the frames that the model looked at, growing."""
+
+    times_s: list[float] = field(default_factory=list)
+    points: list[FloatArray] = field(default_factory=list)
+    visibility: list[FloatArray] = field(default_factory=list)
+    size_px: tuple[int, int] = (0, 0)  # width and height of the sampled pictures
+    stillness: Stillness = field(default_factory=Stillness)
+
+    def add(self, time_s: float, found: Found, size_px: tuple[int, int]) -> None:
+        """Add one look."""
+        points, visibility = found or (np.full((COUNT, 2), np.nan), np.zeros(COUNT))
+        self.times_s.append(time_s)
+        self.points.append(points)
+        self.visibility.append(visibility)
+        self.size_px = size_px
+
+    def poses(self) -> Poses:
+        """Return all looks in order of time, one a moment."""
+        _, order = np.unique(np.array(self.times_s), return_index=True)
+        return Poses(
+            times_s=np.array(self.times_s, dtype=np.float64)[order],
+            points_px=np.array(self.points, dtype=np.float64).reshape(-1, COUNT, 2)[order],
+            visibility=np.array(self.visibility, dtype=np.float64).reshape(-1, COUNT)[order],
+            width_px=self.size_px[0],
+            height_px=self.size_px[1],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookOptions:
+    """How closely the model looks."""
+
+    active_fps: float = 10.0  # around the edges of a movement
+    steady_fps: float = 6.5  # in the middle of a long one
+    idle_fps: float = 2.0
+    longest_px: int = 640  # of the sampled pictures; the model itself looks at 256
+
+    @classmethod
+    def for_activity(cls, activity: str | None) -> "LookOptions":
+        """Return what an activity asks for: a jump is over quickly, steps are all alike."""
+        steady_fps = {"jumping": 10.0, "running": 5.0}.get(activity or "running", 6.5)
+        return cls(steady_fps=steady_fps)
+
+
+def follow_body(
+    path: Path,
+    packets: Packets,
+    stretches: Sequence[Interval],
+    finder: PoseFinder,
+    track: Track,
+    *,
+    crop: Crop | None,
+    options: LookOptions,
+    on_progress: Progress,
+) -> Reading:
+    """Let the model look through some stretches and add what it finds to a track.
+
+    Args:
+        path: the capture.
+        packets: all of its packets.
+        stretches: where to look.
+        finder: the model.
+        track: what is known already; grows.
+        crop: the part of the picture to look at; None: all of it.
+        options: how closely.
+        on_progress: told the share that is done.
+
+    Returns:
+        The closed reading, for what was noticed on the way.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    tell = _teller(stretches, on_progress)
+    with _Looker(finder, track, crop) as looker, open_video(path) as reading:
+        reading.stream.codec_context.thread_count = _decoders()
+        for time_s, image in _samples(reading, packets, stretches, track.stillness, options):
+            looker.put(time_s, image)
+            tell(time_s)
+    return reading
+
+
+class _Looker:
+    """The thread in which the model looks at pictures, in the order in which they come."""
+
+    def __init__(self, finder: PoseFinder, track: Track, crop: Crop | None) -> None:
+        self._finder, self._track, self._crop = finder, track, crop
+        self._queue: Queue[tuple[float, Image] | None] = Queue(_QUEUED)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="look", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_ended: object) -> None:
+        """Wait for the last look; a failure of the model is raised here or by `put`."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._failure is not None and kind is None:
+            raise self._failure
+
+    def put(self, time_s: float, image: Image) -> None:
+        """Let the model look at a picture; waits while it is far behind."""
+        if self._failure is not None:
+            raise self._failure
+        self._queue.put((time_s, image))
+
+    def _run(self) -> None:
+        while (sample := self._queue.get()) is not None:
+            if self._failure is None:  # else only taken, so that nobody waits for a full queue
+                try:
+                    self._look_at(*sample)
+                except BaseException as error:  # noqa: BLE001  # raised again by the other thread
+                    self._failure = error
+
+    def _look_at(self, time_s: float, image: Image) -> None:
+        size_px = (image.shape[1], image.shape[0])
+        part, offset_px = (image, 0.0) if self._crop is None else self._crop.of(image)
+        found = self._finder.find(part, time_s=time_s)
+        self._track.add(
+            time_s, None if found is None else (found[0] + offset_px, found[1]), size_px
+        )
+
+
+def _decoders() -> int:
+    """Return how many threads decode: one core is the model's."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def _teller(stretches: Sequence[Interval], on_progress: Progress) -> Progress:
+    """Return what turns a moment of the capture into the share that is done."""
+    total_s = max(1e-3, sum(stretch.seconds for stretch in stretches))
+
+    def tell(time_s: float) -> None:
+        done_s = sum(
+            max(0.0, min(time_s, stretch.end_s) - stretch.start_s) for stretch in stretches
+        )
+        on_progress(min(0.99, done_s / total_s))
+
+    return tell
+
+
+def _samples(
+    reading: Reading,
+    packets: Packets,
+    stretches: Sequence[Interval],
+    stillness: Stillness,
+    options: LookOptions,
+) -> Iterator[tuple[float, Image]]:
+    """Yield the pictures that the model is to look at, upright."""
+    pace = Pace(
+        active_fps=options.active_fps, steady_fps=options.steady_fps, idle_fps=options.idle_fps
+    )
+    checked_s = float("-inf")
+    for decoded in decode_stretches(reading, packets, stretches):
+        time_s = decoded.time_s
+        if not 0 <= time_s - checked_s < _NEXT_S:
+            stillness.begin()
+            pace.begin()
+        elif time_s - checked_s < 0.9 / _GRID_FPS:
+            continue
+        checked_s = time_s
+        moving = stillness.is_moving(time_s, grey_thumbnail(decoded.frame))
+        if pace.wants(time_s, moving=moving):
+            picture = upright_image(
+                decoded.frame, reading.rotation_deg, longest_px=options.longest_px
+            )
+            yield time_s, picture

@@ -1,0 +1,84 @@
+"""How the body sits in the picture during the effort.  Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.intervals import Interval
+from analysis.landmarks import ANKLES, FEET, HANDS, HEAD, HIPS, MOVING, FloatArray, Poses
+from analysis.motion import Motion
+from analysis.quality.remarks import Remark, remark
+
+_MOSTLY = 0.5  # share of an effort's looks
+_OFTEN = 0.3
+_SMALL_SHARE = 0.18  # of the picture's height, nose to ankle
+_SMALL_PX = 64  # of the stored picture: the model itself looks at 256
+_HIDDEN = 0.45  # mean visibility
+_LOST = 0.35  # share of an effort's looks without a body
+_LYING = 0.35  # vertical share of the torso
+
+
+def judge_framing(
+    poses: Poses, takes: Sequence[Interval], *, stored_height_px: int
+) -> list[Remark]:
+    """Return the remarks on the body's place in the picture during the takes.
+
+    Args:
+        poses: what the model saw, in sampled pictures.
+        takes: the movements, without padding.
+        stored_height_px: of the upright picture before it was shrunk.
+    """
+    remarks: list[Remark] = []
+    for take in takes:
+        looks = (poses.times_s >= take.start_s) & (poses.times_s < take.end_s)
+        seen = looks & poses.is_found
+        if not seen.any():
+            continue
+        at_s = take.start_s
+        parts = (("feet", FEET, _MOSTLY), ("hands", HANDS, _OFTEN), ("head", HEAD, _OFTEN))
+        for name, joints, share in parts:
+            if _share_outside(poses, seen, joints) > share:
+                remarks.append(remark(f"{name}_out_of_frame", at_s=at_s))
+        if _is_small(poses, seen, stored_height_px):
+            remarks.append(remark("too_small", at_s=at_s))
+        if _is_hidden(poses, looks, seen):
+            remarks.append(remark("hidden", at_s=at_s))
+    return remarks
+
+
+def judge_uprightness(motion: Motion) -> list[Remark]:
+    """Return the remark that the picture is turned, if the body is in all of the capture."""
+    found = motion.is_found
+    if found.sum() < 3:
+        return []
+    upright = float(np.median(motion.upright[found]))
+    legs = float(np.median(motion.hip_height[found]))
+    if upright < -0.5:
+        return [remark("picture_turned", detail="upside down")]
+    if abs(upright) < _LYING and abs(legs) < 0.5:
+        return [remark("picture_turned", detail="on its side")]
+    return []
+
+
+def _share_outside(poses: Poses, seen: NDArray[np.bool_], joints: tuple[int, ...]) -> float:
+    """Return in which share of the looks the middle of some joints is out of the picture."""
+    points: FloatArray = poses.points_px[seen][:, list(joints)]
+    across, down = points[..., 0], points[..., 1]
+    outside = (across < 0) | (across > poses.width_px) | (down < 0) | (down > poses.height_px)
+    return float((outside.mean(axis=1) > _MOSTLY).mean())
+
+
+def _is_small(poses: Poses, seen: NDArray[np.bool_], stored_height_px: int) -> bool:
+    points = poses.points_px[seen]
+    ankles = points[:, list(ANKLES), 1].max(axis=1)
+    tall = float(np.percentile(np.abs(ankles - points[:, HEAD[0], 1]), 90)) / poses.height_px
+    torso = np.linalg.norm(points[:, list(HIPS)].mean(axis=1) - points[:, HEAD[0]], axis=1)
+    shown = max(tall, 2 * float(np.percentile(torso, 90)) / poses.height_px)  # legs may be hidden
+    return shown < _SMALL_SHARE or shown * stored_height_px < _SMALL_PX
+
+
+def _is_hidden(poses: Poses, looks: NDArray[np.bool_], seen: NDArray[np.bool_]) -> bool:
+    visibility = poses.visibility[seen][:, list(MOVING)]
+    lost = 1 - float(seen.sum()) / float(looks.sum())
+    return float(np.median(visibility.mean(axis=1))) < _HIDDEN or lost > _LOST

@@ -1,0 +1,107 @@
+"""Whether and where something moves, from one small grey picture to the next.  Pure.
+
+A frame is compared with the one before it, which shows fast movements, and with one half a
+second older, which shows slow ones.  Grain and a change of all light touch every part of a picture
+alike; a body touches some.
+"""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.image import Grey
+from analysis.intervals import Interval, merged
+from analysis.screening import changed_blocks
+
+_OLDER_S = 0.5
+_LINGER_S = 0.6  # after the last movement that was seen
+_SUSTAINED_S = 3.0
+_EARLY = 0.1  # of a step
+
+
+class Stillness:
+    """Watches the pictures of a capture; remembers when and where something moved."""
+
+    def __init__(self) -> None:
+        self._pictures: deque[tuple[float, Grey]] = deque()
+        self._moved_s: list[float] = []
+        self.restless: NDArray[np.int64] | None = None  # how often each block changed
+
+    def begin(self) -> None:
+        """Forget the last pictures: what comes is not the next moment."""
+        self._pictures.clear()
+
+    def is_moving(self, time_s: float, grey: Grey) -> bool:
+        """Tell whether this picture differs from those before it; a first one counts as moving.
+
+        Args:
+            time_s: its presentation time, increasing.
+            grey: the picture, (height, width), as large as those before.
+        """
+        moving = not self._pictures
+        for picture in self._compared():
+            changed = changed_blocks(picture, grey)
+            if changed.any():
+                moving = True
+                self._moved_s.append(time_s)
+                self._note(changed)
+        self._pictures.append((time_s, grey))
+        while len(self._pictures) > 1 and self._pictures[1][0] <= time_s - _OLDER_S:
+            self._pictures.popleft()
+        return moving
+
+    @property
+    def stirring(self) -> list[Interval]:
+        """When anything moved, in order."""
+        moments = [
+            Interval(start_s=time_s - _OLDER_S / 2, end_s=time_s) for time_s in self._moved_s
+        ]
+        return merged(moments, rest_s=_LINGER_S)
+
+    def _compared(self) -> list[Grey]:
+        """Return the oldest and the newest picture, once if they are the same."""
+        if len(self._pictures) < 2:
+            return [picture for _, picture in self._pictures]
+        return [self._pictures[0][1], self._pictures[-1][1]]
+
+    def _note(self, changed: NDArray[np.bool_]) -> None:
+        if self.restless is None:
+            self.restless = np.zeros(changed.shape, dtype=np.int64)
+        self.restless += changed
+
+
+class Pace:
+    """Decides which frames the model looks at: few while nothing moves, many while it does."""
+
+    def __init__(self, *, active_fps: float, steady_fps: float, idle_fps: float) -> None:
+        self._active_s, self._steady_s, self._idle_s = 1 / active_fps, 1 / steady_fps, 1 / idle_fps
+        self.begin()
+
+    def begin(self) -> None:
+        """Start anew: what comes is not the next moment."""
+        self._due_s = float("-inf")
+        self._moved_s = float("-inf")
+        self._rested_s: float | None = None  # when nothing moved last
+
+    def wants(self, time_s: float, *, moving: bool) -> bool:
+        """Tell whether the model is to look at a frame.
+
+        Around the edges of a movement it looks most often; in the middle of a long one less.
+        """
+        if moving:
+            self._moved_s = time_s
+        resting = time_s - self._moved_s > _LINGER_S
+        if resting or self._rested_s is None:
+            self._rested_s = time_s
+        if resting:
+            step_s = self._idle_s
+        elif time_s - self._rested_s > _SUSTAINED_S:
+            step_s = self._steady_s
+        else:
+            step_s = self._active_s
+        if time_s < self._due_s - _EARLY * step_s:
+            return False
+        # frames come on a grid of their own: the mean rate is kept, not each single step
+        self._due_s = max(min(self._due_s, time_s) + step_s, time_s + step_s / 2)
+        return True

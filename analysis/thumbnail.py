@@ -1,0 +1,30 @@
+"""Small grey pictures: enough to see whether something moves."""
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+
+from analysis.image import Grey
+
+LONGEST_PX = 160
+_EIGHT_BIT_LUMA = frozenset(
+    {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
+)
+
+
+def grey_thumbnail(frame: VideoFrame, *, longest_px: int = LONGEST_PX) -> Grey:
+    """Return the brightness of a frame as it is stored, averaged to at most `longest_px` a side.
+
+    The frame's own brightness plane is read where it lies, which is many times cheaper than a
+    conversion of the whole frame.
+    """
+    scale = min(1.0, longest_px / max(frame.width, frame.height))
+    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    if frame.format.name in _EIGHT_BIT_LUMA:
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
+        luma = rows[: frame.height, : frame.width]
+    else:
+        luma = frame.to_ndarray(format="gray")
+    small: Grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return small

@@ -1,0 +1,52 @@
+"""The short form of `make accuracy`: takes against a truth that is known exactly."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.inspection import inspect_video
+from analysis.landmarker import PoseFinder
+from analysis.takes import TakeOptions
+from tests.accuracy.captures import SHORT
+from tests.accuracy.measure import filmed, score
+
+
+@pytest.fixture(scope="module")
+def finder() -> Iterator[PoseFinder]:
+    with PoseFinder() as warm:
+        yield warm
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_every_effort_lies_in_a_clip_and_little_else(
+    name: str, tmp_path: Path, finder: PoseFinder
+) -> None:
+    capture = SHORT[name]
+
+    report = inspect_video(
+        filmed(name, capture, tmp_path), TakeOptions(activity=capture.activity), finder=finder
+    )
+
+    found = score(name, capture, report)
+    assert (found.inside, found.surplus, found.exact) == (found.efforts, 0, found.counted), found
+    assert all(-1.0 < excess_s < 1.0 for excess_s in found.excess_s), found
+    truth = capture.story().truth()
+    assert report.verdict == ("upload" if truth.efforts else "skip")
+    for take, effort in zip(report.takes, truth.efforts, strict=True):
+        assert take.looks_like == effort.activity
+        assert take.goes_on == (effort.active_end_s >= truth.duration_s)
+
+
+def test_frames_in_which_nothing_happens_are_not_even_decoded(
+    tmp_path: Path, finder: PoseFinder
+) -> None:
+    capture = SHORT["snatch"]
+    frames = capture.story().frame_count
+
+    report = inspect_video(
+        filmed("snatch", capture, tmp_path), TakeOptions(activity="weightlifting"), finder=finder
+    )
+
+    assert report.cost.decoded_frames < 0.9 * frames
+    assert report.cost.pose_frames < 0.4 * frames
