@@ -67,6 +67,7 @@ def _report(
         try:
             options = {} if activity is None else {"activity": activity}
             report = dict(child.ask("inspect", path=str(file), options=options))
+            report.pop("curve")
             if out is not None:
                 out.mkdir(parents=True, exist_ok=True)
                 report["takes"] = [

@@ -26,11 +26,14 @@ from tests.conftest import VIDEOS
 pytestmark = pytest.mark.skipif(not VIDEOS.exists(), reason=f"no real clips in {VIDEOS}")
 
 
-ROWS = (
-    {row["file"]: row for row in csv.DictReader((VIDEOS / "labels.tsv").open(), delimiter="\t")}
-    if VIDEOS.exists()
-    else {}
-)
+def _rows() -> dict[str, dict[str, str]]:
+    if not VIDEOS.exists():
+        return {}
+    lines = (VIDEOS / "labels.tsv").read_text(encoding="utf-8").splitlines()
+    return {row["file"]: row for row in csv.DictReader(lines, delimiter="\t")}
+
+
+ROWS = _rows()
 
 
 @cache
