@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from analysis.cut import cut_clip
+from analysis.cut.clip import cut_clip
 from analysis.errors import VideoError
 from analysis.inspection import inspect_video
 from analysis.pictures import draw_poster

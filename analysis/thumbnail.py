@@ -10,6 +10,7 @@ LONGEST_PX = 160
 _EIGHT_BIT_LUMA = frozenset(
     {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
 )
+_TEN_BIT_LUMA = frozenset({"yuv420p10le", "yuv422p10le", "yuv444p10le"})
 
 
 def grey_thumbnail(frame: VideoFrame, *, longest_px: int = LONGEST_PX) -> Grey:
@@ -20,10 +21,13 @@ def grey_thumbnail(frame: VideoFrame, *, longest_px: int = LONGEST_PX) -> Grey:
     """
     scale = min(1.0, longest_px / max(frame.width, frame.height))
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    plane = frame.planes[0]
     if frame.format.name in _EIGHT_BIT_LUMA:
-        plane = frame.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
         luma = rows[: frame.height, : frame.width]
+    elif frame.format.name in _TEN_BIT_LUMA:
+        deep = np.frombuffer(plane, "<u2").reshape(-1, plane.line_size // 2)  # type: ignore[call-overload]  # a plane is a buffer
+        luma = (deep[: frame.height, : frame.width] >> 2).astype(np.uint8)
     else:
         luma = frame.to_ndarray(format="gray")
     small: Grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -102,10 +102,7 @@ class Worker:
         from analysis.inspection import inspect_video
         from analysis.takes import TakeOptions
 
-        options = request.get("options") or {}
-        if not isinstance(options, dict):
-            raise TypeError("options must be an object")
-        wanted = TakeOptions.from_json(options)
+        wanted = TakeOptions.from_json(_object(request, "options"))
         report = inspect_video(
             _path(request),
             wanted,
@@ -115,7 +112,8 @@ class Worker:
         return report.to_json()
 
     def _cut(self, request: Request) -> object:
-        from analysis.cut import cut_clip
+        from analysis.cut.clip import cut_clip
+        from analysis.cut.options import CutOptions
 
         cut = cut_clip(
             _path(request),
@@ -123,6 +121,7 @@ class Worker:
             end_s=_number(request, "end_s"),
             out=_path(request, "out"),
             on_progress=self._progress,
+            options=CutOptions.from_json(_object(request, "options")),
         )
         return asdict(cut)
 
@@ -155,6 +154,13 @@ def _number(request: Request, name: str) -> float:
     if not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number")
     return float(value)
+
+
+def _object(request: Request, name: str) -> dict[str, object]:
+    value = request.get(name) or {}
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object")
+    return value
 
 
 def _requests(source: IO[str]) -> Iterator[str]:

@@ -20,9 +20,12 @@ log = structlog.get_logger(stage="analysis")
 class ClipCutter:
     """Cuts the clips of a capture into the work folder."""
 
-    def __init__(self, child: AnalysisChild, folder: StateFolder) -> None:
+    def __init__(
+        self, child: AnalysisChild, folder: StateFolder, *, options: Mapping[str, object]
+    ) -> None:
         self._child = child
         self._folder = folder
+        self._options = dict(options)  # how clips are cut
 
     def cut(self, capture: Path, take: Take, *, clip_code: str) -> ClipFile:
         """Cut one take's clip; doing it again gives the same file its place again.
@@ -38,7 +41,9 @@ class ClipCutter:
             start_s=take.start_s,
             end_s=take.end_s,
             out=str(unfinished),
+            options=self._options,
         )
+        log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
         crash_point("clip-cut")
         return self._keep(unfinished, seconds=_number(result, "clip_seconds"))
 

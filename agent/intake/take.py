@@ -60,7 +60,7 @@ class TakeFinder:
         self._outbox = outbox
         self._folder = folder
         self._child = child
-        self._cutter = ClipCutter(child, folder)
+        self._cutter = ClipCutter(child, folder, options=policy.cut)
         self._policy = policy
         self._now = now
         self._wake_next = wake_next

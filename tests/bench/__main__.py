@@ -23,7 +23,7 @@ from agent.clock import read_clock
 from agent.outbox.store import Outbox
 from agent.sandbox.drawn import Camera, storyboards
 from agent.sandbox.server import Sandbox
-from analysis.cut import cut_clip
+from analysis.cut.clip import cut_clip
 from analysis.inspection import inspect_video
 from analysis.takes import TakeOptions
 from tests.factories import NOW_S, ready_entry

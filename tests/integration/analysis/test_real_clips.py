@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from analysis.cut import cut_clip
+from analysis.cut.clip import cut_clip
 from analysis.errors import Fault, VideoError
 from analysis.inspection import inspect_video
 from analysis.intervals import Interval
