@@ -183,7 +183,7 @@ def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
         return
     tell("take in", 1.0)
     first = outbox.captures.by_id(1)
-    if first is not None and outbox.captures.takes(first):
+    if first is not None and outbox.takes.of(first):
         tell("analyse", 1.0)
     if any(row["kind"] == "entry" for row in rows):
         tell("cut", 1.0)

@@ -1,6 +1,6 @@
 """The child process: one request a line on standard input, answers on standard output.
 
-Requests: check, probe, inspect, cut, poster.  Answers are JSON lines: any number of
+Requests: check, probe, inspect, cut, poster, filmstrip.  Answers are JSON lines: any number of
 `{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
@@ -41,6 +41,7 @@ class Worker:
             "inspect": self._inspect,
             "cut": self._cut,
             "poster": self._poster,
+            "filmstrip": self._filmstrip,
         }
 
     def answer(self, line: str) -> None:
@@ -100,6 +101,7 @@ class Worker:
 
     def _inspect(self, request: Request) -> object:
         from analysis.inspection import inspect_video
+        from analysis.pictures.activity import activity_svg
         from analysis.takes import TakeOptions
 
         wanted = TakeOptions.from_json(_object(request, "options"))
@@ -109,6 +111,8 @@ class Worker:
             finder=self._finder(Path(wanted.model) if wanted.model else None),
             on_progress=self._progress,
         )
+        if request.get("plot"):
+            _path(request, "plot").write_text(activity_svg(report), encoding="utf-8")
         return report.to_json()
 
     def _cut(self, request: Request) -> object:
@@ -126,11 +130,24 @@ class Worker:
         return asdict(cut)
 
     def _poster(self, request: Request) -> object:
-        from analysis.pictures import draw_poster
+        from analysis.pictures.poster import draw_poster
 
         width, height = draw_poster(
             _path(request),
             at_s=_number(request, "at_s"),
+            out=_path(request, "out"),
+            finder=self._finder(None),
+            on_progress=self._progress,
+        )
+        return {"width": width, "height": height}
+
+    def _filmstrip(self, request: Request) -> object:
+        from analysis.pictures.filmstrip import draw_filmstrip
+
+        width, height = draw_filmstrip(
+            _path(request),
+            start_s=_number(request, "start_s"),
+            end_s=_number(request, "end_s"),
             out=_path(request, "out"),
             on_progress=self._progress,
         )

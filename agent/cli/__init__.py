@@ -16,6 +16,7 @@ from agent.cli.outbox import outbox
 from agent.cli.run import run
 from agent.cli.sandbox import sandbox
 from agent.cli.status import status
+from agent.cli.takes import reanalyse, takes
 from agent.errors import AgentError
 
 _INTERRUPTED = 130
@@ -31,7 +32,7 @@ def spotter() -> None:
     """
 
 
-for command in (run, demo, analyse, assign, status, outbox, config, sandbox):
+for command in (*(run, demo, analyse, assign, status, outbox, takes, reanalyse, config, sandbox),):
     spotter.add_command(command)
 
 

@@ -17,7 +17,7 @@ from agent.errors import AnalysisError, RequestError
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Cut the clips and draw their posters into this folder.",
+    help="Cut the clips into this folder, with poster, filmstrip and a plot of the activity.",
 )
 @click.option("--activity", help="What is filmed, where it is known.")
 @config_option
@@ -66,10 +66,13 @@ def _report(
         )
         try:
             options = {} if activity is None else {"activity": activity}
-            report = dict(child.ask("inspect", path=str(file), options=options))
-            report.pop("curve")
+            plot = None
             if out is not None:
                 out.mkdir(parents=True, exist_ok=True)
+                plot = str((out / "activity.svg").resolve())
+            report = dict(child.ask("inspect", path=str(file), options=options, plot=plot))
+            report.pop("curve")
+            if out is not None:
                 report["takes"] = [
                     _cut(child, file, out, number, take)
                     for number, take in enumerate(_takes(report), start=1)
@@ -86,15 +89,11 @@ def _cut(
 
     assert isinstance(child, AnalysisChild)  # imported late: it is slow to load
     clip = out / f"take-{number}.mp4"
-    cut = child.ask(
-        "cut",
-        path=str(file),
-        start_s=take["start_s"],
-        end_s=take["end_s"],
-        out=str(clip.resolve()),
-    )
-    middle_s = (float(str(take["active_start_s"])) + float(str(take["active_end_s"]))) / 2
-    child.ask("poster", path=str(file), at_s=middle_s, out=str(clip.with_suffix(".jpg").resolve()))
+    bounds = {"start_s": take["start_s"], "end_s": take["end_s"]}
+    cut = child.ask("cut", path=str(file), **bounds, out=str(clip.resolve()))
+    poster, strip = clip.with_suffix(".jpg"), out / f"take-{number}-strip.jpg"
+    child.ask("poster", path=str(file), at_s=take["decisive_s"], out=str(poster.resolve()))
+    child.ask("filmstrip", path=str(file), **bounds, out=str(strip.resolve()))
     return {**take, "clip": str(clip), **cut}
 
 

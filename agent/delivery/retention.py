@@ -76,10 +76,13 @@ class Retention:
         crash_point("clearing")
         for entry in entries:
             (self._folder.clips / entry.stored_name).unlink(missing_ok=True)
+            for picture in self._folder.pictures_of(entry.clip_code):
+                picture.unlink(missing_ok=True)
             self._outbox.entries.set_file_state(entry.id, FileState.CLEARED, now_s=now_s)
         original = self._folder.captures / capture.stored_name
         original.unlink(missing_ok=True)
         original.with_suffix(".json").unlink(missing_ok=True)
+        (self._folder.pictures / original.name).with_suffix(".svg").unlink(missing_ok=True)
         fsync_folder(self._folder.clips)
         fsync_folder(self._folder.captures)
         crash_point("cleared")

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -45,7 +46,12 @@ class ClipCutter:
         )
         log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
         crash_point("clip-cut")
-        return self._keep(unfinished, seconds=_number(result, "clip_seconds"))
+        return self._keep(
+            unfinished,
+            seconds=_number(result, "clip_seconds"),
+            method=str(result["method"]),
+            why=str(result["why"]),
+        )
 
     def keep_whole(self, capture: Path, *, clip_code: str, seconds: float) -> ClipFile:
         """Make a capture's whole file its clip, without looking into it."""
@@ -54,18 +60,36 @@ class ClipCutter:
         os.link(capture, unfinished)
         return self._keep(unfinished, seconds=seconds)
 
-    def draw_poster(self, capture: Path, take: Take, *, clip_code: str) -> None:
-        """Draw a take's poster; a clip is as good without one."""
-        unfinished = self._folder.tmp / f"{clip_code}.jpg"
-        at_s = (take.active_start_s + take.active_end_s) / 2
-        try:
-            self._child.ask("poster", path=str(capture), at_s=at_s, out=str(unfinished))
+    def draw_pictures(self, capture: Path, take: Take, *, clip_code: str) -> None:
+        """Draw a take's poster and filmstrip; a clip is as good without them."""
+        middle_s = (take.active_start_s + take.active_end_s) / 2
+        poster_at_s = middle_s if take.decisive_s is None else take.decisive_s
+        stretch = {"start_s": take.start_s, "end_s": take.end_s}
+        poster, strip = self._folder.pictures_of(clip_code)
+        self._draw("poster", poster.name, path=str(capture), at_s=poster_at_s)
+        self._draw("filmstrip", strip.name, path=str(capture), **stretch)
+
+    @contextmanager
+    def plot(self, stored_name: str) -> Iterator[str]:
+        """Give a path to draw a capture's activity to, and keep what was drawn there."""
+        unfinished = (self._folder.tmp / stored_name).with_suffix(".svg")
+        yield str(unfinished)
+        if unfinished.exists():
             fsync_file(unfinished)
             move_durably(unfinished, self._folder.pictures / unfinished.name)
-        except (AnalysisError, OSError) as error:
-            log.warning("no poster", clip=clip_code, error=str(error))
 
-    def _keep(self, unfinished: Path, *, seconds: float) -> ClipFile:
+    def _draw(self, operation: str, name: str, **fields: object) -> None:
+        unfinished = self._folder.tmp / name
+        try:
+            self._child.ask(operation, out=str(unfinished), **fields)
+            fsync_file(unfinished)
+            move_durably(unfinished, self._folder.pictures / name)
+        except (AnalysisError, OSError) as error:
+            log.warning("no picture", picture=name, error=str(error))
+
+    def _keep(
+        self, unfinished: Path, *, seconds: float, method: str = "whole", why: str | None = None
+    ) -> ClipFile:
         fsync_file(unfinished)
         with unfinished.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -73,7 +97,12 @@ class ClipCutter:
         move_durably(unfinished, self._folder.clips / unfinished.name)
         crash_point("clip-kept")
         return ClipFile(
-            stored_name=unfinished.name, sha256=sha256, size_bytes=size_bytes, seconds=seconds
+            stored_name=unfinished.name,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            seconds=seconds,
+            cut_method=method,
+            cut_why=why,
         )
 
 

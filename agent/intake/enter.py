@@ -8,7 +8,7 @@ import structlog
 
 from agent.clock import Instant
 from agent.crashpoints import crash_point
-from agent.outbox.capture import Capture, Take
+from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
 from agent.outbox.states import CaptureState, EntryState, Reason
@@ -60,7 +60,7 @@ def enter_clips(
         cuts: its clips, durable on the disk.
         recorded: when it was filmed.
         policy: what the settings say.
-        hold: why all of them wait for a person, or None.
+        hold: why what the analysis found waits for a person, or None.
         now: this moment.
     """
     timeline = timeline_of(outbox, now=now)
@@ -98,6 +98,8 @@ def _tell(entry: Entry) -> None:
 def _new_entry(
     capture: Capture, cut: CutTake, decision: Decision, *, hold: Reason | None, due_at: float
 ) -> NewEntry:
+    if cut.take.origin is TakeOrigin.BY_HAND:
+        hold = None  # a person has looked
     held = hold is not None and decision.state is not EntryState.DISCARDED
     return NewEntry(
         clip_code=derive_clip_code(capture.sha256, cut.take.number),

@@ -18,7 +18,7 @@ from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
 from agent.intake.enter import CutTake, TakePolicy, enter_clips
-from agent.outbox.capture import Capture, Take
+from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder
@@ -90,20 +90,22 @@ class TakeFinder:
     def _analyse(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
         recorded = self._recording_time(capture, path)
-        takes = self._outbox.captures.takes(capture) or self._find_takes(capture, path, recorded)
+        if self._outbox.takes.report(capture.id) is None:
+            self._find_takes(capture, path, recorded)
         crash_point("takes-recorded")
-        if not takes:
+        takes = self._outbox.takes.waiting(capture)
+        cuts = [CutTake(take, self._cut(capture, path, take)) for take in takes]
+        if cuts or self._outbox.takes.kept(capture):
+            self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
+        else:
             self._move(capture, CaptureState.SKIPPED)
             log.info("no take in it", capture=capture.name)
-            return
-        cuts = [CutTake(take, self._cut(capture, path, take)) for take in takes]
-        self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
 
     def _cut(self, capture: Capture, path: Path, take: Take) -> ClipFile:
         clip_code = derive_clip_code(capture.sha256, take.number)
         clip = self._cutter.cut(path, take, clip_code=clip_code)
         if self._policy.posters:
-            self._cutter.draw_poster(path, take, clip_code=clip_code)
+            self._cutter.draw_pictures(path, take, clip_code=clip_code)
         return clip
 
     def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
@@ -124,15 +126,16 @@ class TakeFinder:
         )
         return recorded
 
-    def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> Sequence[Take]:
+    def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> None:
         options = {"activity": self._activity_at(recorded), **self._policy.options}
-        report = self._child.ask("inspect", path=str(path), options=options)
-        takes = _takes(report)
-        self._outbox.captures.record_takes(capture, takes, report=json.dumps(report))
+        with self._cutter.plot(capture.stored_name) as plot:
+            report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
+        taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
+        takes = [take for take in _takes(report) if not any(take.overlaps(o) for o in taken)]
+        self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
             "analysed", capture=capture.name, takes=len(takes), verdict=str(report.get("verdict"))
         )
-        return takes
 
     def _activity_at(self, recorded: RecordingTime) -> str:
         """Return what was said to be filmed, as a hint for the analysis."""
@@ -143,7 +146,7 @@ class TakeFinder:
         return (said and said.activity) or self._policy.station.activity
 
     def _reason_to_hold(self, capture: Capture) -> Reason | None:
-        report = json.loads(self._outbox.captures.report(capture) or "{}")
+        report = json.loads(self._outbox.takes.report(capture.id) or "{}")
         return Reason.ANALYSIS_HOLD if report.get("verdict") == "hold" else None
 
     def _enter(
@@ -183,7 +186,10 @@ class TakeFinder:
         self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
 
     def _keep_whole(self, capture: Capture) -> bool:
-        """Make the whole file one clip, if it is a video at all; False if it is none."""
+        """Make the whole file one clip; False if it is no video, or has clips already."""
+        by_hand = (t for t in self._outbox.takes.waiting(capture) if t.origin is TakeOrigin.BY_HAND)
+        if self._outbox.takes.kept(capture) or any(by_hand):
+            return False
         path = self._folder.captures / capture.stored_name
         try:
             recorded = self._recording_time(capture, path)
@@ -193,7 +199,8 @@ class TakeFinder:
         whole = Take(
             number=1, start_s=0.0, end_s=duration_s, active_start_s=0.0, active_end_s=duration_s
         )
-        self._outbox.captures.record_takes(capture, [whole], report="{}")
+        self._outbox.takes.begin_anew(capture, now_s=self._now().utc_s)
+        (whole,) = self._outbox.takes.record(capture, [whole], report="{}")
         clip_code = derive_clip_code(capture.sha256, whole.number)
         clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
         hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
@@ -228,6 +235,7 @@ def _takes(report: Mapping[str, object]) -> list[Take]:
             active_end_s=_number(take["active_end_s"]),
             reps=take.get("reps"),
             confidence=take.get("confidence"),
+            decisive_s=take.get("decisive_s"),
         )
         for number, take in enumerate(found, start=1)
     ]

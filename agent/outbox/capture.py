@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 
 from agent.clock import Instant
 from agent.outbox.database import Row
@@ -53,17 +54,30 @@ class Evidence:
         )
 
 
+class TakeOrigin(StrEnum):
+    """Who said that there is a take."""
+
+    FOUND = "found"  # the analysis
+    BY_HAND = "by_hand"  # a person
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
     """One athlete's continuous effort in a capture, in seconds of presentation time."""
 
-    number: int  # 1 for the first
+    number: int  # 1 for the first in its capture; never given again
     start_s: float  # bounds of the clip
     end_s: float
     active_start_s: float  # bounds of the movement inside it
     active_end_s: float
     reps: int | None = None
     confidence: float | None = None
+    decisive_s: float | None = None  # the moment worth a picture
+    origin: TakeOrigin = TakeOrigin.FOUND
+
+    def overlaps(self, other: "Take") -> bool:
+        """Tell whether the movements of both share a moment."""
+        return self.active_start_s < other.active_end_s and other.active_start_s < self.active_end_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

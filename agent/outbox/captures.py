@@ -1,14 +1,12 @@
 """Captures in the outbox: taken in once by their hash, analysed once, kept until delivered."""
 
-from collections.abc import Sequence
-
-from agent.outbox.capture import Capture, Evidence, FileFacts, Take
+from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
 
 
 class Captures:
-    """The table of captures and of the takes found in them."""
+    """The table of captures."""
 
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
@@ -58,6 +56,11 @@ class Captures:
         """Return the capture with this content."""
         return _one(self._db.row("SELECT * FROM capture WHERE sha256 = ?", (sha256,)))
 
+    def by_file_name(self, file_name: str) -> list[Capture]:
+        """Return the captures that the camera program gave this name, oldest first."""
+        rows = self._db.rows("SELECT * FROM capture WHERE file_name = ? ORDER BY id", (file_name,))
+        return [Capture.from_row(row) for row in rows]
+
     def stored_names(self) -> set[str]:
         """Return the names of every file that should lie in the work folder."""
         rows = self._db.rows("SELECT stored_name FROM capture WHERE file_state != 'cleared'")
@@ -103,34 +106,6 @@ class Captures:
             )
         )
 
-    def record_takes(self, capture: Capture, takes: Sequence[Take], *, report: str) -> None:
-        """Commit what the analysis found, all of it at once and before anything is cut."""
-        with self._db.transaction():
-            if self.takes(capture):
-                return
-            self._db.change(
-                "UPDATE capture SET report = ? WHERE id = ?",
-                (report, capture.id),
-            )
-            for take in takes:
-                self._db.insert(
-                    "take",
-                    {
-                        "capture_id": capture.id,
-                        **{name: getattr(take, name) for name in Take.__slots__},
-                    },
-                )
-
-    def takes(self, capture: Capture) -> list[Take]:
-        """Return the takes on record for a capture, in order."""
-        rows = self._db.rows(
-            "SELECT * FROM take WHERE capture_id = ? ORDER BY number", (capture.id,)
-        )
-        return [
-            Take(**{name: row[name] for name in Take.__slots__})  # type: ignore[arg-type]  # as above
-            for row in rows
-        ]
-
     def record_recording_time(
         self, capture: Capture, *, by: str, end_at: float | None, duration_s: float
     ) -> None:
@@ -156,11 +131,6 @@ class Captures:
             """,
             (facts.size_bytes, facts.mtime_ns, facts.inode, now_s, capture.id),
         )
-
-    def report(self, capture: Capture) -> str | None:
-        """Return the analysis report as it was stored, or None."""
-        row = self._db.row("SELECT report FROM capture WHERE id = ?", (capture.id,))
-        return None if row is None or row["report"] is None else str(row["report"])
 
     def clearable(self, *, delivered_before: float, skipped_before: float) -> list[Capture]:
         """Return the captures whose files may go by age, oldest first.

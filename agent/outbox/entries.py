@@ -63,6 +63,18 @@ class Entries:
         )
         return [Entry.from_row(row) for row in rows]
 
+    def of_takes(self, capture_id: int, numbers: Collection[int]) -> list[Entry]:
+        """Return the entries of some takes of a capture."""
+        rows = self._db.rows(
+            """
+            SELECT entry.* FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
+             WHERE entry_capture.capture_id = ? AND entry_capture.take_number IN
+                   (SELECT value FROM json_each(?)) ORDER BY entry.id
+            """,
+            (capture_id, json.dumps(sorted(numbers))),
+        )
+        return [Entry.from_row(row) for row in rows]
+
     def captures_of(self, entry_id: int) -> list[int]:
         """Return the ids of the captures that a clip was cut from, in order."""
         rows = self._db.rows(
@@ -269,6 +281,8 @@ def _columns(new: NewEntry, *, now_s: float) -> dict[str, object]:
         "clip_sha256": new.clip.sha256,
         "clip_bytes": new.clip.size_bytes,
         "clip_seconds": new.clip.seconds,
+        "cut_method": new.clip.cut_method,
+        "cut_why": new.clip.cut_why,
         "created_at": now_s,
         "changed_at": now_s,
         **_whose_columns(new.whose),

@@ -15,6 +15,8 @@ class ClipFile:
     sha256: str
     size_bytes: int
     seconds: float
+    cut_method: str = "whole"  # copy (lossless), encode, or whole (not cut at all)
+    cut_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Entry:
     clip_sha256: str
     clip_bytes: int
     clip_seconds: float
+    cut_method: str | None  # copy, encode or whole; None in outboxes from before it was kept
+    cut_why: str | None
     file_state: FileState
     title: str | None  # as sent
     session_id: str | None

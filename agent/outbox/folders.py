@@ -31,8 +31,12 @@ class StateFolder:
 
     @property
     def pictures(self) -> Path:
-        """Posters, named by the code of their clip."""
+        """Posters and filmstrips, named by their clip's code; activity, by the capture's hash."""
         return self.root / "pictures"
+
+    def pictures_of(self, clip_code: str) -> tuple[Path, Path]:
+        """Where a clip's poster and its filmstrip are."""
+        return self.pictures / f"{clip_code}.jpg", self.pictures / f"{clip_code}-strip.jpg"
 
     @property
     def set_aside(self) -> Path:

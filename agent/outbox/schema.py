@@ -156,3 +156,16 @@ def first_tables(db: Database) -> None:
     """Create every table of the first release."""
     for statement in _FIRST:
         db.execute(statement)
+
+
+@MIGRATIONS()
+def takes_by_hand(db: Database) -> None:
+    """Let people make takes, the analysis look again, and the record say how a clip was cut."""
+    for column in (
+        "take ADD COLUMN decisive_s REAL",  # the moment worth a picture
+        "take ADD COLUMN origin TEXT NOT NULL DEFAULT 'found'",  # or by_hand
+        "take ADD COLUMN retired_at REAL",  # given up when the analysis looked again
+        "entry ADD COLUMN cut_method TEXT",  # copy, encode, or whole
+        "entry ADD COLUMN cut_why TEXT",
+    ):
+        db.execute(f"ALTER TABLE {column}")

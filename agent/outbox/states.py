@@ -58,6 +58,7 @@ class Reason(StrEnum):
     CLIP_DAMAGED = "clip_damaged"
     GREW_AFTER_ADMISSION = "grew_after_admission"
     BY_PERSON = "discarded_by_person"
+    LOOKED_AGAIN = "looked_again"
 
 
 REASON_TEXTS: dict[Reason, str] = {
@@ -78,6 +79,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.CLIP_DAMAGED: "the clip's file is missing or damaged",
     Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
     Reason.BY_PERSON: "a person discarded it",
+    Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
 }
 
 CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
@@ -91,7 +93,7 @@ CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
             CaptureState.DISCARDED,
         }
     ),
-    CaptureState.ANALYSED: frozenset({CaptureState.DISCARDED}),
+    CaptureState.ANALYSED: frozenset({CaptureState.CAPTURED, CaptureState.DISCARDED}),
     CaptureState.SKIPPED: frozenset({CaptureState.CAPTURED, CaptureState.DISCARDED}),
     CaptureState.QUARANTINED: frozenset({CaptureState.CAPTURED, CaptureState.DISCARDED}),
     CaptureState.DISCARDED: frozenset(),

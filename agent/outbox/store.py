@@ -10,6 +10,7 @@ from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
+from agent.outbox.takes import Takes
 
 DATABASE_NAME = "outbox.db"
 
@@ -28,6 +29,7 @@ class Outbox(AbstractContextManager["Outbox"]):
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
         self.captures = Captures(database)
+        self.takes = Takes(database)
         self.attempts = Attempts(database)
         self.entries = Entries(database, self.attempts)
         self.assignments = Assignments(database)

@@ -1,5 +1,6 @@
 """One capture's or clip's life, from what is on record."""
 
+import json
 from dataclasses import asdict
 
 from agent.clock import iso_utc
@@ -25,6 +26,11 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         **_with_times(plain),
         "meaning": _meaning(entry.reason),
         "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
+        "picture": [
+            told
+            for number in outbox.entries.captures_of(entry.id)
+            for told in _picture(outbox.takes.report(number))
+        ],
         "tries": [
             {
                 "kind": attempt.kind,
@@ -48,12 +54,22 @@ def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
     return {
         **_with_times(plain),
         "meaning": _meaning(capture.reason),
-        "takes": [asdict(take) for take in outbox.captures.takes(capture)],
+        "picture": _picture(outbox.takes.report(capture.id)),
+        "takes": [asdict(take) for take in outbox.takes.of(capture)],
         "clips": [
             {"id": entry.name, "clip_code": entry.clip_code, "state": entry.state}
             for entry in outbox.entries.of_capture(capture.id)
         ],
     }
+
+
+def _picture(report: str | None) -> list[str]:
+    """Return what the analysis said of the picture, what holds a clip first."""
+    remarks = json.loads(report or "{}").get("quality", [])
+    return [
+        f"{remark['severity']}: {remark['message']}"
+        for remark in sorted(remarks, key=lambda remark: str(remark["severity"]))
+    ]
 
 
 def _with_times(plain: dict[str, object]) -> dict[str, object]:

@@ -48,7 +48,15 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
     """
     if isinstance(subject, Capture):
         _refuse_under_way(subject)
-        return _move_capture(outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried")
+        if subject.state is CaptureState.ANALYSED:
+            raise RequestError(
+                f"{subject.name} is analysed", hint=f"spotter reanalyse {subject.name}"
+            )
+        with outbox.transaction():
+            outbox.takes.begin_anew(subject, now_s=now_s)
+            return _move_capture(
+                outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried"
+            )
     if subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
         return _unless_gone(outbox.entries.hasten(subject, now_s=now_s))
     if subject.state is EntryState.HELD:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 SEVERITIES = ("ignore", "warn", "hold")
 DEFAULT_SEVERITY = "warn"
+_OTHER_DEFAULTS = {"athlete_undecided": "hold"}  # a guess here would be somebody else's clip
 
 TEXTS: Mapping[str, str] = {
     "nobody": "Nobody is in the picture: point the camera at the athlete.",
@@ -61,9 +62,13 @@ def weighed(remarks: Iterable[Remark], severities: Mapping[str, str]) -> Sequenc
     """
     kept: dict[str, Remark] = {}
     for found in remarks:
-        severity = severities.get(found.code, DEFAULT_SEVERITY)
+        severity = severities.get(found.code, _default(found.code))
         if severity != "ignore" and found.code not in kept:
             kept[found.code] = Remark(
                 code=found.code, severity=severity, message=found.message, at_s=found.at_s
             )
     return list(kept.values())
+
+
+def _default(code: str) -> str:
+    return _OTHER_DEFAULTS.get(code, DEFAULT_SEVERITY)

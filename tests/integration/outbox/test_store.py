@@ -90,10 +90,12 @@ def test_takes_are_recorded_once_and_all_together(outbox: Outbox) -> None:
         Take(number=n, start_s=n, end_s=n + 2, active_start_s=n, active_end_s=n + 1) for n in (1, 5)
     ]
 
-    outbox.captures.record_takes(capture, takes, report="{}")
-    outbox.captures.record_takes(capture, takes[:1], report="{}")
+    outbox.takes.record(capture, takes, report="{}")
+    outbox.takes.record(capture, takes[:1], report="{}")
 
-    assert outbox.captures.takes(capture) == takes
+    recorded = outbox.takes.of(capture)
+    assert [take.start_s for take in recorded] == [1, 5]
+    assert [take.number for take in recorded] == [1, 2]
 
 
 def test_an_ended_attempt_stays_as_it_is(outbox: Outbox) -> None:

@@ -1,45 +1,42 @@
-"""Pictures of a take: the poster, with the skeleton drawn on the decisive moment."""
+"""The poster: a take's decisive moment, with the skeleton drawn on it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from analysis.errors import Fault, VideoError
 from analysis.image import Image
 from analysis.landmarker import PoseFinder
 from analysis.landmarks import BONES, FloatArray
-from analysis.video import open_video, upright_image
+from analysis.pictures.jpeg import write_jpeg
+from analysis.video import Progress, open_video, upright_image
 
 _LONGEST_PX = 960
 _SEEN = 0.5  # joints seen worse than that are not drawn
 _BONE_COLOUR, _JOINT_COLOUR = (80, 230, 120), (255, 255, 255)
-_QUALITY = 85
 _LOOKS = 4  # the model follows a body: it settles on it after a few looks
 
 
 def draw_poster(
-    path: Path, *, at_s: float, out: Path, on_progress: Callable[[float], None]
+    path: Path, *, at_s: float, out: Path, finder: PoseFinder, on_progress: Progress
 ) -> tuple[int, int]:
     """Write the frame at a moment as a JPEG, with the skeleton on it; return width and height.
 
     Raises:
         VideoError: no frame can be decoded.
     """
-    import cv2
-
     image = _frame_at(path, at_s, on_progress)
-    with PoseFinder() as finder:
-        for _ in range(_LOOKS):
-            found = finder.find(image)
+    finder.forget()
+    for _ in range(_LOOKS):
+        found = finder.find(image)
     if found is not None:
         _draw_skeleton(image, *found)
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(out), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    write_jpeg(image, out)
     return image.shape[1], image.shape[0]
 
 
-def _frame_at(path: Path, at_s: float, on_progress: Callable[[float], None]) -> Image:
+def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
     """Return the last frame shown at `at_s`, upright."""
     with open_video(path) as reading:
         stream = reading.stream
@@ -59,8 +56,6 @@ def _frame_at(path: Path, at_s: float, on_progress: Callable[[float], None]) -> 
 
 
 def _draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:
-    import cv2
-
     thickness = max(2, image.shape[0] // 180)
     points = np.round(points_px).astype(int)
     for first, second in BONES:

@@ -1,0 +1,90 @@
+"""spotter takes add, spotter reanalyse."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")
+
+
+class _Moment(click.ParamType[float]):
+    """A moment of a capture: seconds, m:ss or h:mm:ss."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        matched = _CLOCK.fullmatch(str(value))
+        if matched is None:
+            self.fail(
+                f"{value!r} is no moment: give seconds (83.5) or minutes (1:23.5)", param, ctx
+            )
+        hours, minutes, seconds = (float(part or 0) for part in matched.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+
+@click.group()
+def takes() -> None:
+    """Make clips by hand, where the analysis missed something."""
+
+
+@takes.command()
+@click.argument("file")
+@click.argument("start", type=_Moment())
+@click.argument("end", type=_Moment())
+@config_option
+@json_option
+def add(file: str, start: float, end: float, config: Path | None, as_json: bool) -> None:
+    """Make a clip of a capture from START to END.
+
+    FILE is the name that the camera gave, or the capture's ID (c12).  START and END are seconds
+    or m:ss from the beginning of the capture.  The clip gets no padding; whose it is follows
+    from the time of filming, as ever.
+    """
+    from agent.clock import read_clock
+    from agent.station.by_hand import add_take, find_capture
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        capture = find_capture(box, file)
+        take = add_take(box, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
+    wake_daemon(settings)
+    if as_json:
+        print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
+    else:
+        click.echo(f"{capture.name} gets a clip of {start:g} to {end:g} s (take {take.number})")
+
+
+@click.command()
+@click.argument("capture")
+@config_option
+@json_option
+def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
+    """Look again at a capture, after settings have changed.
+
+    Its unsent clips are discarded, and what is found now takes their place.  What was sent, or
+    made by hand, never gets a second clip.
+    """
+    from agent.clock import read_clock
+    from agent.station.by_hand import find_capture, look_again
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        again = look_again(box, find_capture(box, capture), now_s=read_clock().utc_s)
+    wake_daemon(settings)
+    if as_json:
+        print_json({"id": again.name, "state": again.state})
+    else:
+        click.echo(f"{again.name} will be analysed again")

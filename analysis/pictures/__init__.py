@@ -1,0 +1,1 @@
+"""Pictures for people: a take's poster and filmstrip, and a capture's activity."""
