@@ -1,0 +1,187 @@
+"""What is wrong with a picture, and what is not: every code at its moment."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.intervals import Interval
+from analysis.landmarks import Poses
+from analysis.motion import motion_of
+from analysis.packets import Packets
+from analysis.quality.framing import judge_framing, judge_uprightness
+from analysis.quality.light import PictureFacts, judge_light, sharpness
+from analysis.quality.remarks import TEXTS, Remark, remark, weighed
+from analysis.quality.stance import judge_stance, shift_between
+from analysis.quality.timing import judge_timing
+from tests.unit.analysis.bodies import Posture, poses
+
+ALL = Interval(start_s=0.0, end_s=4.0)
+
+
+def codes(remarks: list[Remark]) -> list[str]:
+    return [found.code for found in remarks]
+
+
+def packets(times_s: np.ndarray) -> Packets:
+    return Packets(
+        times_s=times_s,
+        sizes=np.full(len(times_s), 500),
+        is_key=np.arange(len(times_s)) % 30 == 0,
+        is_shown=np.ones(len(times_s), dtype=np.bool_),
+        pixels=640 * 360,
+    )
+
+
+EVEN_S = np.arange(0.0, 4.0, 1 / 30)
+
+
+def test_even_frames_need_no_remark() -> None:
+    assert judge_timing(packets(EVEN_S), activity="running", damaged_at_s=[]) == []
+
+
+def test_a_gap_is_said_with_its_moment() -> None:
+    gap = np.delete(EVEN_S, range(60, 90))
+
+    (found,) = judge_timing(packets(gap), activity="running", damaged_at_s=[])
+
+    assert found.code == "frames_uneven" and found.at_s == pytest.approx(59 / 30)
+
+
+@pytest.mark.parametrize(
+    ("fps", "activity", "low"),
+    [
+        (15, "running", True),
+        (23.98, "running", False),
+        (19, "weightlifting", False),
+        (12, None, True),
+    ],
+)
+def test_a_low_frame_rate_depends_on_the_activity(
+    fps: float, activity: str | None, low: bool
+) -> None:
+    remarks = judge_timing(
+        packets(np.arange(0.0, 4.0, 1 / fps)), activity=activity, damaged_at_s=[]
+    )
+
+    assert codes(remarks) == (["frame_rate_low"] if low else [])
+
+
+def test_damage_is_said_with_its_moment() -> None:
+    (found,) = judge_timing(packets(EVEN_S), activity=None, damaged_at_s=[1.5, 2.0])
+
+    assert (found.code, found.at_s) == ("file_damaged", 1.5)
+
+
+def picture(**told: float | bool | None) -> PictureFacts:
+    plain: dict[str, float | bool | None] = {
+        "time_s": 1.0,
+        "brightness": 110.0,
+        "blown": 0.01,
+        "body_brightness": 90.0,
+        "sharpness": 0.55,
+        "found": True,
+    }
+    return PictureFacts(**{**plain, **told})  # type: ignore[arg-type]  # tests say what they mean
+
+
+@pytest.mark.parametrize(
+    ("told", "found_share", "expected"),
+    [
+        ({}, 0.9, []),
+        ({"found": False, "body_brightness": None}, 0.0, ["nobody"]),
+        ({"found": False, "body_brightness": None, "brightness": 12.0}, 0.0, ["too_dark"]),
+        ({"brightness": 12.0, "body_brightness": 10.0}, 0.9, []),  # dark, but seen
+        ({"blown": 0.6}, 0.9, ["too_bright"]),
+        ({"brightness": 180.0, "body_brightness": 30.0}, 0.9, ["against_light"]),
+        ({"sharpness": 0.2}, 0.9, ["blurred"]),
+    ],
+)
+def test_light_and_sharpness(
+    told: dict[str, float | bool | None], found_share: float, expected: list[str]
+) -> None:
+    assert codes(judge_light([picture(**told)] * 3, found_share=found_share)) == expected
+
+
+def test_a_smeared_edge_is_less_sharp_than_a_clean_one() -> None:
+    clean = np.zeros((90, 160), dtype=np.uint8)
+    clean[:, 80:] = 200
+    ramp = np.clip((np.arange(160) - 74) * 16, 0, 200).astype(np.uint8)
+
+    assert sharpness(clean) > 0.9 > 0.3 > sharpness(np.tile(ramp, (90, 1)))
+    assert sharpness(np.full((90, 160), 90, dtype=np.uint8)) == 1.0  # nothing to judge
+
+
+def standing(across: float = 5.0, size: float = 1.0) -> Poses:
+    return poses((4.0, Posture(across=across, size=size)))
+
+
+def test_a_body_inside_the_picture_needs_no_remark() -> None:
+    assert judge_framing(standing(), [ALL], stored_height_px=720) == []
+
+
+@pytest.mark.parametrize(
+    ("down_px", "code"), [(250.0, "feet_out_of_frame"), (-420.0, "head_out_of_frame")]
+)
+def test_what_leaves_the_picture_is_named(down_px: float, code: str) -> None:
+    body = standing()
+    moved = replace(body, points_px=body.points_px + np.array([0.0, down_px]))
+
+    assert code in codes(judge_framing(moved, [ALL], stored_height_px=720))
+
+
+def test_a_small_body_and_a_hidden_one_are_named() -> None:
+    small = judge_framing(standing(size=0.2), [ALL], stored_height_px=720)
+    body = standing()
+    hidden = judge_framing(
+        replace(body, visibility=body.visibility * 0.3), [ALL], stored_height_px=720
+    )
+
+    assert "too_small" in codes(small) and "hidden" in codes(hidden)
+
+
+def test_a_picture_upside_down_is_named() -> None:
+    body = standing()
+    turned = replace(body, points_px=np.array([1280.0, 720.0]) - body.points_px)
+
+    assert judge_uprightness(motion_of(body)) == []
+    assert codes(judge_uprightness(motion_of(turned))) == ["picture_turned"]
+
+
+def wall(shift_px: int = 0, seed: int = 1) -> np.ndarray:
+    scene = np.random.default_rng(seed).integers(0, 255, (90, 200)).astype(np.uint8)
+    return scene[:, 20 + shift_px : 180 + shift_px]
+
+
+@pytest.mark.parametrize(
+    ("now", "moved"), [(wall(), False), (wall(2), False), (wall(15), True), (wall(seed=2), True)]
+)
+def test_a_camera_that_moved_is_noticed(now: np.ndarray, moved: bool) -> None:
+    remarks = judge_stance(wall(), [(0.0, now), (2.0, now)])
+
+    assert codes(remarks) == (["camera_moved"] if moved else [])
+    assert judge_stance(None, [(0.0, now)]) == []
+
+
+def test_a_shift_is_measured_in_px() -> None:
+    shift_px, peak = shift_between(wall(), wall(7))
+
+    assert shift_px == pytest.approx(7, abs=1) and peak > 0.1
+
+
+def test_settings_weigh_every_remark() -> None:
+    found = [remark("blurred", at_s=2.0), remark("blurred", at_s=1.0), remark("nobody")]
+
+    assert [(r.code, r.severity, r.at_s) for r in weighed(found, {"nobody": "ignore"})] == [
+        ("blurred", "warn", 2.0)
+    ]
+    assert weighed([remark("athlete_undecided")], {})[0].severity == "hold"
+    assert weighed([remark("blurred")], {"blurred": "hold"})[0].severity == "hold"
+
+
+@pytest.mark.parametrize("code", TEXTS)
+def test_every_remark_is_one_sentence_a_coach_understands(code: str) -> None:
+    text = remark(code).message
+
+    assert text.endswith(".") and 20 < len(text) < 130
+    assert not any(word in text.lower() for word in ("fps", "keyframe", "codec", "pixel"))
