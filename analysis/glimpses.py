@@ -53,7 +53,7 @@ def take_glimpses(
         reading.stream.thread_type = "NONE"  # no frame waits for the next one
         for decoded in decode_keys(reading, numbers):
             on_progress(0.0)
-            grey = grey_thumbnail(decoded.frame)
+            grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
             pictures.append(Glimpse(decoded.number, decoded.time_s, grey))
             if decoded.time_s - looked_s >= every_s:
                 looked_s = decoded.time_s

@@ -197,7 +197,8 @@ def _samples(
         elif time_s - checked_s < 0.9 / _GRID_FPS:
             continue
         checked_s = time_s
-        moving = stillness.is_moving(time_s, grey_thumbnail(decoded.frame))
+        grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
+        moving = stillness.is_moving(time_s, grey)
         if pace.wants(time_s, moving=moving):
             picture = upright_image(
                 decoded.frame, reading.rotation_deg, longest_px=options.longest_px

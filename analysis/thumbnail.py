@@ -13,14 +13,20 @@ _EIGHT_BIT_LUMA = frozenset(
 _TEN_BIT_LUMA = frozenset({"yuv420p10le", "yuv422p10le", "yuv444p10le"})
 
 
-def grey_thumbnail(frame: VideoFrame, *, longest_px: int = LONGEST_PX) -> Grey:
+def grey_thumbnail(
+    frame: VideoFrame, *, longest_px: int = LONGEST_PX, like: tuple[int, int] | None = None
+) -> Grey:
     """Return the brightness of a frame as it is stored, averaged to at most `longest_px` a side.
+
+    A damaged recording may change its size midway; `like`, a width and height, keeps the small
+    pictures alike.
 
     The frame's own brightness plane is read where it lies, which is many times cheaper than a
     conversion of the whole frame.
     """
-    scale = min(1.0, longest_px / max(frame.width, frame.height))
-    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    width, height = like or (frame.width, frame.height)
+    scale = min(1.0, longest_px / max(width, height, 1))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     plane = frame.planes[0]
     if frame.format.name in _EIGHT_BIT_LUMA:
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer

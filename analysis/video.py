@@ -75,7 +75,7 @@ class Reading:
 
     def decode(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield every frame that can be decoded, with its presentation time in seconds."""
-        for packet in self.container.demux(self.stream):
+        for packet in _readable(self.container, self.stream):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -182,14 +182,16 @@ def _packets_of(container: InputContainer, stream: VideoStream, on_progress: Pro
 
 
 def numbered_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yield the packets that can be placed in time, always the same ones in the same order.
+    """Yield the packets that can be placed in time, always the same ones in the same order."""
+    for packet in _readable(container, stream):
+        if packet.size and (packet.pts is not None or packet.dts is not None):
+            yield packet
 
-    A broken end of the file ends them.
-    """
+
+def _readable(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yield packets until the end, or where the file is broken so that no more can be read."""
     try:
-        for packet in container.demux(stream):
-            if packet.size and (packet.pts is not None or packet.dts is not None):
-                yield packet
+        yield from container.demux(stream)
     except (OSError, ValueError):  # PyAV's errors are such ones too
         return
 
@@ -228,6 +230,8 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         if not container.streams.video:
             raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
         context = container.streams.video[0].codec_context
+        if context is None:
+            raise VideoError("its pictures are in no known form", fault=Fault.UNREADABLE)
         if context.width * context.height > _MOST_PIXELS:
             raise VideoError(
                 f"a picture of {context.width}x{context.height} is too large", fault=Fault.REFUSED

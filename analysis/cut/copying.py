@@ -38,6 +38,13 @@ class _NoKeyframe(CannotCopy):
     """Nothing was found that decoding could begin with."""
 
 
+class _ReadOtherwise(CannotCopy):
+    """Read a second time, a damaged file gave other packets."""
+
+    def __str__(self) -> str:
+        return "the capture is damaged here"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
     """What a lossless clip should show."""
@@ -104,8 +111,10 @@ def _write(
     options: CutOptions,
     on_progress: Progress,
 ) -> None:
-    chosen = islice(packets, plan.first, plan.first + len(plan.dts))
-    first = next(chosen)
+    chosen = islice(packets, plan.first, None)
+    first = next(chosen, None)
+    if first is None:
+        raise _ReadOtherwise
     base = first.stream.time_base or Fraction(1)
     start_s, seconds = float(plan.start_pts * base), plan.copied.seconds
     with ExitStack() as stack:
@@ -114,7 +123,11 @@ def _write(
         sound = stack.enter_context(
             Sound(path, target, start_s=start_s, end_s=start_s + seconds, wanted=options.keep_audio)
         )
-        for packet, dts in zip(chain((first,), chosen), plan.dts.tolist(), strict=True):
+        again = chain((first,), chosen)
+        for dts in plan.dts.tolist():
+            packet = next(again, None)
+            if packet is None:
+                raise _ReadOtherwise
             packet.pts = (packet.pts or 0) - plan.start_pts
             packet.dts = dts - plan.start_pts
             packet.stream = stream
