@@ -15,17 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
-
 from agent.api.body import ClipBody
 from agent.api.client import ApiClient, ApiKey
 from agent.clock import read_clock
 from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, storyboards
 from agent.sandbox.server import Sandbox
-from analysis.cut.clip import cut_clip
-from analysis.inspection import inspect_video
-from analysis.takes import TakeOptions
+from tests.bench.analysis import bench_analysis
 from tests.factories import NOW_S, ready_entry
 from tests.station import KEY, run_spotter
 
@@ -42,39 +37,6 @@ def timed(action: Callable[[], object]) -> float:
 def ratio(ours: Callable[[], object], yardstick: Callable[[], object], rounds: int = 5) -> float:
     """Return the median of ours over the yardstick, taken in turns."""
     return statistics.median(timed(ours) / timed(yardstick) for _ in range(rounds))
-
-
-def bench_analysis(folder: Path) -> None:
-    """Compare the analysis of the demo's capture with decoding all of its frames once."""
-    capture, clip = folder / "capture.mp4", folder / "clip.mp4"
-    story = storyboards.demo()
-    Camera(story).record(capture)
-
-    def decode() -> None:
-        with av.open(str(capture)) as container:
-            container.streams.video[0].thread_type = "AUTO"
-            for _ in container.decode(video=0):
-                pass
-
-    options = TakeOptions(activity="weightlifting")
-    report = inspect_video(capture, options, on_progress=lambda _done: None)
-    cost = ratio(
-        lambda: inspect_video(capture, options, on_progress=lambda _done: None), decode, rounds=3
-    )
-    take = report.takes[0]
-    cut = cut_clip(
-        capture,
-        start_s=take.start_s,
-        end_s=take.end_s,
-        out=clip,
-        on_progress=lambda _done: None,
-    )
-    size = capture.stat().st_size
-    print(f"analysis / decoding every frame of {story.duration_s:.0f} s at 960x540: {cost:.1f}")
-    print(
-        f"trimmed: {story.duration_s - cut.clip_seconds:.1f} s of {story.duration_s:.1f} s, "
-        f"{(size - cut.clip_bytes) / size:.0%} of the bytes ({cut.method})"
-    )
 
 
 def bench_upload(folder: Path) -> None:
@@ -152,9 +114,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="spotter-bench-") as name:
         folder = Path(name)
         bench_upload(folder)  # first: the memory's high-water mark counts
-        bench_analysis(folder)
         bench_outbox(folder)
         bench_commands()
+    bench_analysis()
 
 
 if __name__ == "__main__":

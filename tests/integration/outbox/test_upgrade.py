@@ -1,0 +1,63 @@
+"""An outbox that an older Spotter wrote is brought up to date with everything in it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from agent.outbox.capture import TakeOrigin
+from agent.outbox.schema import MIGRATIONS
+from agent.outbox.store import DATABASE_NAME, Outbox
+from tests.factories import NOW_S
+
+_OLD = ("first_tables",)
+
+
+def old_outbox(path: Path) -> None:
+    """Write an outbox as the first release did: a capture, its take and its clip."""
+    from sqlite_utils import Database
+
+    with closing(sqlite3.connect(path)) as connection:
+        db = Database(connection)
+        for migration in MIGRATIONS.pending(db):
+            if migration.name in _OLD:
+                migration.fn(db)
+        connection.execute(
+            "CREATE TABLE _sqlite_migrations "
+            "(migration_set TEXT, name TEXT, applied_at TEXT, PRIMARY KEY (migration_set, name))"
+        )
+        connection.execute(
+            "INSERT INTO _sqlite_migrations VALUES ('outbox', 'first_tables', '2026-11-01')"
+        )
+        evidence = (
+            '{"grew_until": null, "mtime_s": 1.0, "appeared": '
+            '{"utc_s": 1.0, "boot_id": null, "boot_s": null, "trusted": true}}'
+        )
+        connection.execute(
+            "INSERT INTO capture (id, sha256, file_name, stored_name, bytes, mtime_ns, inode,"
+            " state, evidence, report, admitted_at, changed_at)"
+            " VALUES (1, 'ab', 'a.mp4', 'ab.mp4', 9, 1, 1, 'analysed', ?, '{}', ?, ?)",
+            (evidence, NOW_S, NOW_S),
+        )
+        connection.execute("INSERT INTO take VALUES (1, 1, 0.0, 9.0, 1.0, 8.0, 1, 0.9)")
+        connection.execute(
+            "INSERT INTO entry (id, clip_code, generation, state, due_at, recipient, user_id,"
+            " activity, remarks, stored_name, clip_sha256, clip_bytes, clip_seconds, created_at,"
+            " changed_at) VALUES (1, '0123456789', 0, 'ready', ?, 'athlete', 'ann', 'running',"
+            " '[]', 'x.mp4', 'cd', 5, 9.0, ?, ?)",
+            (NOW_S, NOW_S, NOW_S),
+        )
+        connection.execute("INSERT INTO entry_capture VALUES (1, 1, 1, 1, 0.0, 9.0)")
+        connection.commit()
+
+
+def test_an_older_outbox_is_upgraded_with_all_that_waits_in_it(tmp_path: Path) -> None:
+    old_outbox(tmp_path / DATABASE_NAME)
+
+    with Outbox.open(tmp_path) as outbox:
+        capture = outbox.captures.by_id(1)
+        assert capture is not None
+        (take,) = outbox.takes.of(capture)
+        assert (take.reps, take.origin, take.decisive_s) == (1, TakeOrigin.FOUND, None)
+        assert outbox.takes.waiting(capture) == [] and outbox.takes.kept(capture) == [take]
+        entry = outbox.entries.next_ready(NOW_S)
+        assert entry is not None and (entry.user_id, entry.cut_method) == ("ann", None)
