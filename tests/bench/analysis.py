@@ -25,6 +25,7 @@ _TITLES = {
     "all": "60 s of 1080p30, all effort",
     "empty": "60 s of 1080p30, nobody there",
     "single": "60 s of 1080p30, one keyframe",
+    "rate": "60 s of 1080p30, 10 s of effort, at a constant 3 Mbit/s",
     "long": "10 min of 1080p30, five takes",
 }
 

@@ -12,8 +12,8 @@ from tests.accuracy.measure import cache_folder
 
 FPS = 30
 _SENSOR_NOISE = 3.0  # grey levels
-# Recorders keep to a rate, noise or not: 3 Mbit/s is a modest one for 1080p30.
-_RECORDER = {"preset": "veryfast", "b": "3000k", "maxrate": "3500k", "bufsize": "3000k"}
+_RECORDER = {"preset": "veryfast", "crf": "20"}
+_AT_A_RATE = {"preset": "veryfast", "b": "3000k", "maxrate": "3500k", "bufsize": "3000k"}
 _STORIES: dict[str, list[tuple[str, float | None]]] = {
     "ten": [("stand", 25.0), ("run", 10.0), ("stand", 25.0)],
     "all": [("run", 60.0)],
@@ -22,17 +22,21 @@ _STORIES: dict[str, list[tuple[str, float | None]]] = {
 
 
 def capture(name: str) -> Path:
-    """Return a capture of 60 s, 1920x1080, 30 fps; drawn once: ten, all, empty, single, long.
+    """Return a capture of 60 s, 1920x1080, 30 fps; drawn once.
 
-    `ten` has 10 s of effort, `single` is the same with one keyframe, `long` is ten minutes with
-    five efforts.
+    `ten` has 10 s of effort, `single` is the same with one keyframe, `rate` the same at a
+    constant rate, which makes packets tell nothing; in `all` all is effort, in `empty` nothing;
+    `long` is ten minutes with five efforts.
     """
     path = cache_folder() / f"bench-{name}.mp4"
     if not path.exists():
         print(f"drawing {path} (once; minutes) ...", flush=True)
         unfinished = _part(path)
         if name == "single":
-            _encode_again(capture("ten"), unfinished)
+            one_key = {**_RECORDER, "x264-params": "keyint=infinite:scenecut=0"}
+            _encode_again(capture("ten"), unfinished, one_key)
+        elif name == "rate":
+            _encode_again(capture("ten"), unfinished, {**_AT_A_RATE, "g": str(2 * FPS)})
         elif name == "long":
             _concatenate([capture("ten"), capture("empty")] * 5, unfinished)
         else:
@@ -78,9 +82,8 @@ def _part(path: Path) -> Path:
     return path.with_suffix(".part")
 
 
-def _encode_again(source: Path, path: Path) -> None:
+def _encode_again(source: Path, path: Path, options: dict[str, str]) -> None:
     with av.open(str(source)) as whole, av.open(str(path), "w", format="mp4") as target:
-        options = {**_RECORDER, "x264-params": "keyint=infinite:scenecut=0"}
         stream = target.add_stream("libx264", rate=FPS, options=options)
         assert isinstance(stream, av.VideoStream)
         first = whole.streams.video[0]
