@@ -33,6 +33,7 @@ _OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg",
 }
 _MOST_PIXELS = 8192 * 8192
+LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
@@ -125,7 +126,8 @@ def open_video(path: Path) -> Iterator[Reading]:
     """
     with open_container(path) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        large = stream.codec_context.width * stream.codec_context.height > LARGE_PIXELS
+        stream.thread_type = "SLICE" if large else "AUTO"  # each frame thread holds pictures
         yield Reading(container, stream)
 
 

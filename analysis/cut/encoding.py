@@ -21,10 +21,12 @@ from analysis.cut.sound import Sound
 from analysis.cut.target import open_target
 from analysis.image import Grey
 from analysis.thumbnail import grey_thumbnail
-from analysis.video import Progress, Reading, open_video
+from analysis.video import LARGE_PIXELS, Progress, Reading, open_video
 
 _CRF = "16"  # x264: visually lossless
 _KEY_EVERY_S = 2.0
+# x264 keeps 50 MB for each picture of 4K that it looks ahead to or back at.
+_FRUGAL = {"rc-lookahead": "0", "sync-lookahead": "0", "bf": "0", "threads": "1", "mbtree": "0"}
 _SLOWEST_FPS, _FASTEST_FPS = 1, 240  # believable; headers claim more
 _FORMATS = "yuv420p|yuvj420p"
 
@@ -131,7 +133,7 @@ class _Writer:
         if source.sample_aspect_ratio:
             context.sample_aspect_ratio = source.sample_aspect_ratio
         context.gop_size = max(1, round(_KEY_EVERY_S * rate))
-        context.options = _rate_options(options)
+        context.options = _rate_options(options, self._size[0] * self._size[1])
         if reading.rotation_deg:
             stream.set_display_rotation(reading.rotation_deg)
         return stream
@@ -175,8 +177,10 @@ def _even(side: float) -> int:
     return max(2, int(side + 1e-6) // 2 * 2)
 
 
-def _rate_options(options: CutOptions) -> dict[str, str]:
+def _rate_options(options: CutOptions, pixels: int) -> dict[str, str]:
     chosen = {"crf": _CRF, "preset": "veryfast"}
+    if pixels > LARGE_PIXELS:
+        chosen.update(_FRUGAL)
     if options.rendition_kbit_s is not None:
         limit = options.rendition_kbit_s
         chosen.update(crf="20", maxrate=f"{limit}k", bufsize=f"{2 * limit}k")

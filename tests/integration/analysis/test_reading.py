@@ -1,5 +1,6 @@
 """Reading recordings in all the forms that cameras write them, and what is left of broken ones."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,9 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def finder() -> PoseFinder:
-    return PoseFinder()
+def finder() -> Iterator[PoseFinder]:
+    with PoseFinder() as warm:
+        yield warm
 
 
 def look(path: Path, finder: PoseFinder) -> Report:
