@@ -14,21 +14,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.bursts import WINDOW_S, bursts_of
 from analysis.image import Grey
 from analysis.intervals import Interval, merged
-from analysis.landmarks import FloatArray
 from analysis.packets import Packets
 
-WINDOW_S = 0.5  # bytes are summed over that long
-_BURST = 1.6  # of the calm rate: something moves (a standing body sways up to 1.4)
-_CALM_SHARE = 35  # percentile of the windows that counts as calm
-_TELLING_BITS = 0.03  # bits a pixel above which calm packets say little: noise, or constant rate
-_SPREAD_TELLS = 1.5  # busiest over calm: the encoder does spend bytes on movement
 _KEYS_TELL_S = 1.3  # keyframes that close see any effort
 _GLIMPSE_EVERY_S = 2.0
 _MARGIN_S = 1.0  # looked at on both sides: rest tells where an effort begins
+_HELD_S = 4.0  # a body may hold still so long in the midst of an effort
 _BLOCK = 8  # px of a thumbnail
-_BETWEEN_KEYS = 0.3  # of the picture's contrast: a swaying body changes 0.2, an effort over 1
+_BETWEEN_KEYS = 0.12  # of the picture's contrast: a swaying body changes 0.08, an effort over 0.3
 _BETWEEN_FRAMES = 0.1
 _LEAST = 1.5  # grey levels, whatever the contrast
 _TO_NOISE = 4.0
@@ -43,46 +39,16 @@ class Glimpse:
     grey: Grey
 
 
-def bursts(packets: Packets) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return the windows' starts, (W,), and whether the packets in them are large, (W,).
-
-    Keyframes are left out: they are large whatever happens.
-    """
-    start_s = packets.span.start_s
-    count = max(1, int(np.ceil(packets.span.seconds / WINDOW_S)))
-    windows_s: FloatArray = start_s + WINDOW_S * np.arange(count, dtype=np.float64)
-    delta = ~packets.is_key & packets.is_shown
-    if not delta.any():
-        return windows_s, np.zeros(count, dtype=np.bool_)
-    number = np.clip(((packets.times_s[delta] - start_s) / WINDOW_S).astype(int), 0, count - 1)
-    total = np.bincount(number, weights=packets.sizes[delta], minlength=count)
-    frames = np.bincount(number, minlength=count)
-    mean = total / np.maximum(frames, 1)
-    calm = max(1.0, float(np.percentile(mean[frames > 0], _CALM_SHARE)))
-    is_burst: NDArray[np.bool_] = mean > _BURST * calm
-    return windows_s, is_burst
-
-
-def packets_tell(packets: Packets) -> bool:
-    """Tell whether small packets prove a quiet picture in this capture."""
-    delta = packets.sizes[~packets.is_key & packets.is_shown]
-    if not len(delta):
-        return False
-    calm = float(np.percentile(delta, _CALM_SHARE))
-    busy = float(np.percentile(delta, 98))
-    return calm * 8 / packets.pixels < _TELLING_BITS or busy > _SPREAD_TELLS * calm
-
-
 def keys_to_glimpse(packets: Packets) -> list[int]:
     """Return the numbers of the keyframes worth decoding: the first, the last, and some between."""
-    every_s = _GLIMPSE_EVERY_S if packets_tell(packets) else 0.9
-    windows_s, is_burst = bursts(packets)
+    bursts = bursts_of(packets)
+    every_s = _GLIMPSE_EVERY_S if bursts.tell else 0.9
     chosen: list[int] = []
     last_s = float("-inf")
     keys = packets.keys
     for key in keys:
         at_s = float(packets.times_s[key])
-        in_burst = bool(is_burst[min(int((at_s - windows_s[0]) / WINDOW_S), len(is_burst) - 1)])
+        in_burst = bursts.within(Interval(start_s=at_s, end_s=at_s + WINDOW_S))
         wait_s = _GLIMPSE_EVERY_S if in_burst else every_s
         if at_s - last_s >= wait_s - 0.05 or key == keys[-1]:
             chosen.append(int(key))
@@ -92,8 +58,7 @@ def keys_to_glimpse(packets: Packets) -> list[int]:
 
 def where_to_look(packets: Packets, glimpses: Sequence[Glimpse]) -> list[Interval]:
     """Return the stretches of the capture in which something may be happening, in order."""
-    windows_s, is_burst = bursts(packets)
-    telling = packets_tell(packets)
+    bursts = bursts_of(packets)
     marks = sorted(glimpses, key=lambda glimpse: glimpse.time_s)
     span = packets.span
     edges_s = [span.start_s, *(mark.time_s for mark in marks), span.end_s]
@@ -102,35 +67,56 @@ def where_to_look(packets: Packets, glimpses: Sequence[Glimpse]) -> list[Interva
     for start_s, end_s, pair in zip(edges_s, edges_s[1:], pairs, strict=False):
         if end_s <= start_s:
             continue
-        inside = (windows_s > start_s - WINDOW_S) & (windows_s < end_s)
-        trusted = telling or end_s - start_s <= _KEYS_TELL_S
+        between = Interval(start_s=start_s, end_s=end_s)
+        trusted = bursts.tell or between.seconds <= _KEYS_TELL_S
         same = pair is not None and not has_changed(pair[0].grey, pair[1].grey)
-        if not (trusted and same) or is_burst[inside].any():
-            found.append(Interval(start_s=start_s, end_s=end_s))
+        if not (trusted and same) or bursts.within(between):
+            found.append(between)
     wide = [stretch.padded(_MARGIN_S, _MARGIN_S, within=span) for stretch in found]
-    return merged(wide, rest_s=_MARGIN_S)
+    return merged(wide, rest_s=_HELD_S)
 
 
 def has_changed(before: Grey, after: Grey) -> bool:
-    """Tell whether a body may have moved between two keyframes, by more than sway."""
-    return before.shape != after.shape or bool(
-        changed_blocks(before, after, sensitivity=_BETWEEN_KEYS).any()
-    )
+    """Tell whether a body may have moved between two keyframes, by more than sway.
+
+    A swaying body shifts its edges by a pixel of the small picture, so a pixel has changed only
+    as far as it is darker or brighter than the other picture is anywhere next to it.
+    """
+    if before.shape != after.shape:
+        return True
+    first, second = before.astype(np.float32), after.astype(np.float32)
+    beyond = np.maximum(_beyond_neighbours(first, second), _beyond_neighbours(second, first))
+    return bool(_stand_out(block_means(beyond), after, sensitivity=_BETWEEN_KEYS).any())
 
 
-def changed_blocks(
-    before: Grey, after: Grey, *, sensitivity: float = _BETWEEN_FRAMES
+def changed_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
+    """Return which blocks of two equally large pictures differ, one frame behind the other."""
+    blocks = block_means(np.abs(after.astype(np.float32) - before.astype(np.float32)))
+    return _stand_out(blocks, after, sensitivity=_BETWEEN_FRAMES)
+
+
+def _stand_out(
+    blocks: NDArray[np.float32], picture: Grey, *, sensitivity: float
 ) -> NDArray[np.bool_]:
-    """Return which blocks of two equally large pictures differ.
+    """Return which blocks differ by more than chance.
 
     They must differ by a share of the picture's own contrast, so that a dim picture is no calmer
     than a bright one, and by more than the usual block does, which grain and a change of all
     light raise alike.
     """
-    blocks = block_means(np.abs(after.astype(np.float32) - before.astype(np.float32)))
-    least = max(_LEAST, sensitivity * float(after.std()))
+    least = max(_LEAST, sensitivity * float(picture.std()))
     changed: NDArray[np.bool_] = blocks > max(least, _TO_NOISE * float(np.median(blocks)))
     return changed
+
+
+def _beyond_neighbours(
+    picture: NDArray[np.float32], other: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return how far each pixel lies outside what the other picture has within a pixel of it."""
+    padded = np.pad(other, 1, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    darkest, brightest = around.min(axis=(2, 3)), around.max(axis=(2, 3))
+    return np.maximum(0, np.maximum(picture - brightest, darkest - picture))
 
 
 def block_means(picture: NDArray[np.float32]) -> NDArray[np.float32]:
