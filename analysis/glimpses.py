@@ -16,7 +16,7 @@ from analysis.quality.light import PictureFacts, picture_facts
 from analysis.sampling import Decoded, decode_keys
 from analysis.screening import Glimpse
 from analysis.thumbnail import grey_thumbnail
-from analysis.video import Progress, Reading, open_video, upright_image
+from analysis.video import Progress, Reading, open_video
 
 _LOOK_EVERY_S = 8.0
 _MOST_LOOKS = 24
@@ -62,7 +62,7 @@ def take_glimpses(
 
 
 def _look_at(decoded: Decoded, reading: Reading, finder: PoseFinder) -> PictureFacts:
-    image = upright_image(decoded.frame, reading.rotation_deg, longest_px=_LONGEST_PX)
+    image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
     finder.forget()  # seconds later a body is elsewhere: it must be found anew, not followed
     found = finder.find(image)
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("uint8", copy=False)

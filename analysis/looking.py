@@ -1,18 +1,19 @@
 """Following the body through the stretches of a capture in which something may be happening.
 
-One thread decodes and shrinks, another lets the model look: neither waits for the other longer
-than it must, and at most a handful of pictures is in memory.
+One thread decodes and decides which frames matter, another shrinks these and lets the model look:
+neither waits for the other longer than it must, and at most a handful of frames is in memory.
 """
 
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Self
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from analysis.crop import Crop
 from analysis.image import Image
@@ -23,9 +24,9 @@ from analysis.packets import Packets
 from analysis.sampling import decode_stretches
 from analysis.stillness import Pace, Stillness
 from analysis.thumbnail import grey_thumbnail
-from analysis.video import Progress, Reading, open_video, upright_image
+from analysis.video import Progress, Reading, open_video
 
-_QUEUED = 8  # pictures between the threads
+_QUEUED = 3  # frames between the threads; each is as large as the decoder made it
 _GRID_FPS = 12.0  # how often the picture is checked for movement
 _NEXT_S = 1.0  # a longer step is no next moment
 
@@ -108,20 +109,27 @@ def follow_body(
         VideoError: the file cannot be used.
     """
     tell = _teller(stretches, on_progress)
-    with _Looker(finder, track, crop) as looker, open_video(path) as reading:
-        reading.stream.codec_context.thread_count = _decoders()
-        for time_s, image in _samples(reading, packets, stretches, track.stillness, options):
-            looker.put(time_s, image)
-            tell(time_s)
+    with open_video(path) as reading:
+        upright = partial(reading.upright, longest_px=options.longest_px)
+        with _Looker(finder, track, crop, upright) as looker:
+            for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
+                looker.put(time_s, frame)
+                tell(time_s)
     return reading
 
 
 class _Looker:
-    """The thread in which the model looks at pictures, in the order in which they come."""
+    """The thread in which the model looks at frames, in the order in which they come."""
 
-    def __init__(self, finder: PoseFinder, track: Track, crop: Crop | None) -> None:
-        self._finder, self._track, self._crop = finder, track, crop
-        self._queue: Queue[tuple[float, Image] | None] = Queue(_QUEUED)
+    def __init__(
+        self,
+        finder: PoseFinder,
+        track: Track,
+        crop: Crop | None,
+        upright: Callable[[VideoFrame], Image],
+    ) -> None:
+        self._finder, self._track, self._crop, self._upright = finder, track, crop, upright
+        self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="look", daemon=True)
 
@@ -136,11 +144,11 @@ class _Looker:
         if self._failure is not None and kind is None:
             raise self._failure
 
-    def put(self, time_s: float, image: Image) -> None:
-        """Let the model look at a picture; waits while it is far behind."""
+    def put(self, time_s: float, frame: VideoFrame) -> None:
+        """Let the model look at a frame; waits while it is far behind."""
         if self._failure is not None:
             raise self._failure
-        self._queue.put((time_s, image))
+        self._queue.put((time_s, frame))
 
     def _run(self) -> None:
         while (sample := self._queue.get()) is not None:
@@ -150,18 +158,14 @@ class _Looker:
                 except BaseException as error:  # noqa: BLE001  # raised again by the other thread
                     self._failure = error
 
-    def _look_at(self, time_s: float, image: Image) -> None:
+    def _look_at(self, time_s: float, frame: VideoFrame) -> None:
+        image = self._upright(frame)
         size_px = (image.shape[1], image.shape[0])
         part, offset_px = (image, 0.0) if self._crop is None else self._crop.of(image)
         found = self._finder.find(part, time_s=time_s)
         self._track.add(
             time_s, None if found is None else (found[0] + offset_px, found[1]), size_px
         )
-
-
-def _decoders() -> int:
-    """Return how many threads decode: one core is the model's."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def _teller(stretches: Sequence[Interval], on_progress: Progress) -> Progress:
@@ -183,8 +187,8 @@ def _samples(
     stretches: Sequence[Interval],
     stillness: Stillness,
     options: LookOptions,
-) -> Iterator[tuple[float, Image]]:
-    """Yield the pictures that the model is to look at, upright."""
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield the frames that the model is to look at."""
     pace = Pace(
         active_fps=options.active_fps, steady_fps=options.steady_fps, idle_fps=options.idle_fps
     )
@@ -200,7 +204,4 @@ def _samples(
         grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
         moving = stillness.is_moving(time_s, grey)
         if pace.wants(time_s, moving=moving):
-            picture = upright_image(
-                decoded.frame, reading.rotation_deg, longest_px=options.longest_px
-            )
-            yield time_s, picture
+            yield time_s, decoded.frame

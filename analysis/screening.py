@@ -14,14 +14,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bursts import WINDOW_S, bursts_of
+from analysis.bursts import bursts_of
 from analysis.image import Grey
 from analysis.intervals import Interval, merged
 from analysis.packets import Packets
 
 _KEYS_TELL_S = 1.3  # keyframes that close see any effort
 _GLIMPSE_EVERY_S = 2.0
-_MARGIN_S = 1.0  # looked at on both sides: rest tells where an effort begins
+_IN_BURST_EVERY_S = 8.0
+_MARGIN_S = 1.5  # looked at on both sides: rest tells where an effort begins
 _HELD_S = 4.0  # a body may hold still so long in the midst of an effort
 _BLOCK = 8  # px of a thumbnail
 _BETWEEN_KEYS = 0.12  # of the picture's contrast: a swaying body changes 0.08, an effort over 0.3
@@ -40,16 +41,19 @@ class Glimpse:
 
 
 def keys_to_glimpse(packets: Packets) -> list[int]:
-    """Return the numbers of the keyframes worth decoding: the first, the last, and some between."""
+    """Return the numbers of the keyframes worth decoding: the first, the last, and some between.
+
+    In a burst few are: it is looked at anyway.
+    """
     bursts = bursts_of(packets)
-    every_s = _GLIMPSE_EVERY_S if bursts.tell else 0.9
+    every_s = _GLIMPSE_EVERY_S if bursts.tell else _KEYS_TELL_S - 0.4
     chosen: list[int] = []
     last_s = float("-inf")
     keys = packets.keys
     for key in keys:
         at_s = float(packets.times_s[key])
-        in_burst = bursts.within(Interval(start_s=at_s, end_s=at_s + WINDOW_S))
-        wait_s = _GLIMPSE_EVERY_S if in_burst else every_s
+        in_burst = bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S))
+        wait_s = _IN_BURST_EVERY_S if in_burst else every_s
         if at_s - last_s >= wait_s - 0.05 or key == keys[-1]:
             chosen.append(int(key))
             last_s = at_s
@@ -61,19 +65,27 @@ def where_to_look(packets: Packets, glimpses: Sequence[Glimpse]) -> list[Interva
     bursts = bursts_of(packets)
     marks = sorted(glimpses, key=lambda glimpse: glimpse.time_s)
     span = packets.span
-    edges_s = [span.start_s, *(mark.time_s for mark in marks), span.end_s]
-    pairs = [None, *pairwise(marks), None]
-    found = []
-    for start_s, end_s, pair in zip(edges_s, edges_s[1:], pairs, strict=False):
-        if end_s <= start_s:
-            continue
-        between = Interval(start_s=start_s, end_s=end_s)
+    found = [_with_margin(burst, span) for burst in bursts.stretches]
+    for before, after in pairwise(marks):
+        between = Interval(start_s=before.time_s, end_s=after.time_s)
         trusted = bursts.tell or between.seconds <= _KEYS_TELL_S
-        same = pair is not None and not has_changed(pair[0].grey, pair[1].grey)
-        if not (trusted and same) or bursts.within(between):
-            found.append(between)
-    wide = [stretch.padded(_MARGIN_S, _MARGIN_S, within=span) for stretch in found]
-    return merged(wide, rest_s=_HELD_S)
+        if not trusted or has_changed(before.grey, after.grey):
+            found.append(between if bursts.within(between) else _with_margin(between, span))
+    found += _unwitnessed(marks, span)
+    return merged(found, rest_s=_HELD_S)
+
+
+def _with_margin(stretch: Interval, span: Interval) -> Interval:
+    return stretch.padded(_MARGIN_S, _MARGIN_S, within=span)
+
+
+def _unwitnessed(marks: Sequence[Glimpse], span: Interval) -> list[Interval]:
+    """Return what lies before the first keyframe and behind the last: nothing to compare with."""
+    if not marks:
+        return [span]
+    head = Interval(start_s=span.start_s, end_s=max(span.start_s, marks[0].time_s))
+    tail = Interval(start_s=min(marks[-1].time_s, span.end_s), end_s=span.end_s)
+    return [stretch for stretch in (head, tail) if stretch.seconds > 0]
 
 
 def has_changed(before: Grey, after: Grey) -> bool:
@@ -113,10 +125,23 @@ def _beyond_neighbours(
     picture: NDArray[np.float32], other: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return how far each pixel lies outside what the other picture has within a pixel of it."""
-    padded = np.pad(other, 1, mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-    darkest, brightest = around.min(axis=(2, 3)), around.max(axis=(2, 3))
-    return np.maximum(0, np.maximum(picture - brightest, darkest - picture))
+    darkest, brightest = other, other
+    for axis in (0, 1):
+        darkest = _over_neighbours(np.minimum, darkest, axis)
+        brightest = _over_neighbours(np.maximum, brightest, axis)
+    outside: NDArray[np.float32] = np.maximum(picture - brightest, darkest - picture).clip(min=0)
+    return outside
+
+
+def _over_neighbours(
+    choose: np.ufunc, picture: NDArray[np.float32], axis: int
+) -> NDArray[np.float32]:
+    """Return the chosen one of each pixel and its two neighbours in one direction."""
+    lanes = np.moveaxis(picture, axis, 0)
+    chosen = lanes.copy()
+    choose(chosen[1:], lanes[:-1], out=chosen[1:])
+    choose(chosen[:-1], lanes[1:], out=chosen[:-1])
+    return np.moveaxis(chosen, 0, axis)
 
 
 def block_means(picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from analysis.errors import Fault, VideoError
@@ -71,6 +72,7 @@ class Reading:
         self.first_s = 0.0  # presentation time of the first and the last frame
         self.last_s = 0.0
         self.rotation_deg = 0
+        self._scaler = VideoReformatter()
         context = stream.codec_context
         self.codec, self.width, self.height = context.name, context.width, context.height
 
@@ -95,6 +97,20 @@ class Reading:
         self.frames += 1
         self.last_s = max(self.last_s, time_s)
         return time_s
+
+    def upright(self, frame: VideoFrame, *, longest_px: int) -> Image:
+        """Return a frame as RGB, turned as players turn it, at most `longest_px` a side."""
+        scale = min(1.0, longest_px / max(frame.width, frame.height))
+        small = self._scaler.reformat(  # one for all frames: making one costs as much as using it
+            frame,
+            width=max(2, round(frame.width * scale / 2) * 2),
+            height=max(2, round(frame.height * scale / 2) * 2),
+            format="rgb24",
+            interpolation="AREA",
+            threads=1,
+        )
+        # MediaPipe reads memory as if it were contiguous, whatever the strides say.
+        return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(self.rotation_deg / 90)))
 
 
 def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
@@ -203,15 +219,6 @@ def packet_pts(packet: VideoPacket) -> int:
     known = packet.pts if packet.pts is not None else packet.dts
     assert known is not None  # numbered_packets yields no other
     return known
-
-
-def upright_image(frame: VideoFrame, rotation_deg: int, *, longest_px: int) -> Image:
-    """Return a frame as RGB, turned as players turn it, shrunk to at most `longest_px` a side."""
-    scale = min(1.0, longest_px / max(frame.width, frame.height))
-    width, height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
-    image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-    # MediaPipe reads memory as if it were contiguous, whatever the strides say.
-    return np.ascontiguousarray(np.rot90(image, round(rotation_deg / 90)))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.errors import Fault, VideoError
 from analysis.image import Image
 from analysis.pictures.jpeg import write_jpeg
-from analysis.video import Progress, open_video, upright_image
+from analysis.video import Progress, open_video
 
 _MOMENTS = 6
 _LONGEST_PX = 240  # of one moment
@@ -47,13 +47,13 @@ def _pictures(path: Path, moments_s: list[float], on_progress: Progress) -> Iter
             while waiting and time_s > waiting[0]:
                 waiting.pop(0)
                 chosen = frame if last is None else last
-                yield upright_image(chosen, reading.rotation_deg, longest_px=_LONGEST_PX)
+                yield reading.upright(chosen, longest_px=_LONGEST_PX)
             if not waiting:
                 return
             last = frame
             on_progress(1 - len(waiting) / len(moments_s))
         if last is not None:
-            picture = upright_image(last, reading.rotation_deg, longest_px=_LONGEST_PX)
+            picture = reading.upright(last, longest_px=_LONGEST_PX)
             yield from (picture for _ in waiting)
 
 

@@ -10,7 +10,7 @@ from analysis.image import Image
 from analysis.landmarker import PoseFinder
 from analysis.landmarks import BONES, FloatArray
 from analysis.pictures.jpeg import write_jpeg
-from analysis.video import Progress, open_video, upright_image
+from analysis.video import Progress, open_video
 
 _LONGEST_PX = 960
 _SEEN = 0.5  # joints seen worse than that are not drawn
@@ -52,7 +52,7 @@ def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
             on_progress(time_s / max(at_s, 1e-3))
         if chosen is None:
             raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
-        return upright_image(chosen, reading.rotation_deg, longest_px=_LONGEST_PX)
+        return reading.upright(chosen, longest_px=_LONGEST_PX)
 
 
 def _draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:

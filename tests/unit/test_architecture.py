@@ -22,7 +22,17 @@ TIERS: dict[str, set[str]] = {
     "sandbox": GROUND | {"outbox", "api"},
 }
 PURE = (
-    *("athlete", "bursts", "crop", "efforts", "image", "intervals", "landmarks", "motion", "movement"),
+    *(
+        "athlete",
+        "bursts",
+        "crop",
+        "efforts",
+        "image",
+        "intervals",
+        "landmarks",
+        "motion",
+        "movement",
+    ),
     *("packets", "reps", "screening", "stillness", "takes"),
     *("quality/framing", "quality/light", "quality/remarks", "quality/stance", "quality/timing"),
 )

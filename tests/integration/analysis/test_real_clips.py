@@ -20,7 +20,7 @@ from analysis.intervals import Interval
 from analysis.landmarker import PoseFinder
 from analysis.report import Report
 from analysis.takes import TakeOptions
-from analysis.video import open_video, probe, upright_image
+from analysis.video import open_video, probe
 from tests.conftest import VIDEOS
 
 pytestmark = pytest.mark.skipif(not VIDEOS.exists(), reason=f"no real clips in {VIDEOS}")
@@ -115,7 +115,7 @@ def test_a_strided_picture_still_holds_its_person(real_video: Path) -> None:
     # MediaPipe reads such an array as if it were contiguous and finds nobody, without an error.
     with open_video(real_video) as reading:
         _, frame = next(reading.decode())
-        image = upright_image(frame, 0, longest_px=290)
+        image = reading.upright(frame, longest_px=290)
     assert image.shape[1] % 16 and image.flags.c_contiguous
     with PoseFinder() as finder:
         assert finder.find(image) is not None
