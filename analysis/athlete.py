@@ -59,16 +59,7 @@ def only_in_zone(poses: Poses, zone: Zone) -> Poses:
     if not zone:
         return poses
     size = np.array([max(1, poses.width_px), max(1, poses.height_px)])
-    inside = _is_inside(poses.middle_px(HIPS) / size, np.array(zone))
-    points, visibility = poses.points_px.copy(), poses.visibility.copy()
-    points[~inside], visibility[~inside] = np.nan, 0.0
-    return Poses(
-        times_s=poses.times_s,
-        points_px=points,
-        visibility=visibility,
-        width_px=poses.width_px,
-        height_px=poses.height_px,
-    )
+    return poses.without(~_is_inside(poses.middle_px(HIPS) / size, np.array(zone)))
 
 
 def restless_elsewhere(restless: NDArray[np.int64], poses: Poses) -> Crop | None:

@@ -12,6 +12,8 @@ FloatArray = NDArray[np.float64]
 
 COUNT = 33
 _STRAY_TORSOS = 0.8  # there and back again within two looks: no body does that
+_UPRIGHT = 0.8  # vertical share of the torso
+_LEAST_LEGS = 0.15  # torsos from the hips down to the feet: a deep squat has 0.4
 NOSE = 0
 HEAD = (0, 7, 8)  # nose and ears
 SHOULDERS = (11, 12)
@@ -63,6 +65,12 @@ class Poses:
         torso: FloatArray = np.linalg.norm(self.middle_px(SHOULDERS) - self.middle_px(HIPS), axis=1)
         return torso
 
+    def without(self, looks: NDArray[np.int64] | NDArray[np.bool_]) -> "Poses":
+        """Return the poses as if nobody had been found in some looks."""
+        points, visibility = self.points_px.copy(), self.visibility.copy()
+        points[looks], visibility[looks] = np.nan, 0.0
+        return replace(self, points_px=points, visibility=visibility)
+
 
 def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
     """Return the poses on an even grid, found ones joined by straight lines.
@@ -95,10 +103,12 @@ def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
 
 
 def without_strays(poses: Poses) -> Poses:
-    """Return the poses without single looks that are elsewhere than those before and after.
+    """Return the poses without looks that show no body.
 
-    The model sometimes takes a machine or a shadow for a body, for one picture.
+    The model sometimes takes a machine or a shadow for a body: for one picture, somewhere else
+    than before and after, or with feet where the hips are, which an upright torso cannot have.
     """
+    poses = poses.without(_folded(poses))
     known = np.flatnonzero(poses.is_found)
     if len(known) < 3:
         return poses
@@ -107,9 +117,16 @@ def without_strays(poses: Poses) -> Poses:
     back = np.linalg.norm(hips[2:] - hips[1:-1], axis=1)
     across = np.linalg.norm(hips[2:] - hips[:-2], axis=1)
     strays = known[1:-1][np.minimum(there, back) > across + _STRAY_TORSOS * torso]
-    points, visibility = poses.points_px.copy(), poses.visibility.copy()
-    points[strays], visibility[strays] = np.nan, 0.0
-    return replace(poses, points_px=points, visibility=visibility)
+    return poses.without(strays)
+
+
+def _folded(poses: Poses) -> NDArray[np.int64]:
+    """Return the looks in which both feet are as high as the hips under an upright torso."""
+    hips, shoulders = poses.middle_px(HIPS), poses.middle_px(SHOULDERS)
+    torso = poses.torso_px()
+    legs = poses.points_px[:, list(ANKLES), 1].max(axis=1) - hips[:, 1]
+    upright = hips[:, 1] - shoulders[:, 1] > _UPRIGHT * torso
+    return np.flatnonzero(poses.is_found & upright & (legs < _LEAST_LEGS * torso))
 
 
 def _interpolated(grid_s: FloatArray, at_s: FloatArray, values: FloatArray) -> FloatArray:

@@ -25,8 +25,7 @@ _IN_BURST_EVERY_S = 8.0
 _MARGIN_S = 1.5  # looked at on both sides: rest tells where an effort begins
 _HELD_S = 4.0  # a body may hold still so long in the midst of an effort
 _BLOCK = 8  # px of a thumbnail
-_BETWEEN_KEYS = 0.12  # of the picture's contrast: a swaying body changes 0.08, an effort over 0.3
-_BETWEEN_FRAMES = 0.1
+_OF_CONTRAST = 0.1  # a body that sways changes less than 0.08, an effort over 0.3
 _LEAST = 1.5  # grey levels, whatever the contrast
 _TO_NOISE = 4.0
 
@@ -89,34 +88,34 @@ def _unwitnessed(marks: Sequence[Glimpse], span: Interval) -> list[Interval]:
 
 
 def has_changed(before: Grey, after: Grey) -> bool:
-    """Tell whether a body may have moved between two keyframes, by more than sway.
+    """Tell whether a body may have moved between two keyframes, by more than sway."""
+    return before.shape != after.shape or bool(moved_blocks(before, after).any())
+
+
+def moved_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
+    """Return in which blocks of two equally large pictures something moved by more than sway.
 
     A swaying body shifts its edges by a pixel of the small picture, so a pixel has changed only
     as far as it is darker or brighter than the other picture is anywhere next to it.
     """
-    if before.shape != after.shape:
-        return True
     first, second = before.astype(np.float32), after.astype(np.float32)
     beyond = np.maximum(_beyond_neighbours(first, second), _beyond_neighbours(second, first))
-    return bool(_stand_out(block_means(beyond), after, sensitivity=_BETWEEN_KEYS).any())
+    return _stand_out(block_means(beyond), after)
 
 
 def changed_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     """Return which blocks of two equally large pictures differ, one frame behind the other."""
-    blocks = block_means(np.abs(after.astype(np.float32) - before.astype(np.float32)))
-    return _stand_out(blocks, after, sensitivity=_BETWEEN_FRAMES)
+    return _stand_out(block_means(np.abs(after.astype(np.float32) - before)), after)
 
 
-def _stand_out(
-    blocks: NDArray[np.float32], picture: Grey, *, sensitivity: float
-) -> NDArray[np.bool_]:
+def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
     """Return which blocks differ by more than chance.
 
     They must differ by a share of the picture's own contrast, so that a dim picture is no calmer
     than a bright one, and by more than the usual block does, which grain and a change of all
     light raise alike.
     """
-    least = max(_LEAST, sensitivity * float(picture.std()))
+    least = max(_LEAST, _OF_CONTRAST * float(picture.std()))
     changed: NDArray[np.bool_] = blocks > max(least, _TO_NOISE * float(np.median(blocks)))
     return changed
 

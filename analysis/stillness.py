@@ -1,8 +1,8 @@
 """Whether and where something moves, from one small grey picture to the next.  Pure.
 
 A frame is compared with the one before it, which shows fast movements, and with one half a
-second older, which shows slow ones.  Grain and a change of all light touch every part of a picture
-alike; a body touches some.
+second older, which shows slow ones and lets sway pass.  Grain and a change of all light touch
+every part of a picture alike; a body touches some.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.image import Grey
 from analysis.intervals import Interval, merged
-from analysis.screening import changed_blocks
+from analysis.screening import changed_blocks, moved_blocks
 
 _OLDER_S = 0.5
 _LINGER_S = 0.6  # after the last movement that was seen
@@ -26,7 +26,7 @@ class Stillness:
     def __init__(self) -> None:
         self._pictures: deque[tuple[float, Grey]] = deque()
         self._moved_s: list[float] = []
-        self.restless: NDArray[np.int64] | None = None  # how often each block changed
+        self.restless: NDArray[np.int64] | None = None  # how often something moved in each block
 
     def begin(self) -> None:
         """Forget the last pictures: what comes is not the next moment."""
@@ -40,12 +40,13 @@ class Stillness:
             grey: the picture, (height, width), as large as those before.
         """
         moving = not self._pictures
-        for picture in self._compared():
-            changed = changed_blocks(picture, grey)
-            if changed.any():
-                moving = True
+        if self._pictures:
+            older, last = self._pictures[0][1], self._pictures[-1][1]
+            moved = moved_blocks(older, grey)  # a camera that shakes moves nothing
+            moving = bool(moved.any() or changed_blocks(last, grey).any())
+            if moving:
                 self._moved_s.append(time_s)
-                self._note(changed)
+                self._note(moved)
         self._pictures.append((time_s, grey))
         while len(self._pictures) > 1 and self._pictures[1][0] <= time_s - _OLDER_S:
             self._pictures.popleft()
@@ -59,16 +60,10 @@ class Stillness:
         ]
         return merged(moments, rest_s=_LINGER_S)
 
-    def _compared(self) -> list[Grey]:
-        """Return the oldest and the newest picture, once if they are the same."""
-        if len(self._pictures) < 2:
-            return [picture for _, picture in self._pictures]
-        return [self._pictures[0][1], self._pictures[-1][1]]
-
-    def _note(self, changed: NDArray[np.bool_]) -> None:
+    def _note(self, moved: NDArray[np.bool_]) -> None:
         if self.restless is None:
-            self.restless = np.zeros(changed.shape, dtype=np.int64)
-        self.restless += changed
+            self.restless = np.zeros(moved.shape, dtype=np.int64)
+        self.restless += moved
 
 
 class Pace:
