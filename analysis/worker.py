@@ -103,6 +103,7 @@ class Worker:
         from analysis.inspection import inspect_video
         from analysis.pictures.activity import activity_svg
         from analysis.takes import TakeOptions
+        from analysis.video import LARGE_PIXELS
 
         wanted = TakeOptions.from_json(_object(request, "options"))
         report = inspect_video(
@@ -113,6 +114,8 @@ class Worker:
         )
         if request.get("plot"):
             _path(request, "plot").write_text(activity_svg(report), encoding="utf-8")
+        if report.video.width * report.video.height > LARGE_PIXELS:
+            self._close_finders()  # cutting may want the memory, and opening one takes a moment
         return report.to_json()
 
     def _cut(self, request: Request) -> object:
@@ -160,6 +163,10 @@ class Worker:
         if model not in self._finders:
             self._finders[model] = PoseFinder(model)
         return self._finders[model]
+
+    def _close_finders(self) -> None:
+        while self._finders:
+            self._finders.popitem()[1].close()
 
 
 def _path(request: Request, name: str = "path") -> Path:

@@ -28,6 +28,8 @@ _SLOWEST = 20.0  # a box slower than that is not waited for any longer
 _TICK_S = 1.0  # how often a silent child is looked at
 _LAST_WORDS = 20  # lines of the child's log that are kept to explain its end
 _NICE = 10  # the recorder on the same box comes first
+# glibc: pictures go back to the system when they are done with, instead of staying in the heap.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_ARENA_MAX": "2"}
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 log = structlog.get_logger(stage="analysis")
@@ -233,7 +235,13 @@ def _environment(scratch: Path) -> dict[str, str]:
     spec = importlib.util.find_spec("analysis")
     places = spec.submodule_search_locations if spec is not None else None
     home = {"PYTHONPATH": str(Path(next(iter(places))).parent)} if places else {}
-    return {**passed_on, **home, "MPLCONFIGDIR": str(scratch), "PYTHONUNBUFFERED": "1"}
+    return {
+        **passed_on,
+        **home,
+        **_ALLOCATION,
+        "MPLCONFIGDIR": str(scratch),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _slowness(checked: Mapping[str, object]) -> float:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 
 from av.container import OutputContainer
@@ -62,20 +61,24 @@ def encode_clip(
         first = next(frames, None)
         if first is None:
             return done
+        first_s, frame = first
+        done.times_s, done.first = [first_s], grey_thumbnail(frame)
         target = stack.enter_context(open_target(out, reading.container, options))
-        writer = _Writer(target, reading, first[1], options)
+        writer = _Writer(target, reading, frame, options)
         sound = stack.enter_context(
-            Sound(path, target, start_s=first[0], end_s=end_s, wanted=options.keep_audio)
+            Sound(path, target, start_s=first_s, end_s=end_s, wanted=options.keep_audio)
         )
-        frame = first[1]
-        for time_s, frame in chain((first,), frames):
+        sound.write_until(0.0)
+        writer.write(frame)
+        del first  # a picture of 4K is 12 MB
+        for time_s, frame in frames:
             done.times_s.append(time_s)
-            sound.write_until(time_s - first[0])
+            sound.write_until(time_s - first_s)
             writer.write(frame)
             on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
         writer.finish()
         sound.write_until(end_s)
-        done.first, done.last = grey_thumbnail(first[1]), grey_thumbnail(frame)
+        done.last = grey_thumbnail(frame)
         done.moved = writer.moved
     return done
 
