@@ -38,7 +38,8 @@ _HELD_S = 5.0  # without any movement: no longer an effort
 _ALIVE = 0.15  # torsos that hips or hands move
 _CHANGE_S = 2.0  # in that time
 _RUN_S = 1.4
-_RUN_LEGS = 1.1  # torsos a second, mean over that time
+_RUN_LEGS = 1.1  # torsos a second, mean over that time, at least once in a run
+_STILL_RUN_LEGS = 0.6  # the same, before and after: seen from the front legs swing less
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _BUSY_S = 8.0
@@ -86,7 +87,8 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
     raised = (motion.wrist_height > _RAISED) | (motion.high_wrist > _OVERHEAD)
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     moved = _windowed(np.nan_to_num(motion.going), _RUN_S)
-    on_the_spot = (legs > _RUN_LEGS) & (np.abs(moved) < _ON_THE_SPOT)
+    stays = np.abs(moved) < _ON_THE_SPOT
+    on_the_spot = _around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
     running = on_the_spot | (np.abs(moved) > _RUN_GOING) | (going > _RUN_GOING)
     busy = np.zeros(len(motion.visit), dtype=np.bool_)
     if count_busy:
@@ -273,6 +275,14 @@ def _lasting(mask: Mask, samples: int) -> Mask:
     for first, last in runs(mask):
         if last - first + 1 < samples:
             kept[first : last + 1] = False
+    return kept
+
+
+def _around(wide: Mask, sure: Mask) -> Mask:
+    """Return the runs of a mask in which another one holds at least once."""
+    kept = np.zeros_like(wide)
+    for first, last in runs(wide):
+        kept[first : last + 1] = sure[first : last + 1].any()
     return kept
 
 

@@ -98,8 +98,7 @@ def moved_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     A swaying body shifts its edges by a pixel of the small picture, so a pixel has changed only
     as far as it is darker or brighter than the other picture is anywhere next to it.
     """
-    first, second = before.astype(np.float32), after.astype(np.float32)
-    beyond = np.maximum(_beyond_neighbours(first, second), _beyond_neighbours(second, first))
+    beyond = np.maximum(_beyond_neighbours(before, after), _beyond_neighbours(after, before))
     return _stand_out(block_means(beyond), after)
 
 
@@ -120,30 +119,27 @@ def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
     return changed
 
 
-def _beyond_neighbours(
-    picture: NDArray[np.float32], other: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _beyond_neighbours(picture: Grey, other: Grey) -> Grey:
     """Return how far each pixel lies outside what the other picture has within a pixel of it."""
     darkest, brightest = other, other
     for axis in (0, 1):
         darkest = _over_neighbours(np.minimum, darkest, axis)
         brightest = _over_neighbours(np.maximum, brightest, axis)
-    outside: NDArray[np.float32] = np.maximum(picture - brightest, darkest - picture).clip(min=0)
+    nearest = np.clip(picture, darkest, brightest)
+    outside: Grey = np.maximum(picture, nearest) - np.minimum(picture, nearest)
     return outside
 
 
-def _over_neighbours(
-    choose: np.ufunc, picture: NDArray[np.float32], axis: int
-) -> NDArray[np.float32]:
+def _over_neighbours(choose: np.ufunc, picture: Grey, axis: int) -> Grey:
     """Return the chosen one of each pixel and its two neighbours in one direction."""
     lanes = np.moveaxis(picture, axis, 0)
-    chosen = lanes.copy()
+    chosen = lanes.copy("K")
     choose(chosen[1:], lanes[:-1], out=chosen[1:])
     choose(chosen[:-1], lanes[1:], out=chosen[:-1])
     return np.moveaxis(chosen, 0, axis)
 
 
-def block_means(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def block_means(picture: NDArray[np.float32] | Grey) -> NDArray[np.float32]:
     """Return the means of blocks of 8 by 8 px; a rest at the right and bottom is left out."""
     height, width = picture.shape
     rows, columns = max(1, height // _BLOCK), max(1, width // _BLOCK)
