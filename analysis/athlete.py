@@ -85,8 +85,10 @@ def restless_elsewhere(restless: NDArray[np.int64], poses: Poses) -> Crop | None
 
 def choose_athlete(followed: Candidate, other: Candidate | None) -> tuple[Candidate, bool]:
     """Return who the athlete is, and whether that is sure."""
-    if other is None or not other.efforts or is_same_body(followed.motion, other.motion):
+    if other is None or not other.efforts:
         return followed, True
+    if is_same_body(followed.motion, other.motion):
+        return max(followed, other, key=lambda one: int(one.motion.is_found.sum())), True
     if not followed.efforts:
         return other, True
     first, second = sorted((followed, other), key=lambda one: one.weight, reverse=True)

@@ -21,13 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.intervals import Interval, merged
 from analysis.landmarks import FloatArray
+from analysis.masks import Mask, around, lasting, runs, unbroken, wide
 from analysis.motion import GRID_FPS, Motion
-
-Mask = NDArray[np.bool_]
 
 _LOW = 0.22  # torsos below standing
 _STANDING_SHARE = 80  # percentile of the hips' height in a stay that counts as standing
@@ -43,6 +41,7 @@ _STILL_RUN_LEGS = 0.6  # the same, before and after: seen from the front legs sw
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _BUSY_S = 8.0
+_BREAK_S = 1.5  # of standing still ends it
 _BUSY = 0.25  # torsos a second, mean over that time
 _LEAVE = 0.20  # torsos a second: rest
 _SLOW_HANDS, _SLOW_HIPS = 0.30, 0.12  # the same for hands and hips alone, which lead a slow effort
@@ -53,6 +52,8 @@ _LOST_S = 0.3  # a body lost at the picture's border goes on for that long
 _UNSEEN_BEFORE_S = 3.0  # a body found or lost in the middle of an effort, at most that much
 _UNSEEN_AFTER_S = 8.0
 _GAP_S = 0.3
+_ABOUT_TO = 5  # samples between a last sign and the body's loss
+_SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
 _GUARD_S = 0.15  # filters and the model's own smoothing blur an edge by that much
 _SHORTEST_S = 0.35
@@ -88,18 +89,19 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     moved = _windowed(np.nan_to_num(motion.going), _RUN_S)
     stays = np.abs(moved) < _ON_THE_SPOT
-    on_the_spot = _around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
+    on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
     running = on_the_spot | (np.abs(moved) > _RUN_GOING) | (going > _RUN_GOING)
     busy = np.zeros(len(motion.visit), dtype=np.bool_)
     if count_busy:
-        busy = _long_runs(np.nan_to_num(motion.posture_speed) > _BUSY / 2, _BUSY_S)
+        going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
+        busy = unbroken(going_on, round(_BUSY_S * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy &= _windowed(np.nan_to_num(motion.posture_speed), _BUSY_S) > _BUSY
     found = motion.is_found
     return Signs(
         low=low & found,
-        raised=_lasting(raised & alive & found, 2),
+        raised=lasting(raised & alive & found, 2),
         flying=_flying(motion) & found,
-        running=_lasting(running & found, 4),
+        running=lasting(running & found, 4),
         busy=busy & found,
     )
 
@@ -133,7 +135,7 @@ def efforts_of(
 def walking_of(motion: Motion) -> Mask:
     """Return whether the body walks through the picture, (T,): far, for longer than a leap."""
     going = _windowed(np.nan_to_num(motion.going), 0.5)
-    return _lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
+    return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
 
 
 def _alive(motion: Motion) -> Mask:
@@ -146,7 +148,7 @@ def _alive(motion: Motion) -> Mask:
     for curve in (motion.hip_height, motion.wrist_height):
         way = -_before(-curve, reach) - _before(curve, reach)
         changed |= np.nan_to_num(way) > _ALIVE
-    return _wide(changed, round(_HELD_S / 2 * GRID_FPS))
+    return wide(changed, round(_HELD_S / 2 * GRID_FPS))
 
 
 def _low(motion: Motion) -> Mask:
@@ -211,19 +213,29 @@ def _placed(
     """Return a run of samples as an interval inside the capture."""
     step_s = 1 / GRID_FPS
     first, last = run
+    ends = len(motion.visit) - 1
     start_s = float(motion.times_s[first]) - step_s - _GUARD_S
     end_s = float(motion.times_s[last]) + step_s + _GUARD_S
     if first == 0 or motion.visit[first - 1] != motion.visit[first]:
         unseen_s = _UNSEEN_BEFORE_S if not motion.at_border[first] else _LOST_S
         start_s = max(start_s - unseen_s, _stirred(stirring, start_s, start_s - _LOST_S).start_s)
-    if last == len(motion.visit) - 1 or motion.visit[last + 1] != motion.visit[last]:
+    if (motion.visit[last : last + 1 + _ABOUT_TO] != motion.visit[last]).any() or last == ends:
         unseen_s = _UNSEEN_AFTER_S if not motion.at_border[last] else _LOST_S
-        end_s = min(end_s + unseen_s, _stirred(stirring, end_s, end_s + _LOST_S).end_s)
+        gone_s = min(end_s + unseen_s, _stirred(stirring, end_s, end_s + _LOST_S).end_s)
+        end_s = max(end_s, min(gone_s, _seen_again_s(motion, last)))
     if start_s < within.start_s + 2 * step_s:
         start_s = within.start_s
     if end_s > within.end_s - 2 * step_s:
         end_s = within.end_s
     return Interval(start_s=max(start_s, within.start_s), end_s=min(end_s, within.end_s))
+
+
+def _seen_again_s(motion: Motion, last: int) -> float:
+    """Return when the body is found again where it was lost; infinite if it is not."""
+    unit = float(motion.unit_px[last])
+    same = np.abs(motion.hip_across_px - motion.hip_across_px[last]) < _SAME_PLACE * unit
+    behind = (motion.visit > motion.visit[last]) & same
+    return float(motion.times_s[behind][0]) if behind.any() else np.inf
 
 
 def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Interval:
@@ -255,38 +267,3 @@ def _windowed(values: FloatArray, seconds: float) -> FloatArray:
     padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
     mean: FloatArray = np.convolve(padded, np.ones(width) / width, mode="valid")
     return mean
-
-
-def _wide(mask: Mask, reach: int) -> Mask:
-    """Return the mask widened by `reach` samples on each side."""
-    kernel = np.ones(2 * reach + 1)
-    return np.convolve(np.pad(mask.astype(float), reach), kernel, mode="valid") > 0.5
-
-
-def runs(mask: Mask) -> list[tuple[int, int]]:
-    """Return first and last sample of each run."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _lasting(mask: Mask, samples: int) -> Mask:
-    """Return the mask without runs shorter than that."""
-    kept = mask.copy()
-    for first, last in runs(mask):
-        if last - first + 1 < samples:
-            kept[first : last + 1] = False
-    return kept
-
-
-def _around(wide: Mask, sure: Mask) -> Mask:
-    """Return the runs of a mask in which another one holds at least once."""
-    kept = np.zeros_like(wide)
-    for first, last in runs(wide):
-        kept[first : last + 1] = sure[first : last + 1].any()
-    return kept
-
-
-def _long_runs(mask: Mask, seconds: float) -> Mask:
-    """Return the mask without runs shorter than that; short breaks do not end a run."""
-    bridged = ~_lasting(~mask, round(1.5 * GRID_FPS))
-    return _lasting(bridged, round(seconds * GRID_FPS))

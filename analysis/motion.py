@@ -25,13 +25,12 @@ from analysis.landmarks import (
     resampled,
     without_strays,
 )
+from analysis.visits import visits_of
 
 GRID_FPS = 10.0
 _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to go on moving
 _UNIT_WINDOW_S = 8.0
 _UNIT_SHARE = 70  # percentile of the torso's length that counts as upright
-_SWAP_TORSOS = 1.5  # from one sample to the next: that is somebody else
-_SWAP_SIZE = 1.7
 _BORDER = 0.03  # of the picture's width
 
 
@@ -65,7 +64,7 @@ class Motion:
 def motion_of(poses: Poses) -> Motion:
     """Return the curves of a body."""
     even = resampled(without_strays(poses), fps=GRID_FPS, longest_gap_s=_LONGEST_GAP_S)
-    visit = _visits(even.middle_px(HIPS), even.torso_px())
+    visit = visits_of(even.middle_px(HIPS), even.torso_px())
     even = _steadied(even, visit)
     hips, shoulders = even.middle_px(HIPS), even.middle_px(SHOULDERS)
     torso = even.torso_px()
@@ -119,25 +118,6 @@ def _steadied(poses: Poses, visit: NDArray[np.int64]) -> Poses:
     )
     points[inner] = np.median(stacked, axis=0)
     return replace(poses, points_px=points)
-
-
-def _visits(hips: FloatArray, torso: FloatArray) -> NDArray[np.int64]:
-    """Number the stays: a gap ends one, and so does a body that is suddenly elsewhere."""
-    found = ~np.isnan(torso)
-    visit = np.full(len(torso), -1, dtype=np.int64)
-    current = -1
-    for index in np.flatnonzero(found):
-        if current < 0 or not found[index - 1] or _is_other(hips, torso, int(index)):
-            current += 1
-        visit[index] = current
-    return visit
-
-
-def _is_other(hips: FloatArray, torso: FloatArray, index: int) -> bool:
-    usual = max(1.0, float(np.nanmedian(torso[max(0, index - 10) : index])))
-    way = float(np.linalg.norm(hips[index] - hips[index - 1])) / usual
-    ratio = max(float(torso[index]), 1.0) / usual
-    return way > _SWAP_TORSOS or (way > 0.5 and not 1 / _SWAP_SIZE < ratio < _SWAP_SIZE)
 
 
 def _usual(torso: FloatArray, visit: NDArray[np.int64]) -> FloatArray:

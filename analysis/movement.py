@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.efforts import Mask, Signs, runs
+from analysis.efforts import Signs
 from analysis.intervals import Interval
+from analysis.masks import Mask, runs
 from analysis.motion import GRID_FPS, Motion
 from analysis.reps import jumps
 

@@ -70,7 +70,7 @@ def encode_clip(
         )
         sound.write_until(0.0)
         writer.write(frame)
-        del first  # a picture of 4K is 12 MB
+        del first  # 12 MB for 4K
         for time_s, frame in frames:
             done.times_s.append(time_s)
             sound.write_until(time_s - first_s)
@@ -78,8 +78,7 @@ def encode_clip(
             on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
         writer.finish()
         sound.write_until(end_s)
-        done.last = grey_thumbnail(frame)
-        done.moved = writer.moved
+        done.last, done.moved = grey_thumbnail(frame), writer.moved
     return done
 
 

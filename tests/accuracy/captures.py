@@ -65,6 +65,10 @@ def _around(
 
 
 _PASSER = Bystander(segments=[Segment("walk_in"), Segment("fidget", 6), Segment("walk_out")])
+_BUSY_PASSER = Bystander(
+    segments=[Segment("nobody", 5), Segment("walk_in"), Segment("fidget", 2), Segment("walk_out")],
+    place=(-0.4, 0.7),
+)
 _NEIGHBOUR = Bystander(
     segments=[Segment("fidget", 8), Segment("stand", 6), Segment("fidget", 8)], place=(-0.9, 1.2)
 )
@@ -117,6 +121,21 @@ LONG: Mapping[str, Capture] = {
     ),
     "snatch_passer": Capture(
         segments=_around(("snatch", None), idle_s=8), activity=LIFT, bystanders=[_PASSER]
+    ),
+    "clean_passer": Capture(
+        segments=_around(("clean_and_jerk", None), idle_s=8),
+        activity=LIFT,
+        view="oblique",
+        bystanders=[_BUSY_PASSER],
+    ),
+    "cleans_passer": Capture(
+        segments=_set("clean_and_jerk", 2, idle_s=8, rest_s=6),
+        activity=LIFT,
+        bystanders=[_BUSY_PASSER],
+        plates="bumper",
+    ),
+    "jump_passer": Capture(
+        segments=_around((CMJ, None), idle_s=9), activity=JUMP, bystanders=[_BUSY_PASSER]
     ),
     "snatch_neighbour": Capture(
         segments=_around(("snatch", None), idle_s=8), activity=LIFT, bystanders=[_NEIGHBOUR]

@@ -33,7 +33,7 @@ PURE = (
         "motion",
         "movement",
     ),
-    *("packets", "reps", "screening", "stillness", "takes"),
+    *("packets", "reps", "screening", "stillness", "takes", "visits"),
     *("quality/framing", "quality/light", "quality/remarks", "quality/stance", "quality/timing"),
 )
 HEAVY = {"av", "cv2", "mediapipe"}
