@@ -1,7 +1,7 @@
 """The child process: one request a line on standard input, answers on standard output.
 
-Requests: check, probe, inspect, cut, poster, filmstrip.  Answers are JSON lines: any number of
-`{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
+Requests: check, probe, inspect, join, cut, poster, filmstrip.  Answers are JSON lines: any number
+of `{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
@@ -39,6 +39,7 @@ class Worker:
             "check": self._check,
             "probe": self._probe,
             "inspect": self._inspect,
+            "join": self._join,
             "cut": self._cut,
             "poster": self._poster,
             "filmstrip": self._filmstrip,
@@ -117,6 +118,23 @@ class Worker:
         if report.video.width * report.video.height > LARGE_PIXELS:
             self._close_finders()  # cutting may want the memory, and opening one takes a moment
         return report.to_json()
+
+    def _join(self, request: Request) -> object:
+        from analysis.cut.copying import COPY_ERRORS
+        from analysis.cut.joining import join_recordings
+
+        try:
+            joined = join_recordings(
+                _path(request),
+                _path(request, "next"),
+                _path(request, "out"),
+                from_s=_number(request, "from_s"),
+                until_s=_number(request, "until_s"),
+                on_progress=self._progress,
+            )
+        except COPY_ERRORS as reason:
+            return {"joined": False, "why": str(reason)}
+        return {"joined": True, **asdict(joined)}
 
     def _cut(self, request: Request) -> object:
         from analysis.cut.clip import cut_clip

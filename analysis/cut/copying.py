@@ -25,7 +25,7 @@ from analysis.cut.target import open_target
 from analysis.landmarks import FloatArray
 from analysis.video import Progress, VideoPacket, open_container
 
-_COPYABLE = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
+COPYABLE = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
 _NEARLY = 1e-3  # ticks
 _LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
 
@@ -84,7 +84,7 @@ def copy_clip(
     """
     with open_container(path) as source:
         stream = source.streams.video[0]
-        if stream.codec_context.name not in _COPYABLE:
+        if stream.codec_context.name not in COPYABLE:
             raise CannotCopy(f"MP4 cannot hold {stream.codec_context.name}")
         base = stream.time_base or Fraction(1)
         start_pts, end_pts = (ceil(at_s / base - _NEARLY) for at_s in (start_s, end_s))
@@ -188,11 +188,11 @@ def _plan(packets: Iterator[VideoPacket], start_pts: int, end_pts: int, base: Fr
         preroll_s=float((first_pts - int(times.min())) * base),
     )
     return _Plan(
-        first=first, start_pts=first_pts, dts=_decoding_times(times[:length]), copied=copied
+        first=first, start_pts=first_pts, dts=decoding_times(times[:length]), copied=copied
     )
 
 
-def _decoding_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
+def decoding_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return when to decode each packet: in order, and never after it is shown.
 
     Some containers do not store it, so it is made anew for all.

@@ -1,0 +1,160 @@
+"""Two recordings that adjoin, as one: packets of the end of the first, then of the second.
+
+A recorder that splits its recordings cuts an effort in two.  What is made here holds just enough
+of both for one clip; it is cut like any capture.  Only times are changed, so both recordings must
+be encoded alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from analysis.cut.copying import COPYABLE, CannotCopy, decoding_times
+from analysis.cut.options import CutOptions
+from analysis.cut.target import open_target
+from analysis.video import Progress, VideoPacket, open_container, read_packets
+
+_LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """How the times of two recordings became one."""
+
+    first_shift_s: float  # to add to a presentation time of the first recording
+    second_shift_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The packets of one recording that are wanted, and when it ends."""
+
+    container: InputContainer
+    stream: VideoStream
+    pts: NDArray[np.int64]  # of the wanted ones, in decoding order
+    wanted: NDArray[np.bool_]  # of all packets
+
+
+def join_recordings(
+    first: Path,
+    second: Path,
+    out: Path,
+    *,
+    from_s: float,
+    until_s: float,
+    on_progress: Progress,
+) -> Joined:
+    """Write the first recording from before `from_s` on, then the second one up to `until_s`.
+
+    Args:
+        first: the earlier recording.
+        second: the one that begins where it ends.
+        out: the MP4 to write; it begins with the keyframe before `from_s`.
+        from_s: presentation time in the first.
+        until_s: presentation time in the second.
+        on_progress: told the share that is done.
+
+    Raises:
+        CannotCopy: they are not encoded alike, or packets of theirs are hidden or have no times.
+        VideoError: one of them cannot be read.
+    """
+    spacing_s = read_packets(first).spacing_s
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(open_container(path)) for path in (first, second))
+        _refuse_unlike(one.streams.video[0], other.streams.video[0])
+        base = one.streams.video[0].time_base or Fraction(1)
+        head = _from(one, from_s)
+        tail = _until(other, until_s)
+        end = int(head.pts.max()) + max(1, round(spacing_s / float(base)))
+        tail_base = tail.stream.time_base or base
+        begins = int(tail.pts.min())
+        moved = end + np.round((tail.pts - begins) * float(tail_base / base)).astype(np.int64)
+        pts = np.concatenate([head.pts, moved]) - int(head.pts.min())
+        target = stack.enter_context(open_target(out, one, CutOptions()))
+        stream = target.add_stream_from_template(head.stream)
+        packets = _again((head, tail))
+        for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
+            packet = next(packets, None)
+            if packet is None:
+                raise CannotCopy("a recording is damaged here")
+            packet.time_base, packet.pts, packet.dts = base, int(at), int(dts)
+            packet.stream = stream
+            target.mux(packet)
+            on_progress(number / len(pts))
+    zero = int(head.pts.min())
+    return Joined(
+        first_shift_s=-float(zero * base),
+        second_shift_s=float((end - zero) * base - begins * tail_base),
+    )
+
+
+def _refuse_unlike(first: VideoStream, second: VideoStream) -> None:
+    one, other = first.codec_context, second.codec_context
+    if one.name not in COPYABLE:
+        raise CannotCopy(f"MP4 cannot hold {one.name}")
+    for what, mine, theirs in (
+        ("codecs", one.name, other.name),
+        ("sizes", (one.width, one.height), (other.width, other.height)),
+        ("encoder settings", one.extradata, other.extradata),
+    ):
+        if mine != theirs:
+            raise CannotCopy(f"the recordings have different {what}")
+
+
+def _from(container: InputContainer, from_s: float) -> _Part:
+    """Choose the packets from the last keyframe not behind `from_s` to the end."""
+    stream = container.streams.video[0]
+    base = stream.time_base or Fraction(1)
+    times, keys = _told(container, stream)
+    before = np.flatnonzero(keys & (times * float(base) <= from_s + 1e-3))
+    if not len(before):
+        raise CannotCopy("there is no keyframe before the start")
+    wanted = times >= times[before[-1]]  # none that are shown before it: they need what is left out
+    wanted[: before[-1]] = False
+    return _Part(container, stream, times[wanted], wanted)
+
+
+def _until(container: InputContainer, until_s: float) -> _Part:
+    """Choose the packets from the first to well behind `until_s`."""
+    stream = container.streams.video[0]
+    base = stream.time_base or Fraction(1)
+    times, keys = _told(container, stream)
+    if not keys[0]:
+        raise CannotCopy("the second recording does not begin with a keyframe")
+    behind = np.flatnonzero(times * float(base) > until_s + _LOOK_AHEAD_S)
+    wanted = np.arange(len(times)) < (behind[0] if len(behind) else len(times))
+    return _Part(container, stream, times[wanted], wanted)
+
+
+def _told(
+    container: InputContainer, stream: VideoStream
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return presentation time and whether decoding can begin there, of every packet."""
+    times, keys = [], []
+    for packet in _packets(container, stream):
+        if packet.pts is None or packet.is_discard or packet.is_corrupt:
+            raise CannotCopy("a recording hides or damages frames")
+        times.append(packet.pts)
+        keys.append(packet.is_keyframe)
+    if not times:
+        raise CannotCopy("a recording has no frames")
+    return np.array(times, dtype=np.int64), np.array(keys, dtype=np.bool_)
+
+
+def _again(parts: tuple[_Part, _Part]) -> Iterator[VideoPacket]:
+    """Yield the wanted packets, read a second time: they may be larger than the memory."""
+    for part in parts:
+        part.container.seek(0)
+        yield from compress(_packets(part.container, part.stream), part.wanted)
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    return (packet for packet in container.demux(stream) if packet.size)
