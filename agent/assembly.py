@@ -101,24 +101,31 @@ def _client(settings: Settings) -> ApiClient:
 def _assemble(settings: Settings, folder: StateFolder, outbox: Outbox, client: ApiClient) -> Daemon:
     stop = StopFlag()
     bells = Bells(_STAGES)
+    captures = CaptureFolder(
+        settings.paths.capture,
+        suffixes=frozenset(settings.capture.suffixes),
+        now=read_clock,
+        on_hint=bells.ringer(Intake.name),
+    )
     stages: list[Stage] = [
-        _intake(settings, folder, outbox, bells),
-        _analysis(settings, folder, outbox, bells, check=stop.check),
+        _intake(settings, folder, outbox, bells, captures),
+        _analysis(settings, folder, outbox, bells, captures, check=stop.check),
         _lane(settings, folder, outbox, client, check=stop.check),
         _retention(settings, folder, outbox),
     ]
     return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
 
 
-def _intake(settings: Settings, folder: StateFolder, outbox: Outbox, bells: Bells) -> Intake:
+def _intake(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    bells: Bells,
+    captures: CaptureFolder,
+) -> Intake:
     capture = settings.capture
     return Intake(
-        CaptureFolder(
-            settings.paths.capture,
-            suffixes=frozenset(capture.suffixes),
-            now=read_clock,
-            on_hint=bells.ringer(Intake.name),
-        ),
+        captures,
         Settler(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
         Admission(outbox, folder, now=read_clock),
         rescan_s=capture.rescan_s,
@@ -132,6 +139,7 @@ def _analysis(
     folder: StateFolder,
     outbox: Outbox,
     bells: Bells,
+    captures: CaptureFolder,
     *,
     check: Callable[[], None],
 ) -> TakeFinder:
@@ -155,6 +163,7 @@ def _analysis(
         ),
         now=read_clock,
         wake_next=bells.ringer(Lane.name),
+        next_comes=lambda: captures.holds_any() or outbox.captures.any_waits(),
     )
 
 

@@ -3,7 +3,7 @@
 from agent.clock import Instant
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
+from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
 from agent.outbox.states import EntryState, Recipient
 from agent.outbox.store import Outbox
 
@@ -48,10 +48,7 @@ def new_entry(
     return NewEntry(
         clip_code=code,
         generation=0,
-        capture_id=capture.id,
-        take_number=take_number,
-        start_s=1.0,
-        end_s=4.0,
+        sources=(Source(capture_id=capture.id, take_number=take_number, start_s=1.0, end_s=4.0),),
         state=state,
         reason=None,
         due_at=due_at,

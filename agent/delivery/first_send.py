@@ -69,6 +69,7 @@ class FirstSendCheck:
                         now_s=now_s,
                         reason=Reason.GREW_AFTER_ADMISSION,
                     )
+                    self._cut_anew_elsewhere(entry, capture)
             self._outbox.captures.move(
                 capture, CaptureState.DISCARDED, now_s=now_s, reason=Reason.GREW_AFTER_ADMISSION
             )
@@ -76,3 +77,12 @@ class FirstSendCheck:
         name = Path(capture.file_name)
         target = self._capture_folder / f"{capture.name}-{name.stem[:_MOST_STEM]}{name.suffix}"
         move_durably(self._folder.captures / capture.stored_name, target)
+
+    def _cut_anew_elsewhere(self, entry: Entry, grown: Capture) -> None:
+        """Let the other recording of a clip over two be looked into again: its part is whole."""
+        for capture_id in self._outbox.entries.captures_of(entry.id):
+            other = self._outbox.captures.by_id(capture_id)
+            if other is not None and other.id != grown.id and other.state is CaptureState.ANALYSED:
+                now_s = self._now().utc_s
+                self._outbox.takes.begin_anew(other, now_s=now_s)
+                self._outbox.captures.move(other, CaptureState.CAPTURED, now_s=now_s)

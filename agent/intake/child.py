@@ -229,6 +229,13 @@ class _Running:
         )
 
 
+def number_in(result: Mapping[str, object], name: str) -> float:
+    """Return a number of a result."""
+    value = result[name]
+    assert isinstance(value, int | float)  # the child is our own
+    return float(value)
+
+
 def _environment(scratch: Path) -> dict[str, str]:
     """Return the child's environment: no key and no setting of ours is in it."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

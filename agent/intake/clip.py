@@ -10,7 +10,7 @@ import structlog
 
 from agent.crashpoints import crash_point
 from agent.errors import AnalysisError
-from agent.intake.child import AnalysisChild
+from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Take
 from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder, fsync_file, move_durably
@@ -48,7 +48,7 @@ class ClipCutter:
         crash_point("clip-cut")
         return self._keep(
             unfinished,
-            seconds=_number(result, "clip_seconds"),
+            seconds=number_in(result, "clip_seconds"),
             method=str(result["method"]),
             why=str(result["why"]),
         )
@@ -104,9 +104,3 @@ class ClipCutter:
             cut_method=method,
             cut_why=why,
         )
-
-
-def _number(result: Mapping[str, object], name: str) -> float:
-    value = result[name]
-    assert isinstance(value, int | float)  # the child is our own
-    return float(value)

@@ -6,7 +6,7 @@ are one commit.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
-from agent.intake.enter import CutTake, TakePolicy, enter_clips
+from agent.intake.enter import BegunElsewhereError, CutTake, TakePolicy, enter_clips
+from agent.intake.join import Joiner
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile
@@ -56,11 +57,14 @@ class TakeFinder:
         policy: TakePolicy,
         now: Now,
         wake_next: Wake,
+        next_comes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outbox = outbox
         self._folder = folder
         self._child = child
         self._cutter = ClipCutter(child, folder, options=policy.cut)
+        self._joiner = Joiner(outbox, folder, child)
+        self._next_comes = next_comes
         self._policy = policy
         self._now = now
         self._wake_next = wake_next
@@ -77,6 +81,9 @@ class TakeFinder:
             self._analyse(capture)
         except AnalysisError as error:
             return self._judge(capture, error)
+        except BegunElsewhereError:
+            self._move(capture, CaptureState.CAPTURED)  # what was found stays: only cut anew
+            return 0.0
         except Stopping:
             self._move(capture, CaptureState.CAPTURED)
             raise
@@ -94,15 +101,28 @@ class TakeFinder:
             self._find_takes(capture, path, recorded)
         crash_point("takes-recorded")
         takes = self._outbox.takes.waiting(capture)
-        cuts = [CutTake(take, self._cut(capture, path, take)) for take in takes]
+        cuts = [self._cut(capture, path, take) for take in takes]
         if cuts or self._outbox.takes.kept(capture):
             self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
         else:
             self._move(capture, CaptureState.SKIPPED)
             log.info("no take in it", capture=capture.name)
+        self._outbox.joins.wait_no_longer(
+            capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
+        )
 
-    def _cut(self, capture: Capture, path: Path, take: Take) -> ClipFile:
+    def _cut(self, capture: Capture, path: Path, take: Take) -> CutTake:
         clip_code = derive_clip_code(capture.sha256, take.number)
+        join = self._joiner.join(capture, take)
+        if join is None:
+            return CutTake(take, self._clip(path, take, clip_code))
+        try:
+            clip = self._clip(join.path, join.take_in_file, clip_code)
+        finally:
+            join.path.unlink(missing_ok=True)
+        return CutTake(join.take, clip, join.begun)
+
+    def _clip(self, path: Path, take: Take, clip_code: str) -> ClipFile:
         clip = self._cutter.cut(path, take, clip_code=clip_code)
         if self._policy.posters:
             self._cutter.draw_pictures(path, take, clip_code=clip_code)
@@ -164,6 +184,7 @@ class TakeFinder:
             recorded=recorded,
             policy=self._policy,
             hold=hold,
+            next_comes=self._next_comes(),
             now=self._now(),
         )
 
@@ -236,6 +257,8 @@ def _takes(report: Mapping[str, object]) -> list[Take]:
             reps=take.get("reps"),
             confidence=take.get("confidence"),
             decisive_s=take.get("decisive_s"),
+            begins_before=bool(take.get("begins_before")),
+            goes_on=bool(take.get("goes_on")),
         )
         for number, take in enumerate(found, start=1)
     ]

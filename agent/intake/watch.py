@@ -93,6 +93,13 @@ class CaptureFolder:
                 if facts is not None:
                     yield path, facts
 
+    def holds_any(self) -> bool:
+        """Tell whether a capture lies in the folder: being written, or not yet taken in."""
+        try:
+            return any(True for _ in self.scan())
+        except OSError:
+            return False
+
     def look(self, path: Path) -> FileFacts | None:
         """Return a file's facts, or None where there is no plain file of that name."""
         try:

@@ -74,6 +74,8 @@ class Take:
     confidence: float | None = None
     decisive_s: float | None = None  # the moment worth a picture
     origin: TakeOrigin = TakeOrigin.FOUND
+    begins_before: bool = False  # the movement was under way when the capture began
+    goes_on: bool = False  # it was not over when the capture ended
 
     def overlaps(self, other: "Take") -> bool:
         """Tell whether the movements of both share a moment."""

@@ -72,6 +72,11 @@ class Captures:
         query = f"SELECT * FROM capture WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
         return [Capture.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
 
+    def any_waits(self) -> bool:
+        """Tell whether any capture waits to be analysed."""
+        row = self._db.row("SELECT 1 AS one FROM capture WHERE state = 'captured' LIMIT 1")
+        return row is not None
+
     def claim_next(self, now_s: float) -> Capture | None:
         """captured -> analysing, for the oldest one; None where nothing waits."""
         return _one(self._db.row(CLAIM_NEXT, {"now": now_s}))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 
 from agent.outbox.attempts import AttemptKind, Attempts
 from agent.outbox.database import OutboxDatabase, Row
@@ -23,17 +24,9 @@ class Entries:
             if existing is not None:
                 return existing
             entry_id = self._db.insert("entry", _columns(new, now_s=now_s))
-            self._db.insert(
-                "entry_capture",
-                {
-                    "entry_id": entry_id,
-                    "position": 1,
-                    "capture_id": new.capture_id,
-                    "take_number": new.take_number,
-                    "start_s": new.start_s,
-                    "end_s": new.end_s,
-                },
-            )
+            for position, source in enumerate(new.sources, start=1):
+                place = {"entry_id": entry_id, "position": position}
+                self._db.insert("entry_capture", {**place, **asdict(source)})
             created = self.by_id(entry_id)
         assert created is not None  # inserted above
         return created

@@ -32,15 +32,22 @@ class Whose:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a clip was cut from."""
+
+    capture_id: int
+    take_number: int
+    start_s: float  # bounds of the clip in this capture
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewEntry:
     """What is known of a clip when its entry is made."""
 
     clip_code: str
     generation: int
-    capture_id: int
-    take_number: int
-    start_s: float  # bounds of the clip in its capture
-    end_s: float
+    sources: tuple[Source, ...]  # in order; two where a recording was split in mid-effort
     state: EntryState  # ready or held; discarded only by a setting a person chose
     reason: str | None
     due_at: float  # Unix time

@@ -169,3 +169,10 @@ def takes_by_hand(db: Database) -> None:
         "entry ADD COLUMN cut_why TEXT",
     ):
         db.execute(f"ALTER TABLE {column}")
+
+
+@MIGRATIONS()
+def takes_cut_off(db: Database) -> None:
+    """Keep which takes a capture's beginning or end cut off: one clip may go over two captures."""
+    for column in ("begins_before", "goes_on"):
+        db.execute(f"ALTER TABLE take ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     GREW_AFTER_ADMISSION = "grew_after_admission"
     BY_PERSON = "discarded_by_person"
     LOOKED_AGAIN = "looked_again"
+    JOINED = "joined"
 
 
 REASON_TEXTS: dict[Reason, str] = {
@@ -80,6 +81,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
     Reason.BY_PERSON: "a person discarded it",
     Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
+    Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
 }
 
 CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {

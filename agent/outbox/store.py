@@ -8,6 +8,7 @@ from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
+from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
 from agent.outbox.takes import Takes
@@ -34,6 +35,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.entries = Entries(database, self.attempts)
         self.assignments = Assignments(database)
         self.lanes = Lanes(database)
+        self.joins = Joins(database, self.captures, self.takes, self.entries)
         self.listing = Listing(database)
 
     @classmethod

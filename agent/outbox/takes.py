@@ -99,4 +99,6 @@ class Takes:
 
 def _take(row: Row) -> Take:
     values = {name: row[name] for name in Take.__slots__}
-    return Take(**{**values, "origin": TakeOrigin(str(row["origin"]))})  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+    values["origin"] = TakeOrigin(str(row["origin"]))
+    values.update({name: bool(row[name]) for name in ("begins_before", "goes_on")})
+    return Take(**values)  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types

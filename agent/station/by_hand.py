@@ -86,6 +86,7 @@ def look_again(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
     with outbox.transaction():
         _refuse_unless_looked_into(capture, CaptureState.QUARANTINED)
         _refuse_if_all_sent(outbox, capture)
+        _refuse_if_joined(outbox, capture)
         found = {t.number for t in outbox.takes.of(capture) if t.origin is TakeOrigin.FOUND}
         for entry in outbox.entries.of_takes(capture.id, found):
             if entry.state in _UNSENT:
@@ -108,6 +109,18 @@ def _refuse_if_all_sent(outbox: Outbox, capture: Capture) -> None:
             f"all clips of {capture.name} are sent",
             hint=f"for what was missed: spotter takes add {capture.name} START END",
         )
+
+
+def _refuse_if_joined(outbox: Outbox, capture: Capture) -> None:
+    """A clip over two captures would lose the part that is in the other one."""
+    for entry in outbox.entries.of_capture(capture.id):
+        captures = outbox.entries.captures_of(entry.id)
+        if len(captures) > 1 and entry.state is not EntryState.DISCARDED:
+            names = " and ".join(f"c{number}" for number in captures)
+            raise RequestError(
+                f"{entry.name} is one clip over {names}",
+                hint=f"discard {entry.name} first; then spotter takes add makes clips of its parts",
+            )
 
 
 def _refuse_unless_looked_into(capture: Capture, *more: CaptureState) -> None:

@@ -13,7 +13,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -41,6 +41,11 @@ class _Part:
     stream: VideoStream
     pts: NDArray[np.int64]  # of the wanted ones, in decoding order
     wanted: NDArray[np.bool_]  # of all packets
+
+    @property
+    def base(self) -> Fraction:
+        """Seconds of a tick."""
+        return self.stream.time_base or Fraction(1)
 
 
 def join_recordings(
@@ -70,30 +75,36 @@ def join_recordings(
     with ExitStack() as stack:
         one, other = (stack.enter_context(open_container(path)) for path in (first, second))
         _refuse_unlike(one.streams.video[0], other.streams.video[0])
-        base = one.streams.video[0].time_base or Fraction(1)
-        head = _from(one, from_s)
-        tail = _until(other, until_s)
-        end = int(head.pts.max()) + max(1, round(spacing_s / float(base)))
-        tail_base = tail.stream.time_base or base
+        head, tail = _from(one, from_s), _until(other, until_s)
+        zero, base = int(head.pts.min()), head.base
+        end = int(head.pts.max()) - zero + max(1, round(spacing_s / float(base)))
         begins = int(tail.pts.min())
-        moved = end + np.round((tail.pts - begins) * float(tail_base / base)).astype(np.int64)
-        pts = np.concatenate([head.pts, moved]) - int(head.pts.min())
+        moved = np.round((tail.pts - begins) * float(tail.base / base)).astype(np.int64)
+        pts = np.concatenate([head.pts - zero, end + moved])
         target = stack.enter_context(open_target(out, one, CutOptions()))
-        stream = target.add_stream_from_template(head.stream)
-        packets = _again((head, tail))
-        for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
-            packet = next(packets, None)
-            if packet is None:
-                raise CannotCopy("a recording is damaged here")
-            packet.time_base, packet.pts, packet.dts = base, int(at), int(dts)
-            packet.stream = stream
-            target.mux(packet)
-            on_progress(number / len(pts))
-    zero = int(head.pts.min())
+        _write(target, (head, tail), pts, on_progress)
     return Joined(
         first_shift_s=-float(zero * base),
-        second_shift_s=float((end - zero) * base - begins * tail_base),
+        second_shift_s=float(end * base - begins * tail.base),
     )
+
+
+def _write(
+    target: OutputContainer,
+    parts: tuple[_Part, _Part],
+    pts: NDArray[np.int64],
+    on_progress: Progress,
+) -> None:
+    stream = target.add_stream_from_template(parts[0].stream)
+    packets = _again(parts)
+    for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
+        packet = next(packets, None)
+        if packet is None:
+            raise CannotCopy("a recording is damaged here")
+        packet.time_base, packet.pts, packet.dts = parts[0].base, int(at), int(dts)
+        packet.stream = stream
+        target.mux(packet)
+        on_progress(number / len(pts))
 
 
 def _refuse_unlike(first: VideoStream, second: VideoStream) -> None:

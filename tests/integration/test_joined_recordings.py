@@ -1,0 +1,138 @@
+"""A recorder that splits its recordings cuts an effort in two: one clip goes over both."""
+
+import json
+import os
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from agent.outbox.store import Outbox
+from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.sandbox.server import Sandbox
+from tests.station import ATHLETE, Station, delivered, until
+
+SPLIT_S = 4.0
+NAMES = ("seg-001.mp4", "seg-002.mp4")
+
+
+def film_in_two(folder: Path) -> tuple[Path, Path]:
+    """Film a run of 5 s with idle time around it, split in its middle as a recorder does."""
+    whole = folder / "whole.mp4"
+    story = Storyboard(
+        [Segment("stand", 1.5), Segment("run", 5.0), Segment("stand", 1.5)],
+        width=240,
+        height=360,
+        fps=15,
+    )
+    Camera(story).record(whole)
+    parts = folder / NAMES[0], folder / NAMES[1]
+    with av.open(str(whole)) as source:
+        stream = source.streams.video[0]
+        targets = [av.open(str(path), "w") for path in parts]
+        streams = [target.add_stream_from_template(stream) for target in targets]
+        base = stream.time_base or Fraction(1)
+        for packet in source.demux(stream):
+            if packet.pts is None or packet.dts is None:
+                continue
+            part = int(packet.pts * base >= SPLIT_S)
+            shift = round(SPLIT_S / base) * part
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = streams[part]
+            targets[part].mux(packet)
+        for target in targets:
+            target.close()
+    return parts
+
+
+def deliver(part: Path, station: Station, *, filmed_s_ago: float) -> None:
+    """Move a recording into the capture folder, as old as it would be."""
+    moment = time.time() - filmed_s_ago
+    os.utime(part, (moment, moment))
+    part.rename(station.capture / part.name)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> tuple[Path, Path]:
+    (tmp_path / "film").mkdir()
+    return film_in_two(tmp_path / "film")
+
+
+def test_one_clip_over_both_is_delivered(
+    station: Station, sandbox: Sandbox, parts: tuple[Path, Path]
+) -> None:
+    deliver(parts[0], station, filmed_s_ago=4.0)
+    deliver(parts[1], station, filmed_s_ago=0.0)
+
+    with station.running():
+        assert delivered(sandbox, 1)
+        until(lambda: sorted(map(str, station.states())) == ["discarded", "uploaded"])
+
+    (session,) = sandbox.book.sessions
+    first, joined = station.entries()
+    assert (first["state"], first["reason"]) == ("discarded", "joined")
+    assert session.video_sha256 == joined["clip_sha256"]
+    assert joined["clip_seconds"] == pytest.approx(7.0, abs=1.1)  # 5 s and padding
+    shown = json.loads(station.spotter("outbox", "show", str(joined["id"]), "--json"))
+    assert shown["captures"] == ["c1", "c2"] and shown["user_id"] == ATHLETE
+    assert not list((station.state / "tmp").glob("*.mp4"))
+    assert "one clip over c1 and c2" in station.spotter("reanalyse", "c1", code=1)
+
+
+def test_a_first_part_that_was_sent_stays_and_the_second_is_a_clip_of_its_own(
+    station: Station, sandbox: Sandbox, parts: tuple[Path, Path]
+) -> None:
+    deliver(parts[0], station, filmed_s_ago=0.0)
+    with station.running():
+        assert delivered(sandbox, 1)  # nothing else is being filmed: nothing is waited for
+        deliver(parts[1], station, filmed_s_ago=-4.0)
+        assert delivered(sandbox, 2)
+        until(lambda: station.states() == ["uploaded", "uploaded"])
+
+    shown = [
+        json.loads(station.spotter("outbox", "show", str(row["id"]), "--json"))
+        for row in station.entries()
+    ]
+    assert [story["captures"] for story in shown] == [["c1"], ["c2"]]
+    assert any("not over when the recording ended" in told for told in shown[0]["picture"])
+    assert any("under way when the recording began" in told for told in shown[1]["picture"])
+
+
+@pytest.mark.parametrize("point", ["clip-cut:2", "entries-made:2", "analysis-ended:2"])
+def test_a_kill_while_joining_makes_neither_two_clips_nor_none(
+    station: Station, sandbox: Sandbox, parts: tuple[Path, Path], point: str
+) -> None:
+    deliver(parts[0], station, filmed_s_ago=4.0)
+    deliver(parts[1], station, filmed_s_ago=0.0)
+    assert station.start({"SPOTTER_CRASH_AT": point}).wait(40) == -9
+
+    with station.running():
+        assert delivered(sandbox, 1)
+        until(lambda: sorted(map(str, station.states())) == ["discarded", "uploaded"])
+    assert len(sandbox.book.sessions) == 1
+
+
+def test_a_first_part_that_grew_meanwhile_voids_the_clip_and_loses_neither_part(
+    station: Station, sandbox: Sandbox, parts: tuple[Path, Path]
+) -> None:
+    text = station.config.read_text()
+    station.config.write_text(text.replace("send_delay_s = 0", "send_delay_s = 600"))
+    deliver(parts[0], station, filmed_s_ago=4.0)
+    deliver(parts[1], station, filmed_s_ago=0.0)
+    with station.running():
+        until(lambda: sorted(map(str, station.states())) == ["discarded", "ready"])
+    with Outbox.open(station.state) as outbox:
+        first = outbox.captures.by_id(1)
+        assert first is not None
+    with (station.state / "captures" / first.stored_name).open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # a box that changes nothing of the video
+
+    station.spotter("outbox", "retry", "e2")
+    with station.running():
+        until(lambda: station.states().count("ready") == 2)
+
+    assert [row["reason"] for row in station.entries()[:2]] == ["joined", "grew_after_admission"]
+    assert {row["capture"] for row in station.entries()[2:]} == {"c1-seg-001.mp4", "seg-002.mp4"}
+    assert sandbox.book.sessions == []
