@@ -4,7 +4,7 @@ from agent.clock import Instant
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
-from agent.outbox.states import EntryState, Recipient
+from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
 from agent.outbox.store import Outbox
 
 NOW_S = 1_795_000_000.0
@@ -31,6 +31,64 @@ def admitted(outbox: Outbox, number: int = 1) -> Capture:
         facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
         evidence=evidence(),
         now_s=NOW_S,
+    )
+
+
+def a_capture() -> Capture:
+    """A capture that was looked into, without an outbox."""
+    return Capture(
+        id=1,
+        sha256="00",
+        file_name="set-1.mp4",
+        stored_name="00.mp4",
+        facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=1),
+        state=CaptureState.ANALYSED,
+        reason=None,
+        detail=None,
+        fence=0,
+        file_state=FileState.PRESENT,
+        evidence=evidence(),
+        recorded_by="growth",
+        recorded_end_at=NOW_S,
+        duration_s=60.0,
+        admitted_at=NOW_S,
+        changed_at=NOW_S,
+    )
+
+
+def an_entry() -> Entry:
+    """A clip that waits, without an outbox."""
+    return Entry(
+        id=7,
+        clip_code="k3x9q2m4pd",
+        generation=0,
+        state=EntryState.READY,
+        reason=None,
+        detail=None,
+        fence=0,
+        attempts=0,
+        failures=0,
+        due_at=NOW_S,
+        recipient=Recipient.ATHLETE,
+        user_id="athlete-1",
+        activity="running",
+        exercise=None,
+        barbell_mass_kg=None,
+        incline_deg=None,
+        filmed_at=NOW_S,
+        stored_name="k3x9q2m4pd.mp4",
+        clip_sha256="0" * 64,
+        clip_bytes=500,
+        clip_seconds=3.0,
+        cut_method="copy",
+        cut_why=None,
+        file_state=FileState.PRESENT,
+        title=None,
+        session_id=None,
+        server_title=None,
+        created_at=NOW_S,
+        sent_at=None,
+        changed_at=NOW_S,
     )
 
 

@@ -17,6 +17,7 @@ from agent.cli.run import run
 from agent.cli.sandbox import sandbox
 from agent.cli.status import status
 from agent.cli.takes import reanalyse, takes
+from agent.cli.why import why
 from agent.errors import AgentError
 
 _INTERRUPTED = 130
@@ -32,7 +33,10 @@ def spotter() -> None:
     """
 
 
-for command in (*(run, demo, analyse, assign, status, outbox, takes, reanalyse, config, sandbox),):
+for command in (
+    *(run, demo, analyse, assign, status, why),
+    *(outbox, takes, reanalyse, config, sandbox),
+):
     spotter.add_command(command)
 
 

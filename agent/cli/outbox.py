@@ -86,11 +86,11 @@ def _show(name: str, value: object) -> None:
         click.echo(f"{name:16} {_plain(value)}")
         return
     for number, part in enumerate(value):
-        told = (
-            part
-            if not isinstance(part, dict)
-            else "  ".join(f"{key}={_plain(part[key])}" for key in part if part[key] is not None)
-        )
+        told = part
+        if isinstance(part, dict) and set(part) == {"at", "what"}:
+            told = f"{part['at']}  {part['what']}"
+        elif isinstance(part, dict):
+            told = "  ".join(f"{key}={_plain(part[key])}" for key in part if part[key] is not None)
         click.echo(f"{'' if number else name:16} {told}")
 
 

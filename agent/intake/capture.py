@@ -7,6 +7,7 @@ is quiet its writer is asked about.  A file that cannot be taken in waits and bl
 import errno
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -115,8 +116,9 @@ class Intake:
             self._put_off(path, error)
 
     def _take_in(self, path: Path) -> None:
+        evidence = replace(self._settler.evidence(path), settled=self._now())
         admitted = self._admission.admit(
-            path, expected=self._settler.facts(path), evidence=self._settler.evidence(path)
+            path, expected=self._settler.facts(path), evidence=evidence
         )
         self._settler.forget(path)
         self._settle_complaint("space", "space again: intake goes on")

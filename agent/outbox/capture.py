@@ -31,6 +31,7 @@ class Evidence:
     grew_until: Instant | None  # its last growth under our eyes, on the station's clock
     appeared: Instant  # when its name appeared in the folder
     mtime_s: float  # last modification, as the file system says
+    settled: Instant | None = None  # when it was found complete
 
     def to_json(self) -> str:
         """Return the evidence as it is stored."""
@@ -39,6 +40,7 @@ class Evidence:
                 "grew_until": self.grew_until and _instant_json(self.grew_until),
                 "appeared": _instant_json(self.appeared),
                 "mtime_s": self.mtime_s,
+                "settled": self.settled and _instant_json(self.settled),
             }
         )
 
@@ -46,11 +48,12 @@ class Evidence:
     def from_json(cls, text: str) -> "Evidence":
         """Read what `to_json` wrote."""
         stored = json.loads(text)
-        grew = stored["grew_until"]
+        grew, settled = stored["grew_until"], stored.get("settled")
         return cls(
             grew_until=Instant(**grew) if grew else None,
             appeared=Instant(**stored["appeared"]),
             mtime_s=stored["mtime_s"],
+            settled=Instant(**settled) if settled else None,
         )
 
 

@@ -145,8 +145,9 @@ class Entries:
         return _one(
             self._db.row(
                 """
-                UPDATE entry SET state = 'uploaded', reason = NULL, fence = fence + 1,
-                       session_id = ?, server_title = ?, failures = 0, sent_at = ?, changed_at = ?
+                UPDATE entry SET state = 'uploaded', reason = NULL, detail = NULL, failures = 0,
+                       session_id = ?, server_title = ?, sent_at = ?, changed_at = ?,
+                       fence = fence + 1
                  WHERE id = ? AND session_id IS NULL RETURNING *
                 """,
                 (session_id, server_title, now_s, now_s, entry_id),

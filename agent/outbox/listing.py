@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from agent.clock import iso_utc
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.entry import Entry
 
 # The names are fixed for scripts; what does not apply is null.
 _ENTRIES = """
@@ -52,6 +53,18 @@ class Listing:
         captures = self._db.rows(_CAPTURES, params)
         return [_shown(row) for row in (*captures, *self._db.rows(_ENTRIES, {"state": state}))]
 
+    def of_session(self, session_id: str) -> list[Entry]:
+        """Return the clips that became this session; one, unless the API gave an id twice."""
+        rows = self._db.rows("SELECT * FROM entry WHERE session_id = ?", (session_id,))
+        return [Entry.from_row(row) for row in rows]
+
+    def of_athlete(self, user_id: str, *, most: int) -> list[Entry]:
+        """Return an athlete's latest clips, the newest first."""
+        rows = self._db.rows(
+            "SELECT * FROM entry WHERE user_id = ? ORDER BY id DESC LIMIT ?", (user_id, most)
+        )
+        return [Entry.from_row(row) for row in rows]
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many captures and entries are in each state."""
         return {
@@ -74,6 +87,23 @@ class Listing:
     def last_sent_at(self) -> float | None:
         """Return when a clip was last acknowledged."""
         return self._time("SELECT max(sent_at) AS at FROM entry WHERE session_id IS NOT NULL")
+
+    def captures_ahead_of(self, capture_id: int) -> int:
+        """Return how many captures are looked into before this one."""
+        return self._count(
+            "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?", capture_id
+        )
+
+    def clips_ahead_of(self, due_at: float) -> int:
+        """Return how many clips are due before a moment."""
+        return self._count(
+            "SELECT count(*) AS n FROM entry WHERE state = 'ready' AND due_at < ?", due_at
+        )
+
+    def _count(self, query: str, value: float) -> int:
+        row = self._db.row(query, (value,))
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
 
     def _time(self, query: str) -> float | None:
         row = self._db.row(query)

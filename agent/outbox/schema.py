@@ -176,3 +176,87 @@ def takes_cut_off(db: Database) -> None:
     """Keep which takes a capture's beginning or end cut off: one clip may go over two captures."""
     for column in ("begins_before", "goes_on"):
         db.execute(f"ALTER TABLE take ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+_EVENTS = (
+    """
+    CREATE TABLE event (               -- append only: a capture's or clip's life, in order
+        id INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        capture_id INTEGER REFERENCES capture (id),
+        entry_id INTEGER REFERENCES entry (id),
+        what TEXT NOT NULL,            -- state, file (on the disk), or athlete
+        word TEXT,                     -- the new one
+        reason TEXT,
+        detail TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX event_by_capture ON event (capture_id, id) WHERE capture_id IS NOT NULL",
+    "CREATE INDEX event_by_entry ON event (entry_id, id) WHERE entry_id IS NOT NULL",
+    """
+    INSERT INTO event (at, capture_id, what, word, reason, detail)
+    SELECT admitted_at, id, 'state', state, reason, detail FROM capture
+    """,
+    """
+    INSERT INTO event (at, entry_id, what, word, reason, detail)
+    SELECT created_at, id, 'state', state, reason, detail FROM entry
+    """,
+    """
+    CREATE TRIGGER capture_made AFTER INSERT ON capture BEGIN
+        INSERT INTO event (at, capture_id, what, word, reason, detail)
+        VALUES (NEW.admitted_at, NEW.id, 'state', NEW.state, NEW.reason, NEW.detail);
+    END
+    """,
+    """
+    CREATE TRIGGER capture_moved AFTER UPDATE OF state ON capture WHEN OLD.state != NEW.state BEGIN
+        INSERT INTO event (at, capture_id, what, word, reason, detail)
+        VALUES (NEW.changed_at, NEW.id, 'state', NEW.state, NEW.reason, NEW.detail);
+    END
+    """,
+    """
+    CREATE TRIGGER capture_filed AFTER UPDATE OF file_state ON capture
+    WHEN OLD.file_state != NEW.file_state BEGIN
+        INSERT INTO event (at, capture_id, what, word)
+        VALUES (NEW.changed_at, NEW.id, 'file', NEW.file_state);
+    END
+    """,
+    """
+    CREATE TRIGGER entry_made AFTER INSERT ON entry BEGIN
+        INSERT INTO event (at, entry_id, what, word, reason, detail)
+        VALUES (NEW.created_at, NEW.id, 'state', NEW.state, NEW.reason, NEW.detail);
+    END
+    """,
+    """
+    CREATE TRIGGER entry_moved AFTER UPDATE OF state ON entry WHEN OLD.state != NEW.state BEGIN
+        INSERT INTO event (at, entry_id, what, word, reason, detail)
+        VALUES (NEW.changed_at, NEW.id, 'state', NEW.state, NEW.reason, NEW.detail);
+    END
+    """,
+    """
+    CREATE TRIGGER entry_filed AFTER UPDATE OF file_state ON entry
+    WHEN OLD.file_state != NEW.file_state BEGIN
+        INSERT INTO event (at, entry_id, what, word)
+        VALUES (NEW.changed_at, NEW.id, 'file', NEW.file_state);
+    END
+    """,
+    """
+    CREATE TRIGGER entry_named AFTER UPDATE OF user_id ON entry
+    WHEN OLD.user_id IS NOT NEW.user_id BEGIN
+        INSERT INTO event (at, entry_id, what, word)
+        VALUES (NEW.changed_at, NEW.id, 'athlete', NEW.user_id);
+    END
+    """,
+    "CREATE INDEX entry_by_user ON entry (user_id, id) WHERE user_id IS NOT NULL",
+    "CREATE INDEX entry_by_sending ON entry (sent_at) WHERE sent_at IS NOT NULL",
+    """
+    CREATE INDEX entry_waiting ON entry (created_at)
+     WHERE state IN ('ready', 'uploading', 'uncertain')
+    """,
+)
+
+
+@MIGRATIONS()
+def events(db: Database) -> None:
+    """Keep every change of state as a line of its own, written by triggers: none can forget it."""
+    for statement in _EVENTS:
+        db.execute(statement)

@@ -84,6 +84,13 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
 }
 
+
+def reason_text(reason: str | None) -> str | None:
+    """Return what a reason means and what a person can do; a reason without a text is its own."""
+    known = {str(member): text for member, text in REASON_TEXTS.items()}
+    return None if reason is None else known.get(reason, reason)
+
+
 CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
     CaptureState.CAPTURED: frozenset({CaptureState.ANALYSING, CaptureState.DISCARDED}),
     CaptureState.ANALYSING: frozenset(

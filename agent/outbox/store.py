@@ -8,6 +8,7 @@ from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
+from agent.outbox.events import Events
 from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
@@ -35,6 +36,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.entries = Entries(database, self.attempts)
         self.assignments = Assignments(database)
         self.lanes = Lanes(database)
+        self.events = Events(database)
         self.joins = Joins(database, self.captures, self.takes, self.entries)
         self.listing = Listing(database)
 

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from agent.clock import iso_utc
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.states import REASON_TEXTS
+from agent.outbox.life import Line, capture_life, entry_life
+from agent.outbox.states import reason_text
 from agent.outbox.store import Outbox
 
 _TIMES = ("admitted_at", "created_at", "filmed_at", "sent_at", "changed_at", "recorded_end_at")
@@ -19,12 +20,32 @@ def story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
     return _entry_story(outbox, subject)
 
 
+def life(outbox: Outbox, subject: Capture | Entry) -> list[Line]:
+    """Return the life of a capture, or of a clip with that of the captures it was cut from."""
+    if isinstance(subject, Capture):
+        report = json.loads(outbox.takes.report(subject.id) or "{}")
+        events = outbox.events.of_capture(subject.id)
+        return capture_life(subject, events, verdict=report.get("verdict"))
+    lines = []
+    for number in outbox.entries.captures_of(subject.id):
+        capture = outbox.captures.by_id(number)
+        assert capture is not None  # rows are never deleted
+        lines += life(outbox, capture)
+    events = outbox.events.of_entry(subject.id)
+    lines += entry_life(subject, events, outbox.attempts.of_entry(subject.id))
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _lines(lines: list[Line]) -> list[dict[str, object]]:
+    return [{"at": iso_utc(line.at), "what": line.what} for line in lines]
+
+
 def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
     plain = asdict(entry)
     plain.update(id=entry.name, due_at=iso_utc(entry.due_at), remarks=list(entry.remarks))
     return {
         **_with_times(plain),
-        "meaning": _meaning(entry.reason),
+        "meaning": reason_text(entry.reason),
         "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
         "picture": [
             told
@@ -43,6 +64,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
             }
             for attempt in outbox.attempts.of_entry(entry.id)
         ],
+        "story": _lines(life(outbox, entry)),
     }
 
 
@@ -53,13 +75,14 @@ def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
     plain.update(id=capture.name, bytes=facts["size_bytes"])
     return {
         **_with_times(plain),
-        "meaning": _meaning(capture.reason),
+        "meaning": reason_text(capture.reason),
         "picture": _picture(outbox.takes.report(capture.id)),
         "takes": [asdict(take) for take in outbox.takes.of(capture)],
         "clips": [
             {"id": entry.name, "clip_code": entry.clip_code, "state": entry.state}
             for entry in outbox.entries.of_capture(capture.id)
         ],
+        "story": _lines(life(outbox, capture)),
     }
 
 
@@ -78,9 +101,3 @@ def _with_times(plain: dict[str, object]) -> dict[str, object]:
         if isinstance(value, float):
             plain[name] = iso_utc(value)
     return plain
-
-
-def _meaning(reason: str | None) -> str | None:
-    """Return what a reason means and what a person can do, or None."""
-    known = {str(member): text for member, text in REASON_TEXTS.items()}
-    return None if reason is None else known.get(reason)

@@ -61,3 +61,5 @@ def test_an_older_outbox_is_upgraded_with_all_that_waits_in_it(tmp_path: Path) -
         assert outbox.takes.waiting(capture) == [] and outbox.takes.kept(capture) == [take]
         entry = outbox.entries.next_ready(NOW_S)
         assert entry is not None and (entry.user_id, entry.cut_method) == ("ann", None)
+        assert [event.word for event in outbox.events.of_capture(1)] == ["analysed"]
+        assert [event.word for event in outbox.events.of_entry(1)] == ["ready"]

@@ -4,29 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.outbox.capture import Capture, FileFacts
-from agent.outbox.states import CaptureState, FileState
 from agent.station.adjoining import adjoin
-from tests.factories import NOW_S, evidence
+from tests.factories import NOW_S, a_capture
 
-FIRST = Capture(
-    id=1,
-    sha256="00",
-    file_name="a.mp4",
-    stored_name="00.mp4",
-    facts=FileFacts(size_bytes=1, mtime_ns=1, inode=1),
-    state=CaptureState.ANALYSED,
-    reason=None,
-    detail=None,
-    fence=0,
-    file_state=FileState.PRESENT,
-    evidence=evidence(0.0),
-    recorded_by="growth",
-    recorded_end_at=NOW_S,
-    duration_s=60.0,
-    admitted_at=NOW_S,
-    changed_at=NOW_S,
-)
+FIRST = replace(a_capture(), recorded_end_at=NOW_S, duration_s=60.0)
 
 
 def follows(first: str, second: str, *, gap_s: float = 0.0, seconds: float = 60.0) -> bool:

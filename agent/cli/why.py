@@ -1,0 +1,89 @@
+"""spotter why."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.errors import RequestError
+
+if TYPE_CHECKING:
+    from agent.outbox.capture import Capture
+    from agent.outbox.entry import Entry
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+
+@click.command()
+@click.argument("wanted", metavar="FILE_OR_CODE")
+@config_option
+@json_option
+def why(wanted: str, config: Path | None, as_json: bool) -> None:
+    """Say where a take is now and what it waits for.
+
+    FILE_OR_CODE is a file (its name or path), a clip code, a session id, a user_id, c12 or e7.
+    """
+    from agent.station.finding import find_all
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        try:
+            found = find_all(outbox, wanted)
+        except RequestError:
+            told = _still_outside(settings, wanted)
+            if told is None:
+                raise
+            documents = [_told(None, Path(wanted).name, None, told)]
+        else:
+            documents = [_document(settings, outbox, subject) for subject in found]
+    if as_json:
+        print_json(documents)
+        return
+    for document in documents:
+        click.echo(f"{document['name']} {document['told']}")
+
+
+def _document(
+    settings: "Settings", outbox: "Outbox", subject: "Capture | Entry"
+) -> dict[str, object]:
+    from agent.assembly import api_host, state_folder
+    from agent.clock import read_clock
+    from agent.outbox.capture import Capture
+    from agent.outbox.folders import OwnerLock
+    from agent.station.whereabouts import Surroundings, whereabouts
+
+    if isinstance(subject, Capture):
+        called, ahead = subject.file_name, outbox.listing.captures_ahead_of(subject.id)
+    else:
+        called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
+    around = Surroundings(
+        now_s=read_clock().utc_s,
+        lane=outbox.lanes.get(api_host(settings)),
+        runs=OwnerLock(state_folder(settings)).is_taken(),
+        ahead=ahead,
+    )
+    name = f"{subject.name} ({called})"
+    return _told(subject.name, name, subject.state, whereabouts(subject, around))
+
+
+def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:
+    return {"id": id_, "name": name, "state": state, "told": told}
+
+
+def _still_outside(settings: "Settings", wanted: str) -> str | None:
+    """Return what there is to say of a file that still lies in the capture folder."""
+    from agent.clock import read_clock
+
+    name = Path(wanted).name
+    found = [p for p in settings.paths.capture.rglob("*") if p.name == name and p.is_file()]
+    if not found:
+        return None
+    quiet_s = read_clock().utc_s - found[0].stat().st_mtime
+    if found[0].suffix.lower() not in settings.capture.suffixes:
+        return "lies in the capture folder but is no video by its name (capture.suffixes)"
+    return (
+        f"lies in the capture folder, last written {quiet_s:.0f} s ago: it is taken in once it is "
+        f"quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "
+        f"({settings.capture.settle_unseen_s:g} s where that cannot be known)"
+    )

@@ -1,0 +1,49 @@
+"""Events: every change of a capture or an entry, in order; written by triggers."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.outbox.database import OutboxDatabase, Row
+
+
+class EventKind(StrEnum):
+    """What changed."""
+
+    STATE = "state"
+    FILE = "file"  # whether it is still on the disk
+    ATHLETE = "athlete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change, as its row stands."""
+
+    at: float  # Unix time
+    what: EventKind
+    word: str | None  # the new state, file state or user_id
+    reason: str | None
+    detail: str | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Event":
+        """Build an event from a row of its table."""
+        plain = {name: row[name] for name in ("at", "word", "reason", "detail")}
+        return cls(what=EventKind(str(row["what"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+
+class Events:
+    """The table of events."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def of_capture(self, capture_id: int) -> list[Event]:
+        """Return what happened to a capture, oldest first."""
+        return self._of("SELECT * FROM event WHERE capture_id = ? ORDER BY id", capture_id)
+
+    def of_entry(self, entry_id: int) -> list[Event]:
+        """Return what happened to an entry, oldest first."""
+        return self._of("SELECT * FROM event WHERE entry_id = ? ORDER BY id", entry_id)
+
+    def _of(self, query: str, row_id: int) -> list[Event]:
+        return [Event.from_row(row) for row in self._db.rows(query, (row_id,))]

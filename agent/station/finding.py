@@ -1,0 +1,50 @@
+"""Finding captures and clips by whatever a person has at hand."""
+
+import hashlib
+from pathlib import Path
+
+from agent.errors import RequestError
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.store import Outbox
+from agent.station.steering import find
+
+MOST = 20  # clips of one athlete
+
+
+def find_all(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
+    """Return what a person means: by ID, clip code, session, file (name or content) or athlete.
+
+    A capture whose clips are cut is told by its clips.
+
+    Raises:
+        RequestError: nothing on record fits.
+    """
+    named = _by_file(outbox, wanted) or [*outbox.listing.of_session(wanted)]
+    if not named:
+        named = [*outbox.listing.of_athlete(wanted, most=MOST)]
+    if not named:
+        try:
+            named = [find(outbox, wanted)]
+        except RequestError:
+            raise RequestError(
+                f"nothing on record is called {wanted!r}",
+                hint="name a file, a clip code, a session or an athlete; or: spotter outbox list",
+            ) from None
+    return [told for subject in named for told in _clips_or_itself(outbox, subject)]
+
+
+def _by_file(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
+    path = Path(wanted)
+    if path.is_file():
+        with path.open("rb") as file:
+            found = outbox.captures.by_sha256(hashlib.file_digest(file, "sha256").hexdigest())
+        if found is not None:
+            return [found]
+    return [*outbox.captures.by_file_name(path.name)]
+
+
+def _clips_or_itself(outbox: Outbox, subject: Capture | Entry) -> list[Capture | Entry]:
+    if isinstance(subject, Entry):
+        return [subject]
+    return [*outbox.entries.of_capture(subject.id)] or [subject]

@@ -1,0 +1,132 @@
+"""Where a capture or a clip is now and what it waits for, in one sentence.  Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.lanes import LaneState
+from agent.outbox.states import CaptureState, EntryState, reason_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a sentence must know besides the row itself."""
+
+    now_s: float
+    lane: LaneState
+    runs: bool  # whether a daemon runs
+    ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
+    zone: tzinfo | None = None  # in which times are told; None: the box's own
+
+    def moment(self, at: float | None) -> str:
+        """Return a moment as people say it: the time, with the date where that is another day."""
+        if at is None:
+            return "an unknown time"
+        told = datetime.fromtimestamp(at, self.zone)
+        today = datetime.fromtimestamp(self.now_s, self.zone)
+        return f"{told:%H:%M:%S}" if told.date() == today.date() else f"{told:%Y-%m-%d %H:%M}"
+
+
+def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
+    """Return where something is and what it waits for, as one sentence without its name."""
+    if isinstance(subject, Capture):
+        told, moves = _CAPTURES[subject.state](subject, around), subject.state in _CAPTURES_MOVE
+    else:
+        told, moves = _ENTRIES[subject.state](subject, around), subject.state in _ENTRIES_MOVE
+    if moves and not around.runs:
+        return f"{told}; but the daemon does not run (spotter run)"
+    return told
+
+
+def _captured(capture: Capture, around: Surroundings) -> str:
+    taken = f"was taken in at {around.moment(capture.admitted_at)}"
+    if around.ahead:
+        return f"{taken} and waits to be looked into, behind {around.ahead} others"
+    return f"{taken} and is the next to be looked into"
+
+
+def _analysing(capture: Capture, around: Surroundings) -> str:
+    return f"is being looked into since {around.moment(capture.changed_at)}"
+
+
+def _analysed(capture: Capture, around: Surroundings) -> str:
+    return f"was looked into at {around.moment(capture.changed_at)}, and its clips are cut"
+
+
+def _skipped(_capture: Capture, _around: Surroundings) -> str:
+    return "holds no effort, as far as the analysis sees (spotter takes add makes a clip by hand)"
+
+
+def _quarantined(capture: Capture, _around: Surroundings) -> str:
+    return f"is set aside: {capture.detail or reason_text(capture.reason)}"
+
+
+def _discarded(subject: Capture | Entry, around: Surroundings) -> str:
+    return f"was discarded at {around.moment(subject.changed_at)}: {reason_text(subject.reason)}"
+
+
+def _ready(entry: Entry, around: Surroundings) -> str:
+    lane = around.lane
+    if lane.paused_reason is not None:
+        asked = around.moment(lane.next_probe_at)
+        return f"waits for the way to the API: {lane.paused_detail} (asked again at {asked})"
+    wait_s = entry.due_at - around.now_s
+    if wait_s <= 0:
+        return f"waits its turn, behind {around.ahead} others"
+    if entry.failures:
+        due = around.moment(entry.due_at)
+        return f"was tried {entry.attempts} times ({entry.detail}); the next try is at {due}"
+    return f"will be sent in {wait_s:.0f} s: until then it can still be corrected"
+
+
+def _held(entry: Entry, _around: Surroundings) -> str:
+    more = f" ({entry.detail})" if entry.detail else ""
+    return f"waits for a person: {reason_text(entry.reason)}{more}"
+
+
+def _uploading(entry: Entry, around: Surroundings) -> str:
+    return f"is being sent since {around.moment(entry.changed_at)}"
+
+
+def _uncertain(entry: Entry, around: Surroundings) -> str:
+    looked = around.moment(max(entry.due_at, around.now_s))
+    return (
+        f"was sent whole without an answer ({entry.detail}): it is looked for at the API at "
+        f"{looked}, and sent again only if it surely is not there"
+    )
+
+
+def _uploaded(entry: Entry, around: Surroundings) -> str:
+    return f"is safe at the API since {around.moment(entry.sent_at)}, as session {entry.session_id}"
+
+
+def _completed(entry: Entry, around: Surroundings) -> str:
+    return f"{_uploaded(entry, around)}, and its analysis is there"
+
+
+def _dead(entry: Entry, _around: Surroundings) -> str:
+    return f"was refused by the API: {entry.detail} (spotter outbox retry {entry.name} tries again)"
+
+
+_CAPTURES_MOVE = frozenset({CaptureState.CAPTURED, CaptureState.ANALYSING})
+_ENTRIES_MOVE = frozenset({EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN})
+_CAPTURES: dict[CaptureState, Callable[[Capture, Surroundings], str]] = {
+    CaptureState.CAPTURED: _captured,
+    CaptureState.ANALYSING: _analysing,
+    CaptureState.ANALYSED: _analysed,
+    CaptureState.SKIPPED: _skipped,
+    CaptureState.QUARANTINED: _quarantined,
+    CaptureState.DISCARDED: _discarded,
+}
+_ENTRIES: dict[EntryState, Callable[[Entry, Surroundings], str]] = {
+    EntryState.READY: _ready,
+    EntryState.HELD: _held,
+    EntryState.UPLOADING: _uploading,
+    EntryState.UNCERTAIN: _uncertain,
+    EntryState.UPLOADED: _uploaded,
+    EntryState.COMPLETED: _completed,
+    EntryState.DEAD: _dead,
+    EntryState.DISCARDED: _discarded,
+}

@@ -1,0 +1,89 @@
+"""What became of a take, told by the real commands."""
+
+import json
+import time
+
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from tests.station import ATHLETE, Station, delivered, until
+from tests.videos import film_nobody, film_run
+
+
+def said(station: Station, wanted: str) -> str:
+    return station.spotter("why", wanted)
+
+
+def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandbox) -> None:
+    sandbox.add_fault("503:early")
+    with station.running():
+        film_run(station.capture / "set 1.mp4")
+        assert delivered(sandbox, 1)
+        until(lambda: station.states() == ["uploaded"])
+
+    shown = json.loads(station.spotter("outbox", "show", "e1", "--json"))
+    life = [line["what"] for line in shown["story"]]
+    begins = [
+        "set 1.mp4 seen in the capture folder",
+        "last seen growing",
+        "settled: quiet",
+        "taken in as c1",
+        "being looked into",
+        "looked into: its takes are cut",
+        "cut as ",
+        "ready to be sent",
+        "attempt 1 to send it: HTTP 503",
+        "attempt 2 to send it: uploaded",
+        "delivered as session",
+    ]
+    place = -1
+    for begin in begins:
+        place = next((n for n, told in enumerate(life) if n > place and told.startswith(begin)), -1)
+        assert place >= 0, f"{begin} is missing or too early in {life}"
+    times = [line["at"] for line in shown["story"]]
+    assert times == sorted(times)
+    assert "attempt 2 to send it" in station.spotter("outbox", "show", "e1")
+
+
+def test_why_finds_a_take_by_whatever_is_at_hand(station: Station, sandbox: Sandbox) -> None:
+    with station.running():
+        film_run(station.capture / "set-1.mp4")
+        film_nobody(station.capture / "empty.mp4")
+        assert delivered(sandbox, 1)
+        until(lambda: {row["state"] for row in station.rows()} >= {"uploaded", "skipped"})
+        (entry,) = station.entries()
+        (session,) = sandbox.book.sessions
+        safe = f"as session {session.session_id}"
+
+        for name in ("set-1.mp4", "c1", "e1", str(entry["clip_code"]), session.session_id, ATHLETE):
+            assert safe in said(station, name), name
+        assert "holds no effort" in said(station, "empty.mp4")
+
+    assert "nothing on record" in station.spotter("why", "nothing.mp4", code=1)
+    (station.capture / "new [1].mp4").write_bytes(b"half")
+    assert "taken in once it is quiet" in said(station, "new [1].mp4")
+    (told,) = json.loads(station.spotter("why", "e1", "--json"))
+    assert (told["id"], told["state"]) == ("e1", "uploaded")
+
+
+def test_why_says_that_nothing_moves_without_a_daemon(station: Station) -> None:
+    film_run(station.capture / "set-1.mp4")
+    text = station.config.read_text()
+    station.config.write_text(text.replace("send_delay_s = 0", "send_delay_s = 600"))
+    with station.running():
+        until(lambda: station.states() == ["ready"])
+        assert "can still be corrected" in said(station, "e1")
+
+    assert "daemon does not run" in said(station, "e1")
+
+
+def test_a_person_naming_the_athlete_is_on_record(station: Station) -> None:
+    station.spotter("assign", "--nobody")
+    time.sleep(1.6)  # what is filmed now must have begun after that word
+    with station.running():
+        film_run(station.capture / "set-1.mp4")
+        until(lambda: station.states() == ["held"])
+    station.spotter("outbox", "release", "e1", "--user-id", "ann")
+
+    with Outbox.open(station.state) as outbox:
+        told = [(event.what, event.word) for event in outbox.events.of_entry(1)]
+    assert told == [("state", "held"), ("athlete", "ann"), ("state", "ready")]

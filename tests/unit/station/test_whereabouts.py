@@ -1,0 +1,79 @@
+"""One sentence for everything that can be asked about."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.lanes import LaneState
+from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.station.whereabouts import Surroundings, whereabouts
+from tests.factories import NOW_S, a_capture, an_entry
+
+AROUND = Surroundings(now_s=NOW_S, lane=LaneState(host="api"), runs=True, zone=UTC)
+PAUSED = LaneState(
+    host="api",
+    paused_reason="network",
+    paused_detail="the API cannot be reached: refused",
+    next_probe_at=NOW_S + 60,
+)
+
+
+def clip(state: EntryState, **changes: object) -> Entry:
+    return replace(an_entry(), state=state, **changes)  # type: ignore[arg-type]  # fields of an entry
+
+
+def capture(state: CaptureState, **changes: object) -> Capture:
+    return replace(a_capture(), state=state, **changes)  # type: ignore[arg-type]  # fields of a capture
+
+
+@pytest.mark.parametrize(
+    ("subject", "around", "told"),
+    [
+        (capture(CaptureState.CAPTURED), AROUND, "is the next to be looked into"),
+        (capture(CaptureState.CAPTURED), replace(AROUND, ahead=3), "behind 3 others"),
+        (capture(CaptureState.QUARANTINED, detail="no video in it"), AROUND, "no video in it"),
+        (capture(CaptureState.SKIPPED), AROUND, "holds no effort"),
+        (clip(EntryState.READY, due_at=NOW_S + 12), AROUND, "will be sent in 12 s"),
+        (clip(EntryState.READY, due_at=NOW_S - 1), replace(AROUND, ahead=2), "behind 2 others"),
+        (
+            clip(EntryState.READY, due_at=NOW_S + 60, failures=2, attempts=3, detail="HTTP 503"),
+            AROUND,
+            "was tried 3 times (HTTP 503); the next try is at",
+        ),
+        (clip(EntryState.READY), replace(AROUND, lane=PAUSED), "cannot be reached: refused"),
+        (clip(EntryState.HELD, reason=Reason.TWO_ATHLETES), AROUND, "changed during the take"),
+        (clip(EntryState.UNCERTAIN, detail="no answer"), AROUND, "only if it surely is not there"),
+        (
+            clip(EntryState.UPLOADED, session_id="abcd1234", sent_at=NOW_S - 86400),
+            AROUND,
+            "safe at the API since 2026-11-17 11:06, as session abcd1234",
+        ),
+        (clip(EntryState.DEAD, detail="HTTP 422: bad"), AROUND, "HTTP 422: bad"),
+        (clip(EntryState.DISCARDED, reason=Reason.JOINED), AROUND, "one clip over both"),
+    ],
+)
+def test_it_says_what_is_waited_for(
+    subject: Capture | Entry, around: Surroundings, told: str
+) -> None:
+    assert told in whereabouts(subject, around)
+
+
+@pytest.mark.parametrize("state", EntryState)
+def test_there_are_words_for_every_state_of_a_clip(state: EntryState) -> None:
+    assert whereabouts(clip(state), AROUND)
+
+
+@pytest.mark.parametrize("state", CaptureState)
+def test_there_are_words_for_every_state_of_a_capture(state: CaptureState) -> None:
+    assert whereabouts(capture(state), AROUND)
+
+
+def test_what_only_a_running_daemon_moves_says_that_none_runs() -> None:
+    stopped = replace(AROUND, runs=False)
+
+    assert "daemon does not run" in whereabouts(clip(EntryState.READY), stopped)
+    assert "daemon does not run" in whereabouts(capture(CaptureState.CAPTURED), stopped)
+    assert "daemon" not in whereabouts(clip(EntryState.HELD), stopped)
