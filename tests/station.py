@@ -79,11 +79,13 @@ class Station:
         return daemon
 
     @contextlib.contextmanager
-    def running(self, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    def running(
+        self, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Run the real daemon meanwhile, and end it as systemd would."""
         daemon = self.start(environment)
         try:
-            yield
+            yield daemon
         finally:
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(12)

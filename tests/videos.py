@@ -1,8 +1,15 @@
 """Short videos that are quick to analyse, each of them different."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.sandbox.drawn import Camera, Segment, Storyboard
+
+
+def name_of(number: int) -> str:
+    """Name a recording by its time, minutes after the one before: they do not adjoin."""
+    moment = datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(minutes=number)
+    return f"{moment:%Y-%m-%d_%H-%M-%S}.mp4"
 
 
 def film_run(path: Path, *, seed: int = 1, seconds: float = 1.6) -> Path:

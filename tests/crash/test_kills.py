@@ -1,14 +1,14 @@
 """kill -9 at every durable step and at random moments: nothing lost, nothing twice."""
 
-import random
-import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from agent.sandbox.server import Sandbox
+from tests.crash.soak import Soak
 from tests.station import Station, delivered, until
-from tests.videos import film_run
+from tests.videos import film_run, name_of
 
 # One capture each; three of them die after the server made the session and before our commit.
 POINTS = (
@@ -46,9 +46,7 @@ def check_books(station: Station, sandbox: Sandbox, captures: int) -> None:
 @pytest.mark.timeout(240)
 def test_a_kill_at_any_step_loses_and_doubles_nothing(station: Station, sandbox: Sandbox) -> None:
     for number, point in enumerate(POINTS, start=1):
-        film_run(station.root / "film.mp4", seed=number).rename(
-            station.capture / f"set-{number}.mp4"
-        )
+        film_run(station.root / "film.mp4", seed=number).rename(station.capture / name_of(number))
         daemon = station.start({"SPOTTER_CRASH_AT": point})
         assert daemon.wait(40) == -9, f"{point} was never passed"
 
@@ -67,32 +65,29 @@ def test_a_kill_after_the_second_look_up_sends_nothing_twice(
         check_books(station, sandbox, 1)
 
 
-def kill_at_random(station: Station, sandbox: Sandbox, *, kills: int, captures: int) -> None:
-    """Kill a daemon again and again while captures keep coming."""
-    chance = random.Random(7)
-    films = iter(range(1, captures + 1))
-    for _ in range(kills):
-        number = next(films, None)
-        if number is not None:
-            film_run(station.root / "film.mp4", seed=number).rename(
-                station.capture / f"set-{number}.mp4"
-            )
-        daemon = station.start()
-        time.sleep(chance.uniform(0.0, 2.5))
-        daemon.kill()
-        daemon.wait()
-
-    with station.running():
-        check_books(station, sandbox, captures)
-
-
 @pytest.mark.timeout(180)
-def test_kills_at_random_moments_lose_and_double_nothing(
+def test_kills_and_faults_at_random_moments_lose_and_double_nothing(
     station: Station, sandbox: Sandbox
 ) -> None:
-    kill_at_random(station, sandbox, kills=6, captures=6)
+    soak = Soak(station, sandbox, films=6, seed=7)
+    soak.kill(6, captures=12, trouble=0.5)
+    tally = soak.settle(timeout_s=90)
+
+    assert (tally.lost, tally.doubled, tally.wrong) == ([], [], []), str(tally)
+    assert (tally.captures, tally.kills) == (12, 6)
 
 
 @pytest.mark.soak
-def test_two_hundred_kills_lose_and_double_nothing(station: Station, sandbox: Sandbox) -> None:
-    kill_at_random(station, sandbox, kills=200, captures=100)
+def test_two_thousand_clips_and_five_hundred_kills(
+    station: Station, sandbox: Sandbox, summary: Callable[[str], None]
+) -> None:
+    soak = Soak(station, sandbox, films=40, seed=23)
+    soak.work(1000, trouble=0.1)
+    soak.kill(500, captures=2000, trouble=0.3)
+    tally = soak.settle(timeout_s=3600)
+    summary(str(tally))
+
+    assert (tally.lost, tally.doubled, tally.wrong) == ([], [], []), str(tally)
+    assert (tally.captures, tally.kills) == (2000, 500)
+    (early_mb, early), (late_mb, late) = tally.halves()
+    assert late_mb < early_mb + 10 and late < early + 4, str(tally)
