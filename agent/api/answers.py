@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
@@ -21,6 +21,7 @@ class Answer:
     status: int
     body: bytes
     retry_after: str | None = None  # the header as it came
+    date: str | None = None  # the server's own clock, as it came
 
     def json(self) -> object:
         """Return the body as JSON, or None where it is none."""
@@ -71,13 +72,13 @@ def upload_failure(answer: Answer, *, body_complete: bool, now_s: float) -> Uplo
     """
     status, words = answer.status, answer.error_words()
     told = f"HTTP {status}" + (f": {words}" if words else "")
-    retry_after_s = parse_retry_after(answer.retry_after, now_s=now_s)
+    retry_after_s = wished_wait_s(answer, now_s=now_s)
     if status in _SURELY_NOT_MADE:
         return NotMadeError(told, status=status, retry_after_s=retry_after_s)
     if status == 408 or status >= 500:
         kind = OutcomeUnknownError if body_complete else NotMadeError
         return kind(told, status=status, retry_after_s=retry_after_s)
-    if 200 <= status < 300 and body_complete:
+    if status < 400 and body_complete:  # a redirect too may come after the deed
         return OutcomeUnknownError(f"{told} without a session_id", status=status)
     if status == _TOO_LARGE or (words is not None and 400 <= status < 500 and status != _KEY):
         return RefusedError(told, status=status)
@@ -96,12 +97,23 @@ def lane_fault(answer: Answer, *, now_s: float) -> LaneError:
             f"the API answers HTTP {answer.status}",
             reason="server",
             status=answer.status,
-            retry_after_s=parse_retry_after(answer.retry_after, now_s=now_s),
+            retry_after_s=wished_wait_s(answer, now_s=now_s),
         )
     return LaneError(
         f"HTTP {answer.status} is not an answer of the API: a captive portal or a wrong base_url?",
         reason="not_our_api",
         status=answer.status,
+    )
+
+
+def wished_wait_s(answer: Answer, *, now_s: float) -> float | None:
+    """Return the seconds that an answer asks to be left alone for, or None.
+
+    A date is meant on the server's clock; where the answer tells that, the box's own may be wrong.
+    """
+    server_now_s = _http_date_s(answer.date)
+    return parse_retry_after(
+        answer.retry_after, now_s=now_s if server_now_s is None else server_now_s
     )
 
 
@@ -112,13 +124,17 @@ def parse_retry_after(header: str | None, *, now_s: float) -> float | None:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    until_s = _http_date_s(text)
+    return None if until_s is None else max(0.0, until_s - now_s)
+
+
+def _http_date_s(text: str | None) -> float | None:
+    """Return a date of HTTP as Unix time, or None where it is none."""
     try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.fromtimestamp(now_s, UTC)).total_seconds())
 
 
 def _printable(words: str) -> str:

@@ -1,7 +1,7 @@
 """The API over HTTP.  The only module that knows httpx; its errors become ours here."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ import httpx
 from agent import __version__
 from agent.api.answers import Answer, Made, lane_fault, session_made, upload_failure
 from agent.api.body import ClipBody
-from agent.api.payloads import Account, SessionList, read_account, read_session_list
+from agent.api.payloads import Account, not_our_api, read_account
+from agent.api.sessions import ListedSession, read_sessions
+from agent.api.tls import tls_fault, tls_words
 from agent.clock import Now
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError
 
@@ -21,7 +23,8 @@ KEY_HEADERS: tuple[KeyHeader, ...] = ("Authorization", "API-KEY")
 
 _STATUS_PATH = "/user-management/organization-status/"
 _SESSIONS_PATH = "/session-management/sessions/"
-_MOST_ANSWER_BYTES = 32 << 20  # a list of many thousand sessions; more is no answer
+_MOST_ANSWER_BYTES = 32 << 20  # more is no answer
+_MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
@@ -80,23 +83,30 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         Raises:
             LaneError: no answer, or one that is not about an account.
         """
-        answer = self._get(_STATUS_PATH, key)
+        with self._asked(_STATUS_PATH, key) as response:
+            answer = _read(response)
         if answer.status != 200:
             raise lane_fault(answer, now_s=self._now().utc_s)
         return read_account(answer)
 
-    def sessions(self, key: ApiKey) -> SessionList | None:
-        """Return the account's sessions; None where the API says that there are none.
+    def sessions(self, key: ApiKey, visit: Callable[[ListedSession], None]) -> bool:
+        """Show every session of the account to `visit`; False where the API says there are none.
 
         Raises:
-            LaneError: no answer, or one that is no list.
+            LaneError: no answer, or one that is no list; `visit` may have seen a part of it.
         """
-        answer = self._get(_SESSIONS_PATH, key)
-        if answer.status == 404 and answer.error_words() is not None:
-            return None
-        if answer.status != 200:
-            raise lane_fault(answer, now_s=self._now().utc_s)
-        return read_session_list(answer)
+        with self._asked(_SESSIONS_PATH, key) as response:
+            if response.status_code != 200:
+                answer = _read(response)
+                if answer.status == 404 and answer.error_words() is not None:
+                    return False
+                raise lane_fault(answer, now_s=self._now().utc_s)
+            try:
+                for session in read_sessions(_bounded(response.iter_bytes())):
+                    visit(session)
+            except ValueError:
+                raise not_our_api("the session list") from None
+        return True
 
     def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, body: ClipBody, key: ApiKey
@@ -127,24 +137,48 @@ class ApiClient(AbstractContextManager["ApiClient"]):
     def __exit__(self, *_ended: object) -> None:
         self.close()
 
-    def _get(self, path: str, key: ApiKey) -> Answer:
+    @contextmanager
+    def _asked(self, path: str, key: ApiKey) -> Iterator[httpx.Response]:
+        """Ask a question that changes nothing; what goes wrong meanwhile is the lane's fault."""
         try:
             request = self._http.build_request("GET", path, headers=key.headers())
-            return _read(self._http.send(request, stream=True))
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise _lane_error(error) from error
+            response = self._http.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                response.close()
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise self._lane_error(error) from error
 
     @contextmanager
     def _upload_errors(self, body: ClipBody) -> Iterator[None]:
         try:
             yield
         except _CONNECTING as error:
-            raise _lane_error(error) from error
-        except httpx.TransportError as error:
+            raise self._lane_error(error) from error
+        except httpx.RequestError as error:
             told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             if body.is_complete:
                 raise OutcomeUnknownError(f"sent whole, no answer ({told})") from error
             raise NotMadeError(f"connection lost after {body.sent_bytes} bytes ({told})") from error
+
+    def _lane_error(self, error: Exception) -> LaneError:
+        fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None
+        if fault is not None:
+            host = self._http.base_url.host
+            return LaneError(tls_words(fault, host=host, now=self._now()), reason="tls")
+        told = str(error) or type(error).__name__
+        return LaneError(f"the API cannot be reached: {told}", reason="network")
+
+
+def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield an answer's parts; one without end is no answer."""
+    left_bytes = _MOST_LIST_BYTES
+    for part in parts:
+        left_bytes -= len(part)
+        if left_bytes < 0:
+            raise ValueError("the answer has no end")
+        yield part
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
@@ -165,22 +199,5 @@ def _read(response: httpx.Response) -> Answer:
         status=response.status_code,
         body=bytes(body[:_MOST_ANSWER_BYTES]),
         retry_after=response.headers.get("Retry-After"),
+        date=response.headers.get("Date"),
     )
-
-
-def _lane_error(error: Exception) -> LaneError:
-    if _is_tls_fault(error):
-        return LaneError(
-            f"TLS: {error}: a wrong box answers, or this box's clock is wrong", reason="tls"
-        )
-    return LaneError(
-        f"the API cannot be reached: {error or type(error).__name__}", reason="network"
-    )
-
-
-def _is_tls_fault(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -1,0 +1,131 @@
+"""The list of sessions, read as it arrives: an account of many years needs no more memory."""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+_WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
+_MOST_VALUE_CHARS = 32 << 20  # of one session: more is no answer
+_SPACE = " \t\r\n"
+
+
+class ListedSession(NamedTuple):
+    """One session in the list; what it does not tell, or not as a text, is empty."""
+
+    session_id: str
+    title: str = ""
+    date: str = ""  # DD/MM/YYYY, by the server's wall clock, in no known zone
+    time: str = ""  # HH:MM AM/PM
+
+    def is_surely_older_than(self, moment: datetime) -> bool:
+        """Tell whether the session was made before `moment` (UTC) in whatever zone it is told."""
+        try:
+            told = datetime.strptime(f"{self.date} {self.time}", "%d/%m/%Y %I:%M %p")  # noqa: DTZ007  # the API tells no zone: all are allowed for
+        except ValueError:
+            return False
+        return told + _WIDEST_ZONE < moment.replace(tzinfo=None)
+
+
+def read_sessions(parts: Iterable[bytes]) -> Iterator[ListedSession]:
+    """Yield the sessions of `{"sessions": {id: {...}, ...}}` while the document arrives.
+
+    Raises:
+        ValueError: it is no JSON object, or breaks off.
+    """
+    document = _Document(parts)
+    for key in document.members():
+        if key == "sessions" and document.peek() == "{":
+            for session_id in document.members():
+                yield _session(session_id, document.value())
+        else:
+            document.value()
+
+
+class _Document:
+    """JSON that is taken apart member by member."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+        self._bytes = codecs.getincrementaldecoder("utf-8")()
+        self._json = json.JSONDecoder()
+        self._text = ""
+        self._at = 0
+
+    def members(self) -> Iterator[str]:
+        """Yield the keys of the object that begins here; the caller takes each value."""
+        self._expect("{")
+        if self.peek() == "}":
+            self._expect("}")
+            return
+        while True:
+            key = self.value()
+            if not isinstance(key, str):
+                raise ValueError("a key must be a string")
+            self._expect(":")
+            yield key
+            if self._expect(",}") == "}":
+                return
+
+    def peek(self) -> str:
+        """Return the next sign that is no space."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in _SPACE:
+                    return self._text[self._at]
+                self._at += 1
+            self._pull(1)
+
+    def value(self) -> object:
+        """Return the value that begins here; it must be followed by something."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._json.raw_decode(self._text, self._at)
+            except ValueError:
+                end = len(self._text)  # so far: broken, or not yet here
+            except RecursionError:
+                raise ValueError("nested too deep") from None
+            if end < len(self._text):  # a number at the very end may go on
+                self._at = end
+                return value
+            # Twice as much each time, or a long value would be tried again at every part.
+            self._pull(len(self._text) - self._at)
+
+    def _expect(self, signs: str) -> str:
+        sign = self.peek()
+        if sign not in signs:
+            raise ValueError(f"{sign!r} where one of {signs!r} belongs")
+        self._at += 1
+        return sign
+
+    def _pull(self, at_least: int) -> None:
+        """Take in more of the document, forgetting what was read."""
+        pulled = [self._text[self._at :]]
+        if len(pulled[0]) > _MOST_VALUE_CHARS:
+            raise ValueError("a value without end")
+        wanted = max(at_least, 1)
+        while wanted > 0:
+            part = next(self._parts, None)
+            if part is None:
+                self._bytes.decode(b"", final=True)
+                break
+            pulled.append(self._bytes.decode(part))
+            wanted -= len(pulled[-1])
+        if not any(pulled[1:]):
+            raise ValueError("the document breaks off")
+        self._text, self._at = "".join(pulled), 0
+
+
+def _session(session_id: str, told: object) -> ListedSession:
+    told = told if isinstance(told, dict) else {}
+    made = told.get("created_at")
+    made = made if isinstance(made, dict) else {}
+    return ListedSession(
+        session_id, _text(told.get("title")), _text(made.get("date")), _text(made.get("time"))
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,53 @@
+"""What is wrong with a TLS connection, in words that a person at the box can act on."""
+
+import ssl
+from datetime import UTC, datetime
+
+from agent.clock import Instant
+
+# Codes of OpenSSL's certificate verification (x509_vfy.h).
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+_OTHER_NAME = frozenset({62, 64})
+_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+def tls_fault(error: BaseException | None) -> ssl.SSLError | None:
+    """Return the TLS error at the root of an error, or None where there is none.
+
+    A connection that is cut in mid-handshake is the network's fault, not the certificate's.
+    """
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def tls_words(fault: ssl.SSLError, *, host: str, now: Instant) -> str:
+    """Return what is wrong, and what this box's clock says."""
+    return f"TLS: {_fault_words(fault, host)}; {_clock_words(now)}"
+
+
+def _fault_words(fault: ssl.SSLError, host: str) -> str:
+    code = getattr(fault, "verify_code", None)
+    if code == _EXPIRED:
+        return f"the certificate of {host} has expired, or this box's clock runs ahead"
+    if code == _NOT_YET_VALID:
+        return f"the certificate of {host} is not valid yet, or this box's clock is behind"
+    if code in _UNKNOWN_ISSUER:
+        return (
+            f"the certificate of {host} comes from an authority that this box does not know: "
+            "another box answers, or api.ca_file is missing"
+        )
+    if code in _OTHER_NAME:
+        return f"the certificate is not for {host}: another box answers, or api.base_url is wrong"
+    if code is not None:
+        return f"the certificate of {host} is refused ({getattr(fault, 'verify_message', code)})"
+    return f"{host} speaks no proper TLS ({fault.reason or type(fault).__name__})"
+
+
+def _clock_words(now: Instant) -> str:
+    moment = datetime.fromtimestamp(now.utc_s, UTC)
+    told = f"this box's clock says {moment:%Y-%m-%d %H:%M} UTC"
+    return told if now.trusted else f"{told}, but nothing has set it yet"
