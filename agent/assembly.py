@@ -11,6 +11,7 @@ from agent.daemon import Bells, Daemon
 from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
+from agent.delivery.patience import Patience
 from agent.delivery.reconcile import Reconciler
 from agent.delivery.retention import Retention, RetentionPolicy
 from agent.delivery.upload import Uploader
@@ -185,6 +186,7 @@ def _lane(
         now=read_clock,
         check=check,
     )
+    patience = _patience(settings, outbox)
     return Lane(
         outbox,
         gate,
@@ -192,17 +194,24 @@ def _lane(
         Reconciler(
             outbox,
             client,
+            patience,
             wait_s=delivery.reconcile_wait_s,
             keeps_titles=gate.keeps_titles,
             now=read_clock,
         ),
-        backoff=Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s),
+        patience=patience,
         is_still_whole=FirstSendCheck(
             outbox, folder, capture_folder=settings.paths.capture, now=read_clock
         ),
         now=read_clock,
         wake_next=ignore_wake,
     )
+
+
+def _patience(settings: Settings, outbox: Outbox) -> Patience:
+    delivery = settings.delivery
+    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
+    return Patience(outbox, backoff, now=read_clock)
 
 
 def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:

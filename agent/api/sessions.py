@@ -9,6 +9,7 @@ from typing import NamedTuple
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 _MOST_VALUE_CHARS = 32 << 20  # of one session: more is no answer
 _SPACE = " \t\r\n"
+_AFTER_VALUE = frozenset(_SPACE + ",:}]")
 
 
 class ListedSession(NamedTuple):
@@ -18,6 +19,8 @@ class ListedSession(NamedTuple):
     title: str = ""
     date: str = ""  # DD/MM/YYYY, by the server's wall clock, in no known zone
     time: str = ""  # HH:MM AM/PM
+    activity: str = ""
+    user_id: str = ""
 
     def is_surely_older_than(self, moment: datetime) -> bool:
         """Tell whether the session was made before `moment` (UTC) in whatever zone it is told."""
@@ -87,7 +90,7 @@ class _Document:
                 end = len(self._text)  # so far: broken, or not yet here
             except RecursionError:
                 raise ValueError("nested too deep") from None
-            if end < len(self._text):  # a number at the very end may go on
+            if self._text[end : end + 1] in _AFTER_VALUE:  # a number may go on: 100, then .5
                 self._at = end
                 return value
             # Twice as much each time, or a long value would be tried again at every part.
@@ -123,7 +126,12 @@ def _session(session_id: str, told: object) -> ListedSession:
     made = told.get("created_at")
     made = made if isinstance(made, dict) else {}
     return ListedSession(
-        session_id, _text(told.get("title")), _text(made.get("date")), _text(made.get("time"))
+        session_id,
+        title=_text(told.get("title")),
+        date=_text(made.get("date")),
+        time=_text(made.get("time")),
+        activity=_text(told.get("activity")),
+        user_id=_text(told.get("user_id")),
     )
 
 

@@ -18,10 +18,18 @@ from agent.clock import Now
 from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.lanes import LaneState
+from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
+_SETBACKS = Backoff(base_s=5.0, longest_s=3600.0)
 _LOOK_AT_KEY_S = 15.0  # how often a paused lane looks whether the key was changed
+# Pauses that a good answer about the account says nothing against: uploads alone fail.
+_UPLOADS_FAIL = frozenset({"server_asks_to_wait", "many_clips_fail", "not_our_api"})
+# What a key could not do, another one may be able to: nobody needs to release these by hand.
+_KEYS_FAULT = frozenset(
+    {Reason.KEY_CANNOT_SEND, Reason.REFUSED_FOR_ATHLETE, Reason.ACTIVITY_NOT_IN_PLAN}
+)
 
 ReadKey = Callable[[], str | None]
 
@@ -66,12 +74,15 @@ class Gate:
         self._now = now
         self._passage: Passage | None = None
         self._key_seen = ""  # a digest: which key the lane's state speaks of
+        self._key_is_new = False  # it was changed while this process ran
+        self._setbacks = 0  # pauses since the last delivery, though the account was fine
 
     def pass_through(self) -> Passage | None:
         """Return the passage of an open lane, asking the host first where that is due."""
         token = self._read_key()
         digest = hashlib.sha256((token or "").encode()).hexdigest()
         changed = digest != self._key_seen
+        self._key_is_new |= changed and self._key_seen != ""
         self._key_seen = digest
         state = self._outbox.lanes.get(self._host)
         if token is None:
@@ -91,9 +102,13 @@ class Gate:
         now_s = self._now().utc_s
         before = self._outbox.lanes.get(self._host)
         probes = before.probes + 1 if before.paused_reason is not None else 1
-        delay_s = _PROBES.delay_s(probes, retry_after_s=None)
-        if fault.retry_after_s is not None:
-            delay_s = Backoff().delay_s(1, retry_after_s=fault.retry_after_s)
+        if before.paused_reason is None and fault.reason in _UPLOADS_FAIL:
+            self._setbacks += 1
+            delay_s = _SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s)
+        elif fault.retry_after_s is not None:
+            delay_s = _SETBACKS.delay_s(probes, retry_after_s=fault.retry_after_s)
+        else:
+            delay_s = _PROBES.delay_s(probes)
         if before.paused_reason != fault.reason:
             log.warning("lane paused", reason=fault.reason, detail=str(fault))
         self._passage = None
@@ -120,6 +135,10 @@ class Gate:
     def forget_role(self) -> None:
         """Let the account be asked for again before the next upload."""
         self._passage = None
+
+    def note_delivered(self) -> None:
+        """Record that uploads work: the next pause is a short one again."""
+        self._setbacks = 0
 
     def note_altered_title(self) -> None:
         """Record that this host changes titles: absence can never be proven by them again."""
@@ -150,6 +169,7 @@ class Gate:
         if state.paused_reason is not None:
             log.info("lane open again", was=state.paused_reason)
             self._outbox.entries.forget_failures()
+        self._revive(self._passage)
         self._outbox.lanes.update(
             self._host,
             {
@@ -165,6 +185,19 @@ class Gate:
             },
         )
         return self._passage
+
+    def _revive(self, passage: Passage) -> None:
+        """Let go on what was held for what its key could not do, and this one may."""
+        reasons = _KEYS_FAULT if self._key_is_new else frozenset({Reason.KEY_CANNOT_SEND})
+        self._key_is_new = False
+        if not passage.acts_for_others:
+            reasons -= {Reason.KEY_CANNOT_SEND}
+        now_s = self._now().utc_s
+        for entry in self._outbox.outcomes.held_because(reasons):
+            log.info("goes on with this key", entry=entry.name, was=entry.reason)
+            self._outbox.entries.move(
+                entry, EntryState.READY, now_s=now_s, changes={"due_at": now_s, "failures": 0}
+            )
 
     def _find_header(self, token: str, remembered: str | None) -> tuple[ApiKey, Account]:
         """Return the key in the form that this host accepts, and whose it is."""

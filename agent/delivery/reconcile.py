@@ -1,38 +1,37 @@
 """Unknown outcomes: look for the clip code at the API before anything is sent again.
 
-Absence is proven only by two look-ups `wait_s` apart, each of which must reach back before the
-attempt: it shows a session that this station delivered earlier, its title still with its code,
-or any session that is older; and this host has never changed a title.  What cannot be proven
-is held for a person.  The pause between the look-ups runs on the monotonic clock of this
-process; after a restart it begins anew, which costs time and never a second clip.
+Absence is proven only by two look-ups `wait_s` apart, each with its positive control
+(`agent.delivery.evidence`), at a host that has never changed a title.  What cannot be proven is
+held for a person, and still looked for: rarely, and once more if the person has it sent again.
+The pause between the look-ups runs on the monotonic clock of this process; after a restart it
+begins anew, which costs time and never a second clip.
 """
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from agent.api.client import ApiClient
-from agent.api.payloads import SessionList
+from agent.api.sessions import ListedSession
 from agent.clock import Now
 from agent.crashpoints import crash_point
+from agent.delivery.evidence import Control, Finding, Search
 from agent.delivery.gate import Passage
+from agent.delivery.patience import Patience
+from agent.errors import LaneError
 from agent.outbox.attempts import AttemptEnd, AttemptKind
+from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Entry
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 
+_MOST_AT_ONCE = 50  # held clips that are looked for in one list
+_LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look at what is held
+_AFTER_NO_LIST = Backoff(base_s=30.0, longest_s=3600.0)
+
 log = structlog.get_logger(stage="delivery")
-
-
-class Finding(StrEnum):
-    """What one look-up shows."""
-
-    FOUND = "found"
-    ABSENT = "absent"
-    UNPROVEN = "unproven"  # not there, but the list may not show everything
 
 
 class Reconciler:
@@ -42,6 +41,7 @@ class Reconciler:
         self,
         outbox: Outbox,
         client: ApiClient,
+        patience: Patience,
         *,
         wait_s: float,
         keeps_titles: Callable[[], bool],
@@ -50,54 +50,111 @@ class Reconciler:
     ) -> None:
         self._outbox = outbox
         self._client = client
+        self._patience = patience
         self._wait_s = wait_s
         self._keeps_titles = keeps_titles
         self._now = now
         self._monotonic = monotonic
         self._first_looks: dict[tuple[int, int], tuple[float, Finding]] = {}
+        self._no_lists = 0  # look-ups in a row to which the API gave no list
 
     def look_up(self, entry: Entry, passage: Passage) -> None:
-        """Look one entry up and move it, or set when to look again.
+        """Look one uncertain entry up and move it, or set when to look again.
 
         Raises:
-            LaneError: the API did not answer; nothing changed.
+            LaneError: the API gave no list; the entry is looked up again later.
         """
+        try:
+            found, finding = self._look(entry, passage)
+        except LaneError:
+            self._no_lists += 1
+            later_s = self._now().utc_s + _AFTER_NO_LIST.delay_s(self._no_lists)
+            self._outbox.entries.postpone(entry, due_at=later_s)  # the others must not wait for it
+            raise
+        self._no_lists = 0
+        if found:
+            self._adopt(entry, found)
+        else:
+            self._conclude(entry, finding)
+
+    def may_go_again(self, entry: Entry, passage: Passage) -> bool:
+        """Look once more before a person's word sends a clip again; False where it was found.
+
+        Raises:
+            LaneError: the API gave no list.
+        """
+        if not self._outbox.outcomes.may_have_been_made(entry):
+            return True
+        found, _ = self._look(entry, passage)
+        if found:
+            self._adopt(entry, found)
+        return not found
+
+    def next_look_at(self) -> float | None:
+        """Return when something that is held is looked for again, or None."""
+        return self._outbox.outcomes.unknown_due_at()
+
+    def look_for_held(self, passage: Passage) -> None:
+        """Look for the clips that are held because nobody knows: the list may have been late.
+
+        Raises:
+            LaneError: the API gave no list.
+        """
+        now_s = self._now().utc_s
+        entries = self._outbox.outcomes.unknown_due(now_s, most=_MOST_AT_ONCE)
+        if not entries:
+            return
+        for (
+            entry
+        ) in entries:  # beforehand: a list that cannot be read must not be asked for at once
+            wait_s = min(max(now_s - entry.changed_at, _LOOK_AGAIN_S[0]), _LOOK_AGAIN_S[1])
+            self._outbox.outcomes.look_again_at(entry, due_at=now_s + wait_s)
+        search = Search([entry.clip_code for entry in entries])
+        self._client.sessions(passage.key, search.see)
+        for entry in entries:
+            if found := search.found(entry.clip_code):
+                self._adopt(entry, found)
+
+    def _look(self, entry: Entry, passage: Passage) -> tuple[list[ListedSession], Finding]:
+        """Look for one entry, and keep the look on record."""
         attempt_id = self._outbox.attempts.begin(
             entry.id, AttemptKind.LOOK_UP, now_s=self._now().utc_s
         )
         began_s = self._monotonic()
-        listed = self._client.sessions(passage.key)
-        session_id = find_code(listed, entry.clip_code)
-        finding = Finding.FOUND if session_id is not None else self._judge_absence(entry, listed)
-        end = AttemptEnd(outcome=finding, seconds=self._monotonic() - began_s)
-        crash_point("looked-up")
-        with self._outbox.transaction():
+        upload = self._outbox.attempts.last_upload(entry.id)
+        control = Control(
+            entry, self._outbox.outcomes, began_at=upload.began_at if upload else entry.created_at
+        )
+        search = Search([entry.clip_code])
+
+        def see(session: ListedSession) -> None:
+            search.see(session)
+            control.see(session)
+
+        end = AttemptEnd(outcome="no_list", seconds=0.0)
+        try:
+            has_sessions = self._client.sessions(passage.key, see)
+            found = search.found(entry.clip_code)
+            end = replace(end, outcome=self._judge(found, control, has_sessions=has_sessions))
+        except LaneError as error:
+            end = replace(end, status=error.status, detail=str(error))
+            raise
+        finally:
+            end = replace(end, seconds=self._monotonic() - began_s)
             self._outbox.attempts.end(attempt_id, end)
-            if session_id is not None and listed is not None:
-                self._adopt(entry, session_id, listed.sessions[session_id].title)
-            else:
-                self._conclude(entry, finding)
+        crash_point("looked-up")
+        return found, Finding(end.outcome)
 
-    def _judge_absence(self, entry: Entry, listed: SessionList | None) -> Finding:
-        """Tell whether a list without the code proves that there is no session."""
-        if listed is None:
-            proven = not self._outbox.entries.has_delivered()
+    def _judge(
+        self, found: Sequence[ListedSession], control: Control, *, has_sessions: bool
+    ) -> Finding:
+        if found:
+            return Finding.FOUND
+        if has_sessions:
+            proven = self._keeps_titles() and control.proves
         else:
-            proven = self._keeps_titles() and self._reaches_back(entry, listed)
+            proven = not self._outbox.entries.has_delivered()
         return Finding.ABSENT if proven else Finding.UNPROVEN
-
-    def _reaches_back(self, entry: Entry, listed: SessionList) -> bool:
-        """Tell whether a list shows sessions from before the attempt, with intact titles."""
-        attempt = self._outbox.attempts.last_upload(entry.id)
-        began_at = attempt.began_at if attempt else entry.created_at
-        ours = self._outbox.entries.delivered_among(listed.sessions, before_s=began_at)
-        if ours:
-            return all(
-                code in listed.sessions[session_id].title.lower()
-                for session_id, code in ours.items()
-            )
-        moment = datetime.fromtimestamp(began_at, UTC)
-        return any(session.is_surely_older_than(moment) for session in listed.sessions.values())
 
     def _conclude(self, entry: Entry, finding: Finding) -> None:
         now_s = self._now().utc_s
@@ -115,33 +172,36 @@ class Reconciler:
         del self._first_looks[sending]
         if finding is first_finding is Finding.ABSENT:
             log.info("not at the API: will be sent again", entry=entry.name, clip=entry.clip_code)
-            self._outbox.entries.move(
-                entry, EntryState.READY, now_s=now_s, changes={"due_at": now_s}
+            after = self._patience.after_failure(
+                entry, failures=entry.failures, waited_s=self._wait_s
             )
+            self._move(entry, EntryState.READY, after)
             return
         log.warning("outcome cannot be known: held", entry=entry.name, clip=entry.clip_code)
-        self._outbox.entries.move(
-            entry, EntryState.HELD, now_s=now_s, reason=Reason.OUTCOME_UNKNOWN
-        )
+        later_s = now_s + _LOOK_AGAIN_S[0]
+        self._move(entry, EntryState.HELD, {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s})
 
-    def _adopt(self, entry: Entry, session_id: str, title: str) -> None:
+    def _move(self, entry: Entry, to: EntryState, changes: dict[str, object]) -> None:
+        self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)
+
+    def _adopt(self, entry: Entry, found: Sequence[ListedSession]) -> None:
+        """Record the session that was found; a second one is told of, not chosen."""
         self._first_looks.pop((entry.id, entry.attempts), None)
-        self._outbox.entries.adopt_session(
-            entry.id, session_id=session_id, server_title=title, now_s=self._now().utc_s
+        session, *others = found
+        with self._outbox.transaction():
+            self._outbox.entries.adopt_session(
+                entry.id,
+                session_id=session.session_id,
+                server_title=session.title,
+                now_s=self._now().utc_s,
+            )
+            for other in others:
+                self._outbox.outcomes.note_second_session(entry.id, other.session_id)
+        log.info(
+            "delivered (found)",
+            entry=entry.name,
+            clip=entry.clip_code,
+            session=session.session_id,
         )
-        log.info("delivered (found)", entry=entry.name, clip=entry.clip_code, session=session_id)
-
-
-def find_code(listed: SessionList | None, clip_code: str) -> str | None:
-    """Return the id of the session whose title carries a clip code, or None."""
-    if listed is None:
-        return None
-    wanted = clip_code.lower()
-    return next(
-        (
-            session_id
-            for session_id, session in listed.sessions.items()
-            if wanted in session.title.lower()
-        ),
-        None,
-    )
+        for other in others:
+            log.error("the API made a second session", entry=entry.name, session=other.session_id)

@@ -188,12 +188,18 @@ class Entries:
             "UPDATE entry SET failures = 0 WHERE state IN ('ready', 'uncertain') AND failures > 0"
         )
 
-    def pull_in(self, *, latest_s: float) -> None:
-        """After a jump of the clock: let nothing wait longer than until `latest_s`."""
+    def pull_in(self, *, latest_s: float, patient_s: float) -> None:
+        """After a jump of the clock: let nothing wait longer than until `latest_s`.
+
+        What keeps failing at the server may wait until `patient_s`.
+        """
         for state in (EntryState.READY, EntryState.UNCERTAIN):
             self._db.change(
-                "UPDATE entry SET due_at = ? WHERE state = ? AND due_at > ?",
-                (latest_s, state, latest_s),
+                """
+                UPDATE entry SET due_at = :latest WHERE state = :state AND due_at > :latest
+                   AND (reason IS NOT 'fails_at_server' OR due_at > :patient)
+                """,
+                {"latest": latest_s, "patient": patient_s, "state": state},
             )
 
     def resume_interrupted(self, *, now_s: float) -> list[Entry]:
@@ -233,18 +239,6 @@ class Entries:
             self._db.row("SELECT 1 AS one FROM entry WHERE session_id IS NOT NULL LIMIT 1")
             is not None
         )
-
-    def delivered_among(self, session_ids: Collection[str], *, before_s: float) -> dict[str, str]:
-        """Return session id and clip code of those that this station delivered before a moment."""
-        rows = self._db.rows(
-            """
-            SELECT entry.session_id, entry.clip_code FROM json_each(?) AS wanted
-              JOIN entry ON entry.session_id = wanted.value
-             WHERE entry.sent_at < ?
-            """,
-            (json.dumps(sorted(session_ids)), before_s),
-        )
-        return {str(row["session_id"]): str(row["clip_code"]) for row in rows}
 
 
 NEXT_READY = """

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     BY_PERSON = "discarded_by_person"
     LOOKED_AGAIN = "looked_again"
     JOINED = "joined"
+    FAILS_AT_SERVER = "fails_at_server"
 
 
 REASON_TEXTS: dict[Reason, str] = {
@@ -73,15 +74,22 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.KEY_CANNOT_SEND: "the API key may only send its owner's own clips",
     Reason.OUTCOME_UNKNOWN: (
         "it was sent whole, and the API neither confirms nor denies it: look there, then "
-        "release (sends again) or discard"
+        "release (sends again) or discard; Spotter itself goes on looking, retry looks at once"
     ),
-    Reason.REFUSED_FOR_ATHLETE: "the API refuses this athlete: check the user_id, then retry",
-    Reason.ACTIVITY_NOT_IN_PLAN: "the account's plan lacks this activity",
+    Reason.REFUSED_FOR_ATHLETE: (
+        "the API refuses this athlete: retry once that is mended, or release with another --user-id"
+    ),
+    Reason.ACTIVITY_NOT_IN_PLAN: (
+        "the account's plan lacks this activity: retry once that is mended"
+    ),
     Reason.CLIP_DAMAGED: "the clip's file is missing or damaged",
     Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
     Reason.BY_PERSON: "a person discarded it",
     Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
+    Reason.FAILS_AT_SERVER: (
+        "the API failed on it ten times while others passed: tried once a day; retry tries at once"
+    ),
 }
 
 

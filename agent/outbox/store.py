@@ -12,6 +12,7 @@ from agent.outbox.events import Events
 from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
+from agent.outbox.outcomes import Outcomes
 from agent.outbox.takes import Takes
 
 DATABASE_NAME = "outbox.db"
@@ -34,6 +35,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.takes = Takes(database)
         self.attempts = Attempts(database)
         self.entries = Entries(database, self.attempts)
+        self.outcomes = Outcomes(database, self.attempts)
         self.assignments = Assignments(database)
         self.lanes = Lanes(database)
         self.events = Events(database)

@@ -20,6 +20,10 @@ from agent.station.assigning import check_user_id, fill_movement
 
 Row = TypeVar("Row", Capture, Entry)
 
+# Held for what can be mended elsewhere: whose clip it is was never in question.
+_MENDED_ELSEWHERE = frozenset(
+    {Reason.KEY_CANNOT_SEND, Reason.REFUSED_FOR_ATHLETE, Reason.ACTIVITY_NOT_IN_PLAN}
+)
 _UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN, CaptureState.ANALYSING})
 
 
@@ -41,7 +45,7 @@ def find(outbox: Outbox, wanted: str) -> Capture | Entry:
 
 
 def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture | Entry:
-    """Let it be tried again at once.
+    """Let it be tried again at once; of an unknown outcome, let it be looked for at once.
 
     Raises:
         RequestError: there is nothing to try again.
@@ -57,9 +61,10 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
             return _move_capture(
                 outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried"
             )
-    if subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
+    is_unknown = subject.state is EntryState.HELD and subject.reason == Reason.OUTCOME_UNKNOWN
+    if is_unknown or subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
         return _unless_gone(outbox.entries.hasten(subject, now_s=now_s))
-    if subject.state is EntryState.HELD:
+    if subject.state is EntryState.HELD and subject.reason not in _MENDED_ELSEWHERE:
         raise RequestError(
             f"{subject.name} is held: {subject.reason}",
             hint=f"spotter outbox release {subject.name}",

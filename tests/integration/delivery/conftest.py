@@ -11,6 +11,7 @@ from agent.clock import Instant
 from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
+from agent.delivery.patience import Patience
 from agent.delivery.reconcile import Reconciler
 from agent.delivery.upload import Uploader
 from agent.outbox.backoff import Backoff
@@ -58,6 +59,8 @@ class World:
             read_key=lambda: self.key,
             now=self.now,
         )
+        backoff = Backoff(base_s=5.0, longest_s=3600.0)
+        patience = Patience(self.outbox, backoff, now=self.now)
         self.lane = Lane(
             self.outbox,
             gate,
@@ -72,12 +75,13 @@ class World:
             Reconciler(
                 self.outbox,
                 self.client,
+                patience,
                 wait_s=WAIT_S,
                 keeps_titles=gate.keeps_titles,
                 now=self.now,
                 monotonic=lambda: self.clock_s,
             ),
-            backoff=Backoff(base_s=5.0, longest_s=3600.0),
+            patience=patience,
             is_still_whole=FirstSendCheck(
                 self.outbox, self.folder, capture_folder=self.folder.root, now=self.now
             ),

@@ -33,7 +33,7 @@ def test_a_lost_answer_is_found_and_never_sent_twice(
     sandbox.add_fault(fault)
     world.add()
 
-    world.run()
+    world.run(10)  # an answer that is none of the API's pauses the lane first
 
     assert world.states() == ["uploaded"]
     assert [session.session_id for session in sandbox.book.sessions] == [world.entry().session_id]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import OutboxError
-from agent.outbox import captures, entries
+from agent.outbox import captures, entries, outcomes
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.capture import Take
 from agent.outbox.database import OutboxDatabase
@@ -111,7 +111,7 @@ def test_an_ended_attempt_stays_as_it_is(outbox: Outbox) -> None:
 def test_after_a_clock_jump_nothing_waits_longer_than_the_longest_backoff(outbox: Outbox) -> None:
     ready_entry(outbox, due_at=NOW_S + 400 * 86400)
 
-    outbox.entries.pull_in(latest_s=NOW_S + 3600)
+    outbox.entries.pull_in(latest_s=NOW_S + 3600, patient_s=NOW_S + 86_400)
 
     assert outbox.entries.next_due_at() == NOW_S + 3600
 
@@ -143,6 +143,11 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (entries.NEXT_READY, {"now": 0}),
         (entries.NEXT_UNCERTAIN, {"now": 0}),
         (entries.NEXT_DUE, {"state": "ready"}),
+        (outcomes.NEWEST_DELIVERED, {"before": 0}),
+        (outcomes.ANY_DELIVERED, {"after": 0}),
+        (outcomes.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
+        (outcomes.UNKNOWN_DUE, {"now": 0, "most": 1}),
+        (outcomes.NEXT_UNKNOWN, {}),
         (captures.CLAIM_NEXT, {"now": 0}),
         (captures.CLEARABLE, {"delivered_before": 0, "skipped_before": 0}),
     ],

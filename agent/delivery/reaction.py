@@ -1,0 +1,137 @@
+"""What becomes of a clip, and of the lane, when an upload fails: the retry table carried out.
+
+What an answer means is decided in `agent.api.answers`.
+"""
+
+import structlog
+
+from agent.clock import Now
+from agent.delivery.gate import Gate, Passage
+from agent.delivery.patience import Patience
+from agent.errors import (
+    LaneError,
+    NotMadeError,
+    OutcomeUnknownError,
+    RefusedError,
+    UploadError,
+)
+from agent.outbox.entry import Entry
+from agent.outbox.states import EntryState, Reason
+from agent.outbox.store import Outbox
+
+_IN_A_ROW = 3  # so many different clips in trouble, and the lane is at fault
+_ABOUT_ACCOUNT = frozenset({402, 403, 404})
+_TOO_LARGE = 413
+
+log = structlog.get_logger(stage="delivery")
+
+
+class Reaction:
+    """Moves clips whose upload failed, and pauses the lane where it is at fault."""
+
+    def __init__(self, outbox: Outbox, gate: Gate, patience: Patience, *, now: Now) -> None:
+        self._outbox = outbox
+        self._gate = gate
+        self._patience = patience
+        self._now = now
+        self._troubled: set[int] = set()  # different clips that failed since the last success
+
+    def note_delivered(self) -> None:
+        """The lane works: what failed before was the clips' own trouble."""
+        self._troubled.clear()
+        self._gate.note_delivered()
+
+    def carry_out(self, entry: Entry, error: UploadError, passage: Passage) -> None:
+        """Do what the retry table says of a failed upload, whose attempt is on record."""
+        log.info("not delivered", entry=entry.name, clip=entry.clip_code, answer=str(error))
+        if isinstance(error, LaneError):
+            self._gate.pause(error)
+            self.put_back(entry)
+        elif isinstance(error, OutcomeUnknownError):
+            self._move(
+                entry,
+                EntryState.UNCERTAIN,
+                due_at=self._now().utc_s,
+                failures=entry.failures + 1,
+                detail=str(error),
+            )
+            self._blame(entry, error)
+        elif isinstance(error, NotMadeError):
+            self._back_off(entry, error)
+        elif isinstance(error, RefusedError):
+            self._refuse(entry, error, passage)
+
+    def put_back(self, entry: Entry) -> None:
+        """Put an entry back as it was: nothing is counted against it."""
+        self._move(entry, EntryState.READY, due_at=entry.due_at)
+
+    def hold(self, entry: Entry, reason: Reason, *, detail: str | None = None) -> None:
+        """Let an entry wait for a person."""
+        log.warning("held for a person", entry=entry.name, clip=entry.clip_code, reason=reason)
+        self._move(entry, EntryState.HELD, reason=reason, detail=detail)
+
+    def _back_off(self, entry: Entry, error: NotMadeError) -> None:
+        failures = entry.failures + 1
+        after = self._patience.after_failure(entry, failures=failures)
+        self._move(entry, EntryState.READY, failures=failures, detail=str(error), **after)
+        self._blame(entry, error)
+
+    def _refuse(self, entry: Entry, error: RefusedError, passage: Passage) -> None:
+        """Believe a refusal only of a host that answers for the account as before."""
+        self._gate.forget_role()
+        if self._gate.pass_through() != passage:
+            self.put_back(entry)  # the account itself is refused, or it may do something else now
+            return
+        if error.status in _ABOUT_ACCOUNT:
+            in_plan = error.status != 402
+            reason = Reason.REFUSED_FOR_ATHLETE if in_plan else Reason.ACTIVITY_NOT_IN_PLAN
+            self.hold(entry, reason, detail=str(error))
+        else:
+            told = self._size_words(entry, error) if error.status == _TOO_LARGE else str(error)
+            self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=told)
+        self._count_trouble(entry, error)
+
+    def _size_words(self, entry: Entry, error: RefusedError) -> str:
+        """Tell how large a refused clip is, and what is known of the limit."""
+        largest = self._outbox.outcomes.largest_delivered_bytes()
+        taken = "none was taken yet" if largest is None else f"the largest taken had {_mb(largest)}"
+        return f"{error}: the clip has {_mb(entry.clip_bytes)}, more than the API takes ({taken})"
+
+    def _blame(self, entry: Entry, error: UploadError) -> None:
+        """Pause the lane for what is not this clip's fault alone."""
+        if error.retry_after_s is not None or error.status == 429:
+            self._gate.pause(
+                LaneError(
+                    str(error),
+                    reason="server_asks_to_wait",
+                    status=error.status,
+                    retry_after_s=error.retry_after_s,
+                )
+            )
+        elif error.status is not None and error.status < 400:
+            self._gate.pause(
+                LaneError(
+                    f"{error}: a captive portal or a wrong base_url?",
+                    reason="not_our_api",
+                    status=error.status,
+                )
+            )
+        else:
+            self._count_trouble(entry, error)
+
+    def _count_trouble(self, entry: Entry, error: UploadError) -> None:
+        """Three different clips in a row in trouble: the lane is at fault.
+
+        After that one more is enough, until something is delivered: each costs a whole upload.
+        """
+        self._troubled.add(entry.id)
+        if len(self._troubled) >= _IN_A_ROW:
+            told = f"{_IN_A_ROW} clips and more failed in a row, the last one with: {error}"
+            self._gate.pause(LaneError(told, reason="many_clips_fail", status=error.status))
+
+    def _move(self, entry: Entry, to: EntryState, **changes: object) -> None:
+        self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,105 @@
+"""What the record says of outcomes: of the clips that were sent, and of those nobody knows."""
+
+from collections.abc import Collection
+
+from agent.outbox.attempts import Attempt, AttemptKind, Attempts
+from agent.outbox.database import OutboxDatabase
+from agent.outbox.entry import Entry
+from agent.outbox.states import EntryState, Reason
+
+_UNKNOWN = frozenset({None, "OutcomeUnknownError"})  # of an upload whose body went out whole
+
+
+class Outcomes:
+    """Questions about deliveries, and the clips that wait for an answer to one."""
+
+    def __init__(self, database: OutboxDatabase, attempts: Attempts) -> None:
+        self._db = database
+        self._attempts = attempts
+
+    def newest_delivered(self, *, before_s: float) -> tuple[str, str] | None:
+        """Return session id and clip code of what was last delivered before a moment."""
+        row = self._db.row(NEWEST_DELIVERED, {"before": before_s})
+        return None if row is None else (str(row["session_id"]), str(row["clip_code"]))
+
+    def any_delivered(self, *, after_s: float) -> bool:
+        """Tell whether any clip was delivered after a moment."""
+        return self._db.row(ANY_DELIVERED, {"after": after_s}) is not None
+
+    def largest_delivered_bytes(self) -> int | None:
+        """Return the size of the largest clip that was ever delivered; a look at all of them."""
+        row = self._db.row("SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL")
+        return None if row is None or row["size"] is None else int(str(row["size"]))
+
+    def uploads(self, entry_id: int) -> list[Attempt]:
+        """Return the uploads begun for an entry, oldest first."""
+        attempts = self._attempts.of_entry(entry_id)
+        return [attempt for attempt in attempts if attempt.kind is AttemptKind.UPLOAD]
+
+    def may_have_been_made(self, entry: Entry) -> bool:
+        """Tell whether a session may exist that nobody has found, as far as is known by now."""
+        attempts = self._attempts.of_entry(entry.id)
+        proven_absent = [attempt.outcome for attempt in attempts[-2:]] == ["absent", "absent"]
+        uploads = [attempt for attempt in attempts if attempt.kind is AttemptKind.UPLOAD]
+        sent_whole = bool(uploads) and uploads[-1].body_complete_at is not None
+        return sent_whole and uploads[-1].outcome in _UNKNOWN and not proven_absent
+
+    def held_because(self, reasons: Collection[Reason]) -> list[Entry]:
+        """Return the clips that are held for one of these reasons."""
+        return [
+            Entry.from_row(row)
+            for reason in sorted(reasons)
+            for row in self._db.rows(HELD_BECAUSE, {"reason": reason})
+        ]
+
+    def unknown_due(self, now_s: float, *, most: int) -> list[Entry]:
+        """Return held clips of unknown outcome that are due to be looked for again."""
+        rows = self._db.rows(UNKNOWN_DUE, {"now": now_s, "most": most})
+        return [Entry.from_row(row) for row in rows]
+
+    def unknown_due_at(self) -> float | None:
+        """Return when the next held clip of unknown outcome is due, or None."""
+        row = self._db.row(NEXT_UNKNOWN)
+        return None if row is None else float(str(row["due_at"]))
+
+    def look_again_at(self, entry: Entry, *, due_at: float) -> None:
+        """Set when a held clip of unknown outcome is looked for again; it stays held."""
+        self._db.change(
+            "UPDATE entry SET due_at = ? WHERE id = ? AND state = ? AND fence = ?",
+            (due_at, entry.id, EntryState.HELD, entry.fence),
+        )
+
+    def note_second_session(self, entry_id: int, session_id: str) -> None:
+        """Remark, once, that the API made another session of a clip than the one on record."""
+        self._db.change(
+            """
+            UPDATE entry SET remarks = json_insert(remarks, '$[#]', :remark)
+             WHERE id = :id AND session_id != :session
+               AND NOT EXISTS (SELECT 1 FROM json_each(remarks) WHERE value = :remark)
+            """,
+            {"id": entry_id, "session": session_id, "remark": f"second_session:{session_id}"},
+        )
+
+
+NEWEST_DELIVERED = """
+SELECT session_id, clip_code FROM entry
+ WHERE sent_at < :before AND session_id IS NOT NULL ORDER BY sent_at DESC LIMIT 1
+"""  # index: entry_by_sending
+
+ANY_DELIVERED = """
+SELECT 1 AS one FROM entry WHERE sent_at > :after AND session_id IS NOT NULL LIMIT 1
+"""  # index: entry_by_sending
+
+HELD_BECAUSE = """
+SELECT * FROM entry WHERE state = 'held' AND reason = :reason ORDER BY due_at
+"""  # index: entry_held
+
+UNKNOWN_DUE = """
+SELECT * FROM entry WHERE state = 'held' AND reason = 'outcome_unknown' AND due_at <= :now
+ ORDER BY due_at LIMIT :most
+"""  # index: entry_held
+
+NEXT_UNKNOWN = """
+SELECT due_at FROM entry WHERE state = 'held' AND reason = 'outcome_unknown'
+ ORDER BY due_at LIMIT 1
+"""  # index: entry_held

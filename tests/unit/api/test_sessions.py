@@ -1,0 +1,97 @@
+"""The session list, read as it arrives."""
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.api.sessions import ListedSession, read_sessions
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def document(**sessions: object) -> bytes:
+    return json.dumps({"sessions": sessions}).encode()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sessions=st.dictionaries(st.text(), JSON, max_size=5),
+    before=JSON,
+    after=JSON,
+    part_bytes=st.integers(1, 40),
+    indent=st.sampled_from([None, 2]),
+)
+def test_it_comes_out_the_same_however_it_is_cut_into_parts(
+    sessions: dict[str, object], before: object, after: object, part_bytes: int, indent: int | None
+) -> None:
+    told = {"before": before, "sessions": sessions, "after": after}
+    content = json.dumps(told, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
+
+    parts = (content[at : at + part_bytes] for at in range(0, len(content), part_bytes))
+    found = list(read_sessions(parts))
+
+    expected = json.loads(content)["sessions"]
+    assert [session.session_id for session in found] == list(expected)
+
+
+def test_what_it_tells_is_taken_and_what_is_odd_is_left_empty() -> None:
+    made = {"date": "24/11/2026", "time": "09:30 PM"}
+    content = document(
+        a={"title": "[abc]", "created_at": made, "user_id": "u", "activity": "running", "more": 1},
+        b={"title": None, "created_at": "yesterday", "user_id": 7},
+        c="nonsense",
+    )
+
+    whole, odd, none = read_sessions([content])
+
+    assert whole == ListedSession("a", "[abc]", "24/11/2026", "09:30 PM", "running", "u")
+    assert (odd, none) == (ListedSession("b"), ListedSession("c"))
+    assert whole.is_surely_older_than(datetime(2026, 11, 25, 12, tzinfo=UTC))
+    assert not whole.is_surely_older_than(datetime(2026, 11, 25, 11, tzinfo=UTC))  # zones
+    assert not odd.is_surely_older_than(datetime(2030, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"<html>", b"[]", b'"sessions"', b'{"sessions": {', b'{"sessions": {"a": {}'),
+        *(b'{"sessions": {"a" {}}}', b'{"sessions": {"a": {}},', b"{1: 2}", b'{"a": \xff}'),
+        b'{"sessions": {"a": ' + b"[" * 100_000,
+    ],
+)
+def test_what_is_no_list_or_breaks_off_is_an_error(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        list(read_sessions([content]))
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"sessions": []}', b'{"sessions": null}'])
+def test_a_list_of_another_shape_shows_nothing(content: bytes) -> None:
+    assert list(read_sessions([content])) == []
+
+
+def test_a_very_long_list_needs_no_memory() -> None:
+    def parts() -> Iterator[bytes]:
+        yield b'{"sessions": {'
+        for number in range(2_000):
+            chunk = ",".join(
+                f'"{number}-{n}": {{"title": "t{n}", "metrics": 1}}' for n in range(10)
+            )
+            yield ("," if number else "").encode() + chunk.encode()
+        yield b"}}"
+
+    tracemalloc.start()
+    count = sum(1 for _ in read_sessions(parts()))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert count == 20_000
+    assert peak_bytes < 200_000
