@@ -18,6 +18,7 @@ from agent.delivery.upload import Uploader
 from agent.intake.admit import Admission
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
+from agent.intake.door import Door
 from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.settle import Settler
@@ -26,10 +27,13 @@ from agent.intake.watch import CaptureFolder
 from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
+from agent.outbox.mounts import Mounts
+from agent.outbox.pauses import Waiting
+from agent.outbox.space import Space
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
-from agent.stage import Stage, StopFlag, ignore_wake
+from agent.stage import Stage, StopFlag, Wake, ignore_wake
 from agent.station.assigning import record_default
 
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name)
@@ -108,11 +112,16 @@ def _assemble(settings: Settings, folder: StateFolder, outbox: Outbox, client: A
         now=read_clock,
         on_hint=bells.ringer(Intake.name),
     )
+    space = Space(
+        folder.root,
+        min_free_mb=settings.disk.min_free_mb,
+        on_wish=bells.ringer(Retention.name),
+    )
     stages: list[Stage] = [
-        _intake(settings, folder, outbox, bells, captures),
-        _analysis(settings, folder, outbox, bells, captures, check=stop.check),
+        _intake(settings, folder, outbox, bells, captures, space),
+        _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
         _lane(settings, folder, outbox, client, check=stop.check),
-        _retention(settings, folder, outbox),
+        _retention(settings, folder, outbox, bells, space),
     ]
     return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
 
@@ -123,12 +132,20 @@ def _intake(
     outbox: Outbox,
     bells: Bells,
     captures: CaptureFolder,
+    space: Space,
 ) -> Intake:
     capture = settings.capture
     return Intake(
         captures,
         Settler(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
         Admission(outbox, folder, now=read_clock),
+        Door(
+            space,
+            Waiting(outbox.pauses, Intake.name, now=read_clock),
+            folder,
+            settings.paths.capture,
+            mounts=Mounts(settings.disk.mounts),
+        ),
         rescan_s=capture.rescan_s,
         now=read_clock,
         wake_next=bells.ringer(TakeFinder.name),
@@ -141,6 +158,7 @@ def _analysis(
     outbox: Outbox,
     bells: Bells,
     captures: CaptureFolder,
+    space: Space,
     *,
     check: Callable[[], None],
 ) -> TakeFinder:
@@ -152,6 +170,7 @@ def _analysis(
         outbox,
         folder,
         AnalysisChild(limits=limits, scratch=folder.tmp, check=check, model=analysis.model),
+        space,
         policy=TakePolicy(
             station=station_default(settings),
             unassigned=settings.station.unassigned,
@@ -225,16 +244,29 @@ def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
     )
 
 
-def _retention(settings: Settings, folder: StateFolder, outbox: Outbox) -> Retention:
+def _retention(
+    settings: Settings, folder: StateFolder, outbox: Outbox, bells: Bells, space: Space
+) -> Retention:
     capture = settings.capture
     return Retention(
         outbox,
         folder,
+        space,
         policy=RetentionPolicy(
             originals=capture.originals,
             archive=capture.archive_dir,
             keep_originals_h=capture.keep_originals_h,
             keep_skipped_days=capture.keep_skipped_days,
+            keep_clips_days=capture.keep_clips_days,
         ),
         now=read_clock,
+        wake_next=_both(bells.ringer(Intake.name), bells.ringer(TakeFinder.name)),
     )
+
+
+def _both(first: Wake, second: Wake) -> Wake:
+    def wake() -> None:
+        first()
+        second()
+
+    return wake

@@ -1,12 +1,12 @@
 """spotter status."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.disk_status import disk_documents, disk_lines
 
 if TYPE_CHECKING:
     from agent.outbox.store import Outbox
@@ -38,18 +38,18 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     now = read_clock()
     timeline = timeline_of(outbox, now=now)
     lane = outbox.lanes.get(api_host(settings))
-    disk = shutil.disk_usage(settings.paths.state)
+    running = OwnerLock(state_folder(settings)).is_taken()
     return {
         "station": settings.station.id,
         "version": __version__,
-        "running": OwnerLock(state_folder(settings)).is_taken(),
+        "running": running,
         "assignment": assignment_document(timeline.at(now).assignment),
         **outbox.listing.counts(),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
         "last_error": lane.last_error,
         "last_error_at": iso_utc(lane.last_error_at),
-        "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
+        **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "capture_folder": {
             "path": str(settings.paths.capture),
             "present": settings.paths.capture.is_dir(),
@@ -74,12 +74,8 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
 
 
 def _print(document: dict[str, object]) -> None:
-    from agent.cli.words import size_words
-
-    assignment, disk, api = document["assignment"], document["disk"], document["api"]
-    assert (
-        isinstance(assignment, dict) and isinstance(disk, dict) and isinstance(api, dict)
-    )  # made above
+    assignment, api = document["assignment"], document["api"]
+    assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
     running = "running" if document["running"] else "NOT running (start it: spotter run)"
     lines = [
         ("station", f"{document['station']}, {running}"),
@@ -92,7 +88,7 @@ def _print(document: dict[str, object]) -> None:
         ("API", _api(api)),
         ("last error", _last_error(document)),
         ("capture folder", _folder(document["capture_folder"])),
-        ("disk", f"{size_words(disk['free_bytes'])} free of {size_words(disk['total_bytes'])}"),
+        *disk_lines(document),
     ]
     for name, words in lines:
         click.echo(f"{name:15} {words}")

@@ -1,26 +1,33 @@
-"""Clearing away: files whose clips are delivered, once the time a person set has passed.
+"""Clearing away: what is delivered goes when its time is over, or as soon as space is short.
 
-Nothing undelivered is ever touched.  Clearing is row, unlink, fsync, row: cut off anywhere, the
-next start finishes it.
+Nothing undelivered is ever touched, whatever its age and however full the disk.  When space is
+short, what may go goes early: first the clips and pictures that were kept to be looked at, then
+originals, oldest first.  Clearing is row, unlink, fsync, row: cut off anywhere, the next start
+finishes it.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import structlog
 
-from agent.clock import Now
-from agent.crashpoints import crash_point
-from agent.outbox.capture import Capture
-from agent.outbox.folders import StateFolder, fsync_file, fsync_folder, move_durably
-from agent.outbox.states import EntryState, FileState
+from agent.clock import Instant, Now
+from agent.delivery.archive import Archive
+from agent.outbox.folders import StateFolder
+from agent.outbox.forecast import RoomThen
+from agent.outbox.pauses import Waiting
+from agent.outbox.removal import Removal
+from agent.outbox.space import Space
 from agent.outbox.store import Outbox
+from agent.stage import Wake, ignore_wake
 
 _HOUR_S = 3600.0
 _EVERY_S = 600.0
-_DELIVERED = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
+_AT_ONCE = 20  # files; between two such rounds the daemon may end
+_JUMP_S = _HOUR_S  # a clock that moves so far by itself was wrong before, or is now
+_DOUBT_S = 24 * _HOUR_S
+_HOWEVER_YOUNG, _NONE = float("inf"), float("-inf")
 
 log = structlog.get_logger(stage="retention")
 
@@ -33,6 +40,7 @@ class RetentionPolicy:
     archive: Path | None = None  # for originals = archive
     keep_originals_h: float = 48.0  # after the last clip was delivered
     keep_skipped_days: float = 7.0  # captures without a take
+    keep_clips_days: float = 7.0  # clips and their pictures, after delivery
 
 
 class Retention:
@@ -41,60 +49,147 @@ class Retention:
     name = "retention"
 
     def __init__(
-        self, outbox: Outbox, folder: StateFolder, *, policy: RetentionPolicy, now: Now
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        space: Space,
+        *,
+        policy: RetentionPolicy,
+        now: Now,
+        wake_next: Wake = ignore_wake,
     ) -> None:
         self._outbox = outbox
-        self._folder = folder
+        self._space = space
         self._policy = policy
         self._now = now
+        self._wake_next = wake_next
+        self._removal = Removal(outbox, folder, now=now)
+        self._archive = None if policy.archive is None else Archive(policy.archive, folder)
+        self._waiting = Waiting(outbox.pauses, "clearing", now=now)
+        self._archiving = Waiting(outbox.pauses, "archive", now=now)
+        self._ages = _Ages()
+        self._noted_s = 0.0  # when the room was last recorded
 
     def step(self) -> float:
-        """Finish what was begun, then clear what is due."""
-        for capture in self._outbox.captures.clearing():
-            self._clear(capture)
-        if self._policy.originals == "keep":
-            return _EVERY_S
-        now_s = self._now().utc_s
-        due = self._outbox.captures.clearable(
-            delivered_before=now_s - self._policy.keep_originals_h * _HOUR_S,
-            skipped_before=now_s - self._policy.keep_skipped_days * 24 * _HOUR_S,
-        )
-        for capture in due:
-            self._clear(capture)
+        """Finish what was begun, then clear what is due, and more where space is short."""
+        self._removal.finish()
+        now = self._now()
+        more = self._clear_aged(now)
+        if not self._space.lacks_for_comfort():
+            self._waiting.end()
+        elif self._clear_early():
+            more = True
+            self._wake_next()
+        if more:
+            return 0.0
+        self._note_room(now)
         return _EVERY_S
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _clear(self, capture: Capture) -> None:
-        entries = self._outbox.entries.of_capture(capture.id)
-        delivered = [entry for entry in entries if entry.state in _DELIVERED]
-        if self._policy.originals == "archive" and delivered:
-            self._archive(capture, delivered[0].clip_code)
-        now_s = self._now().utc_s
-        self._outbox.captures.set_file_state(capture.id, FileState.CLEARING, now_s=now_s)
-        crash_point("clearing")
-        for entry in entries:
-            (self._folder.clips / entry.stored_name).unlink(missing_ok=True)
-            for picture in self._folder.pictures_of(entry.clip_code):
-                picture.unlink(missing_ok=True)
-            self._outbox.entries.set_file_state(entry.id, FileState.CLEARED, now_s=now_s)
-        original = self._folder.captures / capture.stored_name
-        original.unlink(missing_ok=True)
-        original.with_suffix(".json").unlink(missing_ok=True)
-        (self._folder.pictures / original.name).with_suffix(".svg").unlink(missing_ok=True)
-        fsync_folder(self._folder.clips)
-        fsync_folder(self._folder.captures)
-        crash_point("cleared")
-        self._outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=now_s)
-        log.info("cleared", capture=capture.name, bytes=capture.facts.size_bytes)
+    def _clear_aged(self, now: Instant) -> bool:
+        """Clear what has stayed for its time; tell whether there may be more."""
+        policy, believed = self._policy, self._ages.are_believed(now)
 
-    def _archive(self, capture: Capture, clip_code: str) -> None:
-        """Copy an original into the archive, under its clip code: names stay out of it."""
-        source = self._folder.captures / capture.stored_name
-        if self._policy.archive is None or not source.exists():
+        def before(keep_s: float) -> float:
+            if keep_s == 0:
+                return _HOWEVER_YOUNG
+            return now.utc_s - keep_s if believed else _NONE
+
+        clips = self._clear_clips(before(policy.keep_clips_days * 24 * _HOUR_S))
+        originals = self._clear_originals(
+            delivered_before=before(policy.keep_originals_h * _HOUR_S),
+            skipped_before=before(policy.keep_skipped_days * 24 * _HOUR_S),
+        )
+        return clips or originals
+
+    def _clear_early(self) -> bool:
+        """Clear a little of what may go, the oldest first; tell whether there may be more."""
+        cleared = self._clear_clips(_HOWEVER_YOUNG, while_short=True) or self._clear_originals(
+            delivered_before=_HOWEVER_YOUNG, skipped_before=_HOWEVER_YOUNG, while_short=True
+        )
+        if not cleared and self._space.lacks_for_comfort():
+            self._say_what_stays()
+        return cleared
+
+    def _clear_clips(self, delivered_before: float, *, while_short: bool = False) -> bool:
+        found = self._outbox.clearing.clips(delivered_before=delivered_before, most=_AT_ONCE)
+        for entry_id in found:
+            if while_short and not self._space.lacks_for_comfort():
+                return False
+            self._removal.clear_clip(entry_id)
+        return bool(found)
+
+    def _clear_originals(
+        self, *, delivered_before: float, skipped_before: float, while_short: bool = False
+    ) -> bool:
+        if self._policy.originals == "keep":
+            return False
+        found = self._outbox.clearing.originals(
+            delivered_before=delivered_before, skipped_before=skipped_before, most=_AT_ONCE
+        )
+        for capture_id in found:
+            if while_short and not self._space.lacks_for_comfort():
+                return False
+            if not self._is_archived(capture_id):
+                return False
+            self._removal.clear_original(capture_id)
+        return bool(found)
+
+    def _is_archived(self, capture_id: int) -> bool:
+        """Put an original into the archive, where a person wants one; False where that fails."""
+        if self._archive is None or self._policy.originals != "archive":
+            return True
+        capture = self._outbox.captures.by_id(capture_id)
+        assert capture is not None  # rows are never deleted
+        try:
+            self._archive.keep(capture, self._outbox.entries.of_capture(capture_id))
+        except OSError as error:
+            self._archiving.begin(
+                "archive_failed",
+                f"originals cannot be archived and stay: {error.strerror}: {self._policy.archive}",
+            )
+            return False
+        self._archiving.end()
+        return True
+
+    def _say_what_stays(self) -> None:
+        """Nothing more may go, and space is short: only a person can help."""
+        kept = self._policy.originals == "keep"
+        self._waiting.begin(
+            "nothing_may_go",
+            "space is short, and nothing that is left may go by itself: "
+            + ("originals = keep keeps what is delivered too" if kept else "it is undelivered")
+            + "; make room, or discard what is not wanted",
+        )
+
+    def _note_room(self, now: Instant) -> None:
+        if abs(now.utc_s - self._noted_s) < _EVERY_S:
             return
-        unfinished = self._policy.archive / f".{clip_code}.part"
-        shutil.copyfile(source, unfinished)
-        fsync_file(unfinished)
-        move_durably(unfinished, self._policy.archive / f"{clip_code}{source.suffix}")
+        self._noted_s = now.utc_s
+        may_go = self._outbox.rooms.weights().clips_delivered
+        if self._policy.originals != "keep":
+            may_go += self._outbox.rooms.delivered_originals_bytes()
+        free = self._space.room().free_bytes
+        self._outbox.rooms.note(RoomThen(at=now.utc_s, free_bytes=free, may_go_bytes=may_go))
+
+
+class _Ages:
+    """Whether the clock says how old a file is: a clock that was set anew makes files years old."""
+
+    def __init__(self) -> None:
+        self._offset_s: float | None = None  # of UTC from the time since boot
+        self._doubted_until_s = float("-inf")  # since boot
+
+    def are_believed(self, now: Instant) -> bool:
+        if not now.trusted:
+            return False
+        if now.boot_s is None:
+            return True
+        offset_s = now.utc_s - now.boot_s
+        if self._offset_s is not None and abs(offset_s - self._offset_s) > _JUMP_S:
+            log.warning("clock was set anew: nothing is cleared by age for a day")
+            self._doubted_until_s = now.boot_s + _DOUBT_S
+        self._offset_s = offset_s
+        return now.boot_s >= self._doubted_until_s

@@ -1,10 +1,12 @@
 """The intake stage: notice, settle, admit.
 
 Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
-is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody.
+is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody; a
+disk that is short or a folder that is missing makes all of them wait, and intake goes on by
+itself when that is over.
 """
 
-import errno
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,13 +16,15 @@ import structlog
 
 from agent.clock import Now
 from agent.intake.admit import Admission, Admitted, UnsettledError, printable
+from agent.intake.door import Door
 from agent.intake.settle import NOTHING, Settler
 from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
+from agent.outbox.space import is_disk_full
 from agent.stage import Wake
 
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_AT_ONCE = 50  # files; between two such rounds hints are followed and the daemon may end
 
 log = structlog.get_logger(stage="intake")
 
@@ -35,6 +39,7 @@ class Intake:
         folder: CaptureFolder,
         settler: Settler,
         admission: Admission,
+        door: Door,
         *,
         rescan_s: float,
         now: Now,
@@ -44,13 +49,14 @@ class Intake:
         self._folder = folder
         self._settler = settler
         self._admission = admission
+        self._door = door
         self._rescan_s = rescan_s
         self._now = now
         self._wake_next = wake_next
         self._monotonic = monotonic
         self._next_scan_s = float("-inf")
-        self._paused_until_s = float("-inf")
-        self._complained: set[str] = set()  # each standing trouble is logged once
+        self._half_admitted = False  # an admission was cut off by an error
+        self._complained: set[str] = set()  # each file that cannot be taken in is logged once
 
     def step(self) -> float:
         """Look where something was noticed, take in what is settled, say when to look again."""
@@ -58,9 +64,10 @@ class Intake:
         self._follow_hints(monotonic_s)
         if monotonic_s >= self._next_scan_s:
             self._rescan(monotonic_s)
-        if monotonic_s >= self._paused_until_s:
-            for path in self._settler.ripe(monotonic_s):
-                self._take_in_if_settled(path)
+        if self._door.is_open() and self._finish_admissions():
+            for path in self._settler.ripe(monotonic_s, most=_AT_ONCE):
+                if not self._door.is_shut:
+                    self._take_in_if_settled(path)
         return self._wait_s()
 
     def close(self) -> None:
@@ -68,10 +75,10 @@ class Intake:
         self._folder.stop()
 
     def _wait_s(self) -> float:
+        next_s = self._next_scan_s
         next_look_s = self._settler.next_look_s()
-        if next_look_s is not None:
-            next_look_s = max(next_look_s, self._paused_until_s)
-        next_s = min(self._next_scan_s, next_look_s or self._next_scan_s)
+        if next_look_s is not None and not self._door.is_shut:
+            next_s = min(next_s, next_look_s)
         return max(0.0, next_s - self._monotonic())
 
     def _follow_hints(self, monotonic_s: float) -> None:
@@ -83,11 +90,14 @@ class Intake:
                 self._settler.observe(path, facts, hint, now=self._now(), monotonic_s=monotonic_s)
 
     def _rescan(self, monotonic_s: float) -> None:
+        """Look at the whole folder; whatever shut the door is looked at anew, too."""
         self._next_scan_s = monotonic_s + self._rescan_s
-        if not self._folder.watch():
-            self._complain("folder", "capture folder is missing: intake waits for it")
+        self._door.look()
+        if self._door.folder_is_missing or not self._folder.watch():
+            self._folder.stop()
+            if not self._door.folder_is_missing:
+                self._door.shut_for_folder()
             return
-        self._settle_complaint("folder", "capture folder is back")
         present = []
         try:
             for path, facts in self._folder.scan():
@@ -96,10 +106,11 @@ class Intake:
                     path, facts, NOTHING, now=self._now(), monotonic_s=monotonic_s
                 )
         except OSError as error:
-            self._complain("scan", "capture folder cannot be read", error=error.strerror)
+            self._door.shut_for_folder(error)
             return
-        self._settle_complaint("scan", "capture folder can be read again")
         self._settler.keep_only(present)
+        self._door.keep_only(present)
+        self._door.remember_folder()
 
     def _take_in_if_settled(self, path: Path) -> None:
         monotonic_s = self._monotonic()
@@ -111,40 +122,58 @@ class Intake:
             self._settler.forget(path)
             self._next_scan_s = monotonic_s  # seen anew, it must be quiet anew
         except FileNotFoundError:
-            self._settler.forget(path)
-        except OSError as error:
+            if self._folder.look(path) is None:
+                self._settler.forget(path)
+            else:  # it is there, so our own folder is not: the next look will say so
+                self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=monotonic_s)
+        except (OSError, sqlite3.OperationalError) as error:
             self._put_off(path, error)
 
     def _take_in(self, path: Path) -> None:
+        facts = self._settler.facts(path)
         evidence = replace(self._settler.evidence(path), settled=self._now())
-        admitted = self._admission.admit(
-            path, expected=self._settler.facts(path), evidence=evidence
-        )
+        if not self._door.lets_in(path, facts):
+            self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())
+            return
+        try:
+            admitted = self._admission.admit(path, expected=facts, evidence=evidence)
+        except (OSError, sqlite3.Error):
+            self._half_admitted = True
+            raise
         self._settler.forget(path)
-        self._settle_complaint("space", "space again: intake goes on")
-        self._settle_complaint(str(path), "file can be taken in after all")
+        self._door.has_let_in(path)
+        if str(path) in self._complained:
+            self._complained.discard(str(path))
+            log.info("file can be taken in after all", file=printable(path.name))
         if admitted is not Admitted.KNOWN:
             self._wake_next()
 
-    def _put_off(self, path: Path, error: OSError) -> None:
-        if error.errno in _NO_SPACE:
-            self._paused_until_s = self._monotonic() + self._rescan_s
-            self._complain("space", "disk is full: intake waits, delivery goes on")
+    def _finish_admissions(self) -> bool:
+        """Give a file its row that got its place in the work folder, and then an error came."""
+        if not self._half_admitted:
+            return True
+        try:
+            self._admission.resume()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not is_disk_full(error):
+                raise
+            self._door.shut_for_space(error)
+            return False
+        self._half_admitted = False
+        self._wake_next()
+        return True
+
+    def _put_off(self, path: Path, error: OSError | sqlite3.OperationalError) -> None:
+        if is_disk_full(error):
+            self._door.shut_for_space(error)
             return
+        if isinstance(error, sqlite3.OperationalError):
+            raise error
         self._settler.look_again(path, after_s=_REFUSED_AGAIN_S, monotonic_s=self._monotonic())
-        self._complain(
-            str(path),
-            "file cannot be taken in: give the group spotter the right to read and move it",
-            file=printable(path.name),
-            error=error.strerror,
-        )
-
-    def _complain(self, trouble: str, message: str, **facts: object) -> None:
-        if trouble not in self._complained:
-            self._complained.add(trouble)
-            log.error(message, **facts)
-
-    def _settle_complaint(self, trouble: str, message: str) -> None:
-        if trouble in self._complained:
-            self._complained.discard(trouble)
-            log.info(message)
+        if str(path) not in self._complained:
+            self._complained.add(str(path))
+            log.error(
+                "file cannot be taken in: give the group spotter the right to read and move it",
+                file=printable(path.name),
+                error=error.strerror,
+            )

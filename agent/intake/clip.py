@@ -35,23 +35,23 @@ class ClipCutter:
             AnalysisError: the cut failed.
             OSError: the disk refused.
         """
-        unfinished = self._folder.tmp / f"{clip_code}.mp4"
-        result = self._child.ask(
-            "cut",
-            path=str(capture),
-            start_s=take.start_s,
-            end_s=take.end_s,
-            out=str(unfinished),
-            options=self._options,
-        )
-        log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
-        crash_point("clip-cut")
-        return self._keep(
-            unfinished,
-            seconds=number_in(result, "clip_seconds"),
-            method=str(result["method"]),
-            why=str(result["why"]),
-        )
+        with _dropped_on_error(self._folder.tmp / f"{clip_code}.mp4") as unfinished:
+            result = self._child.ask(
+                "cut",
+                path=str(capture),
+                start_s=take.start_s,
+                end_s=take.end_s,
+                out=str(unfinished),
+                options=self._options,
+            )
+            log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
+            crash_point("clip-cut")
+            return self._keep(
+                unfinished,
+                seconds=number_in(result, "clip_seconds"),
+                method=str(result["method"]),
+                why=str(result["why"]),
+            )
 
     def keep_whole(self, capture: Path, *, clip_code: str, seconds: float) -> ClipFile:
         """Make a capture's whole file its clip, without looking into it."""
@@ -72,18 +72,18 @@ class ClipCutter:
     @contextmanager
     def plot(self, stored_name: str) -> Iterator[str]:
         """Give a path to draw a capture's activity to, and keep what was drawn there."""
-        unfinished = (self._folder.tmp / stored_name).with_suffix(".svg")
-        yield str(unfinished)
-        if unfinished.exists():
-            fsync_file(unfinished)
-            move_durably(unfinished, self._folder.pictures / unfinished.name)
+        with _dropped_on_error((self._folder.tmp / stored_name).with_suffix(".svg")) as unfinished:
+            yield str(unfinished)
+            if unfinished.exists():
+                fsync_file(unfinished)
+                move_durably(unfinished, self._folder.pictures / unfinished.name)
 
     def _draw(self, operation: str, name: str, **fields: object) -> None:
-        unfinished = self._folder.tmp / name
         try:
-            self._child.ask(operation, out=str(unfinished), **fields)
-            fsync_file(unfinished)
-            move_durably(unfinished, self._folder.pictures / name)
+            with _dropped_on_error(self._folder.tmp / name) as unfinished:
+                self._child.ask(operation, out=str(unfinished), **fields)
+                fsync_file(unfinished)
+                move_durably(unfinished, self._folder.pictures / name)
         except (AnalysisError, OSError) as error:
             log.warning("no picture", picture=name, error=str(error))
 
@@ -104,3 +104,17 @@ class ClipCutter:
             cut_method=method,
             cut_why=why,
         )
+
+
+@contextmanager
+def _dropped_on_error(unfinished: Path) -> Iterator[Path]:
+    """Remove a file that was not finished: on a full disk every byte counts.
+
+    A file whose fsync failed is never trusted again either: the system may have dropped what it
+    could not write, and says nothing the second time.  It is made anew.
+    """
+    try:
+        yield unfinished
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

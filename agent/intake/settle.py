@@ -3,6 +3,7 @@
 Time comes in, file facts come in; nothing here touches a disk or a clock.
 """
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -98,11 +99,14 @@ class Settler:
         for path in [path for path in self._files if path not in there]:
             self.forget(path)
 
-    def ripe(self, monotonic_s: float) -> list[Path]:
-        """Return the files that are quiet long enough to be asked about their writer."""
-        return sorted(
-            path for path, tracked in self._files.items() if monotonic_s >= tracked.look_again_s
-        )
+    def ripe(self, monotonic_s: float, *, most: int | None = None) -> list[Path]:
+        """Return the files that are quiet long enough to be asked about their writer.
+
+        The oldest come first; at most `most` of them, where that is given.
+        """
+        found = (path for path, t in self._files.items() if monotonic_s >= t.look_again_s)
+        limit = len(self._files) if most is None else most
+        return heapq.nsmallest(limit, found, key=lambda p: (self._files[p].facts.mtime_ns, p))
 
     def is_settled(self, path: Path, writer: WriterState, *, monotonic_s: float) -> bool:
         """Tell whether a ripe file is complete; if not, it becomes ripe again later."""

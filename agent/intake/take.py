@@ -17,12 +17,15 @@ from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
+from agent.intake.cut_room import CutRoom
 from agent.intake.enter import BegunElsewhereError, CutTake, TakePolicy, enter_clips
 from agent.intake.join import Joiner
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder
+from agent.outbox.pauses import Waiting
+from agent.outbox.space import Space, is_disk_full
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Stopping, Wake
@@ -53,6 +56,7 @@ class TakeFinder:
         outbox: Outbox,
         folder: StateFolder,
         child: AnalysisChild,
+        space: Space,
         *,
         policy: TakePolicy,
         now: Now,
@@ -63,6 +67,7 @@ class TakeFinder:
         self._folder = folder
         self._child = child
         self._cutter = ClipCutter(child, folder, options=policy.cut)
+        self._room = CutRoom(space, Waiting(outbox.pauses, "analysis", now=now))
         self._joiner = Joiner(outbox, folder, child)
         self._next_comes = next_comes
         self._policy = policy
@@ -81,12 +86,17 @@ class TakeFinder:
             self._analyse(capture)
         except AnalysisError as error:
             return self._judge(capture, error)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            return self._wait_for_room(capture, str(error.strerror))
         except BegunElsewhereError:
             self._move(capture, CaptureState.CAPTURED)  # what was found stays: only cut anew
             return 0.0
         except Stopping:
             self._move(capture, CaptureState.CAPTURED)
             raise
+        self._room.is_enough()
         self._wake_next()
         return 0.0
 
@@ -101,7 +111,8 @@ class TakeFinder:
             self._find_takes(capture, path, recorded)
         crash_point("takes-recorded")
         takes = self._outbox.takes.waiting(capture)
-        cuts = [self._cut(capture, path, take) for take in takes]
+        seconds = recorded.end.utc_s - recorded.start.utc_s
+        cuts = [self._cut(capture, path, take, seconds) for take in takes]
         if cuts or self._outbox.takes.kept(capture):
             self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
         else:
@@ -111,8 +122,9 @@ class TakeFinder:
             capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
         )
 
-    def _cut(self, capture: Capture, path: Path, take: Take) -> CutTake:
+    def _cut(self, capture: Capture, path: Path, take: Take, capture_s: float) -> CutTake:
         clip_code = derive_clip_code(capture.sha256, take.number)
+        self._room.ask(take, capture_bytes=capture.facts.size_bytes, capture_s=capture_s)
         join = self._joiner.join(capture, take)
         if join is None:
             return CutTake(take, self._clip(path, take, clip_code))
@@ -193,14 +205,22 @@ class TakeFinder:
         if error.fault in _FILE_AT_FAULT:
             self._quarantine(capture, error)
             return 0.0
+        if error.fault is AnalysisFault.NO_SPACE:
+            return self._wait_for_room(capture, str(error))
         log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
-        if error.fault is AnalysisFault.NO_SPACE or not self._child.box_works():
+        if not self._child.box_works():
             self._move(capture, CaptureState.CAPTURED)
             log.error("this box cannot analyse now: captures wait", error=str(error))
             return _BOX_AT_FAULT_S
         if not self._keep_whole(capture):
             self._quarantine(capture, error)
         return 0.0
+
+    def _wait_for_room(self, capture: Capture, why: str) -> float:
+        """Leave a capture as it is until there is room for its clips."""
+        self._room.lacks(why)
+        self._move(capture, CaptureState.CAPTURED)
+        return _BOX_AT_FAULT_S
 
     def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
         log.warning("set aside", capture=capture.name, reason=error.fault, detail=str(error))

@@ -137,22 +137,6 @@ class Captures:
             (facts.size_bytes, facts.mtime_ns, facts.inode, now_s, capture.id),
         )
 
-    def clearable(self, *, delivered_before: float, skipped_before: float) -> list[Capture]:
-        """Return the captures whose files may go by age, oldest first.
-
-        Delivered or discarded ones whose clips have all ended before `delivered_before`, and
-        ones without a take from before `skipped_before` (Unix times).
-        """
-        rows = self._db.rows(
-            CLEARABLE, {"delivered_before": delivered_before, "skipped_before": skipped_before}
-        )
-        return [Capture.from_row(row) for row in rows]
-
-    def clearing(self) -> list[Capture]:
-        """Return the captures whose clearing was begun and not finished."""
-        rows = self._db.rows("SELECT * FROM capture WHERE file_state = 'clearing' ORDER BY id")
-        return [Capture.from_row(row) for row in rows]
-
 
 # captured -> analysing.  One process owns the outbox, so a claim never expires.
 CLAIM_NEXT = """
@@ -160,19 +144,6 @@ UPDATE capture SET state = 'analysing', fence = fence + 1, changed_at = :now
  WHERE id = (SELECT id FROM capture WHERE state = 'captured' ORDER BY id LIMIT 1)
 RETURNING *
 """  # index: capture_by_state
-
-
-CLEARABLE = """
-SELECT * FROM capture
- WHERE file_state = 'present'
-   AND ((state IN ('analysed', 'discarded') AND changed_at < :delivered_before
-         AND NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_id
-                          WHERE capture_id = capture.id
-                            AND (entry.state NOT IN ('uploaded', 'completed', 'discarded')
-                                 OR entry.changed_at >= :delivered_before)))
-        OR (state = 'skipped' AND changed_at < :skipped_before))
- ORDER BY id
-"""  # index: capture_on_disk
 
 
 def _one(row: Row | None) -> Capture | None:

@@ -11,6 +11,7 @@ from sqlite_utils.db import Database
 from agent.errors import OutboxError
 from agent.outbox.folders import give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
+from agent.outbox.schema_disk import disk as disk  # importing it makes it one of them
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]

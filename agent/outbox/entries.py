@@ -7,7 +7,7 @@ from dataclasses import asdict
 from agent.outbox.attempts import AttemptKind, Attempts
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry, NewEntry, Whose
-from agent.outbox.states import ENTRY_MOVES, EntryState, FileState
+from agent.outbox.states import ENTRY_MOVES, EntryState
 
 
 class Entries:
@@ -225,12 +225,6 @@ class Entries:
             EntryState.READY,
             now_s=now_s,
             changes={"due_at": now_s, "failures": 0, **_whose_columns(whose)},
-        )
-
-    def set_file_state(self, entry_id: int, to: FileState, *, now_s: float) -> None:
-        """Record that a clip's file is going or gone."""
-        self._db.change(
-            "UPDATE entry SET file_state = ?, changed_at = ? WHERE id = ?", (to, now_s, entry_id)
         )
 
     def has_delivered(self) -> bool:

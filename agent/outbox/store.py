@@ -6,6 +6,7 @@ from pathlib import Path
 from agent.outbox.assignments import Assignments
 from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
+from agent.outbox.clearing import Clearing
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
@@ -13,6 +14,8 @@ from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
 from agent.outbox.outcomes import Outcomes
+from agent.outbox.pauses import Pauses
+from agent.outbox.rooms import Rooms
 from agent.outbox.takes import Takes
 
 DATABASE_NAME = "outbox.db"
@@ -41,6 +44,9 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.events = Events(database)
         self.joins = Joins(database, self.captures, self.takes, self.entries)
         self.listing = Listing(database)
+        self.clearing = Clearing(database)
+        self.pauses = Pauses(database)
+        self.rooms = Rooms(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

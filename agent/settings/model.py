@@ -3,6 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agent.settings.disk import DiskSettings
 from agent.settings.footage import (
     AnalysisSettings,
     CutSettings,
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     paths: PathSettings = Field(default_factory=PathSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
+    disk: DiskSettings = Field(default_factory=DiskSettings)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     running: RunningSettings = Field(default_factory=RunningSettings)
     jumping: JumpingSettings = Field(default_factory=JumpingSettings)

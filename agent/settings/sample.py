@@ -24,6 +24,7 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("station", "incline_degree"): 0,
     ("api", "ca_file"): "/etc/spotter/ca.pem",
     ("capture", "archive_dir"): "/srv/originals",
+    ("disk", "min_free_mb"): 2000,
     ("analysis", "model"): "/var/lib/spotter/pose_landmarker_full.task",
     ("analysis", "reference"): "/etc/spotter/station.png",
     ("cut", "rendition_height"): 720,

@@ -159,14 +159,20 @@ class CaptureSettings(Table):
     )
     originals: Literal["delete", "keep", "archive"] = Field(
         "delete",
-        description="delete | keep | archive, after keep_originals_h once all clips are delivered.",
+        description="delete | keep | archive, after keep_originals_h once all clips are delivered; "
+        "earlier where space is short.  keep: for ever, those without a take too.",
     )
     archive_dir: Path | None = Field(None, description="Where originals = archive puts them.")
     keep_originals_h: Annotated[float, Field(ge=0)] = Field(
         48.0, description="Hours that originals stay after delivery: a detector can miss."
     )
     keep_skipped_days: Annotated[float, Field(ge=0)] = Field(
-        7.0, description="Days that captures without a take stay."
+        7.0, description="Days that captures without a take stay; fewer where space is short."
+    )
+    keep_clips_days: Annotated[float, Field(ge=0)] = Field(
+        7.0,
+        description="Days that delivered clips and their pictures stay; they go first where "
+        "space is short.",
     )
 
     @field_validator("suffixes")

@@ -1,10 +1,13 @@
 """Clearing away: only what is delivered or was discarded, and only when it is time."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from agent.clock import Instant
 from agent.delivery.retention import Retention, RetentionPolicy
+from agent.outbox.space import Room, Space
 from agent.outbox.states import CaptureState, EntryState, FileState
 from tests.factories import NOW_S, admitted
 from tests.integration.delivery.conftest import World
@@ -25,8 +28,52 @@ def analysed(world: World, number: int = 1) -> Path:
     return original
 
 
-def retention(world: World, policy: RetentionPolicy | None = None) -> Retention:
-    return Retention(world.outbox, world.folder, policy=policy or RetentionPolicy(), now=world.now)
+@dataclass
+class Disk(Space):
+    """A disk whose free space is what a test says, plus what was cleared since."""
+
+    root: Path
+    free_bytes: int
+    floor: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__init__(self.root, min_free_mb=self.floor / 1e6)
+        self._taken_bytes = self._weight()
+
+    def room(self) -> Room:
+        free = self.free_bytes + self._taken_bytes - self._weight()
+        return Room(free_bytes=free, total_bytes=1_000_000, free_files=None)
+
+    def _weight(self) -> int:
+        return sum(p.stat().st_size for p in self.root.rglob("*.mp4"))
+
+
+def retention(
+    world: World, policy: RetentionPolicy | None = None, *, free_bytes: int = 100_000
+) -> Retention:
+    return Retention(
+        world.outbox,
+        world.folder,
+        Disk(world.folder.root, free_bytes),
+        policy=policy or RetentionPolicy(),
+        now=world.now,
+    )
+
+
+def run(stage: Retention) -> None:
+    """Let it clear until it rests."""
+    for _ in range(100):
+        if stage.step() > 0:
+            return
+    raise AssertionError("it does not come to rest")
+
+
+def weights(world: World) -> list[str]:
+    """What is left of captures and clips, in short."""
+    return sorted(
+        f"{path.parent.name}/{path.stem.lstrip('0')[:4]}"
+        for path in world.folder.root.rglob("*.mp4")
+    )
 
 
 def deliver(world: World, number: int = 1) -> None:
@@ -35,19 +82,24 @@ def deliver(world: World, number: int = 1) -> None:
     )
 
 
-def test_a_delivered_original_goes_after_its_time_with_its_clip(world: World) -> None:
+def test_a_delivered_original_goes_after_its_time_and_its_clip_after_another(
+    world: World,
+) -> None:
     original = analysed(world)
     clip = world.folder.clips / world.entry().stored_name
     deliver(world)
 
     world.clock_s += KEEP_H * HOUR_S - 60
-    retention(world).step()
+    run(retention(world))
     assert original.exists() and clip.exists()
     world.clock_s += 120
-    retention(world).step()
-
-    assert not original.exists() and not clip.exists()
+    run(retention(world))
+    assert not original.exists() and clip.exists()
     assert list(world.folder.captures.iterdir()) == []
+    world.clock_s += 5 * 24 * HOUR_S
+    run(retention(world))
+
+    assert not clip.exists()
     capture = world.outbox.captures.by_id(1)
     assert capture is not None and capture.file_state is FileState.CLEARED
     assert world.outbox.captures.by_sha256(capture.sha256) is not None  # known for ever
@@ -88,11 +140,14 @@ def test_a_capture_without_a_take_goes_after_a_week(world: World) -> None:
 def test_a_clearing_that_was_cut_off_is_finished(world: World) -> None:
     original = analysed(world)
     deliver(world)
-    world.outbox.captures.set_file_state(1, FileState.CLEARING, now_s=NOW_S)
+    clip = world.folder.clips / world.entry().stored_name
+    world.outbox.clearing.begin_original(1, now_s=NOW_S)
+    world.outbox.clearing.begin_clip(1, now_s=NOW_S)
 
     retention(world).step()
 
-    assert not original.exists()
+    assert not original.exists() and not clip.exists()
+    assert world.entry().file_state is FileState.CLEARED
 
 
 def test_originals_can_be_kept(world: World) -> None:
@@ -118,3 +173,108 @@ def test_an_archived_original_carries_the_clip_code_and_no_name(
 
     assert [path.name for path in archive.iterdir()] == [f"{world.entry().clip_code}.mp4"]
     assert not original.exists()
+
+
+def test_an_archive_that_is_away_keeps_originals_and_says_so(world: World, tmp_path: Path) -> None:
+    original = analysed(world)
+    deliver(world)
+    world.clock_s += 1000 * HOUR_S
+    stage = retention(world, RetentionPolicy(originals="archive", archive=tmp_path / "away"))
+
+    run(stage)
+
+    (pause,) = world.outbox.pauses.all()
+    assert (original.exists(), pause.reason) == (True, "archive_failed")
+    (tmp_path / "away").mkdir()
+    run(stage)
+    assert (original.exists(), world.outbox.pauses.all()) == (False, [])
+
+
+def test_when_space_is_short_clips_go_first_and_then_the_oldest_originals(world: World) -> None:
+    originals = [analysed(world, number) for number in (1, 2, 3)]
+    for number in (1, 2, 3):
+        deliver(world, number)
+    size = world.entry().clip_bytes
+    for original in originals:
+        original.write_bytes(b"o" * 1000)
+
+    run(retention(world, free_bytes=900))
+    assert weights(world)[:3] == ["captures/1", "captures/2", "captures/3"]
+    assert len(weights(world)) == 5  # one clip was enough
+    run(retention(world, free_bytes=1250 - 2 * size - 1500))
+
+    assert weights(world) == ["captures/3"]
+
+
+def test_however_short_space_is_nothing_undelivered_goes(world: World) -> None:
+    for number in (1, 2):
+        analysed(world, number)
+    deliver(world, 2)
+
+    run(retention(world, free_bytes=-1_000_000))
+
+    (pause,) = world.outbox.pauses.all()
+    assert (pause.part, pause.reason) == ("clearing", "nothing_may_go")
+    assert weights(world)[0] == "captures/1" and len(weights(world)) == 2
+
+
+def test_kept_originals_stay_when_space_is_short_and_that_is_said(world: World) -> None:
+    original = analysed(world)
+    deliver(world)
+
+    run(retention(world, RetentionPolicy(originals="keep"), free_bytes=-1_000_000))
+
+    (pause,) = world.outbox.pauses.all()
+    assert original.exists() and "originals = keep" in pause.detail
+    assert len(weights(world)) == 1  # the clip may go all the same: the original holds it
+
+
+def test_a_clock_that_was_set_anew_makes_nothing_old(world: World) -> None:
+    original = analysed(world)
+    deliver(world)
+    since_boot_s = 1000.0
+
+    def now() -> Instant:
+        return Instant(utc_s=world.clock_s, boot_id="b", boot_s=since_boot_s)
+
+    disk = Disk(world.folder.root, 100_000)
+    stage = Retention(world.outbox, world.folder, disk, policy=RetentionPolicy(), now=now)
+    run(stage)
+    world.clock_s += 365 * 24 * HOUR_S
+    run(stage)
+    assert original.exists()
+
+    since_boot_s += 25 * HOUR_S
+    world.clock_s += 25 * HOUR_S
+    run(stage)
+    assert not original.exists()
+
+
+def test_a_clock_that_nobody_trusts_makes_nothing_old(world: World) -> None:
+    original = analysed(world)
+    deliver(world)
+    world.clock_s += 1000 * HOUR_S
+    disk = Disk(world.folder.root, 100_000)
+
+    run(
+        Retention(
+            world.outbox,
+            world.folder,
+            disk,
+            policy=RetentionPolicy(),
+            now=lambda: replace(world.now(), trusted=False),
+        )
+    )
+
+    assert original.exists()
+
+
+def test_the_room_goes_on_record_with_what_may_go(world: World) -> None:
+    analysed(world)
+    deliver(world)
+
+    run(retention(world))
+
+    (room,) = world.outbox.rooms.history()
+    assert room.free_bytes == 100_000
+    assert room.may_go_bytes == 1000 + world.entry().clip_bytes  # the rows say what they weigh

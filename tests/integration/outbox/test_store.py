@@ -10,7 +10,7 @@ from agent.outbox import captures, entries, outcomes
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.capture import Take
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry, ready_entry
 
@@ -116,19 +116,6 @@ def test_after_a_clock_jump_nothing_waits_longer_than_the_longest_backoff(outbox
     assert outbox.entries.next_due_at() == NOW_S + 3600
 
 
-def test_a_discarded_capture_whose_clips_wait_is_never_cleared(outbox: Outbox) -> None:
-    capture = admitted(outbox)
-    outbox.entries.create(new_entry(capture), now_s=NOW_S)
-    claimed = outbox.captures.claim_next(NOW_S)
-    assert claimed is not None
-    outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=NOW_S)
-
-    long_after = NOW_S + 400 * 86400
-    due = outbox.captures.clearable(delivered_before=long_after, skipped_before=long_after)
-
-    assert due == []
-
-
 def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
     database = OutboxDatabase(tmp_path / "outbox.db")
 
@@ -149,7 +136,6 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (outcomes.UNKNOWN_DUE, {"now": 0, "most": 1}),
         (outcomes.NEXT_UNKNOWN, {}),
         (captures.CLAIM_NEXT, {"now": 0}),
-        (captures.CLEARABLE, {"delivered_before": 0, "skipped_before": 0}),
     ],
 )
 def test_no_query_of_the_daily_round_scans_a_table(

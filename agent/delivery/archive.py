@@ -1,0 +1,53 @@
+"""The archive: where originals go that a person wants to keep elsewhere."""
+
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.states import EntryState
+
+_DELIVERED = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
+_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
+
+
+class Archive:
+    """Keeps originals under the code of their first delivered clip: names stay out of it."""
+
+    def __init__(self, place: Path, folder: StateFolder) -> None:
+        self._place = place
+        self._folder = folder
+
+    def keep(self, capture: Capture, entries: Sequence[Entry]) -> None:
+        """Put a capture's original into the archive; one without a delivered clip is not kept.
+
+        Raises:
+            OSError: the archive is missing, full or not ours to write.
+        """
+        codes = [entry.clip_code for entry in entries if entry.state in _DELIVERED]
+        source = self._folder.captures / capture.stored_name
+        if not codes or not source.exists():
+            return
+        unfinished = self._place / f".{codes[0]}.part"
+        unfinished.unlink(missing_ok=True)
+        try:
+            _link_or_copy(source, unfinished)
+            fsync_file(unfinished)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        move_durably(unfinished, self._place / f"{codes[0]}{source.suffix}")
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second place; on the same disk that takes no space."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)

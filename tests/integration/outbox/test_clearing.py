@@ -1,0 +1,161 @@
+"""Which files may go: never one that is needed for something undelivered."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.outbox import clearing, rooms
+from agent.outbox.capture import Capture
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.database import OutboxDatabase
+from agent.outbox.entry import Entry, NewEntry, Source
+from agent.outbox.states import CaptureState, EntryState, FileState
+from agent.outbox.store import Outbox
+from tests.factories import NOW_S, admitted, new_entry
+
+_ALL = float("inf")
+
+
+def analysed(outbox: Outbox, number: int = 1) -> Capture:
+    """A capture that was looked into; its clips come after."""
+    admitted(outbox, number)
+    claimed = outbox.captures.claim_next(NOW_S)
+    assert claimed is not None
+    moved = outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=NOW_S)
+    assert moved is not None
+    return moved
+
+
+def clip(outbox: Outbox, capture: Capture) -> Entry:
+    return outbox.entries.create(new_entry(capture), now_s=NOW_S)
+
+
+def joined(outbox: Outbox, first: Capture, second: Capture) -> Entry:
+    """A clip over two captures."""
+    plain = new_entry(second, 2)
+    values = {name: getattr(plain, name) for name in NewEntry.__slots__}
+    sources = tuple(
+        Source(capture_id=c.id, take_number=2, start_s=0.0, end_s=1.0) for c in (first, second)
+    )
+    code = derive_clip_code(second.sha256, 2)
+    return outbox.entries.create(
+        NewEntry(**{**values, "sources": sources, "clip_code": code}), now_s=NOW_S
+    )
+
+
+def deliver(outbox: Outbox, entry: Entry) -> None:
+    outbox.entries.adopt_session(
+        entry.id, session_id=f"s{entry.id}", server_title=None, now_s=NOW_S
+    )
+
+
+def may_go(outbox: Outbox) -> tuple[list[int], list[int]]:
+    """Originals and clips that may go, however young."""
+    return (
+        outbox.clearing.originals(delivered_before=_ALL, skipped_before=_ALL, most=99),
+        outbox.clearing.clips(delivered_before=_ALL, most=99),
+    )
+
+
+def test_a_joined_clip_holds_both_of_its_captures(outbox: Outbox) -> None:
+    first, second = analysed(outbox, 1), analysed(outbox, 2)
+    alone = clip(outbox, first)
+    over_both = joined(outbox, first, second)
+    deliver(outbox, alone)
+
+    assert may_go(outbox) == ([], [alone.id])
+    deliver(outbox, over_both)
+    assert may_go(outbox) == ([first.id, second.id], [alone.id, over_both.id])
+
+
+def test_the_clip_that_a_joined_one_took_over_may_go_and_its_capture_not(outbox: Outbox) -> None:
+    first, second = analysed(outbox, 1), analysed(outbox, 2)
+    alone = clip(outbox, first)
+    joined(outbox, first, second)
+    outbox.entries.move(alone, EntryState.DISCARDED, now_s=NOW_S)
+
+    assert may_go(outbox) == ([], [alone.id])
+
+
+def test_a_discarded_capture_whose_clips_wait_is_never_cleared(outbox: Outbox) -> None:
+    capture = analysed(outbox)
+    clip(outbox, capture)
+    outbox.captures.move(capture, CaptureState.DISCARDED, now_s=NOW_S)
+
+    assert may_go(outbox) == ([], [])
+    assert outbox.clearing.begin_original(capture.id, now_s=NOW_S) is None
+
+
+def test_what_cannot_be_read_waits_for_a_person(outbox: Outbox) -> None:
+    admitted(outbox)
+    claimed = outbox.captures.claim_next(NOW_S)
+    assert claimed is not None
+    set_aside = outbox.captures.move(claimed, CaptureState.QUARANTINED, now_s=NOW_S)
+    assert set_aside is not None
+
+    assert may_go(outbox) == ([], [])
+    outbox.captures.move(set_aside, CaptureState.DISCARDED, now_s=NOW_S)
+    assert may_go(outbox) == ([1], [])
+
+
+def test_what_moved_since_it_was_found_is_not_cleared(outbox: Outbox) -> None:
+    capture = analysed(outbox)
+    deliver(outbox, clip(outbox, capture))
+    assert may_go(outbox)[0] == [capture.id]
+
+    outbox.captures.move(capture, CaptureState.CAPTURED, now_s=NOW_S)  # to look again
+
+    assert outbox.clearing.begin_original(capture.id, now_s=NOW_S) is None
+
+
+def test_what_is_being_cleared_is_not_looked_into_again(outbox: Outbox) -> None:
+    capture = analysed(outbox)
+    assert outbox.clearing.begin_original(capture.id, now_s=NOW_S) is not None
+
+    assert outbox.captures.move(capture, CaptureState.CAPTURED, now_s=NOW_S) is None
+
+
+def test_a_file_that_came_back_meanwhile_is_not_called_cleared(outbox: Outbox) -> None:
+    capture = analysed(outbox)
+    begun = outbox.clearing.begin_original(capture.id, now_s=NOW_S)
+    assert begun is not None
+    outbox.captures.restore_file(begun, begun.facts, now_s=NOW_S)
+
+    outbox.clearing.end_original(begun, now_s=NOW_S)
+
+    back = outbox.captures.by_id(capture.id)
+    assert back is not None and back.file_state is FileState.PRESENT
+
+
+def test_the_weights_are_those_of_the_files_on_the_disk(outbox: Outbox) -> None:
+    first, second = analysed(outbox, 1), analysed(outbox, 2)
+    clip(outbox, second)
+    deliver(outbox, clip(outbox, first))
+
+    weights = outbox.rooms.weights()
+
+    assert (weights.captures, weights.clips_waiting, weights.clips_delivered) == (2000, 500, 500)
+    assert outbox.rooms.delivered_originals_bytes() == 1000
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        (clearing.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
+        (clearing.CLIPS, {"delivered": 0, "most": 9}),
+        (clearing.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
+        (clearing.BEGIN_CLIP, {"id": 1, "now": 0}),
+        (rooms.CAPTURE_WEIGHTS, {}),
+        (rooms.CLIP_WEIGHTS, {}),
+        (rooms.DELIVERED_ORIGINALS, {}),
+    ],
+)
+def test_no_query_about_files_scans_a_table(
+    tmp_path: Path, query: str, parameters: dict[str, object]
+) -> None:
+    database = OutboxDatabase(tmp_path / "outbox.db")
+
+    plan = [str(row["detail"]) for row in database.rows(f"EXPLAIN QUERY PLAN {query}", parameters)]
+
+    assert plan and not [step for step in plan if step.startswith("SCAN")], plan
+    database.close()
