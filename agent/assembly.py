@@ -87,6 +87,7 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     """Go on from wherever the last run was cut off."""
     now = read_clock()
     outbox.assignments.note_boot(now.boot_id)
+    outbox.pauses.forget()
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
