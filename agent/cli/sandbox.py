@@ -8,7 +8,25 @@ from agent.cli.common import config_option
 from agent.errors import BusyError
 
 
-@click.command()
+class _WithFaults(click.Command):
+    """A command whose help ends with the list of faults."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from agent.sandbox.faults import PLACES, fault_lines
+
+        formatter.write_paragraph()
+        formatter.write_text(
+            "A FAULT is WHAT[:option=value,...][@WHERE][*COUNT]: WHERE is one of "
+            f"{', '.join(PLACES)}; COUNT is a number or always, once if absent; the option "
+            "after=N lets N requests pass first.  WHAT is one of:"
+        )
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_dl(fault_lines())
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(cls=_WithFaults)
 @click.option("--port", default=8765, show_default=True, help="0 takes any free one.")
 @click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
 @click.option("--role", type=click.Choice(["admin", "user"]), default="admin", show_default=True)
@@ -19,6 +37,7 @@ from agent.errors import BusyError
     metavar="FAULT",
     help="Play a fault, such as 503, 429:retry-after=5, lost-answer, cut:at=50@upload*2.",
 )
+@click.option("--tls", is_flag=True, help="Speak TLS, with an authority of its own.")
 @click.option(
     "--processing",
     "processing_s",
@@ -39,6 +58,7 @@ def sandbox(
     key: str,
     role: str,
     faults: tuple[str, ...],
+    tls: bool,
     processing_s: float,
     keep_dir: Path | None,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
@@ -55,6 +75,7 @@ def sandbox(
             faults=faults,
             processing_s=processing_s,
             keep_dir=keep_dir,
+            tls=tls,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None

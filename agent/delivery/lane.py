@@ -77,6 +77,9 @@ class Lane:
 
     def _next_due_at(self) -> float | None:
         """Return when there is something to do next, or None."""
+        unsettled_at = self._reconciler.settles_first_at()
+        if unsettled_at is not None:
+            return unsettled_at
         times = (self._outbox.entries.next_due_at(), self._reconciler.next_look_at())
         return min((due_at for due_at in times if due_at is not None), default=None)
 

@@ -9,6 +9,8 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry, NewEntry, Whose
 from agent.outbox.states import ENTRY_MOVES, EntryState
 
+_WAITING = (EntryState.READY, EntryState.UNCERTAIN)
+
 
 class Entries:
     """The table of entries and its link to the captures."""
@@ -99,12 +101,9 @@ class Entries:
         """Return the entry whose unknown outcome is longest due to be looked up."""
         return _one(self._db.row(NEXT_UNCERTAIN, {"now": now_s}))
 
-    def next_due_at(self) -> float | None:
-        """Return when the next ready or uncertain entry is due, or None."""
-        rows = [
-            self._db.row(NEXT_DUE, {"state": state})
-            for state in (EntryState.READY, EntryState.UNCERTAIN)
-        ]
+    def next_due_at(self, *states: EntryState) -> float | None:
+        """Return when the next entry in any of `states` (ready, uncertain) is due, or None."""
+        rows = [self._db.row(NEXT_DUE, {"state": state}) for state in states or _WAITING]
         times = [float(str(row["due_at"])) for row in rows if row is not None]
         return min(times, default=None)
 

@@ -20,6 +20,8 @@ def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
             f"  export SPOTTER_API__BASE_URL={sandbox.base_url}"
             f" SPOTTER_API__KEY={sandbox.tokens[0]}"
         )
+        if sandbox.tls:
+            echo(f"  export SPOTTER_API__CA_FILE={sandbox.ca_file}")
         echo("Ctrl-C ends it")
         ended.wait()
         sessions = len(sandbox.book.sessions)

@@ -1,8 +1,10 @@
 """One HTTP exchange on a real socket, with everything a bad server can do to it."""
 
+import contextlib
 import json
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -12,7 +14,7 @@ from agent.sandbox.book import Request
 from agent.sandbox.faults import Fault
 
 _READ_BYTES = 64 * 1024
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close sends RST
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close sends RST
 
 
 class Gone(Exception):
@@ -28,6 +30,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     _status: int | None = None
     _read_bytes = 0
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the server ends."""
+        return self.server.account.stopping  # type: ignore[attr-defined, no-any-return]  # its server has one
 
     @property
     def body_length(self) -> int:
@@ -60,16 +67,16 @@ class Exchange(BaseHTTPRequestHandler):
         stop_at = _stop_at(fault, length)
         pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault and fault.what == "slow" else 0.0
         while self._read_bytes < length:
-            if stop_at is not None and self._read_bytes >= stop_at:
-                self._cut(reset=fault is not None and fault.what == "reset")
+            if fault is not None and stop_at is not None and self._read_bytes >= stop_at:
+                self._break_off(fault)
             wanted = min(_READ_BYTES, (stop_at or length) - self._read_bytes)
             part = self._read(wanted)
             self._read_bytes += len(part)
             if pause_per_byte_s:
-                time.sleep(len(part) * pause_per_byte_s)
+                self.stopping.wait(len(part) * pause_per_byte_s)
             yield part
-        if stop_at is not None:
-            self._cut(reset=fault is not None and fault.what == "reset")
+        if fault is not None and stop_at is not None:
+            self._break_off(fault)
 
     def drain(self, fault: Fault | None = None) -> None:
         """Read the rest of the body and forget it."""
@@ -96,9 +103,20 @@ class Exchange(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the client did not wait: that is its right
 
+    def answer_interim(self) -> None:
+        """Say what may come before an answer (RFC 9110, 15.2)."""
+        for line in (b"100 Continue", b"102 Processing", b"103 Early Hints"):
+            self.wfile.write(b"HTTP/1.1 " + line + b"\r\n\r\n")
+        self.wfile.flush()
+
     def hang_up(self) -> None:
-        """Close the connection without an answer."""
+        """Close the connection without an answer, and leave."""
         self._cut(reset=False)
+
+    def abandon(self) -> None:
+        """Close the connection without an answer, and go on."""
+        with contextlib.suppress(Gone):
+            self._cut(reset=False)
 
     def record(self) -> Request:
         """Return this exchange for the book, and forget it."""
@@ -126,10 +144,16 @@ class Exchange(BaseHTTPRequestHandler):
             raise Gone
         return bytes(part)
 
+    def _break_off(self, fault: Fault) -> None:
+        """Stop reading for good, as the fault says."""
+        if fault.what == "stall":
+            self.stopping.wait()
+        self._cut(reset=fault.what == "reset")
+
     def _cut(self, *, reset: bool) -> None:
         self.close_connection = True
         if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.connection.close()
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -137,6 +161,6 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 def _stop_at(fault: Fault | None, length: int) -> int | None:
-    if fault is None or fault.what not in {"cut", "reset"}:
+    if fault is None or fault.what not in {"cut", "reset", "stall"}:
         return None
     return int(length * min(fault.number("at", 50), 100) / 100)

@@ -3,29 +3,59 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-PLACES = ("upload", "list", "status", "users", "session", "any")
+PLACES = ("upload", "list", "status", "users", "session", "any", "connection")
 _FOR_EVER = 10**9
+_FLAGS = frozenset({"early", "made", "lost"})  # options without a value
+_ALWAYS = frozenset({"after"})  # options that every fault may be told
 
-# What each fault may be told; a bare number is an HTTP status.
-_STATUS_OPTIONS = frozenset({"retry-after", "error", "body", "early", "made"})
-_KINDS: dict[str, frozenset[str]] = {
-    "lost-answer": frozenset(),  # session made, connection closed without an answer
-    "cut": frozenset({"at"}),  # closed after that percentage of the body
-    "reset": frozenset({"at"}),  # the same, by RST
-    "silent": frozenset(),  # never answers
-    "slow": frozenset({"rate"}),  # reads so many bytes a second
-    "html": frozenset(),  # 200 with a page, as a captive portal answers
-    "empty": frozenset(),  # 204
-    "truncated-json": frozenset(),  # 200 with half a document, session made
-    "redirect": frozenset(),  # 302
-    "late-list": frozenset({"s"}),  # sessions are listed only so many seconds later
-    "limit-list": frozenset({"n"}),  # only the newest n are listed
-    "hide-list": frozenset(),  # an empty list
-    "strip-titles": frozenset(),  # brackets and what stands in them are gone
-    "short-titles": frozenset({"n"}),  # titles are cut
+
+class Kind(NamedTuple):
+    """One kind of fault: what it may be told, and what it does."""
+
+    words: str
+    options: frozenset[str] = frozenset()
+    where: str = "upload"  # unless it is said otherwise
+
+
+_STATUS = Kind(
+    "answer with this status (200 to 599) instead; early: before the body is read, and close; "
+    "made: the session is made all the same; body=html; error=WORDS; retry-after=SECONDS, or "
+    "date+SECONDS for the same as a date; user=ID: only for that athlete's uploads",
+    frozenset({"retry-after", "error", "body", "early", "made", "user"}),
+)
+KINDS: dict[str, Kind] = {
+    "lost-answer": Kind("the session is made, the connection closed without an answer"),
+    "late-answer": Kind("the session is made, the answer comes s seconds later", frozenset({"s"})),
+    "late-made": Kind("no answer, and the session is made s seconds after that", frozenset({"s"})),
+    "twice": Kind("two sessions are made; lost: and no answer comes", frozenset({"lost"})),
+    "cut": Kind("closed after at percent of the body", frozenset({"at"})),
+    "reset": Kind("the same, by RST", frozenset({"at"})),
+    "stall": Kind(
+        "reads at percent of the body, then nothing more: a half-open connection",
+        frozenset({"at"}),
+    ),
+    "silent": Kind("reads everything and never answers"),
+    "slow": Kind("reads rate bytes a second", frozenset({"rate"})),
+    "html": Kind("200 with a page, as a captive portal answers"),
+    "empty": Kind("204"),
+    "truncated-json": Kind("the session is made, 200 with half a document"),
+    "redirect": Kind("302"),
+    "interim": Kind("100, 102 and 103 come before the answer"),
+    "more-fields": Kind("the answer holds fields that nobody knows"),
+    "late-list": Kind("sessions are listed only s seconds later", frozenset({"s"}), "list"),
+    "limit-list": Kind("only the newest n are listed", frozenset({"n"}), "list"),
+    "hide-list": Kind("the list is empty", where="list"),
+    "long-list": Kind("n old sessions more are listed", frozenset({"n"}), "list"),
+    "strip-titles": Kind("brackets and what stands in them are gone", where="list"),
+    "short-titles": Kind("titles are cut to n signs", frozenset({"n"}), "list"),
+    "drop": Kind("closed at once, by RST", where="connection"),
+    "tls-expired": Kind("its certificate has expired (with --tls)", where="connection"),
+    "tls-not-yet": Kind("its certificate is not valid yet (with --tls)", where="connection"),
+    "tls-unknown-ca": Kind("nobody knows its authority (with --tls)", where="connection"),
+    "tls-wrong-host": Kind("its certificate is another host's (with --tls)", where="connection"),
 }
-_LIST_FAULTS = frozenset({"late-list", "limit-list", "hide-list", "strip-titles", "short-titles"})
 
 
 @dataclass(slots=True)
@@ -34,7 +64,8 @@ class Fault:
 
     what: str
     where: str
-    count: int
+    count: int  # how often it is played
+    after: int = 0  # how many may pass before
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -61,23 +92,31 @@ def parse_fault(text: str) -> Fault:
     rest, _, where = rest.partition("@")
     what, _, told = rest.partition(":")
     options = dict(_option(part, text) for part in told.split(",") if part)
-    if what.isdigit() and 200 <= int(what) <= 599:
-        allowed = _STATUS_OPTIONS
-    elif what in _KINDS:
-        allowed = _KINDS[what]
-    else:
-        raise ValueError(f"no fault {text!r}: a status or one of {', '.join(_KINDS)}")
+    kind = _STATUS if what.isdigit() and 200 <= int(what) <= 599 else KINDS.get(what)
+    if kind is None:
+        raise ValueError(f"no fault {text!r}: a status or one of {', '.join(KINDS)}")
+    allowed = kind.options | _ALWAYS
     if unknown := sorted(set(options) - allowed):
         raise ValueError(f"{text!r}: no option {unknown[0]}; known: {', '.join(sorted(allowed))}")
-    where = where or ("list" if what in _LIST_FAULTS else "upload")
-    if where not in PLACES:
+    where = where or kind.where
+    if where not in PLACES or (kind.where == "connection") != (where == "connection"):
         raise ValueError(f"{text!r}: no place {where!r}; one of {', '.join(PLACES)}")
     if count and count != "always" and not (count.isdigit() and int(count) > 0):
         raise ValueError(f"{text!r}: a count is a number or 'always'")
-    fault = Fault(what, where, _count(count), options)
-    for name in ("at", "rate", "s", "n"):
+    fault = Fault(what, where, _count(count), options=options)
+    for name in ("at", "rate", "s", "n", "after"):
         _check_number(fault, name, text)
+    fault.after = int(fault.number("after", 0))
     return fault
+
+
+def fault_lines() -> list[tuple[str, str]]:
+    """Return every fault with its options, and what it does."""
+    lines = []
+    for name, kind in (("STATUS", _STATUS), *KINDS.items()):
+        options = ",".join(o if o in _FLAGS else f"{o}=" for o in sorted(kind.options))
+        lines.append((f"{name}:{options}" if options else name, kind.words))
+    return lines
 
 
 class FaultPlan:
@@ -98,21 +137,36 @@ class FaultPlan:
         with self._lock:
             self._waiting.clear()
 
-    def take(self, where: str) -> Fault | None:
-        """Return the fault to be played now at a place, counting it."""
+    def take(self, where: str, *, user_id: str | None = None) -> Fault | None:
+        """Return the fault to be played now at a place, counting it.
+
+        Args:
+            where: one of the places.
+            user_id: whose upload it is, once that was read: for the faults of one athlete alone.
+        """
         with self._lock:
             for fault in self._waiting:
-                if fault.where in {where, "any"}:
-                    fault.count -= 1
-                    if fault.count <= 0:
-                        self._waiting.remove(fault)
-                    return fault
+                if not _fits(fault, where, user_id):
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                fault.count -= 1
+                if fault.count <= 0:
+                    self._waiting.remove(fault)
+                return fault
         return None
+
+
+def _fits(fault: Fault, where: str, user_id: str | None) -> bool:
+    if fault.options.get("user") != user_id:
+        return False
+    return fault.where == where or (fault.where == "any" and where != "connection")
 
 
 def _option(part: str, text: str) -> tuple[str, str]:
     name, separator, value = part.partition("=")
-    if not separator and name not in {"early", "made"}:
+    if not separator and name not in _FLAGS:
         raise ValueError(f"{text!r}: options are name=value")
     return name.strip(), value
 

@@ -60,6 +60,13 @@ def listed_sessions(
     return [(session.session_id, session, _title(session, fault)) for session in shown]
 
 
+def old_sessions(count: int) -> dict[str, object]:
+    """Return sessions that the account has had for years."""
+    made = {"date": "05/01/2020", "time": "09:00 AM"}
+    session = {"created_at": made, "title": "Morning run", "activity": "running", "metrics": {}}
+    return {f"old{number:013}": session for number in range(count)}
+
+
 def users_page(query: dict[str, str]) -> dict[str, object]:
     """Return one page of the athletes, by their order in the account."""
     limit = query.get("limit", "")

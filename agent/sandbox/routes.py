@@ -4,6 +4,8 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
 from typing import NamedTuple
 
 from agent.sandbox.account import Account
@@ -12,6 +14,7 @@ from agent.sandbox.exchange import Exchange, Gone
 from agent.sandbox.faults import Fault
 from agent.sandbox.listing import (
     listed_sessions,
+    old_sessions,
     organization_status,
     session_document,
     users_page,
@@ -46,7 +49,22 @@ _ROUTES = (
     _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/", "session", "one_session"),
     _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/export/", "session", "export"),
 )
+# Faults of an upload that is received as it should be.
+_AFTER_ALL = frozenset(
+    {
+        *("lost-answer", "late-answer", "late-made", "twice", "truncated-json", "slow"),
+        *("interim", "more-fields"),
+    }
+)
 _MEDIA = re.compile(rf"/media/{_SESSION}/(video|analyzed)\.mp4")
+
+
+def _retry_after(told: str) -> str:
+    """Return a Retry-After header; `date+7` is the date in seven seconds."""
+    kind, plus, seconds = told.partition("+")
+    if kind == "date" and plus:
+        return formatdate(time.time() + float(seconds), usegmt=True)
+    return told
 
 
 class ApiExchange(Exchange):
@@ -111,7 +129,7 @@ class ApiExchange(Exchange):
     def _play_instead(self, fault: Fault) -> bool:
         """Play a fault that leaves nothing to be done; False where the route must go on."""
         made = "made" in fault.options
-        if fault.what in {"lost-answer", "truncated-json", "slow"} or made:
+        if fault.what in _AFTER_ALL or made:
             return False
         if fault.what == "silent":
             self.drain()
@@ -128,7 +146,7 @@ class ApiExchange(Exchange):
         if fault.status is not None:
             headers = {}
             if "retry-after" in fault.options:
-                headers["Retry-After"] = fault.options["retry-after"]
+                headers["Retry-After"] = _retry_after(fault.options["retry-after"])
             if fault.options.get("body") == "html":
                 self.answer_raw(fault.status, _PAGE, {"Content-Type": "text/html", **headers})
             else:
@@ -162,14 +180,36 @@ class ApiExchange(Exchange):
         except BaseException:
             video_path.unlink(missing_ok=True)
             raise
-        session = self._session(session_id, received, parts["activity"], key)
+        refused = self.account.plan.take("upload", user_id=received.fields.get("user_id"))
+        if refused is not None and "made" not in refused.options:
+            video_path.unlink()
+            self._answer_fault(refused)
+            return
+        self._make(self._session(session_id, received, parts["activity"], key), refused or fault)
+
+    def _make(self, session: Session, fault: Fault | None) -> None:
+        """Enter the session of an upload, and answer as well as a fault allows."""
+        what = None if fault is None else fault.what
+        delay_s = 0.0 if fault is None else fault.number("s", 5.0)
+        if what == "late-made":
+            self.abandon()
+            self.stopping.wait(delay_s)
+            self.account.book.add(replace(session, created_at=time.time()))
+            raise Gone
         self.account.book.add(session)
-        if fault is not None and fault.what == "lost-answer":
+        if what == "twice":
+            self.account.book.add(replace(session, session_id=new_session_id(), video_path=None))
+        if what == "lost-answer" or (fault is not None and "lost" in fault.options):
             self.hang_up()
-        if fault is not None and fault.what == "truncated-json":
+        if what == "late-answer":
+            self.stopping.wait(delay_s)
+        if what == "interim":
+            self.answer_interim()
+        if what == "truncated-json":
             self.answer_raw(200, b'{"session_id": "', {"Content-Type": "application/json"})
         elif fault is None or not self._answer_fault(fault):
-            self.answer(200, {"session_id": session_id, "title": session.title})
+            more = {"credits": 41, "links": {"self": None}} if what == "more-fields" else {}
+            self.answer(200, {"session_id": session.session_id, "title": session.title, **more})
 
     def _session(self, session_id: str, received: Received, activity: str, key: Key) -> Session:
         fields = received.fields
@@ -189,13 +229,14 @@ class ApiExchange(Exchange):
 
     def _session_list(self, _parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
         shown = listed_sessions(self.account.book.sessions, fault, now_s=time.time())
-        if not shown:
+        old = int(fault.number("n", 1e5)) if fault and fault.what == "long-list" else 0
+        if not shown and not old:
             raise Refused("no sessions found", 404)
         documents = {
             session_id: {**self._document(session), "title": title}
             for session_id, session, title in shown
         }
-        self.answer(200, {"sessions": documents})
+        self.answer(200, {"sessions": {**documents, **old_sessions(old)}})
 
     def _one_session(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
         session = self._find(parts["session_id"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -10,8 +11,13 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from agent.sandbox.account import Account
+from agent.sandbox.exchange import RESET_ON_CLOSE
+from agent.sandbox.faults import Fault
 from agent.sandbox.people import Key
 from agent.sandbox.routes import ApiExchange
+
+# Leaf keys that everybody knows, for localhost alone; the authority's own key was thrown away.
+CERTIFICATES = Path(__file__).parent / "certificates"
 
 
 class Sandbox(Account, AbstractContextManager["Sandbox"]):
@@ -26,6 +32,7 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         processing_s: float = 2.0,
         faults: Sequence[str] = (),
         keep_dir: Path | None = None,
+        tls: bool = False,
     ) -> None:
         """Prepare a server; it listens from `start` on.
 
@@ -35,6 +42,7 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
             processing_s: until a session's analysed video is there.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             keep_dir: where received videos stay; None for a folder that goes with the server.
+            tls: speak TLS, with a certificate that only `certificates/ca.pem` vouches for.
         """
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
@@ -42,6 +50,7 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         super().__init__(
             Key(token=key, role=role), videos=videos, processing_s=processing_s, faults=faults
         )
+        self.tls = tls
         self._server = _Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -53,7 +62,12 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
     @property
     def base_url(self) -> str:
         """What a station's `api.base_url` must be."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """What a station's `api.ca_file` must be where this server speaks TLS."""
+        return CERTIFICATES / "ca.pem"
 
     def start(self) -> "Sandbox":
         """Listen."""
@@ -85,7 +99,7 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], account: Account) -> None:
+    def __init__(self, address: tuple[str, int], account: "Sandbox") -> None:
         self.account = account
         self._living: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -93,13 +107,33 @@ class _Server(ThreadingHTTPServer):
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)  # this is a TCP server
+        fault = self.account.plan.take("connection")
         with self._lock:
             self._living.add(request)
         try:
-            super().process_request_thread(request, client_address)
+            with contextlib.closing(self._opened(request, fault)) as opened:
+                super().process_request_thread(opened, client_address)
+        except OSError:  # a handshake that the client did not like
+            self.shutdown_request(request)
         finally:
             with self._lock:
                 self._living.discard(request)
+
+    def _opened(self, request: socket.socket, fault: Fault | None) -> socket.socket:
+        """Return a connection as it is spoken on, or break it as a fault says."""
+        if fault is not None and fault.what == "drop":
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            raise ConnectionResetError
+        if not self.account.tls:
+            return request
+        name = "good" if fault is None else fault.what.removeprefix("tls-")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATES / f"{name}.pem")
+        request.settimeout(ApiExchange.timeout)
+        opened = context.wrap_socket(request, server_side=True)
+        with self._lock:
+            self._living.add(opened)
+        return opened
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay quiet about clients that went away."""

@@ -1,5 +1,6 @@
 """A lane in this process, on a real outbox, against the sandbox, with a clock of its own."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +115,10 @@ class World:
             barbell_mass_kg=mass_kg,
         )
         clip = type(plain.clip)(
-            stored_name=f"{code}.mp4", sha256="", size_bytes=len(content), seconds=3.0
+            stored_name=f"{code}.mp4",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            seconds=3.0,
         )
         values = {name: getattr(plain, name) for name in NewEntry.__slots__}
         return self.outbox.entries.create(
@@ -136,6 +140,21 @@ class World:
         found = self.outbox.entries.by_id(number)
         assert found is not None
         return found
+
+    def check_delivered_once(self, sandbox: Sandbox, count: int) -> None:
+        """By the API's own books: so many clips, each once, each as it was cut."""
+        sent = sorted(session.video_sha256 for session in sandbox.book.sessions)
+        delivered = self.outbox.entries.in_states({EntryState.UPLOADED})
+        assert sent == sorted(entry.clip_sha256 for entry in delivered)
+        assert len(sent) == len(set(sent)) == count
+        ids = {session.session_id for session in sandbox.book.sessions}
+        assert ids == {entry.session_id for entry in delivered}
+
+    def check_fresh_clip_flows(self) -> None:
+        """Whatever was: the next clip is delivered."""
+        fresh = self.add(90)
+        self.run(3700)
+        assert self.entry(fresh.id).state == EntryState.UPLOADED
 
     def states(self) -> list[str]:
         return [str(e.state) for e in self.outbox.entries.in_states(set(EntryState))]

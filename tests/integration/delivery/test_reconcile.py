@@ -122,16 +122,18 @@ def test_a_title_that_comes_back_changed_is_remembered(world: World, sandbox: Sa
 def test_a_list_that_does_not_reach_back_to_the_attempt_proves_nothing(
     world: World, sandbox: Sandbox
 ) -> None:
+    world.add(1)
+    world.run(60)
     sandbox.add_fault("lost-answer")
     sandbox.add_fault("limit-list:n=1*always")
-    world.add(1)
+    world.add(2)
     world.lane.step()  # sent, its answer lost
-    for number in (2, 3):
+    for number in (3, 4):
         world.add(number)
-    waiting = world.entry(1)
+    waiting = world.entry(2)
     world.outbox.entries.postpone(waiting, due_at=world.clock_s + 30)
 
     world.run(3 * WAIT_S)
 
-    assert world.states() == ["held", "uploaded", "uploaded"]
-    assert len(sandbox.book.sessions) == 3
+    assert world.states() == ["uploaded", "held", "uploaded", "uploaded"]
+    assert len(sandbox.book.sessions) == 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.sandbox.faults import FaultPlan, parse_fault
+from agent.sandbox.faults import KINDS, FaultPlan, fault_lines, parse_fault
 
 
 def test_a_fault_says_what_where_and_how_often() -> None:
@@ -27,8 +27,10 @@ def test_numbers_may_be_short() -> None:
         ("nonsense", "no fault 'nonsense': a status or one of lost-answer"),
         ("99", "no fault"),
         ("503@moon", "no place 'moon'"),
+        ("503@connection", "no place 'connection'"),
+        ("drop@list", "no place 'list'"),
         ("503*often", "a count is a number"),
-        ("503:retry=5", "no option retry; known: body"),
+        ("503:retry=5", "no option retry; known: after, body"),
         ("cut:at=half", "at must be a number"),
         ("503:retry-after", "options are name=value"),
     ],
@@ -45,3 +47,33 @@ def test_a_plan_plays_each_fault_as_often_as_it_says() -> None:
 
     assert [fault and fault.what for fault in uploads] == ["503", "503", None]
     assert all(plan.take("list") for _ in range(50))
+
+
+def test_a_fault_may_let_some_pass_first() -> None:
+    plan = FaultPlan(["503:after=2*2"])
+
+    played = [plan.take("upload") is not None for _ in range(6)]
+
+    assert played == [False, False, True, True, False, False]
+
+
+def test_a_fault_of_one_athlete_waits_for_that_athlete() -> None:
+    plan = FaultPlan(["403:user=athlete-2*always"])
+
+    assert plan.take("upload") is None
+    assert plan.take("upload", user_id="athlete-1") is None
+    assert plan.take("upload", user_id="athlete-2") is not None
+
+
+def test_a_fault_of_any_request_leaves_connections_alone() -> None:
+    plan = FaultPlan(["503@any"])
+
+    assert plan.take("connection") is None
+    assert plan.take("status") is not None
+
+
+def test_every_fault_is_told_of() -> None:
+    told = dict(fault_lines())
+
+    assert len(told) == len(KINDS) + 1
+    assert all(told.values())
