@@ -1,5 +1,7 @@
 """A lane in this process, on a real outbox, against the sandbox, with a clock of its own."""
 
+import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from tests.factories import NOW_S, admitted, new_entry
 from tests.station import ATHLETE, KEY
 
 WAIT_S = 120.0
+LARGE = 20_000_000  # bytes: no socket buffer holds it
 _MOST_STEPS = 1000  # a lane that never rests is a fault
 
 
@@ -175,3 +178,16 @@ def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
         ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
     ):
         yield World(outbox=outbox, folder=folder, client=client, host="sandbox")
+
+
+@contextlib.contextmanager
+def way_to(world: World, base_url: str, *, ca_file: Path | None = None) -> Iterator[World]:
+    """The same outbox, with a lane to another address."""
+
+    def now() -> Instant:
+        return Instant(utc_s=NOW_S, trusted=False)
+
+    with ApiClient(
+        base_url, now=now, timeouts=Timeouts(connect_s=2, write_s=1, answer_s=1), ca_file=ca_file
+    ) as client:
+        yield dataclasses.replace(world, client=client)

@@ -1,46 +1,16 @@
-"""Rows 9, 10 and 12 of the faults a station meets: the network.
+"""Rows 9 and 10 of the faults a station meets: the network.
 
 Real sockets, a real outbox, a real lane; time is the lane's own.  "Delivered once" is judged by
 the books of the API's side.
 """
 
-import contextlib
-import dataclasses
-import socket
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from agent.api.body import ClipBody
-from agent.api.client import ApiClient, ApiKey, Timeouts
-from agent.clock import Instant
-from agent.errors import RefusedError
 from agent.outbox.states import EntryState
 from agent.sandbox.server import Sandbox
-from agent.station import steering
 from tests.factories import NOW_S
-from tests.integration.delivery.conftest import WAIT_S, World
+from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
 from tests.station import KEY
-
-LARGE = 20_000_000  # bytes: no socket buffer holds it
-TIMES = Timeouts(connect_s=2, write_s=1, answer_s=1)
-
-
-def nothing() -> None:
-    """Do nothing."""
-
-
-@contextlib.contextmanager
-def way_to(world: World, base_url: str, *, ca_file: Path | None = None) -> Iterator[World]:
-    """The same outbox, with a lane to another address."""
-
-    def now() -> Instant:
-        return Instant(utc_s=NOW_S, trusted=False)
-
-    with ApiClient(base_url, now=now, timeouts=TIMES, ca_file=ca_file) as client:
-        yield dataclasses.replace(world, client=client)
 
 
 def check_untouched(world: World, reason: str) -> str:
@@ -252,60 +222,3 @@ def test_of_two_sessions_of_one_clip_one_is_adopted_and_the_other_reported(
     ours, other = entry.session_id, entry.remarks[0].removeprefix("second_session:")
     assert {ours, other} == {session.session_id for session in sandbox.book.sessions}
     assert (entry.state, len(entry.remarks)) == ("uploaded", 1)
-
-
-# Row 12
-
-
-@pytest.mark.parametrize("fault", ["413:early", "413:early,body=html", "413"])
-def test_too_large_is_understood_while_the_body_is_under_way(
-    world: World, sandbox: Sandbox, fault: str
-) -> None:
-    world.add(1)
-    world.run()
-    sandbox.add_fault(fault)
-    world.add(2, size_bytes=LARGE)
-
-    world.run()
-
-    entry = world.entry(2)
-    assert (entry.state, entry.reason) == ("dead", "http_413")
-    assert "the clip has 20.0 MB" in str(entry.detail) and "0.2 MB" in str(entry.detail)
-    world.check_fresh_clip_flows()
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
-    world.run(60)
-    world.check_delivered_once(sandbox, 3)
-
-
-@pytest.mark.parametrize("lingers", [True, False])
-def test_too_large_said_to_the_head_alone_is_understood_however_the_server_closes(
-    world: World, lingers: bool
-) -> None:
-    entry = world.add(size_bytes=LARGE)
-    path = world.folder.clips / entry.stored_name
-    told = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-    def answer(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(told)
-            if lingers:
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(1 << 20):
-                    pass
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = threading.Thread(target=answer, args=(listener,))
-        server.start()
-        with (
-            way_to(world, base_url) as there,
-            ClipBody(path, deadline_s=1e12, on_last_part=nothing, check=nothing) as body,
-            pytest.raises(RefusedError) as refused,
-        ):
-            key = ApiKey(token=KEY, header="API-KEY")
-            there.client.upload("/x/", fields={}, file_name="a.mp4", body=body, key=key)
-        server.join()
-
-    assert refused.value.status == 413

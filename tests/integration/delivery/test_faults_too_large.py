@@ -1,0 +1,69 @@
+"""Row 12 of the faults a station meets: 413 while the body is under way."""
+
+import socket
+import threading
+
+import pytest
+
+from agent.api.body import ClipBody
+from agent.api.client import ApiKey
+from agent.errors import RefusedError
+from agent.sandbox.server import Sandbox
+from agent.stage import ignore_wake
+from agent.station import steering
+from tests.integration.delivery.conftest import LARGE, World, way_to
+from tests.station import KEY
+
+
+@pytest.mark.parametrize("fault", ["413:early", "413:early,body=html", "413"])
+def test_too_large_is_understood_while_the_body_is_under_way(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    world.add(1)
+    world.run()
+    sandbox.add_fault(fault)
+    world.add(2, size_bytes=LARGE)
+
+    world.run()
+
+    entry = world.entry(2)
+    assert (entry.state, entry.reason) == ("dead", "http_413")
+    assert "the clip has 20.0 MB" in str(entry.detail) and "0.2 MB" in str(entry.detail)
+    world.check_fresh_clip_flows()
+    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    world.run(60)
+    world.check_delivered_once(sandbox, 3)
+
+
+@pytest.mark.parametrize("lingers", [True, False])
+def test_too_large_said_to_the_head_alone_is_understood_however_the_server_closes(
+    world: World, lingers: bool
+) -> None:
+    entry = world.add(size_bytes=LARGE)
+    path = world.folder.clips / entry.stored_name
+    told = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(told)
+            if lingers:
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 20):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = threading.Thread(target=answer, args=(listener,))
+        server.start()
+        with (
+            way_to(world, base_url) as there,
+            ClipBody(path, deadline_s=1e12, on_last_part=ignore_wake, check=ignore_wake) as body,
+            pytest.raises(RefusedError) as refused,
+        ):
+            key = ApiKey(token=KEY, header="API-KEY")
+            there.client.upload("/x/", fields={}, file_name="a.mp4", body=body, key=key)
+        server.join()
+
+    assert refused.value.status == 413
