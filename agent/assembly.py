@@ -34,7 +34,7 @@ from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
 from agent.stage import Stage, StopFlag, Wake, ignore_wake
-from agent.station.assigning import record_default
+from agent.station.assigning import StationRules, record_default
 
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name)
 
@@ -60,6 +60,12 @@ def station_default(settings: Settings) -> Whose:
         barbell_mass_kg=station.barbell_mass,
         incline_deg=station.incline_degree or None,
     )
+
+
+def station_rules(settings: Settings) -> StationRules:
+    """Return what the settings say about who is on the station."""
+    idle_s = settings.station.runs_out_after_min * 60
+    return StationRules(default=station_default(settings), idle_s=idle_s or None)
 
 
 def run_station(settings: Settings) -> None:

@@ -9,10 +9,11 @@ import click
 
 from agent import __version__
 from agent.cli.analyse import analyse
-from agent.cli.assign import assign
+from agent.cli.assign import assign, done, keep
 from agent.cli.config import config
 from agent.cli.demo import demo
 from agent.cli.outbox import outbox
+from agent.cli.queue import queue
 from agent.cli.run import run
 from agent.cli.sandbox import sandbox
 from agent.cli.status import status
@@ -34,7 +35,7 @@ def spotter() -> None:
 
 
 for command in (
-    *(run, demo, analyse, assign, status, why),
+    *(run, demo, analyse, assign, keep, done, queue, status, why),
     *(outbox, takes, reanalyse, config, sandbox),
 ):
     spotter.add_command(command)

@@ -1,7 +1,7 @@
 """spotter status."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,17 +33,20 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     from agent.cli.words import assignment_document
     from agent.clock import iso_utc, read_clock
     from agent.outbox.folders import OwnerLock
-    from agent.station.assigning import timeline_of
+    from agent.station.running_out import standing
 
     now = read_clock()
-    timeline = timeline_of(outbox, now=now)
+    present = standing(outbox, now=now)
     lane = outbox.lanes.get(api_host(settings))
     running = OwnerLock(state_folder(settings)).is_taken()
     return {
         "station": settings.station.id,
         "version": __version__,
         "running": running,
-        "assignment": assignment_document(timeline.at(now).assignment),
+        "assignment": {
+            **assignment_document(present.assignment),
+            "runs_out_in_s": None if present.left_s is None else round(present.left_s),
+        },
         **outbox.listing.counts(),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
@@ -94,12 +97,17 @@ def _print(document: dict[str, object]) -> None:
         click.echo(f"{name:15} {words}")
 
 
-def _athlete(assignment: dict[str, object]) -> str:
-    if assignment["user_id"] is None:
+def _athlete(assignment: dict[str, Any]) -> str:
+    from agent.cli.words import duration_words
+
+    who = assignment["user_id"] or assignment.get("guest")
+    if who is None:
         return "nobody is assigned"
     movement = assignment["exercise"] or assignment["activity"]
     mass = assignment["barbell_mass"]
-    return f"{assignment['user_id']}, {movement}" + (f", {mass:g} kg" if mass else "")
+    rest_s = assignment["runs_out_in_s"]
+    rest = "" if rest_s is None else f", runs out in {duration_words(rest_s)}"
+    return f"{who}, {movement}" + (f", {mass:g} kg" if mass else "") + rest
 
 
 def _counts(counts: object) -> str:

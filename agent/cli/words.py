@@ -2,6 +2,7 @@
 
 from agent.clock import iso_utc
 from agent.outbox.assignments import Assignment, AssignmentKind
+from agent.outbox.entry import Whose
 
 _DAY_S = 86400
 _STEPS = ((_DAY_S, "d"), (3600, "h"), (60, "min"))
@@ -16,6 +17,7 @@ def assignment_document(said: Assignment | None) -> dict[str, object]:
         "kind": said.kind,
         "layer": said.layer,
         "user_id": said.user_id,
+        "guest": None if said.guest_id is None else f"guest:{said.guest_id}",
         "activity": said.activity,
         "exercise": said.exercise,
         "barbell_mass": said.barbell_mass_kg,
@@ -39,7 +41,19 @@ def assignment_words(said: Assignment | None) -> str:
         parts.append(f"{said.incline_deg:g}° incline")
     if said.lasts_s is not None:
         parts.append(f"for {duration_words(said.lasts_s)}")
-    return f"{said.user_id} is on the station: {', '.join(parts)}"
+    who = said.user_id or f"guest:{said.guest_id}"
+    return f"{who} is on the station: {', '.join(parts)}"
+
+
+def whose_document(whose: Whose) -> dict[str, object]:
+    """Return who does what, as scripts see it."""
+    return {
+        "athlete": whose.user_id or f"guest:{whose.guest_id}",
+        "activity": whose.activity,
+        "exercise": whose.exercise,
+        "barbell_mass": whose.barbell_mass_kg,
+        "incline_degree": whose.incline_deg,
+    }
 
 
 def duration_words(seconds: float) -> str:

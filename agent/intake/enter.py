@@ -16,6 +16,7 @@ from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import timeline_of
 from agent.station.recording_time import RecordingTime
+from agent.station.running_out import record_run_out, renew
 from agent.station.whose import Decision, UnassignedPolicy, decide_whose
 
 _NEXT_LOOKED_INTO_S = 60.0  # to settle and to be analysed
@@ -74,13 +75,10 @@ def enter_clips(
     Raises:
         BegunElsewhereError: the first part of a joined clip is no longer to be had.
     """
-    timeline = timeline_of(outbox, now=now)
     entries = []
     with outbox.transaction():
         for cut in cuts:
-            decision = decide_whose(
-                cut.take, recorded, timeline, station=policy.station, unassigned=policy.unassigned
-            )
+            decision = _decide(outbox, cut.take, recorded, policy=policy, now=now)
             waits_s = _until_next_s(recorded) if next_comes and cut.take.goes_on else 0.0
             due_at = now.utc_s + max(policy.send_delay_s, waits_s)
             new = _new_entry(capture, cut, decision, hold=hold, due_at=due_at)
@@ -91,6 +89,20 @@ def enter_clips(
     crash_point("analysis-ended")
     for entry in entries:
         _tell(entry)
+
+
+def _decide(
+    outbox: Outbox, take: Take, recorded: RecordingTime, *, policy: TakePolicy, now: Instant
+) -> Decision:
+    """Decide whose a take is; it keeps alive the assignment that it falls into."""
+    if recorded.is_known:
+        record_run_out(outbox, by=recorded.at(take.active_start_s))
+    timeline = timeline_of(outbox, now=now)
+    if recorded.is_known:
+        renew(outbox, timeline, recorded.at(take.active_end_s))
+    return decide_whose(
+        take, recorded, timeline, station=policy.station, unassigned=policy.unassigned
+    )
 
 
 def _until_next_s(recorded: RecordingTime) -> float:

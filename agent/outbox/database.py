@@ -12,6 +12,7 @@ from agent.errors import OutboxError
 from agent.outbox.folders import give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.schema_disk import disk as disk  # importing it makes it one of them
+from agent.outbox.schema_station import station as station  # so does this
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]

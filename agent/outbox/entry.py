@@ -29,6 +29,7 @@ class Whose:
     exercise: str | None = None
     barbell_mass_kg: float | None = None
     incline_deg: float | None = None
+    guest_id: int | None = None  # of the roster: somebody whose user_id is not known yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class Entry:
     sent_at: float | None
     changed_at: float
     remarks: tuple[str, ...] = field(default=())
+    guest_id: int | None = None  # of the roster, where the athlete is a guest
 
     @property
     def name(self) -> str:

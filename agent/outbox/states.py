@@ -60,6 +60,11 @@ class Reason(StrEnum):
     BY_PERSON = "discarded_by_person"
     LOOKED_AGAIN = "looked_again"
     JOINED = "joined"
+    GUEST = "guest"
+    HELD_BY_PERSON = "held_by_person"
+    FILMING_STOPPED = "filming_stopped"
+    SENT_ANEW = "sent_anew"
+    FORGOTTEN = "forgotten"
     FAILS_AT_SERVER = "fails_at_server"
 
 
@@ -86,6 +91,11 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
     Reason.BY_PERSON: "a person discarded it",
     Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
+    Reason.GUEST: "its athlete is a guest, not in the account: say who it is, or release it to one",
+    Reason.HELD_BY_PERSON: "a person holds it back: release it, or discard it",
+    Reason.FILMING_STOPPED: "filmed while filming was stopped: removed unseen",
+    Reason.SENT_ANEW: "it was sent again under the right athlete",
+    Reason.FORGOTTEN: "its athlete was forgotten",
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
     Reason.FAILS_AT_SERVER: (
         "the API failed on it ten times while others passed: tried once a day; retry tries at once"

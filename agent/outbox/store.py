@@ -15,7 +15,10 @@ from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
 from agent.outbox.outcomes import Outcomes
 from agent.outbox.pauses import Pauses
+from agent.outbox.queue import Queue
 from agent.outbox.rooms import Rooms
+from agent.outbox.roster import Roster
+from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
 
 DATABASE_NAME = "outbox.db"
@@ -47,6 +50,9 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.clearing = Clearing(database)
         self.pauses = Pauses(database)
         self.rooms = Rooms(database)
+        self.roster = Roster(database)
+        self.queue = Queue(database)
+        self.switches = Switches(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -56,6 +56,12 @@ class StationSettings(Table):
         description="Clips of nobody: hold | upload (to the key owner's own account) | discard",
     )
 
+    runs_out_after_min: Annotated[float, Field(ge=0, le=1440)] = Field(
+        45.0,
+        description="Minutes without a take after which nobody is on the station any more; 0: "
+        "a coach's word holds until the next.",
+    )
+
     @model_validator(mode="after")
     def _movement_fits(self) -> "StationSettings":
         if self.exercise is None and EXERCISES[self.activity]:

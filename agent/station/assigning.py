@@ -1,16 +1,28 @@
 """Saying who is on the station: each word is an interval's beginning, and stays on record."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agent.activities import check_movement
 from agent.clock import BEGINNING, Instant
 from agent.errors import RequestError
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.entry import Whose
+from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
+from agent.station.chronology import elapsed_s
+from agent.station.roster import check_user_id, for_person
+from agent.station.running_out import record_run_out_now
 from agent.station.timeline import Timeline
 
-_MOST_ID = 128  # characters of a user_id; the API's are far shorter
+EMPTY_BAR_KG = 20.0  # where plus and minus begin if nobody ever said a mass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationRules:
+    """What the settings say about who is on the station."""
+
+    default: Whose  # who and what is filmed here where no coach has said otherwise
+    idle_s: float | None = None  # an assignment without a take for so long ends; None: never
 
 
 def record_default(outbox: Outbox, station: Whose, *, now: Instant) -> None:
@@ -47,44 +59,150 @@ def assign(
     wanted: Whose,
     *,
     station: Whose,
-    lasts_s: float | None,
+    lasts_s: float | None = None,
+    idle_s: float | None = None,
     now: Instant,
     set_by: str,
 ) -> Assignment:
-    """Put an athlete on the station from now on.
+    """Put an athlete, or a guest, on the station from now on.
 
-    What was not said comes from the station, and only for the same activity: never from the
-    athlete before.
+    What was not said is the athlete's own last barbell mass, or comes from the station, and only
+    for the same activity: never from the athlete before.
+
+    Args:
+        outbox: where it is recorded.
+        wanted: who does what.
+        station: the station's default.
+        lasts_s: after that, nobody, whatever is filmed.
+        idle_s: after that without a take, nobody; does not go with `lasts_s`.
+        now: from when on.
+        set_by: who said so and how: "command line", "page", "queue".
 
     Raises:
         RequestError: the API would refuse such a clip.
     """
-    user_id = check_user_id(wanted.user_id)
-    movement = fill_movement(wanted, station)
-    assignment = Assignment(
-        layer=Layer.COACH,
-        kind=AssignmentKind.ATHLETE,
-        starts=now,
-        user_id=user_id,
-        activity=movement.activity,
-        exercise=movement.exercise,
-        barbell_mass_kg=movement.barbell_mass_kg,
-        incline_deg=movement.incline_deg,
-        lasts_s=lasts_s,
-        set_by=set_by,
-    )
-    outbox.assignments.append(assignment)
+    if wanted.guest_id is None:
+        check_user_id(wanted.user_id)
+    movement = complete(outbox, wanted, station=station)
+    idle_s = idle_s if lasts_s is None else None
+    assignment = _athlete(movement, starts=now, lasts_s=lasts_s, idle_s=idle_s, set_by=set_by)
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        outbox.assignments.append(assignment)
     return assignment
 
 
+def assign_person(
+    outbox: Outbox,
+    key: str,
+    wanted: Whose | None = None,
+    *,
+    rules: StationRules,
+    now: Instant,
+    set_by: str,
+    lasts_s: float | None = None,
+) -> Assignment:
+    """Put the person of a key on the station: a user_id, or `guest:3`.
+
+    Args:
+        outbox, rules, now, set_by, lasts_s: as for `assign`.
+        key: who.
+        wanted: what they do; its person is ignored.  None: what they did last, or what is done
+            at this station.
+
+    Raises:
+        RequestError: there is no such guest, or the API would refuse such a clip.
+    """
+    movement = wanted or last_combination(outbox, key) or rules.default
+    whose = for_person(outbox, key, movement)
+    if wanted is None and movement is rules.default:
+        whose = replace(whose, barbell_mass_kg=None, incline_deg=None)  # their own come first
+    return assign(
+        outbox,
+        whose,
+        station=rules.default,
+        lasts_s=lasts_s,
+        idle_s=rules.idle_s,
+        now=now,
+        set_by=set_by,
+    )
+
+
+def last_combination(outbox: Outbox, key: str) -> Whose | None:
+    """Return what a person did last by a coach's word; None where they were never assigned."""
+    wanted = for_person(outbox, key, Whose(recipient=Recipient.UNKNOWN, user_id=None, activity=""))
+    said = outbox.assignments.last_of(wanted.user_id, wanted.guest_id)
+    return None if said is None else whose_of(said)
+
+
+def step_mass(
+    outbox: Outbox, by_kg: float, *, rules: StationRules, now: Instant, set_by: str
+) -> Assignment:
+    """Begin a new interval of the same athlete with more or less on the bar.
+
+    Raises:
+        RequestError: nobody lifts at this moment, or the bar cannot weigh that.
+    """
+    present = _present(outbox, now=now)
+    if present.activity != "weightlifting":
+        raise RequestError(f"a barbell mass does not go with {present.activity}")
+    mass_kg = present.barbell_mass_kg
+    if mass_kg is None:
+        last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
+        mass_kg = EMPTY_BAR_KG if last is None else last
+    whose = replace(whose_of(present), barbell_mass_kg=round(mass_kg + by_kg, 3))
+    idle_s = present.idle_s if present.layer is Layer.COACH else rules.idle_s
+    lasts_s = _rest_s(present, now=now)
+    return assign(
+        outbox,
+        whose,
+        station=rules.default,
+        lasts_s=lasts_s,
+        idle_s=idle_s,
+        now=now,
+        set_by=set_by,
+    )
+
+
+def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
+    """Say that it is still the same athlete: the assignment's time begins anew.
+
+    Raises:
+        RequestError: nobody is assigned by a coach.
+    """
+    present = _present(outbox, now=now)
+    if present.layer is not Layer.COACH or present.id is None:
+        raise RequestError("the station's default does not run out")
+    with outbox.transaction():
+        if present.lasts_s is None:
+            outbox.assignments.renew(present.id, now, RenewedBy.KEPT)
+            return present
+        again = replace(present, starts=now, set_by=set_by, id=None)
+        outbox.assignments.append(again)
+    return again
+
+
 def assign_nobody(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
-    """Say that nobody is on the station, until further notice."""
+    """Say that nobody is on the station, until further notice: the athlete is done."""
     return _say(outbox, AssignmentKind.NOBODY, now=now, set_by=set_by)
 
 
 def clear_assignment(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
     """Go back to the station's default."""
     return _say(outbox, AssignmentKind.DEFAULT, now=now, set_by=set_by)
+
+
+def complete(outbox: Outbox, wanted: Whose, *, station: Whose) -> Whose:
+    """Return `wanted` with what it leaves open: the athlete's own last mass, then the station's.
+
+    Raises:
+        RequestError: the API would refuse the combination.
+    """
+    if wanted.activity == "weightlifting" and wanted.barbell_mass_kg is None:
+        exercise = wanted.exercise or station.exercise
+        own = outbox.assignments.last_mass_kg(wanted.user_id, wanted.guest_id, exercise=exercise)
+        wanted = replace(wanted, barbell_mass_kg=own)
+    return fill_movement(wanted, station)
 
 
 def fill_movement(wanted: Whose, station: Whose) -> Whose:
@@ -109,20 +227,61 @@ def fill_movement(wanted: Whose, station: Whose) -> Whose:
     return wanted
 
 
-def check_user_id(user_id: str | None) -> str:
-    """Return a user id that can go into a form.
+def whose_of(said: Assignment) -> Whose:
+    """Return for whom a take is by an assignment, and what it shows."""
+    return Whose(
+        recipient=Recipient.UNKNOWN if said.user_id is None else Recipient.ATHLETE,
+        user_id=said.user_id,
+        guest_id=said.guest_id,
+        activity=said.activity or "",
+        exercise=said.exercise,
+        barbell_mass_kg=said.barbell_mass_kg,
+        incline_deg=said.incline_deg,
+    )
 
-    Raises:
-        RequestError: it is empty, too long or not printable.
-    """
-    if not user_id or len(user_id) > _MOST_ID or not user_id.isprintable():
-        raise RequestError(f"{user_id!r} is no user id")
-    return user_id
+
+def _present(outbox: Outbox, *, now: Instant) -> Assignment:
+    """Return the assignment of whoever is on the station."""
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        present = timeline_of(outbox, now=now).at(now).assignment
+    if present is None:
+        raise RequestError("nobody is on the station", hint="spotter assign USER_ID")
+    return present
+
+
+def _athlete(
+    whose: Whose, *, starts: Instant, lasts_s: float | None, idle_s: float | None, set_by: str
+) -> Assignment:
+    """Return a coach's word that somebody is on the station."""
+    return Assignment(
+        layer=Layer.COACH,
+        kind=AssignmentKind.ATHLETE,
+        starts=starts,
+        user_id=whose.user_id,
+        guest_id=whose.guest_id,
+        activity=whose.activity,
+        exercise=whose.exercise,
+        barbell_mass_kg=whose.barbell_mass_kg,
+        incline_deg=whose.incline_deg,
+        lasts_s=lasts_s,
+        idle_s=idle_s,
+        set_by=set_by,
+    )
+
+
+def _rest_s(said: Assignment, *, now: Instant) -> float | None:
+    """Return how long an assignment of fixed length still lasts."""
+    if said.lasts_s is None:
+        return None
+    return max(1.0, said.lasts_s - elapsed_s(said.starts, now))
 
 
 def _say(outbox: Outbox, kind: AssignmentKind, *, now: Instant, set_by: str) -> Assignment:
     assignment = Assignment(layer=Layer.COACH, kind=kind, starts=now, set_by=set_by)
-    outbox.assignments.append(assignment)
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        outbox.assignments.append(assignment)
     return assignment
 
 

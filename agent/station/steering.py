@@ -16,7 +16,8 @@ from agent.outbox.states import (
     Recipient,
 )
 from agent.outbox.store import Outbox
-from agent.station.assigning import check_user_id, fill_movement
+from agent.station.assigning import fill_movement
+from agent.station.roster import check_user_id
 
 Row = TypeVar("Row", Capture, Entry)
 

@@ -8,12 +8,11 @@ never touches the past.  Within a layer a statement holds until the next one.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.clock import BEGINNING, Instant
+from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.station.chronology import Chronology, UndecidableError
 
-
-class UndecidableError(Exception):
-    """Which of two moments came first rests on a clock that was not yet trusted."""
+__all__ = ["NOBODY", "OnStation", "Timeline", "UndecidableError"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +23,27 @@ class OnStation:
 
     @property
     def user_id(self) -> str | None:
-        """The athlete, or None."""
+        """The athlete, or None: nobody, or a guest."""
         return None if self.assignment is None else self.assignment.user_id
+
+    @property
+    def who(self) -> tuple[str | None, int | None]:
+        """What tells people apart: user_id, and guest; both None for nobody."""
+        return (None, None) if self.assignment is None else self.assignment.who
 
 
 NOBODY = OnStation(assignment=None)
 
 
 class Timeline:
-    """The statements of both layers, as an answer to "who was on the station then?"."""
+    """The statements of all layers, as an answer to "who was on the station then?"."""
 
     def __init__(self, assignments: Iterable[Assignment], *, boots: Sequence[str]) -> None:
-        self._boot_order = {boot_id: seq for seq, boot_id in enumerate(boots)}
-        made = list(assignments)
+        self.order = Chronology(boots)
+        made = self.order.in_order(assignments)
         self._coach = [a for a in made if a.layer is Layer.COACH]
         self._station = [a for a in made if a.layer is Layer.STATION]
+        self._camera = [a for a in made if a.layer is Layer.CAMERA]
 
     def at(self, moment: Instant) -> OnStation:
         """Return who was on the station at `moment`.
@@ -58,54 +63,60 @@ class Timeline:
 
     def during(self, start: Instant, end: Instant) -> list[OnStation]:
         """Return everybody who was on the station in `[start, end)`, in order of time."""
-        seen = [self.at(start)]
-        for edge in self._edges():
-            if self._precedes(start, edge) and self._precedes(edge, end):
-                seen.append(self.at(edge))
-        return seen
+        edges = self._edges(self._coach, self._station)
+        return [self.at(moment) for moment in self._moments(start, end, edges)]
 
     def has_edge_within(self, seconds: float, start: Instant, end: Instant) -> bool:
         """Tell whether the person changes shortly before `start` or shortly after `end`."""
         around = self.during(start.shifted(-seconds), end.shifted(seconds))
-        return len({person.user_id for person in around}) > 1
+        return len({person.who for person in around}) > 1
+
+    def filming_stopped_at(self, moment: Instant) -> Assignment | None:
+        """Return the word by which nobody may be filmed at `moment`; None where the camera may.
+
+        Raises:
+            UndecidableError: only an untrusted clock could tell.
+        """
+        said = self._last_before(self._camera, moment)
+        if said is None or said.kind is not AssignmentKind.STOPPED:
+            return None
+        return None if self._has_run_out(said, moment) else said
+
+    def filming_stopped_during(self, start: Instant, end: Instant) -> Assignment | None:
+        """Return the first word by which nobody may be filmed at some moment of `[start, end)`."""
+        moments = self._moments(start, end, self._edges(self._camera))
+        stops = (self.filming_stopped_at(moment) for moment in moments)
+        return next((stop for stop in stops if stop is not None), None)
+
+    def last_said(self, layer: Layer) -> Assignment | None:
+        """Return the latest statement of a layer, by the moment from which it holds."""
+        said = {Layer.COACH: self._coach, Layer.STATION: self._station, Layer.CAMERA: self._camera}
+        return said[layer][-1] if said[layer] else None
 
     def _last_before(self, layer: Sequence[Assignment], moment: Instant) -> Assignment | None:
         for said in reversed(layer):
-            if not self._precedes(moment, said.starts):
+            if not self.order.precedes(moment, said.starts):
                 return said
         return None
 
     def _has_run_out(self, said: Assignment, moment: Instant) -> bool:
         if said.lasts_s is None:
             return False
-        return not self._precedes(moment, said.starts.shifted(said.lasts_s))
+        return not self.order.precedes(moment, said.starts.shifted(said.lasts_s))
 
-    def _edges(self) -> list[Instant]:
-        """Return every moment at which the answer may change."""
-        edges = [said.starts for said in (*self._coach, *self._station)]
-        edges += [
-            said.starts.shifted(said.lasts_s) for said in self._coach if said.lasts_s is not None
-        ]
-        return edges
-
-    def _precedes(self, first: Instant, second: Instant) -> bool:
-        """Tell whether `first` lies before `second`.
-
-        By time since boot within one boot, by the order of the boots between two, and by UTC
-        where one of them is known by UTC only.
-        """
-        first_boot = self._boot_order.get(first.boot_id or "")
-        second_boot = self._boot_order.get(second.boot_id or "")
-        if first_boot is None or second_boot is None:
-            return self._precedes_by_utc(first, second)
-        if first_boot != second_boot:
-            return first_boot < second_boot
-        assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
-        return first.boot_s < second.boot_s
+    def _moments(self, start: Instant, end: Instant, edges: Sequence[Instant]) -> list[Instant]:
+        """Return a stretch's first moment, and every edge inside it in order of time."""
+        inside = [e for e in edges if self.order.precedes(start, e) and self.order.precedes(e, end)]
+        return [start, *inside]
 
     @staticmethod
-    def _precedes_by_utc(first: Instant, second: Instant) -> bool:
-        certain = BEGINNING in (first, second) or (first.trusted and second.trusted)
-        if not certain:
-            raise UndecidableError("the clock could not yet be trusted")
-        return first.utc_s < second.utc_s
+    def _edges(*layers: Sequence[Assignment]) -> list[Instant]:
+        """Return every moment at which the answer may change."""
+        edges = [said.starts for layer in layers for said in layer]
+        edges += [
+            said.starts.shifted(said.lasts_s)
+            for layer in layers
+            for said in layer
+            if said.lasts_s is not None
+        ]
+        return edges

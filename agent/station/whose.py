@@ -59,10 +59,10 @@ def decide_whose(
         near_edge = recorded.is_known and timeline.has_edge_within(NEAR_EDGE_S, start, end)
     except UndecidableError:
         return _held(Reason.RECORDING_TIME_UNKNOWN, station, recorded, start)
-    if len({person.user_id for person in people}) > 1:
+    if len({person.who for person in people}) > 1:
         reason = Reason.TWO_ATHLETES if recorded.is_known else Reason.RECORDING_TIME_UNKNOWN
         return _held(reason, station, recorded, start)
-    if people[0].user_id is None:
+    if people[0].who == (None, None):
         if not recorded.is_known:
             return _held(Reason.RECORDING_TIME_UNKNOWN, station, recorded, start)
         return _unassigned(unassigned, station, start)
@@ -81,12 +81,14 @@ def _assigned(
         remarks.append(Remark.TIME_UNKNOWN)
     if said.activity == "weightlifting" and said.barbell_mass_kg is None:
         remarks.append(Remark.NO_MASS)
+    is_guest = said.user_id is None
     return Decision(
-        state=EntryState.READY,
-        reason=None,
+        state=EntryState.HELD if is_guest else EntryState.READY,
+        reason=Reason.GUEST if is_guest else None,
         whose=Whose(
-            recipient=Recipient.ATHLETE,
+            recipient=Recipient.UNKNOWN if is_guest else Recipient.ATHLETE,
             user_id=said.user_id,
+            guest_id=said.guest_id,
             activity=said.activity,
             exercise=said.exercise,
             barbell_mass_kg=said.barbell_mass_kg,

@@ -1,0 +1,157 @@
+"""spotter queue."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+from agent.cli.movement import movement_options, told_movement
+
+if TYPE_CHECKING:
+    from agent.outbox.store import Outbox
+    from agent.station.assigning import StationRules
+
+    Change = Callable[[Outbox, StationRules], object]
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """Show who comes next; or add, remove, move, next, rotate, clear."""
+    if context.invoked_subcommand is None:
+        _change(lambda _outbox, _rules: None, config=config, as_json=as_json)
+
+
+@queue.command()
+@click.argument("athlete", metavar="USER_ID")
+@movement_options
+@config_option
+@json_option
+def add(
+    athlete: str,
+    activity: str | None,
+    exercise: str | None,
+    barbell_mass: float | None,
+    incline: float | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Put an athlete (or guest:3) at the end, with what they did last or what you say."""
+    from agent.station.queueing import enqueue
+
+    def change(outbox: "Outbox", rules: "StationRules") -> None:
+        wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        enqueue(outbox, athlete, wanted, rules=rules)
+
+    _change(change, config=config, as_json=as_json)
+
+
+@queue.command()
+@click.argument("place", type=click.IntRange(1))
+@config_option
+@json_option
+def remove(place: int, config: Path | None, as_json: bool) -> None:
+    """Take the athlete at a PLACE out; 1 is the next."""
+    from agent.station.queueing import unqueue
+
+    _change(
+        lambda outbox, _rules: unqueue(outbox, _id_at(outbox, place)),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@queue.command()
+@click.argument("place", type=click.IntRange(1))
+@click.argument("to", type=click.IntRange(1))
+@config_option
+@json_option
+def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
+    """Put the athlete at a PLACE to another one; 1 is the next."""
+    from agent.station.queueing import move_in_queue
+
+    _change(
+        lambda outbox, _rules: move_in_queue(outbox, _id_at(outbox, place), to=to),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@queue.command("next")
+@config_option
+@json_option
+def next_(config: Path | None, as_json: bool) -> None:
+    """Let the next athlete onto the station."""
+    from agent.clock import read_clock
+    from agent.station.queueing import next_in_queue
+
+    now = read_clock()
+    _change(
+        lambda outbox, rules: next_in_queue(outbox, rules=rules, now=now),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@queue.command()
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@config_option
+@json_option
+def rotate(switch: str, config: Path | None, as_json: bool) -> None:
+    """Let whoever makes way for the next go to the end: A, B, A, B."""
+    from agent.station.queueing import set_rotate
+
+    _change(
+        lambda outbox, _rules: set_rotate(outbox, on=switch == "on"),
+        config=config,
+        as_json=as_json,
+    )
+
+
+def _id_at(outbox: "Outbox", place: int) -> int:
+    from agent.errors import RequestError
+
+    waiting = outbox.queue.all()
+    if place > len(waiting):
+        raise RequestError(f"no place {place}: {len(waiting)} are in the queue")
+    return waiting[place - 1].id
+
+
+def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
+    """Change the queue and tell how it stands."""
+    from agent.assembly import station_rules
+    from agent.cli.words import assignment_document, assignment_words, whose_document
+    from agent.clock import read_clock
+    from agent.station.queueing import rotates
+    from agent.station.running_out import standing
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        change(outbox, station_rules(settings))
+        present = standing(outbox, now=read_clock()).assignment
+        waiting = [whose_document(queued.whose) for queued in outbox.queue.all()]
+        turns = rotates(outbox)
+    wake_daemon(settings)
+    if as_json:
+        told = {"assignment": assignment_document(present), "rotate": turns, "queue": waiting}
+        print_json(told)
+        return
+    click.echo(assignment_words(present))
+    for place, place_told in enumerate(waiting, start=1):
+        words = (place_told[name] for name in ("athlete", "exercise", "barbell_mass"))
+        click.echo(f"{place}. {', '.join(str(word) for word in words if word is not None)}")
+    if not waiting:
+        click.echo("the queue is empty")
+    elif turns:
+        click.echo("rotating: whoever makes way goes to the end")

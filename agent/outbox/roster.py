@@ -1,0 +1,160 @@
+"""The roster: the athletes of the account, and guests.  The only table that holds names."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.outbox.database import OutboxDatabase, Row
+
+GUEST_PREFIX = "guest:"  # of the key of somebody who has no user_id yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Athlete:
+    """One person who can be on the station."""
+
+    id: int
+    user_id: str | None  # None: a guest
+    name: str = field(repr=False)  # names stay out of logs
+    resolved_to: str | None  # the user_id that a guest turned out to be
+    noted_at: float  # Unix time
+    gone_at: float | None  # since then no longer offered
+    last_assigned_at: float | None
+    masses_kg: Mapping[str, float]  # the last barbell mass of each exercise
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the account does not know this person (yet)."""
+        return self.user_id is None
+
+    @property
+    def key(self) -> str:
+        """What names this person in commands and forms: the user_id, or guest:3."""
+        return f"{GUEST_PREFIX}{self.id}" if self.user_id is None else self.user_id
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Athlete":
+        """Build an athlete from a row of the query below."""
+        plain = {name: row[name] for name in cls.__slots__ if name != "masses_kg"}
+        return cls(masses_kg=json.loads(str(row["masses_kg"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One athlete as the account names them."""
+
+    user_id: str
+    name: str = field(repr=False)
+    folded: str = field(repr=False)  # the name as it is searched
+
+
+class Roster:
+    """The table of athletes."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def by_user_id(self, user_id: str) -> Athlete | None:
+        """Return the athlete with this user_id."""
+        return self._one(f"{_ATHLETES} WHERE athlete.user_id = :wanted", user_id)
+
+    def by_id(self, athlete_id: int) -> Athlete | None:
+        """Return the person of a row: a guest, or an athlete."""
+        return self._one(f"{_ATHLETES} WHERE athlete.id = :wanted", athlete_id)
+
+    def search(self, words: Sequence[str], *, most: int, with_gone: bool = False) -> list[Athlete]:
+        """Return those whose folded names hold every one of some folded words.
+
+        Who was on the station last comes first, then the others by name.
+        """
+        found = self._db.rows(
+            SEARCH, {"words": json.dumps(list(words)), "most": most, "gone": int(with_gone)}
+        )
+        return [Athlete.from_row(row) for row in found]
+
+    def replace(self, known: Sequence[Known], *, complete: bool, now_s: float) -> None:
+        """Take over what the account says.
+
+        Args:
+            known: the athletes it names.
+            complete: whether these are all: who is not among them has left, and is kept for the
+                clips there are, but no longer offered.
+            now_s: Unix time.
+        """
+        with self._db.transaction():
+            for one in known:
+                self._db.change(
+                    UPSERT,
+                    {"user_id": one.user_id, "name": one.name, "folded": one.folded, "now": now_s},
+                )
+            if complete:
+                ids = json.dumps([one.user_id for one in known])
+                self._db.change(MARK_GONE, {"known": ids, "now": now_s})
+
+    def add_guest(self, name: str, folded: str, *, now_s: float) -> Athlete:
+        """Note a person who is not in the account."""
+        values = {"name": name, "folded": folded, "noted_at": now_s}
+        guest = self.by_id(self._db.insert("athlete", values))
+        assert guest is not None  # inserted above
+        return guest
+
+    def resolve(self, guest: Athlete, user_id: str, *, now_s: float) -> bool:
+        """Record who a guest is; False where it is on record already."""
+        return bool(
+            self._db.change(
+                """
+                UPDATE athlete SET resolved_to = ?, gone_at = ?
+                 WHERE id = ? AND user_id IS NULL AND resolved_to IS NULL
+                """,
+                (user_id, now_s, guest.id),
+            )
+        )
+
+    def count(self) -> int:
+        """Return how many athletes of the account are known and offered."""
+        query = """
+            SELECT count(*) AS n FROM athlete WHERE user_id IS NOT NULL AND gone_at IS NULL
+            """
+        row = self._db.row(query)
+        assert row is not None and isinstance(row["n"], int)  # an aggregate gives one row
+        return row["n"]
+
+    def _one(self, query: str, wanted: object) -> Athlete | None:
+        row = self._db.row(query, {"wanted": wanted})
+        return None if row is None else Athlete.from_row(row)
+
+
+# When and with what somebody was on the station last is told by the assignments themselves.
+_ATHLETES = """
+SELECT athlete.*,
+       (SELECT starts_at FROM assignment
+         WHERE layer = 'coach' AND (user_id = athlete.user_id OR guest_id = athlete.id)
+         ORDER BY id DESC LIMIT 1) AS last_assigned_at,
+       (SELECT json_group_object(exercise, barbell_mass_kg) FROM
+          (SELECT exercise, barbell_mass_kg, max(id) FROM assignment
+            WHERE layer = 'coach' AND exercise IS NOT NULL AND barbell_mass_kg IS NOT NULL
+              AND (assignment.user_id = athlete.user_id OR assignment.guest_id = athlete.id)
+            GROUP BY exercise)
+       ) AS masses_kg
+  FROM athlete
+"""
+
+SEARCH = f"""
+{_ATHLETES}
+ WHERE (:gone OR gone_at IS NULL)
+   AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(athlete.folded, value) = 0)
+ ORDER BY last_assigned_at IS NULL, last_assigned_at DESC, athlete.folded, athlete.id
+ LIMIT :most
+"""  # noqa: S608  # our own words; index: assignment_by_user, assignment_by_guest
+
+UPSERT = """
+INSERT INTO athlete (user_id, name, folded, noted_at) VALUES (:user_id, :name, :folded, :now)
+ON CONFLICT (user_id) DO UPDATE SET name = :name, folded = :folded, gone_at = NULL
+ WHERE name != :name OR folded != :folded OR gone_at IS NOT NULL
+"""
+
+MARK_GONE = """
+UPDATE athlete SET gone_at = :now
+ WHERE user_id IS NOT NULL AND gone_at IS NULL
+   AND user_id NOT IN (SELECT value FROM json_each(:known))
+"""

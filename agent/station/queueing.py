@@ -1,0 +1,116 @@
+"""Who comes next: the queue of athletes, and letting the next one onto the station."""
+
+from agent.clock import Instant
+from agent.errors import RequestError
+from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.entry import Whose
+from agent.outbox.queue import Queued
+from agent.outbox.store import Outbox
+from agent.outbox.switches import ROTATE
+from agent.station.assigning import (
+    StationRules,
+    assign,
+    complete,
+    last_combination,
+    timeline_of,
+    whose_of,
+)
+from agent.station.roster import for_person
+from agent.station.running_out import record_run_out_now
+
+MOST_QUEUED = 100
+SET_BY = "queue"
+
+
+def enqueue(
+    outbox: Outbox, key: str, wanted: Whose | None = None, *, rules: StationRules
+) -> Queued:
+    """Put the person of a key at the queue's end.
+
+    Args:
+        outbox, rules: as ever.
+        key: a user_id, or `guest:3`.
+        wanted: what they will do; its person is ignored.  None: what they did last, or what is
+            done at this station.
+
+    Raises:
+        RequestError: there is no such guest, or the API would refuse such a clip.
+    """
+    movement = wanted or last_combination(outbox, key) or rules.default
+    whose = complete(outbox, for_person(outbox, key, movement), station=rules.default)
+    with outbox.transaction():
+        if len(outbox.queue.all()) >= MOST_QUEUED:
+            raise RequestError(f"{MOST_QUEUED} are in the queue: no more")
+        return outbox.queue.append(whose)
+
+
+def unqueue(outbox: Outbox, queued_id: int) -> None:
+    """Take one place out of the queue.
+
+    Raises:
+        RequestError: there is no such place.
+    """
+    if not outbox.queue.remove(queued_id):
+        raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
+
+
+def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
+    """Put a place elsewhere in the queue; 1 is the next.
+
+    Raises:
+        RequestError: there is no such place.
+    """
+    with outbox.transaction():
+        ids = [queued.id for queued in outbox.queue.all()]
+        if queued_id not in ids:
+            raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
+        ids.remove(queued_id)
+        ids.insert(max(0, to - 1), queued_id)
+        outbox.queue.arrange(ids)
+
+
+def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assignment:
+    """Let the next one onto the station.
+
+    While rotating, whoever makes way goes to the queue's end, with what they did.
+
+    Raises:
+        RequestError: the queue is empty, or the API would refuse the combination by now.
+    """
+    with outbox.transaction():
+        waiting = outbox.queue.all()
+        if not waiting:
+            raise RequestError("the queue is empty", hint="spotter queue add USER_ID")
+        record_run_out_now(outbox, now=now)
+        before = timeline_of(outbox, now=now).at(now).assignment
+        following = waiting[0]
+        outbox.queue.remove(following.id)
+        if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
+            assert before is not None  # somebody goes round
+            outbox.queue.append(whose_of(before))
+        return assign(
+            outbox,
+            following.whose,
+            station=rules.default,
+            idle_s=rules.idle_s,
+            now=now,
+            set_by=SET_BY,
+        )
+
+
+def set_rotate(outbox: Outbox, *, on: bool) -> None:
+    """Let whoever makes way for the next go to the queue's end: A, B, A, B."""
+    outbox.switches.turn(ROTATE, on=on)
+
+
+def rotates(outbox: Outbox) -> bool:
+    """Tell whether whoever makes way goes to the queue's end."""
+    return outbox.switches.is_on(ROTATE)
+
+
+def _goes_round(before: Assignment | None, following: Queued) -> bool:
+    """Tell whether whoever is on the station was put there by a coach, and is somebody else."""
+    if before is None or before.layer is not Layer.COACH:
+        return False
+    same = before.who == (following.whose.user_id, following.whose.guest_id)
+    return before.kind is AssignmentKind.ATHLETE and not same

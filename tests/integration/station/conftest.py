@@ -1,0 +1,38 @@
+"""A real outbox in a real file, and a clock that tests set."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.outbox.entry import Whose
+from agent.outbox.states import Recipient
+from agent.outbox.store import Outbox
+from agent.station.assigning import StationRules
+
+LIFTING = Whose(
+    recipient=Recipient.ATHLETE,
+    user_id="owner",
+    activity="weightlifting",
+    exercise="snatch",
+    barbell_mass_kg=60.0,
+)
+RULES = StationRules(default=LIFTING, idle_s=2700.0)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    """An empty outbox."""
+    with Outbox.open(tmp_path) as opened:
+        yield opened
+
+
+def doing(exercise: str | None = None, mass_kg: float | None = None) -> Whose:
+    """What somebody lifts, whoever it is."""
+    return Whose(
+        recipient=Recipient.UNKNOWN,
+        user_id=None,
+        activity="weightlifting",
+        exercise=exercise,
+        barbell_mass_kg=mass_kg,
+    )
