@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-from agent.api.client import ApiClient, Timeouts
+from agent.api.client import ApiClient
+from agent.api.deadline import Timeouts
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon
 from agent.delivery.first_send import FirstSendCheck
@@ -82,9 +83,10 @@ def run_station(settings: Settings) -> None:
     lock.take()
     try:
         folder.empty_tmp()
-        with Outbox.open(folder.root) as outbox, _client(settings) as client:
+        stop = StopFlag()
+        with Outbox.open(folder.root) as outbox, _client(settings, check=stop.check) as client:
             _prepare_outbox(outbox, folder, settings)
-            _assemble(settings, folder, outbox, client).run()
+            _assemble(settings, folder, outbox, client, stop=stop).run()
     finally:
         lock.release()
 
@@ -99,19 +101,28 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     Admission(outbox, folder, now=read_clock).resume()
 
 
-def _client(settings: Settings) -> ApiClient:
+def _client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
     return ApiClient(
         settings.api.base_url,
         now=read_clock,
         timeouts=Timeouts(
-            connect_s=settings.api.connect_timeout_s, answer_s=settings.api.answer_timeout_s
+            connect_s=settings.api.connect_timeout_s,
+            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
+            answer_s=settings.api.answer_timeout_s,
         ),
         ca_file=settings.api.ca_file,
+        check=check,
     )
 
 
-def _assemble(settings: Settings, folder: StateFolder, outbox: Outbox, client: ApiClient) -> Daemon:
-    stop = StopFlag()
+def _assemble(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    stop: StopFlag,
+) -> Daemon:
     bells = Bells(_STAGES)
     captures = CaptureFolder(
         settings.paths.capture,
@@ -127,7 +138,7 @@ def _assemble(settings: Settings, folder: StateFolder, outbox: Outbox, client: A
     stages: list[Stage] = [
         _intake(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
-        _lane(settings, folder, outbox, client, check=stop.check),
+        _lane(settings, folder, outbox, client),
         _retention(settings, folder, outbox, bells, space),
     ]
     return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
@@ -199,8 +210,6 @@ def _lane(
     folder: StateFolder,
     outbox: Outbox,
     client: ApiClient,
-    *,
-    check: Callable[[], None],
 ) -> Lane:
     delivery = settings.delivery
     gate = _gate(settings, outbox, client)
@@ -208,9 +217,7 @@ def _lane(
         outbox,
         client,
         clips=folder.clips,
-        min_rate_bytes_s=delivery.min_rate_bytes_s,
         now=read_clock,
-        check=check,
     )
     patience = _patience(settings, outbox)
     return Lane(

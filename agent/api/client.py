@@ -1,6 +1,7 @@
 """The API over HTTP.  The only module that knows httpx; its errors become ours here."""
 
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import httpx
 from agent import __version__
 from agent.api.answers import Answer, Made, lane_fault, session_made, upload_failure
 from agent.api.body import ClipBody
+from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline
 from agent.api.payloads import Account, not_our_api, read_account
 from agent.api.sessions import ListedSession, read_sessions
 from agent.api.tls import tls_fault, tls_words
+from agent.api.watch import Watch
 from agent.clock import Now
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError
 
@@ -25,6 +28,7 @@ _STATUS_PATH = "/user-management/organization-status/"
 _SESSIONS_PATH = "/session-management/sessions/"
 _MOST_ANSWER_BYTES = 32 << 20  # more is no answer
 _MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
+_LEAST_ANSWER_BYTES_S = 1000.0  # a list may come slowly, but not byte by byte
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
@@ -45,13 +49,8 @@ class ApiKey:
         return f"ApiKey(header={self.header!r})"  # the token stays out of every message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long each part of an exchange may take, in seconds."""
-
-    connect_s: float = 10.0
-    write_s: float = 30.0  # for one part of the body
-    answer_s: float = 120.0  # after the whole body went out
+def _never() -> None:
+    """Stand in where nobody ends exchanges from outside."""
 
 
 class ApiClient(AbstractContextManager["ApiClient"]):
@@ -64,13 +63,24 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         now: Now,
         timeouts: Timeouts | None = None,
         ca_file: Path | None = None,
+        check: Callable[[], None] = _never,
     ) -> None:
-        times = timeouts or Timeouts()
+        """Prepare the way to a host; nothing is connected yet.
+
+        Args:
+            base_url: the host's address.
+            now: the station's clock.
+            timeouts: None for the usual ones.
+            ca_file: a certificate authority to trust instead of the usual ones.
+            check: what it raises ends any exchange that is under way, whatever that waits for.
+        """
+        self._times = timeouts or Timeouts()
         self._now = now
+        self._check = check
         self._http = httpx.Client(
             base_url=base_url,
             headers={"User-Agent": f"spotter/{__version__}", "Accept": "application/json"},
-            timeout=httpx.Timeout(times.answer_s, connect=times.connect_s, write=times.write_s),
+            timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
             verify=_tls(ca_file),
             follow_redirects=False,
             # A connection the server closed meanwhile would leave an upload's outcome unknown.
@@ -116,13 +126,14 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         Raises:
             NotMadeError, OutcomeUnknownError, LaneError, RefusedError: as the retry table says.
         """
-        with self._upload_errors(body):
+        with self._upload_errors(body), Watch(self._judge_of(body)) as watch:
             request = self._http.build_request(
                 "POST",
                 path,
                 data=dict(fields),
                 files={"video": (file_name, body, "video/mp4")},
                 headers=key.headers(),
+                extensions={"trace": watch.trace},
             )
             answer = _read(self._http.send(request, stream=True))
         made = session_made(answer)
@@ -140,15 +151,46 @@ class ApiClient(AbstractContextManager["ApiClient"]):
     @contextmanager
     def _asked(self, path: str, key: ApiKey) -> Iterator[httpx.Response]:
         """Ask a question that changes nothing; what goes wrong meanwhile is the lane's fault."""
+        began_s = time.monotonic()
+        answers: list[httpx.Response] = []
+
+        def judge(_unacknowledged_bytes: int) -> None:
+            self._check()
+            received_bytes = sum(answer.num_bytes_downloaded for answer in answers)
+            longest_s = self._times.answer_s + received_bytes / _LEAST_ANSWER_BYTES_S
+            if time.monotonic() - began_s > longest_s:
+                raise OutOfTimeError(f"no whole answer within {longest_s:.0f} s")
+
         try:
-            request = self._http.build_request("GET", path, headers=key.headers())
-            response = self._http.send(request, stream=True)
-            try:
-                yield response
-            finally:
-                response.close()
-        except (httpx.RequestError, httpx.InvalidURL) as error:
+            with Watch(judge) as watch:
+                request = self._http.build_request(
+                    "GET", path, headers=key.headers(), extensions={"trace": watch.trace}
+                )
+                answers.append(self._http.send(request, stream=True))
+                try:
+                    yield answers[0]
+                finally:
+                    answers[0].close()
+        except (httpx.RequestError, httpx.InvalidURL, OutOfTimeError) as error:
             raise self._lane_error(error) from error
+
+    def _judge_of(self, body: ClipBody) -> Callable[[int], None]:
+        """Return what looks at an upload while it goes on."""
+        began_s = time.monotonic()
+        deadline = UploadDeadline(size_bytes=body.size_bytes, times=self._times)
+
+        def judge(unacknowledged_bytes: int) -> None:
+            self._check()
+            now_s = time.monotonic()
+            is_out = body.is_complete and unacknowledged_bytes == 0
+            body.out_at_s = (body.out_at_s or now_s) if is_out else None
+            deadline.judge(
+                now_s - began_s - body.throttled_s,
+                arrived_bytes=body.sent_bytes - unacknowledged_bytes,
+                is_out=is_out,
+            )
+
+        return judge
 
     @contextmanager
     def _upload_errors(self, body: ClipBody) -> Iterator[None]:
@@ -156,11 +198,12 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             yield
         except _CONNECTING as error:
             raise self._lane_error(error) from error
-        except httpx.RequestError as error:
+        except (httpx.RequestError, OutOfTimeError) as error:
             told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             if body.is_complete:
                 raise OutcomeUnknownError(f"sent whole, no answer ({told})") from error
-            raise NotMadeError(f"connection lost after {body.sent_bytes} bytes ({told})") from error
+            way = f"{body.sent_bytes} of {body.size_bytes} bytes"
+            raise NotMadeError(f"not sent whole: {way} ({told})") from error
 
     def _lane_error(self, error: Exception) -> LaneError:
         fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None

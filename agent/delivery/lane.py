@@ -112,7 +112,8 @@ class Lane:
         try:
             sent = self._uploader.send(entry, attempt_id, passage)
         except Stopping:
-            self._reaction.put_back(entry)
+            # ready, or uncertain if the body may have gone out whole: its mark tells
+            self._outbox.entries.resume_interrupted(now_s=self._now().utc_s)
             raise
         except UploadError as error:
             self._reaction.carry_out(entry, error, passage)

@@ -1,7 +1,6 @@
 """One upload: from a claimed entry to what came of it, on record."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.form import UploadForm, upload_form
 from agent.delivery.gate import Passage
+from agent.errors import OutcomeUnknownError, UploadError
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.entry import Entry
 from agent.outbox.store import Outbox
-
-_ALLOWANCE_S = 60.0  # for connecting and for small clips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +35,12 @@ class Uploader:
         client: ApiClient,
         *,
         clips: Path,
-        min_rate_bytes_s: float,
         now: Now,
-        check: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._clips = clips
-        self._min_rate_bytes_s = min_rate_bytes_s
         self._now = now
-        self._check = check
 
     def send(self, entry: Entry, attempt_id: int, passage: Passage) -> Sent:
         """Send one clip and return the session that was made of it.
@@ -57,17 +51,14 @@ class Uploader:
         """
         form = upload_form(entry, on_behalf=passage.acts_for_others)
         began_s = time.monotonic()
-        deadline_s = began_s + _ALLOWANCE_S + entry.clip_bytes / self._min_rate_bytes_s
         with ClipBody(
             self._clips / entry.stored_name,
-            deadline_s=deadline_s,
             on_last_part=lambda: self._mark(attempt_id),
-            check=self._check,
         ) as body:
             try:
                 made = self._post(form, body, passage)
             except Exception as error:
-                failed = _end(body, began_s, type(error).__name__, error)
+                failed = _end(body, began_s, _outcome(error, body), error)
                 self._outbox.attempts.end(attempt_id, failed)
                 raise
             crash_point("after-answer")
@@ -82,6 +73,13 @@ class Uploader:
     def _mark(self, attempt_id: int) -> None:
         self._outbox.attempts.mark_body_complete(attempt_id, now_s=self._now().utc_s)
         crash_point("body-marked")
+
+
+def _outcome(error: Exception, body: ClipBody) -> str:
+    """Name how a failed upload ended; what ended it from outside leaves a whole body unknown."""
+    if body.is_complete and not isinstance(error, UploadError):
+        return OutcomeUnknownError.__name__
+    return type(error).__name__
 
 
 def _end(body: ClipBody, began_s: float, outcome: str, ended_by: Made | Exception) -> AttemptEnd:

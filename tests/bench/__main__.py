@@ -50,10 +50,7 @@ def bench_upload(folder: Path) -> None:
     ):
 
         def send() -> None:
-            deadline_s = time.monotonic() + 600
-            with ClipBody(
-                clip, deadline_s=deadline_s, on_last_part=lambda: None, check=lambda: None
-            ) as body:
+            with ClipBody(clip, on_last_part=lambda: None) as body:
                 client.upload(
                     "/running/sessions/",
                     fields={"session_name": "bench"},

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.client import ApiClient, Timeouts
+from agent.api.client import ApiClient
+from agent.api.deadline import Timeouts
 from agent.clock import Instant
 from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.gate import Gate, KeySettings
@@ -72,9 +73,7 @@ class World:
                 self.outbox,
                 self.client,
                 clips=self.folder.clips,
-                min_rate_bytes_s=1000,
                 now=self.now,
-                check=lambda: None,
             ),
             Reconciler(
                 self.outbox,
@@ -172,7 +171,7 @@ def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
     """A lane to the sandbox, with an empty outbox."""
     folder = StateFolder(tmp_path)
     folder.prepare()
-    timeouts = Timeouts(connect_s=2, write_s=2, answer_s=1)
+    timeouts = Timeouts(connect_s=2, stall_s=2, answer_s=1)
     with (
         Outbox.open(tmp_path) as outbox,
         ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
@@ -188,6 +187,6 @@ def way_to(world: World, base_url: str, *, ca_file: Path | None = None) -> Itera
         return Instant(utc_s=NOW_S, trusted=False)
 
     with ApiClient(
-        base_url, now=now, timeouts=Timeouts(connect_s=2, write_s=1, answer_s=1), ca_file=ca_file
+        base_url, now=now, timeouts=Timeouts(connect_s=2, stall_s=1, answer_s=1), ca_file=ca_file
     ) as client:
         yield dataclasses.replace(world, client=client)

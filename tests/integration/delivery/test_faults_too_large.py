@@ -59,7 +59,7 @@ def test_too_large_said_to_the_head_alone_is_understood_however_the_server_close
         server.start()
         with (
             way_to(world, base_url) as there,
-            ClipBody(path, deadline_s=1e12, on_last_part=ignore_wake, check=ignore_wake) as body,
+            ClipBody(path, on_last_part=ignore_wake) as body,
             pytest.raises(RefusedError) as refused,
         ):
             key = ApiKey(token=KEY, header="API-KEY")
