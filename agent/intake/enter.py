@@ -32,7 +32,7 @@ class TakePolicy:
     station: Whose  # what is filmed here where nobody is assigned
     unassigned: UnassignedPolicy = "hold"
     send_delay_s: float = 20.0
-    clock_offset_s: float = 0.0
+    clock_offset_s: float | None = None  # of the camera; None where nobody knows
     on_failure: Literal["hold", "upload_whole"] = "hold"
     posters: bool = True
     options: Mapping[str, object] = field(default_factory=dict)  # for the look into a capture

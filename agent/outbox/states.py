@@ -72,7 +72,8 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.UNASSIGNED: "nobody was assigned when it was filmed: release it with --user-id",
     Reason.TWO_ATHLETES: "the athlete changed during the take: release it with --user-id",
     Reason.RECORDING_TIME_UNKNOWN: (
-        "it cannot be known when it was filmed, so not who is in it: release it with --user-id"
+        "it cannot be known when it was filmed, so not who is in it: release it with --user-id; "
+        "capture.clock_offset_s vouches for the camera's clock"
     ),
     Reason.ANALYSIS_FAILED: "the analysis failed on it: release sends the whole capture",
     Reason.ANALYSIS_HOLD: "the analysis could not decide: look at the clip, then release it",

@@ -25,6 +25,7 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("api", "ca_file"): "/etc/spotter/ca.pem",
     ("capture", "archive_dir"): "/srv/originals",
     ("disk", "min_free_mb"): 2000,
+    ("capture", "clock_offset_s"): 0.0,
     ("analysis", "model"): "/var/lib/spotter/pose_landmarker_full.task",
     ("analysis", "reference"): "/etc/spotter/station.png",
     ("cut", "rendition_height"): 720,

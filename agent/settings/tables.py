@@ -160,8 +160,12 @@ class CaptureSettings(Table):
         ),
         description="What counts as a video, in lower case.",
     )
-    clock_offset_s: float = Field(
-        0.0, ge=-86400, le=86400, description="What must be added to the camera's clock."
+    clock_offset_s: float | None = Field(
+        None,
+        ge=-86400,
+        le=86400,
+        description="What must be added to the camera's clock, 0 if it is right; absent: nobody "
+        "knows, and files that are copied in late are held instead of guessed.",
     )
     originals: Literal["delete", "keep", "archive"] = Field(
         "delete",

@@ -4,7 +4,9 @@ The first evidence that applies serves:
 
 a. Spotter saw the file grow: its last growth, on the station's clock, is the end.
 b. The container's creation time plus the camera's known offset, if the end that it gives
-   agrees with the file's modification time: two independent clocks say the same.
+   agrees with the file's modification time.  A copy keeps the time that the camera gave, so
+   both may be the word of one wrong clock: they are believed only where a person has vouched
+   for the camera's clock by saying its offset, be it 0.
 c. The modification time, if the file appeared in the folder within two minutes of it: a file
    copied in later keeps or makes times that say nothing of the filming.
 """
@@ -16,6 +18,7 @@ from agent.clock import Instant
 from agent.outbox.capture import Evidence
 
 AGREEMENT_S = 120.0
+_WRONG_ZONE_S = 14 * 3600.0  # how far a camera's clock is off that takes local time for UTC
 
 
 class RecordedBy(StrEnum):
@@ -32,7 +35,7 @@ class RecordingTime:
     """When a capture was filmed."""
 
     by: RecordedBy
-    start: Instant  # where unknown: the earliest moment that any clock names
+    start: Instant  # where unknown: before the earliest moment that any clock names
     end: Instant
 
     @property
@@ -50,7 +53,7 @@ def recording_time(
     *,
     duration_s: float,
     created_at: float | None,
-    clock_offset_s: float = 0.0,
+    clock_offset_s: float | None = None,
 ) -> RecordingTime:
     """Conclude when a capture was filmed.
 
@@ -58,12 +61,12 @@ def recording_time(
         evidence: what intake saw of the file.
         duration_s: length of the capture.
         created_at: Unix time of its start by the container, None where it has none.
-        clock_offset_s: what must be added to the camera's clock.
+        clock_offset_s: what must be added to the camera's clock; None where nobody knows.
     """
     if evidence.grew_until is not None:
         return _ending(RecordedBy.GROWTH, evidence.grew_until, duration_s)
     file_end = _on_our_clock(evidence.mtime_s, evidence.appeared)
-    if created_at is not None:
+    if created_at is not None and clock_offset_s is not None:
         camera_end_s = created_at + clock_offset_s + duration_s
         if abs(camera_end_s - evidence.mtime_s) <= AGREEMENT_S:
             end = file_end.shifted(camera_end_s - evidence.mtime_s)
@@ -72,8 +75,8 @@ def recording_time(
         return _ending(RecordedBy.FILE_TIME, file_end, duration_s)
     named = [evidence.mtime_s - duration_s, evidence.appeared.utc_s - duration_s]
     if created_at is not None:
-        named.append(created_at + clock_offset_s)
-    earliest = Instant(utc_s=min(named), trusted=evidence.appeared.trusted)
+        named.append(created_at + (clock_offset_s or 0.0))
+    earliest = Instant(utc_s=min(named) - _WRONG_ZONE_S, trusted=evidence.appeared.trusted)
     return RecordingTime(by=RecordedBy.UNKNOWN, start=earliest, end=evidence.appeared)
 
 

@@ -25,13 +25,21 @@ def test_what_spotter_saw_growing_ended_when_it_last_grew() -> None:
     assert (recorded.start, recorded.end) == (instant(10), instant(30))
 
 
-def test_the_cameras_clock_serves_where_the_file_time_agrees() -> None:
-    recorded = recording_time(
-        seen(appeared=5000, written=100), duration_s=20, created_at=NOW_S + 60
-    )
+def test_a_cameras_clock_that_is_vouched_for_serves_where_the_file_time_agrees() -> None:
+    late = seen(appeared=5000, written=100)
+
+    recorded = recording_time(late, duration_s=20, created_at=NOW_S + 60, clock_offset_s=0.0)
 
     assert recorded.by is RecordedBy.CONTAINER
     assert recorded.end.utc_s == NOW_S + 80
+
+
+def test_a_late_copy_may_carry_one_wrong_clock_twice() -> None:
+    late = seen(appeared=5000, written=100)
+
+    recorded = recording_time(late, duration_s=20, created_at=NOW_S + 60)
+
+    assert recorded.by is RecordedBy.UNKNOWN
 
 
 def test_a_known_offset_of_the_camera_is_taken_off() -> None:
@@ -59,5 +67,5 @@ def test_a_file_copied_in_hours_later_says_nothing() -> None:
     recorded = recording_time(seen(appeared=9000, written=0), duration_s=20, created_at=None)
 
     assert recorded.by is RecordedBy.UNKNOWN
-    assert recorded.start.utc_s == NOW_S - 20  # the earliest moment that any clock names
+    assert recorded.start.utc_s == NOW_S - 20 - 14 * 3600  # a clock may be a zone off
     assert recorded.end == instant(9000)

@@ -1,0 +1,113 @@
+"""Clocks that are wrong or jump: no mass deletion, no stuck clip, never the wrong athlete."""
+
+import os
+import platform
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import av
+import pytest
+
+from agent.sandbox.server import Sandbox
+from tests.needs import need
+from tests.station import Station, delivered, until
+from tests.videos import film_run, name_of
+
+YEAR, THREE_DAYS_BACK = 365, -3  # days
+_RUN_S = 1.6  # length of the filmed runs
+
+
+class Clock:
+    """The wall clock of one daemon, as a test sets it; its monotonic clocks go on."""
+
+    def __init__(self, folder: Path) -> None:
+        library = need(
+            Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1"), "faketime"
+        )
+        self._file = folder / "clock"
+        self.set(0)
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set(self, days: int) -> None:
+        """Let the clock be so far from the truth from now on."""
+        unfinished = self._file.with_suffix(".part")
+        unfinished.write_text(f"{days:+d}d\n")
+        unfinished.replace(self._file)
+
+
+@pytest.mark.parametrize("days", [YEAR, THREE_DAYS_BACK])
+def test_a_jump_in_the_middle_of_a_backoff_deletes_nothing_and_sticks_nothing(
+    tmp_path: Path, sandbox: Sandbox, days: int
+) -> None:
+    station = Station(tmp_path, sandbox.base_url, {"delivery": {"backoff_max_s": 3.0}})
+    clock = Clock(tmp_path)
+    film_run(station.capture / name_of(1), seed=1)
+    with station.running(clock.environment):
+        assert delivered(sandbox, 1)
+        until(lambda: station.states() == ["uploaded"])
+        sandbox.add_fault("cut:at=0*always")
+        film_run(station.capture / name_of(2), seed=2)
+        until(lambda: station.entries()[1:] and station.entries()[1]["attempts"])
+
+        clock.set(days)
+        station.spotter("assign", "athlete-0002", "--for", "30m")  # ends by time since boot
+        time.sleep(_RUN_S)
+        film = film_run(tmp_path / "film.mp4", seed=3)
+        shown_s = time.time() + days * 86400  # the file system goes by the same clock
+        os.utime(film, (shown_s, shown_s))
+        film.rename(station.capture / name_of(3))
+        until(lambda: len(station.entries()) == 3)
+        sandbox.clear_faults()
+        assert delivered(sandbox, 3)
+        until(lambda: station.states() == ["uploaded"] * 3)
+        station.spotter("assign", "--clear")  # wakes every stage, clearing included
+
+    athletes = sorted(session.user_id for session in sandbox.book.sessions)
+    assert athletes == ["athlete-0002", "someUserId123", "someUserId123"]
+    assert len(list((station.state / "captures").glob("*.mp4"))) == 3
+    assert len(list((station.state / "clips").glob("*.mp4"))) == 3
+
+
+def stamped(path: Path, *, hours_off: float) -> Path:
+    """Say in a film that it was made by a clock so far off; its file's own time stays true."""
+    written_at = path.stat().st_mtime
+    began = datetime.fromtimestamp(written_at - _RUN_S, UTC) + timedelta(hours=hours_off)
+    told = path.with_suffix(".stamped.mp4")
+    with av.open(str(path)) as source, av.open(str(told), "w") as target:
+        target.metadata["creation_time"] = f"{began:%Y-%m-%dT%H:%M:%S.000000Z}"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    os.utime(told, (written_at, written_at))
+    return told
+
+
+@pytest.mark.parametrize("hours_off", [2.0, -2.0, 1.0])
+@pytest.mark.parametrize("copied_late", [False, True])
+def test_a_cameras_wrong_clock_never_gives_the_wrong_athlete(
+    station: Station, sandbox: Sandbox, hours_off: float, copied_late: bool
+) -> None:
+    station.spotter("assign", "athlete-0002")
+    time.sleep(_RUN_S)
+    film = stamped(film_run(station.root / "film.mp4"), hours_off=hours_off)
+    if copied_late:  # the file's own time is the camera's word too
+        wrong = film.stat().st_mtime + hours_off * 3600
+        os.utime(film, (wrong, wrong))
+    film.rename(station.capture / "set.mp4")
+
+    with station.running():
+        until(lambda: station.states() in (["uploaded"], ["held"]))
+
+    (entry,) = station.entries()
+    if copied_late:
+        assert (entry["state"], entry["reason"]) == ("held", "recording_time_unknown")
+    else:
+        assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0002"]
