@@ -12,22 +12,24 @@ class EventKind(StrEnum):
     STATE = "state"
     FILE = "file"  # whether it is still on the disk
     ATHLETE = "athlete"
+    ATTEMPT = "attempt"  # begun; its own row says how it ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One change, as its row stands."""
 
+    id: int  # in the order in which they happened, whatever the clock said
     at: float  # Unix time
     what: EventKind
-    word: str | None  # the new state, file state or user_id
+    word: str | None  # the new state, file state or user_id; an attempt's id
     reason: str | None
     detail: str | None
 
     @classmethod
     def from_row(cls, row: Row) -> "Event":
         """Build an event from a row of its table."""
-        plain = {name: row[name] for name in ("at", "word", "reason", "detail")}
+        plain = {name: row[name] for name in ("id", "at", "word", "reason", "detail")}
         return cls(what=EventKind(str(row["what"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
 
 

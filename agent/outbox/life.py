@@ -6,6 +6,7 @@ seen, settled, taken in, looked into, cut, tried, looked up, delivered, cleared:
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.clock import Instant
 from agent.outbox.attempts import Attempt, AttemptKind
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
@@ -38,10 +39,11 @@ _ENTRY_WORDS: dict[str, str] = {
 _WITH_DETAIL = frozenset({CaptureState.QUARANTINED, EntryState.HELD, EntryState.DEAD})
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One moment of a life."""
 
+    order: int  # an event's id: clocks jump, the order of events does not
     at: float  # Unix time
     what: str
 
@@ -51,23 +53,24 @@ def capture_life(capture: Capture, events: Sequence[Event], *, verdict: str | No
 
     Args:
         capture: its row.
-        events: what happened to it.
+        events: what happened to it; the first is the row's own beginning.
         verdict: what the analysis says of it now, or None.
     """
-    seen = capture.evidence
-    lines = [Line(seen.appeared.utc_s, f"{capture.file_name} seen in the capture folder")]
-    if seen.grew_until is not None:
-        lines.append(Line(seen.grew_until.utc_s, "last seen growing"))
-    if seen.settled is not None:
-        lines.append(Line(seen.settled.utc_s, "settled: quiet, and closed by its writer"))
+    order, seen = events[0].id, capture.evidence
     size = f"{capture.facts.size_bytes / 1e6:.1f} MB"
-    lines.append(Line(capture.admitted_at, f"taken in as {capture.name}, {size}"))
-    for event in events[1:]:  # the first is the row's own beginning
+    before = [
+        (seen.appeared.utc_s, f"{capture.file_name} seen in the capture folder"),
+        (_utc_s(seen.grew_until), "last seen growing"),
+        (_utc_s(seen.settled), "settled: quiet, and closed by its writer"),
+        (capture.admitted_at, f"taken in as {capture.name}, {size}"),
+    ]
+    lines = [Line(order=order, at=at, what=what) for at, what in before if at is not None]
+    for event in events[1:]:
         told = _told(event, _CAPTURE_WORDS.get(event.word or "", ""))
         if event.word == CaptureState.ANALYSED and verdict:
             told += f" (verdict: {verdict})"
-        lines.append(Line(event.at, told))
-    return _in_order(lines)
+        lines.append(Line(order=event.id, at=event.at, what=told))
+    return lines
 
 
 def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt]) -> list[Line]:
@@ -75,12 +78,19 @@ def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt
     cut = f"cut as {entry.clip_code}: {entry.clip_seconds:.1f} s, {entry.clip_bytes / 1e6:.1f} MB"
     if entry.cut_method:
         cut += f", {entry.cut_method}" + (f" ({entry.cut_why})" if entry.cut_why else "")
-    lines = [Line(entry.created_at, cut)]
+    lines = [Line(order=events[0].id, at=entry.created_at, what=cut)]
+    tried = dict(_tried(attempts))
     for event in events:
-        if event.word != EntryState.UPLOADING:  # the attempt tells of it
-            lines.append(Line(event.at, _told(event, _entry_words(event, entry))))
-    lines += _tried(attempts)
-    return _in_order(lines)
+        if event.word == EntryState.UPLOADING:
+            continue  # the attempt tells of it
+        is_attempt = event.what is EventKind.ATTEMPT
+        told = tried[event.word or ""] if is_attempt else _told(event, _entry_words(event, entry))
+        lines.append(Line(order=event.id, at=event.at, what=told))
+    return lines
+
+
+def _utc_s(instant: Instant | None) -> float | None:
+    return None if instant is None else instant.utc_s
 
 
 def _entry_words(event: Event, entry: Entry) -> str:
@@ -101,7 +111,8 @@ def _told(event: Event, words: str) -> str:
     return ": ".join([words, *more])
 
 
-def _tried(attempts: Sequence[Attempt]) -> Iterator[Line]:
+def _tried(attempts: Sequence[Attempt]) -> Iterator[tuple[str, str]]:
+    """Yield every attempt's id and what came of it."""
     number = 0
     for attempt in attempts:
         if attempt.kind is AttemptKind.UPLOAD:
@@ -109,7 +120,7 @@ def _tried(attempts: Sequence[Attempt]) -> Iterator[Line]:
             told = f"attempt {number} to send it"
         else:
             told = "looked for at the API"
-        yield Line(attempt.began_at, f"{told}: {_outcome(attempt)}")
+        yield str(attempt.id), f"{told}: {_outcome(attempt)}"
 
 
 def _outcome(attempt: Attempt) -> str:
@@ -123,8 +134,3 @@ def _outcome(attempt: Attempt) -> str:
     if attempt.status is not None and f"HTTP {attempt.status}" not in words[0]:
         words.append(f"HTTP {attempt.status}")
     return ", ".join(words)
-
-
-def _in_order(lines: Sequence[Line]) -> list[Line]:
-    """Return lines by time; what happened at one moment stays in the order in which it was told."""
-    return sorted(lines, key=lambda line: line.at)

@@ -185,8 +185,8 @@ _EVENTS = (
         at REAL NOT NULL,
         capture_id INTEGER REFERENCES capture (id),
         entry_id INTEGER REFERENCES entry (id),
-        what TEXT NOT NULL,            -- state, file (on the disk), or athlete
-        word TEXT,                     -- the new one
+        what TEXT NOT NULL,            -- state, file (on the disk), athlete, or attempt
+        word TEXT,                     -- the new one; an attempt's id
         reason TEXT,
         detail TEXT
     ) STRICT
@@ -200,6 +200,10 @@ _EVENTS = (
     """
     INSERT INTO event (at, entry_id, what, word, reason, detail)
     SELECT created_at, id, 'state', state, reason, detail FROM entry
+    """,
+    """
+    INSERT INTO event (at, entry_id, what, word)
+    SELECT began_at, entry_id, 'attempt', id FROM attempt ORDER BY id
     """,
     """
     CREATE TRIGGER capture_made AFTER INSERT ON capture BEGIN
@@ -244,6 +248,12 @@ _EVENTS = (
     WHEN OLD.user_id IS NOT NEW.user_id BEGIN
         INSERT INTO event (at, entry_id, what, word)
         VALUES (NEW.changed_at, NEW.id, 'athlete', NEW.user_id);
+    END
+    """,
+    """
+    CREATE TRIGGER attempt_begun AFTER INSERT ON attempt BEGIN
+        INSERT INTO event (at, entry_id, what, word)
+        VALUES (NEW.began_at, NEW.entry_id, 'attempt', NEW.id);
     END
     """,
     "CREATE INDEX entry_by_user ON entry (user_id, id) WHERE user_id IS NOT NULL",

@@ -33,7 +33,7 @@ def life(outbox: Outbox, subject: Capture | Entry) -> list[Line]:
         lines += life(outbox, capture)
     events = outbox.events.of_entry(subject.id)
     lines += entry_life(subject, events, outbox.attempts.of_entry(subject.id))
-    return sorted(lines, key=lambda line: line.at)
+    return sorted(lines, key=lambda line: line.order)
 
 
 def _lines(lines: list[Line]) -> list[dict[str, object]]:

@@ -28,9 +28,9 @@ def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandb
         "settled: quiet",
         "taken in as c1",
         "being looked into",
-        "looked into: its takes are cut",
         "cut as ",
         "ready to be sent",
+        "looked into: its takes are cut",
         "attempt 1 to send it: HTTP 503",
         "attempt 2 to send it: uploaded",
         "delivered as session",
@@ -39,8 +39,6 @@ def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandb
     for begin in begins:
         place = next((n for n, told in enumerate(life) if n > place and told.startswith(begin)), -1)
         assert place >= 0, f"{begin} is missing or too early in {life}"
-    times = [line["at"] for line in shown["story"]]
-    assert times == sorted(times)
     assert "attempt 2 to send it" in station.spotter("outbox", "show", "e1")
 
 
@@ -85,5 +83,5 @@ def test_a_person_naming_the_athlete_is_on_record(station: Station) -> None:
     station.spotter("outbox", "release", "e1", "--user-id", "ann")
 
     with Outbox.open(station.state) as outbox:
-        told = [(event.what, event.word) for event in outbox.events.of_entry(1)]
+        told = [(str(event.what), event.word) for event in outbox.events.of_entry(1)]
     assert told == [("state", "held"), ("athlete", "ann"), ("state", "ready")]
