@@ -30,6 +30,7 @@ from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
 from agent.outbox.pauses import Waiting
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
@@ -84,7 +85,10 @@ def run_station(settings: Settings) -> None:
     try:
         folder.empty_tmp()
         stop = StopFlag()
-        with Outbox.open(folder.root) as outbox, _client(settings, check=stop.check) as client:
+        with (
+            open_as_owner(folder.root, now_s=read_clock().utc_s) as outbox,
+            _client(settings, check=stop.check) as client,
+        ):
             _prepare_outbox(outbox, folder, settings)
             _assemble(settings, folder, outbox, client, stop=stop).run()
     finally:

@@ -18,6 +18,7 @@ from types import FrameType
 import structlog
 
 from agent.errors import AgentError, OutboxError
+from agent.outbox.health import distrust, is_damage
 from agent.stage import Stage, StopFlag, Stopping
 from agent.wake import WakeSocket, wake
 
@@ -121,12 +122,18 @@ class Daemon:
     def _after_database_error(
         self, stage: Stage, error: OutboxError | sqlite3.DatabaseError
     ) -> float:
-        """Wait where the disk or a lock is at fault; end the daemon where the file is."""
+        """Wait where the disk or a lock is at fault; end the daemon where the file is.
+
+        A damaged file is distrusted from now on, so that the next start makes it anew.
+        """
         log.error("database error", part=stage.name, error=str(error))
-        if not isinstance(error, sqlite3.OperationalError):
+        damaged = isinstance(error, sqlite3.Error) and is_damage(error)
+        if damaged:
+            distrust(self._wake_path.parent, str(error))
+        if damaged or isinstance(error, OutboxError):
             self._fatal = OutboxError(
                 f"the outbox cannot be trusted: {error}",
-                hint="stop the daemon, move outbox.db aside, and start again",
+                hint="start again: it is made anew from its files and its ledger",
             )
             self.end()
         return _AFTER_FAILURE_S

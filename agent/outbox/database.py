@@ -3,25 +3,27 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlite_utils.db import Database
 
+from agent.crashpoints import crash_point
 from agent.errors import OutboxError
-from agent.outbox.folders import give_to_owner_of
-from agent.outbox.schema import MIGRATIONS
-from agent.outbox.schema_disk import disk as disk  # importing it makes it one of them
-from agent.outbox.schema_station import station as station  # so does this
+from agent.outbox.journal import Changes, Journal
+from agent.outbox.ledger import LEDGER_NAME, Ledger
+from agent.outbox.migrating import migrate
+from agent.outbox.sidecars import Sidecars
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
 
 _WAIT_FOR_LOCK_S = 10.0
+_WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 class OutboxDatabase:
-    """A SQLite file whose commits survive a power cut.
+    """A SQLite file whose commits survive a power cut, and whose loss the ledger survives.
 
     WAL with `synchronous=FULL`: captures are deleted on the strength of a commit, and with
     NORMAL a commit may be lost with the power (sqlite.org, PRAGMA synchronous).
@@ -29,16 +31,23 @@ class OutboxDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.journal = Journal(Ledger(path.with_name(LEDGER_NAME)), Sidecars(path.parent))
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._opening = threading.Lock()
+        self._identity: tuple[int, int] | None = None
         try:
-            self._migrate()
+            migrate(self.here, path)
+            self._identity = _identity(path)
+            self._local.changes = self.journal.watch(self.here.conn)
         except sqlite3.DatabaseError as error:
             self.close()
             raise OutboxError(
                 f"the outbox {path} cannot be opened: {error}", hint=_hint(error, path)
             ) from error
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def here(self) -> Database:
@@ -46,11 +55,16 @@ class OutboxDatabase:
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = self._connect()
+            if self._identity is not None:  # else its tables are still to be made
+                self._local.changes = self.journal.watch(db.conn)
         return db
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
         """Return what a query gives; a writing one (`RETURNING`) is committed by itself."""
-        return list(self.here.query(sql, params))  # type: ignore[arg-type]  # Mapping serves as dict
+        if sql.lstrip().startswith(_WRITES):
+            with self.transaction():
+                return self._query(sql, params)
+        return self._query(sql, params)
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
         """Return the first row of `rows`, or None."""
@@ -59,31 +73,49 @@ class OutboxDatabase:
 
     def change(self, sql: str, params: Params = ()) -> int:
         """Carry out one writing statement and return how many rows it changed."""
-        return self.here.execute(sql, params).rowcount  # type: ignore[arg-type]  # as above
+        with self.transaction():
+            return self.here.execute(sql, params).rowcount  # type: ignore[arg-type]  # as below
 
     def insert(self, table: str, values: Mapping[str, object]) -> int:
         """Insert one row and return its id."""
-        row_id = self.here.table(table).insert(dict(values)).last_pk
+        with self.transaction():
+            row_id = self.here.table(table).insert(dict(values)).last_pk
         assert isinstance(row_id, int), f"{table} has no integer key"  # our own schema
         return row_id
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, record: bool = True) -> Iterator[None]:
         """Make everything inside one commit, or nothing of it.
 
         It takes the write lock at once: a transaction that read first and writes later would
         be refused when another process wrote in between.
+
+        Args:
+            record: whether ledger and sidecars are told first; not of what comes from there.
+
+        Raises:
+            OutboxError: the file was taken away, or another lies in its place.
+            OSError: the disk refuses; nothing was changed.
         """
         connection = self.here.conn
         if connection.in_transaction:
             yield
             return
+        self._refuse_if_replaced()
         connection.execute("BEGIN IMMEDIATE")
+        changes, told = self._changes, None
         try:
             yield
+            keys = changes.take()
+            if record and keys:
+                told = self.journal.write(connection, keys)
+                crash_point("ledger-written")
             connection.execute("COMMIT")
         except BaseException:
             connection.rollback()
+            changes.take()
+            if told is not None:
+                self._void(connection, told)
             raise
 
     def close(self) -> None:
@@ -104,29 +136,40 @@ class OutboxDatabase:
         connection.execute("PRAGMA foreign_keys = ON")
         return Database(connection, execute_plugins=False)
 
-    def _migrate(self) -> None:
-        db = self.here
-        newer = [m.name for m in MIGRATIONS.applied(db) if m.name not in _known_migrations()]
-        if newer:
+    @property
+    def _changes(self) -> Changes:
+        changes = self._local.changes
+        assert isinstance(changes, Changes)  # made with the connection
+        return changes
+
+    def _query(self, sql: str, params: Params) -> list[Row]:
+        return list(self.here.query(sql, params))  # type: ignore[arg-type]  # Mapping serves as dict
+
+    def _void(self, connection: sqlite3.Connection, seq: int) -> None:
+        """Say in the ledger that a commit failed; without the lock the next start applies it."""
+        with suppress(sqlite3.Error):
+            connection.execute("BEGIN IMMEDIATE")
+            self.journal.void(seq)
+            connection.rollback()
+
+    def _refuse_if_replaced(self) -> None:
+        """Write nothing into a file that nobody will ever find again."""
+        if self._identity != _identity(self.path):
             raise OutboxError(
-                f"the outbox {self.path} was written by a newer Spotter ({', '.join(newer)})",
-                hint="install that version again; nothing was changed",
+                f"the outbox {self.path} was taken away, or replaced by another file",
+                hint="restart the daemon: it makes the outbox anew from its files and its ledger",
             )
-        if MIGRATIONS.pending(db):
-            give_to_owner_of(self.path.parent, self.path)
-            self.path.chmod(0o660)  # the group of the state folder steers the station
-            db.conn.execute("PRAGMA journal_mode = WAL")
-            with self.transaction():
-                MIGRATIONS.apply(db)
 
 
-def _known_migrations() -> frozenset[str]:
-    """Return the names of every migration this version knows."""
-    with Database(memory=True) as empty:
-        return frozenset(migration.name for migration in MIGRATIONS.pending(empty))
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
     if "unable to open" in str(error) or "readonly" in str(error):
         return f"you need the right to write in {path.parent}: join the group spotter, or use sudo"
-    return "stop the daemon, move the file aside, and start again"
+    return "restart the daemon: it makes the outbox anew from its files and its ledger"

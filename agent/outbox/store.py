@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from agent.errors import OutboxError
 from agent.outbox.assignments import Assignments
 from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
@@ -10,6 +11,7 @@ from agent.outbox.clearing import Clearing
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
+from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
 from agent.outbox.listing import Listing
@@ -20,8 +22,6 @@ from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
 from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
-
-DATABASE_NAME = "outbox.db"
 
 
 class Outbox(AbstractContextManager["Outbox"]):
@@ -36,7 +36,7 @@ class Outbox(AbstractContextManager["Outbox"]):
     """
 
     def __init__(self, database: OutboxDatabase) -> None:
-        self._db = database
+        self.database = database
         self.captures = Captures(database)
         self.takes = Takes(database)
         self.attempts = Attempts(database)
@@ -59,24 +59,31 @@ class Outbox(AbstractContextManager["Outbox"]):
         """Open the outbox of a state folder, making or migrating its tables first.
 
         Raises:
-            OutboxError: it cannot be opened, or a newer Spotter wrote it.
+            OutboxError: it cannot be opened, a newer Spotter wrote it, or it is missing although
+                the folder has a history; only a start of the daemon makes it anew.
         """
-        return cls(OutboxDatabase(state_folder / DATABASE_NAME))
+        path = state_folder / DATABASE_NAME
+        if not path.exists() and holds_history(state_folder):
+            raise OutboxError(
+                f"the outbox {path} is missing",
+                hint="restart the daemon: it makes the outbox anew from its files and its ledger",
+            )
+        return cls(OutboxDatabase(path))
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit, or nothing of it."""
-        return self._db.transaction()
+        return self.database.transaction()
 
     def resume_interrupted(self, *, now_s: float) -> int:
         """Put back what the last run held in its hands; return how much that was."""
-        with self._db.transaction():
+        with self.database.transaction():
             resumed = len(self.entries.resume_interrupted(now_s=now_s))
             resumed += self.captures.resume_interrupted(now_s=now_s)
         return resumed
 
     def close(self) -> None:
         """Close the connections of all threads."""
-        self._db.close()
+        self.database.close()
 
     def __exit__(self, *_ended: object) -> None:
         self.close()

@@ -15,6 +15,7 @@ POINTS = (
     "intake-hashed",
     "intake-sidecar-written",
     "intake-moved",
+    "ledger-written",
     "intake-row-written",
     "takes-recorded",
     "clip-cut",
@@ -40,7 +41,8 @@ def check_books(station: Station, sandbox: Sandbox, captures: int) -> None:
     assert len({row["capture"] for row in station.entries()}) == captures
     assert not list((station.state / "set-aside").iterdir())
     clips = {path.name for path in (station.state / "clips").iterdir()}
-    assert clips == {f"{row['clip_code']}.mp4" for row in station.entries()}
+    codes = {row["clip_code"] for row in station.entries()}
+    assert clips == {f"{code}{end}" for code in codes for end in (".mp4", ".json")}
 
 
 @pytest.mark.timeout(240)

@@ -1,5 +1,6 @@
 """Taking files in, on real file systems."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from agent.intake.settle import WriterState
 from agent.intake.writers import writer_state
 from agent.outbox.capture import FileFacts
 from agent.outbox.folders import OwnerLock, StateFolder
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import FileState
 from agent.outbox.store import Outbox
 from tests.factories import evidence
@@ -106,7 +108,11 @@ def test_a_start_gives_every_file_its_row_and_deletes_none(door: Door) -> None:
     door.outbox.close()
     (door.folder.root / "outbox.db").unlink()
 
-    with Outbox.open(door.folder.root) as fresh:
+    (door.folder.root / "ledger.jsonl").unlink()
+    before_rows = {"file_name": "a.mp4", "evidence": json.loads(capture.evidence.to_json())}
+    stored.with_suffix(".json").write_text(json.dumps(before_rows))  # as before there is a row
+
+    with open_as_owner(door.folder.root, now_s=0.0) as fresh:
         Admission(fresh, door.folder, now=read_clock).resume()
         again = fresh.captures.by_sha256(capture.sha256)
 

@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.outbox.capture import TakeOrigin
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.schema import MIGRATIONS
-from agent.outbox.store import DATABASE_NAME, Outbox
+from agent.outbox.store import Outbox
 from tests.factories import NOW_S
 
 _OLD = ("first_tables",)

@@ -1,0 +1,87 @@
+"""Bringing an outbox up to date: as a whole or not at all, and never without a copy of before."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from sqlite_utils.db import Database
+
+from agent.errors import OutboxError
+from agent.outbox.folders import fsync_file, fsync_folder, give_to_owner_of
+from agent.outbox.schema import MIGRATIONS
+from agent.outbox.schema_disk import disk as disk  # importing it makes it one of them
+from agent.outbox.schema_ledger import ledger as ledger  # so does this, and the next
+from agent.outbox.schema_station import station as station
+
+_KEPT = 2  # copies of before a migration
+
+
+@cache
+def known_migrations() -> tuple[str, ...]:
+    """Return the names of every migration this version knows, in order."""
+    with Database(memory=True) as empty:
+        return tuple(migration.name for migration in MIGRATIONS.pending(empty))
+
+
+def refuse_newer(path: Path, names: Sequence[str]) -> None:
+    """Refuse what a newer Spotter has written, before anything is changed.
+
+    Args:
+        path: what was written.
+        names: the migrations that its Spotter knew.
+
+    Raises:
+        OutboxError: some of them are unknown here.
+    """
+    newer = [name for name in names if name not in known_migrations()]
+    if newer:
+        raise OutboxError(
+            f"{path} was written by a newer Spotter ({', '.join(newer)})",
+            hint="install that version again; nothing was changed",
+        )
+
+
+def migrate(db: Database, path: Path) -> None:
+    """Make or change the tables of an outbox, all in one transaction.
+
+    Raises:
+        OutboxError: a newer Spotter wrote it; it is untouched.
+    """
+    applied = [migration.name for migration in MIGRATIONS.applied(db)]
+    refuse_newer(path, applied)
+    pending = [migration.name for migration in MIGRATIONS.pending(db)]
+    if not pending:
+        return
+    give_to_owner_of(path.parent, path)
+    path.chmod(0o660)  # the group of the state folder steers the station
+    db.conn.execute("PRAGMA journal_mode = WAL")
+    if applied:
+        _keep_copy(db.conn, path, before=pending[-1])
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        MIGRATIONS.apply(db)
+        db.conn.execute("COMMIT")
+    except BaseException:
+        db.conn.rollback()
+        raise
+
+
+def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
+    """Keep the outbox as it was; only the latest copies stay."""
+    copy = path.with_name(f"{path.name}.before-{before}")
+    unfinished = copy.with_name(f"{copy.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(unfinished)) as target:
+        connection.backup(target)
+    unfinished.chmod(0o660)
+    give_to_owner_of(path.parent, unfinished)
+    fsync_file(unfinished)
+    unfinished.replace(copy)
+    fsync_folder(path.parent)
+    copies = sorted(
+        path.parent.glob(f"{path.name}.before-*"), key=lambda found: found.stat().st_mtime
+    )
+    for old in copies[:-_KEPT]:
+        old.unlink()

@@ -1,0 +1,140 @@
+"""Opening the outbox as its owner: checked, made good from the ledger, or made anew.
+
+A commit that the database lost, as when its write-ahead log is damaged, is in the ledger; it is
+applied again before anything is done.  Rows that contradict their sidecars, or assignments that
+contradict the ledger, mean that the file is damaged where no page shows it.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import structlog
+
+from agent.outbox.health import trouble_of
+from agent.outbox.images import Image, apply_image, read_image
+from agent.outbox.ledger import Ledger, Survey
+from agent.outbox.migrating import known_migrations
+from agent.outbox.rebuild import apply_newer, rebuild
+from agent.outbox.store import Outbox
+
+_SMALLEST_TO_SHORTEN_BYTES = 16 << 20
+_SHORTEN_BEYOND = 4  # times what the ledger of the whole outbox takes, by the database's size
+# What never changes without ledger and sidecar being told.
+_LASTING = (
+    *("clip_code", "recipient", "user_id", "guest_id", "activity", "exercise", "barbell_mass_kg"),
+    *("incline_deg", "filmed_at", "stored_name", "clip_sha256", "clip_bytes", "session_id"),
+)
+_UNDELIVERED = """
+SELECT id, stored_name FROM entry
+ WHERE state IN ('ready', 'held', 'uploading', 'uncertain', 'dead')
+"""
+
+log = structlog.get_logger(stage="start")
+
+
+def open_as_owner(root: Path, *, now_s: float) -> Outbox:
+    """Open the outbox of a state folder that this process owns, whatever happened to it.
+
+    Raises:
+        OutboxError: a newer Spotter wrote it, or the disk refuses.
+    """
+    why = trouble_of(root)
+    if why is not None:
+        rebuild(root, why=why, now_s=now_s)
+    outbox = Outbox.open(root)
+    why = _make_good(outbox)
+    if why is not None:
+        outbox.close()
+        rebuild(root, why=why, now_s=now_s)
+        outbox = Outbox.open(root)
+        _make_good(outbox)
+    return outbox
+
+
+def tend_ledger(outbox: Outbox) -> None:
+    """Write the ledger anew where it has grown far beyond what it tells."""
+    ledger = outbox.database.journal.ledger
+    size_bytes = ledger.path.stat().st_size if ledger.path.exists() else 0
+    needed_bytes = outbox.database.path.stat().st_size
+    if size_bytes > max(_SMALLEST_TO_SHORTEN_BYTES, _SHORTEN_BEYOND * needed_bytes):
+        with outbox.database.transaction(record=False):
+            _begin_anew(outbox)
+
+
+def _make_good(outbox: Outbox) -> str | None:
+    """Apply what the database lost; return why it cannot be trusted, or None."""
+    database = outbox.database
+    ledger = database.journal.ledger
+    with database.transaction(record=False):
+        connection = database.here.conn
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        survey = ledger.survey()
+        (reached,) = connection.execute("SELECT seq FROM ledger_mark").fetchone()
+        _apply_lost(outbox, connection, survey, reached=reached)
+        why = _contradiction(outbox, connection, ledger, survey)
+        if why is not None:
+            return why
+        if not survey.is_whole or survey.last_seq < reached or _is_of_another_version(survey):
+            if survey.damaged or survey.last_seq < reached:
+                log.error("the ledger is damaged: it is written anew", lines=survey.damaged)
+            _begin_anew(outbox)
+        elif survey.last_seq > reached:
+            connection.execute("UPDATE ledger_mark SET seq = ?", (survey.last_seq,))
+    return None
+
+
+def _apply_lost(
+    outbox: Outbox, connection: sqlite3.Connection, survey: Survey, *, reached: int
+) -> None:
+    journal = outbox.database.journal
+    applied = 0
+    for line in journal.ledger.lines(after=reached):
+        if line.seq in survey.voided:
+            continue
+        for kind, image in line.rows:
+            apply_image(connection, kind, image)
+            journal.sidecars.write(kind, image, seq=line.seq)
+            applied += 1
+    known = max(reached, survey.last_seq)
+    apply_newer(connection, journal.sidecars.all(), {}, otherwise=known)
+    if applied:
+        log.warning("commits that the database lost are made good", rows=applied)
+
+
+def _contradiction(
+    outbox: Outbox, connection: sqlite3.Connection, ledger: Ledger, survey: Survey
+) -> str | None:
+    """Return what speaks against the database, or None."""
+    sidecars = outbox.database.journal.sidecars
+    for entry_id, stored_name in connection.execute(_UNDELIVERED).fetchall():
+        sidecar = sidecars.of_clip(stored_name)
+        row = read_image(connection, ("entry", entry_id))
+        if sidecar is not None and _differs(sidecar.image, row, _LASTING):
+            return f"e{entry_id} is not what its sidecar says"
+    for line in ledger.lines(containing=b'["assignment",'):
+        for kind, image in line.rows:
+            if kind != "assignment" or line.seq in survey.voided:
+                continue
+            found = connection.execute(
+                "SELECT 1 FROM assignment WHERE id = ?", (image["id"],)
+            ).fetchone()
+            row = read_image(connection, ("assignment", image["id"])) if found else {}
+            if _differs(image, row, tuple(image)):
+                return f"assignment {image['id']} is not what the ledger says"
+    return None
+
+
+def _differs(told: Image, row: Image, names: tuple[str, ...]) -> bool:
+    return any(told.get(name) != row.get(name) for name in names)
+
+
+def _is_of_another_version(survey: Survey) -> bool:
+    return survey.written_by != known_migrations()
+
+
+def _begin_anew(outbox: Outbox) -> None:
+    database = outbox.database
+    connection = database.here.conn
+    (reached,) = connection.execute("SELECT seq FROM ledger_mark").fetchone()
+    last_seq = max(reached, database.journal.ledger.survey().last_seq)
+    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(known_migrations()))
