@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from agent.api.client import ApiClient
 from agent.api.deadline import Timeouts
+from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon
 from agent.delivery.first_send import FirstSendCheck
@@ -38,7 +39,7 @@ from agent.settings import Settings, read_api_key
 from agent.stage import Stage, StopFlag, Wake, ignore_wake
 from agent.station.assigning import StationRules, record_default
 
-_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name)
+_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING)
 
 
 def state_folder(settings: Settings) -> StateFolder:
@@ -144,6 +145,7 @@ def _assemble(
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
         _lane(settings, folder, outbox, client),
         _retention(settings, folder, outbox, bells, space),
+        *attending_stages(outbox, captures),
     ]
     return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
 

@@ -11,6 +11,7 @@ from agent.cli.disk_status import disk_documents, disk_lines
 if TYPE_CHECKING:
     from agent.outbox.store import Outbox
     from agent.settings import Settings
+    from agent.station.running_out import Standing
 
 
 @click.command()
@@ -30,23 +31,21 @@ def status(config: Path | None, as_json: bool) -> None:
 def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     from agent import __version__
     from agent.assembly import api_host, state_folder
-    from agent.cli.words import assignment_document
+    from agent.cli.words import filming_document
     from agent.clock import iso_utc, read_clock
     from agent.outbox.folders import OwnerLock
+    from agent.station.filming import filming
     from agent.station.running_out import standing
 
     now = read_clock()
-    present = standing(outbox, now=now)
     lane = outbox.lanes.get(api_host(settings))
     running = OwnerLock(state_folder(settings)).is_taken()
     return {
         "station": settings.station.id,
         "version": __version__,
         "running": running,
-        "assignment": {
-            **assignment_document(present.assignment),
-            "runs_out_in_s": None if present.left_s is None else round(present.left_s),
-        },
+        "assignment": _assignment(standing(outbox, now=now)),
+        "filming": filming_document(filming(outbox, now=now)),
         **outbox.listing.counts(),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
@@ -69,6 +68,13 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     }
 
 
+def _assignment(stands: "Standing") -> dict[str, object]:
+    from agent.cli.words import assignment_document
+
+    rest_s = None if stands.left_s is None else round(stands.left_s)
+    return {**assignment_document(stands.assignment), "runs_out_in_s": rest_s}
+
+
 def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
     """Return whether the API answers; None where it was never asked."""
     if paused is None:
@@ -83,6 +89,7 @@ def _print(document: dict[str, object]) -> None:
     lines = [
         ("station", f"{document['station']}, {running}"),
         ("athlete", _athlete(assignment)),
+        ("filming", _filming(document["filming"])),
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
         ("needs you", _needs_you(document)),
@@ -108,6 +115,17 @@ def _athlete(assignment: dict[str, Any]) -> str:
     rest_s = assignment["runs_out_in_s"]
     rest = "" if rest_s is None else f", runs out in {duration_words(rest_s)}"
     return f"{who}, {movement}" + (f", {mass:g} kg" if mass else "") + rest
+
+
+def _filming(filming: object) -> str:
+    from agent.cli.words import duration_words
+
+    assert isinstance(filming, dict)  # made above
+    if not filming["stopped"]:
+        return "yes"
+    rest_s = filming["ends_in_s"]
+    until = "until: spotter filming start" if rest_s is None else f"for {duration_words(rest_s)}"
+    return f"STOPPED {until}; removed unseen: {filming['removed_unseen']}"
 
 
 def _counts(counts: object) -> str:

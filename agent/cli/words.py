@@ -3,6 +3,7 @@
 from agent.clock import iso_utc
 from agent.outbox.assignments import Assignment, AssignmentKind
 from agent.outbox.entry import Whose
+from agent.station.filming import Filming
 
 _DAY_S = 86400
 _STEPS = ((_DAY_S, "d"), (3600, "h"), (60, "min"))
@@ -54,6 +55,28 @@ def whose_document(whose: Whose) -> dict[str, object]:
         "barbell_mass": whose.barbell_mass_kg,
         "incline_degree": whose.incline_deg,
     }
+
+
+def filming_document(stands: Filming) -> dict[str, object]:
+    """Return whether the station films, as scripts see it."""
+    stopped = stands.stopped
+    return {
+        "stopped": stopped is not None,
+        "since": None if stopped is None else iso_utc(stopped.starts.utc_s),
+        "ends_in_s": None if stands.left_s is None else round(stands.left_s),
+        "set_by": None if stopped is None else stopped.set_by,
+        "removed_unseen": stands.unseen,
+    }
+
+
+def filming_words(stands: Filming) -> str:
+    """Return whether the station films in one sentence."""
+    if stands.stopped is None:
+        return "what the camera films is taken in"
+    until = "until: spotter filming start"
+    if stands.left_s is not None:
+        until = f"for {duration_words(stands.left_s)} more"
+    return f"STOPPED {until}; removed unseen so far: {stands.unseen}"
 
 
 def duration_words(seconds: float) -> str:

@@ -24,11 +24,12 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.folders import StateFolder, fsync_folder, move_durably, write_durably
-from agent.outbox.states import FileState
+from agent.outbox.states import FileState, Reason
 from agent.outbox.store import Outbox
 
 _SIDECAR_SUFFIX = ".json"
 _READ_BYTES = 1 << 20
+_NEVER_AGAIN = frozenset({Reason.FILMING_STOPPED, Reason.FORGOTTEN})  # nobody may see it
 
 log = structlog.get_logger(stage="intake")
 
@@ -149,7 +150,8 @@ class Admission:
     def _admit_known(self, known: Capture, path: Path, expected: FileFacts) -> Admitted:
         """Deal with a copy of what was taken in before: never a second clip, never a loss."""
         stored = self._folder.captures / known.stored_name
-        if known.file_state is FileState.PRESENT and stored.exists():
+        is_here = known.file_state is FileState.PRESENT and stored.exists()
+        if is_here or known.reason in _NEVER_AGAIN:
             _unlink_unchanged(path, expected)
             log.info("same content again", capture=known.name, file=printable(path.name))
             return Admitted.KNOWN

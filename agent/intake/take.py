@@ -17,6 +17,7 @@ from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
+from agent.intake.curtain import Curtain
 from agent.intake.cut_room import CutRoom
 from agent.intake.enter import BegunElsewhereError, CutTake, TakePolicy, enter_clips
 from agent.intake.join import Joiner
@@ -69,6 +70,7 @@ class TakeFinder:
         self._cutter = ClipCutter(child, folder, options=policy.cut)
         self._room = CutRoom(space, Waiting(outbox.pauses, "analysis", now=now))
         self._joiner = Joiner(outbox, folder, child)
+        self._curtain = Curtain(outbox, folder, now=now)
         self._next_comes = next_comes
         self._policy = policy
         self._now = now
@@ -105,8 +107,17 @@ class TakeFinder:
         self._child.close()
 
     def _analyse(self, capture: Capture) -> None:
+        if not self._curtain.hides(capture):
+            self._look_into(capture)
+        self._outbox.joins.wait_no_longer(
+            capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
+        )
+
+    def _look_into(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
         recorded = self._recording_time(capture, path)
+        if self._curtain.hides(capture, recorded):
+            return
         if self._outbox.takes.report(capture.id) is None:
             self._find_takes(capture, path, recorded)
         crash_point("takes-recorded")
@@ -118,9 +129,6 @@ class TakeFinder:
         else:
             self._move(capture, CaptureState.SKIPPED)
             log.info("no take in it", capture=capture.name)
-        self._outbox.joins.wait_no_longer(
-            capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
-        )
 
     def _cut(self, capture: Capture, path: Path, take: Take, capture_s: float) -> CutTake:
         clip_code = derive_clip_code(capture.sha256, take.number)

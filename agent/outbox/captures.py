@@ -1,6 +1,6 @@
 """Captures in the outbox: taken in once by their hash, analysed once, kept until delivered."""
 
-from agent.outbox.capture import Capture, Evidence, FileFacts
+from agent.outbox.capture import Capture, Evidence, FileFacts, integer
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
 
@@ -76,6 +76,18 @@ class Captures:
         """Tell whether any capture waits to be analysed."""
         row = self._db.row("SELECT 1 AS one FROM capture WHERE state = 'captured' LIMIT 1")
         return row is not None
+
+    def count_ended(self, reason: str, *, since_s: float) -> int:
+        """Return how many captures were discarded for a reason since a Unix time."""
+        row = self._db.row(
+            """
+            SELECT count(*) AS n FROM capture
+             WHERE state = 'discarded' AND reason = ? AND changed_at >= ?
+            """,
+            (reason, since_s),
+        )
+        assert row is not None  # an aggregate gives one row
+        return integer(row, "n")
 
     def claim_next(self, now_s: float) -> Capture | None:
         """captured -> analysing, for the oldest one; None where nothing waits."""

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     GUEST = "guest"
     HELD_BY_PERSON = "held_by_person"
     FILMING_STOPPED = "filming_stopped"
+    FILMING_MAY_BE_STOPPED = "filming_may_be_stopped"
     SENT_ANEW = "sent_anew"
     FORGOTTEN = "forgotten"
     FAILS_AT_SERVER = "fails_at_server"
@@ -95,6 +96,10 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.GUEST: "its athlete is a guest, not in the account: say who it is, or release it to one",
     Reason.HELD_BY_PERSON: "a person holds it back: release it, or discard it",
     Reason.FILMING_STOPPED: "filmed while filming was stopped: removed unseen",
+    Reason.FILMING_MAY_BE_STOPPED: (
+        "it may have been filmed while filming was stopped: nobody has looked into it; discard it, "
+        "or retry to have it looked into"
+    ),
     Reason.SENT_ANEW: "it was sent again under the right athlete",
     Reason.FORGOTTEN: "its athlete was forgotten",
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",

@@ -31,8 +31,13 @@ class Standing:
         return self.left_s is not None and self.left_s <= ASKS_BEFORE_S
 
 
-def standing(outbox: Outbox, *, now: Instant) -> Standing:
-    """Return who is on the station now.  Nothing is recorded."""
+def standing(outbox: Outbox, *, now: Instant, however_long: bool = False) -> Standing:
+    """Return who is on the station now.  Nothing is recorded.
+
+    Args:
+        outbox, now: of the station.
+        however_long: whoever has run out, but is not on record as that, too; `left_s` is below 0.
+    """
     outbox.assignments.note_boot(now.boot_id)
     timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
     said = timeline.at(now).assignment
@@ -44,18 +49,28 @@ def standing(outbox: Outbox, *, now: Instant) -> Standing:
     if said.lasts_s is not None:
         left_s = max(0.0, said.lasts_s - since_s)
     elif said.idle_s is not None:
-        idle_s = elapsed_s(_last_sign(outbox, timeline, said), now)
-        if idle_s >= said.idle_s and not outbox.captures.any_waits():
-            return Standing(assignment=None, since_s=None, left_s=None)
-        left_s = max(0.0, said.idle_s - idle_s)
+        left_s = said.idle_s - elapsed_s(_last_sign(outbox, timeline, said), now)
+        if left_s <= 0 and not however_long:
+            if not outbox.captures.any_waits():
+                return Standing(assignment=None, since_s=None, left_s=None)
+            left_s = 0.0
     return Standing(assignment=said, since_s=since_s, left_s=left_s)
 
 
-def record_run_out_now(outbox: Outbox, *, now: Instant) -> None:
+def overdue_s(outbox: Outbox, *, now: Instant) -> float | None:
+    """Return for how long the present assignment has run out; below 0 where it has not yet.
+
+    None where nobody is on the station whose assignment can run out.
+    """
+    stands = standing(outbox, now=now, however_long=True)
+    said = stands.assignment
+    return None if said is None or said.idle_s is None or stands.left_s is None else -stands.left_s
+
+
+def record_run_out_now(outbox: Outbox, *, now: Instant) -> bool:
     """Record that the present assignment has run out, if it has and no capture waits."""
     with outbox.transaction():
-        if not outbox.captures.any_waits():
-            record_run_out(outbox, by=now)
+        return not outbox.captures.any_waits() and record_run_out(outbox, by=now) is not None
 
 
 def record_run_out(outbox: Outbox, *, by: Instant) -> Assignment | None:

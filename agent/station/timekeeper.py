@@ -1,0 +1,45 @@
+"""The station stage: what is recorded at the station when its time has come.
+
+An assignment without a take runs out; a recording that still lies in the capture folder may hold
+the take that keeps it alive, and is waited for, within reason.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from agent.clock import Now
+from agent.outbox.store import Outbox
+from agent.station.running_out import overdue_s, record_run_out_now
+
+STAGE = "station"
+_LONGEST_RECORDING_S = 1200.0
+_LOOK_AGAIN_S = 30.0
+
+log = structlog.get_logger(stage=STAGE)
+
+
+class Timekeeper:
+    """Records what ends by time."""
+
+    name = STAGE
+
+    def __init__(self, outbox: Outbox, *, still_comes: Callable[[], bool], now: Now) -> None:
+        self._outbox = outbox
+        self._still_comes = still_comes  # whether a recording is yet to be taken in
+        self._now = now
+
+    def step(self) -> float:
+        """Record the end of the present assignment, if it has come."""
+        now = self._now()
+        over_s = overdue_s(self._outbox, now=now)
+        if over_s is None or over_s < 0:
+            return _LOOK_AGAIN_S if over_s is None else min(-over_s, _LOOK_AGAIN_S)
+        if over_s < _LONGEST_RECORDING_S and self._still_comes():
+            return _LOOK_AGAIN_S
+        if record_run_out_now(self._outbox, now=now):
+            log.info("assignment ran out: nobody is on the station")
+        return _LOOK_AGAIN_S
+
+    def close(self) -> None:
+        """Nothing is held."""
