@@ -6,10 +6,7 @@ growing file, the daemon is `spotter run`, and what is shown is read from its ou
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +17,7 @@ from agent.errors import AgentError
 from agent.outbox.database import Row
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.rehearsal import end_daemon, start_daemon
 from agent.sandbox.book import Session
 from agent.sandbox.server import Sandbox
 
@@ -27,7 +25,6 @@ ATHLETE = "someUserId123"
 _KEY = "demo-key"
 _WITHIN_S = 75.0  # for everything after the recording
 _LOOK_EVERY_S = 0.1
-_END_WITHIN_S = 10.0
 
 Tell = Callable[[str, float], None]  # stage, share done
 
@@ -129,23 +126,11 @@ def _write_settings(place: _Place, base_url: str) -> None:
 @contextlib.contextmanager
 def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real daemon, its log beside its state."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SPOTTER_")}
-    with (
-        (place.folder / "daemon.log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(place.config)],
-            stderr=log,
-            env=own,
-        ) as daemon,
-    ):
-        try:
-            yield daemon
-        finally:
-            daemon.send_signal(signal.SIGTERM)
-            try:
-                daemon.wait(_END_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
+    daemon = start_daemon(place.config, log=place.folder / "daemon.log")
+    try:
+        yield daemon
+    finally:
+        end_daemon(daemon)
 
 
 def _film(path: Path, tell: Tell) -> None:

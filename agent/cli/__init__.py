@@ -12,6 +12,7 @@ from agent.cli.analyse import analyse
 from agent.cli.assign import assign, done, keep
 from agent.cli.config import config
 from agent.cli.demo import demo
+from agent.cli.drill import drill
 from agent.cli.filming import filming
 from agent.cli.outbox import outbox
 from agent.cli.queue import queue
@@ -37,7 +38,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, filming, status, why),
-    *(outbox, takes, reanalyse, config, sandbox),
+    *(outbox, takes, reanalyse, config, sandbox, drill),
 ):
     spotter.add_command(command)
 

@@ -52,12 +52,8 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         )
         self.tls = tls
         self._server = _Server(("127.0.0.1", port), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
+        self.port = int(self._server.server_address[1])  # the one it listens on
+        self._thread: threading.Thread | None = None
 
     @property
     def base_url(self) -> str:
@@ -71,19 +67,31 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
 
     def start(self) -> "Sandbox":
         """Listen."""
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """End every connection and the server."""
-        self.stopping.set()
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.end_connections()
-        self._server.server_close()
+        self.go_away()
         if self._own_folder is not None:
             self._own_folder.cleanup()
+
+    def go_away(self) -> None:
+        """Listen no more: connections are refused from now on, and those that are open end."""
+        self.stopping.set()
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.end_connections()
+        self._server.server_close()
+
+    def come_back(self) -> None:
+        """Listen again, at the same address and with the same books."""
+        self.stopping = threading.Event()
+        self._server = _Server(("127.0.0.1", self.port), self)
+        self.start()
 
     def __enter__(self) -> "Sandbox":
         return self.start()

@@ -20,6 +20,7 @@ TIERS: dict[str, set[str]] = {
     "intake": GROUND | {"outbox", "station"},
     "delivery": GROUND | {"outbox", "api"},
     "sandbox": GROUND | {"outbox", "api"},
+    "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
 }
 PURE = (
     *(

@@ -1,0 +1,1 @@
+"""The drill: faults rehearsed on the real box, against the sandbox, in a scratch folder."""
