@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from agent.api.client import ApiClient
 from agent.api.deadline import Timeouts
+from agent.assembly_files import intake_stage, reserve_of, retention_stage
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon
@@ -15,28 +16,27 @@ from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
 from agent.delivery.patience import Patience
 from agent.delivery.reconcile import Reconciler
-from agent.delivery.retention import Retention, RetentionPolicy
+from agent.delivery.retention import Retention
 from agent.delivery.upload import Uploader
 from agent.intake.admit import Admission
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
-from agent.intake.door import Door
 from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
-from agent.intake.settle import Settler
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
 from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
-from agent.outbox.pauses import Waiting
 from agent.outbox.recovery import open_as_owner
+from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
-from agent.stage import Stage, StopFlag, Wake, ignore_wake
+from agent.stage import Stage, StopFlag, ignore_wake
+from agent.starting import await_mounts, end_at_once_when_asked, open_with, patiently
 from agent.station.assigning import StationRules, record_default
 
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING)
@@ -80,20 +80,32 @@ def run_station(settings: Settings) -> None:
         OutboxError: the outbox cannot be opened or trusted.
     """
     folder = state_folder(settings)
-    folder.prepare()
+    end_at_once_when_asked()
+    await_mounts(Mounts(settings.disk.mounts), folder.root)
+    patiently(folder.prepare, lambda: None)
     lock = OwnerLock(folder)
     lock.take()
+    reserve = reserve_of(settings)
     try:
         folder.empty_tmp()
         stop = StopFlag()
-        with (
-            open_as_owner(folder.root, now_s=read_clock().utc_s) as outbox,
-            _client(settings, check=stop.check) as client,
-        ):
-            _prepare_outbox(outbox, folder, settings)
-            _assemble(settings, folder, outbox, client, stop=stop).run()
+        opened = patiently(
+            partial(open_with, reserve, partial(_open, folder)),
+            reserve.release,
+        )
+        with opened as outbox, _client(settings, check=stop.check) as client:
+            patiently(
+                lambda: _prepare_outbox(outbox, folder, settings),
+                lambda: reserve.release(outbox.database),
+            )
+            _assemble(settings, folder, outbox, client, stop=stop, reserve=reserve).run()
     finally:
+        reserve.hold()  # what stood in for the log, whose blocks were given back just now
         lock.release()
+
+
+def _open(folder: StateFolder) -> Outbox:
+    return open_as_owner(folder.root, now_s=read_clock().utc_s)
 
 
 def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
@@ -127,6 +139,7 @@ def _assemble(
     client: ApiClient,
     *,
     stop: StopFlag,
+    reserve: Reserve,
 ) -> Daemon:
     bells = Bells(_STAGES)
     captures = CaptureFolder(
@@ -141,38 +154,18 @@ def _assemble(
         on_wish=bells.ringer(Retention.name),
     )
     stages: list[Stage] = [
-        _intake(settings, folder, outbox, bells, captures, space),
+        intake_stage(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
         _lane(settings, folder, outbox, client),
-        _retention(settings, folder, outbox, bells, space),
+        retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(outbox, captures),
     ]
-    return Daemon(stages, bells=bells, stop=stop, wake_path=folder.wake_socket)
-
-
-def _intake(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    bells: Bells,
-    captures: CaptureFolder,
-    space: Space,
-) -> Intake:
-    capture = settings.capture
-    return Intake(
-        captures,
-        Settler(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
-        Admission(outbox, folder, now=read_clock),
-        Door(
-            space,
-            Waiting(outbox.pauses, Intake.name, now=read_clock),
-            folder,
-            settings.paths.capture,
-            mounts=Mounts(settings.disk.mounts),
-        ),
-        rescan_s=capture.rescan_s,
-        now=read_clock,
-        wake_next=bells.ringer(TakeFinder.name),
+    return Daemon(
+        stages,
+        bells=bells,
+        stop=stop,
+        wake_path=folder.wake_socket,
+        on_disk_full=lambda: reserve.release(outbox.database),
     )
 
 
@@ -262,31 +255,3 @@ def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
         read_key=partial(read_api_key, settings.api, os.environ),
         now=read_clock,
     )
-
-
-def _retention(
-    settings: Settings, folder: StateFolder, outbox: Outbox, bells: Bells, space: Space
-) -> Retention:
-    capture = settings.capture
-    return Retention(
-        outbox,
-        folder,
-        space,
-        policy=RetentionPolicy(
-            originals=capture.originals,
-            archive=capture.archive_dir,
-            keep_originals_h=capture.keep_originals_h,
-            keep_skipped_days=capture.keep_skipped_days,
-            keep_clips_days=capture.keep_clips_days,
-        ),
-        now=read_clock,
-        wake_next=_both(bells.ringer(Intake.name), bells.ringer(TakeFinder.name)),
-    )
-
-
-def _both(first: Wake, second: Wake) -> Wake:
-    def wake() -> None:
-        first()
-        second()
-
-    return wake

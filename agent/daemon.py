@@ -19,11 +19,13 @@ import structlog
 
 from agent.errors import AgentError, OutboxError
 from agent.outbox.health import distrust, is_damage
-from agent.stage import Stage, StopFlag, Stopping
-from agent.wake import WakeSocket, wake
+from agent.outbox.space import is_disk_full
+from agent.stage import Stage, StopFlag, Stopping, ignore_wake
+from agent.wake import WakeSocket
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
+_WITH_RESERVE_S = 0.5  # a full disk, and the reserve was given up for this
 _END_WITHIN_S = 8.0  # a stage that is slower is cut off: the next start goes on from there
 
 log = structlog.get_logger(stage="daemon")
@@ -57,12 +59,21 @@ class Daemon:
     """The stages of one station, running."""
 
     def __init__(
-        self, stages: Sequence[Stage], *, bells: Bells, stop: StopFlag, wake_path: Path
+        self,
+        stages: Sequence[Stage],
+        *,
+        bells: Bells,
+        stop: StopFlag,
+        wake_path: Path,
+        on_disk_full: Callable[[], None] = ignore_wake,
     ) -> None:
         self._stages = stages
         self._bells = bells
         self._stop = stop
         self._wake_path = wake_path
+        self._listener: WakeSocket | None = None
+        self._on_disk_full = on_disk_full
+        self._troubles: dict[str, str] = {}  # each stage's standing trouble is logged once
         self._fatal: OutboxError | None = None
 
     def run(self) -> None:
@@ -71,7 +82,7 @@ class Daemon:
         Raises:
             OutboxError: the database cannot be trusted any more.
         """
-        listener = WakeSocket(self._wake_path)
+        listener = self._listener = WakeSocket(self._wake_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [
@@ -84,6 +95,7 @@ class Daemon:
         while not self._stop.is_set():
             listener.wait()
             self._bells.ring_all()
+        self._listener = None
         listener.close()
         self._await_end(threads)
         if self._fatal is not None:
@@ -93,7 +105,9 @@ class Daemon:
         """Ask the daemon to end; may be called from anywhere."""
         self._stop.set()
         self._bells.ring_all()
-        wake(self._wake_path)
+        listener = self._listener
+        if listener is not None:
+            listener.interrupt()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("asked to end", signal=signal.Signals(number).name)
@@ -105,13 +119,13 @@ class Daemon:
             self._bells.silence(stage.name)
             try:
                 wait_s = stage.step()
+                self._troubles.pop(stage.name, None)
             except Stopping:
                 break
             except (OutboxError, sqlite3.DatabaseError) as error:
                 wait_s = self._after_database_error(stage, error)
             except (OSError, AgentError) as error:
-                log.error("step failed", part=stage.name, error=str(error))
-                wait_s = _AFTER_FAILURE_S
+                wait_s = self._after_error(stage, error)
             except Exception:  # one bad minute never stops the service
                 log.exception("step failed unexpectedly", part=stage.name)
                 wait_s = _AFTER_FAILURE_S
@@ -126,7 +140,9 @@ class Daemon:
 
         A damaged file is distrusted from now on, so that the next start makes it anew.
         """
-        log.error("database error", part=stage.name, error=str(error))
+        if is_disk_full(error):
+            return self._after_full_disk(stage, error)
+        self._is_news("database error", stage, error)
         damaged = isinstance(error, sqlite3.Error) and is_damage(error)
         if damaged:
             distrust(self._wake_path.parent, str(error))
@@ -137,6 +153,27 @@ class Daemon:
             )
             self.end()
         return _AFTER_FAILURE_S
+
+    def _after_error(self, stage: Stage, error: OSError | AgentError) -> float:
+        """Wait; on a full disk not long, for the reserve may be enough."""
+        if is_disk_full(error):
+            return self._after_full_disk(stage, error)
+        self._is_news("step failed", stage, error)
+        return _AFTER_FAILURE_S
+
+    def _after_full_disk(self, stage: Stage, error: Exception) -> float:
+        """Let the outbox use its reserve, and wait."""
+        is_news = self._is_news("the disk is full", stage, error)
+        self._on_disk_full()
+        return _WITH_RESERVE_S if is_news else _AFTER_FAILURE_S
+
+    def _is_news(self, message: str, stage: Stage, error: Exception) -> bool:
+        """Log a stage's trouble, unless it is the one that it had before; tell which."""
+        if self._troubles.get(stage.name) == str(error):
+            return False
+        self._troubles[stage.name] = str(error)
+        log.error(message, part=stage.name, error=str(error))
+        return True
 
     def _await_end(self, threads: Sequence[threading.Thread]) -> None:
         latest_s = time.monotonic() + _END_WITHIN_S

@@ -5,6 +5,7 @@ The outbox is the interface; this only says "look now".  Nobody listening is no 
 
 import contextlib
 import os
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ class WakeSocket:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._own = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path.unlink(missing_ok=True)
         with _short(path) as short:
@@ -25,11 +27,24 @@ class WakeSocket:
 
     def wait(self) -> None:
         """Return when somebody has sent a wake-up."""
-        self._socket.recv(len(_MESSAGE))
+        ready, _, _ = select.select([self._socket.fileno(), self._own], [], [])
+        if self._own in ready:
+            os.eventfd_read(self._own)
+        if self._socket.fileno() in ready:
+            self._socket.recv(len(_MESSAGE))
+
+    def interrupt(self) -> None:
+        """Let `wait` return; may be called from a signal handler, and needs no path.
+
+        The path leads nowhere once the disk of the state folder is taken away.
+        """
+        with contextlib.suppress(OSError):  # closed meanwhile: nobody waits any more
+            os.eventfd_write(self._own, 1)
 
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
+        os.close(self._own)
         self._path.unlink(missing_ok=True)
 
 

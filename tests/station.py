@@ -63,7 +63,9 @@ class Station:
     def log(self) -> Path:
         return self.root / "daemon.log"
 
-    def start(self, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, environment: Mapping[str, str] | None = None, *, wait: bool = True
+    ) -> subprocess.Popen[bytes]:
         """Start the real daemon and wait until it runs (or has ended)."""
         before = self.log.read_text().count(_RUNNING) if self.log.exists() else 0
         with self.log.open("ab") as log:
@@ -72,10 +74,11 @@ class Station:
                 stderr=log,
                 env={**_plain_environment(), **(environment or {})},
             )
-        until(
-            lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before,
-            timeout_s=20,
-        )
+        if wait:
+            until(
+                lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before,
+                timeout_s=20,
+            )
         return daemon
 
     @contextlib.contextmanager

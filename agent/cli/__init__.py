@@ -21,7 +21,7 @@ from agent.cli.sandbox import sandbox
 from agent.cli.status import status
 from agent.cli.takes import reanalyse, takes
 from agent.cli.why import why
-from agent.errors import AgentError
+from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
 
@@ -59,3 +59,15 @@ def main() -> None:
         if error.hint:
             click.echo(f"  {error.hint}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if not _is_database_busy(error):
+            raise
+        click.echo(f"spotter: the outbox cannot be used now: {error}", err=True)
+        click.echo("  try again later; a full disk needs room first: spotter status", err=True)
+        sys.exit(BusyError.exit_code)
+
+
+def _is_database_busy(error: Exception) -> bool:
+    """Tell whether SQLite was kept from its work by a lock or by the disk."""
+    sqlite3 = sys.modules.get("sqlite3")  # never imported for what does without it
+    return sqlite3 is not None and isinstance(error, sqlite3.OperationalError)

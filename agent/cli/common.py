@@ -50,12 +50,23 @@ def settings_of(config: Path | None) -> "Settings":
 def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     """Open the outbox that the settings name; SQLite is the interface, daemon or not."""
     from agent.assembly import state_folder
+    from agent.assembly_files import reserve_of
+    from agent.errors import BusyError
+    from agent.outbox.mounts import Mounts
     from agent.outbox.store import Outbox
+    from agent.starting import open_with
 
     folder = state_folder(settings)
+    missing = Mounts(settings.disk.mounts).missing_for(folder.root)
+    if missing is not None:
+        raise BusyError(f"{missing} is not mounted", hint=f"paths.state, {folder.root}, is there")
     folder.prepare()
-    with Outbox.open(folder.root) as outbox:
+    reserve = reserve_of(settings)
+    held = reserve.is_held()
+    with open_with(reserve, lambda: Outbox.open(folder.root)) as outbox:
         yield outbox
+    if held:
+        reserve.hold()
 
 
 def wake_daemon(settings: "Settings") -> None:

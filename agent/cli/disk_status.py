@@ -14,13 +14,15 @@ def disk_documents(
 ) -> dict[str, object]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
     from agent.clock import iso_utc
-    from agent.outbox.forecast import forecast
+    from agent.outbox.forecast import RoomThen, forecast
     from agent.outbox.space import Space
 
     space = Space(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
     room, floor = space.room(), space.floor_bytes()
     history = outbox.rooms.history()
-    ahead = forecast(history, floor_bytes=floor, now_s=now_s)
+    may_go = history[-1].may_go_bytes if history else 0
+    here = RoomThen(at=now_s, free_bytes=room.free_bytes, may_go_bytes=may_go)
+    ahead = forecast([*history, here], floor_bytes=floor, now_s=now_s)
     weights = outbox.rooms.weights()
     pauses = [
         {"part": p.part, "reason": p.reason, "detail": p.detail, "since": iso_utc(p.since)}
@@ -36,7 +38,7 @@ def disk_documents(
             "quarantined_bytes": weights.quarantined,
             "clips_waiting_bytes": weights.clips_waiting,
             "clips_delivered_bytes": weights.clips_delivered,
-            "may_go_bytes": history[-1].may_go_bytes if history else None,
+            "may_go_bytes": may_go,
             "set_aside_bytes": _set_aside_bytes(settings),
             "forecast_known": ahead.known,
             "full_in_s": None if ahead.full_in_s is None else round(ahead.full_in_s),

@@ -57,12 +57,14 @@ class Retention:
         policy: RetentionPolicy,
         now: Now,
         wake_next: Wake = ignore_wake,
+        keep_reserve: Wake = ignore_wake,
     ) -> None:
         self._outbox = outbox
         self._space = space
         self._policy = policy
         self._now = now
         self._wake_next = wake_next
+        self._keep_reserve = keep_reserve
         self._removal = Removal(outbox, folder, now=now)
         self._archive = None if policy.archive is None else Archive(policy.archive, folder)
         self._waiting = Waiting(outbox.pauses, "clearing", now=now)
@@ -82,6 +84,7 @@ class Retention:
             self._wake_next()
         if more:
             return 0.0
+        self._keep_reserve()
         self._note_room(now)
         return _EVERY_S
 

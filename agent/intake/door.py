@@ -120,7 +120,8 @@ class Door:
     def _tell_of_room(self) -> None:
         floor = megabytes(self._space.floor_bytes())
         kept = f"less than {floor} would be left free on the disk"
-        waiting = f"{len(self._too_large)} files wait: " if self._too_large else ""
+        count = len(self._too_large)
+        waiting = f"{count} file{'s wait' if count > 1 else ' waits'}: " if count else ""
         if not self._space.room().has_names:
             kept = "the disk has room for hardly any more files, however small"
         self._waiting.begin("disk_full", f"{waiting}{kept}; {self._help()}")

@@ -9,11 +9,12 @@ from pathlib import Path
 from sqlite_utils.db import Database
 
 from agent.crashpoints import crash_point
-from agent.errors import OutboxError
+from agent.errors import BusyError, OutboxError
 from agent.outbox.journal import Changes, Journal
 from agent.outbox.ledger import LEDGER_NAME, Ledger
 from agent.outbox.migrating import migrate
 from agent.outbox.sidecars import Sidecars
+from agent.outbox.space import is_disk_full, measure
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
@@ -95,6 +96,7 @@ class OutboxDatabase:
 
         Raises:
             OutboxError: the file was taken away, or another lies in its place.
+            BusyError: the whole disk was.
             OSError: the disk refuses; nothing was changed.
         """
         connection = self.here.conn
@@ -117,6 +119,30 @@ class OutboxDatabase:
             if told is not None:
                 self._void(connection, told)
             raise
+
+    @property
+    def log_path(self) -> Path:
+        """Where SQLite keeps its write-ahead log."""
+        return self.path.with_name(f"{self.path.name}-wal")
+
+    def set_pages_aside(self, size_bytes: int) -> bool:
+        """Keep free pages inside the file, so that it need not grow for a while.
+
+        The pages are written with zeros and freed in two commits: in a single one SQLite would
+        not write them, and the file system would give them no blocks.  True if any were missing.
+        """
+        free = _number(self.row("PRAGMA freelist_count")) * _number(self.row("PRAGMA page_size"))
+        if free >= size_bytes // 2:
+            return False
+        self.change("CREATE TABLE IF NOT EXISTS aside (zeros BLOB)")
+        self.change("INSERT INTO aside VALUES (zeroblob(?))", (size_bytes - free,))
+        self.change("DROP TABLE aside")
+        return True
+
+    def checkpoint(self) -> bool:
+        """Bring the log's content into the file; tell whether the log can be used anew."""
+        row = self.row("PRAGMA wal_checkpoint(RESTART)")  # waits for readers, as for a lock
+        return row is not None and row["busy"] == 0
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -155,6 +181,8 @@ class OutboxDatabase:
     def _refuse_if_replaced(self) -> None:
         """Write nothing into a file that nobody will ever find again."""
         if self._identity != _identity(self.path):
+            if self._identity is not None and self._identity[0] != _device(self.path.parent):
+                raise BusyError(f"the disk of {self.path.parent} was taken away")
             raise OutboxError(
                 f"the outbox {self.path} was taken away, or replaced by another file",
                 hint="restart the daemon: it makes the outbox anew from its files and its ledger",
@@ -169,7 +197,23 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _device(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def _number(row: Row | None) -> int:
+    assert row is not None  # a pragma gives one row
+    (value,) = row.values()
+    assert isinstance(value, int)  # all that are asked here are numbers
+    return value
+
+
 def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
+    if is_disk_full(error) and not measure(path.parent).free_bytes:
+        return f"the disk is full: make room on the disk of {path.parent}; nothing is lost"
     if "unable to open" in str(error) or "readonly" in str(error):
         return f"you need the right to write in {path.parent}: join the group spotter, or use sudo"
     return "restart the daemon: it makes the outbox anew from its files and its ledger"

@@ -4,6 +4,7 @@ A file gets its final name only after its content is durable, and a row is writt
 the name is: whatever the moment of a power cut, what has a row is whole.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import BusyError, ConfigError
+from agent.outbox.space import is_disk_full
+
+_PID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class StateFolder:
                 place.mkdir(parents=True, exist_ok=True)
                 give_to_owner_of(self.root, place)
         except OSError as error:
+            if is_disk_full(error):
+                raise BusyError(
+                    f"the disk of {self.root} is full", hint="make room; it goes on by itself"
+                ) from error
             raise ConfigError(
                 f"paths.state: {error.strerror}: {error.filename}",
                 hint=f"give this user the folder: sudo chown $(id -un) {self.root}",
@@ -112,8 +120,8 @@ class OwnerLock:
                 f"another spotter (process {owner}) runs on {self._path.parent}",
                 hint="stop it first, or give this one its own paths.state",
             ) from None
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode("ascii"))
+        with contextlib.suppress(OSError):  # told to others only: a full disk must not matter
+            os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}".encode("ascii"), 0)
         self._fd = fd
 
     def release(self) -> None:
@@ -158,8 +166,12 @@ def move_durably(source: Path, target: Path) -> None:
 def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
     """Write a small file so that it is there whole, or not at all."""
     unfinished = tmp / path.name
-    unfinished.write_bytes(content)
-    fsync_file(unfinished)
+    try:
+        unfinished.write_bytes(content)
+        fsync_file(unfinished)
+    except OSError:  # never trusted again: what fsync could not write may be lost without a word
+        unfinished.unlink(missing_ok=True)
+        raise
     move_durably(unfinished, path)
 
 

@@ -117,10 +117,10 @@ class Space:
     def wish(self, asker: str, need_bytes: int | None) -> None:
         """Ask for early clearing, so that there is room for so much; None: no more."""
         with self._lock:
-            if need_bytes is None:
-                self._wishes.pop(asker, None)
+            if need_bytes is not None:
+                self._wishes[asker] = need_bytes
+            elif self._wishes.pop(asker, None) is None:
                 return
-            self._wishes[asker] = need_bytes
         self._on_wish()
 
     def _lacks(self, wanted_bytes: int) -> int:

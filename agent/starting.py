@@ -1,0 +1,101 @@
+"""Starting on a box that is not ready: a disk that is full, a mount that is missing.
+
+A start that gives up would be started again and again, and deliver nothing meanwhile.  So it says
+once what it waits for, waits, and goes on by itself.
+"""
+
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+import structlog
+
+from agent.errors import AgentError
+from agent.outbox.mounts import Mounts
+from agent.outbox.reserve import Reserve
+from agent.outbox.space import is_disk_full
+from agent.outbox.store import Outbox
+
+Result = TypeVar("Result")
+_AGAIN_S = 2.0
+
+log = structlog.get_logger(stage="start")
+
+
+def end_at_once_when_asked() -> None:
+    """Let SIGTERM end a start that waits; the daemon, once it runs, ends in its own way."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def await_mounts(mounts: Mounts, *paths: Path) -> None:
+    """Wait until every mount is there that these paths need."""
+    told: Path | None = None
+    while (place := mounts.missing_for(*paths)) is not None:
+        if place != told:
+            log.error("start waits: a mount is missing", mount=str(place))
+            told = place
+        _wait()
+    if told is not None:
+        log.info("start goes on")
+
+
+def patiently(step: Callable[[], Result], give_way: Callable[[], None]) -> Result:
+    """Take one step of a start; while the disk is full, make way and try it again.
+
+    Raises:
+        whatever the step raises that is not about a full disk.
+    """
+    told = False
+    while True:
+        try:
+            result = step()
+        except (AgentError, OSError, sqlite3.OperationalError) as error:
+            if not is_about_full_disk(error):
+                raise
+            give_way()
+            if told:
+                _wait()
+            else:  # the reserve may have been enough
+                told = True
+                log.error("start waits: the disk is full", error=str(error))
+        else:
+            if told:
+                log.info("start goes on")
+            return result
+
+
+def open_with(reserve: Reserve, opener: Callable[[], Outbox]) -> Outbox:
+    """Open the outbox, on a full disk with what the reserve holds.
+
+    Raises:
+        whatever the opener raises, if that was not enough.
+    """
+    try:
+        return opener()
+    except (AgentError, OSError, sqlite3.OperationalError) as error:
+        if not is_about_full_disk(error):
+            raise
+        reserve.release()
+    try:
+        return opener()
+    except (AgentError, OSError, sqlite3.OperationalError):
+        reserve.hold()
+        raise
+
+
+def is_about_full_disk(error: BaseException) -> bool:
+    """Tell whether an error, or what it was raised from, is what a full disk does."""
+    return is_disk_full(error) or is_disk_full(error.__cause__)
+
+
+def _wait() -> None:
+    threading.Event().wait(_AGAIN_S)

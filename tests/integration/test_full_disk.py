@@ -1,0 +1,128 @@
+"""A disk that others fill to the last byte: intake waits, delivery goes on, nothing is lost."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.sandbox.server import Sandbox
+from tests.disks import fill, mounted
+from tests.station import KEY, Station, delivered, until
+from tests.videos import film_run, name_of
+
+_CLIPS = 2
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own for the state folder; the capture folder is on another."""
+    with mounted(tmp_path / "state", "size=48m") as place:
+        yield place
+
+
+def film(station: Station, number: int) -> None:
+    film_run(station.root / "film.mp4", seed=number).rename(station.capture / name_of(number))
+
+
+def waiting_for_key(station: Station) -> None:
+    """Let clips be cut that nobody can deliver yet."""
+    station.key_file.write_text("")
+    for number in range(_CLIPS):
+        film(station, number)
+    until(lambda: station.states() == ["ready"] * _CLIPS)
+    until(lambda: (station.state / "reserve").exists())
+
+
+def status(station: Station) -> dict[str, dict[str, object]]:
+    told = json.loads(station.spotter("status", "--json"))
+    assert isinstance(told, dict)
+    return told
+
+
+def check(station: Station, sandbox: Sandbox, clips: int) -> None:
+    """Nothing lost, nothing doubled, no flood of complaints."""
+    until(lambda: station.states() == ["uploaded"] * clips)
+    sent = Counter(session.video_sha256 for session in sandbox.book.sessions)
+    assert sent == Counter(str(row["clip_sha256"]) for row in station.entries())
+    assert len(sent) == clips
+    log = station.log.read_text()
+    assert "Traceback" not in log
+    assert log.count("level=error") < 10, log
+
+
+def test_delivery_goes_on_when_others_have_filled_the_disk(
+    disk: Path, station: Station, sandbox: Sandbox
+) -> None:
+    with station.running():
+        waiting_for_key(station)
+        filler = fill(disk)
+        film(station, _CLIPS)
+        until(lambda: status(station)["intake"]["reason"] == "disk_full")
+        assert "intake WAITS" in station.spotter("status")
+
+        station.key_file.write_text(KEY)
+        station.spotter("outbox", "retry", "e1")  # any command works, on a full disk too
+        assert delivered(sandbox, _CLIPS)
+        until(lambda: station.states() == ["uploaded"] * _CLIPS)
+        assert len(list(station.capture.iterdir())) == 1
+
+        filler.unlink()
+        assert delivered(sandbox, _CLIPS + 1)
+        until(lambda: status(station)["intake"]["reason"] is None)
+        check(station, sandbox, _CLIPS + 1)
+    assert "goes on" in station.log.read_text()
+
+
+def test_a_start_on_a_full_disk_drains_the_outbox(
+    disk: Path, station: Station, sandbox: Sandbox
+) -> None:
+    with station.running():
+        waiting_for_key(station)
+    station.key_file.write_text(KEY)
+    filler = fill(disk)
+    assert status(station)["entries"] == {"ready": _CLIPS}
+
+    daemon = station.start()
+    assert delivered(sandbox, _CLIPS)
+    until(lambda: station.states() == ["uploaded"] * _CLIPS)
+    daemon.kill()  # and a start after that, the reserve being used up
+    daemon.wait()
+    fill(disk)
+    with station.running():
+        until(lambda: status(station)["intake"]["reason"] == "disk_full")
+        filler.unlink()
+        film(station, _CLIPS)
+        check(station, sandbox, _CLIPS + 1)
+
+
+def test_a_start_that_cannot_even_open_the_outbox_waits_for_room(
+    disk: Path, station: Station, sandbox: Sandbox
+) -> None:
+    with station.running():
+        waiting_for_key(station)
+    station.key_file.write_text(KEY)
+    (disk / "reserve").unlink()
+    filler = fill(disk)
+
+    daemon = station.start(wait=False)
+    until(lambda: "start waits: the disk is full" in station.log.read_text())
+    filler.unlink()
+    assert delivered(sandbox, _CLIPS)
+    check(station, sandbox, _CLIPS)
+    daemon.terminate()
+    assert daemon.wait(12) == 0
+
+
+def test_sigterm_ends_a_start_that_waits(disk: Path, station: Station) -> None:
+    with station.running():
+        until(lambda: (station.state / "reserve").exists())
+    (disk / "reserve").unlink()
+    fill(disk)
+    daemon = station.start(wait=False)
+    until(lambda: "start waits: the disk is full" in station.log.read_text())
+
+    daemon.terminate()
+
+    assert daemon.wait(12) == 0

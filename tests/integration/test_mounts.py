@@ -1,0 +1,94 @@
+"""Folders whose disk is not there: a loud wait, and never a write to the wrong disk."""
+
+import json
+from pathlib import Path
+
+from agent.sandbox.server import Sandbox
+from tests.disks import mount, mounted, unmount
+from tests.station import Station, delivered, until
+from tests.videos import film_run
+
+_SIZE = "size=64m"
+
+
+def reason(station: Station) -> object:
+    return json.loads(station.spotter("status", "--json"))["intake"]["reason"]
+
+
+def test_a_capture_disk_that_goes_and_comes_back(station: Station, sandbox: Sandbox) -> None:
+    station.capture.rmdir()
+    with mounted(station.capture, _SIZE), station.running():
+        film_run(station.capture / "one.mp4")
+        assert delivered(sandbox, 1)
+
+        unmount(station.capture)
+        until(lambda: reason(station) == "mount_missing")
+        strays = film_run(station.capture / "written-below.mp4", seed=9)
+        mount(station.capture, _SIZE)
+        film_run(station.capture / "two.mp4", seed=2)
+        assert delivered(sandbox, 2)
+        until(lambda: reason(station) is None)
+        assert station.log.read_text().count("mount_missing") == 2  # it waits, it goes on
+
+        unmount(station.capture)
+        assert [path.name for path in station.capture.iterdir()] == [strays.name]
+        assert "mount it" in station.spotter("status") or reason(station) == "mount_missing"
+    assert len(sandbox.book.sessions) == 2
+
+
+def test_a_capture_disk_that_is_missing_at_the_start(station: Station, sandbox: Sandbox) -> None:
+    station.capture.rmdir()
+    with mounted(station.capture, _SIZE):
+        with station.running():
+            film_run(station.capture / "one.mp4")
+            assert delivered(sandbox, 1)
+        unmount(station.capture)
+        film_run(station.capture / "below.mp4", seed=2)
+
+        with station.running():
+            until(lambda: reason(station) == "mount_missing")
+            told = station.spotter("status")
+            assert str(station.capture) in told and "mounts.json" in told
+            (station.state / "mounts.json").unlink()  # a person: it was moved for good
+            assert delivered(sandbox, 2)
+
+
+def test_a_state_disk_that_is_missing_is_waited_for_and_nothing_is_written_below(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    place = tmp_path / "state"
+    place.mkdir()
+    station = Station(tmp_path, sandbox.base_url, {"disk": {"mounts": [str(place)]}})
+    daemon = station.start(wait=False)
+    until(lambda: "a mount is missing" in station.log.read_text())
+    assert "is not mounted" in station.spotter("status", code=75)
+    assert not list(place.iterdir())
+
+    with mounted(place, _SIZE):
+        film_run(station.capture / "one.mp4")
+        assert delivered(sandbox, 1)
+        daemon.terminate()
+        assert daemon.wait(12) == 0
+
+    assert not list(place.iterdir())
+
+
+def test_a_state_disk_that_goes_away_under_way_gets_nothing_written_below(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    place = tmp_path / "state"
+    station = Station(tmp_path, sandbox.base_url)
+    with mounted(place, _SIZE):
+        daemon = station.start()
+        film_run(station.capture / "one.mp4")
+        assert delivered(sandbox, 1)
+
+        unmount(place)
+        film_run(station.capture / "two.mp4", seed=2)
+        until(lambda: "state folder is missing" in station.log.read_text())
+        assert not list(place.iterdir())
+        assert [path.name for path in station.capture.iterdir()] == ["two.mp4"]
+        daemon.terminate()
+        daemon.wait(12)
+
+    assert not list(place.iterdir())
