@@ -102,7 +102,9 @@ class Door:
 
     def shut_for_folder(self, error: OSError | None = None) -> None:
         """Shut until the next look: the capture folder is missing or cannot be read."""
-        told = "is missing" if error is None else f"cannot be read: {error.strerror}"
+        told = "is missing"
+        if error is not None and not isinstance(error, FileNotFoundError):
+            told = f"cannot be read: {error.strerror}"
         self._missing = f"capture folder {told}: {self._capture}"
         self._waiting.begin("folder_missing", self._missing)
 

@@ -90,7 +90,7 @@ class MountMemory:
             return None
         place = Path(str(before.get("mount_point")))
         higher = len(Path(str(here["mount_point"])).parts) < len(place.parts)
-        to_root = bool(before.get("apart_from_root")) and not here["apart_from_root"]
+        to_root = bool(before.get("apart_from_root")) and here["apart_from_root"] is False
         return place if higher or to_root else None
 
     def note(self) -> None:
@@ -100,15 +100,16 @@ class MountMemory:
             OSError: it cannot be written.
         """
         here = self._here()
-        if self._known != here:
+        if self._known != here and here["apart_from_root"] is not None:
             write_durably(self.path, json.dumps(here, indent=1).encode(), tmp=self._folder.tmp)
             self._known = here
 
     def _here(self) -> dict[str, object]:
+        device = _device_of(self._watched)  # None: it is not there at this moment
         return {
             "folder": str(self._watched),
             "mount_point": str(mount_point_of(self._watched.resolve(), mounted_now())),
-            "apart_from_root": _device_of(self._watched) != _device_of(_ROOT),
+            "apart_from_root": None if device is None else device != _device_of(_ROOT),
         }
 
     def _read(self) -> dict[str, object]:
