@@ -11,6 +11,7 @@ more than one line.  What the database loses, the ledger still knows.
 Appending needs the database's write lock, which serialises it over all processes.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -67,6 +68,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._device = _device_of(path.parent)
         self._known: tuple[int, int, int] | None = None  # inode, size, and the last line's number
 
     def append(self, content: Mapping[str, object], *, after: int) -> int:
@@ -80,6 +82,8 @@ class Ledger:
         Raises:
             OSError: it is not durable; what is there of it counts for nothing.
         """
+        if _device_of(self.path.parent) != self._device:  # never a write to another disk
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.path))
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o660)
         try:
             found = os.fstat(fd)
@@ -189,6 +193,13 @@ class Ledger:
         except OSError:
             os.ftruncate(fd, back_to)
             raise
+
+
+def _device_of(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
 
 
 def _encode(seq: int, content: Mapping[str, object]) -> bytes:

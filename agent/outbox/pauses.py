@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from agent.clock import Now
+from agent.errors import AgentError
 from agent.outbox.database import OutboxDatabase
 
 log = structlog.get_logger(stage="pause")
@@ -100,6 +101,6 @@ class Waiting:
                 self._pauses.end(self._part)
             else:
                 self._pauses.begin(pause)
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, AgentError):
             return False
         return True
