@@ -55,7 +55,7 @@ _GAP_S = 0.3
 _ABOUT_TO = 5  # samples between a last sign and the body's loss
 _SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
-_GUARD_S = 0.15  # filters and the model's own smoothing blur an edge by that much
+_GUARD_BEFORE_S, _GUARD_AFTER_S = 0.10, 0.15  # filters and the model's own smoothing blur an edge
 _SHORTEST_S = 0.35
 
 
@@ -214,8 +214,8 @@ def _placed(
     step_s = 1 / GRID_FPS
     first, last = run
     ends = len(motion.visit) - 1
-    start_s = float(motion.times_s[first]) - step_s - _GUARD_S
-    end_s = float(motion.times_s[last]) + step_s + _GUARD_S
+    start_s = float(motion.times_s[first]) - step_s - _GUARD_BEFORE_S
+    end_s = float(motion.times_s[last]) + step_s + _GUARD_AFTER_S
     if first == 0 or motion.visit[first - 1] != motion.visit[first]:
         unseen_s = _UNSEEN_BEFORE_S if not motion.at_border[first] else _LOST_S
         start_s = max(start_s - unseen_s, _stirred(stirring, start_s, start_s - _LOST_S).start_s)

@@ -5,6 +5,7 @@ neither waits for the other longer than it must, and at most a handful of frames
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ from analysis.video import Progress, Reading, open_video
 _QUEUED = 3  # frames between the threads; each is as large as the decoder made it
 _GRID_FPS = 12.0  # how often the picture is checked for movement
 _NEXT_S = 1.0  # a longer step is no next moment
+_KEPT, _KEPT_EVERY_S = 3, 0.12  # frames that were passed over at rest, for a second thought
 
 Found = tuple[FloatArray, FloatArray] | None
 
@@ -188,20 +190,31 @@ def _samples(
     stillness: Stillness,
     options: LookOptions,
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield the frames that the model is to look at."""
+    """Yield the frames that the model is to look at.
+
+    While nothing moves they are far apart; when something begins to, those just before are looked
+    at after all, so that the movement's first moment is seen and need not be guessed.
+    """
     pace = Pace(
         active_fps=options.active_fps, steady_fps=options.steady_fps, idle_fps=options.idle_fps
     )
     checked_s = float("-inf")
+    passed: deque[tuple[float, VideoFrame]] = deque(maxlen=_KEPT)
     for decoded in decode_stretches(reading, packets, stretches):
         time_s = decoded.time_s
         if not 0 <= time_s - checked_s < _NEXT_S:
             stillness.begin()
             pace.begin()
+            passed.clear()
         elif time_s - checked_s < 0.9 / _GRID_FPS:
             continue
         checked_s = time_s
         grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
         moving = stillness.is_moving(time_s, grey)
         if pace.wants(time_s, moving=moving):
+            if not pace.is_resting:
+                yield from passed
+            passed.clear()
             yield time_s, decoded.frame
+        elif pace.is_resting and (not passed or time_s - passed[-1][0] > _KEPT_EVERY_S):
+            passed.append((time_s, decoded.frame))

@@ -179,11 +179,6 @@ def _mean(values: FloatArray, width: int) -> FloatArray:
 
 
 def _rolling_percentile(values: FloatArray, width: int, percent: float) -> FloatArray:
-    """Return a percentile over a window around each value."""
-    half = width // 2
-    return np.array(
-        [
-            np.percentile(values[max(0, i - half) : i + half + 1], percent)
-            for i in range(len(values))
-        ]
-    )
+    """Return a percentile over a window around each value; at the ends over the last whole one."""
+    firsts = np.clip(np.arange(len(values)) - width // 2, 0, max(0, len(values) - width))
+    return np.array([np.percentile(values[i : i + width], percent) for i in firsts])

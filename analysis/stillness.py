@@ -78,6 +78,7 @@ class Pace:
         self._due_s = float("-inf")
         self._moved_s = float("-inf")
         self._rested_s: float | None = None  # when nothing moved last
+        self.is_resting = True  # whether nothing moves, or has for a moment
 
     def wants(self, time_s: float, *, moving: bool) -> bool:
         """Tell whether the model is to look at a frame.
@@ -86,10 +87,10 @@ class Pace:
         """
         if moving:
             self._moved_s = time_s
-        resting = time_s - self._moved_s > _LINGER_S
-        if resting or self._rested_s is None:
+        self.is_resting = time_s - self._moved_s > _LINGER_S
+        if self.is_resting or self._rested_s is None:
             self._rested_s = time_s
-        if resting:
+        if self.is_resting:
             step_s = self._idle_s
         elif time_s - self._rested_s > _SUSTAINED_S:
             step_s = self._steady_s
