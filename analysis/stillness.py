@@ -87,7 +87,9 @@ class Pace:
         """
         if moving:
             self._moved_s = time_s
-        self.is_resting = time_s - self._moved_s > _LINGER_S
+        was_resting, self.is_resting = self.is_resting, time_s - self._moved_s > _LINGER_S
+        if was_resting and not self.is_resting:
+            self._due_s = min(self._due_s, time_s)
         if self.is_resting or self._rested_s is None:
             self._rested_s = time_s
         if self.is_resting:
