@@ -1,8 +1,8 @@
 """Who of several people is the athlete.  Pure.
 
 With a zone it is the one who stands in it.  Without, it is whoever the model follows by itself,
-unless much else moves elsewhere in the picture: then that part is looked at too, and the athlete is
-who makes efforts, the larger and livelier one if both do.  Two who are alike are not decided
+unless much else moves elsewhere in the picture, or he makes no effort: then others are looked for
+too, and the athlete is who makes efforts, the larger and livelier one if both do.  Two who are alike are not decided
 here: a person must say who it is.
 """
 
@@ -88,13 +88,18 @@ def choose_athlete(followed: Candidate, other: Candidate | None) -> tuple[Candid
     if other is None or not other.efforts:
         return followed, True
     if is_same_body(followed.motion, other.motion):
-        return max(followed, other, key=lambda one: int(one.motion.is_found.sum())), True
+        return max(followed, other, key=_how_well_seen), True
     if not followed.efforts:
         return other, True
     first, second = sorted((followed, other), key=lambda one: one.weight, reverse=True)
     together = any(a.overlap_s(b) > 0 for a in first.efforts for b in second.efforts)
     sure = first.weight > _ALIKE * second.weight or not together
     return first, sure
+
+
+def _how_well_seen(one: Candidate) -> tuple[bool, int]:
+    """Return what tells the better of two views of one body: whether it shows an effort at all."""
+    return bool(one.efforts), int(one.motion.is_found.sum())
 
 
 def is_same_body(first: Motion, second: Motion) -> bool:

@@ -2,13 +2,14 @@
 
 The method, step by step, each in a module of its own: `packets` and `screening` find the
 stretches in which something may be happening; `looking` follows the body through them; `motion`
-turns landmarks into curves, `efforts` finds the signs of effort in these, `athlete` decides between
-people, `takes` draws the clips' bounds; `reps` and `movement` say what it was; `quality` says what
-is wrong with the picture.
+turns landmarks into curves, `efforts` finds the signs of effort in these; where much else moves,
+or the body makes no effort but something moves `beside` it, others are looked for and `athlete`
+decides between them; `takes` draws the clips' bounds; `reps` and `movement` say what it was;
+`quality` says what is wrong with the picture.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from analysis.athlete import (
     restless_elsewhere,
     zone_crop,
 )
+from analysis.beside import Whereabouts, restless_beside
 from analysis.crop import Crop
 from analysis.efforts import efforts_of, signs_of
 from analysis.glimpses import Glimpses, take_glimpses
@@ -132,11 +134,12 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     if stretches:
         readings.append(looker.follow(track, crop))
     candidate, is_sure = looker.candidate(track), True
-    elsewhere = None if options.zone else _elsewhere(track, facts.rotation_deg)
-    if elsewhere is not None:
+    for elsewhere, without in _elsewhere(candidate, track, facts.rotation_deg, options):
         second = Track()
-        readings.append(looker.follow(second, elsewhere))
+        readings.append(looker.follow(second, elsewhere, without=without))
         candidate, is_sure = choose_athlete(candidate, looker.candidate(second))
+        if candidate.efforts:
+            break
     return _Seen(
         packets=packets,
         facts=facts,
@@ -160,7 +163,9 @@ class _Looker:
     options: TakeOptions
     on_progress: Progress
 
-    def follow(self, track: Track, crop: Crop | None) -> Reading:
+    def follow(
+        self, track: Track, crop: Crop | None, *, without: Whereabouts | None = None
+    ) -> Reading:
         self.finder.forget()
         return follow_body(
             self.path,
@@ -169,6 +174,7 @@ class _Looker:
             self.finder,
             track,
             crop=crop,
+            without=without,
             options=LookOptions.for_activity(self.options.activity),
             on_progress=self.on_progress,
         )
@@ -186,9 +192,20 @@ class _Looker:
         return Candidate(motion, efforts)
 
 
-def _elsewhere(track: Track, rotation_deg: int) -> Crop | None:
-    """Return where to look for somebody else, or None."""
+def _elsewhere(
+    candidate: Candidate, track: Track, rotation_deg: int, options: TakeOptions
+) -> Iterator[tuple[Crop, Whereabouts | None]]:
+    """Yield where to look for somebody else, and whom to paint over, the likelier place first."""
     restless = track.stillness.restless
-    if restless is None:
-        return None
-    return restless_elsewhere(np.rot90(restless, round(rotation_deg / 90)), track.poses())
+    if restless is None or options.zone:
+        return
+    turns, poses = round(rotation_deg / 90), track.poses()
+    apart = restless_elsewhere(np.rot90(restless, turns), poses)
+    if apart is not None:
+        yield apart, None
+    if not candidate.efforts:
+        there = Whereabouts.of(poses)
+        moves = [(time_s, np.rot90(moved, turns)) for time_s, moved in track.stillness.moves]
+        beside = restless_beside(moves, there) if len(there.times_s) else None
+        if beside is not None:
+            yield beside, there

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 from av.video.frame import VideoFrame
 
+from analysis.beside import Whereabouts
 from analysis.crop import Crop
 from analysis.image import Image
 from analysis.intervals import Interval
@@ -33,6 +34,7 @@ _NEXT_S = 1.0  # a longer step is no next moment
 _KEPT, _KEPT_EVERY_S = 3, 0.12  # frames that were passed over at rest, for a second thought
 
 Found = tuple[FloatArray, FloatArray] | None
+Seen = tuple[Image, FloatArray, tuple[int, int]]  # part of a picture, its corner, the whole's size
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ def follow_body(
     track: Track,
     *,
     crop: Crop | None,
+    without: Whereabouts | None = None,
     options: LookOptions,
     on_progress: Progress,
 ) -> Reading:
@@ -101,6 +104,7 @@ def follow_body(
         finder: the model.
         track: what is known already; grows.
         crop: the part of the picture to look at; None: all of it.
+        without: a body to be painted over before the model looks.
         options: how closely.
         on_progress: told the share that is done.
 
@@ -113,7 +117,15 @@ def follow_body(
     tell = _teller(stretches, on_progress)
     with open_video(path) as reading:
         upright = partial(reading.upright, longest_px=options.longest_px)
-        with _Looker(finder, track, crop, upright) as looker:
+
+        def part_of(time_s: float, frame: VideoFrame) -> Seen:
+            image = upright(frame)
+            size_px = (image.shape[1], image.shape[0])
+            shown = image if without is None else without.painted_over(image, time_s)
+            part, offset_px = (shown, np.zeros(2)) if crop is None else crop.of(shown)
+            return part, offset_px, size_px
+
+        with _Looker(finder, track, part_of) as looker:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
                 looker.put(time_s, frame)
                 tell(time_s)
@@ -127,10 +139,9 @@ class _Looker:
         self,
         finder: PoseFinder,
         track: Track,
-        crop: Crop | None,
-        upright: Callable[[VideoFrame], Image],
+        part_of: Callable[[float, VideoFrame], Seen],
     ) -> None:
-        self._finder, self._track, self._crop, self._upright = finder, track, crop, upright
+        self._finder, self._track, self._part_of = finder, track, part_of
         self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="look", daemon=True)
@@ -161,9 +172,7 @@ class _Looker:
                     self._failure = error
 
     def _look_at(self, time_s: float, frame: VideoFrame) -> None:
-        image = self._upright(frame)
-        size_px = (image.shape[1], image.shape[0])
-        part, offset_px = (image, 0.0) if self._crop is None else self._crop.of(image)
+        part, offset_px, size_px = self._part_of(time_s, frame)
         found = self._finder.find(part, time_s=time_s)
         self._track.add(
             time_s, None if found is None else (found[0] + offset_px, found[1]), size_px

@@ -26,7 +26,7 @@ class Stillness:
     def __init__(self) -> None:
         self._pictures: deque[tuple[float, Grey]] = deque()
         self._moved_s: list[float] = []
-        self.restless: NDArray[np.int64] | None = None  # how often something moved in each block
+        self.moves: list[tuple[float, NDArray[np.bool_]]] = []  # when, and in which blocks
 
     def begin(self) -> None:
         """Forget the last pictures: what comes is not the next moment."""
@@ -46,7 +46,7 @@ class Stillness:
             moving = bool(moved.any() or changed_blocks(last, grey).any())
             if moving:
                 self._moved_s.append(time_s)
-                self._note(moved)
+                self.moves.append((time_s, moved))
         self._pictures.append((time_s, grey))
         while len(self._pictures) > 1 and self._pictures[1][0] <= time_s - _OLDER_S:
             self._pictures.popleft()
@@ -60,10 +60,13 @@ class Stillness:
         ]
         return merged(moments, rest_s=_LINGER_S)
 
-    def _note(self, moved: NDArray[np.bool_]) -> None:
-        if self.restless is None:
-            self.restless = np.zeros(moved.shape, dtype=np.int64)
-        self.restless += moved
+    @property
+    def restless(self) -> NDArray[np.int64] | None:
+        """How often something moved in each block, (rows, columns); None: never."""
+        if not self.moves:
+            return None
+        often: NDArray[np.int64] = np.sum([moved for _, moved in self.moves], axis=0)
+        return often
 
 
 class Pace:

@@ -1,0 +1,48 @@
+"""What moves beside the body that was followed."""
+
+import numpy as np
+
+from analysis.beside import Moved, Whereabouts, restless_beside
+from analysis.image import Image
+from tests.unit.analysis.bodies import HEIGHT_PX, STANDING, WIDTH_PX, Posture, nobody, poses
+
+ROWS, COLUMNS = 12, 20
+WALK = poses((2.0, Posture(across=2.0)), (4.0, Posture(across=11.0)))  # from left to right
+
+
+def moved(*blocks: tuple[int, int]) -> Moved:
+    found = np.zeros((ROWS, COLUMNS), dtype=np.bool_)
+    for row, column in blocks:
+        found[row, column] = True
+    return found
+
+
+def test_what_moves_with_the_body_is_not_beside_it() -> None:
+    there = Whereabouts.of(WALK)
+    block = [(8, int(np.interp(t, [2, 6], [2, 11]) * 100 / WIDTH_PX * COLUMNS)) for t in range(7)]
+
+    assert restless_beside([(float(t), moved(block[t])) for t in range(7)], there) is None
+
+
+def test_what_moves_where_the_body_is_only_later_is_beside_it() -> None:
+    there = Whereabouts.of(WALK)
+    far = moved((8, 16), (8, 17), (7, 16))
+
+    crop = restless_beside([(0.2 * n, far) for n in range(8)], there)
+
+    assert crop is not None and crop.left < 16 / COLUMNS and crop.right > 18 / COLUMNS
+    assert crop.left > 0.5
+
+
+def test_a_body_is_painted_over_where_it_is_and_only_while_it_is_known() -> None:
+    picture: Image = np.zeros((HEIGHT_PX // 4, WIDTH_PX // 4, 3), dtype=np.uint8)
+    picture[:, ::2] = 200
+    there = Whereabouts.of(poses((2.0, STANDING)))
+
+    painted = there.painted_over(picture, 1.0)
+
+    hips = (int(4.7 * 100 / 4), int(5.0 * 100 / 4))
+    assert np.ptp(painted[hips[0] - 3 : hips[0] + 3, hips[1] - 3 : hips[1] + 3]) == 0
+    assert (painted[:, -40:] == picture[:, -40:]).all()
+    assert there.painted_over(picture, 9.0) is picture
+    assert Whereabouts.of(nobody(2.0)).painted_over(picture, 1.0) is picture
