@@ -2,8 +2,8 @@
 
 With a zone it is the one who stands in it.  Without, it is whoever the model follows by itself,
 unless much else moves elsewhere in the picture, or he makes no effort: then others are looked for
-too, and the athlete is who makes efforts, the larger and livelier one if both do.  Two who are alike are not decided
-here: a person must say who it is.
+too, and the athlete is who makes efforts, the larger and livelier one if both do.  Two who are
+alike are not decided here: a person must say who it is.
 """
 
 from collections.abc import Sequence
