@@ -116,20 +116,29 @@ def follow_body(
     """
     tell = _teller(stretches, on_progress)
     with open_video(path) as reading:
-        upright = partial(reading.upright, longest_px=options.longest_px)
-
-        def part_of(time_s: float, frame: VideoFrame) -> Seen:
-            image = upright(frame)
-            size_px = (image.shape[1], image.shape[0])
-            shown = image if without is None else without.painted_over(image, time_s)
-            part, offset_px = (shown, np.zeros(2)) if crop is None else crop.of(shown)
-            return part, offset_px, size_px
-
+        part_of = _shower(
+            partial(reading.upright, longest_px=options.longest_px), crop=crop, without=without
+        )
         with _Looker(finder, track, part_of) as looker:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
                 looker.put(time_s, frame)
                 tell(time_s)
     return reading
+
+
+def _shower(
+    upright: Callable[[VideoFrame], Image], *, crop: Crop | None, without: Whereabouts | None
+) -> Callable[[float, VideoFrame], Seen]:
+    """Return what turns a frame into what the model is shown of it."""
+
+    def part_of(time_s: float, frame: VideoFrame) -> Seen:
+        image = upright(frame)
+        size_px = (image.shape[1], image.shape[0])
+        shown = image if without is None else without.painted_over(image, time_s)
+        part, offset_px = (shown, np.zeros(2)) if crop is None else crop.of(shown)
+        return part, offset_px, size_px
+
+    return part_of
 
 
 class _Looker:
