@@ -116,9 +116,8 @@ def follow_body(
     """
     tell = _teller(stretches, on_progress)
     with open_video(path) as reading:
-        part_of = _shower(
-            partial(reading.upright, longest_px=options.longest_px), crop=crop, without=without
-        )
+        upright = partial(reading.upright, longest_px=options.longest_px)
+        part_of = _shower(upright, crop=crop, without=without)
         with _Looker(finder, track, part_of) as looker:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
                 looker.put(time_s, frame)
