@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("spotter", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("spotter")
 
 REPOSITORY = Path(__file__).parents[1]
 VIDEOS = REPOSITORY.parent / "shared" / "videos"

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.outbox.database import OutboxDatabase
 from agent.sandbox.server import Sandbox
+from tests.integration.plans import watch_plans
 from tests.station import KEY, Station
 
 
@@ -20,3 +22,9 @@ def sandbox() -> Iterator[Sandbox]:
 def station(tmp_path: Path, sandbox: Sandbox) -> Station:
     """A running athlete's station."""
     return Station(tmp_path, sandbox.base_url)
+
+
+@pytest.fixture(autouse=True)
+def _no_table_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every statement that any of these tests runs be explained first."""
+    watch_plans(monkeypatch, OutboxDatabase)

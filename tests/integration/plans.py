@@ -1,0 +1,66 @@
+"""No statement reads a whole table: each is explained before it runs, in every test.
+
+What reads everything on purpose is named here with its reason.
+"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from agent.outbox.database import OutboxDatabase, Params, Row
+
+ON_PURPOSE = {
+    "SELECT stored_name FROM capture WHERE file_state != 'cleared'": "at a start, every file",
+    "SELECT stored_name FROM entry": "at a start, every file",
+}
+SMALL = {
+    "json_each": "what a caller named",
+    "CONSTANT": "no table",
+    "(subquery": "a few rows of one athlete",
+    "_sqlite_migrations": "a row a release",
+    "athlete": "a gym's members",
+    "assignment": "all that was said of who is on the station decides whose a take is",
+    "boot": "a row a boot",
+    "queue": "who is next",
+    "pause": "a row a stage",
+    "lane": "a row a host",
+    "room": "some days of samples, cut off",
+}
+_explained: set[str] = set()
+
+
+def watch_plans(monkeypatch: pytest.MonkeyPatch, database: type[OutboxDatabase]) -> None:
+    """Let a database refuse what would read a whole table or sort one."""
+    rows, change = database.rows, database.change
+
+    def explained_rows(self: OutboxDatabase, sql: str, params: Params = ()) -> list[Row]:
+        _explain(self, sql, params, rows)
+        return rows(self, sql, params)
+
+    def explained_change(self: OutboxDatabase, sql: str, params: Params = ()) -> int:
+        _explain(self, sql, params, rows)
+        return change(self, sql, params)
+
+    monkeypatch.setattr(database, "rows", explained_rows)
+    monkeypatch.setattr(database, "change", explained_change)
+
+
+def _explain(
+    database: OutboxDatabase,
+    sql: str,
+    params: Params,
+    rows: Callable[[OutboxDatabase, str, Params], list[Row]],
+) -> None:
+    words = " ".join(sql.split())
+    if words in _explained or not re.match(r"(SELECT|UPDATE|DELETE|INSERT|WITH)", words):
+        return
+    plan = [str(row["detail"]) for row in rows(database, f"EXPLAIN QUERY PLAN {sql}", params)]
+    bad = [
+        step
+        for step in plan
+        if step.startswith("SCAN ") and not step[5:].startswith(tuple(SMALL))
+    ]
+    if bad and words not in ON_PURPOSE:
+        pytest.fail(f"reads a whole table: {words}\n  " + "\n  ".join(plan))
+    _explained.add(words)
