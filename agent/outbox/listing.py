@@ -1,10 +1,12 @@
 """What people and scripts see of the outbox: the documented rows, and the counts."""
 
+import json
 from collections.abc import Mapping
 
 from agent.clock import iso_utc
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
+from agent.outbox.states import CaptureState, EntryState
 
 # The names are fixed for scripts; what does not apply is null.
 _ENTRIES = """
@@ -18,9 +20,9 @@ SELECT 'e' || entry.id AS id, 'entry' AS kind, entry.state, entry.reason, entry.
   FROM entry
   JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
   JOIN capture ON capture.id = entry_capture.capture_id
- WHERE (:state IS NULL OR entry.state = :state)
+ WHERE entry.state IN (SELECT value FROM json_each(?))
  ORDER BY entry.id
-"""
+"""  # index: entry_by_state_and_due
 _CAPTURES = """
 SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS capture,
        NULL AS clip_code, NULL AS clip_sha256, NULL AS user_id, NULL AS activity,
@@ -30,9 +32,9 @@ SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS c
        NULL AS clip_bytes, duration_s AS capture_seconds, bytes AS capture_bytes,
        '[]' AS remarks
   FROM capture
- WHERE (:state IS NULL OR state = :state) AND (:all OR state != 'analysed')
+ WHERE state IN (SELECT value FROM json_each(?))
  ORDER BY id
-"""
+"""  # index: capture_by_state
 _TIMES = ("next_attempt_at", "created_at", "filmed_at", "sent_at")
 
 
@@ -49,9 +51,15 @@ class Listing:
             state: only what is in this state.
             all_captures: captures whose clips have entries of their own, too.
         """
-        params = {"state": state, "all": int(all_captures)}
-        captures = self._db.rows(_CAPTURES, params)
-        return [_shown(row) for row in (*captures, *self._db.rows(_ENTRIES, {"state": state}))]
+        captures = [str(s) for s in CaptureState if all_captures or s is not CaptureState.ANALYSED]
+        entries = [str(s) for s in EntryState]
+        if state is not None:
+            captures, entries = ([s for s in known if s == state] for known in (captures, entries))
+        found = [
+            *self._db.rows(_CAPTURES, (json.dumps(captures),)),
+            *self._db.rows(_ENTRIES, (json.dumps(entries),)),
+        ]
+        return [_shown(row) for row in found]
 
     def of_session(self, session_id: str) -> list[Entry]:
         """Return the clips that became this session; one, unless the API gave an id twice."""
@@ -70,9 +78,16 @@ class Listing:
         return {
             kind: {
                 str(row["state"]): int(str(row["n"]))
-                for row in self._db.rows(f"SELECT state, count(*) AS n FROM {table} GROUP BY state")  # noqa: S608  # our own tables
+                for row in self._db.rows(
+                    f"SELECT state, count(*) AS n FROM {table}"  # noqa: S608  # our own tables
+                    " WHERE state IN (SELECT value FROM json_each(?)) GROUP BY state",
+                    (json.dumps([str(state) for state in states]),),
+                )
             }
-            for kind, table in (("captures", "capture"), ("entries", "entry"))
+            for kind, table, states in (
+                ("captures", "capture", CaptureState),
+                ("entries", "entry", EntryState),
+            )
         }
 
     def oldest_waiting_at(self) -> float | None:
