@@ -12,6 +12,8 @@ from agent.outbox.database import OutboxDatabase, Params, Row
 
 ON_PURPOSE = {
     "SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL": "after a 413",
+    "SELECT count(*) AS n FROM capture": "at a start: a database without rows may be a lost one",
+    "SELECT count(*) AS n FROM entry": "the same",
     "SELECT stored_name FROM capture WHERE file_state != 'cleared'": "at a start, every file",
     "SELECT stored_name FROM entry": "at a start, every file",
 }
