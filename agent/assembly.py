@@ -1,23 +1,17 @@
 """Putting the parts of a station together, as its settings say."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
 from agent.api.client import ApiClient
-from agent.api.deadline import Timeouts
+from agent.assembly_delivery import api_client, delivery_lane
 from agent.assembly_files import intake_stage, reserve_of, retention_stage
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon
-from agent.delivery.first_send import FirstSendCheck
-from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
-from agent.delivery.patience import Patience
-from agent.delivery.reconcile import Reconciler
 from agent.delivery.retention import Retention
-from agent.delivery.upload import Uploader
 from agent.intake.admit import Admission
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
@@ -25,7 +19,6 @@ from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
-from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
@@ -34,8 +27,8 @@ from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
-from agent.settings import Settings, read_api_key
-from agent.stage import Stage, StopFlag, ignore_wake
+from agent.settings import Settings
+from agent.stage import Stage, StopFlag
 from agent.starting import await_mounts, end_at_once_when_asked, open_with, patiently
 from agent.station.assigning import StationRules, record_default
 
@@ -93,7 +86,7 @@ def run_station(settings: Settings) -> None:
             partial(open_with, reserve, partial(_open, folder)),
             reserve.release,
         )
-        with opened as outbox, _client(settings, check=stop.check) as client:
+        with opened as outbox, api_client(settings, check=stop.check) as client:
             patiently(
                 lambda: _prepare_outbox(outbox, folder, settings),
                 lambda: reserve.release(outbox.database),
@@ -116,20 +109,6 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
-
-
-def _client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
-    return ApiClient(
-        settings.api.base_url,
-        now=read_clock,
-        timeouts=Timeouts(
-            connect_s=settings.api.connect_timeout_s,
-            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
-            answer_s=settings.api.answer_timeout_s,
-        ),
-        ca_file=settings.api.ca_file,
-        check=check,
-    )
 
 
 def _assemble(
@@ -156,7 +135,7 @@ def _assemble(
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
-        _lane(settings, folder, outbox, client),
+        delivery_lane(settings, folder, outbox, client, host=api_host(settings), stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(outbox, captures),
     ]
@@ -201,57 +180,4 @@ def _analysis(
         now=read_clock,
         wake_next=bells.ringer(Lane.name),
         next_comes=lambda: captures.holds_any() or outbox.captures.any_waits(),
-    )
-
-
-def _lane(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    client: ApiClient,
-) -> Lane:
-    delivery = settings.delivery
-    gate = _gate(settings, outbox, client)
-    uploader = Uploader(
-        outbox,
-        client,
-        clips=folder.clips,
-        now=read_clock,
-    )
-    patience = _patience(settings, outbox)
-    return Lane(
-        outbox,
-        gate,
-        uploader,
-        Reconciler(
-            outbox,
-            client,
-            patience,
-            wait_s=delivery.reconcile_wait_s,
-            keeps_titles=gate.keeps_titles,
-            now=read_clock,
-        ),
-        patience=patience,
-        is_still_whole=FirstSendCheck(
-            outbox, folder, capture_folder=settings.paths.capture, now=read_clock
-        ),
-        now=read_clock,
-        wake_next=ignore_wake,
-    )
-
-
-def _patience(settings: Settings, outbox: Outbox) -> Patience:
-    delivery = settings.delivery
-    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
-    return Patience(outbox, backoff, now=read_clock)
-
-
-def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
-    return Gate(
-        outbox,
-        client,
-        host=api_host(settings),
-        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
-        read_key=partial(read_api_key, settings.api, os.environ),
-        now=read_clock,
     )

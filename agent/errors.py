@@ -10,6 +10,7 @@ AgentError
 ├── OutboxError              the local database cannot be trusted  -> stop the daemon
 └── UploadError
     ├── NotMadeError         surely no session was made            -> back off, try again
+    │   └── OutOfHoursError  uploads closed in mid-body            -> waits for the next opening
     ├── OutcomeUnknownError  the body went out, no answer          -> look it up first
     ├── LaneError            network, key, address, certificate    -> the lane pauses
     └── RefusedError         this clip is refused                  -> dead, or held for a person
@@ -93,6 +94,10 @@ class UploadError(AgentError):
 
 class NotMadeError(UploadError):
     """No session can have been made; the same upload may succeed later."""
+
+
+class OutOfHoursError(NotMadeError):
+    """Upload hours ended while a clip was on its way: not its fault."""
 
 
 class OutcomeUnknownError(UploadError):

@@ -42,6 +42,11 @@ class StopFlag:
         """Tell whether the daemon ends."""
         return self._event.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Wait, and raise `Stopping` as soon as the daemon ends."""
+        if self._event.wait(seconds):
+            raise Stopping
+
     def check(self) -> None:
         """Raise `Stopping` if the daemon ends."""
         if self._event.is_set():

@@ -1,7 +1,7 @@
 """The delivery stage: the lane to the API, one clip at a time.
 
 Each step does one thing: asks whether the lane is open, looks one unknown outcome up, or sends
-the clip that is longest due.  What becomes of one that fails is `agent.delivery.reaction`'s.
+the clip whose turn it is.  What becomes of one that fails is `agent.delivery.reaction`'s.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from agent.delivery.gate import Gate, Passage
 from agent.delivery.patience import Patience
 from agent.delivery.reaction import Reaction
 from agent.delivery.reconcile import Reconciler
+from agent.delivery.turn import Order
 from agent.delivery.upload import Sent, Uploader
 from agent.errors import AgentError, LaneError, UploadError
 from agent.outbox.entry import Entry
@@ -38,6 +39,7 @@ class Lane:
         uploader: Uploader,
         reconciler: Reconciler,
         *,
+        order: Order,
         patience: Patience,
         is_still_whole: CheckFresh,
         now: Now,
@@ -47,6 +49,7 @@ class Lane:
         self._gate = gate
         self._uploader = uploader
         self._reconciler = reconciler
+        self._order = order
         self._patience = patience
         self._reaction = Reaction(outbox, gate, patience, now=now)
         self._is_still_whole = is_still_whole
@@ -67,7 +70,7 @@ class Lane:
         if next_due_at > now_s:
             return next_due_at - now_s
         try:
-            self._do_next(passage, now_s)
+            return self._do_next(passage, now_s)
         except LaneError as fault:  # of a look-up: an upload's own is dealt with already
             self._gate.pause(fault)
         return 0.0
@@ -83,20 +86,21 @@ class Lane:
         times = (self._outbox.entries.next_due_at(), self._reconciler.next_look_at())
         return min((due_at for due_at in times if due_at is not None), default=None)
 
-    def _do_next(self, passage: Passage, now_s: float) -> None:
+    def _do_next(self, passage: Passage, now_s: float) -> float:
         """Look up what is uncertain, else send what is due, else look for what is held."""
         uncertain = self._outbox.entries.next_uncertain(now_s)
         if uncertain is not None:
             self._reconciler.look_up(uncertain, passage)
-            return
-        entry = self._outbox.entries.next_ready(now_s)
+            return 0.0
+        entry = self._order.next_up()
         if entry is None:
             self._reconciler.look_for_held(passage)
-            return
+            return self._order.rest_s()
         if self._may_go(entry, passage) and self._reconciler.may_go_again(entry, passage):
             claimed = self._outbox.entries.claim(entry, now_s=self._now().utc_s)
             if claimed is not None:
                 self._send(*claimed, passage)
+        return 0.0
 
     def _may_go(self, entry: Entry, passage: Passage) -> bool:
         """Tell whether an entry may be sent; one that may not has been moved out of the way."""

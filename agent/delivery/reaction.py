@@ -12,6 +12,7 @@ from agent.errors import (
     LaneError,
     NotMadeError,
     OutcomeUnknownError,
+    OutOfHoursError,
     RefusedError,
     UploadError,
 )
@@ -56,6 +57,8 @@ class Reaction:
                 detail=str(error),
             )
             self._blame(entry, error)
+        elif isinstance(error, OutOfHoursError):
+            self.put_back(entry)
         elif isinstance(error, NotMadeError):
             self._back_off(entry, error)
         elif isinstance(error, RefusedError):

@@ -11,6 +11,7 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.form import UploadForm, upload_form
 from agent.delivery.gate import Passage
+from agent.delivery.throttle import Throttle
 from agent.errors import OutcomeUnknownError, UploadError
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.entry import Entry
@@ -35,11 +36,13 @@ class Uploader:
         client: ApiClient,
         *,
         clips: Path,
+        throttle: Throttle,
         now: Now,
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._clips = clips
+        self._throttle = throttle
         self._now = now
 
     def send(self, entry: Entry, attempt_id: int, passage: Passage) -> Sent:
@@ -51,9 +54,11 @@ class Uploader:
         """
         form = upload_form(entry, on_behalf=passage.acts_for_others)
         began_s = time.monotonic()
+        self._throttle.begin()
         with ClipBody(
             self._clips / entry.stored_name,
             on_last_part=lambda: self._mark(attempt_id),
+            pace=self._throttle.pace,
         ) as body:
             try:
                 made = self._post(form, body, passage)
@@ -87,6 +92,8 @@ def _end(body: ClipBody, began_s: float, outcome: str, ended_by: Made | Exceptio
         outcome=outcome,
         seconds=time.monotonic() - began_s,
         size_bytes=body.sent_bytes,
+        sending_s=body.sending_s(),
+        throttled_s=body.throttled_s,
         status=getattr(ended_by, "status", None),
         detail=str(ended_by) if isinstance(ended_by, Exception) else None,
     )

@@ -1,6 +1,6 @@
 """Attempts: every upload and look-up that was begun, appended and never rewritten."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row
@@ -20,6 +20,8 @@ class AttemptEnd:
     outcome: str  # begins with the state it leads to
     seconds: float
     size_bytes: int = 0  # of the clip, handed to the network
+    sending_s: float | None = None  # from the body's first part to its arrival or its end
+    throttled_s: float | None = None  # of these, waited because of our own cap
     status: int | None = None  # HTTP status, None where no answer came
     detail: str | None = None
 
@@ -64,10 +66,12 @@ class Attempts:
         """Record how an attempt ended; an ended one stays as it is."""
         self._db.change(
             """
-            UPDATE attempt SET outcome = ?, seconds = ?, bytes = ?, status = ?, detail = ?
-             WHERE id = ? AND outcome IS NULL
+            UPDATE attempt SET outcome = :outcome, seconds = :seconds, bytes = :size_bytes,
+                   sending_s = :sending_s, throttled_s = :throttled_s, status = :status,
+                   detail = :detail
+             WHERE id = :id AND outcome IS NULL
             """,
-            (end.outcome, end.seconds, end.size_bytes, end.status, end.detail, attempt_id),
+            {**asdict(end), "id": attempt_id},
         )
 
     def of_entry(self, entry_id: int) -> list[Attempt]:

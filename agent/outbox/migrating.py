@@ -12,7 +12,8 @@ from agent.errors import OutboxError
 from agent.outbox.folders import fsync_file, fsync_folder, give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.schema_disk import disk as disk  # importing it makes it one of them
-from agent.outbox.schema_ledger import ledger as ledger  # so does this, and the next
+from agent.outbox.schema_ledger import ledger as ledger  # so do these
+from agent.outbox.schema_line import line as line
 from agent.outbox.schema_station import station as station
 
 _KEPT = 2  # copies of before a migration

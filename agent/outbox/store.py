@@ -22,6 +22,7 @@ from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
 from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
+from agent.outbox.traffic import Traffic
 
 
 class Outbox(AbstractContextManager["Outbox"]):
@@ -53,6 +54,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.roster = Roster(database)
         self.queue = Queue(database)
         self.switches = Switches(database)
+        self.traffic = Traffic(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -53,7 +53,11 @@ def _table(name: str, field: FieldInfo) -> str:
     lines = [f"# {model.__doc__}", f"[{name}]"]
     for key, key_field in model.model_fields.items():
         lines += textwrap.wrap(
-            key_field.description or "", _WIDTH, initial_indent="# ", subsequent_indent="# "
+            key_field.description or "",
+            _WIDTH,
+            initial_indent="# ",
+            subsequent_indent="# ",
+            break_on_hyphens=False,
         )
         lines.append(_assignment(name, key, key_field))
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from agent.activities import EXERCISES, check_movement
 from agent.errors import RequestError
 from agent.settings.table import PositiveSeconds, Seconds, Table
+from agent.timetable import UNLIMITED, parse_timetable
 
 _WORK_FOLDERS = ("captures", "clips", "pictures", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
@@ -209,10 +210,32 @@ class DeliverySettings(Table):
     min_rate_bytes_s: Annotated[float, Field(ge=100)] = Field(
         8000.0, description="An upload slower than that is given up and tried again."
     )
+    schedule: str = Field(
+        "",
+        description="Upload hours and bandwidth caps by the box's own clock; the first rule that "
+        'fits holds: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".',
+    )
     backoff_base_s: PositiveSeconds = Field(5.0, description="Longest wait after a first failure.")
     backoff_max_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         3600.0, description="Longest wait after any failure."
     )
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_reads(cls, value: str) -> str:
+        parse_timetable(value)
+        return value
+
+    @model_validator(mode="after")
+    def _caps_leave_room(self) -> "DeliverySettings":
+        lowest = min(parse_timetable(self.schedule).caps, default=UNLIMITED)
+        if self.min_rate_bytes_s >= lowest:
+            raise ValueError(
+                f"min_rate_bytes_s = {self.min_rate_bytes_s:g} is not below the lowest cap in "
+                f"schedule ({lowest:g} bytes/s): every upload would be given up as too slow; "
+                f"set it to {max(100, lowest // 2):g} or less"
+            )
+        return self
 
 
 class WebSettings(Table):

@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
 from agent.delivery.patience import Patience
 from agent.delivery.reconcile import Reconciler
+from agent.delivery.throttle import Throttle
+from agent.delivery.turn import Order
 from agent.delivery.upload import Uploader
 from agent.outbox.backoff import Backoff
 from agent.outbox.clip_code import derive_clip_code
@@ -27,6 +31,7 @@ from agent.outbox.states import EntryState, Recipient
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
+from agent.timetable import parse_timetable
 from tests.factories import NOW_S, admitted, new_entry
 from tests.station import ATHLETE, KEY
 
@@ -46,6 +51,8 @@ class World:
     key: str | None = KEY
     settings: KeySettings = field(default_factory=KeySettings)
     clock_s: float = NOW_S
+    schedule: str = ""
+    wait: Callable[[float], None] = field(default=time.sleep)
     lane: Lane = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +71,7 @@ class World:
             read_key=lambda: self.key,
             now=self.now,
         )
+        timetable = parse_timetable(self.schedule, zone=UTC)
         backoff = Backoff(base_s=5.0, longest_s=3600.0)
         patience = Patience(self.outbox, backoff, now=self.now)
         self.lane = Lane(
@@ -73,6 +81,7 @@ class World:
                 self.outbox,
                 self.client,
                 clips=self.folder.clips,
+                throttle=Throttle(timetable, now=self.now, wait=self.wait),
                 now=self.now,
             ),
             Reconciler(
@@ -84,6 +93,7 @@ class World:
                 now=self.now,
                 monotonic=lambda: self.clock_s,
             ),
+            order=Order(self.outbox, timetable, now=self.now),
             patience=patience,
             is_still_whole=FirstSendCheck(
                 self.outbox, self.folder, capture_folder=self.folder.root, now=self.now

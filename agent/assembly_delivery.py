@@ -1,0 +1,87 @@
+"""Putting the delivery stage together, as the station's settings say."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from agent.api.client import ApiClient
+from agent.api.deadline import Timeouts
+from agent.clock import read_clock
+from agent.delivery.first_send import FirstSendCheck
+from agent.delivery.gate import Gate, KeySettings
+from agent.delivery.lane import Lane
+from agent.delivery.patience import Patience
+from agent.delivery.reconcile import Reconciler
+from agent.delivery.throttle import Throttle
+from agent.delivery.turn import Order
+from agent.delivery.upload import Uploader
+from agent.outbox.backoff import Backoff
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.settings import Settings, read_api_key
+from agent.stage import StopFlag, ignore_wake
+from agent.timetable import parse_timetable
+
+
+def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
+    """Return the way to the API; what `check` raises ends any exchange."""
+    return ApiClient(
+        settings.api.base_url,
+        now=read_clock,
+        timeouts=Timeouts(
+            connect_s=settings.api.connect_timeout_s,
+            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
+            answer_s=settings.api.answer_timeout_s,
+        ),
+        ca_file=settings.api.ca_file,
+        check=check,
+    )
+
+
+def delivery_lane(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    host: str,
+    stop: StopFlag,
+) -> Lane:
+    """Return the lane to the API and all that it needs."""
+    delivery = settings.delivery
+    timetable = parse_timetable(delivery.schedule)
+    gate = _gate(settings, outbox, client, host=host)
+    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
+    patience = Patience(outbox, backoff, now=read_clock)
+    throttle = Throttle(timetable, now=read_clock, wait=stop.wait)
+    return Lane(
+        outbox,
+        gate,
+        Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=read_clock),
+        Reconciler(
+            outbox,
+            client,
+            patience,
+            wait_s=delivery.reconcile_wait_s,
+            keeps_titles=gate.keeps_titles,
+            now=read_clock,
+        ),
+        order=Order(outbox, timetable, now=read_clock),
+        patience=patience,
+        is_still_whole=FirstSendCheck(
+            outbox, folder, capture_folder=settings.paths.capture, now=read_clock
+        ),
+        now=read_clock,
+        wake_next=ignore_wake,
+    )
+
+
+def _gate(settings: Settings, outbox: Outbox, client: ApiClient, *, host: str) -> Gate:
+    return Gate(
+        outbox,
+        client,
+        host=host,
+        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
+        read_key=partial(read_api_key, settings.api, os.environ),
+        now=read_clock,
+    )

@@ -1,0 +1,111 @@
+"""Whose turn it is: the clip that is longest due, small before large where the line is thin.
+
+A clip that takes long may be passed by much smaller ones that are due, until these come to as
+many bytes as it has itself: so nobody waits more than twice as long as in a plain queue, and
+most wait far less.  And where uploads close, what is likely to end before that goes first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.clock import Now
+from agent.delivery.goodput import RECENT, measure
+from agent.outbox.entry import Entry
+from agent.outbox.store import Outbox
+from agent.outbox.traffic import Waiting
+from agent.timetable import Timetable
+
+_LONG_S = 20.0  # a clip that takes longer may be passed
+_SMALLER = 8  # by clips so many times smaller
+_MOST = 200  # so many of those that are due are looked at
+_FRESH = 0.9  # of the longest opening: nothing waits for more
+_UNKNOWN = float("inf")  # a line that was never measured takes anything
+_LOOK_AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What the line takes, as far as the order goes."""
+
+    pace_bytes_s: float = _UNKNOWN
+    room_bytes: float = _UNKNOWN  # before uploads close
+    most_room_bytes: float = _UNKNOWN  # of the longest opening in the week
+
+
+@dataclass(slots=True)
+class Turns:
+    """Which of the clips that are due goes next.  Pure, but for its memory of who was passed."""
+
+    _passed_id: int | None = field(default=None, init=False)
+    _passed_bytes: int = field(default=0, init=False)
+
+    def next_of(self, due: Sequence[Waiting], line: Line) -> Waiting | None:
+        """Return the clip that goes now; None where none is likely to end in time.
+
+        A clip that no opening of the week has room for is tried in a fresh one once nothing
+        else is due: what was measured may be wrong.
+
+        Args:
+            due: the clips that are longest due, in that order.
+            line: what the line takes.
+        """
+        fitting = [one for one in due if one.size_bytes <= line.room_bytes]
+        if not fitting:
+            fresh = line.room_bytes >= _FRESH * line.most_room_bytes
+            too_large = (one for one in due if one.size_bytes > _FRESH * line.most_room_bytes)
+            return next(too_large, None) if fresh else None
+        first = fitting[0]
+        if first.id != self._passed_id:
+            self._passed_id, self._passed_bytes = first.id, 0
+        if first.size_bytes <= _LONG_S * line.pace_bytes_s:
+            return first
+        for other in fitting[1:]:
+            is_small = other.size_bytes * _SMALLER <= first.size_bytes
+            if is_small and self._passed_bytes + other.size_bytes <= first.size_bytes:
+                self._passed_bytes += other.size_bytes
+                return other
+        return first
+
+
+class Order:
+    """Picks the clip that goes next, by what is due, the line, and the upload hours."""
+
+    def __init__(self, outbox: Outbox, timetable: Timetable, *, now: Now) -> None:
+        self._outbox = outbox
+        self._timetable = timetable
+        self._now = now
+        self._turns = Turns()
+
+    def next_up(self) -> Entry | None:
+        """Return the entry whose turn it is; None where none may go now."""
+        now_s = self._now().utc_s
+        if self._timetable.rate_at(now_s) == 0:
+            return None
+        first = self._outbox.entries.next_ready(now_s)
+        if first is None:
+            return None
+        line = self._line(now_s)
+        if first.clip_bytes <= min(_LONG_S * line.pace_bytes_s, line.room_bytes):
+            return first
+        due = self._outbox.traffic.due(now_s, most=_MOST)
+        chosen = self._turns.next_of(due, line)
+        return None if chosen is None else self._outbox.entries.by_id(chosen.id)
+
+    def rest_s(self) -> float:
+        """Return how long to wait where something is due and none may go."""
+        now_s = self._now().utc_s
+        if self._outbox.entries.next_ready(now_s) is None:
+            return 0.0
+        opens_at = self._timetable.opens_at(now_s) or now_s
+        wait_s = opens_at - now_s if opens_at > now_s else _LOOK_AGAIN_S
+        return min(wait_s, _LOOK_AGAIN_S)
+
+    def _line(self, now_s: float) -> Line:
+        goodput = measure(self._outbox.traffic.sendings(most=RECENT))
+        line_bytes_s = _UNKNOWN if goodput is None else goodput.bytes_s
+        pace_bytes_s = min(line_bytes_s, self._timetable.rate_at(now_s))
+        return Line(
+            pace_bytes_s=pace_bytes_s,
+            room_bytes=self._timetable.room_bytes(now_s, line_bytes_s=line_bytes_s),
+            most_room_bytes=self._timetable.longest_open_s() * pace_bytes_s,
+        )

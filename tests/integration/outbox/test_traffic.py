@@ -1,0 +1,72 @@
+"""What waits for the line, and what went over it, on a real SQLite file."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.outbox import traffic
+from agent.outbox.attempts import AttemptEnd
+from agent.outbox.database import OutboxDatabase
+from agent.outbox.states import EntryState
+from agent.outbox.store import Outbox
+from tests.factories import NOW_S, ready_entry
+
+
+def test_the_backlog_is_what_is_neither_delivered_nor_held(outbox: Outbox) -> None:
+    assert outbox.traffic.backlog() == traffic.Backlog(clips=0, size_bytes=0)
+    entries = [ready_entry(outbox, number) for number in (1, 2, 3)]
+    outbox.entries.move(entries[0], EntryState.HELD, now_s=NOW_S)
+    outbox.entries.adopt_session(entries[1].id, session_id="a", server_title=None, now_s=NOW_S)
+
+    assert outbox.traffic.backlog() == traffic.Backlog(clips=1, size_bytes=500)
+
+
+def test_what_is_due_comes_longest_due_first(outbox: Outbox) -> None:
+    for number, due_at in ((1, 30.0), (2, 10.0), (3, 20.0), (4, NOW_S + 9)):
+        ready_entry(outbox, number, due_at=due_at)
+
+    assert [one.id for one in outbox.traffic.due(NOW_S, most=2)] == [2, 3]
+    assert [one.id for one in outbox.traffic.due(NOW_S, most=9)] == [2, 3, 1]
+
+
+def test_only_bodies_that_say_something_of_the_line_count(outbox: Outbox) -> None:
+    for number, (size_bytes, sending_s) in enumerate(
+        ((500_000, 2.0), (500, 0.1), (0, None), (700_000, 3.0)), start=1
+    ):
+        claimed = outbox.entries.claim(ready_entry(outbox, number), now_s=NOW_S)
+        assert claimed is not None
+        end = AttemptEnd(
+            outcome="uploaded",
+            seconds=9.0,
+            size_bytes=size_bytes,
+            sending_s=sending_s,
+            throttled_s=0.5,
+        )
+        outbox.attempts.end(claimed[1], end)
+
+    newest, oldest = outbox.traffic.sendings(most=9)
+
+    assert (newest.size_bytes, newest.sending_s, newest.throttled_s) == (700_000, 3.0, 0.5)
+    assert oldest.is_delivered and oldest.seconds == 9.0
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        (traffic.DUE, {"now": 0, "most": 200}),
+        (traffic.BACKLOG, {}),
+        (traffic.SENDINGS, {"most": 20}),
+    ],
+)
+def test_no_look_at_the_line_scans_a_table(
+    tmp_path: Path, query: str, parameters: dict[str, object]
+) -> None:
+    database = OutboxDatabase(tmp_path / "outbox.db")
+
+    plan = [str(row["detail"]) for row in database.rows(f"EXPLAIN QUERY PLAN {query}", parameters)]
+
+    assert plan and not [step for step in plan if step.startswith("SCAN")], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    if query is traffic.BACKLOG:
+        assert all("COVERING INDEX" in step for step in plan), plan
+    database.close()
