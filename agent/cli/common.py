@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from agent.errors import OutboxError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,6 +51,8 @@ def settings_of(config: Path | None) -> "Settings":
 @contextmanager
 def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     """Open the outbox that the settings name; SQLite is the interface, daemon or not."""
+    import sqlite3
+
     from agent.assembly import state_folder
     from agent.assembly_files import reserve_of
     from agent.errors import BusyError
@@ -63,8 +67,14 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     folder.prepare()
     reserve = reserve_of(settings)
     held = reserve.is_held()
-    with open_with(reserve, lambda: Outbox.open(folder.root)) as outbox:
-        yield outbox
+    try:
+        with open_with(reserve, lambda: Outbox.open(folder.root)) as outbox:
+            yield outbox
+    except sqlite3.DatabaseError as error:
+        raise OutboxError(
+            f"the outbox in {folder.root} refuses: {error}",
+            hint="try again; if it stays so, restart the daemon, which checks and mends it",
+        ) from error
     if held:
         reserve.hold()
 

@@ -47,6 +47,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "assignment": _assignment(standing(outbox, now=now)),
         "filming": filming_document(filming(outbox, now=now)),
         **outbox.listing.counts(),
+        "rebuilt": _rebuilt(outbox),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
         "last_error": lane.last_error,
@@ -65,6 +66,21 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
             "last_answer_at": iso_utc(lane.answered_at),
             "role": lane.role,
         },
+    }
+
+
+def _rebuilt(outbox: "Outbox") -> dict[str, object] | None:
+    """Return that the database was damaged and made anew, if it ever was."""
+    from agent.clock import iso_utc
+
+    rebuilt = outbox.rebuilt()
+    if rebuilt is None:
+        return None
+    return {
+        "at": iso_utc(rebuilt.at),
+        "why": rebuilt.why,
+        "damaged_kept_as": rebuilt.set_aside,
+        "history_lost": rebuilt.history_lost,
     }
 
 
@@ -99,9 +115,19 @@ def _print(document: dict[str, object]) -> None:
         ("last error", _last_error(document)),
         ("capture folder", _folder(document["capture_folder"])),
         *disk_lines(document),
+        *_database_lines(document["rebuilt"]),
     ]
     for name, words in lines:
         click.echo(f"{name:15} {words}")
+
+
+def _database_lines(rebuilt: Any) -> list[tuple[str, str]]:
+    """Return what to say of a database that was made anew; nothing of one that never was."""
+    if rebuilt is None:
+        return []
+    kept = rebuilt["damaged_kept_as"]
+    told = f"made anew {rebuilt['at']}, for {rebuilt['why']}"
+    return [("database", told + (f"; the damaged one is kept as {kept}" if kept else ""))]
 
 
 def _athlete(assignment: dict[str, Any]) -> str:

@@ -227,12 +227,14 @@ class Entries:
         )
 
     def has_delivered(self) -> bool:
-        """Tell whether any clip of this station ever became a session."""
-        return (
-            self._db.row("SELECT 1 AS one FROM entry WHERE session_id IS NOT NULL LIMIT 1")
-            is not None
-        )
+        """Tell whether any clip of this station ever became a session, or may have."""
+        return self._db.row(HAS_DELIVERED) is not None
 
+
+HAS_DELIVERED = """
+SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM ledger_mark WHERE id = 1 AND history_lost)
+"""  # index: entry_by_session
 
 NEXT_READY = """
 SELECT * FROM entry WHERE state = 'ready' AND due_at <= :now

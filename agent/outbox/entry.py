@@ -93,6 +93,7 @@ class Entry:
     sent_at: float | None
     changed_at: float
     remarks: tuple[str, ...] = field(default=())
+    look_first: int = 0  # 1: its record may be incomplete: looked up before it is sent
     guest_id: int | None = None  # of the roster, where the athlete is a guest
 
     @property

@@ -15,6 +15,13 @@ DATABASE_NAME = "outbox.db"
 _CHECK_AT_MOST_S = 30.0
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REFUSED = frozenset(
+    {
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
+        *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM),
+        *(sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL),
+    }
+)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -61,8 +68,10 @@ def trouble_of(root: Path, *, monotonic: Callable[[], float] = time.monotonic) -
     try:
         with closing(sqlite3.connect(path, timeout=10.0)) as connection:
             return _examine(connection, latest_s=monotonic() + _CHECK_AT_MOST_S, clock=monotonic)
+    except UnicodeDecodeError as error:  # in what SQLite itself says of the damage
+        return f"malformed: {error}"
     except sqlite3.Error as error:
-        if is_damage(error):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSED:
             return str(error)
         raise OutboxError(
             f"the outbox {path} cannot be read: {error}", hint="check the disk and its rights"

@@ -52,9 +52,9 @@ _TOLD = (
     ("UPDATE", "lane", "lane", "NEW.host", "NEW.titles_altered != OLD.titles_altered"),
 )  # fmt: skip
 
-_REACHED = "SELECT seq FROM ledger_mark"
+_REACHED = "SELECT seq FROM ledger_mark WHERE id = 1"
 # A number that does not follow leaves the mark behind: the next start applies what is missing.
-_ADVANCE = "UPDATE ledger_mark SET seq = ? WHERE seq = ? - 1"
+_ADVANCE = "UPDATE ledger_mark SET seq = ? WHERE id = 1 AND seq = ? - 1"
 
 
 class Changes:

@@ -55,7 +55,6 @@ class Survey:
     has_gap: bool = False  # lines are missing
     voided: set[int] = field(default_factory=set)
     written_by: tuple[str, ...] = ()  # the migrations of the Spotter that began it
-    size_bytes: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -125,20 +124,14 @@ class Ledger:
             if body.startswith(b'{"void"'):
                 survey.voided.add(int(json.loads(body)["void"]))
         survey.has_gap |= rows_due > 0
-        survey.torn = last_bad
-        survey.damaged -= last_bad
-        survey.size_bytes = self.path.stat().st_size if self.path.exists() else 0
+        survey.torn = last_bad and not self._ends_a_line()
+        survey.damaged -= survey.torn
         return survey
 
-    def lines(self, *, after: int = -1, containing: bytes = b"") -> Iterator[Line]:
-        """Yield the lines that are as they were written, in order.
-
-        Args:
-            after: only those with greater numbers.
-            containing: only those in which this stands, which is quicker than to read them all.
-        """
+    def lines(self, *, after: int = -1) -> Iterator[Line]:
+        """Yield the lines that are as they were written, in order, with greater numbers only."""
         for seq, body in self._raw():
-            if seq is not None and seq > after and containing in body:
+            if seq is not None and seq > after:
                 yield Line(seq, json.loads(body))
 
     def write_anew(
@@ -172,6 +165,11 @@ class Ledger:
             for line in file:
                 if line.strip():
                     yield _decode(line.rstrip(b"\n"))
+
+    def _ends_a_line(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
 
     def _last_seq(self, fd: int, found: os.stat_result) -> int:
         if self._known is not None and self._known[:2] == (found.st_ino, found.st_size):

@@ -41,6 +41,8 @@ class Outcomes:
         attempts = self._attempts.of_entry(entry.id)
         proven_absent = [attempt.outcome for attempt in attempts[-2:]] == ["absent", "absent"]
         uploads = [attempt for attempt in attempts if attempt.kind is AttemptKind.UPLOAD]
+        if entry.look_first:  # what is on record of it may not be all there was
+            return not proven_absent
         sent_whole = bool(uploads) and uploads[-1].body_complete_at is not None
         return sent_whole and uploads[-1].outcome in _UNKNOWN and not proven_absent
 

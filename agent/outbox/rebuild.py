@@ -72,11 +72,11 @@ def rebuild(root: Path, *, why: str, now_s: float) -> None:
     witnesses = _Witnesses(ledger, ledger.survey(), list(Sidecars(root).all()))
     refuse_newer(ledger.path, witnesses.survey.written_by)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = f"{DATABASE_NAME}.damaged-{stamp}"
+    aside = f"{DATABASE_NAME}.damaged-{stamp}" if (root / DATABASE_NAME).exists() else None
     new = StateFolder(root).tmp / DATABASE_NAME
     counts = _build(new, witnesses, why=why, aside=aside, now_s=now_s)
     crash_point("rebuilt")
-    _move_aside(root, aside)
+    _move_aside(root, f"{DATABASE_NAME}.damaged-{stamp}")
     crash_point("damaged-moved-aside")
     fsync_file(new)
     new.replace(root / DATABASE_NAME)
@@ -93,7 +93,7 @@ def rebuild(root: Path, *, why: str, now_s: float) -> None:
 
 
 def _build(
-    path: Path, witnesses: _Witnesses, *, why: str, aside: str, now_s: float
+    path: Path, witnesses: _Witnesses, *, why: str, aside: str | None, now_s: float
 ) -> dict[str, int]:
     """Write the new database, closed and whole in one file, and return what is in it."""
     for part in _PARTS:

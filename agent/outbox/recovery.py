@@ -1,8 +1,8 @@
 """Opening the outbox as its owner: checked, made good from the ledger, or made anew.
 
 A commit that the database lost, as when its write-ahead log is damaged, is in the ledger; it is
-applied again before anything is done.  Rows that contradict their sidecars, or assignments that
-contradict the ledger, mean that the file is damaged where no page shows it.
+applied again before anything is done.  Rows that contradict the ledger mean that the file is
+damaged where no page shows it.
 """
 
 import sqlite3
@@ -10,25 +10,16 @@ from pathlib import Path
 
 import structlog
 
+from agent.outbox.comparing import contradiction
 from agent.outbox.health import trouble_of
-from agent.outbox.images import Image, apply_image, read_image
-from agent.outbox.ledger import Ledger, Survey
+from agent.outbox.images import apply_image
+from agent.outbox.ledger import Survey
 from agent.outbox.migrating import known_migrations
 from agent.outbox.rebuild import apply_newer, rebuild
 from agent.outbox.store import Outbox
 
 _SMALLEST_TO_SHORTEN_BYTES = 16 << 20
 _SHORTEN_BEYOND = 4  # times what the ledger of the whole outbox takes, by the database's size
-# What never changes without ledger and sidecar being told.
-_LASTING = (
-    *("clip_code", "recipient", "user_id", "guest_id", "activity", "exercise", "barbell_mass_kg"),
-    *("incline_deg", "filmed_at", "stored_name", "clip_sha256", "clip_bytes", "session_id"),
-)
-_UNDELIVERED = """
-SELECT id, stored_name FROM entry
- WHERE state IN ('ready', 'held', 'uploading', 'uncertain', 'dead')
-"""
-
 log = structlog.get_logger(stage="start")
 
 
@@ -69,9 +60,9 @@ def _make_good(outbox: Outbox) -> str | None:
         connection = database.here.conn
         connection.execute("PRAGMA defer_foreign_keys = ON")
         survey = ledger.survey()
-        (reached,) = connection.execute("SELECT seq FROM ledger_mark").fetchone()
+        (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
         _apply_lost(outbox, connection, survey, reached=reached)
-        why = _contradiction(outbox, connection, ledger, survey)
+        why = contradiction(connection, ledger, survey)
         if why is not None:
             return why
         if not survey.is_whole or survey.last_seq < reached or _is_of_another_version(survey):
@@ -101,33 +92,6 @@ def _apply_lost(
         log.warning("commits that the database lost are made good", rows=applied)
 
 
-def _contradiction(
-    outbox: Outbox, connection: sqlite3.Connection, ledger: Ledger, survey: Survey
-) -> str | None:
-    """Return what speaks against the database, or None."""
-    sidecars = outbox.database.journal.sidecars
-    for entry_id, stored_name in connection.execute(_UNDELIVERED).fetchall():
-        sidecar = sidecars.of_clip(stored_name)
-        row = read_image(connection, ("entry", entry_id))
-        if sidecar is not None and _differs(sidecar.image, row, _LASTING):
-            return f"e{entry_id} is not what its sidecar says"
-    for line in ledger.lines(containing=b'["assignment",'):
-        for kind, image in line.rows:
-            if kind != "assignment" or line.seq in survey.voided:
-                continue
-            found = connection.execute(
-                "SELECT 1 FROM assignment WHERE id = ?", (image["id"],)
-            ).fetchone()
-            row = read_image(connection, ("assignment", image["id"])) if found else {}
-            if _differs(image, row, tuple(image)):
-                return f"assignment {image['id']} is not what the ledger says"
-    return None
-
-
-def _differs(told: Image, row: Image, names: tuple[str, ...]) -> bool:
-    return any(told.get(name) != row.get(name) for name in names)
-
-
 def _is_of_another_version(survey: Survey) -> bool:
     return survey.written_by != known_migrations()
 
@@ -135,6 +99,6 @@ def _is_of_another_version(survey: Survey) -> bool:
 def _begin_anew(outbox: Outbox) -> None:
     database = outbox.database
     connection = database.here.conn
-    (reached,) = connection.execute("SELECT seq FROM ledger_mark").fetchone()
+    (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(reached, database.journal.ledger.survey().last_seq)
     database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(known_migrations()))

@@ -64,10 +64,6 @@ class Sidecars:
                     if found is not None:
                         yield found
 
-    def of_clip(self, stored_name: str) -> Sidecar | None:
-        """Return the sidecar of one clip, if it is as it was written."""
-        return read_sidecar(sidecar_of(self._places["entry"] / stored_name))
-
 
 def sidecar_of(file: Path) -> Path:
     """Return where a file's sidecar is."""

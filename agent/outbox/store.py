@@ -1,6 +1,7 @@
 """The outbox as one thing: its tables, its folder, and what a start sets right."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import OutboxError
@@ -8,7 +9,7 @@ from agent.outbox.assignments import Assignments
 from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
 from agent.outbox.clearing import Clearing
-from agent.outbox.database import OutboxDatabase
+from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
 from agent.outbox.health import DATABASE_NAME, holds_history
@@ -23,6 +24,26 @@ from agent.outbox.roster import Roster
 from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
 from agent.outbox.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """That an outbox was damaged or missing, and was made anew."""
+
+    at: float  # Unix time
+    why: str
+    set_aside: str | None  # the damaged one's name now, in the state folder; None: it was gone
+    history_lost: bool  # the ledger was damaged too: what it lost is looked up first
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Rebuilt":
+        """Build it from the ledger's mark."""
+        return cls(
+            at=float(str(row["rebuilt_at"])),
+            why=str(row["rebuilt_why"]),
+            set_aside=None if row["set_aside"] is None else str(row["set_aside"]),
+            history_lost=bool(row["history_lost"]),
+        )
 
 
 class Outbox(AbstractContextManager["Outbox"]):
@@ -75,6 +96,11 @@ class Outbox(AbstractContextManager["Outbox"]):
     def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit, or nothing of it."""
         return self.database.transaction()
+
+    def rebuilt(self) -> Rebuilt | None:
+        """Return when and why this outbox was made anew, or None."""
+        row = self.database.row("SELECT * FROM ledger_mark WHERE id = 1")
+        return None if row is None or row["rebuilt_at"] is None else Rebuilt.from_row(row)
 
     def resume_interrupted(self, *, now_s: float) -> int:
         """Put back what the last run held in its hands; return how much that was."""

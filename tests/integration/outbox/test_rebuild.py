@@ -1,0 +1,268 @@
+"""A database that is damaged or gone is made anew: nothing lost, nothing sent twice."""
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.clock import BEGINNING
+from agent.errors import OutboxError
+from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.folders import StateFolder
+from agent.outbox.health import DATABASE_NAME, distrust
+from agent.outbox.ledger import LEDGER_NAME
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.states import EntryState
+from agent.outbox.store import Outbox
+from tests.factories import NOW_S, admitted, instant, new_entry
+from tests.lived import AS_IT_WAS, WAYS, send, states
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose outbox has seen one clip go each way, all files in their places."""
+    folder = StateFolder(tmp_path_factory.mktemp("state"))
+    folder.prepare()
+    with open_as_owner(folder.root, now_s=NOW_S) as outbox:
+        for number, way in enumerate(WAYS, start=1):
+            send(outbox, folder, number, way)
+        said = Assignment(layer=Layer.COACH, kind=AssignmentKind.ATHLETE, starts=instant(5))
+        outbox.assignments.append(
+            Assignment(layer=Layer.STATION, kind=AssignmentKind.NOBODY, starts=BEGINNING)
+        )
+        outbox.assignments.append(said)
+        outbox.lanes.update("api", {"titles_altered": 1})
+    return folder.root
+
+
+@pytest.fixture
+def root(state: Path, tmp_path: Path) -> Path:
+    """A copy of that state folder."""
+    return shutil.copytree(state, tmp_path / "state")
+
+
+def change_bytes(root: Path, seed: int) -> None:
+    """Change some bytes of the database, and see that a start notices, or need not."""
+    chance = random.Random(seed)
+    content = bytearray((root / DATABASE_NAME).read_bytes())
+    for _ in range(chance.choice([1, 4, 64])):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    (root / DATABASE_NAME).write_bytes(content)
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
+
+
+def lose(root: Path) -> None:
+    (root / DATABASE_NAME).unlink()
+
+
+def empty(root: Path) -> None:
+    (root / DATABASE_NAME).write_bytes(b"")
+
+
+def tear(root: Path) -> None:
+    os.truncate(root / DATABASE_NAME, (root / DATABASE_NAME).stat().st_size // 2)
+
+
+def break_header(root: Path) -> None:
+    with (root / DATABASE_NAME).open("r+b") as file:
+        file.write(b"\xff" * 40)
+
+
+def break_pages(root: Path) -> None:
+    with (root / DATABASE_NAME).open("r+b") as file:
+        for page in range(2, 40, 3):
+            file.seek(page * 4096)
+            file.write(os.urandom(64))
+
+
+def meet_damage_while_running(root: Path) -> None:
+    distrust(root, "database disk image is malformed")
+
+
+@pytest.mark.parametrize(
+    "damage", [lose, empty, tear, break_header, break_pages, meet_damage_while_running]
+)
+def test_every_clip_is_where_it_was_and_what_may_have_been_made_is_looked_up(
+    root: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(root)
+
+    with open_as_owner(root, now_s=NOW_S + 60) as outbox:
+        assert states(outbox) == AS_IT_WAS
+        again = outbox.entries.by_id(8)
+        assert again is not None and again.user_id == "tom"
+        delivered = outbox.entries.by_id(2)
+        assert delivered is not None and delivered.session_id == "s2"
+        assert admitted(outbox, 3).id == 3  # the same content makes nothing new
+        assert [said.layer for said in outbox.assignments.all()] == ["station", "coach"]
+        assert outbox.assignments.all()[1].starts == instant(5)
+        assert outbox.lanes.get("api").titles_altered == 1
+        capture = outbox.captures.by_id(1)
+        assert capture is not None and len(outbox.takes.kept(capture)) == 1
+        marked = outbox.attempts.last_upload(5)
+        assert marked is not None and marked.began_at == NOW_S + 5  # how far a look must reach
+        assert outbox.rebuilt() is not None
+    aside = [path.name for path in root.glob(f"{DATABASE_NAME}.damaged-*")]
+    assert (len(aside) > 0) == (damage is not lose)
+
+
+def test_without_a_ledger_the_sidecars_tell_the_same_but_for_what_was_said(root: Path) -> None:
+    lose(root)
+    (root / LEDGER_NAME).unlink()
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        found = {e.clip_code: str(e.state) for e in outbox.entries.in_states(set(EntryState))}
+        outbox.resume_interrupted(now_s=NOW_S)
+        codes = [new_entry(admitted(outbox, number)).clip_code for number in range(1, 9)]
+        after = [outbox.entries.by_code(code) for code in codes]
+
+    assert len(found) == len(WAYS)
+    assert [str(entry.state) for entry in after if entry] == list(AS_IT_WAS.values())
+
+
+def test_a_ledger_cut_short_does_not_make_what_was_sent_unsent(root: Path) -> None:
+    lose(root)
+    lines = (root / LEDGER_NAME).read_bytes().split(b"\n\n")
+    first = next(n for n, line in enumerate(lines) if b'"entry"' in line)
+    (root / LEDGER_NAME).write_bytes(b"\n\n".join(lines[: first + 1]) + b"\n")
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        found = {e.clip_code: str(e.state) for e in outbox.entries.in_states(set(EntryState))}
+        codes = [new_entry(admitted(outbox, number)).clip_code for number in range(1, 9)]
+        outbox.resume_interrupted(now_s=NOW_S)
+        after = [outbox.entries.by_code(code) for code in codes]
+
+    assert len(found) == len(WAYS)
+    assert [str(entry.state) for entry in after if entry] == list(AS_IT_WAS.values())
+
+
+def test_what_only_a_damaged_ledger_knows_is_looked_up_before_it_is_sent(root: Path) -> None:
+    lose(root)
+    for sidecar in (root / "clips").glob("*.json"):
+        sidecar.unlink()
+    lines = (root / LEDGER_NAME).read_bytes().split(b"\n\n")
+    spoilt = next(n for n, line in enumerate(lines) if b'"lane"' in line)
+    lines[spoilt] = lines[spoilt].replace(b"api", b"apo")
+    (root / LEDGER_NAME).write_bytes(b"\n\n".join(lines))
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == {**AS_IT_WAS, "ready": "uncertain", "released": "uncertain"}
+        held = outbox.entries.by_id(3)
+        assert held is not None
+        assert outbox.outcomes.may_have_been_made(held)  # a person's word does not send it blindly
+        assert outbox.entries.has_delivered()
+    assert list(root.glob(f"{LEDGER_NAME}.damaged-*"))
+    lose(root)
+    with open_as_owner(root, now_s=NOW_S + 1) as outbox:  # the new ledger is whole again
+        assert states(outbox)["ready"] == "uncertain"
+
+
+def test_commits_that_a_damaged_log_loses_are_made_good(tmp_path: Path) -> None:
+    StateFolder(tmp_path).prepare()
+    kept = tmp_path / "kept"
+    outbox = open_as_owner(tmp_path, now_s=NOW_S)
+    entry = outbox.entries.create(new_entry(admitted(outbox)), now_s=NOW_S)
+    outbox.database.here.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    outbox.entries.adopt_session(entry.id, session_id="s1", server_title=None, now_s=NOW_S)
+    kept.write_bytes((tmp_path / DATABASE_NAME).read_bytes())  # as it is without its log
+    outbox.close()
+    kept.replace(tmp_path / DATABASE_NAME)
+
+    with open_as_owner(tmp_path, now_s=NOW_S) as again:
+        found = again.entries.by_id(entry.id)
+        assert found is not None and found.session_id == "s1"
+        assert again.rebuilt() is None
+
+
+def test_a_commit_cut_off_after_the_ledger_is_made_good_or_void(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StateFolder(tmp_path).prepare()
+    with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+        entry = outbox.entries.create(new_entry(admitted(outbox)), now_s=NOW_S)
+
+        def fail(_name: str) -> None:
+            raise OSError(5, "I/O error")
+
+        monkeypatch.setattr("agent.outbox.database.crash_point", fail)
+        with pytest.raises(OSError, match="I/O"):
+            outbox.entries.move(entry, EntryState.HELD, now_s=NOW_S)
+
+    with open_as_owner(tmp_path, now_s=NOW_S) as again:
+        found = again.entries.by_id(entry.id)
+        assert found is not None and found.state is EntryState.READY  # the error was true
+
+
+def test_a_row_that_says_another_athlete_than_the_ledger_is_not_believed(root: Path) -> None:
+    with sqlite3.connect(root / DATABASE_NAME) as connection:
+        connection.execute("UPDATE entry SET filmed_at = filmed_at - 9, user_id = 'eve'")
+    connection.close()
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        rebuilt = outbox.rebuilt()
+        assert rebuilt is not None and "is not what the ledger says" in rebuilt.why
+        assert {e.user_id for e in outbox.entries.in_states(set(EntryState))} == {
+            "athlete-1",
+            "tom",
+        }
+
+
+def test_an_assignment_that_is_not_what_was_said_is_not_believed(root: Path) -> None:
+    with sqlite3.connect(root / DATABASE_NAME) as connection:
+        connection.execute("UPDATE assignment SET starts_at = starts_at + 1 WHERE id = 2")
+    connection.close()
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert outbox.assignments.all()[1].starts == instant(5)
+        assert outbox.rebuilt() is not None
+
+
+def test_a_healthy_outbox_is_left_as_it_is_and_its_ledger_stays_short(root: Path) -> None:
+    before = (root / LEDGER_NAME).read_bytes()
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert outbox.rebuilt() is None
+        assert states(outbox) == AS_IT_WAS
+
+    assert (root / LEDGER_NAME).read_bytes().startswith(before)
+
+
+def test_commands_neither_make_an_empty_outbox_nor_write_into_a_lost_one(root: Path) -> None:
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        lose(root)
+        with pytest.raises(OutboxError, match="taken away"):
+            outbox.entries.forget_failures()
+    with pytest.raises(OutboxError, match="is missing"):
+        Outbox.open(root)
+
+
+def test_a_ledger_of_a_newer_spotter_is_refused_untouched(root: Path) -> None:
+    ledger = root / LEDGER_NAME
+    with open_as_owner(root, now_s=NOW_S) as outbox, outbox.database.transaction(record=False):
+        outbox.database.journal.begin_anew(
+            outbox.database.here.conn, seq=99, written_by=["from_the_future"]
+        )
+    lose(root)
+    before = ledger.read_bytes()
+
+    with pytest.raises(OutboxError, match="newer Spotter"):
+        open_as_owner(root, now_s=NOW_S)
+
+    assert ledger.read_bytes() == before and not (root / DATABASE_NAME).exists()
+
+
+@pytest.mark.parametrize("seed", [19, *range(5)])
+def test_a_few_bytes_that_change_lose_nothing(root: Path, seed: int) -> None:
+    change_bytes(root, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_bytes_change_nothing_is_sent_twice_or_lost(root: Path, seed: int) -> None:
+    change_bytes(root, seed)

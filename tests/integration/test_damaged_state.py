@@ -1,0 +1,74 @@
+"""Damage to the state folder, met by the real daemon: loud, mended, nothing lost, nothing twice."""
+
+import json
+import os
+from pathlib import Path
+
+from agent.sandbox.server import Sandbox
+from tests.station import ATHLETE, Station, delivered, until
+from tests.videos import film_run
+
+
+def spoil(database: Path) -> None:
+    """Overwrite a database and its log, as a dying card does."""
+    for part in (database, database.with_name("outbox.db-wal")):
+        if part.exists():
+            part.write_bytes(os.urandom(part.stat().st_size))
+
+
+def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start(
+    station: Station, sandbox: Sandbox
+) -> None:
+    with station.running():
+        film_run(station.capture / "one.mp4")
+        assert delivered(sandbox, 1)
+        until(lambda: station.states() == ["uploaded"])
+    sandbox.add_fault("401*always")  # what comes next stays in the outbox
+    daemon = station.start()
+    film_run(station.capture / "two.mp4", seed=2)
+    until(lambda: station.states() == ["uploaded", "ready"])
+    three = film_run(station.root / "three.mp4", seed=3)  # filmed before nobody was there
+    station.spotter("assign", "--nobody")
+    station.spotter("outbox", "discard", "e2")
+
+    spoil(station.state / "outbox.db")
+    three.rename(station.capture / "three.mp4")
+
+    assert daemon.wait(60) == 1
+    said = station.log.read_text().splitlines()[-2:]
+    assert "cannot be trusted" in said[0]
+    assert "start again" in said[1]
+
+    sandbox.plan.clear()
+    with station.running():
+        assert delivered(sandbox, 2)
+        until(lambda: station.states() == ["uploaded", "discarded", "uploaded"])
+        status = json.loads(station.spotter("status", "--json"))
+        assert "made anew" in station.spotter("status")
+
+    sent = {session.video_sha256: session.fields["user_id"] for session in sandbox.book.sessions}
+    first, _discarded, last_one = station.entries()
+    assert sent == {first["clip_sha256"]: ATHLETE, last_one["clip_sha256"]: ATHLETE}
+    assert len(sandbox.book.sessions) == 2
+    assert status["assignment"]["kind"] == "nobody"
+    assert status["rebuilt"]["damaged_kept_as"].startswith("outbox.db.damaged-")
+    assert "Traceback" not in station.log.read_text()
+
+
+def test_a_database_that_is_deleted_while_running_is_made_anew_by_the_next_start(
+    station: Station, sandbox: Sandbox
+) -> None:
+    daemon = station.start()
+    film_run(station.capture / "one.mp4")
+    assert delivered(sandbox, 1)
+    until(lambda: station.states() == ["uploaded"])
+
+    (station.state / "outbox.db").unlink()
+
+    assert "restart the daemon" in station.spotter("status", code=1)
+    film_run(station.capture / "two.mp4", seed=2)
+    assert daemon.wait(70) == 1
+    with station.running():
+        assert delivered(sandbox, 2)
+        until(lambda: station.states() == ["uploaded", "uploaded"])
+    assert len(sandbox.book.sessions) == 2
