@@ -27,12 +27,13 @@ from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
+from agent.serving import PAGE, page_stages
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag
 from agent.starting import await_mounts, end_at_once_when_asked, open_with, patiently
 from agent.station.assigning import StationRules, record_default
 
-_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING)
+_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING, PAGE)
 
 
 def state_folder(settings: Settings) -> StateFolder:
@@ -138,6 +139,9 @@ def _assemble(
         delivery_lane(settings, folder, outbox, client, host=api_host(settings), stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(outbox, captures),
+        *page_stages(
+            settings, station_rules(settings), folder, outbox, captures, bells=bells, stop=stop
+        ),
     ]
     return Daemon(
         stages,

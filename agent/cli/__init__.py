@@ -15,6 +15,7 @@ from agent.cli.demo import demo
 from agent.cli.drill import drill
 from agent.cli.filming import filming
 from agent.cli.outbox import outbox
+from agent.cli.pair import pair
 from agent.cli.queue import queue
 from agent.cli.run import run
 from agent.cli.sandbox import sandbox
@@ -38,7 +39,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, filming, status, why),
-    *(outbox, takes, reanalyse, config, sandbox, drill),
+    *(outbox, takes, reanalyse, pair, config, sandbox, drill),
 ):
     spotter.add_command(command)
 

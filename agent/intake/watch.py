@@ -21,6 +21,7 @@ from agent.clock import Instant, Now
 from agent.intake.settle import Hint
 from agent.outbox.capture import FileFacts
 
+_STILL_GROWING_S = 12.0  # recorders flush every few seconds
 _UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 
 log = structlog.get_logger(stage="intake")
@@ -34,6 +35,7 @@ class CaptureFolder:
     ) -> None:
         self._root = root
         self._suffixes = suffixes
+        self._now = now
         self._hints = _Hints(self, now=now, on_hint=on_hint)
         self._observer: InotifyObserver | None = None
         self._watched: tuple[int, int] | None = None
@@ -97,6 +99,14 @@ class CaptureFolder:
         """Tell whether a capture lies in the folder: being written, or not yet taken in."""
         try:
             return any(True for _ in self.scan())
+        except OSError:
+            return False
+
+    def is_growing(self) -> bool:
+        """Tell whether a capture is being written: one has grown in the last seconds."""
+        since_ns = (self._now().utc_s - _STILL_GROWING_S) * 1e9
+        try:
+            return any(facts.mtime_ns > since_ns for _, facts in self.scan())
         except OSError:
             return False
 

@@ -72,6 +72,15 @@ class OutboxDatabase:
         found = self.rows(sql, params)
         return found[0] if found else None
 
+    def version(self) -> int:
+        """Return a number that changes whenever another connection has written.
+
+        It is this thread's own: it is compared with nothing but itself.
+        """
+        row = self.row("PRAGMA data_version")
+        assert row is not None  # a pragma gives one row
+        return int(str(row["data_version"]))
+
     def change(self, sql: str, params: Params = ()) -> int:
         """Carry out one writing statement and return how many rows it changed."""
         with self.transaction():

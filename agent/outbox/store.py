@@ -10,8 +10,10 @@ from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
 from agent.outbox.clearing import Clearing
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.devices import Devices
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
+from agent.outbox.gallery import Gallery
 from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
@@ -76,6 +78,8 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.queue = Queue(database)
         self.switches = Switches(database)
         self.traffic = Traffic(database)
+        self.devices = Devices(database)
+        self.gallery = Gallery(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":
@@ -101,6 +105,10 @@ class Outbox(AbstractContextManager["Outbox"]):
         """Return when and why this outbox was made anew, or None."""
         row = self.database.row("SELECT * FROM ledger_mark WHERE id = 1")
         return None if row is None or row["rebuilt_at"] is None else Rebuilt.from_row(row)
+
+    def version(self) -> int:
+        """Return a number that changes whenever anybody but this thread has written."""
+        return self.database.version()
 
     def resume_interrupted(self, *, now_s: float) -> int:
         """Put back what the last run held in its hands; return how much that was."""

@@ -5,10 +5,12 @@ from agent.settings.load import effective, find_config, load_settings
 from agent.settings.model import Settings
 from agent.settings.sample import sample_toml
 from agent.settings.tables import ApiSettings
+from agent.settings.web import WebSettings
 
 __all__ = [
     "ApiSettings",
     "Settings",
+    "WebSettings",
     "effective",
     "find_config",
     "load_settings",

@@ -19,8 +19,8 @@ from agent.settings.tables import (
     LogSettings,
     PathSettings,
     StationSettings,
-    WebSettings,
 )
+from agent.settings.web import WebSettings
 
 ENV_PREFIX = "SPOTTER_"
 

@@ -238,27 +238,6 @@ class DeliverySettings(Table):
         return self
 
 
-class WebSettings(Table):
-    """The coach's page."""
-
-    listen: str = Field("127.0.0.1:8377", description='"" turns the page off.')
-    pin_file: Path | None = Field(
-        None, description="File with the PIN; needed for any address but loopback."
-    )
-    pin: SecretStr | None = Field(None, description="The PIN itself.")
-
-    @model_validator(mode="after")
-    def _guarded(self) -> "WebSettings":
-        if not self.listen:
-            return self
-        host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError('listen must be like "127.0.0.1:8377", or "" for no page')
-        if not is_loopback(host.strip("[]")) and self.pin is None and self.pin_file is None:
-            raise ValueError("a page on the network needs pin or pin_file")
-        return self
-
-
 class LogSettings(Table):
     """What is logged."""
 

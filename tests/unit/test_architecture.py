@@ -21,6 +21,7 @@ TIERS: dict[str, set[str]] = {
     "delivery": GROUND | {"outbox", "api"},
     "sandbox": GROUND | {"outbox", "api"},
     "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
+    "web": GROUND | {"outbox", "station"},
 }
 PURE = (
     *(
@@ -139,6 +140,19 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     ).stdout.split()
 
     assert not HEAVY & set(loaded)
+
+
+def test_what_serves_the_page_is_loaded_only_where_there_is_a_page() -> None:
+    probe = (
+        "import sys, agent.assembly, agent.cli, agent.cli.run;"
+        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    ).stdout.split()
+
+    assert not {"starlette", "uvicorn", "jinja2", "segno"} & set(loaded)
 
 
 def test_exactly_one_opencv_is_locked_and_no_registry_is_named() -> None:

@@ -1,0 +1,133 @@
+"""spotter pair."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.errors import RequestError
+
+if TYPE_CHECKING:
+    from agent.outbox.devices import Device
+    from agent.settings import Settings
+
+_TOKEN_BYTES = 15
+
+
+@click.command()
+@click.option("--wall", is_flag=True, help="For a screen on the wall: sees, changes nothing.")
+@click.option("--name", default="", metavar="TEXT", help='What it is, such as "tablet at rack 2".')
+@click.option(
+    "--minutes",
+    type=click.FloatRange(1, 1440),
+    default=10.0,
+    show_default=True,
+    help="How long the link serves.",
+)
+@click.option("--list", "list_", is_flag=True, help="Show the devices that may use the page.")
+@click.option("--end", metavar="DEVICE", help='Let a device in no longer; "all" for every one.')
+@config_option
+@json_option
+def pair(
+    wall: bool,
+    name: str,
+    minutes: float,
+    list_: bool,
+    end: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Show a link that pairs one tablet or phone with the page, as a QR code to scan.
+
+    It serves once.  A paired device needs no PIN, and no wrong PIN locks it out.
+    """
+    settings = settings_of(config)
+    if end is not None:
+        _end(settings, end, as_json=as_json)
+    elif list_:
+        _list(settings, as_json=as_json)
+    else:
+        _offer(settings, wall=wall, name=name, lasts_s=minutes * 60, as_json=as_json)
+
+
+def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_json: bool) -> None:
+    import secrets
+    from base64 import b32encode
+
+    from agent.clock import iso_utc, read_clock
+    from agent.outbox.devices import Role
+    from agent.web.access.address import page_address
+
+    if not settings.web.listen:
+        raise RequestError("the page is turned off", hint='set web.listen = "127.0.0.1:8377"')
+    token = b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().lower()
+    role, now_s = Role.WALL if wall else Role.COACH, read_clock().utc_s
+    with opened_outbox(settings) as outbox:
+        outbox.devices.offer(token, role=role, name=name[:80], now_s=now_s, lasts_s=lasts_s)
+    address = f"{page_address(settings.web)}/pair#{token}"  # behind the #: never in a request
+    until = iso_utc(now_s + lasts_s)
+    if as_json:
+        print_json({"address": address, "role": role, "name": name[:80], "until": until})
+    else:
+        _show(settings, address, lasts_s)
+
+
+def _show(settings: "Settings", address: str, lasts_s: float) -> None:
+    import sys
+
+    import segno
+
+    from agent.cli.words import duration_words
+    from agent.settings.tables import is_loopback
+
+    segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
+    click.echo(f"Scan it, or open  {address}")
+    click.echo(f"It pairs one device and serves for {duration_words(lasts_s)}.")
+    if is_loopback(settings.web.listen.rpartition(":")[0].strip("[]")):
+        click.echo(
+            f"The page listens on {settings.web.listen}: on this box alone.  For the network set\n"
+            '  web.listen = "0.0.0.0:8377" and web.pin_file'
+        )
+
+
+def _list(settings: "Settings", *, as_json: bool) -> None:
+    with opened_outbox(settings) as outbox:
+        devices = outbox.devices.all()
+    if as_json:
+        print_json([_document(device) for device in devices])
+    elif not devices:
+        click.echo("no device is paired")
+    for device in () if as_json else devices:
+        document = _document(device)
+        words = ("id", "role", "way", "since", "name")
+        click.echo("  ".join(str(document[word]) for word in words).rstrip())
+
+
+def _document(device: "Device") -> dict[str, object]:
+    from agent.clock import iso_utc
+
+    return {
+        "id": device.id,
+        "role": device.role,
+        "way": device.way,
+        "name": device.name,
+        "since": iso_utc(device.paired_at),
+    }
+
+
+def _end(settings: "Settings", wanted: str, *, as_json: bool) -> None:
+    from agent.clock import read_clock
+
+    now_s = read_clock().utc_s
+    with opened_outbox(settings) as outbox:
+        known = [device.id for device in outbox.devices.all()]
+        ended = known if wanted == "all" else [wanted]
+        if wanted != "all" and wanted not in known:
+            raise RequestError(f"no device {wanted!r}", hint="spotter pair --list")
+        for device_id in ended:
+            outbox.devices.end(device_id, now_s=now_s)
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        click.echo(f"ended: {', '.join(ended) or 'there was none'}")

@@ -1,0 +1,73 @@
+"""Clips as the page shows them: the latest, and those that wait for a person."""
+
+import json
+from dataclasses import dataclass
+
+from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.entry import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A clip, and what the analysis said of its take."""
+
+    entry: Entry
+    reps: int | None
+    quality: tuple[str, ...]  # codes of the remarks on the picture
+
+
+class Gallery:
+    """Read-only views over clips and their takes."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def latest(self, *, most: int) -> list[Shown]:
+        """Return the clips that wait for nobody, the newest first; no discarded ones."""
+        return [_shown(row) for row in self._db.rows(LATEST, {"most": most})]
+
+    def held(self, *, most: int) -> list[Shown]:
+        """Return the clips that wait for a person, the newest first."""
+        return [_shown(row) for row in self._db.rows(HELD, {"most": most})]
+
+    def sent_since(self, at: float) -> int:
+        """Return how many clips were acknowledged since a moment."""
+        row = self._db.row("SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,))
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
+
+
+# The newest rows are walked down the primary key: quick, however many there are.
+_SHOWN = """
+SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_s,
+       json_extract(capture.report, '$.quality') AS quality
+  FROM entry
+  JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
+  JOIN capture ON capture.id = entry_capture.capture_id
+  LEFT JOIN take ON take.capture_id = capture.id AND take.number = entry_capture.take_number
+"""
+LATEST = f"""
+{_SHOWN} WHERE entry.state NOT IN ('discarded', 'held') ORDER BY entry.id DESC LIMIT :most
+"""
+HELD = f"""
+{_SHOWN} WHERE entry.state = 'held' ORDER BY entry.id DESC LIMIT :most
+"""  # index: entry_by_state_and_due
+
+
+def _shown(row: Row) -> Shown:
+    remarks = json.loads(str(row["quality"])) if row["quality"] else []
+    reps = row["reps"]
+    return Shown(
+        entry=Entry.from_row(row),
+        reps=reps if isinstance(reps, int) else None,
+        quality=tuple(str(r["code"]) for r in remarks if _is_of_take(r.get("at_s"), row)),
+    )
+
+
+def _is_of_take(at_s: float | None, row: Row) -> bool:
+    """Tell whether a remark is on the take, or on the whole capture."""
+    bounds = (row["take_start_s"], row["take_end_s"])
+    if at_s is None or not all(isinstance(bound, float) for bound in bounds):
+        return True
+    start_s, end_s = (float(str(bound)) for bound in bounds)
+    return start_s <= at_s <= end_s

@@ -1,0 +1,1 @@
+"""Who may see and change what: hosts and origins, PINs, pairing, sessions."""

@@ -1,0 +1,89 @@
+"""The application: every place of the page, behind its guard."""
+
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from agent.clock import Now
+from agent.errors import AgentError
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.settings import Settings
+from agent.station.assigning import StationRules
+from agent.web import entering, files, live, media, starting, stationing
+from agent.web.access.door import Door
+from agent.web.board.parts import Board
+from agent.web.desk import Desk
+from agent.web.drawing import make_templates, static
+from agent.web.guard import Guard
+from agent.web.page import Page, Signs
+from agent.web.places import route
+from agent.web.texts import Texts
+
+PLACES = (
+    *(*starting.PLACES, *live.PLACES, *media.PLACES, *stationing.PLACES),
+    *(*entering.PLACES, *files.PLACES),
+)
+
+
+def make_page(
+    settings: Settings,
+    rules: StationRules,
+    outbox: Outbox,
+    folder: StateFolder,
+    *,
+    signs: Signs,
+    now: Now,
+) -> Page:
+    """Return what the page's places work with.
+
+    Raises:
+        OSError: the secret that signs sessions cannot be read or written.
+    """
+    desk = Desk()
+    texts = Texts(settings.web.language)
+    page = Page(
+        settings=settings,
+        rules=rules,
+        host=urlsplit(settings.api.base_url).netloc,
+        outbox=outbox,
+        folder=folder,
+        now=now,
+        signs=signs,
+        desk=desk,
+        door=Door(settings.web, folder, outbox, desk, now=now),
+        texts=texts,
+        templates=make_templates(settings, texts),
+    )
+    page.board = Board(page)
+    return page
+
+
+def make_app(page: Page) -> Starlette:
+    """Return the application of a page."""
+
+    async def on_refusal(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # registered for nothing else
+        return _answer(request, str(error.detail), error.status_code, error.headers)
+
+    async def on_agent_error(request: Request, error: Exception) -> Response:
+        return _answer(request, page.texts.say("error_not_possible", detail=str(error)), 409)
+
+    app = Starlette(
+        routes=[route(page, place) for place in PLACES],
+        middleware=[Middleware(Guard, hosts=page.door.hosts, styles=static("page.css"))],
+        exception_handlers={HTTPException: on_refusal, AgentError: on_agent_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _answer(request: Request, text: str, status: int, headers: object = None) -> Response:
+    extra = dict(headers) if isinstance(headers, dict) else None
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"say": text}, status, headers=extra)
+    return PlainTextResponse(text, status, headers=extra)

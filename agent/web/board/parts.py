@@ -1,0 +1,89 @@
+"""The start page and the wall in parts, drawn anew only when something has changed.
+
+Every part is HTML with a place for the device's own word, so that one drawing serves all
+devices; watchers are sent the parts that changed, and a page is its parts put together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from agent.web.board.cards import CardMaker
+from agent.web.board.people import People
+from agent.web.board.telling import read_state
+from agent.web.board.words import Wording
+from agent.web.page import Page
+
+WORD_PLACE = "@@word@@"
+_AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
+_COACH = ("state", "station", "queue", "tray", "takes", "athletes")
+_WALL = ("state", "wallboard")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """All parts as they were drawn at one moment."""
+
+    parts: Mapping[str, str]  # by name
+    marks: Mapping[str, str]  # what changes whenever a part does
+
+    def changed_since(self, marks: Mapping[str, str]) -> dict[str, str]:
+        """Return the parts that are not as somebody has them."""
+        return {
+            name: self.parts[name] for name in self.parts if marks.get(name) != self.marks[name]
+        }
+
+
+class Board:
+    """Draws the parts; used in the reading thread alone."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        wording = Wording(page.texts, page.settings.web.unit)
+        self.people = People(page, wording)
+        self.wording = wording
+        self._cards = CardMaker(page, wording)
+        self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
+
+    def drawing(self, *, wall: bool) -> Drawing:
+        """Return the parts as they are now."""
+        stamp = self._stamp()
+        before = self._drawn.get(wall)
+        if before is not None and before[0] == stamp:
+            return before[1]
+        names = _WALL if wall else _COACH
+        values = self._values(wall=wall)
+        parts = {name: self._draw(name, values) for name in names}
+        marks = {name: sha256(html.encode()).hexdigest()[:16] for name, html in parts.items()}
+        drawing = Drawing(parts=parts, marks=marks)
+        self._drawn[wall] = (stamp, drawing)
+        return drawing
+
+    def _stamp(self) -> tuple[object, ...]:
+        """Return what changes whenever a part may have."""
+        version = self._page.outbox.version()
+        slot = int(self._page.now().utc_s / _AT_LEAST_EVERY_S)
+        return version, slot, self._page.signs.is_filming(), self._next_due()
+
+    def _next_due(self) -> bool:
+        """Tell whether a take that could be corrected goes out by now."""
+        due_at = self._page.outbox.entries.next_due_at()
+        return due_at is not None and due_at <= self._page.now().utc_s
+
+    def _values(self, *, wall: bool) -> dict[str, object]:
+        common = {"state": read_state(self._page), "on": self.people.on_station()}
+        if wall:
+            return {**common, "queue": self.people.queue(), "takes": self._cards.latest()[:4]}
+        return {
+            **common,
+            "before": self.people.before(),
+            "queue": self.people.queue(),
+            "rotates": self.people.rotates(),
+            "people": self.people.found(),
+            "tray": self._cards.held(),
+            "takes": self._cards.latest(),
+        }
+
+    def _draw(self, name: str, values: Mapping[str, object]) -> str:
+        template = self._page.templates.get_template(f"parts/{name}.html")
+        return template.render(values, word=WORD_PLACE, wording=self.wording).strip()

@@ -1,0 +1,146 @@
+"""Who is on the station, who comes next, and who there is."""
+
+from dataclasses import dataclass
+
+from agent.activities import EXERCISES
+from agent.outbox.assignments import Assignment, Layer
+from agent.outbox.entry import Whose
+from agent.outbox.roster import GUEST_PREFIX, Athlete
+from agent.station.assigning import last_combination
+from agent.station.queueing import rotates
+from agent.station.roster import name_of, search_athletes
+from agent.station.running_out import standing
+from agent.web.board.words import Movement, Wording
+from agent.web.page import Page
+
+MOST_RECENT = 12
+MOST_FOUND = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnStation:
+    """Who is on the station at this moment."""
+
+    key: str
+    name: str
+    movement: Movement
+    words: str
+    mass: str | None
+    since: float | None  # Unix time; None: since ever
+    left: str | None  # how long until it runs out, where the page should ask
+    is_default: bool
+    exercises: tuple[str, ...]  # what else the activity offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who can be put on the station, with what they did last."""
+
+    key: str
+    name: str
+    is_guest: bool
+    is_here: bool
+    last: Movement
+    words: str | None  # what they did last; None where they were never assigned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Somebody in the queue."""
+
+    id: int
+    name: str
+    words: str
+
+
+class People:
+    """Reads who is where."""
+
+    def __init__(self, page: Page, wording: Wording) -> None:
+        self._page = page
+        self._outbox = page.outbox
+        self._wording = wording
+
+    def on_station(self) -> OnStation | None:
+        """Return who is on the station, or None."""
+        now = self._page.now()
+        stands = standing(self._outbox, now=now)
+        said = stands.assignment
+        if said is None:
+            return None
+        movement = self._movement_of(said)
+        is_weighed = movement.mass_kg is not None
+        return OnStation(
+            key=key_of(said.user_id, said.guest_id),
+            name=name_of(self._outbox, *said.who) or "",
+            movement=movement,
+            words=self._wording.movement(movement),
+            mass=self._wording.mass(movement.mass_kg or 0.0) if is_weighed else None,
+            since=None if stands.since_s is None else now.utc_s - stands.since_s,
+            left=self._page.texts.duration(stands.left_s or 0.0) if stands.asks else None,
+            is_default=said.layer is Layer.STATION,
+            exercises=EXERCISES.get(movement.activity, ()),
+        )
+
+    def before(self) -> Person | None:
+        """Return who was on the station last, to be put there again by one touch."""
+        recent = search_athletes(self._outbox, most=1)
+        if not recent or recent[0].last_assigned_at is None:
+            return None
+        return self._person(recent[0], here=None)
+
+    def found(self, text: str = "", *, most: int = MOST_RECENT) -> list[Person]:
+        """Return people by any part of their names, recent ones first."""
+        said = standing(self._outbox, now=self._page.now()).assignment
+        here = None if said is None else key_of(said.user_id, said.guest_id)
+        athletes = search_athletes(self._outbox, text, most=most)
+        return [self._person(athlete, here=here) for athlete in athletes]
+
+    def queue(self) -> list[Waiting]:
+        """Return who comes next, in order."""
+        return [
+            Waiting(
+                id=queued.id,
+                name=name_of(self._outbox, queued.whose.user_id, queued.whose.guest_id) or "",
+                words=self._wording.movement(_movement(queued.whose)),
+            )
+            for queued in self._outbox.queue.all()
+        ]
+
+    def rotates(self) -> bool:
+        """Tell whether whoever is done goes to the queue's end."""
+        return rotates(self._outbox)
+
+    def _person(self, athlete: Athlete, *, here: str | None) -> Person:
+        did = last_combination(self._outbox, athlete.key) if athlete.last_assigned_at else None
+        last = _movement(did or self._page.rules.default)
+        return Person(
+            key=athlete.key,
+            name=athlete.name,
+            is_guest=athlete.is_guest,
+            is_here=athlete.key == here,
+            last=last,
+            words=None if did is None else self._wording.movement(last),
+        )
+
+    def _movement_of(self, said: Assignment) -> Movement:
+        return Movement(
+            activity=said.activity or self._page.rules.default.activity,
+            exercise=said.exercise,
+            mass_kg=said.barbell_mass_kg,
+            incline_deg=said.incline_deg,
+        )
+
+
+def key_of(user_id: str | None, guest_id: int | None) -> str:
+    """Return what names a person in forms."""
+    return f"{GUEST_PREFIX}{guest_id}" if user_id is None else user_id
+
+
+def _movement(whose: Whose) -> Movement:
+    return Movement(
+        activity=whose.activity,
+        exercise=whose.exercise,
+        mass_kg=whose.barbell_mass_kg,
+        incline_deg=whose.incline_deg,
+    )

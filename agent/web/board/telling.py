@@ -1,0 +1,114 @@
+"""The state in words: the large one, and the lines beside it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.outbox.forecast import forecast
+from agent.outbox.space import Space
+from agent.outbox.states import CaptureState, EntryState
+from agent.web.board.state import Facts, Word, decide_word
+from agent.web.page import Page
+from agent.web.texts import Texts
+
+_DAY_S = 86400.0
+_LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
+_LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
+_WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The state as the page shows it."""
+
+    word: Word
+    lines: tuple[str, ...]
+
+
+def read_state(page: Page) -> State:
+    """Return what the station is doing at this moment."""
+    facts = read_facts(page)
+    word = decide_word(facts)
+    return State(word=word, lines=tuple(_lines(page, facts, word)))
+
+
+def read_facts(page: Page) -> Facts:
+    """Return what the large word rests on."""
+    outbox = page.outbox
+    counts = outbox.listing.counts()
+    captures, entries = counts["captures"], counts["entries"]
+    lane = outbox.lanes.get(page.host)
+    return Facts(
+        is_stopped=False,
+        is_filming=page.signs.is_filming(),
+        folder_is_missing=not page.settings.paths.capture.is_dir(),
+        paused=tuple(pause.part for pause in outbox.pauses.all()),
+        captures_waiting=sum(
+            captures.get(s, 0) for s in (CaptureState.CAPTURED, CaptureState.ANALYSING)
+        ),
+        clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
+        held=entries.get(EntryState.HELD, 0),
+        refused=entries.get(EntryState.DEAD, 0),
+        unreadable=captures.get(CaptureState.QUARANTINED, 0),
+        lane_reason=lane.paused_reason,
+        sent=outbox.gallery.sent_since(_midnight(page.now().utc_s)),
+        ever_sent=outbox.entries.has_delivered(),
+    )
+
+
+def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
+    texts = page.texts
+    yield from _about_filming(texts, facts, word)
+    yield from _about_people(texts, facts)
+    if facts.lane_reason is not None:
+        key = f"lane_{facts.lane_reason}"
+        yield texts.say(key if texts.knows(key) else "lane_other")
+    if facts.clips_waiting:
+        yield _counted(texts, "more_waiting", facts.clips_waiting)
+    elif word is Word.SAFE:
+        yield texts.say("more_safe")
+    if facts.sent:
+        yield _counted(texts, "more_sent", facts.sent)
+    elif not facts.ever_sent and word is Word.IDLE:
+        yield texts.say("more_idle")
+    yield from _about_disk(page)
+
+
+def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
+    if facts.folder_is_missing:
+        yield texts.say("more_folder")
+    if word is Word.FILMING:
+        yield texts.say("more_filming")
+    if "intake" in facts.paused:
+        yield texts.say("more_paused")
+    elif facts.paused:
+        yield texts.say("more_paused_analysis")
+    if facts.captures_waiting:
+        yield _counted(texts, "more_analysing", facts.captures_waiting)
+
+
+def _about_people(texts: Texts, facts: Facts) -> Iterator[str]:
+    if facts.held + facts.refused:
+        yield _counted(texts, "more_needs", facts.held + facts.refused)
+    if facts.unreadable:
+        yield _counted(texts, "more_unreadable", facts.unreadable)
+
+
+def _about_disk(page: Page) -> Iterator[str]:
+    space = Space(page.settings.paths.state, min_free_mb=page.settings.disk.min_free_mb)
+    ahead = forecast(
+        page.outbox.rooms.history(), floor_bytes=space.floor_bytes(), now_s=page.now().utc_s
+    )
+    if ahead.full_in_s is not None and ahead.full_in_s < _LONG_S:
+        key = "more_disk_low" if ahead.full_in_s < _LOW_S else "more_disk"
+        yield page.texts.say(key, left=page.texts.duration(ahead.full_in_s))
+
+
+def _counted(texts: Texts, key: str, n: int) -> str:
+    return texts.say(f"{key}_one" if n == 1 else key, n=n)
+
+
+def _midnight(now_s: float) -> float:
+    """Return when this day began, where the box stands."""
+    here = time.localtime(now_s)
+    return time.mktime((here.tm_year, here.tm_mon, here.tm_mday, 0, 0, 0, 0, 0, -1))

@@ -1,0 +1,236 @@
+"""Places of the page, and who may go there.
+
+Every route is one of two kinds, and both check before anything is looked at: to see (`See`)
+takes a session of the right role; to do (`Do`) takes, besides, the word against forged requests
+and a form whose every field is known, bounded and of its type.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from agent.outbox.devices import Role
+from agent.web.access.sessions import Session
+from agent.web.page import Page
+
+WORD_FIELD = "word"
+WORD_HEADER = "x-spotter-word"
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_MOST_BYTES = 16384
+_MOST_FIELDS = 256
+_BODY_WITHIN_S = 10.0
+_LARGEST = 2**62
+
+
+class Access(IntEnum):
+    """Who may go somewhere, from anybody to coaches alone."""
+
+    ANYBODY = 0
+    WALL = 1
+    COACH = 2
+
+
+_REACH = {Role.WALL: Access.WALL, Role.COACH: Access.COACH}
+
+
+class Form(BaseModel):
+    """What a changing request says: nothing unknown, nothing twice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256)
+
+
+class NoForm(Form):
+    """Nothing but the word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request, by whom."""
+
+    request: Request
+    session: Session | None  # always there where a place is not for anybody
+
+    @property
+    def address(self) -> str:
+        """Where the request came from."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def wants_page(self) -> bool:
+        """Tell whether a browser itself asks, not the page's script."""
+        return "text/html" in self.request.headers.get("accept", "")
+
+    def parameter(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def number(self, name: str) -> int:
+        """Return a number in the path, as large as the outbox can hold."""
+        return min(int(self.request.path_params[name]), _LARGEST)
+
+
+FormType = TypeVar("FormType", bound=Form)
+Look = Callable[[Page, Visit], Awaitable[Response]]
+
+
+class Place(Protocol):
+    """Somewhere to go."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def method(self) -> str:
+        """How one goes there."""
+
+    @property
+    def access(self) -> Access:
+        """Who may."""
+
+    async def respond(self, page: Page, visit: Visit) -> Response:
+        """Answer one who may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class See:
+    """Something to look at."""
+
+    path: str
+    access: Access
+    answer: Look
+    method: str = "GET"
+
+    async def respond(self, page: Page, visit: Visit) -> Response:
+        """Return what is there."""
+        return await self.answer(page, visit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do(Generic[FormType]):
+    """Something to do."""
+
+    path: str
+    access: Access
+    form: type[FormType]
+    answer: Callable[[Page, Visit, FormType], Awaitable[Response]]
+    method: str = "POST"
+
+    async def respond(self, page: Page, visit: Visit) -> Response:
+        """Check the word and the form, then do it."""
+        fields = await _fields(visit.request)
+        given = fields.pop(WORD_FIELD, None) or visit.request.headers.get(WORD_HEADER)
+        word = given if isinstance(given, str) else ""
+        if self.access is not Access.ANYBODY:
+            assert visit.session is not None  # checked at the door
+            if not page.door.signer.knows_csrf_word(visit.session, word):
+                raise HTTPException(403, page.texts.say("error_forged"))
+        try:
+            form = self.form.model_validate(fields)
+        except ValidationError as error:
+            where = ", ".join(
+                sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]})
+            )
+            raise HTTPException(422, page.texts.say("error_form", fields=where[:80])) from None
+        return await self.answer(page, visit, form)
+
+
+class Guarded:
+    """A place behind the door."""
+
+    def __init__(self, page: Page, place: Place) -> None:
+        self._page = page
+        self.place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        session = await self._page.door.session_of(request)
+        visit = Visit(request=request, session=session)
+        if self.place.access is not Access.ANYBODY:
+            if session is None:
+                return _ask_in(self._page, visit)
+            if _REACH[session.role] < self.place.access:
+                return _refuse_role(self._page, visit)
+        response = await self.place.respond(self._page, visit)
+        if session is not None and self._may_renew(request, session):
+            self._page.door.give(response, session)
+        return response
+
+    def _may_renew(self, request: Request, session: Session) -> bool:
+        is_ours_to_give = self.place.access is not Access.ANYBODY
+        return is_ours_to_give and self._page.door.wants_new_cookie(request, session)
+
+
+def route(page: Page, place: Place) -> Route:
+    """Return a place as a route of the application."""
+    return Route(place.path, Guarded(page, place), methods=[place.method])
+
+
+def _ask_in(page: Page, visit: Visit) -> Response:
+    if visit.wants_page and visit.request.method == "GET":
+        return RedirectResponse("/login", 303)
+    raise HTTPException(401, page.texts.say("error_come_in"))
+
+
+def _refuse_role(page: Page, visit: Visit) -> Response:
+    if visit.wants_page and visit.request.method == "GET":
+        return RedirectResponse("/wall", 303)
+    raise HTTPException(403, page.texts.say("error_only_wall"))
+
+
+async def _fields(request: Request) -> dict[str, str | list[str]]:
+    """Return the fields of a form; one that is given several times as a list."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {_FORM_TYPE, ""}:
+        raise HTTPException(415, "a form is wanted")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            body = await _body(request)
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except TimeoutError:
+        raise HTTPException(408, "the form did not come") from None
+    except (ValueError, ClientDisconnect):  # UnicodeDecodeError is one
+        raise HTTPException(400, "the form cannot be read") from None
+    return _gathered(pairs)
+
+
+async def _body(request: Request) -> bytes:
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > _MOST_BYTES:
+            raise HTTPException(413, "the form is too large")
+    return bytes(parts)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    fields: dict[str, str | list[str]] = {}
+    for name, value in pairs:
+        before = fields.get(name)
+        if before is None:
+            fields[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            fields[name] = [before, value]
+    return fields

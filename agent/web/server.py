@@ -1,0 +1,144 @@
+"""The page as a part of the daemon: served in a thread of its own, ended with the others."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+
+import structlog
+import uvicorn
+
+from agent.clock import Now
+from agent.errors import ConfigError
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.settings import Settings, WebSettings
+from agent.stage import StopFlag
+from agent.station.assigning import StationRules
+from agent.web.access.door import read_pin
+from agent.web.access.tls import tls_context
+from agent.web.app import make_app, make_page
+from agent.web.connection import LimitedConnection
+from agent.web.page import Page, Signs
+
+_AFTER_FAILURE_S = 30.0
+_END_WITHIN_S = 2
+_QUEUE = 64  # connections that wait to be accepted
+_KEEP_ALIVE_S = 30
+_LARGEST_HEAD = 16384
+
+__all__ = ["PageServer", "Signs"]
+
+log = structlog.get_logger(stage="page")
+
+
+class PageServer:
+    """Serves the page until the daemon ends; whatever happens to it stays here."""
+
+    name = "page"
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: StationRules,
+        outbox: Outbox,
+        folder: StateFolder,
+        *,
+        signs: Signs,
+        now: Now,
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._outbox = outbox
+        self._folder = folder
+        self._signs = signs
+        self._now = now
+        self._stop = signs.stop
+
+    def step(self) -> float:
+        """Serve until the daemon ends, or until the page fails: then it is tried again later."""
+        listen = self._settings.web.listen
+        try:
+            tls = tls_context(self._settings.web, self._folder)
+            listener = listen_on(listen)
+        except (OSError, ConfigError) as error:
+            log.error("no page", listen=listen, error=str(error))
+            return _AFTER_FAILURE_S
+        with contextlib.closing(listener):
+            page = make_page(
+                self._settings,
+                self._rules,
+                self._outbox,
+                self._folder,
+                signs=self._signs,
+                now=self._now,
+            )
+            try:
+                self._serve(page, listener, tls)
+            finally:
+                page.desk.close()
+        return 0.0 if self._stop.is_set() else _AFTER_FAILURE_S
+
+    def close(self) -> None:
+        """Nothing is held: the server has ended with its step."""
+
+    def _serve(self, page: Page, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        warn_without_pin(self._settings.web)
+        config = uvicorn.Config(
+            make_app(page),
+            http=LimitedConnection,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            log_level="critical",  # what a neighbour sends must not fill the log
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_END_WITHIN_S,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+        )
+        config.load()
+        config.ssl = tls
+        log.info("the page is open", listen=self._settings.web.listen, tls=tls is not None)
+        asyncio.run(_Server(config, self._stop).serve(sockets=[listener]))
+
+
+def warn_without_pin(settings: WebSettings) -> None:
+    """Say that the PIN that was meant is not there: until it is, only paired devices come in."""
+    if settings.pin_file is not None and read_pin(settings) is None:
+        log.warning("no PIN of six characters or more", file=str(settings.pin_file))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, ended by the daemon's wish."""
+
+    def __init__(self, config: uvicorn.Config, stop: StopFlag) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look whether the daemon ends; asked ten times a second anyway."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+
+def listen_on(listen: str) -> socket.socket:
+    """Return a socket that listens on an address such as 127.0.0.1:8377.
+
+    Raises:
+        OSError: the address is taken or not this box's.
+    """
+    host, _, port = listen.rpartition(":")
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_QUEUE)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,60 @@
+"""The start page, the wall, and the search for athletes."""
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from agent.activities import EXERCISES
+from agent.web.board.parts import WORD_PLACE
+from agent.web.board.people import MOST_FOUND, MOST_RECENT
+from agent.web.drawing import draw
+from agent.web.page import Page
+from agent.web.places import Access, See, Visit
+
+_MOST_SEARCHED = 100  # characters
+
+
+async def start(page: Page, visit: Visit) -> Response:
+    """Show a coach the station."""
+    drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
+    assert visit.session is not None  # not for anybody
+    response = draw(
+        page,
+        "start.html",
+        parts=drawing.parts,
+        marks=drawing.marks,
+        now=page.now().utc_s,
+        word=WORD_PLACE,
+        exercises=EXERCISES,
+        wording=page.board.wording,
+    )
+    word = page.door.signer.csrf_word(visit.session).encode()
+    response.body = bytes(response.body).replace(WORD_PLACE.encode(), word)
+    response.headers["content-length"] = str(len(response.body))
+    return response
+
+
+async def wall(page: Page, visit: Visit) -> Response:  # noqa: ARG001  # every place gets its visit
+    """Show everybody in the hall what the station is doing."""
+    drawing = await page.desk.read(lambda: page.board.drawing(wall=True))
+    return draw(page, "wall.html", parts=drawing.parts, marks=drawing.marks, now=page.now().utc_s)
+
+
+async def athletes(page: Page, visit: Visit) -> Response:
+    """Return athletes by any part of their names, as tiles."""
+    text = visit.request.query_params.get("q", "")
+    if len(text) > _MOST_SEARCHED:
+        raise HTTPException(422, page.texts.say("error_form", fields="q"))
+    most = MOST_FOUND if text.strip() else MOST_RECENT
+    people = await page.desk.read(lambda: page.board.people.found(text, most=most))
+    template = page.templates.get_template("parts/tiles.html")
+    searched = bool(text.strip())
+    return HTMLResponse(
+        template.render(people=people, searched=searched, wording=page.board.wording)
+    )
+
+
+PLACES = (
+    See(path="/", access=Access.COACH, answer=start),
+    See(path="/wall", access=Access.WALL, answer=wall),
+    See(path="/athletes", access=Access.COACH, answer=athletes),
+)

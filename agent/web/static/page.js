@@ -1,0 +1,270 @@
+"use strict";
+// The page's script: keeps it live, sends what is touched, and says when the station is gone.
+// Everything shown is drawn by the station; this only puts it into place.
+(() => {
+  const body = document.body;
+  const $ = (id) => document.getElementById(id);
+  const json = { Accept: "application/json" };
+  let ahead = Date.now() / 1000 - Number(body.dataset.now || Date.now() / 1000);
+
+  // ---- clocks: since, until, at
+  const now = () => Date.now() / 1000 - ahead;
+  const two = (n) => String(n).padStart(2, "0");
+  const span = (s) => {
+    const whole = Math.max(0, Math.round(s));
+    const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60;
+    return h ? `${h}:${two(m)}:${two(whole % 60)}` : `${m}:${two(whole % 60)}`;
+  };
+  const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+  const tick = () => {
+    for (const e of document.querySelectorAll("time[data-since]")) set(e, span(now() - e.dataset.since));
+    for (const e of document.querySelectorAll("time[data-until]")) set(e, span(e.dataset.until - now()));
+    for (const e of document.querySelectorAll("time[data-clock]")) {
+      set(e, new Date(e.dataset.clock * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }));
+    }
+    for (const e of document.querySelectorAll("progress[data-until]")) e.value = Math.max(0, e.max - (e.dataset.until - now()));
+  };
+
+  // ---- parts: put what changed into place, and leave alone what a finger or an eye is on
+  const place = (name, html) => {
+    const target = $(name);
+    if (!target) return;
+    const focus = target.contains(document.activeElement) ? document.activeElement.id : "";
+    const chosen = [...target.querySelectorAll("input:checked")].map((e) => e.id);
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    for (const card of target.querySelectorAll("li.take")) {
+      const next = fresh.content.getElementById(card.id);
+      if (!next) continue;
+      const playing = card.querySelector("video");
+      const picture = card.querySelector(".take-picture");
+      const nextPicture = next.querySelector(".take-picture");
+      if (playing && nextPicture) nextPicture.replaceChildren(playing);
+      else if (picture && nextPicture && picture.innerHTML === nextPicture.innerHTML) nextPicture.replaceWith(picture);
+    }
+    target.replaceChildren(fresh.content);
+    for (const id of chosen) if ($(id)) $(id).checked = true;
+    if (focus && $(focus)) $(focus).focus({ preventScroll: true });
+  };
+  const put = (parts) => {
+    const searching = $("search") && $("search").value.trim();
+    for (const [name, html] of Object.entries(parts)) {
+      if (name === "athletes" && searching) continue;
+      place(name, html.replaceAll("@@word@@", body.dataset.word || ""));
+    }
+    tray();
+    tick();
+  };
+
+  // ---- the station's voice, and its silence
+  let source = null, heard = 0, silent = false;
+  const gone = (is) => {
+    silent = is;
+    if ($("lost")) $("lost").hidden = !is;
+  };
+  const listen = () => {
+    if (!body.dataset.liveFrom) return;
+    if (source) source.close();
+    heard = Date.now();
+    source = new EventSource(body.dataset.liveFrom);
+    source.onmessage = (event) => {
+      const told = JSON.parse(event.data);
+      heard = Date.now();
+      ahead = heard / 1000 - told.now;
+      if (told.version !== version) { location.reload(); return; }
+      gone(false);
+      if (told.parts) put(told.parts);
+    };
+    source.onerror = async () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      try {
+        const answer = await fetch(body.dataset.liveFrom, { method: "HEAD", headers: json });
+        if (answer.status === 401 || answer.status === 403) location.reload();
+      } catch { /* it is gone: the watch below tries again */ }
+    };
+  };
+  const version = new URL(document.querySelector("script[src]").src).searchParams.get("v");
+  const watch = () => {
+    if (!body.dataset.liveFrom) return;
+    const quiet = Date.now() - heard;
+    if (quiet > 12000 || (source && source.readyState !== EventSource.OPEN && quiet > 2500)) gone(true);
+    if (silent && (!source || source.readyState === EventSource.CLOSED || quiet % 10000 < 1000)) {
+      const since = heard;
+      listen();
+      heard = since;
+    }
+  };
+
+  // ---- saying what was done, and taking it back
+  let hiding = 0;
+  const say = (text, undo) => {
+    const toast = $("toast");
+    if (!toast) return;
+    toast.querySelector("span").textContent = text;
+    const form = toast.querySelector("form");
+    form.hidden = !undo;
+    if (undo) $("undo").value = undo.id;
+    toast.hidden = false;
+    clearTimeout(hiding);
+    hiding = setTimeout(() => { toast.hidden = true; }, undo ? undo.left_s * 1000 : 5000);
+  };
+  const send = async (path, fields) => {
+    fields.set("word", body.dataset.word);
+    try {
+      const answer = await fetch(path, { method: "POST", headers: json, body: fields });
+      if (answer.status === 401) { location.reload(); return false; }
+      const told = await answer.json();
+      say(told.say, told.undo);
+      if (told.choose) choose(told.choose.path, told.choose.name);
+      return answer.ok;
+    } catch {
+      say(body.dataset.failed);
+      return false;
+    }
+  };
+
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (form.dataset.tray !== undefined) { event.preventDefault(); return; }
+    if (form.dataset.live === undefined) return;
+    event.preventDefault();
+    const button = event.submitter;
+    const path = (button && button.getAttribute("formaction")) || form.getAttribute("action");
+    const fields = new URLSearchParams(new FormData(form, button));
+    const dialog = form.closest("dialog");
+    if (dialog && dialog.id === "assign") trim(form, fields);
+    if (path === "/undo") $("toast").hidden = true;
+    const done = await send(path, fields);
+    if (done && dialog) { dialog.close(); form.reset(); }
+  });
+
+  // ---- dialogs
+  const trim = (form, fields) => {
+    const activity = fields.get("activity");
+    const chosen = form.querySelector(`fieldset[data-for="${activity}"] input[name=exercise]:checked`);
+    fields.delete("exercise");
+    if (chosen) fields.set("exercise", chosen.value);
+    for (const name of ["mass", "incline"]) {
+      const is = form.querySelector(`fieldset[data-for="${activity}"] input[name=${name}]`);
+      if (!is || is.value === "") fields.delete(name);
+    }
+  };
+  const dial = (form, name, value) => {
+    form.querySelector(`input[name=${name}]`).value = value;
+    const shown = value === "" ? "–" : Number(value).toLocaleString(document.documentElement.lang);
+    form.querySelector(`output[data-of=${name}]`).textContent = shown;
+  };
+  const turn = (form) => {
+    const picked = form.querySelector("input[name=activity]:checked");
+    for (const part of form.querySelectorAll("fieldset[data-for]")) {
+      part.hidden = !picked || part.dataset.for !== picked.value;
+      const options = part.querySelectorAll("input[name=exercise]");
+      if (!part.hidden && options.length && ![...options].some((e) => e.checked)) options[0].checked = true;
+    }
+  };
+  const open = (tile) => {
+    const form = $("assign").querySelector("form"), last = tile.dataset;
+    form.reset();
+    form.elements.key.value = last.key;
+    $("assign-name").textContent = last.name;
+    for (const e of form.querySelectorAll("input[name=activity]")) e.checked = e.value === last.activity;
+    for (const e of form.querySelectorAll("input[name=exercise]")) e.checked = e.value === last.exercise;
+    dial(form, "mass", last.mass);
+    dial(form, "incline", last.incline);
+    $("forget-sure").hidden = true;
+    const resolve = $("assign-resolve");
+    resolve.hidden = last.guest === undefined;
+    resolve.dataset.key = last.key;
+    resolve.dataset.name = last.name;
+    form.querySelector("details").open = false;
+    turn(form);
+    $("assign").showModal();
+    $("assign-put").focus();
+  };
+  let giving = null;
+  const choose = (path, codes, title) => {
+    giving = { path, codes };
+    const heading = $("choose-title");
+    heading.textContent = title ? heading.dataset.resolve.replace("%", title) : heading.dataset.plain;
+    $("choose-search").value = "";
+    search($("choose-search"));
+    $("choose").showModal();
+  };
+  const give = async (tile) => {
+    const fields = new URLSearchParams();
+    for (const [name, value] of giving.codes) fields.append(name, value);
+    fields.append(giving.path === "/guest/resolve" ? "user_id" : "key", tile.dataset.key);
+    if (await send(giving.path, fields)) $("choose").close();
+  };
+  const picked = () => [...document.querySelectorAll("#tray input[name=code]:checked")].map((e) => ["code", e.value]);
+  const tray = () => {
+    if ($("tray-give")) $("tray-give").hidden = !picked().length;
+  };
+
+  // ---- search: asked of the station, which knows every athlete
+  let asking = 0;
+  const search = (input) => {
+    clearTimeout(asking);
+    asking = setTimeout(async () => {
+      try {
+        const answer = await fetch(`/athletes?q=${encodeURIComponent(input.value)}`, { headers: { Accept: "text/html" } });
+        if (answer.ok) place(input.dataset.search, await answer.text());
+      } catch { say(body.dataset.failed); }
+    }, input.value ? 120 : 0);
+  };
+
+  const play = (button) => {
+    const video = document.createElement("video");
+    Object.assign(video, { src: button.dataset.play, controls: true, playsInline: true, loop: true, muted: true });
+    video.setAttribute("aria-label", button.dataset.label);
+    button.parentElement.replaceChildren(video);
+    video.focus();
+    video.play().catch(() => { /* the controls are there */ });
+  };
+
+  document.addEventListener("input", (event) => {
+    const input = event.target;
+    if (input.dataset.search) search(input);
+    if (input.name === "activity") turn(input.form);
+    if (input.name === "code") tray();
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const data = button.dataset;
+    if (data.play) play(button);
+    else if (data.step) {
+      const form = button.form, name = button.parentElement.querySelector("output").dataset.of;
+      const low = name === "mass" ? 0.5 : -30, high = name === "mass" ? 1100 : 60;
+      const value = Number(form.querySelector(`input[name=${name}]`).value || (name === "mass" ? 20 : 0));
+      dial(form, name, Math.min(high, Math.max(low, Math.round((value + Number(data.step)) * 10) / 10)));
+    } else if (data.give) choose(data.give, data.codes === undefined ? [] : picked());
+    else if (data.resolve !== undefined) {
+      $("assign").close();
+      choose("/guest/resolve", [["key", data.key]], data.name);
+    } else if (data.all !== undefined) {
+      for (const e of document.querySelectorAll("#tray input[name=code]")) e.checked = true;
+      tray();
+    } else if (data.open) $(data.open).showModal();
+    else if (data.close !== undefined) button.closest("dialog").close();
+    else if (data.sure) { $(data.sure).hidden = false; $(data.sure).focus(); }
+    else if (data.key !== undefined) {
+      const list = button.closest("[data-choose]");
+      if (list && list.dataset.choose === "give") give(button);
+      else if (list) open(button);
+    }
+  });
+
+  // ---- a pairing link: its token is behind the #, and goes out of the address at once
+  const pairing = $("pair");
+  if (pairing && location.hash.length > 1) {
+    pairing.elements.token.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    pairing.requestSubmit();
+  }
+
+  tick();
+  setInterval(() => { tick(); watch(); }, 1000);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && silent) listen(); });
+  listen();
+})();

@@ -1,0 +1,204 @@
+"""An outsider cannot read or change anything: every route, tried in every wrong way."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agent.clock import read_clock
+from agent.outbox.devices import Role
+from agent.web.access.sessions import Signer
+from agent.web.app import PLACES
+from agent.web.places import Access, Place
+from tests.served_page import ServedPage, page_settings, served_page
+
+# Whoever adds a route that anybody may use must say so here, too.
+FOR_ANYBODY = {
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/pair"),
+    ("POST", "/pair"),
+    ("GET", "/page.js"),
+    ("GET", "/icon.svg"),
+    ("GET", "/manifest.webmanifest"),
+}
+GUARDED = [place for place in PLACES if (place.method, place.path) not in FOR_ANYBODY]
+FOR_COACHES = [place for place in GUARDED if place.access is Access.COACH]
+CHANGING = [place for place in GUARDED if place.method != "GET"]
+
+
+def named(place: Place) -> str:
+    return f"{place.method} {place.path}"
+
+
+def ask(client: httpx.Client, place: Place) -> httpx.Response:
+    path = re.sub(r"\{\w+:int\}", "1", place.path).replace("{code}", "k3x9q2m4pd")
+    if place.method == "GET":
+        return client.get(path)
+    return client.post(path, data={"key": "somebody"})
+
+
+def test_the_places_for_anybody_are_few_and_known() -> None:
+    anybody = {(p.method, p.path) for p in PLACES if p.access is Access.ANYBODY}
+
+    assert anybody == FOR_ANYBODY
+    assert len(GUARDED) > 15
+
+
+@pytest.mark.parametrize("place", GUARDED, ids=named)
+def test_nobody_comes_in_without_or_with_a_wrong_or_an_old_session(
+    page: ServedPage, place: Place
+) -> None:
+    forged = Signer(b"x" * 32, lasts_days=90)
+    coach = page.session()
+    with page.client() as nobody:
+        assert ask(nobody, place).status_code == 401
+        for cookie in ("", "nonsense", forged.cookie(coach), f"{coach.payload}.{'0' * 64}"):
+            nobody.cookies.set("spotter", cookie)
+            assert ask(nobody, place).status_code == 401
+    with page.client(page.session(age_s=91 * 86400)) as expired:
+        assert ask(expired, place).status_code == 401
+    with page.client(page.session(device_id="neverpaired")) as unknown:
+        assert ask(unknown, place).status_code == 401
+
+
+@pytest.mark.parametrize("place", GUARDED, ids=named)
+def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place: Place) -> None:
+    coach = page.session()
+    for origin in ("http://evil.example", "null", f"{page.origin}.evil.example", "https://["):
+        with page.client(coach, origin=origin) as foreign:
+            assert ask(foreign, place).status_code == 403
+    with page.client(coach) as silent:
+        del silent.headers["origin"]
+        silent.headers["sec-fetch-site"] = "cross-site"
+        assert ask(silent, place).status_code == 403
+
+
+@pytest.mark.parametrize("place", GUARDED, ids=named)
+def test_a_foreign_host_is_refused_even_with_a_session(page: ServedPage, place: Place) -> None:
+    with page.client(page.session(), host="rebound.example", origin="http://rebound.example") as c:
+        assert ask(c, place).status_code == 421
+
+
+@pytest.mark.parametrize("place", FOR_COACHES, ids=named)
+def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Place) -> None:
+    with page.client(page.session(Role.WALL)) as wall:
+        assert ask(wall, place).status_code == 403
+
+
+@pytest.mark.parametrize("place", CHANGING, ids=named)
+def test_a_change_wants_the_word_of_this_very_device(page: ServedPage, place: Place) -> None:
+    coach, other = page.session(), page.session()
+    with page.client(coach) as client:
+        for word in ("", "wrong", page.signer.csrf_word(other)):
+            client.headers["x-spotter-word"] = word
+            assert ask(client, place).status_code == 403
+        del client.headers["origin"]
+        client.headers["x-spotter-word"] = page.signer.csrf_word(coach)
+        assert ask(client, place).status_code == 403  # no browser sends a form without an origin
+
+
+def test_who_was_ended_comes_in_no_longer(page: ServedPage) -> None:
+    coach = page.session()
+    with page.client(coach) as client:
+        assert client.get("/").status_code == 200
+        page.outbox.devices.end(coach.device_id, now_s=read_clock().utc_s)
+        assert client.get("/").status_code == 401
+
+
+def test_leaving_ends_this_device(page: ServedPage) -> None:
+    coach = page.session()
+    with page.client(coach) as client:
+        assert client.post("/leave").status_code == 303
+        client.cookies.set("spotter", page.signer.cookie(coach))
+        assert client.get("/").status_code == 401
+
+
+def test_a_browser_without_a_session_is_led_to_the_door(page: ServedPage) -> None:
+    with page.client(accept="text/html") as client:
+        answer = client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert "482913" not in client.get("/login").text
+
+
+def test_the_pin_lets_in_and_its_cookie_is_out_of_reach(page: ServedPage) -> None:
+    with page.client() as client:
+        answer = client.post("/login", data={"pin": " 482913 "})
+        assert answer.status_code == 303
+        cookie = answer.headers["set-cookie"].lower()
+        for word in ("httponly", "samesite=strict", "path=/"):
+            assert word in cookie
+        assert client.get("/").status_code == 200
+
+
+def test_a_pairing_link_serves_once_and_not_for_long(page: ServedPage) -> None:
+    now_s = read_clock().utc_s
+    page.outbox.devices.offer("fresh", role=Role.WALL, name="", now_s=now_s, lasts_s=60)
+    page.outbox.devices.offer("stale", role=Role.COACH, name="", now_s=now_s - 60, lasts_s=30)
+    with page.client() as first, page.client() as second:
+        answer = first.post("/pair", data={"token": "fresh"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/wall")
+        assert first.get("/wall").status_code == 200
+        assert second.post("/pair", data={"token": "fresh"}).status_code == 403
+        assert second.post("/pair", data={"token": "stale"}).status_code == 403
+        assert second.get("/wall").status_code == 401
+
+
+def test_ten_thousand_guesses_do_not_get_in_and_lock_out_no_paired_device(
+    tmp_path: Path,
+) -> None:
+    with served_page(page_settings(tmp_path, web={"pin": "000777"})) as page:
+        with page.client() as guesser:
+            statuses = [
+                guesser.post("/login", data={"pin": f"{number:06d}"}).status_code
+                for number in range(10, 1010)
+            ]
+            right = guesser.post("/login", data={"pin": "000777"})
+        assert set(statuses) <= {403, 429} and statuses.count(403) <= 3
+        assert right.status_code == 429 and int(right.headers["retry-after"]) > 0
+        with page.client(page.session()) as coach:
+            assert coach.get("/").status_code == 200
+
+
+@pytest.fixture
+def open_page(tmp_path: Path) -> Iterator[ServedPage]:
+    """A page without a PIN, on this box alone."""
+    with served_page(page_settings(tmp_path, web={"pin": None})) as served:
+        yield served
+
+
+def test_on_this_box_without_a_pin_only_the_page_itself_changes_anything(
+    open_page: ServedPage,
+) -> None:
+    with open_page.client() as client:
+        assert client.post("/done").status_code == 403  # no page was loaded: no word
+        shown = client.get("/")
+        word = re.search(r'data-word="([0-9a-f]{32})"', shown.text)
+        assert word is not None
+        assert client.post("/done", data={"word": word[1]}).status_code == 200
+        rebound = client.get("/", headers={"host": "evil.example:8377"})
+        assert rebound.status_code == 421
+
+
+def test_every_answer_is_closed_to_other_pages(page: ServedPage) -> None:
+    with page.client(page.session()) as client:
+        for path in ("/", "/nowhere", "/login", "/picture/k3x9q2m4pd.jpg"):
+            headers = client.get(path).headers
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy and "unsafe" not in policy
+            assert "frame-ancestors 'none'" in policy and headers["x-frame-options"] == "DENY"
+            assert headers["cache-control"] == "no-store"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "server" not in headers
+
+
+def test_the_start_page_is_small_and_asks_nobody_else(page: ServedPage) -> None:
+    with page.client(page.session()) as client:
+        text = client.get("/").text
+        script = client.get("/page.js").text
+    assert len(text.encode()) + len(script.encode()) < 100_000
+    assert not re.search(r'(?:src|href|action)="(?:https?:)?//', text)
+    assert " style=" not in text and not re.search(r"\son\w+=", text) and "<script>" not in text
+    assert "https:" not in script and "http:" not in script
