@@ -90,7 +90,9 @@ class Lane:
         """Look up what is uncertain, else send what is due, else look for what is held."""
         uncertain = self._outbox.entries.next_uncertain(now_s)
         if uncertain is not None:
-            self._reconciler.look_up(uncertain, passage)
+            if self._reconciler.look_up(uncertain, passage):
+                self._reaction.note_delivered()
+                self._wake_next()
             return 0.0
         entry = self._order.next_up()
         if entry is None:

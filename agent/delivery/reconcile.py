@@ -58,8 +58,8 @@ class Reconciler:
         self._first_looks: dict[tuple[int, int], tuple[float, Finding]] = {}
         self._no_lists = 0  # look-ups in a row to which the API gave no list
 
-    def look_up(self, entry: Entry, passage: Passage) -> None:
-        """Look one uncertain entry up and move it, or set when to look again.
+    def look_up(self, entry: Entry, passage: Passage) -> bool:
+        """Look one uncertain entry up and move it, or set when to look again; True if it is there.
 
         Raises:
             LaneError: the API gave no list; the entry is looked up again later.
@@ -76,6 +76,7 @@ class Reconciler:
             self._adopt(entry, found)
         else:
             self._conclude(entry, finding)
+        return bool(found)
 
     def may_go_again(self, entry: Entry, passage: Passage) -> bool:
         """Look once more before a person's word sends a clip again; False where it was found.

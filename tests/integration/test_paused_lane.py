@@ -1,0 +1,35 @@
+"""A pause of the lane, as the commands show it and end it."""
+
+import json
+
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from tests.factories import ready_entry
+from tests.station import Station, until
+
+
+def test_a_pause_is_shown_with_its_reason_and_next_look_and_retry_ends_it(
+    station: Station, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("429:retry-after=1800@status")
+    with station.running():
+        until(lambda: "lane paused" in station.log.read_text())
+        api = json.loads(station.spotter("status", "--json"))["api"]
+        told = station.spotter("status")
+        with Outbox.open(station.state) as outbox:
+            entry = ready_entry(outbox)
+        station.spotter("outbox", "retry", entry.name)
+        until(lambda: "lane open again" in station.log.read_text(), timeout_s=10)
+
+    assert (api["paused"], api["next_probe_at"] is not None) == ("server", True)
+    assert "paused" in told and "HTTP 429" in told and api["next_probe_at"] in told
+
+
+def test_a_changed_key_file_ends_a_pause_without_a_restart(
+    station: Station, sandbox: Sandbox
+) -> None:
+    sandbox.replace_key("another-key")
+    with station.running():
+        until(lambda: "lane paused" in station.log.read_text())
+        station.key_file.write_text("another-key")
+        until(lambda: "lane open again" in station.log.read_text(), timeout_s=20)
