@@ -84,4 +84,5 @@ def _gate(settings: Settings, outbox: Outbox, client: ApiClient, *, host: str) -
         settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
         read_key=partial(read_api_key, settings.api, os.environ),
         now=read_clock,
+        setbacks=Backoff(base_s=settings.delivery.backoff_base_s),
     )

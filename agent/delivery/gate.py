@@ -22,7 +22,6 @@ from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
-_SETBACKS = Backoff(base_s=5.0, longest_s=3600.0)
 _LOOK_AT_KEY_S = 15.0  # how often a paused lane looks whether the key was changed
 # Pauses that a good answer about the account says nothing against: uploads alone fail.
 _UPLOADS_FAIL = frozenset({"server_asks_to_wait", "many_clips_fail", "not_our_api"})
@@ -65,7 +64,20 @@ class Gate:
         settings: KeySettings,
         read_key: ReadKey,
         now: Now,
+        setbacks: Backoff | None = None,
     ) -> None:
+        """Stand before one host.
+
+        Args:
+            outbox: where the lane's state is kept.
+            client: the way to the host.
+            host: its name in the outbox.
+            settings: what the operator laid down about the key.
+            read_key: reads the key anew, or None where there is none.
+            now: the station's clock.
+            setbacks: how long to leave uploads alone that fail though the account is fine.
+        """
+        self._delays = setbacks or Backoff()
         self._outbox = outbox
         self._client = client
         self._host = host
@@ -104,9 +116,9 @@ class Gate:
         probes = before.probes + 1 if before.paused_reason is not None else 1
         if before.paused_reason is None and fault.reason in _UPLOADS_FAIL:
             self._setbacks += 1
-            delay_s = _SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s)
+            delay_s = self._delays.delay_s(self._setbacks, retry_after_s=fault.retry_after_s)
         elif fault.retry_after_s is not None:
-            delay_s = _SETBACKS.delay_s(probes, retry_after_s=fault.retry_after_s)
+            delay_s = self._delays.delay_s(probes, retry_after_s=fault.retry_after_s)
         else:
             delay_s = _PROBES.delay_s(probes)
         if before.paused_reason != fault.reason:
