@@ -64,13 +64,17 @@ class Station:
         return self.root / "daemon.log"
 
     def start(
-        self, environment: Mapping[str, str] | None = None, *, wait: bool = True
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        wait: bool = True,
+        under: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start the real daemon and wait until it runs (or has ended)."""
+        """Start the real daemon, under another command if need be, and wait until it runs."""
         before = self.log.read_text().count(_RUNNING) if self.log.exists() else 0
         with self.log.open("ab") as log:
             daemon = subprocess.Popen(
-                [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+                [*under, sys.executable, "-m", "agent", "run", "--config", str(self.config)],
                 stderr=log,
                 env={**_plain_environment(), **(environment or {})},
             )

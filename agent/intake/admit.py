@@ -71,6 +71,7 @@ class Admission:
         self._outbox = outbox
         self._folder = folder
         self._now = now
+        self._doubtful: set[int] = set()  # inodes of files whose fsync failed
 
     def admit(self, path: Path, *, expected: FileFacts, evidence: Evidence) -> Admitted:
         """Take a settled file in.
@@ -149,6 +150,8 @@ class Admission:
 
     def _admit_known(self, known: Capture, path: Path, expected: FileFacts) -> Admitted:
         """Deal with a copy of what was taken in before: never a second clip, never a loss."""
+        if known.file_state is FileState.CLEARING:
+            raise UnsettledError(path.name)  # its place is being cleared at this moment
         stored = self._folder.captures / known.stored_name
         is_here = known.file_state is FileState.PRESENT and stored.exists()
         if is_here or known.reason in _NEVER_AGAIN:
@@ -163,20 +166,25 @@ class Admission:
         return Admitted.RESTORED
 
     def _bring_in(self, path: Path, stored: Path, expected: FileFacts) -> bool:
-        """Give a file its place in the work folder; False where it had to be copied."""
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        try:
-            move_durably(path, stored)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy_in(path, stored, expected)
-            return False
-        return True
+        """Give a file its place in the work folder; False where it had to be copied.
+
+        A file whose fsync failed is never moved: the system may have dropped what it could not
+        write, and the next fsync says nothing of it.  What can still be read is written anew.
+        """
+        if expected.inode not in self._doubtful:
+            self._doubtful.add(expected.inode)
+            _fsync_source(path)
+            self._doubtful.discard(expected.inode)
+            try:
+                move_durably(path, stored)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+            else:
+                return True
+        self._copy_in(path, stored, expected)
+        self._doubtful.discard(expected.inode)
+        return False
 
     def _copy_in(self, path: Path, stored: Path, expected: FileFacts) -> None:
         unfinished = self._folder.tmp / stored.name
@@ -203,6 +211,14 @@ def printable(name: str) -> str:
 
 def _sidecar_path(stored: Path) -> Path:
     return stored.with_suffix(_SIDECAR_SUFFIX)
+
+
+def _fsync_source(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _facts(path: Path) -> FileFacts:

@@ -169,11 +169,14 @@ class Intake:
             return
         if isinstance(error, sqlite3.OperationalError):
             raise error
-        self._settler.look_again(path, after_s=_REFUSED_AGAIN_S, monotonic_s=self._monotonic())
+        refused = isinstance(error, PermissionError)
+        again_s = _REFUSED_AGAIN_S if refused else self._rescan_s
+        self._settler.look_again(path, after_s=again_s, monotonic_s=self._monotonic())
         if str(path) not in self._complained:
             self._complained.add(str(path))
             log.error(
-                "file cannot be taken in: give the group spotter the right to read and move it",
+                "file cannot be taken in",
                 file=printable(path.name),
                 error=error.strerror,
+                hint="give the group spotter the right to read and move it" if refused else None,
             )

@@ -62,7 +62,7 @@ class CaptureFolder:
             self.stop()
             return False
         identity = (found.st_dev, found.st_ino)
-        if identity != self._watched or self._observer is None or not self._observer.is_alive():
+        if identity != self._watched or not self._is_watching():
             self.stop()
             self._observer = self._observe()
             self._watched = identity
@@ -118,15 +118,22 @@ class CaptureFolder:
             return None
         return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
 
-    def _observe(self) -> InotifyObserver | None:
-        observer = InotifyObserver(generate_full_events=True)  # tells moved in from created
-        observer.schedule(
-            self._hints,
-            str(self._root),
-            recursive=True,
-            event_filter=[FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent],
+    def _is_watching(self) -> bool:
+        """Tell whether the watcher lives: it ends itself where the system refuses a watch."""
+        observer = self._observer
+        return observer is not None and all(
+            thread.is_alive() for thread in (observer, *observer.emitters)
         )
+
+    def _observe(self) -> InotifyObserver | None:
         try:
+            observer = InotifyObserver(generate_full_events=True)  # tells moved in from created
+            observer.schedule(
+                self._hints,
+                str(self._root),
+                recursive=True,
+                event_filter=[FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent],
+            )
             observer.start()
         except OSError as error:  # such as the system's limit of watches
             if not self._complained:
