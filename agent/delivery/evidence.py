@@ -51,7 +51,7 @@ class Control:
     def __init__(self, entry: Entry, outcomes: Outcomes, *, began_at: float) -> None:
         self._entry = entry
         self._moment = datetime.fromtimestamp(began_at, UTC)
-        self._delivered = outcomes.newest_delivered(before_s=began_at)
+        self._delivered = outcomes.newest_delivered_before(entry)
         self._is_shown = False
         self._shows_older = False
         self._may_be_ours = False

@@ -17,9 +17,17 @@ class Outcomes:
         self._db = database
         self._attempts = attempts
 
-    def newest_delivered(self, *, before_s: float) -> tuple[str, str] | None:
-        """Return session id and clip code of what was last delivered before a moment."""
-        row = self._db.row(NEWEST_DELIVERED, {"before": before_s})
+    def newest_delivered_before(self, entry: Entry) -> tuple[str, str] | None:
+        """Return session id and clip code of what was last delivered before an entry's upload.
+
+        By the order of events, whatever the clock did meanwhile; by time only where no upload is
+        on record, as after the outbox was made anew.
+        """
+        upload = self._attempts.last_upload(entry.id)
+        if upload is None:
+            row = self._db.row(NEWEST_DELIVERED, {"before": entry.created_at})
+        else:
+            row = self._db.row(NEWEST_BEFORE, {"attempt": str(upload.id)})
         return None if row is None else (str(row["session_id"]), str(row["clip_code"]))
 
     def any_delivered(self, *, after_s: float) -> bool:
@@ -87,6 +95,14 @@ NEWEST_DELIVERED = """
 SELECT session_id, clip_code FROM entry
  WHERE sent_at < :before AND session_id IS NOT NULL ORDER BY sent_at DESC LIMIT 1
 """  # index: entry_by_sending
+
+NEWEST_BEFORE = """
+SELECT entry.session_id, entry.clip_code
+  FROM event JOIN entry ON entry.id = event.entry_id
+ WHERE event.what = 'state' AND event.word = 'uploaded' AND entry.session_id IS NOT NULL
+   AND event.id < (SELECT id FROM event WHERE what = 'attempt' AND word = :attempt)
+ ORDER BY event.id DESC LIMIT 1
+"""  # index: event_delivered, event_attempt
 
 ANY_DELIVERED = """
 SELECT 1 AS one FROM entry WHERE sent_at > :after AND session_id IS NOT NULL LIMIT 1

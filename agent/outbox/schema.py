@@ -256,6 +256,8 @@ _EVENTS = (
         VALUES (NEW.began_at, NEW.entry_id, 'attempt', NEW.id);
     END
     """,
+    "CREATE INDEX event_delivered ON event (id) WHERE what = 'state' AND word = 'uploaded'",
+    "CREATE INDEX event_attempt ON event (word, id) WHERE what = 'attempt'",
     "CREATE INDEX entry_by_user ON entry (user_id, id) WHERE user_id IS NOT NULL",
     "CREATE INDEX entry_by_sending ON entry (sent_at) WHERE sent_at IS NOT NULL",
     """
