@@ -80,12 +80,17 @@ class Timetable:
     @property
     def caps(self) -> set[float]:
         """Every rate that ever holds, but for off and unlimited."""
-        return set(self._rates) - {0.0, UNLIMITED}
+        return {rate for rate in self._rates if self.is_cap(rate)}
 
     @property
     def ever_opens(self) -> bool:
         """Whether anything may ever be sent."""
         return any(self._rates)
+
+    @staticmethod
+    def is_cap(rate_bytes_s: float) -> bool:
+        """Tell whether a rate is neither off nor unlimited."""
+        return 0 < rate_bytes_s < UNLIMITED
 
     def rate_at(self, at_s: float) -> float:
         """Return the rate that holds at a Unix time, in bytes per second."""

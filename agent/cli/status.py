@@ -7,6 +7,7 @@ import click
 
 from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
 from agent.cli.disk_status import disk_documents, disk_lines
+from agent.cli.line_status import line_document, line_lines
 
 if TYPE_CHECKING:
     from agent.outbox.store import Outbox
@@ -52,6 +53,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
         "last_error": lane.last_error,
         "last_error_at": iso_utc(lane.last_error_at),
+        "delivery": line_document(settings, outbox, now_s=now.utc_s),
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "capture_folder": {
             "path": str(settings.paths.capture),
@@ -111,6 +113,7 @@ def _print(document: dict[str, object]) -> None:
         ("needs you", _needs_you(document)),
         ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
         ("last upload", document["last_upload_at"] or "none yet"),
+        *line_lines(document),
         ("API", _api(api)),
         ("last error", _last_error(document)),
         ("capture folder", _folder(document["capture_folder"])),

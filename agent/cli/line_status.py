@@ -1,0 +1,79 @@
+"""What `spotter status` says of the line to the API: backlog, speed, and upload hours."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+
+def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> dict[str, object]:
+    """Return the part `delivery` of the status."""
+    from agent.clock import iso_utc
+    from agent.delivery.goodput import RECENT, measure
+    from agent.delivery.outlook import all_sent_at
+    from agent.timetable import parse_timetable
+
+    timetable = parse_timetable(settings.delivery.schedule)
+    goodput = measure(outbox.traffic.sendings(most=RECENT))
+    backlog = outbox.traffic.backlog()
+    sent_at = all_sent_at(backlog, goodput, timetable, now_s=now_s)
+    rate = timetable.rate_at(now_s)
+    return {
+        "backlog": {"clips": backlog.clips, "bytes": backlog.size_bytes},
+        "goodput_bytes_s": None if goodput is None else round(goodput.bytes_s),
+        "until_sent_s": None if sent_at is None else round(sent_at - now_s),
+        "sent_by": iso_utc(sent_at) if backlog.clips else None,
+        "hours": {
+            "schedule": settings.delivery.schedule,
+            "open": rate > 0,
+            "cap_bytes_s": round(rate) if timetable.is_cap(rate) else None,
+            "changes_at": iso_utc(timetable.changes_at(now_s)),
+            "opens_at": None if rate else iso_utc(timetable.opens_at(now_s)),
+        },
+    }
+
+
+def line_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+    """Return the same for people."""
+    line = document["delivery"]
+    assert isinstance(line, dict)  # made above
+    return [("to be sent", _backlog(line)), ("line", f"{_speed(line)}; {_hours(line['hours'])}")]
+
+
+def _backlog(line: dict[str, Any]) -> str:
+    from agent.cli.words import duration_words, size_words
+
+    clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
+    if not clips:
+        return "nothing"
+    told = f"{clips} clip{'s' if clips > 1 else ''}, {size_words(size_bytes)}"
+    if line["until_sent_s"] is not None:
+        soon = duration_words(max(line["until_sent_s"], 1))
+        return f"{told}: sent in about {soon}, by {_local(line['sent_by'])}"
+    known = line["goodput_bytes_s"] is not None
+    return f"{told}: {'more than a year at this speed' if known else 'no upload measured yet'}"
+
+
+def _speed(line: dict[str, Any]) -> str:
+    from agent.cli.words import size_words
+
+    rate = line["goodput_bytes_s"]
+    return "not measured yet" if rate is None else f"{size_words(rate)}/s measured"
+
+
+def _hours(hours: dict[str, Any]) -> str:
+    from agent.cli.words import size_words
+
+    if not hours["open"]:
+        return f"CLOSED until {_local(hours['opens_at'])} (delivery.schedule)"
+    cap = hours["cap_bytes_s"]
+    told = "no cap" if cap is None else f"capped to {size_words(cap)}/s"
+    return told if hours["changes_at"] is None else f"{told} until {_local(hours['changes_at'])}"
+
+
+def _local(moment: str) -> str:
+    """Return an ISO time by the box's own clock, which upload hours go by."""
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(moment).astimezone():%a %H:%M %Z}"

@@ -1,0 +1,76 @@
+"""What `spotter status` says of the line: backlog, speed, hours, and when all will be sent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.delivery.goodput import Goodput
+from agent.delivery.outlook import all_sent_at
+from agent.outbox.attempts import AttemptEnd
+from agent.outbox.store import Outbox
+from agent.outbox.traffic import Backlog
+from agent.timetable import parse_timetable
+from tests.factories import NOW_S, ready_entry
+from tests.station import Station
+
+NO_API = "http://127.0.0.1:9"
+
+
+def test_the_time_until_all_is_sent_counts_bytes_and_answers() -> None:
+    plan = parse_timetable("")
+    goodput = Goodput(bytes_s=100_000, overhead_s=2.0)
+
+    sent_at = all_sent_at(Backlog(clips=5, size_bytes=1_000_000), goodput, plan, now_s=NOW_S)
+
+    assert sent_at == pytest.approx(NOW_S + 20)
+    assert all_sent_at(Backlog(clips=0, size_bytes=0), None, plan, now_s=NOW_S) == NOW_S
+    assert all_sent_at(Backlog(clips=1, size_bytes=1), None, plan, now_s=NOW_S) is None
+
+
+def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
+    station = Station(tmp_path, NO_API, {"delivery": {"schedule": "daily = 800kbit/s"}})
+    station.spotter("status")  # makes the outbox
+    with Outbox.open(station.state) as outbox:
+        for number in (1, 2, 3):
+            entry = ready_entry(outbox, number)
+        claimed = outbox.entries.claim(entry, now_s=NOW_S)
+        assert claimed is not None
+        end = AttemptEnd(
+            outcome="uploaded",
+            seconds=11.0,
+            size_bytes=2_000_000,
+            sending_s=10.0,
+            throttled_s=0.0,
+        )
+        outbox.attempts.end(claimed[1], end)
+
+    line = json.loads(station.spotter("status", "--json"))["delivery"]
+    told = station.spotter("status")
+
+    assert line["backlog"] == {"clips": 3, "bytes": 1500}
+    assert (line["goodput_bytes_s"], line["until_sent_s"]) == (200_000, 3)
+    assert line["hours"] == {
+        "schedule": "daily = 800kbit/s",
+        "open": True,
+        "cap_bytes_s": 100_000,
+        "changes_at": None,
+        "opens_at": None,
+    }
+    assert "3 clips" in told and "sent in about" in told and "capped to" in told
+
+
+def test_status_tells_when_uploads_open_again(tmp_path: Path) -> None:
+    station = Station(
+        tmp_path,
+        NO_API,
+        {"delivery": {"schedule": "Mon 00:00-00:01 = unlimited, else off"}},
+    )
+
+    told = station.spotter("status")
+    hours = json.loads(station.spotter("status", "--json"))["delivery"]["hours"]
+
+    if not hours["open"]:  # but for one minute of the week
+        assert hours["opens_at"] == hours["changes_at"] is not None
+        assert "CLOSED until Mon 00:00" in told
+    assert "not measured yet" in told
