@@ -1,9 +1,13 @@
 """Rows for tests, each with as little said as possible."""
 
+import hashlib
+from dataclasses import replace
+
 from agent.clock import Instant
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
+from agent.outbox.folders import StateFolder
 from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
 from agent.outbox.store import Outbox
 
@@ -120,6 +124,23 @@ def new_entry(
         ),
         filmed_at=NOW_S,
     )
+
+
+def waiting_clip(
+    outbox: Outbox,
+    folder: StateFolder,
+    number: int,
+    *,
+    whose: Whose,
+    size_bytes: int,
+    now_s: float,
+) -> Entry:
+    """A clip that waits to be sent, file and all."""
+    plain = new_entry(admitted(outbox, number))
+    content = plain.clip_code.encode() * (size_bytes // len(plain.clip_code))
+    (folder.clips / plain.clip.stored_name).write_bytes(content)
+    clip = replace(plain.clip, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+    return outbox.entries.create(replace(plain, whose=whose, clip=clip), now_s=now_s)
 
 
 def ready_entry(outbox: Outbox, number: int = 1, *, due_at: float = NOW_S) -> Entry:

@@ -19,6 +19,7 @@ class Relay(AbstractContextManager["Relay"]):
         self.rate_bytes_s: float | None = None  # of what clients send; 0: nothing is read
         self.answers: Literal["pass", "withhold", "trickle"] = "pass"
         self.everything = False  # whether the faults meet more than uploads
+        self.uploads = 0  # begun
         self.on_upload: Callable[[], None] = lambda: None  # when one begins to arrive
         self._upstream_port = upstream_port
         self._over = threading.Event()
@@ -69,6 +70,7 @@ class Relay(AbstractContextManager["Relay"]):
             first = client.recv(_PART_BYTES, socket.MSG_PEEK)
             is_upload = first.startswith(b"POST")
             if is_upload:
+                self.uploads += 1
                 self.on_upload()
             meets = is_upload or self.everything
             self._run(self._answer, server, client, self.answers if meets else "pass")

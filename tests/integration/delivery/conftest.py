@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,8 +22,7 @@ from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
 from agent.delivery.upload import Uploader
 from agent.outbox.backoff import Backoff
-from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.entry import Entry, NewEntry, Whose
+from agent.outbox.entry import Entry, Whose
 from agent.outbox.folders import StateFolder
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import EntryState, Recipient
@@ -32,7 +30,7 @@ from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
 from agent.timetable import parse_timetable
-from tests.factories import NOW_S, admitted, new_entry
+from tests.factories import NOW_S, waiting_clip
 from tests.station import ATHLETE, KEY
 
 WAIT_S = 120.0
@@ -114,11 +112,6 @@ class World:
         mass_kg: float | None = None,
     ) -> Entry:
         """Put a clip into the outbox, file and all."""
-        capture = admitted(self.outbox, number)
-        code = derive_clip_code(capture.sha256, 1)
-        content = code.encode() * (size_bytes // len(code))
-        (self.folder.clips / f"{code}.mp4").write_bytes(content)
-        plain = new_entry(capture)
         whose = Whose(
             recipient=recipient,
             user_id=user_id,
@@ -126,15 +119,13 @@ class World:
             exercise=exercise,
             barbell_mass_kg=mass_kg,
         )
-        clip = type(plain.clip)(
-            stored_name=f"{code}.mp4",
-            sha256=hashlib.sha256(content).hexdigest(),
-            size_bytes=len(content),
-            seconds=3.0,
-        )
-        values = {name: getattr(plain, name) for name in NewEntry.__slots__}
-        return self.outbox.entries.create(
-            NewEntry(**{**values, "whose": whose, "clip": clip}), now_s=self.clock_s
+        return waiting_clip(
+            self.outbox,
+            self.folder,
+            number,
+            whose=whose,
+            size_bytes=size_bytes,
+            now_s=self.clock_s,
         )
 
     def run(self, seconds: float = 0.0) -> None:

@@ -1,0 +1,110 @@
+"""SIGTERM in mid-upload, whatever that waits for: it ends soon and nothing is half marked."""
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.outbox.capture import Take
+from agent.outbox.entry import Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.states import CaptureState, Recipient
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from tests.factories import waiting_clip
+from tests.relay import Relay
+from tests.station import ATHLETE, Station, until
+
+_ENDS_WITHIN_S = 5.0  # ten are promised; nothing here is slow
+
+
+@pytest.fixture
+def relay(sandbox: Sandbox) -> Iterator[Relay]:
+    with Relay(sandbox.port) as running:
+        yield running
+
+
+def with_clip(station: Station, size_bytes: int) -> None:
+    """Let a clip wait in the station's outbox, as its analysis would have left it."""
+    folder = StateFolder(station.state)
+    folder.prepare()
+    with Outbox.open(folder.root) as outbox:
+        now_s = time.time()
+        whose = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+        entry = waiting_clip(outbox, folder, 1, whose=whose, size_bytes=size_bytes, now_s=now_s)
+        capture = outbox.captures.claim_next(now_s)
+        assert capture is not None and entry.clip_bytes > 0.9 * size_bytes
+        take = Take(number=1, start_s=1.0, end_s=4.0, active_start_s=2.0, active_end_s=3.0)
+        outbox.takes.record(capture, [take], report="{}")
+        outbox.captures.move(capture, CaptureState.ANALYSED, now_s=now_s)
+
+
+def stopped_in_upload(station: Station, relay: Relay) -> None:
+    """Start the daemon, and end it as soon as the upload arrives."""
+    daemon = station.start()
+    until(lambda: relay.uploads > 0)
+    time.sleep(0.5)  # well into whatever it will wait for
+    began_s = time.monotonic()
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(12) == 0, station.log.read_text()[-3000:]
+    assert time.monotonic() - began_s < _ENDS_WITHIN_S
+    assert "cut off" not in station.log.read_text()
+
+
+def delivered_by_the_next_start(station: Station, relay: Relay, sandbox: Sandbox) -> None:
+    relay.heal()
+    with station.running():
+        until(lambda: station.states() == ["uploaded"])
+    assert len(sandbox.book.sessions) == 1
+
+
+def test_blocked_by_a_reader_that_does_not_read(
+    tmp_path: Path, relay: Relay, sandbox: Sandbox
+) -> None:
+    station = Station(tmp_path, relay.base_url)
+    with_clip(station, 5_000_000)
+    relay.rate_bytes_s = 0
+
+    stopped_in_upload(station, relay)
+
+    assert station.states() == ["ready"]
+    delivered_by_the_next_start(station, relay, sandbox)
+
+
+def test_throttled(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
+    capped: dict[str, object] = {"schedule": "8kbit/s", "min_rate_bytes_s": 100}
+    station = Station(tmp_path, relay.base_url, {"delivery": capped})
+    with_clip(station, 100_000)
+
+    stopped_in_upload(station, relay)
+
+    assert (station.states(), sandbox.book.sessions) == (["ready"], [])
+
+
+def test_waiting_for_the_answer(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
+    station = Station(tmp_path, relay.base_url)
+    with_clip(station, 100_000)
+    relay.answers = "withhold"
+
+    stopped_in_upload(station, relay)
+
+    assert station.states() == ["uncertain"]  # for the session is made, as the book shows
+    assert len(sandbox.book.sessions) == 1
+    delivered_by_the_next_start(station, relay, sandbox)
+
+
+def test_outside_upload_hours(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
+    soon = datetime.now().astimezone() + timedelta(days=3)
+    closed: dict[str, object] = {"schedule": f"{soon:%a} = unlimited, else off"}
+    station = Station(tmp_path, relay.base_url, {"delivery": closed})
+    with_clip(station, 100_000)
+
+    daemon = station.start()
+    until(lambda: bool(sandbox.book.requests))  # it has asked for the account
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(12) == 0
+
+    assert (station.states(), relay.uploads) == (["ready"], 0)
