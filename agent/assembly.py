@@ -138,7 +138,7 @@ def _assemble(
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
         delivery_lane(settings, folder, outbox, client, host=api_host(settings), stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
-        *attending_stages(outbox, captures),
+        *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
         *page_stages(
             settings, station_rules(settings), folder, outbox, captures, bells=bells, stop=stop
         ),

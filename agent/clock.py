@@ -39,6 +39,19 @@ class Instant:
             trusted=self.trusted,
         )
 
+    def elapsed_s(self, now: "Instant") -> float:
+        """Return the seconds from this moment to a later one: as many as are sure.
+
+        Over a boot, UTC tells; where it was not trusted, only the time since this boot is sure.
+        """
+        if self.boot_id is not None and self.boot_id == now.boot_id:
+            assert self.boot_s is not None and now.boot_s is not None  # goes with boot_id
+            return now.boot_s - self.boot_s
+        up_s = now.boot_s or 0.0
+        if self.trusted and now.trusted:
+            return max(now.utc_s - self.utc_s, up_s)
+        return up_s
+
 
 BEGINNING = Instant(utc_s=0.0)  # before anything a station can have seen
 

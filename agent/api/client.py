@@ -118,6 +118,15 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                 raise not_our_api("the session list") from None
         return True
 
+    def ask(self, method: Literal["GET", "DELETE"], path: str, key: ApiKey) -> Answer:
+        """Ask something that may be asked again, and return the answer, whatever it says.
+
+        Raises:
+            LaneError: no answer.
+        """
+        with self._asked(path, key, method=method) as response:
+            return _read(response)
+
     def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, body: ClipBody, key: ApiKey
     ) -> Made:
@@ -149,8 +158,8 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         self.close()
 
     @contextmanager
-    def _asked(self, path: str, key: ApiKey) -> Iterator[httpx.Response]:
-        """Ask a question that changes nothing; what goes wrong meanwhile is the lane's fault."""
+    def _asked(self, path: str, key: ApiKey, *, method: str = "GET") -> Iterator[httpx.Response]:
+        """Ask what may be asked again; what goes wrong meanwhile is the lane's fault."""
         began_s = time.monotonic()
         answers: list[httpx.Response] = []
 
@@ -164,7 +173,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         try:
             with Watch(judge) as watch:
                 request = self._http.build_request(
-                    "GET", path, headers=key.headers(), extensions={"trace": watch.trace}
+                    method, path, headers=key.headers(), extensions={"trace": watch.trace}
                 )
                 answers.append(self._http.send(request, stream=True))
                 try:

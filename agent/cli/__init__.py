@@ -10,7 +10,9 @@ import click
 from agent import __version__
 from agent.cli.analyse import analyse
 from agent.cli.assign import assign, done, keep
+from agent.cli.athletes import athletes
 from agent.cli.config import config
+from agent.cli.correct import undo
 from agent.cli.demo import demo
 from agent.cli.drill import drill
 from agent.cli.filming import filming
@@ -38,8 +40,8 @@ def spotter() -> None:
 
 
 for command in (
-    *(run, demo, analyse, assign, keep, done, queue, filming, status, why),
-    *(outbox, takes, reanalyse, pair, config, sandbox, drill),
+    *(run, demo, analyse, assign, keep, done, queue, athletes, filming, status, why),
+    *(outbox, undo, takes, reanalyse, pair, config, sandbox, drill),
 ):
     spotter.add_command(command)
 

@@ -15,6 +15,7 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
+from agent.cli.correct import delete_wrong, give, hold, resend
 from agent.errors import AgentError, RequestError
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ _STATES = [
 @click.group()
 def outbox() -> None:
     """Look into and steer the outbox.  An ID is c12 (capture), e7 (entry) or a clip code."""
+
+
+outbox.add_command(give)
+outbox.add_command(hold)
+outbox.add_command(resend)
+outbox.add_command(delete_wrong, "delete-wrong")
 
 
 @outbox.command("list")
@@ -122,17 +129,17 @@ def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Never send it.  Its files stay until clearing takes them."""
+    """Never send it.  Its files stay until clearing takes them; spotter undo, within 10 s."""
     from agent.clock import read_clock
-    from agent.station import steering
+    from agent.station import steering, undoing
 
-    now_s = read_clock().utc_s
-    _steer(
-        ids,
-        lambda box, wanted: steering.discard(box, steering.find(box, wanted), now_s=now_s),
-        config=config,
-        as_json=as_json,
-    )
+    now = read_clock()
+
+    def change(box: "Outbox", wanted: str) -> "Capture | Entry":
+        undoing.discard(box, steering.find(box, wanted), now=now)
+        return steering.find(box, wanted)
+
+    _steer(ids, change, config=config, as_json=as_json)
 
 
 @outbox.command()

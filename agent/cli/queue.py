@@ -119,6 +119,18 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
     )
 
 
+@queue.command()
+@config_option
+@json_option
+def clear(config: Path | None, as_json: bool) -> None:
+    """Empty the queue; spotter undo, within 10 s."""
+    from agent.clock import read_clock
+    from agent.station.undoing import clear_queue
+
+    now = read_clock()
+    _change(lambda outbox, _rules: clear_queue(outbox, now=now), config=config, as_json=as_json)
+
+
 def _id_at(outbox: "Outbox", place: int) -> int:
     from agent.errors import RequestError
 

@@ -76,6 +76,9 @@ class Retention:
         """Finish what was begun, then clear what is due, and more where space is short."""
         self._removal.finish()
         now = self._now()
+        undone_within_s = self._outbox.undoables.rest_s(now)
+        if undone_within_s > 0:  # until then nothing goes that a person may want back
+            return undone_within_s
         more = self._clear_aged(now)
         if not self._space.lacks_for_comfort():
             self._waiting.end()

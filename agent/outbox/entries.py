@@ -127,7 +127,18 @@ class Entries:
         """
         if to not in ENTRY_MOVES[entry.state]:
             raise ValueError(f"no way from {entry.state} to {to}")
-        values = {"state": to, "reason": reason, "changed_at": now_s, **(changes or {})}
+        return self._change(entry, to, now_s=now_s, reason=reason, changes=changes or {})
+
+    def _change(
+        self,
+        entry: Entry,
+        to: EntryState,
+        *,
+        now_s: float,
+        reason: str | None,
+        changes: Mapping[str, object],
+    ) -> Entry | None:
+        values = {"state": to, "reason": reason, "changed_at": now_s, **changes}
         settings = ", ".join(f"{column} = ?" for column in values)
         query = f"""
             UPDATE entry SET {settings}, fence = fence + 1
@@ -217,14 +228,21 @@ class Entries:
                     resumed.append(moved)
         return resumed
 
-    def assign(self, entry: Entry, whose: Whose, *, now_s: float) -> Entry | None:
-        """held -> ready, for the person and movement that somebody named."""
-        return self.move(
-            entry,
-            EntryState.READY,
-            now_s=now_s,
-            changes={"due_at": now_s, "failures": 0, **_whose_columns(whose)},
-        )
+    def assign(
+        self,
+        entry: Entry,
+        whose: Whose,
+        *,
+        now_s: float,
+        to: EntryState = EntryState.READY,
+        reason: str | None = None,
+        due_at: float | None = None,
+    ) -> Entry | None:
+        """Give an unsent clip to the person and movement that somebody named; it may stay held."""
+        due_at = now_s if due_at is None else due_at
+        changes = {"due_at": due_at, "failures": 0, **_whose_columns(whose)}
+        change = self._change if to is entry.state else self.move
+        return change(entry, to, now_s=now_s, reason=reason, changes=changes)
 
     def has_delivered(self) -> bool:
         """Tell whether any clip of this station ever became a session, or may have."""

@@ -63,3 +63,65 @@ def station(db: Database) -> None:
     """Keep the roster, who comes next, and what keeps an assignment alive."""
     for statement in _STATION:
         db.execute(statement)
+
+
+_SECOND_THOUGHTS = (
+    """
+    CREATE TABLE undoable (            -- what a person ended, and may undo for some seconds
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,            -- discard, clear_queue, resend or forget
+        asked_at REAL NOT NULL,
+        boot_id TEXT,
+        boot_s REAL,
+        clock_trusted INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'open',  -- or undone, or done: past undoing
+        payload TEXT NOT NULL          -- JSON: what it takes to undo it
+    ) STRICT
+    """,
+    "CREATE INDEX undoable_by_state ON undoable (state, id)",
+    """
+    CREATE TABLE resend (              -- a clip that went to the wrong athlete
+        id INTEGER PRIMARY KEY,
+        undoable_id INTEGER NOT NULL REFERENCES undoable (id),
+        entry_id INTEGER NOT NULL REFERENCES entry (id),
+        session_id TEXT NOT NULL,      -- the wrong session
+        new_entry_id INTEGER REFERENCES entry (id),
+        state TEXT NOT NULL DEFAULT 'asked',
+        detail TEXT,
+        failures INTEGER NOT NULL DEFAULT 0,
+        due_at REAL NOT NULL,
+        user_id TEXT NOT NULL,         -- the right athlete
+        activity TEXT NOT NULL,
+        exercise TEXT,
+        barbell_mass_kg REAL,
+        incline_deg REAL,
+        changed_at REAL NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE UNIQUE INDEX resend_open ON resend (entry_id)
+     WHERE state IN ('asked', 'sending', 'deleting', 'refused')
+    """,
+    "CREATE INDEX resend_by_state ON resend (state, id)",
+    "CREATE INDEX resend_by_entry ON resend (entry_id, id)",
+    "CREATE INDEX resend_by_undoable ON resend (undoable_id)",
+    "CREATE INDEX resend_by_new_entry ON resend (new_entry_id) WHERE new_entry_id IS NOT NULL",
+    """
+    CREATE TABLE forgetting (          -- an athlete who is to go from this box
+        id INTEGER PRIMARY KEY,
+        undoable_id INTEGER NOT NULL REFERENCES undoable (id),
+        user_id TEXT,
+        guest_id INTEGER,
+        state TEXT NOT NULL DEFAULT 'asked',  -- begun, done or undone
+        changed_at REAL NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX forgetting_by_user ON forgetting (user_id)",
+)
+
+
+@MIGRATIONS()
+def second_thoughts(db: Database) -> None:
+    """Keep what can be undone, what is sent anew, and who is to be forgotten."""
+    for statement in _SECOND_THOUGHTS:
+        db.execute(statement)

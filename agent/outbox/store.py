@@ -21,11 +21,13 @@ from agent.outbox.listing import Listing
 from agent.outbox.outcomes import Outcomes
 from agent.outbox.pauses import Pauses
 from agent.outbox.queue import Queue
+from agent.outbox.resends import Resends
 from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
 from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
 from agent.outbox.traffic import Traffic
+from agent.outbox.undoables import Undoables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,8 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.roster = Roster(database)
         self.queue = Queue(database)
         self.switches = Switches(database)
+        self.undoables = Undoables(database)
+        self.resends = Resends(database)
         self.traffic = Traffic(database)
         self.devices = Devices(database)
         self.gallery = Gallery(database)

@@ -7,6 +7,7 @@ from agent.clock import iso_utc
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.life import Line, capture_life, entry_life
+from agent.outbox.resends import RESEND_WORDS
 from agent.outbox.states import reason_text
 from agent.outbox.store import Outbox
 
@@ -47,6 +48,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         **_with_times(plain),
         "meaning": reason_text(entry.reason),
         "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
+        "sent_anew": _sent_anew(outbox, entry),
         "picture": [
             told
             for number in outbox.entries.captures_of(entry.id)
@@ -66,6 +68,15 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         ],
         "story": _lines(life(outbox, entry)),
     }
+
+
+def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
+    """Return how far a clip is on its way to the right athlete, in a sentence."""
+    resend = outbox.resends.of_entry(entry.id)
+    if resend is None:
+        return None
+    way = f"from e{resend.entry_id} to {resend.whose.user_id}: {RESEND_WORDS[resend.state]}"
+    return way if resend.detail is None else f"{way} ({resend.detail})"
 
 
 def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:

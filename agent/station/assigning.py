@@ -9,7 +9,6 @@ from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedB
 from agent.outbox.entry import Whose
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
-from agent.station.chronology import elapsed_s
 from agent.station.roster import check_user_id, for_person
 from agent.station.running_out import record_run_out_now
 from agent.station.timeline import Timeline
@@ -274,7 +273,7 @@ def _rest_s(said: Assignment, *, now: Instant) -> float | None:
     """Return how long an assignment of fixed length still lasts."""
     if said.lasts_s is None:
         return None
-    return max(1.0, said.lasts_s - elapsed_s(said.starts, now))
+    return max(1.0, said.lasts_s - said.starts.elapsed_s(now))
 
 
 def _say(outbox: Outbox, kind: AssignmentKind, *, now: Instant, set_by: str) -> Assignment:

@@ -1,4 +1,4 @@
-"""Which of two moments came first, and how long it is from one to another.  Pure.
+"""Which of two moments came first.  Pure.
 
 By the time since boot within one boot, by the order of the boots between two, and by UTC where
 one of them is known by UTC only.
@@ -62,20 +62,6 @@ class Chronology:
             return self.precedes(first, second)
         except UndecidableError:
             return False
-
-
-def elapsed_s(since: Instant, now: Instant) -> float:
-    """Return the seconds from one moment to a later one: as many as are sure.
-
-    Over a boot, UTC tells; where it was not trusted, only the time since this boot is sure.
-    """
-    if since.boot_id is not None and since.boot_id == now.boot_id:
-        assert since.boot_s is not None and now.boot_s is not None  # goes with boot_id
-        return now.boot_s - since.boot_s
-    up_s = now.boot_s or 0.0
-    if since.trusted and now.trusted:
-        return max(now.utc_s - since.utc_s, up_s)
-    return up_s
 
 
 def _precedes_by_utc(first: Instant, second: Instant) -> bool:

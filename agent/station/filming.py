@@ -15,7 +15,6 @@ from agent.outbox.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.capture import Capture
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
-from agent.station.chronology import elapsed_s
 from agent.station.recording_time import RecordingTime
 from agent.station.timeline import Timeline, UndecidableError
 
@@ -62,7 +61,7 @@ def filming(outbox: Outbox, *, now: Instant) -> Filming:
     stopped = timeline.filming_stopped_at(now)
     if stopped is None:
         return Filming(stopped=None, since_s=None, left_s=None, unseen=0)
-    since_s = elapsed_s(stopped.starts, now)
+    since_s = stopped.starts.elapsed_s(now)
     return Filming(
         stopped=stopped,
         since_s=since_s,

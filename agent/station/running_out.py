@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.store import Outbox
-from agent.station.chronology import elapsed_s
 from agent.station.timeline import Timeline, UndecidableError
 
 ASKS_BEFORE_S = 300.0  # so long before the end the page asks: still the same athlete?
@@ -45,11 +44,11 @@ def standing(outbox: Outbox, *, now: Instant, however_long: bool = False) -> Sta
         return Standing(assignment=None, since_s=None, left_s=None)
     if said.layer is not Layer.COACH:
         return Standing(assignment=said, since_s=None, left_s=None)
-    since_s, left_s = elapsed_s(said.starts, now), None
+    since_s, left_s = said.starts.elapsed_s(now), None
     if said.lasts_s is not None:
         left_s = max(0.0, said.lasts_s - since_s)
     elif said.idle_s is not None:
-        left_s = said.idle_s - elapsed_s(_last_sign(outbox, timeline, said), now)
+        left_s = said.idle_s - _last_sign(outbox, timeline, said).elapsed_s(now)
         if left_s <= 0 and not however_long:
             if not outbox.captures.any_waits():
                 return Standing(assignment=None, since_s=None, left_s=None)
@@ -115,7 +114,7 @@ def run_out_at(last_sign: Instant, idle_s: float, *, by: Instant) -> Instant | N
         idle_s: for how long it lasts without such a sign.
         by: the moment.
     """
-    over_s = elapsed_s(last_sign, by) - idle_s
+    over_s = last_sign.elapsed_s(by) - idle_s
     if over_s < 0:
         return None
     if last_sign.boot_id == by.boot_id or by.boot_s is None or over_s > by.boot_s:

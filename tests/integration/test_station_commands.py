@@ -2,7 +2,9 @@
 
 import json
 
-from tests.station import Station
+from agent.sandbox.server import Sandbox
+from tests.station import Station, delivered, until
+from tests.videos import film_run
 
 
 def told(station: Station, *words: str) -> dict[str, object]:
@@ -40,3 +42,47 @@ def test_an_athlete_is_kept_and_done(station: Station) -> None:
 def test_a_guest_is_on_the_station_by_a_number_not_a_name(station: Station) -> None:
     assert told(station, "assign", "--guest", "Zoë Guest")["guest"] == "guest:1"
     assert "Zoë" not in station.spotter("status")
+
+
+def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sandbox) -> None:
+    found = json.loads(station.spotter("athletes", "--sync", "--json"))
+    assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
+
+    sandbox.stop()
+    assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
+    assert "athlete-0002" in station.spotter("athletes", "--search", "MULLER")
+
+
+def test_a_key_that_may_not_list_athletes_says_so(station: Station) -> None:
+    station.key_file.write_text("wrong-key")
+
+    assert "refuses the key" in station.spotter("athletes", "--sync", code=1)
+
+
+def test_the_daemon_brings_the_roster_up_to_date_by_itself(station: Station) -> None:
+    with station.running():
+        until(lambda: "Jörg" in station.spotter("athletes"))
+    assert "Jörg" not in station.log.read_text()
+
+
+def test_what_was_ended_is_taken_back(station: Station) -> None:
+    station.spotter("queue", "add", "athlete-0002")
+    station.spotter("queue", "clear")
+    assert told(station, "undo")["undone"] == "clear_queue"
+    assert "1. athlete-0002" in station.spotter("queue")
+    assert "nothing to undo" in station.spotter("undo", code=1)
+
+
+def test_clips_are_given_held_and_brought_back(station: Station, sandbox: Sandbox) -> None:
+    station.spotter("assign", "--nobody")
+    film_run(station.capture / "one.mp4")
+    with station.running():
+        until(lambda: station.states() == ["held"])
+        station.spotter("outbox", "discard", "e1")
+        station.spotter("undo")
+        assert station.states() == ["held"]
+        station.spotter("outbox", "give", "e1", "--user-id", "athlete-0003")
+        assert delivered(sandbox, 1)
+    assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0003"]
+    assert "e1 is uploaded" in station.spotter("outbox", "hold", "e1", code=1)
+    assert "was not sent anew" in station.spotter("outbox", "delete-wrong", "e1", code=1)

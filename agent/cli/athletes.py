@@ -1,0 +1,86 @@
+"""spotter athletes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.errors import LaneError, RequestError, UnreachableError
+
+if TYPE_CHECKING:
+    from agent.outbox.roster import Athlete
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+_REFUSALS = frozenset({"key", "account", "no_key"})
+
+
+@click.command()
+@click.option("--sync", is_flag=True, help="Ask the API for the account's athletes first.")
+@click.option("--search", default="", metavar="TEXT", help="Any part of a name.")
+@click.option("--resolve", nargs=2, metavar="GUEST USER_ID", help="Say who a guest is.")
+@config_option
+@json_option
+def athletes(
+    sync: bool, search: str, resolve: tuple[str, str] | None, config: Path | None, as_json: bool
+) -> None:
+    """List who can be put on the station, whoever was there last first.
+
+    The roster is kept on the box and brought up to date by the daemon.  A guest (guest:3) is
+    somebody who is not in the account: their clips are held until --resolve says who it is.
+    """
+    from agent.clock import iso_utc, read_clock
+    from agent.outbox.switches import ROSTER_SYNCED_AT
+    from agent.station.roster import resolve_guest, search_athletes
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        if sync:
+            _sync(settings, outbox)
+        if resolve is not None:
+            released = resolve_guest(outbox, *resolve, now_s=read_clock().utc_s)
+            click.echo(f"released: {len(released)} clips", err=True)
+        found = search_athletes(outbox, search, most=100_000)
+        synced_at = iso_utc(outbox.switches.moment(ROSTER_SYNCED_AT))
+    if as_json:
+        print_json([_document(athlete) for athlete in found])
+        return
+    for athlete in found:
+        click.echo(f"{athlete.key:32} {athlete.name}")
+    told = "never asked for: spotter athletes --sync" if synced_at is None else f"as of {synced_at}"
+    click.echo(f"{len(found)} athletes, {told}", err=True)
+
+
+def _document(athlete: "Athlete") -> dict[str, object]:
+    from agent.clock import iso_utc
+
+    return {
+        "user_id": athlete.user_id,
+        "key": athlete.key,
+        "name": athlete.name,
+        "guest": athlete.is_guest,
+        "last_assigned_at": iso_utc(athlete.last_assigned_at),
+        "last_barbell_mass": dict(athlete.masses_kg),
+    }
+
+
+def _sync(settings: "Settings", outbox: "Outbox") -> None:
+    """Bring the roster up to date now."""
+    from agent.assembly import api_host
+    from agent.assembly_delivery import api_client
+    from agent.attendance import fetch_roster, named
+    from agent.clock import read_clock
+    from agent.stage import ignore_wake
+    from agent.station.refreshing import take_over
+
+    try:
+        with api_client(settings, check=ignore_wake) as client:
+            users, complete = named(fetch_roster(settings, outbox, client, host=api_host(settings)))
+    except LaneError as fault:
+        if fault.reason in _REFUSALS:
+            raise RequestError(
+                f"no roster: {fault}", hint="only an admin's key may list the account's athletes"
+            ) from fault
+        raise UnreachableError(f"no roster: {fault}", hint="the one on the box stays") from fault
+    take_over(outbox, users, complete=complete, now_s=read_clock().utc_s)

@@ -1,0 +1,225 @@
+"""Clips on their way to the right athlete: sent anew first, then the wrong session is deleted.
+
+Each pass makes one step of each: a row says what is to be done before it is done, and every step
+can be done again: linking a file that is linked, deleting a session that is gone.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from agent.api.answers import Answer, lane_fault
+from agent.api.client import ApiClient, ApiKey
+from agent.clock import Now
+from agent.crashpoints import crash_point
+from agent.errors import LaneError
+from agent.outbox.backoff import Backoff
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.entry import ClipFile, Entry, NewEntry
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.resends import Resend, ResendState
+from agent.outbox.states import EntryState, FileState
+from agent.outbox.store import Outbox
+from agent.stage import Wake
+
+STAGE = "resending"
+_SESSION_PATH = "/session-management/sessions/{}/"
+_LOOK_AGAIN_S = 30.0
+_ONE_BY_ONE_S = 1.0
+_SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
+_AT_WORK = frozenset({ResendState.ASKED, ResendState.SENDING, ResendState.DELETING})
+
+log = structlog.get_logger(stage=STAGE)
+
+
+class Resending:
+    """Sends anew what went to the wrong athlete."""
+
+    name = STAGE
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        client: ApiClient,
+        *,
+        key: Callable[[], ApiKey | None],
+        backoff: Backoff,
+        now: Now,
+        wake_lane: Wake,
+    ) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._client = client
+        self._key = key  # while the lane is open
+        self._backoff = backoff
+        self._now = now
+        self._wake_lane = wake_lane
+
+    def step(self) -> float:
+        """Make one step of each clip that is on its way."""
+        at_work = self._outbox.resends.in_states(_AT_WORK)
+        for resend in at_work:
+            _STEPS[resend.state](self, resend)
+        return _ONE_BY_ONE_S if at_work else _LOOK_AGAIN_S
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _begin(self, resend: Resend) -> None:
+        """asked -> sending, once it is too late to undo it."""
+        undoable = self._outbox.undoables.by_id(resend.undoable_id)
+        assert undoable is not None  # made with it
+        if undoable.left_s(self._now()) > 0:
+            return
+        old = self._entry(resend.entry_id)
+        if not self._is_whole(old):
+            self._end(resend, ResendState.GIVEN_UP, "the clip is no longer on this box")
+            return
+        new = self._new_entry(resend, old)
+        self._link(old, new)
+        crash_point("resend-linked")
+        now_s = self._now().utc_s
+        with self._outbox.transaction():
+            if not self._outbox.undoables.settle(undoable, "done"):
+                return  # it was undone at this very moment
+            entry = self._outbox.entries.create(new, now_s=now_s)
+            self._outbox.resends.move(
+                resend, ResendState.SENDING, now_s=now_s, new_entry_id=entry.id
+            )
+        crash_point("resend-entered")
+        log.info("sent anew", entry=old.name, as_=entry.name, clip=entry.clip_code)
+        self._wake_lane()
+
+    def _follow(self, resend: Resend) -> None:
+        """sending -> deleting, once the right session is there."""
+        assert resend.new_entry_id is not None  # it has one from `sending` on
+        new = self._entry(resend.new_entry_id)
+        if new.state in _SENT:
+            self._outbox.resends.move(resend, ResendState.DELETING, now_s=self._now().utc_s)
+            crash_point("resend-delivered")
+        elif new.state is EntryState.DISCARDED:
+            self._end(resend, ResendState.GIVEN_UP, f"{new.name} was discarded: nothing changed")
+
+    def _delete(self, resend: Resend) -> None:
+        """deleting -> done or refused; a session that is gone already is deleted."""
+        key = self._key()
+        now_s = self._now().utc_s
+        wait_s = resend.due_at - now_s
+        if key is None or 0 < wait_s <= self._backoff.longest_s:  # more: the clock jumped
+            return
+        try:
+            answer = self._client.ask("DELETE", _SESSION_PATH.format(resend.session_id), key)
+            refusal = _refusal(answer, now_s=now_s)
+        except LaneError as fault:
+            failures = resend.failures + 1
+            due_at = now_s + self._backoff.delay_s(failures, retry_after_s=fault.retry_after_s)
+            self._outbox.resends.move(
+                resend,
+                ResendState.DELETING,
+                now_s=now_s,
+                detail=str(fault),
+                failures=failures,
+                due_at=due_at,
+            )
+            return
+        crash_point("resend-deleted")
+        if refusal is not None:
+            log.warning("wrong session stays", session=resend.session_id, answer=refusal)
+            self._end(resend, ResendState.REFUSED, refusal)
+            return
+        assert resend.new_entry_id is not None  # as above
+        with self._outbox.transaction():
+            new_name = self._entry(resend.new_entry_id).name
+            self._outbox.resends.end_old(resend, new_name=new_name, now_s=now_s)
+            self._outbox.resends.move(resend, ResendState.DONE, now_s=now_s)
+        log.info("wrong session deleted", session=resend.session_id)
+
+    def _end(self, resend: Resend, to: ResendState, detail: str) -> None:
+        self._outbox.resends.move(resend, to, now_s=self._now().utc_s, detail=detail)
+
+    def _is_whole(self, old: Entry) -> bool:
+        clip = self._folder.clips / old.stored_name
+        present = old.file_state is FileState.PRESENT and clip.is_file()
+        return present and clip.stat().st_size == old.clip_bytes
+
+    def _new_entry(self, resend: Resend, old: Entry) -> NewEntry:
+        sources = self._outbox.resends.sources_of(old.id)
+        named_by = sources[-1]  # of a clip over two recordings, the second
+        capture = self._outbox.captures.by_id(named_by.capture_id)
+        assert capture is not None  # rows are never deleted
+        generation = self._outbox.resends.next_generation(named_by)
+        code = derive_clip_code(capture.sha256, named_by.take_number, generation)
+        suffix = Path(old.stored_name).suffix
+        return NewEntry(
+            clip_code=code,
+            generation=generation,
+            sources=sources,
+            state=EntryState.READY,
+            reason=None,
+            due_at=self._now().utc_s,
+            clip=ClipFile(
+                stored_name=f"{code}{suffix}",
+                sha256=old.clip_sha256,
+                size_bytes=old.clip_bytes,
+                seconds=old.clip_seconds,
+                cut_method=old.cut_method or "whole",
+                cut_why=old.cut_why,
+            ),
+            whose=resend.whose,
+            filmed_at=old.filmed_at,
+            remarks=old.remarks,
+        )
+
+    def _link(self, old: Entry, new: NewEntry) -> None:
+        """Give the clip and its pictures their new names beside the old ones: no copy, no wait."""
+        clips = self._folder.clips
+        pairs = [(clips / old.stored_name, clips / new.clip.stored_name)]
+        pictures = (self._folder.pictures_of(code) for code in (old.clip_code, new.clip_code))
+        pairs += [pair for pair in zip(*pictures, strict=True) if pair[0].exists()]
+        for source, target in pairs:
+            if target.exists():
+                continue
+            unfinished = self._folder.tmp / target.name
+            unfinished.unlink(missing_ok=True)
+            _link_or_copy(source, unfinished)
+            move_durably(unfinished, target)
+
+    def _entry(self, entry_id: int) -> Entry:
+        entry = self._outbox.entries.by_id(entry_id)
+        assert entry is not None  # rows are never deleted
+        return entry
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except PermissionError:  # a file system without links
+        shutil.copyfile(source, target)
+        fsync_file(target)
+
+
+def _refusal(answer: Answer, *, now_s: float) -> str | None:
+    """Return the words with which a deletion was refused; None where the session is gone.
+
+    Raises:
+        LaneError: it was not the API that answered, or not about this session.
+    """
+    words = answer.error_words()
+    if 200 <= answer.status < 300 and (answer.json() is not None or not answer.body):
+        return None
+    if answer.status == 404 and words is not None:
+        return None
+    if words is None or answer.status in {401, 408, 425, 429} or answer.status >= 500:
+        raise lane_fault(answer, now_s=now_s)
+    return f"HTTP {answer.status}: {words}"
+
+
+_STEPS: dict[ResendState, Callable[[Resending, Resend], None]] = {
+    ResendState.ASKED: Resending._begin,
+    ResendState.SENDING: Resending._follow,
+    ResendState.DELETING: Resending._delete,
+}
