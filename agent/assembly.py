@@ -76,20 +76,19 @@ def run_station(settings: Settings) -> None:
     folder = state_folder(settings)
     end_at_once_when_asked()
     await_mounts(Mounts(settings.disk.mounts), folder.root)
-    patiently(folder.prepare, lambda: None)
+    patiently(folder.prepare, folder.root)
     lock = OwnerLock(folder)
     lock.take()
     reserve = reserve_of(settings)
     try:
         folder.empty_tmp()
         stop = StopFlag()
-        opened = patiently(
-            partial(open_with, reserve, partial(_open, folder)),
-            reserve.release,
-        )
+        opening = partial(open_with, reserve, partial(_open, folder))
+        opened = patiently(opening, folder.root, reserve.release)
         with opened as outbox, api_client(settings, check=stop.check) as client:
             patiently(
                 lambda: _prepare_outbox(outbox, folder, settings),
+                folder.root,
                 lambda: reserve.release(outbox.database),
             )
             _assemble(settings, folder, outbox, client, stop=stop, reserve=reserve).run()

@@ -18,7 +18,7 @@ import structlog
 from agent.errors import AgentError
 from agent.outbox.mounts import Mounts
 from agent.outbox.reserve import Reserve
-from agent.outbox.space import is_disk_full
+from agent.outbox.space import is_disk_full, is_nearly_full
 from agent.outbox.store import Outbox
 
 Result = TypeVar("Result")
@@ -48,8 +48,10 @@ def await_mounts(mounts: Mounts, *paths: Path) -> None:
         log.info("start goes on")
 
 
-def patiently(step: Callable[[], Result], give_way: Callable[[], None]) -> Result:
-    """Take one step of a start; while the disk is full, make way and try it again.
+def patiently(
+    step: Callable[[], Result], root: Path, give_way: Callable[[], None] = lambda: None
+) -> Result:
+    """Take one step of a start; while the disk of `root` is full, make way and try it again.
 
     Raises:
         whatever the step raises that is not about a full disk.
@@ -59,7 +61,7 @@ def patiently(step: Callable[[], Result], give_way: Callable[[], None]) -> Resul
         try:
             result = step()
         except (AgentError, OSError, sqlite3.OperationalError) as error:
-            if not is_about_full_disk(error):
+            if not _is_about_full_disk(error, root):
                 raise
             give_way()
             if told:
@@ -82,7 +84,7 @@ def open_with(reserve: Reserve, opener: Callable[[], Outbox]) -> Outbox:
     try:
         return opener()
     except (AgentError, OSError, sqlite3.OperationalError) as error:
-        if not is_about_full_disk(error):
+        if not _is_about_full_disk(error, reserve.root):
             raise
         reserve.release()
     try:
@@ -92,9 +94,16 @@ def open_with(reserve: Reserve, opener: Callable[[], Outbox]) -> Outbox:
         raise
 
 
-def is_about_full_disk(error: BaseException) -> bool:
-    """Tell whether an error, or what it was raised from, is what a full disk does."""
-    return is_disk_full(error) or is_disk_full(error.__cause__)
+def _is_about_full_disk(error: BaseException, root: Path) -> bool:
+    """Tell whether an error, or what it was raised from, is what a full disk does.
+
+    SQLite calls it anything from "disk I/O error" to "unable to open", which on a disk with room
+    would be a matter of rights or of a dying disk: there waiting helps nobody.
+    """
+    causes = (error, error.__cause__)
+    if any(is_disk_full(cause) for cause in causes):
+        return True
+    return any(isinstance(c, sqlite3.OperationalError) for c in causes) and is_nearly_full(root)
 
 
 def _wait() -> None:

@@ -14,7 +14,7 @@ from agent.outbox.journal import Changes, Journal
 from agent.outbox.ledger import LEDGER_NAME, Ledger
 from agent.outbox.migrating import migrate
 from agent.outbox.sidecars import Sidecars
-from agent.outbox.space import is_disk_full, measure
+from agent.outbox.space import is_disk_full, is_nearly_full
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
@@ -221,7 +221,7 @@ def _number(row: Row | None) -> int:
 
 
 def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
-    if is_disk_full(error) and not measure(path.parent).free_bytes:
+    if is_disk_full(error) or is_nearly_full(path.parent):
         return f"the disk is full: make room on the disk of {path.parent}; nothing is lost"
     if "unable to open" in str(error) or "readonly" in str(error):
         return f"you need the right to write in {path.parent}: join the group spotter, or use sudo"

@@ -33,6 +33,7 @@ class Reserve:
     """Keeps the outbox writable on a disk that others have filled."""
 
     def __init__(self, root: Path, space: Space, *, reserve_mb: float) -> None:
+        self.root = root
         self._file = root / _FILE
         self._device = root.stat().st_dev
         self._space = space

@@ -26,8 +26,8 @@ _LEAST, _MOST = 256 * _MB, 5000 * _MB
 _CLOSED_TO_CUTS = 4  # a quarter of what is kept free
 _COMFORT = 1.25  # clearing goes on until this much of the floor is free: it must not flutter
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-# SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN: what a full disk does to a database.
-_DATABASE_FULL = frozenset({10, 13, 14})
+_SHM_SIZE = sqlite3.SQLITE_IOERR_SHMSIZE  # no room for the log's index
+_NEARLY_NOTHING = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,17 @@ def intake_floor(total_bytes: int, min_free_mb: float | None) -> int:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Tell whether an error is what a full disk does, to a file or to the database."""
+    """Tell whether an error says that the disk is full, of a file or of the database."""
     if isinstance(error, sqlite3.OperationalError):
-        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DATABASE_FULL
+        code = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_FULL or code == _SHM_SIZE
     return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def is_nearly_full(folder: Path) -> bool:
+    """Tell whether a disk has room for nothing, so that any error may come of that."""
+    room = measure(folder)
+    return room.free_bytes < _NEARLY_NOTHING or room.free_files == 0
 
 
 class Space:

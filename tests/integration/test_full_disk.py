@@ -1,6 +1,7 @@
 """A disk that others fill to the last byte: intake waits, delivery goes on, nothing is lost."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run, name_of
 
 _CLIPS = 2
+_WAITS = "start waits: the disk is full"
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_a_start_on_a_full_disk_drains_the_outbox(
         check(station, sandbox, _CLIPS + 1)
 
 
-def test_a_start_that_cannot_even_open_the_outbox_waits_for_room(
+def test_a_start_that_cannot_even_open_the_outbox_waits_for_room_or_for_sigterm(
     disk: Path, station: Station, sandbox: Sandbox
 ) -> None:
     with station.running():
@@ -107,7 +109,11 @@ def test_a_start_that_cannot_even_open_the_outbox_waits_for_room(
     filler = fill(disk)
 
     daemon = station.start(wait=False)
-    until(lambda: "start waits: the disk is full" in station.log.read_text())
+    until(lambda: _WAITS in station.log.read_text())
+    daemon.terminate()
+    assert daemon.wait(12) == 0
+    daemon = station.start(wait=False)
+    until(lambda: station.log.read_text().count(_WAITS) == 2)
     filler.unlink()
     assert delivered(sandbox, _CLIPS)
     check(station, sandbox, _CLIPS)
@@ -115,14 +121,19 @@ def test_a_start_that_cannot_even_open_the_outbox_waits_for_room(
     assert daemon.wait(12) == 0
 
 
-def test_sigterm_ends_a_start_that_waits(disk: Path, station: Station) -> None:
-    with station.running():
-        until(lambda: (station.state / "reserve").exists())
-    (disk / "reserve").unlink()
-    fill(disk)
-    daemon = station.start(wait=False)
-    until(lambda: "start waits: the disk is full" in station.log.read_text())
+def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None:
+    with mounted(tmp_path / "disk", "size=48m") as place:
+        station = Station(place, sandbox.base_url, {"disk": {"min_free_mb": 0}})
+        with station.running():
+            until(lambda: (station.state / "reserve").exists())
+            whole = film_run(station.root / "film.mp4", seconds=20)
+            filler = fill(place)
+            os.truncate(filler, filler.stat().st_size - whole.stat().st_size)
+            whole.rename(station.capture / name_of(1))  # on the same disk that takes no room
+            until(lambda: "analysis WAITS" in station.spotter("status"))
+            assert [row["state"] for row in station.rows()] == ["captured"]
 
-    daemon.terminate()
-
-    assert daemon.wait(12) == 0
+            filler.unlink()
+            station.spotter("assign", "--clear")  # any command wakes the daemon
+            check(station, sandbox, 1)
+        assert not list((station.state / "tmp").glob("*.mp4"))

@@ -81,6 +81,19 @@ def test_a_full_disk_is_known_by_its_errors() -> None:
     assert not is_disk_full(None)
 
 
+def test_what_a_dying_disk_says_is_not_taken_for_a_full_one() -> None:
+    class Refused(sqlite3.OperationalError):
+        sqlite_errorcode: int
+
+        def __init__(self, code: int) -> None:
+            self.sqlite_errorcode = code
+
+    assert is_disk_full(Refused(sqlite3.SQLITE_FULL))
+    assert is_disk_full(Refused(sqlite3.SQLITE_IOERR_SHMSIZE))
+    assert not is_disk_full(Refused(sqlite3.SQLITE_IOERR_FSYNC))
+    assert not is_disk_full(Refused(sqlite3.SQLITE_CANTOPEN))
+
+
 def test_a_cut_takes_its_share_and_never_more_than_all() -> None:
     def take(start_s: float, end_s: float) -> Take:
         return Take(
