@@ -10,6 +10,7 @@ from sqlite_utils.db import Database
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
+from agent.outbox.folders import device_of
 from agent.outbox.journal import Changes, Journal
 from agent.outbox.ledger import LEDGER_NAME, Ledger
 from agent.outbox.migrating import migrate
@@ -190,7 +191,7 @@ class OutboxDatabase:
     def _refuse_if_replaced(self) -> None:
         """Write nothing into a file that nobody will ever find again."""
         if self._identity != _identity(self.path):
-            if self._identity is not None and self._identity[0] != _device(self.path.parent):
+            if self._identity is not None and self._identity[0] != device_of(self.path.parent):
                 raise BusyError(f"the disk of {self.path.parent} was taken away")
             raise OutboxError(
                 f"the outbox {self.path} was taken away, or replaced by another file",
@@ -204,13 +205,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _device(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_dev
-    except OSError:
-        return None
 
 
 def _number(row: Row | None) -> int:

@@ -145,6 +145,14 @@ class OwnerLock:
         return False
 
 
+def device_of(folder: Path) -> int | None:
+    """Return which file system a folder is on, or None where it is not there."""
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
 def fsync_file(path: Path) -> None:
     """Make a file's content durable."""
     _fsync(path, os.O_RDONLY)

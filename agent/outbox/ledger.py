@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.outbox.folders import fsync_folder, give_to_owner_of
+from agent.outbox.folders import device_of, fsync_folder, give_to_owner_of
 
 LEDGER_NAME = "ledger.jsonl"
 
@@ -67,7 +67,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._device = _device_of(path.parent)
+        self._device = device_of(path.parent)
         self._known: tuple[int, int, int] | None = None  # inode, size, and the last line's number
 
     def append(self, content: Mapping[str, object], *, after: int) -> int:
@@ -81,7 +81,7 @@ class Ledger:
         Raises:
             OSError: it is not durable; what is there of it counts for nothing.
         """
-        if _device_of(self.path.parent) != self._device:  # never a write to another disk
+        if device_of(self.path.parent) != self._device:  # never a write to another disk
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.path))
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o660)
         try:
@@ -191,13 +191,6 @@ class Ledger:
         except OSError:
             os.ftruncate(fd, back_to)
             raise
-
-
-def _device_of(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_dev
-    except OSError:
-        return None
 
 
 def _encode(seq: int, content: Mapping[str, object]) -> bytes:

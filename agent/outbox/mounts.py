@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder, write_durably
+from agent.outbox.folders import StateFolder, device_of, write_durably
 
 _MOUNTED = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
@@ -105,11 +105,11 @@ class MountMemory:
             self._known = here
 
     def _here(self) -> dict[str, object]:
-        device = _device_of(self._watched)  # None: it is not there at this moment
+        device = device_of(self._watched)  # None: it is not there at this moment
         return {
             "folder": str(self._watched),
             "mount_point": str(mount_point_of(self._watched.resolve(), mounted_now())),
-            "apart_from_root": None if device is None else device != _device_of(_ROOT),
+            "apart_from_root": None if device is None else device != device_of(_ROOT),
         }
 
     def _read(self) -> dict[str, object]:
@@ -118,10 +118,3 @@ class MountMemory:
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}
-
-
-def _device_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_dev
-    except OSError:
-        return None

@@ -20,6 +20,7 @@ import sqlite3
 from pathlib import Path
 
 from agent.outbox.database import OutboxDatabase
+from agent.outbox.folders import device_of
 from agent.outbox.space import Space
 
 _MB = 1_000_000
@@ -35,7 +36,7 @@ class Reserve:
     def __init__(self, root: Path, space: Space, *, reserve_mb: float) -> None:
         self.root = root
         self._file = root / _FILE
-        self._device = root.stat().st_dev
+        self._device = device_of(root)
         self._space = space
         self._wanted_bytes = round(reserve_mb * _MB)
 
@@ -55,7 +56,7 @@ class Reserve:
 
     def hold(self) -> None:
         """Make the file that stands in for the log, as large as there is room for."""
-        if not self._file.parent.exists() or self._file.parent.stat().st_dev != self._device:
+        if device_of(self.root) != self._device:
             return  # its disk was taken away: nothing is written below
         size_bytes = self._size_bytes() // 4
         while not self._file.exists() and size_bytes >= _LEAST_BYTES:
