@@ -215,6 +215,6 @@ def _elsewhere(
     if not candidate.efforts:
         there = Whereabouts.of(poses)
         moves = [(time_s, np.rot90(moved, turns)) for time_s, moved in track.stillness.moves]
-        beside = restless_beside(moves, there) if len(there.times_s) else None
+        beside = restless_beside(moves, there)
         if beside is not None:
             yield beside, there
