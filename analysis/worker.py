@@ -1,7 +1,7 @@
 """The child process: one request a line on standard input, answers on standard output.
 
-Requests: check, probe, inspect, join, cut, poster, filmstrip.  Answers are JSON lines: any number
-of `{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
+Requests: check, codecs, probe, inspect, join, cut, poster, filmstrip.  Answers are JSON lines:
+any number of `{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
@@ -37,6 +37,7 @@ class Worker:
         self._finders: dict[Path | None, PoseFinder] = {}  # warm ones, by model
         self._operations: dict[str, Callable[[Request], object]] = {
             "check": self._check,
+            "codecs": self._codecs,
             "probe": self._probe,
             "inspect": self._inspect,
             "join": self._join,
@@ -89,6 +90,11 @@ class Worker:
             finder.find(image, time_s=number / 10)
         pose_ms = (time.monotonic() - began_s) * 1000 / _CHECKS
         return {"pose_ms": round(pose_ms, 2), "found": found is not None}
+
+    def _codecs(self, _request: Request) -> object:
+        from analysis.codecs import missing_codecs
+
+        return {"missing": missing_codecs()}
 
     def _probe(self, request: Request) -> object:
         from analysis.video import probe

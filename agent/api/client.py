@@ -24,7 +24,7 @@ from agent.errors import LaneError, NotMadeError, OutcomeUnknownError
 KeyHeader = Literal["Authorization", "API-KEY"]  # the two forms that the vendor's pages name
 KEY_HEADERS: tuple[KeyHeader, ...] = ("Authorization", "API-KEY")
 
-_STATUS_PATH = "/user-management/organization-status/"
+STATUS_PATH = "/user-management/organization-status/"
 _SESSIONS_PATH = "/session-management/sessions/"
 _MOST_ANSWER_BYTES = 32 << 20  # more is no answer
 _MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
@@ -81,7 +81,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             base_url=base_url,
             headers={"User-Agent": f"spotter/{__version__}", "Accept": "application/json"},
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
-            verify=_tls(ca_file),
+            verify=tls_context(ca_file),
             follow_redirects=False,
             # A connection the server closed meanwhile would leave an upload's outcome unknown.
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -93,7 +93,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         Raises:
             LaneError: no answer, or one that is not about an account.
         """
-        with self._asked(_STATUS_PATH, key) as response:
+        with self._asked(STATUS_PATH, key) as response:
             answer = _read(response)
         if answer.status != 200:
             raise lane_fault(answer, now_s=self._now().utc_s)
@@ -233,8 +233,11 @@ def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
-    return True if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what a host's certificate is judged by: the usual authorities, or one's own."""
+    if ca_file is None:
+        return httpx.create_ssl_context()
+    return ssl.create_default_context(cafile=str(ca_file))
 
 
 def _read(response: httpx.Response) -> Answer:

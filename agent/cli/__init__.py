@@ -14,6 +14,7 @@ from agent.cli.athletes import athletes
 from agent.cli.config import config
 from agent.cli.correct import undo
 from agent.cli.demo import demo
+from agent.cli.doctor import doctor
 from agent.cli.drill import drill
 from agent.cli.filming import filming
 from agent.cli.outbox import outbox
@@ -41,7 +42,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, athletes, filming, status, why),
-    *(outbox, undo, takes, reanalyse, pair, config, sandbox, drill),
+    *(outbox, undo, takes, reanalyse, pair, config, doctor, sandbox, drill),
 ):
     spotter.add_command(command)
 

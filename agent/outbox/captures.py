@@ -77,6 +77,11 @@ class Captures:
         row = self._db.row("SELECT 1 AS one FROM capture WHERE state = 'captured' LIMIT 1")
         return row is not None
 
+    def last_admitted_at(self) -> float | None:
+        """Return when a capture was last taken in."""
+        row = self._db.row("SELECT admitted_at AS at FROM capture ORDER BY id DESC LIMIT 1")
+        return None if row is None else float(str(row["at"]))
+
     def count_ended(self, reason: str, *, since_s: float) -> int:
         """Return how many captures were discarded for a reason since a Unix time."""
         row = self._db.row(

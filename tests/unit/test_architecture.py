@@ -22,6 +22,7 @@ TIERS: dict[str, set[str]] = {
     "sandbox": GROUND | {"outbox", "api"},
     "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
     "web": GROUND | {"outbox", "station"},
+    "doctor": GROUND | {"outbox", "api", "station", "intake"},
 }
 PURE = (
     *(

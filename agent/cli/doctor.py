@@ -1,0 +1,79 @@
+"""spotter doctor."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, print_json
+
+if TYPE_CHECKING:
+    from agent.doctor.finding import Finding
+
+_SIGNS = {"fine": "fine   ", "warning": "WARNING", "broken": "BROKEN "}
+_COLOURS = {"fine": "green", "warning": "yellow", "broken": "red"}
+_WRONG_SETTINGS = 78
+
+
+@click.command()
+@config_option
+@json_option
+def doctor(config: Path | None, as_json: bool) -> None:
+    """Check everything a working station needs, and say how to mend what is wrong.
+
+    Ends with 0 if it works, though there may be warnings; with 1 if something is broken; with 78
+    if the settings are wrong.
+    """
+    from agent.clock import read_clock
+    from agent.doctor.finding import State, worst
+    from agent.doctor.rounds import rounds
+    from agent.settings import find_config
+
+    path = find_config(config, os.environ)
+    findings: list[Finding] = []
+    for name, look in rounds(path, explicit=config, now=read_clock()):
+        _say_under_way(name, quiet=as_json)
+        found = look()
+        _say_under_way("", quiet=as_json)
+        findings += found
+        if not as_json:
+            for finding in found:
+                _print(finding)
+    state = worst(findings)
+    if as_json:
+        print_json({"worst": state, "checks": [_document(finding) for finding in findings]})
+    else:
+        _print_end(findings)
+    if state is State.BROKEN:
+        wrong = any(f.state is State.BROKEN and f.name == "settings" for f in findings)
+        sys.exit(_WRONG_SETTINGS if wrong else 1)
+
+
+def _document(finding: "Finding") -> dict[str, object]:
+    return {
+        "name": finding.name,
+        "state": str(finding.state),
+        "finding": finding.finding,
+        "remedy": finding.remedy,
+    }
+
+
+def _say_under_way(name: str, *, quiet: bool) -> None:
+    """Show in a terminal what is looked at, on a line that the findings take over."""
+    if not quiet and sys.stdout.isatty():
+        click.echo("\r\x1b[K" + (f"looking at: {name}" if name else ""), nl=False)
+
+
+def _print(finding: "Finding") -> None:
+    sign = click.style(_SIGNS[finding.state], fg=_COLOURS[finding.state])
+    click.echo(f"{sign} {finding.name:20} {finding.finding}")
+    if finding.remedy:
+        click.echo(f"{'':28} -> {finding.remedy}")
+
+
+def _print_end(findings: "list[Finding]") -> None:
+    counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
+    told = f"{counts['broken']} broken, {counts['warning']} warnings, {counts['fine']} fine"
+    click.echo(f"\n{told}")

@@ -1,0 +1,1 @@
+"""Checks of everything a working station needs, each with what mends it."""

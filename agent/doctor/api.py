@@ -1,0 +1,165 @@
+"""The way to the API: key, role, certificate, and what its clock says of ours."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.api.answers import Answer, lane_fault
+from agent.api.certificate import certificate_ends_at
+from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
+from agent.api.deadline import Timeouts
+from agent.api.payloads import read_account
+from agent.clock import Instant
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.errors import LaneError
+from agent.settings import read_api_key
+
+_DAY_S = 86400.0
+_SOON_DAYS = 21
+_CLOCK_OFF_S = 120.0
+_WAIT_S = 10.0
+_AFTER = {
+    "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
+    "tls": "timedatectl; then api.base_url and api.ca_file",
+    "key": "put the right key into {key_file}; it is read without a restart",
+    "not_our_api": "sign in to the network's portal, or correct api.base_url",
+}
+
+
+def check_api(patient: Patient) -> list[Finding]:
+    """Ask the API whose key this is, and look at what comes along."""
+    api = patient.settings.api
+    token = read_api_key(api, patient.environ)
+    findings = [check_key(token, api.key_file)]
+    if token is None:
+        return findings
+    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
+    keys = [ApiKey(token=token, header=header) for header in headers]
+    try:
+        answer = _ask(patient, keys)
+    except LaneError as fault:
+        return [*findings, _refused(patient, fault)]
+    findings.append(judge_answer(patient, answer))
+    findings.append(judge_clock(patient.now, answer.date))
+    return [*findings, *_certificate(patient)]
+
+
+def check_key(token: str | None, key_file: Path) -> Finding:
+    """See that there is a key, and that not everybody can read it."""
+    if token is None:
+        return broken(
+            "API key",
+            f"there is none in {key_file}: clips wait",
+            f"sudoedit {key_file}; the key alone, in one line",
+        )
+    try:
+        is_open = bool(key_file.stat().st_mode & 0o007)
+    except OSError:
+        is_open = False
+    if is_open:
+        return warning(
+            "API key", f"every user of this box can read {key_file}", f"sudo chmod o= {key_file}"
+        )
+    return fine("API key", "there is one")
+
+
+def judge_answer(patient: Patient, answer: Answer) -> Finding:
+    """Judge what organization-status says: whose key it is, and what it may do."""
+    try:
+        if answer.status != 200:
+            raise lane_fault(answer, now_s=patient.now.utc_s)
+        account = read_account(answer)
+    except LaneError as fault:
+        return _refused(patient, fault)
+    if account.acts_for_others:
+        return fine("API", f"answers; the key is {account.role}'s and acts for all athletes")
+    if patient.settings.station.unassigned == "upload":
+        return warning(
+            "API",
+            f"answers; the key is a {account.role}'s: clips of others than its owner are held",
+            "use an admin's key for a station with several athletes",
+        )
+    return warning(
+        "API",
+        f"answers; the key is a {account.role}'s and cannot act for others: only clips of "
+        f"{account.uid} go",
+        "use an admin's key for a station with several athletes",
+    )
+
+
+def judge_clock(now: Instant, date: str | None) -> Finding:
+    """Compare the clock with the API's."""
+    if not now.trusted:
+        return warning(
+            "clock",
+            "nothing has set it since this box started; times of takes may be wrong",
+            "sudo timedatectl set-ntp true; a box without network needs a battery clock",
+        )
+    offset_s = _offset_s(now, date)
+    if offset_s is not None and abs(offset_s) > _CLOCK_OFF_S:
+        way = "ahead of" if offset_s > 0 else "behind"
+        return broken(
+            "clock",
+            f"{abs(offset_s):.0f} s {way} the API's",
+            "sudo timedatectl set-ntp true",
+        )
+    return fine("clock", "set" if offset_s is None else "set, and agrees with the API's")
+
+
+def judge_certificate(host: str, ends_at: float, *, now_s: float) -> Finding:
+    """Judge how long the API's certificate still holds."""
+    days = (ends_at - now_s) / _DAY_S
+    until = f"{datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}"
+    if days < _SOON_DAYS:
+        return warning(
+            "certificate",
+            f"{host}'s ends on {until}, in {days:.0f} days",
+            "tell whoever runs that host",
+        )
+    return fine("certificate", f"{host}'s holds until {until}")
+
+
+def _ask(patient: Patient, keys: Sequence[ApiKey]) -> Answer:
+    """Return the answer to the first form of the key that the host takes, else the last one."""
+    api = patient.settings.api
+    with ApiClient(
+        api.base_url,
+        now=lambda: patient.now,
+        timeouts=Timeouts(connect_s=min(api.connect_timeout_s, _WAIT_S), answer_s=_WAIT_S),
+        ca_file=api.ca_file,
+    ) as client:
+        for key in keys:
+            answer = client.ask("GET", STATUS_PATH, key)
+            if answer.status != 401:
+                break
+    return answer
+
+
+def _certificate(patient: Patient) -> list[Finding]:
+    address = urlsplit(patient.settings.api.base_url)
+    if address.scheme != "https" or address.hostname is None:
+        return []
+    host, port = address.hostname, address.port or 443
+    try:
+        ends_at = certificate_ends_at(
+            host, port, ca_file=patient.settings.api.ca_file, wait_s=_WAIT_S
+        )
+    except OSError as error:  # it answered a moment ago
+        return [warning("certificate", f"cannot be looked at: {error}")]
+    return [judge_certificate(host, ends_at, now_s=patient.now.utc_s)]
+
+
+def _refused(patient: Patient, fault: LaneError) -> Finding:
+    api = patient.settings.api
+    remedy = _AFTER.get(fault.reason, "spotter status says what it waits for")
+    host = urlsplit(api.base_url).hostname
+    return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file))
+
+
+def _offset_s(now: Instant, date: str | None) -> float | None:
+    try:
+        return None if date is None else now.utc_s - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

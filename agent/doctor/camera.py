@@ -1,0 +1,114 @@
+"""Whether the camera's files arrive, and are taken in."""
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.doctor.finding import Finding, Patient, fine, warning
+from agent.errors import AgentError
+from agent.intake.settle import WriterState
+from agent.intake.writers import writer_state
+from agent.outbox.audit import opened_as_it_is
+
+_QUIET_DAYS = 3
+_DAY_S = 86400.0
+_MUST_BE_IN_S = 120.0  # on top of the longest settling
+_UNFINISHED = (".part", ".tmp")
+_MOST = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lying:
+    """One file in the capture folder."""
+
+    name: str
+    quiet_s: float  # since it was last written
+    is_video: bool  # by its name
+    is_written: bool  # somebody has it open for writing
+
+
+def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collection[str]) -> Finding:
+    """Judge what lies in the capture folder of a station that runs."""
+    name = "files in the folder"
+    stuck = [f for f in files if f.is_video and f.quiet_s > settle_s + _MUST_BE_IN_S]
+    if stuck:
+        open_ones = [f for f in stuck if f.is_written]
+        first = (open_ones or stuck)[0]
+        why = "its writer still has it open" if open_ones else "it is not taken in"
+        return warning(
+            name,
+            f"{len(stuck)} do not settle, as {first.name}: quiet for {first.quiet_s / 60:.0f} min, "
+            f"{why}",
+            f"spotter why {first.name!r}",
+        )
+    others = sorted({Path(f.name).suffix or f.name for f in files if not f.is_video})
+    if others:
+        return warning(
+            name,
+            f"left alone for their names: {', '.join(others[:5])}",
+            f"capture.suffixes takes {' '.join(sorted(suffixes))}",
+        )
+    return fine(name, f"{len(files)} on their way" if files else "none is stuck")
+
+
+def judge_last(last_at: float | None, *, now_s: float) -> Finding:
+    """Judge when the camera last delivered anything."""
+    name = "last capture"
+    if last_at is None:
+        return warning(name, "none yet", "does the camera program write into the capture folder?")
+    days = (now_s - last_at) / _DAY_S
+    if days > _QUIET_DAYS:
+        return warning(
+            name, f"{days:.0f} days ago", "is the camera on, and does its program write here?"
+        )
+    ago = f"{days * 24:.0f} h ago" if days > 1 / 24 else f"{max(0.0, days * 1440):.0f} min ago"
+    return fine(name, ago)
+
+
+def check_camera(patient: Patient) -> list[Finding]:
+    """Look into the capture folder and for the last capture."""
+    settings = patient.settings
+    if not settings.paths.capture.is_dir():
+        return []  # said by the check of the folders
+    findings = [judge_last(_last_admitted(patient.folder.root), now_s=patient.now.utc_s)]
+    if patient.runs:
+        findings.append(
+            judge_lying(
+                list(_lying(patient)),
+                settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
+                suffixes=settings.capture.suffixes,
+            )
+        )
+    return findings
+
+
+def _last_admitted(root: Path) -> float | None:
+    try:
+        with opened_as_it_is(root) as outbox:
+            return None if outbox is None else outbox.captures.last_admitted_at()
+    except (sqlite3.Error, AgentError):
+        return None  # said by the check of the outbox
+
+
+def _lying(patient: Patient) -> Iterator[Lying]:
+    suffixes = patient.settings.capture.suffixes
+    seen = 0
+    for folder, subfolders, names in os.walk(patient.settings.paths.capture):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            if name.startswith(".") or name.endswith(_UNFINISHED) or seen >= _MOST:
+                continue
+            seen += 1
+            path = Path(folder, name)
+            with suppress(OSError):
+                quiet_s = patient.now.utc_s - path.lstat().st_mtime
+                is_video = path.suffix.lower() in suffixes
+                yield Lying(
+                    name=name,
+                    quiet_s=quiet_s,
+                    is_video=is_video,
+                    is_written=is_video and writer_state(path) is WriterState.OPEN,
+                )

@@ -1,0 +1,168 @@
+"""Folders: there, of the right owner, on the disk that is meant."""
+
+import grp
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+
+STATE = "state folder"
+_READ, _WRITE, _ENTER = 4, 2, 1
+_ALL = _READ | _WRITE | _ENTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Whose rights count: the user that the daemon runs as."""
+
+    name: str
+    uid: int
+    groups: frozenset[int]
+
+
+def whose_rights(state_folder: Path) -> Who:
+    """Return this user; for root the owner of the state folder, whom the daemon runs as."""
+    uid = os.geteuid()
+    if uid == 0 and state_folder.exists():
+        uid = state_folder.stat().st_uid
+    if uid == os.geteuid():
+        return Who(name=_name(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()}))
+    known = pwd.getpwuid(uid)
+    groups = os.getgrouplist(known.pw_name, known.pw_gid)
+    return Who(name=known.pw_name, uid=uid, groups=frozenset(groups))
+
+
+def may(found: os.stat_result, who: Who, wanted: int) -> bool:
+    """Tell whether a user has rights (4 read, 2 write, 1 enter), as the mode says."""
+    if who.uid == 0:
+        return True
+    mode = found.st_mode
+    if found.st_uid == who.uid:
+        return (mode >> 6) & wanted == wanted
+    if found.st_gid in who.groups:
+        return (mode >> 3) & wanted == wanted
+    return mode & wanted == wanted
+
+
+def check_folder(name: str, path: Path, who: Who) -> Finding:
+    """See that a folder is there and that the daemon may use it."""
+    make = f"sudo install -d -o {who.name} -g {_group_of(who)} -m 2770 {path}"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if name == STATE and _may_make(path, who):
+            return fine(name, f"{path}: the first start makes it")
+        return broken(name, f"{path} is missing", make)
+    except OSError as error:
+        return broken(name, f"{path}: {error.strerror}", f"as {who.name}: ls -ld {path}")
+    return _judge_folder(name, path, found, who, make=make)
+
+
+def _judge_folder(name: str, path: Path, found: os.stat_result, who: Who, *, make: str) -> Finding:
+    if not stat.S_ISDIR(found.st_mode):
+        return broken(name, f"{path} is no folder", f"move it away, then {make}")
+    if not may(found, who, _ALL):
+        owner = f"{_name(found.st_uid)}:{_group(found.st_gid)}"
+        return broken(
+            name,
+            f"{path} belongs to {owner} ({stat.filemode(found.st_mode)}): {who.name} may not "
+            "read and write there",
+            make,
+        )
+    if name == STATE and found.st_mode & stat.S_IRWXO:
+        return warning(
+            name, f"{path} is open to every user of this box", f"sudo chmod o-rwx {path}"
+        )
+    return fine(name, f"{path}, {who.name} may use it")
+
+
+def check_inside(root: Path, who: Who) -> Finding:
+    """Look for files in the state folder that the daemon could not use, as root may leave them."""
+    foreign = [
+        path
+        for path in sorted(root.glob("*")) + sorted(root.glob("*/*"))[:10000]
+        if _is_out_of_reach(path, who)
+    ]
+    if not foreign:
+        return fine("files in it", f"{who.name} may use them all")
+    return broken(
+        "files in it",
+        f"{len(foreign)} are not {who.name}'s to use, as {foreign[0].name}",
+        f"sudo chown -R {who.name}:{_group_of(who)} {root}",
+    )
+
+
+def check_mounts(patient: Patient, *, fstab: Path | None = None) -> Finding:
+    """See that the folders are on the disks that are meant."""
+    settings = patient.settings
+    mounts = Mounts(settings.disk.mounts, **({} if fstab is None else {"fstab": fstab}))
+    capture = settings.paths.capture
+    missing = mounts.missing_for(settings.paths.state, capture)
+    if missing is None and capture.exists():
+        missing = MountMemory(patient.folder, capture).missing()
+    if missing is not None:
+        return broken(
+            "mounts",
+            f"{missing} is not mounted: Spotter waits for it and writes nothing below",
+            f"sudo mount {missing}; if it is meant so, remove {patient.folder.root}/mounts.json",
+        )
+    return fine("mounts", f"{capture} is on {mount_point_of(capture.resolve(), mounted_now())}")
+
+
+def check_folders(patient: Patient) -> list[Finding]:
+    """Carry out every check of this module."""
+    paths = patient.settings.paths
+    who = whose_rights(paths.state)
+    findings = [
+        check_folder("capture folder", paths.capture, who),
+        check_folder(STATE, paths.state, who),
+    ]
+    if paths.state.is_dir() and os.access(paths.state, os.R_OK | os.X_OK):
+        findings.append(check_inside(paths.state, who))
+    archive = patient.settings.capture.archive_dir
+    if archive is not None and patient.settings.capture.originals == "archive":
+        findings.append(check_folder("archive folder", archive, who))
+    return [*findings, check_mounts(patient)]
+
+
+def _may_make(path: Path, who: Who) -> bool:
+    try:
+        return may(path.parent.stat(), who, _ALL)
+    except OSError:
+        return False
+
+
+def _is_out_of_reach(path: Path, who: Who) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+        return False
+    wanted = _ALL if stat.S_ISDIR(found.st_mode) else _READ | _WRITE
+    return not may(found, who, wanted)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _group_of(who: Who) -> str:
+    try:
+        return _group(pwd.getpwuid(who.uid).pw_gid)
+    except KeyError:
+        return who.name

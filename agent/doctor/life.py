@@ -1,0 +1,93 @@
+"""What the outbox tells of the station's life: what went wrong before, and what waits."""
+
+import sqlite3
+from urllib.parse import urlsplit
+
+from agent.clock import iso_utc
+from agent.doctor.finding import Finding, Patient, fine, warning
+from agent.errors import AgentError
+from agent.outbox.audit import opened_as_it_is
+from agent.outbox.lanes import LaneState
+from agent.outbox.store import Rebuilt
+
+_NEEDS_PERSON = {
+    "captures": {"quarantined": "cannot be read"},
+    "entries": {"held": "are held for you", "dead": "were refused"},
+}
+
+
+def check_life(patient: Patient) -> list[Finding]:
+    """Ask the outbox, where there is one that can be opened."""
+    try:
+        with opened_as_it_is(patient.folder.root) as outbox:
+            if outbox is None:
+                return []
+            host = urlsplit(patient.settings.api.base_url).netloc
+            lane = outbox.lanes.get(host)
+            pauses = outbox.pauses.all() if patient.runs else []
+            return [
+                *judge_rebuilt(outbox.rebuilt()),
+                judge_titles(lane),
+                *([judge_lane(lane)] if patient.runs else []),
+                *(
+                    warning(p.part, f"waits since {iso_utc(p.since)}: {p.detail}", "spotter status")
+                    for p in pauses
+                ),
+                judge_waiting(outbox.listing.counts()),
+            ]
+    except (sqlite3.Error, AgentError):
+        return []  # said by the check of the outbox
+
+
+def judge_rebuilt(rebuilt: Rebuilt | None) -> list[Finding]:
+    """Tell of a database that was damaged and made anew."""
+    if rebuilt is None:
+        return []
+    told = f"made anew {iso_utc(rebuilt.at)}: {rebuilt.why}"
+    if rebuilt.history_lost:
+        told += "; its ledger was damaged too: what may have been sent is looked up first"
+    kept = rebuilt.set_aside
+    remedy = "check the disk: sudo dmesg; sudo smartctl -a /dev/DISK"
+    return [
+        warning(
+            "database", told, remedy if kept is None else f"{remedy} (damaged one kept: {kept})"
+        )
+    ]
+
+
+def judge_titles(lane: LaneState) -> Finding:
+    """Tell of an API that changes titles: then it can never be proven that a clip is not there."""
+    if lane.titles_altered:
+        return warning(
+            "titles",
+            f"{lane.host} changes the titles of sessions: after a lost answer a clip is held "
+            "instead of sent again",
+            "tell the vendor; held clips: spotter outbox list --state held",
+        )
+    return fine("titles", "come back as they were sent")
+
+
+def judge_lane(lane: LaneState) -> Finding:
+    """Tell whether the way to the API is open."""
+    if lane.paused_reason is None:
+        return fine("lane", "open")
+    return warning(
+        "lane", f"paused: {lane.paused_detail}", "see API above; it goes on by itself once mended"
+    )
+
+
+def judge_waiting(counts: dict[str, dict[str, int]]) -> Finding:
+    """Tell what only a person can move on."""
+    told = [
+        (f"{number} {kind if kind == 'captures' else 'clips'} {words}", state)
+        for kind, states in _NEEDS_PERSON.items()
+        for state, words in states.items()
+        if (number := counts[kind].get(state, 0))
+    ]
+    if not told:
+        return fine("needs you", "nothing")
+    return warning(
+        "needs you",
+        ", ".join(words for words, _ in told),
+        f"spotter outbox list --state {told[0][1]}",
+    )

@@ -1,0 +1,91 @@
+"""The rounds of the doctor: every check in order, from the box up to the service."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from agent.clock import Instant
+from agent.doctor.api import check_api
+from agent.doctor.camera import check_camera
+from agent.doctor.disk import check_disk
+from agent.doctor.finding import Check, Finding, Patient, broken
+from agent.doctor.folders import check_folders
+from agent.doctor.life import check_life
+from agent.doctor.records import check_outbox
+from agent.doctor.service import check_service
+from agent.doctor.sight import check_sight
+from agent.doctor.software import (
+    check_libraries,
+    check_model,
+    check_opencv,
+    installed_distributions,
+    shipped_model,
+)
+from agent.doctor.wishes import check_settings
+from agent.errors import ConfigError
+from agent.settings import Settings, load_settings
+
+Rounds = Iterator[tuple[str, Callable[[], list[Finding]]]]
+
+# What is said while a check is under way, and the check.
+_OF_A_STATION: tuple[tuple[str, Check], ...] = (
+    ("settings", check_settings),
+    ("folders", check_folders),
+    ("disk", check_disk),
+    ("outbox", check_outbox),
+    ("records", check_life),
+    ("camera", check_camera),
+    ("API", check_api),
+    ("service", check_service),
+)
+
+
+def rounds(
+    config: Path, *, explicit: Path | None, now: Instant, environ: Mapping[str, str] | None = None
+) -> Rounds:
+    """Yield what is looked at next, and what to call for its findings.
+
+    Args:
+        config: the file of the settings.
+        explicit: the same if a person named it, as `load_settings` wants it.
+        now: this moment.
+        environ: None for this process's own.
+    """
+    own_model: Path | None = None
+    settings: Settings | None = None
+    mistake: Finding | None = None
+    try:
+        settings = load_settings(explicit)
+        own_model = settings.analysis.model
+    except ConfigError as error:
+        mistake = broken("settings", str(error), error.hint or "spotter config --sample")
+    yield "software", lambda: _software(own_model)
+    yield "analysis (a few seconds)", lambda: check_sight(own_model)
+    if mistake is not None:
+        told = mistake
+        yield "settings", lambda: [told]
+    if settings is None:
+        return
+    patient = Patient(settings=settings, config=config, now=now, environ=environ or os.environ)
+    for name, check in _OF_A_STATION:
+        yield name, _guarded(name, check, patient)
+
+
+def _software(own_model: Path | None) -> list[Finding]:
+    return [
+        check_libraries(),
+        check_opencv(installed_distributions()),
+        check_model(shipped_model(), own_model),
+    ]
+
+
+def _guarded(name: str, check: Check, patient: Patient) -> Callable[[], list[Finding]]:
+    """Return a check that ends with a finding, whatever the disk does to it."""
+
+    def carry_out() -> list[Finding]:
+        try:
+            return check(patient)
+        except OSError as error:
+            return [broken(name, f"cannot be examined: {error}", "with sudo: spotter doctor")]
+
+    return carry_out

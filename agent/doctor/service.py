@@ -1,0 +1,158 @@
+"""The service: up, alone on its folder and its port, and guarded where others can reach it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.settings.tables import is_loopback
+
+_SYSTEMD = Path("/run/systemd/system")
+_SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result")
+_ASK_WITHIN_S = 10
+_MANY_RESTARTS = 3
+
+
+def unit_of(config: Path) -> str:
+    """Return the unit that runs a station: the plain one, or that of a box with several."""
+    plain = config.name == "station.toml"
+    return "spotter.service" if plain else f"spotter@{config.stem}.service"
+
+
+def judge_unit(unit: str, told: Mapping[str, str], *, runs: bool) -> Finding:
+    """Judge what systemd says of the unit."""
+    if told.get("LoadState") != "loaded":
+        return _judge_plain(runs)
+    state, restarts = told.get("ActiveState", ""), int(told.get("NRestarts") or 0)
+    if state == "failed":
+        return broken(
+            "service",
+            f"{unit} has failed ({told.get('Result')})",
+            f"journalctl -u {unit} -n 20; then sudo systemctl restart {unit}",
+        )
+    if state not in {"active", "activating", "reloading"}:
+        return broken("service", f"{unit} is {state}", f"sudo systemctl enable --now {unit}")
+    if restarts >= _MANY_RESTARTS:
+        return warning(
+            "service",
+            f"{unit} was started again {restarts} times",
+            f"journalctl -u {unit} -p warning",
+        )
+    return fine("service", f"{unit} is {state}")
+
+
+def judge_others(patient: Patient, others: Mapping[Path, Mapping[str, Any]]) -> list[Finding]:
+    """Look for another station's settings on this box with the same folder or port."""
+    own, findings = patient.settings, []
+    port = own.web.listen.rpartition(":")[2]
+    for path, tables in sorted(others.items()):
+        theirs = {name: tables.get(name, {}) for name in ("paths", "web")}
+        places = {
+            "paths.state": (str(own.paths.state), theirs["paths"].get("state", "/var/lib/spotter")),
+            "paths.capture": (
+                str(own.paths.capture),
+                theirs["paths"].get("capture", "/var/lib/spotter/capture"),
+            ),
+            "web.listen": (
+                port,
+                str(theirs["web"].get("listen", "127.0.0.1:8377")).rpartition(":")[2],
+            ),
+        }
+        same = [key for key, (ours, other) in places.items() if ours and ours == str(other)]
+        if same:
+            findings.append(
+                broken(
+                    "other stations",
+                    f"{path} has the same {', '.join(same)}",
+                    f"give each station its own, or remove {path}",
+                )
+            )
+    return findings or [fine("other stations", f"{len(others)} on this box, none in the way")]
+
+
+def check_service(patient: Patient) -> list[Finding]:
+    """Carry out every check of this module."""
+    unit = unit_of(patient.config)
+    return [
+        judge_unit(unit, _ask_systemd(unit), runs=patient.runs),
+        *judge_others(patient, dict(_other_stations(patient.config))),
+        *_page(patient),
+    ]
+
+
+def _judge_plain(runs: bool) -> Finding:
+    if runs:
+        return fine("service", "running, without systemd")
+    return warning("service", "the daemon does not run", "spotter run")
+
+
+def _ask_systemd(unit: str) -> dict[str, str]:
+    command = shutil.which("systemctl")
+    if command is None or not _SYSTEMD.is_dir():
+        return {}
+    try:
+        done = subprocess.run(
+            [command, "show", unit, f"--property={','.join(_SHOWN)}"],
+            capture_output=True,
+            text=True,
+            timeout=_ASK_WITHIN_S,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _other_stations(config: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    own = config.resolve()
+    for path in sorted(config.parent.glob("*.toml")):
+        if path.resolve() == own or path.name.endswith(".sample.toml"):
+            continue
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if "station" in tables:
+            yield path, tables
+
+
+def _page(patient: Patient) -> list[Finding]:
+    listen = patient.settings.web.listen
+    if not listen:
+        return [fine("page", 'turned off (web.listen = "")')]
+    host, _, port = listen.rpartition(":")
+    answers = _is_open(host.strip("[]"), int(port))
+    if answers and not patient.runs:
+        return [
+            broken(
+                "page",
+                f"another program has {listen}",
+                f"ss -ltnp 'sport = :{port}' says which; or set another web.listen",
+            )
+        ]
+    if patient.runs and not answers:
+        return [warning("page", f"nobody answers at {listen}", "the log says why: spotter logs")]
+    if not is_loopback(host.strip("[]")) and patient.settings.web.tls == "off":
+        return [
+            warning(
+                "page",
+                f"at {listen}; without TLS the PIN can be read on the network",
+                'web.tls = "own"',
+            )
+        ]
+    return [fine("page", f"at {listen}")]
+
+
+def _is_open(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(2.0)
+        try:
+            return probe.connect_ex((host, port)) == 0
+        except OSError:
+            return False

@@ -1,0 +1,71 @@
+"""What must be installed: libraries of the system, exactly one OpenCV, the model as it was made."""
+
+import ctypes
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from agent.doctor.finding import Finding, broken, fine, warning
+
+LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
+MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
+_MODEL = Path("models", "pose_landmarker_lite.task")
+_AGAIN = "install Spotter again, into a new virtual environment"
+
+
+def can_load(library: str) -> bool:
+    """Tell whether the system has a library."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def installed_distributions() -> list[str]:
+    """Return the names of everything installed in this environment."""
+    return [found.name for found in importlib.metadata.distributions() if found.name]
+
+
+def shipped_model() -> Path:
+    """Return where the pose model lies; the analysis itself is not loaded."""
+    spec = importlib.util.find_spec("analysis")
+    assert spec is not None and spec.submodule_search_locations  # it comes with the agent
+    return Path(next(iter(spec.submodule_search_locations))) / _MODEL
+
+
+def check_libraries(loads: Callable[[str], bool] = can_load) -> Finding:
+    """Look for the libraries that the pose model needs from the system."""
+    missing = {name: package for name, package in LIBRARIES.items() if not loads(name)}
+    if not missing:
+        return fine("system libraries", f"{', '.join(LIBRARIES)} are there")
+    return broken(
+        "system libraries",
+        f"missing: {', '.join(missing)}; without them no pose is found",
+        f"sudo apt install {' '.join(missing.values())}",
+    )
+
+
+def check_opencv(names: Iterable[str]) -> Finding:
+    """See that there is one OpenCV: two write over each other's files."""
+    found = sorted({name.lower() for name in names if name.lower().startswith("opencv-")})
+    if len(found) == 1:
+        return fine("OpenCV", f"exactly one: {found[0]}")
+    told = "none is installed" if not found else f"{len(found)} are installed: {', '.join(found)}"
+    return broken("OpenCV", told, _AGAIN)
+
+
+def check_model(path: Path, own: Path | None) -> Finding:
+    """Compare the shipped pose model with the one that was tested."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return broken("pose model", f"{path}: {error.strerror}", _AGAIN)
+    if digest != MODEL_SHA256:
+        return broken("pose model", f"{path} is not the file that was shipped", _AGAIN)
+    if own is not None:
+        return warning("pose model", f"another one is in use: {own} (analysis.model)")
+    return fine("pose model", "as it was shipped")

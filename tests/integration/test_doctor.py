@@ -1,0 +1,204 @@
+"""Doctor on a real station: faults prepared in its files, its API and its database."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.clock import read_clock
+from agent.doctor.api import check_api
+from agent.doctor.camera import check_camera
+from agent.doctor.finding import Finding, Patient, State
+from agent.doctor.folders import check_mounts
+from agent.doctor.life import check_life
+from agent.doctor.records import check_outbox
+from agent.doctor.rounds import rounds
+from agent.doctor.service import check_service
+from agent.outbox.folders import StateFolder
+from agent.outbox.recovery import open_as_owner
+from agent.sandbox.server import CERTIFICATES, Sandbox
+from agent.settings import load_settings
+from tests.factories import NOW_S
+from tests.lived import send
+from tests.served_page import page_settings, served_page
+from tests.station import KEY, Station, run_spotter
+
+
+def examined(station: Station, check: Callable[[Patient], list[Finding]]) -> Finding:
+    """The worst that a check finds."""
+    patient = Patient(
+        settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
+    )
+    order = list(State)
+    return max(check(patient), key=lambda found: order.index(found.state))
+
+
+def lived_in(station: Station) -> StateFolder:
+    folder = StateFolder(station.state)
+    folder.prepare()
+    with open_as_owner(folder.root, now_s=NOW_S) as outbox:
+        for number, way in enumerate(("ready", "uploaded", "held"), start=1):
+            send(outbox, folder, number, way)
+    for original in folder.captures.glob("*.mp4"):
+        original.write_bytes(b"x" * 1000)  # as its row says
+    return folder
+
+
+def test_a_station_that_works_is_fine_and_nothing_of_it_changes(station: Station) -> None:
+    folder = lived_in(station)
+    before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
+
+    done = run_spotter(["doctor", "--config", str(station.config), "--json"])
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0 and told["worst"] == "warning", told
+    states = {check["name"]: check["state"] for check in told["checks"]}
+    assert states["pose"] == states["codecs"] == states["API"] == states["outbox"] == "fine"
+    assert states["files of the outbox"] == "fine" and states["needs you"] == "warning"
+    assert before == {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
+
+
+def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None:
+    station.config.write_text('[station]\nactivity = "curling"\n')
+
+    names = []
+    for name, look in rounds(station.config, explicit=station.config, now=read_clock()):
+        names.append(name)
+        if name == "settings":
+            (found,) = look()
+
+    assert found.state is State.BROKEN and "curling" in found.finding
+    assert names == ["software", "analysis (a few seconds)", "settings"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("401:error=nope@status*9", "refuses the key"), ("html@status", "captive portal")],
+)
+def test_an_api_that_refuses(tmp_path: Path, fault: str, words: str) -> None:
+    with Sandbox(key=KEY, faults=[fault]) as sandbox:
+        found = examined(Station(tmp_path, sandbox.base_url), check_api)
+    assert found.state is State.BROKEN and words in found.finding and found.remedy
+
+
+def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) -> None:
+    with Sandbox(key=KEY, role="user") as sandbox:
+        station = Station(tmp_path, sandbox.base_url)
+        station.key_file.chmod(0o600)
+        found = examined(station, check_api)
+        assert "cannot act for others" in found.finding or "nothing has set" in found.finding
+        sandbox.go_away()
+        found = examined(station, check_api)
+        assert found.state is State.BROKEN and "cannot be reached" in found.finding
+        station.key_file.write_text("")
+        found = examined(station, check_api)
+        assert found.state is State.BROKEN and "sudoedit" in str(found.remedy)
+        sandbox.come_back()
+
+
+@pytest.mark.parametrize("fault", ["expired", "not-yet", "unknown-ca", "wrong-host"])
+def test_a_certificate_that_does_not_hold(tmp_path: Path, fault: str) -> None:
+    with Sandbox(key=KEY, tls=True, faults=[f"tls-{fault}"]) as sandbox:
+        station = Station(
+            tmp_path, sandbox.base_url, {"api": {"ca_file": str(CERTIFICATES / "ca.pem")}}
+        )
+        found = examined(station, check_api)
+    assert found.state is State.BROKEN and "TLS" in found.finding
+
+
+def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
+    with Sandbox(key=KEY, tls=True) as sandbox:
+        station = Station(
+            tmp_path, sandbox.base_url, {"api": {"ca_file": str(CERTIFICATES / "ca.pem")}}
+        )
+        patient = Patient(
+            settings=load_settings(station.config),
+            config=station.config,
+            now=read_clock(),
+            environ={},
+        )
+        (found,) = (found for found in check_api(patient) if found.name == "certificate")
+    assert found.state is State.FINE and "holds until" in found.finding
+
+
+def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> None:
+    folder = lived_in(station)
+    path = folder.root / "outbox.db"
+    whole = path.read_bytes()
+
+    path.write_bytes(whole[:5000] + b"\xff" * 3000 + whole[8000:])
+    found = examined(station, check_outbox)
+    assert found.state is State.BROKEN and "restart" in str(found.remedy)
+    path.unlink()
+    found = examined(station, check_outbox)
+    assert found.state is State.BROKEN and "missing" in found.finding
+    path.mkdir()
+    assert examined(station, check_outbox).state is State.BROKEN
+
+
+def test_a_row_that_was_changed_behind_the_ledgers_back(station: Station) -> None:
+    folder = lived_in(station)
+    connection = sqlite3.connect(folder.root / "outbox.db")
+    connection.execute("UPDATE entry SET user_id = 'somebody-else' WHERE id = 1")
+    connection.commit()
+    connection.close()
+
+    found = examined(station, check_outbox)
+
+    assert found.state is State.BROKEN and "entry 1 is not what the ledger says" in found.finding
+
+
+def test_a_file_that_is_missing_and_one_that_was_cut(station: Station) -> None:
+    folder = lived_in(station)
+    clip = next(path for path in folder.clips.glob("*.mp4"))
+    content = clip.read_bytes()
+    for path in folder.clips.glob("*.mp4"):
+        path.write_bytes(content[:-1])
+    found = examined(station, check_outbox)
+    assert found.state is State.BROKEN and "not as they were written" in found.finding
+    for path in folder.clips.glob("*.mp4"):
+        path.unlink()
+    found = examined(station, check_outbox)
+    assert found.state is State.BROKEN and "missing: e1" in found.finding
+
+
+def test_a_database_of_a_newer_spotter_is_left_alone(station: Station) -> None:
+    folder = lived_in(station)
+    connection = sqlite3.connect(folder.root / "outbox.db")
+    connection.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+        " VALUES ('outbox', 'holograms', 'tomorrow')"
+    )
+    connection.commit()
+    connection.close()
+
+    found = examined(station, check_outbox)
+
+    assert found.state is State.BROKEN and "holograms" in found.finding
+    patient = Patient(
+        settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
+    )
+    assert check_life(patient) == []
+
+
+def test_a_mount_that_is_missing(station: Station, tmp_path: Path) -> None:
+    fstab = tmp_path / "fstab"
+    fstab.write_text(f"/dev/sdz1 {station.capture} ext4 defaults 0 0\n")
+
+    found = examined(station, lambda patient: [check_mounts(patient, fstab=fstab)])
+
+    assert found.state is State.BROKEN and "sudo mount" in str(found.remedy)
+
+
+def test_a_port_that_another_program_has(tmp_path: Path) -> None:
+    with served_page(page_settings(tmp_path / "other")) as page:
+        listen = page.settings.web.listen
+        station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
+        found = examined(station, check_service)
+    assert found.state is State.BROKEN and "another program" in found.finding
+
+
+def test_a_camera_that_never_wrote(station: Station) -> None:
+    assert "none yet" in examined(station, check_camera).finding

@@ -1,0 +1,134 @@
+"""Faults of service, camera and records, each found, named, and told how to mend."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from agent.doctor.api import judge_certificate, judge_clock
+from agent.doctor.camera import Lying, judge_last, judge_lying
+from agent.doctor.finding import Patient, State
+from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_waiting
+from agent.doctor.records import judge_audit
+from agent.doctor.service import judge_others, judge_unit, unit_of
+from agent.doctor.wishes import check_settings
+from agent.outbox.audit import Audit
+from agent.outbox.lanes import LaneState
+from agent.outbox.store import Rebuilt
+from tests.factories import NOW_S, instant
+from tests.served_page import page_settings
+from tests.unit.doctor.test_box import told
+
+DAY_S = 86400.0
+LOADED = {"LoadState": "loaded", "ActiveState": "active", "NRestarts": "0", "Result": "success"}
+
+
+def patient(tmp_path: Path, **tables: dict[str, object]) -> Patient:
+    return Patient(
+        settings=page_settings(tmp_path, **tables),
+        config=tmp_path / "station.toml",
+        now=instant(),
+        environ={},
+    )
+
+
+def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
+    failed = {**LOADED, "ActiveState": "failed", "Result": "exit-code"}
+    judged = judge_unit("spotter.service", failed, runs=False)
+    told(judged, State.BROKEN, "exit-code", "journalctl -u spotter.service")
+    off = {**LOADED, "ActiveState": "inactive"}
+    told(judge_unit("x.service", off, runs=False), State.BROKEN, "systemctl enable --now x.service")
+    restless = {**LOADED, "NRestarts": "9"}
+    told(judge_unit("x.service", restless, runs=True), State.WARNING, "9 times")
+    told(judge_unit("x.service", {}, runs=False), State.WARNING, "spotter run")
+    told(judge_unit("x.service", LOADED, runs=True), State.FINE)
+    assert unit_of(Path("/etc/spotter/rack-2.toml")) == "spotter@rack-2.service"
+
+
+def test_a_second_station_on_the_same_folder_or_port(tmp_path: Path) -> None:
+    mine = patient(tmp_path)
+    other = {
+        "paths": {"state": str(tmp_path / "state"), "capture": "/elsewhere"},
+        "web": {"listen": mine.settings.web.listen.replace("127.0.0.1", "192.0.2.7")},
+    }
+
+    (found,) = judge_others(mine, {tmp_path / "rack-2.toml": other})
+    told(found, State.BROKEN, "rack-2.toml", "paths.state, web.listen")
+    (found,) = judge_others(mine, {tmp_path / "rack-2.toml": {"station": {}}})
+    told(found, State.FINE)
+
+
+def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
+    held = Lying(name="set.mp4", quiet_s=600, is_video=True, is_written=True)
+    alone = replace(held, is_written=False)
+    text = Lying(name="notes.txt", quiet_s=600, is_video=False, is_written=False)
+    fresh = replace(held, quiet_s=5)
+
+    told(judge_lying([held, alone], settle_s=90, suffixes=()), State.WARNING, "its writer", "why")
+    told(judge_lying([alone], settle_s=90, suffixes=()), State.WARNING, "not taken in")
+    told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), State.WARNING, ".txt", ".mp4")
+    told(judge_lying([fresh], settle_s=90, suffixes=()), State.FINE, "1 on their way")
+
+
+def test_a_camera_that_is_silent() -> None:
+    told(judge_last(None, now_s=NOW_S), State.WARNING, "camera program")
+    told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), State.WARNING, "9 days ago")
+    told(judge_last(NOW_S - 60, now_s=NOW_S), State.FINE, "1 min ago")
+
+
+def test_a_clock_that_nothing_set_or_that_is_off() -> None:
+    told(judge_clock(instant(trusted=False), None), State.WARNING, "set-ntp true")
+    told(judge_clock(instant(3600), "Wed, 18 Nov 2026 10:00:00 GMT"), State.BROKEN, "ahead of")
+    told(judge_clock(instant(), None), State.FINE)
+
+
+def test_a_certificate_that_ends_soon() -> None:
+    ends_at = NOW_S + 5 * DAY_S
+    told(judge_certificate("api.example", ends_at, now_s=NOW_S), State.WARNING, "in 5 days")
+    told(judge_certificate("api.example", ends_at + 90 * DAY_S, now_s=NOW_S), State.FINE)
+
+
+def test_an_outbox_that_disagrees_with_itself(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+
+    def judged(audit: Audit, state: State, *words: str) -> None:
+        worst = sorted(judge_audit(audit, path), key=lambda f: list(State).index(f.state))[-1]
+        told(worst, state, *words)
+
+    judged(Audit(newer=["holograms"]), State.BROKEN, "newer Spotter", "holograms")
+    judged(Audit(contradicts="entry 7 is not"), State.BROKEN, "entry 7", "restart")
+    judged(Audit(ledger_damaged=2), State.WARNING, "2 lines")
+    judged(Audit(behind=3), State.WARNING, "3 commits")
+    judged(Audit(missing_files=["e7"] * 9), State.BROKEN, "and 4 more", "retry e7")
+    judged(Audit(other_size=["c3"]), State.BROKEN, "c3")
+    judged(Audit(broken_rules={"without a session": ["e1"]}), State.BROKEN, "without a session")
+    judged(Audit(busy=True), State.WARNING, "in use")
+    judged(Audit(pending=["next"]), State.FINE, "after a copy")
+    judged(Audit(), State.FINE)
+
+
+def test_a_database_that_was_made_anew_and_titles_that_were_altered() -> None:
+    rebuilt = Rebuilt(at=NOW_S, why="malformed", set_aside="damaged-1", history_lost=True)
+    told(judge_rebuilt(rebuilt)[0], State.WARNING, "malformed", "damaged-1", "looked up first")
+    assert judge_rebuilt(None) == []
+    told(judge_titles(LaneState(host="api", titles_altered=1)), State.WARNING, "changes the titles")
+    told(judge_lane(LaneState(host="a", paused_reason="key", paused_detail="no")), State.WARNING)
+
+
+def test_what_waits_for_a_person() -> None:
+    counts = {"captures": {"quarantined": 1}, "entries": {"held": 3}}
+    told(judge_waiting(counts), State.WARNING, "3 clips", "list --state quarantined")
+
+
+def test_settings_that_somebody_may_not_have_meant(tmp_path: Path) -> None:
+    strange = patient(
+        tmp_path,
+        station={"unassigned": "discard"},
+        disk={"reserve_mb": 0},
+        web={"pin": None, "pin_file": str(tmp_path / "no-pin")},
+    )
+
+    text = " ".join(found.finding for found in check_settings(strange))
+    assert "thrown away" in text and "no-pin" in text and "held ready" in text
+    mine = patient(tmp_path)  # its PIN stands in the settings
+    mine.config.write_text("")
+    mine.config.chmod(0o644)
+    told(check_settings(mine)[0], State.WARNING, "sudo chmod o=")
