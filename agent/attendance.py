@@ -33,6 +33,7 @@ def attending_stages(
 ) -> list[Stage]:
     """Return the stages named in `ATTENDING`."""
     key = key_of_open_lane(settings, outbox, host)
+    folder = StateFolder(settings.paths.state)
 
     def fetch() -> tuple[list[Named], bool]:
         opened = key()
@@ -41,11 +42,11 @@ def attending_stages(
         return named(_fetch(client, opened))
 
     return [
-        Timekeeper(outbox, still_comes=captures.holds_any, now=read_clock),
+        Timekeeper(outbox, folder, still_comes=captures.holds_any, now=read_clock),
         RosterRefresh(outbox, fetch=fetch, is_open=lambda: key() is not None, now=read_clock),
         Resending(
             outbox,
-            StateFolder(settings.paths.state),
+            folder,
             client,
             key=key,
             backoff=Backoff(

@@ -17,6 +17,7 @@ from agent.cli.demo import demo
 from agent.cli.doctor import doctor
 from agent.cli.drill import drill
 from agent.cli.filming import filming
+from agent.cli.forget import forget
 from agent.cli.outbox import outbox
 from agent.cli.pair import pair
 from agent.cli.queue import queue
@@ -41,7 +42,7 @@ def spotter() -> None:
 
 
 for command in (
-    *(run, demo, analyse, assign, keep, done, queue, athletes, filming, status, why),
+    *(run, demo, analyse, assign, keep, done, queue, athletes, forget, filming, status, why),
     *(outbox, undo, takes, reanalyse, pair, config, doctor, sandbox, drill),
 ):
     spotter.add_command(command)

@@ -19,6 +19,13 @@ _TABLES = {
     "assignment": "id",
     "renewal": "id",
     "lane": "host",
+    "undoable": "id",
+    "resend": "id",
+    "forgetting": "id",
+}
+_SOME_OF = {
+    "athlete": "WHERE user_id IS NULL",
+    "undoable": "WHERE kind IN ('resend', 'forget')",
 }
 _NATURAL_KEYS = {**_TABLES, "boot": "boot_id", "capture": "sha256", "entry": "clip_code"}
 
@@ -46,7 +53,7 @@ def every_key(connection: sqlite3.Connection) -> list[Key]:
     """Return what all images of the outbox are of, in the order in which they can be applied."""
     keys: list[Key] = []
     for table, key in _TABLES.items():
-        which = "WHERE user_id IS NULL" if table == "athlete" else ""
+        which = _SOME_OF.get(table, "")
         query = f"SELECT {key} FROM {table} {which} ORDER BY {key}"  # noqa: S608  # our own words
         keys += [(table, row[0]) for row in connection.execute(query).fetchall()]
     return keys

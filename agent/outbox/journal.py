@@ -48,6 +48,11 @@ _TOLD = (
      "NEW.kind = 'upload' AND NEW.body_complete_at IS NOT NULL"),
     ("INSERT", "assignment", "assignment", "NEW.id", _ALWAYS),
     ("INSERT", "renewal", "renewal", "NEW.id", _ALWAYS),
+    ("INSERT", "undoable", "undoable", "NEW.id", "NEW.kind IN ('resend', 'forget')"),
+    ("INSERT", "resend", "resend", "NEW.id", _ALWAYS),
+    ("UPDATE", "resend", "resend", "NEW.id", "NEW.state IS NOT OLD.state"),
+    ("INSERT", "forgetting", "forgetting", "NEW.id", _ALWAYS),
+    ("UPDATE", "forgetting", "forgetting", "NEW.id", _ALWAYS),
     ("INSERT", "lane", "lane", "NEW.host", "NEW.titles_altered"),
     ("UPDATE", "lane", "lane", "NEW.host", "NEW.titles_altered != OLD.titles_altered"),
 )  # fmt: skip

@@ -35,6 +35,13 @@ _LOOSE_ENDS = (
      WHERE guest_id IS NOT NULL AND guest_id NOT IN (SELECT id FROM athlete)
     """,
     "DELETE FROM renewal WHERE assignment_id NOT IN (SELECT id FROM assignment)",
+    """
+    DELETE FROM resend
+     WHERE entry_id NOT IN (SELECT id FROM entry)
+        OR undoable_id NOT IN (SELECT id FROM undoable)
+        OR new_entry_id NOT IN (SELECT id FROM entry)
+    """,
+    "DELETE FROM forgetting WHERE undoable_id NOT IN (SELECT id FROM undoable)",
 )
 
 log = structlog.get_logger(stage="start")

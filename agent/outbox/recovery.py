@@ -6,10 +6,13 @@ damaged where no page shows it.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
+from agent.crashpoints import crash_point
 from agent.outbox.comparing import contradiction
 from agent.outbox.health import trouble_of
 from agent.outbox.images import apply_image
@@ -94,6 +97,19 @@ def _apply_lost(
 
 def _is_of_another_version(survey: Survey) -> bool:
     return survey.written_by != known_migrations()
+
+
+@contextmanager
+def ledger_written_anew(outbox: Outbox) -> Iterator[None]:
+    """Make what is done inside one commit, with a ledger that tells nothing of before it.
+
+    Cut off in between, the next start finds either the old rows with the old ledger, or the new
+    ledger, by which it makes the rows new.
+    """
+    with outbox.database.transaction(record=False):
+        yield
+        _begin_anew(outbox)
+        crash_point("ledger-anew")
 
 
 def _begin_anew(outbox: Outbox) -> None:

@@ -125,3 +125,10 @@ def second_thoughts(db: Database) -> None:
     """Keep what can be undone, what is sent anew, and who is to be forgotten."""
     for statement in _SECOND_THOUGHTS:
         db.execute(statement)
+
+
+@MIGRATIONS()
+def forgettings(db: Database) -> None:
+    """Find what is unfinished, and who was forgotten, without looking at everything."""
+    db.execute("CREATE INDEX forgetting_by_state ON forgetting (state, id)")
+    db.execute("CREATE INDEX forgetting_by_undoable ON forgetting (undoable_id)")

@@ -14,6 +14,7 @@ from agent.outbox.devices import Devices
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
 from agent.outbox.files import Files
+from agent.outbox.forgettings import Forgettings
 from agent.outbox.gallery import Gallery
 from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.joins import Joins
@@ -83,6 +84,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.switches = Switches(database)
         self.undoables = Undoables(database)
         self.resends = Resends(database)
+        self.forgettings = Forgettings(database)
         self.traffic = Traffic(database)
         self.devices = Devices(database)
         self.gallery = Gallery(database)

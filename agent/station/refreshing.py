@@ -31,6 +31,8 @@ def take_over(outbox: Outbox, named: Iterable[Named], *, complete: bool, now_s: 
             check_user_id(user_id)
         except RequestError:
             continue
+        if outbox.forgettings.is_forgotten(user_id):
+            continue
         shown = clean_name(name) or user_id
         known.append(Known(user_id=user_id, name=shown, folded=searchable(shown)))
     with outbox.transaction():

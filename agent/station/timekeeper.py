@@ -9,7 +9,9 @@ from collections.abc import Callable
 import structlog
 
 from agent.clock import Now
+from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.station.forgetting import carry_out_due
 from agent.station.running_out import overdue_s, record_run_out_now
 
 STAGE = "station"
@@ -24,13 +26,27 @@ class Timekeeper:
 
     name = STAGE
 
-    def __init__(self, outbox: Outbox, *, still_comes: Callable[[], bool], now: Now) -> None:
+    def __init__(
+        self, outbox: Outbox, folder: StateFolder, *, still_comes: Callable[[], bool], now: Now
+    ) -> None:
         self._outbox = outbox
+        self._folder = folder
         self._still_comes = still_comes  # whether a recording is yet to be taken in
         self._now = now
 
     def step(self) -> float:
-        """Record the end of the present assignment, if it has come."""
+        """Go on with what was asked for, and record the end of the assignment if it has come."""
+        carry_out_due(self._outbox, self._folder, now=self._now)
+        now = self._now()
+        undone_within_s = self._outbox.undoables.rest_s(now)
+        wait_s = self._end_assignment()
+        return min(wait_s, undone_within_s) if undone_within_s > 0 else wait_s
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _end_assignment(self) -> float:
+        """Record the end of the present assignment; return when to look again."""
         now = self._now()
         over_s = overdue_s(self._outbox, now=now)
         if over_s is None or over_s < 0:
@@ -40,6 +56,3 @@ class Timekeeper:
         if record_run_out_now(self._outbox, now=now):
             log.info("assignment ran out: nobody is on the station")
         return _LOOK_AGAIN_S
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -80,8 +80,15 @@ def _undo_resend(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
     outbox.resends.move(found, ResendState.UNDONE, now_s=now_s)
 
 
+def _undo_forget(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
+    found = outbox.forgettings.of_undoable(undoable.id)
+    if found is None or not outbox.forgettings.move(found, "undone", now_s=now_s):
+        raise RequestError("it has begun: it is too late to undo that")
+
+
 _UNDO = {
     UndoKind.DISCARD: _undo_discard,
     UndoKind.CLEAR_QUEUE: _undo_clear,
     UndoKind.RESEND: _undo_resend,
+    UndoKind.FORGET: _undo_forget,
 }

@@ -86,3 +86,21 @@ def test_clips_are_given_held_and_brought_back(station: Station, sandbox: Sandbo
     assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0003"]
     assert "e1 is uploaded" in station.spotter("outbox", "hold", "e1", code=1)
     assert "was not sent anew" in station.spotter("outbox", "delete-wrong", "e1", code=1)
+
+
+def test_an_athlete_is_forgotten(station: Station, sandbox: Sandbox) -> None:
+    film_run(station.capture / "one.mp4")
+    with station.running():
+        assert delivered(sandbox, 1)
+        until(lambda: station.states() == ["uploaded"])
+
+    (session,) = sandbox.book.sessions
+    assert "--yes" in station.spotter("forget", session.user_id, "--json", code=2)
+    forgotten = told(station, "forget", session.user_id, "--yes")
+
+    assert forgotten["sessions"] == [session.session_id]
+    assert (forgotten["done"], forgotten["named_in_settings"]) == (True, True)
+    for place in ("clips", "captures", "pictures"):
+        assert list((station.state / place).iterdir()) == []
+    assert sandbox.book.sessions == [session]
+    assert "0 clips" in station.spotter("forget", session.user_id, "--yes")

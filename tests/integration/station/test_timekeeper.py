@@ -1,6 +1,7 @@
 """The stage that records what ends by time."""
 
 from agent.clock import Instant
+from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person
 from agent.station.timekeeper import Timekeeper
@@ -17,7 +18,8 @@ class Keeping:
         self.outbox = outbox
         self.moment = instant()
         self.comes = False
-        self.stage = Timekeeper(outbox, still_comes=lambda: self.comes, now=self._now)
+        folder = StateFolder(outbox.database.path.parent)
+        self.stage = Timekeeper(outbox, folder, still_comes=lambda: self.comes, now=self._now)
 
     def _now(self) -> Instant:
         return self.moment

@@ -1,0 +1,75 @@
+"""spotter forget."""
+
+from pathlib import Path
+
+import click
+
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+
+
+@click.command()
+@click.argument("user_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@json_option
+def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
+    """Remove an athlete (or guest:3) from this box: name, clips, pictures and results.
+
+    Clips that were not delivered go too.  The sessions at the API stay there, and are listed.
+    """
+    from agent.assembly import state_folder
+    from agent.clock import read_clock
+    from agent.logs import configure_logs
+    from agent.station.forgetting import belongings, carry_out
+    from agent.station.forgetting import forget as ask_to_forget
+
+    if as_json and not yes:
+        raise click.UsageError("--json goes with --yes: nobody is asked")
+    configure_logs("error")
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        owned = belongings(box, user_id)
+        if not yes:
+            click.confirm(
+                f"{owned.clips} clips of {user_id} go from this box, {owned.unsent} of them never "
+                "delivered.  This cannot be undone.  Go on?",
+                abort=True,
+            )
+        asked = box.forgettings.of_undoable(ask_to_forget(box, user_id, now=read_clock()).id)
+        assert asked is not None  # made with it
+        progress = carry_out(box, state_folder(settings), asked, now=read_clock)
+    wake_daemon(settings)
+    document = {
+        "user_id": user_id,
+        "done": progress.done,
+        "clips": owned.clips,
+        "undelivered": owned.unsent,
+        "waits_for": list(progress.waits_for),
+        "sessions": list(owned.sessions),
+        "named_in_settings": settings.station.user_id == user_id,
+    }
+    if as_json:
+        print_json(document)
+    else:
+        _tell(document)
+
+
+def _tell(document: dict[str, object]) -> None:
+    who, sessions, waits_for = (document[name] for name in ("user_id", "sessions", "waits_for"))
+    assert isinstance(sessions, list) and isinstance(waits_for, list)  # made above
+    click.echo(f"{document['clips']} clips of {who} are gone from this box")
+    if waits_for:
+        click.echo(
+            f"the rest goes by itself, once others' clips in it are delivered or its own sending "
+            f"has ended: {', '.join(waits_for)}"
+        )
+    if document["named_in_settings"]:
+        click.echo("the settings still name this athlete: station.user_id")
+    click.echo(f"still at the API: {', '.join(sessions) if sessions else 'no session'}")

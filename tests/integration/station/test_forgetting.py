@@ -1,0 +1,209 @@
+"""An athlete is forgotten: everything of theirs goes, and nothing of anybody else."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.clock import Instant
+from agent.errors import RequestError
+from agent.outbox.capture import Capture
+from agent.outbox.entry import Entry
+from agent.outbox.folders import StateFolder
+from agent.outbox.ledger import LEDGER_NAME
+from agent.outbox.roster import Known
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason
+from agent.outbox.store import Outbox
+from agent.station.assigning import assign_person, record_default, timeline_of
+from agent.station.forgetting import (
+    Progress,
+    belongings,
+    carry_out,
+    carry_out_due,
+    forget,
+)
+from agent.station.queueing import enqueue
+from agent.station.refreshing import take_over
+from agent.station.roster import note_guest, search_athletes
+from agent.station.undoing import undo
+from tests.factories import NOW_S, admitted, instant, new_entry
+from tests.integration.station.conftest import LIFTING, RULES, doing
+
+GONE = "gone-42"
+
+
+class Gym:
+    """An outbox with files."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.folder = StateFolder(outbox.database.path.parent)
+        self.folder.prepare()
+
+    def now(self) -> Instant:
+        return instant(100)
+
+    def capture(self, number: int) -> Capture:
+        """An original on the disk, looked into."""
+        capture = admitted(self.outbox, number)
+        (self.folder.captures / capture.stored_name).write_bytes(b"original")
+        claimed = self.outbox.captures.claim_next(NOW_S)
+        assert claimed is not None
+        self.outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=NOW_S)
+        return capture
+
+    def clip(
+        self, capture: Capture, take: int, who: str | None, state: EntryState = EntryState.READY
+    ) -> Entry:
+        """Somebody's clip with its pictures, in a state."""
+        first = EntryState.HELD if state is EntryState.HELD else EntryState.READY
+        new = new_entry(capture, take, state=first, user_id=who)
+        (self.folder.clips / new.clip.stored_name).write_bytes(b"clip")
+        for picture in self.folder.pictures_of(new.clip_code):
+            picture.write_bytes(b"picture")
+        entry = self.outbox.entries.create(new, now_s=NOW_S)
+        if state is EntryState.UPLOADING:
+            self.outbox.entries.claim(entry, now_s=NOW_S)
+        if state is EntryState.UPLOADED:
+            session = f"s{entry.id}"
+            self.outbox.entries.adopt_session(
+                entry.id, session_id=session, server_title="[x] snatch", now_s=NOW_S
+            )
+        return entry
+
+    def forget(self, key: str = GONE) -> Progress:
+        """Forget somebody at once, as the command does."""
+        undoable = forget(self.outbox, key, now=self.now())
+        asked = self.outbox.forgettings.of_undoable(undoable.id)
+        assert asked is not None
+        return carry_out(self.outbox, self.folder, asked, now=self.now)
+
+    def entry(self, entry: Entry) -> Entry:
+        found = self.outbox.entries.by_id(entry.id)
+        assert found is not None
+        return found
+
+    def files_of(self, entry: Entry) -> list[bool]:
+        places = [self.folder.clips / entry.stored_name, *self.folder.pictures_of(entry.clip_code)]
+        return [place.exists() for place in places]
+
+
+@pytest.fixture
+def gym(outbox: Outbox) -> Gym:
+    """An outbox with files."""
+    return Gym(outbox)
+
+
+def test_clips_and_pictures_go_sent_or_not_and_the_sessions_are_listed(gym: Gym) -> None:
+    states = [EntryState.READY, EntryState.HELD, EntryState.UPLOADED]
+    clips = [gym.clip(gym.capture(n), 1, GONE, state) for n, state in enumerate(states, start=1)]
+    other = gym.clip(gym.capture(4), 1, "ann")
+    owned = belongings(gym.outbox, GONE)
+    assert (owned.clips, owned.unsent, owned.sessions) == (3, 2, ["s3"])
+
+    assert gym.forget() == Progress(done=True, waits_for=())
+
+    assert [gym.files_of(clip) for clip in clips] == [[False] * 3] * 3
+    assert gym.files_of(other) == [True] * 3
+    assert [path.name for path in gym.folder.captures.glob("*.mp4")] == [f"{4:064x}.mp4"]
+    found = [gym.entry(clip) for clip in clips]
+    assert [(e.state, e.reason) for e in found[:2]] == [("discarded", Reason.FORGOTTEN)] * 2
+    assert {(e.user_id, e.title, e.barbell_mass_kg) for e in found} == {(None, None, None)}
+    assert found[2].session_id == "s3"  # by it absence is proven
+    assert gym.entry(other).user_id == "ann"
+
+
+def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
+    gym.outbox.roster.replace(
+        [Known(user_id=GONE, name="Gerda Gone", folded="gerda gone")], complete=True, now_s=NOW_S
+    )
+    record_default(gym.outbox, LIFTING, now=instant())
+    assign_person(gym.outbox, GONE, doing("snatch", 50), rules=RULES, now=instant(), set_by="test")
+    enqueue(gym.outbox, GONE, rules=RULES)
+    gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADED)
+
+    gym.forget()
+
+    assert search_athletes(gym.outbox, with_gone=True) == []
+    assert gym.outbox.queue.all() == []
+    at = timeline_of(gym.outbox, now=instant(50)).at(instant(50))
+    assert at.user_id is None  # what is found late of that time waits for a person
+    root = gym.folder.root
+    assert GONE.encode() not in (root / LEDGER_NAME).read_bytes()
+    take_over(gym.outbox, [(GONE, "Gerda Gone"), ("ann", "Ann")], complete=True, now_s=NOW_S)
+    assert [person.name for person in search_athletes(gym.outbox)] == ["Ann"]
+    assign_person(gym.outbox, GONE, doing("snatch"), rules=RULES, now=instant(200), set_by="test")
+    take_over(gym.outbox, [(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
+    assert [person.name for person in search_athletes(gym.outbox, "gone")] == ["Gerda Gone"]
+
+
+def test_others_in_the_same_recording_lose_nothing(gym: Gym) -> None:
+    capture = gym.capture(1)
+    theirs, others = gym.clip(capture, 1, GONE), gym.clip(capture, 2, "ann")
+
+    progress = gym.forget()
+
+    assert progress == Progress(done=False, waits_for=["c1"])
+    assert gym.files_of(theirs) == [False] * 3
+    assert gym.files_of(others) == [True] * 3
+    assert gym.entry(others).state is EntryState.READY
+    gym.outbox.entries.adopt_session(others.id, session_id="s", server_title=None, now_s=NOW_S)
+    carry_out_due(gym.outbox, gym.folder, now=gym.now)
+    assert list(gym.folder.captures.glob("*.mp4")) == []
+    assert gym.outbox.forgettings.unfinished() == []
+    assert gym.entry(theirs).user_id is None
+    assert gym.files_of(others) == [True] * 3  # for as long as delivered clips stay
+
+
+def test_a_clip_of_theirs_over_two_recordings_goes_and_others_in_both_stay(gym: Gym) -> None:
+    first, second = gym.capture(1), gym.capture(2)
+    new = new_entry(second, 1, user_id=GONE)
+    whole = replace(new.sources[0], capture_id=first.id, take_number=9)
+    joined = gym.outbox.entries.create(replace(new, sources=(whole, new.sources[0])), now_s=NOW_S)
+    (gym.folder.clips / joined.stored_name).write_bytes(b"clip")
+    other = gym.clip(first, 2, "ann", EntryState.HELD)
+
+    assert gym.forget().waits_for == ["c1"]
+
+    assert not (gym.folder.clips / joined.stored_name).exists()
+    assert (gym.folder.captures / first.stored_name).exists()
+    assert not (gym.folder.captures / second.stored_name).exists()
+    assert gym.files_of(other) == [True] * 3
+
+
+def test_what_is_being_sent_goes_when_that_has_ended(gym: Gym) -> None:
+    entry = gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADING)
+
+    assert gym.forget().waits_for == ["e1", "c1"]
+    assert gym.files_of(entry) == [True] * 3
+    gym.outbox.entries.adopt_session(entry.id, session_id="s", server_title=None, now_s=NOW_S)
+    carry_out_due(gym.outbox, gym.folder, now=gym.now)
+
+    assert gym.files_of(entry) == [False] * 3
+    assert gym.entry(entry).user_id is None
+
+
+def test_it_begins_only_when_it_can_no_longer_be_undone(gym: Gym) -> None:
+    entry = gym.clip(gym.capture(1), 1, GONE)
+    asked = forget(gym.outbox, GONE, now=instant())
+
+    carry_out_due(gym.outbox, gym.folder, now=lambda: instant(9))
+    assert gym.files_of(entry) == [True] * 3
+    undo(gym.outbox, asked.id, now=instant(9))
+    carry_out_due(gym.outbox, gym.folder, now=lambda: instant(60))
+    assert gym.entry(entry).user_id == GONE
+
+    forget(gym.outbox, GONE, now=instant(100))
+    carry_out_due(gym.outbox, gym.folder, now=lambda: instant(111))
+    assert gym.files_of(entry) == [False] * 3
+    assert gym.entry(entry).file_state is FileState.CLEARED
+
+
+def test_a_guest_can_be_forgotten_too(gym: Gym) -> None:
+    guest = note_guest(gym.outbox, "Zoë", now_s=NOW_S)
+    assign_person(gym.outbox, guest.key, doing("snatch"), rules=RULES, now=instant(), set_by="t")
+
+    gym.forget(guest.key)
+
+    assert [person.name for person in search_athletes(gym.outbox, with_gone=True)] == ["forgotten"]
+    with pytest.raises(RequestError):
+        forget(gym.outbox, "guest:77", now=instant())
