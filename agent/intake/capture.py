@@ -24,7 +24,8 @@ from agent.outbox.space import is_disk_full
 from agent.stage import Wake
 
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this
-_AT_ONCE = 50  # files; between two such rounds hints are followed and the daemon may end
+_AT_ONCE = 100  # files; between two such rounds hints are followed and the daemon may end
+_REST = 10.0  # a scan that took a second is not begun again for so many
 
 log = structlog.get_logger(stage="intake")
 
@@ -98,19 +99,25 @@ class Intake:
             if not self._door.folder_is_missing:
                 self._door.shut_for_folder()
             return
-        present = []
         try:
-            for path, facts in self._folder.scan():
-                present.append(path)
-                self._settler.observe(
-                    path, facts, NOTHING, now=self._now(), monotonic_s=monotonic_s
-                )
+            present = self._look_at_all(monotonic_s)
         except OSError as error:
             self._door.shut_for_folder(error)
             return
         self._settler.keep_only(present)
         self._door.keep_only(present)
         self._door.remember_folder()
+        ended_s = self._monotonic()  # a folder of many thousands must not be all that is done
+        rest_s = max(self._rescan_s, _REST * (ended_s - monotonic_s))
+        self._next_scan_s = ended_s + rest_s
+
+    def _look_at_all(self, monotonic_s: float) -> list[Path]:
+        now = self._now()
+        present = []
+        for path, facts in self._folder.scan():
+            present.append(path)
+            self._settler.observe(path, facts, NOTHING, now=now, monotonic_s=monotonic_s)
+        return present
 
     def _take_in_if_settled(self, path: Path) -> None:
         monotonic_s = self._monotonic()
