@@ -23,7 +23,6 @@ from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
@@ -110,7 +109,6 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
-    Repair(outbox, folder, now=read_clock).run()
 
 
 def _assemble(

@@ -156,5 +156,6 @@ def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
     lines = []
     for table, values in tables.items():
         lines.append(f"[{table}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        given = {key: value for key, value in values.items() if value is not None}
+        lines += [f"{key} = {json.dumps(value)}" for key, value in given.items()]
     return "\n".join(lines)

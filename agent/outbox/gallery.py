@@ -37,7 +37,6 @@ class Gallery:
         return int(str(row["n"]))
 
 
-# The newest rows are walked down the primary key: quick, however many there are.
 _SHOWN = """
 SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_s,
        json_extract(capture.report, '$.quality') AS quality
@@ -47,11 +46,13 @@ SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_
   LEFT JOIN take ON take.capture_id = capture.id AND take.number = entry_capture.take_number
 """
 LATEST = f"""
-{_SHOWN} WHERE entry.state NOT IN ('discarded', 'held') ORDER BY entry.id DESC LIMIT :most
-"""
+{_SHOWN}
+ WHERE entry.id > (SELECT max(id) FROM entry) - 500 AND entry.state NOT IN ('discarded', 'held')
+ ORDER BY entry.id DESC LIMIT :most
+"""  # noqa: S608  # our own words; what is not among the newest 500 is no latest take
 HELD = f"""
-{_SHOWN} WHERE entry.state = 'held' ORDER BY entry.id DESC LIMIT :most
-"""  # index: entry_by_state_and_due
+{_SHOWN} WHERE entry.state = 'held' ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
+"""  # our own words; index: entry_by_state_and_due
 
 
 def _shown(row: Row) -> Shown:

@@ -14,7 +14,16 @@ from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.station.assigning import StationRules
-from agent.web import entering, files, live, media, starting, stationing
+from agent.web import (
+    entering,
+    files,
+    live,
+    media,
+    running,
+    starting,
+    stationing,
+    taking,
+)
 from agent.web.access.door import Door
 from agent.web.board.parts import Board
 from agent.web.desk import Desk
@@ -25,7 +34,8 @@ from agent.web.places import route
 from agent.web.texts import Texts
 
 PLACES = (
-    *(*starting.PLACES, *live.PLACES, *media.PLACES, *stationing.PLACES),
+    *(*starting.PLACES, *live.PLACES, *media.PLACES),
+    *(*stationing.PLACES, *taking.PLACES, *running.PLACES),
     *(*entering.PLACES, *files.PLACES),
 )
 

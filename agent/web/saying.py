@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from agent.outbox.undoables import Undoable
 from agent.web.page import Page
 from agent.web.places import Visit
 
@@ -19,8 +20,13 @@ async def change(page: Page, action: Callable[[], Answer]) -> Answer:
     return done
 
 
-def said(page: Page, visit: Visit, key: str, **values: object) -> Response:
+def said(
+    page: Page, visit: Visit, key: str, *, undoable: Undoable | None = None, **values: object
+) -> Response:
     """Answer a change: a sentence for the page's script, the start page for a bare browser."""
     if visit.wants_page:
         return RedirectResponse("/", 303)
-    return JSONResponse({"say": page.texts.say(key, **values)})
+    told: dict[str, object] = {"say": page.texts.say(key, **values)}
+    if undoable is not None:
+        told["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
+    return JSONResponse(told)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from agent.outbox.entry import Whose
 from agent.outbox.states import Recipient
-from agent.station import assigning, queueing
+from agent.station import assigning, queueing, undoing
 from agent.station.roster import name_of, note_guest, resolve_guest, split_key
 from agent.web.page import Page
 from agent.web.places import Access, Do, Form, NoForm, Visit
@@ -71,7 +71,7 @@ async def assign(page: Page, visit: Visit, form: AssignForm) -> Response:
         assigning.assign_person(
             page.outbox, form.key, wanted, rules=page.rules, now=page.now(), set_by=SET_BY
         )
-        return _name(page, form.key)
+        return name_of_key(page, form.key)
 
     return said(page, visit, "said_assigned", name=await change(page, put))
 
@@ -83,7 +83,7 @@ async def repeat(page: Page, visit: Visit, form: KeyForm) -> Response:
         assigning.assign_person(
             page.outbox, form.key, rules=page.rules, now=page.now(), set_by=SET_BY
         )
-        return _name(page, form.key)
+        return name_of_key(page, form.key)
 
     return said(page, visit, "said_assigned", name=await change(page, put))
 
@@ -133,7 +133,7 @@ async def enqueue(page: Page, visit: Visit, form: AssignForm) -> Response:
 
     def append() -> str:
         queueing.enqueue(page.outbox, form.key, wanted, rules=page.rules)
-        return _name(page, form.key)
+        return name_of_key(page, form.key)
 
     return said(page, visit, "said_queued", name=await change(page, append))
 
@@ -150,6 +150,12 @@ async def remove(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: A
     place = visit.number("place")
     await change(page, lambda: queueing.unqueue(page.outbox, place))
     return said(page, visit, "said_queue")
+
+
+async def clear(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Empty the queue; for ten seconds it can be taken back."""
+    undoable = await change(page, lambda: undoing.clear_queue(page.outbox, now=page.now()))
+    return said(page, visit, "said_queue", undoable=undoable)
 
 
 async def rotate(page: Page, visit: Visit, form: SwitchForm) -> Response:
@@ -170,7 +176,7 @@ async def resolve(page: Page, visit: Visit, form: ResolveForm) -> Response:
 
     def tell() -> tuple[str, int]:
         released = resolve_guest(page.outbox, form.key, form.user_id, now_s=page.now().utc_s)
-        return _name(page, form.user_id), len(released)
+        return name_of_key(page, form.user_id), len(released)
 
     name, n = await change(page, tell)
     return said(page, visit, "said_resolved", name=name, n=n)
@@ -188,7 +194,8 @@ def _wanted(page: Page, form: AssignForm) -> Whose:
     )
 
 
-def _name(page: Page, key: str) -> str:
+def name_of_key(page: Page, key: str) -> str:
+    """Return a person's name by their key."""
     return name_of(page.outbox, *split_key(key)) or ""
 
 
@@ -202,6 +209,7 @@ PLACES = (
     Do(path="/queue", access=Access.COACH, form=AssignForm, answer=enqueue),
     Do(path="/queue/{place:int}/move", access=Access.COACH, form=MoveForm, answer=move),
     Do(path="/queue/{place:int}/remove", access=Access.COACH, form=NoForm, answer=remove),
+    Do(path="/queue/clear", access=Access.COACH, form=NoForm, answer=clear),
     Do(path="/queue/rotate", access=Access.COACH, form=SwitchForm, answer=rotate),
     Do(path="/guest", access=Access.COACH, form=GuestForm, answer=guest),
     Do(path="/guest/resolve", access=Access.COACH, form=ResolveForm, answer=resolve),

@@ -29,6 +29,8 @@ SMALL = {
     "pause": "a row a stage",
     "lane": "a row a host",
     "room": "some days of samples, cut off",
+    "device": "a row a tablet",
+    "pairing": "a row a link, for minutes",
 }
 _explained: set[str] = set()
 

@@ -21,7 +21,7 @@ TIERS: dict[str, set[str]] = {
     "delivery": GROUND | {"outbox", "api"},
     "sandbox": GROUND | {"outbox", "api"},
     "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
-    "web": GROUND | {"outbox", "station"},
+    "web": GROUND | {"outbox", "station", "delivery", "timetable"},
     "doctor": GROUND | {"outbox", "api", "station", "intake"},
 }
 PURE = (

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from agent.outbox.entry import Entry
 from agent.outbox.gallery import Shown
+from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Recipient
+from agent.station.resending import why_not_resend
 from agent.station.roster import name_of
 from agent.web.board.words import Movement, Wording
 from agent.web.page import Page
@@ -26,6 +28,12 @@ _MAY = {
     EntryState.READY: ("give", "hold", "discard"),
     EntryState.HELD: ("give", "discard"),
     EntryState.DEAD: ("retry", "give", "discard"),
+}
+_RESEND_WORDS = {
+    ResendState.ASKED: "resend_asked",
+    ResendState.SENDING: "resend_sending",
+    ResendState.DELETING: "resend_deleting",
+    ResendState.REFUSED: "resend_refused",
 }
 
 
@@ -49,6 +57,9 @@ class Card:
     has_strip: bool
     has_clip: bool
     may: tuple[str, ...]  # give, hold, discard, send, retry, resend
+    why_not: str | None  # why it cannot be sent anew, in words
+    resend: str | None  # how far it is on its way to the right athlete
+    deletes: int | None  # the deletion of a wrong session that may be tried again
 
 
 class CardMaker:
@@ -73,6 +84,7 @@ class CardMaker:
         poster, strip = self._page.folder.pictures_of(entry.clip_code)
         is_fresh = entry.state is EntryState.READY and not entry.attempts and entry.due_at > now_s
         name = self._name(entry)
+        resend = self._page.outbox.resends.of_entry(entry.id) if entry.session_id else None
         return Card(
             code=entry.clip_code,
             who=name or self._say("take_unknown"),
@@ -89,7 +101,14 @@ class CardMaker:
             has_poster=poster.exists(),
             has_strip=strip.exists(),
             has_clip=entry.file_state is FileState.PRESENT,
-            may=(),
+            may=_may(
+                entry,
+                is_fresh=is_fresh,
+                is_on_its_way=resend is not None and resend.state in OPEN,
+            ),
+            why_not=self._why_not(entry, resend),
+            resend=self._resend_words(resend),
+            deletes=resend.id if resend and resend.state is ResendState.REFUSED else None,
         )
 
     def _name(self, entry: Entry) -> str | None:
@@ -116,6 +135,21 @@ class CardMaker:
             if self._page.texts.knows(key):
                 yield self._say(key)
 
+    def _why_not(self, entry: Entry, resend: Resend | None) -> str | None:
+        """Return why a take cannot be corrected any more; None where it can."""
+        if entry.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}:
+            return self._say("take_under_way")
+        if entry.state not in _SENT or (resend is not None and resend.state in OPEN):
+            return None
+        refusal = why_not_resend(self._page.outbox, self._page.folder.clips, entry)
+        return None if refusal is None else self._say("take_gone")
+
+    def _resend_words(self, resend: Resend | None) -> str | None:
+        if resend is None or resend.state not in OPEN:
+            return None
+        key = _RESEND_WORDS[resend.state]
+        return self._say(key, detail=resend.detail or "")
+
 
 def _movement(entry: Entry) -> Movement:
     return Movement(
@@ -126,8 +160,8 @@ def _movement(entry: Entry) -> Movement:
     )
 
 
-def _may(entry: Entry, *, is_fresh: bool) -> tuple[str, ...]:
+def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:
     if entry.state in _SENT:
-        return ("resend",)
+        return () if is_on_its_way else ("resend",)
     more = ("send",) if is_fresh else ()
     return (*more, *_MAY.get(entry.state, ()))

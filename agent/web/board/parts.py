@@ -53,7 +53,8 @@ class Board:
             return before[1]
         names = _WALL if wall else _COACH
         values = self._values(wall=wall)
-        parts = {name: self._draw(name, values) for name in names}
+        word = None if wall else WORD_PLACE
+        parts = {name: self._draw(name, values, word) for name in names}
         marks = {name: sha256(html.encode()).hexdigest()[:16] for name, html in parts.items()}
         drawing = Drawing(parts=parts, marks=marks)
         self._drawn[wall] = (stamp, drawing)
@@ -84,6 +85,6 @@ class Board:
             "takes": self._cards.latest(),
         }
 
-    def _draw(self, name: str, values: Mapping[str, object]) -> str:
+    def _draw(self, name: str, values: Mapping[str, object], word: str | None) -> str:
         template = self._page.templates.get_template(f"parts/{name}.html")
-        return template.render(values, word=WORD_PLACE, wording=self.wording).strip()
+        return template.render(values, word=word, wording=self.wording).strip()

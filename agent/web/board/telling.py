@@ -4,9 +4,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent.delivery.goodput import RECENT, measure
+from agent.delivery.outlook import all_sent_at
 from agent.outbox.forecast import forecast
 from agent.outbox.space import Space
 from agent.outbox.states import CaptureState, EntryState
+from agent.station.filming import Filming, filming
+from agent.timetable import parse_timetable
 from agent.web.board.state import Facts, Word, decide_word
 from agent.web.page import Page
 from agent.web.texts import Texts
@@ -23,23 +27,29 @@ class State:
 
     word: Word
     lines: tuple[str, ...]
+    tray: str | None  # the line about takes that wait for a person, which leads to them
+    is_stopped: bool  # filming
 
 
 def read_state(page: Page) -> State:
     """Return what the station is doing at this moment."""
-    facts = read_facts(page)
+    films = filming(page.outbox, now=page.now())
+    facts = read_facts(page, films)
     word = decide_word(facts)
-    return State(word=word, lines=tuple(_lines(page, facts, word)))
+    lines = (*_about_stop(page.texts, films), *_lines(page, facts, word))
+    waiting = facts.held + facts.refused
+    tray = _counted(page.texts, "more_needs", waiting) if waiting else None
+    return State(word=word, lines=lines, tray=tray, is_stopped=facts.is_stopped)
 
 
-def read_facts(page: Page) -> Facts:
+def read_facts(page: Page, films: Filming) -> Facts:
     """Return what the large word rests on."""
     outbox = page.outbox
     counts = outbox.listing.counts()
     captures, entries = counts["captures"], counts["entries"]
     lane = outbox.lanes.get(page.host)
     return Facts(
-        is_stopped=False,
+        is_stopped=films.stopped is not None,
         is_filming=page.signs.is_filming(),
         folder_is_missing=not page.settings.paths.capture.is_dir(),
         paused=tuple(pause.part for pause in outbox.pauses.all()),
@@ -59,12 +69,13 @@ def read_facts(page: Page) -> Facts:
 def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
     texts = page.texts
     yield from _about_filming(texts, facts, word)
-    yield from _about_people(texts, facts)
+    if facts.unreadable:
+        yield _counted(texts, "more_unreadable", facts.unreadable)
     if facts.lane_reason is not None:
         key = f"lane_{facts.lane_reason}"
         yield texts.say(key if texts.knows(key) else "lane_other")
     if facts.clips_waiting:
-        yield _counted(texts, "more_waiting", facts.clips_waiting)
+        yield _about_waiting(page, facts.clips_waiting)
     elif word is Word.SAFE:
         yield texts.say("more_safe")
     if facts.sent:
@@ -72,6 +83,33 @@ def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
     elif not facts.ever_sent and word is Word.IDLE:
         yield texts.say("more_idle")
     yield from _about_disk(page)
+
+
+def _about_stop(texts: Texts, films: Filming) -> Iterator[str]:
+    if films.stopped is None:
+        return
+    if films.left_s is None:
+        yield texts.say("more_stopped")
+    else:
+        yield texts.say("more_stopped_left", left=texts.duration(films.left_s))
+    if films.unseen:
+        yield texts.say("more_unseen", n=films.unseen)
+
+
+def _about_waiting(page: Page, clips: int) -> str:
+    """Return what waits to be sent, and when it will have gone out where that is known."""
+    told = _counted(page.texts, "more_waiting", clips)
+    now_s = page.now().utc_s
+    sent_at = all_sent_at(
+        page.outbox.traffic.backlog(),
+        measure(page.outbox.traffic.sendings(most=RECENT)),
+        parse_timetable(page.settings.delivery.schedule),
+        now_s=now_s,
+    )
+    if sent_at is None:
+        return f"{told}."
+    left = page.texts.duration(max(1.0, sent_at - now_s))
+    return f"{told}, {page.texts.say('more_eta', left=left)}."
 
 
 def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
@@ -85,13 +123,6 @@ def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
         yield texts.say("more_paused_analysis")
     if facts.captures_waiting:
         yield _counted(texts, "more_analysing", facts.captures_waiting)
-
-
-def _about_people(texts: Texts, facts: Facts) -> Iterator[str]:
-    if facts.held + facts.refused:
-        yield _counted(texts, "more_needs", facts.held + facts.refused)
-    if facts.unreadable:
-        yield _counted(texts, "more_unreadable", facts.unreadable)
 
 
 def _about_disk(page: Page) -> Iterator[str]:

@@ -20,7 +20,7 @@
     for (const e of document.querySelectorAll("time[data-since]")) set(e, span(now() - e.dataset.since));
     for (const e of document.querySelectorAll("time[data-until]")) set(e, span(e.dataset.until - now()));
     for (const e of document.querySelectorAll("time[data-clock]")) {
-      set(e, new Date(e.dataset.clock * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }));
+      set(e, new Date(e.dataset.clock * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hour12: false }));
     }
     for (const e of document.querySelectorAll("progress[data-until]")) e.value = Math.max(0, e.max - (e.dataset.until - now()));
   };
@@ -54,7 +54,16 @@
     }
     tray();
     tick();
+    speak();
   };
+  // the state aloud, once for every change of its word
+  const speak = () => {
+    const word = document.querySelector(".state-word"), line = document.querySelector(".state-more p");
+    if (!$("spoken") || !word || spoken === word.textContent) return;
+    spoken = word.textContent;
+    $("spoken").textContent = line ? `${spoken}. ${line.textContent}` : spoken;
+  };
+  let spoken = "";
 
   // ---- the station's voice, and its silence
   let source = null, heard = 0, silent = false;

@@ -1,0 +1,44 @@
+"""What concerns the station as a whole: whether it films, and whom it knows."""
+
+from typing import Literal
+
+from starlette.responses import Response
+
+from agent.station.filming import start_filming, stop_filming
+from agent.station.refreshing import request_roster
+from agent.web.page import Page
+from agent.web.places import Access, Do, Form, NoForm, Visit
+from agent.web.saying import SET_BY, change, said
+
+_LENGTHS_S = {"yes": None, "30": 1800.0}
+
+
+class FilmingForm(Form):
+    """Stop until further notice, stop for 30 minutes, or film again."""
+
+    stop: Literal["yes", "30", "no"]
+
+
+async def film(page: Page, visit: Visit, form: FilmingForm) -> Response:
+    """Stop filming, or go on."""
+    if form.stop == "no":
+        await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
+        return said(page, visit, "said_started")
+    lasts_s = _LENGTHS_S[form.stop]
+    await change(
+        page,
+        lambda: stop_filming(page.outbox, now=page.now(), set_by=SET_BY, lasts_s=lasts_s),
+    )
+    return said(page, visit, "said_stopped")
+
+
+async def refresh(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Look for the account's athletes at once."""
+    await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
+    return said(page, visit, "said_roster")
+
+
+PLACES = (
+    Do(path="/filming", access=Access.COACH, form=FilmingForm, answer=film),
+    Do(path="/roster", access=Access.COACH, form=NoForm, answer=refresh),
+)

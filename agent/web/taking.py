@@ -1,0 +1,149 @@
+"""What a coach does with takes: give, hold, discard, send now, send anew, and undo."""
+
+from typing import Annotated, Protocol
+
+from pydantic import Field, field_validator
+from starlette.responses import Response
+
+from agent.errors import RequestError
+from agent.outbox.entry import Entry
+from agent.outbox.store import Outbox
+from agent.outbox.undoables import Undoable
+from agent.station import correcting, resending, steering, undoing
+from agent.web.media import entry_of
+from agent.web.page import Page
+from agent.web.places import Access, Do, Form, NoForm, Visit
+from agent.web.saying import change, said
+from agent.web.stationing import Key, KeyForm, name_of_key
+
+_MOST_AT_ONCE = 100
+
+
+class Steering(Protocol):
+    """What can be done with one clip."""
+
+    def __call__(self, outbox: Outbox, entry: Entry, /, *, now_s: float) -> object:
+        """Do it."""
+
+
+class TrayForm(Form):
+    """Several takes, and whose they are."""
+
+    key: Key
+    code: Annotated[list[str], Field(min_length=1, max_length=_MOST_AT_ONCE)]
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class UndoForm(Form):
+    """What is to be taken back."""
+
+    id: int = Field(ge=0, le=2**62)
+
+
+async def give(page: Page, visit: Visit, form: KeyForm) -> Response:
+    """Give a take that was not sent to somebody else."""
+    entry = await entry_of(page, visit)
+
+    def hand_over() -> str:
+        now_s = page.now().utc_s
+        correcting.give(page.outbox, entry, form.key, rules=page.rules, now_s=now_s)
+        return name_of_key(page, form.key)
+
+    return said(page, visit, "said_given", name=await change(page, hand_over))
+
+
+async def give_several(page: Page, visit: Visit, form: TrayForm) -> Response:
+    """Give several takes to somebody."""
+
+    def hand_over() -> tuple[str, int, int]:
+        outcomes = correcting.give_all(
+            page.outbox, form.code, form.key, rules=page.rules, now_s=page.now().utc_s
+        )
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        if len(failed) == len(outcomes):
+            raise RequestError(failed[0].error or "")
+        return name_of_key(page, form.key), len(outcomes) - len(failed), len(failed)
+
+    name, n, failed = await change(page, hand_over)
+    if failed:
+        return said(page, visit, "said_given_some", name=name, n=n, failed=failed)
+    if n == 1:
+        return said(page, visit, "said_given", name=name)
+    return said(page, visit, "said_given_several", name=name, n=n)
+
+
+async def hold(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Let a take wait for a person."""
+    await _steer(page, visit, correcting.hold)
+    return said(page, visit, "said_held")
+
+
+async def send_now(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Let a take that counts down go at once."""
+    await _steer(page, visit, correcting.send_now)
+    return said(page, visit, "said_sending")
+
+
+async def retry(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Try a take again that was refused."""
+    await _steer(page, visit, steering.retry)
+    return said(page, visit, "said_retry")
+
+
+async def discard(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """End a take without sending it; for ten seconds it can be taken back."""
+    entry = await entry_of(page, visit)
+    undoable = await change(page, lambda: undoing.discard(page.outbox, entry, now=page.now()))
+    return said(page, visit, "said_discarded", undoable=undoable)
+
+
+async def resend(page: Page, visit: Visit, form: KeyForm) -> Response:
+    """Send a delivered take anew for the right athlete; then the wrong session is deleted."""
+    entry = await entry_of(page, visit)
+
+    def send_anew() -> tuple[str, Undoable | None]:
+        asked = resending.resend(
+            page.outbox, page.folder.clips, entry, form.key, rules=page.rules, now=page.now()
+        )
+        return name_of_key(page, form.key), page.outbox.undoables.by_id(asked.undoable_id)
+
+    name, undoable = await change(page, send_anew)
+    return said(page, visit, "said_resend", undoable=undoable, name=name)
+
+
+async def delete_wrong(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Try again to delete a wrong session that the API kept."""
+    resend_id = visit.number("resend")
+    await change(
+        page,
+        lambda: resending.retry_deletion(page.outbox, resend_id, now_s=page.now().utc_s),
+    )
+    return said(page, visit, "said_retry")
+
+
+async def undo(page: Page, visit: Visit, form: UndoForm) -> Response:
+    """Take back what was ended in the last ten seconds."""
+    await change(page, lambda: undoing.undo(page.outbox, form.id, now=page.now()))
+    return said(page, visit, "said_undone")
+
+
+async def _steer(page: Page, visit: Visit, action: Steering) -> None:
+    entry = await entry_of(page, visit)
+    await change(page, lambda: action(page.outbox, entry, now_s=page.now().utc_s))
+
+
+PLACES = (
+    Do(path="/take/{code}/give", access=Access.COACH, form=KeyForm, answer=give),
+    Do(path="/take/{code}/hold", access=Access.COACH, form=NoForm, answer=hold),
+    Do(path="/take/{code}/send", access=Access.COACH, form=NoForm, answer=send_now),
+    Do(path="/take/{code}/retry", access=Access.COACH, form=NoForm, answer=retry),
+    Do(path="/take/{code}/discard", access=Access.COACH, form=NoForm, answer=discard),
+    Do(path="/take/{code}/resend", access=Access.COACH, form=KeyForm, answer=resend),
+    Do(path="/resend/{resend:int}/delete", access=Access.COACH, form=NoForm, answer=delete_wrong),
+    Do(path="/tray/give", access=Access.COACH, form=TrayForm, answer=give_several),
+    Do(path="/undo", access=Access.COACH, form=UndoForm, answer=undo),
+)

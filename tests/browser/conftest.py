@@ -1,0 +1,75 @@
+"""One browser and one gym for all of it: what is tested is told apart by its takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.gym import Gym, open_gym
+from tests.served_page import PIN
+
+CHROMIUM = Path("/usr/bin/chromium")
+LANDSCAPE, PORTRAIT = (1180, 820), (820, 1180)
+_COUNT_TOUCHES = """
+window.touches = 0;
+addEventListener('pointerdown', () => { window.touches += 1; }, true);
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if not CHROMIUM.exists():
+        pytest.fail(f"the page is tested in a real browser, and {CHROMIUM} is not here: "
+                    "sudo apt install chromium")  # fmt: skip
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
+    """An English gym whose page is open on this box."""
+    with open_gym(tmp_path_factory.mktemp("gym")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def guarded_gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
+    """A German gym with a PIN, in which nobody stays on the station for long."""
+    root = tmp_path_factory.mktemp("guarded")
+    with open_gym(root, runs_out_after_min=0.1, pin=PIN, language="de", unit="lb") as opened:
+        yield opened
+
+
+@pytest.fixture
+def tablet(browser: Browser) -> Iterator[BrowserContext]:
+    """A tablet, whose page has no error."""
+    width, height = LANDSCAPE
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
+    )
+    context.add_init_script(_COUNT_TOUCHES)
+    context.set_default_timeout(15_000)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on(
+        "console",
+        lambda told: errors.append(told.text) if "Content Security" in told.text else None,
+    )
+    yield context
+    context.close()
+    assert not errors
+
+
+@pytest.fixture
+def page(tablet: BrowserContext, gym: Gym) -> Page:
+    """The start page of a gym in which nobody is on the station and nobody waits."""
+    gym.clear()
+    shown = tablet.new_page()
+    shown.goto(gym.address)
+    return shown

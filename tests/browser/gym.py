@@ -1,0 +1,205 @@
+"""A gym for the browser tests: the real daemon and sandbox, and takes as if they had been filmed.
+
+Takes are put into the outbox as the analysis would; from there on the daemon does what it does.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import cv2
+
+from agent.assembly import station_rules
+from agent.clock import read_clock
+from agent.outbox.capture import Capture, Evidence, FileFacts, Take
+from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
+from agent.outbox.store import Outbox
+from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.sandbox.drawn.scene import draw_frame
+from agent.sandbox.server import Sandbox
+from agent.settings import load_settings
+from agent.station.assigning import StationRules, assign_nobody, assign_person
+from agent.station.queueing import set_rotate
+from agent.wake import wake
+from tests.served_page import free_port
+from tests.station import KEY, Station, until
+
+ADA, JOERG, ANNA = "someUserId123", "athlete-0002", "athlete-0004"
+_SMALL = (320, 180)
+
+
+@dataclass(slots=True)
+class Gym:
+    """One station with its page, and the API that it sends to."""
+
+    station: Station
+    sandbox: Sandbox
+    outbox: Outbox
+    daemon: "subprocess.Popen[bytes]"
+    video: Path  # what every clip shows
+    picture: bytes
+    strip: bytes
+    taken: int = field(default=0)
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        listen = str(self.station.settings["web"]["listen"])
+        return f"http://{listen}"
+
+    @property
+    def rules(self) -> StationRules:
+        """What is done here where no coach has said otherwise."""
+        return station_rules(load_settings(self.station.config))
+
+    def put(self, key: str) -> None:
+        """Put somebody on the station, as the command line does."""
+        assign_person(self.outbox, key, rules=self.rules, now=read_clock(), set_by="command line")
+
+    @property
+    def folder(self) -> StateFolder:
+        return StateFolder(self.station.state)
+
+    def film(
+        self,
+        user_id: str | None = ADA,
+        *,
+        mass_kg: float = 60.0,
+        exercise: str = "snatch",
+        reps: int = 1,
+        goes_in_s: float = 0.0,
+        quality: tuple[str, ...] = (),
+        reason: Reason = Reason.UNASSIGNED,
+    ) -> Entry:
+        """Let a take be there as if it had just been filmed and cut."""
+        self.taken += 1
+        now = read_clock()
+        with self.outbox.transaction():  # or the daemon would look into it
+            capture = self._capture(self.taken, quality, reps)
+        code = derive_clip_code(capture.sha256, 1)
+        clip = self.folder.clips / f"{code}.mp4"
+        clip.write_bytes(self.video.read_bytes() + self.taken.to_bytes(4))  # each its own content
+        poster, strip = self.folder.pictures_of(code)
+        poster.write_bytes(self.picture)
+        strip.write_bytes(self.strip)
+        known = user_id is not None
+        entry = self.outbox.entries.create(
+            NewEntry(
+                clip_code=code,
+                generation=0,
+                sources=(Source(capture_id=capture.id, take_number=1, start_s=0.0, end_s=5.5),),
+                state=EntryState.READY if known else EntryState.HELD,
+                reason=None if known else reason,
+                due_at=now.utc_s + goes_in_s,
+                clip=ClipFile(
+                    stored_name=clip.name,
+                    sha256=hashlib.sha256(clip.read_bytes()).hexdigest(),
+                    size_bytes=clip.stat().st_size,
+                    seconds=5.5,
+                ),
+                whose=Whose(
+                    recipient=Recipient.ATHLETE if known else Recipient.UNKNOWN,
+                    user_id=user_id,
+                    activity="weightlifting",
+                    exercise=exercise,
+                    barbell_mass_kg=mass_kg,
+                ),
+                filmed_at=now.utc_s - 30,
+            ),
+            now_s=now.utc_s,
+        )
+        wake(self.folder.wake_socket)
+        return entry
+
+    def clear(self) -> None:
+        """Let nobody be on the station and nothing wait."""
+        now = read_clock()
+        self.outbox.queue.clear()
+        set_rotate(self.outbox, on=False)
+        assign_nobody(self.outbox, now=now, set_by="command line")
+        for state in (EntryState.READY, EntryState.HELD):
+            for entry in self.outbox.entries.in_states({state}):
+                self.outbox.entries.move(entry, EntryState.DISCARDED, now_s=now.utc_s)
+        wake(self.folder.wake_socket)
+
+    def state_of(self, entry: Entry) -> EntryState:
+        """How far a take is by now."""
+        found = self.outbox.entries.by_id(entry.id)
+        assert found is not None
+        return found.state
+
+    def _capture(self, number: int, quality: tuple[str, ...], reps: int) -> Capture:
+        now = read_clock()
+        capture = self.outbox.captures.admit(
+            sha256=hashlib.sha256(os.urandom(16)).hexdigest(),
+            file_name=f"set-{number}.mp4",
+            stored_name=f"set-{number}.mp4",
+            facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
+            evidence=Evidence(grew_until=now, appeared=now, mtime_s=now.utc_s),
+            now_s=now.utc_s,
+        )
+        claimed = self.outbox.captures.move(capture, CaptureState.ANALYSING, now_s=now.utc_s)
+        assert claimed is not None, "the daemon was quicker"
+        take = Take(
+            number=0, start_s=0.0, end_s=5.5, active_start_s=0.2, active_end_s=5.3, reps=reps
+        )
+        report = {"quality": [{"code": code, "at_s": None} for code in quality]}
+        self.outbox.takes.record(claimed, [take], report=json.dumps(report))
+        moved = self.outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=now.utc_s)
+        assert moved is not None
+        return moved
+
+
+@contextlib.contextmanager
+def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> Iterator[Gym]:
+    """Open a gym: weightlifting, nobody on the station."""
+    with Sandbox(key=KEY, processing_s=0.0) as sandbox:
+        station = Station(
+            root,
+            sandbox.base_url,
+            settings={
+                "station": {
+                    **{"id": "p3", "name": "Platform 3", "user_id": None},
+                    **{"activity": "weightlifting", "exercise": "snatch"},
+                    "runs_out_after_min": runs_out_after_min,
+                },
+                "delivery": {"send_delay_s": 20, "backoff_base_s": 0.2},
+                "web": {"listen": f"127.0.0.1:{free_port()}", **web},
+            },
+        )
+        picture, strip, clip = footage()
+        video = root / "clip.mp4"
+        video.write_bytes(clip)
+        with station.running() as daemon, Outbox.open(station.state) as outbox:
+            until(lambda: outbox.roster.count() > 3)
+            yield Gym(station, sandbox, outbox, daemon, video, picture, strip)
+
+
+@cache
+def footage() -> tuple[bytes, bytes, bytes]:
+    """Return a poster, a filmstrip and a clip of a snatch, small; drawn once."""
+    width, height = _SMALL
+    story = Storyboard([Segment("snatch")], width=width, height=height, fps=6.0)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder, "clip.mp4")
+        Camera(story).record(clip)
+        content = clip.read_bytes()
+    frames = [cv2.cvtColor(draw_frame(story, n), cv2.COLOR_RGB2BGR) for n in range(2, 32, 5)]
+    strip = cv2.resize(cv2.hconcat(frames), (720, 68))
+    return _jpeg(frames[3]), _jpeg(strip), content
+
+
+def _jpeg(image: object) -> bytes:
+    done, encoded = cv2.imencode(".jpg", image)  # type: ignore[call-overload]  # an array
+    assert done
+    return bytes(encoded.tobytes())

@@ -1,0 +1,116 @@
+"""Who lifts next, in two touches."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from agent.station.roster import athlete_of
+from tests.browser.gym import ADA, ANNA, JOERG, Gym
+
+
+def touches(page: Page) -> int:
+    """How often the page was touched."""
+    count = page.evaluate("window.touches")
+    assert isinstance(count, int)
+    return count
+
+
+def test_two_touches_assign_and_one_repeats(page: Page, gym: Gym) -> None:
+    page.tap(f"[data-key='{JOERG}']")
+    page.tap("#assign-put")
+    expect(page.locator("#station .who")).to_have_text("Jörg Müller")
+    assert touches(page) == 2
+
+    page.tap("#done")
+    expect(page.locator("#station .who")).to_have_text("Nobody")
+    before = touches(page)
+    page.tap("#repeat")
+    expect(page.locator("#station .who")).to_have_text("Jörg Müller")
+    assert touches(page) - before == 1
+    assert gym.outbox.assignments.all()[-1].set_by == "page"
+
+
+def test_exercise_and_mass_are_chosen_with_the_athletes_own_last_one(page: Page, gym: Gym) -> None:
+    page.tap(f"[data-key='{ANNA}']")
+    page.tap("#assign label:has-text('Clean and jerk')")
+    for _ in range(3):
+        page.tap("#assign button[data-step='5']")
+    page.tap("#assign-put")
+    expect(page.locator("#station .what")).to_contain_text("Clean and jerk, 35 kg")
+    page.tap("#mass5")
+    expect(page.locator("#station output")).to_have_text("40 kg")
+    page.tap("#mass-1")
+    expect(page.locator("#station output")).to_have_text("39 kg")
+    said = gym.outbox.assignments.all()
+    assert [one.barbell_mass_kg for one in said[-3:]] == [35, 40, 39]
+
+    page.tap("#station button:has-text('Snatch')")
+    expect(page.locator("#station .what")).to_contain_text("Snatch")
+    page.tap("#done")
+    page.tap(f"[data-key='{ANNA}']")
+    page.tap("#assign label:has-text('Running')")
+    expect(page.locator("#assign fieldset[data-for=weightlifting]").first).to_be_hidden()
+    page.tap("#assign-put")
+    expect(page.locator("#station .what")).to_contain_text("Running")
+    latest = gym.outbox.assignments.all()[-1]
+    assert (latest.activity, latest.exercise, latest.barbell_mass_kg) == ("running", None, None)
+
+
+def test_the_queue_advances_by_one_touch_and_can_be_rearranged(page: Page, gym: Gym) -> None:
+    for key in (ADA, JOERG, ANNA):
+        page.tap(f"#athletes [data-key='{key}']")
+        page.tap("#assign-queue")
+        expect(page.locator("#assign")).to_be_hidden()
+    names = page.locator("#queue .name")
+    expect(names).to_have_count(3)
+    page.tap("#queue li:nth-child(3) button[id^=up]")
+    expect(names.nth(1)).to_contain_text("Анна")
+    page.tap("#rotate")
+    expect(page.locator("#rotate")).to_have_attribute("aria-pressed", "true")
+    page.tap("#next")
+    expect(page.locator("#station .who")).to_have_text("Ada Example")
+    page.tap("#next")
+    expect(page.locator("#station .who")).to_have_text("Анна Петрова")
+    expect(names.last).to_contain_text("Ada Example")
+    page.tap("#queue li:first-child button[id^=out]")
+    expect(names).to_have_count(1)
+    assert [queued.whose.user_id for queued in gym.outbox.queue.all()] == [ADA]
+
+
+def test_emptying_the_queue_can_be_undone(page: Page, gym: Gym) -> None:
+    for key in (ADA, JOERG):
+        page.tap(f"#athletes [data-key='{key}']")
+        page.tap("#assign-queue")
+        expect(page.locator("#assign")).to_be_hidden()
+    page.tap("#queue-clear")
+    expect(page.locator("#queue .name")).to_have_count(0)
+    page.tap("#undo")
+    expect(page.locator("#queue .name")).to_have_count(2)
+    assert len(gym.outbox.queue.all()) == 2
+
+
+@pytest.mark.parametrize(("typed", "found"), [("MULLER", "Jörg Müller"), ("петр", "Анна Петрова")])
+def test_athletes_are_found_by_any_part_of_their_names(page: Page, typed: str, found: str) -> None:
+    page.fill("#search", typed)
+    expect(page.locator("#athletes .name")).to_have_text([found])
+    page.fill("#search", "nobody of that name")
+    expect(page.locator("#athletes")).to_contain_text("No athlete by that name")
+
+
+def test_a_guest_is_noted_and_said_later_who_it_is(page: Page, gym: Gym) -> None:
+    page.tap("[data-open=guest]")
+    page.fill("#guest-name", "Visitor of today")
+    page.tap("#guest .primary")
+    page.fill("#search", "visitor")
+    page.tap("#athletes [data-guest]")
+    page.tap("#assign-put")
+    expect(page.locator("#station .who")).to_have_text("Visitor of today")
+
+    page.tap("#athletes [data-guest]")
+    page.tap("#assign summary")
+    page.tap("#assign-resolve")
+    expect(page.locator("#choose-title")).to_have_text("Who is Visitor of today?")
+    page.tap(f"#choose [data-key='{ANNA}']")
+    expect(page.locator("#station .who")).to_have_text("Анна Петрова")
+    key = page.locator("#toast")
+    expect(key).to_contain_text("Анна Петрова")
+    assert athlete_of(gym.outbox, ANNA) is not None

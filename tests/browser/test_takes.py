@@ -1,0 +1,112 @@
+"""What became of the last set, and putting it right."""
+
+from playwright.sync_api import Page, expect
+
+from agent.outbox.states import EntryState
+from tests.browser.gym import ADA, ANNA, JOERG, Gym
+from tests.station import until
+
+
+def test_a_fresh_take_counts_down_and_goes_to_whom_it_is_given(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA, goes_in_s=60, reps=3, quality=("feet_out_of_frame",))
+    card = page.locator(f"#take-{entry.clip_code}")
+    expect(card).to_contain_text("Ada Example")
+    expect(card).to_contain_text("3 repetitions")
+    expect(card).to_contain_text("Feet cut off. Tilt the camera down or move it back.")
+    expect(card.locator("time[data-until]")).to_have_text("0:59", timeout=5000)
+
+    page.tap(f"#give-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    expect(card).to_contain_text("Jörg Müller")
+    page.tap(f"#send-{entry.clip_code}")
+    expect(card).to_contain_text("Safe")
+    session = gym.sandbox.book.sessions[-1]
+    assert session.user_id == JOERG and entry.clip_code in session.title
+
+
+def test_what_is_discarded_or_held_does_not_go_and_a_discard_can_be_undone(
+    page: Page, gym: Gym
+) -> None:
+    entry = gym.film(ADA, goes_in_s=60)
+    card = page.locator(f"#take-{entry.clip_code}")
+    page.tap(f"#discard-{entry.clip_code}")
+    expect(card).to_have_count(0)
+    assert gym.state_of(entry) is EntryState.DISCARDED
+    page.tap("#undo")
+    expect(card).to_contain_text("Goes out soon")
+    page.tap(f"#hold-{entry.clip_code}")
+    expect(page.locator("#tray")).to_contain_text("You hold it back.")
+    assert gym.state_of(entry) is EntryState.HELD
+
+
+def test_several_takes_of_nobody_are_given_at_once(page: Page, gym: Gym) -> None:
+    entries = [gym.film(None), gym.film(None)]
+    expect(page.locator(".state-word")).to_have_text("Needs you")
+    expect(page.locator("#tray .take")).to_have_count(2)
+    page.tap("#tray-all")
+    page.tap("#tray-give")
+    page.tap(f"#choose [data-key='{ANNA}']")
+    expect(page.locator("#toast")).to_contain_text("2 takes given to Анна Петрова.")
+    expect(page.locator("#tray .take")).to_have_count(0)
+    until(lambda: all(gym.state_of(e) in {"uploaded", "completed"} for e in entries))
+    assert {s.user_id for s in gym.sandbox.book.sessions[-2:]} == {ANNA}
+
+
+def test_a_sent_take_is_sent_anew_for_the_right_athlete(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA)
+    card = page.locator(f"#take-{entry.clip_code}")
+    expect(card).to_contain_text("Safe")
+    wrong = gym.sandbox.book.sessions[-1].session_id
+    page.tap(f"#resend-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    expect(page.locator("#toast")).to_contain_text("Sent anew for Jörg Müller")
+    expect(card).to_contain_text("Will be sent anew in a moment.")
+    until(lambda: gym.sandbox.book.find(wrong) is None, timeout_s=40)
+    (right,) = [s for s in gym.sandbox.book.sessions if s.user_id == JOERG][-1:]
+    assert right.session_id != wrong
+
+
+def test_a_clip_plays_in_its_place_and_goes_on_when_the_page_changes(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA, goes_in_s=60)
+    page.tap(f"#play-{entry.clip_code}")
+    video = page.locator(f"#take-{entry.clip_code} video")
+    page.wait_for_function(
+        "code => { const v = document.querySelector(`#take-${code} video`);"
+        " return v && v.currentTime > 0 && v.videoWidth === 320; }",
+        arg=entry.clip_code,
+    )
+    video.evaluate("v => { v.same = true; }")
+    gym.film(ADA, goes_in_s=60)
+    page.tap(f"#give-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    expect(page.locator(f"#take-{entry.clip_code}")).to_contain_text("Jörg Müller")
+    assert video.evaluate("v => v.same && !v.ended") is True
+
+
+def test_unplugged_the_page_stays_useful_and_all_goes_out_later(page: Page, gym: Gym) -> None:
+    gym.sandbox.go_away()
+    try:
+        entry = gym.film(JOERG)
+        expect(page.locator(".state-word")).to_have_text("Offline, keeping all", timeout=20_000)
+        expect(page.locator(".state-more")).to_contain_text("No internet")
+        page.tap(f"#athletes [data-key='{ADA}']")
+        page.tap("#assign-put")
+        expect(page.locator("#station .who")).to_have_text("Ada Example")
+        page.tap(f"#play-{entry.clip_code}")
+        expect(page.locator(f"#take-{entry.clip_code} video")).to_be_visible()
+    finally:
+        gym.sandbox.come_back()
+    expect(page.locator(".state-word")).to_have_text("All safe", timeout=60_000)
+    assert gym.sandbox.book.sessions[-1].user_id == JOERG
+
+
+def test_stop_filming_says_so_until_it_films_again(page: Page) -> None:
+    page.tap("#filming-stop")
+    expect(page.locator(".state-word")).to_have_text("Not filming")
+    expect(page.locator(".state-more")).to_contain_text("removed unseen")
+    page.tap("#filming-start")
+    expect(page.locator("#filming-stop")).to_be_visible()
+    page.tap("#filming-stop-30")
+    expect(page.locator(".state-more")).to_contain_text("Filming again in 30 min")
+    page.tap("#filming-start")
+    expect(page.locator("#filming-stop")).to_be_visible()
