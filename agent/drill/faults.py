@@ -173,7 +173,8 @@ def key_renewed(drill: DrillGround) -> None:
     drill.sandbox.replace_key("renewed-key")
     entries = [drill.release(), drill.release()]
     drill.until_paused("key")
-    hold({drill.entry(e).state for e in entries} == {EntryState.READY}, "both clips wait")
+    for entry in entries:
+        drill.until_state(entry, EntryState.READY)
     drill.key_file.write_text("renewed-key", encoding="ascii")
     drill.check_once(*entries)
 
