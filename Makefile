@@ -30,7 +30,7 @@ demo: setup ## Run the whole job once, offline
 	@$(BIN)/spotter demo
 
 test: setup ## Run the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 check: setup ## Lint and types
 	@$(BIN)/ruff check .
