@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import urlsplit
 
 from agent.api.client import ApiClient
 from agent.assembly_delivery import api_client, delivery_lane
-from agent.assembly_files import intake_stage, reserve_of, retention_stage
+from agent.assembly_files import intake_stage, retention_stage
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon
@@ -19,50 +18,26 @@ from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
-from agent.outbox.entry import Whose
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
-from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
 from agent.serving import PAGE, page_stages
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag
 from agent.starting import await_mounts, end_at_once_when_asked, open_with, patiently
-from agent.station.assigning import StationRules, record_default
+from agent.station.assigning import record_default
+from agent.station.of_settings import (
+    api_host,
+    reserve_of,
+    state_folder,
+    station_default,
+    station_rules,
+)
 
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING, PAGE)
-
-
-def state_folder(settings: Settings) -> StateFolder:
-    """Return the places of a station's state folder."""
-    return StateFolder(settings.paths.state)
-
-
-def api_host(settings: Settings) -> str:
-    """Return the host that the station's lane leads to."""
-    return urlsplit(settings.api.base_url).netloc
-
-
-def station_default(settings: Settings) -> Whose:
-    """Return who and what is filmed here where no coach has said otherwise."""
-    station = settings.station
-    return Whose(
-        recipient=Recipient.UNKNOWN if station.user_id is None else Recipient.ATHLETE,
-        user_id=station.user_id,
-        activity=station.activity,
-        exercise=station.exercise,
-        barbell_mass_kg=station.barbell_mass,
-        incline_deg=station.incline_degree or None,
-    )
-
-
-def station_rules(settings: Settings) -> StationRules:
-    """Return what the settings say about who is on the station."""
-    idle_s = settings.station.runs_out_after_min * 60
-    return StationRules(default=station_default(settings), idle_s=idle_s or None)
 
 
 def run_station(settings: Settings) -> None:

@@ -19,13 +19,6 @@ from agent.settings import Settings
 from agent.stage import Wake
 
 
-def reserve_of(settings: Settings) -> Reserve:
-    """Return what keeps the outbox writable on a full disk."""
-    root = settings.paths.state
-    space = Space(root, min_free_mb=settings.disk.min_free_mb)
-    return Reserve(root, space, reserve_mb=settings.disk.reserve_mb)
-
-
 def intake_stage(
     settings: Settings,
     folder: StateFolder,

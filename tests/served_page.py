@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 
-from agent.assembly import station_rules
 from agent.clock import read_clock
 from agent.outbox.devices import Role
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag
+from agent.station.of_settings import station_rules
 from agent.web.access.secret import load_secret
 from agent.web.access.sessions import Session, Signer
 from agent.web.server import PageServer, Signs

@@ -140,10 +140,10 @@ def keep(config: Path | None, as_json: bool) -> None:
 
 def _speak(say: "Say", *, config: Path | None, as_json: bool) -> None:
     """Record what is said, wake the daemon, and tell what holds now."""
-    from agent.assembly import station_rules
     from agent.cli.words import assignment_document, assignment_words
     from agent.clock import read_clock
     from agent.station.assigning import record_default
+    from agent.station.of_settings import station_rules
 
     settings = settings_of(config)
     rules, now = station_rules(settings), read_clock()

@@ -67,11 +67,11 @@ def _document(athlete: "Athlete") -> dict[str, object]:
 
 def _sync(settings: "Settings", outbox: "Outbox") -> None:
     """Bring the roster up to date now."""
-    from agent.assembly import api_host
     from agent.assembly_delivery import api_client
     from agent.attendance import fetch_roster, named
     from agent.clock import read_clock
     from agent.stage import ignore_wake
+    from agent.station.of_settings import api_host
     from agent.station.refreshing import take_over
 
     try:

@@ -53,12 +53,11 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     """Open the outbox that the settings name; SQLite is the interface, daemon or not."""
     import sqlite3
 
-    from agent.assembly import state_folder
-    from agent.assembly_files import reserve_of
     from agent.errors import BusyError
     from agent.outbox.mounts import Mounts
     from agent.outbox.store import Outbox
     from agent.starting import open_with
+    from agent.station.of_settings import reserve_of, state_folder
 
     folder = state_folder(settings)
     missing = Mounts(settings.disk.mounts).missing_for(folder.root)
@@ -81,7 +80,7 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
 
 def wake_daemon(settings: "Settings") -> None:
     """Tell a running daemon to look now."""
-    from agent.assembly import state_folder
+    from agent.station.of_settings import state_folder
     from agent.wake import wake
 
     wake(state_folder(settings).wake_socket)

@@ -44,9 +44,9 @@ def give(
     """Give unsent clips to an athlete; what was held is released by that."""
 
     def change(settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
-        from agent.assembly import station_rules
         from agent.clock import read_clock
         from agent.station.correcting import give as give_clip
+        from agent.station.of_settings import station_rules
 
         rules, now_s = station_rules(settings), read_clock().utc_s
         wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
@@ -95,8 +95,8 @@ def resend(
     """
 
     def change(settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
-        from agent.assembly import state_folder, station_rules
         from agent.clock import read_clock
+        from agent.station.of_settings import state_folder, station_rules
         from agent.station.resending import resend as ask_resend
 
         rules, clips = station_rules(settings), state_folder(settings).clips

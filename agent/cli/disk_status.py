@@ -84,7 +84,7 @@ def _outlook(disk: dict[str, object]) -> str:
 
 
 def _set_aside_bytes(settings: "Settings") -> int:
-    from agent.assembly import state_folder
+    from agent.station.of_settings import state_folder
 
     aside = state_folder(settings).set_aside
     return sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())

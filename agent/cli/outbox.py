@@ -160,10 +160,10 @@ def release(
     as_json: bool,
 ) -> None:
     """Send what was held."""
-    from agent.assembly import station_default
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
     from agent.station import steering
+    from agent.station.of_settings import station_default
 
     station = station_default(settings_of(config))
     now_s = read_clock().utc_s
@@ -207,7 +207,7 @@ def _steer(
     probe: bool = False,
 ) -> None:
     """Change each ID by itself: one that cannot be changed does not keep the others."""
-    from agent.assembly import api_host
+    from agent.station.of_settings import api_host
 
     settings = settings_of(config)
     outcomes: list[dict[str, object]] = []

@@ -142,9 +142,9 @@ def _id_at(outbox: "Outbox", place: int) -> int:
 
 def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     """Change the queue and tell how it stands."""
-    from agent.assembly import station_rules
     from agent.cli.words import assignment_document, assignment_words, whose_document
     from agent.clock import read_clock
+    from agent.station.of_settings import station_rules
     from agent.station.queueing import rotates
     from agent.station.running_out import standing
 

@@ -31,11 +31,11 @@ def status(config: Path | None, as_json: bool) -> None:
 
 def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     from agent import __version__
-    from agent.assembly import api_host, state_folder
     from agent.cli.words import filming_document
     from agent.clock import iso_utc, read_clock
     from agent.outbox.folders import OwnerLock
     from agent.station.filming import filming
+    from agent.station.of_settings import api_host, state_folder
     from agent.station.running_out import standing
 
     now = read_clock()

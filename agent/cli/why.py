@@ -47,10 +47,10 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
 def _document(
     settings: "Settings", outbox: "Outbox", subject: "Capture | Entry"
 ) -> dict[str, object]:
-    from agent.assembly import api_host, state_folder
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
     from agent.outbox.folders import OwnerLock
+    from agent.station.of_settings import api_host, state_folder
     from agent.station.whereabouts import Surroundings, whereabouts
 
     if isinstance(subject, Capture):

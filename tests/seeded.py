@@ -1,0 +1,41 @@
+"""A large outbox in a few seconds: one real clip, and copies of its rows."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from agent.outbox.health import DATABASE_NAME
+from agent.outbox.store import Outbox
+from tests.factories import ready_entry
+
+
+def seed(state_folder: Path, *, entries: int, waiting: int) -> None:
+    """Fill an outbox with so many clips, of which so many wait and the others are delivered."""
+    with Outbox.open(state_folder) as outbox:
+        ready_entry(outbox, 1)
+    with closing(sqlite3.connect(state_folder / DATABASE_NAME)) as connection, connection:
+        connection.create_function("code", 1, "{:010d}".format)
+        for table, changed in (
+            ("capture", {"id": "n", "sha256": "code(n)", "stored_name": "code(n)"}),
+            (
+                "entry",
+                {
+                    "id": "n",
+                    "clip_code": "code(n)",
+                    "due_at": "due_at + n",
+                    "created_at": "created_at + n",
+                    "state": f"iif(n > {entries - waiting}, 'ready', 'uploaded')",
+                    "session_id": f"iif(n > {entries - waiting}, NULL, code(n))",
+                    "sent_at": f"iif(n > {entries - waiting}, NULL, created_at + n)",
+                },
+            ),
+            ("entry_capture", {"entry_id": "n", "capture_id": "n"}),
+        ):
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            values = ", ".join(changed.get(name, name) for name in names)
+            connection.execute(
+                f"WITH RECURSIVE number (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number"  # noqa: S608  # our own tables
+                f" WHERE n < {entries}) INSERT INTO {table} ({', '.join(names)})"
+                f" SELECT {values} FROM number JOIN {table} ON {table}.rowid = 1"
+            )
+        connection.execute("UPDATE capture SET state = 'analysed'")
