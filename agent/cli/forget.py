@@ -24,11 +24,11 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
 
     Clips that were not delivered go too.  The sessions at the API stay there, and are listed.
     """
-    from agent.assembly import state_folder
     from agent.clock import read_clock
     from agent.logs import configure_logs
     from agent.station.forgetting import belongings, carry_out
     from agent.station.forgetting import forget as ask_to_forget
+    from agent.station.of_settings import state_folder
 
     if as_json and not yes:
         raise click.UsageError("--json goes with --yes: nobody is asked")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import cv2
 
-from agent.assembly import station_rules
 from agent.clock import read_clock
 from agent.outbox.capture import Capture, Evidence, FileFacts, Take
 from agent.outbox.clip_code import derive_clip_code
@@ -29,6 +28,7 @@ from agent.sandbox.drawn.scene import draw_frame
 from agent.sandbox.server import Sandbox
 from agent.settings import load_settings
 from agent.station.assigning import StationRules, assign_nobody, assign_person
+from agent.station.of_settings import station_rules
 from agent.station.queueing import set_rotate
 from agent.wake import wake
 from tests.served_page import free_port
