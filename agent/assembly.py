@@ -21,6 +21,7 @@ from agent.intake.watch import CaptureFolder
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
 from agent.outbox.recovery import open_as_owner
+from agent.outbox.repair import Repair
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.store import Outbox
@@ -84,6 +85,7 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
+    Repair(outbox, folder, now=read_clock).run()
 
 
 def _assemble(

@@ -10,7 +10,7 @@ decides between them; `takes` draws the clips' bounds; `reps` and `movement` say
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from analysis.beside import Whereabouts, restless_beside
 from analysis.crop import Crop
 from analysis.efforts import efforts_of, signs_of
 from analysis.glimpses import Glimpses, take_glimpses
-from analysis.intervals import Interval
+from analysis.intervals import Interval, merged
 from analysis.judging import Evidence, judge
 from analysis.landmarker import PoseFinder
 from analysis.looking import LookOptions, Track, follow_body
@@ -34,10 +34,12 @@ from analysis.motion import motion_of
 from analysis.packets import Packets
 from analysis.quality.remarks import Remark
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
-from analysis.screening import keys_to_glimpse, where_to_look
+from analysis.screening import keys_to_glimpse, look_further, where_to_look
 from analysis.takes import TakeOptions, takes_of
 from analysis.telling import take_report
 from analysis.video import Progress, Reading, VideoFacts, read_packets, stored_facts
+
+_FURTHER = 4  # times to look further, where an effort goes on beyond what was looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,13 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     if stretches:
         readings.append(looker.follow(track, crop))
     candidate, is_sure = looker.candidate(track), True
+    for _ in range(_FURTHER):
+        further = look_further(looker.stretches, candidate.efforts, within=packets.span)
+        if not further:
+            break
+        readings.append(replace(looker, stretches=further).follow(track, crop))
+        looker = replace(looker, stretches=merged([*looker.stretches, *further], rest_s=0.1))
+        candidate = looker.candidate(track)
     for elsewhere, without in _elsewhere(candidate, track, facts.rotation_deg, options):
         second = Track()
         readings.append(looker.follow(second, elsewhere, without=without))
@@ -206,6 +215,6 @@ def _elsewhere(
     if not candidate.efforts:
         there = Whereabouts.of(poses)
         moves = [(time_s, np.rot90(moved, turns)) for time_s, moved in track.stillness.moves]
-        beside = restless_beside(moves, there) if len(there.times_s) else None
+        beside = restless_beside(moves, there)
         if beside is not None:
             yield beside, there

@@ -1,8 +1,9 @@
 """Counting repetitions, jumps and steps.  Pure.
 
 A repetition is one full swing of the part of the body that moves furthest: the hands for what is
-lifted overhead or raised, else the hips.  A swing counts when it comes near one end of its range
-after it was near the other (hysteresis), so that trembling at one end counts once.
+lifted overhead or raised, else the hips, which also count while the hands stay up.  A swing
+counts when it comes near one end of its range after it was near the other (hysteresis), so that
+trembling at one end counts once.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.intervals import Interval
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
+from analysis.masks import runs
 from analysis.motion import GRID_FPS, Motion
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
@@ -78,10 +80,19 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
 def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
     hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
     if _range(hands) >= _HANDS_RANGE and hands.max() > -0.45:
-        return swings(hands)
+        return max(swings(hands), _while_hands_stay_up(hands, hips))
     if _range(hips) >= _HIPS_RANGE:
         return swings(-hips)
     return 0
+
+
+def _while_hands_stay_up(hands: FloatArray, hips: FloatArray) -> int:
+    """Return how often the hips go down while the hands stay up the longest: squats with a bar."""
+    low, high = np.percentile(hands, [3, 97])
+    up = runs(hands > low + _FAR * (high - low))
+    first, last = max(up, key=lambda run: run[1] - run[0], default=(0, -1))
+    held = hips[first : last + 1]
+    return swings(-held) if len(held) > 2 and _range(held) >= _HIPS_RANGE else 0
 
 
 def _count_steps(looked: Poses, active: Interval) -> int | None:

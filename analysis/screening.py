@@ -8,7 +8,7 @@ keyframes do, if they come often enough; else frames must be decoded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +24,9 @@ _GLIMPSE_EVERY_S = 2.0
 _IN_BURST_EVERY_S = 8.0
 _MARGIN_S = 1.5  # looked at on both sides: rest tells where an effort begins
 _HELD_S = 4.0  # a body may hold still so long in the midst of an effort
+_AT_EDGE_S = 0.6  # an effort that begins so near a stretch's begin may have begun before it
+_FURTHER_S = 4.0
+_LEAST_PIECE_S = 0.05
 _BLOCK = 8  # px of a thumbnail
 _OF_CONTRAST = 0.1  # a body that sways changes less than 0.08, an effort over 0.3
 _LEAST = 1.5  # grey levels, whatever the contrast
@@ -72,6 +75,35 @@ def where_to_look(packets: Packets, glimpses: Sequence[Glimpse]) -> list[Interva
             found.append(between if bursts.within(between) else _with_margin(between, span))
     found += _unwitnessed(marks, span)
     return merged(found, rest_s=_HELD_S)
+
+
+def look_further(
+    stretches: Sequence[Interval], efforts: Sequence[Interval], *, within: Interval
+) -> list[Interval]:
+    """Return what to look at beside stretches that begin or end in the midst of an effort.
+
+    Slow arms seen from the side hardly show in packets, and a keyframe may come whenever they
+    hang: then a stretch begins with a later repetition, and the earlier ones lie before it.
+    """
+    further = []
+    for stretch in stretches:
+        if any(abs(effort.start_s - stretch.start_s) < _AT_EDGE_S for effort in efforts):
+            further.append(replace(stretch, start_s=stretch.start_s - _FURTHER_S))
+        if any(abs(effort.end_s - stretch.end_s) < _AT_EDGE_S for effort in efforts):
+            further.append(replace(stretch, end_s=stretch.end_s + _FURTHER_S))
+    return [piece for wider in further for piece in _beyond(wider, stretches, within)]
+
+
+def _beyond(wider: Interval, known: Sequence[Interval], within: Interval) -> list[Interval]:
+    """Return the parts of an interval inside the capture that are not known yet."""
+    pieces, start_s = [], max(wider.start_s, within.start_s)
+    end_s = min(wider.end_s, within.end_s)
+    for stretch in sorted(known, key=lambda one: one.start_s):
+        if stretch.end_s > start_s and stretch.start_s < end_s:
+            pieces.append(Interval(start_s=start_s, end_s=stretch.start_s))
+            start_s = stretch.end_s
+    pieces.append(Interval(start_s=start_s, end_s=end_s))
+    return [piece for piece in pieces if piece.seconds > _LEAST_PIECE_S]
 
 
 def _with_margin(stretch: Interval, span: Interval) -> Interval:

@@ -14,7 +14,7 @@ WAYS = ("ready", "uploaded", "held", "discarded", "marked", "resent", "dead", "r
 def send(outbox: Outbox, folder: StateFolder, number: int, way: str) -> None:
     """Take a capture in, cut a clip of it, and let it go one way."""
     capture = admitted(outbox, number)
-    (folder.captures / capture.stored_name).write_bytes(b"capture")
+    (folder.captures / capture.stored_name).write_bytes(b"c" * capture.facts.size_bytes)
     claimed = outbox.captures.claim_next(NOW_S)
     assert claimed is not None
     take = Take(number=0, start_s=1, end_s=4, active_start_s=2, active_end_s=3)

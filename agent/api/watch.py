@@ -51,7 +51,8 @@ class Watch(AbstractContextManager["Watch"]):
         wire = stream.get_extra_info("socket")  # type: ignore[attr-defined]  # httpcore.NetworkStream
         # What lies in the system's buffer is neither sent nor ours: keep little there.  What is
         # on its way does not count, so that this slows nothing down.
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
+        with suppress(OSError):  # the other side may have gone already
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
         with self._lock:
             # A handle of our own: the other may be closed, and its number be another's, at any
             # moment; and it stays the same when the stream changes to TLS.

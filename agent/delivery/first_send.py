@@ -1,9 +1,14 @@
-"""The last look before a clip goes out for the first time: is it still the file that we know?
+"""The last look before a clip goes out: is it still the file that we know?
+
+Each clip is hashed once in the life of this process, before it is first sent by it: what a power
+cut tore is not sent, and a start need not read everything that waits.  A damaged clip is held,
+and cut again.
 
 A file renamed while its writer has it open goes on changing.  If a capture grew after it was
 taken in, its clips are void: the file goes back into the capture folder and settles again.
 """
 
+import hashlib
 from pathlib import Path
 
 import structlog
@@ -30,31 +35,49 @@ class FirstSendCheck:
         self._folder = folder
         self._capture_folder = capture_folder
         self._now = now
+        self._whole: set[int] = set()  # clips that were found to be what they were cut as
 
     def __call__(self, entry: Entry) -> bool:
         """Tell whether a clip may go; one that may not has been moved out of the way."""
         for capture_id in self._outbox.entries.captures_of(entry.id):
             capture = self._outbox.captures.by_id(capture_id)
-            if capture is not None and self._has_grown(capture):
+            if capture is not None and not entry.attempts and self._has_grown(capture):
                 self._void(capture)
                 return False
-        clip = self._folder.clips / entry.stored_name
-        if clip.is_file() and clip.stat().st_size == entry.clip_bytes:
+        if self._is_whole(entry):
             return True
         log.error("clip is damaged", entry=entry.name, clip=entry.clip_code)
-        self._outbox.entries.move(
-            entry, EntryState.HELD, now_s=self._now().utc_s, reason=Reason.CLIP_DAMAGED
-        )
+        self._outbox.files.note_damage(entry.id, now_s=self._now().utc_s)
         return False
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Tell whether a clip's file is there with all that was cut."""
+        clip = self._folder.clips / entry.stored_name
+        if not clip.is_file() or clip.stat().st_size != entry.clip_bytes:
+            return False
+        if entry.id not in self._whole:
+            if _sha256(clip) != entry.clip_sha256:
+                return False
+            self._whole.add(entry.id)
+        return True
 
     def _has_grown(self, capture: Capture) -> bool:
         if capture.file_state is not FileState.PRESENT:
             return False
+        path = self._folder.captures / capture.stored_name
         try:
-            found = (self._folder.captures / capture.stored_name).stat()
+            found = FileFacts.of(path.stat())
         except FileNotFoundError:
             return False  # somebody took the original away; the clip is whole all the same
-        return FileFacts.of(found) != capture.facts
+        if found.size_bytes < capture.facts.size_bytes:
+            return False  # torn, not grown: the clip was cut when it was whole
+        if found == capture.facts:
+            return False
+        if found.size_bytes > capture.facts.size_bytes or _sha256(path) != capture.sha256:
+            return True
+        now_s = self._now().utc_s  # the same content as another file: it was copied back
+        self._outbox.captures.restore_file(capture, found, now_s=now_s)
+        return False
 
     def _void(self, capture: Capture) -> None:
         """End a capture's clips and let its file be taken in anew."""
@@ -86,3 +109,8 @@ class FirstSendCheck:
                 now_s = self._now().utc_s
                 self._outbox.takes.begin_anew(other, now_s=now_s)
                 self._outbox.captures.move(other, CaptureState.CAPTURED, now_s=now_s)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

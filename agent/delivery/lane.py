@@ -106,7 +106,7 @@ class Lane:
 
     def _may_go(self, entry: Entry, passage: Passage) -> bool:
         """Tell whether an entry may be sent; one that may not has been moved out of the way."""
-        if entry.attempts == 0 and not self._is_still_whole(entry):
+        if not self._is_still_whole(entry):
             return False
         for_owner = entry.recipient is Recipient.KEY_OWNER or entry.user_id == passage.uid
         if for_owner or passage.acts_for_others:

@@ -23,8 +23,14 @@ import structlog
 from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.outbox.capture import Capture, Evidence, FileFacts
-from agent.outbox.folders import StateFolder, fsync_folder, move_durably, write_durably
-from agent.outbox.states import FileState, Reason
+from agent.outbox.folders import (
+    StateFolder,
+    fsync_folder,
+    move_durably,
+    put_aside,
+    write_durably,
+)
+from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
 
 _SIDECAR_SUFFIX = ".json"
@@ -118,18 +124,18 @@ class Admission:
 
     def _adopt(self, path: Path) -> None:
         """Write the row that a crash kept from a file, or set the file aside."""
-        sidecar_path = _sidecar_path(path)
-        try:
-            sidecar = _Sidecar.from_bytes(sidecar_path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
-            sidecar = None
+        sha256 = _hash_unchanged(path, _facts(path))
+        known = self._outbox.captures.by_sha256(sha256)
+        if known is not None and path.name == known.stored_name:
+            self._restore(known, path)
+            return
+        sidecar = self._sidecar_of(path, is_named_by_content=sha256 == path.stem)
         if sidecar is None:
-            move_durably(path, self._folder.set_aside / path.name)
+            put_aside(path, self._folder)
             log.warning(
                 "unknown file set aside", file=path.name, folder=str(self._folder.set_aside)
             )
             return
-        sha256 = _hash_unchanged(path, _facts(path))
         if sha256 != path.stem:  # it went on growing: under its new hash it is another capture
             grown = path.with_stem(sha256)
             write_durably(_sidecar_path(grown), sidecar.to_bytes(), tmp=self._folder.tmp)
@@ -137,6 +143,19 @@ class Admission:
             path = grown
         capture = self._write_row(sha256, path, sidecar)
         log.info("taken in after a restart", capture=capture.name, file=capture.file_name)
+
+    def _sidecar_of(self, path: Path, *, is_named_by_content: bool) -> _Sidecar | None:
+        """Return what is known of a file without a row; None where it never was one of ours.
+
+        A file that is named by its content was taken in once, whatever became of its sidecar.
+        """
+        try:
+            return _Sidecar.from_bytes(_sidecar_path(path).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            if not is_named_by_content:
+                return None
+        seen = Evidence(grew_until=None, appeared=self._now(), mtime_s=path.stat().st_mtime)
+        return _Sidecar(file_name=path.name, evidence=seen)
 
     def _write_row(self, sha256: str, stored: Path, sidecar: _Sidecar) -> Capture:
         return self._outbox.captures.admit(
@@ -154,16 +173,26 @@ class Admission:
             raise UnsettledError(path.name)  # its place is being cleared at this moment
         stored = self._folder.captures / known.stored_name
         is_here = known.file_state is FileState.PRESENT and stored.exists()
-        if is_here or known.reason in _NEVER_AGAIN:
+        is_torn = stored.exists() and stored.stat().st_size < known.facts.size_bytes
+        if (is_here and not is_torn) or known.reason in _NEVER_AGAIN:
             _unlink_unchanged(path, expected)
             log.info("same content again", capture=known.name, file=printable(path.name))
             return Admitted.KNOWN
+        if is_torn:
+            put_aside(stored, self._folder)
         if not self._bring_in(path, stored, expected):
             _unlink_unchanged(path, expected)
-        now_s = self._now().utc_s
-        self._outbox.captures.restore_file(known, _facts(stored), now_s=now_s)
-        log.info("original is back", capture=known.name, file=printable(path.name))
+        self._restore(known, stored)
         return Admitted.RESTORED
+
+    def _restore(self, known: Capture, stored: Path) -> None:
+        """Record that a capture's file is there; look into it, if it waited for that alone."""
+        now_s = self._now().utc_s
+        with self._outbox.transaction():
+            self._outbox.captures.restore_file(known, _facts(stored), now_s=now_s)
+            if known.reason in {Reason.CAPTURE_MISSING, Reason.CAPTURE_DAMAGED}:
+                self._outbox.captures.move(known, CaptureState.CAPTURED, now_s=now_s)
+        log.info("original is back", capture=known.name, file=known.file_name)
 
     def _bring_in(self, path: Path, stored: Path, expected: FileFacts) -> bool:
         """Give a file its place in the work folder; False where it had to be copied.

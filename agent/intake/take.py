@@ -6,7 +6,7 @@ are one commit.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,12 +15,14 @@ import structlog
 from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
-from agent.intake.child import AnalysisChild
+from agent.intake.child import AnalysisChild, number_in
 from agent.intake.clip import ClipCutter
 from agent.intake.curtain import Curtain
 from agent.intake.cut_room import CutRoom
 from agent.intake.enter import BegunElsewhereError, CutTake, TakePolicy, enter_clips
 from agent.intake.join import Joiner
+from agent.intake.mend import Mender
+from agent.intake.report import takes_in
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile
@@ -70,6 +72,7 @@ class TakeFinder:
         self._cutter = ClipCutter(child, folder, options=policy.cut)
         self._room = CutRoom(space, Waiting(outbox.pauses, "analysis", now=now))
         self._joiner = Joiner(outbox, folder, child)
+        self._mender = Mender(outbox, folder, child, self._cutter, now=now)
         self._curtain = Curtain(outbox, folder, now=now)
         self._next_comes = next_comes
         self._policy = policy
@@ -77,9 +80,12 @@ class TakeFinder:
         self._wake_next = wake_next
 
     def step(self) -> float:
-        """Analyse the oldest waiting capture."""
+        """Cut one damaged clip again, or analyse the oldest waiting capture."""
         now_s = self._now().utc_s
         self._outbox.captures.resume_interrupted(now_s=now_s)  # a step before may have failed
+        if self._mender.mend_next():
+            self._wake_next()
+            return 0.0
         capture = self._outbox.captures.claim_next(now_s)
         if capture is None:
             self._child.close()
@@ -150,7 +156,7 @@ class TakeFinder:
 
     def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
         probed = self._child.ask("probe", path=str(path))
-        duration_s = _number(probed.get("duration_s"))
+        duration_s = number_in(probed, "duration_s")
         created = probed.get("creation_time")
         recorded = recording_time(
             capture.evidence,
@@ -171,7 +177,7 @@ class TakeFinder:
         with self._cutter.plot(capture.stored_name) as plot:
             report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
         taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
-        takes = [take for take in _takes(report) if not any(take.overlaps(o) for o in taken)]
+        takes = [take for take in takes_in(report) if not any(take.overlaps(o) for o in taken)]
         self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
             "analysed", capture=capture.name, takes=len(takes), verdict=str(report.get("verdict"))
@@ -268,30 +274,3 @@ class TakeFinder:
         self._outbox.captures.move(
             capture, to, now_s=self._now().utc_s, reason=reason, detail=detail
         )
-
-
-def _takes(report: Mapping[str, object]) -> list[Take]:
-    found = report.get("takes")
-    assert isinstance(found, list)  # the child is our own
-    if report.get("verdict") == "skip":
-        return []
-    return [
-        Take(
-            number=number,
-            start_s=_number(take["start_s"]),
-            end_s=_number(take["end_s"]),
-            active_start_s=_number(take["active_start_s"]),
-            active_end_s=_number(take["active_end_s"]),
-            reps=take.get("reps"),
-            confidence=take.get("confidence"),
-            decisive_s=take.get("decisive_s"),
-            begins_before=bool(take.get("begins_before")),
-            goes_on=bool(take.get("goes_on")),
-        )
-        for number, take in enumerate(found, start=1)
-    ]
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)  # the child is our own
-    return float(value)

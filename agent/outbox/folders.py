@@ -171,6 +171,16 @@ def move_durably(source: Path, target: Path) -> None:
         fsync_folder(source.parent)
 
 
+def put_aside(path: Path, folder: StateFolder) -> Path:
+    """Move a file that has no place into the folder `set-aside`, never over another one."""
+    target, number = folder.set_aside / path.name, 1
+    while target.exists():
+        number += 1
+        target = folder.set_aside / f"{path.stem}-{number}{path.suffix}"
+    move_durably(path, target)
+    return target
+
+
 def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
     """Write a small file so that it is there whole, or not at all."""
     unfinished = tmp / path.name

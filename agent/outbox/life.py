@@ -17,6 +17,7 @@ _FILE_WORDS = {
     FileState.CLEARING: "clearing its file away",
     FileState.CLEARED: "its file is cleared away",
     FileState.PRESENT: "its file is back",
+    FileState.DAMAGED: "its file is missing or torn: to be cut again",
 }
 _CAPTURE_WORDS: dict[str, str] = {
     CaptureState.CAPTURED: "waits to be looked into again",

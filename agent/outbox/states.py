@@ -33,6 +33,7 @@ class FileState(StrEnum):
     PRESENT = "present"
     CLEARING = "clearing"  # may be gone: unlinking was begun
     CLEARED = "cleared"
+    DAMAGED = "damaged"  # missing or torn though it is needed: cut again
 
 
 class Recipient(StrEnum):
@@ -56,6 +57,8 @@ class Reason(StrEnum):
     REFUSED_FOR_ATHLETE = "refused_for_athlete"
     ACTIVITY_NOT_IN_PLAN = "activity_not_in_plan"
     CLIP_DAMAGED = "clip_damaged"
+    CAPTURE_MISSING = "capture_missing"
+    CAPTURE_DAMAGED = "capture_damaged"
     GREW_AFTER_ADMISSION = "grew_after_admission"
     BY_PERSON = "discarded_by_person"
     LOOKED_AGAIN = "looked_again"
@@ -89,7 +92,11 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.ACTIVITY_NOT_IN_PLAN: (
         "the account's plan lacks this activity: retry once that is mended"
     ),
-    Reason.CLIP_DAMAGED: "the clip's file is missing or damaged",
+    Reason.CLIP_DAMAGED: (
+        "the clip's file is missing or damaged: it is cut again while its capture is there"
+    ),
+    Reason.CAPTURE_MISSING: "its file is gone: put the same file into the capture folder again",
+    Reason.CAPTURE_DAMAGED: "its file is torn: put the whole one into the capture folder again",
     Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
     Reason.BY_PERSON: "a person discarded it",
     Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
@@ -116,7 +123,9 @@ def reason_text(reason: str | None) -> str | None:
 
 
 CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
-    CaptureState.CAPTURED: frozenset({CaptureState.ANALYSING, CaptureState.DISCARDED}),
+    CaptureState.CAPTURED: frozenset(
+        {CaptureState.ANALYSING, CaptureState.QUARANTINED, CaptureState.DISCARDED}
+    ),
     CaptureState.ANALYSING: frozenset(
         {
             CaptureState.CAPTURED,

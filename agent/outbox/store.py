@@ -13,6 +13,7 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.devices import Devices
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
+from agent.outbox.files import Files
 from agent.outbox.forgettings import Forgettings
 from agent.outbox.gallery import Gallery
 from agent.outbox.health import DATABASE_NAME, holds_history
@@ -73,6 +74,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.lanes = Lanes(database)
         self.events = Events(database)
         self.joins = Joins(database, self.captures, self.takes, self.entries)
+        self.files = Files(database)
         self.listing = Listing(database)
         self.clearing = Clearing(database)
         self.pauses = Pauses(database)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.intervals import Interval
-from analysis.landmarks import ANKLES, FEET, HANDS, HEAD, HIPS, MOVING, FloatArray, Poses
+from analysis.landmarks import ANKLES, FEET, HANDS, HEAD, HIPS, MOVING, SHOULDERS, FloatArray, Poses
 from analysis.motion import Motion
 from analysis.quality.remarks import Remark, remark
 
@@ -16,6 +16,9 @@ _SMALL_SHARE = 0.18  # of the picture's height, nose to ankle
 _SMALL_PX = 64  # of the stored picture: the model itself looks at 256
 _HIDDEN = 0.45  # mean visibility
 _LOST = 0.35  # share of an effort's looks without a body
+_UPRIGHT = 0.8  # vertical share of the torso
+_NECK = 0.1  # torsos: a head stands 0.3 and more above the shoulders
+_BORDER = 0.02  # of the picture's height
 _LYING = 0.35  # vertical share of the torso
 _NEARLY_ALWAYS = 0.75  # of the looks: who rolls or lies down for a while does not turn the picture
 
@@ -37,10 +40,11 @@ def judge_framing(
         if not seen.any():
             continue
         at_s = take.start_s
-        parts = (("feet", FEET, _MOSTLY), ("hands", HANDS, _OFTEN), ("head", HEAD, _OFTEN))
-        for name, joints, share in parts:
+        for name, joints, share in (("feet", FEET, _MOSTLY), ("hands", HANDS, _OFTEN)):
             if _share_outside(poses, seen, joints) > share:
                 remarks.append(remark(f"{name}_out_of_frame", at_s=at_s))
+        if _share_headless(poses, seen) > _OFTEN:
+            remarks.append(remark("head_out_of_frame", at_s=at_s))
         if _is_small(poses, seen, stored_height_px):
             remarks.append(remark("too_small", at_s=at_s))
         if _is_hidden(poses, looks, seen):
@@ -67,6 +71,23 @@ def _share_outside(poses: Poses, seen: NDArray[np.bool_], joints: tuple[int, ...
     across, down = points[..., 0], points[..., 1]
     outside = (across < 0) | (across > poses.width_px) | (down < 0) | (down > poses.height_px)
     return float((outside.mean(axis=1) > _MOSTLY).mean())
+
+
+def _share_headless(poses: Poses, seen: NDArray[np.bool_]) -> float:
+    """Return in which share of the looks the head is out of the picture.
+
+    The model knows whole bodies only: of one whose head is cut off it makes a squat one inside the
+    picture, with the nose between the shoulders of an upright torso.
+    """
+    points = poses.points_px[seen]
+    head, shoulders = points[:, list(HEAD)].mean(axis=1), points[:, list(SHOULDERS)].mean(axis=1)
+    up = points[:, list(HIPS), 1].mean(axis=1) - shoulders[:, 1]
+    is_squat = (up > _UPRIGHT * poses.torso_px()[seen]) & (
+        shoulders[:, 1] - head[:, 1] < _NECK * up
+    )
+    is_outside = (head[:, 1] < _BORDER * poses.height_px) | (head[:, 1] > poses.height_px)
+    is_beside = (head[:, 0] < 0) | (head[:, 0] > poses.width_px)
+    return float((is_squat | is_outside | is_beside).mean())
 
 
 def _is_small(poses: Poses, seen: NDArray[np.bool_], stored_height_px: int) -> bool:

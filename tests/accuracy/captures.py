@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.sandbox.drawn import Bystander, Segment, Storyboard
-from agent.sandbox.drawn.layers import Layer, Light, Noise, Shake
+from agent.sandbox.drawn.layers import HangingPlate, Layer, Light, Noise, Shake
 from agent.sandbox.drawn.lens import View
 
 WIDTH, HEIGHT = 960, 540
@@ -113,6 +113,42 @@ LONG: Mapping[str, Capture] = {
     ),
     "snatch_after_fidget": Capture(
         segments=_around(("fidget", 5), ("stand", 2), ("snatch", None), idle_s=4), activity=LIFT
+    ),
+    "snatch_after_chalk": Capture(
+        segments=_around(("chalk", 7), ("stand", 4), ("snatch", None), idle_s=5), activity=LIFT
+    ),
+    "chalk_only": Capture(
+        segments=[("walk_in", None), ("chalk", 9), ("stand", 4), ("chalk", 5), ("stand", 3)],
+        activity=LIFT,
+        view="oblique",
+    ),
+    "snatches_bar_rolls": Capture(
+        segments=_set("snatch", 2, idle_s=9, rest_s=14),
+        activity=LIFT,
+        plates="bumper",
+        options={"bar_rolls": True},
+    ),
+    "plate_swings": Capture(
+        segments=[("stand", 25)], activity=LIFT, layers=[HangingPlate(pushed_s=5)]
+    ),
+    "snatch_plate_swings": Capture(
+        segments=_around(("snatch", None), idle_s=9),
+        activity=LIFT,
+        view="oblique",
+        layers=[HangingPlate(pushed_s=14)],
+    ),
+    "empty_plate_swings": Capture(
+        segments=[("nobody", 20)], activity=LIFT, layers=[HangingPlate(pushed_s=4)]
+    ),
+    "squats_slow": Capture(segments=_around(("squats", None)), activity=LIFT),
+    "squats_slow_front": Capture(segments=_around(("squats", None)), activity=LIFT, view="front"),
+    "raises": Capture(segments=_around(("raises", None)), activity=LIFT, view="oblique"),
+    "raises_side": Capture(segments=_around(("raises", None), idle_s=10), activity=LIFT),
+    "lights_on": Capture(
+        segments=_around(("snatch", None), idle_s=9), activity=LIFT, layers=[Light(0.12, until_s=5)]
+    ),
+    "lights_on_idle": Capture(
+        segments=[("stand", 20)], activity=JUMP, layers=[Light(0.15, until_s=9)]
     ),
     "snatch_walk_in": Capture(
         segments=[("nobody", 8), ("walk_in", None), ("stand", 5), ("snatch", None), ("stand", 5)],

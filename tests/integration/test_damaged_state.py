@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from agent.sandbox.server import Sandbox
 from tests.station import ATHLETE, Station, delivered, until
 from tests.videos import film_run
@@ -72,3 +74,29 @@ def test_a_database_that_is_deleted_while_running_is_made_anew_by_the_next_start
         assert delivered(sandbox, 2)
         until(lambda: station.states() == ["uploaded", "uploaded"])
     assert len(sandbox.book.sessions) == 2
+
+
+@pytest.mark.parametrize("keep", ["some", "none"])
+def test_clips_that_a_power_cut_tore_are_cut_again_and_delivered(
+    station: Station, sandbox: Sandbox, keep: str
+) -> None:
+    sandbox.add_fault("401*always")
+    with station.running():
+        film_run(station.capture / "one.mp4")
+        film_run(station.capture / "two.mp4", seed=2)
+        until(lambda: station.states() == ["ready", "ready"])
+    whole = {str(row["clip_code"]): row["clip_sha256"] for row in station.entries()}
+    first, second = (station.state / "clips" / f"{code}.mp4" for code in whole)
+    first.write_bytes(b"" if keep == "none" else first.read_bytes()[:-500])
+    with second.open("r+b") as file:  # as long as before: only its hash tells
+        file.seek(-700, os.SEEK_END)
+        file.write(bytes(700))
+
+    sandbox.plan.clear()
+    with station.running():
+        assert delivered(sandbox, 2)
+        until(lambda: station.states() == ["uploaded", "uploaded"])
+
+    sent = {session.title[1:11]: session.video_sha256 for session in sandbox.book.sessions}
+    assert sent == whole
+    assert "damaged" in station.log.read_text()

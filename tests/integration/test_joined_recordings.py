@@ -136,3 +136,25 @@ def test_a_first_part_that_grew_meanwhile_voids_the_clip_and_loses_neither_part(
     assert [row["reason"] for row in station.entries()[:2]] == ["joined", "grew_after_admission"]
     assert {row["capture"] for row in station.entries()[2:]} == {"c1-seg-001.mp4", "seg-002.mp4"}
     assert sandbox.book.sessions == []
+
+
+def test_a_clip_over_two_recordings_that_was_torn_is_cut_again_from_both(
+    station: Station, parts: tuple[Path, Path]
+) -> None:
+    text = station.config.read_text()
+    station.config.write_text(text.replace("send_delay_s = 0", "send_delay_s = 600"))
+    deliver(parts[0], station, filmed_s_ago=4.0)
+    deliver(parts[1], station, filmed_s_ago=0.0)
+    with station.running():
+        until(lambda: sorted(map(str, station.states())) == ["discarded", "ready"])
+    row = station.entries()[1]
+    clip = station.state / "clips" / f"{row['clip_code']}.mp4"
+    content = clip.read_bytes()
+    clip.write_bytes(b"")
+
+    with station.running():
+        until(lambda: "cut again" in station.log.read_text())
+        until(lambda: station.states()[1] == "ready")
+
+    assert clip.read_bytes() == content
+    assert station.entries()[1]["clip_sha256"] == row["clip_sha256"]

@@ -77,6 +77,31 @@ class Shake:
         return shaken
 
 
+@dataclass(frozen=True, slots=True)
+class HangingPlate:
+    """A plate on a chain at the picture's side; once pushed it swings for long."""
+
+    across: float = 0.14  # of the picture's width
+    pushed_s: float = 0.0
+    swing_deg: float = 22.0
+
+    def applied(self, image: Image, at_s: float, *, seed: Seed) -> Image:  # noqa: ARG002  # no chance in it
+        """Return the picture with the plate in it."""
+        height, width = image.shape[:2]
+        since_s = max(0.0, at_s - self.pushed_s)
+        swing = np.radians(self.swing_deg) * np.exp(-since_s / _CALMED_S)
+        angle = swing * np.sin(2 * np.pi * since_s / _SWING_PERIOD_S)
+        top = np.array([self.across * width, 0.1 * height])
+        end = top + 0.38 * height * np.array([np.sin(angle), np.cos(angle)])
+        hung = image.copy()
+        first, last = ((round(float(x)), round(float(y))) for x, y in (top, end))
+        cv2.line(hung, first, last, (70, 72, 76), 2, cv2.LINE_AA)
+        cv2.circle(hung, last, round(0.09 * height), (38, 78, 168), -1, cv2.LINE_AA)
+        cv2.circle(hung, last, round(0.02 * height), (206, 208, 212), -1, cv2.LINE_AA)
+        return hung
+
+
+_SWING_PERIOD_S, _CALMED_S = 1.8, 9.0
 _SPARE = 64  # px: one large grain, seen through a window that jumps, is as good as a new one
 
 

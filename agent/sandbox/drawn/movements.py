@@ -16,6 +16,7 @@ GRAVITY = 9.81 / 1.75  # body heights a second, each second, for somebody of 1.7
 STANDING = Posture()
 _SWAY = 0.004  # body heights: 7 mm, as people do
 _SWAY_HZ = (0.23, 0.61)  # slow drift and breath
+_RUBS_HZ = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,23 @@ def fidget(duration_s: float) -> Movement:
     at_s = np.linspace(0.0, duration_s, len(postures) + 1)[1:]
     keys = [Key(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
     return through(Key(0.0, STANDING), *keys)
+
+
+def chalk(duration_s: float) -> Movement:
+    """Rub chalk into the hands before the belly, fast, and clap: no effort."""
+    before = replace(
+        STANDING, lean_deg=5, left_wrist=(0.16, -0.17), right_wrist=(0.16, -0.17), hands_apart=-0.10
+    )
+    rubbing = (
+        replace(before, left_wrist=(0.18, -0.15), right_wrist=(0.14, -0.19)),
+        replace(before, left_wrist=(0.14, -0.19), right_wrist=(0.18, -0.15)),
+    )
+    clapping = (replace(before, hands_apart=0.02), before)
+    rubs = max(1, round((duration_s - 2.0) * _RUBS_HZ))
+    moves = [rubbing[n % 2] for n in range(rubs)] + [clapping[n % 2] for n in range(4)]
+    at_s = 0.5 + (duration_s - 1.0) * (np.arange(len(moves)) + 1) / (len(moves) + 1)
+    keys = [Key(float(s), posture) for s, posture in zip(at_s, moves, strict=True)]
+    return through(Key(0.0, STANDING), *keys, Key(duration_s, STANDING))
 
 
 def on_top(movement: Movement, *, forward: float, up: float) -> Movement:

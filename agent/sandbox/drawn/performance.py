@@ -13,7 +13,9 @@ from agent.sandbox.drawn.movements import Movement, on_top
 from agent.sandbox.drawn.repertoire import REPERTOIRE, Stage
 
 _HANDS = [POINTS.index("left_hand"), POINTS.index("right_hand")]
-_QUIET = ("nobody", "stand", "fidget")  # what can be done on the floor and on the box
+_QUIET = ("nobody", "stand", "fidget", "chalk")  # what can be done on the floor and on the box
+_LANDED_S = 1.0  # after it was let go a bar is on the floor
+_ROLL, _ROLL_PERIOD_S, _ROLLS_S = 0.10, 1.7, 8.0  # body heights, and how long until it lies still
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,13 @@ def rehearse(
     return tuple(scenes)
 
 
-def perform(scenes: Sequence[Scene], times_s: FloatArray, *, bar_up: float) -> Performance:
-    """Return where the body is at every moment, (T,); the last posture holds after the end."""
+def perform(
+    scenes: Sequence[Scene], times_s: FloatArray, *, bar_up: float, bar_rolls: bool = False
+) -> Performance:
+    """Return where the body is at every moment, (T,); the last posture holds after the end.
+
+    A bar that `bar_rolls` goes to and fro on the floor for some seconds after it was dropped.
+    """
     points = np.full((len(times_s), len(POINTS), 3), np.nan)
     bar = np.empty((len(times_s), 3))
     ends_s = [scene.end_s for scene in scenes[:-1]] + [np.inf]
@@ -81,7 +88,20 @@ def perform(scenes: Sequence[Scene], times_s: FloatArray, *, bar_up: float) -> P
             points[rows] = np.stack([joints[name] for name in POINTS], axis=1)
         hands = points[rows][:, _HANDS].mean(axis=1)
         bar[rows] = bar_path(movement.grip if movement else None, seconds, hands, bar_up=bar_up)
+    if bar_rolls:
+        bar[:, 0] += _rolling(scenes, times_s)
     return Performance(points=points, bar=bar)
+
+
+def _rolling(scenes: Sequence[Scene], times_s: FloatArray) -> FloatArray:
+    """Return how far forward of its place a dropped bar rolls at every moment, (T,)."""
+    forward = np.zeros(len(times_s))
+    for scene in scenes:
+        if scene.movement is not None and scene.movement.grip is not None:
+            seconds = times_s - scene.start_s - scene.movement.grip.released_s - _LANDED_S
+            left = np.clip(1 - seconds / _ROLLS_S, 0.0, 1.0) * (seconds > 0)
+            forward += _ROLL * left**2 * np.sin(2 * np.pi * seconds / _ROLL_PERIOD_S)
+    return forward
 
 
 def moved(points: FloatArray, *, place: tuple[float, float], turn_deg: float) -> FloatArray:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.sandbox.drawn import gait, jumps, lifts, movements
+from agent.sandbox.drawn import gait, jumps, lifts, movements, strength
 from agent.sandbox.drawn.movements import Movement
 
 _SOME_S = 3.0  # for what lasts as long as one likes
@@ -45,6 +45,7 @@ def _crossing(make: Callable[..., Movement], stage: Stage, share: float) -> Move
 REPERTOIRE: dict[str, Act] = {
     "stand": Act(lambda stage: movements.stand(stage.seconds or _SOME_S, phase=stage.phase)),
     "fidget": Act(lambda stage: movements.fidget(stage.seconds or _SOME_S)),
+    "chalk": Act(lambda stage: movements.chalk(stage.seconds or _SOME_S)),
     "walk_in": Act(lambda stage: _crossing(gait.walk_in, stage, 1.0)),
     "walk_out": Act(lambda stage: _crossing(gait.walk_out, stage, 1.0)),
     "step_up": Act(lambda _: jumps.step_up()),
@@ -52,6 +53,8 @@ REPERTOIRE: dict[str, Act] = {
     "clean_and_jerk": Act(
         lambda stage: _lift(lifts.clean_and_jerk, stage), "weightlifting", "clean_and_jerk"
     ),
+    "squats": Act(lambda _: strength.squats(), "weightlifting"),
+    "raises": Act(lambda _: strength.raises(), "weightlifting"),
     "countermovement_jump": Act(
         lambda _: jumps.countermovement_jump(), "jumping", "Countermovement Jump"
     ),

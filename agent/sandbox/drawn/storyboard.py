@@ -87,6 +87,7 @@ class Storyboard:
     layers: Sequence[Layer] = ()  # what disturbs the picture, in this order
     outfit: Outfit = field(default_factory=Outfit)
     plates: Literal["iron", "bumper"] = "iron"  # bumpers are large: they hide much from the side
+    bar_rolls: bool = False  # to and fro after it was dropped
 
     def __post_init__(self) -> None:
         """Refuse what cannot be filmed.
@@ -176,7 +177,7 @@ class Storyboard:
 
     @cached_property
     def _athlete(self) -> Performance:
-        return perform(self._scenes, self.times_s, bar_up=self._bar_up)
+        return perform(self._scenes, self.times_s, bar_up=self._bar_up, bar_rolls=self.bar_rolls)
 
     @cached_property
     def _others(self) -> tuple[Performance, ...]:

@@ -155,6 +155,8 @@ ENGLISH: dict[str, str] = {
     "reason_refused_for_athlete": "AiKYNETIX refuses this athlete.",
     "reason_activity_not_in_plan": "The account's plan lacks this activity.",
     "reason_clip_damaged": "The clip's file is damaged.",
+    "reason_capture_missing": "Its file is missing: bring the same video again.",
+    "reason_capture_damaged": "Its file is torn: bring the whole video again.",
     "reason_filming_may_be_stopped": "Filming may have been stopped then. May it be kept?",
     "reason_guest": "A guest: say who it is.",
     "reason_held_by_person": "You hold it back.",

@@ -155,6 +155,8 @@ GERMAN: dict[str, str] = {
     "reason_refused_for_athlete": "AiKYNETIX lehnt diese Person ab.",
     "reason_activity_not_in_plan": "Im Tarif des Kontos fehlt diese Sportart.",
     "reason_clip_damaged": "Die Datei des Videos ist beschädigt.",
+    "reason_capture_missing": "Die Datei fehlt: dasselbe Video noch einmal bringen.",
+    "reason_capture_damaged": "Die Datei ist beschädigt: das Video noch einmal bringen.",
     "reason_filming_may_be_stopped": "Vielleicht war die Aufnahme gestoppt. Darf es bleiben?",
     "reason_guest": "Ein Gast: Sage, wer es ist.",
     "reason_held_by_person": "Du hältst es zurück.",

@@ -168,3 +168,12 @@ def test_going_on_for_long_counts_only_where_nothing_is_known() -> None:
 
     assert efforts(body) == []
     assert len(efforts(body, busy=True)) == 1
+
+
+def test_squats_are_counted_while_the_hands_stay_at_the_bar() -> None:
+    up, down = Posture(hands_up=-0.1), Posture(hands_up=-0.1, hips_down=0.7)
+    one = ((0.8, down), (0.8, up), (0.5, up))
+
+    assert (
+        reps(poses(REST, (0.6, up), *one, *one, *one, (0.6, STANDING), REST), "weightlifting") == 3
+    )

@@ -130,6 +130,16 @@ def test_what_leaves_the_picture_is_named(down_px: float, code: str) -> None:
     assert code in codes(judge_framing(moved, [ALL], stored_height_px=720))
 
 
+def test_a_head_that_is_cut_off_is_named_though_the_model_puts_one_between_the_shoulders() -> None:
+    body = standing()
+    squeezed = body.points_px.copy()
+    squeezed[:, :11, 1] = squeezed[:, 11:13, 1].mean(axis=1)[:, None]
+
+    found = judge_framing(replace(body, points_px=squeezed), [ALL], stored_height_px=720)
+
+    assert codes(found) == ["head_out_of_frame"]
+
+
 def test_a_small_body_and_a_hidden_one_are_named() -> None:
     small = judge_framing(standing(size=0.2), [ALL], stored_height_px=720)
     body = standing()

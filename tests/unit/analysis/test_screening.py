@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.bursts import bursts_of
 from analysis.image import Grey
 from analysis.intervals import Interval
 from analysis.packets import Packets
-from analysis.screening import Glimpse, has_changed, keys_to_glimpse, where_to_look
+from analysis.screening import Glimpse, has_changed, keys_to_glimpse, look_further, where_to_look
 
 FPS, SECONDS, PIXELS = 30, 40, 1920 * 1080
 KEY, BACK, BETWEEN = 100_000, 2_000, 400
@@ -102,6 +102,7 @@ def test_single_large_packets_are_no_burst(first: int) -> None:
     assert not bursts_of(sprinkled).within(sprinkled.span)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(start_s=st.floats(2.5, 37.0), seconds=st.floats(0.75, 10.0))
 def test_no_movement_of_three_quarters_of_a_second_is_missed(
     start_s: float, seconds: float
@@ -127,3 +128,18 @@ def test_sway_is_no_change_and_a_raised_arm_is() -> None:
 
 def test_pictures_of_two_sizes_are_not_the_same() -> None:
     assert has_changed(hall(), hall()[:80])
+
+
+def test_where_an_effort_begins_with_the_look_it_is_looked_for_before() -> None:
+    looked = [Interval(start_s=2.0, end_s=5.0), Interval(start_s=12.0, end_s=20.0)]
+    within = Interval(start_s=0.0, end_s=40.0)
+
+    def further(start_s: float, end_s: float) -> list[tuple[float, float]]:
+        efforts = [Interval(start_s=start_s, end_s=end_s)]
+        return [(s.start_s, s.end_s) for s in look_further(looked, efforts, within=within)]
+
+    assert further(13.4, 18.5) == []
+    assert further(12.3, 18.5) == [(8.0, 12.0)]
+    assert further(13.4, 20.1) == [(20.0, 24.0)]
+    assert further(1.9, 4.0) == [(0.0, 2.0)]
+    assert further(2.9, 5.0) == [(5.0, 9.0)]

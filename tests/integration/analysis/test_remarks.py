@@ -1,0 +1,106 @@
+"""Remarks from pictures, through the real model: one jump, filmed badly in several ways."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from agent.sandbox.drawn import Segment, Storyboard
+from agent.sandbox.drawn.scene import draw_frame
+from analysis.image import Image
+from analysis.inspection import inspect_video
+from analysis.landmarker import PoseFinder
+from analysis.takes import TakeOptions
+
+FPS, WIDTH, HEIGHT = 24, 640, 360
+JUMP = Storyboard(
+    [Segment("stand", 2.0), Segment("countermovement_jump"), Segment("stand", 2.0)],
+    view="oblique",
+    width=WIDTH,
+    height=HEIGHT,
+    fps=FPS,
+    noise=1.5,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image]:
+    return [draw_frame(JUMP, index) for index in range(JUMP.frame_count)]
+
+
+@pytest.fixture(scope="module")
+def finder() -> Iterator[PoseFinder]:
+    with PoseFinder() as warm:
+        yield warm
+
+
+def as_drawn(picture: Image) -> Image:
+    return picture
+
+
+def far_away(picture: Image) -> Image:
+    wall = np.full_like(picture, 120)
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    top, left = (HEIGHT - small.shape[0]) // 2, (WIDTH - small.shape[1]) // 2
+    wall[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return wall
+
+
+def without_head(picture: Image) -> Image:
+    part = picture[round(0.42 * HEIGHT) :, round(0.1 * WIDTH) : round(0.9 * WIDTH)]
+    return cv2.resize(part, (WIDTH, HEIGHT)).astype(np.uint8, copy=False)
+
+
+def out_of_focus(picture: Image) -> Image:
+    return cv2.GaussianBlur(picture, (0, 0), 4.0).astype(np.uint8, copy=False)
+
+
+def upside_down(picture: Image) -> Image:
+    return np.ascontiguousarray(picture[::-1, ::-1])
+
+
+def nearly_dark(picture: Image) -> Image:
+    return (picture * 0.04).astype(np.uint8)
+
+
+def film(path: Path, pictures: Sequence[Image]) -> Path:
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"preset": "superfast", "g": str(2 * FPS)}
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "takes"),
+    [
+        (as_drawn, None, 1),
+        (far_away, "too_small", 1),  # too small for a look at the whole picture
+        (without_head, "head_out_of_frame", 1),
+        (out_of_focus, "blurred", 1),
+        (upside_down, "picture_turned", None),
+        (nearly_dark, "too_dark", 0),
+    ],
+)
+def test_what_is_wrong_with_the_picture_is_said(
+    change: Callable[[Image], Image],
+    expected: str | None,
+    takes: int | None,
+    pictures: Sequence[Image],
+    finder: PoseFinder,
+    tmp_path: Path,
+) -> None:
+    path = film(tmp_path / "jump.mp4", [change(picture) for picture in pictures])
+
+    report = inspect_video(path, TakeOptions(activity="jumping"), finder=finder)
+
+    found = {remark.code for remark in report.quality}
+    assert expected in found if expected else not found, found
+    assert "nobody" not in found
+    assert takes is None or len(report.takes) == takes
