@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -35,6 +35,7 @@ class ServedPage:
     folder: StateFolder
     outbox: Outbox
     filming: threading.Event  # set while a capture is being written
+    stuck: list[str] = field(default_factory=list)  # parts that make no progress
 
     @property
     def origin(self) -> str:
@@ -91,8 +92,9 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
     folder = StateFolder(settings.paths.state)
     folder.prepare()
     stop, filming = StopFlag(), threading.Event()
+    stuck: list[str] = []
     with Outbox.open(folder.root) as outbox:
-        signs = Signs(is_filming=filming.is_set, wake=lambda: None, stop=stop)
+        signs = Signs(is_filming=filming.is_set, wake=lambda: None, stop=stop, stuck=lambda: stuck)
         server = PageServer(
             settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
         )
@@ -101,7 +103,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
         try:
             host, _, port = settings.web.listen.rpartition(":")
             until(lambda: _is_open(host, int(port)), timeout_s=10)
-            yield ServedPage(settings, folder, outbox, filming)
+            yield ServedPage(settings, folder, outbox, filming, stuck)
         finally:
             stop.set()
             thread.join(10)

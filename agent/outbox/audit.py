@@ -26,11 +26,11 @@ _INVARIANTS = {
         SELECT 'e' || id FROM entry WHERE id NOT IN (SELECT entry_id FROM entry_capture)
     """,
     "undelivered and cleared away": """
-        SELECT 'e' || id FROM entry WHERE file_state != 'present'
+        SELECT 'e' || id FROM entry WHERE file_state IN ('clearing', 'cleared')
            AND state IN ('ready', 'held', 'uploading', 'uncertain')
     """,
     "not looked into and cleared away": """
-        SELECT 'c' || id FROM capture WHERE file_state != 'present'
+        SELECT 'c' || id FROM capture WHERE file_state IN ('clearing', 'cleared')
            AND state IN ('captured', 'analysing')
     """,
 }

@@ -79,7 +79,9 @@ class Captures:
 
     def last_admitted_at(self) -> float | None:
         """Return when a capture was last taken in."""
-        row = self._db.row("SELECT admitted_at AS at FROM capture ORDER BY id DESC LIMIT 1")
+        row = self._db.row(
+            "SELECT admitted_at AS at FROM capture WHERE id = (SELECT max(id) FROM capture)"
+        )
         return None if row is None else float(str(row["at"]))
 
     def count_ended(self, reason: str, *, since_s: float) -> int:

@@ -15,7 +15,7 @@ from agent.settings.model import ENV_PREFIX, Settings
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
-_SECRETS = frozenset({"key", "pin"})
+_SECRETS = frozenset({"key", "pin", "metrics_token"})
 _HIDDEN = "********"
 _HOW_TO_MAKE = "make one: spotter config --sample > station.toml"
 

@@ -32,6 +32,8 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("cut", "rendition_kbit_s"): 3000,
     ("web", "pin_file"): "/etc/spotter/pin",
     ("web", "pin"): "482913",
+    ("web", "metrics_token_file"): "/etc/spotter/metrics-token",
+    ("web", "metrics_token"): "secret",
     ("web", "tls_cert"): "/etc/spotter/page.pem",
     ("web", "tls_key"): "/etc/spotter/page.key",
     ("api", "key"): "secret",

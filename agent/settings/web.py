@@ -36,6 +36,12 @@ class WebSettings(Table):
     session_days: Annotated[float, Field(gt=0, le=400)] = Field(
         90.0, description="Days that a device may stay away before it must come in again."
     )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with the token that /metrics wants as Authorization: Bearer TOKEN; "
+        "absent: only this box itself may ask.",
+    )
+    metrics_token: SecretStr | None = Field(None, description="The token itself.")
     language: Literal["en", "de"] = Field("en", description="en | de")
     unit: Literal["kg", "lb"] = Field(
         "kg", description="kg | lb, on the page alone: the API always gets kilograms."

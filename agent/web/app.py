@@ -19,6 +19,7 @@ from agent.web import (
     files,
     live,
     media,
+    monitoring,
     running,
     starting,
     stationing,
@@ -36,7 +37,7 @@ from agent.web.texts import Texts
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
     *(*stationing.PLACES, *taking.PLACES, *running.PLACES),
-    *(*entering.PLACES, *files.PLACES),
+    *(*entering.PLACES, *files.PLACES, *monitoring.PLACES),
 )
 
 

@@ -1,6 +1,6 @@
 """What every part of the page works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from agent.web.texts import Texts
 
 if TYPE_CHECKING:
     from agent.web.board.parts import Board
+    from agent.web.measures import Measures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Signs:
     is_filming: Callable[[], bool]  # whether a capture is being written
     wake: Wake  # lets every stage look at once
     stop: StopFlag
+    stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,5 +46,6 @@ class Page:
     door: Door
     texts: Texts
     templates: Environment
+    measures: "Measures | None" = None  # from when they are first asked for
     watchers: int = 0  # how many listen to the page's live voice
     board: "Board" = field(init=False)  # drawn from all of the above

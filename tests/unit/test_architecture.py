@@ -153,7 +153,7 @@ def test_what_serves_the_page_is_loaded_only_where_there_is_a_page() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
     ).stdout.split()
 
-    assert not {"starlette", "uvicorn", "jinja2", "segno"} & set(loaded)
+    assert not {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client"} & set(loaded)
 
 
 def test_exactly_one_opencv_is_locked_and_no_registry_is_named() -> None:

@@ -1,0 +1,191 @@
+"""What Prometheus is told of a station, taken from the outbox at the moment it asks.
+
+Labels are states, reasons and outcomes: neither names nor ids of people, nor of files.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from agent import __version__
+from agent.delivery.goodput import RECENT, measure
+from agent.outbox.pauses import Pause
+from agent.outbox.space import Space
+from agent.outbox.store import Outbox
+from agent.outbox.tally import Spent, Tally, Totals
+from agent.settings import Settings
+
+
+class Measures(Collector):
+    """Everything that is measured; used by one thread at a time."""
+
+    def __init__(self, settings: Settings, outbox: Outbox, *, host: str) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._host = host
+        self._tally = Tally(outbox.database)
+        self._now_s = 0.0
+        self._stuck: tuple[str, ...] = ()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self, *, now_s: float, stuck: Iterable[str]) -> bytes:
+        """Return everything in Prometheus' text format.
+
+        Args:
+            now_s: Unix time.
+            stuck: parts of the daemon that make no progress.
+        """
+        self._now_s, self._stuck = now_s, tuple(stuck)
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: what there is shows when it is asked for."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every measure."""
+        totals = self._tally.count(now_s=self._now_s)
+        station = self._settings.station
+        yield _one(
+            "spotter_build_info",
+            "This Spotter, and what it films.",
+            {"version": __version__, "station": station.id, "activity": station.activity},
+            1,
+        )
+        yield _parts("spotter_stuck", "Parts that make no progress.", "part", self._stuck)
+        yield from _totals(totals)
+        yield from self._states()
+        yield from self._line(totals)
+        yield from self._disk()
+
+    def _states(self) -> Iterator[Metric]:
+        counts = self._outbox.listing.counts()
+        for kind, name in (("captures", "spotter_captures"), ("entries", "spotter_clips")):
+            words = f"{name.removeprefix('spotter_').capitalize()} in each state."
+            family = GaugeMetricFamily(name, words, labels=["state"])
+            for state, number in counts[kind].items():
+                family.add_metric([state], number)
+            yield family
+        yield _pauses(self._outbox.pauses.all())
+
+    def _line(self, totals: Totals) -> Iterator[Metric]:
+        backlog = self._outbox.traffic.backlog()
+        oldest_at = self._outbox.listing.oldest_waiting_at()
+        age_s = 0.0 if oldest_at is None else max(0.0, self._now_s - oldest_at)
+        goodput = measure(self._outbox.traffic.sendings(most=RECENT))
+        lane = self._outbox.lanes.get(self._host)
+        yield _gauge("spotter_backlog_clips", "Clips that wait for the line.", backlog.clips)
+        yield _gauge("spotter_backlog_bytes", "Bytes of these.", backlog.size_bytes)
+        yield _gauge("spotter_backlog_age_seconds", "How long the oldest has waited.", age_s)
+        if goodput is not None:
+            name = "spotter_goodput_bytes_per_second"
+            yield _gauge(name, "What the line takes, from recent uploads.", goodput.bytes_s)
+        yield _gauge("spotter_lane_open", "1: clips may go.", lane.paused_reason is None)
+        paused = () if lane.paused_reason is None else (lane.paused_reason,)
+        yield _parts("spotter_lane_paused", "Why the way to the API is closed.", "reason", paused)
+        yield _gauge(
+            "spotter_titles_altered",
+            "1: the API changes the titles of sessions.",
+            lane.titles_altered,
+        )
+        yield from _moments(
+            {
+                "delivery": self._outbox.listing.last_sent_at(),
+                "capture": self._outbox.captures.last_admitted_at(),
+                "analysis": totals.last_look_at,
+                "api_answer": lane.answered_at,
+            }
+        )
+
+    def _disk(self) -> Iterator[Metric]:
+        root = self._settings.paths.state
+        space = Space(root, min_free_mb=self._settings.disk.min_free_mb)
+        room = space.room()
+        yield _gauge("spotter_disk_free_bytes", "Free on the disk.", room.free_bytes)
+        yield _gauge("spotter_disk_size_bytes", "Size of the disk.", room.total_bytes)
+        yield _gauge(
+            "spotter_disk_floor_bytes", "Under this nothing is taken in.", space.floor_bytes()
+        )
+        there = self._settings.paths.capture.is_dir()
+        yield _gauge("spotter_capture_folder_present", "1: the capture folder is there.", there)
+        rebuilt = self._outbox.rebuilt()
+        if rebuilt is not None:
+            name = "spotter_database_rebuilt_timestamp_seconds"
+            yield _gauge(name, "When the database was made anew after damage.", rebuilt.at)
+
+
+def _totals(totals: Totals) -> Iterator[Metric]:
+    yield _counter("spotter_captures_taken_in", "Captures taken in.", totals.captures)
+    yield _counter("spotter_takes_found", "Takes found in them, or made by hand.", totals.takes)
+    yield _counter("spotter_clips_made", "Clips cut of them.", totals.clips)
+    verdicts = CounterMetricFamily(
+        "spotter_verdicts", "What looking into captures came to.", labels=["verdict"]
+    )
+    for word, number in sorted(totals.verdicts.items()):
+        verdicts.add_metric([word], number)
+    yield verdicts
+    labels = ["kind", "outcome"]
+    tries = CounterMetricFamily("spotter_attempts", "Uploads and look-ups.", labels=labels)
+    sent = CounterMetricFamily("spotter_attempt_bytes", "Bytes handed to the line.", labels=labels)
+    for (kind, outcome), spent in sorted(totals.attempts.items()):
+        tries.add_metric([kind, outcome], spent.times)
+        sent.add_metric([kind, outcome], spent.size_bytes)
+    yield from (tries, sent)
+    durations = SummaryMetricFamily(
+        "spotter_stage_duration_seconds", "What one capture or clip took.", labels=["stage"]
+    )
+    for stage, spent in (("analysis", totals.looks), *_by_kind(totals)):
+        durations.add_metric([stage], count_value=spent.times, sum_value=spent.seconds)
+    yield durations
+
+
+def _by_kind(totals: Totals) -> list[tuple[str, Spent]]:
+    kinds: dict[str, Spent] = {}
+    for (kind, _), spent in totals.attempts.items():
+        together = kinds.setdefault(kind, Spent())
+        together.times += spent.times
+        together.seconds += spent.seconds
+    return sorted(kinds.items())
+
+
+def _pauses(pauses: Iterable[Pause]) -> Metric:
+    family = GaugeMetricFamily("spotter_paused", "Parts that wait.", labels=["part", "reason"])
+    for pause in pauses:
+        family.add_metric([pause.part, pause.reason], 1)
+    return family
+
+
+def _moments(moments: dict[str, float | None]) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "spotter_last_success_timestamp_seconds", "When each last succeeded.", labels=["what"]
+    )
+    for what, at in moments.items():
+        if at is not None:
+            family.add_metric([what], at)
+    yield family
+
+
+def _parts(name: str, words: str, label: str, values: Iterable[str]) -> Metric:
+    family = GaugeMetricFamily(name, words, labels=[label])
+    for value in values:
+        family.add_metric([value], 1)
+    return family
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, words, value=float(value))
+
+
+def _counter(name: str, words: str, value: float) -> Metric:
+    return CounterMetricFamily(name, words, value=float(value))
+
+
+def _one(name: str, words: str, labels: dict[str, str], value: float) -> Metric:
+    family = GaugeMetricFamily(name, words, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family

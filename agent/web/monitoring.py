@@ -1,0 +1,129 @@
+"""Places for machines that watch over stations: measures, and whether all is well.
+
+`/healthz` says whether the daemon makes progress: if not, a restart may help.  `/readyz` says
+whether the station does its work: if not, a person must do something.  Anybody may ask both; why,
+and all the numbers, are for this box itself or for who has the token.
+"""
+
+import asyncio
+import hmac
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from agent.errors import AgentError
+from agent.outbox.pauses import Pause
+from agent.settings.tables import is_loopback
+from agent.settings.web import WebSettings
+from agent.web.board.state import NEEDS_PERSON
+from agent.web.page import Page
+from agent.web.places import Access, See, Visit
+
+if TYPE_CHECKING:
+    from agent.web.measures import Measures
+
+_ANSWER_WITHIN_S = 5.0
+_MOST_TOKEN_BYTES = 4096
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")  # a proxy's word: not from this box
+
+log = structlog.get_logger(stage="page")
+
+
+async def metrics(page: Page, visit: Visit) -> Response:
+    """Return every measure in Prometheus' text format."""
+    if not may_see(page.settings.web, visit.request):
+        raise HTTPException(401, "metrics are for this box, or for who has web.metrics_token")
+    measures = _measures(page)
+    now_s, stuck = page.now().utc_s, page.signs.stuck()
+    text = await page.desk.read(lambda: measures.text(now_s=now_s, stuck=stuck))
+    return Response(text, media_type=_TEXT)
+
+
+async def healthz(page: Page, visit: Visit) -> Response:
+    """Say whether the daemon makes progress."""
+    reasons = [f"stuck: {name}" for name in page.signs.stuck()]
+    if not reasons and await _pauses(page) is None:
+        reasons = ["the outbox does not answer"]
+    return _answer(page, visit, reasons)
+
+
+async def readyz(page: Page, visit: Visit) -> Response:
+    """Say whether captures are taken in and clips may go; a lost network is no reason."""
+    reasons = [f"stuck: {name}" for name in page.signs.stuck()]
+    if not page.settings.paths.capture.is_dir():
+        reasons.append("the capture folder is missing")
+    pauses = await _pauses(page)
+    if pauses is None:
+        return _answer(page, visit, [*reasons, "the outbox does not answer"])
+    reasons += [f"{pause.part} waits: {pause.reason}" for pause in pauses]
+    lane = await page.desk.read(lambda: page.outbox.lanes.get(page.host))
+    if lane.paused_reason in NEEDS_PERSON:
+        reasons.append(f"delivery waits: {lane.paused_reason}")
+    return _answer(page, visit, reasons)
+
+
+def may_see(settings: WebSettings, request: Request) -> bool:
+    """Tell whether a request has the token; where there is none, whether this box itself asks."""
+    token = read_token(settings)
+    if token is not None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), token.encode())
+    if settings.metrics_token_file is not None:
+        return False  # the one that was meant is not there
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return request.client is not None and is_loopback(request.client.host) and not is_forwarded
+
+
+def read_token(settings: WebSettings) -> str | None:
+    """Return the token, read anew every time; None where there is none."""
+    if settings.metrics_token is not None:
+        return settings.metrics_token.get_secret_value().strip() or None
+    return None if settings.metrics_token_file is None else _content(settings.metrics_token_file)
+
+
+def _content(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_TOKEN_BYTES).decode("ascii").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _measures(page: Page) -> "Measures":
+    """Return what measures, made when it is first asked for: its library takes memory."""
+    if page.measures is None:
+        from agent.web.measures import Measures
+
+        page.measures = Measures(page.settings, page.outbox, host=page.host)
+    return page.measures
+
+
+async def _pauses(page: Page) -> list[Pause] | None:
+    """Return what waits by itself; None where the outbox does not answer in time."""
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            return await page.desk.read(page.outbox.pauses.all)
+    except (sqlite3.Error, AgentError, OSError, TimeoutError) as error:
+        log.error("the outbox does not answer", error=str(error))
+        return None
+
+
+def _answer(page: Page, visit: Visit, reasons: Sequence[str]) -> Response:
+    document: dict[str, object] = {"ok": not reasons}
+    if may_see(page.settings.web, visit.request):
+        document["reasons"] = list(reasons)
+    return JSONResponse(document, 503 if reasons else 200)
+
+
+PLACES = (
+    See(path="/metrics", access=Access.ANYBODY, answer=metrics),
+    See(path="/healthz", access=Access.ANYBODY, answer=healthz),
+    See(path="/readyz", access=Access.ANYBODY, answer=readyz),
+)

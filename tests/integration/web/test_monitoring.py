@@ -1,0 +1,174 @@
+"""Measures and health: true, for who may ask, and free of names; checked with Prometheus itself."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from agent.outbox.pauses import Pause
+from agent.outbox.tally import Tally
+from tests.conftest import REPOSITORY
+from tests.factories import NOW_S
+from tests.lived import send
+from tests.needs import need
+from tests.served_page import ServedPage, page_settings, served_page
+
+MONITORING = REPOSITORY / "config" / "monitoring"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[ServedPage]:
+    """A page of its own: its outbox is filled."""
+    with served_page(page_settings(tmp_path)) as served:
+        yield served
+
+
+def measured(text: str) -> Mapping[tuple[str, str], float]:
+    """Every sample by its name and its labels."""
+    return {
+        (sample.name, ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def lived_in(page: ServedPage) -> None:
+    for number, way in enumerate(("ready", "uploaded", "held", "dead", "resent"), start=1):
+        send(page.outbox, page.folder, number, way)
+
+
+def test_measures_tell_what_is_on_record(page: ServedPage) -> None:
+    lived_in(page)
+    with page.client() as client:
+        before = measured(client.get("/metrics").text)
+        send(page.outbox, page.folder, 9, "uploaded")
+        answer = client.get("/metrics")
+
+    found = measured(answer.text)
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert found["spotter_clips", "state=held"] == 1 and found["spotter_clips", "state=dead"] == 1
+    assert found["spotter_backlog_clips", ""] == 2 and found["spotter_backlog_bytes", ""] == 1000
+    assert found["spotter_captures_taken_in_total", ""] == 6
+    assert found["spotter_verdicts_total", "verdict=analysed"] == 6
+    assert before["spotter_attempts_total", "kind=upload,outcome=uploaded"] == 1
+    assert found["spotter_attempts_total", "kind=upload,outcome=uploaded"] == 2
+    assert found["spotter_attempts_total", "kind=upload,outcome=RefusedError"] == 1
+    assert found["spotter_stage_duration_seconds_count", "stage=upload"] == 5
+    assert found["spotter_last_success_timestamp_seconds", "what=delivery"] == NOW_S
+    assert found["spotter_lane_open", ""] == 1 and found["spotter_disk_free_bytes", ""] > 0
+
+
+def test_measures_name_nobody(page: ServedPage) -> None:
+    lived_in(page)
+    page.outbox.roster.add_guest("Ada Lovelace", "ada lovelace", now_s=NOW_S)
+
+    with page.client() as client:
+        text = client.get("/metrics").text
+
+    for word in ("athlete-1", "tom", "Ada", "Lovelace", "set-1", ".mp4"):
+        assert word not in text
+
+
+def test_an_attempt_under_way_is_counted_when_it_ends(tmp_path: Path) -> None:
+    with served_page(page_settings(tmp_path)) as page:
+        send(page.outbox, page.folder, 1, "marked")  # an upload that has not ended
+        tally = Tally(page.outbox.database)
+        assert tally.count(now_s=NOW_S).attempts == {}
+        late = tally.count(now_s=NOW_S + 10**6).attempts
+    assert late["upload", "cut_off"].times == 1
+
+
+def test_with_a_token_everybody_needs_it_and_without_one_only_this_box_may_ask(
+    tmp_path: Path,
+) -> None:
+    token_file = tmp_path / "token"
+    with served_page(page_settings(tmp_path, web={"metrics_token_file": str(token_file)})) as page:
+        with page.client() as client:
+            assert client.get("/metrics").status_code == 401  # the token that was meant is missing
+            token_file.write_text("a-long-secret\n")
+            assert client.get("/metrics").status_code == 401
+            wrong = client.get("/metrics", headers={"authorization": "Bearer wrong"})
+            right = client.get("/metrics", headers={"authorization": "Bearer a-long-secret"})
+            plain = client.get("/healthz").json()
+        assert (wrong.status_code, right.status_code) == (401, 200)
+        assert plain == {"ok": True}  # the reasons are not for everybody
+
+
+def test_what_a_proxy_passes_on_is_not_this_box(page: ServedPage) -> None:
+    with page.client() as client:
+        assert client.get("/metrics", headers={"x-forwarded-for": "10.0.0.9"}).status_code == 401
+
+
+def test_health_is_about_progress_and_readiness_about_work(page: ServedPage) -> None:
+    with page.client() as client:
+        assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+        pause = Pause(part="intake", reason="disk_full", detail="full", since=NOW_S)
+        page.outbox.pauses.begin(pause)
+        assert client.get("/healthz").status_code == 200
+        waits = client.get("/readyz")
+        page.outbox.pauses.end("intake")
+        page.outbox.lanes.update(page_host(page), {"paused_reason": "network"})
+        assert client.get("/readyz").status_code == 200  # it heals by itself
+        page.outbox.lanes.update(page_host(page), {"paused_reason": "key"})
+        keyless = client.get("/readyz")
+        page.stuck.append("analysis")
+        stuck = client.get("/healthz")
+        text = client.get("/metrics").text
+    assert (waits.status_code, waits.json()["reasons"]) == (503, ["intake waits: disk_full"])
+    assert (keyless.status_code, keyless.json()["reasons"]) == (503, ["delivery waits: key"])
+    assert (stuck.status_code, stuck.json()["reasons"]) == (503, ["stuck: analysis"])
+    assert 'spotter_stuck{part="analysis"} 1.0' in text
+
+
+def page_host(page: ServedPage) -> str:
+    return page.settings.api.base_url.removeprefix("http://")
+
+
+def test_an_outbox_that_cannot_be_read_is_not_healthy(page: ServedPage) -> None:
+    page.outbox.database.close()
+    (page.folder.root / "outbox.db").write_bytes(b"nonsense" * 4096)
+    with page.client() as client:
+        assert client.get("/healthz").status_code == 503
+        assert client.get("/readyz").status_code == 503
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"\bspotter_[a-z_]+", text))
+
+
+def test_rules_and_dashboard_ask_for_what_a_station_tells(page: ServedPage) -> None:
+    lived_in(page)
+    page.outbox.pauses.begin(Pause(part="intake", reason="x", detail="x", since=NOW_S))
+    page.outbox.lanes.update(page_host(page), {"paused_reason": "key"})
+    page.stuck.append("analysis")
+    with page.client() as client:
+        told = named(client.get("/metrics").text)
+    told |= {"spotter_database_rebuilt_timestamp_seconds", "spotter_goodput_bytes_per_second"}
+    rules = (MONITORING / "spotter.rules.yml").read_text()
+    dashboard = json.loads((MONITORING / "grafana-dashboard.json").read_text())
+    asked = named(
+        " ".join(re.findall(r"expr: (?:>-\n)?((?:.|\n)+?)\n        (?:for|labels)", rules))
+    )
+    asked |= named(json.dumps(dashboard["panels"]))
+
+    assert asked <= told and len(asked) > 12
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    assert len(places) == len(set(places))
+
+
+def test_prometheus_itself_takes_rules_and_measures(tmp_path: Path) -> None:
+    promtool = str(need(Path("/usr/bin/promtool"), "prometheus"))
+    checked = [promtool, "check", "rules", str(MONITORING / "spotter.rules.yml")]
+    subprocess.run(checked, check=True, capture_output=True)
+    with served_page(page_settings(tmp_path)) as page:
+        lived_in(page)
+        with page.client() as client:
+            text = client.get("/metrics").text
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
