@@ -1,14 +1,13 @@
 """Putting the parts of a station together, as its settings say."""
 
 from collections.abc import Callable
-from functools import partial
 
 from agent.api.client import ApiClient
-from agent.assembly_delivery import api_client, delivery_lane
+from agent.assembly_delivery import delivery_lane
 from agent.assembly_files import intake_stage, retention_stage
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
-from agent.daemon import Bells, Daemon
+from agent.daemon import Bells, Daemon, Watching
 from agent.delivery.lane import Lane
 from agent.delivery.retention import Retention
 from agent.intake.admit import Admission
@@ -18,9 +17,7 @@ from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
-from agent.outbox.folders import OwnerLock, StateFolder
-from agent.outbox.mounts import Mounts
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.folders import StateFolder
 from agent.outbox.repair import Repair
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
@@ -28,12 +25,9 @@ from agent.outbox.store import Outbox
 from agent.serving import PAGE, page_stages
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag
-from agent.starting import await_mounts, end_at_once_when_asked, open_with, patiently
 from agent.station.assigning import record_default
 from agent.station.of_settings import (
     api_host,
-    reserve_of,
-    state_folder,
     station_default,
     station_rules,
 )
@@ -41,43 +35,7 @@ from agent.station.of_settings import (
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING, PAGE)
 
 
-def run_station(settings: Settings) -> None:
-    """Run the daemon in the foreground until it is asked to end.
-
-    Raises:
-        BusyError: another daemon owns the state folder.
-        ConfigError: a folder cannot be used.
-        OutboxError: the outbox cannot be opened or trusted.
-    """
-    folder = state_folder(settings)
-    end_at_once_when_asked()
-    await_mounts(Mounts(settings.disk.mounts), folder.root)
-    patiently(folder.prepare, folder.root)
-    lock = OwnerLock(folder)
-    lock.take()
-    reserve = reserve_of(settings)
-    try:
-        folder.empty_tmp()
-        stop = StopFlag()
-        opening = partial(open_with, reserve, partial(_open, folder))
-        opened = patiently(opening, folder.root, reserve.release)
-        with opened as outbox, api_client(settings, check=stop.check) as client:
-            patiently(
-                lambda: _prepare_outbox(outbox, folder, settings),
-                folder.root,
-                lambda: reserve.release(outbox.database),
-            )
-            _assemble(settings, folder, outbox, client, stop=stop, reserve=reserve).run()
-    finally:
-        reserve.hold()  # what stood in for the log, whose blocks were given back just now
-        lock.release()
-
-
-def _open(folder: StateFolder) -> Outbox:
-    return open_as_owner(folder.root, now_s=read_clock().utc_s)
-
-
-def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
+def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
     """Go on from wherever the last run was cut off."""
     now = read_clock()
     outbox.assignments.note_boot(now.boot_id)
@@ -88,7 +46,7 @@ def _prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> 
     Repair(outbox, folder, now=read_clock).run()
 
 
-def _assemble(
+def assemble_daemon(
     settings: Settings,
     folder: StateFolder,
     outbox: Outbox,
@@ -96,7 +54,9 @@ def _assemble(
     *,
     stop: StopFlag,
     reserve: Reserve,
+    watching: Watching,
 ) -> Daemon:
+    """Return the daemon that does what the settings say."""
     bells = Bells(_STAGES)
     captures = CaptureFolder(
         settings.paths.capture,
@@ -125,6 +85,8 @@ def _assemble(
         stop=stop,
         wake_path=folder.wake_socket,
         on_disk_full=lambda: reserve.release(outbox.database),
+        watching=watching,
+        without_end={PAGE},
     )
 
 

@@ -11,7 +11,8 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -20,12 +21,16 @@ import structlog
 from agent.errors import AgentError, OutboxError
 from agent.outbox.health import distrust, is_damage
 from agent.outbox.space import is_disk_full
+from agent.pulse import Pulses, beat
 from agent.stage import Stage, StopFlag, Stopping, ignore_wake
 from agent.wake import WakeSocket
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
 _WITH_RESERVE_S = 0.5  # a full disk, and the reserve was given up for this
+_LAST_STEP_WITHIN_S = 20.0  # what a reload leaves a stage for the step that it is in
+_EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager starts anew
+_JOIN_S = 0.2
 _END_WITHIN_S = 8.0  # a stage that is slower is cut off: the next start goes on from there
 
 log = structlog.get_logger(stage="daemon")
@@ -55,6 +60,18 @@ class Bells:
         self._bells[name].clear()
 
 
+@dataclass(slots=True, kw_only=True)
+class Watching:
+    """Who looks on while daemons run one after another: each reload makes another one."""
+
+    pulses: Pulses = field(default_factory=Pulses)  # where the stages show that they go on
+    on_running: Callable[[], None] = ignore_wake  # hears that all stages run
+    on_stopping: Callable[[], None] = ignore_wake  # hears that the daemon was asked to end
+    on_reload: Callable[[], bool] = lambda: False  # reads settings; whether stages must end for it
+    reload_asked: bool = False  # by SIGHUP, maybe while another daemon is being put together
+    stop_asked: signal.Signals | None = None  # by which signal, likewise
+
+
 class Daemon:
     """The stages of one station, running."""
 
@@ -66,18 +83,35 @@ class Daemon:
         stop: StopFlag,
         wake_path: Path,
         on_disk_full: Callable[[], None] = ignore_wake,
+        watching: "Watching | None" = None,
+        without_end: Collection[str] = (),
     ) -> None:
+        """Prepare to run.
+
+        Args:
+            stages: what runs.
+            bells: of these stages.
+            stop: the wish to end, as the stages know it.
+            wake_path: where commands ring all bells.
+            on_disk_full: makes way for the outbox.
+            watching: who looks on; nobody if absent.
+            without_end: stages whose step goes on until the daemon ends.
+        """
         self._stages = stages
         self._bells = bells
         self._stop = stop
         self._wake_path = wake_path
         self._listener: WakeSocket | None = None
         self._on_disk_full = on_disk_full
+        self._watching = Watching() if watching is None else watching
+        self._pulses = self._watching.pulses
+        self._without_end = without_end
+        self._is_reloading = False
         self._troubles: dict[str, str] = {}  # each stage's standing trouble is logged once
         self._fatal: OutboxError | None = None
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT, then end within ten seconds.
+        """Run until SIGTERM or SIGINT, then end within ten seconds; or until a reload.
 
         Raises:
             OutboxError: the database cannot be trusted any more.
@@ -85,6 +119,7 @@ class Daemon:
         listener = self._listener = WakeSocket(self._wake_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_hangup)
         threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True)
             for stage in self._stages
@@ -92,9 +127,16 @@ class Daemon:
         for thread in threads:
             thread.start()
         log.info("running", process=os.getpid())
+        self._watching.on_running()
+        if self._watching.stop_asked or self._watching.reload_asked:
+            listener.interrupt()
         while not self._stop.is_set():
             listener.wait()
             self._bells.ring_all()
+            if self._watching.reload_asked:
+                self._reload(threads)
+            if self._watching.stop_asked:
+                self._end_as_asked(self._watching.stop_asked)
         self._listener = None
         listener.close()
         self._await_end(threads)
@@ -110,13 +152,56 @@ class Daemon:
             listener.interrupt()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        log.info("asked to end", signal=signal.Signals(number).name)
+        """Note the wish, and no more: whatever lock is wanted, the main thread may hold it now."""
+        self._watching.stop_asked = signal.Signals(number)
+        listener = self._listener
+        if listener is not None:
+            listener.interrupt()
+
+    def _end_as_asked(self, by: signal.Signals) -> None:
+        log.info("asked to end", signal=by.name)
+        self._watching.on_stopping()
+        self._is_reloading = False
         self.end()
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        """Read the settings again; or end, where SIGHUP says that the terminal is gone."""
+        if sys.stderr.isatty():
+            self._on_signal(number, frame)
+            return
+        self._watching.reload_asked = True
+        listener = self._listener
+        if listener is not None:
+            listener.interrupt()
+
+    def _reload(self, threads: Sequence[threading.Thread]) -> None:
+        """Let every stage end its step, where there are settings to take over."""
+        self._watching.reload_asked = False
+        if not self._watching.on_reload():
+            return
+        self._is_reloading = True
+        self._bells.ring_all()
+        latest_s = time.monotonic() + _LAST_STEP_WITHIN_S
+        for thread in threads:
+            while thread.name not in self._without_end and thread.is_alive():
+                if self._watching.stop_asked or time.monotonic() > latest_s:
+                    break
+                thread.join(_JOIN_S)
+        if not self._watching.stop_asked:
+            self.end()
 
     def _drive(self, stage: Stage) -> None:
         """Run one stage until the daemon ends."""
-        while not self._stop.is_set():
+        self._pulses.begin(stage.name)
+        try:
+            self._go_on_with(stage)
+        finally:
+            self._pulses.end(stage.name)
+
+    def _go_on_with(self, stage: Stage) -> None:
+        while not (self._stop.is_set() or self._is_reloading):
             self._bells.silence(stage.name)
+            beat()
             try:
                 wait_s = stage.step()
                 self._troubles.pop(stage.name, None)
@@ -129,8 +214,10 @@ class Daemon:
             except Exception:  # one bad minute never stops the service
                 log.exception("step failed unexpectedly", part=stage.name)
                 wait_s = _AFTER_FAILURE_S
-            if wait_s > 0 and not self._stop.is_set():
-                self._bells.wait(stage.name, min(wait_s, _LONGEST_WAIT_S))
+            if wait_s > 0 and not (self._stop.is_set() or self._is_reloading):
+                wait_s = min(wait_s, _LONGEST_WAIT_S)
+                beat(waits_s=wait_s)
+                self._bells.wait(stage.name, wait_s)
         stage.close()
 
     def _after_database_error(
@@ -183,5 +270,10 @@ class Daemon:
         if late:
             log.warning("cut off", parts=",".join(late))
             sys.stderr.flush()
-            os._exit(0 if self._fatal is None else self._fatal.exit_code)
+            os._exit(self._exit_code_cut_off())
         log.info("ended")
+
+    def _exit_code_cut_off(self) -> int:
+        if self._fatal is not None:
+            return self._fatal.exit_code
+        return _EXIT_CUT_OFF if self._is_reloading else 0

@@ -20,11 +20,17 @@ from agent.outbox.mounts import Mounts
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import is_disk_full, is_nearly_full
 from agent.outbox.store import Outbox
+from agent.pulse import beat
 
 Result = TypeVar("Result")
+Say = Callable[[str], None]  # tells whoever looks on what the start waits for
 _AGAIN_S = 2.0
 
 log = structlog.get_logger(stage="start")
+
+
+def _say_nothing(_words: str) -> None:
+    """Stand in for somebody who looks on."""
 
 
 def end_at_once_when_asked() -> None:
@@ -36,12 +42,19 @@ def end_at_once_when_asked() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
-def await_mounts(mounts: Mounts, *paths: Path) -> None:
+def ignore_reload() -> None:
+    """Let SIGHUP pass while a start goes on: it has only just read the settings."""
+    if not sys.stderr.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def await_mounts(mounts: Mounts, *paths: Path, say: Say = _say_nothing) -> None:
     """Wait until every mount is there that these paths need."""
     told: Path | None = None
     while (place := mounts.missing_for(*paths)) is not None:
         if place != told:
             log.error("start waits: a mount is missing", mount=str(place))
+            say(f"start waits: {place} is not mounted")
             told = place
         _wait()
     if told is not None:
@@ -49,7 +62,11 @@ def await_mounts(mounts: Mounts, *paths: Path) -> None:
 
 
 def patiently(
-    step: Callable[[], Result], root: Path, give_way: Callable[[], None] = lambda: None
+    step: Callable[[], Result],
+    root: Path,
+    give_way: Callable[[], None] = lambda: None,
+    *,
+    say: Say = _say_nothing,
 ) -> Result:
     """Take one step of a start; while the disk of `root` is full, make way and try it again.
 
@@ -69,6 +86,7 @@ def patiently(
             else:  # the reserve may have been enough
                 told = True
                 log.error("start waits: the disk is full", error=str(error))
+                say("start waits: the disk is full")
         else:
             if told:
                 log.info("start goes on")
@@ -107,4 +125,5 @@ def _is_about_full_disk(error: BaseException, root: Path) -> bool:
 
 
 def _wait() -> None:
+    beat()
     threading.Event().wait(_AGAIN_S)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 
+from agent.pulse import own_pulse
+
 _LOOK_EVERY_S = 0.2
 _CONNECTED = "connect_tcp.complete"  # httpx, "Extensions": the events of its `trace`
 _MOST_UNSENT_BYTES = 256 * 1024  # what the system may take of us beyond what is on its way
@@ -41,6 +43,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._wire: socket.socket | None = None  # a second handle on the exchange's socket
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._pulse = own_pulse()  # of the exchange, which the judge bounds
         self._thread = threading.Thread(target=self._look_on, name="watch", daemon=True)
 
     def trace(self, event: str, info: Mapping[str, object]) -> None:
@@ -81,6 +84,8 @@ class Watch(AbstractContextManager["Watch"]):
         while not self._over.wait(self._every_s):
             try:
                 self._judge(self._unacknowledged_bytes())
+                if self._pulse is not None:
+                    self._pulse.beat()
             except Exception as cause:  # noqa: BLE001  # whatever it is: the exchange must meet it
                 with self._lock:
                     self._cause = cause

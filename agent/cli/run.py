@@ -13,11 +13,12 @@ def run(config: Path | None) -> None:
     """Run the station in the foreground; logs go to standard error.
 
     SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing; the next start goes on from
-    there.  Without an API key it films and keeps, and delivers once there is one.
+    there.  SIGHUP reads the settings again; a mistake in them leaves the old ones in force.
+    Without an API key it films and keeps, and delivers once there is one.
     """
-    from agent.assembly import run_station
     from agent.logs import configure_logs
+    from agent.running import run_station
 
     settings = settings_of(config)
     configure_logs(settings.log.level)
-    run_station(settings)
+    run_station(settings, read_again=lambda: settings_of(config))

@@ -10,6 +10,7 @@ from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.folders import StateFolder, fsync_file, move_durably
 from agent.outbox.states import EntryState
+from agent.pulse import moving
 
 _DELIVERED = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
@@ -35,8 +36,9 @@ class Archive:
         unfinished = self._place / f".{codes[0]}.part"
         unfinished.unlink(missing_ok=True)
         try:
-            _link_or_copy(source, unfinished)
-            fsync_file(unfinished)
+            with moving(3 * source.stat().st_size):
+                _link_or_copy(source, unfinished)
+                fsync_file(unfinished)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise

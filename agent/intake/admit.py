@@ -32,6 +32,7 @@ from agent.outbox.folders import (
 )
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
+from agent.pulse import moving
 
 _SIDECAR_SUFFIX = ".json"
 _READ_BYTES = 1 << 20
@@ -202,7 +203,8 @@ class Admission:
         """
         if expected.inode not in self._doubtful:
             self._doubtful.add(expected.inode)
-            _fsync_source(path)
+            with moving(expected.size_bytes):
+                _fsync_source(path)
             self._doubtful.discard(expected.inode)
             try:
                 move_durably(path, stored)
@@ -218,7 +220,11 @@ class Admission:
     def _copy_in(self, path: Path, stored: Path, expected: FileFacts) -> None:
         unfinished = self._folder.tmp / stored.name
         try:
-            with path.open("rb") as source, unfinished.open("wb") as target:
+            with (
+                moving(3 * expected.size_bytes),  # read, written, made durable
+                path.open("rb") as source,
+                unfinished.open("wb") as target,
+            ):
                 shutil.copyfileobj(source, target, _READ_BYTES)
                 target.flush()
                 os.fsync(target.fileno())
@@ -261,7 +267,8 @@ def _hash_unchanged(path: Path, expected: FileFacts) -> str:
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode) or FileFacts.of(before) != expected:
             raise UnsettledError(path.name)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with moving(expected.size_bytes):
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if FileFacts.of(os.fstat(fd)) != expected or _facts(path) != expected:
             raise UnsettledError(path.name)
     return sha256

@@ -22,6 +22,7 @@ from typing import IO
 import structlog
 
 from agent.errors import AnalysisError, AnalysisFault
+from agent.pulse import beat, bounded
 
 _REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
 _SLOWEST = 20.0  # a box slower than that is not waited for any longer
@@ -114,13 +115,18 @@ class AnalysisChild:
             raise
 
     def _await_result(self, child: "_Running") -> Mapping[str, object]:
-        heard_s = time.monotonic()
         stall_s = self._limits.stall_s * (self._slowness or 1.0)
+        with bounded(stall_s):
+            return self._await_within(child, stall_s)
+
+    def _await_within(self, child: "_Running", stall_s: float) -> Mapping[str, object]:
+        heard_s = time.monotonic()
         while True:
             self._check()
             message = child.receive(_TICK_S)
             if message is not None:
                 heard_s = time.monotonic()
+                beat(waits_s=stall_s)
                 result = self._read(message)
                 if result is not None:
                     return result

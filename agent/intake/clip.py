@@ -14,6 +14,7 @@ from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Take
 from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.pulse import moving
 
 log = structlog.get_logger(stage="analysis")
 
@@ -90,10 +91,11 @@ class ClipCutter:
     def _keep(
         self, unfinished: Path, *, seconds: float, method: str = "whole", why: str | None = None
     ) -> ClipFile:
-        fsync_file(unfinished)
-        with unfinished.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size_bytes = unfinished.stat().st_size
+        with moving(2 * size_bytes):
+            fsync_file(unfinished)
+            with unfinished.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         move_durably(unfinished, self._folder.clips / unfinished.name)
         crash_point("clip-kept")
         return ClipFile(

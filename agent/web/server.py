@@ -12,6 +12,7 @@ from agent.clock import Now
 from agent.errors import ConfigError
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.pulse import beat
 from agent.settings import Settings, WebSettings
 from agent.stage import StopFlag
 from agent.station.assigning import StationRules
@@ -119,7 +120,8 @@ class _Server(uvicorn.Server):
         self._stop = stop
 
     async def on_tick(self, counter: int) -> bool:
-        """Look whether the daemon ends; asked ten times a second anyway."""
+        """Look whether the daemon ends; asked ten times a second anyway, while all goes on."""
+        beat()
         return await super().on_tick(counter) or self._stop.is_set()
 
 

@@ -1,0 +1,100 @@
+"""Settings read again while the daemon runs: taken over whole, or not at all.
+
+A mistake in the file is said, and what ran before runs on.  What is right is taken over by ending
+the stages between two steps and putting the station together anew, in the same process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agent.clock import Now
+from agent.errors import AgentError, ConfigError
+from agent.outbox.pauses import Pause, Pauses
+from agent.settings import Settings
+
+_PART = "settings"
+
+log = structlog.get_logger(stage="daemon")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What came of reading the settings again."""
+
+    settings: Settings | None = None  # None: what runs goes on as it is
+    at_restart: tuple[str, ...] = ()  # keys that were changed, and wait for a restart
+
+
+def renewed(old: Settings, new: Settings) -> Renewal:
+    """Return what of new settings can be taken over by a daemon that runs with the old ones."""
+    later = {
+        "paths.state": new.paths.state != old.paths.state,
+        "log.level": new.log.level != old.log.level,
+    }
+    usable = new.model_copy(
+        update={
+            "paths": new.paths.model_copy(update={"state": old.paths.state}),
+            "log": old.log,
+        }
+    )
+    return Renewal(
+        settings=None if usable == old else usable,
+        at_restart=tuple(key for key, changed in later.items() if changed),
+    )
+
+
+class Reloading:
+    """Reads the settings again whenever a person asks for it."""
+
+    def __init__(
+        self,
+        read: Callable[[], Settings],
+        *,
+        try_out: Callable[[Settings], None],
+        pauses: Pauses,
+        now: Now,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            read: reads the settings.
+            try_out: raises where the box cannot do what they say, as with a missing certificate.
+            pauses: where a refusal is recorded, for `spotter status`.
+            now: the station's clock.
+        """
+        self._read = read
+        self._try_out = try_out
+        self._pauses = pauses
+        self._now = now
+
+    def renew(self, old: Settings) -> Settings | None:
+        """Return what to go on with; None where everything stays as it is, and say why."""
+        try:
+            new = self._read()
+            self._try_out(new)
+        except (AgentError, OSError, ValueError) as error:
+            self._refuse(error)
+            return None
+        self._pauses.end(_PART)
+        renewal = renewed(old, new)
+        for key in renewal.at_restart:
+            log.warning("waits for a restart", key=key, hint="sudo systemctl restart spotter")
+        if renewal.settings is None:
+            log.info("settings read again: nothing to take over")
+        return renewal.settings
+
+    def _refuse(self, error: Exception) -> None:
+        told = " ".join(str(error).split())
+        log.error("settings not taken over, the old ones stay", error=told)
+        hint = error.hint if isinstance(error, ConfigError) else None
+        detail = f"the edit was not taken over, the old settings stay: {told}"
+        self._pauses.begin(
+            Pause(
+                part=_PART,
+                reason="not_taken_over",
+                detail=f"{detail}; {hint}" if hint else detail,
+                since=self._now().utc_s,
+            )
+        )

@@ -1,0 +1,130 @@
+"""What systemd hears of the daemon, and what it does on SIGHUP: real sockets, real processes."""
+
+import itertools
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.crashpoints import STUCK_VARIABLE
+from agent.pulse import BOUND_VARIABLE
+from agent.sandbox.server import Sandbox
+from tests.service_manager import Heard, service_manager
+from tests.station import Station, delivered, until
+from tests.videos import film_run
+
+_WATCHDOG = {"WATCHDOG_USEC": "1000000"}  # fed twice a second
+_FEED_S = 0.5
+
+
+def test_it_says_that_it_runs_what_it_does_and_that_it_ends(
+    station: Station, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with service_manager(tmp_path) as (environment, heard):
+        with station.running({**environment, **_WATCHDOG}):
+            heard.wait_for("READY=1")
+            heard.wait_for("STATUS=watching")
+            film_run(station.capture / "one.mp4")
+            assert delivered(sandbox, 1)
+            heard.wait_for("WATCHDOG=1", count=4)
+        heard.wait_for("STOPPING=1")
+    fed = heard.times("WATCHDOG=1")
+    assert fed[0] > heard.times("READY=1")[0]
+    assert min(b - a for a, b in itertools.pairwise(fed)) > _FEED_S / 2
+
+
+@pytest.mark.parametrize(
+    ("point", "part"),
+    [
+        ("intake-hashed", "intake"),
+        ("takes-recorded", "analysis"),
+        ("before-upload", "delivery"),
+        ("intake-hashed:gil", None),  # nothing at all runs any more
+    ],
+)
+def test_a_stage_stuck_in_native_code_stops_the_feeding(
+    point: str, part: str | None, station: Station, tmp_path: Path
+) -> None:
+    with service_manager(tmp_path) as (environment, heard):
+        stuck = {STUCK_VARIABLE: point, BOUND_VARIABLE: "1.5"}
+        daemon = station.start({**environment, **_WATCHDOG, **stuck})
+        try:
+            heard.wait_for("WATCHDOG=1")
+            film_run(station.capture / "one.mp4")
+            if part is not None:
+                heard.wait_for(f"STATUS=no progress in {part}", timeout_s=60)
+            until(lambda: _starved(heard), timeout_s=60)
+            assert daemon.poll() is None
+        finally:
+            daemon.kill()
+            daemon.wait()
+
+
+def _starved(heard: Heard) -> bool:
+    return time.monotonic() - heard.times("WATCHDOG=1")[-1] > 4 * _FEED_S
+
+
+def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    analysis: dict[str, object] = {"stall_limit_s": 6, "poster": False}
+    station = Station(tmp_path, sandbox.base_url, {"analysis": analysis})
+    film_run(station.capture / "long.mp4", seconds=45)
+    with service_manager(tmp_path) as (environment, heard):
+        with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
+            until(lambda: "event=analysed" in station.log.read_text(), timeout_s=100)
+        assert heard.longest_gap_s("WATCHDOG=1", until_s=heard.times("STOPPING=1")[0]) < 6
+    assert not heard.times("STATUS=no progress")
+
+
+def test_an_idle_station_is_fed_beyond_the_bound_of_any_step(
+    station: Station, tmp_path: Path
+) -> None:
+    with (
+        service_manager(tmp_path) as (environment, heard),
+        station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "0.5"}),
+    ):
+        heard.wait_for("WATCHDOG=1", count=8)
+    assert not heard.times("STATUS=no progress")
+
+
+def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
+    station: Station, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    good = station.config.read_text()
+    with (
+        service_manager(tmp_path) as (environment, heard),
+        station.running(environment) as daemon,
+    ):
+        station.config.write_text(good.replace('"activity": "running"', "") + "\n[nonsense]\n")
+        daemon.send_signal(signal.SIGHUP)
+        heard.wait_for("STATUS=watching; settings waits: not_taken_over")
+        heard.wait_for("READY=1", count=2)
+        assert "did you mean" in station.log.read_text() or "no table" in station.log.read_text()
+
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        station.config.write_text(
+            good.replace(str(station.capture), str(elsewhere)).replace(
+                str(station.state), str(tmp_path / "other")
+            )
+        )
+        daemon.send_signal(signal.SIGHUP)
+        heard.wait_for("READY=1", count=3)
+        assert 'event="waits for a restart" key=paths.state' in station.log.read_text()
+        station.config.write_text(good.replace(str(station.capture), str(elsewhere)))
+        film_run(elsewhere / "one.mp4")
+        assert delivered(sandbox, 1)
+        assert "WAITS" not in station.spotter("status")
+    reloading = heard.times("RELOADING=1")
+    assert len(reloading) == len(heard.times("MONOTONIC_USEC=")) == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_asked_to_end_in_the_middle_of_a_reload_it_ends(station: Station) -> None:
+    daemon = station.start()
+    station.config.write_text(station.config.read_text().replace("0.3", "0.4"))
+    daemon.send_signal(signal.SIGHUP)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(12) == 0
