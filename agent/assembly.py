@@ -29,7 +29,6 @@ from agent.station.assigning import record_default
 from agent.station.of_settings import (
     api_host,
     station_default,
-    station_rules,
 )
 
 _STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING, PAGE)
@@ -64,20 +63,16 @@ def assemble_daemon(
         now=read_clock,
         on_hint=bells.ringer(Intake.name),
     )
-    space = Space(
-        folder.root,
-        min_free_mb=settings.disk.min_free_mb,
-        on_wish=bells.ringer(Retention.name),
-    )
+    stuck = watching.pulses.stuck
+    wish = bells.ringer(Retention.name)
+    space = Space(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
         delivery_lane(settings, folder, outbox, client, host=api_host(settings), stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
-        *page_stages(
-            settings, station_rules(settings), folder, outbox, captures, bells=bells, stop=stop
-        ),
+        *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, stuck=stuck),
     ]
     return Daemon(
         stages,
