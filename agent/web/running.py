@@ -4,11 +4,14 @@ from typing import Literal
 
 from starlette.responses import Response
 
+from agent.outbox.undoables import Undoable
 from agent.station.filming import start_filming, stop_filming
+from agent.station.forgetting import forget
 from agent.station.refreshing import request_roster
 from agent.web.page import Page
 from agent.web.places import Access, Do, Form, NoForm, Visit
 from agent.web.saying import SET_BY, change, said
+from agent.web.stationing import KeyForm, name_of_key
 
 _LENGTHS_S = {"yes": None, "30": 1800.0}
 
@@ -38,7 +41,18 @@ async def refresh(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: 
     return said(page, visit, "said_roster")
 
 
+async def forget_athlete(page: Page, visit: Visit, form: KeyForm) -> Response:
+    """Remove everything of an athlete from this box; for ten seconds it can be taken back."""
+
+    def ask() -> tuple[str, Undoable]:
+        return name_of_key(page, form.key), forget(page.outbox, form.key, now=page.now())
+
+    name, undoable = await change(page, ask)
+    return said(page, visit, "said_forgotten", undoable=undoable, name=name)
+
+
 PLACES = (
     Do(path="/filming", access=Access.COACH, form=FilmingForm, answer=film),
     Do(path="/roster", access=Access.COACH, form=NoForm, answer=refresh),
+    Do(path="/forget", access=Access.COACH, form=KeyForm, answer=forget_athlete),
 )

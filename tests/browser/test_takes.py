@@ -110,3 +110,17 @@ def test_stop_filming_says_so_until_it_films_again(page: Page) -> None:
     expect(page.locator(".state-more")).to_contain_text("Filming again in 30 min")
     page.tap("#filming-start")
     expect(page.locator("#filming-stop")).to_be_visible()
+
+
+def test_an_athlete_is_forgotten_unless_it_is_undone(page: Page, gym: Gym) -> None:
+    entry = gym.film(ANNA, goes_in_s=60)
+    for _ in range(2):
+        page.tap(f"#athletes [data-key='{ANNA}']")
+        page.tap("#assign summary")
+        page.tap("#assign-forget")
+        page.tap("#forget-sure")
+        expect(page.locator("#toast")).to_contain_text("Анна Петрова will be forgotten.")
+        page.tap("#undo")
+        expect(page.locator("#toast")).to_contain_text("Undone.")
+    expect(page.locator(f"#take-{entry.clip_code}")).to_contain_text("Анна Петрова")
+    assert gym.outbox.forgettings.unfinished() == []

@@ -141,6 +141,7 @@
     const path = (button && button.getAttribute("formaction")) || form.getAttribute("action");
     const fields = new URLSearchParams(new FormData(form, button));
     const dialog = form.closest("dialog");
+    if (path === "/forget") for (const name of [...fields.keys()]) if (name !== "key") fields.delete(name);
     if (dialog && dialog.id === "assign") trim(form, fields);
     if (path === "/undo") $("toast").hidden = true;
     const done = await send(path, fields);

@@ -213,7 +213,7 @@ ENGLISH: dict[str, str] = {
     "said_retry": "Tried again.",
     "said_stopped": "Filming is stopped.",
     "said_started": "Filming again.",
-    "said_forgotten": "{name} is forgotten.",
+    "said_forgotten": "{name} will be forgotten.",
     "said_undone": "Undone.",
     "undo": "Undo",
     # the connection

@@ -213,7 +213,7 @@ GERMAN: dict[str, str] = {
     "said_retry": "Noch einmal versucht.",
     "said_stopped": "Die Aufnahme ist gestoppt.",
     "said_started": "Es wird wieder aufgenommen.",
-    "said_forgotten": "{name} ist vergessen.",
+    "said_forgotten": "{name} wird vergessen.",
     "said_undone": "Rückgängig gemacht.",
     "undo": "Rückgängig",
     # the connection

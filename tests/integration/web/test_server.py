@@ -1,0 +1,167 @@
+"""The page as a part of the daemon: it ends in time, and harms nothing when it is harmed."""
+
+import contextlib
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from agent.clock import read_clock
+from agent.outbox.devices import Role
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.stage import StopFlag
+from agent.station.of_settings import station_rules
+from agent.web import connection
+from agent.web.access.origin import Hosts
+from agent.web.guard import Guard
+from agent.web.server import PageServer, Signs, listen_on
+from tests.factories import NOW_S, admitted, new_entry
+from tests.served_page import ServedPage, page_settings, served_page
+
+
+def connect(page: ServedPage, source: str = "127.0.0.1") -> socket.socket:
+    host, _, port = page.settings.web.listen.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=10, source_address=(source, 0))
+
+
+@contextlib.contextmanager
+def listening(client: httpx.Client, path: str) -> Iterator[Iterator[dict[str, object]]]:
+    """Listen to the page's live voice."""
+    with client.stream("GET", path) as answer:
+        lines = answer.iter_lines()
+        yield (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+
+
+def test_it_ends_in_time_whoever_listens(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as open_ones:
+        with served_page(page_settings(tmp_path)) as page:
+            client = open_ones.enter_context(page.client(page.session()))
+            told = open_ones.enter_context(listening(client, "/live"))
+            assert set(next(told)["parts"]) >= {"state", "station", "takes"}  # type: ignore[call-overload]  # a dictionary
+            silent = connect(page)
+            open_ones.callback(silent.close)
+            ends_s = time.monotonic()
+        assert time.monotonic() - ends_s < 6
+
+
+def test_a_listener_hears_what_changed_and_nothing_else(page: ServedPage) -> None:
+    with page.client(page.session(Role.WALL)) as client, listening(client, "/wall/live") as told:
+        first = next(told)
+        assert set(first["parts"]) == {"state", "wallboard"}  # type: ignore[call-overload]  # as above
+        page.filming.set()
+        try:
+            changed = next(event for event in told if event["parts"])
+        finally:
+            page.filming.clear()
+        assert list(changed["parts"]) == ["state"]  # type: ignore[call-overload]  # as above
+        assert "Filming" in changed["parts"]["state"]  # type: ignore[index]  # as above
+        assert "form" not in changed["parts"]["state"]  # type: ignore[index]  # as above
+
+
+def test_a_device_that_is_ended_hears_no_more(page: ServedPage) -> None:
+    coach = page.session()
+    with page.client(coach) as client, listening(client, "/live") as told:
+        next(told)
+        page.outbox.devices.end(coach.device_id, now_s=read_clock().utc_s)
+        list(told)  # comes to its end
+
+
+def test_many_connections_of_one_neighbour_leave_room_for_others(page: ServedPage) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(40):
+            held.enter_context(contextlib.closing(connect(page, "127.0.0.9")))
+        with page.client(page.session()) as client:
+            assert client.get("/").status_code == 200
+        crowded = held.enter_context(contextlib.closing(connect(page, "127.0.0.9")))
+        with contextlib.suppress(ConnectionError):
+            crowded.sendall(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert crowded.recv(100) == b""
+
+
+def test_a_request_that_never_comes_whole_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_REQUEST_WITHIN_S", 0.3)
+    with served_page(page_settings(tmp_path)) as page:
+        answered = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        for first, then in ((b"", b""), (b"GET / HTTP/1.1\r\nHo", b""), (answered, b"GET /")):
+            with contextlib.closing(connect(page)) as slow:
+                slow.sendall(first)
+                if then:
+                    assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+                slow.sendall(then)
+                with contextlib.suppress(ConnectionResetError):
+                    while slow.recv(65536):
+                        pass
+
+
+def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
+    settings = page_settings(tmp_path)
+    folder = StateFolder(settings.paths.state)
+    folder.prepare()
+    signs = Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
+    with (
+        contextlib.closing(listen_on(settings.web.listen)),
+        Outbox.open(folder.root) as outbox,
+    ):
+        server = PageServer(
+            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
+        )
+        assert server.step() > 0
+
+
+def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> None:
+    entry = page.outbox.entries.create(new_entry(admitted(page.outbox, 77)), now_s=NOW_S)
+    (page.folder.clips / entry.stored_name).write_bytes(bytes(range(200)))
+    with page.client(page.session()) as client:
+        part = client.get(f"/clip/{entry.clip_code}", headers={"range": "bytes=10-19"})
+        assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+        assert part.headers["cache-control"] == "no-store"
+        assert part.headers["content-type"] == "video/mp4"
+        assert (
+            client.get(f"/clip/{entry.clip_code}", headers={"range": "bytes=900-"}).status_code
+            == 416
+        )
+        assert client.get(f"/picture/{entry.clip_code}.jpg").status_code == 404
+
+
+def test_with_a_certificate_of_its_own_cookies_go_over_tls_alone(tmp_path: Path) -> None:
+    with served_page(page_settings(tmp_path, web={"tls": "own"})) as page:
+        key = page.folder.root / "page-key.pem"
+        assert key.stat().st_mode & 0o777 == 0o600
+        trusted = ssl.create_default_context(cafile=str(page.folder.root / "page-cert.pem"))
+        address = page.origin.replace("http:", "https:")
+        with httpx.Client(base_url=address, verify=trusted, headers={"origin": address}) as client:
+            entered = client.post("/login", data={"pin": "482913"})
+            cookie = entered.headers["set-cookie"]
+            assert cookie.startswith("__Host-spotter=") and "Secure" in cookie
+            assert client.get("/").status_code == 200
+        with pytest.raises(httpx.HTTPError), page.client() as plain:
+            plain.get("/login")
+        first = key.read_bytes()
+    with served_page(page.settings):
+        assert key.read_bytes() == first
+
+
+def test_a_page_that_fails_shows_nothing_of_itself() -> None:
+    async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("secret words")
+
+    guard = Guard(fails, hosts=Hosts.of("127.0.0.1", own_name="box", more=()), styles="")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(guard)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/")
+
+    answer = anyio.run(ask)
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert answer.headers["x-frame-options"] == "DENY"
