@@ -17,6 +17,7 @@ from agent.delivery.archive import Archive
 from agent.outbox.folders import StateFolder
 from agent.outbox.forecast import RoomThen
 from agent.outbox.pauses import Waiting
+from agent.outbox.recovery import tend_ledger
 from agent.outbox.removal import Removal
 from agent.outbox.space import Space
 from agent.outbox.store import Outbox
@@ -89,6 +90,7 @@ class Retention:
             return 0.0
         self._keep_reserve()
         self._note_room(now)
+        tend_ledger(self._outbox)
         return _EVERY_S
 
     def close(self) -> None:

@@ -68,6 +68,7 @@ def migrate(db: Database, path: Path) -> None:
     except BaseException:
         db.conn.rollback()
         raise
+    fsync_folder(path.parent)  # SQLite makes the name of its log durable, not that of the file
 
 
 def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
