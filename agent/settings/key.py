@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.redaction import hide_always
 from agent.settings.tables import ApiSettings
 
 _MOST_BYTES = 4096
@@ -15,6 +16,12 @@ def read_api_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | Non
     The first that gives one serves: the setting or $SPOTTER_API__KEY, the key file, the systemd
     credential `api-key`.
     """
+    key = _first_key(settings, environ)
+    hide_always(key)
+    return key
+
+
+def _first_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | None:
     if settings.key is not None and settings.key.get_secret_value().strip():
         return settings.key.get_secret_value().strip()
     places = [settings.key_file]

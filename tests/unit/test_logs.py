@@ -1,0 +1,115 @@
+"""Logs say what happened, not what is secret, and not the same thing for ever."""
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from agent.journal import JournalLogger, encode, is_ours
+from agent.logs import RepeatLimit, hide_secrets
+from agent.redaction import HIDDEN, hide_always, redacted
+from tests.conftest import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: API-KEY s3cr3t-w0rd",
+        "refused API-KEY=s3cr3t-w0rd at once",
+        "GET /x?token=s3cr3t-w0rd&n=1",
+        '{"api_key": "s3cr3t-w0rd"}',
+        "{'Authorization': 'Bearer s3cr3t-w0rd'}",
+        "rtsp://camera:s3cr3t-w0rd@10.0.0.4/stream",
+        "cookie: spotter=s3cr3t-w0rd; path=/",
+        "password: s3cr3t-w0rd",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
+    shown = redacted(text)
+    assert "s3cr3t" not in shown and HIDDEN in shown
+
+
+def test_what_is_known_to_be_one_is_hidden_wherever_it_stands() -> None:
+    hide_always("plainly-the-key")
+    hide_always("abc")  # too short to be told from words
+    event = {"event": "x", "error": "no plainly-the-key here, abc", "pin": 482913, "bytes": 7}
+
+    shown = hide_secrets(None, "info", event)
+
+    assert shown == {"event": "x", "error": f"no {HIDDEN} here, abc", "pin": HIDDEN, "bytes": 7}
+
+
+def test_plain_words_stay_as_they_are() -> None:
+    text = "the API refuses the key: it is unknown; the PIN was wrong, 10.0.0.4:8377 is taken"
+    assert redacted(text) == text
+
+
+def test_repeats_are_counted_and_told_later() -> None:
+    now_s = 0.0
+    limit = RepeatLimit(clock=lambda: now_s)
+
+    def passes(**event: object) -> structlog.typing.EventDict | None:
+        try:
+            return limit(None, "info", {"event": "wrong", **event})
+        except structlog.DropEvent:
+            return None
+
+    assert sum(passes(seconds=n) is not None for n in range(100)) == 5
+    assert passes(seconds=1, clip="k3x9q2m4pd") is not None  # about something else
+    now_s = 61.0
+    told = passes(seconds=3)
+    assert told is not None and told["repeated"] == 95
+    again = passes(seconds=4)
+    assert again is not None and "repeated" not in again
+
+
+def test_the_journal_gets_fields_and_a_line_for_people(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(tmp_path / "journal"))
+        with contextlib.closing(JournalLogger(tmp_path / "journal")) as logger:
+            logger.warning(
+                event="clip cleared", level="warning", clip="k3x9q2m4pd", detail="two\nlines"
+            )
+        told = journal.recv(65536)
+
+    assert b"PRIORITY=4\n" in told and b"SYSLOG_IDENTIFIER=spotter\n" in told
+    assert b"SPOTTER_CLIP=k3x9q2m4pd\n" in told
+    assert b"SPOTTER_DETAIL\n" + struct.pack("<Q", 9) + b"two\nlines\n" in told
+    assert encode({"event": "plain", "n": 1}).startswith(b"MESSAGE=plain n=1\n")
+
+
+def test_without_a_journal_lines_carry_their_priority(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.closing(JournalLogger(tmp_path / "nowhere")) as logger:
+        logger.error(event="no journal", level="error", part="lane")
+    assert capsys.readouterr().err == "<3>no journal part=lane\n"
+
+
+def test_only_the_journals_own_stream_counts(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        found = os.fstat(file.fileno())
+        stream = f"{found.st_dev}:{found.st_ino}"
+        assert is_ours({"JOURNAL_STREAM": stream}, file.fileno())
+        assert not is_ours({"JOURNAL_STREAM": "1:2"}, file.fileno())
+        assert not is_ours({}, file.fileno())
+
+
+def test_a_process_writes_plain_lines_where_nobody_says_otherwise() -> None:
+    code = (
+        "from agent.logs import configure_logs; import structlog; configure_logs();"
+        "structlog.get_logger(stage='x').info('hello', error='API-KEY abcdef', clip=None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert "level=info stage=x event=hello" in done.stderr
+    assert "abcdef" not in done.stderr and "clip" not in done.stderr
+    assert json.dumps(done.stdout) == '""'
