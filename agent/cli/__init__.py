@@ -18,12 +18,14 @@ from agent.cli.doctor import doctor
 from agent.cli.drill import drill
 from agent.cli.filming import filming
 from agent.cli.forget import forget
+from agent.cli.logs import logs
 from agent.cli.outbox import outbox
 from agent.cli.pair import pair
 from agent.cli.queue import queue
 from agent.cli.run import run
 from agent.cli.sandbox import sandbox
 from agent.cli.status import status
+from agent.cli.support import support
 from agent.cli.takes import reanalyse, takes
 from agent.cli.why import why
 from agent.errors import AgentError, BusyError
@@ -43,7 +45,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, athletes, forget, filming, status, why),
-    *(outbox, undo, takes, reanalyse, pair, config, doctor, sandbox, drill),
+    *(outbox, undo, takes, reanalyse, pair, config, doctor, logs, support, sandbox, drill),
 ):
     spotter.add_command(command)
 

@@ -47,5 +47,20 @@ class Events:
         """Return what happened to an entry, oldest first."""
         return self._of("SELECT * FROM event WHERE entry_id = ? ORDER BY id", entry_id)
 
+    def recent(self, *, most: int) -> list[tuple[str, Event]]:
+        """Return what last happened to anything, oldest first, each with its name (c12, e7)."""
+        rows = self._db.rows(RECENT, (most,))
+        return [(_subject(row), Event.from_row(row)) for row in reversed(rows)]
+
     def _of(self, query: str, row_id: int) -> list[Event]:
         return [Event.from_row(row) for row in self._db.rows(query, (row_id,))]
+
+
+def _subject(row: Row) -> str:
+    entry, capture = row["entry_id"], row["capture_id"]
+    return f"c{capture}" if entry is None else f"e{entry}"
+
+
+RECENT = """
+SELECT * FROM event WHERE id > (SELECT max(id) FROM event) - ? ORDER BY id DESC
+"""

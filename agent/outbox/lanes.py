@@ -36,6 +36,10 @@ class Lanes:
         row = self._db.row("SELECT * FROM lane WHERE host = ?", (host,))
         return LaneState(host=host) if row is None else _state(row)
 
+    def all(self) -> list[LaneState]:
+        """Return every lane that was ever used."""
+        return [_state(row) for row in self._db.rows("SELECT * FROM lane")]
+
     def update(self, host: str, changes: Mapping[str, object]) -> LaneState:
         """Set columns of a lane and return it as it then stands."""
         settings = ", ".join(f"{column} = ?" for column in changes)

@@ -11,6 +11,7 @@ import pytest
 from agent.outbox.database import OutboxDatabase, Params, Row
 
 ON_PURPOSE = {
+    "SELECT DISTINCT user_id FROM entry WHERE user_id IS NOT NULL": "whom an archive leaves out",
     "SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL": "after a 413",
     "SELECT count(*) AS n FROM capture": "at a start: a database without rows may be a lost one",
     "SELECT count(*) AS n FROM entry": "the same",

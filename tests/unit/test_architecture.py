@@ -25,6 +25,7 @@ TIERS: dict[str, set[str]] = {
     "sandbox": GROUND | {"outbox", "api"},
     "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
     "web": GROUND | {"outbox", "station", "delivery", "timetable"},
+    "support": GROUND | {"outbox"},
     "doctor": GROUND | {"outbox", "api", "station", "intake"},
 }
 PURE = (

@@ -1,0 +1,81 @@
+"""spotter logs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+
+if TYPE_CHECKING:
+    from agent.outbox.capture import Capture
+    from agent.outbox.entry import Entry
+    from agent.outbox.store import Outbox
+
+_RECENT = 50
+
+
+@click.command()
+@click.argument("code", required=False)
+@config_option
+@json_option
+def logs(code: str | None, config: Path | None, as_json: bool) -> None:
+    """Tell one clip's story from its record, and from the journal where there is one.
+
+    CODE is a clip code, a file, a session, c12 or e7.  Without it: what last happened.
+    """
+    from agent.station.finding import find_all
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        if code is None:
+            documents = [_latest(outbox)]
+        else:
+            documents = [_story(outbox, subject) for subject in find_all(outbox, code)]
+    if as_json:
+        print_json(documents)
+        return
+    for document in documents:
+        _print(document)
+
+
+def _story(outbox: "Outbox", subject: "Capture | Entry") -> dict[str, object]:
+    from agent.outbox.capture import Capture
+    from agent.outbox.story import story
+    from agent.support.journal import journal_lines
+
+    if isinstance(subject, Capture):
+        matches = [f"SPOTTER_CAPTURE={subject.name}"]
+    else:
+        captures = outbox.entries.captures_of(subject.id)
+        matches = [
+            f"SPOTTER_CLIP={subject.clip_code}",
+            f"SPOTTER_ENTRY={subject.name}",
+            *(f"SPOTTER_CAPTURE=c{number}" for number in captures),
+        ]
+    return {
+        "of": subject.name,
+        "story": story(outbox, subject)["story"],
+        "journal": journal_lines(*matches),
+    }
+
+
+def _latest(outbox: "Outbox") -> dict[str, object]:
+    from agent.clock import iso_utc
+
+    lines = []
+    for name, event in outbox.events.recent(most=_RECENT):
+        word = "" if event.what == "attempt" else f" {event.word or ''}"
+        why = f": {event.reason}" if event.reason else ""
+        lines.append({"at": iso_utc(event.at), "what": f"{name} {event.what}{word}{why}"})
+    return {"of": "everything", "story": lines, "journal": []}
+
+
+def _print(document: dict[str, object]) -> None:
+    story, journal = document["story"], document["journal"]
+    assert isinstance(story, list) and isinstance(journal, list)  # made above
+    click.echo(f"{document['of']}:")
+    for line in story:
+        click.echo(f"  {line['at']}  {line['what']}")
+    for line in journal:
+        click.echo(f"  {line}")

@@ -1,0 +1,83 @@
+"""spotter support."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option
+
+if TYPE_CHECKING:
+    from agent.clock import Instant
+    from agent.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write it.  [default: spotter-support-DATE.tar.gz in this folder]",
+)
+@config_option
+def support(out: Path | None, config: Path | None) -> None:
+    """Make one archive for whoever helps you: what is known of this station, and nobody's name.
+
+    It holds doctor's report, settings, versions, counts and recent events.  Keys, PINs, names,
+    file names and pictures are left out; athletes stand under pseudonyms.
+    """
+    from agent.clock import read_clock
+    from agent.doctor.service import unit_of
+    from agent.errors import RequestError
+    from agent.settings import find_config
+    from agent.support.archive import write_archive
+    from agent.support.journal import journal_lines
+
+    now = read_clock()
+    moment = datetime.fromtimestamp(now.utc_s, UTC)
+    target = out or Path(f"spotter-support-{moment:%Y%m%d-%H%M%S}.tar.gz")
+    findings = _findings(config, now)
+    try:
+        names = write_archive(
+            target,
+            _settings(config),
+            findings=findings,
+            journal=journal_lines(unit=unit_of(find_config(config, os.environ))),
+            now=now,
+        )
+    except OSError as error:
+        raise RequestError(
+            f"{target}: {error.strerror}", hint="name another file: --out FILE"
+        ) from None
+    click.echo(f"{target}: {', '.join(names)}")
+    click.echo("Look into it before you send it: tar -xOzf FILE | less")
+
+
+def _findings(config: Path | None, now: "Instant") -> list[dict[str, object]]:
+    from agent.doctor.rounds import rounds
+    from agent.settings import find_config
+
+    findings: list[dict[str, object]] = []
+    for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[Klooking at: {name}", nl=False, err=True)
+        findings += [
+            {"name": f.name, "state": str(f.state), "finding": f.finding, "remedy": f.remedy}
+            for f in look()
+        ]
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    return findings
+
+
+def _settings(config: Path | None) -> "Settings | None":
+    from agent.errors import ConfigError
+    from agent.settings import load_settings
+
+    try:
+        return load_settings(config)
+    except ConfigError:
+        return None  # the archive's first finding

@@ -1,0 +1,107 @@
+"""The archive for whoever helps holds what they need, and no secret, name or picture."""
+
+import json
+import tarfile
+from pathlib import Path
+
+from agent.outbox.folders import StateFolder
+from agent.outbox.recovery import open_as_owner
+from agent.support.scrubbing import Scrubber
+from tests.factories import NOW_S
+from tests.lived import send
+from tests.station import ATHLETE, KEY, Station, run_spotter
+
+PIN, TOKEN = "739214-pin", "metrics-tok3n"
+CAMERA_PASSWORD = "rtsp-passw0rd"
+
+
+def planted(station: Station) -> None:
+    """Secrets and people wherever a station can have them."""
+    folder = StateFolder(station.state)
+    folder.prepare()
+    with open_as_owner(folder.root, now_s=NOW_S) as outbox:
+        for number, way in enumerate(("ready", "uploaded", "released", "dead"), start=1):
+            send(outbox, folder, number, way)
+        outbox.roster.add_guest("Zoë Żółkiewska-Smith", "zoe", now_s=NOW_S)
+        outbox.lanes.update(
+            station.base_url.removeprefix("http://"),
+            {
+                "uid": "owner-uid-77",
+                "paused_reason": "network",
+                "paused_detail": f"API-KEY {KEY} refused; athlete-1 and Żółkiewska in "
+                f"'Zoë lifts.MP4'; rtsp://cam:{CAMERA_PASSWORD}@10.0.0.4/",
+            },
+        )
+        capture = outbox.captures.by_id(1)
+        assert capture is not None
+    (folder.pictures / "k3x9q2m4pd.jpg").write_bytes(b"\xff\xd8\xffpicture")
+
+
+def test_the_archive_holds_neither_secrets_nor_names_nor_pictures(tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text(PIN)
+    station = Station(
+        tmp_path,
+        "http://127.0.0.1:9",
+        {
+            "station": {"name": "Zoë's corner"},
+            "web": {"pin_file": str(tmp_path / "pin"), "metrics_token": TOKEN},
+        },
+    )
+    planted(station)
+    out = tmp_path / "help.tar.gz"
+
+    station.spotter("support", "--out", str(out))
+
+    assert out.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(out) as archive:
+        texts = {
+            Path(entry.name).name: content.read().decode()
+            for entry in archive.getmembers()
+            if (content := archive.extractfile(entry)) is not None
+        }
+    whole = "\n".join(texts.values())
+    secrets = (KEY, PIN, TOKEN, CAMERA_PASSWORD)
+    people = (ATHLETE, "athlete-1", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
+    for word in (*secrets, *people, "set-1", "lifts", "JFIF", "picture\n"):
+        assert word.casefold() not in whole.casefold(), word
+    assert set(texts) >= {"doctor.json", "settings.json", "versions.json", "counts.json"}
+    counts = json.loads(texts["counts.json"])
+    assert counts["entries"]["dead"] == 1 and counts["lane"]["paused_reason"] == "network"
+    events = [json.loads(line) for line in texts["events.jsonl"].splitlines()]
+    assert any(event["word"] == "dead" for event in events)
+    assert any(check["name"] == "API" for check in json.loads(texts["doctor.json"]))
+    assert json.loads(texts["settings.json"])["web"]["metrics_token"] == "********"
+    assert "--out" in station.spotter("support", "--out", str(out), code=1)
+
+
+def test_a_station_whose_settings_are_wrong_gets_an_archive_too(tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text('[station]\nactivity = "curling"\n')
+    out = tmp_path / "help.tar.gz"
+
+    done = run_spotter(["support", "--config", str(tmp_path / "station.toml"), "--out", str(out)])
+
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(out) as archive:
+        assert "spotter-support/doctor.json" in archive.getnames()
+
+
+def test_pseudonyms_hold_within_an_archive_and_in_no_other() -> None:
+    first, other = (Scrubber(user_ids=["u 1", "ada.x@gym"], names=["Ada"]) for _ in range(2))
+
+    told = first.scrub("ada.x@gym. then u 1, ADA and adamant; ada.x@gym")
+
+    assert told.count(first.scrub("ada.x@gym")) == 2 and "adamant" in told
+    assert "NAME" in told and "u 1" not in told
+    assert first.scrub("u 1") != other.scrub("u 1")
+
+
+def test_logs_tell_one_clips_story(station: Station) -> None:
+    planted(station)
+
+    told = json.loads(station.spotter("logs", "e2", "--json"))
+    recent = station.spotter("logs")
+
+    whats = [line["what"] for line in told[0]["story"]]
+    assert told[0]["of"] == "e2" and any("delivered" in what for what in whats)
+    assert "e4 state dead: http_400" in recent
+    assert "nothing on record" in station.spotter("logs", "zzzzzzzzzz", code=1)
