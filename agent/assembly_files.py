@@ -11,10 +11,10 @@ from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
 from agent.outbox.folders import StateFolder
 from agent.outbox.mounts import Mounts
-from agent.outbox.pauses import Waiting
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.store import Outbox
+from agent.outbox.waiting import Waiting
 from agent.settings import Settings
 from agent.stage import Wake
 

@@ -11,6 +11,7 @@ from agent.daemon import Watching
 from agent.notify import ServiceManager, Watchman
 from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.mounts import Mounts
+from agent.outbox.opening import open_with
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.reserve import Reserve
 from agent.outbox.store import Outbox
@@ -23,7 +24,6 @@ from agent.starting import (
     await_mounts,
     end_at_once_when_asked,
     ignore_reload,
-    open_with,
     patiently,
 )
 from agent.station.of_settings import api_host, reserve_of, state_folder

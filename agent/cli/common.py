@@ -55,8 +55,8 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
 
     from agent.errors import BusyError
     from agent.outbox.mounts import Mounts
+    from agent.outbox.opening import open_with
     from agent.outbox.store import Outbox
-    from agent.starting import open_with
     from agent.station.of_settings import reserve_of, state_folder
 
     folder = state_folder(settings)

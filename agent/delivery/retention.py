@@ -16,11 +16,11 @@ from agent.clock import Instant, Now
 from agent.delivery.archive import Archive
 from agent.outbox.folders import StateFolder
 from agent.outbox.forecast import RoomThen
-from agent.outbox.pauses import Waiting
 from agent.outbox.recovery import tend_ledger
 from agent.outbox.removal import Removal
 from agent.outbox.space import Space
 from agent.outbox.store import Outbox
+from agent.outbox.waiting import Waiting
 from agent.stage import Wake, ignore_wake
 
 _HOUR_S = 3600.0

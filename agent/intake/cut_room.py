@@ -2,8 +2,8 @@
 
 from agent.errors import AnalysisError, AnalysisFault
 from agent.outbox.capture import Take
-from agent.outbox.pauses import Waiting
 from agent.outbox.space import Space, megabytes
+from agent.outbox.waiting import Waiting
 
 _MARGIN_BYTES = 4_000_000  # a clip's index, its pictures, and what is written beside it
 _PREROLL_S = 4.0  # a lossless cut begins at the keyframe before

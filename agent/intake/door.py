@@ -11,8 +11,8 @@ from pathlib import Path
 from agent.outbox.capture import FileFacts
 from agent.outbox.folders import StateFolder
 from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
-from agent.outbox.pauses import Waiting
 from agent.outbox.space import Space, megabytes
+from agent.outbox.waiting import Waiting
 
 _SMALL_BYTES = 65536  # a sidecar, a row, and the names of both
 _ASKER = "intake"

@@ -27,10 +27,10 @@ from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile
 from agent.outbox.folders import StateFolder
-from agent.outbox.pauses import Waiting
 from agent.outbox.space import Space, is_disk_full
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
+from agent.outbox.waiting import Waiting
 from agent.stage import WAKE_ONLY, Stopping, Wake
 from agent.station.assigning import timeline_of
 from agent.station.recording_time import RecordingTime, recording_time

@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlite_utils.db import Database
-
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
 from agent.outbox.folders import device_of
 from agent.outbox.journal import Changes, Journal
 from agent.outbox.ledger import LEDGER_NAME, Ledger
-from agent.outbox.migrating import migrate
 from agent.outbox.sidecars import Sidecars
 from agent.outbox.space import is_disk_full, is_nearly_full
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
 
+# What an up-to-date outbox has been through: one that differs is looked at closely.
+UP_TO_DATE = (
+    *("first_tables", "takes_by_hand", "takes_cut_off", "events", "held_by_reason", "devices"),
+    *("disk", "ledger", "line", "station", "second_thoughts", "forgettings"),
+)
 _WAIT_FOR_LOCK_S = 10.0
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -39,9 +41,9 @@ class OutboxDatabase:
         self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
         try:
-            migrate(self.here, path)
+            self._bring_up_to_date()
             self._identity = _identity(path)
-            self._local.changes = self.journal.watch(self.here.conn)
+            self._local.changes = self.journal.watch(self.connection)
         except sqlite3.DatabaseError as error:
             self.close()
             raise OutboxError(
@@ -52,14 +54,14 @@ class OutboxDatabase:
             raise
 
     @property
-    def here(self) -> Database:
-        """This thread's own connection."""
-        db: Database | None = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = self._connect()
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
             if self._identity is not None:  # else its tables are still to be made
-                self._local.changes = self.journal.watch(db.conn)
-        return db
+                self._local.changes = self.journal.watch(connection)
+        return connection
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
         """Return what a query gives; a writing one (`RETURNING`) is committed by itself."""
@@ -85,13 +87,15 @@ class OutboxDatabase:
     def change(self, sql: str, params: Params = ()) -> int:
         """Carry out one writing statement and return how many rows it changed."""
         with self.transaction():
-            return self.here.execute(sql, params).rowcount  # type: ignore[arg-type]  # as below
+            return self.connection.execute(sql, params).rowcount
 
     def insert(self, table: str, values: Mapping[str, object]) -> int:
         """Insert one row and return its id."""
+        marks = ", ".join("?" * len(values))
+        statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"  # noqa: S608  # names are ours
         with self.transaction():
-            row_id = self.here.table(table).insert(dict(values)).last_pk
-        assert isinstance(row_id, int), f"{table} has no integer key"  # our own schema
+            row_id = self.connection.execute(statement, tuple(values.values())).lastrowid
+        assert row_id is not None  # an INSERT has made one
         return row_id
 
     @contextmanager
@@ -109,7 +113,7 @@ class OutboxDatabase:
             BusyError: the whole disk was.
             OSError: the disk refuses; nothing was changed.
         """
-        connection = self.here.conn
+        connection = self.connection
         if connection.in_transaction:
             yield
             return
@@ -162,7 +166,22 @@ class OutboxDatabase:
             self._opened.clear()
         self._local = threading.local()
 
-    def _connect(self) -> Database:
+    def _bring_up_to_date(self) -> None:
+        """Make or change the tables where that is due; what does it is loaded only then."""
+        if self._applied() != sorted(UP_TO_DATE):
+            from agent.outbox.migrating import migrate
+
+            migrate(self.connection, self.path)
+
+    def _applied(self) -> list[str]:
+        """Return the names of the migrations that were made; none where there is no table yet."""
+        tables = self._query("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'", ())
+        rows = (
+            self._query("SELECT name FROM _sqlite_migrations ORDER BY name", ()) if tables else []
+        )
+        return [str(row["name"]) for row in rows]
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=_WAIT_FOR_LOCK_S, isolation_level=None, check_same_thread=False
         )
@@ -170,7 +189,7 @@ class OutboxDatabase:
             self._opened.append(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        return Database(connection, execute_plugins=False)
+        return connection
 
     @property
     def _changes(self) -> Changes:
@@ -179,7 +198,9 @@ class OutboxDatabase:
         return changes
 
     def _query(self, sql: str, params: Params) -> list[Row]:
-        return list(self.here.query(sql, params))  # type: ignore[arg-type]  # Mapping serves as dict
+        cursor = self.connection.execute(sql, params)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def _void(self, connection: sqlite3.Connection, seq: int) -> None:
         """Say in the ledger that a commit failed; without the lock the next start applies it."""

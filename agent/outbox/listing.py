@@ -101,7 +101,7 @@ class Listing:
 
     def last_sent_at(self) -> float | None:
         """Return when a clip was last acknowledged."""
-        return self._time("SELECT max(sent_at) AS at FROM entry WHERE session_id IS NOT NULL")
+        return self._time("SELECT max(sent_at) AS at FROM entry WHERE sent_at IS NOT NULL")
 
     def captures_ahead_of(self, capture_id: int) -> int:
         """Return how many captures are looked into before this one."""

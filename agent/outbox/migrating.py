@@ -45,12 +45,13 @@ def refuse_newer(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def migrate(db: Database, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Make or change the tables of an outbox, all in one transaction.
 
     Raises:
         OutboxError: a newer Spotter wrote it; it is untouched.
     """
+    db = Database(connection, execute_plugins=False)
     applied = [migration.name for migration in MIGRATIONS.applied(db)]
     refuse_newer(path, applied)
     pending = [migration.name for migration in MIGRATIONS.pending(db)]
@@ -58,15 +59,15 @@ def migrate(db: Database, path: Path) -> None:
         return
     give_to_owner_of(path.parent, path)
     path.chmod(0o660)  # the group of the state folder steers the station
-    db.conn.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA journal_mode = WAL")
     if applied:
-        _keep_copy(db.conn, path, before=pending[-1])
-    db.conn.execute("BEGIN IMMEDIATE")
+        _keep_copy(connection, path, before=pending[-1])
+    connection.execute("BEGIN IMMEDIATE")
     try:
         MIGRATIONS.apply(db)
-        db.conn.execute("COMMIT")
+        connection.execute("COMMIT")
     except BaseException:
-        db.conn.rollback()
+        connection.rollback()
         raise
     fsync_folder(path.parent)  # SQLite makes the name of its log durable, not that of the file
 

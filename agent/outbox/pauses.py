@@ -1,15 +1,8 @@
 """What waits by itself: on record while it lasts, so that `spotter status` can say so."""
 
-import sqlite3
 from dataclasses import dataclass
 
-import structlog
-
-from agent.clock import Now
-from agent.errors import AgentError
 from agent.outbox.database import OutboxDatabase
-
-log = structlog.get_logger(stage="pause")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,54 +46,3 @@ class Pauses:
     def forget(self) -> None:
         """Forget what the last run waited for: this one finds out for itself."""
         self._db.change("DELETE FROM pause")
-
-
-class Waiting:
-    """The pause of one part: begun and ended as often as anybody likes, told once.
-
-    A pause that cannot be recorded, such as on a disk that is full to the last block, is logged
-    all the same and recorded as soon as that goes again.
-    """
-
-    def __init__(self, pauses: Pauses, part: str, *, now: Now) -> None:
-        self._pauses = pauses
-        self._part = part
-        self._now = now
-        self._told: tuple[str, str] | None = None  # reason and detail
-        self._recorded = True  # whether the table says so too
-        self._since = 0.0
-
-    @property
-    def reason(self) -> str | None:
-        """Why it waits; None: it does not."""
-        return None if self._told is None else self._told[0]
-
-    def begin(self, reason: str, detail: str) -> None:
-        """Wait, or go on waiting; the log hears of it once for each reason."""
-        if self._told == (reason, detail) and self._recorded:
-            return
-        if self.reason != reason:
-            self._since = self._now().utc_s
-            log.error("waits", part=self._part, reason=reason, detail=detail)
-        self._told = (reason, detail)
-        self._recorded = self._record(
-            Pause(part=self._part, reason=reason, detail=detail, since=self._since)
-        )
-
-    def end(self) -> None:
-        """Wait no longer."""
-        if self._told is not None:
-            log.info("goes on", part=self._part, after=self.reason)
-            self._told, self._recorded = None, False
-        if not self._recorded:
-            self._recorded = self._record(None)
-
-    def _record(self, pause: Pause | None) -> bool:
-        try:
-            if pause is None:
-                self._pauses.end(self._part)
-            else:
-                self._pauses.begin(pause)
-        except (sqlite3.OperationalError, AgentError):
-            return False
-        return True

@@ -107,7 +107,7 @@ def _build(
         path.with_name(path.name + part).unlink(missing_ok=True)
     database = OutboxDatabase(path)
     with database.transaction(record=False):
-        connection = database.here.conn
+        connection = database.connection
         connection.execute("PRAGMA defer_foreign_keys = ON")
         _apply_all(connection, witnesses)
         for statement in _LOOSE_ENDS:
@@ -122,7 +122,7 @@ def _build(
         name: int(str(database.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]))  # noqa: S608  # our own tables
         for name, table in (("captures", "capture"), ("clips", "entry"), ("said", "assignment"))
     }
-    database.here.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
     return counts
 

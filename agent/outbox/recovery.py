@@ -60,7 +60,7 @@ def _make_good(outbox: Outbox) -> str | None:
     database = outbox.database
     ledger = database.journal.ledger
     with database.transaction(record=False):
-        connection = database.here.conn
+        connection = database.connection
         connection.execute("PRAGMA defer_foreign_keys = ON")
         survey = ledger.survey()
         (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
@@ -114,7 +114,7 @@ def ledger_written_anew(outbox: Outbox) -> Iterator[None]:
 
 def _begin_anew(outbox: Outbox) -> None:
     database = outbox.database
-    connection = database.here.conn
+    connection = database.connection
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(reached, database.journal.ledger.survey().last_seq)
     database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(known_migrations()))

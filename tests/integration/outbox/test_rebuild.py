@@ -168,7 +168,7 @@ def test_commits_that_a_damaged_log_loses_are_made_good(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     outbox = open_as_owner(tmp_path, now_s=NOW_S)
     entry = outbox.entries.create(new_entry(admitted(outbox)), now_s=NOW_S)
-    outbox.database.here.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    outbox.database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     outbox.entries.adopt_session(entry.id, session_id="s1", server_title=None, now_s=NOW_S)
     kept.write_bytes((tmp_path / DATABASE_NAME).read_bytes())  # as it is without its log
     outbox.close()
@@ -246,7 +246,7 @@ def test_a_ledger_of_a_newer_spotter_is_refused_untouched(root: Path) -> None:
     ledger = root / LEDGER_NAME
     with open_as_owner(root, now_s=NOW_S) as outbox, outbox.database.transaction(record=False):
         outbox.database.journal.begin_anew(
-            outbox.database.here.conn, seq=99, written_by=["from_the_future"]
+            outbox.database.connection, seq=99, written_by=["from_the_future"]
         )
     lose(root)
     before = ledger.read_bytes()

@@ -5,7 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.outbox.capture import TakeOrigin
+from agent.outbox.database import UP_TO_DATE
 from agent.outbox.health import DATABASE_NAME
+from agent.outbox.migrating import known_migrations
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S
@@ -64,3 +66,7 @@ def test_an_older_outbox_is_upgraded_with_all_that_waits_in_it(tmp_path: Path) -
         assert entry is not None and (entry.user_id, entry.cut_method) == ("ann", None)
         assert [event.word for event in outbox.events.of_capture(1)] == ["analysed"]
         assert [event.word for event in outbox.events.of_entry(1)] == ["ready"]
+
+
+def test_what_an_outbox_is_up_to_date_with_is_every_migration_there_is() -> None:
+    assert known_migrations() == UP_TO_DATE
