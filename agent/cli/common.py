@@ -48,6 +48,13 @@ def settings_of(config: Path | None) -> "Settings":
     return load_settings(config)
 
 
+def settings_for_a_look(config: Path | None) -> "Settings":
+    """Load the settings of a command that only looks: quickly, where they were right before."""
+    from agent.settings.remembered import remembered_settings
+
+    return remembered_settings(config)
+
+
 @contextmanager
 def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     """Open the outbox that the settings name; SQLite is the interface, daemon or not."""

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_for_a_look,
+)
 from agent.cli.disk_status import disk_documents, disk_lines
 from agent.cli.line_status import line_document, line_lines
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 @json_option
 def status(config: Path | None, as_json: bool) -> None:
     """Show what the station is doing."""
-    settings = settings_of(config)
+    settings = settings_for_a_look(config)
     with opened_outbox(settings) as outbox:
         document = _status(settings, outbox)
     if as_json:

@@ -1,11 +1,31 @@
-"""The station's settings: one model is the source of validation, sample file and documentation."""
+"""The station's settings: one model is the source of validation, sample file and documentation.
 
-from agent.settings.key import read_api_key
-from agent.settings.load import effective, find_config, load_settings
-from agent.settings.model import Settings
-from agent.settings.sample import sample_toml
-from agent.settings.tables import ApiSettings
-from agent.settings.web import WebSettings
+What is named here is loaded when it is asked for: the model costs more than most commands.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.settings.key import read_api_key
+    from agent.settings.load import effective, find_config, load_settings
+    from agent.settings.model import Settings
+    from agent.settings.remembered import remembered_settings
+    from agent.settings.sample import sample_toml
+    from agent.settings.tables import ApiSettings
+    from agent.settings.web import WebSettings
+
+_HOMES = {
+    "ApiSettings": "tables",
+    "Settings": "model",
+    "WebSettings": "web",
+    "effective": "load",
+    "find_config": "load",
+    "load_settings": "load",
+    "read_api_key": "key",
+    "remembered_settings": "remembered",
+    "sample_toml": "sample",
+}
 
 __all__ = [
     "ApiSettings",
@@ -15,5 +35,13 @@ __all__ = [
     "find_config",
     "load_settings",
     "read_api_key",
+    "remembered_settings",
     "sample_toml",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what a name stands for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f"agent.settings.{_HOMES[name]}"), name)

@@ -3,6 +3,7 @@
 Apart from the assembly of the daemon, so that a command need not load all of that.
 """
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.outbox.entry import Whose
@@ -10,21 +11,23 @@ from agent.outbox.folders import StateFolder
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
 from agent.outbox.states import Recipient
-from agent.settings import Settings
 from agent.station.assigning import StationRules
 
+if TYPE_CHECKING:
+    from agent.settings import Settings
 
-def state_folder(settings: Settings) -> StateFolder:
+
+def state_folder(settings: "Settings") -> StateFolder:
     """Return the places of a station's state folder."""
     return StateFolder(settings.paths.state)
 
 
-def api_host(settings: Settings) -> str:
+def api_host(settings: "Settings") -> str:
     """Return the host that the station's lane leads to."""
     return urlsplit(settings.api.base_url).netloc
 
 
-def station_default(settings: Settings) -> Whose:
+def station_default(settings: "Settings") -> Whose:
     """Return who and what is filmed here where no coach has said otherwise."""
     station = settings.station
     return Whose(
@@ -37,13 +40,13 @@ def station_default(settings: Settings) -> Whose:
     )
 
 
-def station_rules(settings: Settings) -> StationRules:
+def station_rules(settings: "Settings") -> StationRules:
     """Return what the settings say about who is on the station."""
     idle_s = settings.station.runs_out_after_min * 60
     return StationRules(default=station_default(settings), idle_s=idle_s or None)
 
 
-def reserve_of(settings: Settings) -> Reserve:
+def reserve_of(settings: "Settings") -> Reserve:
     """Return what keeps the outbox writable on a full disk."""
     root = settings.paths.state
     space = Space(root, min_free_mb=settings.disk.min_free_mb)
