@@ -15,8 +15,10 @@ def seed(state_folder: Path, *, entries: int, waiting: int) -> None:
         ready_entry(outbox, 1)
     with closing(sqlite3.connect(state_folder / DATABASE_NAME)) as connection, connection:
         connection.create_function("code", 1, "{:010d}".format)
+        waits = f"n > {entries - waiting}"
+        on_disk = {"file_state": f"iif({waits}, 'present', 'cleared')"}
         for table, changed in (
-            ("capture", {"id": "n", "sha256": "code(n)", "stored_name": "code(n)"}),
+            ("capture", {"id": "n", "sha256": "code(n)", "stored_name": "code(n)", **on_disk}),
             (
                 "entry",
                 {
@@ -24,9 +26,10 @@ def seed(state_folder: Path, *, entries: int, waiting: int) -> None:
                     "clip_code": "code(n)",
                     "due_at": "due_at + n",
                     "created_at": "created_at + n",
-                    "state": f"iif(n > {entries - waiting}, 'ready', 'uploaded')",
-                    "session_id": f"iif(n > {entries - waiting}, NULL, code(n))",
-                    "sent_at": f"iif(n > {entries - waiting}, NULL, created_at + n)",
+                    "state": f"iif({waits}, 'ready', 'uploaded')",
+                    "session_id": f"iif({waits}, NULL, code(n))",
+                    "sent_at": f"iif({waits}, NULL, created_at + n)",
+                    **on_disk,
                 },
             ),
             ("entry_capture", {"entry_id": "n", "capture_id": "n"}),
