@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check accuracy bench soak lock sample clean
+.PHONY: help setup demo test check accuracy bench soak lock sample wheelhouse clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -56,6 +56,15 @@ lock: ## Resolve the dependencies anew
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(LOCK) -o requirements.lock
 	$(LOCK) --extra dev -o requirements-dev.lock
+
+wheelhouse: setup ## Make the folder from which install.sh installs without a network
+	@rm -rf wheelhouse
+	@echo "collecting wheels for this Python and this kind of processor ..."
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --no-deps \
+	    --require-hashes -r requirements.lock --dest wheelhouse
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    --wheel-dir wheelhouse .
+	@du -sh wheelhouse
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build

@@ -1,0 +1,340 @@
+#!/bin/bash
+# Installs Spotter on this box, or brings it up to date.  What it does can be read from the end of
+# this file upwards: `install` is the list of its steps.
+
+set -euo pipefail
+
+usage() {
+    cat <<'WORDS'
+sudo systemd/install.sh                 install, or update in place
+sudo systemd/install.sh --page          the same, and open the coach's page to the network, with a PIN
+sudo systemd/install.sh --camera SOURCE the same, and record /dev/video0 or rtsp://... here
+sudo systemd/install.sh --rollback      back to the version before the last update
+sudo systemd/install.sh --uninstall     remove Spotter; settings and recordings stay
+sudo systemd/install.sh --uninstall --purge   remove these too, and the users
+WORDS
+}
+
+source_folder=$(cd "$(dirname "$0")/.." && pwd)
+readonly source_folder
+readonly wheels=$source_folder/wheelhouse    # made by `make wheelhouse`; without it pip downloads
+readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
+readonly settings=/etc/spotter/station.toml
+readonly units=/etc/systemd/system
+readonly command=/usr/local/bin/spotter
+readonly unit_files=(spotter.service spotter@.service spotter-camera@.service)
+readonly packages=(python3-venv libegl1 libgles2)
+
+say() { echo "$*"; }
+fail() {
+    echo "install.sh: $1" >&2
+    [ $# -lt 2 ] || echo "  $2" >&2
+    exit 1
+}
+systemd_runs() { [ -d /run/systemd/system ]; }
+is_installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+# -- what must be so -------------------------------------------------------------------------------
+
+check_root() {
+    [ "$(id -u)" -eq 0 ] || fail "only root may install" "sudo $0"
+}
+
+check_system() {
+    [ -r /etc/os-release ] || fail "this is no Debian, Ubuntu or Raspberry Pi OS: /etc/os-release is missing"
+    local system machine free_mb
+    # shellcheck disable=SC1091  # every Debian and Ubuntu has it
+    system=$(. /etc/os-release; echo "${ID:-} ${ID_LIKE:-}")
+    machine=$(uname -m)
+    case " $system " in
+    *" debian "* | *" ubuntu "*) ;;
+    *) fail "Debian, Ubuntu or Raspberry Pi OS is needed; this is ${system:-unknown}" ;;
+    esac
+    case $machine in
+    x86_64 | aarch64) ;;
+    *) fail "a 64-bit system is needed (x86-64 or ARM); this is $machine" "on a Raspberry Pi, install the 64-bit image" ;;
+    esac
+    [ "$(getconf LONG_BIT)" = 64 ] || fail "the kernel is 64-bit, but the system is not" "install the 64-bit image"
+    free_mb=$(df --output=avail -m "$(dirname "$home")" | tail -1)
+    [ "$free_mb" -gt 1500 ] || fail "1500 MB are needed in $(dirname "$home"), $free_mb are free"
+}
+
+# Sets python to a Python of at least 3.11.  Ubuntu 22.04 has 3.11 beside its own 3.10.
+find_python() {
+    local candidate
+    for candidate in /usr/bin/python3 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$candidate
+            return
+        fi
+    done
+    python=
+}
+
+# -- the steps of an installation ------------------------------------------------------------------
+
+install_packages() {
+    local wanted=("${packages[@]}") missing=() package
+    find_python
+    if [ -z "$python" ]; then
+        wanted+=(python3.11 python3.11-venv)
+    elif [ "$python" != /usr/bin/python3 ]; then
+        wanted+=("$(basename "$python")-venv")
+    fi
+    [ -z "$camera" ] || wanted+=(ffmpeg)
+    for package in "${wanted[@]}"; do is_installed "$package" || missing+=("$package"); done
+    if [ "${#missing[@]}" -gt 0 ]; then
+        say "installing ${missing[*]} ..."
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+            { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; } ||
+            fail "these packages could not be installed: ${missing[*]}" "without a network, install them beforehand"
+    fi
+    find_python
+    [ -n "$python" ] || fail "Python 3.11 or later is needed"
+}
+
+make_users_and_folders() {
+    install -D -m 644 "$source_folder/systemd/sysusers.conf" /usr/lib/sysusers.d/spotter.conf
+    install -D -m 644 "$source_folder/systemd/tmpfiles.conf" /usr/lib/tmpfiles.d/spotter.conf
+    systemd-sysusers /usr/lib/sysusers.d/spotter.conf
+    systemd-tmpfiles --create /usr/lib/tmpfiles.d/spotter.conf
+    if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+        gpasswd --add "$SUDO_USER" spotter >/dev/null
+        say "$SUDO_USER may use the commands from the next login on (group spotter)"
+    fi
+}
+
+# Makes the new version in a folder of its own; what runs is not touched meanwhile.
+make_version() {
+    local number
+    number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source_folder/agent/__init__.py")
+    version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
+    say "installing Spotter $number into $version (about 540 MB) ..."
+    mkdir -p "$version"
+    trap 'rm -rf "$version"' EXIT   # half a version is none
+    "$python" -m venv "$version"
+    local from=()
+    if [ -d "$wheels" ]; then from=(--no-index --find-links "$wheels"); fi
+    local pip=("$version/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
+    "${pip[@]}" "${from[@]}" --require-hashes -r "$source_folder/requirements.lock" ||
+        fail "the dependencies could not be installed" "without a network: make wheelhouse on another box, and copy the folder here"
+    if [ -d "$wheels" ]; then
+        "${pip[@]}" --no-index "$wheels/spotter_agent-$number-py3-none-any.whl"
+    else
+        "${pip[@]}" "$source_folder"
+    fi
+    install -D -m 755 "$source_folder/systemd/spotter-camera" "$version/share/spotter-camera"
+    install -m 755 "$source_folder/systemd/install.sh" "$version/share/install.sh"
+    mkdir -p "$version/docs"
+    cp "$source_folder"/docs/*.md "$version/docs/"
+    "$version/bin/spotter" --version >/dev/null || fail "the new version does not start: nothing was changed"
+    trap - EXIT
+}
+
+# The switch is one rename; the version before stays for --rollback, older ones go.
+switch_to_version() {
+    local before=
+    [ ! -e "$home/current" ] || before=$(readlink -f "$home/current")
+    point "$home/current" "$version"
+    [ -z "$before" ] || point "$home/previous" "$before"
+    local old
+    for old in "$home"/versions/*; do
+        [ "$old" = "$version" ] || [ "$old" = "$before" ] || rm -rf "$old"
+    done
+    ln -sfn "$home/current/bin/spotter" "$command"
+}
+
+point() {
+    ln -sfn "$2" "$1.new"
+    mv -T "$1.new" "$1"
+}
+
+make_settings() {
+    if [ -e "$settings" ]; then return; fi
+    install -g spotter -m 640 "$source_folder/config/station.sample.toml" "$settings"
+    say "made $settings: say there what is filmed here"
+}
+
+install_units() {
+    local unit drop_in growing=no
+    for unit in "${unit_files[@]}"; do install -m 644 "$source_folder/systemd/$unit" "$units/$unit"; done
+    [ "$(systemctl --version | awk 'NR == 1 {print $2}')" -lt 254 ] || growing=yes
+    for unit in spotter.service spotter@.service; do
+        drop_in=$units/$unit.d
+        mkdir -p "$drop_in"
+        rm -f "$drop_in/restart-growing.conf" "$drop_in/clock-chrony.conf"
+        [ "$growing" = no ] || install -m 644 "$source_folder/systemd/restart-growing.conf" "$drop_in/"
+        ! is_installed chrony || install -m 644 "$source_folder/systemd/clock-chrony.conf" "$drop_in/"
+    done
+    ! systemd_runs || systemctl daemon-reload
+}
+
+start_service() {
+    if ! systemd_runs; then
+        say "systemd does not run here: the units are in place, and nothing was started"
+        return
+    fi
+    systemctl enable --quiet spotter.service
+    systemctl restart --no-block spotter.service
+    local unit
+    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' | awk '{print $1}'); do
+        systemctl restart --no-block "$unit"
+    done
+}
+
+# -- the page and the camera -----------------------------------------------------------------------
+
+open_page() {
+    if [ ! -s /etc/spotter/pin ]; then
+        install -g spotter -m 640 /dev/null /etc/spotter/pin
+        "$home/current/bin/python" -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
+    fi
+    set_key web listen "${page_listen:-0.0.0.0:8377}"
+    set_key web pin_file /etc/spotter/pin
+}
+
+# Writes key = "value" into a table of the settings, in the place of what stood there.
+set_key() {
+    local changed
+    changed=$(mktemp "$settings.XXXXXX")
+    awk -v table="[$1]" -v key="$2" -v line="$2 = \"$3\"" '
+        function add() { if (inside && !done) { print line; done = 1 } }
+        /^\[/ { add(); inside = ($0 == table); seen = seen || inside }
+        inside && !done && $0 ~ "^(# *)?" key " *=" { print line; done = 1; next }
+        { print }
+        END { add(); if (!seen) print "\n" table "\n" line }
+    ' "$settings" >"$changed"
+    chgrp spotter "$changed"
+    chmod 640 "$changed"
+    mv "$changed" "$settings"
+}
+
+show_page() {
+    say "the page has the PIN $(cat /etc/spotter/pin); or pair a tablet with this picture, within ten minutes:"
+    as_spotter pair || say "once the service runs: sudo -u spotter spotter pair"
+}
+
+add_camera() {
+    local file=/etc/spotter/camera-main.env
+    install -m 600 /dev/null "$file"
+    printf '# Read by spotter-camera@main.service.  See docs/cameras.md.\nSOURCE=%s\nCAPTURE=%s\nSEGMENT_S=60\n' \
+        "$camera" /var/lib/spotter/capture >"$file"
+    systemd_runs || return 0
+    systemctl enable --quiet spotter-camera@main.service
+    systemctl restart --no-block spotter-camera@main.service
+}
+
+# -- the end of an installation --------------------------------------------------------------------
+
+as_spotter() {
+    runuser -u spotter -- "$home/current/bin/spotter" "$@" --config "$settings"
+}
+
+look_it_over() {
+    say
+    say "spotter doctor:"
+    as_spotter doctor || true
+}
+
+say_what_is_next() {
+    cat <<WORDS
+
+Installed.  What is left to do, if doctor does not say that it is fine already:
+  1. what is filmed here:       sudo nano $settings
+  2. the key of the account:    sudo nano /etc/spotter/api-key
+  3. take both over:            sudo systemctl reload-or-restart spotter
+  4. the camera program writes into /var/lib/spotter/capture, as a user of the group spotter
+  5. see that it is well:       sudo -u spotter spotter doctor
+WORDS
+}
+
+# -- back, and away --------------------------------------------------------------------------------
+
+roll_back() {
+    [ -e "$home/previous" ] || fail "there is no version before this one"
+    local current previous told
+    current=$(readlink -f "$home/current")
+    previous=$(readlink -f "$home/previous")
+    # A database that a newer version has brought up to date is refused by an older one, untouched.
+    if [ -r "$settings" ] && ! told=$(runuser -u spotter -- "$previous/bin/spotter" status --config "$settings" 2>&1); then
+        fail "the version before cannot work with what is here, so nothing was changed:
+  $told" "the copy of before lies beside the outbox, in /var/lib/spotter, its name ends in .before-...; what came in since is not in it"
+    fi
+    point "$home/current" "$previous"
+    point "$home/previous" "$current"
+    start_service
+    say "back to $(basename "$previous"); --rollback again returns to $(basename "$current")"
+}
+
+uninstall() {
+    local unit
+    if systemd_runs; then
+        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' | awk '{print $1}'); do
+            systemctl disable --now --quiet "$unit" || true
+        done
+    fi
+    for unit in "${unit_files[@]}"; do rm -rf "${units:?}/$unit" "${units:?}/$unit.d"; done
+    rm -f "$command" /usr/lib/sysusers.d/spotter.conf /usr/lib/tmpfiles.d/spotter.conf
+    rm -rf "$home"
+    ! systemd_runs || systemctl daemon-reload
+    if [ "$purge" = no ]; then
+        say "removed; settings (/etc/spotter), recordings and the outbox (/var/lib/spotter) stay: --purge removes them"
+        return
+    fi
+    rm -rf /etc/spotter /var/lib/spotter
+    for unit in spotter-camera spotter; do
+        ! getent passwd "$unit" >/dev/null || userdel "$unit"
+        ! getent group "$unit" >/dev/null || groupdel "$unit"
+    done
+    say "removed, with settings and recordings"
+}
+
+install_spotter() {
+    check_system
+    install_packages
+    make_users_and_folders
+    make_version
+    make_settings
+    switch_to_version
+    install_units
+    [ "$page" = no ] || open_page
+    start_service
+    [ -z "$camera" ] || add_camera
+    look_it_over
+    [ "$page" = no ] || show_page
+    say_what_is_next
+}
+
+what=install
+page=no
+camera=
+purge=no
+while [ $# -gt 0 ]; do
+    case $1 in
+    --page) page=yes ;;
+    --camera)
+        [ $# -gt 1 ] || fail "--camera needs a source, as in: --camera /dev/video0"
+        camera=$2
+        shift
+        ;;
+    --rollback) what=rollback ;;
+    --uninstall) what=uninstall ;;
+    --purge) purge=yes ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+check_root
+case $what in
+install) install_spotter ;;
+rollback) roll_back ;;
+uninstall) uninstall ;;
+esac
