@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check accuracy bench soak lock sample wheelhouse clean
+.PHONY: help setup demo test check accuracy bench soak lock sample reference wheelhouse clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -48,6 +48,9 @@ soak: setup ## Run the long fault tests
 
 sample: setup ## Write config/station.sample.toml anew from the settings model
 	@$(BIN)/python -m agent.settings > config/station.sample.toml
+
+reference: setup ## Write docs/settings.md anew from the settings model
+	@$(BIN)/python -m agent.settings reference > docs/settings.md
 
 # uv is needed for this alone; the second OpenCV is kept out by pyproject's override.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \

@@ -43,9 +43,12 @@ def json_option(command: Command) -> Command:
 
 def settings_of(config: Path | None) -> "Settings":
     """Load the settings that a command works with."""
-    from agent.settings import load_settings
+    from agent.settings import loaded_settings
 
-    return load_settings(config)
+    loaded = loaded_settings(config)
+    for note in loaded.notes:
+        click.echo(f"spotter: {loaded.path}: {note}", err=True)
+    return loaded.settings
 
 
 def settings_for_a_look(config: Path | None) -> "Settings":

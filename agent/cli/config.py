@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.cli.common import config_option, json_option, print_json
 
 
 @click.command()
@@ -12,18 +12,24 @@ from agent.cli.common import config_option, json_option, print_json, settings_of
 @config_option
 @json_option
 def config(sample: bool, config: Path | None, as_json: bool) -> None:
-    """Show the effective settings, with secrets hidden."""
-    from agent.settings import effective, sample_toml
+    """Show the effective settings, with secrets hidden, and where each value came from."""
+    from agent.settings import effective, loaded_settings, sample_toml
 
     if sample:
         click.echo(sample_toml(), nl=False)
         return
-    tables = effective(settings_of(config))
+    loaded = loaded_settings(config)
+    for note in loaded.notes:
+        click.echo(f"spotter: {note}", err=True)
+    tables, origins = effective(loaded.settings), loaded.origins
     if as_json:
-        print_json(tables)
+        print_json({**tables, "origins": {"file": str(loaded.path), **origins}})
         return
     for table, values in tables.items():
         click.echo(f"[{table}]")
         for key, value in values.items():
-            click.echo(f"{key} = {'(not set)' if value is None else value}")
+            line = f"{key} = {'(not set)' if value is None else value}"
+            origin = origins[table][key]
+            told = str(loaded.path) if origin == "file" else str(origin)
+            click.echo(f"{line:50}  {told}")
         click.echo()

@@ -23,7 +23,7 @@ from agent.doctor.software import (
 )
 from agent.doctor.wishes import check_settings
 from agent.errors import ConfigError
-from agent.settings import Settings, load_settings
+from agent.settings import Loaded, loaded_settings
 
 Rounds = Iterator[tuple[str, Callable[[], list[Finding]]]]
 
@@ -52,11 +52,11 @@ def rounds(
         environ: None for this process's own.
     """
     own_model: Path | None = None
-    settings: Settings | None = None
+    loaded: Loaded | None = None
     mistake: Finding | None = None
     try:
-        settings = load_settings(explicit)
-        own_model = settings.analysis.model
+        loaded = loaded_settings(explicit)
+        own_model = loaded.settings.analysis.model
     except ConfigError as error:
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
     yield "software", lambda: _software(own_model)
@@ -64,9 +64,15 @@ def rounds(
     if mistake is not None:
         told = mistake
         yield "settings", lambda: [told]
-    if settings is None:
+    if loaded is None:
         return
-    patient = Patient(settings=settings, config=config, now=now, environ=environ or os.environ)
+    patient = Patient(
+        settings=loaded.settings,
+        config=config,
+        now=now,
+        environ=environ or os.environ,
+        notes=loaded.notes,
+    )
     for name, check in _OF_A_STATION:
         yield name, _guarded(name, check, patient)
 

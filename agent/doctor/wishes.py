@@ -9,7 +9,8 @@ from agent.settings import Settings
 
 def check_settings(patient: Patient) -> list[Finding]:
     """Name what is worth a second thought; what is wrong does not load at all."""
-    findings = [*_second_thoughts(patient.settings), *_open_secrets(patient)]
+    old_names = [warning("settings", note, f"sudoedit {patient.config}") for note in patient.notes]
+    findings = [*old_names, *_second_thoughts(patient.settings), *_open_secrets(patient)]
     return findings or [fine("settings", f"{patient.config} loads")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.settings.key import read_api_key
-    from agent.settings.load import effective, find_config, load_settings
+    from agent.settings.load import Loaded, effective, find_config, load_settings, loaded_settings
     from agent.settings.model import Settings
     from agent.settings.remembered import remembered_settings
     from agent.settings.sample import sample_toml
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ApiSettings": "tables",
+    "Loaded": "load",
     "Settings": "model",
     "WebSettings": "web",
     "effective": "load",
     "find_config": "load",
     "load_settings": "load",
+    "loaded_settings": "load",
     "read_api_key": "key",
     "remembered_settings": "remembered",
     "sample_toml": "sample",
@@ -29,11 +31,13 @@ _HOMES = {
 
 __all__ = [
     "ApiSettings",
+    "Loaded",
     "Settings",
     "WebSettings",
     "effective",
     "find_config",
     "load_settings",
+    "loaded_settings",
     "read_api_key",
     "remembered_settings",
     "sample_toml",

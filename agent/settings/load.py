@@ -4,6 +4,8 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,31 @@ from pydantic_core import ErrorDetails
 
 from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
+from agent.settings.renamed import RENAMED, with_present_names
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
 _SECRETS = frozenset({"key", "pin", "metrics_token"})
 _HIDDEN = "********"
 _HOW_TO_MAKE = "make one: spotter config --sample > station.toml"
+
+
+class Origin(StrEnum):
+    """Where a value came from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and how they came about."""
+
+    settings: Settings
+    path: Path
+    notes: tuple[str, ...]  # what a person should know of them
+    origins: Mapping[str, Mapping[str, Origin]]  # by table and key
 
 
 def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
@@ -33,9 +54,18 @@ def load_settings(explicit: Path | None) -> Settings:
     Raises:
         ConfigError: naming every mistake, each with what would be right.
     """
+    return loaded_settings(explicit).settings
+
+
+def loaded_settings(explicit: Path | None) -> Loaded:
+    """Load the settings, and say where each value came from.
+
+    Raises:
+        ConfigError: naming every mistake, each with what would be right.
+    """
     path = find_config(explicit, os.environ)
     required = explicit is not None or _CONFIG_VARIABLE in os.environ
-    document = _read(path, required=required)
+    document, notes = with_present_names(_read(path, required=required), _old_variables())
     unknown = list(_unknown_names(document, path)) + list(_unknown_variables())
     try:
         settings = Settings(**_known(document))
@@ -43,7 +73,7 @@ def load_settings(explicit: Path | None) -> Settings:
         raise _config_error([*unknown, *_mistakes(error, path)]) from None
     if unknown:
         raise _config_error(unknown)
-    return settings
+    return Loaded(settings=settings, path=path, notes=tuple(notes), origins=_origins(document))
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:
@@ -107,12 +137,33 @@ def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
                     yield f"{path}: no key {table}.{key}{_nearest(key, _keys(table))}"
 
 
-def _unknown_variables() -> Iterator[str]:
-    known = {
-        f"{ENV_PREFIX}{table}__{key}".upper()
-        for table in Settings.model_fields
-        for key in _keys(table)
+def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
+    given = {name.upper() for name in os.environ}
+
+    def origin(table: str, key: str) -> Origin:
+        if not given.isdisjoint({_variable(table, key), f"{ENV_PREFIX}{table}".upper()}):
+            return Origin.ENVIRONMENT
+        return Origin.FILE if key in document.get(table, {}) else Origin.DEFAULT
+
+    return {
+        table: {key: origin(table, key) for key in _keys(table)} for table in Settings.model_fields
     }
+
+
+def _variable(table: str, key: str) -> str:
+    return f"{ENV_PREFIX}{table}__{key}".upper()
+
+
+def _old_variables() -> dict[tuple[str, str], str]:
+    """Return what the environment sets by keys' old names."""
+    given = {name.upper(): value for name, value in os.environ.items()}
+    names = {place: _variable(*place) for place in RENAMED}
+    return {place: given[name] for place, name in names.items() if name in given}
+
+
+def _unknown_variables() -> Iterator[str]:
+    known = {_variable(table, key) for table in Settings.model_fields for key in _keys(table)}
+    known |= {_variable(*place) for place in RENAMED}
     for name in os.environ:
         is_ours = name.startswith(ENV_PREFIX) and "__" in name
         if is_ours and name.upper() not in known:

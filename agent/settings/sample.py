@@ -75,6 +75,11 @@ def _assignment(table: str, key: str, field: FieldInfo) -> str:
     return f"{key} = {_toml(field.default)}"
 
 
+def shown_default(value: object) -> str:
+    """Return a default as it would stand in the file."""
+    return _toml(value)
+
+
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()

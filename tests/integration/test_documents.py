@@ -1,0 +1,45 @@
+"""The pages under docs/ name what exists: commands, options, settings and other pages."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from agent.cli import spotter
+from agent.settings import Settings
+from tests.conftest import REPOSITORY
+
+PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_on_a_page_exist(page: Path) -> None:
+    for words in re.findall(r"\bspotter ([a-z][a-z ]*)", page.read_text()):
+        command: click.Command = spotter
+        for word in words.split():
+            if not isinstance(command, click.Group):
+                break
+            if word not in command.commands:
+                assert command is not spotter or not is_command(page, words), words
+                break
+            command = command.commands[word]
+
+
+def is_command(page: Path, words: str) -> bool:
+    """Tell a command from a sentence about spotter: it stands in code."""
+    return f"`spotter {words}" in page.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_on_a_page_exist(page: Path) -> None:
+    tables = "|".join(Settings.model_fields)
+    for table, key in re.findall(rf"`({tables})\.([a-z_]+)`", page.read_text()):
+        model = Settings.model_fields[table].annotation
+        assert key in model.model_fields or key == "pad_s", f"{table}.{key}"  # type: ignore[union-attr]  # every table is a model
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_on_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
