@@ -1,0 +1,117 @@
+"""Debian's ffmpeg records by its own test source: every segment once, none too early."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.needs import need
+from tests.station import Station, until
+
+_FPS = 10
+_SOURCE = f"testsrc2=size=320x240:rate={_FPS}"
+_SHORT_S, _LONG_S = 6, 600
+_HUES = {"mkv": 0, "mp4": 90}
+
+
+def frames_of(path: Path) -> int:
+    """Decode a file to its end and count its pictures."""
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
+def begin(container: str, seconds: float, station: Station) -> "subprocess.Popen[bytes]":
+    """Record straight into the capture folder, in segments of two seconds."""
+    ffmpeg = need(Path("/usr/bin/ffmpeg"), "ffmpeg")
+    muxer = {"mkv": "matroska"}.get(container, container)
+    told = station.root / f"{container}.txt"
+    source = f"{_SOURCE},hue=h={_HUES[container]}"  # two cameras never film the very same
+    words = [
+        *("-hide_banner", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", source),
+        *("-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-g", str(_FPS)),
+        *("-f", "segment", "-segment_format", muxer, "-segment_time", "2"),
+        *("-reset_timestamps", "1", "-segment_list", str(told), "-segment_list_type", "flat"),
+        str(station.capture / f"set-%04d.{container}"),
+    ]
+    return subprocess.Popen([ffmpeg, *words])
+
+
+def record_and_check(station: Station, seconds: int) -> None:
+    """Record with two cameras; every segment becomes one capture, whole, and never another."""
+    for recording in [begin(container, seconds, station) for container in _HUES]:
+        assert recording.wait(seconds + 60) == 0
+    names = [n for c in _HUES for n in (station.root / f"{c}.txt").read_text().split()]
+    assert len(names) == seconds  # two cameras, two seconds each
+    until(lambda: not list(station.capture.iterdir()), timeout_s=60)
+    until(
+        lambda: not [r for r in station.rows() if r["state"] in {"captured", "analysing"}],
+        timeout_s=60 + 10 * len(names),
+    )
+    rows = station.rows()
+    assert sorted(str(row["capture"]) for row in rows) == sorted(names)
+    assert {row["state"] for row in rows} == {"skipped"}  # a test picture holds no athlete
+    kept = [p for p in (station.state / "captures").iterdir() if p.suffix in {".mkv", ".mp4"}]
+    assert len(kept) == len(names)
+    assert sum(frames_of(path) for path in kept) == len(_HUES) * seconds * _FPS
+
+
+def test_segments_written_straight_into_the_folder(station: Station) -> None:
+    with station.running():
+        record_and_check(station, _SHORT_S)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4000)
+def test_ten_minutes_of_segments(station: Station) -> None:
+    with station.running():
+        record_and_check(station, _LONG_S)
+
+
+@pytest.fixture
+def recorder(station: Station) -> Iterator["subprocess.Popen[bytes]"]:
+    """The sample recorder, on ffmpeg's test source, as its unit starts it."""
+    need(Path("/usr/bin/ffmpeg"), "ffmpeg")
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "SOURCE": f"lavfi:{_SOURCE}",
+        "CAPTURE": str(station.capture),
+        "SEGMENT_S": "2",
+    }
+    cut_off = station.capture / ".camera-main" / "main-cut-off.mkv"
+    cut_off.parent.mkdir()
+    subprocess.run(
+        [
+            *("/usr/bin/ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", _SOURCE, "-t", "1"),
+            str(cut_off),
+        ],
+        check=True,
+    )
+    with subprocess.Popen(
+        [REPOSITORY / "systemd" / "spotter-camera", "main"], env=environment
+    ) as running:
+        yield running
+        running.kill()
+
+
+def test_the_sample_recorder_renames_closed_segments_into_place(
+    station: Station, recorder: "subprocess.Popen[bytes]"
+) -> None:
+    def placed() -> list[Path]:
+        return sorted(station.capture.glob("main-2*.mkv"))
+
+    until(lambda: len(placed()) >= 2)
+    assert (station.capture / "main-cut-off.mkv").exists()  # of the time before a power cut
+    whole = [frames_of(path) for path in placed()]
+    assert whole == [2 * _FPS] * len(whole)
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGTERM)
+    recorder.wait(15)
+    assert not list((station.capture / ".camera-main").iterdir())
+    assert frames_of(placed()[-1]) > 0
+    assert all(os.access(path, os.R_OK) for path in placed())

@@ -1,0 +1,80 @@
+"""The units: clean, hardened, and the daemon does its whole work under equal restrictions."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.sandbox.server import Sandbox
+from tests.conftest import REPOSITORY
+from tests.hardened import command, directives
+from tests.needs import need
+from tests.station import Station, delivered
+from tests.videos import film_run
+
+_UNITS = REPOSITORY / "systemd"
+_MOST_EXPOSED = 1.5
+
+
+@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service"])
+def test_the_service_is_exposed_little(name: str) -> None:
+    analyze = need(Path("/usr/bin/systemd-analyze"), "systemd")
+    told = subprocess.run(
+        [analyze, "security", "--offline=true", _UNITS / name],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    overall = told.strip().splitlines()[-1]
+    assert float(overall.split(":")[1].split()[0]) <= _MOST_EXPOSED, told
+
+
+def test_a_box_of_several_stations_runs_them_alike() -> None:
+    one, several = directives(), directives(_UNITS / "spotter@.service")
+    assert [name for name, _ in one] == [name for name, _ in several]
+    differ = {name for (name, left), (_, right) in zip(one, several, strict=True) if left != right}
+    assert differ == {"Description", "ExecStart", "StateDirectory", "WorkingDirectory"}
+
+
+def test_a_wrong_configuration_is_not_started_again_and_all_else_is() -> None:
+    said = dict(directives())
+    assert said["RestartPreventExitStatus"] == "78"
+    assert (said["Restart"], said["StartLimitIntervalSec"]) == ("always", "0")
+
+
+def test_model_database_and_watcher_work_under_the_restrictions_of_the_unit(
+    station: Station, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    under = command(tmp_path, station.root)
+    for path in (station.root, station.capture):
+        path.chmod(0o2770)
+    refused = subprocess.run(
+        [*under, "/usr/bin/python3", "-c", _PROBE], capture_output=True, text=True, check=False
+    )
+    told = refused.stdout + refused.stderr
+    assert told.split() == ["namespace", "packet", "executable", "system", "setgid"]
+
+    daemon = station.start(under=under)
+    try:
+        film_run(station.capture / "one.mp4")
+        assert delivered(sandbox, 1), station.log.read_text()[-3000:]
+    finally:
+        daemon.terminate()
+        daemon.wait(15)
+    assert "not watched" not in station.log.read_text()
+
+
+# What the restrictions refuse, each told by its word: proof that they are there.
+_PROBE = """
+import ctypes, mmap, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x10000000) == -1: print("namespace")
+try: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+except OSError: print("packet")
+try: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)
+except OSError: print("executable")
+try: open("/etc/spotter-probe", "w")
+except OSError: print("system")
+try: os.mkdir("/tmp/x"); os.chmod("/tmp/x", 0o2770)
+except OSError: print("setgid")
+"""
