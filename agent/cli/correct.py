@@ -1,6 +1,5 @@
 """spotter outbox give, hold, send, resend; spotter undo."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
+from agent.cli.each import change_each, clip_named
 from agent.cli.movement import movement_options, told_movement
-from agent.errors import AgentError, RequestError
+from agent.errors import RequestError
 
 if TYPE_CHECKING:
-    from agent.outbox.entry import Entry
     from agent.outbox.store import Outbox
     from agent.settings import Settings
-
-    Change = Callable[[Settings, Outbox, Entry], dict[str, object]]
 
 
 @click.command()
@@ -43,17 +40,18 @@ def give(
 ) -> None:
     """Give unsent clips to an athlete; what was held is released by that."""
 
-    def change(settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
+    def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
         from agent.station.correcting import give as give_clip
         from agent.station.of_settings import station_rules
 
         rules, now_s = station_rules(settings), read_clock().utc_s
         wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        entry = clip_named(box, wanted_id)
         given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now_s)
         return {"id": given.name, "state": given.state, "error": None}
 
-    _each(ids, change, config=config, as_json=as_json)
+    change_each(ids, change, config=config, as_json=as_json)
 
 
 @click.command()
@@ -63,14 +61,14 @@ def give(
 def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Let unsent clips wait until a person releases them."""
 
-    def change(_settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
+    def change(_settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
         from agent.station.correcting import hold as hold_clip
 
-        held = hold_clip(box, entry, now_s=read_clock().utc_s)
+        held = hold_clip(box, clip_named(box, wanted_id), now_s=read_clock().utc_s)
         return {"id": held.name, "state": held.state, "error": None}
 
-    _each(ids, change, config=config, as_json=as_json)
+    change_each(ids, change, config=config, as_json=as_json)
 
 
 @click.command()
@@ -94,18 +92,19 @@ def resend(
     It begins after 10 s: until then, spotter undo takes it back.
     """
 
-    def change(settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
+    def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
         from agent.station.of_settings import state_folder, station_rules
         from agent.station.resending import resend as ask_resend
 
         rules, clips = station_rules(settings), state_folder(settings).clips
         wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        entry = clip_named(box, wanted_id)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
         told = f"going to {user_id} anew (spotter undo, within 10 s)"
         return {"id": entry.name, "state": told, "error": None, "resend": asked.id}
 
-    _each(ids, change, config=config, as_json=as_json)
+    change_each(ids, change, config=config, as_json=as_json)
 
 
 @click.command()
@@ -115,17 +114,18 @@ def resend(
 def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Try again to delete the wrong session of clips that were sent anew."""
 
-    def change(_settings: "Settings", box: "Outbox", entry: "Entry") -> dict[str, object]:
+    def change(_settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
         from agent.station.resending import retry_deletion
 
+        entry = clip_named(box, wanted_id)
         found = box.resends.of_entry(entry.id)
         if found is None:
             raise RequestError(f"{entry.name} was not sent anew")
         moved = retry_deletion(box, found.id, now_s=read_clock().utc_s)
         return {"id": entry.name, "state": moved.state, "error": None, "resend": moved.id}
 
-    _each(ids, change, config=config, as_json=as_json)
+    change_each(ids, change, config=config, as_json=as_json)
 
 
 @click.command()
@@ -148,32 +148,3 @@ def undo(config: Path | None, as_json: bool) -> None:
         print_json({"undone": last.kind})
     else:
         click.echo(f"undone: {last.kind.replace('_', ' ')}")
-
-
-def _each(ids: tuple[str, ...], change: "Change", *, config: Path | None, as_json: bool) -> None:
-    """Change each clip by itself: one that cannot be changed does not keep the others."""
-    from agent.outbox.capture import Capture
-    from agent.station.steering import find
-
-    settings = settings_of(config)
-    outcomes: list[dict[str, object]] = []
-    failed: AgentError | None = None
-    with opened_outbox(settings) as box:
-        for wanted in ids:
-            try:
-                entry = find(box, wanted)
-                if isinstance(entry, Capture):
-                    raise RequestError(f"{entry.name} is a capture: name its clips, e1 and so on")
-                outcomes.append(change(settings, box, entry))
-            except AgentError as error:
-                failed = failed or error
-                outcomes.append({"id": wanted, "state": None, "error": str(error)})
-    wake_daemon(settings)
-    if as_json:
-        print_json(outcomes)
-    else:
-        for outcome in outcomes:
-            if outcome["error"] is None:
-                click.echo(f"{outcome['id']} is now {outcome['state']}")
-    if failed is not None:
-        raise failed

@@ -13,15 +13,16 @@ from agent.cli.common import (
     opened_outbox,
     print_json,
     settings_of,
-    wake_daemon,
 )
 from agent.cli.correct import delete_wrong, give, hold, resend
-from agent.errors import AgentError, RequestError
+from agent.cli.each import change_each
+from agent.errors import RequestError
 
 if TYPE_CHECKING:
     from agent.outbox.capture import Capture
     from agent.outbox.entry import Entry, Whose
     from agent.outbox.store import Outbox
+    from agent.settings import Settings
 
     Change = Callable[[Outbox, str], Capture | Entry]
 
@@ -206,31 +207,13 @@ def _steer(
     as_json: bool,
     probe: bool = False,
 ) -> None:
-    """Change each ID by itself: one that cannot be changed does not keep the others."""
-    from agent.station.of_settings import api_host
+    """Change each ID, and say how it stands."""
 
-    settings = settings_of(config)
-    outcomes: list[dict[str, object]] = []
-    failed: AgentError | None = None
-    with opened_outbox(settings) as box:
-        for wanted in ids:
-            try:
-                changed = change(box, wanted)
-                outcomes.append({"id": changed.name, "state": changed.state, "error": None})
-            except AgentError as error:
-                failed = failed or error
-                outcomes.append({"id": wanted, "state": None, "error": str(error)})
-        if probe:
-            box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
-    wake_daemon(settings)
-    if as_json:
-        print_json(outcomes)
-    else:
-        for outcome in outcomes:
-            if outcome["error"] is None:
-                click.echo(f"{outcome['id']} is now {outcome['state']}")
-    if failed is not None:
-        raise failed
+    def outcome(_settings: "Settings", box: "Outbox", wanted: str) -> dict[str, object]:
+        changed = change(box, wanted)
+        return {"id": changed.name, "state": changed.state, "error": None}
+
+    change_each(ids, outcome, config=config, as_json=as_json, probe=probe)
 
 
 def _without_extras(row: Mapping[str, object]) -> dict[str, object]:

@@ -1,0 +1,80 @@
+"""Changing several things, each by itself: one that cannot be changed does not keep the others."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import opened_outbox, print_json, settings_of, wake_daemon
+from agent.errors import AgentError, RequestError
+
+if TYPE_CHECKING:
+    from agent.outbox.entry import Entry
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+    Change = Callable[[Settings, Outbox, str], dict[str, object]]
+
+
+def change_each(
+    ids: Sequence[str],
+    change: "Change",
+    *,
+    config: Path | None,
+    as_json: bool,
+    probe: bool = False,
+) -> None:
+    """Change each ID and tell what became of it.
+
+    Args:
+        ids: what people named.
+        change: changes one and returns its `id`, its `state`, and `error`: None.
+        config, as_json: the options of the command.
+        probe: let a paused lane ask at once.
+
+    Raises:
+        AgentError: the first that could not be changed, after all were tried.
+    """
+    from agent.station.of_settings import api_host
+
+    settings = settings_of(config)
+    outcomes: list[dict[str, object]] = []
+    failed: AgentError | None = None
+    with opened_outbox(settings) as box:
+        for wanted in ids:
+            try:
+                outcomes.append(change(settings, box, wanted))
+            except AgentError as error:
+                failed = failed or error
+                outcomes.append({"id": wanted, "state": None, "error": str(error)})
+        if probe:
+            box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+    wake_daemon(settings)
+    _tell(outcomes, as_json=as_json)
+    if failed is not None:
+        raise failed
+
+
+def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(outcomes)
+        return
+    for outcome in outcomes:
+        if outcome["error"] is None:
+            click.echo(f"{outcome['id']} is now {outcome['state']}")
+
+
+def clip_named(box: "Outbox", wanted: str) -> "Entry":
+    """Return the clip that an ID stands for.
+
+    Raises:
+        RequestError: there is no such thing, or it is a capture.
+    """
+    from agent.outbox.capture import Capture
+    from agent.station.steering import find
+
+    entry = find(box, wanted)
+    if isinstance(entry, Capture):
+        raise RequestError(f"{entry.name} is a capture: name its clips, e1 and the like")
+    return entry
