@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check accuracy bench soak lock sample reference wheelhouse clean
+.PHONY: help setup demo test check accuracy bench soak lock pictures sample reference wheelhouse clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -19,7 +19,7 @@ $(READY): requirements-dev.lock pyproject.toml systemd/check-libraries.sh
 	@sh systemd/check-libraries.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	    { echo "no virtual environment: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
-	@echo "installing into $(VENV) (about 540 MB, half a minute on a good line) ..."
+	@echo "installing into $(VENV) (about 800 MB, a minute on a good line) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	    -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
@@ -45,6 +45,9 @@ bench: setup ## Print the measured ratios that the README quotes
 
 soak: setup ## Run the long fault tests
 	@$(BIN)/pytest -m soak --timeout 7200
+
+pictures: setup ## Take the README's pictures of the page, in a real browser
+	@$(BIN)/python -m tests.browser.pictures
 
 sample: setup ## Write config/station.sample.toml anew from the settings model
 	@$(BIN)/python -m agent.settings > config/station.sample.toml

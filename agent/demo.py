@@ -6,11 +6,12 @@ growing file, the daemon is `spotter run`, and what is shown is read from its ou
 
 import contextlib
 import json
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import AgentError
@@ -23,6 +24,7 @@ from agent.sandbox.server import Sandbox
 
 ATHLETE = "someUserId123"
 _KEY = "demo-key"
+_USUAL_PORT = 8377
 _WITHIN_S = 75.0  # for everything after the recording
 _LOOK_EVERY_S = 0.1
 
@@ -55,7 +57,7 @@ send_delay_s = 0
 reconcile_wait_s = 1
 
 [web]
-listen = ""
+listen = "{listen}"
 """
 
 
@@ -71,6 +73,7 @@ class Outcome:
     clip_bytes: int
     poster: Path
     clip: Path
+    page: str | None  # the address of the coach's page, where it stays up
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ class _Place:
 
 
 @contextlib.contextmanager
-def demonstration(tell: Tell) -> Iterator[Outcome]:
-    """Run the demo; the station lives on until the context ends.
+def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
+    """Run the demo; the station lives on until the context ends, with its page if it is kept.
 
     Raises:
         AgentError: the clip did not arrive in time; the daemon's log is in the message.
@@ -102,25 +105,37 @@ def demonstration(tell: Tell) -> Iterator[Outcome]:
     place = _Place(Path(tempfile.mkdtemp(prefix="spotter-demo-")))
     place.capture.mkdir()
     with Sandbox(key=_KEY, processing_s=1.0) as sandbox:
-        _write_settings(place, sandbox.base_url)
+        listen = _free_address() if keep else ""
+        _write_settings(place, sandbox.base_url, listen)
         with _daemon(place) as daemon:
             _film(place.capture / "platform-1.mp4", tell)
-            yield _follow(place, sandbox, daemon, tell)
+            outcome = _follow(place, sandbox, daemon, tell)
+            yield replace(outcome, page=f"http://{listen}" if keep else None)
 
 
-def _write_settings(place: _Place, base_url: str) -> None:
+def _write_settings(place: _Place, base_url: str, listen: str) -> None:
     key_file = place.folder / "api-key"
     key_file.write_text(_KEY, encoding="ascii")
     place.config.write_text(
         _SETTINGS.format(
             athlete=ATHLETE,
             base_url=base_url,
+            listen=listen,
             capture=json.dumps(str(place.capture)),
             state=json.dumps(str(place.state)),
             key_file=json.dumps(str(key_file)),
         ),
         encoding="utf-8",
     )
+
+
+def _free_address() -> str:
+    """Return where the page can listen: at its usual place, or at any that is free."""
+    for port in (_USUAL_PORT, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return f"127.0.0.1:{probe.getsockname()[1]}"
+    return ""
 
 
 @contextlib.contextmanager
@@ -191,4 +206,5 @@ def _outcome(place: _Place, sandbox: Sandbox, row: Row) -> Outcome:
         clip_bytes=int(str(row["clip_bytes"])),
         poster=folder.pictures / f"{code}.jpg",
         clip=folder.clips / f"{code}.mp4",
+        page=None,
     )

@@ -35,11 +35,12 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
     out.print("[bold]Spotter[/bold] demo: everything is real but the athlete and the API\n")
-    with _Stages(out, STAGES) as stages, demonstration(stages.tell) as outcome:
+    with _Stages(out, STAGES) as stages, demonstration(stages.tell, keep=keep) as outcome:
         stages.close()
         _show(out, outcome)
         if keep:
-            out.print("\nThe station keeps running: put a video into its capture folder,")
+            out.print(f"\nThe coach's page: [bold]{outcome.page}[/bold]")
+            out.print("The station keeps running: put a video into its capture folder,")
             out.print(f"  {outcome.clip.parents[2] / 'capture'}\nCtrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()

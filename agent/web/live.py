@@ -36,32 +36,40 @@ def _stream(page: Page, visit: Visit, *, wall: bool) -> Response:
     if page.watchers >= _MOST_WATCHERS:
         return Response("too many watch", 429, headers={"retry-after": "30"})
     assert visit.session is not None  # not for anybody
-    events = _events(page, visit.session, wall=wall)
+    asked = visit.request  # a browser that listens again says what it heard last
+    mark = asked.headers.get("last-event-id") or asked.query_params.get("mark", "")
+    events = _events(page, visit.session, mark, wall=wall)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(page: Page, session: Session, *, wall: bool) -> AsyncIterator[str]:
+async def _events(page: Page, session: Session, mark: str, *, wall: bool) -> AsyncIterator[str]:
     """Yield events until the daemon ends or the device may no longer come in."""
     page.watchers += 1
-    marks: Mapping[str, str] = {}
     quiet_s = _BEAT_EVERY_S  # the first event goes out at once
     try:
+        marks = await page.desk.read(lambda: _shown(page, mark, wall=wall))
         while not page.signs.stop.is_set() and await page.door.lets_in(session):
             drawing = await page.desk.read(lambda: page.board.drawing(wall=wall))
             parts = drawing.changed_since(marks)
             marks = drawing.marks
             if parts or quiet_s >= _BEAT_EVERY_S:
                 quiet_s = 0.0
-                yield _event(page, parts)
+                yield _event(page, drawing.mark, parts)
             await asyncio.sleep(_LOOK_EVERY_S)
             quiet_s += _LOOK_EVERY_S
     finally:
         page.watchers -= 1
 
 
-def _event(page: Page, parts: Mapping[str, str]) -> str:
+def _shown(page: Page, mark: str, *, wall: bool) -> Mapping[str, str]:
+    """Return the marks of what a page shows, if it was drawn just now."""
+    drawing = page.board.drawing(wall=wall)
+    return drawing.marks if drawing.mark == mark else {}
+
+
+def _event(page: Page, mark: str, parts: Mapping[str, str]) -> str:
     told = {"now": page.now().utc_s, "version": version_of("page.js"), "parts": parts}
-    return f"data: {json.dumps(told, ensure_ascii=False)}\n\n"
+    return f"id: {mark}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
 
 
 PLACES = (

@@ -3,10 +3,8 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from agent.activities import EXERCISES
-from agent.web.board.parts import WORD_PLACE
+from agent.web.board.parts import NOW_PLACE, WORD_PLACE
 from agent.web.board.people import MOST_FOUND, MOST_RECENT
-from agent.web.drawing import draw
 from agent.web.page import Page
 from agent.web.places import Access, See, Visit
 
@@ -15,28 +13,20 @@ _MOST_SEARCHED = 100  # characters
 
 async def start(page: Page, visit: Visit) -> Response:
     """Show a coach the station."""
-    drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
     assert visit.session is not None  # not for anybody
-    response = draw(
-        page,
-        "start.html",
-        parts=drawing.parts,
-        marks=drawing.marks,
-        now=page.now().utc_s,
-        word=WORD_PLACE,
-        exercises=EXERCISES,
-        wording=page.board.wording,
-    )
-    word = page.door.signer.csrf_word(visit.session).encode()
-    response.body = bytes(response.body).replace(WORD_PLACE.encode(), word)
-    response.headers["content-length"] = str(len(response.body))
-    return response
+    drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
+    word = page.door.signer.csrf_word(visit.session)
+    return HTMLResponse(_filled(page, drawing.page).replace(WORD_PLACE, word))
 
 
 async def wall(page: Page, visit: Visit) -> Response:  # noqa: ARG001  # every place gets its visit
     """Show everybody in the hall what the station is doing."""
     drawing = await page.desk.read(lambda: page.board.drawing(wall=True))
-    return draw(page, "wall.html", parts=drawing.parts, marks=drawing.marks, now=page.now().utc_s)
+    return HTMLResponse(_filled(page, drawing.page))
+
+
+def _filled(page: Page, drawn: str) -> str:
+    return drawn.replace(NOW_PLACE, repr(page.now().utc_s), 1)
 
 
 async def athletes(page: Page, visit: Visit) -> Response:

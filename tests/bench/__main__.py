@@ -6,6 +6,7 @@ holds.  Each figure is the median of several rounds in which both sides take tur
 
 from tests.bench.analysis import bench_analysis
 from tests.bench.outbox import bench_outbox
+from tests.bench.page import bench_page
 from tests.bench.upload import bench_upload
 
 
@@ -13,6 +14,7 @@ def main() -> None:
     """Print every figure."""
     bench_outbox()
     bench_upload()
+    bench_page()
     bench_analysis()
 
 

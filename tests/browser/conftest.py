@@ -1,4 +1,4 @@
-"""One browser and one gym for all of it: what is tested is told apart by its takes."""
+"""One browser and two gyms for all of it: what is tested is told apart by its takes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ addEventListener('pointerdown', () => { window.touches += 1; }, true);
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     if not CHROMIUM.exists():
@@ -31,14 +31,14 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
     """An English gym whose page is open on this box."""
     with open_gym(tmp_path_factory.mktemp("gym")) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded_gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
     """A German gym with a PIN, in which nobody stays on the station for long."""
     root = tmp_path_factory.mktemp("guarded")

@@ -7,10 +7,11 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,15 @@ ADA, JOERG, ANNA = "someUserId123", "athlete-0002", "athlete-0004"
 _SMALL = (320, 180)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footage:
+    """What a take looks like."""
+
+    poster: bytes
+    strip: bytes
+    clip: bytes
+
+
 @dataclass(slots=True)
 class Gym:
     """One station with its page, and the API that it sends to."""
@@ -46,9 +56,6 @@ class Gym:
     sandbox: Sandbox
     outbox: Outbox
     daemon: "subprocess.Popen[bytes]"
-    video: Path  # what every clip shows
-    picture: bytes
-    strip: bytes
     taken: int = field(default=0)
 
     @property
@@ -62,9 +69,12 @@ class Gym:
         """What is done here where no coach has said otherwise."""
         return station_rules(load_settings(self.station.config))
 
-    def put(self, key: str) -> None:
+    def put(self, key: str, *, mass_kg: float | None = None) -> None:
         """Put somebody on the station, as the command line does."""
-        assign_person(self.outbox, key, rules=self.rules, now=read_clock(), set_by="command line")
+        wanted = replace(self.rules.default, barbell_mass_kg=mass_kg)
+        assign_person(
+            self.outbox, key, wanted, rules=self.rules, now=read_clock(), set_by="command line"
+        )
 
     @property
     def folder(self) -> StateFolder:
@@ -80,18 +90,20 @@ class Gym:
         goes_in_s: float = 0.0,
         quality: tuple[str, ...] = (),
         reason: Reason = Reason.UNASSIGNED,
+        shown: "Footage | None" = None,
     ) -> Entry:
         """Let a take be there as if it had just been filmed and cut."""
+        shown = shown or small_footage()
         self.taken += 1
         now = read_clock()
         with self.outbox.transaction():  # or the daemon would look into it
             capture = self._capture(self.taken, quality, reps)
         code = derive_clip_code(capture.sha256, 1)
         clip = self.folder.clips / f"{code}.mp4"
-        clip.write_bytes(self.video.read_bytes() + self.taken.to_bytes(4))  # each its own content
+        clip.write_bytes(shown.clip + self.taken.to_bytes(4))  # each its own content
         poster, strip = self.folder.pictures_of(code)
-        poster.write_bytes(self.picture)
-        strip.write_bytes(self.strip)
+        poster.write_bytes(shown.poster)
+        strip.write_bytes(shown.strip)
         known = user_id is not None
         entry = self.outbox.entries.create(
             NewEntry(
@@ -131,6 +143,15 @@ class Gym:
             for entry in self.outbox.entries.in_states({state}):
                 self.outbox.entries.move(entry, EntryState.DISCARDED, now_s=now.utc_s)
         wake(self.folder.wake_socket)
+
+    def stop(self) -> None:
+        """End the daemon as systemd would."""
+        self.daemon.send_signal(signal.SIGTERM)
+        assert self.daemon.wait(12) == 0, self.station.log.read_text()[-3000:]
+
+    def start(self) -> None:
+        """Start it again."""
+        self.daemon = self.station.start()
 
     def state_of(self, entry: Entry) -> EntryState:
         """How far a take is by now."""
@@ -177,17 +198,19 @@ def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> 
                 "web": {"listen": f"127.0.0.1:{free_port()}", **web},
             },
         )
-        picture, strip, clip = footage()
-        video = root / "clip.mp4"
-        video.write_bytes(clip)
-        with station.running() as daemon, Outbox.open(station.state) as outbox:
-            until(lambda: outbox.roster.count() > 3)
-            yield Gym(station, sandbox, outbox, daemon, video, picture, strip)
+        daemon = station.start()
+        with Outbox.open(station.state) as outbox:
+            gym = Gym(station, sandbox, outbox, daemon)
+            try:
+                until(lambda: outbox.roster.count() > 3)
+                yield gym
+            finally:
+                gym.stop()
 
 
 @cache
-def footage() -> tuple[bytes, bytes, bytes]:
-    """Return a poster, a filmstrip and a clip of a snatch, small; drawn once."""
+def small_footage() -> Footage:
+    """Return a snatch, small; drawn once."""
     width, height = _SMALL
     story = Storyboard([Segment("snatch")], width=width, height=height, fps=6.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -196,7 +219,7 @@ def footage() -> tuple[bytes, bytes, bytes]:
         content = clip.read_bytes()
     frames = [cv2.cvtColor(draw_frame(story, n), cv2.COLOR_RGB2BGR) for n in range(2, 32, 5)]
     strip = cv2.resize(cv2.hconcat(frames), (720, 68))
-    return _jpeg(frames[3]), _jpeg(strip), content
+    return Footage(poster=_jpeg(frames[3]), strip=_jpeg(strip), clip=content)
 
 
 def _jpeg(image: object) -> bytes:

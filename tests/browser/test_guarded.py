@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import signal
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -49,8 +48,8 @@ def test_the_pin_lets_in_and_a_link_pairs_a_wall_that_only_shows(
     wall.goto(gym.address)
     expect(wall).to_have_url(f"{gym.address}/wall")
     assert wall.locator("form, button").count() == 0
-    devices = json.loads(gym.station.spotter("pair", "--list", "--json"))
-    assert [(d["role"], d["way"]) for d in devices] == [("coach", "pin"), ("wall", "paired")]
+    devices = [(device.role, device.way) for device in gym.outbox.devices.all()]
+    assert devices[-2:] == [("coach", "pin"), ("wall", "paired")]
     gym.station.spotter("pair", "--end", "all")
     expect(wall).to_have_url(f"{gym.address}/login", timeout=15_000)
     screen.close()
@@ -104,14 +103,15 @@ def test_a_page_that_lost_the_station_says_so_and_comes_back_by_itself(
     gym = guarded_gym
     page = come_in(tablet, gym)
     expect(page.locator("#lost")).to_be_hidden()
-    gym.daemon.send_signal(signal.SIGTERM)
-    gym.daemon.wait(12)
-    expect(page.locator("#lost")).to_be_visible(timeout=20_000)
-    page.tap(f"#athletes [data-key='{ADA}']")
-    page.tap("#assign-put")
-    expect(page.locator("#toast")).to_contain_text("kam nicht bei der Station an")
-    page.tap("#assign [data-close]")
-    with gym.station.running():
-        expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
-        gym.put(ADA)
-        expect(page.locator("#station .who")).to_have_text("Ada Example")
+    gym.stop()
+    try:
+        expect(page.locator("#lost")).to_be_visible(timeout=20_000)
+        page.tap(f"#athletes [data-key='{ADA}']")
+        page.tap("#assign-put")
+        expect(page.locator("#toast")).to_contain_text("kam nicht bei der Station an")
+        page.tap("#assign [data-close]")
+    finally:
+        gym.start()
+    expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
+    gym.put(ADA)
+    expect(page.locator("#station .who")).to_have_text("Ada Example")

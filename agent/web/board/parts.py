@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
+from agent.activities import EXERCISES
 from agent.web.board.cards import CardMaker
 from agent.web.board.people import People
 from agent.web.board.telling import read_state
 from agent.web.board.words import Wording
 from agent.web.page import Page
 
-WORD_PLACE = "@@word@@"
+WORD_PLACE = "@@word@@"  # the device's own, and
+NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
 _COACH = ("state", "station", "queue", "tray", "takes", "athletes")
 _WALL = ("state", "wallboard")
@@ -26,6 +28,8 @@ class Drawing:
 
     parts: Mapping[str, str]  # by name
     marks: Mapping[str, str]  # what changes whenever a part does
+    mark: str  # what changes whenever any part does
+    page: str  # the whole page around them
 
     def changed_since(self, marks: Mapping[str, str]) -> dict[str, str]:
         """Return the parts that are not as somebody has them."""
@@ -56,7 +60,9 @@ class Board:
         word = None if wall else WORD_PLACE
         parts = {name: self._draw(name, values, word) for name in names}
         marks = {name: sha256(html.encode()).hexdigest()[:16] for name, html in parts.items()}
-        drawing = Drawing(parts=parts, marks=marks)
+        mark = "-".join(marks.values())
+        page = self._page_around(parts, mark, wall=wall)
+        drawing = Drawing(parts=parts, marks=marks, mark=mark, page=page)
         self._drawn[wall] = (stamp, drawing)
         return drawing
 
@@ -84,6 +90,17 @@ class Board:
             "tray": self._cards.held(),
             "takes": self._cards.latest(),
         }
+
+    def _page_around(self, parts: Mapping[str, str], mark: str, *, wall: bool) -> str:
+        template = self._page.templates.get_template("wall.html" if wall else "start.html")
+        return template.render(
+            parts=parts,
+            mark=mark,
+            now=NOW_PLACE,
+            word=WORD_PLACE,
+            exercises=EXERCISES,
+            wording=self.wording,
+        )
 
     def _draw(self, name: str, values: Mapping[str, object], word: str | None) -> str:
         template = self._page.templates.get_template(f"parts/{name}.html")

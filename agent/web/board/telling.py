@@ -108,6 +108,7 @@ def _about_waiting(page: Page, clips: int) -> str:
     )
     if sent_at is None:
         return f"{told}."
+    sent_at = max(sent_at, page.outbox.entries.next_due_at() or now_s)  # it may count down
     left = page.texts.duration(max(1.0, sent_at - now_s))
     return f"{told}, {page.texts.say('more_eta', left=left)}."
 

@@ -75,7 +75,8 @@
     if (!body.dataset.liveFrom) return;
     if (source) source.close();
     heard = Date.now();
-    source = new EventSource(body.dataset.liveFrom);
+    source = new EventSource(`${body.dataset.liveFrom}?mark=${body.dataset.mark}`);
+    body.dataset.mark = ""; // after a silence everything is sent anew
     source.onmessage = (event) => {
       const told = JSON.parse(event.data);
       heard = Date.now();

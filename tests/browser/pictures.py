@@ -1,0 +1,95 @@
+"""`make pictures`: the README's pictures of the page, taken of a station with drawn athletes."""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from agent.outbox.roster import Known
+from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.station.queueing import enqueue
+from analysis.landmarker import PoseFinder
+from analysis.pictures.filmstrip import draw_filmstrip
+from analysis.pictures.poster import draw_poster
+from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT
+from tests.browser.gym import ADA, ANNA, JOERG, Footage, Gym, open_gym
+from tests.conftest import REPOSITORY
+from tests.station import until
+
+_DOCS = REPOSITORY / "docs"
+_QUALITY = 82
+_SHOWN = (ADA, ANNA, JOERG)
+
+
+def main() -> None:
+    """Take every picture."""
+    with tempfile.TemporaryDirectory(prefix="spotter-pictures-") as name:
+        folder = Path(name)
+        print("drawing athletes ...", flush=True)
+        with PoseFinder() as finder:
+            snatch = _film(folder, "snatch", 0.62, finder)
+            jerk = _film(folder, "clean_and_jerk", 0.9, finder)
+        with open_gym(folder / "gym") as gym, sync_playwright() as playwright:
+            _fill(gym, snatch, jerk)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            _shoot(browser, gym.address, "page.jpg", LANDSCAPE, dark=False)
+            _shoot(browser, gym.address, "page-dark.jpg", PORTRAIT, dark=True)
+            _shoot(browser, f"{gym.address}/wall", "wall.jpg", (1280, 720), dark=True)
+            browser.close()
+
+
+def _film(folder: Path, what: str, share: float, finder: PoseFinder) -> Footage:
+    """Film one movement, and draw its pictures as the analysis does."""
+    story = Storyboard([Segment(what)], view="oblique", width=640, height=360, fps=12.0)
+    clip, poster, strip = (folder / f"{what}{end}" for end in (".mp4", ".jpg", "-strip.jpg"))
+    Camera(story).record(clip)
+    at_s = story.duration_s * share
+    draw_poster(clip, at_s=at_s, out=poster, finder=finder, on_progress=_ignore)
+    draw_filmstrip(clip, start_s=0.0, end_s=story.duration_s, out=strip, on_progress=_ignore)
+    return Footage(poster=poster.read_bytes(), strip=strip.read_bytes(), clip=clip.read_bytes())
+
+
+def _fill(gym: Gym, snatch: Footage, jerk: Footage) -> None:
+    named = [
+        a for a in gym.outbox.roster.search([], most=50) if a.name.isascii() or a.user_id in _SHOWN
+    ]
+    gym.outbox.roster.replace(
+        [Known(user_id=a.key, name=a.name, folded=a.name.casefold()) for a in named],
+        complete=True,
+        now_s=0.0,
+    )  # the others' scripts need letters that a bare box lacks
+    for key in (ANNA, JOERG, ADA):
+        gym.put(key, mass_kg={ADA: 62.5, JOERG: 90.0, ANNA: 55.0}[key])
+    enqueue(gym.outbox, JOERG, rules=gym.rules)
+    enqueue(gym.outbox, ANNA, rules=gym.rules)
+    sent = [
+        gym.film(ADA, mass_kg=62.5, shown=snatch),
+        gym.film(
+            JOERG, exercise="clean_and_jerk", mass_kg=90, shown=jerk, quality=("feet_out_of_frame",)
+        ),
+        gym.film(ANNA, mass_kg=55, shown=snatch),
+    ]
+    until(lambda: all(gym.state_of(entry) in {"uploaded", "completed"} for entry in sent))
+    gym.film(ADA, mass_kg=62.5, shown=snatch, goes_in_s=19)
+
+
+def _shoot(browser: Browser, address: str, name: str, size: tuple[int, int], *, dark: bool) -> None:
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if dark else "light",
+        has_touch=True,
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    page.screenshot(path=_DOCS / name, type="jpeg", quality=_QUALITY)
+    print(f"docs/{name}: {(_DOCS / name).stat().st_size // 1024} KiB", flush=True)
+    context.close()
+
+
+def _ignore(_share: float) -> None:
+    """Nobody waits for a picture."""
+
+
+if __name__ == "__main__":
+    main()
