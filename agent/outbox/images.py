@@ -29,6 +29,8 @@ _SOME_OF = {
 }
 _NATURAL_KEYS = {**_TABLES, "boot": "boot_id", "capture": "sha256", "entry": "clip_code"}
 
+_COLUMNS: dict[str, frozenset[str]] = {}  # of tables that are up to date, asked for once
+
 _SOURCES = """
 SELECT capture.sha256, entry_capture.take_number, entry_capture.start_s, entry_capture.end_s
   FROM entry_capture JOIN capture ON capture.id = entry_capture.capture_id
@@ -165,7 +167,10 @@ def _insert(
 
 def _known(connection: sqlite3.Connection, table: str, image: Image) -> dict[str, object]:
     """Keep the columns that the table has: an older Spotter, or a newer one, had others."""
-    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    columns = _COLUMNS.get(table)
+    if columns is None:
+        told = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        columns = _COLUMNS[table] = frozenset(column[1] for column in told)
     return {name: value for name, value in image.items() if name in columns}
 
 

@@ -1,5 +1,6 @@
 """Bringing an outbox up to date: as a whole or not at all, and never without a copy of before."""
 
+import errno
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -61,7 +62,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     path.chmod(0o660)  # the group of the state folder steers the station
     connection.execute("PRAGMA journal_mode = WAL")
     if applied:
-        _keep_copy(connection, path, before=pending[-1])
+        _keep_copy_if_there_is_room(connection, path, before=pending[-1])
     connection.execute("BEGIN IMMEDIATE")
     try:
         MIGRATIONS.apply(db)
@@ -72,17 +73,32 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     fsync_folder(path.parent)  # SQLite makes the name of its log durable, not that of the file
 
 
+def _keep_copy_if_there_is_room(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
+    """Keep a copy; on a full disk go on without: the migration itself is one transaction."""
+    try:
+        _keep_copy(connection, path, before=before)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
 def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
     """Keep the outbox as it was; only the latest copies stay."""
     copy = path.with_name(f"{path.name}.before-{before}")
     unfinished = copy.with_name(f"{copy.name}.new")
     unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(unfinished)) as target:
-        connection.backup(target)
-    unfinished.chmod(0o660)
-    give_to_owner_of(path.parent, unfinished)
-    fsync_file(unfinished)
-    unfinished.replace(copy)
+    try:
+        with closing(sqlite3.connect(unfinished)) as target:
+            connection.backup(target)
+        unfinished.chmod(0o660)
+        give_to_owner_of(path.parent, unfinished)
+        fsync_file(unfinished)
+        unfinished.replace(copy)
+    finally:
+        unfinished.unlink(missing_ok=True)
     fsync_folder(path.parent)
     copies = sorted(
         path.parent.glob(f"{path.name}.before-*"), key=lambda found: found.stat().st_mtime

@@ -45,13 +45,15 @@ def root(state: Path, tmp_path: Path) -> Path:
     return shutil.copytree(state, tmp_path / "state")
 
 
-def change_bytes(root: Path, seed: int) -> None:
+def change_bytes(root: Path, seed: int, *, name: str = DATABASE_NAME, check: bool = True) -> None:
     """Change some bytes of the database, and see that a start notices, or need not."""
     chance = random.Random(seed)
-    content = bytearray((root / DATABASE_NAME).read_bytes())
+    content = bytearray((root / name).read_bytes())
     for _ in range(chance.choice([1, 4, 64])):
         content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    (root / DATABASE_NAME).write_bytes(content)
+    (root / name).write_bytes(content)
+    if not check:
+        return
 
     with open_as_owner(root, now_s=NOW_S) as outbox:
         assert states(outbox) == AS_IT_WAS
@@ -178,6 +180,19 @@ def test_commits_that_a_damaged_log_loses_are_made_good(tmp_path: Path) -> None:
         found = again.entries.by_id(entry.id)
         assert found is not None and found.session_id == "s1"
         assert again.rebuilt() is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_log_whose_bytes_change_loses_nothing(root: Path, tmp_path: Path, seed: int) -> None:
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        send(outbox, StateFolder(root), len(WAYS) + 1, "uploaded")
+        crashed = shutil.copytree(root, tmp_path / "crashed")  # with its log, as after a kill
+    change_bytes(crashed, seed, name=f"{DATABASE_NAME}-wal", check=False)
+
+    with open_as_owner(crashed, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
+        last = outbox.entries.by_id(len(WAYS) + 1)
+        assert last is not None and last.state is EntryState.UPLOADED
 
 
 def test_a_commit_cut_off_after_the_ledger_is_made_good_or_void(

@@ -4,11 +4,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+from sqlite_utils.db import Database
+
+from agent.errors import OutboxError
 from agent.outbox.capture import TakeOrigin
 from agent.outbox.database import UP_TO_DATE
+from agent.outbox.folders import StateFolder
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.migrating import known_migrations
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.schema import MIGRATIONS
+from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S
 
@@ -70,3 +77,45 @@ def test_an_older_outbox_is_upgraded_with_all_that_waits_in_it(tmp_path: Path) -
 
 def test_what_an_outbox_is_up_to_date_with_is_every_migration_there_is() -> None:
     assert known_migrations() == UP_TO_DATE
+
+
+def test_an_upgrade_keeps_a_copy_of_before_and_begins_the_ledger(tmp_path: Path) -> None:
+    old_outbox(tmp_path / DATABASE_NAME)
+    StateFolder(tmp_path).prepare()
+
+    with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+        survey = outbox.database.journal.ledger.survey()
+        assert survey.is_whole and survey.written_by == known_migrations()
+    (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
+    with closing(sqlite3.connect(copy)) as before:
+        assert before.execute("SELECT clip_code FROM entry").fetchall() == [("0123456789",)]
+        assert before.execute("SELECT count(*) FROM _sqlite_migrations").fetchone() == (1,)
+
+    (tmp_path / DATABASE_NAME).unlink()  # from now on the ledger stands in for it
+    with open_as_owner(tmp_path, now_s=NOW_S) as rebuilt:
+        entry = rebuilt.entries.by_code("0123456789")
+        assert entry is not None and (entry.user_id, entry.state) == ("ann", EntryState.READY)
+
+
+def test_an_upgrade_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / DATABASE_NAME
+    old_outbox(path)
+
+    def fail(db: Database) -> None:
+        apply(db)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    apply = MIGRATIONS.apply
+    monkeypatch.setattr(MIGRATIONS, "apply", fail)
+    with pytest.raises(OutboxError, match="full"):
+        Outbox.open(tmp_path)
+
+    with closing(sqlite3.connect(path)) as before:
+        assert before.execute("SELECT name FROM _sqlite_migrations").fetchall() == [
+            ("first_tables",)
+        ]
+    monkeypatch.undo()
+    with Outbox.open(tmp_path) as outbox:
+        assert outbox.entries.by_code("0123456789") is not None
