@@ -7,6 +7,7 @@ holds.  Each figure is the median of several rounds in which both sides take tur
 from tests.bench.analysis import bench_analysis
 from tests.bench.outbox import bench_outbox
 from tests.bench.page import bench_page
+from tests.bench.resources import bench_resources
 from tests.bench.upload import bench_upload
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     bench_outbox()
     bench_upload()
     bench_page()
+    bench_resources()
     bench_analysis()
 
 

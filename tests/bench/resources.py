@@ -1,0 +1,130 @@
+"""What an idle station takes: memory, processor, wake-ups, the time to its start, and the disk."""
+
+import contextlib
+import importlib.metadata
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.sandbox.server import Sandbox
+from tests.conftest import REPOSITORY
+from tests.served_page import free_port
+from tests.station import KEY, Station
+
+_WATCHED_S = 35.0  # a look at the whole folder, every 30 s, is among them
+_SETTLED_S = 5.0  # after a start there is work; what is idle comes later
+_ROUNDS = 3
+_TICKS_S = os.sysconf("SC_CLK_TCK")
+# The yardstick for the processor: Python that wakes ten times a second and does nothing.
+_WAKING = "import time\nwhile True: time.sleep(0.1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a process has used up to one moment."""
+
+    at_s: float
+    cpu_s: float
+    wakes: int
+
+
+def bench_resources() -> None:
+    """Print every figure of this module."""
+    with tempfile.TemporaryDirectory(prefix="spotter-bench-") as name, Sandbox(key=KEY) as sandbox:
+        _bench_idle(Path(name), sandbox)
+        _bench_start(Path(name), sandbox)
+    print(f"the environment a station needs on the disk: {_environment_bytes() / 1e6:.0f} MB")
+
+
+def _bench_idle(folder: Path, sandbox: Sandbox) -> None:
+    """Watch two daemons and a yardstick over the same seconds."""
+    with contextlib.ExitStack() as running:
+        yardstick = running.enter_context(_python(_WAKING))
+        processes = {"python that wakes 10 times a second": yardstick}
+        for words, listen in (("page on", f"127.0.0.1:{free_port()}"), ("page off", "")):
+            usual: dict[str, dict[str, object]] = {
+                "web": {"listen": listen},
+                "capture": {"rescan_s": 30.0},
+            }
+            station = Station(folder / words, sandbox.base_url, usual)
+            processes[f"idle daemon, {words}"] = running.enter_context(station.running()).pid
+        time.sleep(_SETTLED_S)
+        before = {words: _use(process) for words, process in processes.items()}
+        time.sleep(_WATCHED_S)
+        bare_kb = _resident_kb(yardstick)
+        for words, process in processes.items():
+            first, last = before[words], _use(process)
+            took_s = last.at_s - first.at_s
+            share = 100 * (last.cpu_s - first.cpu_s) / took_s
+            wakes = (last.wakes - first.wakes) / took_s
+            size_kb = _resident_kb(process)
+            print(
+                f"{words}: {size_kb / 1024:.0f} MiB ({size_kb / bare_kb:.1f} of bare Python), "
+                f"{share:.2f} % of a core, {wakes:.1f} wake-ups a second"
+            )
+
+
+def _bench_start(folder: Path, sandbox: Sandbox) -> None:
+    """Compare the time until a daemon watches its folder with Python's own start."""
+    ratios = []
+    for number in range(_ROUNDS):
+        station = Station(folder / f"start-{number}", sandbox.base_url)
+        began_s = time.perf_counter()
+        with station.running():
+            ours_s = time.perf_counter() - began_s
+        began_s = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        ratios.append(ours_s / (time.perf_counter() - began_s))
+    print(f"start until the folder is watched / python -c pass: {statistics.median(ratios):.1f}")
+
+
+@contextlib.contextmanager
+def _python(code: str) -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _use(process: int) -> Use:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    wakes = sum(
+        int(found[1])
+        for task in Path(f"/proc/{process}/task").iterdir()
+        if (found := re.search(r"^voluntary_ctxt_switches:\s+(\d+)", _status(task), re.MULTILINE))
+    )
+    ticks = int(fields[11]) + int(fields[12])  # utime and stime: proc(5), counted after the name
+    return Use(time.monotonic(), ticks / _TICKS_S, wakes)
+
+
+def _status(task: Path) -> str:
+    try:
+        return (task / "status").read_text()
+    except OSError:
+        return ""  # a thread that has just ended
+
+
+def _resident_kb(process: int) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def _environment_bytes() -> int:
+    """Return what the locked packages take that a station needs, without those for tests."""
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    total = 0
+    for name in set(re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # of other systems
+            files = importlib.metadata.files(name) or []
+            places = [Path(str(file.locate())) for file in files]
+            total += sum(place.stat().st_size for place in places if place.is_file())
+    return total
