@@ -1,4 +1,4 @@
-"""What moves beside the body that was followed, and the picture without that body.  Pure.
+"""What moves where the body is and beside it, and the picture without that body.  Pure.
 
 The model follows one body, and not always the right one: a passer near the camera may be it, while
 the athlete jumps far behind.  Where the body that was followed makes no effort, but something
@@ -19,7 +19,8 @@ from analysis.landmarks import FloatArray, Poses
 
 Moved = NDArray[np.bool_]  # which blocks of the upright picture moved, (rows, columns)
 
-_MARGIN = 0.25  # of the body's larger side: hair, hands, shadow
+_MARGIN = 0.25  # of the body's larger side, to be painted over: hair, hands, shadow
+_CLOSE = 0.08  # the same, for what is the body's own movement
 _NEAR_S = 0.6  # a look tells where the body is for so long
 _LEAST_SHARE = 0.01  # of the blocks: a body far away is no smaller
 _OFTEN = 6  # moments at which a block must have moved
@@ -34,15 +35,15 @@ class Whereabouts:
     boxes: FloatArray  # (T, 4): left, top, right, bottom, in fractions of the frame
 
     @classmethod
-    def of(cls, poses: Poses) -> Self:
-        """Return where the body of these poses is, with a margin."""
+    def of(cls, poses: Poses, *, margin: float = _MARGIN) -> Self:
+        """Return where the body of these poses is, with a margin, a share of its larger side."""
         points = poses.points_px[poses.is_found] / (
             max(1, poses.width_px),
             max(1, poses.height_px),
         )
         low, high = points.min(axis=1), points.max(axis=1)
-        margin = _MARGIN * (high - low).max(axis=1, keepdims=True)
-        boxes = np.concatenate([low - margin, high + margin], axis=1)
+        beyond = margin * (high - low).max(axis=1, keepdims=True)
+        boxes = np.concatenate([low - beyond, high + beyond], axis=1)
         return cls(poses.times_s[poses.is_found], np.clip(boxes, 0.0, 1.0))
 
     def at(self, time_s: float) -> FloatArray | None:
@@ -63,6 +64,16 @@ class Whereabouts:
         painted = image.copy()
         painted[rows, columns] = image.reshape(-1, 3)[::97].mean(axis=0).astype(np.uint8)
         return painted
+
+
+def moments_within(moves: Sequence[tuple[float, Moved]], poses: Poses) -> list[float]:
+    """Return the moments at which something moved where the body is, or where it may be."""
+    moments, there = [], Whereabouts.of(poses, margin=_CLOSE)
+    for time_s, moved in moves:
+        box = there.at(time_s)
+        if moved.any() if box is None else moved[_within(box, moved.shape)].any():
+            moments.append(time_s)
+    return moments
 
 
 def restless_beside(moves: Sequence[tuple[float, Moved]], there: Whereabouts) -> Crop | None:

@@ -18,7 +18,7 @@ widened to where the body left rest and came back to it, but not over walking.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,7 @@ _SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
 _GUARD_BEFORE_S, _GUARD_AFTER_S = 0.10, 0.15  # filters and the model's own smoothing blur an edge
 _SHORTEST_S = 0.35
+_SEEN_LATE_S, _SEEN_EARLY_S = 1.0, 0.5  # a slow begin and end hardly show in the small picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ def efforts_of(
     rest_s: float,
     within: Interval,
     stirring: Sequence[Interval] = (),
+    moving: Sequence[Interval] | None = None,
 ) -> list[Interval]:
     """Return the efforts of one body, in order, without padding.
 
@@ -123,13 +125,27 @@ def efforts_of(
         within: the capture.
         stirring: when anything moved in the picture: a body that the model loses in the middle
             of an effort and of the picture is taken to go on while that lasts.
+        moving: when anything moved where the body is; None: not known.  Landmarks tremble on a
+            picture that stands still: an effort ends where the picture comes to rest.
     """
     found = []
     for first, last in runs(signs.any):
         start, end = _widened(motion, first, last)
         found.append(_placed(motion, (start, end), within, stirring))
     whole = merged(found, rest_s=rest_s)
+    if moving is not None:
+        whole = [kept for effort in whole if (kept := _without_rest(effort, moving)) is not None]
     return [effort for effort in whole if _is_effort(effort, motion, signs)]
+
+
+def _without_rest(effort: Interval, moving: Sequence[Interval]) -> Interval | None:
+    """Return an effort without what comes before and after all movement; None: there is none."""
+    during = [stretch for stretch in moving if stretch.overlap_s(effort) > 0]
+    if not during:
+        return None
+    begins_s = min(stretch.start_s for stretch in during) - _SEEN_LATE_S
+    ends_s = max(stretch.end_s for stretch in during) + _SEEN_EARLY_S
+    return replace(effort, start_s=max(effort.start_s, begins_s), end_s=min(effort.end_s, ends_s))
 
 
 def walking_of(motion: Motion) -> Mask:

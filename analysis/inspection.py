@@ -22,7 +22,7 @@ from analysis.athlete import (
     restless_elsewhere,
     zone_crop,
 )
-from analysis.beside import Whereabouts, restless_beside
+from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
 from analysis.crop import Crop
 from analysis.efforts import efforts_of, signs_of
 from analysis.glimpses import Glimpses, take_glimpses
@@ -35,6 +35,7 @@ from analysis.packets import Packets
 from analysis.quality.remarks import Remark
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
 from analysis.screening import keys_to_glimpse, look_further, where_to_look
+from analysis.stillness import stretches_of
 from analysis.takes import TakeOptions, takes_of
 from analysis.telling import take_report
 from analysis.video import Progress, Reading, VideoFacts, read_packets, stored_facts
@@ -130,7 +131,8 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     )
     facts = stored_facts(packets, glimpses.reading)
     stretches = where_to_look(packets, glimpses.pictures)
-    looker = _Looker(path, packets, stretches, finder, options, on_progress)
+    turns = round(facts.rotation_deg / 90)
+    looker = _Looker(path, packets, stretches, finder, options, on_progress, turns)
     readings = [glimpses.reading]
     track, crop = Track(), zone_crop(options.zone)
     if stretches:
@@ -143,7 +145,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         readings.append(replace(looker, stretches=further).follow(track, crop))
         looker = replace(looker, stretches=merged([*looker.stretches, *further], rest_s=0.1))
         candidate = looker.candidate(track)
-    for elsewhere, without in _elsewhere(candidate, track, facts.rotation_deg, options):
+    for elsewhere, without in _elsewhere(candidate, track, looker):
         second = Track()
         readings.append(looker.follow(second, elsewhere, without=without))
         candidate, is_sure = choose_athlete(candidate, looker.candidate(second))
@@ -171,6 +173,7 @@ class _Looker:
     finder: PoseFinder
     options: TakeOptions
     on_progress: Progress
+    turns: int  # quarter turns from the stored to the upright picture
 
     def follow(
         self, track: Track, crop: Crop | None, *, without: Whereabouts | None = None
@@ -188,6 +191,10 @@ class _Looker:
             on_progress=self.on_progress,
         )
 
+    def moves(self, track: Track) -> list[tuple[float, Moved]]:
+        """Return when and where the upright picture moved."""
+        return [(time_s, np.rot90(moved, self.turns)) for time_s, moved in track.stillness.moves]
+
     def candidate(self, track: Track) -> Candidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
         signs = signs_of(motion, count_busy=self.options.activity is None)
@@ -197,24 +204,24 @@ class _Looker:
             rest_s=self.options.rules_for(self.options.activity).rest_s,
             within=self.packets.span,
             stirring=track.stillness.stirring,
+            moving=stretches_of(moments_within(self.moves(track), track.poses())),
         )
         return Candidate(motion, efforts)
 
 
 def _elsewhere(
-    candidate: Candidate, track: Track, rotation_deg: int, options: TakeOptions
+    candidate: Candidate, track: Track, looker: _Looker
 ) -> Iterator[tuple[Crop, Whereabouts | None]]:
     """Yield where to look for somebody else, and whom to paint over, the likelier place first."""
     restless = track.stillness.restless
-    if restless is None or options.zone:
+    if restless is None or looker.options.zone:
         return
-    turns, poses = round(rotation_deg / 90), track.poses()
-    apart = restless_elsewhere(np.rot90(restless, turns), poses)
+    poses = track.poses()
+    apart = restless_elsewhere(np.rot90(restless, looker.turns), poses)
     if apart is not None:
         yield apart, None
     if not candidate.efforts:
         there = Whereabouts.of(poses)
-        moves = [(time_s, np.rot90(moved, turns)) for time_s, moved in track.stillness.moves]
-        beside = restless_beside(moves, there)
+        beside = restless_beside(looker.moves(track), there)
         if beside is not None:
             yield beside, there

@@ -6,6 +6,7 @@ every part of a picture alike; a body touches some.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,7 @@ class Stillness:
     @property
     def stirring(self) -> list[Interval]:
         """When anything moved, in order."""
-        moments = [
-            Interval(start_s=time_s - _OLDER_S / 2, end_s=time_s) for time_s in self._moved_s
-        ]
-        return merged(moments, rest_s=_LINGER_S)
+        return stretches_of(self._moved_s)
 
     @property
     def restless(self) -> NDArray[np.int64] | None:
@@ -67,6 +65,12 @@ class Stillness:
             return None
         often: NDArray[np.int64] = np.sum([moved for _, moved in self.moves], axis=0)
         return often
+
+
+def stretches_of(moved_s: Sequence[float]) -> list[Interval]:
+    """Return the stretches of movement around the moments at which some was seen, in order."""
+    moments = [Interval(start_s=time_s - _OLDER_S / 2, end_s=time_s) for time_s in moved_s]
+    return merged(moments, rest_s=_LINGER_S)
 
 
 class Pace:

@@ -17,9 +17,11 @@ from analysis.landmarker import PoseFinder
 from analysis.report import Report
 from analysis.takes import TakeOptions
 from tests.bench.captures import capture, capture_4k
+from tests.bench.profile import print_profile
 
 _ROUNDS = 3
 _OPTIONS = TakeOptions(activity="running")
+_PROFILED = {"ten", "all", "empty"}
 _TITLES = {
     "ten": "60 s of 1080p30, 10 s of effort",
     "all": "60 s of 1080p30, all effort",
@@ -36,6 +38,8 @@ def bench_analysis() -> None:
     with PoseFinder() as finder:
         for name, title in _TITLES.items():
             bench_capture(capture(name), title, finder, naive=name in {"ten", "all"})
+            if name in _PROFILED:
+                print_profile(capture(name), _OPTIONS, finder)
     bench_memory()
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.beside import Moved, Whereabouts, restless_beside
+from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
 from analysis.image import Image
 from tests.unit.analysis.bodies import HEIGHT_PX, STANDING, WIDTH_PX, Posture, nobody, poses
 
@@ -46,3 +46,11 @@ def test_a_body_is_painted_over_where_it_is_and_only_while_it_is_known() -> None
     assert (painted[:, -40:] == picture[:, -40:]).all()
     assert there.painted_over(picture, 9.0) is picture
     assert Whereabouts.of(nobody(2.0)).painted_over(picture, 1.0) is picture
+
+
+def test_movement_where_the_body_is_counts_as_its_own() -> None:
+    there = poses((2.0, STANDING))  # 5 torsos from the left
+    own, others = moved((8, 7)), moved((8, 18))
+
+    assert moments_within([(0.5, own), (1.0, others), (1.5, own | others)], there) == [0.5, 1.5]
+    assert moments_within([(9.0, others)], there) == [9.0]  # it may be anywhere by then

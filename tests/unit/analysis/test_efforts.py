@@ -177,3 +177,19 @@ def test_squats_are_counted_while_the_hands_stay_at_the_bar() -> None:
     assert (
         reps(poses(REST, (0.6, up), *one, *one, *one, (0.6, STANDING), REST), "weightlifting") == 3
     )
+
+
+def test_landmarks_that_tremble_on_a_still_picture_prolong_no_effort() -> None:
+    trembling = [(0.2, Posture(hands_up=0.7 + 0.12 * (-1) ** n)) for n in range(60)]
+    motion = motion_of(poses(REST, (1.0, OVERHEAD), *trembling))
+    within = Interval(start_s=0.0, end_s=16.0)
+    signs = signs_of(motion, count_busy=False)
+
+    def found(moving: list[Interval] | None) -> list[Interval]:
+        return efforts_of(motion, signs, rest_s=2.0, within=within, moving=moving)
+
+    (believed,) = found(None)
+    (checked,) = found([Interval(start_s=3.1, end_s=4.5)])
+    assert believed.end_s > 8.0 and 4.5 <= checked.end_s <= 5.1
+    assert checked.start_s == believed.start_s
+    assert found([]) == []
