@@ -38,7 +38,7 @@ def test_it_says_that_it_runs_what_it_does_and_that_it_ends(
     ("point", "part"),
     [
         ("intake-hashed", "intake"),
-        ("takes-recorded", "analysis"),
+        pytest.param("takes-recorded", "analysis", marks=pytest.mark.soak),
         ("before-upload", "delivery"),
         ("intake-hashed:gil", None),  # nothing at all runs any more
     ],
@@ -70,7 +70,7 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
 ) -> None:
     analysis: dict[str, object] = {"stall_limit_s": 6, "poster": False}
     station = Station(tmp_path, sandbox.base_url, {"analysis": analysis})
-    film_run(station.capture / "long.mp4", seconds=45)
+    film_run(station.capture / "long.mp4", seconds=25)
     with service_manager(tmp_path) as (environment, heard):
         with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
             until(lambda: "event=analysed" in station.log.read_text(), timeout_s=100)
@@ -87,6 +87,23 @@ def test_an_idle_station_is_fed_beyond_the_bound_of_any_step(
     ):
         heard.wait_for("WATCHDOG=1", count=8)
     assert not heard.times("STATUS=no progress")
+
+
+def test_a_start_that_waits_asks_for_more_time_and_says_what_it_waits_for(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    missing = str(tmp_path / "camera-disk")
+    station = Station(tmp_path, sandbox.base_url, {"disk": {"mounts": [missing]}})
+    station.config.write_text(
+        station.config.read_text().replace(str(station.state), f"{missing}/state")
+    )
+    with service_manager(tmp_path) as (environment, heard):
+        daemon = station.start({**environment, **_WATCHDOG}, wait=False)
+        heard.wait_for(f"STATUS=start waits: {missing} is not mounted")
+        heard.wait_for("EXTEND_TIMEOUT_USEC=30000000", count=2)
+        daemon.terminate()
+        assert daemon.wait(12) == 0
+    assert not heard.times("READY=1") + heard.times("WATCHDOG=1")
 
 
 def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
@@ -112,7 +129,7 @@ def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
         )
         daemon.send_signal(signal.SIGHUP)
         heard.wait_for("READY=1", count=3)
-        assert 'event="waits for a restart" key=paths.state' in station.log.read_text()
+        assert 'event="waits for a restart" setting=paths.state' in station.log.read_text()
         station.config.write_text(good.replace(str(station.capture), str(elsewhere)))
         film_run(elsewhere / "one.mp4")
         assert delivered(sandbox, 1)
