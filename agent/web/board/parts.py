@@ -18,6 +18,7 @@ from agent.web.page import Page
 WORD_PLACE = "@@word@@"  # the device's own, and
 NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
+_LOOK_AT_FOLDER_S = 2.0
 _COACH = ("state", "station", "queue", "tray", "takes", "athletes")
 _WALL = ("state", "wallboard")
 
@@ -47,6 +48,7 @@ class Board:
         self.people = People(page, wording)
         self.wording = wording
         self._cards = CardMaker(page, wording)
+        self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
 
     def drawing(self, *, wall: bool) -> Drawing:
@@ -70,7 +72,14 @@ class Board:
         """Return what changes whenever a part may have."""
         version = self._page.outbox.version()
         slot = int(self._page.now().utc_s / _AT_LEAST_EVERY_S)
-        return version, slot, self._page.signs.is_filming(), self._next_due()
+        return version, slot, self._is_filming(), self._next_due()
+
+    def _is_filming(self) -> bool:
+        """Tell whether a capture is being written; the folder is looked at every other second."""
+        now_s = self._page.now().utc_s
+        if not 0 <= now_s - self._looked_at_s < _LOOK_AT_FOLDER_S:
+            self._looked_at_s, self._films = now_s, self._page.signs.is_filming()
+        return self._films
 
     def _next_due(self) -> bool:
         """Tell whether a take that could be corrected goes out by now."""
@@ -78,7 +87,10 @@ class Board:
         return due_at is not None and due_at <= self._page.now().utc_s
 
     def _values(self, *, wall: bool) -> dict[str, object]:
-        common = {"state": read_state(self._page), "on": self.people.on_station()}
+        common = {
+            "state": read_state(self._page, is_filming=self._films),
+            "on": self.people.on_station(),
+        }
         if wall:
             return {**common, "queue": self.people.queue(), "takes": self._cards.latest()[:4]}
         return {

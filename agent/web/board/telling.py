@@ -31,10 +31,10 @@ class State:
     is_stopped: bool  # filming
 
 
-def read_state(page: Page) -> State:
+def read_state(page: Page, *, is_filming: bool) -> State:
     """Return what the station is doing at this moment."""
     films = filming(page.outbox, now=page.now())
-    facts = read_facts(page, films)
+    facts = read_facts(page, films, is_filming=is_filming)
     word = decide_word(facts)
     lines = (*_about_stop(page.texts, films), *_lines(page, facts, word))
     waiting = facts.held + facts.refused
@@ -42,7 +42,7 @@ def read_state(page: Page) -> State:
     return State(word=word, lines=lines, tray=tray, is_stopped=facts.is_stopped)
 
 
-def read_facts(page: Page, films: Filming) -> Facts:
+def read_facts(page: Page, films: Filming, *, is_filming: bool) -> Facts:
     """Return what the large word rests on."""
     outbox = page.outbox
     counts = outbox.listing.counts()
@@ -50,7 +50,7 @@ def read_facts(page: Page, films: Filming) -> Facts:
     lane = outbox.lanes.get(page.host)
     return Facts(
         is_stopped=films.stopped is not None,
-        is_filming=page.signs.is_filming(),
+        is_filming=is_filming,
         folder_is_missing=not page.settings.paths.capture.is_dir(),
         paused=tuple(pause.part for pause in outbox.pauses.all()),
         captures_waiting=sum(

@@ -80,7 +80,6 @@ ENGLISH: dict[str, str] = {
     "stays there.",
     "assign_forget_sure": "Yes, forget",
     "cancel": "Cancel",
-    "close": "Close",
     # athletes
     "athletes_title": "Athletes",
     "athletes_search": "Search a name",
@@ -107,7 +106,6 @@ ENGLISH: dict[str, str] = {
     "takes_title": "Last takes",
     "takes_none": "No takes yet. They appear here as soon as somebody moves.",
     "tray_title": "Waiting for you",
-    "tray_choose": "Choose",
     "tray_give": "Give chosen to …",
     "tray_all": "Choose all",
     "take_unknown": "Whose?",
@@ -116,7 +114,6 @@ ENGLISH: dict[str, str] = {
     "take_poster": "Picture of the take of {name}",
     "take_strip": "Filmstrip of the take of {name}",
     "take_video": "Clip of the take of {name}",
-    "take_no_picture": "No picture",
     "take_reps_one": "1 repetition",
     "take_reps": "{n} repetitions",
     "take_seconds": "{n} s",
@@ -128,7 +125,6 @@ ENGLISH: dict[str, str] = {
     "take_hold": "Hold",
     "take_send": "Send now",
     "take_retry": "Try again",
-    "take_title": "Title",
     "take_gone": "The clip is no longer on this box: it cannot be sent anew.",
     "take_under_way": "It is being sent at this moment.",
     "entry_ready": "Waits to be sent",
@@ -218,7 +214,6 @@ ENGLISH: dict[str, str] = {
     "undo": "Undo",
     # the connection
     "lost": "No connection to the station. Trying again …",
-    "lost_since": "The page shows what was last known.",
     "offline_action": "That did not reach the station. Try again.",
     "skip": "Skip to the takes",
     # the door
@@ -231,7 +226,6 @@ ENGLISH: dict[str, str] = {
     "door_link": "Pairing code",
     "door_pair": "Pair this device",
     "door_link_used": "This code is used up or too old. Make a new one: “spotter pair”.",
-    "wall_title": "Wall",
     "wall_last": "Last take",
     # what went wrong
     "error_come_in": "Come in first: reload the page.",

@@ -80,7 +80,6 @@ GERMAN: dict[str, str] = {
     "ist, bleibt dort.",
     "assign_forget_sure": "Ja, vergessen",
     "cancel": "Abbrechen",
-    "close": "Schließen",
     # athletes
     "athletes_title": "Athleten",
     "athletes_search": "Namen suchen",
@@ -107,7 +106,6 @@ GERMAN: dict[str, str] = {
     "takes_title": "Letzte Versuche",
     "takes_none": "Noch keine Versuche. Sie erscheinen hier, sobald sich jemand bewegt.",
     "tray_title": "Wartet auf dich",
-    "tray_choose": "Auswählen",
     "tray_give": "Ausgewählte geben an …",
     "tray_all": "Alle auswählen",
     "take_unknown": "Wessen?",
@@ -116,7 +114,6 @@ GERMAN: dict[str, str] = {
     "take_poster": "Bild des Versuchs von {name}",
     "take_strip": "Bildfolge des Versuchs von {name}",
     "take_video": "Video des Versuchs von {name}",
-    "take_no_picture": "Kein Bild",
     "take_reps_one": "1 Wiederholung",
     "take_reps": "{n} Wiederholungen",
     "take_seconds": "{n} s",
@@ -128,7 +125,6 @@ GERMAN: dict[str, str] = {
     "take_hold": "Zurückhalten",
     "take_send": "Jetzt senden",
     "take_retry": "Noch einmal",
-    "take_title": "Titel",
     "take_gone": "Das Video ist nicht mehr auf dem Gerät: Es kann nicht neu gesendet werden.",
     "take_under_way": "Es wird gerade gesendet.",
     "entry_ready": "Wartet aufs Senden",
@@ -218,7 +214,6 @@ GERMAN: dict[str, str] = {
     "undo": "Rückgängig",
     # the connection
     "lost": "Keine Verbindung zur Station. Neuer Versuch …",
-    "lost_since": "Die Seite zeigt, was zuletzt bekannt war.",
     "offline_action": "Das kam nicht bei der Station an. Versuche es noch einmal.",
     "skip": "Zu den Versuchen springen",
     # the door
@@ -231,7 +226,6 @@ GERMAN: dict[str, str] = {
     "door_link": "Code zum Koppeln",
     "door_pair": "Dieses Gerät koppeln",
     "door_link_used": "Dieser Code ist verbraucht oder zu alt. Ein neuer: „spotter pair“.",
-    "wall_title": "Wand",
     "wall_last": "Letzter Versuch",
     # what went wrong
     "error_come_in": "Komm zuerst herein: Lade die Seite neu.",

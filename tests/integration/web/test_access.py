@@ -6,12 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from agent.clock import read_clock
 from agent.outbox.devices import Role
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.stage import StopFlag
+from agent.station.of_settings import station_rules
 from agent.web.access.sessions import Signer
-from agent.web.app import PLACES
-from agent.web.places import Access, Place
+from agent.web.app import PLACES, make_app, make_page
+from agent.web.page import Signs
+from agent.web.places import Access, Guarded, Place
 from tests.served_page import ServedPage, page_settings, served_page
 
 # Whoever adds a route that anybody may use must say so here, too.
@@ -41,6 +47,24 @@ def ask(client: httpx.Client, place: Place) -> httpx.Response:
     if place.method == "GET":
         return client.get(path)
     return client.post(path, data={"key": "somebody"})
+
+
+def test_every_route_of_the_application_is_one_of_these(tmp_path: Path) -> None:
+    settings = page_settings(tmp_path)
+    folder = StateFolder(settings.paths.state)
+    folder.prepare()
+    signs = Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
+    with Outbox.open(folder.root) as outbox:
+        page = make_page(
+            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
+        )
+        routes = make_app(page).routes
+        page.desk.close()
+
+    behind = [
+        r.endpoint.place for r in routes if isinstance(r, Route) and isinstance(r.endpoint, Guarded)
+    ]
+    assert behind == list(PLACES) and len(behind) == len(routes)
 
 
 def test_the_places_for_anybody_are_few_and_known() -> None:

@@ -40,6 +40,28 @@ def test_every_key_that_is_asked_for_is_there() -> None:
     assert asked and asked <= set(ENGLISH)
 
 
+def test_nothing_is_said_that_nobody_asks_for() -> None:
+    looked_up = (
+        "state_",
+        "entry_",
+        "reason_",
+        "remark_",
+        "lane_",
+        "activity_",
+        "exercise_",
+        "unit_",
+    )
+    named = set(re.findall(r"[\"'](\w+)[\"']", SOURCES))
+
+    idle = [
+        key
+        for key in ENGLISH
+        if key.removesuffix("_one") not in named and not key.startswith(looked_up)
+    ]
+
+    assert not idle
+
+
 def test_every_state_reason_and_remark_has_words() -> None:
     keys = [f"state_{word}" for word in Word]
     keys += [f"entry_{state}" for state in EntryState if state is not EntryState.DISCARDED]

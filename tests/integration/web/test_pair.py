@@ -1,0 +1,53 @@
+"""`spotter pair`: a link as a QR code, and who came in by one."""
+
+import json
+import re
+import stat
+from pathlib import Path
+
+from agent.outbox.devices import Role
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from agent.web.access.secret import load_secret
+from tests.station import Station
+
+
+def test_a_link_is_shown_as_a_code_and_kept_as_a_hash_alone(tmp_path: Path) -> None:
+    station = Station(
+        tmp_path, "http://127.0.0.1:9", settings={"web": {"listen": "127.0.0.1:8377"}}
+    )
+
+    shown = station.spotter("pair", "--name", "tablet")
+
+    link = re.search(r"http://127\.0\.0\.1:8377/pair#([a-z2-7]{24})\b", shown)
+    assert link is not None
+    assert shown.count("█") + shown.count("▀") + shown.count("▄") > 200
+    assert "10 min" in shown and "this box alone" in shown
+    assert link[1].encode() not in (station.state / "outbox.db").read_bytes()
+    with Outbox.open(station.state) as outbox:
+        device = outbox.devices.pair(link[1], device_id="abcd", now_s=2e9)
+        assert device is None, "too late"
+        outbox.devices.add_by_pin(device_id="efgh", now_s=1.0)
+    listed = json.loads(station.spotter("pair", "--list", "--json"))
+    assert [(one["id"], one["role"], one["way"]) for one in listed] == [("efgh", Role.COACH, "pin")]
+    assert "no device" in station.spotter("pair", "--end", "nobody", code=1)
+    assert "efgh" in station.spotter("pair", "--end", "all")
+    assert "no device is paired" in station.spotter("pair", "--list")
+
+
+def test_there_is_nothing_to_pair_with_where_the_page_is_off(tmp_path: Path) -> None:
+    station = Station(tmp_path, "http://127.0.0.1:9")
+
+    assert "turned off" in station.spotter("pair", code=1)
+
+
+def test_the_secret_of_sessions_is_the_services_alone(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    secret = load_secret(folder)
+    path = tmp_path / "page-secret"
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and len(secret) == 32
+    assert load_secret(folder) == secret
+    path.write_bytes(b"torn")
+    assert load_secret(folder) != secret
