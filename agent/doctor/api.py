@@ -1,5 +1,6 @@
 """The way to the API: key, role, certificate, and what its clock says of ours."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,10 @@ def check_api(patient: Patient) -> list[Finding]:
 
 def check_key(token: str | None, key_file: Path) -> Finding:
     """See that there is a key, and that not everybody can read it."""
+    if token is None and key_file.exists() and not os.access(key_file, os.R_OK):
+        return warning(
+            "API key", f"this user may not read {key_file}: not looked at", "sudo spotter doctor"
+        )
     if token is None:
         return broken(
             "API key",
