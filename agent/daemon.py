@@ -120,6 +120,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, self._on_hangup)
+        # A signal just before the wait would not end it: Python runs handlers only between steps.
+        signal.set_wakeup_fd(listener.interrupt_fd, warn_on_full_buffer=False)
         threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True)
             for stage in self._stages
@@ -138,6 +140,7 @@ class Daemon:
             if self._watching.stop_asked:
                 self._end_as_asked(self._watching.stop_asked)
         self._listener = None
+        signal.set_wakeup_fd(-1)
         listener.close()
         self._await_end(threads)
         if self._fatal is not None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MESSAGE = b"look"
+_MANY = 4096  # interruptions taken note of at once
 
 
 class WakeSocket:
@@ -18,7 +19,7 @@ class WakeSocket:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._own = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._own, self.interrupt_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path.unlink(missing_ok=True)
         with _short(path) as short:
@@ -29,7 +30,7 @@ class WakeSocket:
         """Return when somebody has sent a wake-up."""
         ready, _, _ = select.select([self._socket.fileno(), self._own], [], [])
         if self._own in ready:
-            os.eventfd_read(self._own)
+            os.read(self._own, _MANY)
         if self._socket.fileno() in ready:
             self._socket.recv(len(_MESSAGE))
 
@@ -38,13 +39,14 @@ class WakeSocket:
 
         The path leads nowhere once the disk of the state folder is taken away.
         """
-        with contextlib.suppress(OSError):  # closed meanwhile: nobody waits any more
-            os.eventfd_write(self._own, 1)
+        with contextlib.suppress(OSError):  # closed meanwhile, or full: then it returns anyway
+            os.write(self.interrupt_fd, b"\0")
 
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
         os.close(self._own)
+        os.close(self.interrupt_fd)
         self._path.unlink(missing_ok=True)
 
 
