@@ -76,7 +76,9 @@ def rebuild(root: Path, *, why: str, now_s: float) -> None:
     """
     log.error("the database cannot be trusted: it is made anew", why=why)
     ledger = Ledger(root / LEDGER_NAME)
-    witnesses = _Witnesses(ledger, ledger.survey(), list(Sidecars(root).all()))
+    survey = ledger.survey()
+    believed = [s for s in Sidecars(root).all() if s.seq not in survey.voided]
+    witnesses = _Witnesses(ledger, survey, believed)
     refuse_newer(ledger.path, witnesses.survey.written_by)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = f"{DATABASE_NAME}.damaged-{stamp}" if (root / DATABASE_NAME).exists() else None

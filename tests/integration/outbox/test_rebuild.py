@@ -195,23 +195,24 @@ def test_a_log_whose_bytes_change_loses_nothing(root: Path, tmp_path: Path, seed
         assert last is not None and last.state is EntryState.UPLOADED
 
 
-def test_a_commit_cut_off_after_the_ledger_is_made_good_or_void(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_commit_that_failed_after_the_ledger_was_told_is_void(
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    StateFolder(tmp_path).prepare()
-    with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
-        entry = outbox.entries.create(new_entry(admitted(outbox)), now_s=NOW_S)
+    def fail(_name: str) -> None:
+        raise OSError(5, "I/O error")
 
-        def fail(_name: str) -> None:
-            raise OSError(5, "I/O error")
-
-        monkeypatch.setattr("agent.outbox.database.crash_point", fail)
+    with open_as_owner(root, now_s=NOW_S) as outbox, monkeypatch.context() as patched:
+        patched.setattr("agent.outbox.database.crash_point", fail)
+        ready = outbox.entries.by_id(1)
+        assert ready is not None
         with pytest.raises(OSError, match="I/O"):
-            outbox.entries.move(entry, EntryState.HELD, now_s=NOW_S)
+            outbox.entries.move(ready, EntryState.HELD, now_s=NOW_S)
 
-    with open_as_owner(tmp_path, now_s=NOW_S) as again:
-        found = again.entries.by_id(entry.id)
-        assert found is not None and found.state is EntryState.READY  # the error was true
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS  # the error was true
+    lose(root)
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
 
 
 def test_a_row_that_says_another_athlete_than_the_ledger_is_not_believed(root: Path) -> None:
