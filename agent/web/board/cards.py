@@ -89,7 +89,7 @@ class CardMaker:
             code=entry.clip_code,
             who=name or self._say("take_unknown"),
             is_known=name is not None,
-            movement=self._wording.movement(_movement(entry)),
+            movement=self._wording.movement(Movement.of(entry)),
             facts=tuple(self._facts(shown)),
             filmed_at=entry.filmed_at,
             state="entry_fresh" if is_fresh else f"entry_{entry.state}",
@@ -149,15 +149,6 @@ class CardMaker:
             return None
         key = _RESEND_WORDS[resend.state]
         return self._say(key, detail=resend.detail or "")
-
-
-def _movement(entry: Entry) -> Movement:
-    return Movement(
-        activity=entry.activity,
-        exercise=entry.exercise,
-        mass_kg=entry.barbell_mass_kg,
-        incline_deg=entry.incline_deg,
-    )
 
 
 def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from agent.activities import EXERCISES
 from agent.outbox.assignments import Assignment, Layer
-from agent.outbox.entry import Whose
 from agent.outbox.roster import GUEST_PREFIX, Athlete
 from agent.station.assigning import last_combination
 from agent.station.queueing import rotates
@@ -102,7 +101,7 @@ class People:
             Waiting(
                 id=queued.id,
                 name=name_of(self._outbox, queued.whose.user_id, queued.whose.guest_id) or "",
-                words=self._wording.movement(_movement(queued.whose)),
+                words=self._wording.movement(Movement.of(queued.whose)),
             )
             for queued in self._outbox.queue.all()
         ]
@@ -113,7 +112,7 @@ class People:
 
     def _person(self, athlete: Athlete, *, here: str | None) -> Person:
         did = last_combination(self._outbox, athlete.key) if athlete.last_assigned_at else None
-        last = _movement(did or self._page.rules.default)
+        last = Movement.of(did or self._page.rules.default)
         return Person(
             key=athlete.key,
             name=athlete.name,
@@ -135,12 +134,3 @@ class People:
 def key_of(user_id: str | None, guest_id: int | None) -> str:
     """Return what names a person in forms."""
     return f"{GUEST_PREFIX}{guest_id}" if user_id is None else user_id
-
-
-def _movement(whose: Whose) -> Movement:
-    return Movement(
-        activity=whose.activity,
-        exercise=whose.exercise,
-        mass_kg=whose.barbell_mass_kg,
-        incline_deg=whose.incline_deg,
-    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.outbox.entry import Entry, Whose
 from agent.web.texts import Texts
 
 LB_KG = 0.45359237  # the international avoirdupois pound, exactly
@@ -16,6 +17,16 @@ class Movement:
     exercise: str | None
     mass_kg: float | None
     incline_deg: float | None
+
+    @classmethod
+    def of(cls, known: Entry | Whose) -> "Movement":
+        """Return what a take shows, or somebody does."""
+        return cls(
+            activity=known.activity,
+            exercise=known.exercise,
+            mass_kg=known.barbell_mass_kg,
+            incline_deg=known.incline_deg,
+        )
 
 
 class Wording:
