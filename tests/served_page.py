@@ -91,6 +91,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
     """Serve a page meanwhile."""
     folder = StateFolder(settings.paths.state)
     folder.prepare()
+    load_secret(folder)  # before the server and its clients would both make it
     stop, filming = StopFlag(), threading.Event()
     stuck: list[str] = []
     with Outbox.open(folder.root) as outbox:
