@@ -15,7 +15,8 @@ VIDEOS = REPOSITORY.parent / "shared" / "videos"
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine reaches a test."""
+    """No setting of the machine reaches a test, nor what another test left of its own."""
+    os.umask(0o022)  # the daemon's own, which a test in this process may have set, is stricter
     for name in list(os.environ):
         if name.startswith("SPOTTER_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -59,7 +59,9 @@ def command(scratch: Path, writable: Path) -> list[str]:
         *("--unshare-user", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
         *("--uid", _USER, "--gid", _USER, "--cap-drop", "ALL", "--new-session"),
         *("--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev"),
-        *("--tmpfs", "/tmp", "--tmpfs", "/home", "--bind", str(writable), str(writable)),
+        *("--tmpfs", "/tmp", "--tmpfs", "/home"),
+        *("--ro-bind", str(REPOSITORY), str(REPOSITORY)),  # which may lie in one of them
+        *("--bind", str(writable), str(writable)),
     ]
     opened = 'filter=$1; shift; exec "$@" 9<"$filter"'
     return ["/bin/sh", "-c", opened, "sh", str(program), str(bubblewrap), "--seccomp", "9", *inside]

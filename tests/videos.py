@@ -17,7 +17,7 @@ def film_run(path: Path, *, seed: int = 1, seconds: float = 1.6) -> Path:
 
     Of another size, too: two that happen to adjoin are not taken for one recording.
     """
-    height = 240 + 2 * (seed % 20)
+    height = 240 + 2 * ((seed - 1) % 20)
     story = Storyboard(
         [Segment("run", seconds)], width=160, height=height, fps=15, seed=seed, noise=2.0
     )

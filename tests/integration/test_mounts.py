@@ -32,7 +32,8 @@ def test_a_capture_disk_that_goes_and_comes_back(station: Station, sandbox: Sand
 
         unmount(station.capture)
         assert [path.name for path in station.capture.iterdir()] == [strays.name]
-        assert "mount it" in station.spotter("status") or reason(station) == "mount_missing"
+        until(lambda: reason(station) == "mount_missing")
+        assert "mount it" in station.spotter("status")
     assert len(sandbox.book.sessions) == 2
 
 
