@@ -46,6 +46,13 @@ class _WithFaults(click.Command):
     help="Seconds until a session's analysed video is there.",
 )
 @click.option(
+    "--link-seconds",
+    "link_s",
+    default=3600.0,
+    show_default=True,
+    help="How long a link to a video opens it.",
+)
+@click.option(
     "--keep",
     "keep_dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -60,6 +67,7 @@ def sandbox(
     faults: tuple[str, ...],
     tls: bool,
     processing_s: float,
+    link_s: float,
     keep_dir: Path | None,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
 ) -> None:
@@ -76,6 +84,7 @@ def sandbox(
             processing_s=processing_s,
             keep_dir=keep_dir,
             tls=tls,
+            link_s=link_s,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -1,11 +1,14 @@
 """The account that a sandbox plays: its keys, its books, its faults."""
 
+import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.sandbox.book import Book
 from agent.sandbox.faults import FaultPlan
+from agent.sandbox.links import signed_path
 from agent.sandbox.people import OWNER_UID, Key
 
 
@@ -20,6 +23,7 @@ class Account:
         processing_s: float,
         faults: Sequence[str] = (),
         key_form: str | None = None,
+        link_s: float = 3600.0,
     ) -> None:
         """Open the account.
 
@@ -29,12 +33,16 @@ class Account:
             processing_s: until a session's analysed video is there.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             key_form: the only header form that is accepted; None for both.
+            link_s: how long a link to a video opens it.
         """
         self.book = Book()
         self.plan = FaultPlan(faults)
         self.videos = videos
         self.processing_s = processing_s
         self.key_form = key_form
+        self.link_s = link_s
+        self.link_secret = secrets.token_bytes(16)
+        self.storage_url = ""  # where videos lie: a host of its own
         self.stopping = threading.Event()
         self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
         self._keys = {first_key.token: first_key}
@@ -55,6 +63,11 @@ class Account:
     def replace_key(self, token: str, *, role: str = "admin") -> None:
         """Revoke all keys and accept this one."""
         self._keys = {token: Key(token=token, role=role)}
+
+    def link(self, path: str) -> str:
+        """Return a link that opens a file of the storage host for a while."""
+        expires_at = time.time() + self.link_s
+        return self.storage_url + signed_path(path, expires_at=expires_at, secret=self.link_secret)
 
     def add_fault(self, text: str) -> None:
         """Let one more thing go wrong."""

@@ -33,6 +33,8 @@ class Request:
     path: str
     status: int | None  # None: no answer was sent
     body_bytes: int  # read
+    sent_bytes: int  # of an answer's body that was sent as a stream
+    is_storage: bool  # whether it came to the storage host
     key_form: str | None  # which header carried a key
     at: float  # Unix time
 

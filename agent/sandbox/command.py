@@ -14,7 +14,8 @@ def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
         signal.signal(number, lambda *_: ended.set())
     sandbox.book.on_change = echo
     with sandbox:
-        echo(f"sandbox API at {sandbox.base_url}, keys: {', '.join(sandbox.tokens)}")
+        keys = ", ".join(sandbox.tokens)
+        echo(f"sandbox API at {sandbox.base_url}, keys: {keys}; videos at {sandbox.storage_url}")
         echo("point a station at it:")
         echo(
             f"  export SPOTTER_API__BASE_URL={sandbox.base_url}"

@@ -27,7 +27,9 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "spotter-sandbox"
     timeout = 60  # seconds without a byte from a client
+    is_storage = False
 
+    sent_bytes = 0  # of an answer that is sent as a stream
     _status: int | None = None
     _read_bytes = 0
 
@@ -64,11 +66,11 @@ class Exchange(BaseHTTPRequestHandler):
     def body(self, fault: Fault | None = None) -> Iterator[bytes]:
         """Yield the request's body, as a fault would have it read."""
         length = self.body_length
-        stop_at = _stop_at(fault, length)
+        stop_at = self.stop_at(fault, length)
         pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault and fault.what == "slow" else 0.0
         while self._read_bytes < length:
             if fault is not None and stop_at is not None and self._read_bytes >= stop_at:
-                self._break_off(fault)
+                self.break_off(fault)
             wanted = min(_READ_BYTES, (stop_at or length) - self._read_bytes)
             part = self._read(wanted)
             self._read_bytes += len(part)
@@ -76,7 +78,7 @@ class Exchange(BaseHTTPRequestHandler):
                 self.stopping.wait(len(part) * pause_per_byte_s)
             yield part
         if fault is not None and stop_at is not None:
-            self._break_off(fault)
+            self.break_off(fault)
 
     def drain(self, fault: Fault | None = None) -> None:
         """Read the rest of the body and forget it."""
@@ -103,6 +105,25 @@ class Exchange(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the client did not wait: that is its right
 
+    def begin_answer(self, status: int, headers: dict[str, str], length: int | None) -> None:
+        """Send an answer's head, with a length that may not be true, or with none."""
+        self._status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def send_part(self, part: bytes) -> None:
+        """Send a part of an answer's body.
+
+        Raises:
+            OSError: the client went away.
+        """
+        self.wfile.write(part)
+        self.sent_bytes += len(part)
+
     def answer_interim(self) -> None:
         """Say what may come before an answer (RFC 9110, 15.2)."""
         for line in (b"100 Continue", b"102 Processing", b"103 Early Hints"):
@@ -118,6 +139,19 @@ class Exchange(BaseHTTPRequestHandler):
         with contextlib.suppress(Gone):
             self._cut(reset=False)
 
+    def break_off(self, fault: Fault) -> None:
+        """Stop reading or sending for good, as the fault says."""
+        if fault.what == "stall":
+            self.stopping.wait()
+        self._cut(reset=fault.what == "reset")
+
+    @staticmethod
+    def stop_at(fault: Fault | None, length: int) -> int | None:
+        """Return after how many bytes of a body a fault breaks off; None: it does not."""
+        if fault is None or fault.what not in {"cut", "reset", "stall"}:
+            return None
+        return int(length * min(fault.number("at", 50), 100) / 100)
+
     def record(self) -> Request:
         """Return this exchange for the book, and forget it."""
         request = Request(
@@ -125,10 +159,12 @@ class Exchange(BaseHTTPRequestHandler):
             path=self.plain_path,
             status=self._status,
             body_bytes=self._read_bytes,
+            sent_bytes=self.sent_bytes,
+            is_storage=self.is_storage,
             key_form=self.key_and_form()[1],
             at=time.time(),
         )
-        self._status, self._read_bytes = None, 0
+        self._status, self._read_bytes, self.sent_bytes = None, 0, 0
         return request
 
     def log_message(self, format: str, *args: object) -> None:  # the signature is the library's
@@ -144,12 +180,6 @@ class Exchange(BaseHTTPRequestHandler):
             raise Gone
         return bytes(part)
 
-    def _break_off(self, fault: Fault) -> None:
-        """Stop reading for good, as the fault says."""
-        if fault.what == "stall":
-            self.stopping.wait()
-        self._cut(reset=fault.what == "reset")
-
     def _cut(self, *, reset: bool) -> None:
         self.close_connection = True
         if reset:
@@ -158,9 +188,3 @@ class Exchange(BaseHTTPRequestHandler):
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
         raise Gone
-
-
-def _stop_at(fault: Fault | None, length: int) -> int | None:
-    if fault is None or fault.what not in {"cut", "reset", "stall"}:
-        return None
-    return int(length * min(fault.number("at", 50), 100) / 100)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-PLACES = ("upload", "list", "status", "users", "session", "any", "connection")
+PLACES = ("upload", "list", "status", "users", "session", "storage", "any", "connection")
+_APART = frozenset({"storage", "connection"})  # what happens at any place does not happen there
 _FOR_EVER = 10**9
 _FLAGS = frozenset({"early", "made", "lost"})  # options without a value
 _ALWAYS = frozenset({"after"})  # options that every fault may be told
@@ -41,7 +42,9 @@ KINDS: dict[str, Kind] = {
     "html": Kind("200 with a page, as a captive portal answers"),
     "empty": Kind("204"),
     "truncated-json": Kind("the session is made, 200 with half a document"),
-    "redirect": Kind("302"),
+    "redirect": Kind(
+        "302; to=ADDRESS: there; to=loop: to itself; to=chain: on and on", frozenset({"to"})
+    ),
     "interim": Kind("100, 102 and 103 come before the answer"),
     "more-fields": Kind("the answer holds fields that nobody knows"),
     "late-list": Kind("sessions are listed only s seconds later", frozenset({"s"}), "list"),
@@ -50,6 +53,20 @@ KINDS: dict[str, Kind] = {
     "long-list": Kind("n old sessions more are listed", frozenset({"n"}), "list"),
     "strip-titles": Kind("brackets and what stands in them are gone", where="list"),
     "short-titles": Kind("titles are cut to n signs", frozenset({"n"}), "list"),
+    "link": Kind(
+        "the analysed video's link is to=ADDRESS, or json=VALUE of any kind",
+        frozenset({"to", "json"}),
+        "session",
+    ),
+    "huge": Kind("a video of n bytes, as is told", frozenset({"n"}), "storage"),
+    "endless": Kind("a video without an end", where="storage"),
+    "disguised": Kind("a page that is called a video", where="storage"),
+    "packed": Kind("n bytes of nothing, packed small", frozenset({"n"}), "storage"),
+    "wrong-length": Kind(
+        "n bytes more are told than come, or fewer (n=-1000)", frozenset({"n"}), "storage"
+    ),
+    "no-ranges": Kind("the whole video, whatever part is asked for", where="storage"),
+    "changed": Kind("the video is not the one it was a moment ago", where="storage"),
     "drop": Kind("closed at once, by RST", where="connection"),
     "tls-expired": Kind("its certificate has expired (with --tls)", where="connection"),
     "tls-not-yet": Kind("its certificate is not valid yet (with --tls)", where="connection"),
@@ -161,7 +178,7 @@ class FaultPlan:
 def _fits(fault: Fault, where: str, user_id: str | None) -> bool:
     if fault.options.get("user") != user_id:
         return False
-    return fault.where == where or (fault.where == "any" and where != "connection")
+    return fault.where == where or (fault.where == "any" and where not in _APART)
 
 
 def _option(part: str, text: str) -> tuple[str, str]:

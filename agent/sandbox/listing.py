@@ -1,7 +1,8 @@
 """The documents that the API answers with.  Pure."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from agent.sandbox.book import Session
@@ -25,24 +26,38 @@ def organization_status(key: Key) -> dict[str, object]:
     }
 
 
-def session_document(session: Session, *, media_url: str, is_analysed: bool) -> dict[str, object]:
-    """Return one session; its analysed video is null while it is in the works."""
+def session_document(
+    session: Session, *, link: Callable[[str], str], is_analysed: bool
+) -> dict[str, object]:
+    """Return one session; its analysed video is null while it is in the works.
+
+    Args:
+        session: the session.
+        link: makes a link to a file of the storage host.
+        is_analysed: whether the analysed video is there.
+    """
     made = datetime.fromtimestamp(session.created_at, UTC)
-    video_url = f"{media_url}/{session.session_id}/video.mp4"
     return {
         "created_at": {"date": f"{made:%d/%m/%Y}", "time": f"{made:%I:%M %p}"},
         "title": session.title,
         "activity": session.activity,
         "user_id": session.user_id,
         "user_name": _NAMES.get(session.user_id, "Somebody"),
-        "video_url": video_url,
-        "analyzed_video_url": f"{media_url}/{session.session_id}/analyzed.mp4"
+        "video_url": link(f"/media/{session.session_id}/video.mp4"),
+        "analyzed_video_url": link(f"/media/{session.session_id}/analyzed.mp4")
         if is_analysed
         else None,
         "segments": [],
         "metrics": {"peak_velocity": 1.92, "bar_path": "good"} if is_analysed else {},
         "report_comments": "",
     }
+
+
+def told_link(fault: Fault) -> object:
+    """Return what a fault says instead of a link: any address, or any value of JSON."""
+    if "json" in fault.options:
+        return json.loads(fault.options["json"])
+    return fault.options.get("to", "")
 
 
 def listed_sessions(

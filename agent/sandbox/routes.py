@@ -5,26 +5,25 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from email.utils import formatdate
 from typing import NamedTuple
 
-from agent.sandbox.account import Account
 from agent.sandbox.book import Session, new_session_id
-from agent.sandbox.exchange import Exchange, Gone
+from agent.sandbox.exchange import Gone
 from agent.sandbox.faults import Fault
 from agent.sandbox.listing import (
     listed_sessions,
     old_sessions,
     organization_status,
     session_document,
+    told_link,
     users_page,
 )
 from agent.sandbox.people import ATHLETES, Key
+from agent.sandbox.playing import FaultyExchange
 from agent.sandbox.uploads import Received, Refused, UploadReader, check_upload
 
 _ACTIVITY = "(?P<activity>running|jumping|weightlifting)"
 _SESSION = "(?P<session_id>[A-Za-z0-9]+)"
-_PAGE = b"<!doctype html><title>Gym Wi-Fi</title><p>Please accept our terms."
 
 
 class _Route(NamedTuple):
@@ -49,51 +48,13 @@ _ROUTES = (
     _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/", "session", "one_session"),
     _Route("GET", f"/{_ACTIVITY}/sessions/{_SESSION}/export/", "session", "export"),
 )
-# Faults of an upload that is received as it should be.
-_AFTER_ALL = frozenset(
-    {
-        *("lost-answer", "late-answer", "late-made", "twice", "truncated-json", "slow"),
-        *("interim", "more-fields"),
-    }
-)
-_MEDIA = re.compile(rf"/media/{_SESSION}/(video|analyzed)\.mp4")
 
 
-def _retry_after(told: str) -> str:
-    """Return a Retry-After header; `date+7` is the date in seven seconds."""
-    kind, plus, seconds = told.partition("+")
-    if kind == "date" and plus:
-        return formatdate(time.time() + float(seconds), usegmt=True)
-    return told
-
-
-class ApiExchange(Exchange):
+class ApiExchange(FaultyExchange):
     """One exchange with the sandbox."""
 
-    @property
-    def account(self) -> Account:
-        """The server's keys, books and faults."""
-        return self.server.account  # type: ignore[attr-defined, no-any-return]  # its server has one
-
-    def do_GET(self) -> None:  # noqa: N802  # the library calls it so
-        """Serve any method alike."""
-        try:
-            self._serve()
-        except Gone:
-            pass
-        except Refused as refusal:
-            self.drain()
-            self.answer(refusal.status, {"error": str(refusal)})
-        finally:
-            self.account.book.note(self.record())
-
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # the library calls them so
-
-    def _serve(self) -> None:
-        media = _MEDIA.fullmatch(self.plain_path)
-        if media is not None and self.command == "GET":
-            self._send_video(media["session_id"])
-            return
+    def serve(self) -> None:
+        """Answer a request at one of the API's addresses."""
         for route in _ROUTES:
             match = re.fullmatch(route.pattern, self.plain_path)
             if match is not None and route.method == self.command:
@@ -102,11 +63,9 @@ class ApiExchange(Exchange):
         raise Refused("no such address", 404)
 
     def _follow(self, route: _Route, parts: dict[str, str]) -> None:
-        fault = self.account.plan.take(route.place)
-        if fault is not None:
-            self.account.book.on_change(f"fault   {fault.what} at {route.place}")
-            if self._play_instead(fault):
-                return
+        fault = self.fault_at(route.place)
+        if fault is not None and self.play_instead(fault):
+            return
         token, form = self.key_and_form()
         key = self.account.key_named(token)
         if key is None or self.account.key_form not in {None, form}:
@@ -125,42 +84,6 @@ class ApiExchange(Exchange):
             "export": self._export,
         }
         handlers[route.name](parts, key, fault)
-
-    def _play_instead(self, fault: Fault) -> bool:
-        """Play a fault that leaves nothing to be done; False where the route must go on."""
-        made = "made" in fault.options
-        if fault.what in _AFTER_ALL or made:
-            return False
-        if fault.what == "silent":
-            self.drain()
-            self.account.stopping.wait()
-            self.hang_up()
-        if "early" in fault.options:
-            self.close_connection = True
-        else:
-            self.drain(fault)
-        return self._answer_fault(fault)
-
-    def _answer_fault(self, fault: Fault) -> bool:
-        """Answer as a fault says; False where it says nothing of the answer."""
-        if fault.status is not None:
-            headers = {}
-            if "retry-after" in fault.options:
-                headers["Retry-After"] = _retry_after(fault.options["retry-after"])
-            if fault.options.get("body") == "html":
-                self.answer_raw(fault.status, _PAGE, {"Content-Type": "text/html", **headers})
-            else:
-                words = fault.options.get("error", f"sandbox fault {fault.what}")
-                self.answer(fault.status, {"error": words}, headers)
-        elif fault.what == "html":
-            self.answer_raw(200, _PAGE, {"Content-Type": "text/html"})
-        elif fault.what == "empty":
-            self.answer_raw(204, b"", {})
-        elif fault.what == "redirect":
-            self.answer_raw(302, b"", {"Location": "/elsewhere"})
-        else:
-            return False
-        return True
 
     def _upload(self, parts: dict[str, str], key: Key, fault: Fault | None) -> None:
         on_behalf = bool(parts["management"])
@@ -183,7 +106,7 @@ class ApiExchange(Exchange):
         refused = self.account.plan.take("upload", user_id=received.fields.get("user_id"))
         if refused is not None and "made" not in refused.options:
             video_path.unlink()
-            self._answer_fault(refused)
+            self.answer_fault(refused)
             return
         self._make(self._session(session_id, received, parts["activity"], key), refused or fault)
 
@@ -207,7 +130,7 @@ class ApiExchange(Exchange):
             self.answer_interim()
         if what == "truncated-json":
             self.answer_raw(200, b'{"session_id": "', {"Content-Type": "application/json"})
-        elif fault is None or not self._answer_fault(fault):
+        elif fault is None or not self.answer_fault(fault):
             more = {"credits": 41, "links": {"self": None}} if what == "more-fields" else {}
             self.answer(200, {"session_id": session.session_id, "title": session.title, **more})
 
@@ -233,19 +156,19 @@ class ApiExchange(Exchange):
         if not shown and not old:
             raise Refused("no sessions found", 404)
         documents = {
-            session_id: {**self._document(session), "title": title}
+            session_id: {**self._document(session, fault), "title": title}
             for session_id, session, title in shown
         }
         self.answer(200, {"sessions": {**documents, **old_sessions(old)}})
 
-    def _one_session(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+    def _one_session(self, parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
         session = self._find(parts["session_id"])
         if session.activity != parts["activity"]:
             raise Refused("no such session", 404)
-        self.answer(200, self._document(session))
+        self.answer(200, self._document(session, fault))
 
-    def _analysed(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
-        document = self._document(self._find(parts["session_id"]))
+    def _analysed(self, parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
+        document = self._document(self._find(parts["session_id"]), fault)
         self.answer(200, {"analyzed_video_url": document["analyzed_video_url"]})
 
     def _export(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
@@ -282,13 +205,9 @@ class ApiExchange(Exchange):
             raise Refused("no such session", 404)
         return session
 
-    def _document(self, session: Session) -> dict[str, object]:
+    def _document(self, session: Session, fault: Fault | None = None) -> dict[str, object]:
         is_analysed = time.time() - session.created_at >= self.account.processing_s
-        media_url = f"http://127.0.0.1:{self.connection.getsockname()[1]}/media"
-        return session_document(session, media_url=media_url, is_analysed=is_analysed)
-
-    def _send_video(self, session_id: str) -> None:
-        session = self._find(session_id)
-        if session.video_path is None or not session.video_path.exists():
-            raise Refused("no such video", 404)
-        self.answer_raw(200, session.video_path.read_bytes(), {"Content-Type": "video/mp4"})
+        document = session_document(session, link=self.account.link, is_analysed=is_analysed)
+        if fault is not None and fault.what == "link":
+            document["analyzed_video_url"] = told_link(fault)
+        return document

@@ -11,10 +11,11 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from agent.sandbox.account import Account
-from agent.sandbox.exchange import RESET_ON_CLOSE
+from agent.sandbox.exchange import RESET_ON_CLOSE, Exchange
 from agent.sandbox.faults import Fault
 from agent.sandbox.people import Key
 from agent.sandbox.routes import ApiExchange
+from agent.sandbox.storage import StorageExchange
 
 # Leaf keys that everybody knows, for localhost alone; the authority's own key was thrown away.
 CERTIFICATES = Path(__file__).parent / "certificates"
@@ -33,6 +34,7 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         faults: Sequence[str] = (),
         keep_dir: Path | None = None,
         tls: bool = False,
+        link_s: float = 3600.0,
     ) -> None:
         """Prepare a server; it listens from `start` on.
 
@@ -43,22 +45,30 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
             faults: what goes wrong, as `faults.parse_fault` reads it.
             keep_dir: where received videos stay; None for a folder that goes with the server.
             tls: speak TLS, with a certificate that only `certificates/ca.pem` vouches for.
+            link_s: how long a link to a video opens it.
         """
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
         videos.mkdir(parents=True, exist_ok=True)
         super().__init__(
-            Key(token=key, role=role), videos=videos, processing_s=processing_s, faults=faults
+            Key(token=key, role=role),
+            videos=videos,
+            processing_s=processing_s,
+            faults=faults,
+            link_s=link_s,
         )
         self.tls = tls
-        self._server = _Server(("127.0.0.1", port), self)
-        self.port = int(self._server.server_address[1])  # the one it listens on
-        self._thread: threading.Thread | None = None
+        self._api = _Server(("127.0.0.1", port), self, ApiExchange)
+        self._storage = _Server(("127.0.0.1", 0), self, StorageExchange)
+        self.port = int(self._api.server_address[1])  # the one it listens on
+        self._storage_port = int(self._storage.server_address[1])
+        self.storage_url = f"{self._scheme}://127.0.0.1:{self._storage_port}"
+        self._threads: list[threading.Thread] = []
 
     @property
     def base_url(self) -> str:
         """What a station's `api.base_url` must be."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @property
     def ca_file(self) -> Path:
@@ -67,8 +77,10 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
 
     def start(self) -> "Sandbox":
         """Listen."""
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        for server in (self._api, self._storage):
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            self._threads.append(thread)
+            thread.start()
         return self
 
     def stop(self) -> None:
@@ -80,18 +92,26 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
     def go_away(self) -> None:
         """Listen no more: connections are refused from now on, and those that are open end."""
         self.stopping.set()
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.end_connections()
-        self._server.server_close()
+        if self._threads:
+            for server in (self._api, self._storage):
+                server.shutdown()
+            for thread in self._threads:
+                thread.join()
+            self._threads.clear()
+        for server in (self._api, self._storage):
+            server.end_connections()
+            server.server_close()
 
     def come_back(self) -> None:
-        """Listen again, at the same address and with the same books."""
+        """Listen again, at the same addresses and with the same books."""
         self.stopping = threading.Event()
-        self._server = _Server(("127.0.0.1", self.port), self)
+        self._api = _Server(("127.0.0.1", self.port), self, ApiExchange)
+        self._storage = _Server(("127.0.0.1", self._storage_port), self, StorageExchange)
         self.start()
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     def __enter__(self) -> "Sandbox":
         return self.start()
@@ -107,15 +127,18 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], account: "Sandbox") -> None:
+    def __init__(
+        self, address: tuple[str, int], account: "Sandbox", exchange: type[Exchange]
+    ) -> None:
         self.account = account
+        self._exchange = exchange
         self._living: set[socket.socket] = set()
         self._lock = threading.Lock()
-        super().__init__(address, ApiExchange)
+        super().__init__(address, exchange)
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)  # this is a TCP server
-        fault = self.account.plan.take("connection")
+        fault = None if self._exchange.is_storage else self.account.plan.take("connection")
         with self._lock:
             self._living.add(request)
         try:
