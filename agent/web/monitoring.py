@@ -21,7 +21,7 @@ from agent.errors import AgentError
 from agent.outbox.pauses import Pause
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings
-from agent.web.board.state import NEEDS_PERSON
+from agent.station.word import NEEDS_PERSON
 from agent.web.page import Page
 from agent.web.places import Access, See, Visit
 

@@ -1,6 +1,5 @@
 """The state in words: the large one, and the lines beside it."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,17 +7,16 @@ from agent.delivery.goodput import RECENT, measure
 from agent.delivery.outlook import all_sent_at
 from agent.outbox.forecast import forecast
 from agent.outbox.space import Space
-from agent.outbox.states import CaptureState, EntryState
+from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
+from agent.station.word import Facts, Word, decide_word
 from agent.timetable import parse_timetable
-from agent.web.board.state import Facts, Word, decide_word
 from agent.web.page import Page
 from agent.web.texts import Texts
 
 _DAY_S = 86400.0
 _LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
 _LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
-_WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,36 +32,19 @@ class State:
 def read_state(page: Page, *, is_filming: bool) -> State:
     """Return what the station is doing at this moment."""
     films = filming(page.outbox, now=page.now())
-    facts = read_facts(page, films, is_filming=is_filming)
+    facts = read_facts(
+        page.outbox,
+        host=page.host,
+        capture_folder=page.settings.paths.capture,
+        is_stopped=films.stopped is not None,
+        is_filming=is_filming,
+        now_s=page.now().utc_s,
+    )
     word = decide_word(facts)
     lines = (*_about_stop(page.texts, films), *_lines(page, facts, word))
     waiting = facts.held + facts.refused
     tray = _counted(page.texts, "more_needs", waiting) if waiting else None
     return State(word=word, lines=lines, tray=tray, is_stopped=facts.is_stopped)
-
-
-def read_facts(page: Page, films: Filming, *, is_filming: bool) -> Facts:
-    """Return what the large word rests on."""
-    outbox = page.outbox
-    counts = outbox.listing.counts()
-    captures, entries = counts["captures"], counts["entries"]
-    lane = outbox.lanes.get(page.host)
-    return Facts(
-        is_stopped=films.stopped is not None,
-        is_filming=is_filming,
-        folder_is_missing=not page.settings.paths.capture.is_dir(),
-        paused=tuple(pause.part for pause in outbox.pauses.all()),
-        captures_waiting=sum(
-            captures.get(s, 0) for s in (CaptureState.CAPTURED, CaptureState.ANALYSING)
-        ),
-        clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
-        held=entries.get(EntryState.HELD, 0),
-        refused=entries.get(EntryState.DEAD, 0),
-        unreadable=captures.get(CaptureState.QUARANTINED, 0),
-        lane_reason=lane.paused_reason,
-        sent=outbox.gallery.sent_since(_midnight(page.now().utc_s)),
-        ever_sent=outbox.entries.has_delivered(),
-    )
 
 
 def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
@@ -138,9 +119,3 @@ def _about_disk(page: Page) -> Iterator[str]:
 
 def _counted(texts: Texts, key: str, n: int) -> str:
     return texts.say(f"{key}_one" if n == 1 else key, n=n)
-
-
-def _midnight(now_s: float) -> float:
-    """Return when this day began, where the box stands."""
-    here = time.localtime(now_s)
-    return time.mktime((here.tm_year, here.tm_mon, here.tm_mday, 0, 0, 0, 0, 0, -1))

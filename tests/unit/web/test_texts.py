@@ -8,7 +8,7 @@ import pytest
 from agent.activities import EXERCISES
 from agent.outbox.states import EntryState, Reason
 from agent.station.whose import Remark
-from agent.web.board.state import Word
+from agent.station.word import Word
 from agent.web.board.words import LB_KG, Movement, Wording
 from agent.web.texts import LANGUAGES, Texts
 from agent.web.texts.english import ENGLISH

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.web.board.state import Facts, Word, decide_word
+from agent.station.word import Facts, Word, decide_word
 
 QUIET = Facts(
     is_stopped=False,

@@ -1,0 +1,55 @@
+"""What the station's one large word rests on, read from the outbox and the disk."""
+
+import time
+from pathlib import Path
+
+from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.store import Outbox
+from agent.station.word import Facts
+
+_WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
+
+
+def read_facts(
+    outbox: Outbox,
+    *,
+    host: str,
+    capture_folder: Path,
+    is_stopped: bool,
+    is_filming: bool,
+    now_s: float,
+) -> Facts:
+    """Return what the word rests on at this moment.
+
+    Args:
+        outbox: of the station.
+        host: of the API, whose lane counts.
+        capture_folder: where the camera program writes.
+        is_stopped: whether nobody may be filmed.
+        is_filming: whether a capture is being written.
+        now_s: Unix time.
+    """
+    counts = outbox.listing.counts()
+    captures, entries = counts["captures"], counts["entries"]
+    return Facts(
+        is_stopped=is_stopped,
+        is_filming=is_filming,
+        folder_is_missing=not capture_folder.is_dir(),
+        paused=tuple(pause.part for pause in outbox.pauses.all()),
+        captures_waiting=sum(
+            captures.get(s, 0) for s in (CaptureState.CAPTURED, CaptureState.ANALYSING)
+        ),
+        clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
+        held=entries.get(EntryState.HELD, 0),
+        refused=entries.get(EntryState.DEAD, 0),
+        unreadable=captures.get(CaptureState.QUARANTINED, 0),
+        lane_reason=outbox.lanes.get(host).paused_reason,
+        sent=outbox.gallery.sent_since(_midnight(now_s)),
+        ever_sent=outbox.entries.has_delivered(),
+    )
+
+
+def _midnight(now_s: float) -> float:
+    """Return when this day began, where the box stands."""
+    here = time.localtime(now_s)
+    return time.mktime((here.tm_year, here.tm_mon, here.tm_mday, 0, 0, 0, 0, 0, -1))
