@@ -13,6 +13,7 @@ class EventKind(StrEnum):
     FILE = "file"  # whether it is still on the disk
     ATHLETE = "athlete"
     ATTEMPT = "attempt"  # begun; its own row says how it ended
+    FOLLOW_UP = "follow_up"  # what is known of its session's analysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

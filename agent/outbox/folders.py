@@ -43,6 +43,15 @@ class StateFolder:
         return self.pictures / f"{clip_code}.jpg", self.pictures / f"{clip_code}-strip.jpg"
 
     @property
+    def results(self) -> Path:
+        """What the API made of clips, named by the clip's code."""
+        return self.root / "results"
+
+    def result_document(self, clip_code: str) -> Path:
+        """Where everything the API told of a clip's session is, as it came."""
+        return self.results / f"{clip_code}.json"
+
+    @property
     def set_aside(self) -> Path:
         """Files that nobody here knows; kept for a person."""
         return self.root / "set-aside"
@@ -57,6 +66,12 @@ class StateFolder:
         """Where a running daemon can be woken."""
         return self.root / "wake.sock"
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every folder in it."""
+        kept = (self.captures, self.clips, self.pictures, self.results)
+        return (*kept, self.set_aside, self.tmp)
+
     def prepare(self) -> None:
         """Make the folders; what root makes belongs to the owner of the state folder.
 
@@ -68,7 +83,7 @@ class StateFolder:
         """
         os.umask(0o007)
         try:
-            for place in (self.captures, self.clips, self.pictures, self.set_aside, self.tmp):
+            for place in self.places:
                 place.mkdir(parents=True, exist_ok=True)
                 give_to_owner_of(self.root, place)
         except OSError as error:

@@ -16,6 +16,7 @@ from agent.outbox.schema_devices import devices as devices  # importing it makes
 from agent.outbox.schema_disk import disk as disk  # so do these
 from agent.outbox.schema_ledger import ledger as ledger
 from agent.outbox.schema_line import line as line
+from agent.outbox.schema_results import results as results
 from agent.outbox.schema_station import station as station
 
 _KEPT = 2  # copies of before a migration

@@ -14,6 +14,7 @@ from agent.outbox.devices import Devices
 from agent.outbox.entries import Entries
 from agent.outbox.events import Events
 from agent.outbox.files import Files
+from agent.outbox.follow_ups import FollowUps
 from agent.outbox.forgettings import Forgettings
 from agent.outbox.gallery import Gallery
 from agent.outbox.health import DATABASE_NAME, holds_history
@@ -24,6 +25,7 @@ from agent.outbox.outcomes import Outcomes
 from agent.outbox.pauses import Pauses
 from agent.outbox.queue import Queue
 from agent.outbox.resends import Resends
+from agent.outbox.results import Results
 from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
 from agent.outbox.switches import Switches
@@ -88,6 +90,8 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.traffic = Traffic(database)
         self.devices = Devices(database)
         self.gallery = Gallery(database)
+        self.follow_ups = FollowUps(database)
+        self.results = Results(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -20,6 +20,7 @@ from agent.settings.footage import (
     WeightliftingSettings,
 )
 from agent.settings.renamed import RENAMED
+from agent.settings.results import ResultsSettings
 from agent.settings.tables import (
     ApiSettings,
     CaptureSettings,
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     quality: QualitySettings = Field(default_factory=QualitySettings)
     cut: CutSettings = Field(default_factory=CutSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    results: ResultsSettings = Field(default_factory=ResultsSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

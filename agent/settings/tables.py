@@ -14,7 +14,7 @@ from agent.errors import RequestError
 from agent.settings.table import PositiveSeconds, Seconds, Table
 from agent.timetable import UNLIMITED, parse_timetable
 
-_WORK_FOLDERS = ("captures", "clips", "pictures", "set-aside", "tmp")
+_WORK_FOLDERS = ("captures", "clips", "pictures", "results", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
 
 
