@@ -1,10 +1,11 @@
 """What the daemon runs: stages, each the same small loop around one step."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-Wake = Callable[[], None]
+Wake = Callable[[], object]  # what it returns is of no interest
 WAKE_ONLY = float("inf")  # a step's answer: nothing to do until somebody wakes the stage
 
 
@@ -33,10 +34,28 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._told: list[Wake] = []
+        self._lock = threading.RLock()  # a signal may come while its own thread holds it
 
     def set(self) -> None:
         """Ask everybody to end."""
         self._event.set()
+        with self._lock:
+            for tell in self._told:
+                tell()
+
+    @contextmanager
+    def telling(self, tell: Wake) -> Iterator[None]:
+        """Call `tell` meanwhile as soon as the daemon ends, in whatever thread says so."""
+        with self._lock:
+            self._told.append(tell)
+        if self.is_set():
+            tell()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._told.remove(tell)
 
     def is_set(self) -> bool:
         """Tell whether the daemon ends."""

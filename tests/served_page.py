@@ -35,6 +35,7 @@ class ServedPage:
     folder: StateFolder
     outbox: Outbox
     filming: threading.Event  # set while a capture is being written
+    thread: threading.Thread  # in which it is served
     stuck: list[str] = field(default_factory=list)  # parts that make no progress
 
     @property
@@ -44,6 +45,11 @@ class ServedPage:
     @property
     def signer(self) -> Signer:
         return Signer(load_secret(self.folder), lasts_days=self.settings.web.session_days)
+
+    def wake_ups(self) -> int:
+        """How often its thread has waited for something so far."""
+        status = Path(f"/proc/self/task/{self.thread.native_id}/status").read_text()
+        return int(status.rpartition("nonvoluntary")[0].split()[-1])
 
     def session(
         self, role: Role = Role.COACH, *, age_s: float = 0.0, device_id: str | None = None
@@ -104,7 +110,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
         try:
             host, _, port = settings.web.listen.rpartition(":")
             until(lambda: _is_open(host, int(port)), timeout_s=10)
-            yield ServedPage(settings, folder, outbox, filming, stuck)
+            yield ServedPage(settings, folder, outbox, filming, thread, stuck)
         finally:
             stop.set()
             thread.join(10)

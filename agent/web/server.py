@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from functools import partial
 
 import structlog
 import uvicorn
@@ -24,6 +25,7 @@ from agent.web.page import Page, Signs
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
+_TICK_S = 1.0  # the Date header is drawn anew
 _QUEUE = 64  # connections that wait to be accepted
 _KEEP_ALIVE_S = 30
 _LARGEST_HEAD = 16384
@@ -119,10 +121,15 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
 
-    async def on_tick(self, counter: int) -> bool:
-        """Look whether the daemon ends; asked ten times a second anyway, while all goes on."""
-        beat()
-        return await super().on_tick(counter) or self._stop.is_set()
+    async def main_loop(self) -> None:
+        """Serve until the daemon ends; uvicorn's own loop would wake ten times a second."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with self._stop.telling(partial(loop.call_soon_threadsafe, ended.set)):
+            while not (await self.on_tick(0) or ended.is_set()):
+                beat()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), _TICK_S)
 
 
 def listen_on(listen: str) -> socket.socket:

@@ -53,6 +53,14 @@ def test_it_ends_in_time_whoever_listens(tmp_path: Path) -> None:
         assert time.monotonic() - ends_s < 6
 
 
+def test_a_page_that_nobody_asks_hardly_wakes(page: ServedPage) -> None:
+    with page.client(page.session()) as client:
+        client.get("/healthz")
+    began = page.wake_ups()
+    time.sleep(2)  # a number over a time: a busy machine makes it smaller
+    assert page.wake_ups() - began <= 6
+
+
 def test_a_listener_hears_what_changed_and_nothing_else(page: ServedPage) -> None:
     with page.client(page.session(Role.WALL)) as client, listening(client, "/wall/live") as told:
         first = next(told)
