@@ -5,10 +5,12 @@ if they were contiguous; all of that stays in here.
 """
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from analysis.landmarks import COUNT, FloatArray
 MODEL_NAME = "pose_landmarker_lite.task"
 _APART_MS = 1000  # between two videos
 _STEP_MS = 100
+# Imported by MediaPipe for its drawings and its microphone: half of its start, and 37 MB.
+_NEVER_USED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
 
 
 def shipped_model() -> Path:
@@ -30,9 +34,10 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def __init__(self, model: Path | None = None) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")
-        from mediapipe import Image as MediaPipeImage
-        from mediapipe import ImageFormat
-        from mediapipe.tasks.python import BaseOptions, vision
+        with _nothing_in_place_of(_NEVER_USED):
+            from mediapipe import Image as MediaPipeImage
+            from mediapipe import ImageFormat
+            from mediapipe.tasks.python import BaseOptions, vision
 
         self._wrap: Callable[[Image], object] = lambda image: MediaPipeImage(
             image_format=ImageFormat.SRGB, data=image
@@ -95,3 +100,15 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def __exit__(self, *_ended: object) -> None:
         self.close()
+
+
+@contextmanager
+def _nothing_in_place_of(names: tuple[str, ...]) -> Iterator[None]:
+    """Let what imports these modules meanwhile have empty ones, where nobody has the real ones."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update({name: ModuleType(name) for name in absent})
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

@@ -160,7 +160,7 @@ class _Running:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(scratch),
+            env=_environment(),
             cwd=scratch,
             start_new_session=True,
         )
@@ -242,7 +242,7 @@ def number_in(result: Mapping[str, object], name: str) -> float:
     return float(value)
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Return the child's environment: no key and no setting of ours is in it."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     spec = importlib.util.find_spec("analysis")
@@ -252,7 +252,6 @@ def _environment(scratch: Path) -> dict[str, str]:
         **passed_on,
         **home,
         **_ALLOCATION,
-        "MPLCONFIGDIR": str(scratch),
         "PYTHONUNBUFFERED": "1",
     }
 
