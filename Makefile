@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Compiled code is kept, whatever the shell says: without it every start compiles the agent anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo test check accuracy bench soak lock pictures sample reference wheelhouse clean
 .DEFAULT_GOAL := help
 

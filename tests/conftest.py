@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -8,6 +9,10 @@ import pytest
 
 hypothesis.settings.register_profile("spotter", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("spotter")
+
+# As on a station: else each of some hundred processes would compile the agent anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 REPOSITORY = Path(__file__).parents[1]
 VIDEOS = REPOSITORY.parent / "shared" / "videos"

@@ -4,6 +4,8 @@ Absolute times drift by a fifth from minute to minute; a ratio of two things tim
 holds.  Each figure is the median of several rounds in which both sides take turns.
 """
 
+import os
+
 from tests.bench.analysis import bench_analysis
 from tests.bench.outbox import bench_outbox
 from tests.bench.page import bench_page
@@ -13,6 +15,7 @@ from tests.bench.upload import bench_upload
 
 def main() -> None:
     """Print every figure."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a station's programs are compiled once
     bench_outbox()
     bench_upload()
     bench_page()
