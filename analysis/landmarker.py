@@ -20,7 +20,8 @@ from analysis.landmarks import COUNT, FloatArray
 MODEL_NAME = "pose_landmarker_lite.task"
 _APART_MS = 1000  # between two videos
 _STEP_MS = 100
-# Imported by MediaPipe for its drawings and its microphone: half of its start, and 37 MB.
+# Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
+# 100 MB of the disk, for they are not installed at all (pyproject.toml).
 _NEVER_USED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
 
 

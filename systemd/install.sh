@@ -109,7 +109,7 @@ make_version() {
     local number
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source_folder/agent/__init__.py")
     version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
-    say "installing Spotter $number into $version (about 540 MB) ..."
+    say "installing Spotter $number into $version (about 530 MB) ..."
     mkdir -p "$version"
     trap 'rm -rf "$version"' EXIT   # half a version is none
     "$python" -m venv "$version"

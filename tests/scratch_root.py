@@ -36,7 +36,7 @@ class ScratchRoot:
             cwd="/",
             env={
                 "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                "PYTHONPATH": sysconfig.get_path("purelib"),  # in the place of 540 MB of wheels
+                "PYTHONPATH": sysconfig.get_path("purelib"),  # in the place of 530 MB of wheels
                 "LANG": "C.UTF-8",
             },
         )
