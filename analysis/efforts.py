@@ -83,6 +83,9 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
         motion: its curves.
         count_busy: whether going on moving for long is an effort.
     """
+    if not len(motion.visit):  # not one picture could be looked at
+        none = np.zeros(0, dtype=np.bool_)
+        return Signs(low=none, raised=none, flying=none, running=none, busy=none)
     alive = _alive(motion)
     going = np.abs(np.nan_to_num(motion.going))
     low = _low(motion) & alive & ~walking_of(motion)

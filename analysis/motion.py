@@ -170,10 +170,12 @@ def _median3(values: FloatArray) -> FloatArray:
 
 def _mean(values: FloatArray, width: int) -> FloatArray:
     """Return running means that leave out what is not known."""
+    if not len(values):  # of which numpy knows no convolution
+        return values
     known = ~np.isnan(values)
-    kernel = np.ones(width)
-    total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")[: len(values)]
-    count = np.convolve(known.astype(float), kernel, mode="same")[: len(values)]
+    kernel, middle = np.ones(width), slice(width // 2, width // 2 + len(values))
+    total = np.convolve(np.where(known, values, 0.0), kernel)[middle]
+    count = np.convolve(known.astype(float), kernel)[middle]
     mean: FloatArray = np.where(known, total / np.maximum(count, 1.0), np.nan)
     return mean
 

@@ -22,7 +22,7 @@ REST = (3.0, STANDING)
 
 def efforts(body: Poses, *, rest_s: float = 2.0, busy: bool = False) -> list[Interval]:
     motion = motion_of(body)
-    within = Interval(start_s=0.0, end_s=float(body.times_s[-1]) + 0.1)
+    within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
     return efforts_of(motion, signs_of(motion, count_busy=busy), rest_s=rest_s, within=within)
 
 
@@ -53,6 +53,19 @@ def test_standing_about_is_no_effort() -> None:
 
 def test_nobody_makes_no_effort() -> None:
     assert efforts(nobody(10.0)) == []
+
+
+@pytest.mark.parametrize("looks", range(10))
+def test_a_capture_that_breaks_off_at_once_holds_no_effort(looks: int) -> None:
+    for whole in (nobody(2.0), poses(REST)):
+        body = Poses(
+            times_s=whole.times_s[:looks],
+            points_px=whole.points_px[:looks],
+            visibility=whole.visibility[:looks],
+            width_px=whole.width_px,
+            height_px=whole.height_px,
+        )
+        assert efforts(body, busy=True) == []
 
 
 def test_walking_through_the_picture_is_no_effort() -> None:
