@@ -64,12 +64,13 @@ def assemble_daemon(
         on_hint=bells.ringer(Intake.name),
     )
     stuck = watching.pulses.stuck
+    finder = bells.ringer(TakeFinder.name)
     wish = bells.ringer(Retention.name)
     space = Space(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
-        delivery_lane(settings, folder, outbox, client, host=api_host(settings), stop=stop),
+        delivery_lane(settings, folder, outbox, client, stop=stop, wake_analysis=finder),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
         *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, stuck=stuck),

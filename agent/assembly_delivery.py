@@ -11,6 +11,7 @@ from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
 from agent.delivery.patience import Patience
+from agent.delivery.reaction import Reaction
 from agent.delivery.reconcile import Reconciler
 from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
@@ -19,7 +20,8 @@ from agent.outbox.backoff import Backoff
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
-from agent.stage import StopFlag, ignore_wake
+from agent.stage import StopFlag, Wake, ignore_wake
+from agent.station.of_settings import api_host
 from agent.timetable import parse_timetable
 
 
@@ -44,30 +46,32 @@ def delivery_lane(
     outbox: Outbox,
     client: ApiClient,
     *,
-    host: str,
     stop: StopFlag,
+    wake_analysis: Wake,
 ) -> Lane:
     """Return the lane to the API and all that it needs."""
     delivery = settings.delivery
     timetable = parse_timetable(delivery.schedule)
-    gate = _gate(settings, outbox, client, host=host)
+    gate = _gate(settings, outbox, client)
     backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
     patience = Patience(outbox, backoff, now=read_clock)
     throttle = Throttle(timetable, now=read_clock, wait=stop.wait)
+    reaction = Reaction(
+        outbox,
+        gate,
+        patience,
+        smaller_if_too_large=delivery.smaller_if_too_large,
+        now=read_clock,
+        wake_analysis=wake_analysis,
+    )
     return Lane(
         outbox,
         gate,
         Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=read_clock),
-        Reconciler(
-            outbox,
-            client,
-            patience,
-            wait_s=delivery.reconcile_wait_s,
-            keeps_titles=gate.keeps_titles,
-            now=read_clock,
-        ),
+        _reconciler(settings, outbox, client, gate, patience),
         order=Order(outbox, timetable, now=read_clock),
         patience=patience,
+        reaction=reaction,
         is_still_whole=FirstSendCheck(
             outbox, folder, capture_folder=settings.paths.capture, now=read_clock
         ),
@@ -76,11 +80,24 @@ def delivery_lane(
     )
 
 
-def _gate(settings: Settings, outbox: Outbox, client: ApiClient, *, host: str) -> Gate:
+def _reconciler(
+    settings: Settings, outbox: Outbox, client: ApiClient, gate: Gate, patience: Patience
+) -> Reconciler:
+    return Reconciler(
+        outbox,
+        client,
+        patience,
+        wait_s=settings.delivery.reconcile_wait_s,
+        keeps_titles=gate.keeps_titles,
+        now=read_clock,
+    )
+
+
+def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
     return Gate(
         outbox,
         client,
-        host=host,
+        host=api_host(settings),
         settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
         read_key=partial(read_api_key, settings.api, os.environ),
         now=read_clock,

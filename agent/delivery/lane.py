@@ -41,6 +41,7 @@ class Lane:
         *,
         order: Order,
         patience: Patience,
+        reaction: Reaction,
         is_still_whole: CheckFresh,
         now: Now,
         wake_next: Wake,
@@ -51,7 +52,7 @@ class Lane:
         self._reconciler = reconciler
         self._order = order
         self._patience = patience
-        self._reaction = Reaction(outbox, gate, patience, now=now)
+        self._reaction = reaction
         self._is_still_whole = is_still_whole
         self._now = now
         self._wake_next = wake_next

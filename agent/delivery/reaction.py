@@ -16,13 +16,15 @@ from agent.errors import (
     RefusedError,
     UploadError,
 )
-from agent.outbox.entry import Entry
+from agent.outbox.entry import SMALLER, Entry
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import Wake
 
 _IN_A_ROW = 3  # so many different clips in trouble, and the lane is at fault
 _ABOUT_ACCOUNT = frozenset({402, 403, 404})
 _TOO_LARGE = 413
+_CUT_AGAIN = frozenset({Reason.CLIP_DAMAGED, Reason.TOO_LARGE})
 
 log = structlog.get_logger(stage="delivery")
 
@@ -30,11 +32,22 @@ log = structlog.get_logger(stage="delivery")
 class Reaction:
     """Moves clips whose upload failed, and pauses the lane where it is at fault."""
 
-    def __init__(self, outbox: Outbox, gate: Gate, patience: Patience, *, now: Now) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        gate: Gate,
+        patience: Patience,
+        *,
+        smaller_if_too_large: bool,
+        now: Now,
+        wake_analysis: Wake,
+    ) -> None:
         self._outbox = outbox
         self._gate = gate
         self._patience = patience
+        self._smaller_if_too_large = smaller_if_too_large
         self._now = now
+        self._wake_analysis = wake_analysis
         self._troubled: set[int] = set()  # different clips that failed since the last success
 
     def note_delivered(self) -> None:
@@ -69,9 +82,11 @@ class Reaction:
         self._move(entry, EntryState.READY, due_at=entry.due_at)
 
     def hold(self, entry: Entry, reason: Reason, *, detail: str | None = None) -> None:
-        """Let an entry wait for a person."""
-        log.warning("held for a person", entry=entry.name, clip=entry.clip_code, reason=reason)
+        """Let an entry wait for a person, or for the analysis to cut it again."""
+        log.warning("held", entry=entry.name, clip=entry.clip_code, reason=reason)
         self._move(entry, EntryState.HELD, reason=reason, detail=detail)
+        if reason in _CUT_AGAIN:
+            self._wake_analysis()
 
     def _back_off(self, entry: Entry, error: NotMadeError) -> None:
         failures = entry.failures + 1
@@ -89,10 +104,17 @@ class Reaction:
             in_plan = error.status != 402
             reason = Reason.REFUSED_FOR_ATHLETE if in_plan else Reason.ACTIVITY_NOT_IN_PLAN
             self.hold(entry, reason, detail=str(error))
+        elif error.status == _TOO_LARGE and self._can_be_smaller(entry):
+            self.hold(entry, Reason.TOO_LARGE, detail=self._size_words(entry, error))
         else:
             told = self._size_words(entry, error) if error.status == _TOO_LARGE else str(error)
             self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=told)
         self._count_trouble(entry, error)
+
+    def _can_be_smaller(self, entry: Entry) -> bool:
+        """Tell whether the station allows a smaller rendition, and this is none yet."""
+        can_be_cut = entry.cut_method != "whole"  # else the analysis failed on it
+        return self._smaller_if_too_large and can_be_cut and SMALLER not in entry.remarks
 
     def _size_words(self, entry: Entry, error: RefusedError) -> str:
         """Tell how large a refused clip is, and what is known of the limit."""

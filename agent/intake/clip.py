@@ -29,8 +29,20 @@ class ClipCutter:
         self._folder = folder
         self._options = dict(options)  # how clips are cut
 
-    def cut(self, capture: Path, take: Take, *, clip_code: str) -> ClipFile:
+    def cut(
+        self,
+        capture: Path,
+        take: Take,
+        *,
+        clip_code: str,
+        rendition: Mapping[str, object] | None = None,
+    ) -> ClipFile:
         """Cut one take's clip; doing it again gives the same file its place again.
+
+        Args:
+            capture, take: what to cut, and from what.
+            clip_code: the clip's name.
+            rendition: other options than the station's.
 
         Raises:
             AnalysisError: the cut failed.
@@ -43,7 +55,7 @@ class ClipCutter:
                 start_s=take.start_s,
                 end_s=take.end_s,
                 out=str(unfinished),
-                options=self._options,
+                options={**self._options, **(rendition or {})},
             )
             log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
             crash_point("clip-cut")

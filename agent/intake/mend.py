@@ -1,5 +1,6 @@
-"""Cutting a clip again whose file is missing or torn, from the capture that is still there."""
+"""Cutting a clip again: one whose file is missing or torn, or that is too large for the API."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from agent.outbox.entry import ClipFile, Entry, Source
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 
+_SMALLER_PX = 720
+_SMALLER_KBIT_S = (100, 2500)  # of the rate; half of what the clip has, within these
+
 log = structlog.get_logger(stage="analysis")
+
+Mend = Callable[[Entry], Entry | None]
 
 
 class Mender:
-    """Cuts damaged clips again, each once in the life of this process."""
+    """Cuts clips again that cannot be sent as they are, each once in the life of this process."""
 
     def __init__(
         self,
@@ -37,19 +43,24 @@ class Mender:
         self._tried: set[int] = set()
 
     def mend_next(self) -> bool:
-        """Cut the oldest damaged clip again; False where there is none that can be."""
-        entry = next((e for e in self._outbox.files.damaged() if e.id not in self._tried), None)
-        if entry is None:
-            return False
+        """Cut one clip again, damaged ones first; False where there is none that can be."""
+        files = self._outbox.files
+        for waiting, mend in ((files.damaged, self._replace), (files.too_large, self._shrink)):
+            entry = next((e for e in waiting() if e.id not in self._tried), None)
+            if entry is not None:
+                return self._try(entry, mend)
+        return False
+
+    def _try(self, entry: Entry, mend: Mend) -> bool:
         self._tried.add(entry.id)
         try:
-            clip = self._cut(entry, self._outbox.files.sources(entry.id))
+            mended = mend(entry)
         except FileNotFoundError as error:
             log.error(
-                "a clip cannot be cut again: its capture is gone",
+                "a clip cannot be cut again: its file is gone",
                 entry=entry.name,
                 clip=entry.clip_code,
-                capture=str(error.filename),
+                file=str(error.filename),
             )
         except AnalysisError as error:
             if error.fault is AnalysisFault.NO_SPACE:
@@ -58,9 +69,30 @@ class Mender:
             log.error("a clip cannot be cut again", entry=entry.name, error=str(error))
         else:
             self._tried.discard(entry.id)
-            mended = self._outbox.files.mend(entry, clip, now_s=self._now().utc_s)
             log.info("cut again", entry=entry.name, clip=entry.clip_code, done=mended is not None)
         return True
+
+    def _replace(self, entry: Entry) -> Entry | None:
+        """Cut a clip whose file is damaged from its capture."""
+        clip = self._cut(entry, self._outbox.files.sources(entry.id))
+        return self._outbox.files.mend(entry, clip, now_s=self._now().utc_s)
+
+    def _shrink(self, entry: Entry) -> Entry | None:
+        """Make a clip's smaller rendition from the clip itself.
+
+        Cut off between file and row, its size is not what the row says: that is damage, and
+        it is cut from its capture in its full size before it is made smaller anew.
+        """
+        path = self._folder.clips / entry.stored_name
+        if not path.exists():
+            raise FileNotFoundError(2, "missing", str(path))
+        whole = _take(
+            Source(capture_id=0, take_number=1, start_s=0.0, end_s=entry.clip_seconds + 1.0)
+        )
+        clip = self._cutter.cut(
+            path, whole, clip_code=entry.clip_code, rendition=smaller_rendition(entry)
+        )
+        return self._outbox.files.make_smaller(entry, clip, now_s=self._now().utc_s)
 
     def _cut(self, entry: Entry, sources: list[tuple[Source, Capture]]) -> ClipFile:
         paths = [self._folder.captures / capture.stored_name for _, capture in sources]
@@ -99,6 +131,17 @@ class Mender:
             return self._cutter.cut(joined, whole, clip_code=entry.clip_code)
         finally:
             joined.unlink(missing_ok=True)
+
+
+def smaller_rendition(entry: Entry) -> dict[str, object]:
+    """Return how a clip is cut that is to have half its rate or less, at no more than 720 px."""
+    least, most = _SMALLER_KBIT_S
+    half_kbit_s = round(entry.clip_bytes * 8 / 1000 / max(0.1, entry.clip_seconds) / 2)
+    return {
+        "method": "encode",
+        "rendition_height": _SMALLER_PX,
+        "rendition_kbit_s": min(most, max(least, half_kbit_s)),
+    }
 
 
 def _take(source: Source) -> Take:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from agent.outbox.states import EntryState, FileState, Recipient
 
+SMALLER = "smaller_rendition"  # the remark of a clip that the API refused in its full size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFile:

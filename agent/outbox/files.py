@@ -1,12 +1,13 @@
 """Rows and their files: what should be on the disk, what is damaged there, what was mended."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.outbox.capture import Capture
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.entry import ClipFile, Entry, Source
-from agent.outbox.states import UNSETTLED_ENTRIES, EntryState, FileState
+from agent.outbox.entry import SMALLER, ClipFile, Entry, Source
+from agent.outbox.states import UNSETTLED_ENTRIES, EntryState, FileState, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,25 @@ class Files:
             for capture in [Capture.from_row(row)]
         ]
 
+    def too_large(self) -> list[Entry]:
+        """Return the clips that wait for a smaller rendition, oldest first."""
+        found = [Entry.from_row(row) for row in self._db.rows(TOO_LARGE)]
+        return sorted(found, key=lambda entry: entry.id)
+
     def mend(self, entry: Entry, clip: ClipFile, *, now_s: float) -> Entry | None:
         """Record that a clip was cut again; what was held for its damage alone is ready again."""
-        was_held_for_it = entry.state is EntryState.HELD and entry.reason == "clip_damaged"
+        remarks = tuple(remark for remark in entry.remarks if remark != SMALLER)
+        return self._cut_again(entry, clip, remarks, heals=Reason.CLIP_DAMAGED, now_s=now_s)
+
+    def make_smaller(self, entry: Entry, clip: ClipFile, *, now_s: float) -> Entry | None:
+        """Record that a clip was made smaller; what was held for its size is ready again."""
+        remarks = (*entry.remarks, SMALLER)
+        return self._cut_again(entry, clip, remarks, heals=Reason.TOO_LARGE, now_s=now_s)
+
+    def _cut_again(
+        self, entry: Entry, clip: ClipFile, remarks: Sequence[str], *, heals: Reason, now_s: float
+    ) -> Entry | None:
+        was_held_for_it = entry.state is EntryState.HELD and entry.reason == heals
         row = self._db.row(
             MEND,
             {
@@ -103,6 +120,7 @@ class Files:
                 "seconds": clip.seconds,
                 "method": clip.cut_method,
                 "why": clip.cut_why,
+                "remarks": json.dumps(remarks),
                 "file_state": FileState.PRESENT,
                 "now": now_s,
             },
@@ -127,6 +145,10 @@ DAMAGED = (
     "SELECT * FROM entry WHERE state = 'held' AND reason = 'clip_damaged'",
 )
 
+TOO_LARGE = """
+SELECT * FROM entry WHERE state = 'held' AND reason = 'too_large' AND file_state = 'present'
+"""  # index: entry_held
+
 SETTLED_DAMAGE = """
 UPDATE entry SET file_state = 'present'
  WHERE file_state = 'damaged' AND state IN ('uploaded', 'completed', 'discarded')
@@ -141,6 +163,7 @@ SELECT capture.*, entry_capture.take_number, entry_capture.start_s, entry_captur
 MEND = """
 UPDATE entry SET file_state = :file_state, stored_name = :name, clip_sha256 = :sha256,
        clip_bytes = :bytes, clip_seconds = :seconds, cut_method = :method, cut_why = :why,
+       remarks = :remarks,
        state = :state, reason = :reason, fence = fence + 1, changed_at = :now
  WHERE id = :id AND fence = :fence RETURNING *
 """

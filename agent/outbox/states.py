@@ -70,6 +70,7 @@ class Reason(StrEnum):
     SENT_ANEW = "sent_anew"
     FORGOTTEN = "forgotten"
     FAILS_AT_SERVER = "fails_at_server"
+    TOO_LARGE = "too_large"
 
 
 REASON_TEXTS: dict[Reason, str] = {
@@ -110,6 +111,10 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SENT_ANEW: "it was sent again under the right athlete",
     Reason.FORGOTTEN: "its athlete was forgotten",
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
+    Reason.TOO_LARGE: (
+        "the API takes no clip of this size: a smaller rendition is being made; "
+        "release sends it as it is"
+    ),
     Reason.FAILS_AT_SERVER: (
         "the API failed on it ten times while others passed: tried once a day; retry tries at once"
     ),

@@ -215,6 +215,11 @@ class DeliverySettings(Table):
         description="Upload hours and bandwidth caps by the box's own clock; the first rule that "
         'fits holds: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".',
     )
+    smaller_if_too_large: bool = Field(
+        False,
+        description="Where the API refuses a clip as too large (413): send a smaller rendition "
+        "of it (720 px at most, half the rate or less); off: it stays refused.",
+    )
     backoff_base_s: PositiveSeconds = Field(5.0, description="Longest wait after a first failure.")
     backoff_max_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         3600.0, description="Longest wait after any failure."

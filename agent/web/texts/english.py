@@ -151,6 +151,7 @@ ENGLISH: dict[str, str] = {
     "reason_refused_for_athlete": "AiKYNETIX refuses this athlete.",
     "reason_activity_not_in_plan": "The account's plan lacks this activity.",
     "reason_clip_damaged": "The clip's file is damaged.",
+    "reason_too_large": "Too large for AiKYNETIX. A smaller version is being made.",
     "reason_capture_missing": "Its file is missing: bring the same video again.",
     "reason_capture_damaged": "Its file is torn: bring the whole video again.",
     "reason_filming_may_be_stopped": "Filming may have been stopped then. May it be kept?",
@@ -181,6 +182,7 @@ ENGLISH: dict[str, str] = {
     "remark_take_limited": "Longer than a clip may be. The rest stays on the box.",
     "remark_assignment_changed_within_10_s": "The athlete changed just before or after. Right one?",
     "remark_recording_time_unknown_but_one_athlete_since": "It is unknown when this was filmed.",
+    "remark_smaller_rendition": "Sent in a smaller version. AiKYNETIX takes none so large.",
     "remark_barbell_mass_not_given": "Sent without a mass. AiKYNETIX assumes 100 kg.",
     # filming
     "filming_stop": "Stop filming",

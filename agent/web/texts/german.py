@@ -151,6 +151,7 @@ GERMAN: dict[str, str] = {
     "reason_refused_for_athlete": "AiKYNETIX lehnt diese Person ab.",
     "reason_activity_not_in_plan": "Im Tarif des Kontos fehlt diese Sportart.",
     "reason_clip_damaged": "Die Datei des Videos ist beschädigt.",
+    "reason_too_large": "Zu groß für AiKYNETIX. Eine kleinere Fassung entsteht.",
     "reason_capture_missing": "Die Datei fehlt: dasselbe Video noch einmal bringen.",
     "reason_capture_damaged": "Die Datei ist beschädigt: das Video noch einmal bringen.",
     "reason_filming_may_be_stopped": "Vielleicht war die Aufnahme gestoppt. Darf es bleiben?",
@@ -181,6 +182,7 @@ GERMAN: dict[str, str] = {
     "remark_take_limited": "Länger als ein Video sein darf. Der Rest bleibt auf dem Gerät.",
     "remark_assignment_changed_within_10_s": "Kurz davor oder danach wurde gewechselt. Stimmt es?",
     "remark_recording_time_unknown_but_one_athlete_since": "Unbekannt, wann das gefilmt wurde.",
+    "remark_smaller_rendition": "In kleinerer Fassung gesendet. AiKYNETIX nimmt es nicht größer.",
     "remark_barbell_mass_not_given": "Ohne Gewicht gesendet. AiKYNETIX nimmt 100 kg an.",
     # filming
     "filming_stop": "Aufnahme stoppen",

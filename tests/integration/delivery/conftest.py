@@ -17,6 +17,7 @@ from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.gate import Gate, KeySettings
 from agent.delivery.lane import Lane
 from agent.delivery.patience import Patience
+from agent.delivery.reaction import Reaction
 from agent.delivery.reconcile import Reconciler
 from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
@@ -50,6 +51,7 @@ class World:
     settings: KeySettings = field(default_factory=KeySettings)
     clock_s: float = NOW_S
     schedule: str = ""
+    smaller_if_too_large: bool = False
     wait: Callable[[float], None] = field(default=time.sleep)
     lane: Lane = field(init=False)
 
@@ -93,6 +95,14 @@ class World:
             ),
             order=Order(self.outbox, timetable, now=self.now),
             patience=patience,
+            reaction=Reaction(
+                self.outbox,
+                gate,
+                patience,
+                smaller_if_too_large=self.smaller_if_too_large,
+                now=self.now,
+                wake_analysis=ignore_wake,
+            ),
             is_still_whole=FirstSendCheck(
                 self.outbox, self.folder, capture_folder=self.folder.root, now=self.now
             ),

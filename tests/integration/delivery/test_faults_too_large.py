@@ -1,13 +1,16 @@
 """Row 12 of the faults a station meets: 413 while the body is under way."""
 
+import hashlib
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
 from agent.api.body import ClipBody
 from agent.api.client import ApiKey
 from agent.errors import RefusedError
+from agent.outbox.entry import ClipFile
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
 from agent.station import steering
@@ -33,6 +36,39 @@ def test_too_large_is_understood_while_the_body_is_under_way(
     steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(60)
     world.check_delivered_once(sandbox, 3)
+
+
+def test_a_station_that_allows_it_sends_a_smaller_rendition_and_none_smaller_still(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(1)
+    world.run()
+    world.smaller_if_too_large = True
+    world.start()
+    sandbox.add_fault("413*2")
+    entry = world.add(2)
+    clip = ClipFile(
+        stored_name=entry.stored_name,
+        sha256=entry.clip_sha256,
+        size_bytes=entry.clip_bytes,
+        seconds=entry.clip_seconds,
+        cut_method="copy",
+    )
+    assert world.outbox.files.mend(entry, clip, now_s=world.clock_s) is not None
+
+    world.run()
+
+    entry = world.entry(2)
+    assert (entry.state, entry.reason) == ("held", "too_large")
+    path = world.folder.clips / entry.stored_name
+    path.write_bytes(b"half of it")
+    half = hashlib.sha256(b"half of it").hexdigest()
+    smaller = replace(clip, sha256=half, size_bytes=10)
+    assert world.outbox.files.make_smaller(entry, smaller, now_s=world.clock_s) is not None
+    world.run()
+    entry = world.entry(2)
+    assert (entry.state, entry.reason) == ("dead", "http_413")
+    assert entry.remarks == ("smaller_rendition",)
 
 
 @pytest.mark.parametrize("lingers", [True, False])
