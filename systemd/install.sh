@@ -258,7 +258,7 @@ roll_back() {
     # A database that a newer version has brought up to date is refused by an older one, untouched.
     if [ -r "$settings" ] && ! told=$(runuser -u spotter -- "$previous/bin/spotter" status --config "$settings" 2>&1); then
         fail "the version before cannot work with what is here, so nothing was changed:
-  $told" "the copy of before lies beside the outbox, in /var/lib/spotter, its name ends in .before-...; what came in since is not in it"
+  $told" "this version stays; the copy of before (/var/lib/spotter/outbox.db.before-...) knows nothing of what was delivered since: with it, that would be sent again"
     fi
     point "$home/current" "$previous"
     point "$home/previous" "$current"

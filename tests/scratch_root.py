@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +69,16 @@ def scratch_root(folder: Path) -> Iterator[ScratchRoot]:
             holder.kill()
 
 
-def release(folder: Path, *, version: str) -> Path:
-    """Unpack a release of its own version, without git, with the agent's wheel and no others."""
+def release(
+    folder: Path, *, version: str, change: Callable[[Path], None] = lambda _folder: None
+) -> Path:
+    """Unpack a release of its own version, without git, with the agent's wheel and no others.
+
+    Args:
+        folder: where.
+        version: as it calls itself.
+        change: makes its source differ from this one.
+    """
     folder.mkdir()
     for name in _SHIPPED:
         ignored = shutil.ignore_patterns("__pycache__")
@@ -78,6 +86,7 @@ def release(folder: Path, *, version: str) -> Path:
     for name in _FILES:
         shutil.copy(REPOSITORY / name, folder)
     (folder / "agent" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    change(folder)
     (folder / "requirements.lock").write_text("# nothing: the test brings what is needed\n")
     words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run(

@@ -13,17 +13,27 @@ def seed(state_folder: Path, *, entries: int, waiting: int) -> None:
     """Fill an outbox with so many clips, of which so many wait and the others are delivered."""
     with Outbox.open(state_folder) as outbox:
         ready_entry(outbox, 1)
-    with closing(sqlite3.connect(state_folder / DATABASE_NAME)) as connection, connection:
+    multiply(state_folder / DATABASE_NAME, entries=entries, waiting=waiting)
+
+
+def multiply(database: Path, *, entries: int, waiting: int) -> None:
+    """Make so many of the one capture and the one clip in a database, of whatever version."""
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.create_function("code", 1, "{:010d}".format)
         waits = f"n > {entries - waiting}"
+        file_name = "code(n) || '.mp4'"
         on_disk = {"file_state": f"iif({waits}, 'present', 'cleared')"}
         for table, changed in (
-            ("capture", {"id": "n", "sha256": "code(n)", "stored_name": "code(n)", **on_disk}),
+            (
+                "capture",
+                {"id": "n", "sha256": "code(n)", "stored_name": "code(n) || '.mp4'", **on_disk},
+            ),
             (
                 "entry",
                 {
                     "id": "n",
                     "clip_code": "code(n)",
+                    "stored_name": file_name,
                     "due_at": "due_at + n",
                     "created_at": "created_at + n",
                     "state": f"iif({waits}, 'ready', 'uploaded')",

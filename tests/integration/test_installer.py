@@ -1,5 +1,6 @@
 """The installer, run as root on a system whose changes vanish: in, up to date, back, and away."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -95,23 +96,86 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
         assert version_in(box).endswith("0.1.0")
         box.run(str(first / "systemd/install.sh"), "--rollback")
         assert version_in(box).endswith("0.2.0")
-        pretend_newer(box)
+
+
+def one_more_migration(source: Path) -> None:
+    """Let a release bring a change of the outbox that this one does not know."""
+    package = source / "agent" / "outbox"
+    (package / "schema_future.py").write_text(
+        "from sqlite_utils.db import Database\n\nfrom agent.outbox.schema import MIGRATIONS\n\n\n"
+        "@MIGRATIONS()\ndef holograms(db: Database) -> None:\n"
+        '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
+    )
+    with (package / "migrating.py").open("a") as migrating:
+        migrating.write("\nfrom agent.outbox.schema_future import holograms as holograms\n")
+    database = package / "database.py"
+    known = "UP_TO_DATE = ("
+    assert database.read_text().count(known) == 1
+    database.write_text(database.read_text().replace(known, f'{known}\n    "holograms",'))
+
+
+_FILL = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(REPOSITORY)!r})
+from agent.outbox.folders import StateFolder
+from agent.outbox.store import Outbox
+from tests.seeded import seed
+folder = StateFolder(Path("/var/lib/spotter"))
+folder.prepare()
+seed(folder.root, entries=5000, waiting=500)
+with Outbox.open(folder.root) as outbox:
+    files = outbox.files
+    for place, rows in (folder.captures, files.captures()), (folder.clips, files.clips()):
+        for row in rows:
+            (place / row.stored_name).write_bytes(b"x" * row.size_bytes)
+"""
+
+
+# Run the daemon until it says that it runs, as the service would after the update.
+_START_ONCE = """
+touch /opt/log
+setpriv --reuid spotter --regid spotter --init-groups /usr/local/bin/spotter run 2>/opt/log &
+until grep -q event=running /opt/log; do kill -0 $! || { cat /opt/log; exit 1; }; sleep 0.1; done
+kill $! && wait $!
+"""
+
+
+@pytest.mark.soak
+def test_an_update_with_a_full_outbox_keeps_all_of_it_and_cannot_be_taken_back_by_mistake(
+    first: Path, tmp_path: Path
+) -> None:
+    second = release(tmp_path / "second", version="0.2.0", change=one_more_migration)
+    with scratch_root(tmp_path / "box") as box:
+        box.run(str(first / "systemd/install.sh"))
+        box.run("/opt/spotter/current/bin/python", "-c", _FILL)
+        box.run("chown", "-R", "spotter:spotter", "/var/lib/spotter")
+        before = counts(box)
+        recordings = recordings_in(box)
+        assert before == {"ready": 501, "uploaded": 4499} and len(recordings) > 500
+
+        box.run(str(second / "systemd/install.sh"))
+        box.run("sh", "-c", _START_ONCE)
+
+        assert counts(box) == before and recordings_in(box) == recordings
+        assert box.run("sh", "-c", "ls /var/lib/spotter").count("outbox.db.before-holograms") == 1
         refused = box.run(str(first / "systemd/install.sh"), "--rollback", code=1)
         assert "nothing was changed" in refused and "newer Spotter" in refused
+        assert "would be sent again" in refused
         assert version_in(box).endswith("0.2.0")
+        assert counts(box) == before and recordings_in(box) == recordings
 
 
-def pretend_newer(box: ScratchRoot) -> None:
-    """Mark the outbox as a version of the future would."""
-    program = (
-        "import sqlite3, pathlib; (p,) = pathlib.Path('/var/lib/spotter').glob('outbox.db');"
-        "d = sqlite3.connect(p); c = d.execute('SELECT * FROM _sqlite_migrations LIMIT 1');"
-        "names = [n[0] for n in c.description]; row = dict(zip(names, c.fetchone()));"
-        "row.update(name='9999_future'); row.pop('id', None);"
-        'd.execute(f\'INSERT INTO _sqlite_migrations ({", ".join(row)}) VALUES'
-        ' ({", ".join("?" * len(row))})\', list(row.values())); d.commit()'
-    )
-    box.run("runuser", "-u", "spotter", "--", "/opt/spotter/current/bin/python", "-c", program)
+def counts(box: ScratchRoot) -> object:
+    """How many clips are in each state."""
+    return json.loads(box.run(*as_spotter("status", "--json")))["entries"]
+
+
+def recordings_in(box: ScratchRoot) -> set[str]:
+    """Every recording with its size and its time."""
+    told = "%p %s %T@\\n"
+    folders = ("/var/lib/spotter/captures", "/var/lib/spotter/clips")
+    return set(box.run("find", *folders, "-name", "*.mp4", "-printf", told).splitlines())
 
 
 def as_spotter(*words: str) -> tuple[str, ...]:

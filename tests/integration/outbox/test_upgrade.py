@@ -7,17 +7,21 @@ from pathlib import Path
 import pytest
 from sqlite_utils.db import Database
 
+from agent.clock import read_clock
 from agent.errors import OutboxError
+from agent.outbox import migrating
 from agent.outbox.capture import TakeOrigin
 from agent.outbox.database import UP_TO_DATE
 from agent.outbox.folders import StateFolder
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.migrating import known_migrations
 from agent.outbox.recovery import open_as_owner
+from agent.outbox.repair import Repair
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S
+from tests.seeded import multiply
 
 _OLD = ("first_tables",)
 
@@ -119,3 +123,68 @@ def test_an_upgrade_that_fails_changes_nothing(
     monkeypatch.undo()
     with Outbox.open(tmp_path) as outbox:
         assert outbox.entries.by_code("0123456789") is not None
+
+
+FULL, WAITING = 2000, 250
+
+
+def full_old_outbox(folder: StateFolder) -> None:
+    """Write a full outbox as the first release did, with the files of all that waits in it."""
+    folder.prepare()
+    old_outbox(folder.root / DATABASE_NAME)
+    multiply(folder.root / DATABASE_NAME, entries=FULL, waiting=WAITING)
+    with closing(sqlite3.connect(folder.root / DATABASE_NAME)) as connection, connection:
+        connection.execute(
+            "UPDATE entry SET state = 'uploaded', file_state = 'cleared' WHERE id = 1"
+        )
+        connection.execute("UPDATE capture SET file_state = 'cleared' WHERE id = 1")
+    for number in range(FULL - WAITING + 1, FULL + 1):
+        (folder.captures / f"{number:010d}.mp4").write_bytes(b"c" * 9)
+        (folder.clips / f"{number:010d}.mp4").write_bytes(b"x" * 5)
+
+
+def files_of(folder: StateFolder) -> dict[Path, tuple[int, int]]:
+    """Every recording with its size and its time."""
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for place in (folder.captures, folder.clips)
+        for path in place.glob("*.mp4")
+    }
+
+
+def start(folder: StateFolder) -> dict[str, int]:
+    """What every start does; return how many clips are in each state."""
+    with open_as_owner(folder.root, now_s=NOW_S) as outbox:
+        Repair(outbox, folder, now=read_clock).run()
+        outbox.resume_interrupted(now_s=NOW_S)
+        return outbox.listing.counts()["entries"]
+
+
+def test_a_full_outbox_is_upgraded_and_an_older_version_leaves_it_untouched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StateFolder(tmp_path)
+    full_old_outbox(folder)
+    recordings = files_of(folder)
+    assert len(recordings) == 2 * WAITING
+
+    counts = start(folder)
+
+    assert counts == {"ready": WAITING, "uploaded": FULL - WAITING}
+    assert files_of(folder) == recordings
+    (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
+    with closing(sqlite3.connect(copy)) as before:
+        query = "SELECT state, count(*) FROM entry GROUP BY state"
+        assert dict(before.execute(query).fetchall()) == counts
+
+    written = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    older = known_migrations()[:-1]
+    monkeypatch.setattr(migrating, "known_migrations", lambda: older)
+    monkeypatch.setattr("agent.outbox.database.UP_TO_DATE", older)
+    with pytest.raises(OutboxError, match=f"newer Spotter.*{known_migrations()[-1]}"):
+        start(folder)
+    assert {path: path.read_bytes() for path in written} == written
+    assert files_of(folder) == recordings
+
+    monkeypatch.undo()
+    assert start(folder) == counts

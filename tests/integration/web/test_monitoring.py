@@ -1,11 +1,14 @@
 """Measures and health: true, for who may ask, and free of names; checked with Prometheus itself."""
 
+import contextlib
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,7 +18,8 @@ from tests.conftest import REPOSITORY
 from tests.factories import NOW_S
 from tests.lived import send
 from tests.needs import need
-from tests.served_page import ServedPage, page_settings, served_page
+from tests.served_page import ServedPage, free_port, page_settings, served_page
+from tests.station import until
 
 MONITORING = REPOSITORY / "config" / "monitoring"
 
@@ -172,3 +176,52 @@ def test_prometheus_itself_takes_rules_and_measures(tmp_path: Path) -> None:
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, *, asks: str) -> Iterator[httpx.Client]:
+    """Run Prometheus itself, on the sample's own words, and give the way to ask it."""
+    program = need(Path("/usr/bin/prometheus"), "prometheus")
+    sample = (MONITORING / "prometheus.sample.yml").read_text()
+    for words, meant in {"platform-3.gym.example:8377": asks, ": 30s": ": 1s"}.items():
+        assert sample.count(words) == 1
+        sample = sample.replace(words, meant)
+    (folder / "prometheus.yml").write_text(sample)
+    shutil.copy(MONITORING / "spotter.rules.yml", folder)
+    address = f"127.0.0.1:{free_port()}"
+    options = [
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'series'}",
+        f"--web.listen-address={address}",
+    ]
+    with (
+        (folder / "prometheus.log").open("wb") as log,
+        subprocess.Popen([program, *options], stderr=log, stdout=log) as running,
+        httpx.Client(base_url=f"http://{address}/api/v1/", trust_env=False) as client,
+    ):
+        try:
+            yield client
+        finally:
+            running.kill()
+
+
+def test_prometheus_itself_scrapes_a_station(tmp_path: Path) -> None:
+    token = tmp_path / "spotter-metrics-token"
+    token.write_text("a-long-secret\n")
+    web = {"metrics_token_file": str(token)}
+    with served_page(page_settings(tmp_path, web=web)) as page:
+        lived_in(page)
+        with prometheus(tmp_path, asks=page.settings.web.listen) as client:
+
+            def value(query: str) -> str | None:
+                try:
+                    answer = client.get("query", params={"query": query})
+                except httpx.TransportError:
+                    return None  # it has only just been started
+                found = answer.json()["data"]["result"] if answer.is_success else []
+                return str(found[0]["value"][1]) if found else None
+
+            until(lambda: value('up{job="spotter"}') == "1")
+            assert value('spotter_clips{job="spotter", state="held"}') == "1"
+            (group,) = client.get("rules").json()["data"]["groups"]
+            assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
