@@ -132,7 +132,7 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 @config_option
 @json_option
 def undo(config: Path | None, as_json: bool) -> None:
-    """Take back the last discard, resend, forget or cleared queue, within 10 s."""
+    """Take back the last discard, resend, forget or emptied place or queue, within 10 s."""
     from agent.clock import read_clock
     from agent.station.undoing import last_undoable
     from agent.station.undoing import undo as take_back

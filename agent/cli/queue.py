@@ -62,11 +62,13 @@ def add(
 @config_option
 @json_option
 def remove(place: int, config: Path | None, as_json: bool) -> None:
-    """Take the athlete at a PLACE out; 1 is the next."""
-    from agent.station.queueing import unqueue
+    """Take the athlete at a PLACE out; 1 is the next.  spotter undo, within 10 s."""
+    from agent.clock import read_clock
+    from agent.station.undoing import unqueue
 
+    now = read_clock()
     _change(
-        lambda outbox, _rules: unqueue(outbox, _id_at(outbox, place)),
+        lambda outbox, _rules: unqueue(outbox, _id_at(outbox, place), now=now),
         config=config,
         as_json=as_json,
     )

@@ -45,9 +45,10 @@ class Queue:
             row_id = self._db.insert("queue", {"position": row["next"], **columns})
         return Queued(id=row_id, whose=whose)
 
-    def remove(self, queued_id: int) -> bool:
-        """Take somebody out; False where there is no such place (any more)."""
-        return bool(self._db.change("DELETE FROM queue WHERE id = ?", (queued_id,)))
+    def remove(self, queued_id: int) -> Mapping[str, object] | None:
+        """Take somebody out, and return what `put_back` needs; None: no such place (any more)."""
+        row = self._db.row("DELETE FROM queue WHERE id = ? RETURNING *", (queued_id,))
+        return None if row is None else dict(row)
 
     def arrange(self, ids: Sequence[int]) -> None:
         """Put the queue into this order; what is not named keeps its order behind."""
@@ -68,6 +69,13 @@ class Queue:
             rows = self._db.rows("SELECT * FROM queue ORDER BY position, id")
             self._db.change("DELETE FROM queue")
         return [dict(row) for row in rows]
+
+    def put_back(self, held: Mapping[str, object], *, place: int) -> None:
+        """Put somebody who was taken out back to a place; 0 is the next one's."""
+        with self._db.transaction():
+            ids = [queued.id for queued in self.all()]
+            ids.insert(place, self.append(Queued.from_row(dict(held)).whose).id)
+            self.arrange(ids)
 
     def restore(self, held: Sequence[Mapping[str, object]]) -> None:
         """Put back what `clear` took, before whatever came since."""

@@ -23,8 +23,12 @@ class UndoKind(StrEnum):
 
     DISCARD = "discard"
     CLEAR_QUEUE = "clear_queue"
+    LEAVE_QUEUE = "leave_queue"
     RESEND = "resend"
     FORGET = "forget"
+
+
+_AT_ONCE = frozenset({UndoKind.DISCARD, UndoKind.CLEAR_QUEUE, UndoKind.LEAVE_QUEUE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ class Undoables:
             left_s = undoable.left_s(now)
             if left_s > 0:
                 longest_s = max(longest_s, left_s)
-            elif undoable.kind in {UndoKind.DISCARD, UndoKind.CLEAR_QUEUE}:
+            elif undoable.kind in _AT_ONCE:
                 self.settle(undoable, "done")
         return longest_s
 

@@ -44,16 +44,6 @@ def enqueue(
         return outbox.queue.append(whose)
 
 
-def unqueue(outbox: Outbox, queued_id: int) -> None:
-    """Take one place out of the queue.
-
-    Raises:
-        RequestError: there is no such place.
-    """
-    if not outbox.queue.remove(queued_id):
-        raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
-
-
 def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
     """Put a place elsewhere in the queue; 1 is the next.
 

@@ -39,6 +39,21 @@ def clear_queue(outbox: Outbox, *, now: Instant) -> Undoable:
         return outbox.undoables.add(UndoKind.CLEAR_QUEUE, {"queue": held}, now=now)
 
 
+def unqueue(outbox: Outbox, queued_id: int, *, now: Instant) -> Undoable:
+    """Take one place out of the queue.
+
+    Raises:
+        RequestError: there is no such place.
+    """
+    with outbox.transaction():
+        ids = [queued.id for queued in outbox.queue.all()]
+        left = outbox.queue.remove(queued_id)
+        if left is None:
+            raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
+        was = {"queue": [left], "place": ids.index(queued_id)}
+        return outbox.undoables.add(UndoKind.LEAVE_QUEUE, was, now=now)
+
+
 def last_undoable(outbox: Outbox, *, now: Instant) -> Undoable | None:
     """Return what was ended last and can still be undone; None where nothing can."""
     return next((one for one in outbox.undoables.open() if one.left_s(now) > 0), None)
@@ -73,6 +88,11 @@ def _undo_clear(outbox: Outbox, undoable: Undoable, _now_s: float) -> None:
     outbox.queue.restore(rows_of(undoable, "queue"))
 
 
+def _undo_leave(outbox: Outbox, undoable: Undoable, _now_s: float) -> None:
+    (left,) = rows_of(undoable, "queue")
+    outbox.queue.put_back(left, place=int(str(undoable.payload["place"])))
+
+
 def _undo_resend(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
     found = outbox.resends.of_undoable(undoable.id)
     if found is None or found.state is not ResendState.ASKED:
@@ -89,6 +109,7 @@ def _undo_forget(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
 _UNDO = {
     UndoKind.DISCARD: _undo_discard,
     UndoKind.CLEAR_QUEUE: _undo_clear,
+    UndoKind.LEAVE_QUEUE: _undo_leave,
     UndoKind.RESEND: _undo_resend,
     UndoKind.FORGET: _undo_forget,
 }

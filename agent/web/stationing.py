@@ -146,10 +146,10 @@ async def move(page: Page, visit: Visit, form: MoveForm) -> Response:
 
 
 async def remove(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """Take somebody out of the queue."""
+    """Take somebody out of the queue; for ten seconds it can be taken back."""
     place = visit.number("place")
-    await change(page, lambda: queueing.unqueue(page.outbox, place))
-    return said(page, visit, "said_queue")
+    undoable = await change(page, lambda: undoing.unqueue(page.outbox, place, now=page.now()))
+    return said(page, visit, "said_queue", undoable=undoable)
 
 
 async def clear(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above

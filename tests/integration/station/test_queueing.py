@@ -6,7 +6,8 @@ from agent.errors import RequestError
 from agent.outbox.assignments import Assignment
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_nobody, assign_person, step_mass
-from agent.station.queueing import enqueue, move_in_queue, next_in_queue, set_rotate, unqueue
+from agent.station.queueing import enqueue, move_in_queue, next_in_queue, set_rotate
+from agent.station.undoing import undo, unqueue
 from tests.factories import instant
 from tests.integration.station.conftest import RULES, doing
 
@@ -25,13 +26,25 @@ def test_the_queue_can_be_put_into_any_order(outbox: Outbox) -> None:
     move_in_queue(outbox, places[2].id, to=1)
     assert waiting(outbox) == ["cleo", "ann", "ben"]
     move_in_queue(outbox, places[2].id, to=99)
-    unqueue(outbox, places[1].id)
+    unqueue(outbox, places[1].id, now=instant())
 
     assert waiting(outbox) == ["ann", "cleo"]
     with pytest.raises(RequestError, match="no place"):
-        unqueue(outbox, places[1].id)
+        unqueue(outbox, places[1].id, now=instant())
     with pytest.raises(RequestError, match="no place"):
         move_in_queue(outbox, 99, to=1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_who_was_taken_out_comes_back_to_the_same_place(outbox: Outbox, place: int) -> None:
+    everybody = ["ann", "ben", "cleo"]
+    places = [enqueue(outbox, key, rules=RULES) for key in everybody]
+
+    left = unqueue(outbox, places[place].id, now=instant())
+    assert waiting(outbox) == [key for key in everybody if key != everybody[place]]
+    undo(outbox, left.id, now=instant(5))
+
+    assert waiting(outbox) == everybody
 
 
 def test_next_puts_the_first_one_on_the_station_with_their_own_mass(outbox: Outbox) -> None:
