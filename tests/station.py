@@ -1,6 +1,7 @@
 """A station for tests: its folders, its settings, the real daemon and the real commands."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -10,13 +11,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
+from agent import cli
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = "event=running"
+_SET_UP_LOGS = {"run", "forget"}  # for the whole process, so they get their own
 
 
 @dataclass(slots=True)
@@ -99,8 +103,9 @@ class Station:
         assert code == 0, self.log.read_text()[-3000:]
 
     def spotter(self, *words: str, code: int = 0) -> str:
-        """Run a command; return what it prints, and insist on its exit code."""
-        done = run_spotter([*words, "--config", str(self.config)])
+        """Give a command; return what it prints, and insist on its exit code."""
+        give = run_spotter if words[0] in _SET_UP_LOGS else _give
+        done = give([*words, "--config", str(self.config)])
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
@@ -118,8 +123,32 @@ class Station:
         return [row["state"] for row in self.entries()]
 
 
+def _give(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run the command line here: the same from its first word to its exit code, but the process."""
+    told, complained = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    code = 0
+    mask = os.umask(0o022)
+    with (
+        mock.patch.object(sys, "argv", ["spotter", *words]),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(complained),
+    ):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            os.umask(mask)
+    return subprocess.CompletedProcess(words, code, _written(told), _written(complained))
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
 def run_spotter(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run the real command line."""
+    """Run the real command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "agent", *words],
         capture_output=True,

@@ -12,7 +12,7 @@ import av
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import ATHLETE, Station, delivered, until
+from tests.station import ATHLETE, Station, delivered, run_spotter, until
 from tests.videos import film_nobody, film_run
 
 _RUN_S = 1.6  # length of the filmed runs
@@ -134,10 +134,11 @@ def test_the_daemons_own_process_holds_no_decoder_and_no_model(
 
 def test_a_second_daemon_on_the_same_folder_leaves_the_first_alone(station: Station) -> None:
     with station.running():
-        error = station.spotter("run", code=75)
+        second = run_spotter(["run", "--config", str(station.config)])
 
-    assert "another spotter" in error
-    assert "Traceback" not in error
+    assert second.returncode == 75
+    assert "another spotter" in second.stderr
+    assert "Traceback" not in second.stderr
 
 
 def test_it_ends_within_ten_seconds_in_the_middle_of_an_upload(

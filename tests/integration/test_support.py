@@ -28,7 +28,7 @@ def planted(station: Station) -> None:
             {
                 "uid": "owner-uid-77",
                 "paused_reason": "network",
-                "paused_detail": f"API-KEY {KEY} refused; athlete-1 and Żółkiewska in "
+                "paused_detail": f"API-KEY {KEY} refused; athlete-zoe and Żółkiewska in "
                 f"'Zoë lifts.MP4'; rtsp://cam:{CAMERA_PASSWORD}@10.0.0.4/",
             },
         )
@@ -61,7 +61,7 @@ def test_the_archive_holds_neither_secrets_nor_names_nor_pictures(tmp_path: Path
         }
     whole = "\n".join(texts.values())
     secrets = (KEY, PIN, TOKEN, CAMERA_PASSWORD)
-    people = (ATHLETE, "athlete-1", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
+    people = (ATHLETE, "athlete-zoe", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
     for word in (*secrets, *people, "set-1", "lifts", "JFIF", "picture\n"):
         assert word.casefold() not in whole.casefold(), word
     assert set(texts) >= {"doctor.json", "settings.json", "versions.json", "counts.json"}
