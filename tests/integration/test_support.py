@@ -1,6 +1,7 @@
 """The archive for whoever helps holds what they need, and no secret, name or picture."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def planted(station: Station) -> None:
             {
                 "uid": "owner-uid-77",
                 "paused_reason": "network",
-                "paused_detail": f"API-KEY {KEY} refused; athlete-zoe and Żółkiewska in "
+                "paused_detail": f"API-KEY {KEY} refused; athlete-1 and Żółkiewska in "
                 f"'Zoë lifts.MP4'; rtsp://cam:{CAMERA_PASSWORD}@10.0.0.4/",
             },
         )
@@ -59,9 +60,9 @@ def test_the_archive_holds_neither_secrets_nor_names_nor_pictures(tmp_path: Path
             for entry in archive.getmembers()
             if (content := archive.extractfile(entry)) is not None
         }
-    whole = "\n".join(texts.values())
+    whole = re.sub(r"\bathlete-[0-9a-f]{8}\b", "", "\n".join(texts.values()))  # pseudonyms
     secrets = (KEY, PIN, TOKEN, CAMERA_PASSWORD)
-    people = (ATHLETE, "athlete-zoe", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
+    people = (ATHLETE, "athlete-1", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
     for word in (*secrets, *people, "set-1", "lifts", "JFIF", "picture\n"):
         assert word.casefold() not in whole.casefold(), word
     assert set(texts) >= {"doctor.json", "settings.json", "versions.json", "counts.json"}
