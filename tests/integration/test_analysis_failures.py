@@ -36,7 +36,7 @@ def test_a_file_on_which_the_analysis_dies_is_kept_whole(
     station = Station(
         tmp_path, sandbox.base_url, {"analysis": {"on_analysis_failure": policy, "poster": False}}
     )
-    film_run(station.capture / "long.mp4", seconds=30)
+    film_run(station.capture / "long.mp4", seconds=12)
     original = (station.capture / "long.mp4").read_bytes()
     daemon = station.start()
     until(lambda: [row["state"] for row in station.rows()] == ["analysing"])

@@ -36,17 +36,6 @@ def test_every_effort_lies_in_a_clip_and_little_else(
     for take, effort in zip(report.takes, truth.efforts, strict=True):
         assert take.looks_like == effort.activity
         assert take.goes_on == (effort.active_end_s >= truth.duration_s)
-
-
-def test_frames_in_which_nothing_happens_are_not_even_decoded(
-    tmp_path: Path, finder: PoseFinder
-) -> None:
-    capture = SHORT["snatch"]
-    frames = capture.story().frame_count
-
-    report = inspect_video(
-        filmed("snatch", capture, tmp_path), TakeOptions(activity="weightlifting"), finder=finder
-    )
-
-    assert report.cost.decoded_frames < 0.9 * frames
-    assert report.cost.pose_frames < 0.4 * frames
+    if name == "snatch":  # frames in which nothing happens are not even decoded
+        assert report.cost.decoded_frames < 0.9 * capture.story().frame_count
+        assert report.cost.pose_frames < 0.4 * capture.story().frame_count

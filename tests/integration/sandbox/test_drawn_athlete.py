@@ -6,9 +6,7 @@ import av
 import pytest
 
 from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame, storyboards
-from analysis.inspection import inspect_video
 from analysis.landmarker import PoseFinder
-from analysis.takes import TakeOptions
 
 
 def test_an_empty_place_holds_nobody() -> None:
@@ -50,19 +48,3 @@ def test_the_file_grows_while_the_camera_films(tmp_path: Path) -> None:
 
     assert len(sizes) == story.frame_count
     assert len({size for size in sizes if size}) > 5
-
-
-@pytest.mark.parametrize("what", ["snatch", "countermovement_jump"])
-def test_the_analysis_finds_the_true_effort_and_little_else(tmp_path: Path, what: str) -> None:
-    story = storyboards.effort(what, idle_s=3.0)
-    Camera(story).record(tmp_path / "x.mp4")
-    (effort,) = story.truth().efforts
-
-    report = inspect_video(
-        tmp_path / "x.mp4", TakeOptions(activity=effort.activity), on_progress=lambda _done: None
-    )
-
-    (take,) = report.takes
-    assert take.start_s <= effort.active_start_s and take.end_s >= effort.active_end_s
-    assert take.end_s - take.start_s < effort.active_end_s - effort.active_start_s + 3.0
-    assert take.reps == 1
