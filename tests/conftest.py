@@ -18,6 +18,13 @@ REPOSITORY = Path(__file__).parents[1]
 VIDEOS = REPOSITORY.parent / "shared" / "videos"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Let three tests share two cores: those that run a daemon wait a third of their time."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + cores // 2
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test, nor what another test left of its own."""

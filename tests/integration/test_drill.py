@@ -2,11 +2,16 @@
 
 import json
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from agent.cli.drill import drill
 from agent.drill.card import run_drill
 from agent.drill.faults import REHEARSALS, Rehearsal
 from agent.drill.ground import DrillGround, hold
@@ -17,7 +22,7 @@ def scratch_folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("spotter-drill-*"))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.soak
 def test_every_rehearsed_fault_holds_without_a_station_and_leaves_nothing_behind() -> None:
     before = scratch_folders()
 
@@ -32,19 +37,39 @@ def test_every_rehearsed_fault_holds_without_a_station_and_leaves_nothing_behind
     assert scratch_folders() <= before
 
 
-def test_what_does_not_hold_is_told_and_its_folder_is_kept() -> None:
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """Undo what the command does to this process's signals."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(drill: DrillGround) -> None:
         drill.end()
         hold(2 > 3, "two is more than three")
 
-    begun: list[str] = []
+    real = {rehearsal.name: rehearsal for rehearsal in REHEARSALS}
     broken = Rehearsal("broken", "something is done", "It holds", fail)
+    some = [real["connection_cut"], broken, real["answer_lost"]]
+    monkeypatch.setattr("agent.drill.card.run_drill", partial(run_drill, rehearsals=some))
 
-    card = run_drill(lambda it: begun.append(it.name), lambda _: None, rehearsals=[broken])
+    done = CliRunner().invoke(drill, ["--json"])
 
-    assert begun == ["set_up", "broken", "books"]
-    assert [line.held for line in card.lines] == [True, False, True]
-    assert card.lines[1].detail == "not so: two is more than three"
-    assert not card.held and card.folder is not None
-    assert "event=running" in (card.folder / "daemon.log").read_text()
-    shutil.rmtree(card.folder)
+    assert "not everything held" in str(done.exception)
+    card = json.loads(done.stdout)
+    told = {line["name"]: (line["held"], line["detail"]) for line in card["faults"]}
+    assert told == {
+        "set_up": (True, None),
+        "connection_cut": (True, None),
+        "broken": (False, "not so: two is more than three"),
+        "answer_lost": (True, None),
+        "books": (True, None),
+    }
+    assert not card["held"]
+    assert "event=running" in Path(card["folder"], "daemon.log").read_text()
+    shutil.rmtree(card["folder"])
