@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.api.client import ApiClient
-from agent.assembly_delivery import delivery_lane
+from agent.assembly_delivery import DELIVERING, delivery_stages
 from agent.assembly_files import intake_stage, retention_stage
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
@@ -31,7 +31,7 @@ from agent.station.of_settings import (
     station_default,
 )
 
-_STAGES = (Intake.name, TakeFinder.name, Lane.name, Retention.name, *ATTENDING, PAGE)
+_STAGES = (Intake.name, TakeFinder.name, *DELIVERING, Retention.name, *ATTENDING, PAGE)
 
 
 def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
@@ -64,13 +64,12 @@ def assemble_daemon(
         on_hint=bells.ringer(Intake.name),
     )
     stuck = watching.pulses.stuck
-    finder = bells.ringer(TakeFinder.name)
     wish = bells.ringer(Retention.name)
     space = Space(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, bells, captures, space),
         _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
-        delivery_lane(settings, folder, outbox, client, stop=stop, wake_analysis=finder),
+        *delivery_stages(settings, folder, outbox, client, bells, space, stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
         *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, stuck=stuck),

@@ -1,14 +1,19 @@
-"""Putting the delivery stage together, as the station's settings say."""
+"""Putting the delivery stages together, as the station's settings say."""
 
 import os
 from collections.abc import Callable
 from functools import partial
 
-from agent.api.client import ApiClient
+from agent.api.client import ApiClient, ApiKey
 from agent.api.deadline import Timeouts
+from agent.attendance import key_of_open_lane
 from agent.clock import read_clock
+from agent.daemon import Bells
+from agent.delivery.conclusion import FollowUpPolicy
 from agent.delivery.first_send import FirstSendCheck
+from agent.delivery.follow_up import FollowUpStage
 from agent.delivery.gate import Gate, KeySettings
+from agent.delivery.keeping import Keeper
 from agent.delivery.lane import Lane
 from agent.delivery.patience import Patience
 from agent.delivery.reaction import Reaction
@@ -16,11 +21,13 @@ from agent.delivery.reconcile import Reconciler
 from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
 from agent.delivery.upload import Uploader
+from agent.intake.take import TakeFinder
 from agent.outbox.backoff import Backoff
 from agent.outbox.folders import StateFolder
+from agent.outbox.space import Space
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
-from agent.stage import StopFlag, Wake, ignore_wake
+from agent.stage import Stage, StopFlag, Wake, ignore_wake
 from agent.station.of_settings import api_host
 from agent.timetable import parse_timetable
 
@@ -40,6 +47,37 @@ def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
     )
 
 
+DELIVERING = (Lane.name, FollowUpStage.name)
+
+
+def delivery_stages(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    bells: Bells,
+    space: Space,
+    *,
+    stop: StopFlag,
+) -> list[Stage]:
+    """Return the stages named in `DELIVERING`."""
+    host = api_host(settings)
+    return [
+        delivery_lane(
+            settings,
+            folder,
+            outbox,
+            client,
+            stop=stop,
+            wake_analysis=bells.ringer(TakeFinder.name),
+            wake_next=bells.ringer(FollowUpStage.name),
+        ),
+        follow_up_stage(
+            settings, folder, outbox, client, space, key=key_of_open_lane(settings, outbox, host)
+        ),
+    ]
+
+
 def delivery_lane(
     settings: Settings,
     folder: StateFolder,
@@ -48,6 +86,7 @@ def delivery_lane(
     *,
     stop: StopFlag,
     wake_analysis: Wake,
+    wake_next: Wake,
 ) -> Lane:
     """Return the lane to the API and all that it needs."""
     delivery = settings.delivery
@@ -76,7 +115,36 @@ def delivery_lane(
             outbox, folder, capture_folder=settings.paths.capture, now=read_clock
         ),
         now=read_clock,
-        wake_next=ignore_wake,
+        wake_next=wake_next,
+    )
+
+
+def follow_up_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    space: Space,
+    *,
+    key: Callable[[], ApiKey | None],
+    wake_next: Wake = ignore_wake,
+) -> FollowUpStage:
+    """Return the stage that follows sessions, for the daemon or for one look of a person's."""
+    results = settings.results
+    policy = FollowUpPolicy(
+        follow=results.follow,
+        first_look_s=results.first_look_s,
+        longest_s=results.longest_s,
+        give_up_s=results.give_up_days * 86_400,
+    )
+    return FollowUpStage(
+        outbox,
+        client,
+        Keeper(outbox, folder, space, now=read_clock),
+        policy=policy,
+        key=key,
+        now=read_clock,
+        wake_next=wake_next,
     )
 
 

@@ -66,6 +66,7 @@ def retention_stage(
             keep_originals_h=capture.keep_originals_h,
             keep_skipped_days=capture.keep_skipped_days,
             keep_clips_days=capture.keep_clips_days,
+            keep_results_days=settings.results.keep_days,
         ),
         now=read_clock,
         keep_reserve=lambda: reserve.top_up(outbox.database),

@@ -41,6 +41,7 @@ class Station:
             "capture": {"settle_s": 0.3, "settle_unseen_s": 2.0, "rescan_s": 1.0},
             "analysis": {"poster": False},
             "delivery": {"send_delay_s": 0, "reconcile_wait_s": 0.4, "backoff_base_s": 0.2},
+            "results": {"follow": False},  # what is delivered stays `uploaded`
             "web": {"listen": ""},
         }
         for table, values in self.settings.items():

@@ -22,6 +22,7 @@ class Answer:
     body: bytes
     retry_after: str | None = None  # the header as it came
     date: str | None = None  # the server's own clock, as it came
+    is_cut: bool = False  # it was longer than anybody wanted to read
 
     def json(self) -> object:
         """Return the body as JSON, or None where it is none."""

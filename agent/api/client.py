@@ -15,7 +15,7 @@ from agent.api.answers import Answer, Made, lane_fault, session_made, upload_fai
 from agent.api.body import ClipBody
 from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline
 from agent.api.payloads import Account, not_our_api, read_account
-from agent.api.sessions import ListedSession, read_sessions
+from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
@@ -105,6 +105,14 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         Raises:
             LaneError: no answer, or one that is no list; `visit` may have seen a part of it.
         """
+        return self.documents(key, lambda id_, told: visit(read_session(id_, told)))
+
+    def documents(self, key: ApiKey, visit: Callable[[str, object], None]) -> bool:
+        """Do the same with the id of every session and all that the list tells of it.
+
+        Raises:
+            LaneError: as for `sessions`.
+        """
         with self._asked(_SESSIONS_PATH, key) as response:
             if response.status_code != 200:
                 answer = _read(response)
@@ -112,20 +120,33 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                     return False
                 raise lane_fault(answer, now_s=self._now().utc_s)
             try:
-                for session in read_sessions(_bounded(response.iter_bytes())):
-                    visit(session)
+                for session_id, told in read_documents(_bounded(response.iter_bytes())):
+                    visit(session_id, told)
             except ValueError:
                 raise not_our_api("the session list") from None
         return True
 
-    def ask(self, method: Literal["GET", "DELETE"], path: str, key: ApiKey) -> Answer:
+    def ask(
+        self,
+        method: Literal["GET", "DELETE"],
+        path: str,
+        key: ApiKey,
+        *,
+        most_bytes: int = _MOST_ANSWER_BYTES,
+    ) -> Answer:
         """Ask something that may be asked again, and return the answer, whatever it says.
+
+        Args:
+            method: GET or DELETE.
+            path: what is asked.
+            key: for whom.
+            most_bytes: of an answer; a longer one is cut, and so no JSON.
 
         Raises:
             LaneError: no answer.
         """
         with self._asked(path, key, method=method) as response:
-            return _read(response)
+            return _read(response, most_bytes)
 
     def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, body: ClipBody, key: ApiKey
@@ -240,19 +261,20 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 
-def _read(response: httpx.Response) -> Answer:
+def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Answer:
     """Read an answer up to a bound; what is longer is cut and will not be taken for JSON."""
     body = bytearray()
     try:
         for part in response.iter_bytes():
             body += part
-            if len(body) > _MOST_ANSWER_BYTES:
+            if len(body) > most_bytes:
                 break
     finally:
         response.close()
     return Answer(
         status=response.status_code,
-        body=bytes(body[:_MOST_ANSWER_BYTES]),
+        body=bytes(body[:most_bytes]),
+        is_cut=len(body) > most_bytes,
         retry_after=response.headers.get("Retry-After"),
         date=response.headers.get("Date"),
     )

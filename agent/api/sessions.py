@@ -37,11 +37,21 @@ def read_sessions(parts: Iterable[bytes]) -> Iterator[ListedSession]:
     Raises:
         ValueError: it is no JSON object, or breaks off.
     """
+    for session_id, told in read_documents(parts):
+        yield read_session(session_id, told)
+
+
+def read_documents(parts: Iterable[bytes]) -> Iterator[tuple[str, object]]:
+    """Yield the id of each session and what the list tells of it, whatever that is.
+
+    Raises:
+        ValueError: as for `read_sessions`.
+    """
     document = _Document(parts)
     for key in document.members():
         if key == "sessions" and document.peek() == "{":
             for session_id in document.members():
-                yield _session(session_id, document.value())
+                yield session_id, document.value()
         else:
             document.value()
 
@@ -121,7 +131,8 @@ class _Document:
         self._text, self._at = "".join(pulled), 0
 
 
-def _session(session_id: str, told: object) -> ListedSession:
+def read_session(session_id: str, told: object) -> ListedSession:
+    """Return what the list tells of a session that it is known by."""
     told = told if isinstance(told, dict) else {}
     made = told.get("created_at")
     made = made if isinstance(made, dict) else {}

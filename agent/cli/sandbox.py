@@ -40,11 +40,13 @@ class _WithFaults(click.Command):
 @click.option("--tls", is_flag=True, help="Speak TLS, with an authority of its own.")
 @click.option(
     "--processing",
-    "processing_s",
-    default=5.0,
+    "processing",
+    default="5",
     show_default=True,
-    help="Seconds until a session's analysed video is there.",
+    metavar="SECONDS",
+    help="Until a session's analysed video is there; of 2-90, each session draws its own.",
 )
+@click.option("--seed", default=0, show_default=True, help="Of what is drawn by chance.")
 @click.option(
     "--link-seconds",
     "link_s",
@@ -66,13 +68,15 @@ def sandbox(
     role: str,
     faults: tuple[str, ...],
     tls: bool,
-    processing_s: float,
+    processing: str,
+    seed: int,
     link_s: float,
     keep_dir: Path | None,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
 ) -> None:
     """Run a local stand-in for the API, strict about its contract."""
     from agent.sandbox.command import serve
+    from agent.sandbox.processing import parse_span
     from agent.sandbox.server import Sandbox
 
     try:
@@ -81,7 +85,8 @@ def sandbox(
             key=key,
             role=role,
             faults=faults,
-            processing_s=processing_s,
+            processing_s=parse_span(processing),
+            seed=seed,
             keep_dir=keep_dir,
             tls=tls,
             link_s=link_s,

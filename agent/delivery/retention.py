@@ -1,9 +1,9 @@
 """Clearing away: what is delivered goes when its time is over, or as soon as space is short.
 
 Nothing undelivered is ever touched, whatever its age and however full the disk.  When space is
-short, what may go goes early: first the clips and pictures that were kept to be looked at, then
-originals, oldest first.  Clearing is row, unlink, fsync, row: cut off anywhere, the next start
-finishes it.
+short, what may go goes early: first what the API told of clips and can tell again, then the clips
+and pictures that were kept to be looked at, then originals, oldest first.  Clearing is row, unlink,
+fsync, row: cut off anywhere, the next start finishes it.
 """
 
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ class RetentionPolicy:
     keep_originals_h: float = 48.0  # after the last clip was delivered
     keep_skipped_days: float = 7.0  # captures without a take
     keep_clips_days: float = 7.0  # clips and their pictures, after delivery
+    keep_results_days: float = 30.0  # what the API told of a session, and its analysed video
 
 
 class Retention:
@@ -105,21 +106,34 @@ class Retention:
                 return _HOWEVER_YOUNG
             return now.utc_s - keep_s if believed else _NONE
 
+        results = self._clear_results(before(policy.keep_results_days * 24 * _HOUR_S))
         clips = self._clear_clips(before(policy.keep_clips_days * 24 * _HOUR_S))
         originals = self._clear_originals(
             delivered_before=before(policy.keep_originals_h * _HOUR_S),
             skipped_before=before(policy.keep_skipped_days * 24 * _HOUR_S),
         )
-        return clips or originals
+        return results or clips or originals
 
     def _clear_early(self) -> bool:
         """Clear a little of what may go, the oldest first; tell whether there may be more."""
-        cleared = self._clear_clips(_HOWEVER_YOUNG, while_short=True) or self._clear_originals(
-            delivered_before=_HOWEVER_YOUNG, skipped_before=_HOWEVER_YOUNG, while_short=True
+        cleared = (
+            self._clear_results(_HOWEVER_YOUNG, while_short=True)
+            or self._clear_clips(_HOWEVER_YOUNG, while_short=True)
+            or self._clear_originals(
+                delivered_before=_HOWEVER_YOUNG, skipped_before=_HOWEVER_YOUNG, while_short=True
+            )
         )
         if not cleared and self._space.lacks_for_comfort():
             self._say_what_stays()
         return cleared
+
+    def _clear_results(self, got_before: float, *, while_short: bool = False) -> bool:
+        found = self._outbox.result_clearing.may_go(got_before=got_before, most=_AT_ONCE)
+        for entry_id in found:
+            if while_short and not self._space.lacks_for_comfort():
+                return False
+            self._removal.clear_results(entry_id)
+        return bool(found)
 
     def _clear_clips(self, delivered_before: float, *, while_short: bool = False) -> bool:
         found = self._outbox.clearing.clips(delivered_before=delivered_before, most=_AT_ONCE)
@@ -177,6 +191,7 @@ class Retention:
             return
         self._noted_s = now.utc_s
         may_go = self._outbox.rooms.weights().clips_delivered
+        may_go += self._outbox.result_clearing.weight_bytes()
         if self._policy.originals != "keep":
             may_go += self._outbox.rooms.delivered_originals_bytes()
         free = self._space.room().free_bytes

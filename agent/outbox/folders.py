@@ -51,6 +51,10 @@ class StateFolder:
         """Where everything the API told of a clip's session is, as it came."""
         return self.results / f"{clip_code}.json"
 
+    def result_files(self, clip_code: str) -> tuple[Path, Path]:
+        """Where all that there is of a clip's results lies: the document and the analysed video."""
+        return self.result_document(clip_code), self.results / f"{clip_code}.mp4"
+
     @property
     def set_aside(self) -> Path:
         """Files that nobody here knows; kept for a person."""

@@ -67,6 +67,8 @@ class FollowUps:
     def due(self, now_s: float, *, first_look_s: float, most: int) -> list[FollowUp]:
         """Return the sessions that are due to be asked about, the longest due first.
 
+        Those that are completed come last: all that is missing of them is the whole document.
+
         Args:
             now_s: Unix time.
             first_look_s: how long after its upload a session is first due.
@@ -74,6 +76,10 @@ class FollowUps:
         """
         limits = {"now": now_s, "first": first_look_s, "most": most, "jumped": _LOOK_AHEAD_S}
         return [FollowUp.from_row(row) for row in self._db.rows(DUE, limits)]
+
+    def open(self, *, most: int) -> list[FollowUp]:
+        """Return the sessions that are still looked for, due or not, the longest waiting first."""
+        return [FollowUp.from_row(row) for row in self._db.rows(OPEN, (most,))]
 
     def next_due_at(self, *, first_look_s: float) -> float | None:
         """Return when the next session is due, or None."""
@@ -124,7 +130,12 @@ DUE = f"""
 {_JOINED}
  WHERE follow_up.due_at >= 0
    AND (follow_up.due_at + {_FIRST} <= :now OR follow_up.due_at > :now + :jumped)
- ORDER BY follow_up.due_at LIMIT :most
+ ORDER BY follow_up.state = 'completed', follow_up.due_at LIMIT :most
+"""  # our own words; index: follow_up_due
+OPEN = f"""
+{_JOINED}
+ WHERE follow_up.due_at >= 0 AND follow_up.state != 'completed'
+ ORDER BY follow_up.due_at LIMIT ?
 """  # our own words; index: follow_up_due
 NEXT_DUE = f"""
 SELECT min(due_at + {_FIRST}) AS at FROM follow_up WHERE due_at >= 0

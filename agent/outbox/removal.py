@@ -1,5 +1,7 @@
 """Taking cleared files off the disk: row, unlink, fsync of the folder, row."""
 
+from collections.abc import Collection
+
 import structlog
 
 from agent.clock import Now
@@ -26,6 +28,22 @@ class Removal:
             self._unlink_original(capture)
         for entry in self._outbox.clearing.unfinished_clips():
             self._unlink_clip(entry)
+        for entry_id, clip_code in self._outbox.result_clearing.unfinished().items():
+            self._unlink_results(entry_id, clip_code)
+
+    def clear_results(self, entry_id: int) -> None:
+        """Remove the files of what came back of a clip."""
+        clip_code = self._outbox.result_clearing.begin(entry_id)
+        if clip_code is not None:
+            crash_point("results-clearing")
+            self._unlink_results(entry_id, clip_code)
+
+    def forget_results(self, clip_codes: Collection[str]) -> None:
+        """Remove the files of clips of whose results nothing is on record any more."""
+        for clip_code in clip_codes:
+            for path in self._folder.result_files(clip_code):
+                path.unlink(missing_ok=True)
+        fsync_folder(self._folder.results)
 
     def clear_original(self, capture_id: int) -> None:
         """Remove a capture's original, unless it may not go any more."""
@@ -50,6 +68,12 @@ class Removal:
         crash_point("cleared")
         self._outbox.clearing.end_original(capture, now_s=self._now().utc_s)
         log.info("cleared", capture=capture.name, bytes=capture.facts.size_bytes)
+
+    def _unlink_results(self, entry_id: int, clip_code: str) -> None:
+        self.forget_results([clip_code])
+        crash_point("results-cleared")
+        self._outbox.result_clearing.end(entry_id)
+        log.info("results cleared", entry=f"e{entry_id}", clip=clip_code)
 
     def _unlink_clip(self, entry: Entry) -> None:
         (self._folder.clips / entry.stored_name).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from agent.clock import Now
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.files import OnDisk
 from agent.outbox.folders import StateFolder, put_aside
+from agent.outbox.result_repair import ResultRepair
 from agent.outbox.sidecars import SIDECAR_SUFFIX
 from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, Reason
 from agent.outbox.store import Outbox
@@ -43,6 +44,7 @@ class Repair:
             if _size(path) != clip.size_bytes:
                 self._clip_is_damaged(clip, path)
         self._place_strays(self._codes_to_come())
+        ResultRepair(self._outbox, self._folder, now=self._now).run()
 
     def _capture_is_damaged(self, capture: OnDisk, path: Path) -> None:
         """Keep what is left of it; one that was not looked into yet waits for a person."""

@@ -5,12 +5,23 @@ was durable before the row was.  File and row may be lost: the API still has the
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row
 
 Number = float | int | str | bool
+
+
+class DocumentState(StrEnum):
+    """What there is of the file with everything that the API told."""
+
+    NONE = "none"
+    PARTIAL = "partial"  # what the list told: no angles, no timestamps
+    PRESENT = "present"
+    CLEARING = "clearing"  # may be gone: unlinking was begun
+    CLEARED = "cleared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +34,7 @@ class Result:
     numbers: Mapping[str, Number]  # every metric that is a plain value, by its path
     analysed_video_url: str | None = field(repr=False)  # a signed link: never shown unasked
     url_at: float | None  # when it was told: it may expire
-    document_state: str  # of the file with everything: none, present, clearing or cleared
+    document_state: DocumentState
     document_bytes: int
     video_state: str  # of the fetched video: none, wanted, fetching, present, cleared or failed
     video_detail: str | None
@@ -32,8 +43,13 @@ class Result:
     @classmethod
     def from_row(cls, row: Row) -> "Result":
         """Build a result from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name != "numbers"}
-        return cls(numbers=json.loads(str(row["numbers"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        converted = {"numbers", "document_state"}
+        plain = {name: row[name] for name in cls.__slots__ if name not in converted}
+        return cls(
+            numbers=json.loads(str(row["numbers"])),
+            document_state=DocumentState(str(row["document_state"])),
+            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +59,7 @@ class NewResult:
     numbers: Mapping[str, Number]
     analysed_video_url: str | None = field(repr=False)
     document_bytes: int  # of the file that holds everything; 0: there is none
+    document_state: DocumentState = DocumentState.PRESENT
 
 
 class Results:
@@ -73,7 +90,7 @@ class Results:
             "numbers": json.dumps(dict(new.numbers)),
             "url": new.analysed_video_url,
             "bytes": new.document_bytes,
-            "file": "present" if new.document_bytes else "none",
+            "file": new.document_state if new.document_bytes else DocumentState.NONE,
         }
         return bool(self._db.change(RECORD, values))
 
@@ -83,6 +100,35 @@ class Results:
             "UPDATE result SET analysed_video_url = ?, url_at = ? WHERE entry_id = ?",
             (url, now_s, entry_id),
         )
+
+    def documents(self) -> Iterator[tuple[int, str, int]]:
+        """Yield entry id, clip code and size of every file that should be there."""
+        for row in self._db.rows(DOCUMENTS):
+            yield int(str(row["id"])), str(row["clip_code"]), int(str(row["document_bytes"]))
+
+    def note_document_lost(self, entry_id: int, *, now_s: float) -> None:
+        """Let a file that is missing or torn be fetched again."""
+        with self._db.transaction():
+            self._db.change(
+                "UPDATE result SET document_state = 'none', document_bytes = 0 WHERE entry_id = ?",
+                (entry_id,),
+            )
+            self.fetch_again(entry_id, now_s=now_s)
+
+    def fetch_again(self, entry_id: int, *, now_s: float) -> None:
+        """Let the whole document of a completed session be asked for once more."""
+        self._db.change(
+            "UPDATE follow_up SET due_at = ?, failures = 0, fence = fence + 1"
+            " WHERE entry_id = ? AND state = 'completed'",
+            (now_s, entry_id),
+        )
+
+    def forget(self, entry_ids: Collection[int], *, now_s: float) -> None:
+        """Let nothing be known of what came of some clips, and nobody ask again."""
+        ids = {"ids": json.dumps(list(entry_ids)), "now": now_s}
+        with self._db.transaction():
+            for statement in FORGET:
+                self._db.change(statement, ids)
 
 
 # A signed link is told anew with every answer; none in a later one leaves the one we have.
@@ -99,3 +145,18 @@ ON CONFLICT (entry_id) DO UPDATE SET
     url_at = coalesce(excluded.url_at, url_at),
     document_state = excluded.document_state, document_bytes = excluded.document_bytes
 """
+
+DOCUMENTS = """
+SELECT entry.id, entry.clip_code, result.document_bytes
+  FROM result JOIN entry ON entry.id = result.entry_id
+ WHERE result.document_state IN ('partial', 'present')
+"""  # index: result_on_disk
+# The row goes: no number of theirs stays.  Their files are removed by name, row or none.
+FORGET = (
+    """
+    UPDATE follow_up SET state = 'gone', detail = 'its athlete was forgotten', due_at = NULL,
+                         fence = fence + 1, changed_at = :now
+     WHERE entry_id IN (SELECT value FROM json_each(:ids))
+    """,
+    "DELETE FROM result WHERE entry_id IN (SELECT value FROM json_each(:ids))",
+)

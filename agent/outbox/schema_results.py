@@ -35,7 +35,7 @@ _RESULTS = (
         numbers TEXT NOT NULL,         -- JSON: every metric that is a plain value, by its path
         analysed_video_url TEXT,       -- signed: who has it may see the video, until it expires
         url_at REAL,                   -- when it was told
-        document_state TEXT NOT NULL DEFAULT 'none',  -- the file: present, clearing or cleared
+        document_state TEXT NOT NULL DEFAULT 'none',  -- of the file: see DocumentState
         document_bytes INTEGER NOT NULL DEFAULT 0,
         video_state TEXT NOT NULL DEFAULT 'none',  -- wanted, fetching, present, cleared or failed
         video_detail TEXT,             -- the reason in words

@@ -25,6 +25,7 @@ from agent.outbox.outcomes import Outcomes
 from agent.outbox.pauses import Pauses
 from agent.outbox.queue import Queue
 from agent.outbox.resends import Resends
+from agent.outbox.result_clearing import ResultClearing
 from agent.outbox.results import Results
 from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
@@ -92,6 +93,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.gallery = Gallery(database)
         self.follow_ups = FollowUps(database)
         self.results = Results(database)
+        self.result_clearing = ResultClearing(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

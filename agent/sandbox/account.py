@@ -10,6 +10,7 @@ from agent.sandbox.book import Book
 from agent.sandbox.faults import FaultPlan
 from agent.sandbox.links import signed_path
 from agent.sandbox.people import OWNER_UID, Key
+from agent.sandbox.processing import Processing, Span
 
 
 class Account:
@@ -18,27 +19,32 @@ class Account:
     def __init__(
         self,
         first_key: Key,
-        *,
         videos: Path,
-        processing_s: float,
+        processing_s: float | Span,
+        *,
         faults: Sequence[str] = (),
         key_form: str | None = None,
         link_s: float = 3600.0,
+        seed: int = 0,
     ) -> None:
         """Open the account.
 
         Args:
             first_key: the key that is accepted at first.
             videos: where received videos lie.
-            processing_s: until a session's analysed video is there.
+            processing_s: until a session's analysed video is there; of a span, each session
+                draws its own.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             key_form: the only header form that is accepted; None for both.
             link_s: how long a link to a video opens it.
+            seed: of what is drawn by chance.
         """
         self.book = Book()
         self.plan = FaultPlan(faults)
         self.videos = videos
-        self.processing_s = processing_s
+        span = processing_s if isinstance(processing_s, tuple) else (processing_s, processing_s)
+        self.processing = Processing(span, self.plan, seed=seed)
+        self.clock: Callable[[], float] = time.time  # by which sessions are made and analysed
         self.key_form = key_form
         self.link_s = link_s
         self.link_secret = secrets.token_bytes(16)

@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-PLACES = ("upload", "list", "status", "users", "session", "storage", "any", "connection")
-_APART = frozenset({"storage", "connection"})  # what happens at any place does not happen there
+PLACES = (
+    *("upload", "list", "status", "users", "session", "processing", "storage"),
+    *("any", "connection"),
+)
+_APART = frozenset(
+    {"processing", "storage", "connection"}
+)  # what happens at any place does not happen there
 _FOR_EVER = 10**9
 _FLAGS = frozenset({"early", "made", "lost"})  # options without a value
 _ALWAYS = frozenset({"after"})  # options that every fault may be told
@@ -58,6 +63,19 @@ KINDS: dict[str, Kind] = {
         frozenset({"to", "json"}),
         "session",
     ),
+    "long-json": Kind("the answer is one document of n bytes", frozenset({"n"}), "session"),
+    "deep-json": Kind("the answer is nested n deep", frozenset({"n"}), "session"),
+    "never-done": Kind("a new session stays in the works for ever", where="processing"),
+    "failed": Kind(
+        "the analysis of a new session fails; error=WORDS", frozenset({"error"}), "processing"
+    ),
+    "no-rendering": Kind(
+        "metrics come, but no analysed video before its own address was asked", where="processing"
+    ),
+    "late-session": Kind(
+        "a new session is found and listed only s seconds later", frozenset({"s"}), "processing"
+    ),
+    "odd-metrics": Kind("metrics of every kind that nobody knows", where="processing"),
     "huge": Kind("a video of n bytes, as is told", frozenset({"n"}), "storage"),
     "endless": Kind("a video without an end", where="storage"),
     "disguised": Kind("a page that is called a video", where="storage"),

@@ -1,6 +1,5 @@
 """The documents that the API answers with.  Pure."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -26,15 +25,12 @@ def organization_status(key: Key) -> dict[str, object]:
     }
 
 
-def session_document(
-    session: Session, *, link: Callable[[str], str], is_analysed: bool
-) -> dict[str, object]:
-    """Return one session; its analysed video is null while it is in the works.
+def session_document(session: Session, *, link: Callable[[str], str]) -> dict[str, object]:
+    """Return what is known of a session from its upload on.
 
     Args:
         session: the session.
         link: makes a link to a file of the storage host.
-        is_analysed: whether the analysed video is there.
     """
     made = datetime.fromtimestamp(session.created_at, UTC)
     return {
@@ -44,20 +40,9 @@ def session_document(
         "user_id": session.user_id,
         "user_name": _NAMES.get(session.user_id, "Somebody"),
         "video_url": link(f"/media/{session.session_id}/video.mp4"),
-        "analyzed_video_url": link(f"/media/{session.session_id}/analyzed.mp4")
-        if is_analysed
-        else None,
         "segments": [],
-        "metrics": {"peak_velocity": 1.92, "bar_path": "good"} if is_analysed else {},
         "report_comments": "",
     }
-
-
-def told_link(fault: Fault) -> object:
-    """Return what a fault says instead of a link: any address, or any value of JSON."""
-    if "json" in fault.options:
-        return json.loads(fault.options["json"])
-    return fault.options.get("to", "")
 
 
 def listed_sessions(

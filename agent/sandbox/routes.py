@@ -1,12 +1,13 @@
 """The API's endpoints, strict about the contract."""
 
+import contextlib
 import json
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from agent.sandbox.analysed import analysis_of, told_link
 from agent.sandbox.book import Session, new_session_id
 from agent.sandbox.exchange import Gone
 from agent.sandbox.faults import Fault
@@ -15,13 +16,14 @@ from agent.sandbox.listing import (
     old_sessions,
     organization_status,
     session_document,
-    told_link,
     users_page,
 )
 from agent.sandbox.people import ATHLETES, Key
 from agent.sandbox.playing import FaultyExchange
+from agent.sandbox.processing import Progress
 from agent.sandbox.uploads import Received, Refused, UploadReader, check_upload
 
+_JSON = {"Content-Type": "application/json"}
 _ACTIVITY = "(?P<activity>running|jumping|weightlifting)"
 _SESSION = "(?P<session_id>[A-Za-z0-9]+)"
 
@@ -117,8 +119,9 @@ class ApiExchange(FaultyExchange):
         if what == "late-made":
             self.abandon()
             self.stopping.wait(delay_s)
-            self.account.book.add(replace(session, created_at=time.time()))
+            self.account.book.add(replace(session, created_at=self.account.clock()))
             raise Gone
+        self.account.processing.begin(session)
         self.account.book.add(session)
         if what == "twice":
             self.account.book.add(replace(session, session_id=new_session_id(), video_path=None))
@@ -147,36 +150,38 @@ class ApiExchange(FaultyExchange):
             video_bytes=received.video_bytes,
             video_name=received.video_name or "",
             video_path=self.account.videos / f"{session_id}.mp4",
-            created_at=time.time(),
+            created_at=self.account.clock(),
         )
 
     def _session_list(self, _parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
-        shown = listed_sessions(self.account.book.sessions, fault, now_s=time.time())
+        known = [s for s in self.account.book.sessions if self._is_known(s)]
+        shown = listed_sessions(known, fault, now_s=self.account.clock())
         old = int(fault.number("n", 1e5)) if fault and fault.what == "long-list" else 0
         if not shown and not old:
             raise Refused("no sessions found", 404)
         documents = {
-            session_id: {**self._document(session, fault), "title": title}
+            session_id: {**self._document(session, fault, whole=False), "title": title}
             for session_id, session, title in shown
         }
         self.answer(200, {"sessions": {**documents, **old_sessions(old)}})
 
     def _one_session(self, parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
         session = self._find(parts["session_id"])
-        if session.activity != parts["activity"]:
+        if session.activity != parts["activity"] or not self._is_known(session):
             raise Refused("no such session", 404)
-        self.answer(200, self._document(session, fault))
+        self._answer_document(self._document(session, fault), fault)
 
     def _analysed(self, parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
-        document = self._document(self._find(parts["session_id"]), fault)
+        session = self._find(parts["session_id"])
+        self.account.processing.ask_for_video(session)
+        document = self._document(session, fault)
         self.answer(200, {"analyzed_video_url": document["analyzed_video_url"]})
 
-    def _export(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
+    def _export(self, parts: dict[str, str], _key: Key, fault: Fault | None) -> None:
         document = self._document(self._find(parts["session_id"]))
-        self.answer(
-            200,
-            {"key_points": [], "angles": {}, "timestamps": [], "metrics": document["metrics"]},
-        )
+        names = ("angles", "timestamps", "metrics")
+        exported = {name: document.get(name, {}) for name in names}
+        self._answer_document({"key_points": [], **exported}, fault)
 
     def _rename(self, parts: dict[str, str], _key: Key, _fault: Fault | None) -> None:
         session = self._find(parts["session_id"])
@@ -205,9 +210,52 @@ class ApiExchange(FaultyExchange):
             raise Refused("no such session", 404)
         return session
 
-    def _document(self, session: Session, fault: Fault | None = None) -> dict[str, object]:
-        is_analysed = time.time() - session.created_at >= self.account.processing_s
-        document = session_document(session, link=self.account.link, is_analysed=is_analysed)
+    def _is_known(self, session: Session) -> bool:
+        return self._progress(session) is not Progress.UNKNOWN
+
+    def _progress(self, session: Session) -> Progress:
+        return self.account.processing.progress(session, now_s=self.account.clock())
+
+    def _document(
+        self, session: Session, fault: Fault | None = None, *, whole: bool = True
+    ) -> dict[str, object]:
+        document = {
+            **session_document(session, link=self.account.link),
+            **analysis_of(
+                session,
+                self._progress(session),
+                link=self.account.link,
+                fault=self.account.processing.fault_of(session),
+                whole=whole,
+            ),
+        }
         if fault is not None and fault.what == "link":
             document["analyzed_video_url"] = told_link(fault)
         return document
+
+    def _answer_document(self, document: dict[str, object], fault: Fault | None) -> None:
+        """Answer with what is told of a session, or with more of it than anybody wants."""
+        what = None if fault is None else fault.what
+        if what == "long-json" and fault is not None:
+            length = int(fault.number("n", 1e9))
+            self.begin_answer(200, _JSON, length)
+            with contextlib.suppress(OSError):  # the client has had enough
+                for part in _long_json(length):
+                    self.send_part(part)
+            self.close_connection = True
+        elif what == "deep-json" and fault is not None:
+            depth = int(fault.number("n", 1e5))
+            self.answer_raw(200, b'{"metrics": ' + b"[" * depth + b"]" * depth + b"}", _JSON)
+        else:
+            self.answer(200, document)
+
+
+def _long_json(length: int) -> Iterator[bytes]:
+    """Yield a document of so many bytes."""
+    opening, closing, part = b'{"metrics": {}, "pad": "', b'"}', b"x" * 65536
+    rest = length - len(opening) - len(closing)
+    yield opening
+    while rest > 0:
+        yield part[:rest]
+        rest -= len(part)
+    yield closing

@@ -14,6 +14,7 @@ from agent.sandbox.account import Account
 from agent.sandbox.exchange import RESET_ON_CLOSE, Exchange
 from agent.sandbox.faults import Fault
 from agent.sandbox.people import Key
+from agent.sandbox.processing import Span
 from agent.sandbox.routes import ApiExchange
 from agent.sandbox.storage import StorageExchange
 
@@ -30,33 +31,30 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         port: int = 0,
         key: str = "sandbox-key",
         role: str = "admin",
-        processing_s: float = 2.0,
+        processing_s: float | Span = 2.0,
         faults: Sequence[str] = (),
         keep_dir: Path | None = None,
         tls: bool = False,
         link_s: float = 3600.0,
+        seed: int = 0,
     ) -> None:
         """Prepare a server; it listens from `start` on.
 
         Args:
             port: 0 takes any free one.
             key, role: the first key that is accepted, and whether it is an admin's or a user's.
-            processing_s: until a session's analysed video is there.
+            processing_s: until a session's analysed video is there, or a span to draw that from.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             keep_dir: where received videos stay; None for a folder that goes with the server.
             tls: speak TLS, with a certificate that only `certificates/ca.pem` vouches for.
             link_s: how long a link to a video opens it.
+            seed: of what is drawn by chance.
         """
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
         videos.mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            Key(token=key, role=role),
-            videos=videos,
-            processing_s=processing_s,
-            faults=faults,
-            link_s=link_s,
-        )
+        first_key = Key(token=key, role=role)
+        super().__init__(first_key, videos, processing_s, faults=faults, link_s=link_s, seed=seed)
         self.tls = tls
         self._api = _Server(("127.0.0.1", port), self, ApiExchange)
         self._storage = _Server(("127.0.0.1", 0), self, StorageExchange)

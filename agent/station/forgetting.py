@@ -101,8 +101,10 @@ def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, no
         outbox.forgettings.leave_the_roster(forgetting)
         _leave_the_station(outbox, forgetting, now=now())
         entries = [_end(outbox, e, now=now) for e in outbox.forgettings.entries_of(forgetting)]
+        outbox.results.forget([entry.id for entry in entries], now_s=now().utc_s)
     crash_point("forgetting-begun")
     removal = Removal(outbox, folder, now=now)
+    removal.forget_results([entry.clip_code for entry in entries])
     for entry in entries:
         if entry.file_state is not FileState.CLEARED and entry.state not in _UNDER_WAY:
             removal.clear_clip(entry.id)

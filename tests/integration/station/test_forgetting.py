@@ -10,6 +10,7 @@ from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.folders import StateFolder
 from agent.outbox.ledger import LEDGER_NAME
+from agent.outbox.results import NewResult
 from agent.outbox.roster import Known
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
@@ -134,6 +135,25 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     assign_person(gym.outbox, GONE, doing("snatch"), rules=RULES, now=instant(200), set_by="test")
     take_over(gym.outbox, [(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
     assert [person.name for person in search_athletes(gym.outbox, "gone")] == ["Gerda Gone"]
+
+
+def test_what_came_back_of_their_sessions_goes_and_is_not_asked_for_again(gym: Gym) -> None:
+    capture = gym.capture(1)
+    theirs = gym.clip(capture, 1, GONE, EntryState.UPLOADED)
+    anns = gym.clip(capture, 2, "ann", EntryState.UPLOADED)
+    for entry in (theirs, anns):
+        new = NewResult(numbers={"peak": 1.9}, analysed_video_url="https://x/", document_bytes=4)
+        assert gym.outbox.results.record(entry.id, new, now_s=NOW_S)
+        for path in gym.folder.result_files(entry.clip_code):
+            path.write_bytes(b"told")
+
+    gym.forget()
+
+    assert gym.outbox.results.of_entry(theirs.id) is None
+    assert [p.exists() for p in gym.folder.result_files(theirs.clip_code)] == [False, False]
+    assert not gym.outbox.follow_ups.resume(theirs.id, now_s=NOW_S)
+    assert gym.outbox.results.of_entry(anns.id) is not None
+    assert [p.exists() for p in gym.folder.result_files(anns.clip_code)] == [True, True]
 
 
 def test_others_in_the_same_recording_lose_nothing(gym: Gym) -> None:

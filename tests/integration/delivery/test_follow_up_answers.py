@@ -1,0 +1,74 @@
+"""Whatever the API answers about a session, it harms nothing and is told."""
+
+import pytest
+
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.result_files import read_session
+from agent.sandbox.server import Sandbox
+from tests.integration.delivery.conftest import World
+from tests.integration.delivery.following import Following
+
+
+@pytest.fixture
+def following(world: World, sandbox: Sandbox) -> Following:
+    """A station whose sessions take no time, unless a test says otherwise."""
+    return Following(world, sandbox)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("html@session*3", "not an answer of the API"),
+        ("empty@session*3", "not an answer of the API"),
+        ("redirect@session*3", "302"),
+        ("500@session*3", "500"),
+        ("403:error=not yours@session*3", "HTTP 403: not yours"),
+        ("deep-json:n=100000@session*3", "not an answer of the API"),
+        ("long-json:n=40M@session*3", "longer than 16 MB"),
+    ],
+)
+def test_a_hostile_answer_harms_nothing_and_is_told(
+    following: Following, fault: str, told: str
+) -> None:
+    following.sandbox.add_fault(fault)
+    following.sandbox.add_fault("500@list*always")
+    following.deliver()
+
+    following.run(25.0)
+    waiting = following.follow_up()
+    assert (waiting.state, waiting.polls) == (FollowUpState.WAITING, 0)
+    assert told in (waiting.detail or "")
+    following.run()
+
+    assert following.follow_up().state is FollowUpState.COMPLETED
+
+
+@pytest.mark.parametrize("value", ["7", "[]", "{}", "true", '""', '"ftp://x/y"', '"http://a b"'])
+def test_a_link_that_is_none_is_not_taken_for_one(following: Following, value: str) -> None:
+    following.sandbox.add_fault(f"link:json={value}@session*2")
+    following.deliver()
+
+    following.run(21.0)
+    assert following.follow_up().state is FollowUpState.WAITING
+
+    following.run()
+    assert following.follow_up().state is FollowUpState.COMPLETED
+
+
+def test_odd_metrics_are_kept_as_they_come(following: Following) -> None:
+    following.sandbox.add_fault("odd-metrics")
+    following.deliver()
+
+    following.run()
+
+    assert following.result().numbers == {
+        "peak.velocity.value": 1.92,
+        "peak.velocity.unit": "m/s",
+        "reps.rep one": 1.8,
+        "reps.2.height": 0.9,
+        "valid": True,
+        "grade": "=2+3",
+        "text with a line": "a b",
+    }
+    told = read_session(following.document())
+    assert told is not None and told["metrics"]["huge"] == 1e300  # type: ignore[index]  # as it came
