@@ -16,6 +16,7 @@ from agent.outbox.assignments import Layer
 from agent.outbox.entry import Entry, Whose
 from agent.outbox.folders import StateFolder
 from agent.outbox.forgettings import Forgetting
+from agent.outbox.old_copies import remove_old_copies
 from agent.outbox.recovery import ledger_written_anew
 from agent.outbox.removal import Removal
 from agent.outbox.resends import ResendState
@@ -119,6 +120,9 @@ def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, no
             waits_for.append(capture.name)
     if waits_for:
         return Progress(done=False, waits_for=waits_for)
+    removed = remove_old_copies(folder.root)
+    if removed:
+        log.info("copies of the outbox as it was knew the athlete: removed", files=removed)
     _finish(outbox, forgetting, entries, captures, now=now)
     return Progress(done=True, waits_for=())
 

@@ -121,9 +121,13 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     assign_person(gym.outbox, GONE, doing("snatch", 50), rules=RULES, now=instant(), set_by="test")
     enqueue(gym.outbox, GONE, rules=RULES)
     gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADED)
+    for copy in ("outbox.db.before-0003", "outbox.db.damaged-7", "ledger.jsonl.damaged-7"):
+        (gym.folder.root / copy).write_text(f"remembers {GONE}")
 
     gym.forget()
 
+    told = [path for path in gym.folder.root.iterdir() if path.is_file()]
+    assert told and not any(b"remembers" in path.read_bytes() for path in told)
     assert search_athletes(gym.outbox, with_gone=True) == []
     assert gym.outbox.queue.all() == []
     at = timeline_of(gym.outbox, now=instant(50)).at(instant(50))
