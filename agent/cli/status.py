@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli.attention_status import attention_documents, attention_lines
 from agent.cli.common import (
     config_option,
     json_option,
@@ -54,6 +55,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "assignment": _assignment(standing(outbox, now=now)),
         "filming": filming_document(filming(outbox, now=now)),
         **outbox.listing.counts(),
+        **attention_documents(outbox),
         "rebuilt": _rebuilt(outbox),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
         "last_upload_at": iso_utc(outbox.listing.last_sent_at()),
@@ -61,10 +63,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "last_error_at": iso_utc(lane.last_error_at),
         "delivery": line_document(settings, outbox, now_s=now.utc_s),
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
-        "capture_folder": {
-            "path": str(settings.paths.capture),
-            "present": settings.paths.capture.is_dir(),
-        },
+        "capture_folder": _capture_folder(settings.paths.capture),
         "api": {
             "host": lane.host,
             "reachable": _reachable(lane.paused_reason, lane.answered_at),
@@ -75,6 +74,10 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
             "role": lane.role,
         },
     }
+
+
+def _capture_folder(path: Path) -> dict[str, object]:
+    return {"path": str(path), "present": path.is_dir()}
 
 
 def _rebuilt(outbox: "Outbox") -> dict[str, object] | None:
@@ -117,6 +120,7 @@ def _print(document: dict[str, object]) -> None:
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
         ("needs you", _needs_you(document)),
+        *attention_lines(document),
         ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
         ("last upload", document["last_upload_at"] or "none yet"),
         *line_lines(document),

@@ -1,6 +1,7 @@
 """What the outbox tells of the station's life: what went wrong before, and what waits."""
 
 import sqlite3
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from agent.clock import iso_utc
@@ -34,6 +35,7 @@ def check_life(patient: Patient) -> list[Finding]:
                     for p in pauses
                 ),
                 judge_waiting(outbox.listing.counts()),
+                *judge_failing([str(row["id"]) for row in outbox.listing.failing_at_server()]),
             ]
     except (sqlite3.Error, AgentError):
         return []  # said by the check of the outbox
@@ -91,3 +93,17 @@ def judge_waiting(counts: dict[str, dict[str, int]]) -> Finding:
         ", ".join(words for words, _ in told),
         f"spotter outbox list --state {told[0][1]}",
     )
+
+
+def judge_failing(names: Sequence[str]) -> list[Finding]:
+    """Tell of clips on which the API fails again and again while others pass."""
+    if not names:
+        return []
+    count = "1 clip" if len(names) == 1 else f"{len(names)} clips"
+    return [
+        warning(
+            "API and clips",
+            f"the API fails on {count}, as {names[0]}, and takes others: tried once a day",
+            f"spotter outbox show {names[0]}; tell the vendor what it answered",
+        )
+    ]

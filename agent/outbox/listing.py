@@ -90,6 +90,21 @@ class Listing:
             )
         }
 
+    def set_aside(self) -> list[Row]:
+        """Return the captures that could not be read, each with its reason, the newest first."""
+        return self._db.rows(
+            "SELECT 'c' || id AS id, file_name AS capture, reason FROM capture"
+            " WHERE state = 'quarantined' ORDER BY capture.id DESC"
+        )
+
+    def failing_at_server(self) -> list[Row]:
+        """Return the clips on which the API fails again and again while others pass."""
+        return self._db.rows(
+            "SELECT 'e' || id AS id, clip_code, due_at FROM entry"
+            " WHERE state IN ('ready', 'uncertain') AND reason = 'fails_at_server'"
+            " ORDER BY entry.id"
+        )
+
     def oldest_waiting_at(self) -> float | None:
         """Return when the oldest clip that still waits for delivery was made."""
         return self._time(

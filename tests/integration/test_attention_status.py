@@ -1,0 +1,35 @@
+"""What `spotter status` names for a person: what was set aside, and what the API fails on."""
+
+from pathlib import Path
+
+from agent.cli.attention_status import attention_documents, attention_lines
+from agent.doctor.life import judge_failing
+from agent.outbox.states import CaptureState, Reason
+from agent.outbox.store import Outbox
+from tests.factories import NOW_S, admitted, ready_entry
+
+
+def test_what_was_set_aside_and_what_the_api_fails_on_are_named_in_a_line_each(
+    tmp_path: Path,
+) -> None:
+    with Outbox.open(tmp_path) as outbox:
+        assert attention_lines(attention_documents(outbox)) == []
+        for number in range(1, 6):
+            capture = admitted(outbox, number)
+            torn = Reason.CAPTURE_DAMAGED
+            outbox.captures.move(capture, CaptureState.QUARANTINED, now_s=NOW_S, reason=torn)
+        entry = ready_entry(outbox, 9)
+        ready_entry(outbox, 10)
+        outbox.database.change(
+            "UPDATE entry SET reason = 'fails_at_server' WHERE id = ?", (entry.id,)
+        )
+
+        documents = attention_documents(outbox)
+
+    (_, aside), (_, failing) = attention_lines(documents)
+    assert aside.startswith("c5 set-5.mp4 (capture_damaged), c4 set-4.mp4")
+    assert "and 2 more" in aside and "outbox show" in aside
+    assert failing.startswith("e1: tried once a day")
+    (found,) = judge_failing(["e1"])
+    assert "1 clip, as e1" in found.finding and "outbox show e1" in str(found.remedy)
+    assert judge_failing([]) == []
