@@ -8,6 +8,10 @@ AgentError
 ├── CaptureError             this capture cannot be used           -> set aside, go on
 ├── AnalysisError            the look into a video failed          -> the box's fault or the file's?
 ├── OutboxError              the local database cannot be trusted  -> stop the daemon
+├── FetchError               a file of a storage host did not come
+│   ├── NotNowError          network, time or the host             -> later, from where it broke off
+│   ├── LinkExpiredError     the link opens nothing any more       -> ask the API for a fresh one
+│   └── UnfitError           no link, or no video                  -> not fetched, with the reason
 └── UploadError
     ├── NotMadeError         surely no session was made            -> back off, try again
     │   └── OutOfHoursError  uploads closed in mid-body            -> waits for the next opening
@@ -79,6 +83,30 @@ class AnalysisError(AgentError):
 
 class OutboxError(AgentError):
     """The local database cannot be opened or trusted."""
+
+
+class FetchError(AgentError):
+    """A file of a storage host did not come; the subclasses say what that means."""
+
+
+class NotNowError(FetchError):
+    """It may come later; what has arrived stays."""
+
+    exit_code = 75
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s  # the host's own wish
+
+
+class LinkExpiredError(FetchError):
+    """The link opens nothing any more; a fresh one may."""
+
+    exit_code = 75
+
+
+class UnfitError(FetchError):
+    """What the link leads to is not asked for, or not kept; a person may see why."""
 
 
 class UploadError(AgentError):

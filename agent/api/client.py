@@ -1,4 +1,4 @@
-"""The API over HTTP.  The only module that knows httpx; its errors become ours here."""
+"""The API over HTTP.  Only this package knows httpx; its errors become ours here."""
 
 import ssl
 import time

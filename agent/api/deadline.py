@@ -1,4 +1,4 @@
-"""How long an upload may take: from its size and a least rate.  Pure.
+"""How long an upload or a download may take: from its size and a least rate.  Pure.
 
 A slow line that moves is left alone; what stands still, or is slower than the least rate, is
 ended.  Times are busy seconds: since the upload began, without those in which our own cap made
@@ -62,3 +62,30 @@ class UploadDeadline:
             self._out_at_s = busy_s
         if busy_s - self._out_at_s > self.times.answer_s:
             raise OutOfTimeError(f"no whole answer within {self.times.answer_s:g} s")
+
+
+@dataclass(slots=True, kw_only=True)
+class DownloadDeadline:
+    """The time that one download has left; its size may be a lie, so what has come counts."""
+
+    times: Timeouts
+    _received_bytes: int = field(default=0, init=False)
+    _moved_at_s: float = field(default=0.0, init=False)
+
+    def judge(self, busy_s: float, *, received_bytes: int) -> None:
+        """Look at a download that goes on; call this again and again.
+
+        Args:
+            busy_s: its age in busy seconds.
+            received_bytes: so far.
+
+        Raises:
+            OutOfTimeError: it must end.
+        """
+        if received_bytes > self._received_bytes:
+            self._received_bytes, self._moved_at_s = received_bytes, busy_s
+        times = self.times
+        if busy_s > times.allowance_s + received_bytes / times.min_rate_bytes_s:
+            raise OutOfTimeError(f"slower than {times.min_rate_bytes_s:g} bytes/s")
+        if busy_s - self._moved_at_s > times.stall_s:
+            raise OutOfTimeError(f"nothing came for {times.stall_s:g} s")

@@ -22,6 +22,7 @@ _MEDIA = re.compile(r"/media/(?P<session_id>[A-Za-z0-9]+)/(video|analyzed)\.mp4"
 _RANGE = re.compile(r"bytes=(\d+)-")
 _PART_BYTES = 64 * 1024
 _HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00isommp42"  # what a video begins with
+_IN_MID_BODY = frozenset({"cut", "reset", "stall"})  # of the answer: the request has no body
 _VIDEO = {"Content-Type": "video/mp4"}
 
 
@@ -43,7 +44,11 @@ class StorageExchange(FaultyExchange):
         if why_not is not None:
             raise Refused(f"AccessDenied: {why_not}", 403)
         fault = self.fault_at("storage")
-        if fault is None or not (self._play_body(fault) or self.play_instead(fault)):
+        if fault is not None and fault.what not in _IN_MID_BODY:
+            done = self._play_body(fault) or self.play_instead(fault)
+        else:
+            done = False
+        if not done:
             self._send_video(self._find(media["session_id"]), fault)
 
     def refuse(self, refusal: Refused) -> None:
