@@ -10,13 +10,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import AgentError
 from agent.outbox.database import Row
 from agent.outbox.folders import StateFolder
+from agent.outbox.results import Number
 from agent.outbox.store import Outbox
 from agent.rehearsal import end_daemon, start_daemon
 from agent.sandbox.book import Session
@@ -30,7 +31,7 @@ _LOOK_EVERY_S = 0.1
 
 Tell = Callable[[str, float], None]  # stage, share done
 
-STAGES = ("film", "take in", "analyse", "cut", "deliver")
+STAGES = ("film", "take in", "analyse", "cut", "deliver", "analysed")
 _SETTINGS = """\
 [station]
 id = "demo"
@@ -56,6 +57,10 @@ rescan_s = 5.0
 send_delay_s = 0
 reconcile_wait_s = 1
 
+[results]
+first_look_s = 1.5
+longest_s = 30
+
 [web]
 listen = "{listen}"
 """
@@ -66,6 +71,8 @@ class Outcome:
     """What the demo came to."""
 
     session: Session
+    numbers: Mapping[str, Number]  # what the API measured
+    document: Path  # everything it told
     clip_code: str
     capture_seconds: float
     capture_bytes: int
@@ -104,7 +111,7 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
     """
     place = _Place(Path(tempfile.mkdtemp(prefix="spotter-demo-")))
     place.capture.mkdir()
-    with Sandbox(key=_KEY, processing_s=1.0) as sandbox:
+    with Sandbox(key=_KEY, processing_s=0.5) as sandbox:
         listen = _free_address() if keep else ""
         _write_settings(place, sandbox.base_url, listen)
         with _daemon(place) as daemon:
@@ -159,19 +166,19 @@ def _film(path: Path, tell: Tell) -> None:
 def _follow(
     place: _Place, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
 ) -> Outcome:
-    """Tell what becomes of the capture, until its session is there."""
+    """Tell what becomes of the capture, until its session is analysed."""
     latest_s = time.monotonic() + _WITHIN_S
     with Outbox.open(place.state) as outbox:
         while time.monotonic() < latest_s and daemon.poll() is None:
             rows = outbox.listing.rows(all_captures=True)
             _tell_stages(rows, outbox, tell)
-            delivered = next((row for row in rows if row["session_id"] is not None), None)
-            if delivered is not None:
-                return _outcome(place, sandbox, delivered)
+            analysed = next((row for row in rows if row["state"] == "completed"), None)
+            if analysed is not None:
+                return _outcome(place, sandbox, outbox, analysed)
             time.sleep(_LOOK_EVERY_S)
     log = (place.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
     raise AgentError(
-        f"the clip did not arrive; the daemon said:\n{log[-3000:]}",
+        f"the clip was not delivered and analysed; the daemon said:\n{log[-3000:]}",
         hint=f"everything is in {place.folder}",
     )
 
@@ -189,16 +196,22 @@ def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
         tell("cut", 1.0)
     if any(row["session_id"] is not None for row in rows):
         tell("deliver", 1.0)
+    if any(row["state"] == "completed" for row in rows):
+        tell("analysed", 1.0)
 
 
-def _outcome(place: _Place, sandbox: Sandbox, row: Row) -> Outcome:
+def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> Outcome:
     session = sandbox.book.find(str(row["session_id"]))
     assert session is not None  # the sandbox itself gave this id
     if session.video_sha256 != row["clip_sha256"]:
         raise AgentError("the API received another clip than was cut")
     folder, code = StateFolder(place.state), str(row["clip_code"])
+    result = outbox.results.of_entry(int(str(row["id"]).removeprefix("e")))
+    assert result is not None  # it is completed by that
     return Outcome(
         session=session,
+        numbers=result.numbers,
+        document=folder.result_document(code),
         clip_code=code,
         capture_seconds=float(str(row["capture_seconds"])),
         capture_bytes=int(str(row["capture_bytes"])),

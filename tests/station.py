@@ -20,7 +20,7 @@ from agent.sandbox.server import Sandbox
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = "event=running"
-_SET_UP_LOGS = {"run", "forget"}  # for the whole process, so they get their own
+_SET_UP_LOGS = {"run", "forget", "session"}  # for the whole process, so they get their own
 
 
 @dataclass(slots=True)

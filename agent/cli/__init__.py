@@ -16,6 +16,7 @@ from agent.cli.correct import undo
 from agent.cli.demo import demo
 from agent.cli.doctor import doctor
 from agent.cli.drill import drill
+from agent.cli.export import export
 from agent.cli.filming import filming
 from agent.cli.forget import forget
 from agent.cli.logs import logs
@@ -24,6 +25,7 @@ from agent.cli.pair import pair
 from agent.cli.queue import queue
 from agent.cli.run import run
 from agent.cli.sandbox import sandbox
+from agent.cli.sessions import session, sessions
 from agent.cli.status import status
 from agent.cli.support import support
 from agent.cli.takes import reanalyse, takes
@@ -45,6 +47,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, athletes, forget, filming, status, why),
+    *(sessions, session, export),
     *(outbox, undo, takes, reanalyse, pair, config, doctor, logs, support, sandbox, drill),
 ):
     spotter.add_command(command)

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agent.demo import Outcome
+    from agent.outbox.results import Number
 
 _WORDS = {
     "film": "camera program films a drawn athlete",
@@ -22,6 +24,7 @@ _WORDS = {
     "analyse": "pose pass finds the take",
     "cut": "clip cut, frame-exact",
     "deliver": "clip delivered to the API",
+    "analysed": "session analysed, its numbers brought back",
 }
 
 
@@ -29,7 +32,7 @@ _WORDS = {
 @click.option("--keep", is_flag=True, help="Leave the station running until Ctrl-C.")
 @config_option
 def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
-    """Run the whole job once, offline: film, analyse, cut, deliver to a stand-in API."""
+    """Run the whole job once, offline: film, cut, deliver to a stand-in API, bring back."""
     from agent.demo import STAGES, demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
@@ -120,7 +123,17 @@ def _show(out: "Console", outcome: "Outcome") -> None:
         f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
     )
+    table.add_row("measured", ", ".join(_numbers(outcome.numbers)))
     table.add_row("clip", str(outcome.clip))
     table.add_row("poster", str(outcome.poster))
+    table.add_row("analysis", str(outcome.document))
     out.print()
     out.print(table)
+
+
+def _numbers(numbers: "Mapping[str, Number]") -> "Iterator[str]":
+    """Yield what was measured, as the API names it."""
+    from rich.markup import escape
+
+    for name, value in numbers.items():
+        yield escape(f"{name} {value}")

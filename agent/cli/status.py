@@ -15,6 +15,7 @@ from agent.cli.common import (
 )
 from agent.cli.disk_status import disk_documents, disk_lines
 from agent.cli.line_status import line_document, line_lines
+from agent.cli.results_status import results_document, results_lines
 
 if TYPE_CHECKING:
     from agent.outbox.store import Outbox
@@ -62,6 +63,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "last_error": lane.last_error,
         "last_error_at": iso_utc(lane.last_error_at),
         "delivery": line_document(settings, outbox, now_s=now.utc_s),
+        "analyses": results_document(settings, outbox),
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "capture_folder": _capture_folder(settings.paths.capture),
         "api": {
@@ -124,6 +126,7 @@ def _print(document: dict[str, object]) -> None:
         ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
         ("last upload", document["last_upload_at"] or "none yet"),
         *line_lines(document),
+        *results_lines(document),
         ("API", _api(api)),
         ("last error", _last_error(document)),
         ("capture folder", _folder(document["capture_folder"])),

@@ -57,8 +57,10 @@ def _document(
         called, ahead = subject.file_name, outbox.listing.captures_ahead_of(subject.id)
     else:
         called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
+    is_clip = not isinstance(subject, Capture)
     around = Surroundings(
         now_s=read_clock().utc_s,
+        follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
         lane=outbox.lanes.get(api_host(settings)),
         runs=OwnerLock(state_folder(settings)).is_taken(),
         ahead=ahead,

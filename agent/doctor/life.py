@@ -1,7 +1,7 @@
 """What the outbox tells of the station's life: what went wrong before, and what waits."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from agent.clock import iso_utc
@@ -11,6 +11,7 @@ from agent.outbox.audit import opened_as_it_is
 from agent.outbox.lanes import LaneState
 from agent.outbox.store import Rebuilt
 
+_LONG_S = 24 * 3600.0  # an analysis takes minutes
 _NEEDS_PERSON = {
     "captures": {"quarantined": "cannot be read"},
     "entries": {"held": "are held for you", "dead": "were refused"},
@@ -36,6 +37,12 @@ def check_life(patient: Patient) -> list[Finding]:
                 ),
                 judge_waiting(outbox.listing.counts()),
                 *judge_failing([str(row["id"]) for row in outbox.listing.failing_at_server()]),
+                *judge_analyses(
+                    outbox.follow_ups.counts(),
+                    oldest_at=outbox.follow_ups.oldest_waiting_at(),
+                    follows=patient.settings.results.follow,
+                    now_s=patient.now.utc_s,
+                ),
             ]
     except (sqlite3.Error, AgentError):
         return []  # said by the check of the outbox
@@ -107,3 +114,23 @@ def judge_failing(names: Sequence[str]) -> list[Finding]:
             f"spotter outbox show {names[0]}; tell the vendor what it answered",
         )
     ]
+
+
+def judge_analyses(
+    counts: Mapping[str, int], *, oldest_at: float | None, follows: bool, now_s: float
+) -> list[Finding]:
+    """Tell whether analyses come back; nothing where nothing was delivered yet."""
+    if not counts:
+        return []
+    if not follows:
+        return [fine("analyses", "not followed: results.follow = false")]
+    lost = {state: counts[state] for state in ("failed", "not_seen") if counts.get(state)}
+    if oldest_at is not None and now_s - oldest_at > _LONG_S:
+        told = f"{counts['waiting']} are awaited, the oldest since {iso_utc(oldest_at)}"
+        return [warning("analyses", told, "spotter sessions --state waiting")]
+    if lost:
+        told = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in lost.items())
+        remedy = f"spotter sessions --state {next(iter(lost))}; spotter session ID --look"
+        return [warning("analyses", told, remedy)]
+    awaited = f", {counts['waiting']} awaited" if counts.get("waiting") else ""
+    return [fine("analyses", f"{counts.get('completed', 0)} are there{awaited}")]

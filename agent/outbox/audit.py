@@ -22,6 +22,10 @@ _INVARIANTS = {
         SELECT 'e' || id FROM entry
          WHERE state IN ('uploaded', 'completed') AND session_id IS NULL
     """,
+    "a session that nobody follows": """
+        SELECT 'e' || id FROM entry WHERE state IN ('uploaded', 'completed')
+           AND id NOT IN (SELECT entry_id FROM follow_up)
+    """,
     "a clip without a capture": """
         SELECT 'e' || id FROM entry WHERE id NOT IN (SELECT entry_id FROM entry_capture)
     """,

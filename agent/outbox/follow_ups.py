@@ -6,7 +6,7 @@ the entries too, so that whatever gave an entry its session, it is followed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +23,15 @@ class FollowUpState(StrEnum):
     FAILED = "failed"  # the API says that it failed
     GONE = "gone"  # the API does not know the session, or its clip was discarded
     NOT_SEEN = "not_seen"  # did not come in time: looked for no more
+
+
+FOLLOW_UP_WORDS: dict[FollowUpState, str] = {
+    FollowUpState.WAITING: "its analysis is not there yet",
+    FollowUpState.COMPLETED: "its analysis is there",
+    FollowUpState.FAILED: "the API says that its analysis failed",
+    FollowUpState.GONE: "the API knows no such session",
+    FollowUpState.NOT_SEEN: "its analysis was not seen in time: --look asks once more",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,11 @@ class FollowUps:
         """Return what is known of a clip's session; None where it has none."""
         row = self._db.row(f"{_JOINED} WHERE follow_up.entry_id = ?", (entry_id,))
         return None if row is None else FollowUp.from_row(row)
+
+    def of_entries(self, entry_ids: Collection[int]) -> dict[int, FollowUp]:
+        """Return what is known of some clips' sessions, by the clip's id."""
+        rows = self._db.rows(OF_ENTRIES, (json.dumps(list(entry_ids)),))
+        return {found.entry_id: found for found in map(FollowUp.from_row, rows)}
 
     def due(self, now_s: float, *, first_look_s: float, most: int) -> list[FollowUp]:
         """Return the sessions that are due to be asked about, the longest due first.
@@ -124,6 +138,9 @@ _JOINED = """
 SELECT follow_up.*, entry.clip_code, entry.activity, entry.filmed_at
   FROM follow_up JOIN entry ON entry.id = follow_up.entry_id
 """
+OF_ENTRIES = f"""
+{_JOINED} WHERE follow_up.entry_id IN (SELECT value FROM json_each(?))
+"""  # noqa: S608  # our own words
 # The few that are still looked for, whatever their number of looks: a partial index holds them.
 _FIRST = "iif(follow_up.last_asked_at IS NULL, :first, 0.0)"
 DUE = f"""

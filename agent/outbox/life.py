@@ -11,6 +11,7 @@ from agent.outbox.attempts import Attempt, AttemptKind
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.events import Event, EventKind
+from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, FileState, reason_text
 
 _FILE_WORDS = {
@@ -99,6 +100,8 @@ def _entry_words(event: Event, entry: Entry) -> str:
         return f"athlete: {event.word or 'nobody'}"
     if event.what is EventKind.FILE:
         return ""
+    if event.what is EventKind.FOLLOW_UP:
+        return FOLLOW_UP_WORDS[FollowUpState(event.word or "")]
     words = _ENTRY_WORDS.get(event.word or "", "")
     return f"{words} as session {entry.session_id}" if event.word == "uploaded" else words
 
@@ -107,7 +110,8 @@ def _told(event: Event, words: str) -> str:
     """Return an event in words, with its reason where it has one."""
     if event.what is EventKind.FILE:
         return _FILE_WORDS[FileState(event.word or "")]
-    detail = event.detail if event.word in _WITH_DETAIL else None  # else of an earlier trouble
+    is_told = event.word in _WITH_DETAIL or event.what is EventKind.FOLLOW_UP
+    detail = event.detail if is_told else None  # else of an earlier trouble
     more = [text for text in (reason_text(event.reason), detail) if text]
     return ": ".join([words, *more])
 

@@ -29,6 +29,7 @@ from agent.outbox.result_clearing import ResultClearing
 from agent.outbox.results import Results
 from agent.outbox.rooms import Rooms
 from agent.outbox.roster import Roster
+from agent.outbox.session_list import SessionList
 from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
 from agent.outbox.traffic import Traffic
@@ -94,6 +95,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.follow_ups = FollowUps(database)
         self.results = Results(database)
         self.result_clearing = ResultClearing(database)
+        self.sessions = SessionList(database, self.follow_ups, self.results)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from agent.clock import iso_utc
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.follow_ups import FOLLOW_UP_WORDS
 from agent.outbox.life import Line, capture_life, entry_life
 from agent.outbox.resends import RESEND_WORDS
 from agent.outbox.states import reason_text
@@ -49,6 +50,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         "meaning": reason_text(entry.reason),
         "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
         "sent_anew": _sent_anew(outbox, entry),
+        "analysis": _analysis(outbox, entry),
         "picture": [
             told
             for number in outbox.entries.captures_of(entry.id)
@@ -77,6 +79,19 @@ def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
         return None
     way = f"from e{resend.entry_id} to {resend.whose.user_id}: {RESEND_WORDS[resend.state]}"
     return way if resend.detail is None else f"{way} ({resend.detail})"
+
+
+def _analysis(outbox: Outbox, entry: Entry) -> str | None:
+    """Return what came of a clip's session, in a sentence."""
+    followed = outbox.sessions.of(entry)
+    if followed is None:
+        return None
+    follow_up, result = followed.follow_up, followed.result
+    told = FOLLOW_UP_WORDS[follow_up.state] + (f": {follow_up.detail}" if follow_up.detail else "")
+    told += f"; {follow_up.polls} looks"
+    if follow_up.due_at is not None:
+        told += f", the next at {iso_utc(follow_up.due_at)}"
+    return told if result is None else f"{told}; {len(result.numbers)} numbers"
 
 
 def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:

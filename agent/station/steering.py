@@ -46,7 +46,7 @@ def find(outbox: Outbox, wanted: str) -> Capture | Entry:
 
 
 def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture | Entry:
-    """Let it be tried again at once; of an unknown outcome, let it be looked for at once.
+    """Let it be tried again at once; let an unknown outcome, or an analysis, be looked for at once.
 
     Raises:
         RequestError: there is nothing to try again.
@@ -62,6 +62,8 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
             return _move_capture(
                 outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried"
             )
+    if subject.state is EntryState.UPLOADED and outbox.follow_ups.resume(subject.id, now_s=now_s):
+        return subject
     is_unknown = subject.state is EntryState.HELD and subject.reason == Reason.OUTCOME_UNKNOWN
     if is_unknown or subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
         return _unless_gone(outbox.entries.hasten(subject, now_s=now_s))

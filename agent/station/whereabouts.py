@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUp
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import CaptureState, EntryState, reason_text
 
@@ -17,6 +18,7 @@ class Surroundings:
     now_s: float
     lane: LaneState
     runs: bool  # whether a daemon runs
+    follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
     zone: tzinfo | None = None  # in which times are told; None: the box's own
 
@@ -98,12 +100,24 @@ def _uncertain(entry: Entry, around: Surroundings) -> str:
     )
 
 
-def _uploaded(entry: Entry, around: Surroundings) -> str:
+def _delivered(entry: Entry, around: Surroundings) -> str:
     return f"is safe at the API since {around.moment(entry.sent_at)}, as session {entry.session_id}"
 
 
+def _uploaded(entry: Entry, around: Surroundings) -> str:
+    told, follow_up = _delivered(entry, around), around.follow_up
+    if follow_up is None:
+        return told
+    told += f"; {FOLLOW_UP_WORDS[follow_up.state]}"
+    if follow_up.detail:
+        told += f" ({follow_up.detail})"
+    if follow_up.due_at is None or follow_up.last_asked_at is None:
+        return told
+    return f"{told}, asked again at {around.moment(follow_up.due_at)}"
+
+
 def _completed(entry: Entry, around: Surroundings) -> str:
-    return f"{_uploaded(entry, around)}, and its analysis is there"
+    return f"{_delivered(entry, around)}, and its analysis is there (spotter session {entry.name})"
 
 
 def _dead(entry: Entry, _around: Surroundings) -> str:

@@ -71,6 +71,12 @@ class Measures(Collector):
             for state, number in counts[kind].items():
                 family.add_metric([state], number)
             yield family
+        sessions = GaugeMetricFamily(
+            "spotter_sessions", "Sessions by what is known of their analysis.", labels=["state"]
+        )
+        for state, number in self._outbox.follow_ups.counts().items():
+            sessions.add_metric([state], number)
+        yield sessions
         yield _pauses(self._outbox.pauses.all())
 
     def _line(self, totals: Totals) -> Iterator[Metric]:

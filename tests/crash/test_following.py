@@ -12,11 +12,11 @@ from agent.outbox.folders import StateFolder
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.result_files import read_head, read_session
 from agent.outbox.store import Outbox
-from agent.sandbox.book import Session
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
-from tests.factories import NOW_S, ready_entry
-from tests.station import ATHLETE, KEY
+from tests.factories import NOW_S
+from tests.sessions import made_session
+from tests.station import KEY
 
 POINTS = (
     *("looked-at-list", "result-written", "result-recorded", "looked-at-session"),
@@ -35,28 +35,7 @@ class Followed:
         self.folder.prepare()
         with open_as_owner(self.folder.root, now_s=NOW_S) as outbox:
             for number in range(1, count + 1):
-                self._deliver(outbox, number)
-
-    def _deliver(self, outbox: Outbox, number: int) -> None:
-        entry = ready_entry(outbox, number)
-        session = Session(
-            session_id=f"session{number:03}",
-            title=f"[{entry.clip_code}]",
-            activity=entry.activity,
-            user_id=ATHLETE,
-            endpoint="management",
-            fields={},
-            video_sha256=entry.clip_sha256,
-            video_bytes=entry.clip_bytes,
-            video_name=entry.stored_name,
-            video_path=None,
-            created_at=NOW_S,
-        )
-        self.sandbox.processing.begin(session)
-        self.sandbox.book.add(session)
-        outbox.entries.adopt_session(
-            entry.id, session_id=session.session_id, server_title=None, now_s=NOW_S
-        )
+                made_session(outbox, sandbox, number, now_s=NOW_S)
 
     def start(self, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         words = (str(self.folder.root), self.sandbox.base_url, str(self.clock))

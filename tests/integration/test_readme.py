@@ -50,14 +50,17 @@ def test_a_command_of_the_readme_runs_as_written(line: str) -> None:
 
 
 def check_demo(shown: str) -> None:
-    """The demo shows the session, what was saved, and a poster that is there."""
-    facts = dict(re.findall(r"^(session|title|saved|poster) +(.+?) *$", shown, flags=re.MULTILINE))
+    """The demo shows the analysed session, what was saved, and files that are there."""
+    names = "session|title|saved|measured|poster|analysis"
+    facts = dict(re.findall(rf"^({names}) +(.+?) *$", shown, flags=re.MULTILINE))
     assert re.fullmatch(r"[0-9a-f]{16}", facts["session"])
     assert re.match(r"\[[0-9a-z]{10}\] snatch 60kg ", facts["title"])
     saved_s = re.match(r"([0-9.]+) s of", facts["saved"])
     assert saved_s is not None and float(saved_s[1]) > 10
     poster = Path(facts["poster"])
     assert poster.read_bytes()[:3] == b"\xff\xd8\xff"
+    assert re.search(r"peak_velocity \d\.\d+", facts["measured"])
+    assert Path(facts["analysis"]).read_bytes().startswith(b'{"spotter"')
     shutil.rmtree(poster.parents[2])
 
 

@@ -13,11 +13,10 @@ from agent.outbox.entry import Entry
 from agent.outbox.follow_ups import FollowUp
 from agent.outbox.results import Result
 from agent.outbox.space import Space
-from agent.sandbox.book import Session
 from agent.sandbox.server import Sandbox
-from tests.factories import ready_entry
 from tests.integration.delivery.conftest import World
-from tests.station import ATHLETE, KEY
+from tests.sessions import made_session
+from tests.station import KEY
 
 
 @dataclass
@@ -53,30 +52,7 @@ class Following:
 
     def deliver(self, number: int = 1) -> Entry:
         """Let a clip have become a session, as an upload or a look-up leaves it."""
-        entry = ready_entry(self.world.outbox, number)
-        session = Session(
-            session_id=f"session{number:03}",
-            title=f"[{entry.clip_code}] snatch",
-            activity=entry.activity,
-            user_id=ATHLETE,
-            endpoint="management",
-            fields={},
-            video_sha256=entry.clip_sha256,
-            video_bytes=entry.clip_bytes,
-            video_name=entry.stored_name,
-            video_path=None,
-            created_at=self.world.clock_s,
-        )
-        self.sandbox.processing.begin(session)
-        self.sandbox.book.add(session)
-        adopted = self.world.outbox.entries.adopt_session(
-            entry.id,
-            session_id=session.session_id,
-            server_title=session.title,
-            now_s=self.world.clock_s,
-        )
-        assert adopted is not None
-        return adopted
+        return made_session(self.world.outbox, self.sandbox, number, now_s=self.world.clock_s)
 
     def run(self, seconds: float = math.inf) -> None:
         """Let the stage work for so long by its clock, or until there is nothing left to do."""

@@ -1,0 +1,61 @@
+"""spotter export."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, opened_outbox, settings_of
+from agent.cli.since import Since
+
+if TYPE_CHECKING:
+    from agent.outbox.session_list import Followed
+    from agent.outbox.store import Outbox
+
+_STANDARD_OUTPUT = "-"
+
+
+@click.command()
+@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes from then on.")
+@click.option("--athlete", metavar="USER_ID", help="Only this athlete's.")
+@click.option(
+    "--csv",
+    "target",
+    is_flag=False,
+    flag_value=_STANDARD_OUTPUT,
+    default=_STANDARD_OUTPUT,
+    metavar="[FILE]",
+    help="Into a file.  [default: standard output]",
+)
+@click.option("--names", is_flag=True, help="The athletes' names, too.")
+@config_option
+def export(
+    since: float | None, athlete: str | None, target: str, names: bool, config: Path | None
+) -> None:
+    """Write a table (CSV, UTF-8) of takes: one a line, with every number that came back."""
+    from agent.tabulating import write_csv
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        found = box.sessions.latest(since=since or 0.0, user_id=athlete)
+        known = _names(box, found) if names else None
+    if target == _STANDARD_OUTPUT:
+        write_csv(sys.stdout, found, names=known)
+        return
+    with Path(target).open("w", encoding="utf-8", newline="") as file:
+        write_csv(file, found, names=known)
+    click.echo(f"{len(found)} takes are in {target}", err=True)
+
+
+def _names(box: "Outbox", found: Sequence["Followed"]) -> Mapping[str, str]:
+    """Return the athletes' names by their user_id, as far as the roster knows them."""
+
+    def known() -> Iterator[tuple[str, str]]:
+        for user_id in {followed.entry.user_id for followed in found} - {None}:
+            athlete = box.roster.by_user_id(str(user_id))
+            if athlete is not None:
+                yield str(user_id), athlete.name
+
+    return dict(known())

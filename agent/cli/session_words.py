@@ -1,0 +1,112 @@
+"""Sessions in words and documents."""
+
+from agent.clock import iso_utc
+from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
+from agent.outbox.results import Number, Result
+from agent.outbox.session_list import Followed
+
+_FEW = 4  # numbers in a line
+
+
+def session_document(followed: Followed) -> dict[str, object]:
+    """Return a session as scripts see it; the link to its video is a secret, and not there."""
+    entry, follow_up, result = followed.entry, followed.follow_up, followed.result
+    return {
+        "session_id": follow_up.session_id,
+        "id": entry.name,
+        "clip_code": entry.clip_code,
+        "title": entry.server_title or entry.title,
+        "user_id": entry.user_id,
+        "activity": entry.activity,
+        "exercise": entry.exercise,
+        "barbell_mass": entry.barbell_mass_kg,
+        "incline_degree": entry.incline_deg,
+        "clip_seconds": entry.clip_seconds,
+        "filmed_at": iso_utc(entry.filmed_at),
+        "sent_at": iso_utc(entry.sent_at),
+        "state": follow_up.state,
+        "detail": follow_up.detail,
+        "looks": follow_up.polls,
+        "last_look_at": iso_utc(follow_up.last_asked_at),
+        "next_look_at": iso_utc(follow_up.due_at),
+        **_result_document(result),
+    }
+
+
+def _result_document(result: Result | None) -> dict[str, object]:
+    if result is None:
+        return {"analysed_at": None, "numbers": {}, "analysed_video": None}
+    return {
+        "analysed_at": iso_utc(result.got_at),
+        "numbers": dict(result.numbers),
+        "analysed_video": {
+            "has_link": result.analysed_video_url is not None,
+            "link_told_at": iso_utc(result.url_at),
+            "state": result.video_state,
+            "detail": result.video_detail,
+            "bytes": result.video_bytes,
+        },
+    }
+
+
+def session_lines(followed: Followed) -> list[tuple[str, str]]:
+    """Return what there is to say of one session, as name and words."""
+    entry, follow_up, result = followed.entry, followed.follow_up, followed.result
+    movement = entry.exercise or entry.activity
+    mass = f", {entry.barbell_mass_kg:g} kg" if entry.barbell_mass_kg else ""
+    told = FOLLOW_UP_WORDS[follow_up.state]
+    lines = [
+        ("session", follow_up.session_id),
+        ("clip", f"{entry.name}, {entry.clip_code}, {entry.clip_seconds:.1f} s"),
+        ("title", entry.server_title or entry.title or "-"),
+        ("athlete", entry.user_id or "-"),
+        ("movement", movement + mass),
+        ("filmed", iso_utc(entry.filmed_at) or "-"),
+        ("delivered", iso_utc(entry.sent_at) or "-"),
+        ("state", told + (f": {follow_up.detail}" if follow_up.detail else "")),
+        ("looks", _looks(followed)),
+    ]
+    if result is not None:
+        lines.append(("analysed", iso_utc(result.got_at) or "-"))
+        lines += [(name, number_words(value)) for name, value in result.numbers.items()]
+        lines.append(("analysed video", _video(result)))
+    return lines
+
+
+def _looks(followed: Followed) -> str:
+    follow_up = followed.follow_up
+    looked = f"{follow_up.polls}, the last {iso_utc(follow_up.last_asked_at)}"
+    told = looked if follow_up.last_asked_at is not None else "none yet"
+    if follow_up.due_at is None or follow_up.state is FollowUpState.COMPLETED:
+        return told
+    return f"{told}; the next after {iso_utc(follow_up.due_at)}"
+
+
+def _video(result: Result) -> str:
+    if result.video_state == "present":
+        return f"on this box, {result.video_bytes / 1e6:.1f} MB"
+    told = "a link to it is known" if result.analysed_video_url else "no link to it is known"
+    detail = f": {result.video_detail}" if result.video_detail else ""
+    return told + ("" if result.video_state == "none" else f"; {result.video_state}{detail}")
+
+
+def number_words(value: Number) -> str:
+    """Return a value as people read it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def session_cells(followed: Followed) -> tuple[str, ...]:
+    """Return a session's cells in the list of many."""
+    entry, follow_up, result = followed.entry, followed.follow_up, followed.result
+    numbers = list({} if result is None else result.numbers.items())
+    told = ", ".join(f"{name} {number_words(value)}" for name, value in numbers[:_FEW])
+    more = f" and {len(numbers) - _FEW} more" if len(numbers) > _FEW else ""
+    return (
+        iso_utc(followed.at) or "-",
+        entry.user_id or "-",
+        entry.exercise or entry.activity,
+        follow_up.state,
+        entry.clip_code,
+        follow_up.session_id,
+        (told + more) or follow_up.detail or "-",
+    )

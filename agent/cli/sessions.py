@@ -1,0 +1,138 @@
+"""spotter sessions, spotter session."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+from agent.cli.since import Since
+from agent.errors import RequestError
+
+if TYPE_CHECKING:
+    from agent.outbox.session_list import Followed
+    from agent.outbox.store import Outbox
+    from agent.settings import Settings
+
+_STATES = ("waiting", "completed", "failed", "gone", "not_seen")
+_HEAD = ("FILMED", "ATHLETE", "MOVEMENT", "STATE", "CLIP", "SESSION", "")
+_FRESH_S = 300.0  # a link that was told within so long surely opens
+
+
+@click.command()
+@click.option("--athlete", metavar="USER_ID", help="Only this athlete's.")
+@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes from then on.")
+@click.option("--state", type=click.Choice(_STATES), help="Only what is in this state.")
+@config_option
+@json_option
+def sessions(
+    athlete: str | None,
+    since: float | None,
+    state: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """List what came of the takes: each session, how far it is, and its numbers."""
+    from agent.cli.session_words import session_cells, session_document
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        found = box.sessions.latest(since=since or 0.0, user_id=athlete, state=state)
+    if as_json:
+        print_json([session_document(followed) for followed in found])
+        return
+    if not found:
+        click.echo("no sessions")
+        return
+    lines = [_HEAD, *(session_cells(followed) for followed in found)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+@click.command()
+@click.argument("wanted", metavar="ID")
+@click.option("--look", is_flag=True, help="Ask the API now, even if it was given up.")
+@click.option("--open", "opens", is_flag=True, help="Show the analysed video in the browser here.")
+@config_option
+@json_option
+def session(wanted: str, look: bool, opens: bool, config: Path | None, as_json: bool) -> None:
+    """Tell what came of one take.  ID is a session, a clip code or e7.
+
+    The API's whole answer, with angles and timestamps, lies in the folder `results` of the state
+    folder, named by the clip's code.
+    """
+    from agent.cli.session_words import session_document, session_lines
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as box:
+        followed = _found(box, wanted)
+        if look or (opens and _link_is_old(followed)):
+            followed = _looked(settings, box, followed)
+    if as_json:
+        print_json(session_document(followed))
+    else:
+        for name, words in session_lines(followed):
+            click.echo(f"{name:16} {words}")
+    if opens:
+        _open(settings, followed)
+
+
+def _found(box: "Outbox", wanted: str) -> "Followed":
+    from agent.cli.each import clip_named
+
+    entries = box.listing.of_session(wanted) or [clip_named(box, wanted)]
+    followed = box.sessions.of(entries[0])
+    if followed is None:
+        entry = entries[0]
+        raise RequestError(
+            f"{entry.name} is {entry.state}: it is no session at the API",
+            hint=f"spotter why {entry.name}",
+        )
+    return followed
+
+
+def _link_is_old(followed: "Followed") -> bool:
+    from agent.clock import read_clock
+
+    result = followed.result
+    if result is None or result.url_at is None:
+        return True
+    return result.video_state != "present" and read_clock().utc_s - result.url_at > _FRESH_S
+
+
+def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Followed":
+    """Ask the API about a session now, and return how it stands then."""
+    from agent.asking import look_now
+    from agent.logs import configure_logs
+
+    configure_logs("error")
+    look_now(settings, box, followed.entry)
+    wake_daemon(settings)
+    now_known = box.sessions.of(followed.entry)
+    assert now_known is not None  # it has a session
+    return now_known
+
+
+def _open(settings: "Settings", followed: "Followed") -> None:
+    from agent.showing import show_in_browser
+    from agent.station.of_settings import state_folder
+
+    result, code = followed.result, followed.entry.clip_code
+    if result is not None and result.video_state == "present":
+        _, video = state_folder(settings).result_files(code)
+        show_in_browser(video.as_uri())
+    elif result is not None and result.analysed_video_url is not None:
+        show_in_browser(result.analysed_video_url)
+    else:
+        raise RequestError(
+            f"there is no analysed video of {code} yet", hint=f"spotter session {code} --look"
+        )

@@ -1,0 +1,33 @@
+"""Moments as options: since when."""
+
+import re
+from datetime import datetime
+
+import click
+
+_UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+class Since(click.ParamType[float]):
+    """Some time ago (90m, 12h, 2d, 4w), `today`, or a day or moment of the box's own clock."""
+
+    name = "since"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return Unix time."""
+        from agent.clock import read_clock
+
+        if isinstance(value, float):
+            return value
+        text, now_s = str(value).strip(), read_clock().utc_s
+        ago = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+        if ago is not None:
+            return now_s - int(ago[1]) * _UNITS_S[ago[2]]
+        if text == "today":
+            text = f"{datetime.fromtimestamp(now_s).astimezone():%Y-%m-%d}"
+        try:
+            return datetime.fromisoformat(text).astimezone().timestamp()
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no moment: write 2d, today or 2026-11-25", param, ctx)

@@ -1,0 +1,77 @@
+"""A coach's table of takes, safe to open in any spreadsheet."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from agent.clock import iso_utc
+from agent.outbox.results import Number
+from agent.outbox.session_list import Followed
+
+Cell = Number | None
+
+_COLUMNS = (
+    *("filmed_at", "athlete", "name", "activity", "exercise", "barbell_mass_kg", "incline_deg"),
+    *("clip_code", "clip_seconds", "delivered_at", "session_id", "state", "analysed_at"),
+)
+_MOST_COLUMNS = 500  # of numbers: the rest is in the documents
+# What a spreadsheet would take for a formula (OWASP, "CSV Injection").
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def write_csv(
+    target: TextIO, found: Sequence[Followed], *, names: Mapping[str, str] | None
+) -> None:
+    """Write one line a take, the latest first, with every number as a column of its own.
+
+    Args:
+        target: where to.
+        found: the takes.
+        names: the athletes' names by user_id, or None where nobody asked for them.
+    """
+    own = [name for name in _COLUMNS if name != "name" or names is not None]
+    columns = _number_columns(found)
+    writer = csv.writer(target, lineterminator="\r\n")  # RFC 4180
+    writer.writerow([harmless(name) for name in [*own, *columns]])
+    for followed in found:
+        row = _row(followed, names or {})
+        numbers = {} if followed.result is None else followed.result.numbers
+        cells = [*(row[name] for name in own), *(numbers.get(name) for name in columns)]
+        writer.writerow([harmless(cell) for cell in cells])
+
+
+def harmless(cell: Cell) -> Cell:
+    """Return a cell that no spreadsheet carries out: texts that look like formulas are quoted."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_SIGNS):
+        return f"'{cell}"
+    return cell
+
+
+def _number_columns(found: Sequence[Followed]) -> list[str]:
+    """Return the names of all numbers, in the order in which they first appear."""
+    columns: dict[str, None] = {}
+    for followed in found:
+        if followed.result is not None and len(columns) < _MOST_COLUMNS:
+            columns.update(dict.fromkeys(followed.result.numbers))
+    return list(columns)[:_MOST_COLUMNS]
+
+
+def _row(followed: Followed, names: Mapping[str, str]) -> dict[str, Cell]:
+    entry, follow_up, result = followed.entry, followed.follow_up, followed.result
+    return {
+        "filmed_at": iso_utc(entry.filmed_at),
+        "athlete": entry.user_id,
+        "name": names.get(entry.user_id or ""),
+        "activity": entry.activity,
+        "exercise": entry.exercise,
+        "barbell_mass_kg": entry.barbell_mass_kg,
+        "incline_deg": entry.incline_deg,
+        "clip_code": entry.clip_code,
+        "clip_seconds": round(entry.clip_seconds, 3),
+        "delivered_at": iso_utc(entry.sent_at),
+        "session_id": follow_up.session_id,
+        "state": follow_up.state,
+        "analysed_at": None if result is None else iso_utc(result.got_at),
+    }
