@@ -12,6 +12,7 @@ AgentError
 │   ├── NotNowError          network, time or the host             -> later, from where it broke off
 │   ├── LinkExpiredError     the link opens nothing any more       -> ask the API for a fresh one
 │   └── UnfitError           no link, or no video                  -> not fetched, with the reason
+├── NotifyError              a receiver did not take a notice      -> its channel waits
 └── UploadError
     ├── NotMadeError         surely no session was made            -> back off, try again
     │   └── OutOfHoursError  uploads closed in mid-body            -> waits for the next opening
@@ -107,6 +108,16 @@ class LinkExpiredError(FetchError):
 
 class UnfitError(FetchError):
     """What the link leads to is not asked for, or not kept; a person may see why."""
+
+
+class NotifyError(AgentError):
+    """A receiver of notices cannot be reached, or did not take one."""
+
+    exit_code = UnreachableError.exit_code
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s  # the receiver's own wish
 
 
 class UploadError(AgentError):

@@ -19,8 +19,9 @@ Params = Sequence[object] | Mapping[str, object]
 
 # What an up-to-date outbox has been through: one that differs is looked at closely.
 UP_TO_DATE = (
-    *("first_tables", "takes_by_hand", "takes_cut_off", "events", "held_by_reason", "devices"),
-    *("disk", "ledger", "line", "results", "station", "second_thoughts", "forgettings"),
+    *("first_tables", "takes_by_hand", "takes_cut_off", "events", "held_by_reason", "channels"),
+    *("devices", "disk", "ledger", "line", "results", "station", "second_thoughts"),
+    "forgettings",
 )
 _WAIT_FOR_LOCK_S = 10.0
 _WRITES = ("INSERT", "UPDATE", "DELETE")

@@ -12,7 +12,8 @@ from sqlite_utils.db import Database
 from agent.errors import OutboxError
 from agent.outbox.folders import fsync_file, fsync_folder, give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
-from agent.outbox.schema_devices import devices as devices  # importing it makes it one of them
+from agent.outbox.schema_channels import channels as channels  # importing it makes it one of them
+from agent.outbox.schema_devices import devices as devices
 from agent.outbox.schema_disk import disk as disk  # so do these
 from agent.outbox.schema_ledger import ledger as ledger
 from agent.outbox.schema_line import line as line

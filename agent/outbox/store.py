@@ -8,6 +8,7 @@ from agent.errors import OutboxError
 from agent.outbox.assignments import Assignments
 from agent.outbox.attempts import Attempts
 from agent.outbox.captures import Captures
+from agent.outbox.channels import Channels
 from agent.outbox.clearing import Clearing
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.devices import Devices
@@ -17,6 +18,7 @@ from agent.outbox.files import Files
 from agent.outbox.follow_ups import FollowUps
 from agent.outbox.forgettings import Forgettings
 from agent.outbox.gallery import Gallery
+from agent.outbox.happenings import Happenings
 from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.joins import Joins
 from agent.outbox.lanes import Lanes
@@ -96,6 +98,8 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.results = Results(database)
         self.result_clearing = ResultClearing(database)
         self.sessions = SessionList(database, self.follow_ups, self.results)
+        self.happenings = Happenings(database)
+        self.channels = Channels(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -18,7 +18,7 @@ from agent.settings.renamed import RENAMED, with_present_names
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
-_SECRETS = frozenset({"key", "pin", "metrics_token"})
+_SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
 _HIDDEN = "********"
 _HOW_TO_MAKE = "make one: spotter config --sample > station.toml"
 

@@ -19,6 +19,7 @@ from agent.settings.footage import (
     RunningSettings,
     WeightliftingSettings,
 )
+from agent.settings.notifying import MqttSettings, WebhookSettings
 from agent.settings.renamed import RENAMED
 from agent.settings.results import ResultsSettings
 from agent.settings.tables import (
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     results: ResultsSettings = Field(default_factory=ResultsSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    webhook: WebhookSettings = Field(default_factory=WebhookSettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @classmethod

@@ -37,6 +37,15 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("web", "tls_cert"): "/etc/spotter/page.pem",
     ("web", "tls_key"): "/etc/spotter/page.key",
     ("api", "key"): "secret",
+    ("webhook", "url"): "https://home.example/hooks/spotter",
+    ("webhook", "secret"): "sixteen letters or more",
+    ("webhook", "ca_file"): "/etc/spotter/ca.pem",
+    ("mqtt", "host"): "broker.example",
+    ("mqtt", "port"): 1883,
+    ("mqtt", "ca_file"): "/etc/spotter/ca.pem",
+    ("mqtt", "user"): "spotter",
+    ("mqtt", "password_file"): "/etc/spotter/mqtt-password",
+    ("mqtt", "password"): "secret",
 }
 _SET = frozenset({("station", "id"), ("station", "activity"), ("station", "exercise")})
 

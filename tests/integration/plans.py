@@ -29,6 +29,7 @@ SMALL = {
     "queue": "who is next",
     "pause": "a row a stage",
     "lane": "a row a host",
+    "channel": "a row a receiver",
     "room": "some days of samples, cut off",
     "device": "a row a tablet",
     "pairing": "a row a link, for minutes",

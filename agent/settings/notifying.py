@@ -1,0 +1,131 @@
+"""The settings of those who are told what happens at the station: a webhook, an MQTT broker."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from agent.redaction import hide_always
+from agent.settings.secret import read_secret
+from agent.settings.table import Table
+from agent.settings.tables import is_loopback
+
+EventName = Literal[
+    "take.ready",
+    "take.held",
+    "take.refused",
+    "take.delivered",
+    "session.completed",
+    "station.state",
+]
+EVENTS: tuple[EventName, ...] = get_args(EventName)
+SHORTEST_SECRET = 16  # a shorter one could be guessed from a signature
+
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_PLAIN_PORT, _TLS_PORT = 1883, 8883
+
+
+class WebhookSettings(Table):
+    """A receiver on the web that is told what happens; see docs/notifications.md."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="Where notices are posted; absent: nowhere.  Its path is often a secret, so it "
+        "is hidden like one.",
+    )
+    secret_file: Path = Field(
+        Path("/etc/spotter/webhook-secret"),
+        description="File with the secret by which notices are signed, 16 characters or more.  Or "
+        'the systemd credential "webhook-secret"; missing: notices wait.',
+    )
+    secret: SecretStr | None = Field(None, description="The secret itself; better in the file.")
+    events: tuple[EventName, ...] = Field(
+        EVENTS, description="What the receiver is told of; the rest it never hears."
+    )
+    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
+    allow_http: bool = Field(False, description="Allow an address without TLS beyond this box.")
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        10.0, description="Longest wait for the whole answer to one notice."
+    )
+
+    @model_validator(mode="after")
+    def _address_serves(self) -> "WebhookSettings":
+        if self.url is None:
+            return self
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("url must be an address such as https://home.example/hooks/spotter")
+        if parts.username or parts.password or parts.fragment:
+            raise ValueError("url must hold no user name and no fragment")
+        _ = parts.port  # one that is none raises
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
+            raise ValueError(
+                "url without TLS would show user ids to the network: use https, or allow_http"
+            )
+        return self
+
+    @property
+    def place(self) -> str:
+        """The receiver's name for people: scheme, host and port, for the rest may be secret."""
+        parts = urlsplit("" if self.url is None else self.url.get_secret_value())
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class MqttSettings(Table):
+    """An MQTT broker that is told what happens; see docs/notifications.md."""
+
+    host: str = Field("", description='Name or address of the broker; "": none.')
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = Field(
+        None, description="Absent: 1883, with TLS 8883."
+    )
+    tls: bool = Field(False, description="Whether the broker is spoken to over TLS.")
+    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
+    version: Literal["5", "3.1.1"] = Field(
+        "5", description="5 | 3.1.1, whose brokers do not say whether they refused a notice"
+    )
+    user: str | None = Field(None, description="Name by which the station comes in.")
+    password_file: Path | None = Field(
+        None,
+        description="File with its password.  Or $SPOTTER_MQTT__PASSWORD, or the systemd "
+        'credential "mqtt-password".',
+    )
+    password: SecretStr | None = Field(None, description="The password itself.")
+    prefix: str = Field("spotter", description="What all topics begin with.")
+    discovery: bool = Field(True, description="Whether Home Assistant is told of the station.")
+    discovery_prefix: str = Field(
+        "homeassistant", description="Where Home Assistant looks for devices."
+    )
+
+    @field_validator("prefix", "discovery_prefix")
+    @classmethod
+    def _is_a_topic(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value):
+            raise ValueError('must be a topic such as "spotter" or "gym/hall-2"')
+        return value
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port or (_TLS_PORT if self.tls else _PLAIN_PORT)
+
+
+def channels_of(webhook: WebhookSettings, mqtt: MqttSettings) -> list[str]:
+    """Return the names of the channels that are on."""
+    found = {"mqtt": bool(mqtt.host), "webhook": webhook.url is not None}
+    return [name for name, is_on in found.items() if is_on]
+
+
+def read_webhook_secret(settings: WebhookSettings, environ: Mapping[str, str]) -> str | None:
+    """Return the secret by which notices are signed, or None where there is none."""
+    hide_always(None if settings.url is None else settings.url.get_secret_value())
+    return read_secret(settings.secret, settings.secret_file, environ, credential="webhook-secret")
+
+
+def read_mqtt_password(settings: MqttSettings, environ: Mapping[str, str]) -> str | None:
+    """Return the password for the broker, or None where there is none."""
+    return read_secret(
+        settings.password, settings.password_file, environ, credential="mqtt-password"
+    )
