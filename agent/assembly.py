@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent.api.client import ApiClient
 from agent.assembly_delivery import DELIVERING, delivery_stages
 from agent.assembly_files import intake_stage, retention_stage
+from agent.assembly_notices import NOTICES, begin_channels, notice_stages
 from agent.attendance import ATTENDING, attending_stages
 from agent.clock import read_clock
 from agent.daemon import Bells, Daemon, Watching
@@ -31,7 +32,10 @@ from agent.station.of_settings import (
     station_default,
 )
 
-_STAGES = (Intake.name, TakeFinder.name, *DELIVERING, Retention.name, *ATTENDING, PAGE)
+_STAGES = (
+    *(Intake.name, TakeFinder.name, *DELIVERING, Retention.name),
+    *(*ATTENDING, *NOTICES, PAGE),
+)
 
 
 def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
@@ -39,6 +43,7 @@ def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> N
     now = read_clock()
     outbox.assignments.note_boot(now.boot_id)
     outbox.pauses.forget()
+    begin_channels(outbox, settings)
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock).resume()
@@ -72,6 +77,7 @@ def assemble_daemon(
         *delivery_stages(settings, folder, outbox, client, bells, space, stop=stop),
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
+        *notice_stages(settings, outbox, captures, stop=stop),
         *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, stuck=stuck),
     ]
     return Daemon(

@@ -9,6 +9,7 @@ from agent.clock import Instant
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _OTHER_NAME = frozenset({62, 64})
+_ADDRESSES = {"api": "base_url", "webhook": "url", "mqtt": "host"}
 _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
@@ -24,12 +25,19 @@ def tls_fault(error: BaseException | None) -> ssl.SSLError | None:
     return None
 
 
-def tls_words(fault: ssl.SSLError, *, host: str, now: Instant) -> str:
-    """Return what is wrong, and what this box's clock says."""
-    return f"TLS: {_fault_words(fault, host)}; {_clock_words(now)}"
+def tls_words(fault: ssl.SSLError, *, host: str, now: Instant, table: str = "api") -> str:
+    """Return what is wrong, and what this box's clock says.
+
+    Args:
+        fault: as the handshake ended.
+        host: whom we meant to reach.
+        now: this moment.
+        table: of the settings that say so.
+    """
+    return f"TLS: {_fault_words(fault, host, table)}; {_clock_words(now)}"
 
 
-def _fault_words(fault: ssl.SSLError, host: str) -> str:
+def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
     code = getattr(fault, "verify_code", None)
     if code == _EXPIRED:
         return f"the certificate of {host} has expired, or this box's clock runs ahead"
@@ -38,10 +46,11 @@ def _fault_words(fault: ssl.SSLError, host: str) -> str:
     if code in _UNKNOWN_ISSUER:
         return (
             f"the certificate of {host} comes from an authority that this box does not know: "
-            "another box answers, or api.ca_file is missing"
+            f"another box answers, or {table}.ca_file is missing"
         )
     if code in _OTHER_NAME:
-        return f"the certificate is not for {host}: another box answers, or api.base_url is wrong"
+        address = f"{table}.{_ADDRESSES[table]}"
+        return f"the certificate is not for {host}: another box answers, or {address} is wrong"
     if code is not None:
         return f"the certificate of {host} is refused ({getattr(fault, 'verify_message', code)})"
     return f"{host} speaks no proper TLS ({fault.reason or type(fault).__name__})"

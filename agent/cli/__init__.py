@@ -20,6 +20,7 @@ from agent.cli.export import export
 from agent.cli.filming import filming
 from agent.cli.forget import forget
 from agent.cli.logs import logs
+from agent.cli.notify import notify
 from agent.cli.outbox import outbox
 from agent.cli.pair import pair
 from agent.cli.queue import queue
@@ -47,7 +48,7 @@ def spotter() -> None:
 
 for command in (
     *(run, demo, analyse, assign, keep, done, queue, athletes, forget, filming, status, why),
-    *(sessions, session, export),
+    *(sessions, session, export, notify),
     *(outbox, undo, takes, reanalyse, pair, config, doctor, logs, support, sandbox, drill),
 ):
     spotter.add_command(command)

@@ -15,6 +15,7 @@ from agent.cli.common import (
 )
 from agent.cli.disk_status import disk_documents, disk_lines
 from agent.cli.line_status import line_document, line_lines
+from agent.cli.notice_status import notice_lines, notices_document
 from agent.cli.results_status import results_document, results_lines
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "delivery": line_document(settings, outbox, now_s=now.utc_s),
         "analyses": results_document(settings, outbox),
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
+        "notices": notices_document(settings, outbox),
         "capture_folder": _capture_folder(settings.paths.capture),
         "api": {
             "host": lane.host,
@@ -131,6 +133,7 @@ def _print(document: dict[str, object]) -> None:
         ("last error", _last_error(document)),
         ("capture folder", _folder(document["capture_folder"])),
         *disk_lines(document),
+        *notice_lines(document),
         *_database_lines(document["rebuilt"]),
     ]
     for name, words in lines:

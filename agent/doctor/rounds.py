@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.clock import Instant
 from agent.doctor.api import check_api
 from agent.doctor.camera import check_camera
+from agent.doctor.channels import check_channels
 from agent.doctor.disk import check_disk
 from agent.doctor.finding import Check, Finding, Patient, broken
 from agent.doctor.folders import check_folders
@@ -36,6 +37,7 @@ _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("records", check_life),
     ("camera", check_camera),
     ("API", check_api),
+    ("receivers of notices", check_channels),
     ("service", check_service),
 )
 

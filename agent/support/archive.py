@@ -14,6 +14,7 @@ from agent.outbox.audit import opened_as_it_is
 from agent.outbox.identities import Identities
 from agent.redaction import hide_always
 from agent.settings import Settings, read_api_key
+from agent.settings.notifying import read_mqtt_password, read_webhook_secret
 from agent.support.scrubbing import Scrubber
 from agent.support.station import records, settings_document, versions
 
@@ -93,6 +94,8 @@ def scrubber_of(settings: Settings) -> Scrubber:
     for path in (settings.web.pin_file, settings.web.metrics_token_file):
         hide_always(_content(path))
     hide_always(read_api_key(settings.api, os.environ))
+    hide_always(read_webhook_secret(settings.webhook, os.environ))
+    hide_always(read_mqtt_password(settings.mqtt, os.environ))
     user_ids: set[str] = set()
     names: set[str] = set()
     if settings.station.user_id is not None:

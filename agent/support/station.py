@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +71,7 @@ def _counts(settings: Settings, outbox: Outbox) -> dict[str, object]:
         "last_capture_at": iso_utc(outbox.captures.last_admitted_at()),
         "lane": {n: getattr(lane, n) for n in type(lane).__slots__ if n not in _LEFT_OUT},
         "pauses": [{"part": p.part, "reason": p.reason} for p in outbox.pauses.all()],
+        "notices": [asdict(channel) for channel in outbox.channels.all()],
         "disk": {"free_bytes": room.free_bytes, "total_bytes": room.total_bytes},
         "rebuilt": None if rebuilt is None else {"at": iso_utc(rebuilt.at), "why": rebuilt.why},
     }

@@ -13,6 +13,7 @@ from tests.lived import send
 from tests.station import ATHLETE, KEY, Station, run_spotter
 
 PIN, TOKEN = "739214-pin", "metrics-tok3n"
+HOOK, HOOK_SECRET, BROKER_PASSWORD = "h00k-path", "signs-the-notices-x", "br0ker-passw0rd"
 CAMERA_PASSWORD = "rtsp-passw0rd"
 
 
@@ -29,7 +30,8 @@ def planted(station: Station) -> None:
             {
                 "uid": "owner-uid-77",
                 "paused_reason": "network",
-                "paused_detail": f"API-KEY {KEY} refused; athlete-1 and Żółkiewska in "
+                "paused_detail": f"API-KEY {KEY} refused; {HOOK_SECRET} {BROKER_PASSWORD} "
+                f"athlete-1 and Żółkiewska in "
                 f"'Zoë lifts.MP4'; rtsp://cam:{CAMERA_PASSWORD}@10.0.0.4/",
             },
         )
@@ -46,6 +48,8 @@ def test_the_archive_holds_neither_secrets_nor_names_nor_pictures(tmp_path: Path
         {
             "station": {"name": "Zoë's corner"},
             "web": {"pin_file": str(tmp_path / "pin"), "metrics_token": TOKEN},
+            "webhook": {"url": f"http://127.0.0.1:9/{HOOK}", "secret": HOOK_SECRET},
+            "mqtt": {"host": "127.0.0.1", "port": 9, "password": BROKER_PASSWORD},
         },
     )
     planted(station)
@@ -61,7 +65,7 @@ def test_the_archive_holds_neither_secrets_nor_names_nor_pictures(tmp_path: Path
             if (content := archive.extractfile(entry)) is not None
         }
     whole = re.sub(r"\bathlete-[0-9a-f]{8}\b", "", "\n".join(texts.values()))  # pseudonyms
-    secrets = (KEY, PIN, TOKEN, CAMERA_PASSWORD)
+    secrets = (KEY, PIN, TOKEN, CAMERA_PASSWORD, HOOK, HOOK_SECRET, BROKER_PASSWORD)
     people = (ATHLETE, "athlete-1", "owner-uid-77", "Zoë", "Żółkiewska", "Smith", "corner")
     for word in (*secrets, *people, "set-1", "lifts", "JFIF", "picture\n"):
         assert word.casefold() not in whole.casefold(), word

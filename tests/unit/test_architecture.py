@@ -25,8 +25,9 @@ TIERS: dict[str, set[str]] = {
     "sandbox": GROUND | {"outbox", "api"},
     "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
     "web": GROUND | {"outbox", "station", "delivery", "timetable"},
+    "notices": GROUND | {"outbox", "station", "api"},
     "support": GROUND | {"outbox"},
-    "doctor": GROUND | {"outbox", "api", "station", "intake"},
+    "doctor": GROUND | {"outbox", "api", "station", "intake", "notices"},
 }
 PURE = (
     *(
@@ -147,7 +148,7 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     assert not HEAVY & set(loaded)
 
 
-def test_what_serves_the_page_is_loaded_only_where_there_is_a_page() -> None:
+def test_what_serves_page_and_broker_is_loaded_only_where_there_is_one() -> None:
     probe = (
         "import sys, agent.assembly, agent.cli, agent.cli.run;"
         "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
@@ -157,7 +158,9 @@ def test_what_serves_the_page_is_loaded_only_where_there_is_a_page() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
     ).stdout.split()
 
-    assert not {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client"} & set(loaded)
+    assert not {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho"} & set(
+        loaded
+    )
 
 
 def test_exactly_one_opencv_is_locked_and_no_registry_is_named() -> None:

@@ -1,0 +1,81 @@
+"""spotter notify."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.common import config_option, settings_of
+
+if TYPE_CHECKING:
+    from agent.settings import Settings
+
+
+@click.group()
+def notify() -> None:
+    """Tell others what happens at the station: a webhook, an MQTT broker."""
+
+
+@notify.command("test")
+@config_option
+def test_channels(config: Path | None) -> None:
+    """Send one notice, station.test, on every channel that is set up.
+
+    Ends with 69 if a receiver cannot be reached or does not take it, with 78 if nothing is set
+    up or a secret is missing.
+    """
+    from agent.errors import ConfigError, NotifyError
+    from agent.settings.notifying import channels_of
+
+    settings = settings_of(config)
+    names = channels_of(settings.webhook, settings.mqtt)
+    if not names:
+        raise ConfigError("no receiver is set up", hint="set webhook.url or mqtt.host")
+    faults = []
+    for name in names:
+        try:
+            _send(name, settings)
+        except NotifyError as fault:
+            faults.append(fault)
+            click.echo(f"{name}: {fault}", err=True)
+        else:
+            click.echo(f"{name}: {_place(name, settings)} took it")
+    if faults:
+        raise NotifyError(f"{len(faults)} of {len(names)} receivers did not take the notice")
+
+
+def _send(name: str, settings: "Settings") -> None:
+    """Send the notice.
+
+    Raises:
+        ConfigError: there is no secret to sign with.
+        NotifyError: it was not taken.
+    """
+    import os
+
+    from agent.clock import read_clock
+    from agent.errors import ConfigError
+    from agent.notices.notice import test_notice
+    from agent.notices.receivers import receiver_of
+    from agent.settings.notifying import read_webhook_secret
+    from agent.stage import ignore_wake
+
+    webhook = settings.webhook
+    if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:
+        raise ConfigError(
+            f"there is no secret in {webhook.secret_file}",
+            hint=f"openssl rand -hex 32 | sudo tee {webhook.secret_file}",
+        )
+    receiver = receiver_of(name, settings, check=ignore_wake, role="test")
+    try:
+        receiver.keep_up()
+        receiver.send(test_notice(station=settings.station.id, at=read_clock().utc_s))
+    finally:
+        receiver.close()
+
+
+def _place(name: str, settings: "Settings") -> str:
+    if name == "webhook":
+        return settings.webhook.place
+    host, port = settings.mqtt.address
+    return f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""Telling others what happens at the station: a webhook, an MQTT broker."""

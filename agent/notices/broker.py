@@ -1,0 +1,262 @@
+"""The way to an MQTT broker; this module, and with it paho, is loaded only where there is one.
+
+Every connection has a client of its own, and a clean session: what was not acknowledged is sent
+again from the outbox, and by nobody else.  Nothing is subscribed to.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.api.client import tls_context
+from agent.api.tls import tls_fault, tls_words
+from agent.clock import Now
+from agent.errors import NotifyError
+from agent.notices.notice import Notice
+from agent.notices.standing import Interest
+from agent.notices.topics import OFFLINE, ONLINE, Message, Topics
+from agent.notices.wire import MOST_HEARD_BYTES, Wire
+from agent.pulse import beat
+
+_KEEP_ALIVE_S = 60  # the broker gives a station up that it has not heard of for half as long again
+_CONNECT_WITHIN_S = 4.0
+_ANSWER_WITHIN_S = 10.0
+_LEAVE_WITHIN_S = 1.5
+_TURN_S = 0.2
+log = structlog.get_logger(stage="notices")
+
+_VERSIONS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """How a broker is reached."""
+
+    host: str
+    port: int
+    tls: bool
+    ca_file: Path | None
+    version: Literal["5", "3.1.1"]
+    user: str | None
+    client_id: str
+
+
+class Broker:
+    """The way to one broker."""
+
+    interest = Interest.NUMBERS
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        topics: Topics,
+        greetings: Sequence[Message],
+        read_password: Callable[[], str | None],
+        now: Now,
+        check: Callable[[], None],
+        is_station: bool = True,
+    ) -> None:
+        """Prepare the way; nothing is connected yet.
+
+        Args:
+            settings: how the broker is reached.
+            topics: of the station.
+            greetings: what is published on every new connection.
+            read_password: reads the password anew, or None where there is none.
+            now: the station's clock.
+            check: what it raises ends a wait.
+            is_station: whether this is the station itself, which is online from now on; a
+                command that only tries the broker out is not.
+        """
+        self._settings = settings
+        self._topics = topics
+        self._greetings = greetings
+        self._read_password = read_password
+        self._now = now
+        self._check = check
+        self._is_station = is_station
+        self._client: Wire | None = None
+        self._answer: ReasonCode | None = None  # to the connection
+        self._left: ReasonCode | None = None  # why the broker left
+        self._taken: dict[int, ReasonCode] = {}  # by message
+
+    def keep_up(self) -> bool:
+        """Keep the connection alive, or make it anew.
+
+        Raises:
+            NotifyError: there is none.
+        """
+        if self._client is not None:
+            self._turn(self._client, 0.0)
+            self._client.heard_bytes = 0
+            return False
+        self._connect()
+        if self._is_station:
+            self._greet()
+        return True
+
+    def send(self, notice: Notice) -> None:
+        """Publish a notice and wait for its acknowledgement.
+
+        Raises:
+            NotifyError: there was none, or it was a refusal.
+        """
+        self._publish(self._topics.message_of(notice), within_s=_ANSWER_WITHIN_S)
+
+    def close(self) -> None:
+        """Say that the station goes, and leave; what fails now is the last will's business."""
+        client = self._client
+        if client is None:
+            return
+        self._check = _never  # it is ending already
+        try:
+            if self._is_station:
+                self._publish(self._topics.presence(OFFLINE), within_s=_LEAVE_WITHIN_S)
+            client.disconnect()
+            self._turn(client, 0.0)
+        except NotifyError:
+            pass  # on purpose: the broker will find out by itself
+        self._drop()
+
+    def _greet(self) -> None:
+        """Say that the station is there; a broker that wants no greetings is no closed way."""
+        self._publish_or_drop(self._topics.presence(ONLINE))
+        for message in self._greetings:
+            try:
+                self._publish(message, within_s=_ANSWER_WITHIN_S)
+            except NotifyError as fault:
+                if self._client is None:
+                    raise
+                log.warning("Home Assistant is not told of the station", detail=str(fault))
+                return
+
+    def _publish_or_drop(self, message: Message) -> None:
+        try:
+            self._publish(message, within_s=_ANSWER_WITHIN_S)
+        except NotifyError:
+            self._drop()
+            raise
+
+    def _connect(self) -> None:
+        settings = self._settings
+        self._answer = self._left = None
+        properties = None
+        if settings.version == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's
+            properties.MaximumPacketSize = MOST_HEARD_BYTES
+        beat(waits_s=_CONNECT_WITHIN_S)
+        try:
+            client = self._new_client()
+            client.connect(
+                settings.host, settings.port, keepalive=_KEEP_ALIVE_S, properties=properties
+            )
+        except (OSError, ValueError) as error:
+            raise NotifyError(self._words(error)) from error
+        self._client = client
+        self._await(client, lambda: self._answer is not None, "to let us in", _ANSWER_WITHIN_S)
+        assert self._answer is not None  # just awaited
+        if self._answer.is_failure:
+            self._drop()
+            raise NotifyError(f"the broker does not let us in: {self._answer}")
+
+    def _new_client(self) -> Wire:
+        settings = self._settings
+        client = Wire(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            protocol=_VERSIONS[settings.version],
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_WITHIN_S
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        if settings.user is not None:
+            client.username_pw_set(settings.user, self._read_password())
+        if settings.tls:
+            client.tls_set_context(tls_context(settings.ca_file))
+        if self._is_station:
+            client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
+        return client
+
+    def _publish(self, message: Message, *, within_s: float) -> None:
+        client = self._client
+        if client is None:
+            raise NotifyError("there is no connection to the broker")
+        told = client.publish(message.topic, message.payload, qos=1, retain=message.retain)
+        self._await(client, lambda: told.mid in self._taken, "to take a notice", within_s)
+        code = self._taken.pop(told.mid)
+        if code.is_failure:
+            raise NotifyError(f"the broker refuses {message.topic}: {code}")
+
+    def _await(
+        self, client: Wire, has_come: Callable[[], bool], what: str, within_s: float
+    ) -> None:
+        latest_s = time.monotonic() + within_s
+        while not has_come():
+            self._check()
+            beat()
+            if time.monotonic() > latest_s:
+                self._drop()
+                raise NotifyError(f"the broker takes longer than {within_s:g} s {what}")
+            try:
+                self._turn(client, _TURN_S)
+            except NotifyError:
+                if not has_come():  # else it said why, and left
+                    raise
+
+    def _turn(self, client: Wire, wait_s: float) -> None:
+        """Take what has come, send what waits, and keep the connection alive."""
+        if not client.turn(wait_s):
+            left = "" if self._left is None else f" ({self._left})"
+            self._drop()
+            raise NotifyError(f"the connection to the broker is lost{left}")
+
+    def _drop(self) -> None:
+        """Let go of the connection; a client is never used for a second one."""
+        client, self._client = self._client, None
+        self._taken.clear()
+        if client is not None:
+            client.drop()
+
+    def _words(self, error: Exception) -> str:
+        fault = tls_fault(error)
+        if isinstance(fault, ssl.SSLError):
+            return tls_words(fault, host=self._settings.host, now=self._now(), table="mqtt")
+        return f"the broker cannot be reached: {error}"
+
+    def _on_connect(
+        self, _client: object, _data: object, _flags: object, code: ReasonCode, _more: object
+    ) -> None:
+        self._answer = code
+
+    def _on_disconnect(
+        self,
+        _client: object,
+        _data: object,
+        flags: mqtt.DisconnectFlags,
+        code: ReasonCode,
+        _m: object,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._left = code
+
+    def _on_publish(
+        self, _client: object, _data: object, mid: int, code: ReasonCode, _more: object
+    ) -> None:
+        self._taken[mid] = code
+
+
+def _never() -> None:
+    """Stand in where nobody ends a wait."""

@@ -1,0 +1,157 @@
+"""The webhook: a notice is an HTTP POST, signed, and taken where the answer is 2xx."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from agent import __version__
+from agent.api.answers import Answer, wished_wait_s
+from agent.api.client import tls_context
+from agent.api.deadline import OutOfTimeError
+from agent.api.tls import tls_fault, tls_words
+from agent.api.watch import Watch
+from agent.clock import Now
+from agent.errors import NotifyError
+from agent.notices.notice import Notice
+from agent.notices.signature import HEADER, signature
+from agent.notices.standing import Interest
+from agent.settings.notifying import SHORTEST_SECRET
+
+_ASK_TO_WAIT = frozenset({429, 503})
+_REMEDIES = {
+    401: "does it know this secret?",
+    403: "does it know this secret?",
+    404: "is webhook.url right?",
+    405: "is webhook.url right?",
+}
+
+
+class Webhook:
+    """The way to one receiver on the web."""
+
+    interest = Interest.CHANGES
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_secret: Callable[[], str | None],
+        ca_file: Path | None,
+        timeout_s: float,
+        now: Now,
+        check: Callable[[], None],
+    ) -> None:
+        """Prepare the way; nothing is connected yet.
+
+        Args:
+            url: where notices are posted.
+            read_secret: reads the secret anew, or None where there is none.
+            ca_file: a certificate authority to trust instead of the usual ones.
+            timeout_s: the longest that one notice may take, answer and all.
+            now: the station's clock.
+            check: what it raises ends an exchange that is under way.
+        """
+        self._url = url
+        self._read_secret = read_secret
+        self._timeout_s = timeout_s
+        self._now = now
+        self._check = check
+        self._ca_file = ca_file
+        self._http: httpx.Client | None = None
+
+    def keep_up(self) -> bool:
+        """Nothing is kept open between two notices."""
+        return False
+
+    def send(self, notice: Notice) -> None:
+        """Post a notice.
+
+        Raises:
+            NotifyError: no 2xx came back.
+        """
+        headers = {
+            HEADER: signature(self._secret(), notice.body, now_s=self._now().utc_s),
+            "Spotter-Event": notice.event,
+            "Spotter-Notice-Id": notice.id,
+        }
+        answer = self._post(notice.body, headers)
+        if 200 <= answer.status < 300:
+            return
+        wait_s = wished_wait_s(answer, now_s=self._now().utc_s)
+        asks_to_wait = answer.status in _ASK_TO_WAIT
+        raise NotifyError(words_of(answer.status), retry_after_s=wait_s if asks_to_wait else None)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._http is not None:
+            self._http.close()
+
+    def _client(self) -> httpx.Client:
+        """Return what speaks HTTP, made when it is first wanted: its certificates may be missing.
+
+        Raises:
+            OSError: they cannot be read.
+        """
+        if self._http is None:
+            self._http = httpx.Client(
+                headers={
+                    "User-Agent": f"spotter/{__version__}",
+                    "Content-Type": "application/json",
+                },
+                timeout=httpx.Timeout(None, connect=self._timeout_s),  # the whole: see `Watch`
+                verify=tls_context(self._ca_file),
+                follow_redirects=False,
+                limits=httpx.Limits(max_keepalive_connections=0),
+            )
+        return self._http
+
+    def _secret(self) -> str:
+        secret = self._read_secret()
+        if secret is None:
+            raise NotifyError("there is no secret to sign with: see webhook.secret_file")
+        if len(secret) < SHORTEST_SECRET:
+            raise NotifyError(f"the secret has fewer than {SHORTEST_SECRET} characters")
+        return secret
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
+        """Return the answer's head; its body is not read."""
+        began_s = time.monotonic()
+
+        def judge(_unacknowledged_bytes: int) -> None:
+            self._check()
+            if time.monotonic() - began_s > self._timeout_s:
+                raise OutOfTimeError(f"no answer within {self._timeout_s:g} s")
+
+        try:
+            client = self._client()
+            with Watch(judge) as watch:
+                request = client.build_request(
+                    "POST",
+                    self._url,
+                    content=body,
+                    headers=headers,
+                    extensions={"trace": watch.trace},
+                )
+                response = client.send(request, stream=True)
+                response.close()
+        except (httpx.RequestError, httpx.InvalidURL, OutOfTimeError, OSError) as error:
+            raise NotifyError(self._words(error)) from error
+        retry_after = response.headers.get("Retry-After")
+        return Answer(status=response.status_code, body=b"", retry_after=retry_after)
+
+    def _words(self, error: Exception) -> str:
+        fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None
+        if fault is not None:
+            host = httpx.URL(self._url).host
+            return tls_words(fault, host=host, now=self._now(), table="webhook")
+        return f"the receiver cannot be reached: {str(error) or type(error).__name__}"
+
+
+def words_of(status: int) -> str:
+    """Return what an answer that is no 2xx says."""
+    if 300 <= status < 400:
+        return f"the receiver sends elsewhere (HTTP {status}): webhook.url is not its address"
+    remedy = _REMEDIES.get(status)
+    return f"the receiver answers HTTP {status}" + (f": {remedy}" if remedy else "")

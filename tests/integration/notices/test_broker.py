@@ -1,0 +1,166 @@
+"""A real broker: acknowledged one by one, kept state, last will, and nothing lost by a restart."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import NotifyError
+from agent.notices.broker import Broker, BrokerSettings
+from agent.notices.channel import MOST_TRIES, Channel
+from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.topics import Topics, discovery
+from tests.factories import instant
+from tests.integration.notices.conftest import STATION, Workbench
+from tests.mosquitto import Listener, Mosquitto
+from tests.unit.notices.test_standing import QUIET, but
+
+TOPICS = Topics(prefix="spotter", station=STATION)
+
+
+def broker(port: int, *, version: str = "5", user: str | None = None) -> Broker:
+    return Broker(
+        BrokerSettings(
+            host="127.0.0.1",
+            port=port,
+            tls=False,
+            ca_file=None,
+            version="5" if version == "5" else "3.1.1",
+            user=user,
+            client_id="spotter-p3",
+        ),
+        topics=TOPICS,
+        greetings=tuple(discovery(TOPICS, prefix="homeassistant")),
+        read_password=lambda: "wrong",
+        now=instant,
+        check=lambda: None,
+    )
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder) as running:
+        yield running
+
+
+def turn(bench: Workbench, channel: Channel, *, steps: int = 3) -> None:
+    for _ in range(steps):
+        channel.step()
+        bench.clock.now_s += 301
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_station_is_there_tells_what_happens_and_leaves(
+    bench: Workbench, mosquitto: Mosquitto, version: str
+) -> None:
+    channel = bench.channel(
+        broker(mosquitto.port, version=version), name="mqtt", look=lambda: QUIET
+    )
+    with Listener(mosquitto.port) as listener:
+        codes = [bench.take(), bench.take()]
+        turn(bench, channel)
+        listener.wait_for(lambda heard: len(heard.notices()) == 2)
+        assert [notice["clip_code"] for notice in listener.notices()] == codes
+        assert all(message.qos == 1 for message in listener.heard)
+        assert listener.last(TOPICS.availability) == "online"
+        channel.close()
+        listener.wait_for(lambda heard: heard.last(TOPICS.availability) == "offline")
+
+    assert bench.outbox.channels.get("mqtt").cursor == bench.outbox.happenings.latest()  # type: ignore[union-attr]  # it is on
+    with Listener(mosquitto.port, "+/#") as late:  # what the broker keeps for who comes later
+        late.wait_for(lambda heard: len(set(heard.topics())) == 7)
+        kept = {message.topic for message in late.heard if message.retain}
+        assert {TOPICS.state, TOPICS.availability} <= kept
+        assert len([topic for topic in kept if topic.startswith("homeassistant/")]) == 5
+        assert not any("/event/" in topic for topic in kept)
+
+
+def test_a_restart_of_the_broker_loses_nothing_and_the_state_is_told_anew(
+    bench: Workbench, mosquitto: Mosquitto
+) -> None:
+    standing = QUIET
+    channel = bench.channel(broker(mosquitto.port), name="mqtt", look=lambda: standing)
+    with Listener(mosquitto.port, "spotter/#") as listener:
+        codes = [bench.take()]
+        turn(bench, channel)
+        mosquitto.stop()
+        codes += [bench.take(), bench.take()]
+        turn(bench, channel)
+        failing = bench.outbox.channels.get("mqtt")
+        assert failing is not None and failing.failing_since is not None
+        assert bench.outbox.channels.refused("mqtt") == (0, None)
+
+        mosquitto.start()
+        standing = but(held=2)
+        turn(bench, channel, steps=4)
+        listener.wait_for(lambda heard: len(heard.notices()) >= 3)
+        listener.wait_for(lambda heard: heard.last(TOPICS.state)["held"] == 2)
+
+    told = [notice["clip_code"] for notice in listener.notices()]
+    assert list(dict.fromkeys(told)) == codes
+    channel.close()
+
+
+def test_what_the_broker_refuses_for_good_is_given_up_alone(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite spotter/#\ntopic deny spotter/p3/event/take.ready\n")
+    with Mosquitto(tmp_path, more=f"allow_anonymous true\nacl_file {rules}") as mosquitto:
+        channel = bench.channel(broker(mosquitto.port), name="mqtt", look=lambda: QUIET)
+        code = bench.take()
+        turn(bench, channel, steps=MOST_TRIES + 1)
+        channel.close()
+
+    count, last = bench.outbox.channels.refused("mqtt")
+    assert count == 1 and last is not None and code in last.notice
+    assert "refuses spotter/p3/event/take.ready: Not authorized" in last.why
+
+
+def test_a_broker_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:
+    with (
+        Mosquitto(tmp_path, more="allow_anonymous false") as mosquitto,
+        pytest.raises(NotifyError, match="does not let us in: Not authorized"),
+    ):
+        broker(mosquitto.port, user="spotter").keep_up()
+
+
+@pytest.fixture
+def hostile() -> Iterator[tuple[int, threading.Event]]:
+    """A broker that lets everybody in and then sends a message of 250 MB, which nobody wanted."""
+    over, sent = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK
+                try:
+                    client.sendall(b"\x30\xff\xff\xff\x7f\x00\x01a\x00")
+                    while not over.is_set():
+                        client.sendall(b"x" * 65536)
+                except OSError:
+                    sent.set()  # the other side has left
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1], sent
+        over.set()
+        thread.join(10)
+
+
+def test_a_broker_that_sends_without_end_is_left(hostile: tuple[int, threading.Event]) -> None:
+    port, left = hostile
+    way, began_s = broker(port), time.monotonic()
+
+    with pytest.raises(NotifyError, match="lost"):
+        way.keep_up()
+        way.send(a_test_notice(station=STATION, at=1.0))
+
+    assert left.wait(5) and time.monotonic() - began_s < 10

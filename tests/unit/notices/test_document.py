@@ -1,0 +1,92 @@
+"""docs/notifications.md tells the truth: every example is what is sent, the recipe verifies it."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agent.notices.notice import Notice, notice_of, station_notice
+from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.signature import HEADER, signature
+from agent.outbox.happenings import Happening
+from agent.settings.notifying import EVENTS
+from tests.conftest import REPOSITORY
+from tests.factories import an_entry
+from tests.unit.notices.test_standing import QUIET
+
+PAGE = (REPOSITORY / "docs" / "notifications.md").read_text()
+AT = 1_795_001_234.5
+STATION = "platform-3"
+SECRET = "the secret of the file"
+
+ENTRY = replace(
+    an_entry(),
+    user_id="someUserId123",
+    activity="weightlifting",
+    exercise="snatch",
+    barbell_mass_kg=62.5,
+    filmed_at=AT - 60,
+    clip_seconds=7.4,
+    session_id="9f2c41d07be3a586",
+    title="[k3x9q2m4pd] snatch 62.5kg 2026-11-18 11:26",
+)
+CHANGES = {
+    "take.ready": ("ready", None, None),
+    "take.held": ("held", None, "unassigned"),
+    "take.refused": ("dead", "uploading", "http_400"),
+    "take.delivered": ("uploaded", "uploading", None),
+    "session.completed": ("completed", "uploaded", None),
+}
+NUMBERS = {"metrics.peak_velocity": 1.92, "metrics.bar_path.height": 1.31}
+
+
+def notices() -> Iterator[Notice]:
+    for state, before, reason in CHANGES.values():
+        change = Happening(
+            event_id=1, at=AT, state=state, before=before, reason=reason, entry=ENTRY
+        )
+        yield notice_of(change, station=STATION, numbers=NUMBERS)
+    standing = replace(
+        QUIET,
+        facts=replace(QUIET.facts, is_filming=True, clips_waiting=2, held=1, sent=14),
+        backlog_bytes=9_400_000,
+        last_delivered_at=AT - 300,
+    )
+    yield station_notice(standing.document(), station=STATION, at=AT)
+    yield a_test_notice(station=STATION, at=AT)
+
+
+@pytest.mark.parametrize("notice", list(notices()), ids=lambda notice: str(notice.event))
+def test_the_example_of_each_event_is_what_is_sent(notice: Notice) -> None:
+    examples = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+    (example,) = [found for found in examples if found["event"] == notice.event]
+
+    assert example == json.loads(notice.body)
+
+
+def test_every_event_and_every_field_is_explained() -> None:
+    explained = set(re.findall(r"^\| `([a-z_.]+)`", PAGE, re.MULTILINE))
+    fields = {name for notice in notices() for name in json.loads(notice.body)}
+
+    assert set(CHANGES) | {"station.state"} == set(EVENTS)
+    assert set(EVENTS) | {"station.test"} | fields <= explained
+
+
+def test_the_recipe_verifies_what_is_sent_and_nothing_else() -> None:
+    (recipe,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(recipe, names)  # noqa: S102  # our own page
+    verify = names["is_from_spotter"]
+    assert callable(verify)
+    body = next(notices()).body
+    header = signature(SECRET, body, now_s=AT)
+
+    assert verify(SECRET, header, body, now_s=AT + 10)
+    assert not verify(SECRET, header, body, now_s=AT + 3600)  # somebody sends it again
+    assert not verify(SECRET, header, body + b" ", now_s=AT)
+    assert not verify("another secret", header, body, now_s=AT)
+    assert not verify(SECRET, "nonsense", body, now_s=AT)
+    assert HEADER in PAGE
