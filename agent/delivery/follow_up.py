@@ -8,6 +8,7 @@ alone.
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -28,8 +29,10 @@ from agent.stage import WAKE_ONLY, Wake, ignore_wake
 
 STAGE = "follow-up"
 _MANY = 3  # sessions that are due at once: from so many on, one read of the list asks about all
+_LISTED_FOR_ONE = 500  # sessions in a list that are read for one that is due
 _MOST_OPEN = 10_000  # looked for in one list
 _MOST_KEPT = 500  # results that one list brings: what is left comes with the next
+_BY_LIST = frozenset({1, 3})  # after so many looks in a row for nothing
 _LOOK_AT_LANE_S = 15.0
 _WITHOUT_LIST_S = 600.0  # after a list that failed, sessions are asked about one by one
 _SETBACKS = Backoff(base_s=10.0, longest_s=3600.0)
@@ -38,11 +41,16 @@ _SHARES = (0.85, 1.15)  # of a wait: what came together need not be asked about 
 log = structlog.get_logger(stage=STAGE)
 
 
+class _SeenAll(Exception):  # not an error: the rest of the list need not be read
+    """Every session that is looked for was in the list so far."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Sighted:
     """What one list told of the sessions that are looked for."""
 
     wanted: dict[str, FollowUp]
+    listed: int = 0  # sessions in the list, as far as it was read
     kept: int = 0
     looks: list[tuple[FollowUp, Look]] = field(default_factory=list)
 
@@ -89,6 +97,7 @@ class FollowUpStage:
         self._singly: set[int] = set()  # entries of which the list does not tell enough
         self._setbacks = 0  # looks in a row that found the way to the API at fault
         self._list_failed_at: float | None = None
+        self._listed = 0  # sessions in the last list, as far as it had to be read
 
     def step(self) -> float:
         """Make one request at most, and say when there may be another."""
@@ -120,7 +129,8 @@ class FollowUpStage:
         """Look at the one that is longest due, or at many by one list."""
         missing = [f for f in due if f.state is not FollowUpState.COMPLETED]
         by_list = [f for f in missing if f.entry_id not in self._singly]
-        wishes_list = len(by_list) >= _MANY or (by_list and _other_way(by_list[0]))
+        many = max(_MANY, self._listed // _LISTED_FOR_ONE)
+        wishes_list = len(by_list) >= many or (by_list and _other_way(by_list[0]))
         if wishes_list and not self._list_rests():
             self._look_at_list(by_list, key)
         else:
@@ -145,13 +155,15 @@ class FollowUpStage:
         open_ = self._outbox.follow_ups.open(most=_MOST_OPEN)
         sighted = _Sighted(wanted={f.session_id: f for f in open_})
         try:
-            self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
+            with suppress(_SeenAll):  # the newest come first
+                self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
         except LaneError as fault:
             self._list_failed_at = self._now().utc_s
             self._note_way(fault)
             return
         crash_point("looked-at-list")
         self._note_way(None)
+        self._listed = sighted.listed
         are_due = {f.entry_id for f in due}
         with self._outbox.transaction():
             for follow_up, look in sighted.looks:
@@ -164,6 +176,7 @@ class FollowUpStage:
 
     def _see(self, sighted: _Sighted, session_id: str, told: object) -> None:
         """Take note of a session in the list; what is there is kept at once, not held in memory."""
+        sighted.listed += 1
         follow_up = sighted.wanted.get(session_id)
         analysis = None if follow_up is None else read_analysis(told, session_id)
         if follow_up is None or analysis is None:
@@ -176,6 +189,8 @@ class FollowUpStage:
         elif sighted.kept < _MOST_KEPT:
             sighted.kept += 1
             self._conclude(follow_up, look)
+        if not sighted.wanted:
+            raise _SeenAll
 
     def _ask_singly_where_stuck(self, follow_up: FollowUp, look: Look) -> None:
         """Let the analysed video be asked for, where metrics are there without it."""
@@ -225,5 +240,5 @@ class FollowUpStage:
 
 
 def _other_way(follow_up: FollowUp) -> bool:
-    """Tell whether the last look at a session served for nothing, so that the list is asked."""
-    return (follow_up.absences + follow_up.failures) % 2 == 1
+    """Tell whether looks at a session served for nothing, so that the list is asked; twice."""
+    return follow_up.absences + follow_up.failures in _BY_LIST

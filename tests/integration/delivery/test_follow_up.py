@@ -1,8 +1,10 @@
 """Every session is followed until its analysis is there, gently, and none is missed."""
 
+from collections.abc import Callable
+
 import pytest
 
-from agent.api.client import ApiKey
+from agent.api.client import ApiClient, ApiKey
 from agent.delivery.conclusion import FollowUpPolicy
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.result_files import read_head, read_session
@@ -99,6 +101,38 @@ def test_a_list_that_shows_the_newest_alone_leaves_the_others_to_be_asked_singly
 
     assert following.world.outbox.follow_ups.counts() == {"completed": 6}
     assert following.asked()["list"] == 1
+
+
+def test_a_long_list_is_read_no_further_than_it_must_and_not_for_a_few(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following.sandbox.add_fault("long-list:n=3000*always")
+    read: list[int] = []
+    documents = ApiClient.documents
+
+    def counted(client: ApiClient, key: ApiKey, visit: Callable[[str, object], None]) -> bool:
+        read.append(0)
+
+        def see(session_id: str, told: object) -> None:
+            read[-1] += 1
+            visit(session_id, told)
+
+        return documents(client, key, see)
+
+    monkeypatch.setattr(ApiClient, "documents", counted)
+    for number in range(1, 5):
+        following.deliver(number)
+    following.run()
+    assert read == [4]  # the newest come first
+
+    for number in range(5, 10):
+        following.deliver(number)
+    following.sandbox.book.remove("session009")
+    following.run(25.0)
+    assert read[1:] == [3008]
+    following.run()
+    assert following.follow_up(9).state is FollowUpState.GONE
+    assert read[1:] == [3008] * 3  # once for many, and twice to be sure
 
 
 @pytest.mark.parametrize("seconds", [90.0, 3000.0])
