@@ -1,18 +1,25 @@
-"""Asking the API about one session because a person wishes it, daemon or not."""
+"""Asking the API for something of one session because a person wishes it, daemon or not."""
 
 import os
+import tempfile
+from pathlib import Path
 
+from agent.api.analyses import export_path
+from agent.api.answers import Answer
 from agent.api.client import KEY_HEADERS, ApiKey
 from agent.assembly_delivery import api_client, follow_up_stage
 from agent.clock import read_clock
 from agent.delivery.looking import Look
-from agent.errors import RequestError, UnreachableError
+from agent.errors import LaneError, RequestError, UnreachableError
 from agent.outbox.entry import Entry
 from agent.outbox.space import Space
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
 from agent.stage import ignore_wake
 from agent.station.of_settings import api_host, state_folder
+
+_MOST_EXPORT_BYTES = 512 << 20
+_EDGE_BYTES = 64
 
 
 def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
@@ -36,6 +43,49 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
     if look.fault is not None and look.analysis is None:
         raise UnreachableError(str(look.fault), hint="the daemon goes on asking")
     return look
+
+
+def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path) -> int:
+    """Fetch key points, angles and timestamps of a clip's session into a file; return its size.
+
+    Raises:
+        RequestError: there is no key, the API refuses, or what came is no document of its.
+        UnreachableError: no proper answer came.
+    """
+    key = _key(settings, outbox)
+    path = export_path(entry.activity, entry.session_id or "")
+    fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
+    unfinished = Path(name)
+    try:
+        with (
+            os.fdopen(fd, "wb") as file,
+            api_client(settings, check=ignore_wake) as client,
+        ):
+            answer = client.save(path, key, file, most_bytes=_MOST_EXPORT_BYTES)
+        told = _fault_of(answer, unfinished)
+        if told is not None:
+            raise RequestError(f"no export of {entry.name}: {told}")
+        unfinished.replace(target)
+    except LaneError as fault:
+        raise UnreachableError(str(fault), hint="try again later") from fault
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target.stat().st_size
+
+
+def _fault_of(answer: Answer, content: Path) -> str | None:
+    """Return why what came is no export; None where it is one."""
+    if answer.is_cut:
+        return f"it is longer than {_MOST_EXPORT_BYTES >> 20} MB"
+    if answer.status != 200:
+        words = answer.error_words()
+        return f"HTTP {answer.status}" + (f": {words}" if words else ", not an answer of the API")
+    with content.open("rb") as file:
+        begins = file.read(_EDGE_BYTES).lstrip()[:1]
+        file.seek(-min(_EDGE_BYTES, content.stat().st_size), os.SEEK_END)
+        ends = file.read().rstrip()[-1:]
+    is_document = (begins, ends) in {(b"{", b"}"), (b"[", b"]")}
+    return None if is_document else "what came is no JSON: a captive portal?"
 
 
 def _key(settings: Settings, outbox: Outbox) -> ApiKey:

@@ -16,6 +16,7 @@ Number = float | int | str | bool
 Ask = Callable[[str], Answer]
 
 _SESSION_PATH = "/{activity}/sessions/{session_id}/"
+_EXPORT_PATH = "/{activity}/sessions/{session_id}/export/"
 _LINK_PATH = "/session-management/sessions/{session_id}/analyzed-video/"
 _LINK_FLAGS = {"jumping": "?is_jump=true", "weightlifting": "?is_weight=true"}
 
@@ -45,6 +46,11 @@ class Analysis:
 def session_path(activity: str, session_id: str) -> str:
     """Where the API tells of one session."""
     return _SESSION_PATH.format(activity=activity, session_id=quote(session_id, safe=""))
+
+
+def export_path(activity: str, session_id: str) -> str:
+    """Where the API gives key points, angles and timestamps of one session."""
+    return _EXPORT_PATH.format(activity=activity, session_id=quote(session_id, safe=""))
 
 
 def link_path(activity: str, session_id: str) -> str:

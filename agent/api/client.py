@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import httpx
 
@@ -147,6 +147,23 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """
         with self._asked(path, key, method=method) as response:
             return _read(response, most_bytes)
+
+    def save(self, path: str, key: ApiKey, target: IO[bytes], *, most_bytes: int) -> Answer:
+        """Write a good answer's body to a file as it arrives, and return the answer without it.
+
+        Raises:
+            LaneError: no answer, or it broke off; the file may hold a part of it.
+        """
+        with self._asked(path, key) as response:
+            if response.status_code != 200:
+                return _read(response)
+            left_bytes = most_bytes
+            for part in response.iter_bytes():
+                left_bytes -= len(part)
+                if left_bytes < 0:
+                    break
+                target.write(part)
+        return Answer(status=200, body=b"", is_cut=left_bytes < 0)
 
     def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, body: ClipBody, key: ApiKey

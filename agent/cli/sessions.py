@@ -62,9 +62,23 @@ def sessions(
 @click.argument("wanted", metavar="ID")
 @click.option("--look", is_flag=True, help="Ask the API now, even if it was given up.")
 @click.option("--open", "opens", is_flag=True, help="Show the analysed video in the browser here.")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Fetch the API's key points, angles and timestamps.",
+)
 @config_option
 @json_option
-def session(wanted: str, look: bool, opens: bool, config: Path | None, as_json: bool) -> None:
+def session(
+    wanted: str,
+    look: bool,
+    opens: bool,
+    target: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Tell what came of one take.  ID is a session, a clip code or e7.
 
     The API's whole answer, with angles and timestamps, lies in the folder `results` of the state
@@ -77,6 +91,8 @@ def session(wanted: str, look: bool, opens: bool, config: Path | None, as_json: 
         followed = _found(box, wanted)
         if look or (opens and _link_is_old(followed)):
             followed = _looked(settings, box, followed)
+        if target is not None:
+            _fetch(settings, box, followed, target)
     if as_json:
         print_json(session_document(followed))
     else:
@@ -120,6 +136,15 @@ def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Follo
     now_known = box.sessions.of(followed.entry)
     assert now_known is not None  # it has a session
     return now_known
+
+
+def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Path) -> None:
+    from agent.asking import fetch_export
+    from agent.cli.words import size_words
+
+    click.echo("fetching ...", err=True)
+    size_bytes = fetch_export(settings, box, followed.entry, target)
+    click.echo(f"{size_words(size_bytes)} in {target}", err=True)
 
 
 def _open(settings: "Settings", followed: "Followed") -> None:

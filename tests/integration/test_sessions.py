@@ -99,6 +99,29 @@ def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Out
     assert any("not seen in time" in line for line in lines) and "its analysis is there" in lines
 
 
+def test_key_points_are_fetched_into_a_file_or_not_at_all(
+    station: Station, outbox: Outbox, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    target = tmp_path / "e1.json"
+    target.write_text("older")
+
+    told = json.loads(station.spotter("session", "e1", "--export", str(target), "--json"))
+    assert told["session_id"] == "session001"
+    assert set(json.loads(target.read_text())) >= {"key_points", "angles", "timestamps"}
+
+    refusals = {
+        "html@session": "no JSON",
+        "404:error=not analysed@session": "HTTP 404: not analysed",
+        "empty@session": "HTTP 204",
+    }
+    before = sorted(tmp_path.iterdir())
+    for fault, words in refusals.items():
+        sandbox.add_fault(fault)
+        assert words in station.spotter("session", "e1", "--export", str(target), code=1)
+    assert sorted(tmp_path.iterdir()) == before and "angles" in target.read_text()
+    assert outbox.follow_ups.counts()["waiting"] == 1
+
+
 def test_a_look_without_a_way_or_a_key_says_so(
     station: Station, outbox: Outbox, sandbox: Sandbox
 ) -> None:

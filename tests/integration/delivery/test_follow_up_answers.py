@@ -1,12 +1,17 @@
 """Whatever the API answers about a session, it harms nothing and is told."""
 
+import io
+
 import pytest
 
+from agent.api.analyses import export_path
+from agent.api.client import ApiKey
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.result_files import read_session
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following
+from tests.station import KEY
 
 
 @pytest.fixture
@@ -72,3 +77,14 @@ def test_odd_metrics_are_kept_as_they_come(following: Following) -> None:
     }
     told = read_session(following.document())
     assert told is not None and told["metrics"]["huge"] == 1e300  # type: ignore[index]  # as it came
+
+
+def test_an_export_ends_where_it_is_longer_than_anybody_wants(following: Following) -> None:
+    entry = following.deliver()
+    following.sandbox.add_fault("long-json:n=2M@session")
+    key, target = ApiKey(token=KEY, header="Authorization"), io.BytesIO()
+
+    path = export_path(entry.activity, entry.session_id or "")
+    answer = following.world.client.save(path, key, target, most_bytes=1_000_000)
+
+    assert answer.is_cut and len(target.getvalue()) <= 1_000_000
