@@ -76,6 +76,7 @@ def test_a_failure_is_known_by_what_the_api_may_call_it(
 
 def test_numbers_are_bounded_and_curves_are_none() -> None:
     metrics = {
+        **{"huge": 10**400, "nan": float("nan")},
         "many": {f"m{n}": n for n in range(500)},
         "curve": [0.1, 0.2],
         "none": None,
