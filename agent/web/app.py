@@ -17,6 +17,7 @@ from agent.station.assigning import StationRules
 from agent.web import (
     entering,
     files,
+    following,
     live,
     media,
     monitoring,
@@ -36,7 +37,7 @@ from agent.web.texts import Texts
 
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
-    *(*stationing.PLACES, *taking.PLACES, *running.PLACES),
+    *(*stationing.PLACES, *taking.PLACES, *following.PLACES, *running.PLACES),
     *(*entering.PLACES, *files.PLACES, *monitoring.PLACES),
 )
 

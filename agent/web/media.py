@@ -32,23 +32,24 @@ async def entry_of(page: Page, visit: Visit) -> Entry:
 async def picture(page: Page, visit: Visit) -> Response:
     """Return a take's poster."""
     entry = await entry_of(page, visit)
-    return _file(page, page.folder.pictures_of(entry.clip_code)[0], "image/jpeg")
+    return file_answer(page, page.folder.pictures_of(entry.clip_code)[0], "image/jpeg")
 
 
 async def strip(page: Page, visit: Visit) -> Response:
     """Return a take's filmstrip."""
     entry = await entry_of(page, visit)
-    return _file(page, page.folder.pictures_of(entry.clip_code)[1], "image/jpeg")
+    return file_answer(page, page.folder.pictures_of(entry.clip_code)[1], "image/jpeg")
 
 
 async def clip(page: Page, visit: Visit) -> Response:
     """Return a take's clip, or the range of it that a player asks for."""
     entry = await entry_of(page, visit)
     path = page.folder.clips / entry.stored_name
-    return _file(page, path, _VIDEO.get(path.suffix, "application/octet-stream"))
+    return file_answer(page, path, _VIDEO.get(path.suffix, "application/octet-stream"))
 
 
-def _file(page: Page, path: Path, media_type: str) -> Response:
+def file_answer(page: Page, path: Path, media_type: str) -> Response:
+    """Return a file of the state folder, or the range of it that a player asks for."""
     try:
         found = path.stat()
     except OSError:

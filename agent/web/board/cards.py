@@ -1,6 +1,6 @@
 """Takes as cards: what was filmed, what became of it, and what may be done with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.outbox.entry import Entry
@@ -9,6 +9,7 @@ from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Recipient
 from agent.station.resending import why_not_resend
 from agent.station.roster import name_of
+from agent.web.board.analyses import Analyses, Analysis
 from agent.web.board.words import Movement, Wording
 from agent.web.page import Page
 
@@ -60,6 +61,7 @@ class Card:
     why_not: str | None  # why it cannot be sent anew, in words
     resend: str | None  # how far it is on its way to the right athlete
     deletes: int | None  # the deletion of a wrong session that may be tried again
+    analysis: Analysis | None  # what came of it after the upload
 
 
 class CardMaker:
@@ -69,16 +71,21 @@ class CardMaker:
         self._page = page
         self._wording = wording
         self._say = page.texts.say
+        self._analyses = Analyses(page)
 
     def latest(self) -> list[Card]:
         """Return the latest takes that wait for nobody."""
-        return [self.card(shown) for shown in self._page.outbox.gallery.latest(most=MOST_LATEST)]
+        return self._cards(self._page.outbox.gallery.latest(most=MOST_LATEST))
 
     def held(self) -> list[Card]:
         """Return the takes that wait for a person."""
-        return [self.card(shown) for shown in self._page.outbox.gallery.held(most=MOST_HELD)]
+        return self._cards(self._page.outbox.gallery.held(most=MOST_HELD))
 
-    def card(self, shown: Shown) -> Card:
+    def _cards(self, takes: Sequence[Shown]) -> list[Card]:
+        analyses = self._analyses.of([shown.entry for shown in takes])
+        return [self._card(shown, analyses.get(shown.entry.id)) for shown in takes]
+
+    def _card(self, shown: Shown, analysis: Analysis | None) -> Card:
         """Return one take's card."""
         entry, now_s = shown.entry, self._page.now().utc_s
         poster, strip = self._page.folder.pictures_of(entry.clip_code)
@@ -109,6 +116,7 @@ class CardMaker:
             why_not=self._why_not(entry, resend),
             resend=self._resend_words(resend),
             deletes=resend.id if resend and resend.state is ResendState.REFUSED else None,
+            analysis=analysis,
         )
 
     def _name(self, entry: Entry) -> str | None:

@@ -228,7 +228,7 @@
     const video = document.createElement("video");
     Object.assign(video, { src: button.dataset.play, controls: true, playsInline: true, loop: true, muted: true });
     video.setAttribute("aria-label", button.dataset.label);
-    button.parentElement.replaceChildren(video);
+    button.closest(".take").querySelector(".take-picture").replaceChildren(video);
     video.focus();
     video.play().catch(() => { /* the controls are there */ });
   };

@@ -1,5 +1,7 @@
 """The page's words in English."""
 
+from agent.web.texts.results import RESULTS_ENGLISH
+
 ENGLISH: dict[str, str] = {
     # the state
     "state_stopped": "Not filming",
@@ -244,4 +246,5 @@ ENGLISH: dict[str, str] = {
     "unit_h_one": "{n} h",
     "unit_days": "{n} days",
     "unit_days_one": "1 day",
+    **RESULTS_ENGLISH,
 }

@@ -1,5 +1,7 @@
 """The page's words in German."""
 
+from agent.web.texts.results import RESULTS_GERMAN
+
 GERMAN: dict[str, str] = {
     # the state
     "state_stopped": "Keine Aufnahme",
@@ -244,4 +246,5 @@ GERMAN: dict[str, str] = {
     "unit_h_one": "{n} h",
     "unit_days": "{n} Tage",
     "unit_days_one": "1 Tag",
+    **RESULTS_GERMAN,
 }

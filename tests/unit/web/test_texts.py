@@ -6,6 +6,7 @@ import string
 import pytest
 
 from agent.activities import EXERCISES
+from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.states import EntryState, Reason
 from agent.station.whose import Remark
 from agent.station.word import Word
@@ -50,6 +51,7 @@ def test_nothing_is_said_that_nobody_asks_for() -> None:
         "activity_",
         "exercise_",
         "unit_",
+        "analysis_",
     )
     named = set(re.findall(r"[\"'](\w+)[\"']", SOURCES))
 
@@ -67,6 +69,7 @@ def test_every_state_reason_and_remark_has_words() -> None:
     keys += [f"entry_{state}" for state in EntryState if state is not EntryState.DISCARDED]
     keys += [f"remark_{code}" for code in ANALYSIS_REMARKS]
     keys += [f"remark_{v}" for k, v in vars(Remark).items() if k.isupper()]
+    keys += [f"analysis_{state}" for state in FollowUpState if state != "completed"]
     keys += [f"activity_{activity}" for activity in EXERCISES]
     keys += [
         f"exercise_{exercise.lower().replace(' ', '_')}"

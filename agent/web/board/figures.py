@@ -1,0 +1,88 @@
+"""Numbers of an analysis as people read them: their names are the API's, and nobody fixed them.
+
+Pure.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agent.outbox.results import Number
+from agent.web.texts import Texts
+
+_MOST_NAME = 48
+_MOST_VALUE = 48
+_DIGITS = 3  # that count
+_SMALLEST, _LARGEST = 1e-4, 1e9  # beyond these, powers of ten are easier to read
+# peakVelocity -> peak Velocity; barVMax stays readable, and so does RSI
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One number with its name, ready to be shown."""
+
+    name: str
+    value: str
+
+
+def figures_of(numbers: Mapping[str, Number], texts: Texts) -> list[Figure]:
+    """Return everything that was measured, what tells most first."""
+    return [
+        Figure(name=name_shown(path), value=value_shown(numbers[path], texts))
+        for path in by_weight(numbers)
+    ]
+
+
+def by_weight(numbers: Mapping[str, Number]) -> list[str]:
+    """Return the paths of numbers, those of the whole take before those of its parts.
+
+    Numbers come before texts; the API's own order decides the rest.
+    """
+    return sorted(numbers, key=lambda path: (not is_measured(numbers[path]), path.count(".")))
+
+
+def plottable(all_numbers: Iterable[Mapping[str, Number]], *, most: int) -> list[str]:
+    """Return the paths under which any take has a number, in the order of their weight."""
+    found: dict[str, None] = {}
+    for numbers in all_numbers:
+        for path in by_weight(numbers):
+            if is_measured(numbers[path]):
+                found.setdefault(path)
+    return sorted(found, key=lambda path: path.count("."))[:most]
+
+
+def is_measured(value: object) -> bool:
+    """Tell whether a value is a number, not a text or a yes or no."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def name_shown(path: str) -> str:
+    """Return a number's name in words: peak_velocity_mps is peak velocity mps."""
+    parts = (_words(part) for part in path.split("."))
+    return _short(" · ".join(part for part in parts if part), _MOST_NAME) or "?"
+
+
+def value_shown(value: Number, texts: Texts) -> str:
+    """Return a value as people write it, rounded to what can be told apart."""
+    if isinstance(value, bool):
+        return texts.say("figure_yes" if value else "figure_no")
+    if isinstance(value, str):
+        return _short(value, _MOST_VALUE)
+    size = abs(value)
+    if size and not _SMALLEST <= size < _LARGEST:
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{texts.number(float(mantissa), digits=2)} · 10^{int(exponent)}"
+    before = math.floor(math.log10(size)) + 1 if size else 1
+    return texts.number(value, digits=min(6, max(0, _DIGITS - before)))
+
+
+def _words(name: str) -> str:
+    spaced = _HUMP.sub(" ", name).replace("_", " ").replace("-", " ")
+    words = spaced.split()
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in words)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -1,0 +1,38 @@
+"""What came of takes after their upload: looking again, and the analysed video."""
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent.errors import RequestError
+from agent.web.media import entry_of, file_answer
+from agent.web.page import Page
+from agent.web.places import Access, Do, NoForm, See, Visit
+from agent.web.saying import change, said
+
+
+async def look(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Look for an analysis again that failed or was not seen."""
+    entry = await entry_of(page, visit)
+
+    def resume() -> None:
+        if not page.outbox.follow_ups.resume(entry.id, now_s=page.now().utc_s):
+            raise RequestError(f"nothing is to be looked for of {entry.name}")
+
+    await change(page, resume)
+    return said(page, visit, "said_looking")
+
+
+async def video(page: Page, visit: Visit) -> Response:
+    """Return a take's analysed video, or the range of it that a player asks for."""
+    entry = await entry_of(page, visit)
+    result = await page.desk.read(lambda: page.outbox.results.of_entry(entry.id))
+    if result is None or result.video_state != "present":
+        raise HTTPException(404, page.texts.say("error_not_there"))
+    _, path = page.folder.result_files(entry.clip_code)
+    return file_answer(page, path, "video/mp4")
+
+
+PLACES = (
+    Do(path="/take/{code}/look", access=Access.COACH, form=NoForm, answer=look),
+    See(path="/analysed/{code}", access=Access.COACH, answer=video),
+)

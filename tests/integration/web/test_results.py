@@ -1,0 +1,130 @@
+"""What came of takes, as the page shows it: read through the real server, from a real outbox."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from agent.outbox.entry import Entry
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.results import NewResult, Number
+from agent.outbox.states import EntryState
+from tests.factories import NOW_S, admitted, new_entry
+from tests.served_page import ServedPage
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def delivered(page: ServedPage, number: int, *, user_id: str = "athlete-1") -> Entry:
+    """A clip that became a session, filmed just now."""
+    entry = page.outbox.entries.create(
+        new_entry(admitted(page.outbox, number), user_id=user_id), now_s=NOW_S
+    )
+    sending = page.outbox.entries.move(entry, EntryState.UPLOADING, now_s=NOW_S)
+    assert sending is not None
+    changes = {"session_id": f"session-{number}", "sent_at": NOW_S}
+    sent = page.outbox.entries.move(sending, EntryState.UPLOADED, now_s=NOW_S, changes=changes)
+    assert sent is not None
+    return sent
+
+
+def followed(page: ServedPage, entry: Entry, state: FollowUpState, detail: str = "") -> None:
+    """Let a look at its session have found this."""
+    follow_up = page.outbox.follow_ups.of_entry(entry.id)
+    assert follow_up is not None
+    changes = {"state": state, "detail": detail or None, "due_at": None}
+    assert page.outbox.follow_ups.note(follow_up, changes, now_s=NOW_S)
+
+
+def analysed(page: ServedPage, entry: Entry, numbers: Mapping[str, Number]) -> None:
+    """Let its analysis be there."""
+    followed(page, entry, FollowUpState.COMPLETED)
+    new = NewResult(numbers=numbers, analysed_video_url=None, document_bytes=0)
+    assert page.outbox.results.record(entry.id, new, now_s=NOW_S)
+
+
+def card(page: ServedPage, entry: Entry, path: str = "/") -> str:
+    """One take's card on a page."""
+    with page.client(page.session()) as client:
+        text = client.get(path).text
+    return text.partition(f'id="take-{entry.clip_code}"')[2].partition("</li>")[0]
+
+
+def test_a_card_tells_the_key_numbers_and_how_many_there_are_besides(page: ServedPage) -> None:
+    entry = delivered(page, 201)
+    numbers: dict[str, Number] = {
+        **{"bar_path": HOSTILE, "peak_velocity_mps": 1.83456, "reps.1.peak": 1.7},
+        **{HOSTILE: 12.0, "height_cm": 104},
+    }
+    analysed(page, entry, numbers)
+
+    shown = card(page, entry)
+
+    assert "<dt>peak velocity mps</dt><dd>1.83</dd>" in shown
+    assert shown.count("<dt>") == 3 and "2 more numbers" in shown
+    assert "<script" not in shown and "&lt;script&gt;" in shown
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "detail", "words", "may_look"),
+    [
+        (211, FollowUpState.WAITING, "HTTP 500", "Analysis under way", False),
+        (212, FollowUpState.FAILED, f"no person {HOSTILE}", "no person &lt;script", True),
+        (213, FollowUpState.GONE, "", "no longer knows this take", True),
+        (214, FollowUpState.NOT_SEEN, "no analysis within 2 days", "Analysis not seen", True),
+    ],
+)
+def test_a_card_says_how_far_the_analysis_is_and_lets_one_look_again(
+    page: ServedPage,
+    number: int,
+    state: FollowUpState,
+    detail: str,
+    words: str,
+    may_look: bool,
+) -> None:
+    entry = delivered(page, number)
+    followed(page, entry, state, detail)
+
+    shown = card(page, entry)
+    with page.client(page.session()) as client:
+        looked = client.post(f"/take/{entry.clip_code}/look")
+        again = card(page, entry)
+
+    assert words in shown and "HTTP 500" not in shown
+    assert (f'id="look-{entry.clip_code}"' in shown) is may_look
+    assert looked.status_code == 200 and "Analysis under way" in again
+
+
+def test_there_is_nothing_to_look_for_of_a_take_that_was_not_sent(page: ServedPage) -> None:
+    entry = page.outbox.entries.create(new_entry(admitted(page.outbox, 221)), now_s=NOW_S)
+
+    with page.client(page.session()) as client:
+        assert client.post(f"/take/{entry.clip_code}/look").status_code == 409
+    assert 'class="analysis"' not in card(page, entry)
+
+
+def test_the_analysed_video_is_sent_by_ranges_from_this_box(page: ServedPage) -> None:
+    entry = delivered(page, 231)
+    analysed(page, entry, {})
+    _, video = page.folder.result_files(entry.clip_code)
+    video.write_bytes(bytes(range(200)))
+    path = f"/analysed/{entry.clip_code}"
+    with page.client(page.session()) as client:
+        assert client.get(path).status_code == 404  # not fetched whole
+        page.outbox.database.change(
+            "UPDATE result SET video_state = 'present' WHERE entry_id = ?", (entry.id,)
+        )
+        part = client.get(path, headers={"range": "bytes=10-19"})
+        shown = card(page, entry)
+
+    assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+    assert part.headers["content-type"] == "video/mp4"
+    assert f'data-play="{path}"' in shown and "without numbers" in shown
+
+
+def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
+    entry = delivered(page, 241)
+    analysed(page, entry, {"peak_velocity_mps": 1.5})
+
+    with page.client(page.session()) as client:
+        assert "peak velocity" in client.get("/").text
+        assert "peak velocity" not in client.get("/wall").text

@@ -1,0 +1,79 @@
+"""Numbers whose names nobody fixed, as people read them."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.outbox.results import Number
+from agent.web.board.figures import by_weight, figures_of, name_shown, plottable, value_shown
+from agent.web.texts import Texts
+
+ENGLISH, GERMAN = Texts("en"), Texts("de")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("peak_velocity_mps", "peak velocity mps"),
+        ("peakVelocity", "peak velocity"),
+        ("RSI", "RSI"),
+        ("reps.1.peak-velocity", "reps · 1 · peak velocity"),
+        ("Bar speed", "bar speed"),
+        ("_._", "?"),
+        ("x" * 80, "x" * 47 + "…"),
+    ],
+)
+def test_names_are_made_readable(path: str, shown: str) -> None:
+    assert name_shown(path) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.23456, "1.23"),
+        (0.012345, "0.0123"),
+        (92.349, "92.3"),
+        (1234.5678, "1235"),
+        (60.0, "60"),
+        (0, "0"),
+        (-0.51, "-0.51"),
+        (123456789, "123456789"),
+        (1.5e-7, "1.5 · 10^-7"),
+        (2.5e12, "2.5 · 10^12"),
+        (True, "yes"),
+        ("good", "good"),
+    ],
+)
+def test_values_are_rounded_to_what_can_be_told_apart(value: Number, shown: str) -> None:
+    assert value_shown(value, ENGLISH) == shown
+
+
+def test_german_has_its_own_comma_and_words() -> None:
+    assert value_shown(1.234, GERMAN) == "1,23"
+    assert value_shown(False, GERMAN) == "nein"
+
+
+def test_numbers_of_the_whole_take_come_first_and_texts_last() -> None:
+    numbers: dict[str, Number] = {
+        "bar_path": "good",
+        "reps.1.peak": 1.5,
+        "valid": True,
+        "peak": 1.7,
+        "height": 3,
+    }
+
+    assert by_weight(numbers) == ["peak", "height", "reps.1.peak", "bar_path", "valid"]
+    assert plottable([{"late": 1.0}, numbers], most=3) == ["late", "peak", "height"]
+
+
+VALUES = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=300))
+
+
+@given(st.dictionaries(st.text(string.printable, max_size=80), VALUES, max_size=8))
+def test_whatever_comes_is_short_and_has_a_name(numbers: dict[str, Number]) -> None:
+    finite = {k: v for k, v in numbers.items() if v not in (float("inf"), -float("inf"))}
+
+    for figure in figures_of(finite, ENGLISH):
+        assert 1 <= len(figure.name) <= 48 and len(figure.value) <= 48
