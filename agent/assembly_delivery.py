@@ -6,6 +6,7 @@ from functools import partial
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.deadline import Timeouts
+from agent.assembly_videos import video_stage
 from agent.attendance import key_of_open_lane
 from agent.clock import read_clock
 from agent.daemon import Bells
@@ -21,6 +22,7 @@ from agent.delivery.reconcile import Reconciler
 from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
 from agent.delivery.upload import Uploader
+from agent.delivery.videos import VideoStage
 from agent.intake.take import TakeFinder
 from agent.outbox.backoff import Backoff
 from agent.outbox.folders import StateFolder
@@ -47,7 +49,7 @@ def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
     )
 
 
-DELIVERING = (Lane.name, FollowUpStage.name)
+DELIVERING = (Lane.name, FollowUpStage.name, VideoStage.name)
 
 
 def delivery_stages(
@@ -61,7 +63,7 @@ def delivery_stages(
     stop: StopFlag,
 ) -> list[Stage]:
     """Return the stages named in `DELIVERING`."""
-    host = api_host(settings)
+    key = key_of_open_lane(settings, outbox, api_host(settings))
     return [
         delivery_lane(
             settings,
@@ -73,8 +75,15 @@ def delivery_stages(
             wake_next=bells.ringer(FollowUpStage.name),
         ),
         follow_up_stage(
-            settings, folder, outbox, client, space, key=key_of_open_lane(settings, outbox, host)
+            settings,
+            folder,
+            outbox,
+            client,
+            space,
+            key=key,
+            wake_next=bells.ringer(VideoStage.name),
         ),
+        video_stage(settings, folder, outbox, client, space, key=key, stop=stop),
     ]
 
 

@@ -11,8 +11,9 @@ from agent.api.deadline import Timeouts
 from agent.api.storage import Storage
 from agent.api.taking import Pace
 from agent.clock import read_clock
-from agent.delivery.part import PartFile, part_of
+from agent.delivery.part import PartFile
 from agent.errors import FetchError
+from agent.outbox.folders import part_of
 from agent.sandbox.server import Sandbox
 from tests.analysed import mp4
 

@@ -13,9 +13,7 @@ from typing import BinaryIO
 
 from agent.api.partial import Origin
 from agent.clock import Now
-
-PART_SUFFIX = ".part"
-NOTE_SUFFIX = ".part.json"
+from agent.outbox.folders import note_of, part_of
 
 
 class PartFile(AbstractContextManager["PartFile"]):
@@ -31,6 +29,7 @@ class PartFile(AbstractContextManager["PartFile"]):
         Raises:
             OSError: the folder cannot be written.
         """
+        self._final = final
         self.path = part_of(final)
         self._note = note_of(final)
         self._boot_id = now().boot_id
@@ -48,6 +47,12 @@ class PartFile(AbstractContextManager["PartFile"]):
         elif note[2] is None or note[2] != self._boot_id:
             size = min(size, note[1])
         self._cut_to(size)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that its host told of is here."""
+        total = None if self.origin is None else self.origin.total_bytes
+        return total is not None and 0 < total == self.have_bytes
 
     def begin(self, origin: Origin) -> None:
         """Forget what is here: a file comes from its beginning."""
@@ -69,7 +74,7 @@ class PartFile(AbstractContextManager["PartFile"]):
 
     def drop(self) -> None:
         """Remove it."""
-        drop_part(self.path.with_name(self.path.name.removesuffix(PART_SUFFIX)))
+        drop_part(self._final)
 
     def __exit__(self, *_ended: object) -> None:
         self._file.close()
@@ -83,16 +88,6 @@ class PartFile(AbstractContextManager["PartFile"]):
         assert self.origin is not None  # only what is known is noted
         note = {**asdict(self.origin), "durable_bytes": durable_bytes, "boot_id": self._boot_id}
         self._note.write_text(json.dumps(note), encoding="ascii")
-
-
-def part_of(final: Path) -> Path:
-    """Return where a file's part lies."""
-    return final.with_name(f"{final.name}{PART_SUFFIX}")
-
-
-def note_of(final: Path) -> Path:
-    """Return where it is noted what a file's part is a part of."""
-    return final.with_name(f"{final.name}{NOTE_SUFFIX}")
 
 
 def drop_part(final: Path) -> None:

@@ -51,9 +51,13 @@ class StateFolder:
         """Where everything the API told of a clip's session is, as it came."""
         return self.results / f"{clip_code}.json"
 
+    def analysed_video(self, clip_code: str) -> Path:
+        """Where the analysed video of a clip is; what is here of one that still comes is beside."""
+        return self.results / f"{clip_code}.mp4"
+
     def result_files(self, clip_code: str) -> tuple[Path, Path]:
         """Where all that there is of a clip's results lies: the document and the analysed video."""
-        return self.result_document(clip_code), self.results / f"{clip_code}.mp4"
+        return self.result_document(clip_code), self.analysed_video(clip_code)
 
     @property
     def set_aside(self) -> Path:
@@ -107,6 +111,16 @@ class StateFolder:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
+
+
+def part_of(final: Path) -> Path:
+    """Return where a file is as long as it is here in part."""
+    return final.with_name(f"{final.name}.part")
+
+
+def note_of(final: Path) -> Path:
+    """Return where it is noted what a file's part is a part of."""
+    return final.with_name(f"{final.name}.note")
 
 
 def give_to_owner_of(folder: Path, path: Path) -> None:

@@ -8,7 +8,7 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder, fsync_folder
+from agent.outbox.folders import StateFolder, fsync_folder, note_of, part_of
 from agent.outbox.store import Outbox
 
 log = structlog.get_logger(stage="retention")
@@ -41,7 +41,9 @@ class Removal:
     def forget_results(self, clip_codes: Collection[str]) -> None:
         """Remove the files of clips of whose results nothing is on record any more."""
         for clip_code in clip_codes:
-            for path in self._folder.result_files(clip_code):
+            video = self._folder.analysed_video(clip_code)
+            parts = (note_of(video), part_of(video))
+            for path in (*parts, *self._folder.result_files(clip_code)):
                 path.unlink(missing_ok=True)
         fsync_folder(self._folder.results)
 

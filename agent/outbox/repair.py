@@ -18,6 +18,7 @@ from agent.outbox.result_repair import ResultRepair
 from agent.outbox.sidecars import SIDECAR_SUFFIX
 from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, Reason
 from agent.outbox.store import Outbox
+from agent.outbox.video_repair import VideoRepair
 
 _STRIP = "-strip"
 
@@ -45,6 +46,7 @@ class Repair:
                 self._clip_is_damaged(clip, path)
         self._place_strays(self._codes_to_come())
         ResultRepair(self._outbox, self._folder, now=self._now).run()
+        VideoRepair(self._outbox, self._folder, now=self._now).run()
 
     def _capture_is_damaged(self, capture: OnDisk, path: Path) -> None:
         """Keep what is left of it; one that was not looked into yet waits for a person."""

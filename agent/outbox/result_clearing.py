@@ -43,13 +43,16 @@ class ResultClearing:
         return sum(int(str(row["bytes"])) for row in rows if row is not None)
 
 
-# What is being fetched at this moment is none of them: it has no whole file yet.
+# What is being fetched at this moment is none of them: it has no whole file yet.  Age counts from
+# the day on which somebody wanted to see it last.
 MAY_GO = """
 SELECT entry_id FROM (
-    SELECT entry_id, got_at FROM result WHERE document_state IN ('partial', 'present')
+    SELECT entry_id, max(got_at, coalesce(video_at, got_at)) AS at FROM result
+     WHERE document_state IN ('partial', 'present')
     UNION
-    SELECT entry_id, got_at FROM result WHERE video_state = 'present'
-) WHERE got_at < :before ORDER BY got_at LIMIT :most
+    SELECT entry_id, max(got_at, coalesce(video_at, got_at)) AS at FROM result
+     WHERE video_state = 'present'
+) WHERE at < :before ORDER BY at LIMIT :most
 """  # index: result_on_disk, result_by_video
 BEGIN = """
 UPDATE result SET document_state = 'clearing'

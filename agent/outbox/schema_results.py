@@ -39,7 +39,8 @@ _RESULTS = (
         document_bytes INTEGER NOT NULL DEFAULT 0,
         video_state TEXT NOT NULL DEFAULT 'none',  -- wanted, fetching, present, cleared or failed
         video_detail TEXT,             -- the reason in words
-        video_bytes INTEGER NOT NULL DEFAULT 0
+        video_bytes INTEGER NOT NULL DEFAULT 0,
+        video_at REAL                  -- when it was wished for, then when it came
     ) STRICT
     """,
     "CREATE INDEX result_on_disk ON result (document_state, entry_id, document_bytes)",

@@ -36,6 +36,7 @@ from agent.outbox.switches import Switches
 from agent.outbox.takes import Takes
 from agent.outbox.traffic import Traffic
 from agent.outbox.undoables import Undoables
+from agent.outbox.videos import Videos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.sessions = SessionList(database, self.follow_ups, self.results)
         self.happenings = Happenings(database)
         self.channels = Channels(database)
+        self.videos = Videos(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":

@@ -11,8 +11,9 @@ import pytest
 from agent.api.deadline import Timeouts
 from agent.api.taking import Progress
 from agent.clock import read_clock
-from agent.delivery.part import PartFile, part_of
+from agent.delivery.part import PartFile
 from agent.errors import LinkExpiredError, NotNowError, UnfitError
+from agent.outbox.folders import part_of
 from agent.sandbox.server import Sandbox
 from agent.stage import Stopping
 from tests.analysed import analysed_session, link_of, storage_port, storage_requests
