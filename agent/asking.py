@@ -29,7 +29,7 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
         RequestError: there is no key, or the clip's athlete was forgotten.
         UnreachableError: no proper answer came.
     """
-    key = _key(settings, outbox)
+    key = key_for_asking(settings, outbox)
     outbox.follow_ups.resume(entry.id, now_s=read_clock().utc_s)
     follow_up = outbox.follow_ups.of_entry(entry.id)
     if follow_up is None or follow_up.state == "gone":
@@ -52,7 +52,7 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
         RequestError: there is no key, the API refuses, or what came is no document of its.
         UnreachableError: no proper answer came.
     """
-    key = _key(settings, outbox)
+    key = key_for_asking(settings, outbox)
     path = export_path(entry.activity, entry.session_id or "")
     fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
     unfinished = Path(name)
@@ -88,7 +88,12 @@ def _fault_of(answer: Answer, content: Path) -> str | None:
     return None if is_document else "what came is no JSON: a captive portal?"
 
 
-def _key(settings: Settings, outbox: Outbox) -> ApiKey:
+def key_for_asking(settings: Settings, outbox: Outbox) -> ApiKey:
+    """Return the key, in the header that the API took the last time.
+
+    Raises:
+        RequestError: there is none.
+    """
     token = read_api_key(settings.api, os.environ)
     if token is None:
         raise RequestError("there is no API key", hint=f"put it into {settings.api.key_file}")

@@ -10,6 +10,7 @@ AgentError
 ├── OutboxError              the local database cannot be trusted  -> stop the daemon
 ├── FetchError               a file of a storage host did not come
 │   ├── NotNowError          network, time or the host             -> later, from where it broke off
+│   │   └── HostUnreachableError  no connection at all             -> the same; a command says so
 │   ├── LinkExpiredError     the link opens nothing any more       -> ask the API for a fresh one
 │   └── UnfitError           no link, or no video                  -> not fetched, with the reason
 ├── NotifyError              a receiver did not take a notice      -> its channel waits
@@ -98,6 +99,12 @@ class NotNowError(FetchError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s  # the host's own wish
+
+
+class HostUnreachableError(NotNowError):
+    """No connection to the host, or nobody knows where it is."""
+
+    exit_code = 69
 
 
 class LinkExpiredError(FetchError):

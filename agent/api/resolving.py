@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from agent.api.public_address import Address, read_address, why_not_public
-from agent.errors import NotNowError, UnfitError
+from agent.errors import HostUnreachableError, UnfitError
 
 _MOST_TRIED = 4  # addresses of one name
 
@@ -40,7 +40,7 @@ class Addresses:
 
         Raises:
             UnfitError: none may.
-            NotNowError: the host is not found.
+            HostUnreachableError: the host is not found.
         """
         found = self._resolved(host, port)
         refused: dict[Address, str] = {}
@@ -61,11 +61,11 @@ class Addresses:
         """Return the API's own addresses, for where it is in no public network itself."""
         try:
             return set(self._resolved(self._api_host, 0))
-        except NotNowError:
+        except HostUnreachableError:
             return set()
 
     def _resolved(self, host: str, port: int) -> list[Address]:
         try:
             return [read_address(text) for text in self._resolve(host, port)]
         except (OSError, UnicodeError, ValueError):
-            raise NotNowError(f"{host} cannot be found in the network") from None
+            raise HostUnreachableError(f"{host} cannot be found in the network") from None

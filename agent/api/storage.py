@@ -27,7 +27,7 @@ from agent.api.taking import Pace, Sink, Taking
 from agent.api.tls import tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
-from agent.errors import NotNowError, UnfitError
+from agent.errors import HostUnreachableError, NotNowError, UnfitError
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -167,7 +167,7 @@ class Storage:
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if address == addresses[-1]:
                     raise
-        raise NotNowError(f"{link.host} has no address")
+        raise HostUnreachableError(f"{link.host} has no address")
 
     @contextmanager
     def _errors(self, link: Link) -> Iterator[None]:
@@ -180,7 +180,7 @@ class Storage:
                 told = tls_words(fault, host=link.host, now=self._now())
             else:
                 told = f"{link.host} cannot be reached"
-            raise NotNowError(told) from None
+            raise HostUnreachableError(told) from None
         except OutOfTimeError as error:
             raise NotNowError(f"{link.host}: {error}") from None
         except (httpx.RequestError, httpx.InvalidURL, httpx.StreamError) as error:

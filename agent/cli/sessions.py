@@ -63,6 +63,13 @@ def sessions(
 @click.option("--look", is_flag=True, help="Ask the API now, even if it was given up.")
 @click.option("--open", "opens", is_flag=True, help="Show the analysed video in the browser here.")
 @click.option(
+    "--download",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Bring the analysed video and the export here; broken off, it goes on from there.",
+)
+@click.option(
     "--export",
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -75,6 +82,7 @@ def session(
     wanted: str,
     look: bool,
     opens: bool,
+    folder: Path | None,
     target: Path | None,
     config: Path | None,
     as_json: bool,
@@ -84,6 +92,7 @@ def session(
     The API's whole answer, with angles and timestamps, lies in the folder `results` of the state
     folder, named by the clip's code.
     """
+    from agent.cli.downloading import download_into
     from agent.cli.session_words import session_document, session_lines
 
     settings = settings_of(config)
@@ -91,6 +100,8 @@ def session(
         followed = _found(box, wanted)
         if look or (opens and _link_is_old(followed)):
             followed = _looked(settings, box, followed)
+        if folder is not None:
+            download_into(settings, box, followed.entry, folder)
         if target is not None:
             _fetch(settings, box, followed, target)
     if as_json:

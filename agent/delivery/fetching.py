@@ -13,7 +13,7 @@ from agent.api.taking import Pace
 from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.part import PartFile, drop_part
-from agent.errors import LaneError, LinkExpiredError, NotNowError, UnfitError
+from agent.errors import HostUnreachableError, LaneError, LinkExpiredError, NotNowError, UnfitError
 from agent.outbox.folders import move_durably, part_of
 from agent.outbox.videos import Wanted
 
@@ -123,7 +123,8 @@ class VideoFetcher:
         try:
             answer = self._client.ask("GET", path, key, most_bytes=_MOST_ANSWER_BYTES)
         except LaneError as fault:
-            raise NotNowError(str(fault), retry_after_s=fault.retry_after_s) from fault
+            kind = HostUnreachableError if fault.status is None else NotNowError
+            raise kind(str(fault), retry_after_s=fault.retry_after_s) from fault
         if answer.status in _ABSENT and answer.error_words() is not None:
             raise UnfitError(f"the API knows no such session ({answer.error_words()})")
         if answer.status != 200:

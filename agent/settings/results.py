@@ -22,7 +22,8 @@ class ResultsSettings(Table):
     )
     video: Literal["on_demand", "always", "never"] = Field(
         "on_demand",
-        description="When the analysed video is fetched: on_demand | always | never.",
+        description="When the analysed video is fetched: on_demand | always | never.  Always: "
+        "while no clip is to be sent, and at most at the rate of delivery.schedule.",
     )
     max_video_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
         500.0, description="A larger analysed video is not fetched."
