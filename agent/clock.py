@@ -6,14 +6,16 @@ better is known.
 """
 
 import ctypes
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TIMESYNC_STAMP = Path("/run/systemd/timesync/synchronized")
+_TIMESYNC_STAMP = "/run/systemd/timesync/synchronized"
 _CLOCK_SET_FROM_RTC = Path("/sys/class/rtc/rtc0/hctosys")
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 _TIMEX_BYTES = 512  # struct timex is 208 bytes on 64-bit Linux; room to spare
@@ -73,18 +75,30 @@ def iso_utc(utc_s: float | None) -> str | None:
     return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+@cache
 def _boot_id() -> str:
+    """Return this boot's name, which no process outlives."""
     return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def _is_trusted() -> bool:
     """Tell whether the clock was set from the network or from a battery clock."""
-    if _TIMESYNC_STAMP.exists():
+    if _was_set_from_battery_clock() or os.access(_TIMESYNC_STAMP, os.F_OK):
         return True
+    return _kernel_state()(ctypes.create_string_buffer(_TIMEX_BYTES)) not in (_TIME_ERROR, -1)
+
+
+@cache
+def _was_set_from_battery_clock() -> bool:
+    """Tell whether the kernel set the clock when it booted."""
     try:
-        if _CLOCK_SET_FROM_RTC.read_text(encoding="ascii").strip() == "1":
-            return True
+        return _CLOCK_SET_FROM_RTC.read_text(encoding="ascii").strip() == "1"
     except OSError:
-        pass  # no battery clock: the kernel's own word decides
-    state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    return state not in (_TIME_ERROR, -1)
+        return False  # no battery clock: the kernel's own word decides
+
+
+@cache
+def _kernel_state() -> Callable[[object], int]:
+    """Return what asks the kernel about its clock; looking it up costs more than asking."""
+    adjtimex: Callable[[object], int] = ctypes.CDLL(None).adjtimex
+    return adjtimex

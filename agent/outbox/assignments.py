@@ -116,8 +116,9 @@ class Assignments:
 
     def note_boot(self, boot_id: str | None) -> None:
         """Remember the order of boots: what an earlier one saw came before what this one sees."""
-        if boot_id is not None:
-            self._db.change("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
+        if boot_id is None or self._db.row("SELECT 1 FROM boot WHERE boot_id = ?", (boot_id,)):
+            return  # whoever only looks waits for no lock
+        self._db.change("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
 
 
 _ALL = """

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
 
+_MOST_READ = 256  # clips that are remembered
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -21,20 +23,31 @@ class Gallery:
 
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
+        self._read: dict[str, tuple[Row, Shown]] = {}  # by clip code, as it was read last
 
     def latest(self, *, most: int) -> list[Shown]:
         """Return the clips that wait for nobody, the newest first; no discarded ones."""
-        return [_shown(row) for row in self._db.rows(LATEST, {"most": most})]
+        return [self._shown(row) for row in self._db.rows(LATEST, {"most": most})]
 
     def held(self, *, most: int) -> list[Shown]:
         """Return the clips that wait for a person, the newest first."""
-        return [_shown(row) for row in self._db.rows(HELD, {"most": most})]
+        return [self._shown(row) for row in self._db.rows(HELD, {"most": most})]
 
     def sent_since(self, at: float) -> int:
         """Return how many clips were acknowledged since a moment."""
         row = self._db.row("SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,))
         assert row is not None  # an aggregate gives one row
         return int(str(row["n"]))
+
+    def _shown(self, row: Row) -> Shown:
+        """Return a row's clip: the one of last time where nothing in the row has changed."""
+        code = str(row["clip_code"])
+        known = self._read.get(code)
+        if known is None or known[0] != row:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            known = self._read[code] = (row, _shown(row))
+        return known[1]
 
 
 _SHOWN = """

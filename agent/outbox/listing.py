@@ -1,7 +1,7 @@
 """What people and scripts see of the outbox: the documented rows, and the counts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agent.clock import iso_utc
 from agent.outbox.database import OutboxDatabase, Row
@@ -73,8 +73,16 @@ class Listing:
         )
         return [Entry.from_row(row) for row in rows]
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many captures and entries are in each state."""
+    def counts(
+        self,
+        *,
+        captures: Iterable[CaptureState] = CaptureState,
+        entries: Iterable[EntryState] = EntryState,
+    ) -> dict[str, dict[str, int]]:
+        """Return how many captures and entries are in each state, or in each of some.
+
+        What is delivered is most of what there is, and counting it takes accordingly.
+        """
         return {
             kind: {
                 str(row["state"]): int(str(row["n"]))
@@ -85,8 +93,8 @@ class Listing:
                 )
             }
             for kind, table, states in (
-                ("captures", "capture", CaptureState),
-                ("entries", "entry", EntryState),
+                ("captures", "capture", captures),
+                ("entries", "entry", entries),
             )
         }
 

@@ -7,6 +7,7 @@ from agent.outbox.states import CaptureState, EntryState
 from agent.outbox.store import Outbox
 from agent.station.word import Facts
 
+_LOOKED_INTO_SOON = (CaptureState.CAPTURED, CaptureState.ANALYSING)
 _WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 
 
@@ -29,16 +30,17 @@ def read_facts(
         is_filming: whether a capture is being written.
         now_s: Unix time.
     """
-    counts = outbox.listing.counts()
+    counts = outbox.listing.counts(
+        captures=(*_LOOKED_INTO_SOON, CaptureState.QUARANTINED),
+        entries=(*_WAITING, EntryState.HELD, EntryState.DEAD),
+    )
     captures, entries = counts["captures"], counts["entries"]
     return Facts(
         is_stopped=is_stopped,
         is_filming=is_filming,
         folder_is_missing=not capture_folder.is_dir(),
         paused=tuple(pause.part for pause in outbox.pauses.all()),
-        captures_waiting=sum(
-            captures.get(s, 0) for s in (CaptureState.CAPTURED, CaptureState.ANALYSING)
-        ),
+        captures_waiting=sum(captures.get(state, 0) for state in _LOOKED_INTO_SOON),
         clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
         held=entries.get(EntryState.HELD, 0),
         refused=entries.get(EntryState.DEAD, 0),

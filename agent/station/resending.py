@@ -32,14 +32,20 @@ def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
     before = outbox.resends.of_entry(entry.id)
     if before is not None and before.entry_id == entry.id and before.state in OPEN:
         return f"{entry.name} is being sent anew already"
-    clip = clips / entry.stored_name
-    whole = clip.is_file() and clip.stat().st_size == entry.clip_bytes
-    if entry.file_state is not FileState.PRESENT or not whole:
+    if not is_here(clips, entry):
         return (
             f"the clip of {entry.name} is no longer on this box: delivered clips are kept for "
             "capture.keep_clips_days"
         )
     return None
+
+
+def is_here(clips: Path, entry: Entry) -> bool:
+    """Tell whether a clip is still on this box, whole."""
+    if entry.file_state is not FileState.PRESENT:
+        return False
+    clip = clips / entry.stored_name
+    return clip.is_file() and clip.stat().st_size == entry.clip_bytes
 
 
 def resend(

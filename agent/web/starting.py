@@ -35,7 +35,8 @@ async def athletes(page: Page, visit: Visit) -> Response:
     if len(text) > _MOST_SEARCHED:
         raise HTTPException(422, page.texts.say("error_form", fields="q"))
     most = MOST_FOUND if text.strip() else MOST_RECENT
-    people = await page.desk.read(lambda: page.board.people.found(text, most=most))
+    known = page.board.people
+    people = await page.desk.read(lambda: known.found(known.standing(), text, most=most))
     template = page.templates.get_template("parts/tiles.html")
     searched = bool(text.strip())
     return HTMLResponse(

@@ -7,7 +7,7 @@ from agent.outbox.entry import Entry
 from agent.outbox.gallery import Shown
 from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Recipient
-from agent.station.resending import why_not_resend
+from agent.station.resending import is_here
 from agent.station.roster import name_of
 from agent.web.board.analyses import Analyses, Analysis
 from agent.web.board.words import Movement, Wording
@@ -15,6 +15,7 @@ from agent.web.page import Page
 
 MOST_LATEST = 12
 MOST_HELD = 60
+_MOST_KNOWN = 4 * (MOST_LATEST + MOST_HELD)  # cards that are remembered
 _SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _TONES = {
     EntryState.READY: "soft",
@@ -64,14 +65,29 @@ class Card:
     analysis: Analysis | None  # what came of it after the upload
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """All that a card is made of: as long as it is the same, so is the card."""
+
+    shown: Shown
+    name: str | None  # whose it is
+    resend: Resend | None
+    is_fresh: bool  # it can still be corrected before it goes
+    has_poster: bool
+    has_strip: bool
+    is_gone: bool  # sent, and no longer on this box
+    analysis: Analysis | None
+
+
 class CardMaker:
-    """Makes cards of clips."""
+    """Makes cards of clips; used by one thread at a time."""
 
     def __init__(self, page: Page, wording: Wording) -> None:
         self._page = page
         self._wording = wording
         self._say = page.texts.say
         self._analyses = Analyses(page)
+        self._made: dict[str, tuple[Seen, Card]] = {}  # by clip code
 
     def latest(self) -> list[Card]:
         """Return the latest takes that wait for nobody."""
@@ -82,47 +98,81 @@ class CardMaker:
         return self._cards(self._page.outbox.gallery.held(most=MOST_HELD))
 
     def _cards(self, takes: Sequence[Shown]) -> list[Card]:
+        now_s = self._page.now().utc_s
+        names = {whose: self._name(*whose) for whose in {_whose(shown.entry) for shown in takes}}
         analyses = self._analyses.of([shown.entry for shown in takes])
-        return [self._card(shown, analyses.get(shown.entry.id)) for shown in takes]
+        seen = (
+            self._see(
+                shown,
+                analyses.get(shown.entry.id),
+                name=names[_whose(shown.entry)],
+                now_s=now_s,
+            )
+            for shown in takes
+        )
+        return [self._card(one) for one in seen]
 
-    def _card(self, shown: Shown, analysis: Analysis | None) -> Card:
-        """Return one take's card."""
-        entry, now_s = shown.entry, self._page.now().utc_s
-        poster, strip = self._page.folder.pictures_of(entry.clip_code)
-        is_fresh = entry.state is EntryState.READY and not entry.attempts and entry.due_at > now_s
-        name = self._name(entry)
-        resend = self._page.outbox.resends.of_entry(entry.id) if entry.session_id else None
+    def _see(
+        self, shown: Shown, analysis: Analysis | None, *, name: str | None, now_s: float
+    ) -> Seen:
+        entry = shown.entry
+        has_poster, has_strip = self._page.folder.has_pictures_of(entry.clip_code)
+        return Seen(
+            shown=shown,
+            name=name,
+            resend=self._page.outbox.resends.of_entry(entry.id) if entry.session_id else None,
+            is_fresh=(
+                entry.state is EntryState.READY and not entry.attempts and entry.due_at > now_s
+            ),
+            has_poster=has_poster,
+            has_strip=has_strip,
+            is_gone=entry.state in _SENT and not is_here(self._page.folder.clips, entry),
+            analysis=analysis,
+        )
+
+    def _card(self, seen: Seen) -> Card:
+        """Return a take's card: the one of last time where nothing of it has changed."""
+        code = seen.shown.entry.clip_code
+        known = self._made.get(code)
+        if known is None or known[0] != seen:
+            if len(self._made) >= _MOST_KNOWN:
+                self._made.clear()
+            known = self._made[code] = (seen, self._make(seen))
+        return known[1]
+
+    def _make(self, seen: Seen) -> Card:
+        entry, resend, is_fresh = seen.shown.entry, seen.resend, seen.is_fresh
         return Card(
             code=entry.clip_code,
-            who=name or self._say("take_unknown"),
-            is_known=name is not None,
+            who=seen.name or self._say("take_unknown"),
+            is_known=seen.name is not None,
             movement=self._wording.movement(Movement.of(entry)),
-            facts=tuple(self._facts(shown)),
+            facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
             state="entry_fresh" if is_fresh else f"entry_{entry.state}",
             tone="busy" if is_fresh else _TONES.get(entry.state, "soft"),
             reason=self._reason(entry),
-            remarks=tuple(self._remarks(shown)),
+            remarks=tuple(self._remarks(seen.shown)),
             title=entry.server_title or entry.title,
             goes_at=entry.due_at if is_fresh else None,
-            has_poster=poster.exists(),
-            has_strip=strip.exists(),
+            has_poster=seen.has_poster,
+            has_strip=seen.has_strip,
             has_clip=entry.file_state is FileState.PRESENT,
             may=_may(
                 entry,
                 is_fresh=is_fresh,
                 is_on_its_way=resend is not None and resend.state in OPEN,
             ),
-            why_not=self._why_not(entry, resend),
+            why_not=self._why_not(seen),
             resend=self._resend_words(resend),
             deletes=resend.id if resend and resend.state is ResendState.REFUSED else None,
-            analysis=analysis,
+            analysis=seen.analysis,
         )
 
-    def _name(self, entry: Entry) -> str | None:
-        if entry.recipient is Recipient.KEY_OWNER:
+    def _name(self, is_owner: bool, user_id: str | None, guest_id: int | None) -> str | None:
+        if is_owner:
             return self._say("take_owner")
-        return name_of(self._page.outbox, entry.user_id, entry.guest_id)
+        return name_of(self._page.outbox, user_id, guest_id)
 
     def _facts(self, shown: Shown) -> Iterator[str]:
         if shown.reps:
@@ -143,20 +193,22 @@ class CardMaker:
             if self._page.texts.knows(key):
                 yield self._say(key)
 
-    def _why_not(self, entry: Entry, resend: Resend | None) -> str | None:
+    def _why_not(self, seen: Seen) -> str | None:
         """Return why a take cannot be corrected any more; None where it can."""
-        if entry.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}:
+        if seen.shown.entry.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}:
             return self._say("take_under_way")
-        if entry.state not in _SENT or (resend is not None and resend.state in OPEN):
-            return None
-        refusal = why_not_resend(self._page.outbox, self._page.folder.clips, entry)
-        return None if refusal is None else self._say("take_gone")
+        is_on_its_way = seen.resend is not None and seen.resend.state in OPEN
+        return self._say("take_gone") if seen.is_gone and not is_on_its_way else None
 
     def _resend_words(self, resend: Resend | None) -> str | None:
         if resend is None or resend.state not in OPEN:
             return None
         key = _RESEND_WORDS[resend.state]
         return self._say(key, detail=resend.detail or "")
+
+
+def _whose(entry: Entry) -> tuple[bool, str | None, int | None]:
+    return entry.recipient is Recipient.KEY_OWNER, entry.user_id, entry.guest_id
 
 
 def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:

@@ -19,8 +19,16 @@ WORD_PLACE = "@@word@@"  # the device's own, and
 NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
 _LOOK_AT_FOLDER_S = 2.0
-_COACH = ("state", "station", "queue", "tray", "takes", "athletes")
-_WALL = ("state", "wallboard")
+# Each part, and the values that it shows: it is drawn anew only where one of them has changed.
+_COACH = {
+    "state": ("state",),
+    "station": ("on", "queue", "before"),
+    "queue": ("queue", "rotates"),
+    "tray": ("tray",),
+    "takes": ("takes",),
+    "athletes": ("people",),
+}
+_WALL = {"state": ("state",), "wallboard": ("on", "queue", "takes")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,15 @@ class Drawing:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One part as it was drawn from some values."""
+
+    values: Mapping[str, object]
+    html: str
+    mark: str
+
+
 class Board:
     """Draws the parts; used in the reading thread alone."""
 
@@ -50,6 +67,7 @@ class Board:
         self._cards = CardMaker(page, wording)
         self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
+        self._parts: dict[tuple[bool, str], _Part] = {}
 
     def drawing(self, *, wall: bool) -> Drawing:
         """Return the parts as they are now."""
@@ -57,14 +75,20 @@ class Board:
         before = self._drawn.get(wall)
         if before is not None and before[0] == stamp:
             return before[1]
-        names = _WALL if wall else _COACH
         values = self._values(wall=wall)
-        word = None if wall else WORD_PLACE
-        parts = {name: self._draw(name, values, word) for name in names}
-        marks = {name: sha256(html.encode()).hexdigest()[:16] for name, html in parts.items()}
+        shown = _WALL if wall else _COACH
+        parts = {
+            name: self._part(name, {one: values[one] for one in needed}, wall=wall)
+            for name, needed in shown.items()
+        }
+        marks = {name: part.mark for name, part in parts.items()}
         mark = "-".join(marks.values())
-        page = self._page_around(parts, mark, wall=wall)
-        drawing = Drawing(parts=parts, marks=marks, mark=mark, page=page)
+        if before is not None and before[1].mark == mark:
+            drawing = before[1]
+        else:
+            html = {name: part.html for name, part in parts.items()}
+            page = self._page_around(html, mark, wall=wall)
+            drawing = Drawing(parts=html, marks=marks, mark=mark, page=page)
         self._drawn[wall] = (stamp, drawing)
         return drawing
 
@@ -87,9 +111,10 @@ class Board:
         return due_at is not None and due_at <= self._page.now().utc_s
 
     def _values(self, *, wall: bool) -> dict[str, object]:
+        stands = self.people.standing()
         common = {
             "state": read_state(self._page, is_filming=self._films),
-            "on": self.people.on_station(),
+            "on": self.people.on_station(stands),
         }
         if wall:
             return {**common, "queue": self.people.queue(), "takes": self._cards.latest()[:4]}
@@ -98,7 +123,7 @@ class Board:
             "before": self.people.before(),
             "queue": self.people.queue(),
             "rotates": self.people.rotates(),
-            "people": self.people.found(),
+            "people": self.people.found(stands),
             "tray": self._cards.held(),
             "takes": self._cards.latest(),
         }
@@ -113,6 +138,15 @@ class Board:
             exercises=EXERCISES,
             wording=self.wording,
         )
+
+    def _part(self, name: str, values: Mapping[str, object], *, wall: bool) -> _Part:
+        """Return a part that shows these values, drawn anew only where they are others."""
+        part = self._parts.get((wall, name))
+        if part is None or part.values != values:
+            html = self._draw(name, values, None if wall else WORD_PLACE)
+            mark = sha256(html.encode()).hexdigest()[:16]
+            part = self._parts[wall, name] = _Part(values=values, html=html, mark=mark)
+        return part
 
     def _draw(self, name: str, values: Mapping[str, object], word: str | None) -> str:
         template = self._page.templates.get_template(f"parts/{name}.html")

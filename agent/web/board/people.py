@@ -8,7 +8,7 @@ from agent.outbox.roster import GUEST_PREFIX, Athlete
 from agent.station.assigning import last_combination
 from agent.station.queueing import rotates
 from agent.station.roster import name_of, search_athletes
-from agent.station.running_out import standing
+from agent.station.running_out import Standing, standing
 from agent.web.board.words import Movement, Wording
 from agent.web.page import Page
 
@@ -25,7 +25,7 @@ class OnStation:
     movement: Movement
     words: str
     mass: str | None
-    since: float | None  # Unix time; None: since ever
+    since: int | None  # Unix time; None: since ever
     left: str | None  # how long until it runs out, where the page should ask
     is_default: bool
     exercises: tuple[str, ...]  # what else the activity offers
@@ -60,11 +60,13 @@ class People:
         self._outbox = page.outbox
         self._wording = wording
 
-    def on_station(self) -> OnStation | None:
+    def standing(self) -> Standing:
+        """Return who is on the station, as it is on record."""
+        return standing(self._outbox, now=self._page.now())
+
+    def on_station(self, stands: Standing) -> OnStation | None:
         """Return who is on the station, or None."""
-        now = self._page.now()
-        stands = standing(self._outbox, now=now)
-        said = stands.assignment
+        now, said = self._page.now(), stands.assignment
         if said is None:
             return None
         movement = self._movement_of(said)
@@ -75,7 +77,7 @@ class People:
             movement=movement,
             words=self._wording.movement(movement),
             mass=self._wording.mass(movement.mass_kg or 0.0) if is_weighed else None,
-            since=None if stands.since_s is None else now.utc_s - stands.since_s,
+            since=None if stands.since_s is None else round(now.utc_s - stands.since_s),
             left=self._page.texts.duration(stands.left_s or 0.0) if stands.asks else None,
             is_default=said.layer is Layer.STATION,
             exercises=EXERCISES.get(movement.activity, ()),
@@ -88,9 +90,9 @@ class People:
             return None
         return self._person(recent[0], here=None)
 
-    def found(self, text: str = "", *, most: int = MOST_RECENT) -> list[Person]:
+    def found(self, stands: Standing, text: str = "", *, most: int = MOST_RECENT) -> list[Person]:
         """Return people by any part of their names, recent ones first."""
-        said = standing(self._outbox, now=self._page.now()).assignment
+        said = stands.assignment
         here = None if said is None else key_of(said.user_id, said.guest_id)
         athletes = search_athletes(self._outbox, text, most=most)
         return [self._person(athlete, here=here) for athlete in athletes]
