@@ -8,13 +8,18 @@ from tests.factories import ready_entry
 from tests.station import Station, until
 
 
+def api_of(station: Station) -> dict[str, str]:
+    told: dict[str, str] = json.loads(station.spotter("status", "--json"))["api"]
+    return told
+
+
 def test_a_pause_is_shown_with_its_reason_and_next_look_and_retry_ends_it(
     station: Station, sandbox: Sandbox
 ) -> None:
     sandbox.add_fault("429:retry-after=1800@status")
     with station.running():
-        until(lambda: "lane paused" in station.log.read_text())
-        api = json.loads(station.spotter("status", "--json"))["api"]
+        until(lambda: api_of(station)["paused"])
+        api = api_of(station)
         told = station.spotter("status")
         with Outbox.open(station.state) as outbox:
             entry = ready_entry(outbox)
