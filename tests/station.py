@@ -169,6 +169,23 @@ def until(condition: object, *, timeout_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+def child_of(daemon: int) -> int | None:
+    """The analysis process of a daemon, once it has the pose model loaded."""
+    found = subprocess.run(
+        ["/bin/ps", "-o", "pid=", "--ppid", str(daemon)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    for pid in found:
+        try:
+            if "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
+                return int(pid)
+        except OSError:
+            continue
+    return None
+
+
 def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = 60.0) -> bool:
     """Wait until the sandbox has made so many sessions."""
     return sandbox.book.wait_for(lambda book: len(book.sessions) >= count, timeout_s)

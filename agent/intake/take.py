@@ -105,7 +105,6 @@ class TakeFinder:
             self._move(capture, CaptureState.CAPTURED)
             raise
         self._room.is_enough()
-        self._wake_next()
         return 0.0
 
     def close(self) -> None:
@@ -115,9 +114,14 @@ class TakeFinder:
     def _analyse(self, capture: Capture) -> None:
         if not self._curtain.hides(capture):
             self._look_into(capture)
+        self._let_go_before(capture)
+
+    def _let_go_before(self, capture: Capture) -> None:
+        """Let clips go that waited for this capture, to be joined with it, and were not."""
         self._outbox.joins.wait_no_longer(
             capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
         )
+        self._wake_next()
 
     def _look_into(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
@@ -226,7 +230,9 @@ class TakeFinder:
             self._move(capture, CaptureState.CAPTURED)
             log.error("this box cannot analyse now: captures wait", error=str(error))
             return _BOX_AT_FAULT_S
-        if not self._keep_whole(capture):
+        if self._keep_whole(capture):
+            self._let_go_before(capture)
+        else:
             self._quarantine(capture, error)
         return 0.0
 
@@ -239,6 +245,7 @@ class TakeFinder:
     def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
         log.warning("set aside", capture=capture.name, reason=error.fault, detail=str(error))
         self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
+        self._let_go_before(capture)
 
     def _keep_whole(self, capture: Capture) -> bool:
         """Make the whole file one clip; False if it is no video, or has clips already."""
@@ -260,7 +267,6 @@ class TakeFinder:
         clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
         hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
         self._enter(capture, recorded, [CutTake(whole, clip)], hold=hold)
-        self._wake_next()
         return True
 
     def _move(

@@ -2,31 +2,13 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import Station, child_of, delivered, until
 from tests.videos import film_run
-
-
-def child_of(daemon: int) -> int | None:
-    """The analysis process of a daemon, once it has the pose model loaded."""
-    found = subprocess.run(
-        ["/bin/ps", "-o", "pid=", "--ppid", str(daemon)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    for pid in found:
-        try:
-            if "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
-                return int(pid)
-        except OSError:
-            continue
-    return None
 
 
 @pytest.mark.parametrize(("policy", "state"), [("hold", "held"), ("upload_whole", "uploaded")])
