@@ -126,7 +126,9 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         state = self._model[entry_id]
         assert moved.state == state or moved.state in ENTRY_MOVES[EntryState(state)]
-        assert state not in {EntryState.UPLOADING, EntryState.UPLOADED}  # out of a person's hands
+        assert state != EntryState.UPLOADING  # out of a person's hands
+        if state == EntryState.UPLOADED:  # its analysis alone is looked for again
+            assert (verb, moved.state) == ("retry", EntryState.UPLOADED)
         self._model[entry_id] = moved.state
 
     @invariant()
