@@ -283,7 +283,8 @@ uninstall() {
     fi
     rm -rf /etc/spotter /var/lib/spotter
     for unit in spotter-camera spotter; do
-        ! getent passwd "$unit" >/dev/null || userdel "$unit"
+        # It would complain of a group that has members; the next line removes that.
+        ! getent passwd "$unit" >/dev/null || userdel "$unit" 2>/dev/null || say "user $unit stays"
         ! getent group "$unit" >/dev/null || groupdel "$unit"
     done
     say "removed, with settings and recordings"

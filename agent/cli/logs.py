@@ -74,6 +74,9 @@ def _latest(outbox: "Outbox") -> dict[str, object]:
 def _print(document: dict[str, object]) -> None:
     story, journal = document["story"], document["journal"]
     assert isinstance(story, list) and isinstance(journal, list)  # made above
+    if not story and not journal:
+        click.echo("nothing has happened yet")
+        return
     click.echo(f"{document['of']}:")
     for line in story:
         click.echo(f"  {line['at']}  {line['what']}")

@@ -224,7 +224,7 @@ def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
 
 def _cells(row: Mapping[str, object]) -> tuple[str, ...]:
     """Return a row's words: where it is, whose it is, and what it came to or waits for."""
-    moment = row["filmed_at"] or row["created_at"]
+    moment = row["filmed_at"] or ("unknown" if row["kind"] == "entry" else row["created_at"])
     told = row["session_id"] or row["detail"] or row["reason"]
     if told is None and row["next_attempt_at"] is not None:
         told = f"next try {row['next_attempt_at']}"

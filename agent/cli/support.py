@@ -39,11 +39,11 @@ def support(out: Path | None, config: Path | None) -> None:
     now = read_clock()
     moment = datetime.fromtimestamp(now.utc_s, UTC)
     target = out or Path(f"spotter-support-{moment:%Y%m%d-%H%M%S}.tar.gz")
-    findings = _findings(config, now)
+    findings, settings = _findings(config, now), _settings(config)
     try:
         names = write_archive(
             target,
-            _settings(config),
+            settings,
             findings=findings,
             journal=journal_lines(unit=unit_of(find_config(config, os.environ))),
             now=now,
@@ -53,7 +53,11 @@ def support(out: Path | None, config: Path | None) -> None:
             f"{target}: {error.strerror}", hint="name another file: --out FILE"
         ) from None
     click.echo(f"{target}: {', '.join(names)}")
-    click.echo("Look into it before you send it: tar -xOzf FILE | less")
+    if settings is None:
+        click.echo(
+            "Without settings and counts: doctor.json says why (rights: sudo spotter support)"
+        )
+    click.echo(f"Look into it before you send it: tar -xOzf {target} | less")
 
 
 def _findings(config: Path | None, now: "Instant") -> list[dict[str, object]]:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
 from agent.settings.renamed import RENAMED, with_present_names
+from agent.settings.rights import how_to_read
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
@@ -100,9 +101,7 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
             return {}
         raise ConfigError(f"no settings: {path} is missing", hint=_HOW_TO_MAKE) from None
     except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}", hint="join the group spotter, or use sudo -u spotter"
-        ) from None
+        raise ConfigError(f"{path}: {error.strerror}", hint=how_to_read(path)) from None
     try:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

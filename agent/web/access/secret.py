@@ -1,4 +1,8 @@
-"""The secret that signs sessions: one file, for the service's own user alone."""
+"""The secret that signs sessions: one file, for the service's own user and its group.
+
+The group reads the API key as well; so a daemon that one of them has run by hand leaves nothing
+that the service cannot use.
+"""
 
 import contextlib
 import os
@@ -31,6 +35,7 @@ def _make(path: Path, *, unfinished: Path) -> bytes:
     secret = secrets.token_bytes(_BYTES)
     unfinished.unlink(missing_ok=True)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o660)
     with os.fdopen(fd, "wb") as file:
         file.write(secret)
     give_to_owner_of(path.parent, unfinished)

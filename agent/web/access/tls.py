@@ -76,6 +76,7 @@ def _make(certificate: Path, key: Path, folder: StateFolder) -> None:
         )
     for unfinished, final in ((new_key, key), (new_certificate, certificate)):
         give_to_owner_of(folder.root, unfinished)
+        unfinished.chmod(0o660)
         fsync_file(unfinished)
         move_durably(unfinished, final)
 

@@ -47,7 +47,7 @@ def test_the_secret_of_sessions_is_the_services_alone(tmp_path: Path) -> None:
     secret = load_secret(folder)
     path = tmp_path / "page-secret"
 
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and len(secret) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660 and len(secret) == 32
     assert load_secret(folder) == secret
     path.write_bytes(b"torn")
     assert load_secret(folder) != secret

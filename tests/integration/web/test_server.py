@@ -145,7 +145,7 @@ def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> No
 def test_with_a_certificate_of_its_own_cookies_go_over_tls_alone(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path, web={"tls": "own"})) as page:
         key = page.folder.root / "page-key.pem"
-        assert key.stat().st_mode & 0o777 == 0o600
+        assert key.stat().st_mode & 0o777 == 0o660
         trusted = ssl.create_default_context(cafile=str(page.folder.root / "page-cert.pem"))
         address = page.origin.replace("http:", "https:")
         with httpx.Client(base_url=address, verify=trusted, headers={"origin": address}) as client:
