@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -99,6 +99,14 @@ def wake_daemon(settings: "Settings") -> None:
 def print_json(document: object) -> None:
     """Print the one JSON document of a command."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def print_columns(lines: Sequence[Sequence[str]]) -> None:
+    """Print lines of cells, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
 
 
 def console() -> "Console":

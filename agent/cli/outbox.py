@@ -11,6 +11,7 @@ from agent.cli.common import (
     config_option,
     json_option,
     opened_outbox,
+    print_columns,
     print_json,
     settings_of,
 )
@@ -60,11 +61,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
     if not rows:
         click.echo("nothing here" if state is None else f"nothing is {state}")
         return
-    lines = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+    print_columns([_HEAD, *(_cells(row) for row in rows)])
 
 
 @outbox.command()

@@ -9,6 +9,7 @@ from agent.cli.common import (
     config_option,
     json_option,
     opened_outbox,
+    print_columns,
     print_json,
     settings_of,
     wake_daemon,
@@ -51,11 +52,7 @@ def sessions(
     if not found:
         click.echo("no sessions")
         return
-    lines = [_HEAD, *(session_cells(followed) for followed in found)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+    print_columns([_HEAD, *(session_cells(followed) for followed in found)])
 
 
 @click.command()

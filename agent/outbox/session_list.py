@@ -47,7 +47,7 @@ class SessionList:
         state: str | None = None,
         most: int = 1_000_000,
     ) -> list[Followed]:
-        """Return the clips that became sessions, the latest first.
+        """Return the clips that became sessions, the latest first; no discarded ones.
 
         Args:
             since: only takes that were filmed (or else delivered) from that Unix time on.
@@ -70,7 +70,8 @@ class SessionList:
 # may run ahead, so the time of filming alone would not do.
 LATEST = """
 SELECT entry.* FROM entry JOIN follow_up ON follow_up.entry_id = entry.id
- WHERE entry.sent_at >= :since AND coalesce(entry.filmed_at, entry.sent_at) >= :since
+ WHERE entry.state IN ('uploaded', 'completed')
+   AND entry.sent_at >= :since AND coalesce(entry.filmed_at, entry.sent_at) >= :since
    AND (:user IS NULL OR entry.user_id = :user)
    AND (:state IS NULL OR follow_up.state = :state)
  ORDER BY entry.sent_at DESC LIMIT :most
