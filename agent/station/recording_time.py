@@ -2,7 +2,9 @@
 
 The first evidence that applies serves:
 
-a. Spotter saw the file grow: its last growth, on the station's clock, is the end.
+a. Spotter saw the file grow: its last growth, on the station's clock, is the end.  A copy grows
+   too; one that keeps the time of its original gives itself away, for no camera dates back what
+   it has just written.
 b. The container's creation time plus the camera's known offset, if the end that it gives
    agrees with the file's modification time.  A copy keeps the time that the camera gave, so
    both may be the word of one wrong clock: they are believed only where a person has vouched
@@ -63,7 +65,7 @@ def recording_time(
         created_at: Unix time of its start by the container, None where it has none.
         clock_offset_s: what must be added to the camera's clock; None where nobody knows.
     """
-    if evidence.grew_until is not None:
+    if evidence.grew_until is not None and not _was_dated_back(evidence, evidence.grew_until):
         return _ending(RecordedBy.GROWTH, evidence.grew_until, duration_s)
     file_end = _on_our_clock(evidence.mtime_s, evidence.appeared)
     if created_at is not None and clock_offset_s is not None:
@@ -78,6 +80,11 @@ def recording_time(
         named.append(created_at + (clock_offset_s or 0.0))
     earliest = Instant(utc_s=min(named) - _WRONG_ZONE_S, trusted=evidence.appeared.trusted)
     return RecordingTime(by=RecordedBy.UNKNOWN, start=earliest, end=evidence.appeared)
+
+
+def _was_dated_back(evidence: Evidence, grew_until: Instant) -> bool:
+    """Tell whether a file says that it was last written well before it was seen growing."""
+    return grew_until.utc_s - evidence.mtime_s > AGREEMENT_S
 
 
 def _ending(by: RecordedBy, end: Instant, duration_s: float) -> RecordingTime:

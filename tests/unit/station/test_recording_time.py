@@ -25,6 +25,15 @@ def test_what_spotter_saw_growing_ended_when_it_last_grew() -> None:
     assert (recorded.start, recorded.end) == (instant(10), instant(30))
 
 
+def test_a_copy_that_keeps_its_time_was_not_filmed_while_it_grew() -> None:
+    copied = seen(grew=7230, appeared=7200, written=30)
+
+    assert recording_time(copied, duration_s=20, created_at=None).by is RecordedBy.UNKNOWN
+    vouched = recording_time(copied, duration_s=20, created_at=NOW_S + 10, clock_offset_s=0.0)
+    assert vouched.by is RecordedBy.CONTAINER
+    assert vouched.end.utc_s == NOW_S + 30
+
+
 def test_a_cameras_clock_that_is_vouched_for_serves_where_the_file_time_agrees() -> None:
     late = seen(appeared=5000, written=100)
 
