@@ -72,6 +72,11 @@ class Captures:
         query = f"SELECT * FROM capture WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
         return [Capture.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
 
+    def latest(self, state: CaptureState, *, most: int) -> list[Capture]:
+        """Return the captures in a state, the newest first."""
+        query = "SELECT * FROM capture WHERE state = ? ORDER BY id DESC LIMIT ?"
+        return [Capture.from_row(row) for row in self._db.rows(query, (state, most))]
+
     def any_waits(self) -> bool:
         """Tell whether any capture waits to be analysed."""
         row = self._db.row("SELECT 1 AS one FROM capture WHERE state = 'captured' LIMIT 1")

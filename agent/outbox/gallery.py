@@ -26,12 +26,21 @@ class Gallery:
         self._read: dict[str, tuple[Row, Shown]] = {}  # by clip code, as it was read last
 
     def latest(self, *, most: int) -> list[Shown]:
-        """Return the clips that wait for nobody, the newest first; no discarded ones."""
+        """Return the clips that need nobody, the newest first; no discarded ones."""
         return [self._shown(row) for row in self._db.rows(LATEST, {"most": most})]
 
-    def held(self, *, most: int) -> list[Shown]:
-        """Return the clips that wait for a person, the newest first."""
-        return [self._shown(row) for row in self._db.rows(HELD, {"most": most})]
+    def needing(self, *, most: int) -> list[Shown]:
+        """Return the clips that need a person, the newest first.
+
+        Those that are held, that the API refused, and that it fails on while others pass.
+        """
+        return [self._shown(row) for row in self._db.rows(NEEDING, {"most": most})]
+
+    def failing(self) -> int:
+        """Return on how many clips the API fails while others pass."""
+        row = self._db.row(f"SELECT count(*) AS n FROM entry WHERE {_FAILING}")  # noqa: S608  # our own words
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
 
     def sent_since(self, at: float) -> int:
         """Return how many clips were acknowledged since a moment."""
@@ -58,14 +67,17 @@ SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_
   JOIN capture ON capture.id = entry_capture.capture_id
   LEFT JOIN take ON take.capture_id = capture.id AND take.number = entry_capture.take_number
 """
+_FAILING = "entry.reason = 'fails_at_server' AND entry.state IN ('ready', 'uncertain')"
 LATEST = f"""
 {_SHOWN}
- WHERE entry.id > (SELECT max(id) FROM entry) - 500 AND entry.state NOT IN ('discarded', 'held')
+ WHERE entry.id > (SELECT max(id) FROM entry) - 500
+   AND entry.state NOT IN ('discarded', 'held', 'dead') AND NOT coalesce({_FAILING}, 0)
  ORDER BY entry.id DESC LIMIT :most
 """  # noqa: S608  # our own words; what is not among the newest 500 is no latest take
-HELD = f"""
-{_SHOWN} WHERE entry.state = 'held' ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
-"""  # our own words; index: entry_by_state_and_due
+NEEDING = f"""
+{_SHOWN} WHERE entry.state IN ('held', 'dead') OR ({_FAILING})
+ ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
+"""  # our own words; index: entry_by_state_and_due, entry_failing
 
 
 def _shown(row: Row) -> Shown:

@@ -44,6 +44,7 @@ def read_facts(
         clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
         held=entries.get(EntryState.HELD, 0),
         refused=entries.get(EntryState.DEAD, 0),
+        failing=outbox.gallery.failing(),
         unreadable=captures.get(CaptureState.QUARANTINED, 0),
         lane_reason=outbox.lanes.get(host).paused_reason,
         sent=outbox.gallery.sent_since(_midnight(now_s)),

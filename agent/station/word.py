@@ -36,11 +36,12 @@ class Facts:
     lane_reason: str | None  # why the way to the API is closed; None: open
     sent: int  # since midnight
     ever_sent: bool
+    failing: int = 0  # clips on which the API fails while others pass
 
     @property
     def needing(self) -> int:
         """How many clips and captures wait for a person."""
-        return self.held + self.refused + self.unreadable
+        return self.held + self.refused + self.failing + self.unreadable
 
 
 def decide_word(facts: Facts) -> Word:

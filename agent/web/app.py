@@ -21,6 +21,7 @@ from agent.web import (
     live,
     media,
     monitoring,
+    recordings,
     running,
     starting,
     stationing,
@@ -37,7 +38,8 @@ from agent.web.texts import Texts
 
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
-    *(*stationing.PLACES, *taking.PLACES, *following.PLACES, *running.PLACES),
+    *(*stationing.PLACES, *taking.PLACES, *following.PLACES),
+    *(*recordings.PLACES, *running.PLACES),
     *(*entering.PLACES, *files.PLACES, *monitoring.PLACES),
 )
 

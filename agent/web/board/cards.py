@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.outbox.entry import Entry
 from agent.outbox.gallery import Shown
 from agent.outbox.resends import OPEN, Resend, ResendState
-from agent.outbox.states import EntryState, FileState, Recipient
+from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.station.resending import is_here
 from agent.station.roster import name_of
 from agent.web.board.analyses import Analyses, Analysis
@@ -14,8 +14,8 @@ from agent.web.board.words import Movement, Wording
 from agent.web.page import Page
 
 MOST_LATEST = 12
-MOST_HELD = 60
-_MOST_KNOWN = 4 * (MOST_LATEST + MOST_HELD)  # cards that are remembered
+MOST_NEEDING = 60
+_MOST_KNOWN = 4 * (MOST_LATEST + MOST_NEEDING)  # cards that are remembered
 _SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _TONES = {
     EntryState.READY: "soft",
@@ -90,12 +90,12 @@ class CardMaker:
         self._made: dict[str, tuple[Seen, Card]] = {}  # by clip code
 
     def latest(self) -> list[Card]:
-        """Return the latest takes that wait for nobody."""
+        """Return the latest takes that need nobody."""
         return self._cards(self._page.outbox.gallery.latest(most=MOST_LATEST))
 
-    def held(self) -> list[Card]:
-        """Return the takes that wait for a person."""
-        return self._cards(self._page.outbox.gallery.held(most=MOST_HELD))
+    def needing(self) -> list[Card]:
+        """Return the takes that need a person."""
+        return self._cards(self._page.outbox.gallery.needing(most=MOST_NEEDING))
 
     def _cards(self, takes: Sequence[Shown]) -> list[Card]:
         now_s = self._page.now().utc_s
@@ -215,4 +215,6 @@ def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...
     if entry.state in _SENT:
         return () if is_on_its_way else ("resend",)
     more = ("send",) if is_fresh else ()
+    if entry.state is EntryState.READY and entry.reason == Reason.FAILS_AT_SERVER:
+        more = ("retry",)
     return (*more, *_MAY.get(entry.state, ()))

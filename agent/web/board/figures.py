@@ -61,7 +61,7 @@ def is_measured(value: object) -> bool:
 def name_shown(path: str) -> str:
     """Return a number's name in words: peak_velocity_mps is peak velocity mps."""
     parts = (_words(part) for part in path.split("."))
-    return _short(" · ".join(part for part in parts if part), _MOST_NAME) or "?"
+    return shortened(" · ".join(part for part in parts if part), _MOST_NAME) or "?"
 
 
 def value_shown(value: Number, texts: Texts) -> str:
@@ -69,7 +69,7 @@ def value_shown(value: Number, texts: Texts) -> str:
     if isinstance(value, bool):
         return texts.say("figure_yes" if value else "figure_no")
     if isinstance(value, str):
-        return _short(value, _MOST_VALUE)
+        return shortened(value, _MOST_VALUE)
     size = abs(value)
     if size and not _SMALLEST <= size < _LARGEST:
         mantissa, _, exponent = f"{value:.2e}".partition("e")
@@ -84,5 +84,6 @@ def _words(name: str) -> str:
     return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in words)
 
 
-def _short(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many signs, with a sign that some are missing."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

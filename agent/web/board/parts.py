@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from agent.activities import EXERCISES
+from agent.web.board.aside import Aside
 from agent.web.board.cards import CardMaker
 from agent.web.board.people import People
 from agent.web.board.telling import read_state
@@ -24,7 +25,7 @@ _COACH = {
     "state": ("state",),
     "station": ("on", "queue", "before"),
     "queue": ("queue", "rotates"),
-    "tray": ("tray",),
+    "tray": ("tray", "aside"),
     "takes": ("takes",),
     "athletes": ("people",),
 }
@@ -65,6 +66,7 @@ class Board:
         self.people = People(page, wording)
         self.wording = wording
         self._cards = CardMaker(page, wording)
+        self._aside = Aside(page)
         self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
         self._parts: dict[tuple[bool, str], _Part] = {}
@@ -124,7 +126,8 @@ class Board:
             "queue": self.people.queue(),
             "rotates": self.people.rotates(),
             "people": self.people.found(stands),
-            "tray": self._cards.held(),
+            "tray": self._cards.needing(),
+            "aside": self._aside.all(),
             "takes": self._cards.latest(),
         }
 

@@ -25,7 +25,7 @@ class State:
 
     word: Word
     lines: tuple[str, ...]
-    tray: str | None  # the line about takes that wait for a person, which leads to them
+    needs: tuple[str, ...]  # the lines about what waits for a person, which lead there
     is_stopped: bool  # filming
 
 
@@ -42,16 +42,21 @@ def read_state(page: Page, *, is_filming: bool) -> State:
     )
     word = decide_word(facts)
     lines = (*_about_stop(page.texts, films), *_lines(page, facts, word))
-    waiting = facts.held + facts.refused
-    tray = _counted(page.texts, "more_needs", waiting) if waiting else None
-    return State(word=word, lines=lines, tray=tray, is_stopped=facts.is_stopped)
+    needs = tuple(_needs(page.texts, facts))
+    return State(word=word, lines=lines, needs=needs, is_stopped=facts.is_stopped)
+
+
+def _needs(texts: Texts, facts: Facts) -> Iterator[str]:
+    waiting = facts.held + facts.refused + facts.failing
+    if waiting:
+        yield _counted(texts, "more_needs", waiting)
+    if facts.unreadable:
+        yield _counted(texts, "more_unreadable", facts.unreadable)
 
 
 def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
     texts = page.texts
     yield from _about_filming(texts, facts, word)
-    if facts.unreadable:
-        yield _counted(texts, "more_unreadable", facts.unreadable)
     if facts.lane_reason is not None:
         key = f"lane_{facts.lane_reason}"
         yield texts.say(key if texts.knows(key) else "lane_other")

@@ -1,6 +1,6 @@
 """The page's words in English."""
 
-from agent.web.texts.results import RESULTS_ENGLISH
+from agent.web.texts.afterwards import RESULTS_ENGLISH
 
 ENGLISH: dict[str, str] = {
     # the state
@@ -20,8 +20,8 @@ ENGLISH: dict[str, str] = {
     "more_analysing": "{n} recordings are being looked at.",
     "more_needs_one": "One take waits for you.",
     "more_needs": "{n} takes wait for you.",
-    "more_unreadable_one": "One recording is set aside: see spotter outbox list.",
-    "more_unreadable": "{n} recordings are set aside: see spotter outbox list.",
+    "more_unreadable_one": "One recording is set aside.",
+    "more_unreadable": "{n} recordings are set aside.",
     "more_folder": "The folder of the camera is missing. Check the camera and its disk.",
     "more_paused": "Recordings wait: the disk is full. Delivery goes on and makes room.",
     "more_paused_analysis": "This box cannot look at recordings now. They are kept.",

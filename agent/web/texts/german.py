@@ -1,6 +1,6 @@
 """The page's words in German."""
 
-from agent.web.texts.results import RESULTS_GERMAN
+from agent.web.texts.afterwards import RESULTS_GERMAN
 
 GERMAN: dict[str, str] = {
     # the state
@@ -20,8 +20,8 @@ GERMAN: dict[str, str] = {
     "more_analysing": "{n} Aufnahmen werden angesehen.",
     "more_needs_one": "Ein Versuch wartet auf dich.",
     "more_needs": "{n} Versuche warten auf dich.",
-    "more_unreadable_one": "Eine Aufnahme liegt beiseite: siehe spotter outbox list.",
-    "more_unreadable": "{n} Aufnahmen liegen beiseite: siehe spotter outbox list.",
+    "more_unreadable_one": "Eine Aufnahme liegt beiseite.",
+    "more_unreadable": "{n} Aufnahmen liegen beiseite.",
     "more_folder": "Der Ordner der Kamera fehlt. Prüfe die Kamera und ihre Platte.",
     "more_paused": "Aufnahmen warten: Die Platte ist voll. Das Senden schafft Platz.",
     "more_paused_analysis": "Das Gerät kann Aufnahmen gerade nicht ansehen. Sie bleiben erhalten.",

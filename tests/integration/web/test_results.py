@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import NewResult, Number
-from agent.outbox.states import EntryState
+from agent.outbox.states import CaptureState, EntryState
 from tests.factories import NOW_S, admitted, new_entry
 from tests.served_page import ServedPage
 
@@ -128,3 +129,51 @@ def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
     with page.client(page.session()) as client:
         assert "peak velocity" in client.get("/").text
         assert "peak velocity" not in client.get("/wall").text
+
+
+def set_aside(page: ServedPage, number: int, reason: str) -> Capture:
+    """A recording that waits for a person."""
+    moved = page.outbox.captures.move(
+        admitted(page.outbox, number), CaptureState.QUARANTINED, now_s=NOW_S, reason=reason
+    )
+    assert moved is not None
+    return moved
+
+
+def test_recordings_set_aside_are_shown_with_their_reason_and_can_be_undone(
+    page: ServedPage,
+) -> None:
+    broken, unseen, strange = (
+        set_aside(page, number, reason)
+        for number, reason in ((251, "incomplete"), (252, "filming_may_be_stopped"), (253, "x<y"))
+    )
+    with page.client(page.session()) as client:
+        text = client.get("/").text
+        wall = client.get("/wall").text
+        retried = client.post(f"/recording/{unseen.id}/retry")
+        discarded = client.post(f"/recording/{broken.id}/discard").json()
+        assert page.outbox.captures.by_id(broken.id).state is CaptureState.DISCARDED  # type: ignore[union-attr]  # it is there
+        client.post("/undo", data={"id": discarded["undo"]["id"]})
+        gone = client.post(f"/recording/{unseen.id}/discard")
+
+    assert "set-251.mp4" in text and "The recorder stopped in the middle of it." in text
+    assert "Filming may have been stopped then." in text and "Look into it" in text
+    assert f'id="aside-{strange.id}"' in text and "Something is wrong with it." in text
+    assert '<a href="#tray">3 recordings are set aside.</a>' in text and "set-251" not in wall
+    assert retried.status_code == 200 and gone.status_code == 404
+    assert page.outbox.captures.by_id(broken.id).state is CaptureState.QUARANTINED  # type: ignore[union-attr]  # as above
+
+
+def test_a_take_on_which_the_api_fails_needs_a_person(page: ServedPage) -> None:
+    entry = page.outbox.entries.create(new_entry(admitted(page.outbox, 261)), now_s=NOW_S)
+    page.outbox.database.change(
+        "UPDATE entry SET reason = 'fails_at_server' WHERE id = ?", (entry.id,)
+    )
+
+    shown = card(page, entry)
+    with page.client(page.session()) as client:
+        text = client.get("/").text
+
+    assert f'name="code" value="{entry.clip_code}"' in shown  # in the tray
+    assert "It is tried once a day." in shown and f'id="retry-{entry.clip_code}"' in shown
+    assert text.count(f'id="take-{entry.clip_code}"') == 1

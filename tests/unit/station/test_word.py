@@ -34,6 +34,7 @@ QUIET = Facts(
         ({"held": 1, "lane_reason": "network"}, Word.NEEDS),
         ({"refused": 1, "ever_sent": True}, Word.NEEDS),
         ({"unreadable": 1}, Word.NEEDS),
+        ({"failing": 1, "clips_waiting": 1}, Word.NEEDS),
         ({"captures_waiting": 1, "held": 3}, Word.ANALYSING),
         ({"captures_waiting": 1, "paused": ("analysis",)}, Word.NEEDS),
         ({"is_filming": True, "captures_waiting": 1, "held": 1}, Word.FILMING),

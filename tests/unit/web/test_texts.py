@@ -6,6 +6,7 @@ import string
 import pytest
 
 from agent.activities import EXERCISES
+from agent.errors import AnalysisFault
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.states import EntryState, Reason
 from agent.station.whose import Remark
@@ -52,6 +53,7 @@ def test_nothing_is_said_that_nobody_asks_for() -> None:
         "exercise_",
         "unit_",
         "analysis_",
+        "fault_",
     )
     named = set(re.findall(r"[\"'](\w+)[\"']", SOURCES))
 
@@ -70,6 +72,7 @@ def test_every_state_reason_and_remark_has_words() -> None:
     keys += [f"remark_{code}" for code in ANALYSIS_REMARKS]
     keys += [f"remark_{v}" for k, v in vars(Remark).items() if k.isupper()]
     keys += [f"analysis_{state}" for state in FollowUpState if state != "completed"]
+    keys += [f"fault_{fault}" for fault in AnalysisFault]
     keys += [f"activity_{activity}" for activity in EXERCISES]
     keys += [
         f"exercise_{exercise.lower().replace(' ', '_')}"
