@@ -10,8 +10,8 @@ from agent.outbox.comparing import contradiction
 from agent.outbox.folders import StateFolder
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.ledger import LEDGER_NAME, Ledger
-from agent.outbox.migrating import known_migrations
 from agent.outbox.store import Outbox
+from agent.outbox.version import UP_TO_DATE
 
 _WAIT_FOR_LOCK_S = 3.0
 _SOME = 20
@@ -80,8 +80,8 @@ def audit(root: Path) -> Audit:
         sqlite3.connect(uri, uri=True, timeout=_WAIT_FOR_LOCK_S, isolation_level=None)
     ) as connection:
         applied = _applied(connection)
-        found.newer = [name for name in applied if name not in known_migrations()]
-        found.pending = [name for name in known_migrations() if name not in applied]
+        found.newer = [name for name in applied if name not in UP_TO_DATE]
+        found.pending = [name for name in UP_TO_DATE if name not in applied]
         if found.newer or found.pending:
             return found  # its tables are not the ones we know
         with _locked(connection) as is_ours:
@@ -105,7 +105,7 @@ def opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
         yield None
         return
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        is_current = sorted(_applied(connection)) == sorted(known_migrations())
+        is_current = sorted(_applied(connection)) == sorted(UP_TO_DATE)
     if not is_current:
         yield None
         return

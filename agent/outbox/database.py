@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
+from agent.outbox import version
 from agent.outbox.folders import device_of
 from agent.outbox.journal import Changes, Journal
 from agent.outbox.ledger import LEDGER_NAME, Ledger
@@ -17,12 +18,6 @@ from agent.outbox.space import is_disk_full, is_nearly_full
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
 
-# What an up-to-date outbox has been through: one that differs is looked at closely.
-UP_TO_DATE = (
-    *("first_tables", "takes_by_hand", "takes_cut_off", "events", "held_by_reason", "channels"),
-    *("devices", "disk", "ledger", "line", "results", "station", "second_thoughts"),
-    "forgettings",
-)
 _WAIT_FOR_LOCK_S = 10.0
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -169,7 +164,7 @@ class OutboxDatabase:
 
     def _bring_up_to_date(self) -> None:
         """Make or change the tables where that is due; what does it is loaded only then."""
-        if self._applied() != sorted(UP_TO_DATE):
+        if self._applied() != sorted(version.UP_TO_DATE):
             from agent.outbox.migrating import migrate
 
             migrate(self.connection, self.path)

@@ -2,14 +2,12 @@
 
 import errno
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 from sqlite_utils.db import Database
 
-from agent.errors import OutboxError
 from agent.outbox.folders import fsync_file, fsync_folder, give_to_owner_of
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.schema_channels import channels as channels  # importing it makes it one of them
@@ -19,6 +17,7 @@ from agent.outbox.schema_ledger import ledger as ledger
 from agent.outbox.schema_line import line as line
 from agent.outbox.schema_results import results as results
 from agent.outbox.schema_station import station as station
+from agent.outbox.version import refuse_newer
 
 _KEPT = 2  # copies of before a migration
 
@@ -28,24 +27,6 @@ def known_migrations() -> tuple[str, ...]:
     """Return the names of every migration this version knows, in order."""
     with Database(memory=True) as empty:
         return tuple(migration.name for migration in MIGRATIONS.pending(empty))
-
-
-def refuse_newer(path: Path, names: Sequence[str]) -> None:
-    """Refuse what a newer Spotter has written, before anything is changed.
-
-    Args:
-        path: what was written.
-        names: the migrations that its Spotter knew.
-
-    Raises:
-        OutboxError: some of them are unknown here.
-    """
-    newer = [name for name in names if name not in known_migrations()]
-    if newer:
-        raise OutboxError(
-            f"{path} was written by a newer Spotter ({', '.join(newer)})",
-            hint="install that version again; nothing was changed",
-        )
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

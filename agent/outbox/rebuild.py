@@ -19,8 +19,8 @@ from agent.outbox.folders import StateFolder, fsync_file, fsync_folder
 from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.images import apply_image
 from agent.outbox.ledger import LEDGER_NAME, Ledger, Survey
-from agent.outbox.migrating import refuse_newer
 from agent.outbox.sidecars import Sidecar, Sidecars
+from agent.outbox.version import refuse_newer
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to look at

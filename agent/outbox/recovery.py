@@ -17,9 +17,9 @@ from agent.outbox.comparing import contradiction
 from agent.outbox.health import trouble_of
 from agent.outbox.images import apply_image
 from agent.outbox.ledger import Survey
-from agent.outbox.migrating import known_migrations
 from agent.outbox.rebuild import apply_newer, rebuild
 from agent.outbox.store import Outbox
+from agent.outbox.version import UP_TO_DATE
 
 _SMALLEST_TO_SHORTEN_BYTES = 16 << 20
 _SHORTEN_BEYOND = 4  # times what the ledger of the whole outbox takes, by the database's size
@@ -96,7 +96,7 @@ def _apply_lost(
 
 
 def _is_of_another_version(survey: Survey) -> bool:
-    return survey.written_by != known_migrations()
+    return survey.written_by != UP_TO_DATE
 
 
 @contextmanager
@@ -117,4 +117,4 @@ def _begin_anew(outbox: Outbox) -> None:
     connection = database.connection
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(reached, database.journal.ledger.survey().last_seq)
-    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(known_migrations()))
+    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(UP_TO_DATE))

@@ -108,10 +108,10 @@ def one_more_migration(source: Path) -> None:
     )
     with (package / "migrating.py").open("a") as migrating:
         migrating.write("\nfrom agent.outbox.schema_future import holograms as holograms\n")
-    database = package / "database.py"
+    version = package / "version.py"
     known = "UP_TO_DATE = ("
-    assert database.read_text().count(known) == 1
-    database.write_text(database.read_text().replace(known, f'{known}\n    "holograms",'))
+    assert version.read_text().count(known) == 1
+    version.write_text(version.read_text().replace(known, f'{known}\n    "holograms",'))
 
 
 _FILL = f"""

@@ -135,9 +135,13 @@ def test_tables_are_named_in_the_outbox_alone() -> None:
     ]
 
 
+# A start on an outbox that is up to date does without what would bring it there.
+FOR_UPGRADES = {"numpy", "sqlite_utils"}
+
+
 def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     probe = (
-        "import sys, agent.assembly, agent.cli.run, agent.cli.status;"
+        "import sys, agent.running, agent.cli.run, agent.cli.status;"
         "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
     )
 
@@ -145,7 +149,7 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
     ).stdout.split()
 
-    assert not HEAVY & set(loaded)
+    assert not (HEAVY | FOR_UPGRADES) & set(loaded)
 
 
 def test_what_serves_page_and_broker_is_loaded_only_where_there_is_one() -> None:
