@@ -14,6 +14,7 @@ from typing import BinaryIO
 from agent.api.partial import Origin
 from agent.clock import Now
 from agent.outbox.folders import note_of, part_of
+from agent.pulse import moving
 
 
 class PartFile(AbstractContextManager["PartFile"]):
@@ -68,7 +69,8 @@ class PartFile(AbstractContextManager["PartFile"]):
     def rest(self) -> None:
         """Make durable what is here, and note it, so that the next time goes on from here."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        with moving(self.have_bytes):
+            os.fsync(self._file.fileno())
         if self.origin is not None:
             self._write_note(durable_bytes=self.have_bytes)
 
