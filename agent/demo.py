@@ -60,6 +60,7 @@ reconcile_wait_s = 1
 [results]
 first_look_s = 1.5
 longest_s = 30
+video = "always"
 
 [web]
 listen = "{listen}"
@@ -73,6 +74,7 @@ class Outcome:
     session: Session
     numbers: Mapping[str, Number]  # what the API measured
     document: Path  # everything it told
+    video: Path  # the analysed one
     clip_code: str
     capture_seconds: float
     capture_bytes: int
@@ -166,14 +168,14 @@ def _film(path: Path, tell: Tell) -> None:
 def _follow(
     place: _Place, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
 ) -> Outcome:
-    """Tell what becomes of the capture, until its session is analysed."""
+    """Tell what becomes of the capture, until its analysed video is here."""
     latest_s = time.monotonic() + _WITHIN_S
     with Outbox.open(place.state) as outbox:
         while time.monotonic() < latest_s and daemon.poll() is None:
             rows = outbox.listing.rows(all_captures=True)
             _tell_stages(rows, outbox, tell)
             analysed = next((row for row in rows if row["state"] == "completed"), None)
-            if analysed is not None:
+            if analysed is not None and outbox.videos.present():
                 return _outcome(place, sandbox, outbox, analysed)
             time.sleep(_LOOK_EVERY_S)
     log = (place.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
@@ -212,6 +214,7 @@ def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> Outco
         session=session,
         numbers=result.numbers,
         document=folder.result_document(code),
+        video=folder.analysed_video(code),
         clip_code=code,
         capture_seconds=float(str(row["capture_seconds"])),
         capture_bytes=int(str(row["capture_bytes"])),

@@ -24,7 +24,7 @@ _WORDS = {
     "analyse": "pose pass finds the take",
     "cut": "clip cut, frame-exact",
     "deliver": "clip delivered to the API",
-    "analysed": "session analysed, its numbers brought back",
+    "analysed": "session analysed, numbers and video brought back",
 }
 
 
@@ -127,6 +127,7 @@ def _show(out: "Console", outcome: "Outcome") -> None:
     table.add_row("clip", str(outcome.clip))
     table.add_row("poster", str(outcome.poster))
     table.add_row("analysis", str(outcome.document))
+    table.add_row("its video", str(outcome.video))
     out.print()
     out.print(table)
 

@@ -51,7 +51,7 @@ def test_a_command_of_the_readme_runs_as_written(line: str) -> None:
 
 def check_demo(shown: str) -> None:
     """The demo shows the analysed session, what was saved, and files that are there."""
-    names = "session|title|saved|measured|poster|analysis"
+    names = "session|title|saved|measured|poster|analysis|its video"
     facts = dict(re.findall(rf"^({names}) +(.+?) *$", shown, flags=re.MULTILINE))
     assert re.fullmatch(r"[0-9a-f]{16}", facts["session"])
     assert re.match(r"\[[0-9a-z]{10}\] snatch 60kg ", facts["title"])
@@ -61,6 +61,7 @@ def check_demo(shown: str) -> None:
     assert poster.read_bytes()[:3] == b"\xff\xd8\xff"
     assert re.search(r"peak_velocity \d\.\d+", facts["measured"])
     assert Path(facts["analysis"]).read_bytes().startswith(b'{"spotter"')
+    assert Path(facts["its video"]).read_bytes()[4:8] == b"ftyp"
     shutil.rmtree(poster.parents[2])
 
 
