@@ -7,6 +7,7 @@ import pytest
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.station.whereabouts import Surroundings, whereabouts
@@ -18,6 +19,25 @@ PAUSED = LaneState(
     paused_reason="network",
     paused_detail="the API cannot be reached: refused",
     next_probe_at=NOW_S + 60,
+)
+
+FOLLOW_UP = FollowUp(
+    entry_id=7,
+    session_id="abcd1234",
+    state=FollowUpState.WAITING,
+    detail="HTTP 503",
+    fence=1,
+    polls=1,
+    failures=1,
+    absences=0,
+    due_at=NOW_S + 80,
+    began_at=NOW_S,
+    first_asked_at=NOW_S,
+    last_asked_at=NOW_S,
+    changed_at=NOW_S,
+    clip_code="k3x9q2m4pd",
+    activity="running",
+    filmed_at=NOW_S,
 )
 
 
@@ -51,6 +71,12 @@ def capture(state: CaptureState, **changes: object) -> Capture:
             AROUND,
             "safe at the API since 2026-11-17 11:06, as session abcd1234",
         ),
+        (
+            clip(EntryState.UPLOADED, session_id="abcd1234", sent_at=NOW_S),
+            replace(AROUND, follow_up=FOLLOW_UP),
+            "its analysis is not there yet (HTTP 503), asked again at 11:08:00",
+        ),
+        (clip(EntryState.COMPLETED), AROUND, "its analysis is there (spotter session e7)"),
         (clip(EntryState.DEAD, detail="HTTP 422: bad"), AROUND, "HTTP 422: bad"),
         (clip(EntryState.DISCARDED, reason=Reason.JOINED), AROUND, "one clip over both"),
     ],

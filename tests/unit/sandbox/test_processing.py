@@ -1,0 +1,81 @@
+"""How long the sandbox takes over a session, and what comes of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.sandbox.analysed import metrics_of
+from agent.sandbox.book import Session
+from agent.sandbox.faults import FaultPlan
+from agent.sandbox.processing import Processing, Progress, parse_span
+
+SESSION = Session(
+    session_id="s1",
+    title="a",
+    activity="running",
+    user_id="ann",
+    endpoint="management",
+    fields={},
+    video_sha256="00",
+    video_bytes=1,
+    video_name="a.mp4",
+    video_path=None,
+    created_at=1000.0,
+)
+
+
+def test_spans_are_read() -> None:
+    assert parse_span("5") == (5.0, 5.0)
+    assert parse_span("2-90.5") == (2.0, 90.5)
+    for text in ("", "x", "9-2", "-5", "1-2-3"):
+        with pytest.raises(ValueError, match="seconds"):
+            parse_span(text)
+
+
+def test_each_session_draws_its_own_time_and_the_same_with_the_same_seed() -> None:
+    def ready_after(seed: int) -> list[int]:
+        processing = Processing((10.0, 20.0), FaultPlan(), seed=seed)
+        sessions = [replace(SESSION, session_id=f"s{number}") for number in range(4)]
+        for session in sessions:
+            processing.begin(session)
+        return [
+            next(s for s in range(30) if processing.progress(session, now_s=1000.0 + s) == "ready")
+            for session in sessions
+        ]
+
+    assert ready_after(1) == ready_after(1) != ready_after(2)
+    assert all(10 <= seconds <= 20 for seconds in ready_after(1))
+
+
+@pytest.mark.parametrize(
+    ("fault", "after_5_s", "after_a_day"),
+    [
+        ("never-done", Progress.WORKING, Progress.WORKING),
+        ("failed", Progress.FAILED, Progress.FAILED),
+        ("no-rendering", Progress.MEASURED, Progress.MEASURED),
+        ("late-session:s=60", Progress.UNKNOWN, Progress.READY),
+        ("odd-metrics", Progress.READY, Progress.READY),
+    ],
+)
+def test_what_goes_wrong_goes_wrong_with_one_session(
+    fault: str, after_5_s: Progress, after_a_day: Progress
+) -> None:
+    processing = Processing((0.0, 0.0), FaultPlan([fault]), seed=0)
+    other = replace(SESSION, session_id="s2")
+    processing.begin(SESSION)
+
+    found = [processing.progress(SESSION, now_s=1000.0 + s) for s in (5.0, 86_400.0)]
+
+    assert found == [after_5_s, after_a_day]
+    assert processing.progress(other, now_s=1000.0) is Progress.READY
+    processing.ask_for_video(SESSION)
+    assert (processing.progress(SESSION, now_s=1005.0) is Progress.READY) == (
+        fault in {"no-rendering", "odd-metrics"}
+    )
+
+
+def test_a_session_has_its_own_numbers_and_the_same_whenever_it_is_asked() -> None:
+    again = replace(SESSION, session_id="s2")
+    other = replace(SESSION, video_sha256="01")
+
+    assert metrics_of(SESSION, None) == metrics_of(again, None) != metrics_of(other, None)
