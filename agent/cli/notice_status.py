@@ -11,11 +11,14 @@ _MOST_COUNTED = 1000
 
 def notices_document(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     """Return the part `notices` of the status: a part for every channel that is on."""
+    channels = outbox.channels.all()
+    if not channels:
+        return {}
     from agent.clock import iso_utc
     from agent.notices.feed import count_waiting
 
     told: dict[str, object] = {}
-    for channel in outbox.channels.all():
+    for channel in channels:
         wanted = settings.webhook.events if channel.name == "webhook" else None
         refused, last = outbox.channels.refused(channel.name)
         told[channel.name] = {

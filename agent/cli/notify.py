@@ -55,7 +55,7 @@ def _send(name: str, settings: "Settings") -> None:
 
     from agent.clock import read_clock
     from agent.errors import ConfigError
-    from agent.notices.notice import test_notice
+    from agent.notices.notice import trial_notice
     from agent.notices.receivers import receiver_of
     from agent.settings.notifying import read_webhook_secret
     from agent.stage import ignore_wake
@@ -69,7 +69,7 @@ def _send(name: str, settings: "Settings") -> None:
     receiver = receiver_of(name, settings, check=ignore_wake, role="test")
     try:
         receiver.keep_up()
-        receiver.send(test_notice(station=settings.station.id, at=read_clock().utc_s))
+        receiver.send(trial_notice(station=settings.station.id, at=read_clock().utc_s))
     finally:
         receiver.close()
 

@@ -12,7 +12,7 @@ import structlog
 from agent.clock import Now
 from agent.errors import NotifyError
 from agent.notices.feed import Feed
-from agent.notices.notice import Notice, station_notice, test_notice
+from agent.notices.notice import Notice, station_notice, trial_notice
 from agent.notices.patience import Patience
 from agent.notices.standing import Interest, Standing, is_news
 from agent.outbox.backoff import Backoff
@@ -183,7 +183,7 @@ class Channel:
             is_asked_to_wait = fault.retry_after_s is not None
             if self._news.failures + 1 < MOST_TRIES or is_asked_to_wait:
                 raise
-            self._receiver.send(test_notice(station=self._station, at=self._now().utc_s))
+            self._receiver.send(trial_notice(station=self._station, at=self._now().utc_s))
             try:
                 self._receiver.send(notice)
             except NotifyError as again:

@@ -94,7 +94,7 @@ def station_notice(told: Mapping[str, object], *, station: str, at: float) -> No
     return encode(STATION_STATE, told, station=station, about=None, at=at)
 
 
-def test_notice(*, station: str, at: float) -> Notice:
+def trial_notice(*, station: str, at: float) -> Notice:
     """Return a notice by which a receiver is tried out; it is about nothing."""
     return encode(TEST, {}, station=station, about=None, at=at)
 

@@ -136,7 +136,7 @@ class Webhook:
                 )
                 response = client.send(request, stream=True)
                 response.close()
-        except (httpx.RequestError, httpx.InvalidURL, OutOfTimeError, OSError) as error:
+        except (httpx.RequestError, httpx.InvalidURL, OutOfTimeError, OSError, ValueError) as error:
             raise NotifyError(self._words(error)) from error
         retry_after = response.headers.get("Retry-After")
         return Answer(status=response.status_code, body=b"", retry_after=retry_after)

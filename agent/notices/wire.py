@@ -29,11 +29,10 @@ class Wire(mqtt.Client):
             wanted = select.POLLIN | (select.POLLOUT if self.want_write() else 0)
             poll.register(sock.fileno(), wanted)
             is_readable = any(event & ~select.POLLOUT for _, event in poll.poll(wait_s * 1000))
-        code = self.loop_read() if is_readable else MQTTErrorCode.MQTT_ERR_SUCCESS
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self.want_write():
-            code = self.loop_write()
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            code = self.loop_misc()
+        try:
+            code = self._carry_on(is_readable=is_readable)
+        except Exception:  # noqa: BLE001  # whatever a broker's bytes make of paho: it is left
+            return False
         return code == MQTTErrorCode.MQTT_ERR_SUCCESS and self.socket() is not None
 
     def drop(self) -> None:
@@ -41,6 +40,12 @@ class Wire(mqtt.Client):
         sock = self.socket()
         if sock is not None:
             sock.close()
+
+    def _carry_on(self, *, is_readable: bool) -> MQTTErrorCode:
+        code = self.loop_read() if is_readable else MQTTErrorCode.MQTT_ERR_SUCCESS
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self.want_write():
+            code = self.loop_write()
+        return self.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
 
     def _sock_recv(self, bufsize: int) -> bytes:
         part = super()._sock_recv(min(bufsize, MOST_HEARD_BYTES))

@@ -1,9 +1,10 @@
 """A real broker: acknowledged one by one, kept state, last will, and nothing lost by a restart."""
 
+import contextlib
+import random
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from agent.errors import NotifyError
 from agent.notices.broker import Broker, BrokerSettings
 from agent.notices.channel import MOST_TRIES, Channel
-from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.notice import trial_notice
 from agent.notices.topics import Topics, discovery
 from tests.factories import instant
 from tests.integration.notices.conftest import STATION, Workbench
@@ -19,6 +20,7 @@ from tests.mosquitto import Listener, Mosquitto
 from tests.unit.notices.test_standing import QUIET, but
 
 TOPICS = Topics(prefix="spotter", station=STATION)
+LET_IN = b"\x20\x03\x00\x00\x00"  # of MQTT 5
 
 
 def broker(port: int, *, version: str = "5", user: str | None = None) -> Broker:
@@ -130,37 +132,68 @@ def test_a_broker_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:
         broker(mosquitto.port, user="spotter").keep_up()
 
 
-@pytest.fixture
-def hostile() -> Iterator[tuple[int, threading.Event]]:
-    """A broker that lets everybody in and then sends a message of 250 MB, which nobody wanted."""
-    over, sent = threading.Event(), threading.Event()
+@contextlib.contextmanager
+def hostile(speak: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A broker that says what it likes to everybody who comes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            client, _ = server.accept()
-            with client:
-                client.recv(4096)
-                client.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK
-                try:
-                    client.sendall(b"\x30\xff\xff\xff\x7f\x00\x01a\x00")
-                    while not over.is_set():
-                        client.sendall(b"x" * 65536)
-                except OSError:
-                    sent.set()  # the other side has left
+            while True:
+                with contextlib.suppress(OSError):
+                    client, _ = server.accept()
+                    with client:
+                        if not client.recv(4096):
+                            return  # the test is over
+                        speak(client)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield server.getsockname()[1], sent
-        over.set()
+        port = server.getsockname()[1]
+        yield port
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
         thread.join(10)
 
 
-def test_a_broker_that_sends_without_end_is_left(hostile: tuple[int, threading.Event]) -> None:
-    port, left = hostile
-    way, began_s = broker(port), time.monotonic()
+def test_a_broker_that_sends_without_end_is_left() -> None:
+    left, sent_bytes = threading.Event(), 0
 
-    with pytest.raises(NotifyError, match="lost"):
-        way.keep_up()
-        way.send(a_test_notice(station=STATION, at=1.0))
+    def speak(client: socket.socket) -> None:
+        nonlocal sent_bytes
+        client.sendall(LET_IN + b"\x30\xff\xff\xff\x7f\x00\x01a\x00")  # a message of 256 MB
+        try:
+            while True:
+                sent_bytes += client.send(b"x" * 65536)
+        except OSError:
+            left.set()
 
-    assert left.wait(5) and time.monotonic() - began_s < 10
+    with hostile(speak) as port:
+        way = broker(port)
+        with pytest.raises(NotifyError, match="lost"):
+            way.keep_up()
+            way.send(trial_notice(station=STATION, at=1.0))
+        assert left.wait(5)
+    assert sent_bytes < 32 << 20  # what the system's own buffers took
+
+
+def packet(chance: random.Random) -> bytes:
+    """A packet that a broker may send, rightly framed, with anything in it."""
+    kind = chance.choice((0x20, 0x30, 0x32, 0x34, 0x40, 0x50, 0x62, 0x70, 0x90, 0xB0, 0xD0, 0xE0))
+    body = chance.randbytes(chance.randrange(12))
+    return bytes([kind, len(body)]) + body
+
+
+def test_whatever_a_broker_says_is_a_closed_way_at_worst() -> None:
+    chance = random.Random(7)
+
+    def speak(client: socket.socket) -> None:
+        client.sendall(chance.choice((b"", LET_IN)) + packet(chance) + packet(chance))
+
+    with hostile(speak) as port:
+        for round_ in range(200):
+            way = broker(port, version="5" if round_ % 2 else "3.1.1")
+            with pytest.raises(NotifyError):
+                way.keep_up()
+                way.send(trial_notice(station=STATION, at=1.0))
+                way.keep_up()
+            way.close()

@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import NotifyError
 from agent.notices.channel import MOST_TRIES
-from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.notice import trial_notice
 from agent.notices.signature import signature
 from tests.factories import instant
 from tests.integration.notices.conftest import SECRET, Workbench, webhook
@@ -129,7 +129,7 @@ def test_a_receiver_that_comes_back_in_the_last_moment_gets_the_notice(
 def test_what_is_no_plain_answer_harms_nothing(receiver: Receiver, answer: str) -> None:
     receiver.otherwise = answer
     way, began_s = webhook(receiver.url, timeout_s=0.5), time.monotonic()
-    notice = a_test_notice(station="p3", at=1.0)
+    notice = trial_notice(station="p3", at=1.0)
 
     if answer == "endless":
         way.send(notice)  # its head says enough: nothing more is read
@@ -187,5 +187,5 @@ def test_without_a_secret_nothing_goes_out_unsigned(receiver: Receiver) -> None:
         way = webhook(receiver.url)
         way._read_secret = lambda secret=secret: secret  # type: ignore[misc]  # bound at once
         with pytest.raises(NotifyError, match=told):
-            way.send(a_test_notice(station="p3", at=1.0))
+            way.send(trial_notice(station="p3", at=1.0))
     assert receiver.asked == []

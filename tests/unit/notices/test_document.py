@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notices.notice import Notice, notice_of, station_notice
-from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.notice import Notice, notice_of, station_notice, trial_notice
 from agent.notices.signature import HEADER, signature
 from agent.outbox.happenings import Happening
 from agent.settings.notifying import EVENTS
@@ -55,7 +54,7 @@ def notices() -> Iterator[Notice]:
         last_delivered_at=AT - 300,
     )
     yield station_notice(standing.document(), station=STATION, at=AT)
-    yield a_test_notice(station=STATION, at=AT)
+    yield trial_notice(station=STATION, at=AT)
 
 
 @pytest.mark.parametrize("notice", list(notices()), ids=lambda notice: str(notice.event))

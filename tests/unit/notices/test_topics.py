@@ -3,7 +3,7 @@
 import json
 import re
 
-from agent.notices.notice import test_notice as a_test_notice
+from agent.notices.notice import trial_notice
 from agent.notices.topics import Topics, discovery
 from agent.station.word import Word
 from tests.unit.notices.test_standing import QUIET
@@ -54,7 +54,7 @@ def test_every_word_is_an_option_and_every_template_reads_what_is_told() -> None
 
 
 def test_a_notice_has_its_topic() -> None:
-    message = TOPICS.message_of(a_test_notice(station="platform-3", at=1.0))
+    message = TOPICS.message_of(trial_notice(station="platform-3", at=1.0))
 
     assert message.topic == "gym/spotter/platform-3/event/station.test"
     assert not message.retain
