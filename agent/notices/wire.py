@@ -1,6 +1,7 @@
 """paho's client, turned by hand and bounded: its own thread would wake the box for nothing."""
 
 import select
+import socket
 import ssl
 
 import paho.mqtt.client as mqtt
@@ -46,6 +47,20 @@ class Wire(mqtt.Client):
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and self.want_write():
             code = self.loop_write()
         return self.loop_misc() if code == MQTTErrorCode.MQTT_ERR_SUCCESS else code
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """Shake hands; paho's own way leaves a socket open whose certificate is wrong."""
+        assert self._ssl_context is not None  # set before it connects
+        wrapped = self._ssl_context.wrap_socket(
+            tcp_sock, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        try:
+            wrapped.settimeout(self.connect_timeout)
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()
+            raise
+        return wrapped
 
     def _sock_recv(self, bufsize: int) -> bytes:
         part = super()._sock_recv(min(bufsize, MOST_HEARD_BYTES))

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -14,6 +15,7 @@ from agent.notices.broker import Broker, BrokerSettings
 from agent.notices.channel import MOST_TRIES, Channel
 from agent.notices.notice import trial_notice
 from agent.notices.topics import Topics, discovery
+from agent.sandbox.server import CERTIFICATES
 from tests.factories import instant
 from tests.integration.notices.conftest import STATION, Workbench
 from tests.mosquitto import Listener, Mosquitto
@@ -23,13 +25,15 @@ TOPICS = Topics(prefix="spotter", station=STATION)
 LET_IN = b"\x20\x03\x00\x00\x00"  # of MQTT 5
 
 
-def broker(port: int, *, version: str = "5", user: str | None = None) -> Broker:
+def broker(
+    port: int, *, version: str = "5", user: str | None = None, tls: Path | Literal[False] = False
+) -> Broker:
     return Broker(
         BrokerSettings(
             host="127.0.0.1",
             port=port,
-            tls=False,
-            ca_file=None,
+            tls=bool(tls),
+            ca_file=tls or None,
             version="5" if version == "5" else "3.1.1",
             user=user,
             client_id="spotter-p3",
@@ -130,6 +134,20 @@ def test_a_broker_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:
         pytest.raises(NotifyError, match="does not let us in: Not authorized"),
     ):
         broker(mosquitto.port, user="spotter").keep_up()
+
+
+def test_over_tls_another_box_in_the_brokers_place_is_told_from_it(tmp_path: Path) -> None:
+    pem, ca = CERTIFICATES / "good.pem", CERTIFICATES / "ca.pem"
+    more = f"allow_anonymous true\ncertfile {pem}\nkeyfile {pem}"
+    with Mosquitto(tmp_path, more=more) as mosquitto:
+        way = broker(mosquitto.port, tls=ca)
+        assert way.keep_up()
+        way.send(trial_notice(station=STATION, at=1.0))
+        way.close()
+        with pytest.raises(NotifyError, match=r"mqtt\.ca_file is missing"):
+            broker(mosquitto.port, tls=CERTIFICATES / "unknown-ca.pem").keep_up()
+        with pytest.raises(NotifyError, match="cannot be reached"):
+            broker(mosquitto.port, tls=tmp_path / "nowhere.pem").keep_up()
 
 
 @contextlib.contextmanager
