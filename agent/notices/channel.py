@@ -170,9 +170,9 @@ class Channel:
     def _send(self, notice: Notice) -> str | None:
         """Send a notice; return why it is given up, or None.
 
-        It is given up only where its receiver takes others: after many tries one that is about
-        nothing is sent, and if that is taken, this one once more, for the receiver may have come
-        back in this moment.
+        It is given up only where its receiver takes others: after many tries it is sent once
+        more, between two that are about nothing and are taken both.  So neither a receiver that
+        comes back in this moment nor one that goes in it costs a notice.
 
         Raises:
             NotifyError: it was not taken, and is tried again later.
@@ -183,9 +183,15 @@ class Channel:
             is_asked_to_wait = fault.retry_after_s is not None
             if self._news.failures + 1 < MOST_TRIES or is_asked_to_wait:
                 raise
-            self._receiver.send(trial_notice(station=self._station, at=self._now().utc_s))
+            self._try_out()
             try:
                 self._receiver.send(notice)
             except NotifyError as again:
+                self._try_out()
                 return str(again)
         return None
+
+    def _try_out(self) -> None:
+        """Send a notice that is about nothing; a broker may have shut the door on the last one."""
+        self._keep_up()
+        self._receiver.send(trial_notice(station=self._station, at=self._now().utc_s))

@@ -31,7 +31,7 @@ class Feed:
 
         Args:
             outbox: with the feed and the cursors.
-            channel: its name; it must be on.
+            channel: its name; one that is off begins with now.
             station: the station's id.
             wanted: the events that the receiver is to hear of.
         """
@@ -40,7 +40,8 @@ class Feed:
         self._station = station
         self._wanted = wanted
         state = outbox.channels.get(channel)
-        self._settled = 0 if state is None else state.cursor  # kept here too: a disk may be full
+        begin = outbox.happenings.latest() if state is None else state.cursor
+        self._settled = begin  # kept here too: a full disk must not make doubles without end
         self._durable = self._settled
 
     def next(self) -> tuple[int, Notice] | None:

@@ -9,6 +9,7 @@ import pytest
 from agent.clock import read_clock
 from agent.doctor.channels import check_channels
 from agent.doctor.finding import Finding, Patient, State
+from agent.notices.feed import count_waiting
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from agent.settings import load_settings
@@ -36,6 +37,13 @@ def hold_a_clip(station: Station, number: int) -> str:
         return outbox.entries.create(new, now_s=NOW_S + number).clip_code
 
 
+def waiting(station: Station) -> int:
+    """How many notices are not acknowledged, on any channel."""
+    with Outbox.open(station.state) as outbox:
+        cursors = [channel.cursor for channel in outbox.channels.all()]
+        return sum(count_waiting(outbox, at, wanted=None, most=100) for at in cursors)
+
+
 def test_killed_between_acknowledgement_and_cursor_it_tells_twice_and_loses_nothing(
     tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -54,6 +62,7 @@ def test_killed_between_acknowledgement_and_cursor_it_tells_twice_and_loses_noth
             listener.wait_for(lambda heard: len({n["id"] for n in heard.notices()}) == 2)
             assert listener.last(AVAILABILITY) == "online"
             until(lambda: listener.last(STATE)["held"] == 2)
+            until(lambda: waiting(station) == 0)
             told = json.loads(station.spotter("status", "--json"))["notices"]
             assert {name: channel["waiting"] for name, channel in told.items()} == {
                 "mqtt": 0,

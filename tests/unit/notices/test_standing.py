@@ -5,24 +5,11 @@ from dataclasses import replace
 import pytest
 
 from agent.notices.standing import Interest, Standing, is_news
-from agent.station.word import Facts
+from tests.unit.station.test_word import QUIET as NOTHING_TO_DO
 
 GB = 1_000_000_000
 QUIET = Standing(
-    facts=Facts(
-        is_stopped=False,
-        is_filming=False,
-        folder_is_missing=False,
-        paused=(),
-        captures_waiting=0,
-        clips_waiting=0,
-        held=0,
-        refused=0,
-        unreadable=0,
-        lane_reason=None,
-        sent=0,
-        ever_sent=True,
-    ),
+    facts=NOTHING_TO_DO,
     backlog_bytes=0,
     free_bytes=50 * GB,
     total_bytes=100 * GB,
