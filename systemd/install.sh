@@ -189,7 +189,10 @@ open_page() {
         install -g spotter -m 640 /dev/null /etc/spotter/pin
         "$home/current/bin/python" -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
     fi
-    set_key web listen "${page_listen:-0.0.0.0:8377}"
+    # An address that somebody has chosen for the network stays.
+    case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
+    "" | *\"127.* | *\"localhost* | *\"\[::1\]* | *'""'*) set_key web listen 0.0.0.0:8377 ;;
+    esac
     set_key web pin_file /etc/spotter/pin
 }
 

@@ -39,6 +39,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
     first: Path, tmp_path: Path
 ) -> None:
     with scratch_root(tmp_path / "box") as box:
+        refuses_what_is_no_debian(box, first)
         told = box.run(str(first / "systemd/install.sh"))
         assert "sudo nano /etc/spotter/station.toml" in told
         assert "spotter doctor:" in told
@@ -57,6 +58,10 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told
+        box.run("useradd", "--groups", "spotter", "kim")
+        assert "NOT running" in box.run(*as_user("kim"), "/usr/local/bin/spotter", "status")
+        refused = box.run(*as_user("nobody"), "/usr/local/bin/spotter", "status", code=78)
+        assert "sudo adduser nobody spotter" in refused
 
         box.run(str(first / "systemd/install.sh"), "--uninstall")
         box.run("test", "!", "-e", "/opt/spotter")
@@ -65,6 +70,24 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
         box.run(str(first / "systemd/install.sh"), "--uninstall", "--purge")
         box.run("test", "!", "-e", "/var/lib/spotter")
         assert "spotter" not in box.run("getent", "passwd")
+
+
+def refuses_what_is_no_debian(box: ScratchRoot, source: Path) -> None:
+    """Another system, or somebody who is not root, is refused before anything is changed."""
+    installer = str(source / "systemd/install.sh")
+    box.run("mv", "/etc/os-release", "/etc/os-release.own")
+    box.run("sh", "-c", "echo ID=fedora >/etc/os-release")
+    assert "Raspberry Pi OS is needed; this is fedora" in box.run(installer, code=1)
+    box.run("mv", "/etc/os-release.own", "/etc/os-release")
+    box.run("test", "!", "-e", "/opt/spotter")
+    copy = "/usr/local/install.sh"  # where everybody can reach it
+    box.run("install", installer, copy)
+    assert f"sudo {copy}" in box.run(*as_user("nobody"), copy, code=1)
+
+
+def as_user(name: str) -> tuple[str, ...]:
+    """The words that run a command as a user, with the groups of a fresh login."""
+    return ("runuser", "-u", name, "--")
 
 
 @pytest.mark.soak
@@ -87,15 +110,20 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
         assert settings.count('\npin_file = "/etc/spotter/pin"') == 1
         pin = box.run("cat", "/etc/spotter/pin").strip()
         assert len(pin) == 8 and pin.isdigit() and pin in told
+        assert "\u2584" in told and ":8377/pair#" in told  # the picture to scan, and its address
         camera = "/etc/spotter/camera-main.env"
         assert box.run("stat", "--format", "%a %U", camera).strip() == "600 root"
         assert "SOURCE=rtsp://u:secret@10.0.0.9/1\n" in box.run("cat", camera)
         box.run("test", "-x", "/opt/spotter/current/share/spotter-camera")
 
+        box.run("sed", "-i", "s/^listen = .*/listen = '0.0.0.0:9000'/", _SETTINGS)
         box.run(str(first / "systemd/install.sh"), "--rollback")
         assert version_in(box).endswith("0.1.0")
-        box.run(str(first / "systemd/install.sh"), "--rollback")
+        box.run(str(second / "systemd/install.sh"), "--page")
         assert version_in(box).endswith("0.2.0")
+        assert "listen = '0.0.0.0:9000'" in box.run("cat", _SETTINGS)
+        box.run(str(first / "systemd/install.sh"), "--rollback")
+        assert version_in(box).endswith("0.1.0")
 
 
 def one_more_migration(source: Path) -> None:
@@ -179,4 +207,4 @@ def recordings_in(box: ScratchRoot) -> set[str]:
 
 
 def as_spotter(*words: str) -> tuple[str, ...]:
-    return ("runuser", "-u", "spotter", "--", "/usr/local/bin/spotter", *words)
+    return (*as_user("spotter"), "/usr/local/bin/spotter", *words)

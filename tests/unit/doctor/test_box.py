@@ -1,13 +1,16 @@
 """Faults of the box itself, each found, named, and told how to mend."""
 
+import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from agent.cli.doctor import doctor
 from agent.doctor.disk import judge_room, judge_speed
-from agent.doctor.finding import Finding, State, worst
+from agent.doctor.finding import Finding, State, fine, worst
 from agent.doctor.folders import Who, check_folder, check_inside, may
 from agent.doctor.sight import judge_codecs, judge_pose
 from agent.doctor.software import (
@@ -110,6 +113,24 @@ def test_a_disk_that_is_full_or_soon_will_be() -> None:
 def test_a_slow_disk() -> None:
     told(judge_speed(8 << 20, 8.0), State.WARNING, "slow", "SSD")
     told(judge_speed(8 << 20, 0.1), State.FINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "code"),
+    [
+        ("disk", State.FINE, 0),
+        ("disk", State.WARNING, 0),
+        ("disk", State.BROKEN, 1),
+        ("settings", State.BROKEN, 78),
+    ],
+)
+def test_the_exit_code_goes_by_the_worst(
+    name: str, state: State, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [fine("x", ""), Finding(name=name, state=state, finding="")]
+    monkeypatch.setattr("agent.doctor.rounds.rounds", lambda *_, **__: [("all", lambda: found)])
+    done = CliRunner().invoke(doctor, ["--json"])
+    assert done.exit_code == code and json.loads(done.stdout)["worst"] == state
 
 
 def test_the_worst_counts() -> None:
