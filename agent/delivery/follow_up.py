@@ -1,9 +1,9 @@
 """The follow-up stage: asks about every session until its analysis is there.
 
-One request a step, and never more of them than the pace allows, whatever the number of sessions:
-a few are asked about one by one, many by one read of the list, as it arrives.  It waits while the
-lane is paused, and it never stands in the way of an upload: what goes wrong here holds this stage
-alone.
+One request a step, rarely two, and never more of them than the pace allows, whatever the number of
+sessions: a few are asked about one by one, many by one read of the list, as it arrives.  It waits
+while the lane is paused, and it never stands in the way of an upload: what goes wrong here holds
+this stage alone.
 """
 
 import random
@@ -100,7 +100,7 @@ class FollowUpStage:
         self._listed = 0  # sessions in the last list, as far as it had to be read
 
     def step(self) -> float:
-        """Make one request at most, and say when there may be another."""
+        """Ask once, and say when there may be another look."""
         if not self._policy.follow:
             return WAKE_ONLY
         now_s = self._now().utc_s
@@ -141,9 +141,8 @@ class FollowUpStage:
         self._pace.spend()
         look = self._looker.look(follow_up, key)
         has_numbers = look.analysis is not None and bool(look.analysis.numbers)
-        is_stuck = look.sight is Sight.NOT_YET and has_numbers and follow_up.polls > 0
-        if is_stuck and self._pace.wait_s() == 0:
-            self._pace.spend()
+        if look.sight is Sight.NOT_YET and has_numbers and follow_up.polls > 0:
+            self._pace.spend()  # the next look waits for it
             look = self._looker.ask_for_link(follow_up, key, look)
         crash_point("looked-at-session")
         self._conclude(follow_up, look)
@@ -158,7 +157,8 @@ class FollowUpStage:
             with suppress(_SeenAll):  # the newest come first
                 self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
         except LaneError as fault:
-            self._list_failed_at = self._now().utc_s
+            if fault.reason != "network":
+                self._list_failed_at = self._now().utc_s
             self._note_way(fault)
             return
         crash_point("looked-at-list")
@@ -213,7 +213,7 @@ class FollowUpStage:
             self._wake_next()
             return
         noted = self._outbox.follow_ups.note(follow_up, changes, now_s=self._now().utc_s)
-        if noted is not None and noted.state is not follow_up.state:
+        if noted is not None and noted.state not in {follow_up.state, FollowUpState.WAITING}:
             log.warning(
                 "no analysis",
                 entry=f"e{follow_up.entry_id}",

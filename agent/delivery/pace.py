@@ -42,9 +42,12 @@ class Pace:
         return wait_s if wait_s > _NOTHING_S else 0.0
 
     def spend(self) -> None:
-        """Take note of a request, durably and before it is made."""
+        """Take note of a request, durably and before it is made.
+
+        One that could not wait, a person's or one that belongs to another, is a debt.
+        """
         level, passed_s = self._level()
-        left = max(self._left(level, passed_s) - 1.0, 0.0)
+        left = max(self._left(level, passed_s) - 1.0, -_BRIM)
         self._note(left, hold_s=max(level.hold_s - passed_s, 0.0))
 
     def hold(self, seconds: float) -> None:
@@ -61,7 +64,10 @@ class Pace:
             return _Level(left=1.0, at=now, hold_s=0.0), 0.0
         noted = json.loads(told)
         level = _Level(left=noted["left"], at=Instant(**noted["at"]), hold_s=noted["hold_s"])
-        return level, max(level.at.elapsed_s(now), 0.0)
+        passed_s = level.at.elapsed_s(now)
+        if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: begin anew
+            self._note(level.left, hold_s=level.hold_s)
+        return level, max(passed_s, 0.0)
 
     def _left(self, level: _Level, passed_s: float) -> float:
         return min(level.left + passed_s * _PER_MINUTE / 60.0, _BRIM)
