@@ -17,6 +17,7 @@ from agent.delivery.part import drop_part
 from agent.errors import FetchError, LinkExpiredError, NotNowError
 from agent.outbox.backoff import Backoff
 from agent.outbox.folders import StateFolder
+from agent.outbox.removal import Removal
 from agent.outbox.space import is_disk_full
 from agent.outbox.store import Outbox
 from agent.outbox.videos import Wanted
@@ -60,6 +61,7 @@ class VideoStage:
         self._pace = pace
         self._policy = policy
         self._now = now
+        self._removal = Removal(outbox, folder, now=now)
         self._setbacks: dict[int, tuple[int, float]] = {}  # entry: failures in a row, not before
 
     def step(self) -> float:
@@ -125,11 +127,22 @@ class VideoStage:
 
     def _put_back(self, wanted: Wanted, error: FetchError) -> None:
         """Let a video come another time; on a full disk, what has come of it goes first."""
-        if not isinstance(error, GivesWayError):
+        lacks_room = isinstance(error, NoRoomError) and not self._make_room(wanted)
+        if lacks_room or not isinstance(error, GivesWayError | NoRoomError):
             self._note_setback(wanted, error)
         is_kept = self._outbox.videos.put_back(wanted.entry_id, str(error))
-        if isinstance(error, NoRoomError) or not is_kept:
+        if lacks_room or not is_kept:
             drop_part(self._folder.analysed_video(wanted.clip_code))
+
+    def _make_room(self, wanted: Wanted) -> bool:
+        """Let the video of the oldest take go; for one that comes by itself, of an older take."""
+        by_itself = self._policy.when == "always"
+        oldest = self._outbox.videos.oldest_present(
+            but=wanted.entry_id, older_than=wanted.entry_id if by_itself else None
+        )
+        if oldest is not None:
+            self._removal.clear_results(oldest)
+        return oldest is not None
 
     def _note_setback(self, wanted: Wanted, error: FetchError) -> None:
         failures = self._setbacks.get(wanted.entry_id, (0, 0.0))[0] + 1

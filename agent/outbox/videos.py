@@ -85,6 +85,16 @@ class Videos:
         """present -> none: its file is not there, or torn."""
         self._db.change(LOSE, (entry_id,))
 
+    def oldest_present(self, *, but: int, older_than: int | None = None) -> int | None:
+        """Return the entry of the oldest take whose video is here, or None.
+
+        Args:
+            but: not this one.
+            older_than: only of entries before this one.
+        """
+        row = self._db.row(OLDEST, {"but": but, "before": older_than or _ANY})
+        return None if row is None else int(str(row["entry_id"]))
+
     def resume_interrupted(self) -> int:
         """Put back what the last run, or a step that failed, held in its hands."""
         return self._db.change(RESUME)
@@ -102,6 +112,7 @@ class Videos:
         return bool(self._db.change(MOVE, (to, detail, entry_id, leaves)))
 
 
+_ANY = 1 << 62  # more than any id
 _JOINED = """
 SELECT result.entry_id, entry.clip_code, entry.activity, result.session_id,
        result.analysed_video_url AS link
@@ -113,6 +124,11 @@ WANTED = f"""
 PRESENT = """
 SELECT entry.id, entry.clip_code, result.video_bytes
   FROM result JOIN entry ON entry.id = result.entry_id WHERE result.video_state = 'present'
+"""  # index: result_by_video
+OLDEST = """
+SELECT entry_id FROM result
+ WHERE video_state = 'present' AND entry_id != :but AND entry_id < :before
+ ORDER BY entry_id LIMIT 1
 """  # index: result_by_video
 WANT = """
 UPDATE result SET video_state = 'wanted', video_detail = NULL, video_at = :now

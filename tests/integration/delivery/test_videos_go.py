@@ -5,6 +5,7 @@ import pytest
 from agent.api.taking import Progress
 from agent.clock import Instant
 from agent.delivery.retention import Retention, RetentionPolicy
+from agent.delivery.videos import VideoPolicy
 from agent.outbox.repair import Repair
 from agent.sandbox.server import Sandbox
 from agent.station.forgetting import carry_out, forget
@@ -68,6 +69,39 @@ def test_videos_go_first_where_space_is_short_and_can_come_back(fetching: Fetchi
     assert want_video(world.outbox, entry, now_s=world.clock_s) == "wanted"
     fetching.run()
     assert fetching.content() == VIDEO
+
+
+def test_a_wish_lets_the_oldest_takes_video_go_where_there_is_no_room(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        fetching.wished(number)
+        fetching.run()
+    fetching.wished(3)
+    results = fetching.world.folder.results
+    monkeypatch.setattr(  # room for two of them, and no byte more
+        fetching.space,
+        "lacks_for_intake",
+        lambda need_bytes=0: max(0, need_bytes - 600_000 * (2 - len(list(results.glob("*.mp4"))))),
+    )
+
+    fetching.run()
+
+    states = [str(fetching.result(number).video_state) for number in (1, 2, 3)]
+    assert states == ["cleared", "present", "present"]
+
+
+def test_what_comes_by_itself_lets_no_newer_takes_video_go(fetching: Fetching) -> None:
+    fetching.analysed(1)
+    fetching.wished(2)
+    fetching.run()
+    fetching.policy, fetching.min_free_mb = VideoPolicy(when="always"), 10_000_000
+    fetching.start()
+
+    assert fetching.run() == pytest.approx(600)
+
+    states = [str(fetching.result(number).video_state) for number in (1, 2)]
+    assert states == ["wanted", "present"]
 
 
 def test_a_video_stays_for_its_days_from_when_it_came(fetching: Fetching) -> None:
