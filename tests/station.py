@@ -20,7 +20,8 @@ from agent.sandbox.server import Sandbox
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = "event=running"
-_SET_UP_LOGS = {"run", "forget", "session"}  # for the whole process, so they get their own
+# For the whole process, so they get their own.
+_SET_UP_LOGS = {"run", "forget", "--look", "--open", "--download"}
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class Station:
 
     def spotter(self, *words: str, code: int = 0) -> str:
         """Give a command; return what it prints, and insist on its exit code."""
-        give = run_spotter if words[0] in _SET_UP_LOGS else _give
+        give = _give if _SET_UP_LOGS.isdisjoint(words) else run_spotter
         done = give([*words, "--config", str(self.config)])
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
