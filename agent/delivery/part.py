@@ -98,6 +98,16 @@ def drop_part(final: Path) -> None:
     part_of(final).unlink(missing_ok=True)
 
 
+def progress(final: Path) -> tuple[int, int | None]:
+    """Return how much of a file is here in part, and of how much, as far as its host told."""
+    note = _read(note_of(final))
+    try:
+        have_bytes = part_of(final).stat().st_size
+    except OSError:
+        return 0, None
+    return have_bytes, None if note is None else note[0].total_bytes
+
+
 def _read(note: Path) -> tuple[Origin, int, str | None] | None:
     """Return of what a part is, how much is durable, and since which boot; None: not known."""
     try:

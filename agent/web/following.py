@@ -4,6 +4,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent.errors import RequestError
+from agent.outbox.videos import VideoState
+from agent.station.videos import want_video
 from agent.web.media import entry_of, file_answer
 from agent.web.page import Page
 from agent.web.places import Access, Do, NoForm, See, Visit
@@ -22,17 +24,24 @@ async def look(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG
     return said(page, visit, "said_looking")
 
 
+async def fetch(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Wish for a take's analysed video."""
+    entry = await entry_of(page, visit)
+    await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
+    return said(page, visit, "said_fetching")
+
+
 async def video(page: Page, visit: Visit) -> Response:
     """Return a take's analysed video, or the range of it that a player asks for."""
     entry = await entry_of(page, visit)
-    result = await page.desk.read(lambda: page.outbox.results.of_entry(entry.id))
-    if result is None or result.video_state != "present":
+    state = await page.desk.read(lambda: page.outbox.videos.state(entry.id))
+    if state is not VideoState.PRESENT:
         raise HTTPException(404, page.texts.say("error_not_there"))
-    _, path = page.folder.result_files(entry.clip_code)
-    return file_answer(page, path, "video/mp4")
+    return file_answer(page, page.folder.analysed_video(entry.clip_code), "video/mp4")
 
 
 PLACES = (
     Do(path="/take/{code}/look", access=Access.COACH, form=NoForm, answer=look),
+    Do(path="/take/{code}/fetch", access=Access.COACH, form=NoForm, answer=fetch),
     See(path="/analysed/{code}", access=Access.COACH, answer=video),
 )

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
+from agent.delivery.part import progress
 from agent.outbox.entry import Entry
 from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.results import Result
 from agent.outbox.states import EntryState, Recipient
-from agent.web.board.figures import Figure, figures_of
+from agent.outbox.videos import VideoState
+from agent.web.board.figures import Figure, figures_of, shortened
 from agent.web.page import Page
 
 _MOST_FIGURES = 3  # on a card; the rest on demand
@@ -20,6 +23,14 @@ _TONES = {
     FollowUpState.NOT_SEEN: "warn",
 }
 _ENDED = frozenset({FollowUpState.FAILED, FollowUpState.GONE, FollowUpState.NOT_SEEN})
+_COMING = frozenset({VideoState.WANTED, VideoState.FETCHING})
+
+
+class _Video(TypedDict):
+    """What there is of an analysed video."""
+
+    video: VideoState | None
+    video_words: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +42,20 @@ class Analysis:
     words: str | None  # the API's own, about a failure
     figures: tuple[Figure, ...]  # the first few
     more: int  # how many numbers there are besides
-    has_video: bool  # the analysed one, on this box
+    video: VideoState | None  # the analysed one; None: there is none to be had
+    video_words: str | None  # how far it is, or why it does not come
     may_look: bool  # again, by a person's wish
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the video is on its way."""
+        return self.video in _COMING
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What a person may do: look, fetch, play."""
+        video = {None: (), VideoState.PRESENT: ("play",)}.get(self.video, ("fetch",))
+        return (*(("look",) if self.may_look else ()), *(() if self.is_coming else video))
 
 
 class Analyses:
@@ -67,9 +90,33 @@ class Analyses:
             words=_words(follow_up),
             figures=tuple(figures[:_MOST_FIGURES]),
             more=max(0, len(figures) - _MOST_FIGURES),
-            has_video=result is not None and result.video_state == "present",
+            **self._video(entry, result),
             may_look=state in _ENDED and _is_somebodys(entry),
         )
+
+    def _video(self, entry: Entry, result: Result | None) -> _Video:
+        if result is None:
+            return _Video(video=None, video_words=None)
+        state = VideoState(result.video_state)
+        if self._page.settings.results.video == "never" and state is not VideoState.PRESENT:
+            return _Video(video=None, video_words=None)
+        if state in _COMING:
+            return _Video(video=state, video_words=self._coming(entry, result))
+        words = None
+        if state is VideoState.FAILED:
+            detail = shortened(result.video_detail or "", _MOST_WORDS)
+            words = self._page.texts.say("video_failed", detail=detail)
+        return _Video(video=state, video_words=words)
+
+    def _coming(self, entry: Entry, result: Result) -> str:
+        """Return how far a video is, or why it comes later."""
+        say = self._page.texts.say
+        have, of = progress(self._page.folder.analysed_video(entry.clip_code))
+        if result.video_state == VideoState.FETCHING and have and of:
+            return say("video_share", share=min(99, have * 100 // of))
+        if result.video_detail:
+            return say("video_later", detail=shortened(result.video_detail, _MOST_WORDS))
+        return say("video_coming")
 
 
 def _state(state: FollowUpState, *, has_figures: bool) -> str | None:
@@ -81,8 +128,7 @@ def _state(state: FollowUpState, *, has_figures: bool) -> str | None:
 def _words(follow_up: FollowUp) -> str | None:
     if follow_up.state is not FollowUpState.FAILED or not follow_up.detail:
         return None
-    words = follow_up.detail
-    return words if len(words) <= _MOST_WORDS else f"{words[: _MOST_WORDS - 1]}…"
+    return shortened(follow_up.detail, _MOST_WORDS)
 
 
 def _is_somebodys(entry: Entry) -> bool:

@@ -25,6 +25,12 @@ RESULTS_ENGLISH: dict[str, str] = {
     "figure_yes": "yes",
     "figure_no": "no",
     "video_play": "Analysed video",
+    "video_fetch": "Fetch analysed video",
+    "video_coming": "The analysed video is on its way.",
+    "video_share": "The analysed video is on its way: {share} %.",
+    "video_later": "The analysed video comes later: {detail}",
+    "video_failed": "The analysed video did not come: {detail}",
+    "said_fetching": "The analysed video is being fetched.",
     "video_label": "Analysed video of the take of {name}",
 }
 
@@ -52,6 +58,12 @@ RESULTS_GERMAN: dict[str, str] = {
     "fault_other": "Damit stimmt etwas nicht.",
     "figure_yes": "ja",
     "figure_no": "nein",
-    "video_play": "Ausgewertetes Video",
-    "video_label": "Ausgewertetes Video des Versuchs von {name}",
+    "video_play": "Auswertungsvideo",
+    "video_fetch": "Auswertungsvideo holen",
+    "video_coming": "Das Auswertungsvideo ist unterwegs.",
+    "video_share": "Das Auswertungsvideo ist unterwegs: {share} %.",
+    "video_later": "Das Auswertungsvideo kommt später: {detail}",
+    "video_failed": "Das Auswertungsvideo kam nicht: {detail}",
+    "said_fetching": "Das Auswertungsvideo wird geholt.",
+    "video_label": "Auswertungsvideo des Versuchs von {name}",
 }
