@@ -36,6 +36,22 @@ class Gallery:
         """
         return [self._shown(row) for row in self._db.rows(NEEDING, {"most": most})]
 
+    def of_person(
+        self, user_id: str | None, guest_id: int | None, *, since: float, most: int
+    ) -> list[Shown]:
+        """Return a person's clips that were filmed from a Unix time on, the latest first."""
+        wanted = {"user": user_id, "guest": guest_id, "since": since, "most": most}
+        return [self._shown(row) for row in self._db.rows(OF_PERSON, wanted)]
+
+    def has_any(self, user_id: str | None, guest_id: int | None) -> bool:
+        """Tell whether there is any clip of a person."""
+        return bool(self._db.rows(HAS_ANY, {"user": user_id, "guest": guest_id}))
+
+    def of_entry(self, entry_id: int) -> Shown:
+        """Return one clip."""
+        (row,) = self._db.rows(f"{_SHOWN} WHERE entry.id = ?", (entry_id,))
+        return self._shown(row)
+
     def failing(self) -> int:
         """Return on how many clips the API fails while others pass."""
         row = self._db.row(f"SELECT count(*) AS n FROM entry WHERE {_FAILING}")  # noqa: S608  # our own words
@@ -78,6 +94,17 @@ NEEDING = f"""
 {_SHOWN} WHERE entry.state IN ('held', 'dead') OR ({_FAILING})
  ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
 """  # our own words; index: entry_by_state_and_due, entry_failing
+
+OF_PERSON = f"""
+{_SHOWN}
+ WHERE (entry.user_id = :user OR entry.guest_id = :guest)
+   AND coalesce(entry.filmed_at, entry.created_at) >= :since AND entry.state != 'discarded'
+ ORDER BY coalesce(entry.filmed_at, entry.created_at) DESC, entry.id DESC LIMIT :most
+"""  # our own words; index: entry_by_user, entry_by_guest
+HAS_ANY = """
+SELECT 1 FROM entry
+ WHERE (entry.user_id = :user OR entry.guest_id = :guest) AND entry.state != 'discarded' LIMIT 1
+"""  # index: entry_by_user, entry_by_guest
 
 
 def _shown(row: Row) -> Shown:

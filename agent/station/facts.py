@@ -47,12 +47,12 @@ def read_facts(
         failing=outbox.gallery.failing(),
         unreadable=captures.get(CaptureState.QUARANTINED, 0),
         lane_reason=outbox.lanes.get(host).paused_reason,
-        sent=outbox.gallery.sent_since(_midnight(now_s)),
+        sent=outbox.gallery.sent_since(midnight(now_s)),
         ever_sent=outbox.entries.has_delivered(),
     )
 
 
-def _midnight(now_s: float) -> float:
+def midnight(now_s: float) -> float:
     """Return when this day began, where the box stands."""
     here = time.localtime(now_s)
     return time.mktime((here.tm_year, here.tm_mon, here.tm_mday, 0, 0, 0, 0, 0, -1))

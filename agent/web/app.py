@@ -15,6 +15,7 @@ from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.station.assigning import StationRules
 from agent.web import (
+    athletes,
     entering,
     files,
     following,
@@ -38,7 +39,7 @@ from agent.web.texts import Texts
 
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
-    *(*stationing.PLACES, *taking.PLACES, *following.PLACES),
+    *(*stationing.PLACES, *taking.PLACES, *following.PLACES, *athletes.PLACES),
     *(*recordings.PLACES, *running.PLACES),
     *(*entering.PLACES, *files.PLACES, *monitoring.PLACES),
 )

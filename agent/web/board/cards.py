@@ -10,6 +10,7 @@ from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.station.resending import is_here
 from agent.station.roster import name_of
 from agent.web.board.analyses import Analyses, Analysis
+from agent.web.board.people import key_of
 from agent.web.board.words import Movement, Wording
 from agent.web.page import Page
 
@@ -45,6 +46,7 @@ class Card:
 
     code: str
     who: str
+    key: str | None  # names whose it is in addresses; None: nobody's who has a page
     is_known: bool  # whose it is
     movement: str
     facts: tuple[str, ...]  # repetitions, length
@@ -91,13 +93,14 @@ class CardMaker:
 
     def latest(self) -> list[Card]:
         """Return the latest takes that need nobody."""
-        return self._cards(self._page.outbox.gallery.latest(most=MOST_LATEST))
+        return self.cards(self._page.outbox.gallery.latest(most=MOST_LATEST))
 
     def needing(self) -> list[Card]:
         """Return the takes that need a person."""
-        return self._cards(self._page.outbox.gallery.needing(most=MOST_NEEDING))
+        return self.cards(self._page.outbox.gallery.needing(most=MOST_NEEDING))
 
-    def _cards(self, takes: Sequence[Shown]) -> list[Card]:
+    def cards(self, takes: Sequence[Shown]) -> list[Card]:
+        """Return the cards of some clips."""
         now_s = self._page.now().utc_s
         names = {whose: self._name(*whose) for whose in {_whose(shown.entry) for shown in takes}}
         analyses = self._analyses.of([shown.entry for shown in takes])
@@ -145,6 +148,7 @@ class CardMaker:
         return Card(
             code=entry.clip_code,
             who=seen.name or self._say("take_unknown"),
+            key=_key(entry),
             is_known=seen.name is not None,
             movement=self._wording.movement(Movement.of(entry)),
             facts=tuple(self._facts(seen.shown)),
@@ -209,6 +213,12 @@ class CardMaker:
 
 def _whose(entry: Entry) -> tuple[bool, str | None, int | None]:
     return entry.recipient is Recipient.KEY_OWNER, entry.user_id, entry.guest_id
+
+
+def _key(entry: Entry) -> str | None:
+    if entry.user_id is None and entry.guest_id is None:
+        return None
+    return key_of(entry.user_id, entry.guest_id)
 
 
 def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:

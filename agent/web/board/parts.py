@@ -12,6 +12,7 @@ from agent.activities import EXERCISES
 from agent.web.board.aside import Aside
 from agent.web.board.cards import CardMaker
 from agent.web.board.people import People
+from agent.web.board.sheet import Sheets
 from agent.web.board.telling import read_state
 from agent.web.board.words import Wording
 from agent.web.page import Page
@@ -67,6 +68,7 @@ class Board:
         self.wording = wording
         self._cards = CardMaker(page, wording)
         self._aside = Aside(page)
+        self.sheets = Sheets(page, self._cards)
         self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
         self._parts: dict[tuple[bool, str], _Part] = {}

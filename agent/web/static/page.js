@@ -56,6 +56,15 @@
     tick();
     speak();
   };
+  // a sheet is drawn for itself: it is asked for once more when takes have changed
+  const again = async () => {
+    if (!$("sheet") || document.activeElement.tagName === "SELECT") return;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sheet");
+      if (answer.ok && told) { place("sheet", told.innerHTML); tick(); }
+    } catch { /* it is said that the station is gone */ }
+  };
   // the state aloud, once for every change of its word
   const speak = () => {
     const word = document.querySelector(".state-word"), line = document.querySelector(".state-more p");
@@ -84,6 +93,7 @@
       if (told.version !== version) { location.reload(); return; }
       gone(false);
       if (told.parts) put(told.parts);
+      if (told.parts.takes || told.parts.tray || document.querySelector("#sheet [data-pending]")) again();
     };
     source.onerror = async () => {
       if (source.readyState !== EventSource.CLOSED) return;
@@ -125,6 +135,7 @@
       if (answer.status === 401) { location.reload(); return false; }
       const told = await answer.json();
       say(told.say, told.undo);
+      again();
       if (told.choose) choose(told.choose.path, told.choose.name);
       return answer.ok;
     } catch {
@@ -183,6 +194,7 @@
     dial(form, "mass", last.mass);
     dial(form, "incline", last.incline);
     $("forget-sure").hidden = true;
+    $("assign-takes").href = `/athlete/${encodeURIComponent(last.key)}`;
     const resolve = $("assign-resolve");
     resolve.hidden = last.guest === undefined;
     resolve.dataset.key = last.key;

@@ -43,7 +43,11 @@ def named(place: Place) -> str:
 
 
 def ask(client: httpx.Client, place: Place) -> httpx.Response:
-    path = re.sub(r"\{\w+:int\}", "1", place.path).replace("{code}", "k3x9q2m4pd")
+    path = (
+        re.sub(r"\{\w+:int\}", "1", place.path)
+        .replace("{code}", "k3x9q2m4pd")
+        .replace("{key:path}", "somebody")
+    )
     if place.method == "GET":
         return client.get(path)
     return client.post(path, data={"key": "somebody"})

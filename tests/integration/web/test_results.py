@@ -1,46 +1,18 @@
 """What came of takes, as the page shows it: read through the real server, from a real outbox."""
 
-from collections.abc import Mapping
+import json
 
 import pytest
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.folders import note_of, part_of
 from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.results import NewResult, Number
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.results import Number
+from agent.outbox.states import CaptureState
 from tests.factories import NOW_S, admitted, new_entry
+from tests.integration.web.results import HOSTILE, analysed, delivered, followed
 from tests.served_page import ServedPage
-
-HOSTILE = "<script>alert(1)</script>"
-
-
-def delivered(page: ServedPage, number: int, *, user_id: str = "athlete-1") -> Entry:
-    """A clip that became a session, filmed just now."""
-    entry = page.outbox.entries.create(
-        new_entry(admitted(page.outbox, number), user_id=user_id), now_s=NOW_S
-    )
-    sending = page.outbox.entries.move(entry, EntryState.UPLOADING, now_s=NOW_S)
-    assert sending is not None
-    changes = {"session_id": f"session-{number}", "sent_at": NOW_S}
-    sent = page.outbox.entries.move(sending, EntryState.UPLOADED, now_s=NOW_S, changes=changes)
-    assert sent is not None
-    return sent
-
-
-def followed(page: ServedPage, entry: Entry, state: FollowUpState, detail: str = "") -> None:
-    """Let a look at its session have found this."""
-    follow_up = page.outbox.follow_ups.of_entry(entry.id)
-    assert follow_up is not None
-    changes = {"state": state, "detail": detail or None, "due_at": None}
-    assert page.outbox.follow_ups.note(follow_up, changes, now_s=NOW_S)
-
-
-def analysed(page: ServedPage, entry: Entry, numbers: Mapping[str, Number]) -> None:
-    """Let its analysis be there."""
-    followed(page, entry, FollowUpState.COMPLETED)
-    new = NewResult(numbers=numbers, analysed_video_url=None, document_bytes=0)
-    assert page.outbox.results.record(entry.id, new, now_s=NOW_S)
 
 
 def card(page: ServedPage, entry: Entry, path: str = "/") -> str:
@@ -120,6 +92,31 @@ def test_the_analysed_video_is_sent_by_ranges_from_this_box(page: ServedPage) ->
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-type"] == "video/mp4"
     assert f'data-play="{path}"' in shown and "without numbers" in shown
+
+
+def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
+    page: ServedPage,
+) -> None:
+    entry = delivered(page, 235)
+    with page.client(page.session()) as client:
+        assert client.post(f"/take/{entry.clip_code}/fetch").status_code == 409  # no analysis yet
+        analysed(page, entry, {})
+        offered = card(page, entry)
+        client.post(f"/take/{entry.clip_code}/fetch")
+    coming = card(page, entry)
+    assert page.outbox.videos.begin(entry.id)
+    video = page.folder.analysed_video(entry.clip_code)
+    part_of(video).write_bytes(bytes(30))
+    note = {"validator": "x", "total_bytes": 100, "durable_bytes": 0, "boot_id": None}
+    note_of(video).write_text(json.dumps(note))
+    under_way = card(page, entry)
+    page.outbox.videos.fail(entry.id, f"it is too large {HOSTILE}")
+    failed = card(page, entry)
+
+    button = f'formaction="/take/{entry.clip_code}/fetch"'
+    assert button in offered and button not in coming and button in failed
+    assert "is on its way." in coming and "is on its way: 30 %." in under_way
+    assert "did not come: it is too large &lt;script" in failed
 
 
 def test_the_wall_shows_no_numbers(page: ServedPage) -> None:

@@ -54,6 +54,7 @@ def test_nothing_is_said_that_nobody_asks_for() -> None:
         "unit_",
         "analysis_",
         "fault_",
+        "sheet_days_",
     )
     named = set(re.findall(r"[\"'](\w+)[\"']", SOURCES))
 
