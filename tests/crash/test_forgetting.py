@@ -1,25 +1,38 @@
 """kill -9 while an athlete is forgotten: the next start finishes it."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """A station that has delivered one clip, and its API."""
+    with Sandbox(key=KEY, processing_s=0.0) as api:
+        station = Station(tmp_path_factory.mktemp("before"), api.base_url)
+        film_run(station.capture / "one.mp4")
+        with station.running():
+            assert delivered(api, 1)
+            until(lambda: station.states() == ["uploaded"])
+        yield station
 
 
 @pytest.mark.parametrize(
     "point", ["forgetting-begun", "clip-clearing", "forgetting-clips-gone", "ledger-anew"]
 )
 def test_a_kill_leaves_a_forgetting_that_the_next_start_finishes(
-    station: Station, sandbox: Sandbox, point: str
+    before: Station, tmp_path: Path, point: str
 ) -> None:
-    film_run(station.capture / "one.mp4")
-    with station.running():
-        assert delivered(sandbox, 1)
-        until(lambda: station.states() == ["uploaded"])
+    station = Station(tmp_path, before.base_url)
+    shutil.copytree(before.state, station.state)
     words = ["forget", "someUserId123", "--yes", "--config", str(station.config)]
     killed = subprocess.run(
         [sys.executable, "-m", "agent", *words],

@@ -16,7 +16,7 @@ from tests.station import Station, until
 
 _FPS = 10
 _SOURCE = f"testsrc2=size=320x240:rate={_FPS}"
-_SHORT_S, _LONG_S = 6, 600
+_SHORT_S, _LONG_S = 4, 600
 _HUES = {"mkv": 0, "mp4": 90}
 
 
