@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-    wake_daemon,
-)
+from agent.cli.common import config_option, json_option, print_json, steered_outbox
 from agent.cli.duration import Duration
-from agent.cli.movement import movement_options, told_movement
+from agent.cli.movement import Told, movement_options
 
 if TYPE_CHECKING:
     from agent.clock import Instant
@@ -43,10 +36,7 @@ SET_BY = "command line"
 @json_option
 def assign(
     user_id: str | None,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-    incline: float | None,
+    told: Told,
     lasts_s: float | None,
     guest: str | None,
     again: bool,
@@ -64,10 +54,10 @@ def assign(
     """
     if sum((user_id is not None, guest is not None, step_kg is not None, clear, nobody)) != 1:
         raise click.UsageError("name one: a USER_ID, --guest, --step, --clear or --nobody")
-    details = (activity, exercise, barbell_mass, incline)
-    if user_id is None and guest is None and any(d is not None for d in (*details, lasts_s)):
+    says_more = told.is_something or lasts_s is not None
+    if user_id is None and guest is None and says_more:
         raise click.UsageError("the other options go with a USER_ID or a --guest")
-    if again and (user_id is None or any(detail is not None for detail in details)):
+    if again and (user_id is None or told.is_something):
         raise click.UsageError("--again goes with a USER_ID alone")
 
     def say(outbox: "Outbox", rules: "StationRules", now: "Instant") -> "Assignment":
@@ -78,7 +68,7 @@ def assign(
         if clear or nobody:
             speak = assigning.clear_assignment if clear else assigning.assign_nobody
             return speak(outbox, now=now, set_by=SET_BY)
-        return _assign(outbox, rules, now, user_id, guest, details, again=again, lasts_s=lasts_s)
+        return _assign(outbox, rules, now, user_id, guest, told, again=again, lasts_s=lasts_s)
 
     _speak(say, config=config, as_json=as_json)
 
@@ -89,7 +79,7 @@ def _assign(
     now: "Instant",
     user_id: str | None,
     guest: str | None,
-    details: tuple[str | None, str | None, float | None, float | None],
+    told: Told,
     *,
     again: bool,
     lasts_s: float | None,
@@ -100,7 +90,7 @@ def _assign(
     from agent.station import assigning
     from agent.station.roster import note_guest
 
-    wanted = told_movement(rules.default, *details)
+    wanted = told.over(rules.default)
     if wanted is None and not again:
         wanted = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
     with outbox.transaction():
@@ -145,12 +135,11 @@ def _speak(say: "Say", *, config: Path | None, as_json: bool) -> None:
     from agent.station.assigning import record_default
     from agent.station.of_settings import station_rules
 
-    settings = settings_of(config)
-    rules, now = station_rules(settings), read_clock()
-    with opened_outbox(settings) as outbox:
+    now = read_clock()
+    with steered_outbox(config) as (settings, outbox):
+        rules = station_rules(settings)
         record_default(outbox, rules.default, now=now)
         said = say(outbox, rules, now)
-    wake_daemon(settings)
     if as_json:
         print_json(assignment_document(said))
     else:

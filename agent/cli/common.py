@@ -88,6 +88,15 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
         reserve.hold()
 
 
+@contextmanager
+def steered_outbox(config: Path | None) -> Iterator[tuple["Settings", "Outbox"]]:
+    """Open the outbox for a change, and wake the daemon once that is on record."""
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        yield settings, outbox
+    wake_daemon(settings)
+
+
 def wake_daemon(settings: "Settings") -> None:
     """Tell a running daemon to look now."""
     from agent.station.of_settings import state_folder

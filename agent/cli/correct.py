@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-    wake_daemon,
-)
+from agent.cli.common import config_option, json_option, print_json, steered_outbox
 from agent.cli.each import change_each, clip_named
-from agent.cli.movement import movement_options, told_movement
+from agent.cli.movement import Told, movement_options
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -31,10 +24,7 @@ if TYPE_CHECKING:
 def give(
     ids: tuple[str, ...],
     user_id: str,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-    incline: float | None,
+    told: Told,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -46,7 +36,7 @@ def give(
         from agent.station.of_settings import station_rules
 
         rules, now_s = station_rules(settings), read_clock().utc_s
-        wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
         given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now_s)
         return {"id": given.name, "state": given.state, "error": None}
@@ -80,10 +70,7 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 def resend(
     ids: tuple[str, ...],
     user_id: str,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-    incline: float | None,
+    told: Told,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -98,11 +85,11 @@ def resend(
         from agent.station.resending import resend as ask_resend
 
         rules, clips = station_rules(settings), state_folder(settings).clips
-        wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
-        told = f"going to {user_id} anew (spotter undo, within 10 s)"
-        return {"id": entry.name, "state": told, "error": None, "resend": asked.id}
+        state = f"going to {user_id} anew (spotter undo, within 10 s)"
+        return {"id": entry.name, "state": state, "error": None, "resend": asked.id}
 
     change_each(ids, change, config=config, as_json=as_json)
 
@@ -137,13 +124,12 @@ def undo(config: Path | None, as_json: bool) -> None:
     from agent.station.undoing import last_undoable
     from agent.station.undoing import undo as take_back
 
-    settings, now = settings_of(config), read_clock()
-    with opened_outbox(settings) as box:
+    now = read_clock()
+    with steered_outbox(config) as (_settings, box):
         last = last_undoable(box, now=now)
         if last is None:
             raise RequestError("there is nothing to undo: what was ended stays so after 10 s")
         take_back(box, last.id, now=now)
-    wake_daemon(settings)
     if as_json:
         print_json({"undone": last.kind})
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import opened_outbox, print_json, settings_of, wake_daemon
+from agent.cli.common import print_json, steered_outbox
 from agent.errors import AgentError, RequestError
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ def change_each(
     """
     from agent.station.of_settings import api_host
 
-    settings = settings_of(config)
     outcomes: list[dict[str, object]] = []
     failed: AgentError | None = None
-    with opened_outbox(settings) as box:
+    with steered_outbox(config) as (settings, box):
         for wanted in ids:
             try:
                 outcomes.append(change(settings, box, wanted))
@@ -50,7 +49,6 @@ def change_each(
                 outcomes.append({"id": wanted, "state": None, "error": str(error)})
         if probe:
             box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
-    wake_daemon(settings)
     _tell(outcomes, as_json=as_json)
     if failed is not None:
         raise failed

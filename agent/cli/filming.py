@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-    wake_daemon,
-)
+from agent.cli.common import config_option, json_option, print_json, steered_outbox
 from agent.cli.duration import Duration
 
 if TYPE_CHECKING:
@@ -67,11 +60,10 @@ def _say(say: "Say", *, config: Path | None, as_json: bool) -> None:
     from agent.clock import read_clock
     from agent.station.filming import filming as filming_now
 
-    settings, now = settings_of(config), read_clock()
-    with opened_outbox(settings) as outbox:
+    now = read_clock()
+    with steered_outbox(config) as (_settings, outbox):
         say(outbox, now)
         stands = filming_now(outbox, now=now)
-    wake_daemon(settings)
     if as_json:
         print_json(filming_document(stands))
     else:

@@ -1,7 +1,8 @@
 """What somebody does, as options that several commands share."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -9,8 +10,6 @@ from agent.activities import ACTIVITIES
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Whose
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 _OPTIONS = (
     click.option("--activity", type=click.Choice(ACTIVITIES), help="Default: the station's."),
@@ -20,31 +19,44 @@ _OPTIONS = (
 )
 
 
-def movement_options(command: Command) -> Command:
-    """Give a command the options that say what somebody does."""
+class Told(NamedTuple):
+    """What the options say; None where they say nothing."""
+
+    activity: str | None
+    exercise: str | None
+    barbell_mass: float | None
+    incline: float | None
+
+    @property
+    def is_something(self) -> bool:
+        """Tell whether any of them was given."""
+        return any(said is not None for said in self)
+
+    def over(self, default: "Whose") -> "Whose | None":
+        """Return what somebody does by these words, or None where they say nothing."""
+        from agent.outbox.entry import Whose
+        from agent.outbox.states import Recipient
+
+        if not self.is_something:
+            return None
+        return Whose(
+            recipient=Recipient.UNKNOWN,
+            user_id=None,
+            activity=self.activity or default.activity,
+            exercise=self.exercise,
+            barbell_mass_kg=self.barbell_mass,
+            incline_deg=self.incline,
+        )
+
+
+def movement_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Give a command the options that say what somebody does, as its one parameter `told`."""
+
+    @wraps(command)
+    def with_told(**given: object) -> object:
+        told = Told(*(given.pop(name) for name in Told._fields))  # type: ignore[arg-type]  # click has converted them
+        return command(told=told, **given)
+
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def told_movement(
-    default: "Whose",
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-    incline: float | None,
-) -> "Whose | None":
-    """Return what the options say, or None where they say nothing."""
-    from agent.outbox.entry import Whose
-    from agent.outbox.states import Recipient
-
-    if all(told is None for told in (activity, exercise, barbell_mass, incline)):
-        return None
-    return Whose(
-        recipient=Recipient.UNKNOWN,
-        user_id=None,
-        activity=activity or default.activity,
-        exercise=exercise,
-        barbell_mass_kg=barbell_mass,
-        incline_deg=incline,
-    )
+        with_told = option(with_told)
+    return with_told

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-    wake_daemon,
-)
-from agent.cli.movement import movement_options, told_movement
+from agent.cli.common import config_option, json_option, print_json, steered_outbox
+from agent.cli.movement import Told, movement_options
 
 if TYPE_CHECKING:
     from agent.outbox.store import Outbox
@@ -40,10 +33,7 @@ def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
 @json_option
 def add(
     athlete: str,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-    incline: float | None,
+    told: Told,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -51,7 +41,7 @@ def add(
     from agent.station.queueing import enqueue
 
     def change(outbox: "Outbox", rules: "StationRules") -> None:
-        wanted = told_movement(rules.default, activity, exercise, barbell_mass, incline)
+        wanted = told.over(rules.default)
         enqueue(outbox, athlete, wanted, rules=rules)
 
     _change(change, config=config, as_json=as_json)
@@ -150,16 +140,14 @@ def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     from agent.station.queueing import rotates
     from agent.station.running_out import standing
 
-    settings = settings_of(config)
-    with opened_outbox(settings) as outbox:
+    with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))
         present = standing(outbox, now=read_clock()).assignment
         waiting = [whose_document(queued.whose) for queued in outbox.queue.all()]
         turns = rotates(outbox)
-    wake_daemon(settings)
     if as_json:
-        told = {"assignment": assignment_document(present), "rotate": turns, "queue": waiting}
-        print_json(told)
+        stands = assignment_document(present)
+        print_json({"assignment": stands, "rotate": turns, "queue": waiting})
         return
     click.echo(assignment_words(present))
     for place, place_told in enumerate(waiting, start=1):

@@ -6,14 +6,7 @@ from typing import Any
 
 import click
 
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-    wake_daemon,
-)
+from agent.cli.common import config_option, json_option, print_json, steered_outbox
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")
 
@@ -56,11 +49,9 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
     from agent.clock import read_clock
     from agent.station.by_hand import add_take, find_capture
 
-    settings = settings_of(config)
-    with opened_outbox(settings) as box:
+    with steered_outbox(config) as (_settings, box):
         capture = find_capture(box, file)
         take = add_take(box, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
-    wake_daemon(settings)
     if as_json:
         print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
     else:
@@ -80,10 +71,8 @@ def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
     from agent.clock import read_clock
     from agent.station.by_hand import find_capture, look_again
 
-    settings = settings_of(config)
-    with opened_outbox(settings) as box:
+    with steered_outbox(config) as (_settings, box):
         again = look_again(box, find_capture(box, capture), now_s=read_clock().utc_s)
-    wake_daemon(settings)
     if as_json:
         print_json({"id": again.name, "state": again.state})
     else:
