@@ -10,9 +10,10 @@ import errno
 import socket
 import stat
 import sys
+from pathlib import Path
 from typing import Any
 
-import seccomp  # type: ignore[import-not-found]
+import seccomp  # type: ignore[import-not-found]  # Debian's own
 
 _WRITE, _EXECUTE = 2, 4
 _NEW_NAMESPACES = 0x7E020080  # all CLONE_NEW*
@@ -49,9 +50,9 @@ def _allow(made: Any, call: str, *arguments: object) -> None:
     try:
         made.add_rule(seccomp.ALLOW, call, *arguments)
     except (RuntimeError, ValueError, OSError):
-        print(f"not on this processor: {call}", file=sys.stderr)  # noqa: T201
+        print(f"not on this processor: {call}", file=sys.stderr)  # noqa: T201  # a program of its own
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], "wb") as out:  # noqa: PTH123
+    with Path(sys.argv[1]).open("wb") as out:
         build(sys.argv[2:]).export_bpf(out)

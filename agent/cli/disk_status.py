@@ -14,15 +14,11 @@ def disk_documents(
 ) -> dict[str, object]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
     from agent.clock import iso_utc
-    from agent.outbox.forecast import RoomThen, forecast
+    from agent.outbox.disk import read_disk
     from agent.outbox.space import Space
 
     space = Space(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
-    room, floor = space.room(), space.floor_bytes()
-    history = outbox.rooms.history()
-    may_go = history[-1].may_go_bytes if history else 0
-    here = RoomThen(at=now_s, free_bytes=room.free_bytes, may_go_bytes=may_go)
-    ahead = forecast([*history, here], floor_bytes=floor, now_s=now_s)
+    disk = read_disk(outbox.rooms, space, now_s=now_s)
     weights = outbox.rooms.weights()
     pauses = [
         {"part": p.part, "reason": p.reason, "detail": p.detail, "since": iso_utc(p.since)}
@@ -31,21 +27,25 @@ def disk_documents(
     intake = next((pause for pause in pauses if pause["part"] == "intake"), None)
     return {
         "disk": {
-            "free_bytes": room.free_bytes,
-            "total_bytes": room.total_bytes,
-            "min_free_bytes": floor,
+            "free_bytes": disk.room.free_bytes,
+            "total_bytes": disk.room.total_bytes,
+            "min_free_bytes": disk.floor_bytes,
             "captures_bytes": weights.captures,
             "quarantined_bytes": weights.quarantined,
             "clips_waiting_bytes": weights.clips_waiting,
             "clips_delivered_bytes": weights.clips_delivered,
-            "may_go_bytes": may_go,
+            "may_go_bytes": disk.may_go_bytes,
             "set_aside_bytes": _set_aside_bytes(settings),
-            "forecast_known": ahead.known,
-            "full_in_s": None if ahead.full_in_s is None else round(ahead.full_in_s),
+            "forecast_known": disk.ahead.known,
+            "full_in_s": _whole(disk.ahead.full_in_s),
         },
         "intake": intake or {"part": "intake", "reason": None, "detail": None, "since": None},
         "pauses": pauses,
     }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def disk_lines(document: dict[str, object]) -> Lines:

@@ -10,18 +10,14 @@ if TYPE_CHECKING:
 def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> dict[str, object]:
     """Return the part `delivery` of the status."""
     from agent.clock import iso_utc
-    from agent.delivery.goodput import RECENT, measure
-    from agent.delivery.outlook import all_sent_at
-    from agent.timetable import parse_timetable
+    from agent.delivery.line import read_line
 
-    timetable = parse_timetable(settings.delivery.schedule)
-    goodput = measure(outbox.traffic.sendings(most=RECENT))
-    backlog = outbox.traffic.backlog()
-    sent_at = all_sent_at(backlog, goodput, timetable, now_s=now_s)
+    line = read_line(outbox.traffic, schedule=settings.delivery.schedule, now_s=now_s)
+    backlog, timetable, sent_at = line.backlog, line.timetable, line.sent_at
     rate = timetable.rate_at(now_s)
     return {
         "backlog": {"clips": backlog.clips, "bytes": backlog.size_bytes},
-        "goodput_bytes_s": None if goodput is None else round(goodput.bytes_s),
+        "goodput_bytes_s": None if line.goodput is None else round(line.goodput.bytes_s),
         "until_sent_s": None if sent_at is None else round(sent_at - now_s),
         "sent_by": iso_utc(sent_at) if backlog.clips else None,
         "hours": {

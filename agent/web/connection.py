@@ -20,7 +20,7 @@ class LimitedConnection(H11Protocol):
 
     _limit: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn says less of the transport
         """Take a connection in, or end it at once."""
         super().connection_made(transport)
         by_address = Counter(

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.delivery.goodput import RECENT, measure
-from agent.delivery.outlook import all_sent_at
-from agent.outbox.forecast import forecast
+from agent.delivery.line import read_line
+from agent.outbox.disk import read_disk
 from agent.outbox.space import Space
 from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
 from agent.station.word import Facts, Word, decide_word
-from agent.timetable import parse_timetable
 from agent.web.page import Page
 from agent.web.texts import Texts
 
@@ -86,15 +84,10 @@ def _about_waiting(page: Page, clips: int) -> str:
     """Return what waits to be sent, and when it will have gone out where that is known."""
     told = _counted(page.texts, "more_waiting", clips)
     now_s = page.now().utc_s
-    sent_at = all_sent_at(
-        page.outbox.traffic.backlog(),
-        measure(page.outbox.traffic.sendings(most=RECENT)),
-        parse_timetable(page.settings.delivery.schedule),
-        now_s=now_s,
-    )
-    if sent_at is None:
+    line = read_line(page.outbox.traffic, schedule=page.settings.delivery.schedule, now_s=now_s)
+    if line.sent_at is None:
         return f"{told}."
-    sent_at = max(sent_at, page.outbox.entries.next_due_at() or now_s)  # it may count down
+    sent_at = max(line.sent_at, page.outbox.entries.next_due_at() or now_s)  # it may count down
     left = page.texts.duration(max(1.0, sent_at - now_s))
     return f"{told}, {page.texts.say('more_eta', left=left)}."
 
@@ -114,9 +107,7 @@ def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
 
 def _about_disk(page: Page) -> Iterator[str]:
     space = Space(page.settings.paths.state, min_free_mb=page.settings.disk.min_free_mb)
-    ahead = forecast(
-        page.outbox.rooms.history(), floor_bytes=space.floor_bytes(), now_s=page.now().utc_s
-    )
+    ahead = read_disk(page.outbox.rooms, space, now_s=page.now().utc_s).ahead
     if ahead.full_in_s is not None and ahead.full_in_s < _LONG_S:
         key = "more_disk_low" if ahead.full_in_s < _LOW_S else "more_disk"
         yield page.texts.say(key, left=page.texts.duration(ahead.full_in_s))

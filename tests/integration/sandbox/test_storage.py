@@ -17,7 +17,7 @@ def link(sandbox: Sandbox) -> str:
     """A link to an analysed video."""
     with httpx.Client(base_url=sandbox.base_url, headers={"API-KEY": KEY}) as http:
         form = {"data": {"user_id": ATHLETE}, "files": {"video": ("a.mp4", VIDEO)}}
-        made = http.post("/running/management/sessions/", **form).json()  # type: ignore[arg-type]
+        made = http.post("/running/management/sessions/", **form).json()  # type: ignore[arg-type]  # the parts of a form
         session = http.get(f"/running/sessions/{made['session_id']}/").json()
     return str(session["analyzed_video_url"])
 
@@ -99,7 +99,7 @@ def test_large_answers_are_sent_part_by_part(sandbox: Sandbox, link: str, fault:
 def test_the_link_of_a_session_can_be_anything(sandbox: Sandbox) -> None:
     with httpx.Client(base_url=sandbox.base_url, headers={"API-KEY": KEY}) as http:
         form = {"data": {"user_id": ATHLETE}, "files": {"video": ("a.mp4", VIDEO)}}
-        made = http.post("/running/management/sessions/", **form).json()  # type: ignore[arg-type]
+        made = http.post("/running/management/sessions/", **form).json()  # type: ignore[arg-type]  # the parts of a form
         for told, found in (
             ("link:to=http://169.254.169.254/latest", "http://169.254.169.254/latest"),
             ("link:json=42", 42),

@@ -70,7 +70,7 @@ def test_all_pages_are_followed_whatever_their_size(count: int, size: int) -> No
 
 
 def test_an_end_told_as_not_found_is_an_end() -> None:
-    host = lambda _path, after: page("a", "b") if after is None else refusal(404)  # noqa: E731
+    host = lambda _path, after: page("a", "b") if after is None else refusal(404)  # noqa: E731  # a host in one line
 
     assert ids_of(host) == (["a", "b"], True)
 
@@ -82,12 +82,12 @@ def test_pages_that_go_round_in_circles_come_to_an_end_and_the_whole_list_is_ask
         return page("a", "b", last="b") if after != "b" else page("b", "a", last="a")
 
     assert ids_of(host) == (["a", "b", "c"], True)
-    stuck = lambda path, _after: refusal(500) if path == WHOLE_PATH else page("a")  # noqa: E731
+    stuck = lambda path, _after: refusal(500) if path == WHOLE_PATH else page("a")  # noqa: E731  # a host in one line
     assert ids_of(stuck) == (["a"], False)
 
 
 def test_a_host_without_pages_gives_the_whole_list() -> None:
-    host = lambda path, _after: page("a", "b") if path == WHOLE_PATH else refusal(404)  # noqa: E731
+    host = lambda path, _after: page("a", "b") if path == WHOLE_PATH else refusal(404)  # noqa: E731  # a host in one line
 
     assert ids_of(host) == (["a", "b"], True)
 
@@ -98,7 +98,7 @@ def test_nobody_at_all_is_not_believed_to_be_everybody() -> None:
 
 def test_what_makes_no_sense_is_passed_over() -> None:
     odd = [*users("a", "", None, 7, ["x"], "a"), None, "text", {"display_name": "no id"}]
-    host = lambda _path, after: {"users": [] if after else odd}  # noqa: E731
+    host = lambda _path, after: {"users": [] if after else odd}  # noqa: E731  # a host in one line
 
     assert ids_of(host) == (["a"], True)
 
