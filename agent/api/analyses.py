@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from agent.api.answers import Answer
+from agent.api.texts import printable
 
 Number = float | int | str | bool
 Ask = Callable[[str], Answer]
@@ -155,9 +156,3 @@ def _is_worth_keeping(value: Number) -> bool:
 def _bounded(values: Iterator[tuple[str, Number]]) -> Iterator[tuple[str, Number]]:
     for _, (path, value) in zip(range(_MOST_NUMBERS), values, strict=False):
         yield path[:_MOST_NAME], value
-
-
-def printable(words: str, most: int) -> str:
-    """Return a foreign text as one printable line of at most so many signs."""
-    shown = "".join(sign if sign.isprintable() else " " for sign in words[:most])
-    return " ".join(shown.split())

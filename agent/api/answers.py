@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from agent.api.texts import plain, printable
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
 
 _MOST_WORDS = 300  # of a server's own words that we keep
+_MOST_NAME = 1000  # of a session's id and title
 _TOO_LARGE = 413
 _SURELY_NOT_MADE = frozenset({425, 429})
 _KEY = 401
@@ -35,7 +37,7 @@ class Answer:
         """Return the server's own words if the answer is JSON with an `error` key."""
         document = self.json()
         if isinstance(document, Mapping) and "error" in document:
-            return _printable(str(document["error"]))
+            return printable(str(document["error"]), _MOST_WORDS)
         return None
 
 
@@ -57,8 +59,8 @@ def session_made(answer: Answer) -> Made | None:
     if not isinstance(session_id, str) or not session_id:
         return None
     return Made(
-        session_id=session_id,
-        title=title if isinstance(title, str) else None,
+        session_id=plain(session_id, _MOST_NAME),
+        title=plain(title, _MOST_NAME) if isinstance(title, str) else None,
         status=answer.status,
     )
 
@@ -136,8 +138,3 @@ def _http_date_s(text: str | None) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _printable(words: str) -> str:
-    shown = "".join(sign if sign.isprintable() else " " for sign in words[:_MOST_WORDS])
-    return " ".join(shown.split())

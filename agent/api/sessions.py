@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from agent.api.texts import plain
+
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 _MOST_VALUE_CHARS = 32 << 20  # of one session: more is no answer
+_MOST_NAME = 1000
 _SPACE = " \t\r\n"
 _AFTER_VALUE = frozenset(_SPACE + ",:}]")
 
@@ -137,7 +140,7 @@ def read_session(session_id: str, told: object) -> ListedSession:
     made = told.get("created_at")
     made = made if isinstance(made, dict) else {}
     return ListedSession(
-        session_id,
+        plain(session_id, _MOST_NAME),
         title=_text(told.get("title")),
         date=_text(made.get("date")),
         time=_text(made.get("time")),
@@ -147,4 +150,4 @@ def read_session(session_id: str, told: object) -> ListedSession:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return plain(value, _MOST_NAME) if isinstance(value, str) else ""

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 
@@ -112,7 +113,7 @@ class Resending:
         if key is None or 0 < wait_s <= self._backoff.longest_s:  # more: the clock jumped
             return
         try:
-            answer = self._client.ask("DELETE", _SESSION_PATH.format(resend.session_id), key)
+            answer = self._client.ask("DELETE", _path_of(resend.session_id), key)
             refusal = _refusal(answer, now_s=now_s)
         except LaneError as fault:
             failures = resend.failures + 1
@@ -223,3 +224,8 @@ _STEPS: dict[ResendState, Callable[[Resending, Resend], None]] = {
     ResendState.SENDING: Resending._follow,
     ResendState.DELETING: Resending._delete,
 }
+
+
+def _path_of(session_id: str) -> str:
+    """Where a session is: whatever its id is, no other place at the API."""
+    return _SESSION_PATH.format(quote(session_id, safe=""))

@@ -73,6 +73,7 @@ def test_no_answer_whatever_it_holds_brings_the_lane_down(
     [
         (200, {"session_id": "abcd", "title": "t"}, "abcd"),
         (201, {"session_id": "abcd", "extra": [1]}, "abcd"),
+        (200, {"session_id": "a\ud800\x1b[2J b"}, "a\ufffd\ufffd[2J b"),
         (200, {"session_id": ""}, None),
         (200, {"session_id": 7}, None),
         (200, ["session_id"], None),

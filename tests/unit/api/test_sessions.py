@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.api.sessions import ListedSession, read_sessions
+from agent.api.texts import plain
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -40,7 +41,13 @@ def test_it_comes_out_the_same_however_it_is_cut_into_parts(
     found = list(read_sessions(parts))
 
     expected = json.loads(content)["sessions"]
-    assert [session.session_id for session in found] == list(expected)
+    assert [session.session_id for session in found] == [plain(name, 1000) for name in expected]
+
+
+def test_a_name_commands_no_terminal_and_can_be_written_into_any_table() -> None:
+    (session,) = read_sessions([document(**{"a\x1b[2J": {"title": "[abc]\ud800\u202e"}})])
+
+    assert session == ListedSession("a\ufffd[2J", "[abc]\ufffd\ufffd")
 
 
 def test_what_it_tells_is_taken_and_what_is_odd_is_left_empty() -> None:
