@@ -13,6 +13,7 @@ _GONE_AFTER_S = 3600.0  # ... and so long after the upload: lists may be late
 _LEAST_LOOKS = 8  # before it is given up: a clock that jumps makes no look
 _RARELY_S = 3600.0  # between looks for what is not expected any more
 _MOST_EXPONENT = 40
+_MOST_JITTER = 1.5  # on any wait
 
 Share = Callable[[], float]  # of a wait: jitter
 
@@ -30,6 +31,11 @@ class FollowUpPolicy:
         """Return how long to wait after so many looks; it grows."""
         grown_s = self.first_look_s * _GROWTH ** min(looks, _MOST_EXPONENT)
         return min(grown_s, self.longest_s)
+
+    @property
+    def farthest_s(self) -> float:
+        """How far off a look may be planned at most."""
+        return max(_RARELY_S, self.longest_s) * _MOST_JITTER
 
 
 def after_look(

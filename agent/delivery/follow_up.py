@@ -105,7 +105,9 @@ class FollowUpStage:
             return WAKE_ONLY
         now_s = self._now().utc_s
         first_s = self._policy.first_look_s
-        due = self._outbox.follow_ups.due(now_s, first_look_s=first_s, most=_MOST_OPEN)
+        due = self._outbox.follow_ups.due(
+            now_s, first_look_s=first_s, most=_MOST_OPEN, farthest_s=self._policy.farthest_s
+        )
         if not due:
             next_at = self._outbox.follow_ups.next_due_at(first_look_s=first_s)
             return WAKE_ONLY if next_at is None else max(next_at - now_s, 0.1)

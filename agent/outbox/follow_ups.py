@@ -12,8 +12,6 @@ from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row
 
-_LOOK_AHEAD_S = 86_400.0  # no look is planned further off: a later one means that the clock jumped
-
 
 class FollowUpState(StrEnum):
     """What is known of a session's analysis."""
@@ -78,7 +76,9 @@ class FollowUps:
         rows = self._db.rows(OF_ENTRIES, (json.dumps(list(entry_ids)),))
         return {found.entry_id: found for found in map(FollowUp.from_row, rows)}
 
-    def due(self, now_s: float, *, first_look_s: float, most: int) -> list[FollowUp]:
+    def due(
+        self, now_s: float, *, first_look_s: float, most: int, farthest_s: float
+    ) -> list[FollowUp]:
         """Return the sessions that are due to be asked about, the longest due first.
 
         Those that are completed come last: all that is missing of them is the whole document.
@@ -87,8 +87,9 @@ class FollowUps:
             now_s: Unix time.
             first_look_s: how long after its upload a session is first due.
             most: no more than so many.
+            farthest_s: no look is planned further off: one that is means that the clock jumped.
         """
-        limits = {"now": now_s, "first": first_look_s, "most": most, "jumped": _LOOK_AHEAD_S}
+        limits = {"now": now_s, "first": first_look_s, "most": most, "farthest": farthest_s}
         return [FollowUp.from_row(row) for row in self._db.rows(DUE, limits)]
 
     def open(self, *, most: int) -> list[FollowUp]:
@@ -146,7 +147,7 @@ _FIRST = "iif(follow_up.last_asked_at IS NULL, :first, 0.0)"
 DUE = f"""
 {_JOINED}
  WHERE follow_up.due_at >= 0
-   AND (follow_up.due_at + {_FIRST} <= :now OR follow_up.due_at > :now + :jumped)
+   AND (follow_up.due_at + {_FIRST} <= :now OR follow_up.due_at > :now + :farthest)
  ORDER BY follow_up.state = 'completed', follow_up.due_at LIMIT :most
 """  # our own words; index: follow_up_due
 OPEN = f"""

@@ -250,6 +250,17 @@ def test_a_clock_that_jumps_gives_nothing_up_and_stops_nothing(following: Follow
     assert following.follow_up().state is FollowUpState.COMPLETED
 
 
+def test_a_clock_that_goes_back_by_hours_delays_no_look(following: Following) -> None:
+    slow(following, 1e6)
+    following.deliver()
+    following.run(25.0)
+
+    following.world.clock_s -= 20 * 3600.0
+    following.run(60.0)
+
+    assert following.follow_up().polls == 2
+
+
 def test_what_was_forgotten_meanwhile_leaves_nothing(following: Following) -> None:
     entry = following.deliver()
     before = following.follow_up()

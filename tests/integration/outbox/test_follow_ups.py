@@ -14,6 +14,7 @@ from agent.outbox.store import Outbox
 from tests.factories import NOW_S, ready_entry
 
 FIRST_S = 20.0
+FAR_S = 5400.0
 NEW = NewResult(numbers={"peak": 1.9}, analysed_video_url="https://x/y?sig=1", document_bytes=70)
 
 
@@ -35,10 +36,17 @@ def test_a_session_is_followed_from_the_commit_that_records_it(outbox: Outbox) -
     assert found is not None and found.state is FollowUpState.WAITING
     assert (found.session_id, found.clip_code) == ("session1", entry.clip_code)
     assert outbox.follow_ups.next_due_at(first_look_s=FIRST_S) == NOW_S + FIRST_S
-    assert outbox.follow_ups.due(NOW_S + FIRST_S - 1, first_look_s=FIRST_S, most=9) == []
-    assert outbox.follow_ups.due(NOW_S + FIRST_S, first_look_s=FIRST_S, most=9) == [found]
-    # the clock was years ahead when it was planned
-    assert outbox.follow_ups.due(NOW_S - 9e8, first_look_s=FIRST_S, most=9) == [found]
+    assert (
+        outbox.follow_ups.due(NOW_S + FIRST_S - 1, first_look_s=FIRST_S, most=9, farthest_s=FAR_S)
+        == []
+    )
+    assert outbox.follow_ups.due(
+        NOW_S + FIRST_S, first_look_s=FIRST_S, most=9, farthest_s=FAR_S
+    ) == [found]
+    # the clock was ahead when it was planned
+    assert outbox.follow_ups.due(
+        NOW_S - FAR_S - 1, first_look_s=FIRST_S, most=9, farthest_s=FAR_S
+    ) == [found]
 
 
 def test_a_completed_clip_and_a_discarded_one_are_looked_for_no_more(outbox: Outbox) -> None:
@@ -62,7 +70,7 @@ def test_who_holds_an_older_fence_changes_nothing(outbox: Outbox) -> None:
     assert seen is not None and seen.state is FollowUpState.NOT_SEEN
     assert outbox.follow_ups.note(before, {"polls": 9}, now_s=NOW_S) is None
     assert outbox.follow_ups.resume(before.entry_id, now_s=NOW_S + 5)
-    (again,) = outbox.follow_ups.due(NOW_S + 5, first_look_s=FIRST_S, most=9)
+    (again,) = outbox.follow_ups.due(NOW_S + 5, first_look_s=FIRST_S, most=9, farthest_s=FAR_S)
     assert (again.state, again.polls, again.began_at) == ("waiting", 0, NOW_S + 5)
 
 
@@ -77,7 +85,9 @@ def test_a_rebuilt_outbox_follows_what_was_under_way(tmp_path: Path) -> None:
 
     with open_as_owner(tmp_path, now_s=NOW_S + 60) as rebuilt:
         assert rebuilt.follow_ups.counts() == {"completed": 1, "waiting": 1}
-        (waiting,) = rebuilt.follow_ups.due(NOW_S + 60, first_look_s=FIRST_S, most=9)
+        (waiting,) = rebuilt.follow_ups.due(
+            NOW_S + 60, first_look_s=FIRST_S, most=9, farthest_s=FAR_S
+        )
         assert (waiting.session_id, waiting.began_at) == ("session1", NOW_S)
 
 
