@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 from agent.api.partial import Origin
 from agent.clock import Now
-from agent.outbox.folders import note_of, part_of
+from agent.outbox.folders import fsync_file, fsync_folder, note_of, part_of
 from agent.pulse import moving
 
 
 class PartFile(AbstractContextManager["PartFile"]):
-    """A file on its way into its place; a context manager, so that its end is always noted."""
+    """A file on its way into its place; open as long as its block goes on."""
 
     def __init__(self, final: Path, *, now: Now) -> None:
         """Go on with what is there.
@@ -30,7 +30,6 @@ class PartFile(AbstractContextManager["PartFile"]):
         Raises:
             OSError: the folder cannot be written.
         """
-        self._final = final
         self.path = part_of(final)
         self._note = note_of(final)
         self._boot_id = now().boot_id
@@ -39,9 +38,7 @@ class PartFile(AbstractContextManager["PartFile"]):
         note = _read(self._note)
         if note is not None:
             self.origin = note[0]
-        self._file: BinaryIO = os.fdopen(
-            os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660), "r+b"
-        )
+        self._file: BinaryIO = os.fdopen(_opened(self.path, os.O_RDWR), "r+b")
         size = self._file.seek(0, os.SEEK_END)
         if note is None or note[0].validator is None:
             size = 0  # nobody can say of what it is a part
@@ -73,10 +70,8 @@ class PartFile(AbstractContextManager["PartFile"]):
             os.fsync(self._file.fileno())
         if self.origin is not None:
             self._write_note(durable_bytes=self.have_bytes)
-
-    def drop(self) -> None:
-        """Remove it."""
-        drop_part(self._final)
+            fsync_file(self._note)
+        fsync_folder(self.path.parent)
 
     def __exit__(self, *_ended: object) -> None:
         self._file.close()
@@ -89,7 +84,8 @@ class PartFile(AbstractContextManager["PartFile"]):
     def _write_note(self, *, durable_bytes: int) -> None:
         assert self.origin is not None  # only what is known is noted
         note = {**asdict(self.origin), "durable_bytes": durable_bytes, "boot_id": self._boot_id}
-        self._note.write_text(json.dumps(note), encoding="ascii")
+        with os.fdopen(_opened(self._note, os.O_WRONLY | os.O_TRUNC), "w") as file:
+            file.write(json.dumps(note))
 
 
 def drop_part(final: Path) -> None:
@@ -106,6 +102,11 @@ def progress(final: Path) -> tuple[int, int | None]:
     except OSError:
         return 0, None
     return have_bytes, None if note is None else note[0].total_bytes
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Open or make a file in a folder that may be anybody's: no link leads out of it."""
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
 
 
 def _read(note: Path) -> tuple[Origin, int, str | None] | None:

@@ -7,7 +7,7 @@ import pytest
 
 from agent.api.partial import Origin
 from agent.clock import Instant
-from agent.delivery.part import PartFile
+from agent.delivery.part import PartFile, drop_part
 from agent.outbox.folders import note_of, part_of
 from tests.factories import instant
 
@@ -72,7 +72,6 @@ def test_a_part_that_cannot_be_recognised_begins_anew(final: Path) -> None:
 def test_what_is_dropped_leaves_nothing(final: Path) -> None:
     written(final)
 
-    with PartFile(final, now=instant) as part:
-        part.drop()
+    drop_part(final)
 
     assert list(final.parent.iterdir()) == []
