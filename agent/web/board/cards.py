@@ -154,7 +154,7 @@ class CardMaker:
             facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
             state="entry_fresh" if is_fresh else f"entry_{entry.state}",
-            tone="busy" if is_fresh else _TONES.get(entry.state, "soft"),
+            tone="busy" if is_fresh else _tone(entry),
             reason=self._reason(entry),
             remarks=tuple(self._remarks(seen.shown)),
             title=entry.server_title or entry.title,
@@ -221,10 +221,18 @@ def _key(entry: Entry) -> str | None:
     return key_of(entry.user_id, entry.guest_id)
 
 
+def _tone(entry: Entry) -> str:
+    return "warn" if _fails(entry) else _TONES.get(entry.state, "soft")
+
+
+def _fails(entry: Entry) -> bool:
+    return entry.state is EntryState.READY and entry.reason == Reason.FAILS_AT_SERVER
+
+
 def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:
     if entry.state in _SENT:
         return () if is_on_its_way else ("resend",)
     more = ("send",) if is_fresh else ()
-    if entry.state is EntryState.READY and entry.reason == Reason.FAILS_AT_SERVER:
+    if _fails(entry):
         more = ("retry",)
     return (*more, *_MAY.get(entry.state, ()))
