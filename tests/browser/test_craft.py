@@ -4,10 +4,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from agent.outbox.states import Reason
+from agent.outbox.states import CaptureState, Reason
 from tests.browser.conftest import LANDSCAPE, PORTRAIT
 from tests.browser.gym import ADA, JOERG, Gym
 from tests.browser.test_guarded import come_in
+from tests.factories import NOW_S, admitted
 
 _TOO_SMALL = """
 () => [...document.querySelectorAll('button, a[href], summary, input, label.pick, .chips label')]
@@ -38,7 +39,11 @@ def fill(gym: Gym) -> None:
     """Let there be something of everything."""
     gym.clear()
     gym.put(ADA)
-    gym.film(ADA, reps=3)
+    shown = gym.film(ADA, reps=3)
+    gym.analyse(shown, peak_velocity=1.8, bar_height=1.1, peak_power=2100.0, mean_power=1900.0)
+    with gym.outbox.transaction():  # or the daemon would look into it
+        broken = admitted(gym.outbox, gym.taken + 1000)
+        gym.outbox.captures.move(broken, CaptureState.QUARANTINED, now_s=NOW_S, reason="incomplete")
     gym.film(JOERG, goes_in_s=60, quality=("feet_out_of_frame", "against_light"))
     gym.film(None, reason=Reason.TWO_ATHLETES)
     gym.film(None)
@@ -72,6 +77,10 @@ def test_every_view_is_usable_by_everybody(
     page.tap("#tray .take [data-give]")
     expect(page.locator("#choose .tiles")).to_be_visible()
     check(page)
+    for path in (f"/athlete/{ADA}", page.locator("#takes a[id^=more-]").get_attribute("href")):
+        page.goto(f"{here.address}{path}")
+        expect(page.locator("#sheet .figures").first).to_be_visible()
+        check(page)
     page.goto(f"{here.address}/wall")
     expect(page.locator("#wallboard .take")).to_be_visible()
     check(page)

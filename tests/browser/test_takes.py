@@ -1,5 +1,7 @@
 """What became of the last set, and putting it right."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from agent.outbox.states import EntryState
@@ -81,6 +83,30 @@ def test_a_clip_plays_in_its_place_and_goes_on_when_the_page_changes(page: Page,
     page.tap(f"#choose [data-key='{JOERG}']")
     expect(page.locator(f"#take-{entry.clip_code}")).to_contain_text("Jörg Müller")
     assert video.evaluate("v => v.same && !v.ended") is True
+
+
+def test_what_came_back_is_on_the_card_and_on_the_athletes_page(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA)
+    code = entry.clip_code
+    card = page.locator(f"#take-{code}")
+    gym.analyse(entry, peak_velocity=1.834, bar_height=1.1)
+    expect(card).to_contain_text("1.83")
+    page.tap(f"#fetch-{code}")
+    page.tap(f"#analysed-{code}")
+    page.wait_for_function(
+        "code => { const v = document.querySelector(`#take-${code} video`);"
+        " return v && v.currentSrc.endsWith(`/analysed/${code}`) && v.currentTime > 0; }",
+        arg=code,
+    )
+    page.tap(f"#who-{code}")
+    expect(page.locator("h1")).to_have_text("Ada Example")
+    expect(page.get_by_role("img", name="peak velocity")).to_be_visible()
+    page.select_option("#number", "bar_height")
+    page.tap("form.pickone button")
+    expect(page).to_have_url(re.compile("number=bar_height"))
+    expect(page.locator("#plot-words")).to_contain_text("bar height: ")
+    other = gym.film(ADA)
+    expect(page.locator(f"#sheet #take-{other.clip_code}")).to_contain_text("Safe")
 
 
 def test_unplugged_the_page_stays_useful_and_all_goes_out_later(page: Page, gym: Gym) -> None:

@@ -61,7 +61,7 @@ RESULTS_GERMAN: dict[str, str] = {
     "analysis_gone": "AiKYNETIX kennt diesen Versuch nicht mehr",
     "analysis_not_seen": "Auswertung nicht gekommen",
     "analysis_bare": "Ausgewertet, aber ohne Zahlen",
-    "analysis_look": "Noch einmal nachsehen",
+    "analysis_look": "Nachsehen",
     "analysis_more_one": "1 weitere Zahl",
     "analysis_more": "{n} weitere Zahlen",
     "analysis_more_short": "{n} weitere",

@@ -6,7 +6,7 @@ from agent.clock import read_clock
 from agent.outbox.results import Number
 from agent.outbox.roster import Known
 from agent.station.facts import midnight
-from tests.integration.web.results import HOSTILE, analysed, delivered
+from tests.came_back import HOSTILE, analysed, delivered
 from tests.served_page import ServedPage
 
 DAY_S = 86_400.0
@@ -29,9 +29,9 @@ def test_todays_takes_are_drawn_and_earlier_days_come_on_demand(page: ServedPage
     today_s = midnight(read_clock().utc_s)
     known(page, "ada", f"Ada {HOSTILE}")
     for number, (at_s, speed) in enumerate(((-2 * DAY_S, 1.5), (60.0, 1.75), (120.0, 1.9))):
-        entry = delivered(page, 301 + number, user_id="ada", filmed_at=today_s + at_s)
+        entry = delivered(page.outbox, 301 + number, user_id="ada", filmed_at=today_s + at_s)
         numbers: dict[str, Number] = {"peak_velocity_mps": speed, "height": 10 + number}
-        analysed(page, entry, {**numbers, HOSTILE: 1.0, "a.b.c.deep": 2})
+        analysed(page.outbox, entry, {**numbers, HOSTILE: 1.0, "a.b.c.deep": 2})
 
     today, week = get(page, "/athlete/ada"), get(page, "/athlete/ada?days=7&number=height")
 
@@ -47,8 +47,8 @@ def test_todays_takes_are_drawn_and_earlier_days_come_on_demand(page: ServedPage
 
 def test_a_number_that_no_take_has_is_said_to_be_missing(page: ServedPage) -> None:
     known(page, "eve", "Eve")
-    entry = delivered(page, 311, user_id="eve", filmed_at=read_clock().utc_s)
-    analysed(page, entry, {"peak": 1.0, "form": "good"})
+    entry = delivered(page.outbox, 311, user_id="eve", filmed_at=read_clock().utc_s)
+    analysed(page.outbox, entry, {"peak": 1.0, "form": "good"})
 
     asked = get(page, f"/athlete/eve?number={'x' * 80}")
     ignored = get(page, f"/athlete/eve?number={'x' * 81}&days=12")
@@ -69,8 +69,8 @@ def test_who_was_never_filmed_has_a_page_and_who_is_unknown_has_none(page: Serve
 
 
 def test_a_take_shows_all_that_was_measured(page: ServedPage) -> None:
-    entry = delivered(page, 321, user_id="ida", filmed_at=read_clock().utc_s)
-    analysed(page, entry, {f"metric_{n}": n / 7 for n in range(200)})
+    entry = delivered(page.outbox, 321, user_id="ida", filmed_at=read_clock().utc_s)
+    analysed(page.outbox, entry, {f"metric_{n}": n / 7 for n in range(200)})
 
     text = get(page, f"/take/{entry.clip_code}")
 
@@ -81,8 +81,10 @@ def test_a_take_shows_all_that_was_measured(page: ServedPage) -> None:
 def test_a_full_page_stays_small(page: ServedPage) -> None:
     today_s = midnight(read_clock().utc_s)
     for number in range(40):
-        entry = delivered(page, 331 + number, user_id="max", filmed_at=today_s + number)
-        analysed(page, entry, {f"some_metric_of_a_usual_length_{n}": n / 7 for n in range(80)})
+        entry = delivered(page.outbox, 331 + number, user_id="max", filmed_at=today_s + number)
+        analysed(
+            page.outbox, entry, {f"some_metric_of_a_usual_length_{n}": n / 7 for n in range(80)}
+        )
 
     text = get(page, "/athlete/max")
 

@@ -10,8 +10,8 @@ from agent.outbox.folders import note_of, part_of
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import Number
 from agent.outbox.states import CaptureState
+from tests.came_back import HOSTILE, analysed, delivered, followed
 from tests.factories import NOW_S, admitted, new_entry
-from tests.integration.web.results import HOSTILE, analysed, delivered, followed
 from tests.served_page import ServedPage
 
 
@@ -23,12 +23,12 @@ def card(page: ServedPage, entry: Entry, path: str = "/") -> str:
 
 
 def test_a_card_tells_the_key_numbers_and_how_many_there_are_besides(page: ServedPage) -> None:
-    entry = delivered(page, 201)
+    entry = delivered(page.outbox, 201)
     numbers: dict[str, Number] = {
         **{"bar_path": HOSTILE, "peak_velocity_mps": 1.83456, "reps.1.peak": 1.7},
         **{HOSTILE: 12.0, "height_cm": 104},
     }
-    analysed(page, entry, numbers)
+    analysed(page.outbox, entry, numbers)
 
     shown = card(page, entry)
 
@@ -54,8 +54,8 @@ def test_a_card_says_how_far_the_analysis_is_and_lets_one_look_again(
     words: str,
     may_look: bool,
 ) -> None:
-    entry = delivered(page, number)
-    followed(page, entry, state, detail)
+    entry = delivered(page.outbox, number)
+    followed(page.outbox, entry, state, detail)
 
     shown = card(page, entry)
     with page.client(page.session()) as client:
@@ -76,8 +76,8 @@ def test_there_is_nothing_to_look_for_of_a_take_that_was_not_sent(page: ServedPa
 
 
 def test_the_analysed_video_is_sent_by_ranges_from_this_box(page: ServedPage) -> None:
-    entry = delivered(page, 231)
-    analysed(page, entry, {})
+    entry = delivered(page.outbox, 231)
+    analysed(page.outbox, entry, {})
     _, video = page.folder.result_files(entry.clip_code)
     video.write_bytes(bytes(range(200)))
     path = f"/analysed/{entry.clip_code}"
@@ -97,10 +97,10 @@ def test_the_analysed_video_is_sent_by_ranges_from_this_box(page: ServedPage) ->
 def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
     page: ServedPage,
 ) -> None:
-    entry = delivered(page, 235)
+    entry = delivered(page.outbox, 235)
     with page.client(page.session()) as client:
         assert client.post(f"/take/{entry.clip_code}/fetch").status_code == 409  # no analysis yet
-        analysed(page, entry, {})
+        analysed(page.outbox, entry, {})
         offered = card(page, entry)
         client.post(f"/take/{entry.clip_code}/fetch")
     coming = card(page, entry)
@@ -120,8 +120,8 @@ def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
 
 
 def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
-    entry = delivered(page, 241)
-    analysed(page, entry, {"peak_velocity_mps": 1.5})
+    entry = delivered(page.outbox, 241)
+    analysed(page.outbox, entry, {"peak_velocity_mps": 1.5})
 
     with page.client(page.session()) as client:
         assert "peak velocity" in client.get("/").text
