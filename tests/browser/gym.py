@@ -144,6 +144,8 @@ class Gym:
         for state in (EntryState.READY, EntryState.HELD):
             for entry in self.outbox.entries.in_states({state}):
                 self.outbox.entries.move(entry, EntryState.DISCARDED, now_s=now.utc_s)
+        for capture in self.outbox.captures.in_state(CaptureState.QUARANTINED):
+            self.outbox.captures.move(capture, CaptureState.DISCARDED, now_s=now.utc_s)
         wake(self.folder.wake_socket)
 
     def stop(self) -> None:

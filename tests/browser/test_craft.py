@@ -77,7 +77,10 @@ def test_every_view_is_usable_by_everybody(
     page.tap("#tray .take [data-give]")
     expect(page.locator("#choose .tiles")).to_be_visible()
     check(page)
-    for path in (f"/athlete/{ADA}", page.locator("#takes a[id^=more-]").get_attribute("href")):
+    for path in (
+        f"/athlete/{ADA}",
+        page.locator("#takes a[id^=more-]").first.get_attribute("href"),
+    ):
         page.goto(f"{here.address}{path}")
         expect(page.locator("#sheet .figures").first).to_be_visible()
         check(page)
