@@ -42,6 +42,7 @@ def open_as_owner(root: Path, *, now_s: float) -> Outbox:
         rebuild(root, why=why, now_s=now_s)
         outbox = Outbox.open(root)
         _make_good(outbox)
+    outbox.load()
     return outbox
 
 

@@ -3,40 +3,44 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import OutboxError
-from agent.outbox.assignments import Assignments
-from agent.outbox.attempts import Attempts
-from agent.outbox.captures import Captures
-from agent.outbox.channels import Channels
-from agent.outbox.clearing import Clearing
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.devices import Devices
-from agent.outbox.entries import Entries
-from agent.outbox.events import Events
-from agent.outbox.files import Files
-from agent.outbox.follow_ups import FollowUps
-from agent.outbox.forgettings import Forgettings
-from agent.outbox.gallery import Gallery
-from agent.outbox.happenings import Happenings
 from agent.outbox.health import DATABASE_NAME, holds_history
-from agent.outbox.joins import Joins
-from agent.outbox.lanes import Lanes
-from agent.outbox.listing import Listing
-from agent.outbox.outcomes import Outcomes
-from agent.outbox.pauses import Pauses
-from agent.outbox.queue import Queue
-from agent.outbox.resends import Resends
-from agent.outbox.result_clearing import ResultClearing
-from agent.outbox.results import Results
-from agent.outbox.rooms import Rooms
-from agent.outbox.roster import Roster
-from agent.outbox.session_list import SessionList
-from agent.outbox.switches import Switches
-from agent.outbox.takes import Takes
-from agent.outbox.traffic import Traffic
-from agent.outbox.undoables import Undoables
-from agent.outbox.videos import Videos
+from agent.outbox.part import Part
+
+if TYPE_CHECKING:
+    from agent.outbox.assignments import Assignments
+    from agent.outbox.attempts import Attempts
+    from agent.outbox.captures import Captures
+    from agent.outbox.channels import Channels
+    from agent.outbox.clearing import Clearing
+    from agent.outbox.devices import Devices
+    from agent.outbox.entries import Entries
+    from agent.outbox.events import Events
+    from agent.outbox.files import Files
+    from agent.outbox.follow_ups import FollowUps
+    from agent.outbox.forgettings import Forgettings
+    from agent.outbox.gallery import Gallery
+    from agent.outbox.happenings import Happenings
+    from agent.outbox.joins import Joins
+    from agent.outbox.lanes import Lanes
+    from agent.outbox.listing import Listing
+    from agent.outbox.outcomes import Outcomes
+    from agent.outbox.pauses import Pauses
+    from agent.outbox.queue import Queue
+    from agent.outbox.resends import Resends
+    from agent.outbox.result_clearing import ResultClearing
+    from agent.outbox.results import Results
+    from agent.outbox.rooms import Rooms
+    from agent.outbox.roster import Roster
+    from agent.outbox.session_list import SessionList
+    from agent.outbox.switches import Switches
+    from agent.outbox.takes import Takes
+    from agent.outbox.traffic import Traffic
+    from agent.outbox.undoables import Undoables
+    from agent.outbox.videos import Videos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,38 +74,39 @@ class Outbox(AbstractContextManager["Outbox"]):
     - an upload whose body may have gone out whole is looked up before it is sent again.
     """
 
+    captures: "Part[Captures]" = Part("captures", "Captures")
+    takes: "Part[Takes]" = Part("takes", "Takes")
+    attempts: "Part[Attempts]" = Part("attempts", "Attempts")
+    entries: "Part[Entries]" = Part("entries", "Entries", "attempts")
+    outcomes: "Part[Outcomes]" = Part("outcomes", "Outcomes", "attempts")
+    assignments: "Part[Assignments]" = Part("assignments", "Assignments")
+    lanes: "Part[Lanes]" = Part("lanes", "Lanes")
+    events: "Part[Events]" = Part("events", "Events")
+    joins: "Part[Joins]" = Part("joins", "Joins", "captures", "takes", "entries")
+    files: "Part[Files]" = Part("files", "Files")
+    listing: "Part[Listing]" = Part("listing", "Listing")
+    clearing: "Part[Clearing]" = Part("clearing", "Clearing")
+    pauses: "Part[Pauses]" = Part("pauses", "Pauses")
+    rooms: "Part[Rooms]" = Part("rooms", "Rooms")
+    roster: "Part[Roster]" = Part("roster", "Roster")
+    queue: "Part[Queue]" = Part("queue", "Queue")
+    switches: "Part[Switches]" = Part("switches", "Switches")
+    undoables: "Part[Undoables]" = Part("undoables", "Undoables")
+    resends: "Part[Resends]" = Part("resends", "Resends")
+    forgettings: "Part[Forgettings]" = Part("forgettings", "Forgettings")
+    traffic: "Part[Traffic]" = Part("traffic", "Traffic")
+    devices: "Part[Devices]" = Part("devices", "Devices")
+    gallery: "Part[Gallery]" = Part("gallery", "Gallery")
+    follow_ups: "Part[FollowUps]" = Part("follow_ups", "FollowUps")
+    results: "Part[Results]" = Part("results", "Results")
+    result_clearing: "Part[ResultClearing]" = Part("result_clearing", "ResultClearing")
+    sessions: "Part[SessionList]" = Part("session_list", "SessionList", "follow_ups", "results")
+    happenings: "Part[Happenings]" = Part("happenings", "Happenings")
+    channels: "Part[Channels]" = Part("channels", "Channels")
+    videos: "Part[Videos]" = Part("videos", "Videos")
+
     def __init__(self, database: OutboxDatabase) -> None:
         self.database = database
-        self.captures = Captures(database)
-        self.takes = Takes(database)
-        self.attempts = Attempts(database)
-        self.entries = Entries(database, self.attempts)
-        self.outcomes = Outcomes(database, self.attempts)
-        self.assignments = Assignments(database)
-        self.lanes = Lanes(database)
-        self.events = Events(database)
-        self.joins = Joins(database, self.captures, self.takes, self.entries)
-        self.files = Files(database)
-        self.listing = Listing(database)
-        self.clearing = Clearing(database)
-        self.pauses = Pauses(database)
-        self.rooms = Rooms(database)
-        self.roster = Roster(database)
-        self.queue = Queue(database)
-        self.switches = Switches(database)
-        self.undoables = Undoables(database)
-        self.resends = Resends(database)
-        self.forgettings = Forgettings(database)
-        self.traffic = Traffic(database)
-        self.devices = Devices(database)
-        self.gallery = Gallery(database)
-        self.follow_ups = FollowUps(database)
-        self.results = Results(database)
-        self.result_clearing = ResultClearing(database)
-        self.sessions = SessionList(database, self.follow_ups, self.results)
-        self.happenings = Happenings(database)
-        self.channels = Channels(database)
-        self.videos = Videos(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":
@@ -118,6 +123,12 @@ class Outbox(AbstractContextManager["Outbox"]):
                 hint="restart the daemon: it makes the outbox anew from its files and its ledger",
             )
         return cls(OutboxDatabase(path))
+
+    def load(self) -> None:
+        """Load every part now: who runs for long must not find another version's code later."""
+        for name, part in vars(type(self)).items():
+            if isinstance(part, Part):
+                getattr(self, name)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit, or nothing of it."""
