@@ -1,5 +1,6 @@
 """Every session is followed until its analysis is there, gently, and none is missed."""
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -88,6 +89,20 @@ def test_after_a_week_offline_one_list_completes_everything(following: Following
     following.run()
     assert following.result().document_state == "present"
     assert following.asked() == {"list": 1, "one": 12}
+
+
+def test_one_list_serves_sessions_that_are_due_at_different_times(following: Following) -> None:
+    slow(following, 1e6)
+    following.stage._share = random.Random(7).random  # their waits are as different as can be
+    for number in range(1, 41):
+        following.deliver(number)
+    following.run(3600.0)
+    before = following.asked()["list"]
+
+    following.run(3600.0)
+
+    assert following.asked()["list"] - before < 30  # 62 if each waited for its own
+    assert min(following.follow_up(number).polls for number in range(1, 41)) >= 8
 
 
 def test_a_list_that_shows_the_newest_alone_leaves_the_others_to_be_asked_singly(
