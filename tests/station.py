@@ -87,7 +87,7 @@ class Station:
         if wait:
             until(
                 lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before,
-                timeout_s=20,
+                timeout_s=90,  # a busy machine is slow
             )
         return daemon
 
