@@ -89,6 +89,7 @@ class Gym:
         exercise: str = "snatch",
         reps: int = 1,
         goes_in_s: float = 0.0,
+        filmed_ago_s: float = 30.0,
         quality: tuple[str, ...] = (),
         reason: Reason = Reason.UNASSIGNED,
         shown: "Footage | None" = None,
@@ -128,7 +129,7 @@ class Gym:
                     exercise=exercise,
                     barbell_mass_kg=mass_kg,
                 ),
-                filmed_at=now.utc_s - 30,
+                filmed_at=now.utc_s - filmed_ago_s,
             ),
             now_s=now.utc_s,
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from agent.outbox.entry import Entry
 from agent.outbox.roster import Known
 from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.station.queueing import enqueue
@@ -18,6 +19,10 @@ from tests.station import until
 
 _DOCS = REPOSITORY / "docs"
 _QUALITY = 82
+_ARE_DRAWN = """
+() => [...document.images]
+  .filter(i => i.getBoundingClientRect().top < innerHeight).every(i => i.complete)
+"""
 _SHOWN = (ADA, ANNA, JOERG)
 
 
@@ -34,6 +39,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             _shoot(browser, gym.address, "page.jpg", LANDSCAPE, dark=False)
             _shoot(browser, gym.address, "page-dark.jpg", PORTRAIT, dark=True)
+            _shoot(browser, f"{gym.address}/athlete/{ADA}", "athlete.jpg", LANDSCAPE, dark=False)
             _shoot(browser, f"{gym.address}/wall", "wall.jpg", (1280, 720), dark=True)
             browser.close()
 
@@ -62,6 +68,13 @@ def _fill(gym: Gym, snatch: Footage, jerk: Footage) -> None:
         gym.put(key, mass_kg={ADA: 62.5, JOERG: 90.0, ANNA: 55.0}[key])
     enqueue(gym.outbox, JOERG, rules=gym.rules)
     enqueue(gym.outbox, ANNA, rules=gym.rules)
+    speeds = (1.62, 1.7, 1.68, 1.74, 1.81, 1.79, 1.92)
+    before = [
+        gym.film(ADA, mass_kg=55 + number, shown=snatch, filmed_ago_s=180.0 * (8 - number))
+        for number in range(len(speeds))
+    ]
+    for entry, speed in zip(before, speeds, strict=True):
+        _analyse(gym, entry, speed)
     sent = [
         gym.film(ADA, mass_kg=62.5, shown=snatch),
         gym.film(
@@ -70,7 +83,19 @@ def _fill(gym: Gym, snatch: Footage, jerk: Footage) -> None:
         gym.film(ANNA, mass_kg=55, shown=snatch),
     ]
     until(lambda: all(gym.state_of(entry) in {"uploaded", "completed"} for entry in sent))
+    _analyse(gym, sent[1], 1.57)
+    _analyse(gym, sent[2], 1.71)
     gym.film(ADA, mass_kg=62.5, shown=snatch, goes_in_s=19)
+
+
+def _analyse(gym: Gym, entry: Entry, speed: float) -> None:
+    gym.analyse(
+        entry,
+        peak_velocity_mps=speed,
+        bar_height_m=round(0.6 + speed / 3, 2),
+        peak_power_w=round(1300 * speed),
+        time_to_peak_s=0.41,
+    )
 
 
 def _shoot(browser: Browser, address: str, name: str, size: tuple[int, int], *, dark: bool) -> None:
@@ -81,7 +106,7 @@ def _shoot(browser: Browser, address: str, name: str, size: tuple[int, int], *, 
     )
     page = context.new_page()
     page.goto(address)
-    page.wait_for_function("[...document.images].every(i => i.complete)")
+    page.wait_for_function(_ARE_DRAWN)
     page.screenshot(path=_DOCS / name, type="jpeg", quality=_QUALITY)
     print(f"docs/{name}: {(_DOCS / name).stat().st_size // 1024} KiB", flush=True)
     context.close()

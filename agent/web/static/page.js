@@ -20,7 +20,8 @@
     for (const e of document.querySelectorAll("time[data-since]")) set(e, span(now() - e.dataset.since));
     for (const e of document.querySelectorAll("time[data-until]")) set(e, span(e.dataset.until - now()));
     for (const e of document.querySelectorAll("time[data-clock]")) {
-      set(e, new Date(e.dataset.clock * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hour12: false }));
+      const day = now() - e.dataset.clock > 72000 ? { day: "numeric", month: "short" } : {}; // of another day
+      set(e, new Date(e.dataset.clock * 1000).toLocaleString(document.documentElement.lang, { ...day, hour: "2-digit", minute: "2-digit", hour12: false }));
     }
     for (const e of document.querySelectorAll("progress[data-until]")) e.value = Math.max(0, e.max - (e.dataset.until - now()));
   };
