@@ -191,7 +191,7 @@ open_page() {
     fi
     # An address that somebody has chosen for the network stays.
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
-    "" | *\"127.* | *\"localhost* | *\"\[::1\]* | *'""'*) set_key web listen 0.0.0.0:8377 ;;
+    "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*) set_key web listen 0.0.0.0:8377 ;;
     esac
     set_key web pin_file /etc/spotter/pin
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
+from agent.intake.admit import printable
 from agent.intake.settle import WriterState
 from agent.intake.writers import writer_state
 from agent.outbox.audit import opened_as_it_is
@@ -107,7 +108,7 @@ def _lying(patient: Patient) -> Iterator[Lying]:
                 quiet_s = patient.now.utc_s - path.lstat().st_mtime
                 is_video = path.suffix.lower() in suffixes
                 yield Lying(
-                    name=name,
+                    name=printable(name),
                     quiet_s=quiet_s,
                     is_video=is_video,
                     is_written=is_video and writer_state(path) is WriterState.OPEN,

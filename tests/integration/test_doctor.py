@@ -16,7 +16,7 @@ from agent.doctor.life import check_life
 from agent.doctor.records import check_outbox
 from agent.doctor.rounds import rounds
 from agent.doctor.service import check_service
-from agent.outbox.folders import StateFolder
+from agent.outbox.folders import OwnerLock, StateFolder
 from agent.outbox.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings
@@ -26,13 +26,16 @@ from tests.served_page import page_settings, served_page
 from tests.station import KEY, Station, run_spotter
 
 
-def examined(station: Station, check: Callable[[Patient], list[Finding]]) -> Finding:
-    """The worst that a check finds."""
-    patient = Patient(
+def patient_of(station: Station) -> Patient:
+    return Patient(
         settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
     )
+
+
+def examined(station: Station, check: Callable[[Patient], list[Finding]]) -> Finding:
+    """The worst that a check finds."""
     order = list(State)
-    return max(check(patient), key=lambda found: order.index(found.state))
+    return max(check(patient_of(station)), key=lambda found: order.index(found.state))
 
 
 def lived_in(station: Station) -> StateFolder:
@@ -113,13 +116,9 @@ def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
         station = Station(
             tmp_path, sandbox.base_url, {"api": {"ca_file": str(CERTIFICATES / "ca.pem")}}
         )
-        patient = Patient(
-            settings=load_settings(station.config),
-            config=station.config,
-            now=read_clock(),
-            environ={},
+        (found,) = (
+            found for found in check_api(patient_of(station)) if found.name == "certificate"
         )
-        (found,) = (found for found in check_api(patient) if found.name == "certificate")
     assert found.state is State.FINE and "holds until" in found.finding
 
 
@@ -177,10 +176,7 @@ def test_a_database_of_a_newer_spotter_is_left_alone(station: Station) -> None:
     found = examined(station, check_outbox)
 
     assert found.state is State.BROKEN and "holograms" in found.finding
-    patient = Patient(
-        settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
-    )
-    assert check_life(patient) == []
+    assert check_life(patient_of(station)) == []
 
 
 def test_a_mount_that_is_missing(station: Station, tmp_path: Path) -> None:
@@ -198,6 +194,17 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
         found = examined(station, check_service)
     assert found.state is State.BROKEN and "another program" in found.finding
+
+
+def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Station) -> None:
+    (station.capture / "a.\x1b[2Jtxt").write_text("")
+    folder = StateFolder(station.state)
+    folder.prepare()
+    running = OwnerLock(folder)
+    running.take()
+    _, found = check_camera(patient_of(station))
+    running.release()
+    assert "\\x1b[2Jtxt" in found.finding and found.finding.isprintable()
 
 
 def test_a_camera_that_never_wrote(station: Station) -> None:
