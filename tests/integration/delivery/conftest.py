@@ -110,6 +110,11 @@ class World:
             wake_next=ignore_wake,
         )
 
+    def renew_key(self, sandbox: Sandbox, key: str, *, role: str = "admin") -> None:
+        """Let the account have another key, and the station too."""
+        sandbox.replace_key(key, role=role)
+        self.key = key
+
     def add(
         self,
         number: int = 1,

@@ -42,8 +42,7 @@ def test_an_account_that_is_refused_altogether_pauses_the_lane_until_a_new_key_c
     assert set(world.states()) == {"uploaded", "ready"}
     assert world.lane_state.paused_reason == ("key" if status == 401 else "account")
     sandbox.clear_faults()
-    sandbox.replace_key("another")
-    world.key = "another"
+    world.renew_key(sandbox, "another")
     world.run(60)
 
     world.check_delivered_once(sandbox, 5)
@@ -54,16 +53,14 @@ def test_what_a_lesser_key_could_not_send_goes_with_the_next_one(
 ) -> None:
     world.add(1)
     world.run(10)
-    sandbox.replace_key("lesser", role="user")
-    world.key = "lesser"
+    world.renew_key(sandbox, "lesser", role="user")
     for number in (2, 3):
         world.add(number)
     world.run(60)
     assert world.states() == ["uploaded", "held", "held"]
     assert world.entry(2).reason == Reason.KEY_CANNOT_SEND
 
-    sandbox.replace_key("full")
-    world.key = "full"
+    world.renew_key(sandbox, "full")
     world.run(60)
 
     world.check_delivered_once(sandbox, 3)
@@ -77,8 +74,7 @@ def test_what_was_refused_under_one_key_is_tried_once_more_under_another(
     world.run(60)
     assert world.entry().reason == Reason.REFUSED_FOR_ATHLETE
 
-    sandbox.replace_key("another")
-    world.key = "another"
+    world.renew_key(sandbox, "another")
     world.run(60)
 
     world.check_delivered_once(sandbox, 1)
