@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PATH = "/etc/spotter/station.toml"
 _PREFIX = "SPOTTER_"
+_MOST = 8  # are kept: one box may have several stations
 _PLAIN = (str, int, float, type(None))
 
 
@@ -65,10 +66,14 @@ def _remember(settings: "Settings", place: Path) -> None:
     unfinished = place.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError, TypeError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for older in place.parent.iterdir():
+        for older in sorted(place.parent.iterdir(), key=_written_at)[: 1 - _MOST]:
             older.unlink()
         unfinished.write_text(json.dumps(tables))
         unfinished.replace(place)
+
+
+def _written_at(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _encoded(value: object) -> object:

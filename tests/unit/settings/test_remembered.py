@@ -44,6 +44,17 @@ def test_an_edit_or_another_environment_is_seen_at_once(
         remembered_settings(config)
 
 
+def test_those_of_several_stations_are_kept_but_not_all_there_ever_were(
+    config: Path, tmp_path: Path
+) -> None:
+    text = config.read_text()
+    for number in range(12):
+        config.write_text(f"{text}# {number}\n")
+        remembered_settings(config)
+
+    assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 8
+
+
 def test_what_was_spoilt_is_checked_anew(config: Path, tmp_path: Path) -> None:
     remembered_settings(config)
     (kept,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
