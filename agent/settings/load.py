@@ -21,7 +21,9 @@ DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
 _SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
 _HIDDEN = "********"
-_HOW_TO_MAKE = "make one: spotter config --sample > station.toml"
+_HOW_TO_MAKE = "name another with --config FILE, or make it: spotter config --sample | sudo tee {}"
+_HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
+_MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
 
 
 class Origin(StrEnum):
@@ -99,13 +101,17 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     except FileNotFoundError:
         if not required and f"{ENV_PREFIX}STATION__ACTIVITY" in os.environ:
             return {}
-        raise ConfigError(f"no settings: {path} is missing", hint=_HOW_TO_MAKE) from None
+        raise ConfigError(
+            f"no settings: {path} is missing", hint=_HOW_TO_MAKE.format(path)
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=how_to_read(path)) from None
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", hint='texts need quotes: id = "platform-3"') from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text in UTF-8", hint="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE) from None
 
 
 def _known(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +177,10 @@ def _unknown_variables() -> Iterator[str]:
 
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known[:12])}"
+    if near:
+        return f"; did you mean {near[0]}?"
+    more = " and more" if len(known) > _MOST_KNOWN else ""
+    return f"; known are {', '.join(known[:_MOST_KNOWN])}{more}"
 
 
 def _mistakes(error: ValidationError, path: Path) -> Iterator[str]:

@@ -133,7 +133,22 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.toml")
 
     assert "none.toml is missing" in str(caught.value)
-    assert "spotter config --sample" in str(caught.value.hint)
+    assert f"spotter config --sample | sudo tee {tmp_path}/none.toml" in str(caught.value.hint)
+
+
+def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_bytes(b"\xff\xfe[\0s\0")  # as an editor of another system may save it
+
+    with pytest.raises(ConfigError, match="no text in UTF-8"):
+        load_settings(file)
+
+
+def test_an_unknown_table_is_told_every_one_that_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, SMALLEST + "[foo]\na = 1\n"))
+
+    assert ", ".join(Settings.model_fields) in str(caught.value)
 
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
