@@ -49,12 +49,17 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
     """Fetch key points, angles and timestamps of a clip's session into a file; return its size.
 
     Raises:
-        RequestError: there is no key, the API refuses, or what came is no document of its.
+        RequestError: there is no key, the API refuses, what came is no document of its, or the
+            file cannot be written.
         UnreachableError: no proper answer came.
     """
     key = key_for_asking(settings, outbox)
     path = export_path(entry.activity, entry.session_id or "")
-    fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
+    try:
+        fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
+    except OSError as error:
+        hint = "name a file in another folder"
+        raise RequestError(f"{target}: {error.strerror}", hint=hint) from error
     unfinished = Path(name)
     try:
         with (

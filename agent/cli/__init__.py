@@ -3,6 +3,7 @@
 Modules are imported inside the commands: `spotter --help` must not wait for what it never uses.
 """
 
+import os
 import sys
 
 import click
@@ -71,11 +72,28 @@ def main() -> None:
             click.echo(f"  {error.hint}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
-        if not _is_database_busy(error):
-            raise
+        _end_for(error)
+        raise
+
+
+def _end_for(error: Exception) -> None:
+    """End the process where an error is no fault of the program's."""
+    if isinstance(error, BrokenPipeError) and not _is_heard():
+        sys.exit(1)
+    if _is_database_busy(error):
         click.echo(f"spotter: the outbox cannot be used now: {error}", err=True)
         click.echo("  try again later; a full disk needs room first: spotter status", err=True)
         sys.exit(BusyError.exit_code)
+
+
+def _is_heard() -> bool:
+    """Tell whether somebody still reads standard output; if not, the rest of it goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _is_database_busy(error: Exception) -> bool:

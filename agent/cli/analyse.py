@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from agent.activities import ACTIVITIES
 from agent.cli.common import config_option, json_option, print_json
 from agent.errors import AnalysisError, RequestError
 
@@ -19,7 +20,9 @@ from agent.errors import AnalysisError, RequestError
     metavar="DIR",
     help="Cut the clips into this folder, with poster, filmstrip and a plot of the activity.",
 )
-@click.option("--activity", help="What is filmed, where it is known.")
+@click.option(
+    "--activity", type=click.Choice(ACTIVITIES), help="What is filmed, where it is known."
+)
 @config_option
 @json_option
 def analyse(
@@ -32,6 +35,11 @@ def analyse(
     """Look into one video: its takes, what is wrong with it, and what Spotter would do."""
     if not file.is_file():
         raise RequestError(f"{file}: no such file")
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequestError(f"{out}: {error.strerror}", hint="name another folder") from None
     try:
         report = _report(file.resolve(), out, activity, quiet=as_json)
     except AnalysisError as error:
@@ -68,7 +76,6 @@ def _report(
             options = {} if activity is None else {"activity": activity}
             plot = None
             if out is not None:
-                out.mkdir(parents=True, exist_ok=True)
                 plot = str((out / "activity.svg").resolve())
             report = dict(child.ask("inspect", path=str(file), options=options, plot=plot))
             report.pop("curve")

@@ -53,7 +53,7 @@ def assign(
     Without --for it holds until 45 minutes pass without a take (station.runs_out_after_min).
     """
     if sum((user_id is not None, guest is not None, step_kg is not None, clear, nobody)) != 1:
-        raise click.UsageError("name one: a USER_ID, --guest, --step, --clear or --nobody")
+        raise click.UsageError("name exactly one: a USER_ID, --guest, --step, --clear or --nobody")
     says_more = told.is_something or lasts_s is not None
     if user_id is None and guest is None and says_more:
         raise click.UsageError("the other options go with a USER_ID or a --guest")
@@ -130,6 +130,7 @@ def keep(config: Path | None, as_json: bool) -> None:
 
 def _speak(say: "Say", *, config: Path | None, as_json: bool) -> None:
     """Record what is said, wake the daemon, and tell what holds now."""
+    from agent.cli.unknown import warn_of_unknown
     from agent.cli.words import assignment_document, assignment_words
     from agent.clock import read_clock
     from agent.station.assigning import record_default
@@ -140,6 +141,7 @@ def _speak(say: "Say", *, config: Path | None, as_json: bool) -> None:
         rules = station_rules(settings)
         record_default(outbox, rules.default, now=now)
         said = say(outbox, rules, now)
+        warn_of_unknown(outbox, None if said is None else said.user_id)
     if as_json:
         print_json(assignment_document(said))
     else:

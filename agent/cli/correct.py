@@ -31,6 +31,7 @@ def give(
     """Give unsent clips to an athlete; what was held is released by that."""
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
+        from agent.cli.unknown import warn_of_unknown
         from agent.clock import read_clock
         from agent.station.correcting import give as give_clip
         from agent.station.of_settings import station_rules
@@ -39,6 +40,7 @@ def give(
         wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
         given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now_s)
+        warn_of_unknown(box, user_id)
         return {"id": given.name, "state": given.state, "error": None}
 
     change_each(ids, change, config=config, as_json=as_json)
@@ -80,6 +82,7 @@ def resend(
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
+        from agent.cli.unknown import warn_of_unknown
         from agent.clock import read_clock
         from agent.station.of_settings import state_folder, station_rules
         from agent.station.resending import resend as ask_resend
@@ -88,6 +91,7 @@ def resend(
         wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
+        warn_of_unknown(box, user_id)
         state = f"going to {user_id} anew (spotter undo, within 10 s)"
         return {"id": entry.name, "state": state, "error": None, "resend": asked.id}
 

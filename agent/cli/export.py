@@ -9,6 +9,7 @@ import click
 
 from agent.cli.common import config_option, opened_outbox, settings_of
 from agent.cli.since import Since
+from agent.errors import RequestError
 
 if TYPE_CHECKING:
     from agent.outbox.session_list import Followed
@@ -44,8 +45,11 @@ def export(
     if target == _STANDARD_OUTPUT:
         write_csv(sys.stdout, found, names=known)
         return
-    with Path(target).open("w", encoding="utf-8", newline="") as file:
-        write_csv(file, found, names=known)
+    try:
+        with Path(target).open("w", encoding="utf-8", newline="") as file:
+            write_csv(file, found, names=known)
+    except OSError as error:
+        raise RequestError(f"{target}: {error.strerror}", hint="name another file") from error
     click.echo(f"{len(found)} takes are in {target}", err=True)
 
 

@@ -1,6 +1,7 @@
 """spotter forget."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,10 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
+from agent.cli.unknown import warn_of_unknown
+
+if TYPE_CHECKING:
+    from agent.station.forgetting import Belongings
 
 
 @click.command()
@@ -36,12 +41,10 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
     settings = settings_of(config)
     with opened_outbox(settings) as box:
         owned = belongings(box, user_id)
+        if not (owned.clips or owned.sessions):
+            warn_of_unknown(box, user_id)
         if not yes:
-            click.confirm(
-                f"{owned.clips} clips of {user_id} go from this box, {owned.unsent} of them never "
-                "delivered.  This cannot be undone.  Go on?",
-                abort=True,
-            )
+            _confirm(user_id, owned)
         asked = box.forgettings.of_undoable(ask_to_forget(box, user_id, now=read_clock()).id)
         assert asked is not None  # made with it
         progress = carry_out(box, state_folder(settings), asked, now=read_clock)
@@ -59,6 +62,14 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
         print_json(document)
     else:
         _tell(document)
+
+
+def _confirm(user_id: str, owned: "Belongings") -> None:
+    click.confirm(
+        f"{owned.clips} clips of {user_id} go from this box, {owned.unsent} of them never "
+        "delivered.  This cannot be undone.  Go on?",
+        abort=True,
+    )
 
 
 def _tell(document: dict[str, object]) -> None:

@@ -30,20 +30,29 @@ def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> di
     }
 
 
-def line_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+def line_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the same for people."""
     line = document["delivery"]
-    assert isinstance(line, dict)  # made above
-    return [("to be sent", _backlog(line)), ("line", f"{_speed(line)}; {_hours(line['hours'])}")]
+    backlog = _backlog(line, _standstill(document))
+    return [("to be sent", backlog), ("line", f"{_speed(line)}; {_hours(line['hours'])}")]
 
 
-def _backlog(line: dict[str, Any]) -> str:
+def _standstill(document: dict[str, Any]) -> str | None:
+    """Return what keeps everything from being sent, or None: then a time can be told."""
+    if not document["running"]:
+        return "once the daemon runs"
+    return None if document["api"]["paused"] is None else "once the way to the API is open again"
+
+
+def _backlog(line: dict[str, Any], standstill: str | None) -> str:
     from agent.cli.words import duration_words, size_words
 
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:
         return "nothing"
     told = f"{clips} clip{'s' if clips > 1 else ''}, {size_words(size_bytes)}"
+    if standstill is not None:
+        return f"{told}: {standstill}"
     if line["until_sent_s"] is not None:
         soon = duration_words(max(line["until_sent_s"], 1))
         return f"{told}: sent in about {soon}, by {_local(line['sent_by'])}"

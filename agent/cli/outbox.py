@@ -17,6 +17,7 @@ from agent.cli.common import (
 )
 from agent.cli.correct import delete_wrong, give, hold, resend
 from agent.cli.each import change_each
+from agent.cli.unknown import warn_of_unknown
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def release(
         if isinstance(entry, Capture):
             raise RequestError(f"{entry.name} is a capture: release its clips, e1 and the like")
         said = _said(entry, user_id, activity, exercise, barbell_mass)
+        warn_of_unknown(box, user_id)
         return steering.release(box, entry, said=said, station=station, now_s=now_s)
 
     _steer(ids, change, config=config, as_json=as_json)

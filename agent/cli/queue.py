@@ -38,11 +38,13 @@ def add(
     as_json: bool,
 ) -> None:
     """Put an athlete (or guest:3) at the end, with what they did last or what you say."""
+    from agent.cli.unknown import warn_of_unknown
     from agent.station.queueing import enqueue
 
     def change(outbox: "Outbox", rules: "StationRules") -> None:
         wanted = told.over(rules.default)
         enqueue(outbox, athlete, wanted, rules=rules)
+        warn_of_unknown(outbox, athlete)
 
     _change(change, config=config, as_json=as_json)
 
@@ -134,7 +136,12 @@ def _id_at(outbox: "Outbox", place: int) -> int:
 
 def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     """Change the queue and tell how it stands."""
-    from agent.cli.words import assignment_document, assignment_words, whose_document
+    from agent.cli.words import (
+        assignment_document,
+        assignment_words,
+        movement_words,
+        whose_document,
+    )
     from agent.clock import read_clock
     from agent.station.of_settings import station_rules
     from agent.station.queueing import rotates
@@ -143,16 +150,18 @@ def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))
         present = standing(outbox, now=read_clock()).assignment
-        waiting = [whose_document(queued.whose) for queued in outbox.queue.all()]
+        waiting = [queued.whose for queued in outbox.queue.all()]
         turns = rotates(outbox)
     if as_json:
         stands = assignment_document(present)
-        print_json({"assignment": stands, "rotate": turns, "queue": waiting})
+        print_json(
+            {"assignment": stands, "rotate": turns, "queue": [*map(whose_document, waiting)]}
+        )
         return
     click.echo(assignment_words(present))
-    for place, place_told in enumerate(waiting, start=1):
-        words = (place_told[name] for name in ("athlete", "exercise", "barbell_mass"))
-        click.echo(f"{place}. {', '.join(str(word) for word in words if word is not None)}")
+    for place, whose in enumerate(waiting, start=1):
+        who = whose.user_id or f"guest:{whose.guest_id}"
+        click.echo(f"{place}. {who}, {movement_words(whose)}")
     if not waiting:
         click.echo("the queue is empty")
     elif turns:

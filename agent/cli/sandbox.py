@@ -27,7 +27,13 @@ class _WithFaults(click.Command):
 
 
 @click.command(cls=_WithFaults)
-@click.option("--port", default=8765, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0 takes any free one.",
+)
 @click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
 @click.option("--role", type=click.Choice(["admin", "user"]), default="admin", show_default=True)
 @click.option(

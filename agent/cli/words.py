@@ -35,15 +35,19 @@ def assignment_words(said: Assignment | None) -> str:
         return "nobody is on the station"
     if said.kind is AssignmentKind.DEFAULT:
         return "the station is back to its default"
+    lasts = "" if said.lasts_s is None else f", for {duration_words(said.lasts_s)}"
+    who = said.user_id or f"guest:{said.guest_id}"
+    return f"{who} is on the station: {movement_words(said)}{lasts}"
+
+
+def movement_words(said: Assignment | Whose) -> str:
+    """Return what somebody does, as in snatch, 62.5 kg."""
     parts = [said.exercise or said.activity or ""]
     if said.barbell_mass_kg is not None:
         parts.append(f"{said.barbell_mass_kg:g} kg")
     if said.incline_deg is not None:
         parts.append(f"{said.incline_deg:g}° incline")
-    if said.lasts_s is not None:
-        parts.append(f"for {duration_words(said.lasts_s)}")
-    who = said.user_id or f"guest:{said.guest_id}"
-    return f"{who} is on the station: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def whose_document(whose: Whose) -> dict[str, object]:

@@ -29,8 +29,9 @@ def test_analyse_needs_no_settings_and_cuts_where_asked(tmp_path: Path) -> None:
 def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello")
 
-    for name in ("text.mp4", "missing.mp4"):
-        done = run_spotter(["analyse", str(tmp_path / name)])
+    for words in (["text.mp4"], ["missing.mp4"], ["text.mp4", "--out", "text.mp4/x"]):
+        paths = [word if word == "--out" else str(tmp_path / word) for word in words]
+        done = run_spotter(["analyse", *paths])
         assert done.returncode == 1
         assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
 
@@ -58,8 +59,9 @@ def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) ->
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["assign"], 2, "name one"),
-        (["assign", "x", "--clear"], 2, "name one"),
+        (["assign"], 2, "name exactly one"),
+        (["assign", "x", "--clear"], 2, "name exactly one"),
+        (["export", "--csv", "/nowhere/at/all.csv"], 1, "/nowhere/at/all.csv: No such file"),
         (["assign", "--clear", "--for", "30m"], 2, "go with a USER_ID"),
         (["assign", "x", "--exercise", "snatch"], 1, "none belongs to it"),
         (["assign", "x", "--activity", "jumping"], 1, "needs an exercise"),

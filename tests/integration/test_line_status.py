@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.line_status import line_lines
 from agent.delivery.goodput import Goodput
 from agent.delivery.outlook import all_sent_at
 from agent.outbox.attempts import AttemptEnd
@@ -45,7 +46,8 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
         )
         outbox.attempts.end(claimed[1], end)
 
-    line = json.loads(station.spotter("status", "--json"))["delivery"]
+    status = json.loads(station.spotter("status", "--json"))
+    line = status["delivery"]
     told = station.spotter("status")
 
     assert line["backlog"] == {"clips": 3, "bytes": 1500}
@@ -57,7 +59,10 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
         "changes_at": None,
         "opens_at": None,
     }
-    assert "3 clips" in told and "sent in about" in told and "capped to" in told
+    assert "3 clips, 2 kB: once the daemon runs" in told and "capped to" in told
+    assert "sent in about 3 s" in dict(line_lines({**status, "running": True}))["to be sent"]
+    paused = {**status, "running": True, "api": {"paused": "network"}}
+    assert "once the way to the API is open" in dict(line_lines(paused))["to be sent"]
 
 
 def test_status_tells_when_uploads_open_again(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ def test_key_points_are_fetched_into_a_file_or_not_at_all(
     for fault, words in refusals.items():
         sandbox.add_fault(fault)
         assert words in station.spotter("session", "e1", "--export", str(target), code=1)
+    nowhere = str(tmp_path / "none" / "e1.json")
+    assert "No such file" in station.spotter("session", "e1", "--export", nowhere, code=1)
     assert sorted(tmp_path.iterdir()) == before and "angles" in target.read_text()
     assert outbox.follow_ups.counts()["waiting"] == 1
 

@@ -3,7 +3,7 @@
 import json
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import Station, delivered, run_spotter, until
 from tests.videos import film_run
 
 
@@ -47,6 +47,8 @@ def test_a_guest_is_on_the_station_by_a_number_not_a_name(station: Station) -> N
 def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sandbox) -> None:
     found = json.loads(station.spotter("athletes", "--sync", "--json"))
     assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
+    for words in (["assign", "athlete-002"], ["queue", "add", "athlete-002"]):
+        assert "is it spelt right?" in run_spotter([*words, "--config", str(station.config)]).stderr
 
     sandbox.stop()
     assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
