@@ -124,6 +124,7 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
 
 def _write_settings(place: _Place, base_url: str, listen: str) -> None:
     key_file = place.folder / "api-key"
+    key_file.touch(mode=0o600)
     key_file.write_text(_KEY, encoding="ascii")
     place.config.write_text(
         _SETTINGS.format(

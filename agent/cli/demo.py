@@ -44,7 +44,10 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
         if keep:
             out.print(f"\nThe coach's page: [bold]{outcome.page}[/bold]")
             out.print("The station keeps running: put a video into its capture folder,")
-            out.print(f"  {outcome.clip.parents[2] / 'capture'}\nCtrl-C ends it.")
+            folder = outcome.clip.parents[2]
+            out.print(f"  {folder / 'capture'}\nEvery command goes with it, in another terminal:")
+            out.print(f"  spotter status --config {folder / 'station.toml'}", soft_wrap=True)
+            out.print("Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
 

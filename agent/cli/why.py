@@ -64,9 +64,21 @@ def _document(
         lane=outbox.lanes.get(api_host(settings)),
         runs=OwnerLock(state_folder(settings)).is_taken(),
         ahead=ahead,
+        first=_settled_first(outbox),
     )
     name = f"{subject.name} ({called})"
     return _told(subject.name, name, subject.state, whereabouts(subject, around))
+
+
+def _settled_first(outbox: "Outbox") -> str | None:
+    """Return the clip whose outcome is looked up before anything else is sent, if there is one."""
+    from agent.outbox.states import EntryState
+
+    due_at = outbox.entries.next_due_at(EntryState.UNCERTAIN)
+    if due_at is None or outbox.entries.has_delivered():
+        return None
+    first = outbox.entries.next_uncertain(due_at)
+    return None if first is None else first.name
 
 
 def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:
@@ -84,6 +96,11 @@ def _still_outside(settings: "Settings", wanted: str) -> str | None:
     quiet_s = read_clock().utc_s - found[0].stat().st_mtime
     if found[0].suffix.lower() not in settings.capture.suffixes:
         return "lies in the capture folder but is no video by its name (capture.suffixes)"
+    if not found[0].stat().st_size:
+        return (
+            "lies in the capture folder and is empty: if nothing is written into it within "
+            f"{settings.capture.settle_unseen_s:g} s, it is set aside"
+        )
     return (
         f"lies in the capture folder, last written {quiet_s:.0f} s ago: it is taken in once it is "
         f"quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "

@@ -20,6 +20,7 @@ class Surroundings:
     runs: bool  # whether a daemon runs
     follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
+    first: str | None = None  # the clip whose unknown outcome must be settled before any is sent
     zone: tzinfo | None = None  # in which times are told; None: the box's own
 
     def moment(self, at: float | None) -> str:
@@ -45,8 +46,12 @@ def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
 def _captured(capture: Capture, around: Surroundings) -> str:
     taken = f"was taken in at {around.moment(capture.admitted_at)}"
     if around.ahead:
-        return f"{taken} and waits to be looked into, behind {around.ahead} others"
+        return f"{taken} and waits to be looked into, {_behind(around.ahead)}"
     return f"{taken} and is the next to be looked into"
+
+
+def _behind(ahead: int) -> str:
+    return "behind another one" if ahead == 1 else f"behind {ahead} others"
 
 
 def _analysing(capture: Capture, around: Surroundings) -> str:
@@ -75,8 +80,13 @@ def _ready(entry: Entry, around: Surroundings) -> str:
         asked = around.moment(lane.next_probe_at)
         return f"waits for the way to the API: {lane.paused_detail} (asked again at {asked})"
     wait_s = entry.due_at - around.now_s
+    if wait_s <= 0 and around.first is not None:
+        return (
+            f"waits until it is known whether {around.first} has reached the API: while the "
+            "account has no session at all, nothing else may go before"
+        )
     if wait_s <= 0:
-        return f"waits its turn, behind {around.ahead} others"
+        return f"waits its turn, {_behind(around.ahead)}" if around.ahead else "is the next to go"
     if entry.failures:
         due = around.moment(entry.due_at)
         return f"was tried {entry.attempts} times ({entry.detail}); the next try is at {due}"

@@ -58,6 +58,13 @@ def capture(state: CaptureState, **changes: object) -> Capture:
         (capture(CaptureState.SKIPPED), AROUND, "holds no effort"),
         (clip(EntryState.READY, due_at=NOW_S + 12), AROUND, "will be sent in 12 s"),
         (clip(EntryState.READY, due_at=NOW_S - 1), replace(AROUND, ahead=2), "behind 2 others"),
+        (clip(EntryState.READY, due_at=NOW_S - 1), replace(AROUND, ahead=1), "behind another one"),
+        (clip(EntryState.READY, due_at=NOW_S - 1), AROUND, "is the next to go"),
+        (
+            clip(EntryState.READY, due_at=NOW_S - 1),
+            replace(AROUND, first="e1"),
+            "waits until it is known whether e1 has reached the API",
+        ),
         (
             clip(EntryState.READY, due_at=NOW_S + 60, failures=2, attempts=3, detail="HTTP 503"),
             AROUND,
