@@ -29,8 +29,8 @@ def find_all(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
         except RequestError:
             raise RequestError(
                 f"nothing on record is called {wanted!r}",
-                hint="name a file, a clip code, a session or an athlete (spotter outbox list --all);"
-                " a copy of a known recording goes by the first one's name",
+                hint="name a file, a clip code, a session or an athlete (spotter outbox list "
+                "--all); a copy of a known recording goes by the first one's name",
             ) from None
     return [told for subject in named for told in _clips_or_itself(outbox, subject)]
 
