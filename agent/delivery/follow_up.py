@@ -49,7 +49,7 @@ class _SeenAll(Exception):  # not an error: the rest of the list need not be rea
 class _Sighted:
     """What one list told of the sessions that are looked for."""
 
-    wanted: dict[str, FollowUp]
+    wanted: dict[str, list[FollowUp]]  # by session: an API may call several uploads the same
     listed: int = 0  # sessions in the list, as far as it was read
     kept: int = 0
     looks: list[tuple[FollowUp, Look]] = field(default_factory=list)
@@ -153,8 +153,9 @@ class FollowUpStage:
 
     def _look_at_list(self, due: Sequence[FollowUp], key: ApiKey) -> None:
         self._pace.spend()
-        open_ = self._outbox.follow_ups.open(most=_MOST_OPEN)
-        sighted = _Sighted(wanted={f.session_id: f for f in open_})
+        sighted = _Sighted(wanted={})
+        for open_ in self._outbox.follow_ups.open(most=_MOST_OPEN):
+            sighted.wanted.setdefault(open_.session_id, []).append(open_)
         try:
             with suppress(_SeenAll):  # the newest come first
                 self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
@@ -180,18 +181,17 @@ class FollowUpStage:
     def _see(self, sighted: _Sighted, session_id: str, told: object) -> None:
         """Take note of a session in the list; what is there is kept at once, not held in memory."""
         sighted.listed += 1
-        follow_up = sighted.wanted.get(session_id)
-        analysis = None if follow_up is None else read_analysis(told, session_id)
-        if follow_up is None or analysis is None:
+        analysis = read_analysis(told, session_id) if session_id in sighted.wanted else None
+        if analysis is None:
             return
-        del sighted.wanted[session_id]
         look = judged(analysis, whole="angles" in analysis.document)
-        if look.sight is not Sight.THERE:
-            slim = replace(analysis, document={})
-            sighted.looks.append((follow_up, replace(look, analysis=slim)))
-        elif sighted.kept < _MOST_KEPT:
-            sighted.kept += 1
-            self._conclude(follow_up, look)
+        for follow_up in sighted.wanted.pop(session_id):
+            if look.sight is not Sight.THERE:
+                slim = replace(analysis, document={})
+                sighted.looks.append((follow_up, replace(look, analysis=slim)))
+            elif sighted.kept < _MOST_KEPT:
+                sighted.kept += 1
+                self._conclude(follow_up, look)
         if not sighted.wanted:
             raise _SeenAll
 

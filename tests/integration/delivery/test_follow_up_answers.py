@@ -88,3 +88,17 @@ def test_an_export_ends_where_it_is_longer_than_anybody_wants(following: Followi
     answer = following.world.client.save(path, key, target, most_bytes=1_000_000)
 
     assert answer.is_cut and len(target.getvalue()) <= 1_000_000
+
+
+def test_one_session_for_several_clips_is_asked_about_for_each(following: Following) -> None:
+    following.sandbox.processing._span = (1e6, 1e6)
+    for number in range(1, 6):
+        following.deliver(number)
+        following.world.outbox.database.change(
+            "UPDATE follow_up SET session_id = 'session001' WHERE entry_id = ?", (number,)
+        )
+
+    following.run(600.0)
+
+    assert following.asked()["list"] <= 10
+    assert min(following.follow_up(number).polls for number in range(1, 6)) > 3
