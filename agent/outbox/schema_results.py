@@ -45,7 +45,7 @@ _RESULTS = (
     """,
     "CREATE INDEX result_on_disk ON result (document_state, entry_id, document_bytes)",
     "CREATE INDEX result_by_video ON result (video_state, entry_id, video_bytes)",
-    "CREATE INDEX entry_failing ON entry (id) WHERE reason = 'fails_at_server'",
+    "CREATE INDEX entry_failing ON entry (reason, id) WHERE reason = 'fails_at_server'",
     """
     INSERT INTO follow_up (entry_id, session_id, state, due_at, began_at, changed_at)
     SELECT id, session_id, 'waiting', coalesce(sent_at, changed_at),
