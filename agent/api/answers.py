@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from agent.api.texts import plain, printable
+from agent.api.texts import plain, printable, whole_number
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
 
 _MOST_WORDS = 300  # of a server's own words that we keep
@@ -29,7 +29,7 @@ class Answer:
     def json(self) -> object:
         """Return the body as JSON, or None where it is none."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_int=whole_number)
         except (ValueError, RecursionError):
             return None
 

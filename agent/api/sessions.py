@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from agent.api.texts import plain
+from agent.api.texts import plain, whole_number
 
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 _MOST_VALUE_CHARS = 32 << 20  # of one session: more is no answer
@@ -65,7 +65,7 @@ class _Document:
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter(parts)
         self._bytes = codecs.getincrementaldecoder("utf-8")()
-        self._json = json.JSONDecoder()
+        self._json = json.JSONDecoder(parse_int=whole_number)
         self._text = ""
         self._at = 0
 

@@ -1,5 +1,6 @@
 """Texts that others tell, made harmless: they reach terminals, logs and tables.  Pure."""
 
+_MOST_DIGITS = 400  # of a whole number; more is none that anybody measured
 _NO_SIGN = "\ufffd"  # stands for what is none, as everywhere
 
 
@@ -18,3 +19,11 @@ def plain(name: str, most: int) -> str:
     if short.isprintable():
         return short
     return "".join(sign if sign.isprintable() else _NO_SIGN for sign in short)
+
+
+def whole_number(digits: str) -> int | float:
+    """Return a whole number of a JSON document; one without end must not cost the document.
+
+    Python reads no more than 4300 digits, and says of longer ones that there is no JSON.
+    """
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)

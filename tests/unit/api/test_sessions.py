@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.api.answers import Answer
 from agent.api.sessions import ListedSession, read_sessions
 from agent.api.texts import plain
 
@@ -83,6 +84,13 @@ def test_what_is_no_list_or_breaks_off_is_an_error(content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"{}", b'{"sessions": []}', b'{"sessions": null}'])
 def test_a_list_of_another_shape_shows_nothing(content: bytes) -> None:
     assert list(read_sessions([content])) == []
+
+
+def test_a_number_without_end_costs_neither_the_list_nor_an_answer() -> None:
+    content = document(a={"title": "[abc]", "metrics": 7}, b={}).replace(b"7", b"-" + b"7" * 9000)
+
+    assert [session.title for session in read_sessions([content])] == ["[abc]", ""]
+    assert Answer(status=200, body=content).json() is not None
 
 
 def test_a_very_long_list_needs_no_memory() -> None:
