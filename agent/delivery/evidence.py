@@ -31,18 +31,18 @@ class Search:
     """One reading of the list for the codes of some clips; no more is kept of it."""
 
     def __init__(self, clip_codes: Collection[str]) -> None:
-        self._found: dict[str, list[ListedSession]] = {code.lower(): [] for code in clip_codes}
+        self._found: dict[str, dict[str, ListedSession]] = {c.lower(): {} for c in clip_codes}
 
     def see(self, session: ListedSession) -> None:
         """Take note of one listed session."""
         title = session.title.lower()
         for code, sessions in self._found.items():
-            if code in title:
-                sessions.append(session)
+            if code in title:  # a list may name one and the same session twice
+                sessions.setdefault(session.session_id, session)
 
     def found(self, clip_code: str) -> list[ListedSession]:
         """Return the sessions whose title carries a code: one, or by the server's fault more."""
-        return self._found[clip_code.lower()]
+        return list(self._found[clip_code.lower()].values())
 
 
 class Control:
