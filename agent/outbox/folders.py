@@ -110,8 +110,20 @@ class StateFolder:
                 ) from error
             raise ConfigError(
                 f"paths.state: {error.strerror}: {error.filename}",
-                hint=f"give this user the folder: sudo chown $(id -un) {self.root}",
+                hint=self._how_to_enter(),
             ) from error
+
+    def _how_to_enter(self) -> str:
+        """Return what lets this user in, and takes the folder from nobody."""
+        try:
+            if not self.root.exists():
+                return f"make it for whoever runs the station: sudo install -d -o USER {self.root}"
+            group = self.root.group()
+        except (KeyError, OSError):  # a group without a name, or a folder above that is closed
+            return "use sudo"
+        if group == "root":
+            return "use sudo"
+        return f"use sudo, or join its group: sudo adduser $(id -un) {group}, then log in anew"
 
     def empty_tmp(self) -> None:
         """Remove what an earlier run left unfinished."""

@@ -12,6 +12,8 @@ def how_to_read(path: Path) -> str:
         user, group = pwd.getpwuid(os.geteuid()).pw_name, _group_of(path)
     except (KeyError, OSError):  # a user or a group without a name
         return "use sudo"
+    if group.gr_gid == 0:  # nobody should join that one
+        return "use sudo"
     if user in group.gr_mem:
         return f"you are in the group {group.gr_name} from your next login on: log in anew"
     return f"sudo adduser {user} {group.gr_name}, then log in anew; or use sudo"

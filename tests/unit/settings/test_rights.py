@@ -9,12 +9,12 @@ import pytest
 
 from agent.settings import rights
 
-_GROUP = grp.getgrgid(os.getgid())
+_NAME, _GID = "spotter", 4711
 
 
-def refused(*members: str) -> object:
+def refused(*members: str, gid: int = _GID) -> object:
     """The group of the files, with these members."""
-    return lambda _gid: grp.struct_group((_GROUP.gr_name, "x", _GROUP.gr_gid, list(members)))
+    return lambda _gid: grp.struct_group((_NAME, "x", gid, list(members)))
 
 
 def test_a_stranger_is_told_to_join_and_a_new_member_to_log_in_anew(
@@ -23,8 +23,11 @@ def test_a_stranger_is_told_to_join_and_a_new_member_to_log_in_anew(
     me = pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setattr(grp, "getgrgid", refused())
     told = rights.how_to_read(tmp_path)
-    assert told == f"sudo adduser {me} {_GROUP.gr_name}, then log in anew; or use sudo"
+    assert told == f"sudo adduser {me} {_NAME}, then log in anew; or use sudo"
 
     monkeypatch.setattr(grp, "getgrgid", refused(me))
     assert "log in anew" in rights.how_to_read(tmp_path)
     assert rights.how_to_read(tmp_path / "nowhere") == "use sudo"
+
+    monkeypatch.setattr(grp, "getgrgid", refused(gid=0))
+    assert rights.how_to_read(tmp_path) == "use sudo"
