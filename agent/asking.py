@@ -26,7 +26,7 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
     """Ask about a clip's session, and keep what comes back; from then on it is followed again.
 
     Raises:
-        RequestError: there is no key, or the clip's athlete was forgotten.
+        RequestError: there is no key, the API refuses it, or the clip's athlete was forgotten.
         UnreachableError: no proper answer came.
     """
     key = key_for_asking(settings, outbox)
@@ -41,6 +41,9 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
         )
         look = stage.look_now(follow_up, key)
     if look.fault is not None and look.analysis is None:
+        if look.fault.reason == "key":
+            hint = f"put the right key into {settings.api.key_file}"
+            raise RequestError(str(look.fault), hint=hint)
         raise UnreachableError(str(look.fault), hint="the daemon goes on asking")
     return look
 

@@ -80,7 +80,10 @@ def _sync(settings: "Settings", outbox: "Outbox") -> None:
     except LaneError as fault:
         if fault.reason in _REFUSALS:
             raise RequestError(
-                f"no roster: {fault}", hint="only an admin's key may list the account's athletes"
+                f"no roster: {fault}",
+                hint="only an admin's key may list the account's athletes"
+                if fault.reason == "account"
+                else f"put the right key into {settings.api.key_file}",
             ) from fault
         raise UnreachableError(f"no roster: {fault}", hint="the one on the box stays") from fault
     take_over(outbox, users, complete=complete, now_s=read_clock().utc_s)

@@ -185,12 +185,21 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _mistakes(error: ValidationError, path: Path) -> Iterator[str]:
     for details in error.errors(include_url=False):
-        yield _mistake(details, path)
+        is_told = details["type"] == "extra_forbidden" and _variable_of(details) in os.environ
+        if not is_told:  # by _unknown_variables, with what would be right
+            yield _mistake(details, path)
+
+
+def _place(details: ErrorDetails) -> list[str]:
+    return [str(part) for part in details["loc"] if not isinstance(part, int)]
+
+
+def _variable_of(details: ErrorDetails) -> str:
+    return f"{ENV_PREFIX}{'__'.join(_place(details))}".upper()
 
 
 def _mistake(details: ErrorDetails, path: Path) -> str:
-    place = [str(part) for part in details["loc"] if not isinstance(part, int)]
-    variable = f"{ENV_PREFIX}{'__'.join(place)}".upper()
+    place, variable = _place(details), _variable_of(details)
     source = f"environment: {variable}" if variable in os.environ else f"{path}: {'.'.join(place)}"
     wanted = details["msg"].removeprefix("Value error, ")
     if details["type"] == "missing":

@@ -129,6 +129,9 @@ def test_a_look_without_a_way_or_a_key_says_so(
 ) -> None:
     sandbox.go_away()
     assert "cannot be reached" in station.spotter("session", "e1", "--look", code=69)
+    sandbox.come_back()
+    station.key_file.write_text("another")
+    assert "put the right key into" in station.spotter("session", "e1", "--look", code=1)
     station.key_file.write_text("")
     assert "no API key" in station.spotter("session", "e1", "--look", code=1)
     assert "no API key" in station.spotter("session", "e1", "--open", code=1)

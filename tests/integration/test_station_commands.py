@@ -58,7 +58,8 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
 def test_a_key_that_may_not_list_athletes_says_so(station: Station) -> None:
     station.key_file.write_text("wrong-key")
 
-    assert "refuses the key" in station.spotter("athletes", "--sync", code=1)
+    told = station.spotter("athletes", "--sync", code=1)
+    assert "refuses the key" in told and f"right key into {station.key_file}" in told
 
 
 def test_the_daemon_brings_the_roster_up_to_date_by_itself(station: Station) -> None:
