@@ -26,7 +26,7 @@ KEY_HEADERS: tuple[KeyHeader, ...] = ("Authorization", "API-KEY")
 
 STATUS_PATH = "/user-management/organization-status/"
 _SESSIONS_PATH = "/session-management/sessions/"
-_MOST_ANSWER_BYTES = 32 << 20  # more is no answer
+_MOST_ANSWER_BYTES = 8 << 20  # more is no answer
 _MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
 _LEAST_ANSWER_BYTES_S = 1000.0  # a list may come slowly, but not byte by byte
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from agent.api.texts import plain, whole_number
 
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
-_MOST_VALUE_CHARS = 32 << 20  # of one session: more is no answer
+# Of one session: more is no answer, and would become fifty times as much of objects.
+_MOST_VALUE_CHARS = 4 << 20
 _MOST_NAME = 1000
 _SPACE = " \t\r\n"
 _AFTER_VALUE = frozenset(_SPACE + ",:}]")
@@ -121,7 +122,7 @@ class _Document:
         pulled = [self._text[self._at :]]
         if len(pulled[0]) > _MOST_VALUE_CHARS:
             raise ValueError("a value without end")
-        wanted = max(at_least, 1)
+        wanted = min(max(at_least, 1), _MOST_VALUE_CHARS - len(pulled[0]) + 1)
         while wanted > 0:
             part = next(self._parts, None)
             if part is None:

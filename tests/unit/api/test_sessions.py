@@ -93,6 +93,23 @@ def test_a_number_without_end_costs_neither_the_list_nor_an_answer() -> None:
     assert Answer(status=200, body=content).json() is not None
 
 
+def test_a_session_without_end_is_not_read_to_its_end() -> None:
+    read_bytes = 0
+
+    def parts(size_mb: int) -> Iterator[bytes]:
+        nonlocal read_bytes
+        yield b'{"sessions": {"a": ["'
+        for _ in range(size_mb * 16):
+            read_bytes += 65_536
+            yield b"x" * 65_536
+        yield b'"]}}'
+
+    assert len(list(read_sessions(parts(3)))) == 1
+    with pytest.raises(ValueError, match="without end"):
+        list(read_sessions(parts(60)))
+    assert read_bytes < 8 << 20  # both; what is read becomes many times as much of objects
+
+
 def test_a_very_long_list_needs_no_memory() -> None:
     def parts() -> Iterator[bytes]:
         yield b'{"sessions": {'
