@@ -10,7 +10,6 @@ from agent.api.texts import plain, printable, whole_number
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
 
 _MOST_WORDS = 300  # of a server's own words that we keep
-_MOST_NAME = 1000  # of a session's id and title
 _TOO_LARGE = 413
 _SURELY_NOT_MADE = frozenset({425, 429})
 _KEY = 401
@@ -59,8 +58,8 @@ def session_made(answer: Answer) -> Made | None:
     if not isinstance(session_id, str) or not session_id:
         return None
     return Made(
-        session_id=plain(session_id, _MOST_NAME),
-        title=plain(title, _MOST_NAME) if isinstance(title, str) else None,
+        session_id=plain(session_id),
+        title=plain(title) if isinstance(title, str) else None,
         status=answer.status,
     )
 

@@ -11,7 +11,6 @@ from agent.api.texts import plain, whole_number
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 # Of one session: more is no answer, and would become fifty times as much of objects.
 _MOST_VALUE_CHARS = 4 << 20
-_MOST_NAME = 1000
 _SPACE = " \t\r\n"
 _AFTER_VALUE = frozenset(_SPACE + ",:}]")
 
@@ -141,7 +140,7 @@ def read_session(session_id: str, told: object) -> ListedSession:
     made = told.get("created_at")
     made = made if isinstance(made, dict) else {}
     return ListedSession(
-        plain(session_id, _MOST_NAME),
+        plain(session_id),
         title=_text(told.get("title")),
         date=_text(made.get("date")),
         time=_text(made.get("time")),
@@ -151,4 +150,4 @@ def read_session(session_id: str, told: object) -> ListedSession:
 
 
 def _text(value: object) -> str:
-    return plain(value, _MOST_NAME) if isinstance(value, str) else ""
+    return plain(value) if isinstance(value, str) else ""

@@ -1,6 +1,7 @@
 """Texts that others tell, made harmless: they reach terminals, logs and tables.  Pure."""
 
 _MOST_DIGITS = 400  # of a whole number; more is none that anybody measured
+_MOST_NAME = 1000  # signs of a session's id or title
 _NO_SIGN = "\ufffd"  # stands for what is none, as everywhere
 
 
@@ -10,12 +11,12 @@ def printable(words: str, most: int) -> str:
     return " ".join(shown.split())
 
 
-def plain(name: str, most: int) -> str:
+def plain(name: str) -> str:
     """Return a foreign name as it came, but for signs that would command a terminal or are none.
 
     Half a character (JSON may hold one) could be written into no table.
     """
-    short = name[:most]
+    short = name[:_MOST_NAME]
     if short.isprintable():
         return short
     return "".join(sign if sign.isprintable() else _NO_SIGN for sign in short)

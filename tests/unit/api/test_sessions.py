@@ -42,7 +42,7 @@ def test_it_comes_out_the_same_however_it_is_cut_into_parts(
     found = list(read_sessions(parts))
 
     expected = json.loads(content)["sessions"]
-    assert [session.session_id for session in found] == [plain(name, 1000) for name in expected]
+    assert [session.session_id for session in found] == [plain(name) for name in expected]
 
 
 def test_a_name_commands_no_terminal_and_can_be_written_into_any_table() -> None:
