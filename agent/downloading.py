@@ -20,12 +20,14 @@ from agent.errors import (
 )
 from agent.outbox.entry import Entry
 from agent.outbox.folders import move_durably, part_of
+from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.store import Outbox
 from agent.outbox.videos import VideoState
 from agent.settings import Settings
 from agent.stage import ignore_wake
 from agent.station.of_settings import state_folder
 
+_NEVER_SEEN = frozenset({FollowUpState.FAILED, FollowUpState.GONE})
 _PART_BYTES = 1 << 20
 
 
@@ -47,10 +49,7 @@ def download_video(
     """
     video = outbox.videos.of_entry(entry.id)
     if video is None:
-        raise BusyError(
-            f"the analysis of {entry.clip_code} is not there yet",
-            hint=f"spotter session {entry.clip_code} --look asks the API now",
-        )
+        raise _missing(outbox, entry)
     here = state_folder(settings).analysed_video(entry.clip_code)
     try:
         if outbox.videos.state(entry.id) is VideoState.PRESENT:
@@ -62,6 +61,16 @@ def download_video(
         raise _told(error, entry) from error
     except OSError as error:
         raise RequestError(f"{target.parent}: {error.strerror}") from error
+
+
+def _missing(outbox: Outbox, entry: Entry) -> AgentError:
+    """Return why no analysed video of a clip is known."""
+    hint = f"spotter session {entry.clip_code} --look asks the API now"
+    follow_up = outbox.follow_ups.of_entry(entry.id)
+    if follow_up is None or follow_up.state not in _NEVER_SEEN:
+        return BusyError(f"the analysis of {entry.clip_code} is not there yet", hint=hint)
+    words = FOLLOW_UP_WORDS[follow_up.state] + (f": {follow_up.detail}" if follow_up.detail else "")
+    return RequestError(f"no analysed video of {entry.clip_code}: {words}", hint=hint)
 
 
 def _told(error: FetchError, entry: Entry) -> AgentError:

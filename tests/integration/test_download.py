@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.outbox.folders import StateFolder
+from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.results import NewResult
 from agent.outbox.store import Outbox
@@ -84,6 +85,11 @@ def test_what_cannot_be_had_says_why(
     station: Station, outbox: Outbox, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     assert "is not there yet" in download(station, tmp_path, of="e2", code=75)
+    waiting = outbox.follow_ups.of_entry(2)
+    assert waiting is not None
+    failed = {"state": FollowUpState.FAILED, "detail": "no athlete", "due_at": time.time() + 600}
+    assert outbox.follow_ups.note(waiting, failed, now_s=time.time())
+    assert "failed: no athlete" in download(station, tmp_path, of="e2", code=1)
     outbox.results.note_link(1, "https://10.0.0.1/a.mp4?signature=1", now_s=time.time())
     assert "which is private: not asked" in download(station, tmp_path, code=1)
     outbox.results.note_link(1, sandbox.storage_url + "/a.mp4?signature=1", now_s=time.time())
