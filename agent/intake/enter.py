@@ -96,7 +96,8 @@ def _decide(
 ) -> Decision:
     """Decide whose a take is; it keeps alive the assignment that it falls into."""
     if recorded.is_known:
-        record_run_out(outbox, by=recorded.at(take.active_start_s))
+        begins = recorded.at(take.active_start_s)
+        record_run_out(outbox, timeline_of(outbox, now=now), by=begins)
     timeline = timeline_of(outbox, now=now)
     if recorded.is_known:
         renew(outbox, timeline, recorded.at(take.active_end_s))

@@ -84,6 +84,10 @@ class Assignments:
         """
         return [_assignment(row) for row in self._db.rows(_ALL)]
 
+    def latest(self, *, of_each_layer: int) -> list[Assignment]:
+        """Return the last statements of each layer, in the order in which they were made."""
+        return [_assignment(row) for row in self._db.rows(_LATEST, {"most": of_each_layer})]
+
     def last_of(self, user_id: str | None, guest_id: int | None) -> Assignment | None:
         """Return what a coach last said of a person."""
         row = self._db.row(
@@ -126,6 +130,16 @@ SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_
   FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
  ORDER BY assignment.id
 """
+
+_LATEST_OF_LAYER = """
+SELECT id FROM (SELECT id FROM assignment WHERE layer = '{layer}' ORDER BY id DESC LIMIT :most)
+"""  # index: assignment_by_layer
+_LATEST = f"""
+SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as
+  FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
+ WHERE assignment.id IN ({" UNION ALL ".join(_LATEST_OF_LAYER.format(layer=it) for it in Layer)})
+ ORDER BY assignment.id
+"""  # noqa: S608  # our own words
 
 _LAST_OF = """
 SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as

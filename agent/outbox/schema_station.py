@@ -132,3 +132,9 @@ def forgettings(db: Database) -> None:
     """Find what is unfinished, and who was forgotten, without looking at everything."""
     db.execute("CREATE INDEX forgetting_by_state ON forgetting (state, id)")
     db.execute("CREATE INDEX forgetting_by_undoable ON forgetting (undoable_id)")
+
+
+@MIGRATIONS()
+def latest_assignments(db: Database) -> None:
+    """Find what was said last without looking at all that was ever said."""
+    db.execute("CREATE INDEX assignment_by_layer ON assignment (layer, id)")

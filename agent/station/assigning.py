@@ -9,6 +9,7 @@ from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedB
 from agent.outbox.entry import Whose
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
+from agent.station.present import present_of
 from agent.station.roster import check_user_id, for_person
 from agent.station.running_out import record_run_out_now
 from agent.station.timeline import Timeline
@@ -243,7 +244,7 @@ def _present(outbox: Outbox, *, now: Instant) -> Assignment:
     """Return the assignment of whoever is on the station."""
     with outbox.transaction():
         record_run_out_now(outbox, now=now)
-        present = timeline_of(outbox, now=now).at(now).assignment
+        present = present_of(outbox, now=now).at(now).assignment
     if present is None:
         raise RequestError("nobody is on the station", hint="spotter assign USER_ID")
     return present

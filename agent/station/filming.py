@@ -15,6 +15,7 @@ from agent.outbox.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.capture import Capture
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
+from agent.station.present import present_of
 from agent.station.recording_time import RecordingTime
 from agent.station.timeline import Timeline, UndecidableError
 
@@ -56,9 +57,7 @@ def start_filming(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
 
 def filming(outbox: Outbox, *, now: Instant) -> Filming:
     """Return whether the station films."""
-    outbox.assignments.note_boot(now.boot_id)
-    timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
-    stopped = timeline.filming_stopped_at(now)
+    stopped = present_of(outbox, now=now).filming_stopped_at(now)
     if stopped is None:
         return Filming(stopped=None, since_s=None, left_s=None, unseen=0)
     since_s = stopped.starts.elapsed_s(now)

@@ -12,9 +12,9 @@ from agent.station.assigning import (
     assign,
     complete,
     last_combination,
-    timeline_of,
     whose_of,
 )
+from agent.station.present import present_of
 from agent.station.roster import for_person
 from agent.station.running_out import record_run_out_now
 
@@ -72,7 +72,7 @@ def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assig
         if not waiting:
             raise RequestError("the queue is empty", hint="spotter queue add USER_ID")
         record_run_out_now(outbox, now=now)
-        before = timeline_of(outbox, now=now).at(now).assignment
+        before = present_of(outbox, now=now).at(now).assignment
         following = waiting[0]
         outbox.queue.remove(following.id)
         if outbox.switches.is_on(ROTATE) and _goes_round(before, following):

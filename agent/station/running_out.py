@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.store import Outbox
+from agent.station.present import present_of
 from agent.station.timeline import Timeline, UndecidableError
 
 ASKS_BEFORE_S = 300.0  # so long before the end the page asks: still the same athlete?
@@ -37,8 +38,7 @@ def standing(outbox: Outbox, *, now: Instant, however_long: bool = False) -> Sta
         outbox, now: of the station.
         however_long: whoever has run out, but is not on record as that, too; `left_s` is below 0.
     """
-    outbox.assignments.note_boot(now.boot_id)
-    timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
+    timeline = present_of(outbox, now=now)
     said = timeline.at(now).assignment
     if said is None:
         return Standing(assignment=None, since_s=None, left_s=None)
@@ -69,17 +69,22 @@ def overdue_s(outbox: Outbox, *, now: Instant) -> float | None:
 def record_run_out_now(outbox: Outbox, *, now: Instant) -> bool:
     """Record that the present assignment has run out, if it has and no capture waits."""
     with outbox.transaction():
-        return not outbox.captures.any_waits() and record_run_out(outbox, by=now) is not None
+        if outbox.captures.any_waits():
+            return False
+        return record_run_out(outbox, present_of(outbox, now=now), by=now) is not None
 
 
-def record_run_out(outbox: Outbox, *, by: Instant) -> Assignment | None:
+def record_run_out(outbox: Outbox, timeline: Timeline, *, by: Instant) -> Assignment | None:
     """Record that the assignment of a moment had run out by then; None where it had not.
 
     Whatever was filmed before that moment should have been looked into.
+
+    Args:
+        outbox: where it is recorded.
+        timeline: what was said, as far as the moment asks for it.
+        by: the moment.
     """
     with outbox.transaction():
-        outbox.assignments.note_boot(by.boot_id)
-        timeline = Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
         try:
             said = timeline.at(by).assignment
         except UndecidableError:

@@ -93,7 +93,8 @@ def test_an_assignment_that_had_run_out_before_the_next_one_did_so_all_the_same(
     admitted(outbox)  # so the daemon could not yet say that it has run out
     put(outbox, "ben", at=9000)
 
-    record_run_out(outbox, by=instant(5000))  # where a take of that time is to be given
+    of_a_take = instant(5000)
+    record_run_out(outbox, timeline_of(outbox, now=of_a_take), by=of_a_take)
 
     people = [who(outbox, instant(at)) for at in (100, IDLE_S - 1, IDLE_S, 5000, 9000, 9100)]
     assert people == ["ann", "ann", None, None, "ben", "ben"]

@@ -202,7 +202,7 @@ class StationMachine(RuleBasedStateMachine):
         start = self._instant(start_s)
         recorded = RecordingTime(by=RecordedBy.GROWTH, start=start, end=start.shifted(_TAKE_S))
         take = Take(number=1, start_s=0, end_s=_TAKE_S, active_start_s=0, active_end_s=_TAKE_S)
-        record_run_out(self._outbox, by=start)
+        record_run_out(self._outbox, assigning.timeline_of(self._outbox, now=self._now()), by=start)
         timeline = assigning.timeline_of(self._outbox, now=self._now())
         if renews:
             renew(self._outbox, timeline, recorded.end)
