@@ -13,7 +13,7 @@ import httpx
 from agent import __version__
 from agent.api.answers import Answer, Made, lane_fault, session_made, upload_failure
 from agent.api.body import ClipBody
-from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline
+from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
 from agent.api.payloads import Account, not_our_api, read_account
 from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import tls_fault, tls_words
@@ -28,7 +28,6 @@ STATUS_PATH = "/user-management/organization-status/"
 _SESSIONS_PATH = "/session-management/sessions/"
 _MOST_ANSWER_BYTES = 8 << 20  # more is no answer
 _MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
-_LEAST_ANSWER_BYTES_S = 1000.0  # a list may come slowly, but not byte by byte
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
@@ -204,7 +203,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         def judge(_unacknowledged_bytes: int) -> None:
             self._check()
             received_bytes = sum(answer.num_bytes_downloaded for answer in answers)
-            longest_s = self._times.answer_s + received_bytes / _LEAST_ANSWER_BYTES_S
+            longest_s = longest_answer_s(self._times, received_bytes=received_bytes)
             if time.monotonic() - began_s > longest_s:
                 raise OutOfTimeError(f"no whole answer within {longest_s:.0f} s")
 

@@ -7,6 +7,9 @@ it wait.
 
 from dataclasses import dataclass, field
 
+_LEAST_ANSWER_BYTES_S = 1000.0
+_LONGEST_ANSWER_S = 3600.0
+
 
 class OutOfTimeError(Exception):
     """An exchange took longer than it may; what that means is for its maker to say."""
@@ -89,3 +92,11 @@ class DownloadDeadline:
             raise OutOfTimeError(f"slower than {times.min_rate_bytes_s:g} bytes/s")
         if busy_s - self._moved_at_s > times.stall_s:
             raise OutOfTimeError(f"nothing came for {times.stall_s:g} s")
+
+
+def longest_answer_s(times: Timeouts, *, received_bytes: int) -> float:
+    """Return how old an exchange that is not an upload may become, by what has come of its answer.
+
+    A list may come slowly, but not byte by byte; and none is worth an hour.
+    """
+    return min(_LONGEST_ANSWER_S, times.answer_s + received_bytes / _LEAST_ANSWER_BYTES_S)

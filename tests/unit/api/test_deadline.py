@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline
+from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
 
 TIMES = Timeouts(min_rate_bytes_s=1000, allowance_s=60, stall_s=30, answer_s=120)
 
@@ -62,3 +62,9 @@ def test_what_was_handed_over_late_counts_as_body_again() -> None:
     one.judge(144, arrived_bytes=1_000_000, is_out=True)
     with pytest.raises(OutOfTimeError):
         one.judge(146, arrived_bytes=1_000_000, is_out=True)
+
+
+def test_a_list_has_time_by_what_has_come_of_it_but_never_more_than_an_hour() -> None:
+    assert longest_answer_s(TIMES, received_bytes=0) == 120
+    assert longest_answer_s(TIMES, received_bytes=600_000) == 720
+    assert longest_answer_s(TIMES, received_bytes=2_000_000_000) == 3600
