@@ -94,10 +94,10 @@ class Receiver(AbstractContextManager["Receiver"]):
             request.send_header(name, value)
         if answer == "elsewhere":
             request.send_header("Location", self.url)
-        request.end_headers()
-        if 200 <= status < 300:
+        if 200 <= status < 300:  # on record before the sender can know
             with self._news:
                 self.taken.append(posted)
                 self._news.notify_all()
+        request.end_headers()
         while answer == "endless" and not self.over.is_set():
             request.wfile.write(_PART)
