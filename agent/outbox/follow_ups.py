@@ -159,8 +159,10 @@ NEXT_DUE = f"""
 SELECT min(due_at + {_FIRST}) AS at FROM follow_up WHERE due_at >= 0
 """  # noqa: S608  # our own words; index: follow_up_due
 COUNTS = """
-SELECT state, count(*) AS n FROM follow_up
- WHERE state IN (SELECT value FROM json_each(?)) GROUP BY state
+SELECT state, n
+  FROM (SELECT value AS state,
+               (SELECT count(*) FROM follow_up WHERE state = value) AS n FROM json_each(?))
+ WHERE n > 0
 """  # index: follow_up_by_state
 RESUME = """
 UPDATE follow_up

@@ -87,8 +87,8 @@ class Listing:
             kind: {
                 str(row["state"]): int(str(row["n"]))
                 for row in self._db.rows(
-                    f"SELECT state, count(*) AS n FROM {table}"  # noqa: S608  # our own tables
-                    " WHERE state IN (SELECT value FROM json_each(?)) GROUP BY state",
+                    "SELECT state, n FROM (SELECT value AS state, (SELECT count(*)"  # noqa: S608  # our own tables
+                    f" FROM {table} WHERE state = value) AS n FROM json_each(?)) WHERE n > 0",
                     (json.dumps([str(state) for state in states]),),
                 )
             }

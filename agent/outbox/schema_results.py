@@ -26,7 +26,7 @@ _RESULTS = (
     ) STRICT
     """,
     "CREATE INDEX follow_up_due ON follow_up (due_at) WHERE due_at IS NOT NULL",
-    "CREATE INDEX follow_up_by_state ON follow_up (state, entry_id)",
+    "CREATE INDEX follow_up_by_state ON follow_up (state, began_at)",
     """
     CREATE TABLE result (              -- what the API made of a clip
         entry_id INTEGER PRIMARY KEY REFERENCES entry (id),
