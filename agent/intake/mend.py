@@ -1,7 +1,6 @@
 """Cutting a clip again: one whose file is missing or torn, or that is too large for the API."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -13,6 +12,7 @@ from agent.intake.clip import ClipCutter
 from agent.outbox.capture import Capture, Take
 from agent.outbox.entry import ClipFile, Entry, Source
 from agent.outbox.folders import StateFolder
+from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
 
 _SMALLER_PX = 720
@@ -44,12 +44,18 @@ class Mender:
 
     def mend_next(self) -> bool:
         """Cut one clip again, damaged ones first; False where there is none that can be."""
-        files = self._outbox.files
-        for waiting, mend in ((files.damaged, self._replace), (files.too_large, self._shrink)):
+        for waiting, mend in (
+            (self._outbox.files.damaged, self._replace),
+            (self._large, self._shrink),
+        ):
             entry = next((e for e in waiting() if e.id not in self._tried), None)
             if entry is not None:
                 return self._try(entry, mend)
         return False
+
+    def _large(self) -> list[Entry]:
+        """Return the clips that wait for a smaller rendition; a damaged one was tried before."""
+        return self._outbox.outcomes.held_because({Reason.TOO_LARGE})
 
     def _try(self, entry: Entry, mend: Mend) -> bool:
         self._tried.add(entry.id)
@@ -86,11 +92,11 @@ class Mender:
         path = self._folder.clips / entry.stored_name
         if not path.exists():
             raise FileNotFoundError(2, "missing", str(path))
-        whole = _take(
-            Source(capture_id=0, take_number=1, start_s=0.0, end_s=entry.clip_seconds + 1.0)
-        )
         clip = self._cutter.cut(
-            path, whole, clip_code=entry.clip_code, rendition=smaller_rendition(entry)
+            path,
+            _take(0.0, entry.clip_seconds + 1.0),
+            clip_code=entry.clip_code,
+            rendition=smaller_rendition(entry),
         )
         return self._outbox.files.make_smaller(entry, clip, now_s=self._now().utc_s)
 
@@ -105,7 +111,8 @@ class Mender:
                 paths[0], clip_code=entry.clip_code, seconds=entry.clip_seconds
             )
         if len(paths) == 1:
-            return self._cutter.cut(paths[0], _take(bounds[0]), clip_code=entry.clip_code)
+            whole = _take(bounds[0].start_s, bounds[0].end_s)
+            return self._cutter.cut(paths[0], whole, clip_code=entry.clip_code)
         return self._cut_joined(entry, paths, bounds)
 
     def _cut_joined(self, entry: Entry, paths: list[Path], bounds: list[Source]) -> ClipFile:
@@ -123,10 +130,9 @@ class Mender:
             )
             if not told["joined"]:
                 raise AnalysisError(str(told["why"]), fault=AnalysisFault.INTERNAL)
-            whole = replace(
-                _take(first),
-                start_s=first.start_s + number_in(told, "first_shift_s"),
-                end_s=second.end_s + number_in(told, "second_shift_s"),
+            whole = _take(
+                first.start_s + number_in(told, "first_shift_s"),
+                second.end_s + number_in(told, "second_shift_s"),
             )
             return self._cutter.cut(joined, whole, clip_code=entry.clip_code)
         finally:
@@ -144,11 +150,6 @@ def smaller_rendition(entry: Entry) -> dict[str, object]:
     }
 
 
-def _take(source: Source) -> Take:
-    return Take(
-        number=source.take_number,
-        start_s=source.start_s,
-        end_s=source.end_s,
-        active_start_s=source.start_s,
-        active_end_s=source.end_s,
-    )
+def _take(start_s: float, end_s: float) -> Take:
+    """Return what is cut again: its bounds are known, and nothing else is asked for."""
+    return Take(number=1, start_s=start_s, end_s=end_s, active_start_s=start_s, active_end_s=end_s)

@@ -88,11 +88,6 @@ class Files:
             for capture in [Capture.from_row(row)]
         ]
 
-    def too_large(self) -> list[Entry]:
-        """Return the clips that wait for a smaller rendition, oldest first."""
-        found = [Entry.from_row(row) for row in self._db.rows(TOO_LARGE)]
-        return sorted(found, key=lambda entry: entry.id)
-
     def mend(self, entry: Entry, clip: ClipFile, *, now_s: float) -> Entry | None:
         """Record that a clip was cut again; what was held for its damage alone is ready again."""
         remarks = tuple(remark for remark in entry.remarks if remark != SMALLER)
@@ -144,10 +139,6 @@ DAMAGED = (
     "SELECT * FROM entry WHERE file_state = 'damaged'",
     "SELECT * FROM entry WHERE state = 'held' AND reason = 'clip_damaged'",
 )
-
-TOO_LARGE = """
-SELECT * FROM entry WHERE state = 'held' AND reason = 'too_large' AND file_state = 'present'
-"""  # index: entry_held
 
 SETTLED_DAMAGE = """
 UPDATE entry SET file_state = 'present'
