@@ -20,7 +20,7 @@ from agent.errors import (
 )
 from agent.outbox.entry import Entry
 from agent.outbox.folders import move_durably, part_of
-from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
+from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.store import Outbox
 from agent.outbox.videos import VideoState
 from agent.settings import Settings
@@ -69,8 +69,8 @@ def _missing(outbox: Outbox, entry: Entry) -> AgentError:
     follow_up = outbox.follow_ups.of_entry(entry.id)
     if follow_up is None or follow_up.state not in _NEVER_SEEN:
         return BusyError(f"the analysis of {entry.clip_code} is not there yet", hint=hint)
-    words = FOLLOW_UP_WORDS[follow_up.state] + (f": {follow_up.detail}" if follow_up.detail else "")
-    return RequestError(f"no analysed video of {entry.clip_code}: {words}", hint=hint)
+    told = f"no analysed video of {entry.clip_code}: {follow_up.words}"
+    return RequestError(told, hint=hint)
 
 
 def _told(error: FetchError, entry: Entry) -> AgentError:

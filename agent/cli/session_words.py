@@ -1,7 +1,7 @@
 """Sessions in words and documents."""
 
 from agent.clock import iso_utc
-from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
+from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import Number, Result
 from agent.outbox.session_list import Followed
 
@@ -54,7 +54,6 @@ def session_lines(followed: Followed) -> list[tuple[str, str]]:
     entry, follow_up, result = followed.entry, followed.follow_up, followed.result
     movement = entry.exercise or entry.activity
     mass = f", {entry.barbell_mass_kg:g} kg" if entry.barbell_mass_kg else ""
-    told = FOLLOW_UP_WORDS[follow_up.state]
     lines = [
         ("session", follow_up.session_id),
         ("clip", f"{entry.name}, {entry.clip_code}, {entry.clip_seconds:.1f} s"),
@@ -63,7 +62,7 @@ def session_lines(followed: Followed) -> list[tuple[str, str]]:
         ("movement", movement + mass),
         ("filmed", iso_utc(entry.filmed_at) or "-"),
         ("delivered", iso_utc(entry.sent_at) or "-"),
-        ("state", told + (f": {follow_up.detail}" if follow_up.detail else "")),
+        ("state", follow_up.words),
         ("looks", _looks(followed)),
     ]
     if result is not None:

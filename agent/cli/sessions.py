@@ -161,8 +161,7 @@ def _open(settings: "Settings", followed: "Followed") -> None:
 
     result, code = followed.result, followed.entry.clip_code
     if result is not None and result.video_state == "present":
-        _, video = state_folder(settings).result_files(code)
-        show_in_browser(video.as_uri())
+        show_in_browser(state_folder(settings).analysed_video(code).as_uri())
     elif result is not None and result.analysed_video_url is not None:
         show_in_browser(result.analysed_video_url)
     else:

@@ -15,9 +15,9 @@ from agent.crashpoints import crash_point
 from agent.delivery.part import PartFile, drop_part
 from agent.errors import HostUnreachableError, LaneError, LinkExpiredError, NotNowError, UnfitError
 from agent.outbox.folders import move_durably, part_of
+from agent.outbox.result_files import MOST_DOCUMENT_BYTES
 from agent.outbox.videos import Wanted
 
-_MOST_ANSWER_BYTES = 16 << 20
 _ABSENT = frozenset({404, 410})
 
 NoteLink = Callable[[int, str], None]  # entry id and the link that the API tells now
@@ -121,7 +121,7 @@ class VideoFetcher:
 
     def _ask(self, path: str, key: ApiKey) -> object:
         try:
-            answer = self._client.ask("GET", path, key, most_bytes=_MOST_ANSWER_BYTES)
+            answer = self._client.ask("GET", path, key, most_bytes=MOST_DOCUMENT_BYTES)
         except LaneError as fault:
             kind = HostUnreachableError if fault.status is None else NotNowError
             raise kind(str(fault), retry_after_s=fault.retry_after_s) from fault

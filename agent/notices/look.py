@@ -53,7 +53,7 @@ class StationLook:
             self._outbox,
             host=self._host,
             capture_folder=self._capture_folder,
-            is_stopped=filming(self._outbox, now=self._now()).stopped is not None,
+            is_stopped=filming(self._outbox, now=now).stopped is not None,
             is_filming=is_filming,
             now_s=now.utc_s,
         )

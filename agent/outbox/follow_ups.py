@@ -53,6 +53,12 @@ class FollowUp:
     activity: str  # the entry's
     filmed_at: float | None  # the entry's
 
+    @property
+    def words(self) -> str:
+        """What is known of the analysis, for a person."""
+        told = FOLLOW_UP_WORDS[self.state]
+        return f"{told}: {self.detail}" if self.detail else told
+
     @classmethod
     def from_row(cls, row: Row) -> "FollowUp":
         """Build a follow-up from a row of its table, joined with its entry."""

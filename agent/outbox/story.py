@@ -6,7 +6,6 @@ from dataclasses import asdict
 from agent.clock import iso_utc
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.follow_ups import FOLLOW_UP_WORDS
 from agent.outbox.life import Line, capture_life, entry_life
 from agent.outbox.resends import RESEND_WORDS
 from agent.outbox.states import reason_text
@@ -87,8 +86,7 @@ def _analysis(outbox: Outbox, entry: Entry) -> str | None:
     if followed is None:
         return None
     follow_up, result = followed.follow_up, followed.result
-    told = FOLLOW_UP_WORDS[follow_up.state] + (f": {follow_up.detail}" if follow_up.detail else "")
-    told += f"; {follow_up.polls} looks"
+    told = f"{follow_up.words}; {follow_up.polls} looks"
     if follow_up.due_at is not None:
         told += f", the next at {iso_utc(follow_up.due_at)}"
     return told if result is None else f"{told}; {len(result.numbers)} numbers"
