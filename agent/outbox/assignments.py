@@ -125,31 +125,29 @@ class Assignments:
         self._db.change("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
 
 
-_ALL = """
+_SAID = """
 SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as
   FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
- ORDER BY assignment.id
-"""
+"""  # a guest who turned out to be an athlete is known as that
+_ALL = f"{_SAID} ORDER BY assignment.id"
 
 _LATEST_OF_LAYER = """
 SELECT id FROM (SELECT id FROM assignment WHERE layer = '{layer}' ORDER BY id DESC LIMIT :most)
 """  # index: assignment_by_layer
 _LATEST = f"""
-SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as
-  FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
+{_SAID}
  WHERE assignment.id IN ({" UNION ALL ".join(_LATEST_OF_LAYER.format(layer=it) for it in Layer)})
  ORDER BY assignment.id
-"""  # noqa: S608  # our own words
+"""  # our own words
 
-_LAST_OF = """
-SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as
-  FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
+_LAST_OF = f"""
+{_SAID}
  WHERE layer = 'coach' AND (:exercise IS NULL OR exercise = :exercise)
    AND (assignment.user_id = :user_id OR guest_id = :guest_id
         OR guest_id IN (SELECT id FROM athlete WHERE resolved_to = :user_id))
    AND (NOT :with_mass OR barbell_mass_kg IS NOT NULL)
  ORDER BY assignment.id DESC LIMIT 1
-"""  # index: assignment_by_user, assignment_by_guest
+"""  # noqa: S608  # our own words; index: assignment_by_user, assignment_by_guest
 
 
 def _boot_columns(moment: Instant) -> Mapping[str, object]:

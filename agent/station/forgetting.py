@@ -23,7 +23,8 @@ from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.outbox.undoables import Undoable, UndoKind
-from agent.station.assigning import assign_nobody, timeline_of
+from agent.station.assigning import assign_nobody
+from agent.station.present import present_of
 from agent.station.roster import for_person
 
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
@@ -129,7 +130,7 @@ def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, no
 
 def _leave_the_station(outbox: Outbox, forgetting: Forgetting, *, now: Instant) -> None:
     """Let nobody be on the station, if an athlete who is forgotten is."""
-    present = timeline_of(outbox, now=now).at(now).assignment
+    present = present_of(outbox, now=now).at(now).assignment
     who = (forgetting.user_id, forgetting.guest_id)
     if present is not None and present.layer is Layer.COACH and present.who == who:
         assign_nobody(outbox, now=now, set_by="forgotten")
