@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite_utils.db import Database
 
 from agent.outbox.folders import fsync_file, fsync_folder, give_to_owner_of
+from agent.outbox.old_copies import copy_before
 from agent.outbox.schema import MIGRATIONS
 from agent.outbox.schema_channels import channels as channels  # importing it makes it one of them
 from agent.outbox.schema_devices import devices as devices
@@ -70,7 +71,7 @@ def _keep_copy_if_there_is_room(connection: sqlite3.Connection, path: Path, *, b
 
 def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
     """Keep the outbox as it was; only the latest copies stay."""
-    copy = path.with_name(f"{path.name}.before-{before}")
+    copy = path.with_name(copy_before(path.name, before))
     unfinished = copy.with_name(f"{copy.name}.new")
     unfinished.unlink(missing_ok=True)
     try:
@@ -84,7 +85,7 @@ def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> No
         unfinished.unlink(missing_ok=True)
     fsync_folder(path.parent)
     copies = sorted(
-        path.parent.glob(f"{path.name}.before-*"), key=lambda found: found.stat().st_mtime
+        path.parent.glob(copy_before(path.name, "*")), key=lambda found: found.stat().st_mtime
     )
     for old in copies[:-_KEPT]:
         old.unlink()

@@ -19,6 +19,7 @@ from agent.outbox.folders import StateFolder, fsync_file, fsync_folder
 from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.images import apply_image
 from agent.outbox.ledger import LEDGER_NAME, Ledger, Survey
+from agent.outbox.old_copies import copy_damaged
 from agent.outbox.sidecars import Sidecar, Sidecars
 from agent.outbox.version import refuse_newer
 
@@ -81,21 +82,22 @@ def rebuild(root: Path, *, why: str, now_s: float) -> None:
     witnesses = _Witnesses(ledger, survey, believed)
     refuse_newer(ledger.path, witnesses.survey.written_by)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = f"{DATABASE_NAME}.damaged-{stamp}" if (root / DATABASE_NAME).exists() else None
+    aside = copy_damaged(DATABASE_NAME, stamp)
     new = StateFolder(root).tmp / DATABASE_NAME
-    counts = _build(new, witnesses, why=why, aside=aside, now_s=now_s)
+    kept_as = aside if (root / DATABASE_NAME).exists() else None
+    counts = _build(new, witnesses, why=why, aside=kept_as, now_s=now_s)
     crash_point("rebuilt")
-    _move_aside(root, f"{DATABASE_NAME}.damaged-{stamp}")
+    _move_aside(root, aside)
     crash_point("damaged-moved-aside")
     fsync_file(new)
     new.replace(root / DATABASE_NAME)
     fsync_folder(root)
     trust_again(root)
     if not witnesses.tell_all and ledger.path.exists():
-        ledger.path.replace(ledger.path.with_name(f"{LEDGER_NAME}.damaged-{stamp}"))
+        ledger.path.replace(ledger.path.with_name(copy_damaged(LEDGER_NAME, stamp)))
     log.error(
         "the database is made anew",
-        damaged=aside,
+        damaged=kept_as,
         **counts,
         **({} if witnesses.tell_all else {"ledger": "damaged: what it lost is looked up first"}),
     )
@@ -190,7 +192,7 @@ def _move_aside(root: Path, name: str) -> None:
     fsync_folder(root)
     kept = sorted(
         path
-        for path in root.glob(f"{DATABASE_NAME}.damaged-*")
+        for path in root.glob(copy_damaged(DATABASE_NAME, "*"))
         if not path.name.endswith(_PARTS[1:])
     )
     for old in kept[:-_KEPT]:
