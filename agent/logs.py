@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 from structlog.typing import EventDict
@@ -55,7 +56,7 @@ def configure_logs(level: str = "info") -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         RepeatLimit(),
-        structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+        stamp,
         structlog.processors.format_exc_info,
         _drop_nothing,
         hide_secrets,
@@ -70,6 +71,12 @@ def configure_logs(level: str = "info") -> None:
         logger_factory=lambda *_: one,
         cache_logger_on_first_use=True,
     )
+
+
+def stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Say when: by the box's own clock, with what that is off UTC."""
+    event["timestamp"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    return event
 
 
 def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,5 +1,6 @@
 """What the daemon does, in one line: systemctl status shows it."""
 
+from agent.counting import counted
 from agent.outbox.states import CaptureState, EntryState
 from agent.outbox.store import Outbox
 
@@ -17,9 +18,11 @@ def describe_station(outbox: Outbox, host: str) -> str:
         words.append("sends a clip")
     waiting = sum(entries.get(state, 0) for state in _WAITING)
     ahead = captures.get(CaptureState.CAPTURED, 0)
-    words.append("watching" if not (words or ahead or waiting) else f"{waiting} clips to send")
+    words.append(
+        "watching" if not (words or ahead or waiting) else f"{counted(waiting, 'clip')} to send"
+    )
     if ahead:
-        words.append(f"{ahead} captures to look into")
+        words.append(f"{counted(ahead, 'capture')} to look into")
     if entries.get(EntryState.HELD):
         words.append(f"{entries[EntryState.HELD]} held for a person")
     if entries.get(EntryState.DEAD):

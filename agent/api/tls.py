@@ -1,9 +1,9 @@
 """What is wrong with a TLS connection, in words that a person at the box can act on."""
 
 import ssl
-from datetime import UTC, datetime
 
 from agent.clock import Instant
+from agent.local_time import LocalTime
 
 # Codes of OpenSSL's certificate verification (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -57,6 +57,5 @@ def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
 
 
 def _clock_words(now: Instant) -> str:
-    moment = datetime.fromtimestamp(now.utc_s, UTC)
-    told = f"this box's clock says {moment:%Y-%m-%d %H:%M} UTC"
+    told = f"this box's clock says {LocalTime(now.utc_s).full(now.utc_s)}"
     return told if now.trusted else f"{told}, but nothing has set it yet"

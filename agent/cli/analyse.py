@@ -11,6 +11,8 @@ from agent.activities import ACTIVITIES
 from agent.cli.common import config_option, json_option, print_json
 from agent.errors import AnalysisError, RequestError
 
+_REP = "repetition"
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -111,6 +113,8 @@ def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _print(report: Mapping[str, object]) -> None:
+    from agent.counting import counted
+
     video, cost = report["video"], report["cost"]
     assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own
     click.echo(
@@ -118,10 +122,10 @@ def _print(report: Mapping[str, object]) -> None:
         f"{video['fps']:.4g} fps, {video['codec']}"
     )
     for number, take in enumerate(_takes(report), start=1):
-        reps = take.get("reps")
+        reps = int(str(take.get("reps") or 0))
         click.echo(
             f"take {number}: {take['active_start_s']:.1f} to {take['active_end_s']:.1f} s"
-            f" ({take['activity']}{f', {reps} repetitions' if reps else ''}),"
+            f" ({take['activity']}{f', {counted(reps, _REP)}' if reps else ''}),"
             f" clip {take['start_s']:.1f} to {take['end_s']:.1f} s"
             + (f" -> {take['clip']}" if take.get("clip") else "")
         )

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.common import (
+    config_option,
+    json_option,
+    local_time,
+    opened_outbox,
+    print_json,
+    settings_of,
+)
 from agent.errors import LaneError, RequestError, UnreachableError
 
 if TYPE_CHECKING:
@@ -30,7 +37,8 @@ def athletes(
     The roster is kept on the box and brought up to date by the daemon.  A guest (guest:3) is
     somebody who is not in the account: their clips are held until --resolve says who it is.
     """
-    from agent.clock import iso_utc, read_clock
+    from agent.clock import read_clock
+    from agent.counting import counted
     from agent.outbox.switches import ROSTER_SYNCED_AT
     from agent.station.roster import resolve_guest, search_athletes
 
@@ -40,16 +48,18 @@ def athletes(
             _sync(settings, outbox)
         if resolve is not None:
             released = resolve_guest(outbox, *resolve, now_s=read_clock().utc_s)
-            click.echo(f"released: {len(released)} clips", err=True)
+            click.echo(f"released: {counted(len(released), 'clip')}", err=True)
         found = search_athletes(outbox, search, most=100_000)
-        synced_at = iso_utc(outbox.switches.moment(ROSTER_SYNCED_AT))
+        synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)
     if as_json:
         print_json([_document(athlete) for athlete in found])
         return
     for athlete in found:
         click.echo(f"{athlete.key:32} {athlete.name}")
-    told = "never asked for: spotter athletes --sync" if synced_at is None else f"as of {synced_at}"
-    click.echo(f"{len(found)} athletes, {told}", err=True)
+    told = "never asked for: spotter athletes --sync"
+    if synced_at is not None:
+        told = f"as of {local_time().full(synced_at)}"
+    click.echo(f"{counted(len(found), 'athlete')}, {told}", err=True)
 
 
 def _document(athlete: "Athlete") -> dict[str, object]:

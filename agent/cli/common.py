@@ -14,6 +14,7 @@ from agent.errors import OutboxError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agent.local_time import LocalTime
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
@@ -116,6 +117,14 @@ def print_columns(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
+
+
+def local_time() -> "LocalTime":
+    """Return the box's wall clock at this moment, by which people read times."""
+    from agent.clock import read_clock
+    from agent.local_time import LocalTime
+
+    return LocalTime(read_clock().utc_s)
 
 
 def console() -> "Console":

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agent.local_time import LocalTime
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
@@ -48,14 +49,15 @@ def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
 
 
-def disk_lines(document: dict[str, object]) -> Lines:
+def disk_lines(document: dict[str, object], here: "LocalTime") -> Lines:
     """Return the same for people."""
     from agent.cli.words import size_words
 
     disk, pauses = document["disk"], document["pauses"]
     assert isinstance(disk, dict) and isinstance(pauses, list)  # made above
     lines = [
-        (f"{pause['part']} WAITS", f"{pause['detail']} ({pause['since']})") for pause in pauses
+        (f"{pause['part']} WAITS", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
+        for pause in pauses
     ]
     free, total = size_words(disk["free_bytes"]), size_words(disk["total_bytes"])
     lines.append(("disk", f"{free} free of {total}; {_outlook(disk)}"))

@@ -74,6 +74,9 @@ def _print(finding: "Finding") -> None:
 
 
 def _print_end(findings: "list[Finding]") -> None:
+    from agent.counting import counted
+
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
-    told = f"{counts['broken']} broken, {counts['warning']} warnings, {counts['fine']} fine"
+    warnings = counted(counts["warning"], "warning")
+    told = f"{counts['broken']} broken, {warnings}, {counts['fine']} fine"
     click.echo(f"\n{told}")

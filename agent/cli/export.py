@@ -36,6 +36,7 @@ def export(
     since: float | None, athlete: str | None, target: str, names: bool, config: Path | None
 ) -> None:
     """Write a table (CSV, UTF-8) of takes: one a line, with every number that came back."""
+    from agent.counting import counted
     from agent.tabulating import write_csv
 
     settings = settings_of(config)
@@ -50,7 +51,7 @@ def export(
             write_csv(file, found, names=known)
     except OSError as error:
         raise RequestError(f"{target}: {error.strerror}", hint="name another file") from error
-    click.echo(f"{len(found)} takes are in {target}", err=True)
+    click.echo(f"{counted(len(found), 'take is', 'takes are')} in {target}", err=True)
 
 
 def _names(box: "Outbox", found: Sequence["Followed"]) -> Mapping[str, str]:

@@ -65,17 +65,24 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
 
 
 def _confirm(user_id: str, owned: "Belongings") -> None:
+    from agent.counting import counted
+
+    leave = "leaves" if owned.clips == 1 else "leave"
     click.confirm(
-        f"{owned.clips} clips of {user_id} go from this box, {owned.unsent} of them never "
-        "delivered.  This cannot be undone.  Go on?",
+        f"{counted(owned.clips, 'clip')} of {user_id} {leave} this box, {owned.unsent} of them "
+        "never delivered.  This cannot be undone.  Go on?",
         abort=True,
     )
 
 
 def _tell(document: dict[str, object]) -> None:
-    who, sessions, waits_for = (document[name] for name in ("user_id", "sessions", "waits_for"))
+    from agent.counting import counted
+
+    who, clips = document["user_id"], document["clips"]
+    sessions, waits_for = document["sessions"], document["waits_for"]
     assert isinstance(sessions, list) and isinstance(waits_for, list)  # made above
-    click.echo(f"{document['clips']} clips of {who} are gone from this box")
+    assert isinstance(clips, int)
+    click.echo(f"gone from this box: {counted(clips, 'clip')} of {who}")
     if waits_for:
         click.echo(
             f"the rest goes by itself, once others' clips in it are delivered or its own sending "

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.local_time import LocalTime
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
@@ -30,11 +31,11 @@ def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> di
     }
 
 
-def line_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+def line_lines(document: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]]:
     """Return the same for people."""
     line = document["delivery"]
-    backlog = _backlog(line, _standstill(document))
-    return [("to be sent", backlog), ("line", f"{_speed(line)}; {_hours(line['hours'])}")]
+    backlog = _backlog(line, _standstill(document), here)
+    return [("to be sent", backlog), ("line", f"{_speed(line)}; {_hours(line['hours'], here)}")]
 
 
 def _standstill(document: dict[str, Any]) -> str | None:
@@ -44,18 +45,19 @@ def _standstill(document: dict[str, Any]) -> str | None:
     return None if document["api"]["paused"] is None else "once the way to the API is open again"
 
 
-def _backlog(line: dict[str, Any], standstill: str | None) -> str:
+def _backlog(line: dict[str, Any], standstill: str | None, here: "LocalTime") -> str:
     from agent.cli.words import duration_words, size_words
+    from agent.counting import counted
 
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:
         return "nothing"
-    told = f"{clips} clip{'s' if clips > 1 else ''}, {size_words(size_bytes)}"
+    told = f"{counted(clips, 'clip')}, {size_words(size_bytes)}"
     if standstill is not None:
         return f"{told}: {standstill}"
     if line["until_sent_s"] is not None:
         soon = duration_words(max(line["until_sent_s"], 1))
-        return f"{told}: sent in about {soon}, by {_local(line['sent_by'])}"
+        return f"{told}: sent in about {soon}, by {_hour(line['sent_by'], here)}"
     known = line["goodput_bytes_s"] is not None
     return f"{told}: {'more than a year at this speed' if known else 'no upload measured yet'}"
 
@@ -67,18 +69,19 @@ def _speed(line: dict[str, Any]) -> str:
     return "not measured yet" if rate is None else f"{size_words(rate)}/s measured"
 
 
-def _hours(hours: dict[str, Any]) -> str:
+def _hours(hours: dict[str, Any], here: "LocalTime") -> str:
     from agent.cli.words import size_words
 
     if not hours["open"]:
-        return f"CLOSED until {_local(hours['opens_at'])} (delivery.schedule)"
+        return f"CLOSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
     cap = hours["cap_bytes_s"]
     told = "no cap" if cap is None else f"capped to {size_words(cap)}/s"
-    return told if hours["changes_at"] is None else f"{told} until {_local(hours['changes_at'])}"
+    changes_at = hours["changes_at"]
+    return told if changes_at is None else f"{told} until {_hour(changes_at, here)}"
 
 
-def _local(moment: str) -> str:
-    """Return an ISO time by the box's own clock, which upload hours go by."""
-    from datetime import datetime
+def _hour(moment: str, here: "LocalTime") -> str:
+    """Return an hour by the box's own clock, which upload hours go by."""
+    from agent.local_time import seconds_of
 
-    return f"{datetime.fromisoformat(moment).astimezone():%a %H:%M %Z}"
+    return here.hour(seconds_of(moment))

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.common import (
+    config_option,
+    json_option,
+    local_time,
+    opened_outbox,
+    print_json,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from agent.outbox.capture import Capture
@@ -77,8 +84,9 @@ def _print(document: dict[str, object]) -> None:
     if not story and not journal:
         click.echo("nothing has happened yet")
         return
-    click.echo(f"{document['of']}:")
+    here = local_time()
+    click.echo(f"{document['of']} (times in {here.zone}):")
     for line in story:
-        click.echo(f"  {line['at']}  {line['what']}")
+        click.echo(f"  {here.moment_or(line['at'])}  {line['what']}")
     for line in journal:
         click.echo(f"  {line}")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.local_time import LocalTime
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
@@ -34,21 +35,24 @@ def notices_document(settings: "Settings", outbox: "Outbox") -> dict[str, object
     return told
 
 
-def notice_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+def notice_lines(document: dict[str, object], here: "LocalTime") -> list[tuple[str, str]]:
     """Return the same for people."""
     notices = document["notices"]
     assert isinstance(notices, dict)  # made above
-    return [(name, _words(channel)) for name, channel in notices.items()]
+    return [(name, _words(channel, here)) for name, channel in notices.items()]
 
 
-def _words(channel: dict[str, Any]) -> str:
+def _words(channel: dict[str, Any], here: "LocalTime") -> str:
+    from agent.counting import counted
+
+    waiting = counted(channel["waiting"], "waits", "wait")
     if channel["failing_since"] is not None:
-        told = f"FAILING since {channel['failing_since']}, {channel['waiting']} wait: "
-        return told + str(channel["last_error"])
+        since = here.moment_or(channel["failing_since"])
+        return f"FAILING since {since}, {waiting}: {channel['last_error']}"
     heard = channel["last_acknowledged_at"]
-    told = "nothing told yet" if heard is None else f"last notice taken {heard}"
+    told = "nothing told yet" if heard is None else f"last notice taken {here.moment_or(heard)}"
     if channel["waiting"]:
-        told += f", {channel['waiting']} wait"
+        told += f", {waiting}"
     if channel["refused"]:
         told += f"; {channel['refused']} refused, the last {channel['last_refused']['notice']}"
     return told

@@ -10,6 +10,7 @@ from agent.activities import ACTIVITIES
 from agent.cli.common import (
     config_option,
     json_option,
+    local_time,
     opened_outbox,
     print_columns,
     print_json,
@@ -21,6 +22,7 @@ from agent.cli.unknown import warn_of_unknown
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
+    from agent.local_time import LocalTime
     from agent.outbox.capture import Capture
     from agent.outbox.entry import Entry, Whose
     from agent.outbox.store import Outbox
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     Change = Callable[[Outbox, str], Capture | Entry]
 
-_HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "MOVEMENT", "FILMED", "FILE", "")
+_HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "MOVEMENT", "FILMED ({zone})", "FILE", "")
 _STATES = [
     *("captured", "analysing", "analysed", "skipped", "quarantined", "discarded"),
     *("ready", "held", "uploading", "uncertain", "uploaded", "completed", "dead"),
@@ -62,7 +64,9 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
     if not rows:
         click.echo("nothing here" if state is None else f"nothing is {state}")
         return
-    print_columns([_HEAD, *(_cells(row) for row in rows)])
+    here = local_time()
+    head = tuple(word.format(zone=here.zone) for word in _HEAD)
+    print_columns([head, *(_cells(row, here) for row in rows)])
 
 
 @outbox.command()
@@ -81,26 +85,31 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
+    here = local_time()
     for name, value in document.items():
         if value is not None and value != []:
-            _show(name, value)
+            _show(name, value, here)
+    click.echo(f"{'times':16} by this box's clock, {here.zone}")
 
 
-def _show(name: str, value: object) -> None:
+def _show(name: str, value: object, here: "LocalTime") -> None:
     """Print one fact; a list of facts gets a line each."""
     if not isinstance(value, list):
-        click.echo(f"{name:16} {_plain(value)}")
+        click.echo(f"{name:16} {_plain(name, value, here)}")
         return
     for number, part in enumerate(value):
         told = part
         if isinstance(part, dict) and set(part) == {"at", "what"}:
-            told = f"{part['at']}  {part['what']}"
+            told = f"{here.moment_or(part['at'])}  {part['what']}"
         elif isinstance(part, dict):
-            told = "  ".join(f"{key}={_plain(part[key])}" for key in part if part[key] is not None)
+            facts = {key: fact for key, fact in part.items() if fact is not None}
+            told = "  ".join(f"{key}={_plain(key, facts[key], here)}" for key in facts)
         click.echo(f"{'' if number else name:16} {told}")
 
 
-def _plain(value: object) -> str:
+def _plain(name: str, value: object, here: "LocalTime") -> str:
+    if name.endswith("_at") and isinstance(value, str):
+        return here.moment_or(value)
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
@@ -221,12 +230,13 @@ def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
 
-def _cells(row: Mapping[str, object]) -> tuple[str, ...]:
+def _cells(row: Mapping[str, object], here: "LocalTime") -> tuple[str, ...]:
     """Return a row's words: where it is, whose it is, and what it came to or waits for."""
-    moment = row["filmed_at"] or ("unknown" if row["kind"] == "entry" else row["created_at"])
+    filmed_at = row["filmed_at"] or (None if row["kind"] == "entry" else row["created_at"])
+    moment = here.moment_or(filmed_at, "unknown")
     told = row["session_id"] or row["detail"] or row["reason"]
     if told is None and row["next_attempt_at"] is not None:
-        told = f"next try {row['next_attempt_at']}"
+        told = f"next try {here.moment_or(row['next_attempt_at'])}"
     words = (row["id"], row["clip_code"], row["state"], row["user_id"])
     movement = row["exercise"] or row["activity"]
     return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], told))

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.common import (
+    config_option,
+    json_option,
+    local_time,
+    opened_outbox,
+    print_columns,
+    print_json,
+    settings_of,
+)
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -96,12 +104,17 @@ def _list(settings: "Settings", *, as_json: bool) -> None:
         devices = outbox.devices.all()
     if as_json:
         print_json([_document(device) for device in devices])
-    elif not devices:
+        return
+    if not devices:
         click.echo("no device is paired")
-    for device in () if as_json else devices:
-        document = _document(device)
-        words = ("id", "role", "way", "since", "name")
-        click.echo("  ".join(str(document[word]) for word in words).rstrip())
+        return
+    here = local_time()
+    print_columns(
+        [
+            ("DEVICE", "ROLE", "CAME IN BY", f"SINCE ({here.zone})", "NAME"),
+            *((d.id, d.role, d.way, here.moment(d.paired_at), d.name) for d in devices),
+        ]
+    )
 
 
 def _document(device: "Device") -> dict[str, object]:

@@ -126,11 +126,12 @@ def clear(config: Path | None, as_json: bool) -> None:
 
 
 def _id_at(outbox: "Outbox", place: int) -> int:
+    from agent.counting import counted
     from agent.errors import RequestError
 
     waiting = outbox.queue.all()
     if place > len(waiting):
-        raise RequestError(f"no place {place}: {len(waiting)} are in the queue")
+        raise RequestError(f"no place {place}: {counted(len(waiting), 'is', 'are')} in the queue")
     return waiting[place - 1].id
 
 

@@ -1,6 +1,7 @@
 """Sessions in words and documents."""
 
 from agent.clock import iso_utc
+from agent.local_time import LocalTime
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import Number, Result
 from agent.outbox.session_list import Followed
@@ -49,7 +50,7 @@ def _result_document(result: Result | None) -> dict[str, object]:
     }
 
 
-def session_lines(followed: Followed) -> list[tuple[str, str]]:
+def session_lines(followed: Followed, here: LocalTime) -> list[tuple[str, str]]:
     """Return what there is to say of one session, as name and words."""
     entry, follow_up, result = followed.entry, followed.follow_up, followed.result
     movement = entry.exercise or entry.activity
@@ -60,25 +61,31 @@ def session_lines(followed: Followed) -> list[tuple[str, str]]:
         ("title", entry.server_title or entry.title or "-"),
         ("athlete", entry.user_id or "-"),
         ("movement", movement + mass),
-        ("filmed", iso_utc(entry.filmed_at) or "-"),
-        ("delivered", iso_utc(entry.sent_at) or "-"),
+        ("filmed", _full(entry.filmed_at, here)),
+        ("delivered", _full(entry.sent_at, here)),
         ("state", follow_up.words),
-        ("looks", _looks(followed)),
+        ("looks", _looks(followed, here)),
     ]
     if result is not None:
-        lines.append(("analysed", iso_utc(result.got_at) or "-"))
+        lines.append(("analysed", _full(result.got_at, here)))
         lines += [(name, number_words(value)) for name, value in result.numbers.items()]
         lines.append(("analysed video", _video(result)))
     return lines
 
 
-def _looks(followed: Followed) -> str:
+def _full(at: float | None, here: LocalTime) -> str:
+    return "-" if at is None else here.full(at)
+
+
+def _looks(followed: Followed, here: LocalTime) -> str:
     follow_up = followed.follow_up
-    looked = f"{follow_up.polls}, the last {iso_utc(follow_up.last_asked_at)}"
-    told = looked if follow_up.last_asked_at is not None else "none yet"
-    if follow_up.due_at is None or follow_up.state is FollowUpState.COMPLETED:
+    asked_at, due_at = follow_up.last_asked_at, follow_up.due_at
+    told = "none yet"
+    if asked_at is not None:
+        told = f"{follow_up.polls}, the last {here.moment(asked_at)}"
+    if due_at is None or follow_up.state is FollowUpState.COMPLETED:
         return told
-    return f"{told}; the next after {iso_utc(follow_up.due_at)}"
+    return f"{told}; the next after {here.moment(due_at)}"
 
 
 def _video(result: Result) -> str:
@@ -94,14 +101,14 @@ def number_words(value: Number) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def session_cells(followed: Followed) -> tuple[str, ...]:
+def session_cells(followed: Followed, here: LocalTime) -> tuple[str, ...]:
     """Return a session's cells in the list of many."""
     entry, follow_up, result = followed.entry, followed.follow_up, followed.result
     numbers = list({} if result is None else result.numbers.items())
     told = ", ".join(f"{name} {number_words(value)}" for name, value in numbers[:_FEW])
     more = f" and {len(numbers) - _FEW} more" if len(numbers) > _FEW else ""
     return (
-        iso_utc(followed.at) or "-",
+        here.moment(followed.at),
         entry.user_id or "-",
         entry.exercise or entry.activity,
         follow_up.state,

@@ -8,6 +8,7 @@ import click
 from agent.cli.common import (
     config_option,
     json_option,
+    local_time,
     opened_outbox,
     print_columns,
     print_json,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agent.settings import Settings
 
 _STATES = ("waiting", "completed", "failed", "gone", "not_seen")
-_HEAD = ("FILMED", "ATHLETE", "MOVEMENT", "STATE", "CLIP", "SESSION", "")
+_HEAD = ("FILMED ({zone})", "ATHLETE", "MOVEMENT", "STATE", "CLIP", "SESSION", "")
 _FRESH_S = 300.0  # a link that was told within so long surely opens
 
 
@@ -52,7 +53,9 @@ def sessions(
     if not found:
         click.echo("no sessions")
         return
-    print_columns([_HEAD, *(session_cells(followed) for followed in found)])
+    here = local_time()
+    head = tuple(word.format(zone=here.zone) for word in _HEAD)
+    print_columns([head, *(session_cells(followed, here) for followed in found)])
 
 
 @click.command()
@@ -104,7 +107,7 @@ def session(
     if as_json:
         print_json(session_document(followed))
     else:
-        for name, words in session_lines(followed):
+        for name, words in session_lines(followed, local_time()):
             click.echo(f"{name:16} {words}")
     if opens:
         _open(settings, followed)

@@ -19,6 +19,8 @@ from agent.cli.notice_status import notice_lines, notices_document
 from agent.cli.results_status import results_document, results_lines
 
 if TYPE_CHECKING:
+    from agent.local_time import LocalTime
+    from agent.outbox.lanes import LaneState
     from agent.outbox.store import Outbox
     from agent.settings import Settings
     from agent.station.running_out import Standing
@@ -51,6 +53,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
     lane = outbox.lanes.get(api_host(settings))
     running = OwnerLock(state_folder(settings)).is_taken()
     return {
+        "at": iso_utc(now.utc_s),
         "station": settings.station.id,
         "version": __version__,
         "running": running,
@@ -68,15 +71,21 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "notices": notices_document(settings, outbox),
         "capture_folder": _capture_folder(settings.paths.capture),
-        "api": {
-            "host": lane.host,
-            "reachable": _reachable(lane.paused_reason, lane.answered_at),
-            "paused": lane.paused_reason,
-            "detail": lane.paused_detail,
-            "next_probe_at": iso_utc(lane.next_probe_at),
-            "last_answer_at": iso_utc(lane.answered_at),
-            "role": lane.role,
-        },
+        "api": _api_document(lane),
+    }
+
+
+def _api_document(lane: "LaneState") -> dict[str, object]:
+    from agent.clock import iso_utc
+
+    return {
+        "host": lane.host,
+        "reachable": _reachable(lane.paused_reason, lane.answered_at),
+        "paused": lane.paused_reason,
+        "detail": lane.paused_detail,
+        "next_probe_at": iso_utc(lane.next_probe_at),
+        "last_answer_at": iso_utc(lane.answered_at),
+        "role": lane.role,
     }
 
 
@@ -114,38 +123,42 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
 
 
 def _print(document: dict[str, object]) -> None:
+    from agent.local_time import LocalTime, seconds_of
+
     assignment, api = document["assignment"], document["api"]
     assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
     running = "running" if document["running"] else "NOT running (start it: spotter run)"
+    here = LocalTime(seconds_of(document["at"]))
     lines = [
         ("station", f"{document['station']}, {running}"),
+        ("time here", here.full(here.now_s)),
         ("athlete", _athlete(assignment)),
         ("filming", _filming(document["filming"])),
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
         ("needs you", _needs_you(document)),
         *attention_lines(document),
-        ("waiting since", document["oldest_waiting_at"] or "nothing waits"),
-        ("last upload", document["last_upload_at"] or "none yet"),
-        *line_lines(document),
+        ("waiting since", here.moment_or(document["oldest_waiting_at"], "nothing waits")),
+        ("last upload", here.moment_or(document["last_upload_at"], "none yet")),
+        *line_lines(document, here),
         *results_lines(document),
-        ("API", _api(api)),
-        ("last error", _last_error(document)),
+        ("API", _api(api, here)),
+        ("last error", _last_error(document, here)),
         ("capture folder", _folder(document["capture_folder"])),
-        *disk_lines(document),
-        *notice_lines(document),
-        *_database_lines(document["rebuilt"]),
+        *disk_lines(document, here),
+        *notice_lines(document, here),
+        *_database_lines(document["rebuilt"], here),
     ]
     for name, words in lines:
         click.echo(f"{name:15} {words}")
 
 
-def _database_lines(rebuilt: Any) -> list[tuple[str, str]]:
+def _database_lines(rebuilt: Any, here: "LocalTime") -> list[tuple[str, str]]:
     """Return what to say of a database that was made anew; nothing of one that never was."""
     if rebuilt is None:
         return []
     kept = rebuilt["damaged_kept_as"]
-    told = f"made anew {rebuilt['at']}, for {rebuilt['why']}"
+    told = f"made anew {here.moment_or(rebuilt['at'])}, for {rebuilt['why']}"
     return [("database", told + (f"; the damaged one is kept as {kept}" if kept else ""))]
 
 
@@ -178,18 +191,19 @@ def _counts(counts: object) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
 
 
-def _api(api: dict[str, object]) -> str:
+def _api(api: dict[str, object], here: "LocalTime") -> str:
     if api["paused"] is not None:
-        return f"{api['host']}: paused, {api['detail']} (next look {api['next_probe_at']})"
+        asked = here.moment_or(api["next_probe_at"], "at once")
+        return f"{api['host']}: paused, {api['detail']} (next look {asked})"
     if api["last_answer_at"] is None:
         return f"{api['host']}: not asked yet"
-    return f"{api['host']}: open, last answer {api['last_answer_at']}"
+    return f"{api['host']}: open, last answer {here.moment_or(api['last_answer_at'])}"
 
 
-def _last_error(document: dict[str, object]) -> str:
+def _last_error(document: dict[str, object], here: "LocalTime") -> str:
     if document["last_error"] is None:
         return "none"
-    return f"{document['last_error']} ({document['last_error_at']})"
+    return f"{document['last_error']} ({here.moment_or(document['last_error_at'])})"
 
 
 def _folder(folder: object) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from datetime import UTC, datetime
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +37,8 @@ def support(out: Path | None, config: Path | None) -> None:
     from agent.support.journal import journal_lines
 
     now = read_clock()
-    moment = datetime.fromtimestamp(now.utc_s, UTC)
-    target = out or Path(f"spotter-support-{moment:%Y%m%d-%H%M%S}.tar.gz")
+    moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))
+    target = out or Path(f"spotter-support-{moment}.tar.gz")
     findings, settings = _findings(config, now), _settings(config)
     try:
         names = write_archive(

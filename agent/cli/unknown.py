@@ -28,6 +28,6 @@ def unknown_words(outbox: "Outbox", user_id: str | None) -> str | None:
     if not known or (athlete is not None and athlete.gone_at is None):
         return None
     return (
-        f"{user_id} is none of the {known} athletes of the account that this box knows: is it "
-        "spelt right?  spotter athletes lists them, --sync asks the API"
+        f"{user_id} is nobody of the account as this box knows it: is it spelt right?  "
+        "spotter athletes lists those it knows, --sync asks the API"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.clock import Instant
+from agent.counting import counted
 from agent.delivery.looking import Look, Sight
 from agent.outbox.follow_ups import FollowUp, FollowUpState
 
@@ -106,4 +107,4 @@ def _of_completed(
 
 def _days(seconds: float) -> str:
     days = seconds / 86_400
-    return f"{days:.0f} days" if days >= 1.5 else f"{seconds / 3600:.0f} hours"
+    return f"{days:.0f} days" if days >= 1.5 else counted(round(seconds / 3600), "hour")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +12,10 @@ from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
 from agent.api.deadline import Timeouts
 from agent.api.payloads import read_account
 from agent.clock import Instant
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import LaneError
+from agent.local_time import LocalTime
 from agent.settings import read_api_key
 
 _DAY_S = 86400.0
@@ -110,17 +111,18 @@ def judge_clock(now: Instant, date: str | None) -> Finding:
             f"{abs(offset_s):.0f} s {way} the API's",
             "sudo timedatectl set-ntp true",
         )
-    return fine("clock", "set" if offset_s is None else "set, and agrees with the API's")
+    told = "set" if offset_s is None else "set, and agrees with the API's"
+    return fine("clock", f"{told}; it is {LocalTime(now.utc_s).full(now.utc_s)}")
 
 
 def judge_certificate(host: str, ends_at: float, *, now_s: float) -> Finding:
     """Judge how long the API's certificate still holds."""
     days = (ends_at - now_s) / _DAY_S
-    until = f"{datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}"
+    until = LocalTime(now_s).day(ends_at)
     if days < _SOON_DAYS:
         return warning(
             "certificate",
-            f"{host}'s ends on {until}, in {days:.0f} days",
+            f"{host}'s ends on {until}, in {counted(round(days), 'day')}",
             "tell whoever runs that host",
         )
     return fine("certificate", f"{host}'s holds until {until}")

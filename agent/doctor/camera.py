@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
 from agent.intake.admit import printable
@@ -41,8 +42,8 @@ def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collecti
         why = "its writer still has it open" if open_ones else "it is not taken in"
         return warning(
             name,
-            f"{len(stuck)} do not settle, as {first.name}: quiet for {first.quiet_s / 60:.0f} min, "
-            f"{why}",
+            f"{counted(len(stuck), 'does', 'do')} not settle, as {first.name}: "
+            f"quiet for {first.quiet_s / 60:.0f} min, {why}",
             f"spotter why {first.name!r}",
         )
     others = sorted({Path(f.name).suffix or f.name for f in files if not f.is_video})

@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.api.client import tls_context
-from agent.clock import iso_utc
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError
+from agent.local_time import LocalTime
 from agent.notices.receivers import receiver_of
 from agent.outbox.audit import opened_as_it_is
 from agent.outbox.channels import ChannelState, RefusedNotice
@@ -39,7 +40,12 @@ def check_channels(patient: Patient) -> list[Finding]:
 
 
 def judge_channel(
-    state: ChannelState, refused: int, last: RefusedNotice | None, *, runs: bool
+    state: ChannelState,
+    refused: int,
+    last: RefusedNotice | None,
+    *,
+    runs: bool,
+    here: LocalTime,
 ) -> list[Finding]:
     """Judge what is on record about a channel."""
     findings = []
@@ -47,7 +53,7 @@ def judge_channel(
         findings.append(
             warning(
                 state.name,
-                f"failing since {iso_utc(state.failing_since)}: {state.last_error}",
+                f"failing since {here.moment(state.failing_since)}: {state.last_error}",
                 "notices wait, and go by themselves once it is mended: spotter status",
             )
         )
@@ -55,8 +61,8 @@ def judge_channel(
         findings.append(
             warning(
                 state.name,
-                f"refused {refused} notices while it took others; the last: {last.notice} "
-                f"({last.why})",
+                f"refused {counted(refused, 'notice')} while it took others; the last: "
+                f"{last.notice} ({last.why})",
                 "mend the receiver; what it refused is not sent again",
             )
         )
@@ -142,7 +148,10 @@ def _standing(patient: Patient, names: list[str]) -> list[Finding]:
                 for state in outbox.channels.all()
                 if state.name in names
                 for finding in judge_channel(
-                    state, *outbox.channels.refused(state.name), runs=patient.runs
+                    state,
+                    *outbox.channels.refused(state.name),
+                    runs=patient.runs,
+                    here=LocalTime(patient.now.utc_s),
                 )
             ]
     except (sqlite3.Error, AgentError):

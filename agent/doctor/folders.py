@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.intake.admit import printable
 from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
@@ -92,7 +93,8 @@ def check_inside(root: Path, who: Who) -> Finding:
         return fine("files in it", f"{who.name} may use them all")
     return broken(
         "files in it",
-        f"{len(foreign)} are not {who.name}'s to use, as {printable(foreign[0].name)}",
+        f"{counted(len(foreign), 'is', 'are')} not {who.name}'s to use, as "
+        f"{printable(foreign[0].name)}",
         f"sudo chown -R {who.name}:{_group_of(who)} {root}",
     )
 

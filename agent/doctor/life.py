@@ -4,17 +4,21 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from agent.clock import iso_utc
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
+from agent.local_time import LocalTime
 from agent.outbox.audit import opened_as_it_is
 from agent.outbox.lanes import LaneState
 from agent.outbox.store import Rebuilt
 
 _LONG_S = 24 * 3600.0  # an analysis takes minutes
 _NEEDS_PERSON = {
-    "captures": {"quarantined": "cannot be read"},
-    "entries": {"held": "are held for you", "dead": "were refused"},
+    "captures": {"quarantined": ("capture cannot be read", "captures cannot be read")},
+    "entries": {
+        "held": ("clip is held for you", "clips are held for you"),
+        "dead": ("clip was refused", "clips were refused"),
+    },
 }
 
 
@@ -24,15 +28,18 @@ def check_life(patient: Patient) -> list[Finding]:
         with opened_as_it_is(patient.folder.root) as outbox:
             if outbox is None:
                 return []
+            here = LocalTime(patient.now.utc_s)
             host = urlsplit(patient.settings.api.base_url).netloc
             lane = outbox.lanes.get(host)
             pauses = outbox.pauses.all() if patient.runs else []
             return [
-                *judge_rebuilt(outbox.rebuilt()),
+                *judge_rebuilt(outbox.rebuilt(), here),
                 judge_titles(lane),
                 *([judge_lane(lane)] if patient.runs else []),
                 *(
-                    warning(p.part, f"waits since {iso_utc(p.since)}: {p.detail}", "spotter status")
+                    warning(
+                        p.part, f"waits since {here.moment(p.since)}: {p.detail}", "spotter status"
+                    )
                     for p in pauses
                 ),
                 judge_waiting(outbox.listing.counts()),
@@ -48,11 +55,11 @@ def check_life(patient: Patient) -> list[Finding]:
         return []  # said by the check of the outbox
 
 
-def judge_rebuilt(rebuilt: Rebuilt | None) -> list[Finding]:
+def judge_rebuilt(rebuilt: Rebuilt | None, here: LocalTime) -> list[Finding]:
     """Tell of a database that was damaged and made anew."""
     if rebuilt is None:
         return []
-    told = f"made anew {iso_utc(rebuilt.at)}: {rebuilt.why}"
+    told = f"made anew {here.moment(rebuilt.at)}: {rebuilt.why}"
     if rebuilt.history_lost:
         told += "; its ledger was damaged too: what may have been sent is looked up first"
     kept = rebuilt.set_aside
@@ -88,7 +95,7 @@ def judge_lane(lane: LaneState) -> Finding:
 def judge_waiting(counts: dict[str, dict[str, int]]) -> Finding:
     """Tell what only a person can move on."""
     told = [
-        (f"{number} {kind if kind == 'captures' else 'clips'} {words}", state)
+        (counted(number, *words), state)
         for kind, states in _NEEDS_PERSON.items()
         for state, words in states.items()
         if (number := counts[kind].get(state, 0))
@@ -106,7 +113,7 @@ def judge_failing(names: Sequence[str]) -> list[Finding]:
     """Tell of clips on which the API fails again and again while others pass."""
     if not names:
         return []
-    count = "1 clip" if len(names) == 1 else f"{len(names)} clips"
+    count = counted(len(names), "clip")
     return [
         warning(
             "API and clips",
@@ -126,11 +133,13 @@ def judge_analyses(
         return [fine("analyses", "not followed: results.follow = false")]
     lost = {state: counts[state] for state in ("failed", "not_seen") if counts.get(state)}
     if oldest_at is not None and now_s - oldest_at > _LONG_S:
-        told = f"{counts['waiting']} are awaited, the oldest since {iso_utc(oldest_at)}"
+        awaited = counted(counts["waiting"], "is awaited", "are awaited")
+        told = f"{awaited}, the oldest since {LocalTime(now_s).moment(oldest_at)}"
         return [warning("analyses", told, "spotter sessions --state waiting")]
     if lost:
         told = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in lost.items())
         remedy = f"spotter sessions --state {next(iter(lost))}; spotter session ID --look"
         return [warning("analyses", told, remedy)]
     awaited = f", {counts['waiting']} awaited" if counts.get("waiting") else ""
-    return [fine("analyses", f"{counts.get('completed', 0)} are there{awaited}")]
+    there = counted(counts.get("completed", 0), "is there", "are there")
+    return [fine("analyses", f"{there}{awaited}")]

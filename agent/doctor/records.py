@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError
 from agent.outbox.audit import Audit, audit
@@ -51,9 +52,10 @@ def _ledger(found: Audit) -> list[Finding]:
     if found.contradicts is not None:
         return [broken("outbox", f"against its ledger: {found.contradicts}", _RESTART)]
     if found.behind or found.ledger_damaged:
-        told = f"{found.behind} commits are in the ledger alone"
+        told = counted(found.behind, "commit is", "commits are") + " in the ledger alone"
         if found.ledger_damaged:
-            told = f"{found.ledger_damaged} lines of its ledger are damaged"
+            damaged = counted(found.ledger_damaged, "line", "lines")
+            told = f"{damaged} of its ledger cannot be read"
         return [warning("outbox", told, _RESTART)]
     return [fine("outbox", "whole, and in step with its ledger")]
 

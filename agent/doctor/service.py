@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.settings.tables import is_loopback
 
@@ -40,7 +41,7 @@ def judge_unit(unit: str, told: Mapping[str, str], *, runs: bool) -> Finding:
     if restarts >= _MANY_RESTARTS:
         return warning(
             "service",
-            f"{unit} was started again {restarts} times",
+            f"{unit} was started again {counted(restarts, 'time')}",
             f"journalctl -u {unit} -p warning",
         )
     return fine("service", f"{unit} is {state}")

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from agent.counting import counted
 from agent.outbox.capture import FileFacts
 from agent.outbox.folders import StateFolder
 from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
@@ -123,7 +124,7 @@ class Door:
         floor = megabytes(self._space.floor_bytes())
         kept = f"less than {floor} would be left free on the disk"
         count = len(self._too_large)
-        waiting = f"{count} file{'s wait' if count > 1 else ' waits'}: " if count else ""
+        waiting = f"{counted(count, 'file waits', 'files wait')}: " if count else ""
         if not self._space.room().has_names:
             kept = "the disk has room for hardly any more files, however small"
         self._waiting.begin("disk_full", f"{waiting}{kept}; {self._help()}")

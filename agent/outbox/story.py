@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from agent.clock import iso_utc
+from agent.counting import counted
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.life import Line, capture_life, entry_life
@@ -50,6 +51,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
         "sent_anew": _sent_anew(outbox, entry),
         "analysis": _analysis(outbox, entry),
+        "next_look_at": _next_look_at(outbox, entry),
         "picture": [
             told
             for number in outbox.entries.captures_of(entry.id)
@@ -86,10 +88,13 @@ def _analysis(outbox: Outbox, entry: Entry) -> str | None:
     if followed is None:
         return None
     follow_up, result = followed.follow_up, followed.result
-    told = f"{follow_up.words}; {follow_up.polls} looks"
-    if follow_up.due_at is not None:
-        told += f", the next at {iso_utc(follow_up.due_at)}"
-    return told if result is None else f"{told}; {len(result.numbers)} numbers"
+    told = f"{follow_up.words}; {counted(follow_up.polls, 'look')}"
+    return told if result is None else f"{told}; {counted(len(result.numbers), 'number')}"
+
+
+def _next_look_at(outbox: Outbox, entry: Entry) -> str | None:
+    followed = outbox.sessions.of(entry)
+    return None if followed is None else iso_utc(followed.follow_up.due_at)
 
 
 def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 
+from agent.counting import counted
 from agent.sandbox.server import Sandbox
 
 
@@ -26,4 +27,5 @@ def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
         echo("Ctrl-C ends it")
         ended.wait()
         sessions = len(sandbox.book.sessions)
-        echo(f"ended: {sessions} sessions made, {len(sandbox.book.requests)} requests")
+        asked = counted(len(sandbox.book.requests), "request")
+        echo(f"ended: {counted(sessions, 'session')} made, {asked}")

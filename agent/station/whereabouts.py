@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 
+from agent.counting import counted
+from agent.local_time import LocalTime
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUp
@@ -21,15 +22,10 @@ class Surroundings:
     follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
     first: str | None = None  # the clip whose unknown outcome must be settled before any is sent
-    zone: tzinfo | None = None  # in which times are told; None: the box's own
 
     def moment(self, at: float | None) -> str:
-        """Return a moment as people say it: the time, with the date where that is another day."""
-        if at is None:
-            return "an unknown time"
-        told = datetime.fromtimestamp(at, self.zone)
-        today = datetime.fromtimestamp(self.now_s, self.zone)
-        return f"{told:%H:%M:%S}" if told.date() == today.date() else f"{told:%Y-%m-%d %H:%M}"
+        """Return a moment as people read it."""
+        return "an unknown time" if at is None else LocalTime(self.now_s).moment(at)
 
 
 def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
@@ -89,7 +85,8 @@ def _ready(entry: Entry, around: Surroundings) -> str:
         return f"waits its turn, {_behind(around.ahead)}" if around.ahead else "is the next to go"
     if entry.failures:
         due = around.moment(entry.due_at)
-        return f"was tried {entry.attempts} times ({entry.detail}); the next try is at {due}"
+        tried = counted(entry.attempts, "time")
+        return f"was tried {tried} ({entry.detail}); the next try is at {due}"
     return f"will be sent in {wait_s:.0f} s: until then it can still be corrected"
 
 

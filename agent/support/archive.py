@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.clock import Instant, iso_utc
 from agent.errors import AgentError
+from agent.local_time import LocalTime
 from agent.outbox.audit import opened_as_it_is
 from agent.outbox.identities import Identities
 from agent.redaction import hide_always
@@ -19,7 +20,7 @@ from agent.support.scrubbing import Scrubber
 from agent.support.station import records, settings_document, versions
 
 _README = """\
-Spotter support archive, made {at}.
+Spotter support archive, made {at} ({utc}).  Times in the files are UTC.
 
 doctor.json    what spotter doctor found
 settings.json  the settings in force; secrets are hidden
@@ -73,7 +74,9 @@ def _texts(
 ) -> dict[str, str]:
     scrubber = Scrubber(user_ids=(), names=()) if settings is None else scrubber_of(settings)
     texts = {
-        "README.txt": _README.format(at=iso_utc(now.utc_s)),
+        "README.txt": _README.format(
+            at=LocalTime(now.utc_s).full(now.utc_s), utc=iso_utc(now.utc_s)
+        ),
         "doctor.json": _json(scrubber.scrub_document(findings)),
         "versions.json": _json(versions()),
         "journal.txt": "".join(scrubber.scrub(line) + "\n" for line in journal),

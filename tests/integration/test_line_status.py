@@ -8,6 +8,7 @@ import pytest
 from agent.cli.line_status import line_lines
 from agent.delivery.goodput import Goodput
 from agent.delivery.outlook import all_sent_at
+from agent.local_time import LocalTime, seconds_of
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.store import Outbox
 from agent.outbox.traffic import Backlog
@@ -49,6 +50,7 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
     status = json.loads(station.spotter("status", "--json"))
     line = status["delivery"]
     told = station.spotter("status")
+    here = LocalTime(seconds_of(status["at"]))
 
     assert line["backlog"] == {"clips": 3, "bytes": 1500}
     assert (line["goodput_bytes_s"], line["until_sent_s"]) == (200_000, 3)
@@ -60,9 +62,9 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
         "opens_at": None,
     }
     assert "3 clips, 2 kB: once the daemon runs" in told and "capped to" in told
-    assert "sent in about 3 s" in dict(line_lines({**status, "running": True}))["to be sent"]
+    assert "sent in about 3 s" in dict(line_lines({**status, "running": True}, here))["to be sent"]
     paused = {**status, "running": True, "api": {"paused": "network"}}
-    assert "once the way to the API is open" in dict(line_lines(paused))["to be sent"]
+    assert "once the way to the API is open" in dict(line_lines(paused, here))["to be sent"]
 
 
 def test_status_tells_when_uploads_open_again(tmp_path: Path) -> None:

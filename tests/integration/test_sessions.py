@@ -94,7 +94,7 @@ def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Out
     assert "its analysis is there" in station.spotter("why", "e1")
     assert "analyses" in station.spotter("status") and "3 there" in station.spotter("status")
     show = json.loads(station.spotter("outbox", "show", "e1", "--json"))
-    assert show["analysis"].startswith("its analysis is there; 1 looks")
+    assert show["analysis"].startswith("its analysis is there; 1 look;")
     lines = [line["what"] for line in show["story"]]
     assert any("not seen in time" in line for line in lines) and "its analysis is there" in lines
 

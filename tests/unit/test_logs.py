@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from agent.journal import JournalLogger, encode, is_ours
-from agent.logs import RepeatLimit, hide_secrets
+from agent.logs import RepeatLimit, hide_secrets, stamp
 from agent.redaction import HIDDEN, hide_always, redacted
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, InZone
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,12 @@ def test_what_is_known_to_be_one_is_hidden_wherever_it_stands() -> None:
 def test_plain_words_stay_as_they_are() -> None:
     text = "the API refuses the key: it is unknown; the PIN was wrong, 10.0.0.4:8377 is taken"
     assert redacted(text) == text
+
+
+def test_a_line_says_when_by_the_boxs_own_clock(in_zone: InZone) -> None:
+    in_zone("NST3:30")
+
+    assert str(stamp(None, "info", {})["timestamp"]).endswith("-03:30")
 
 
 def test_repeats_are_counted_and_told_later() -> None:

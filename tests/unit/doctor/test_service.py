@@ -10,6 +10,7 @@ from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_wai
 from agent.doctor.records import judge_audit
 from agent.doctor.service import judge_others, judge_unit, unit_of
 from agent.doctor.wishes import check_settings
+from agent.local_time import LocalTime
 from agent.outbox.audit import Audit
 from agent.outbox.lanes import LaneState
 from agent.outbox.store import Rebuilt
@@ -18,6 +19,7 @@ from tests.served_page import page_settings
 from tests.unit.doctor.test_box import told
 
 DAY_S = 86400.0
+HERE = LocalTime(NOW_S)
 LOADED = {"LoadState": "loaded", "ActiveState": "active", "NRestarts": "0", "Result": "success"}
 
 
@@ -107,8 +109,10 @@ def test_an_outbox_that_disagrees_with_itself(tmp_path: Path) -> None:
 
 def test_a_database_that_was_made_anew_and_titles_that_were_altered() -> None:
     rebuilt = Rebuilt(at=NOW_S, why="malformed", set_aside="damaged-1", history_lost=True)
-    told(judge_rebuilt(rebuilt)[0], State.WARNING, "malformed", "damaged-1", "looked up first")
-    assert judge_rebuilt(None) == []
+    told(
+        judge_rebuilt(rebuilt, HERE)[0], State.WARNING, "malformed", "damaged-1", "looked up first"
+    )
+    assert judge_rebuilt(None, HERE) == []
     told(judge_titles(LaneState(host="api", titles_altered=1)), State.WARNING, "changes the titles")
     told(judge_lane(LaneState(host="a", paused_reason="key", paused_detail="no")), State.WARNING)
 

@@ -1,7 +1,6 @@
 """One sentence for everything that can be asked about."""
 
 from dataclasses import replace
-from datetime import UTC
 
 import pytest
 
@@ -11,9 +10,10 @@ from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.station.whereabouts import Surroundings, whereabouts
+from tests.conftest import InZone
 from tests.factories import NOW_S, a_capture, an_entry
 
-AROUND = Surroundings(now_s=NOW_S, lane=LaneState(host="api"), runs=True, zone=UTC)
+AROUND = Surroundings(now_s=NOW_S, lane=LaneState(host="api"), runs=True)
 PAUSED = LaneState(
     host="api",
     paused_reason="network",
@@ -49,6 +49,11 @@ def capture(state: CaptureState, **changes: object) -> Capture:
     return replace(a_capture(), state=state, **changes)  # type: ignore[arg-type]  # fields of a capture
 
 
+@pytest.fixture(autouse=True)
+def _at_greenwich(in_zone: InZone) -> None:
+    in_zone("UTC0")
+
+
 @pytest.mark.parametrize(
     ("subject", "around", "told"),
     [
@@ -76,7 +81,7 @@ def capture(state: CaptureState, **changes: object) -> Capture:
         (
             clip(EntryState.UPLOADED, session_id="abcd1234", sent_at=NOW_S - 86400),
             AROUND,
-            "safe at the API since 2026-11-17 11:06, as session abcd1234",
+            "safe at the API since 2026-11-17 11:06:40, as session abcd1234",
         ),
         (
             clip(EntryState.UPLOADED, session_id="abcd1234", sent_at=NOW_S),
