@@ -1,43 +1,71 @@
 """The command line: parse, call one function, print, map errors to exit codes.
 
-Modules are imported inside the commands: `spotter --help` must not wait for what it never uses.
+A command's module is imported when the command is asked for, and what it works with inside the
+command: `spotter --help` must not wait for what it never uses.
 """
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 from agent import __version__
-from agent.cli.analyse import analyse
-from agent.cli.assign import assign, done, keep
-from agent.cli.athletes import athletes
-from agent.cli.config import config
-from agent.cli.correct import undo
-from agent.cli.demo import demo
-from agent.cli.doctor import doctor
-from agent.cli.drill import drill
-from agent.cli.export import export
-from agent.cli.filming import filming
-from agent.cli.forget import forget
-from agent.cli.logs import logs
-from agent.cli.notify import notify
-from agent.cli.outbox import outbox
-from agent.cli.pair import pair
-from agent.cli.queue import queue
-from agent.cli.run import run
-from agent.cli.sandbox import sandbox
-from agent.cli.sessions import session, sessions
-from agent.cli.status import status
-from agent.cli.support import support
-from agent.cli.takes import reanalyse, takes
-from agent.cli.why import why
 from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
 
+# The module of each command; the command is what stands there under its own name.
+_COMMANDS = {
+    "run": "run",
+    "demo": "demo",
+    "analyse": "analyse",
+    "assign": "assign",
+    "keep": "assign",
+    "done": "assign",
+    "queue": "queue",
+    "athletes": "athletes",
+    "forget": "forget",
+    "filming": "filming",
+    "status": "status",
+    "why": "why",
+    "sessions": "sessions",
+    "session": "sessions",
+    "export": "export",
+    "notify": "notify",
+    "outbox": "outbox",
+    "undo": "correct",
+    "takes": "takes",
+    "reanalyse": "takes",
+    "pair": "pair",
+    "config": "config",
+    "doctor": "doctor",
+    "logs": "logs",
+    "support": "support",
+    "sandbox": "sandbox",
+    "drill": "drill",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """The commands, each loaded when it is first asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        module = _COMMANDS.get(name)
+        if module is None:
+            return None
+        command = getattr(import_module(f"{__name__}.{module}"), name)
+        assert isinstance(command, click.Command)  # the table above says so, and a test
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="spotter")
 def spotter() -> None:
     """Spotter delivers a clean clip of every take from this station to the AiKYNETIX API.
@@ -45,14 +73,6 @@ def spotter() -> None:
     Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the API cannot be reached, 75 try again
     later, 78 the configuration is wrong.
     """
-
-
-for command in (
-    *(run, demo, analyse, assign, keep, done, queue, athletes, forget, filming, status, why),
-    *(sessions, session, export, notify),
-    *(outbox, undo, takes, reanalyse, pair, config, doctor, logs, support, sandbox, drill),
-):
-    spotter.add_command(command)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """spotter analyse."""
 
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,13 +55,15 @@ def _report(
     file: Path, out: Path | None, activity: str | None, *, quiet: bool
 ) -> dict[str, object]:
     """Let the child analyse a video, and cut it where a folder is given."""
+    from tempfile import TemporaryDirectory
+
     from rich.console import Console
     from rich.progress import Progress
 
     from agent.intake.child import AnalysisChild, ChildLimits
 
     with (
-        tempfile.TemporaryDirectory() as scratch,
+        TemporaryDirectory() as scratch,
         Progress(
             console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
         ) as progress,

@@ -1,9 +1,13 @@
 """How results are put into words and documents."""
 
+from typing import TYPE_CHECKING
+
 from agent.clock import iso_utc
 from agent.outbox.assignments import Assignment, AssignmentKind
-from agent.outbox.entry import Whose
-from agent.station.filming import Filming
+
+if TYPE_CHECKING:
+    from agent.outbox.entry import Whose
+    from agent.station.filming import Filming
 
 _DAY_S = 86400
 _STEPS = ((_DAY_S, "d"), (3600, "h"), (60, "min"))
@@ -40,7 +44,7 @@ def assignment_words(said: Assignment | None) -> str:
     return f"{who} is on the station: {movement_words(said)}{lasts}"
 
 
-def movement_words(said: Assignment | Whose) -> str:
+def movement_words(said: "Assignment | Whose") -> str:
     """Return what somebody does, as in snatch, 62.5 kg."""
     parts = [said.exercise or said.activity or ""]
     if said.barbell_mass_kg is not None:
@@ -50,7 +54,7 @@ def movement_words(said: Assignment | Whose) -> str:
     return ", ".join(parts)
 
 
-def whose_document(whose: Whose) -> dict[str, object]:
+def whose_document(whose: "Whose") -> dict[str, object]:
     """Return who does what, as scripts see it."""
     return {
         "athlete": whose.user_id or f"guest:{whose.guest_id}",
@@ -61,7 +65,7 @@ def whose_document(whose: Whose) -> dict[str, object]:
     }
 
 
-def filming_document(stands: Filming) -> dict[str, object]:
+def filming_document(stands: "Filming") -> dict[str, object]:
     """Return whether the station films, as scripts see it."""
     stopped = stands.stopped
     return {
@@ -73,7 +77,7 @@ def filming_document(stands: Filming) -> dict[str, object]:
     }
 
 
-def filming_words(stands: Filming) -> str:
+def filming_words(stands: "Filming") -> str:
     """Return whether the station films in one sentence."""
     if stands.stopped is None:
         return "what the camera films is taken in"
