@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.outbox.counting import count_by_state
 from agent.outbox.database import OutboxDatabase, Row
 
 
@@ -132,8 +133,7 @@ class FollowUps:
 
     def counts(self) -> dict[str, int]:
         """Return how many sessions are in each state."""
-        rows = self._db.rows(COUNTS, (json.dumps([str(state) for state in FollowUpState]),))
-        return {str(row["state"]): int(str(row["n"])) for row in rows}
+        return count_by_state(self._db, "follow_up", FollowUpState)
 
     def oldest_waiting_at(self) -> float | None:
         """Return since when the longest waiting session waits for its analysis, or None."""
@@ -164,12 +164,6 @@ OPEN = f"""
 NEXT_DUE = f"""
 SELECT min(due_at + {_FIRST}) AS at FROM follow_up WHERE due_at >= 0
 """  # noqa: S608  # our own words; index: follow_up_due
-COUNTS = """
-SELECT state, n
-  FROM (SELECT value AS state,
-               (SELECT count(*) FROM follow_up WHERE state = value) AS n FROM json_each(?))
- WHERE n > 0
-"""  # index: follow_up_by_state
 RESUME = """
 UPDATE follow_up
    SET state = 'waiting', detail = NULL, polls = 0, failures = 0, absences = 0,

@@ -1,12 +1,16 @@
 """What people and scripts see of the outbox: the documented rows, and the counts."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from agent.clock import iso_utc
+from agent.outbox.counting import count_by_state
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.entry import Entry
 from agent.outbox.states import CaptureState, EntryState
+
+if TYPE_CHECKING:
+    from agent.outbox.entry import Entry
 
 # The names are fixed for scripts; what does not apply is null.
 _ENTRIES = """
@@ -61,41 +65,28 @@ class Listing:
         ]
         return [_shown(row) for row in found]
 
-    def of_session(self, session_id: str) -> list[Entry]:
+    def of_session(self, session_id: str) -> "list[Entry]":
         """Return the clips that became this session; one, unless the API gave an id twice."""
         rows = self._db.rows("SELECT * FROM entry WHERE session_id = ?", (session_id,))
-        return [Entry.from_row(row) for row in rows]
+        return _as_entries(rows)
 
-    def of_athlete(self, user_id: str, *, most: int) -> list[Entry]:
+    def of_athlete(self, user_id: str, *, most: int) -> "list[Entry]":
         """Return an athlete's latest clips, the newest first."""
         rows = self._db.rows(
             "SELECT * FROM entry WHERE user_id = ? ORDER BY id DESC LIMIT ?", (user_id, most)
         )
-        return [Entry.from_row(row) for row in rows]
+        return _as_entries(rows)
 
     def counts(
         self,
         *,
-        captures: Iterable[CaptureState] = CaptureState,
-        entries: Iterable[EntryState] = EntryState,
+        captures: Collection[CaptureState] | None = None,
+        entries: Collection[EntryState] | None = None,
     ) -> dict[str, dict[str, int]]:
-        """Return how many captures and entries are in each state, or in each of some.
-
-        What is delivered is most of what there is, and counting it takes accordingly.
-        """
+        """Return how many captures and entries are in each state, or in each of some."""
         return {
-            kind: {
-                str(row["state"]): int(str(row["n"]))
-                for row in self._db.rows(
-                    "SELECT state, n FROM (SELECT value AS state, (SELECT count(*)"  # noqa: S608  # our own tables
-                    f" FROM {table} WHERE state = value) AS n FROM json_each(?)) WHERE n > 0",
-                    (json.dumps([str(state) for state in states]),),
-                )
-            }
-            for kind, table, states in (
-                ("captures", "capture", captures),
-                ("entries", "entry", entries),
-            )
+            "captures": count_by_state(self._db, "capture", CaptureState, captures),
+            "entries": count_by_state(self._db, "entry", EntryState, entries),
         }
 
     def set_aside(self) -> list[Row]:
@@ -146,6 +137,12 @@ class Listing:
     def _time(self, query: str) -> float | None:
         row = self._db.row(query)
         return None if row is None or row["at"] is None else float(str(row["at"]))
+
+
+def _as_entries(rows: list[Row]) -> "list[Entry]":
+    from agent.outbox.entry import Entry  # who asks for counts alone does without
+
+    return [Entry.from_row(row) for row in rows]
 
 
 def _shown(row: Row) -> Mapping[str, object]:
