@@ -5,7 +5,6 @@ not. So an `Instant` carries both, and two instants are compared by UTC only whe
 better is known.
 """
 
-import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -85,7 +84,7 @@ def _is_trusted() -> bool:
     """Tell whether the clock was set from the network or from a battery clock."""
     if _was_set_from_battery_clock() or os.access(_TIMESYNC_STAMP, os.F_OK):
         return True
-    return _kernel_state()(ctypes.create_string_buffer(_TIMEX_BYTES)) not in (_TIME_ERROR, -1)
+    return _kernel_state()() not in (_TIME_ERROR, -1)
 
 
 @cache
@@ -98,7 +97,9 @@ def _was_set_from_battery_clock() -> bool:
 
 
 @cache
-def _kernel_state() -> Callable[[object], int]:
+def _kernel_state() -> Callable[[], int]:
     """Return what asks the kernel about its clock; looking it up costs more than asking."""
+    import ctypes  # few boxes need it, and a look at the station shall be quick
+
     adjtimex: Callable[[object], int] = ctypes.CDLL(None).adjtimex
-    return adjtimex
+    return lambda: adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))

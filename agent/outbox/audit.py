@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.outbox.comparing import contradiction
-from agent.outbox.folders import StateFolder
+from agent.outbox.folders import LEDGER_NAME, StateFolder
 from agent.outbox.health import DATABASE_NAME
-from agent.outbox.ledger import LEDGER_NAME, Ledger
+from agent.outbox.ledger import Ledger
 from agent.outbox.store import Outbox
 from agent.outbox.version import UP_TO_DATE
 

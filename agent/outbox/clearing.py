@@ -7,6 +7,7 @@ effort in it.  The UPDATE that begins a clearing asks for that once more.
 
 from agent.outbox.capture import Capture
 from agent.outbox.database import OutboxDatabase
+from agent.outbox.delivered import ALL_DELIVERED
 from agent.outbox.entry import Entry
 from agent.outbox.states import FileState
 
@@ -65,13 +66,6 @@ class Clearing:
         return [Entry.from_row(row) for row in rows]
 
 
-# Beside the clips of a capture that was looked into, none may wait; a capture that is looked into
-# again is `captured`, and one that cannot be read waits for a person.
-ALL_DELIVERED = """
-NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
-             WHERE entry_capture.capture_id = capture.id
-               AND entry.state NOT IN ('uploaded', 'completed', 'discarded'))
-"""
 _LAST_DELIVERED_BEFORE = """
 NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
              WHERE entry_capture.capture_id = capture.id

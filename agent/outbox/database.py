@@ -4,16 +4,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
 from agent.outbox import version
-from agent.outbox.folders import device_of
-from agent.outbox.journal import Changes, Journal
-from agent.outbox.ledger import LEDGER_NAME, Ledger
-from agent.outbox.sidecars import Sidecars
+from agent.outbox.folders import LEDGER_NAME, device_of
 from agent.outbox.space import is_disk_full, is_nearly_full
+
+if TYPE_CHECKING:
+    from agent.outbox.journal import Changes, Journal
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
@@ -31,7 +33,6 @@ class OutboxDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.journal = Journal(Ledger(path.with_name(LEDGER_NAME)), Sidecars(path.parent))
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._opening = threading.Lock()
@@ -39,7 +40,6 @@ class OutboxDatabase:
         try:
             self._bring_up_to_date()
             self._identity = _identity(path)
-            self._local.changes = self.journal.watch(self.connection)
         except sqlite3.DatabaseError as error:
             self.close()
             raise OutboxError(
@@ -55,9 +55,16 @@ class OutboxDatabase:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
-            if self._identity is not None:  # else its tables are still to be made
-                self._local.changes = self.journal.watch(connection)
         return connection
+
+    @cached_property
+    def journal(self) -> "Journal":
+        """Ledger and sidecars; loaded for whoever writes: a look does without."""
+        from agent.outbox.journal import Journal
+        from agent.outbox.ledger import Ledger
+        from agent.outbox.sidecars import Sidecars
+
+        return Journal(Ledger(self.path.with_name(LEDGER_NAME)), Sidecars(self.path.parent))
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
         """Return what a query gives; a writing one (`RETURNING`) is committed by itself."""
@@ -114,8 +121,8 @@ class OutboxDatabase:
             yield
             return
         self._refuse_if_replaced()
+        changes, told = self._changes(connection), None
         connection.execute("BEGIN IMMEDIATE")
-        changes, told = self._changes, None
         try:
             yield
             keys = changes.take()
@@ -187,10 +194,11 @@ class OutboxDatabase:
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
-    @property
-    def _changes(self) -> Changes:
-        changes = self._local.changes
-        assert isinstance(changes, Changes)  # made with the connection
+    def _changes(self, connection: sqlite3.Connection) -> "Changes":
+        """Return what this thread's connection has changed, watched from its first writing on."""
+        changes: Changes | None = getattr(self._local, "changes", None)
+        if changes is None:
+            changes = self._local.changes = self.journal.watch(connection)
         return changes
 
     def _query(self, sql: str, params: Params) -> list[Row]:

@@ -7,12 +7,13 @@ the name is: whatever the moment of a power cut, what has a row is whole.
 import contextlib
 import fcntl
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import BusyError, ConfigError
 from agent.outbox.space import is_disk_full
+
+LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 _PID_DIGITS = 12
 
@@ -129,6 +130,8 @@ class StateFolder:
         """Remove what an earlier run left unfinished."""
         for leftover in self.tmp.iterdir():
             if leftover.is_dir() and not leftover.is_symlink():
+                import shutil  # a look at the station never comes here
+
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()

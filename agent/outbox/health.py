@@ -7,8 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.errors import OutboxError
-from agent.outbox.folders import StateFolder, fsync_folder
-from agent.outbox.ledger import LEDGER_NAME
+from agent.outbox.folders import LEDGER_NAME, StateFolder, fsync_folder
 
 DATABASE_NAME = "outbox.db"
 

@@ -21,8 +21,6 @@ from pathlib import Path
 
 from agent.outbox.folders import device_of, fsync_folder, give_to_owner_of
 
-LEDGER_NAME = "ledger.jsonl"
-
 _CHECK_BYTES = 8
 _TAIL_BYTES = 1 << 16
 

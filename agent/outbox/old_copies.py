@@ -5,9 +5,8 @@ They are kept for a person to look at; nothing of Spotter reads them.
 
 from pathlib import Path
 
-from agent.outbox.folders import fsync_folder
+from agent.outbox.folders import LEDGER_NAME, fsync_folder
 from agent.outbox.health import DATABASE_NAME
-from agent.outbox.ledger import LEDGER_NAME
 
 
 def copy_before(name: str, migration: str) -> str:

@@ -15,10 +15,10 @@ import structlog
 
 from agent.crashpoints import crash_point
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.folders import StateFolder, fsync_file, fsync_folder
+from agent.outbox.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder
 from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.images import apply_image
-from agent.outbox.ledger import LEDGER_NAME, Ledger, Survey
+from agent.outbox.ledger import Ledger, Survey
 from agent.outbox.old_copies import copy_damaged
 from agent.outbox.sidecars import Sidecar, Sidecars
 from agent.outbox.version import refuse_newer

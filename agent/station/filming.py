@@ -9,15 +9,18 @@ nobody may see, or destroy what has nothing to do with the stop.
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.capture import Capture
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
 from agent.station.present import present_of
-from agent.station.recording_time import RecordingTime
 from agent.station.timeline import Timeline, UndecidableError
+
+if TYPE_CHECKING:
+    from agent.outbox.capture import Capture
+    from agent.station.recording_time import RecordingTime
 
 
 class Sight(Enum):
@@ -69,7 +72,7 @@ def filming(outbox: Outbox, *, now: Instant) -> Filming:
     )
 
 
-def ended_while_stopped(timeline: Timeline, capture: Capture) -> bool:
+def ended_while_stopped(timeline: Timeline, capture: "Capture") -> bool:
     """Tell whether a capture surely ended in a stop, by what was seen of its file alone."""
     grew_until = capture.evidence.grew_until
     if grew_until is None:
@@ -80,7 +83,7 @@ def ended_while_stopped(timeline: Timeline, capture: Capture) -> bool:
         return False
 
 
-def sight_of(timeline: Timeline, recorded: RecordingTime) -> Sight:
+def sight_of(timeline: Timeline, recorded: "RecordingTime") -> Sight:
     """Return whether a capture that was filmed then may be looked into."""
     try:
         stopped = timeline.filming_stopped_during(recorded.start, recorded.end)

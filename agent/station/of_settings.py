@@ -6,15 +6,14 @@ Apart from the assembly of the daemon, so that a command need not load all of th
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent.outbox.entry import Whose
 from agent.outbox.folders import StateFolder
 from agent.outbox.reserve import Reserve
 from agent.outbox.space import Space
-from agent.outbox.states import Recipient
-from agent.station.assigning import StationRules
 
 if TYPE_CHECKING:
+    from agent.outbox.entry import Whose
     from agent.settings import Settings
+    from agent.station.assigning import StationRules
 
 
 def state_folder(settings: "Settings") -> StateFolder:
@@ -27,8 +26,11 @@ def api_host(settings: "Settings") -> str:
     return urlsplit(settings.api.base_url).netloc
 
 
-def station_default(settings: "Settings") -> Whose:
+def station_default(settings: "Settings") -> "Whose":
     """Return who and what is filmed here where no coach has said otherwise."""
+    from agent.outbox.entry import Whose
+    from agent.outbox.states import Recipient
+
     station = settings.station
     return Whose(
         recipient=Recipient.UNKNOWN if station.user_id is None else Recipient.ATHLETE,
@@ -40,8 +42,10 @@ def station_default(settings: "Settings") -> Whose:
     )
 
 
-def station_rules(settings: "Settings") -> StationRules:
+def station_rules(settings: "Settings") -> "StationRules":
     """Return what the settings say about who is on the station."""
+    from agent.station.assigning import StationRules
+
     idle_s = settings.station.runs_out_after_min * 60
     return StationRules(default=station_default(settings), idle_s=idle_s or None)
 

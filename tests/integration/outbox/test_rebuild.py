@@ -12,9 +12,8 @@ import pytest
 from agent.clock import BEGINNING
 from agent.errors import OutboxError
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.folders import StateFolder
+from agent.outbox.folders import LEDGER_NAME, StateFolder
 from agent.outbox.health import DATABASE_NAME, distrust
-from agent.outbox.ledger import LEDGER_NAME
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox

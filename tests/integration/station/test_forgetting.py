@@ -8,8 +8,7 @@ from agent.clock import Instant
 from agent.errors import RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder
-from agent.outbox.ledger import LEDGER_NAME
+from agent.outbox.folders import LEDGER_NAME, StateFolder
 from agent.outbox.results import NewResult
 from agent.outbox.roster import Known
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
