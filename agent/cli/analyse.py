@@ -33,7 +33,10 @@ def analyse(
     config: Path | None,  # noqa: ARG001  # every command takes it; this one needs none
     as_json: bool,
 ) -> None:
-    """Look into one video: its takes, what is wrong with it, and what Spotter would do."""
+    """Look into one video: its takes, and what is wrong with it.
+
+    It ends with the verdict: whether Spotter would send clips of it, hold them, or skip it.
+    """
     if not file.is_file():
         raise RequestError(f"{file}: no such file")
     if out is not None:

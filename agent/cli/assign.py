@@ -118,7 +118,10 @@ def done(config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def keep(config: Path | None, as_json: bool) -> None:
-    """Say that it is still the same athlete: the time until nobody begins anew."""
+    """Say that it is still the same athlete.
+
+    The time until nobody is on the station any more (station.runs_out_after_min) begins anew.
+    """
     from agent.station import assigning
 
     _speak(

@@ -32,9 +32,9 @@ _REFUSALS = frozenset({"key", "account", "no_key"})
 def athletes(
     sync: bool, search: str, resolve: tuple[str, str] | None, config: Path | None, as_json: bool
 ) -> None:
-    """List who can be put on the station, whoever was there last first.
+    """List who can be put on the station.
 
-    The roster is kept on the box and brought up to date by the daemon.  A guest (guest:3) is
+    Whoever was there last comes first.  The roster is kept on the box and brought up to date by the daemon.  A guest (guest:3) is
     somebody who is not in the account: their clips are held until --resolve says who it is.
     """
     from agent.clock import read_clock

@@ -12,7 +12,10 @@ from agent.cli.common import config_option, json_option, print_json
 @config_option
 @json_option
 def config(sample: bool, config: Path | None, as_json: bool) -> None:
-    """Show the effective settings, with secrets hidden, and where each value came from."""
+    """Show the settings in force, and where each came from.
+
+    Secrets are hidden.  --sample prints a file with every setting and what it means.
+    """
     from agent.settings import effective, loaded_settings, sample_toml
 
     if sample:

@@ -28,7 +28,10 @@ def give(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Give unsent clips to an athlete; what was held is released by that."""
+    """Give unsent clips to an athlete.
+
+    What was held is released by that.
+    """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.cli.unknown import warn_of_unknown
@@ -76,9 +79,9 @@ def resend(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Send delivered clips anew for the right athlete, then delete the wrong sessions.
+    """Send delivered clips anew for the right athlete.
 
-    It begins after 10 s: until then, spotter undo takes it back.
+    Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes it back.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -103,7 +106,7 @@ def resend(
 @config_option
 @json_option
 def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Try again to delete the wrong session of clips that were sent anew."""
+    """Try again to delete the wrong sessions after a resend."""
 
     def change(_settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
@@ -123,7 +126,10 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 @config_option
 @json_option
 def undo(config: Path | None, as_json: bool) -> None:
-    """Take back the last discard, resend, forget or emptied place or queue, within 10 s."""
+    """Take back what was just ended, within 10 s.
+
+    That is the last discard, resend, forget (from the page), or emptied place or queue.
+    """
     from agent.clock import read_clock
     from agent.station.undoing import last_undoable
     from agent.station.undoing import undo as take_back

@@ -32,7 +32,10 @@ _WORDS = {
 @click.option("--keep", is_flag=True, help="Leave the station running until Ctrl-C.")
 @config_option
 def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
-    """Run the whole job once, offline: film, cut, deliver to a stand-in API, bring back."""
+    """Run the whole job once, offline, on a drawn athlete.
+
+    Film, cut, deliver to a stand-in for the API, bring the analysis back.
+    """
     from agent.demo import STAGES, demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too

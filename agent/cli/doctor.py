@@ -21,7 +21,7 @@ _WRONG_SETTINGS = 78
 @config_option
 @json_option
 def doctor(config: Path | None, as_json: bool) -> None:
-    """Check everything a working station needs, and say how to mend what is wrong.
+    """Check everything, and say how to mend what is wrong.
 
     Ends with 0 if it works, though there may be warnings; with 1 if something is broken; with 78
     if the settings are wrong.

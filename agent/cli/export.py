@@ -35,7 +35,10 @@ _STANDARD_OUTPUT = "-"
 def export(
     since: float | None, athlete: str | None, target: str, names: bool, config: Path | None
 ) -> None:
-    """Write a table (CSV, UTF-8) of takes: one a line, with every number that came back."""
+    """Write a table (CSV) of takes, with every number.
+
+    One take a line, every number that came back a column; UTF-8, times in UTC.
+    """
     from agent.counting import counted
     from agent.tabulating import write_csv
 

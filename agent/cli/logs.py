@@ -27,9 +27,9 @@ _RECENT = 50
 @config_option
 @json_option
 def logs(code: str | None, config: Path | None, as_json: bool) -> None:
-    """Tell one clip's story from its record, and from the journal where there is one.
+    """Tell one clip's story, or what last happened.
 
-    CODE is a clip code, a file, a session, c12 or e7.  Without it: what last happened.
+    It comes from the record, and from the journal where there is one.  CODE is a clip code, a file, a session, c12 or e7.  Without it: what last happened.
     """
     from agent.station.finding import find_all
 

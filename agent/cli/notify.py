@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @click.group()
 def notify() -> None:
-    """Tell others what happens at the station: a webhook, an MQTT broker."""
+    """Try the webhook and the MQTT broker that are told things."""
 
 
 @notify.command("test")
 @config_option
 def test_channels(config: Path | None) -> None:
-    """Send one notice, station.test, on every channel that is set up.
+    """Send one notice on every channel that is set up.
 
-    Ends with 69 if a receiver cannot be reached or does not take it, with 78 if nothing is set
+    It is called station.test.  Ends with 69 if a receiver cannot be reached or does not take it, with 78 if nothing is set
     up or a secret is missing.
     """
     from agent.errors import ConfigError, NotifyError

@@ -39,7 +39,10 @@ _STATES = [
 
 @click.group()
 def outbox() -> None:
-    """Look into and steer the outbox.  An ID is c12 (capture), e7 (entry) or a clip code."""
+    """Look into and steer what waits to be sent, and what was.
+
+    An ID is c12 (a capture), e7 (a clip) or a clip code.
+    """
 
 
 outbox.add_command(give)
@@ -137,7 +140,10 @@ def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Never send it.  Its files stay until clearing takes them; spotter undo, within 10 s."""
+    """Never send it.
+
+    Its files stay until clearing takes them; spotter undo takes it back within 10 s.
+    """
     from agent.clock import read_clock
     from agent.station import steering, undoing
 

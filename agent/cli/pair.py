@@ -46,9 +46,9 @@ def pair(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Show a link that pairs one tablet or phone with the page, as a QR code to scan.
+    """Show a QR code that pairs a tablet with the page.
 
-    It serves once.  A paired device needs no PIN, and no wrong PIN locks it out.
+    The link in it serves once.  A paired device needs no PIN, and no wrong PIN locks it out.
     """
     settings = settings_of(config)
     if end is not None:

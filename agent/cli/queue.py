@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
-    """Show who comes next; or add, remove, move, next, rotate, clear."""
+    """Show who comes next, and change it."""
     if context.invoked_subcommand is None:
         _change(lambda _outbox, _rules: None, config=config, as_json=as_json)
 
@@ -37,7 +37,10 @@ def add(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Put an athlete (or guest:3) at the end, with what they did last or what you say."""
+    """Put an athlete at the end of the queue.
+
+    Or a guest (guest:3); with what they did last, or what you say.
+    """
     from agent.cli.unknown import warn_of_unknown
     from agent.station.queueing import enqueue
 
@@ -54,7 +57,10 @@ def add(
 @config_option
 @json_option
 def remove(place: int, config: Path | None, as_json: bool) -> None:
-    """Take the athlete at a PLACE out; 1 is the next.  spotter undo, within 10 s."""
+    """Take the athlete at a PLACE out; 1 is the next.
+
+    spotter undo takes it back within 10 s.
+    """
     from agent.clock import read_clock
     from agent.station.undoing import unqueue
 
@@ -103,7 +109,7 @@ def next_(config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def rotate(switch: str, config: Path | None, as_json: bool) -> None:
-    """Let whoever makes way for the next go to the end: A, B, A, B."""
+    """Let whoever makes way go to the end: A, B, A, B."""
     from agent.station.queueing import set_rotate
 
     _change(
@@ -117,7 +123,7 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def clear(config: Path | None, as_json: bool) -> None:
-    """Empty the queue; spotter undo, within 10 s."""
+    """Empty the queue; spotter undo takes it back within 10 s."""
     from agent.clock import read_clock
     from agent.station.undoing import clear_queue
 

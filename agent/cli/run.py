@@ -10,9 +10,9 @@ from agent.cli.common import config_option, settings_of
 @click.command()
 @config_option
 def run(config: Path | None) -> None:
-    """Run the station in the foreground; logs go to standard error.
+    """Run the station in the foreground.
 
-    SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing; the next start goes on from
+    Logs go to standard error.  SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing; the next start goes on from
     there.  SIGHUP reads the settings again; a mistake in them leaves the old ones in force.
     Without an API key it films and keeps, and delivers once there is one.
     """

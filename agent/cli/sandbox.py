@@ -80,7 +80,10 @@ def sandbox(
     keep_dir: Path | None,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
 ) -> None:
-    """Run a local stand-in for the API, strict about its contract."""
+    """Run a local stand-in for the API.
+
+    It is strict about the contract, and keeps books of every session and request.
+    """
     from agent.sandbox.command import serve
     from agent.sandbox.processing import parse_span
     from agent.sandbox.server import Sandbox

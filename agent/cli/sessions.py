@@ -41,7 +41,7 @@ def sessions(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """List what came of the takes: each session, how far it is, and its numbers."""
+    """List what came of the takes: sessions and their numbers."""
     from agent.cli.session_words import session_cells, session_document
 
     settings = settings_of(config)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @config_option
 def support(out: Path | None, config: Path | None) -> None:
-    """Make one archive for whoever helps you: what is known of this station, and nobody's name.
+    """Make one archive for whoever helps you.
 
     It holds doctor's report, settings, versions, counts and recent events.  Keys, PINs, names,
     file names and pictures are left out; athletes stand under pseudonyms.

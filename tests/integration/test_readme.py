@@ -77,6 +77,7 @@ def test_every_command_has_help_and_stands_in_the_readme(
     assert "--config" in [o for p in command.params for o in p.opts] or isinstance(
         command, click.Group
     )
+    assert not command.get_short_help_str(60).endswith("..."), "the list of commands cuts it"
     assert f"`{words.split()[-1]}" in README or f"spotter {words}" in README
 
 
