@@ -34,8 +34,9 @@ def athletes(
 ) -> None:
     """List who can be put on the station.
 
-    Whoever was there last comes first.  The roster is kept on the box and brought up to date by the daemon.  A guest (guest:3) is
-    somebody who is not in the account: their clips are held until --resolve says who it is.
+    Whoever was there last comes first.  The roster is kept on the box and brought up to date
+    by the daemon.  A guest (guest:3) is somebody who is not in the account: their clips are
+    held until --resolve says who it is.
     """
     from agent.clock import read_clock
     from agent.counting import counted

@@ -81,7 +81,8 @@ def resend(
 ) -> None:
     """Send delivered clips anew for the right athlete.
 
-    Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes it back.
+    Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes
+    it back.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:

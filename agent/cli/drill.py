@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every command takes --config; the drill makes its own
     """Rehearse faults on this box, in less than two minutes.
 
-    The real daemon meets them, with a stand-in for the API, in a scratch folder.  The station's own folders, settings and key are left alone, whether its daemon runs or not.
+    The real daemon meets them, with a stand-in for the API, in a scratch folder.  The
+    station's own folders, settings and key are left alone, whether its daemon runs or not.
     """
     from agent.drill.card import run_drill
 

@@ -30,7 +30,8 @@ def filming() -> None:
 def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
     """Film nobody from now on.
 
-    What the camera writes meanwhile is removed unseen.  A recording that touches the stop goes whole.  What was filmed before keeps its way.
+    What the camera writes meanwhile is removed unseen.  A recording that touches the stop
+    goes whole.  What was filmed before keeps its way.
     """
     from agent.station.filming import stop_filming
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
     """Remove an athlete from this box, with all clips.
 
-    Name, clips, pictures and results go, of an athlete or a guest (guest:3).  Clips that were not delivered go too.  The sessions at the API stay there, and are listed.
+    Name, clips, pictures and results go, of an athlete or a guest (guest:3).  Clips that were
+    not delivered go too.  The sessions at the API stay there, and are listed.
     """
     from agent.clock import read_clock
     from agent.logs import configure_logs

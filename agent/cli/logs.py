@@ -29,7 +29,8 @@ _RECENT = 50
 def logs(code: str | None, config: Path | None, as_json: bool) -> None:
     """Tell one clip's story, or what last happened.
 
-    It comes from the record, and from the journal where there is one.  CODE is a clip code, a file, a session, c12 or e7.  Without it: what last happened.
+    It comes from the record, and from the journal where there is one.  CODE is a clip code, a
+    file, a session, c12 or e7.  Without it: what last happened.
     """
     from agent.station.finding import find_all
 

@@ -21,8 +21,8 @@ def notify() -> None:
 def test_channels(config: Path | None) -> None:
     """Send one notice on every channel that is set up.
 
-    It is called station.test.  Ends with 69 if a receiver cannot be reached or does not take it, with 78 if nothing is set
-    up or a secret is missing.
+    It is called station.test.  Ends with 69 if a receiver cannot be reached or does not take
+    it, with 78 if nothing is set up or a secret is missing.
     """
     from agent.errors import ConfigError, NotifyError
     from agent.settings.notifying import channels_of

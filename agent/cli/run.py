@@ -12,9 +12,10 @@ from agent.cli.common import config_option, settings_of
 def run(config: Path | None) -> None:
     """Run the station in the foreground.
 
-    Logs go to standard error.  SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing; the next start goes on from
-    there.  SIGHUP reads the settings again; a mistake in them leaves the old ones in force.
-    Without an API key it films and keeps, and delivers once there is one.
+    Logs go to standard error.  SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing;
+    the next start goes on from there.  SIGHUP reads the settings again; a mistake in them
+    leaves the old ones in force. Without an API key it films and keeps, and delivers once
+    there is one.
     """
     from agent.logs import configure_logs
     from agent.running import run_station
