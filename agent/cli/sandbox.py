@@ -7,22 +7,37 @@ import click
 from agent.cli.common import config_option
 from agent.errors import BusyError
 
+EXAMPLES = (
+    ("spotter sandbox", "all is well"),
+    ("spotter sandbox --fault 503", "the first upload gets a 503"),
+    ("spotter sandbox --fault lost-answer*3", "three answers are lost"),
+    ("spotter sandbox --fault 401@any*always", "the key is refused everywhere"),
+)
+_FORM = """\
+WHAT[:OPTION,...][@PLACE][*COUNT].  It happens once, or COUNT times, or always, where its group
+says or at PLACE: {places}.  Every fault takes after=N: N requests pass first.
+"""
+
 
 class _WithFaults(click.Command):
-    """A command whose help ends with the list of faults."""
+    """A command whose help begins with examples and ends with the faults."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Examples"):
+            formatter.write_dl(EXAMPLES, col_max=40)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from agent.sandbox.faults import PLACES, fault_lines
+        from agent.sandbox.kinds import GROUPS, PLACES, STATUS, STATUS_OPTIONS
 
-        formatter.write_paragraph()
-        formatter.write_text(
-            "A FAULT is WHAT[:option=value,...][@WHERE][*COUNT]: WHERE is one of "
-            f"{', '.join(PLACES)}; COUNT is a number or always, once if absent; the option "
-            "after=N lets N requests pass first.  WHAT is one of:"
-        )
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_dl(fault_lines())
+        with formatter.section("A FAULT"):
+            formatter.write_text(_FORM.format(places=", ".join(PLACES)))
+        with formatter.section("A number as an answer, to an upload or at a PLACE"):
+            options = [(f"STATUS:{option}", words) for option, words in STATUS_OPTIONS.items()]
+            formatter.write_dl([("STATUS", STATUS.words), *options])
+        for group in GROUPS:
+            with formatter.section(group.title):
+                formatter.write_dl([(k.form(name), k.words) for name, k in group.kinds.items()])
         super().format_epilog(ctx, formatter)
 
 
@@ -35,13 +50,19 @@ class _WithFaults(click.Command):
     help="0 takes any free one.",
 )
 @click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
-@click.option("--role", type=click.Choice(["admin", "user"]), default="admin", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["admin", "user"]),
+    default="admin",
+    show_default=True,
+    help="Whose key it is: a user's acts for its owner alone.",
+)
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="Play a fault, such as 503, 429:retry-after=5, lost-answer, cut:at=50@upload*2.",
+    help="Play a fault of the list below; may be given several times.",
 )
 @click.option("--tls", is_flag=True, help="Speak TLS, with an authority of its own.")
 @click.option(

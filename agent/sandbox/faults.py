@@ -3,94 +3,16 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from difflib import get_close_matches
 
-PLACES = (
-    *("upload", "list", "status", "users", "session", "processing", "storage"),
-    *("any", "connection"),
-)
+from agent.sandbox.kinds import KINDS, PLACES, STATUS
+
 _APART = frozenset(
     {"processing", "storage", "connection"}
 )  # what happens at any place does not happen there
 _FOR_EVER = 10**9
 _FLAGS = frozenset({"early", "made", "lost"})  # options without a value
 _ALWAYS = frozenset({"after"})  # options that every fault may be told
-
-
-class Kind(NamedTuple):
-    """One kind of fault: what it may be told, and what it does."""
-
-    words: str
-    options: frozenset[str] = frozenset()
-    where: str = "upload"  # unless it is said otherwise
-
-
-_STATUS = Kind(
-    "answer with this status (200 to 599) instead; early: before the body is read, and close; "
-    "made: the session is made all the same; body=html; error=WORDS; retry-after=SECONDS, or "
-    "date+SECONDS for the same as a date; user=ID: only for that athlete's uploads",
-    frozenset({"retry-after", "error", "body", "early", "made", "user"}),
-)
-KINDS: dict[str, Kind] = {
-    "lost-answer": Kind("the session is made, the connection closed without an answer"),
-    "late-answer": Kind("the session is made, the answer comes s seconds later", frozenset({"s"})),
-    "late-made": Kind("no answer, and the session is made s seconds after that", frozenset({"s"})),
-    "twice": Kind("two sessions are made; lost: and no answer comes", frozenset({"lost"})),
-    "cut": Kind("closed after at percent of the body", frozenset({"at"})),
-    "reset": Kind("the same, by RST", frozenset({"at"})),
-    "stall": Kind(
-        "reads at percent of the body, then nothing more: a half-open connection",
-        frozenset({"at"}),
-    ),
-    "silent": Kind("reads everything and never answers"),
-    "slow": Kind("reads rate bytes a second", frozenset({"rate"})),
-    "html": Kind("200 with a page, as a captive portal answers"),
-    "empty": Kind("204"),
-    "truncated-json": Kind("the session is made, 200 with half a document"),
-    "redirect": Kind(
-        "302; to=ADDRESS: there; to=loop: to itself; to=chain: on and on", frozenset({"to"})
-    ),
-    "interim": Kind("100, 102 and 103 come before the answer"),
-    "more-fields": Kind("the answer holds fields that nobody knows"),
-    "late-list": Kind("sessions are listed only s seconds later", frozenset({"s"}), "list"),
-    "limit-list": Kind("only the newest n are listed", frozenset({"n"}), "list"),
-    "hide-list": Kind("the list is empty", where="list"),
-    "long-list": Kind("n old sessions more are listed", frozenset({"n"}), "list"),
-    "strip-titles": Kind("brackets and what stands in them are gone", where="list"),
-    "short-titles": Kind("titles are cut to n signs", frozenset({"n"}), "list"),
-    "link": Kind(
-        "the analysed video's link is to=ADDRESS, or json=VALUE of any kind",
-        frozenset({"to", "json"}),
-        "session",
-    ),
-    "long-json": Kind("the answer is one document of n bytes", frozenset({"n"}), "session"),
-    "deep-json": Kind("the answer is nested n deep", frozenset({"n"}), "session"),
-    "never-done": Kind("a new session stays in the works for ever", where="processing"),
-    "failed": Kind(
-        "the analysis of a new session fails; error=WORDS", frozenset({"error"}), "processing"
-    ),
-    "no-rendering": Kind(
-        "metrics come, but no analysed video before its own address was asked", where="processing"
-    ),
-    "late-session": Kind(
-        "a new session is found and listed only s seconds later", frozenset({"s"}), "processing"
-    ),
-    "odd-metrics": Kind("metrics of every kind that nobody knows", where="processing"),
-    "huge": Kind("a video of n bytes, as is told", frozenset({"n"}), "storage"),
-    "endless": Kind("a video without an end", where="storage"),
-    "disguised": Kind("a page that is called a video", where="storage"),
-    "packed": Kind("n bytes of nothing, packed small", frozenset({"n"}), "storage"),
-    "wrong-length": Kind(
-        "n bytes more are told than come, or fewer (n=-1000)", frozenset({"n"}), "storage"
-    ),
-    "no-ranges": Kind("the whole video, whatever part is asked for", where="storage"),
-    "changed": Kind("the video is not the one it was a moment ago", where="storage"),
-    "drop": Kind("closed at once, by RST", where="connection"),
-    "tls-expired": Kind("its certificate has expired (with --tls)", where="connection"),
-    "tls-not-yet": Kind("its certificate is not valid yet (with --tls)", where="connection"),
-    "tls-unknown-ca": Kind("nobody knows its authority (with --tls)", where="connection"),
-    "tls-wrong-host": Kind("its certificate is another host's (with --tls)", where="connection"),
-}
 
 
 @dataclass(slots=True)
@@ -127,10 +49,10 @@ def parse_fault(text: str) -> Fault:
     rest, _, where = rest.partition("@")
     what, _, told = rest.partition(":")
     options = dict(_option(part, text) for part in told.split(",") if part)
-    kind = _STATUS if what.isdigit() and 200 <= int(what) <= 599 else KINDS.get(what)
+    kind = STATUS if what.isdigit() and 200 <= int(what) <= 599 else KINDS.get(what)
     if kind is None:
-        raise ValueError(f"no fault {text!r}: a status or one of {', '.join(KINDS)}")
-    allowed = kind.options | _ALWAYS
+        raise ValueError(f"no fault {text!r}: {_close_to(what)}spotter sandbox --help lists them")
+    allowed = _ALWAYS.union(kind.options)
     if unknown := sorted(set(options) - allowed):
         raise ValueError(f"{text!r}: no option {unknown[0]}; known: {', '.join(sorted(allowed))}")
     where = where or kind.where
@@ -143,15 +65,6 @@ def parse_fault(text: str) -> Fault:
         _check_number(fault, name, text)
     fault.after = int(fault.number("after", 0))
     return fault
-
-
-def fault_lines() -> list[tuple[str, str]]:
-    """Return every fault with its options, and what it does."""
-    lines = []
-    for name, kind in (("STATUS", _STATUS), *KINDS.items()):
-        options = ",".join(o if o in _FLAGS else f"{o}=" for o in sorted(kind.options))
-        lines.append((f"{name}:{options}" if options else name, kind.words))
-    return lines
 
 
 class FaultPlan:
@@ -191,6 +104,12 @@ class FaultPlan:
                     self._waiting.remove(fault)
                 return fault
         return None
+
+
+def _close_to(what: str) -> str:
+    """Return what may have been meant, in words to begin a hint with."""
+    close = get_close_matches(what, KINDS, n=1)
+    return f"is {close[0]} meant?  " if close else ""
 
 
 def _fits(fault: Fault, where: str, user_id: str | None) -> bool:

@@ -1,8 +1,11 @@
 """Faults as words."""
 
 import pytest
+from click.testing import CliRunner
 
-from agent.sandbox.faults import KINDS, FaultPlan, fault_lines, parse_fault
+from agent.cli.sandbox import EXAMPLES, sandbox
+from agent.sandbox.faults import FaultPlan, parse_fault
+from agent.sandbox.kinds import KINDS, STATUS, STATUS_OPTIONS
 
 
 def test_a_fault_says_what_where_and_how_often() -> None:
@@ -24,7 +27,8 @@ def test_numbers_may_be_short() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("nonsense", "no fault 'nonsense': a status or one of lost-answer"),
+        ("nonsense", "no fault 'nonsense': spotter sandbox --help lists them"),
+        ("lost-anwser", "is lost-answer meant"),
         ("99", "no fault"),
         ("503@moon", "no place 'moon'"),
         ("503@connection", "no place 'connection'"),
@@ -72,8 +76,17 @@ def test_a_fault_of_any_request_leaves_connections_alone() -> None:
     assert plan.take("status") is not None
 
 
-def test_every_fault_is_told_of() -> None:
-    told = dict(fault_lines())
+def test_every_fault_is_told_of_on_a_line_of_its_own() -> None:
+    told = CliRunner().invoke(sandbox, ["--help"], terminal_width=80).output.splitlines()
 
-    assert len(told) == len(KINDS) + 1
-    assert all(told.values())
+    for name, kind in KINDS.items():
+        assert [line for line in told if f"  {kind.form(name)}  " in line and kind.words in line]
+    for option, words in STATUS_OPTIONS.items():
+        assert [line for line in told if f"STATUS:{option}  " in line and words in line]
+    assert set(STATUS.options) == {option.partition("=")[0] for option in STATUS_OPTIONS}
+
+
+def test_every_example_of_the_help_means_something() -> None:
+    faults = [words.partition("--fault ")[2] for words, _ in EXAMPLES]
+
+    assert [parse_fault(text).what for text in faults if text] == ["503", "lost-answer", "401"]
