@@ -106,8 +106,8 @@ class Station:
 
     def spotter(self, *words: str, code: int = 0) -> str:
         """Give a command; return what it prints, and insist on its exit code."""
-        give = _give if _SET_UP_LOGS.isdisjoint(words) else run_spotter
-        done = give([*words, "--config", str(self.config)])
+        command = give if _SET_UP_LOGS.isdisjoint(words) else run_spotter
+        done = command([*words, "--config", str(self.config)])
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
@@ -125,7 +125,7 @@ class Station:
         return [row["state"] for row in self.entries()]
 
 
-def _give(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def give(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """Run the command line here: the same from its first word to its exit code, but the process."""
     told, complained = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     code = 0

@@ -14,37 +14,49 @@ from agent import __version__
 from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
+_OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
+_AROUND_NAME = 6  # columns, in a list of commands
 
-# The module of each command; the command is what stands there under its own name.
-_COMMANDS = {
-    "run": "run",
-    "demo": "demo",
-    "analyse": "analyse",
-    "assign": "assign",
-    "keep": "assign",
-    "done": "assign",
-    "queue": "queue",
-    "athletes": "athletes",
-    "forget": "forget",
-    "filming": "filming",
-    "status": "status",
-    "why": "why",
-    "sessions": "sessions",
-    "session": "sessions",
-    "export": "export",
-    "notify": "notify",
-    "outbox": "outbox",
-    "undo": "correct",
-    "takes": "takes",
-    "reanalyse": "takes",
-    "pair": "pair",
-    "config": "config",
-    "doctor": "doctor",
-    "logs": "logs",
-    "support": "support",
-    "sandbox": "sandbox",
-    "drill": "drill",
+# Every command in its section of the help, and its module; the command is what stands there under
+# its own name.
+_SECTIONS = {
+    "Every day": {
+        "assign": "assign",
+        "keep": "assign",
+        "done": "assign",
+        "queue": "queue",
+        "athletes": "athletes",
+        "filming": "filming",
+        "status": "status",
+        "why": "why",
+        "undo": "correct",
+    },
+    "What became of the takes": {
+        "sessions": "sessions",
+        "session": "sessions",
+        "export": "export",
+        "outbox": "outbox",
+        "takes": "takes",
+        "reanalyse": "takes",
+        "forget": "forget",
+    },
+    "The station": {
+        "run": "run",
+        "doctor": "doctor",
+        "config": "config",
+        "pair": "pair",
+        "notify": "notify",
+        "logs": "logs",
+        "support": "support",
+    },
+    "To try it out": {
+        "demo": "demo",
+        "analyse": "analyse",
+        "sandbox": "sandbox",
+        "drill": "drill",
+    },
 }
+_COMMANDS = {name: module for part in _SECTIONS.values() for name, module in part.items()}
 
 
 class _Commands(click.Group):
@@ -61,6 +73,28 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)  # the table above says so, and a test
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as unknown:
+            raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx) from unknown
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        longest = max(map(len, _COMMANDS))
+        width = formatter.width - longest - _AROUND_NAME
+        for title, names in _SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (name.ljust(longest), command.get_short_help_str(width))
+                        for name, command in commands
+                        if command is not None
+                    ]
+                )
+
 
 @click.group(
     cls=_Commands,
@@ -69,6 +103,8 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="spotter")
 def spotter() -> None:
     """Spotter delivers a clean clip of every take from this station to the AiKYNETIX API.
+
+    Begin with spotter doctor: it says what is missing, and what to do.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the API cannot be reached, 75 try again
     later, 78 the configuration is wrong.
@@ -85,6 +121,8 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in _OF_COMMANDS:
+            click.echo("It goes behind the command, as in spotter status --config FILE", err=True)
         sys.exit(error.exit_code)
     except AgentError as error:
         click.echo(f"spotter: {error}", err=True)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.cli import spotter
 from tests.conftest import REPOSITORY
-from tests.station import run_spotter
+from tests.station import give
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
@@ -87,11 +87,14 @@ def test_paths_named_in_the_readme_exist() -> None:
 
 
 def test_wrong_usage_ends_with_2_and_no_traceback() -> None:
-    for words in (
-        ["nonsense"],
-        ["assign", "--for", "soon", "x"],
-        ["outbox", "list", "--state", "x"],
+    for words, told in (
+        (["nonsense"], "No such command 'nonsense'"),
+        (["statu"], "Did you mean"),
+        (["--config", "x", "status"], "It goes behind the command"),
+        (["outbox", "--json", "list"], "It goes behind the command"),
+        (["assign", "--for", "soon", "x"], "'soon' is no duration: write 90s, 30m or 2h"),
+        (["outbox", "list", "--state", "x"], "'x' is not one of"),
     ):
-        done = run_spotter(words)
+        done = give(words)
         assert done.returncode == 2, words
-        assert "Traceback" not in done.stderr
+        assert told in done.stderr and "Traceback" not in done.stderr
