@@ -14,7 +14,8 @@ from agent.cli.common import config_option, json_option, print_json
 def config(sample: bool, config: Path | None, as_json: bool) -> None:
     """Show the settings in force, and where each came from.
 
-    Secrets are hidden.  --sample prints a file with every setting and what it means.
+    It is what a settings file would hold; secrets are hidden.  --sample prints one with every
+    setting and what it means.
     """
     from agent.settings import effective, loaded_settings, sample_toml
 
@@ -31,8 +32,17 @@ def config(sample: bool, config: Path | None, as_json: bool) -> None:
     for table, values in tables.items():
         click.echo(f"[{table}]")
         for key, value in values.items():
-            line = f"{key} = {'(not set)' if value is None else value}"
             origin = origins[table][key]
             told = str(loaded.path) if origin == "file" else str(origin)
-            click.echo(f"{line:50}  {told}")
+            click.echo(f"{_line(key, value):50}  # {told}")
         click.echo()
+
+
+def _line(key: str, value: object) -> str:
+    """Return a setting as it would stand in the file; what cannot stand there is a remark."""
+    from agent.settings.load import HIDDEN
+    from agent.settings.toml import toml_value
+
+    if value is None:
+        return f"# {key} is not set"
+    return f"# {key} is hidden" if value == HIDDEN else f"{key} = {toml_value(value)}"

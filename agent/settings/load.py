@@ -16,11 +16,20 @@ from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
 from agent.settings.renamed import RENAMED, with_present_names
 from agent.settings.rights import how_to_read
+from agent.settings.toml import toml_value
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 _CONFIG_VARIABLE = "SPOTTER_CONFIG"
 _SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
-_HIDDEN = "********"
+_KINDS_WANTED = {
+    "string_type": "must be text, in quotes",
+    "path_type": "must be a path, in quotes",
+    "tuple_type": "must be a list, in [ ]",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+}
+HIDDEN = "********"
 _HOW_TO_MAKE = "name another with --config FILE, or make it: spotter config --sample | sudo tee {}"
 _HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
 _MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
@@ -89,7 +98,7 @@ def effective(settings: Settings) -> dict[str, dict[str, object]]:
 
 def _shown(value: object) -> object:
     if isinstance(value, SecretStr):
-        return _HIDDEN
+        return HIDDEN
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
@@ -201,13 +210,20 @@ def _variable_of(details: ErrorDetails) -> str:
 def _mistake(details: ErrorDetails, path: Path) -> str:
     place, variable = _place(details), _variable_of(details)
     source = f"environment: {variable}" if variable in os.environ else f"{path}: {'.'.join(place)}"
-    wanted = details["msg"].removeprefix("Value error, ")
+    wanted = _KINDS_WANTED.get(details["type"]) or details["msg"].removeprefix("Value error, ")
+    wanted = wanted.replace("Input should be", "must be")
     if details["type"] == "missing":
         return f"{source} is missing"
     if details["type"] == "value_error" and len(place) < 2:
         return f"{source}: {wanted}"
-    given = _HIDDEN if place and place[-1] in _SECRETS else repr(details["input"])
+    given = HIDDEN if place and place[-1] in _SECRETS else _as_written(details["input"])
     return f"{source} = {given}: {wanted}"
+
+
+def _as_written(value: object) -> str:
+    """Return a wrong value as it stands in the file."""
+    is_plain = isinstance(value, str | bool | int | float)
+    return toml_value(value) if is_plain else repr(value)
 
 
 def _config_error(mistakes: list[str]) -> ConfigError:

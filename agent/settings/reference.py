@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from agent.settings.model import ENV_PREFIX, Settings
 from agent.settings.renamed import RENAMED
-from agent.settings.sample import shown_default
+from agent.settings.toml import toml_value
 
 _HEAD = """\
 # Settings
@@ -85,7 +85,7 @@ def _default(field: FieldInfo) -> str:
         return "must be given"
     if field.default_factory is not None:
         return "the host's name"
-    return "none" if field.default is None else f"`{shown_default(field.default)}`"
+    return "none" if field.default is None else f"`{toml_value(field.default)}`"
 
 
 def _old_names() -> Iterator[str]:

@@ -1,12 +1,12 @@
 """The commented sample file, generated from the model."""
 
 import textwrap
-from pathlib import Path
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agent.settings.model import Settings
+from agent.settings.toml import toml_value
 
 _WIDTH = 96
 _HEAD = """\
@@ -80,24 +80,5 @@ def _assignment(table: str, key: str, field: FieldInfo) -> str:
     place = (table, key)
     if place in _EXAMPLES:
         sign = "" if place in _SET else "# "
-        return f"{sign}{key} = {_toml(_EXAMPLES[place])}"
-    return f"{key} = {_toml(field.default)}"
-
-
-def shown_default(value: object) -> str:
-    """Return a default as it would stand in the file."""
-    return _toml(value)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(part) for part in value)}]"
-    assert isinstance(value, str | Path) and not isinstance(
-        value, SecretStr
-    )  # no other defaults exist
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        return f"{sign}{key} = {toml_value(_EXAMPLES[place])}"
+    return f"{key} = {toml_value(field.default)}"

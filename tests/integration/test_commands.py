@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.settings import effective, load_settings
 from tests.station import Station, run_spotter
 from tests.videos import film_run
 
@@ -84,6 +85,18 @@ def test_the_effective_settings_hide_secrets(station: Station) -> None:
 
     assert shown["api"]["base_url"] == station.base_url
     assert shown["station"]["user_id"] == "someUserId123"
+
+
+def test_the_effective_settings_are_a_file_that_says_the_same(
+    station: Station, tmp_path: Path
+) -> None:
+    shown = station.spotter("config")
+    again = tmp_path / "again.toml"
+    again.write_text(shown)
+
+    assert 'activity = "running"' in shown and f"  # {station.config}\n" in shown
+    assert "# barbell_mass is not set" in shown and "poster = false" in shown
+    assert effective(load_settings(again)) == effective(load_settings(station.config))
 
 
 def test_a_state_folder_without_rights_is_one_clear_line(tmp_path: Path) -> None:

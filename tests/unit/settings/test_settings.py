@@ -68,11 +68,11 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
 
     told = str(caught.value)
     assert "6 mistakes" in told
-    assert "station.activity = 'runing'" in told and "weightlifting" in told
+    assert 'station.activity = "runing"' in told and "weightlifting" in told
     assert "no key station.barbell_mas; did you mean barbell_mass?" in told
     assert "capture.settle_s = -1" in told
     assert "no table [delivry]; did you mean delivery?" in told
-    assert "SPOTTER_DELIVERY__SEND_DELAY_S = 'soon'" in told
+    assert 'SPOTTER_DELIVERY__SEND_DELAY_S = "soon"' in told
     assert "api.key = ********" in told and "= 17" not in told
 
 
