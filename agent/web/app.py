@@ -29,12 +29,12 @@ from agent.web import (
     taking,
 )
 from agent.web.access.door import Door
-from agent.web.board.parts import Board
 from agent.web.desk import Desk
 from agent.web.drawing import make_templates, static
 from agent.web.guard import Guard
-from agent.web.page import Page, Signs
+from agent.web.page import Page
 from agent.web.places import route
+from agent.web.source import Signs
 from agent.web.texts import Texts
 
 PLACES = (
@@ -61,7 +61,7 @@ def make_page(
     """
     desk = Desk()
     texts = Texts(settings.web.language)
-    page = Page(
+    return Page(
         settings=settings,
         rules=rules,
         host=urlsplit(settings.api.base_url).netloc,
@@ -74,8 +74,6 @@ def make_page(
         texts=texts,
         templates=make_templates(settings, texts),
     )
-    page.board = Board(page)
-    return page
 
 
 def make_app(page: Page) -> Starlette:

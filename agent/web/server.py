@@ -21,7 +21,8 @@ from agent.web.access.door import read_pin
 from agent.web.access.tls import tls_context
 from agent.web.app import make_app, make_page
 from agent.web.connection import LimitedConnection
-from agent.web.page import Page, Signs
+from agent.web.page import Page
+from agent.web.source import Signs
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2

@@ -11,7 +11,7 @@ from agent.outbox.results import Result
 from agent.outbox.states import EntryState, Recipient
 from agent.outbox.videos import VideoState
 from agent.web.board.figures import Figure, figures_of, shortened
-from agent.web.page import Page
+from agent.web.source import Source
 
 _MOST_FIGURES = 3  # on a card; the rest on demand
 _MOST_WORDS = 160  # of the API
@@ -61,15 +61,15 @@ class Analysis:
 class Analyses:
     """Reads what came of takes; several at once."""
 
-    def __init__(self, page: Page) -> None:
-        self._page = page
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def of(self, entries: Sequence[Entry]) -> dict[int, Analysis]:
         """Return what came of some clips, by their id; nothing of those that are no sessions."""
         sent = [entry for entry in entries if entry.session_id is not None]
         ids = [entry.id for entry in sent]
-        follow_ups = self._page.outbox.follow_ups.of_entries(ids)
-        results = self._page.outbox.results.of_entries(ids)
+        follow_ups = self._source.outbox.follow_ups.of_entries(ids)
+        results = self._source.outbox.results.of_entries(ids)
         told = {
             entry.id: self._analysis(entry, follow_ups[entry.id], results.get(entry.id))
             for entry in sent
@@ -81,9 +81,9 @@ class Analyses:
         self, entry: Entry, follow_up: FollowUp, result: Result | None
     ) -> Analysis | None:
         state = follow_up.state
-        if state is FollowUpState.WAITING and not self._page.settings.results.follow:
+        if state is FollowUpState.WAITING and not self._source.settings.results.follow:
             return None  # nobody asks
-        figures = figures_of(result.numbers, self._page.texts) if result is not None else []
+        figures = figures_of(result.numbers, self._source.texts) if result is not None else []
         return Analysis(
             state=_state(state, has_figures=bool(figures)),
             tone=_TONES[state],
@@ -98,20 +98,20 @@ class Analyses:
         if result is None:
             return _Video(video=None, video_words=None)
         state = VideoState(result.video_state)
-        if self._page.settings.results.video == "never" and state is not VideoState.PRESENT:
+        if self._source.settings.results.video == "never" and state is not VideoState.PRESENT:
             return _Video(video=None, video_words=None)
         if state in _COMING:
             return _Video(video=state, video_words=self._coming(entry, result))
         words = None
         if state is VideoState.FAILED:
             detail = shortened(result.video_detail or "", _MOST_WORDS)
-            words = self._page.texts.say("video_failed", detail=detail)
+            words = self._source.texts.say("video_failed", detail=detail)
         return _Video(video=state, video_words=words)
 
     def _coming(self, entry: Entry, result: Result) -> str:
         """Return how far a video is, or why it comes later."""
-        say = self._page.texts.say
-        have, of = progress(self._page.folder.analysed_video(entry.clip_code))
+        say = self._source.texts.say
+        have, of = progress(self._source.folder.analysed_video(entry.clip_code))
         if result.video_state == VideoState.FETCHING and have and of:
             return say("video_share", share=min(99, have * 100 // of))
         if result.video_detail:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from agent.outbox.capture import Capture
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.web.board.figures import shortened
-from agent.web.page import Page
+from agent.web.source import Source
 
 _MOST = 24
 _MOST_NAME = 60
@@ -27,12 +27,12 @@ class SetAside:
 class Aside:
     """Reads what was set aside."""
 
-    def __init__(self, page: Page) -> None:
-        self._page = page
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def all(self) -> list[SetAside]:
         """Return the recordings that wait for a person, the newest first."""
-        captures = self._page.outbox.captures.latest(CaptureState.QUARANTINED, most=_MOST)
+        captures = self._source.outbox.captures.latest(CaptureState.QUARANTINED, most=_MOST)
         return [self._card(capture) for capture in captures]
 
     def _card(self, capture: Capture) -> SetAside:
@@ -40,7 +40,7 @@ class Aside:
             id=capture.id,
             name=shortened(capture.file_name, _MOST_NAME),
             reason=self._reason(capture),
-            size=f"{self._page.texts.number(capture.facts.size_bytes / 1e6)} MB",
+            size=f"{self._source.texts.number(capture.facts.size_bytes / 1e6)} MB",
             at=capture.admitted_at,
             may_retry=capture.file_state is FileState.PRESENT,
             is_unseen=capture.reason == Reason.FILMING_MAY_BE_STOPPED,
@@ -48,5 +48,5 @@ class Aside:
 
     def _reason(self, capture: Capture) -> str:
         keys = (f"fault_{capture.reason}", f"reason_{capture.reason}")
-        known = next((key for key in keys if self._page.texts.knows(key)), "fault_other")
-        return self._page.texts.say(known)
+        known = next((key for key in keys if self._source.texts.knows(key)), "fault_other")
+        return self._source.texts.say(known)

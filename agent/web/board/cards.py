@@ -12,7 +12,7 @@ from agent.station.roster import name_of
 from agent.web.board.analyses import Analyses, Analysis
 from agent.web.board.people import key_of
 from agent.web.board.words import Movement, Wording
-from agent.web.page import Page
+from agent.web.source import Source
 
 MOST_LATEST = 12
 MOST_NEEDING = 60
@@ -84,24 +84,24 @@ class Seen:
 class CardMaker:
     """Makes cards of clips; used by one thread at a time."""
 
-    def __init__(self, page: Page, wording: Wording) -> None:
-        self._page = page
+    def __init__(self, source: Source, wording: Wording) -> None:
+        self._source = source
         self._wording = wording
-        self._say = page.texts.say
-        self._analyses = Analyses(page)
+        self._say = source.texts.say
+        self._analyses = Analyses(source)
         self._made: dict[str, tuple[Seen, Card]] = {}  # by clip code
 
     def latest(self) -> list[Card]:
         """Return the latest takes that need nobody."""
-        return self.cards(self._page.outbox.gallery.latest(most=MOST_LATEST))
+        return self.cards(self._source.outbox.gallery.latest(most=MOST_LATEST))
 
     def needing(self) -> list[Card]:
         """Return the takes that need a person."""
-        return self.cards(self._page.outbox.gallery.needing(most=MOST_NEEDING))
+        return self.cards(self._source.outbox.gallery.needing(most=MOST_NEEDING))
 
     def cards(self, takes: Sequence[Shown]) -> list[Card]:
         """Return the cards of some clips."""
-        now_s = self._page.now().utc_s
+        now_s = self._source.now().utc_s
         names = {whose: self._name(*whose) for whose in {_whose(shown.entry) for shown in takes}}
         analyses = self._analyses.of([shown.entry for shown in takes])
         seen = (
@@ -119,17 +119,17 @@ class CardMaker:
         self, shown: Shown, analysis: Analysis | None, *, name: str | None, now_s: float
     ) -> Seen:
         entry = shown.entry
-        has_poster, has_strip = self._page.folder.has_pictures_of(entry.clip_code)
+        has_poster, has_strip = self._source.folder.has_pictures_of(entry.clip_code)
         return Seen(
             shown=shown,
             name=name,
-            resend=self._page.outbox.resends.of_entry(entry.id) if entry.session_id else None,
+            resend=self._source.outbox.resends.of_entry(entry.id) if entry.session_id else None,
             is_fresh=(
                 entry.state is EntryState.READY and not entry.attempts and entry.due_at > now_s
             ),
             has_poster=has_poster,
             has_strip=has_strip,
-            is_gone=entry.state in _SENT and not is_here(self._page.folder.clips, entry),
+            is_gone=entry.state in _SENT and not is_here(self._source.folder.clips, entry),
             analysis=analysis,
         )
 
@@ -176,12 +176,12 @@ class CardMaker:
     def _name(self, is_owner: bool, user_id: str | None, guest_id: int | None) -> str | None:
         if is_owner:
             return self._say("take_owner")
-        return name_of(self._page.outbox, user_id, guest_id)
+        return name_of(self._source.outbox, user_id, guest_id)
 
     def _facts(self, shown: Shown) -> Iterator[str]:
         if shown.reps:
             yield self._say("take_reps_one" if shown.reps == 1 else "take_reps", n=shown.reps)
-        yield self._say("take_seconds", n=self._page.texts.number(shown.entry.clip_seconds))
+        yield self._say("take_seconds", n=self._source.texts.number(shown.entry.clip_seconds))
 
     def _reason(self, entry: Entry) -> str | None:
         if entry.state is EntryState.DEAD:
@@ -189,12 +189,12 @@ class CardMaker:
         if entry.reason is None:
             return None
         key = f"reason_{entry.reason}"
-        return self._say(key if self._page.texts.knows(key) else "reason_other")
+        return self._say(key if self._source.texts.knows(key) else "reason_other")
 
     def _remarks(self, shown: Shown) -> Iterator[str]:
         for code in dict.fromkeys((*shown.quality, *shown.entry.remarks)):
             key = f"remark_{code}"
-            if self._page.texts.knows(key):
+            if self._source.texts.knows(key):
                 yield self._say(key)
 
     def _why_not(self, seen: Seen) -> str | None:

@@ -15,7 +15,7 @@ from agent.web.board.people import People
 from agent.web.board.sheet import Sheets
 from agent.web.board.telling import read_state
 from agent.web.board.words import Wording
-from agent.web.page import Page
+from agent.web.source import Source
 
 WORD_PLACE = "@@word@@"  # the device's own, and
 NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
@@ -61,14 +61,14 @@ class _Part:
 class Board:
     """Draws the parts; used in the reading thread alone."""
 
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        wording = Wording(page.texts, page.settings.web.unit)
-        self.people = People(page, wording)
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        wording = Wording(source.texts, source.settings.web.unit)
+        self.people = People(source, wording)
         self.wording = wording
-        self._cards = CardMaker(page, wording)
-        self._aside = Aside(page)
-        self.sheets = Sheets(page, self._cards)
+        self._cards = CardMaker(source, wording)
+        self._aside = Aside(source)
+        self.sheets = Sheets(source, self._cards)
         self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], Drawing]] = {}
         self._parts: dict[tuple[bool, str], _Part] = {}
@@ -98,26 +98,26 @@ class Board:
 
     def _stamp(self) -> tuple[object, ...]:
         """Return what changes whenever a part may have."""
-        version = self._page.outbox.version()
-        slot = int(self._page.now().utc_s / _AT_LEAST_EVERY_S)
+        version = self._source.outbox.version()
+        slot = int(self._source.now().utc_s / _AT_LEAST_EVERY_S)
         return version, slot, self._is_filming(), self._next_due()
 
     def _is_filming(self) -> bool:
         """Tell whether a capture is being written; the folder is looked at every other second."""
-        now_s = self._page.now().utc_s
+        now_s = self._source.now().utc_s
         if not 0 <= now_s - self._looked_at_s < _LOOK_AT_FOLDER_S:
-            self._looked_at_s, self._films = now_s, self._page.signs.is_filming()
+            self._looked_at_s, self._films = now_s, self._source.signs.is_filming()
         return self._films
 
     def _next_due(self) -> bool:
         """Tell whether a take that could be corrected goes out by now."""
-        due_at = self._page.outbox.entries.next_due_at()
-        return due_at is not None and due_at <= self._page.now().utc_s
+        due_at = self._source.outbox.entries.next_due_at()
+        return due_at is not None and due_at <= self._source.now().utc_s
 
     def _values(self, *, wall: bool) -> dict[str, object]:
         stands = self.people.standing()
         common = {
-            "state": read_state(self._page, is_filming=self._films),
+            "state": read_state(self._source, is_filming=self._films),
             "on": self.people.on_station(stands),
         }
         if wall:
@@ -134,7 +134,7 @@ class Board:
         }
 
     def _page_around(self, parts: Mapping[str, str], mark: str, *, wall: bool) -> str:
-        template = self._page.templates.get_template("wall.html" if wall else "start.html")
+        template = self._source.templates.get_template("wall.html" if wall else "start.html")
         return template.render(
             parts=parts,
             mark=mark,
@@ -154,5 +154,5 @@ class Board:
         return part
 
     def _draw(self, name: str, values: Mapping[str, object], word: str | None) -> str:
-        template = self._page.templates.get_template(f"parts/{name}.html")
+        template = self._source.templates.get_template(f"parts/{name}.html")
         return template.render(values, word=word, wording=self.wording).strip()

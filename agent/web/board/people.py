@@ -10,7 +10,7 @@ from agent.station.queueing import rotates
 from agent.station.roster import name_of, search_athletes
 from agent.station.running_out import Standing, standing
 from agent.web.board.words import Movement, Wording
-from agent.web.page import Page
+from agent.web.source import Source
 
 MOST_RECENT = 12
 MOST_FOUND = 40
@@ -55,18 +55,18 @@ class Waiting:
 class People:
     """Reads who is where."""
 
-    def __init__(self, page: Page, wording: Wording) -> None:
-        self._page = page
-        self._outbox = page.outbox
+    def __init__(self, source: Source, wording: Wording) -> None:
+        self._source = source
+        self._outbox = source.outbox
         self._wording = wording
 
     def standing(self) -> Standing:
         """Return who is on the station, as it is on record."""
-        return standing(self._outbox, now=self._page.now())
+        return standing(self._outbox, now=self._source.now())
 
     def on_station(self, stands: Standing) -> OnStation | None:
         """Return who is on the station, or None."""
-        now, said = self._page.now(), stands.assignment
+        now, said = self._source.now(), stands.assignment
         if said is None:
             return None
         movement = self._movement_of(said)
@@ -78,7 +78,7 @@ class People:
             words=self._wording.movement(movement),
             mass=self._wording.mass(movement.mass_kg or 0.0) if is_weighed else None,
             since=None if stands.since_s is None else round(now.utc_s - stands.since_s),
-            left=self._page.texts.duration(stands.left_s or 0.0) if stands.asks else None,
+            left=self._source.texts.duration(stands.left_s or 0.0) if stands.asks else None,
             is_default=said.layer is Layer.STATION,
             exercises=EXERCISES.get(movement.activity, ()),
         )
@@ -114,7 +114,7 @@ class People:
 
     def _person(self, athlete: Athlete, *, here: str | None) -> Person:
         did = last_combination(self._outbox, athlete.key) if athlete.last_assigned_at else None
-        last = Movement.of(did or self._page.rules.default)
+        last = Movement.of(did or self._source.rules.default)
         return Person(
             key=athlete.key,
             name=athlete.name,
@@ -126,7 +126,7 @@ class People:
 
     def _movement_of(self, said: Assignment) -> Movement:
         return Movement(
-            activity=said.activity or self._page.rules.default.activity,
+            activity=said.activity or self._source.rules.default.activity,
             exercise=said.exercise,
             mass_kg=said.barbell_mass_kg,
             incline_deg=said.incline_deg,

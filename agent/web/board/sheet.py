@@ -11,7 +11,7 @@ from agent.station.roster import athlete_of, name_of, split_key
 from agent.web.board.cards import Card, CardMaker
 from agent.web.board.figures import is_measured, name_shown, plottable, value_shown
 from agent.web.board.plot import Plot, Point, plot
-from agent.web.page import Page
+from agent.web.source import Source
 
 SPANS_DAYS = (1, 7, 30, 365)
 MOST_NAME = 80  # signs of a number's path
@@ -58,8 +58,8 @@ class Sheet:
 class Sheets:
     """Reads athletes' takes; used in the reading thread alone."""
 
-    def __init__(self, page: Page, cards: CardMaker) -> None:
-        self._page = page
+    def __init__(self, source: Source, cards: CardMaker) -> None:
+        self._source = source
         self._cards = cards
 
     def of(self, key: str, *, days: int, number: str | None) -> Sheet | None:
@@ -74,21 +74,20 @@ class Sheets:
             RequestError: that is no key.
         """
         user_id, guest_id = split_key(key)
-        since = midnight(self._page.now().utc_s) - (days - 1) * 86_400.0
-        shown = self._page.outbox.gallery.of_person(
-            user_id, guest_id, since=since, most=_MOST_DRAWN
-        )
-        is_known = athlete_of(self._page.outbox, key) is not None
-        if not shown and not is_known and not self._page.outbox.gallery.has_any(user_id, guest_id):
+        outbox, gallery = self._source.outbox, self._source.outbox.gallery
+        since = midnight(self._source.now().utc_s) - (days - 1) * 86_400.0
+        shown = gallery.of_person(user_id, guest_id, since=since, most=_MOST_DRAWN)
+        is_known = athlete_of(outbox, key) is not None
+        if not shown and not is_known and not gallery.has_any(user_id, guest_id):
             return None
-        results = self._page.outbox.results.of_entries([one.entry.id for one in shown])
+        results = outbox.results.of_entries([one.entry.id for one in shown])
         offered = plottable((r.numbers for r in results.values()), most=_MOST_OFFERED)
         chosen = number or next(iter(offered), None)
         if chosen is not None and chosen not in offered:
             offered.append(chosen)
         return Sheet(
             key=key,
-            name=name_of(self._page.outbox, user_id, guest_id) or key,
+            name=name_of(outbox, user_id, guest_id) or key,
             days=days,
             takes=tuple(self._days(shown[:_MOST_LISTED])),
             unlisted=max(0, len(shown) - _MOST_LISTED),
@@ -101,7 +100,7 @@ class Sheets:
     def take(self, shown: Shown) -> tuple[Card, Mapping[str, Number]]:
         """Return one take's card, and every number of it."""
         (card,) = self._cards.cards([shown])
-        result = self._page.outbox.results.of_entry(shown.entry.id)
+        result = self._source.outbox.results.of_entry(shown.entry.id)
         return card, {} if result is None else result.numbers
 
     def _days(self, shown: Sequence[Shown]) -> Iterator[Day]:
@@ -109,20 +108,20 @@ class Sheets:
         cards = self._cards.cards(shown)
         for one, card in zip(shown, cards, strict=True):
             by_day.setdefault(self._date(_filmed_at(one)), []).append(card)
-        today = self._date(self._page.now().utc_s)
+        today = self._date(self._source.now().utc_s)
         for date, of_day in by_day.items():
-            name = self._page.texts.say("sheet_today") if date == today else date
+            name = self._source.texts.say("sheet_today") if date == today else date
             yield Day(name=name, cards=tuple(of_day))
 
     def _date(self, at: float) -> str:
-        return time.strftime(self._page.texts.say("sheet_date"), time.localtime(at))
+        return time.strftime(self._source.texts.say("sheet_date"), time.localtime(at))
 
     def _values(
         self, shown: Sequence[Shown], results: Mapping[int, Result], chosen: str | None
     ) -> Mapping[str, str]:
         return {
             one.entry.clip_code: value_shown(
-                results[one.entry.id].numbers[chosen], self._page.texts
+                results[one.entry.id].numbers[chosen], self._source.texts
             )
             for one in shown
             if chosen is not None
@@ -160,7 +159,7 @@ class Sheets:
         )
 
     def _words(self, chosen: str, picture: Plot) -> str:
-        texts = self._page.texts
+        texts = self._source.texts
         return texts.say(
             "sheet_plot_one" if picture.count == 1 else "sheet_plot",
             name=name_shown(chosen),
@@ -172,8 +171,8 @@ class Sheets:
 
     def _tick(self, value: float, digits: int) -> str:
         if digits > _PLAIN_DIGITS:
-            return value_shown(value, self._page.texts)
-        return self._page.texts.number(value, digits=digits)
+            return value_shown(value, self._source.texts)
+        return self._source.texts.number(value, digits=digits)
 
     def _moment(self, at: float, days: int) -> str:
         return time.strftime("%H:%M", time.localtime(at)) if days == 1 else self._date(at)

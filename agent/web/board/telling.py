@@ -9,7 +9,7 @@ from agent.outbox.space import Space
 from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
 from agent.station.word import Facts, Word, decide_word
-from agent.web.page import Page
+from agent.web.source import Source
 from agent.web.texts import Texts
 
 _DAY_S = 86400.0
@@ -27,20 +27,20 @@ class State:
     is_stopped: bool  # filming
 
 
-def read_state(page: Page, *, is_filming: bool) -> State:
+def read_state(source: Source, *, is_filming: bool) -> State:
     """Return what the station is doing at this moment."""
-    films = filming(page.outbox, now=page.now())
+    films = filming(source.outbox, now=source.now())
     facts = read_facts(
-        page.outbox,
-        host=page.host,
-        capture_folder=page.settings.paths.capture,
+        source.outbox,
+        host=source.host,
+        capture_folder=source.settings.paths.capture,
         is_stopped=films.stopped is not None,
         is_filming=is_filming,
-        now_s=page.now().utc_s,
+        now_s=source.now().utc_s,
     )
     word = decide_word(facts)
-    lines = (*_about_stop(page.texts, films), *_lines(page, facts, word))
-    needs = tuple(_needs(page.texts, facts))
+    lines = (*_about_stop(source.texts, films), *_lines(source, facts, word))
+    needs = tuple(_needs(source.texts, facts))
     return State(word=word, lines=lines, needs=needs, is_stopped=facts.is_stopped)
 
 
@@ -52,21 +52,21 @@ def _needs(texts: Texts, facts: Facts) -> Iterator[str]:
         yield _counted(texts, "more_unreadable", facts.unreadable)
 
 
-def _lines(page: Page, facts: Facts, word: Word) -> Iterator[str]:
-    texts = page.texts
+def _lines(source: Source, facts: Facts, word: Word) -> Iterator[str]:
+    texts = source.texts
     yield from _about_filming(texts, facts, word)
     if facts.lane_reason is not None:
         key = f"lane_{facts.lane_reason}"
         yield texts.say(key if texts.knows(key) else "lane_other")
     if facts.clips_waiting:
-        yield _about_waiting(page, facts.clips_waiting)
+        yield _about_waiting(source, facts.clips_waiting)
     elif word is Word.SAFE:
         yield texts.say("more_safe")
     if facts.sent:
         yield _counted(texts, "more_sent", facts.sent)
     elif not facts.ever_sent and word is Word.IDLE:
         yield texts.say("more_idle")
-    yield from _about_disk(page)
+    yield from _about_disk(source)
 
 
 def _about_stop(texts: Texts, films: Filming) -> Iterator[str]:
@@ -80,16 +80,16 @@ def _about_stop(texts: Texts, films: Filming) -> Iterator[str]:
         yield texts.say("more_unseen", n=films.unseen)
 
 
-def _about_waiting(page: Page, clips: int) -> str:
+def _about_waiting(source: Source, clips: int) -> str:
     """Return what waits to be sent, and when it will have gone out where that is known."""
-    told = _counted(page.texts, "more_waiting", clips)
-    now_s = page.now().utc_s
-    line = read_line(page.outbox.traffic, schedule=page.settings.delivery.schedule, now_s=now_s)
+    told = _counted(source.texts, "more_waiting", clips)
+    now_s = source.now().utc_s
+    line = read_line(source.outbox.traffic, schedule=source.settings.delivery.schedule, now_s=now_s)
     if line.sent_at is None:
         return f"{told}."
-    sent_at = max(line.sent_at, page.outbox.entries.next_due_at() or now_s)  # it may count down
-    left = page.texts.duration(max(1.0, sent_at - now_s))
-    return f"{told}, {page.texts.say('more_eta', left=left)}."
+    sent_at = max(line.sent_at, source.outbox.entries.next_due_at() or now_s)  # it may count down
+    left = source.texts.duration(max(1.0, sent_at - now_s))
+    return f"{told}, {source.texts.say('more_eta', left=left)}."
 
 
 def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
         yield _counted(texts, "more_analysing", facts.captures_waiting)
 
 
-def _about_disk(page: Page) -> Iterator[str]:
-    space = Space(page.settings.paths.state, min_free_mb=page.settings.disk.min_free_mb)
-    ahead = read_disk(page.outbox.rooms, space, now_s=page.now().utc_s).ahead
+def _about_disk(source: Source) -> Iterator[str]:
+    space = Space(source.settings.paths.state, min_free_mb=source.settings.disk.min_free_mb)
+    ahead = read_disk(source.outbox.rooms, space, now_s=source.now().utc_s).ahead
     if ahead.full_in_s is not None and ahead.full_in_s < _LONG_S:
         key = "more_disk_low" if ahead.full_in_s < _LOW_S else "more_disk"
-        yield page.texts.say(key, left=page.texts.duration(ahead.full_in_s))
+        yield source.texts.say(key, left=source.texts.duration(ahead.full_in_s))
 
 
 def _counted(texts: Texts, key: str, n: int) -> str:

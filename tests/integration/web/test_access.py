@@ -16,8 +16,8 @@ from agent.stage import StopFlag
 from agent.station.of_settings import station_rules
 from agent.web.access.sessions import Signer
 from agent.web.app import PLACES, make_app, make_page
-from agent.web.page import Signs
 from agent.web.places import Access, Guarded, Place
+from agent.web.source import Signs
 from tests.served_page import ServedPage, page_settings, served_page
 
 # Whoever adds a route that anybody may use must say so here, too.
