@@ -13,13 +13,16 @@ def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> di
     from agent.clock import iso_utc
     from agent.delivery.line import read_line
 
-    line = read_line(outbox.traffic, schedule=settings.delivery.schedule, now_s=now_s)
+    line = read_line(outbox, schedule=settings.delivery.schedule, now_s=now_s)
     backlog, timetable, sent_at = line.backlog, line.timetable, line.sent_at
     rate = timetable.rate_at(now_s)
     return {
         "backlog": {"clips": backlog.clips, "bytes": backlog.size_bytes},
         "goodput_bytes_s": None if line.goodput is None else round(line.goodput.bytes_s),
         "until_sent_s": None if sent_at is None else round(sent_at - now_s),
+        "unknown_first": None
+        if line.unsettled is None
+        else {"id": line.unsettled.name, "looked_for_at": iso_utc(line.unsettled.due_at)},
         "sent_by": iso_utc(sent_at) if backlog.clips else None,
         "hours": {
             "schedule": settings.delivery.schedule,
@@ -34,15 +37,21 @@ def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> di
 def line_lines(document: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]]:
     """Return the same for people."""
     line = document["delivery"]
-    backlog = _backlog(line, _standstill(document), here)
+    backlog = _backlog(line, _standstill(document, here), here)
     return [("to be sent", backlog), ("line", f"{_speed(line)}; {_hours(line['hours'], here)}")]
 
 
-def _standstill(document: dict[str, Any]) -> str | None:
+def _standstill(document: dict[str, Any], here: "LocalTime") -> str | None:
     """Return what keeps everything from being sent, or None: then a time can be told."""
     if not document["running"]:
         return "once the daemon runs"
-    return None if document["api"]["paused"] is None else "once the way to the API is open again"
+    if document["api"]["paused"] is not None:
+        return "once the way to the API is open again"
+    first = document["delivery"]["unknown_first"]
+    if first is None:
+        return None
+    looked = here.moment_or(first["looked_for_at"])
+    return f"once it is known whether {first['id']} has reached the API, looked for at {looked}"
 
 
 def _backlog(line: dict[str, Any], standstill: str | None, here: "LocalTime") -> str:

@@ -58,27 +58,17 @@ def _document(
     else:
         called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
     is_clip = not isinstance(subject, Capture)
+    first = outbox.outcomes.settled_first()
     around = Surroundings(
         now_s=read_clock().utc_s,
         follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
         lane=outbox.lanes.get(api_host(settings)),
         runs=OwnerLock(state_folder(settings)).is_taken(),
         ahead=ahead,
-        first=_settled_first(outbox),
+        first=None if first is None else first.name,
     )
     name = f"{subject.name} ({called})"
     return _told(subject.name, name, subject.state, whereabouts(subject, around))
-
-
-def _settled_first(outbox: "Outbox") -> str | None:
-    """Return the clip whose outcome is looked up before anything else is sent, if there is one."""
-    from agent.outbox.states import EntryState
-
-    due_at = outbox.entries.next_due_at(EntryState.UNCERTAIN)
-    if due_at is None or outbox.entries.has_delivered():
-        return None
-    first = outbox.entries.next_uncertain(due_at)
-    return None if first is None else first.name
 
 
 def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:

@@ -92,15 +92,9 @@ class Reconciler:
         return not found
 
     def settles_first_at(self) -> float | None:
-        """Return when the next look is due where nothing else may be sent before; else None.
-
-        Of an account that never had a session, absence is proven by its having none: the first
-        delivery would end that for every other clip whose outcome is unknown.
-        """
-        due_at = self._outbox.entries.next_due_at(EntryState.UNCERTAIN)
-        if due_at is None or self._no_lists or self._outbox.entries.has_delivered():
-            return None
-        return due_at
+        """Return when the next look is due where nothing else may be sent before; else None."""
+        first = None if self._no_lists else self._outbox.outcomes.settled_first()
+        return None if first is None else first.due_at
 
     def next_look_at(self) -> float | None:
         """Return when something that is held is looked for again, or None."""

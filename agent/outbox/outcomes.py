@@ -1,13 +1,27 @@
 """What the record says of outcomes: of the clips that were sent, and of those nobody knows."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from agent.outbox.attempts import Attempt, AttemptKind, Attempts
-from agent.outbox.database import OutboxDatabase
+from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
 from agent.outbox.states import EntryState, Reason
 
 _UNKNOWN = frozenset({None, "OutcomeUnknownError"})  # of an upload whose body went out whole
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A clip that was sent whole without an answer."""
+
+    name: str
+    due_at: float  # Unix time, when it is looked for
+
+    @classmethod
+    def from_row(cls, row: Row | None) -> "Unsettled | None":
+        """Build it from its row, if there is one."""
+        return None if row is None else cls(f"e{row['id']}", float(str(row["due_at"])))
 
 
 class Outcomes:
@@ -72,6 +86,18 @@ class Outcomes:
         row = self._db.row(NEXT_UNKNOWN)
         return None if row is None else float(str(row["due_at"]))
 
+    def unsettled(self) -> Unsettled | None:
+        """Return the clip of unknown outcome that is looked for next, or None."""
+        return Unsettled.from_row(self._db.row(NEXT_UNSETTLED))
+
+    def settled_first(self) -> Unsettled | None:
+        """Return the clip that must be settled before anything is sent, or None.
+
+        Of an account that never had a session, absence is proven by its having none: the first
+        delivery would end that for every other clip whose outcome is unknown.
+        """
+        return Unsettled.from_row(self._db.row(SETTLED_FIRST))
+
     def look_again_at(self, entry: Entry, *, due_at: float) -> None:
         """Set when a held clip of unknown outcome is looked for again; it stays held."""
         self._db.change(
@@ -116,6 +142,17 @@ UNKNOWN_DUE = """
 SELECT * FROM entry WHERE state = 'held' AND reason = 'outcome_unknown' AND due_at <= :now
  ORDER BY due_at LIMIT :most
 """  # index: entry_held
+
+NEXT_UNSETTLED = """
+SELECT id, due_at FROM entry WHERE state = 'uncertain' ORDER BY due_at, id LIMIT 1
+"""  # index: entry_by_state_and_due
+
+SETTLED_FIRST = """
+SELECT id, due_at FROM entry WHERE state = 'uncertain'
+   AND NOT EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)
+   AND NOT EXISTS (SELECT 1 FROM ledger_mark WHERE id = 1 AND history_lost)
+ ORDER BY due_at, id LIMIT 1
+"""  # index: entry_by_state_and_due, entry_by_session
 
 NEXT_UNKNOWN = """
 SELECT due_at FROM entry WHERE state = 'held' AND reason = 'outcome_unknown'

@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from agent.cli.line_status import line_lines
+from agent.clock import iso_utc
 from agent.delivery.goodput import Goodput
+from agent.delivery.line import read_line
 from agent.delivery.outlook import all_sent_at
 from agent.local_time import LocalTime, seconds_of
 from agent.outbox.attempts import AttemptEnd
+from agent.outbox.entry import Entry
+from agent.outbox.outcomes import Unsettled
+from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from agent.outbox.traffic import Backlog
 from agent.timetable import parse_timetable
@@ -36,16 +41,7 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
     with Outbox.open(station.state) as outbox:
         for number in (1, 2, 3):
             entry = ready_entry(outbox, number)
-        claimed = outbox.entries.claim(entry, now_s=NOW_S)
-        assert claimed is not None
-        end = AttemptEnd(
-            outcome="uploaded",
-            seconds=11.0,
-            size_bytes=2_000_000,
-            sending_s=10.0,
-            throttled_s=0.0,
-        )
-        outbox.attempts.end(claimed[1], end)
+        a_sending(outbox, entry)
 
     status = json.loads(station.spotter("status", "--json"))
     line = status["delivery"]
@@ -65,6 +61,54 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
     assert "sent in about 3 s" in dict(line_lines({**status, "running": True}, here))["to be sent"]
     paused = {**status, "running": True, "api": {"paused": "network"}}
     assert "once the way to the API is open" in dict(line_lines(paused, here))["to be sent"]
+
+
+def a_sending(outbox: Outbox, entry: Entry) -> Entry:
+    """Let a clip go out at 200 kB a second; it stays `uploading`."""
+    claimed = outbox.entries.claim(entry, now_s=NOW_S)
+    assert claimed is not None
+    end = AttemptEnd(
+        outcome="uploaded", seconds=11.0, size_bytes=2_000_000, sending_s=10.0, throttled_s=0.0
+    )
+    outbox.attempts.end(claimed[1], end)
+    return claimed[0]
+
+
+def test_status_tells_of_the_first_lost_answer_that_holds_everything(tmp_path: Path) -> None:
+    with Outbox.open(tmp_path) as outbox:
+        first = a_sending(outbox, ready_entry(outbox, 1))
+        ready_entry(outbox, 2)
+        outbox.entries.move(
+            first, EntryState.UNCERTAIN, now_s=NOW_S, changes={"due_at": NOW_S + 90}
+        )
+        held = read_line(outbox, schedule="", now_s=NOW_S)
+        outbox.entries.adopt_session(first.id, session_id="abcd", server_title="x", now_s=NOW_S)
+        open_again = read_line(outbox, schedule="", now_s=NOW_S)
+
+    assert (held.unsettled, held.sent_at) == (Unsettled(first.name, NOW_S + 90), None)
+    assert open_again.unsettled is None and open_again.sent_at is not None
+    document = {
+        "running": True,
+        "api": {"paused": None},
+        "delivery": {
+            "backlog": {"clips": 2, "bytes": 1000},
+            "unknown_first": {"id": "e1", "looked_for_at": iso_utc(NOW_S + 90)},
+            "goodput_bytes_s": None,
+            "hours": {"open": True, "cap_bytes_s": None, "changes_at": None},
+        },
+    }
+    told = dict(line_lines(document, LocalTime(NOW_S)))["to be sent"]
+    assert told.startswith("2 clips, 1 kB: once it is known whether e1 has reached the API")
+
+
+def test_what_counts_down_or_backs_off_is_not_sent_before(tmp_path: Path) -> None:
+    with Outbox.open(tmp_path) as outbox:
+        a_sending(outbox, ready_entry(outbox, 1))
+        ready_entry(outbox, 2, due_at=NOW_S + 600)
+
+        line = read_line(outbox, schedule="", now_s=NOW_S)
+
+    assert line.sent_at is not None and line.sent_at >= NOW_S + 600
 
 
 def test_status_tells_when_uploads_open_again(tmp_path: Path) -> None:

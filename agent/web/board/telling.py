@@ -84,11 +84,10 @@ def _about_waiting(source: Source, clips: int) -> str:
     """Return what waits to be sent, and when it will have gone out where that is known."""
     told = _counted(source.texts, "more_waiting", clips)
     now_s = source.now().utc_s
-    line = read_line(source.outbox.traffic, schedule=source.settings.delivery.schedule, now_s=now_s)
+    line = read_line(source.outbox, schedule=source.settings.delivery.schedule, now_s=now_s)
     if line.sent_at is None:
         return f"{told}."
-    sent_at = max(line.sent_at, source.outbox.entries.next_due_at() or now_s)  # it may count down
-    left = source.texts.duration(max(1.0, sent_at - now_s))
+    left = source.texts.duration(max(1.0, line.sent_at - now_s))
     return f"{told}, {source.texts.say('more_eta', left=left)}."
 
 

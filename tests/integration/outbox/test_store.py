@@ -135,6 +135,8 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (outcomes.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
         (outcomes.UNKNOWN_DUE, {"now": 0, "most": 1}),
         (outcomes.NEXT_UNKNOWN, {}),
+        (outcomes.NEXT_UNSETTLED, {}),
+        (outcomes.SETTLED_FIRST, {}),
         (captures.CLAIM_NEXT, {"now": 0}),
     ],
 )
