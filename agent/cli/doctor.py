@@ -24,7 +24,8 @@ def doctor(config: Path | None, as_json: bool) -> None:
     """Check everything, and say how to mend what is wrong.
 
     Ends with 0 if it works, though there may be warnings; with 1 if something is broken; with 78
-    if the settings are wrong.
+    if the settings are wrong.  A daemon that does not run is broken where it is meant to run
+    (its unit is enabled) or where something waits for it; else it is a warning.
     """
     from agent.clock import read_clock
     from agent.doctor.finding import State, worst
@@ -80,3 +81,6 @@ def _print_end(findings: "list[Finding]") -> None:
     warnings = counted(counts["warning"], "warning")
     told = f"{counts['broken']} broken, {warnings}, {counts['fine']} fine"
     click.echo(f"\n{told}")
+    first = next((f for f in findings if str(f.state) == "broken"), None)
+    if first is not None:
+        click.echo(f"Mend this first, {first.name}: {first.remedy}")

@@ -1,5 +1,6 @@
 """spotter status."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from agent.cli.common import (
 )
 from agent.cli.disk_status import disk_documents, disk_lines
 from agent.cli.line_status import line_document, line_lines
+from agent.cli.needs_status import needs_document, needs_lines
 from agent.cli.notice_status import notice_lines, notices_document
 from agent.cli.results_status import results_document, results_lines
 
@@ -31,16 +33,20 @@ if TYPE_CHECKING:
 @json_option
 def status(config: Path | None, as_json: bool) -> None:
     """Show what the station is doing."""
+    from agent.settings.place import find_config
+    from agent.unit import start_command
+
     settings = settings_for_a_look(config)
+    start = start_command(find_config(config, os.environ))
     with opened_outbox(settings) as outbox:
-        document = _status(settings, outbox)
+        document = _status(settings, outbox, start=start)
     if as_json:
         print_json(document)
     else:
         _print(document)
 
 
-def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
+def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, object]:
     from agent import __version__
     from agent.cli.words import filming_document
     from agent.clock import iso_utc, read_clock
@@ -51,7 +57,7 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
 
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
-    running = OwnerLock(state_folder(settings)).is_taken()
+    running, counts = OwnerLock(state_folder(settings)).is_taken(), outbox.listing.counts()
     return {
         "at": iso_utc(now.utc_s),
         "station": settings.station.id,
@@ -59,7 +65,8 @@ def _status(settings: "Settings", outbox: "Outbox") -> dict[str, object]:
         "running": running,
         "assignment": _assignment(standing(outbox, now=now)),
         "filming": filming_document(filming(outbox, now=now)),
-        **outbox.listing.counts(),
+        **counts,
+        "needs_you": needs_document(settings, counts, lane, start=None if running else start),
         **attention_documents(outbox),
         "rebuilt": _rebuilt(outbox),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
@@ -127,16 +134,16 @@ def _print(document: dict[str, object]) -> None:
 
     assignment, api = document["assignment"], document["api"]
     assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
-    running = "running" if document["running"] else "NOT running (start it: spotter run)"
+    running = "running" if document["running"] else "NOT running"
     here = LocalTime(seconds_of(document["at"]))
     lines = [
         ("station", f"{document['station']}, {running}"),
         ("time here", here.full(here.now_s)),
+        *needs_lines(document["needs_you"]),
         ("athlete", _athlete(assignment)),
         ("filming", _filming(document["filming"])),
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
-        ("needs you", _needs_you(document)),
         *attention_lines(document),
         ("waiting since", here.moment_or(document["oldest_waiting_at"], "nothing waits")),
         ("last upload", here.moment_or(document["last_upload_at"], "none yet")),
@@ -209,16 +216,3 @@ def _last_error(document: dict[str, object], here: "LocalTime") -> str:
 def _folder(folder: object) -> str:
     assert isinstance(folder, dict)  # made above
     return f"{folder['path']}{'' if folder['present'] else ' is MISSING: intake waits for it'}"
-
-
-def _needs_you(document: dict[str, object]) -> str:
-    """Return what only a person can move on."""
-    entries, captures = document["entries"], document["captures"]
-    assert isinstance(entries, dict) and isinstance(captures, dict)  # made above
-    waiting = {name: entries.get(name, 0) for name in ("held", "dead")}
-    waiting["quarantined"] = captures.get("quarantined", 0)
-    told = [f"{number} {name}" for name, number in waiting.items() if number]
-    if not told:
-        return "nothing"
-    state = next(name for name, number in waiting.items() if number)
-    return f"{', '.join(told)} (spotter outbox list --state {state})"

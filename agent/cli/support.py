@@ -30,11 +30,11 @@ def support(out: Path | None, config: Path | None) -> None:
     file names and pictures are left out; athletes stand under pseudonyms.
     """
     from agent.clock import read_clock
-    from agent.doctor.service import unit_of
     from agent.errors import RequestError
     from agent.settings import find_config
     from agent.support.archive import write_archive
     from agent.support.journal import journal_lines
+    from agent.unit import unit_of
 
     now = read_clock()
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))

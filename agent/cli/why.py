@@ -1,5 +1,6 @@
 """spotter why."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
 
     FILE_OR_CODE is a file (its name or path), a clip code, a session id, a user_id, c12 or e7.
     """
+    from agent.settings import find_config
     from agent.station.finding import find_all
+    from agent.unit import start_command
 
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
@@ -36,7 +39,8 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
                 raise
             documents = [_told(None, Path(wanted).name, None, told)]
         else:
-            documents = [_document(settings, outbox, subject) for subject in found]
+            start = start_command(find_config(config, os.environ))
+            documents = [_document(settings, outbox, subject, start=start) for subject in found]
     if as_json:
         print_json(documents)
         return
@@ -45,7 +49,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
 
 
 def _document(
-    settings: "Settings", outbox: "Outbox", subject: "Capture | Entry"
+    settings: "Settings", outbox: "Outbox", subject: "Capture | Entry", *, start: str
 ) -> dict[str, object]:
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
@@ -64,6 +68,7 @@ def _document(
         follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
         lane=outbox.lanes.get(api_host(settings)),
         runs=OwnerLock(state_folder(settings)).is_taken(),
+        start=start,
         ahead=ahead,
         first=None if first is None else first.name,
     )

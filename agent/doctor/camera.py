@@ -95,8 +95,8 @@ def _last_admitted(root: Path) -> float | None:
         return None  # said by the check of the outbox
 
 
-def _lying(patient: Patient) -> Iterator[Lying]:
-    suffixes = patient.settings.capture.suffixes
+def files_in(patient: Patient) -> Iterator[Path]:
+    """Yield what lies in the capture folder, but for what its writer calls unfinished."""
     seen = 0
     for folder, subfolders, names in os.walk(patient.settings.paths.capture):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
@@ -104,13 +104,18 @@ def _lying(patient: Patient) -> Iterator[Lying]:
             if name.startswith(".") or name.endswith(_UNFINISHED) or seen >= _MOST:
                 continue
             seen += 1
-            path = Path(folder, name)
-            with suppress(OSError):
-                quiet_s = patient.now.utc_s - path.lstat().st_mtime
-                is_video = path.suffix.lower() in suffixes
-                yield Lying(
-                    name=printable(name),
-                    quiet_s=quiet_s,
-                    is_video=is_video,
-                    is_written=is_video and writer_state(path) is WriterState.OPEN,
-                )
+            yield Path(folder, name)
+
+
+def _lying(patient: Patient) -> Iterator[Lying]:
+    suffixes = patient.settings.capture.suffixes
+    for path in files_in(patient):
+        with suppress(OSError):
+            quiet_s = patient.now.utc_s - path.lstat().st_mtime
+            is_video = path.suffix.lower() in suffixes
+            yield Lying(
+                name=printable(path.name),
+                quiet_s=quiet_s,
+                is_video=is_video,
+                is_written=is_video and writer_state(path) is WriterState.OPEN,
+            )

@@ -11,24 +11,32 @@ from typing import Any
 
 from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.doctor.waiting import waiting_for_daemon
 from agent.settings.tables import is_loopback
+from agent.unit import SYSTEMD, unit_of
 
-_SYSTEMD = Path("/run/systemd/system")
-_SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result")
+_SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFileState")
+_STARTS_BY_ITSELF = frozenset({"enabled", "enabled-runtime", "static", "linked", ""})
 _ASK_WITHIN_S = 10
 _MANY_RESTARTS = 3
 
 
-def unit_of(config: Path) -> str:
-    """Return the unit that runs a station: the plain one, or that of a box with several."""
-    plain = config.name == "station.toml"
-    return "spotter.service" if plain else f"spotter@{config.stem}.service"
+def judge_unit(
+    unit: str, told: Mapping[str, str], *, runs: bool, waiting: str | None = None
+) -> Finding:
+    """Judge what systemd says of the unit.
 
+    A station that is meant to run and does not is broken; so is one for which something waits,
+    whoever starts it.  Else somebody may have stopped it on purpose, or not begun yet.
 
-def judge_unit(unit: str, told: Mapping[str, str], *, runs: bool) -> Finding:
-    """Judge what systemd says of the unit."""
+    Args:
+        unit: its name.
+        told: what `systemctl show` says; nothing where there is no systemd.
+        runs: whether a daemon holds the state folder, whoever started it.
+        waiting: what waits for the daemon, in words; None: nothing.
+    """
     if told.get("LoadState") != "loaded":
-        return _judge_plain(runs)
+        return _judge_plain(runs, waiting)
     state, restarts = told.get("ActiveState", ""), int(told.get("NRestarts") or 0)
     if state == "failed":
         return broken(
@@ -37,7 +45,10 @@ def judge_unit(unit: str, told: Mapping[str, str], *, runs: bool) -> Finding:
             f"journalctl -u {unit} -n 20; then sudo systemctl restart {unit}",
         )
     if state not in {"active", "activating", "reloading"}:
-        return broken("service", f"{unit} is {state}", f"sudo systemctl enable --now {unit}")
+        is_meant = told.get("UnitFileState") in _STARTS_BY_ITSELF
+        found = f"{unit} is {state}" if waiting is None else f"{unit} is {state}, and {waiting}"
+        judge = broken if is_meant or waiting else warning
+        return judge("service", found, f"sudo systemctl enable --now {unit}")
     if restarts >= _MANY_RESTARTS:
         return warning(
             "service",
@@ -80,21 +91,28 @@ def check_service(patient: Patient) -> list[Finding]:
     """Carry out every check of this module."""
     unit = unit_of(patient.config)
     return [
-        judge_unit(unit, _ask_systemd(unit), runs=patient.runs),
+        judge_unit(
+            unit,
+            _ask_systemd(unit),
+            runs=patient.runs,
+            waiting=None if patient.runs else waiting_for_daemon(patient),
+        ),
         *judge_others(patient, dict(_other_stations(patient.config))),
         *_page(patient),
     ]
 
 
-def _judge_plain(runs: bool) -> Finding:
+def _judge_plain(runs: bool, waiting: str | None) -> Finding:
     if runs:
         return fine("service", "running, without systemd")
+    if waiting is not None:
+        return broken("service", f"the daemon does not run, and {waiting}", "spotter run")
     return warning("service", "the daemon does not run", "spotter run")
 
 
 def _ask_systemd(unit: str) -> dict[str, str]:
     command = shutil.which("systemctl")
-    if command is None or not _SYSTEMD.is_dir():
+    if command is None or not SYSTEMD.is_dir():
         return {}
     try:
         done = subprocess.run(
@@ -147,7 +165,7 @@ def _page(patient: Patient) -> list[Finding]:
                 'web.tls = "own"',
             )
         ]
-    return [fine("page", f"at {listen}")]
+    return [fine("page", f"at {listen}" if answers else f"at {listen}, once the daemon runs")]
 
 
 def _is_open(host: str, port: int) -> bool:

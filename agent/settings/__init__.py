@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.settings.key import read_api_key
-    from agent.settings.load import Loaded, effective, find_config, load_settings, loaded_settings
+    from agent.settings.load import Loaded, effective, load_settings, loaded_settings
     from agent.settings.model import Settings
+    from agent.settings.place import find_config
     from agent.settings.remembered import remembered_settings
     from agent.settings.sample import sample_toml
     from agent.settings.tables import ApiSettings
@@ -21,7 +22,7 @@ _HOMES = {
     "Settings": "model",
     "WebSettings": "web",
     "effective": "load",
-    "find_config": "load",
+    "find_config": "place",
     "load_settings": "load",
     "loaded_settings": "load",
     "read_api_key": "key",

@@ -14,12 +14,11 @@ from pydantic_core import ErrorDetails
 
 from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
+from agent.settings.place import CONFIG_VARIABLE, find_config
 from agent.settings.renamed import RENAMED, with_present_names
 from agent.settings.rights import how_to_read
 from agent.settings.toml import toml_value
 
-DEFAULT_PATH = Path("/etc/spotter/station.toml")
-_CONFIG_VARIABLE = "SPOTTER_CONFIG"
 _SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
 _KINDS_WANTED = {
     "string_type": "must be text, in quotes",
@@ -53,13 +52,6 @@ class Loaded:
     origins: Mapping[str, Mapping[str, Origin]]  # by table and key
 
 
-def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return the settings file: what was asked for, else $SPOTTER_CONFIG, else the default."""
-    if explicit is not None:
-        return explicit
-    return Path(environ.get(_CONFIG_VARIABLE) or DEFAULT_PATH)
-
-
 def load_settings(explicit: Path | None) -> Settings:
     """Load the settings from a file and the environment.
 
@@ -76,7 +68,7 @@ def loaded_settings(explicit: Path | None) -> Loaded:
         ConfigError: naming every mistake, each with what would be right.
     """
     path = find_config(explicit, os.environ)
-    required = explicit is not None or _CONFIG_VARIABLE in os.environ
+    required = explicit is not None or CONFIG_VARIABLE in os.environ
     document, notes = with_present_names(_read(path, required=required), _old_variables())
     unknown = list(_unknown_names(document, path)) + list(_unknown_variables())
     try:

@@ -14,11 +14,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from agent import __version__
+from agent.settings.place import find_config
 
 if TYPE_CHECKING:
     from agent.settings.model import Settings
 
-_DEFAULT_PATH = "/etc/spotter/station.toml"
 _PREFIX = "SPOTTER_"
 _MOST = 8  # are kept: one box may have several stations
 _PLAIN = (str, int, float, type(None))
@@ -46,7 +46,7 @@ def remembered_settings(explicit: Path | None) -> "Settings":
 
 def _place(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return where settings read from this file and environment are remembered."""
-    path = Path(explicit or environ.get(f"{_PREFIX}CONFIG") or _DEFAULT_PATH).absolute()
+    path = find_config(explicit, environ).absolute()
     try:
         content = path.read_bytes()
     except OSError:

@@ -19,6 +19,7 @@ class Surroundings:
     now_s: float
     lane: LaneState
     runs: bool  # whether a daemon runs
+    start: str = "spotter run"  # how it is started
     follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
     first: str | None = None  # the clip whose unknown outcome must be settled before any is sent
@@ -35,7 +36,7 @@ def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
     else:
         told, moves = _ENTRIES[subject.state](subject, around), subject.state in _ENTRIES_MOVE
     if moves and not around.runs:
-        return f"{told}; but the daemon does not run (spotter run)"
+        return f"{told}; but the daemon does not run ({around.start})"
     return told
 
 

@@ -53,8 +53,14 @@ def test_a_station_that_works_is_fine_and_nothing_of_it_changes(station: Station
     folder = lived_in(station)
     before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
 
+    running = OwnerLock(folder)
+    running.take()
+
     done = run_spotter(["doctor", "--config", str(station.config), "--json"])
 
+    running.release()
+    stopped = examined(station, check_service)
+    assert stopped.state is State.BROKEN and "1 clip waits" in stopped.finding
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["worst"] == "warning", told
     states = {check["name"]: check["state"] for check in told["checks"]}

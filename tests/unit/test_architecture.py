@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 # where that is listed beside it.
 GROUND = {
     *("errors", "clock", "stage", "crashpoints", "activities", "settings", "timetable", "pulse"),
-    *("redaction", "local_time", "counting"),
+    *("redaction", "local_time", "counting", "unit"),
 }
 TIERS: dict[str, set[str]] = {
     "outbox": GROUND,

@@ -8,7 +8,8 @@ from agent.doctor.camera import Lying, judge_last, judge_lying
 from agent.doctor.finding import Patient, State
 from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_waiting
 from agent.doctor.records import judge_audit
-from agent.doctor.service import judge_others, judge_unit, unit_of
+from agent.doctor.service import judge_others, judge_unit
+from agent.doctor.waiting import waiting_for_daemon, waiting_words
 from agent.doctor.wishes import check_settings
 from agent.local_time import LocalTime
 from agent.outbox.audit import Audit
@@ -37,12 +38,32 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
     judged = judge_unit("spotter.service", failed, runs=False)
     told(judged, State.BROKEN, "exit-code", "journalctl -u spotter.service")
     off = {**LOADED, "ActiveState": "inactive"}
-    told(judge_unit("x.service", off, runs=False), State.BROKEN, "systemctl enable --now x.service")
+    enabled, disabled = (
+        {**off, "UnitFileState": f"{word}abled", "Result": "success"} for word in ("en", "dis")
+    )
+    told(judge_unit("x.service", enabled, runs=False), State.BROKEN, "enable --now x.service")
+    told(judge_unit("x.service", disabled, runs=False), State.WARNING, "enable --now x.service")
+    some = "1 clip waits"
+    told(judge_unit("x.service", disabled, runs=False, waiting=some), State.BROKEN, some)
+    told(judge_unit("x.service", {}, runs=False, waiting=some), State.BROKEN, some, "spotter run")
     restless = {**LOADED, "NRestarts": "9"}
     told(judge_unit("x.service", restless, runs=True), State.WARNING, "9 times")
     told(judge_unit("x.service", {}, runs=False), State.WARNING, "spotter run")
     told(judge_unit("x.service", LOADED, runs=True), State.FINE)
-    assert unit_of(Path("/etc/spotter/rack-2.toml")) == "spotter@rack-2.service"
+    assert judge_unit("x.service", {}, runs=True, waiting=some).state is State.FINE
+
+
+def test_what_waits_for_a_daemon_that_does_not_run(tmp_path: Path) -> None:
+    one = patient(tmp_path)
+    one.settings.paths.capture.mkdir(parents=True, exist_ok=True)
+    assert waiting_for_daemon(one) is None
+    for name in ("a.mp4", "b.MP4", "notes.txt", "c.mp4.part"):
+        (one.settings.paths.capture / name).touch()
+    assert waiting_for_daemon(one) == "2 files in the capture folder wait"
+
+    counts = {"captures": {"captured": 1, "skipped": 9}, "entries": {"ready": 1, "held": 9}}
+    assert waiting_words(0, counts) == "1 capture, 1 clip wait"
+    assert waiting_words(1, {}) == "1 file in the capture folder waits"
 
 
 def test_a_second_station_on_the_same_folder_or_port(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""What `spotter status` says that only a person can move on, and how."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.outbox.lanes import LaneState
+    from agent.settings import Settings
+
+Need = dict[str, str]
+
+_KEYS = {
+    "no_key": "there is no API key: nothing is delivered",
+    "key": "the API refuses the key: nothing is delivered",
+}
+_STATES = ("held", "dead", "quarantined")
+
+
+def needs_document(
+    settings: "Settings",
+    counts: dict[str, dict[str, int]],
+    lane: "LaneState",
+    *,
+    start: str | None,
+) -> list[Need]:
+    """Return what must be done, the most urgent first.
+
+    Args:
+        settings: of the station.
+        counts: of captures and entries by state.
+        lane: the way to the API.
+        start: how the daemon is started; None: it runs.
+    """
+    needs = []
+    if start is not None:
+        needs.append({"what": "daemon", "told": "the daemon does not run", "do": start})
+    told = _KEYS.get(lane.paused_reason or "")
+    if told is not None:
+        needs.append({"what": "key", "told": told, "do": f"sudoedit {settings.api.key_file}"})
+    if not settings.paths.capture.is_dir():
+        told = f"the capture folder {settings.paths.capture} is missing: nothing is taken in"
+        needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
+    return [*needs, *_waiting(counts)]
+
+
+def _waiting(counts: dict[str, dict[str, int]]) -> list[Need]:
+    """Return what waits for a person in the outbox."""
+    both = {**counts["captures"], **counts["entries"]}
+    waiting = {state: both.get(state, 0) for state in _STATES}
+    return [
+        {"what": state, "told": f"{number} {state}", "do": f"spotter outbox list --state {state}"}
+        for state, number in waiting.items()
+        if number
+    ]
+
+
+def needs_lines(needs: object) -> list[tuple[str, str]]:
+    """Return the same for people, a line each."""
+    assert isinstance(needs, list)  # made above
+    lines = [f"{need['told']} ({need['do']})" for need in needs] or ["nothing"]
+    return [("" if number else "needs you", line) for number, line in enumerate(lines)]
