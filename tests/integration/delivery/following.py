@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.api.client import ApiKey
+from agent.delivery.concluding import Share
 from agent.delivery.conclusion import FollowUpPolicy
 from agent.delivery.follow_up import FollowUpStage
 from agent.delivery.keeping import Keeper
@@ -28,6 +29,7 @@ class Following:
     policy: FollowUpPolicy = field(default_factory=FollowUpPolicy)
     is_open: bool = True
     rang: int = 0
+    share: Share = field(default=lambda: 1.0)
 
     def __post_init__(self) -> None:
         self.sandbox.clock = lambda: self.world.clock_s
@@ -44,7 +46,7 @@ class Following:
             key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
             now=self.world.now,
             wake_next=self._ring,
-            share=lambda: 1.0,
+            share=lambda: self.share(),
         )
 
     def _ring(self) -> None:

@@ -93,7 +93,7 @@ def test_after_a_week_offline_one_list_completes_everything(following: Following
 
 def test_one_list_serves_sessions_that_are_due_at_different_times(following: Following) -> None:
     slow(following, 1e6)
-    following.stage._share = random.Random(7).random  # their waits are as different as can be
+    following.share = random.Random(7).random  # their waits are as different as can be
     for number in range(1, 41):
         following.deliver(number)
     following.run(3600.0)
