@@ -49,6 +49,7 @@ class Standing:
             "captures_waiting": facts.captures_waiting,
             "held": facts.held,
             "refused": facts.refused,
+            "failing": facts.failing,
             "unreadable": facts.unreadable,
             "backlog": {"clips": facts.clips_waiting, "bytes": self.backlog_bytes},
             "delivered_today": facts.sent,
@@ -80,5 +81,5 @@ def is_news(before: Standing | None, now: Standing, *, interest: Interest, age_s
 
 def _changes(standing: Standing) -> tuple[object, ...]:
     facts = standing.facts
-    needing = (facts.held, facts.refused, facts.unreadable)
+    needing = (facts.held, facts.refused, facts.failing, facts.unreadable)
     return standing.word, standing.needs_person, needing, facts.paused, facts.lane_reason

@@ -27,6 +27,7 @@ def but(**changes: object) -> Standing:
         (QUIET, 1e6, False, False),
         (but(is_filming=True), 0, True, True),
         (but(held=1), 0, True, True),
+        (but(failing=1), 0, True, True),
         (but(lane_reason="network"), 0, True, True),
         (but(sent=1), 0, False, True),
         (replace(QUIET, free_bytes=40 * GB), 10, False, False),
@@ -38,6 +39,13 @@ def test_what_is_news(now: Standing, age_s: float, to_changes: bool, to_numbers:
     assert is_news(QUIET, now, interest=Interest.CHANGES, age_s=age_s) is to_changes
     assert is_news(QUIET, now, interest=Interest.NUMBERS, age_s=age_s) is to_numbers
     assert is_news(None, now, interest=Interest.CHANGES, age_s=age_s)
+
+
+def test_one_more_of_what_waits_for_a_person_is_news() -> None:
+    before, now = but(held=1), but(held=1, failing=1)
+
+    assert is_news(before, now, interest=Interest.CHANGES, age_s=0)
+    assert now.document()["failing"] == 1
 
 
 @pytest.mark.parametrize(
