@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -62,8 +63,19 @@ class Storage:
         self._addresses = Addresses(api.hostname or "", resolve)
         self._now = now
         self._times = timeouts or Timeouts()
-        self._tls = _contexts(ca_file)
+        self._ca_file = ca_file
         self._check = check
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """What certificates are judged by: the usual authorities, and one's own.
+
+        Reading them costs a twentieth of a start, and many stations never fetch anything.
+        """
+        context = tls_context(None)
+        if self._ca_file is not None:
+            context.load_verify_locations(cafile=str(self._ca_file))
+        return context
 
     def fetch(self, told: object, sink: Sink, *, most_bytes: int, pace: Pace) -> None:
         """Fetch the video to which a link leads, from where it broke off the last time.
@@ -185,11 +197,3 @@ class Storage:
             raise NotNowError(f"{link.host}: {error}") from None
         except (httpx.RequestError, httpx.InvalidURL, httpx.StreamError) as error:
             raise NotNowError(f"{link.host} broke off ({type(error).__name__})") from None
-
-
-def _contexts(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what certificates are judged by: the usual authorities, and one's own."""
-    context = tls_context(None)
-    if ca_file is not None:
-        context.load_verify_locations(cafile=str(ca_file))
-    return context
