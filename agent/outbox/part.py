@@ -1,12 +1,17 @@
 """A part of the outbox that is loaded when it is first asked for: a look needs few of them."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from agent.outbox.store import Outbox
+from agent.outbox.database import OutboxDatabase
 
 Table = TypeVar("Table")
+
+
+class Whole(Protocol):
+    """What has parts."""
+
+    database: OutboxDatabase
 
 
 class Part(Generic[Table]):
@@ -25,10 +30,10 @@ class Part(Generic[Table]):
         self._needs = needs
         self._name = ""
 
-    def __set_name__(self, _owner: type["Outbox"], name: str) -> None:
+    def __set_name__(self, _owner: type[Whole], name: str) -> None:
         self._name = name
 
-    def __get__(self, outbox: "Outbox", _owner: type["Outbox"] | None = None) -> Table:
+    def __get__(self, outbox: Whole, _owner: type[Whole] | None = None) -> Table:
         """Make it; from then on it stands in this one's place.  Threads that meet agree on one."""
         kind = getattr(import_module(self._module), self._kind)
         made: Table = kind(outbox.database, *(getattr(outbox, need) for need in self._needs))
