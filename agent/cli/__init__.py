@@ -4,6 +4,7 @@ A command's module is imported when the command is asked for, and what it works 
 command: `spotter --help` must not wait for what it never uses.
 """
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -113,11 +114,13 @@ def spotter() -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _show_what_can_be_shown()
     try:
-        spotter(standalone_mode=False)
+        spotter(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.Abort:
+        click.echo("\nspotter: ended, as you asked", err=True)
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
@@ -132,6 +135,13 @@ def main() -> None:
     except Exception as error:
         _end_for(error)
         raise
+
+
+def _show_what_can_be_shown() -> None:
+    """Let a terminal that does not speak UTF-8 see question marks instead of nothing at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _end_for(error: Exception) -> None:

@@ -38,7 +38,7 @@ def analyse(
     It ends with the verdict: whether Spotter would send clips of it, hold them, or skip it.
     """
     if not file.is_file():
-        raise RequestError(f"{file}: no such file")
+        raise RequestError(f"{file}: {'is no file' if file.exists() else 'no such file'}")
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)

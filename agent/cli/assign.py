@@ -9,6 +9,7 @@ import click
 from agent.cli.common import config_option, json_option, print_json, steered_outbox
 from agent.cli.duration import Duration
 from agent.cli.movement import Told, movement_options
+from agent.cli.number import Number
 
 if TYPE_CHECKING:
     from agent.clock import Instant
@@ -28,7 +29,7 @@ SET_BY = "command line"
 @click.option("--guest", metavar="NAME", help="Somebody who is not in the account.")
 @click.option("--again", is_flag=True, help="With what this athlete did last.")
 @click.option(
-    "--step", "step_kg", type=float, metavar="KG", help="More (or -2.5: less) on the bar."
+    "--step", "step_kg", type=Number(), metavar="KG", help="More (or -2.5: less) on the bar."
 )
 @click.option("--clear", is_flag=True, help="Back to the station's default.")
 @click.option("--nobody", is_flag=True, help="Nobody is on the station, until further notice.")

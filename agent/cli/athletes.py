@@ -10,6 +10,7 @@ from agent.cli.common import (
     json_option,
     local_time,
     opened_outbox,
+    print_columns,
     print_json,
     settings_of,
 )
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
+_HEAD = ("USER_ID", "NAME")
 _REFUSALS = frozenset({"key", "account", "no_key"})
 
 
@@ -55,8 +57,8 @@ def athletes(
     if as_json:
         print_json([_document(athlete) for athlete in found])
         return
-    for athlete in found:
-        click.echo(f"{athlete.key:32} {athlete.name}")
+    if found:
+        print_columns([_HEAD, *((athlete.key, athlete.name) for athlete in found)])
     told = "never asked for: spotter athletes --sync"
     if synced_at is not None:
         told = f"as of {local_time().full(synced_at)}"

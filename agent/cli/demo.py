@@ -1,7 +1,9 @@
 """spotter demo."""
 
 import contextlib
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -44,15 +46,30 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
     with _Stages(out, STAGES) as stages, demonstration(stages.tell, keep=keep) as outcome:
         stages.close()
         _show(out, outcome)
-        if keep:
+        if not keep:
+            out.print(f"\nTo look at it on the coach's page: {own_command()} demo --keep")
+            out.print("To put it on a box: sudo systemd/install.sh (docs/install.md)")
+        else:
             out.print(f"\nThe coach's page: [bold]{outcome.page}[/bold]")
             out.print("The station keeps running: put a video into its capture folder,")
             folder = outcome.clip.parents[2]
             out.print(f"  {folder / 'capture'}\nEvery command goes with it, in another terminal:")
-            out.print(f"  spotter status --config {folder / 'station.toml'}", soft_wrap=True)
+            out.print(f"  {own_command()} status --config {folder / 'station.toml'}")
             out.print("Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
+
+
+def own_command() -> str:
+    """Return how this command line is called from here: in a clone it is on no path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m agent"
+    on_path = shutil.which(called.name)
+    if on_path is not None and Path(on_path).resolve() == called.resolve():
+        return called.name
+    is_below = called.is_absolute() and called.is_relative_to(Path.cwd())
+    return str(called.relative_to(Path.cwd()) if is_below else called)
 
 
 class _Stages:
@@ -109,33 +126,29 @@ class _Stages:
 def _show(out: "Console", outcome: "Outcome") -> None:
     """Show what the API made, and what trimming saved."""
     from rich.markup import escape
-    from rich.table import Table
 
     from agent.cli.words import size_words
 
-    session = outcome.session
+    session, fields = outcome.session, outcome.session.fields
     saved_s = outcome.capture_seconds - outcome.clip_seconds
     saved_bytes = outcome.capture_bytes - outcome.clip_bytes
-    table = Table.grid(padding=(0, 2))
-    table.add_row("session", f"[bold]{session.session_id}[/bold]")
-    table.add_row("title", escape(session.title))
-    table.add_row("athlete", session.user_id)
-    table.add_row(
-        "movement", f"{session.fields['exercise_name']}, {session.fields['barbell_mass']} kg"
-    )
-    table.add_row("sha256", f"{session.video_sha256[:16]}…, as cut here and as the API received it")
-    table.add_row(
-        "saved",
-        f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
+    facts = {
+        "session": f"[bold]{session.session_id}[/bold]",
+        "title": escape(session.title),
+        "athlete": session.user_id,
+        "movement": f"{fields['exercise_name']}, {fields['barbell_mass']} kg",
+        "sha256": f"{session.video_sha256[:16]}…, as cut here and as the API received it",
+        "saved": f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
-    )
-    table.add_row("measured", ", ".join(_numbers(outcome.numbers)))
-    table.add_row("clip", str(outcome.clip))
-    table.add_row("poster", str(outcome.poster))
-    table.add_row("analysis", str(outcome.document))
-    table.add_row("its video", str(outcome.video))
+        "measured": ", ".join(_numbers(outcome.numbers)),
+        "clip": str(outcome.clip),
+        "poster": str(outcome.poster),
+        "analysis": str(outcome.document),
+        "its video": str(outcome.video),
+    }
     out.print()
-    out.print(table)
+    for name, words in facts.items():
+        out.print(f"{name:10} {words}")
 
 
 def _numbers(numbers: "Mapping[str, Number]") -> "Iterator[str]":

@@ -14,6 +14,7 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.unknown import warn_of_unknown
+from agent.errors import RequestError
 
 if TYPE_CHECKING:
     from agent.station.forgetting import Belongings
@@ -68,12 +69,14 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
 def _confirm(user_id: str, owned: "Belongings") -> None:
     from agent.counting import counted
 
-    leave = "leaves" if owned.clips == 1 else "leave"
-    click.confirm(
-        f"{counted(owned.clips, 'clip')} of {user_id} {leave} this box, {owned.unsent} of them "
-        "never delivered.  This cannot be undone.  Go on?",
-        abort=True,
+    clips = counted(owned.clips, "clip") if owned.clips else "no clip"
+    unsent = f", {owned.unsent} of them never delivered" if owned.unsent else ""
+    question = (
+        f"Of {user_id} this box has {clips}{unsent}.  All that names or shows them goes for good.  "
+        "Go on?"
     )
+    if not click.confirm(question):
+        raise RequestError("nothing was changed")
 
 
 def _tell(document: dict[str, object]) -> None:

@@ -70,12 +70,15 @@ def _story(outbox: "Outbox", subject: "Capture | Entry") -> dict[str, object]:
 
 def _latest(outbox: "Outbox") -> dict[str, object]:
     from agent.clock import iso_utc
+    from agent.outbox.events import EventKind
+    from agent.outbox.life import event_words
 
     lines = []
     for name, event in outbox.events.recent(most=_RECENT):
-        word = "" if event.what == "attempt" else f" {event.word or ''}"
-        why = f": {event.reason}" if event.reason else ""
-        lines.append({"at": iso_utc(event.at), "what": f"{name} {event.what}{word}{why}"})
+        if event.what is EventKind.ATTEMPT:
+            continue  # what came of it follows
+        told = event_words(event, of_capture=name.startswith("c"))
+        lines.append({"at": iso_utc(event.at), "what": f"{name} {told}"})
     return {"of": "everything", "story": lines, "journal": []}
 
 

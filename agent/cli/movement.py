@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from agent.activities import ACTIVITIES
+from agent.cli.number import Number
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Whose
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 _OPTIONS = (
     click.option("--activity", type=click.Choice(ACTIVITIES), help="Default: the station's."),
     click.option("--exercise", help='Such as snatch, clean_and_jerk, "Drop Jump".'),
-    click.option("--barbell-mass", type=float, metavar="KG", help="Mass of the loaded bar."),
-    click.option("--incline", type=float, metavar="DEG", help="Of the treadmill."),
+    click.option("--barbell-mass", type=Number(), metavar="KG", help="Mass of the loaded bar."),
+    click.option("--incline", type=Number(), metavar="DEG", help="Of the treadmill."),
 )
 
 

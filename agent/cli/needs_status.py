@@ -6,13 +6,10 @@ if TYPE_CHECKING:
     from agent.outbox.lanes import LaneState
     from agent.settings import Settings
 
-Need = dict[str, str]
-
 _KEYS = {
     "no_key": "there is no API key: nothing is delivered",
     "key": "the API refuses the key: nothing is delivered",
 }
-_STATES = ("held", "dead", "quarantined")
 
 
 def needs_document(
@@ -21,7 +18,7 @@ def needs_document(
     lane: "LaneState",
     *,
     start: str | None,
-) -> list[Need]:
+) -> list[dict[str, str]]:
     """Return what must be done, the most urgent first.
 
     Args:
@@ -30,6 +27,8 @@ def needs_document(
         lane: the way to the API.
         start: how the daemon is started; None: it runs.
     """
+    from agent.station.needs import needs_person
+
     needs = []
     if start is not None:
         needs.append({"what": "daemon", "told": "the daemon does not run", "do": start})
@@ -39,17 +38,8 @@ def needs_document(
     if not settings.paths.capture.is_dir():
         told = f"the capture folder {settings.paths.capture} is missing: nothing is taken in"
         needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
-    return [*needs, *_waiting(counts)]
-
-
-def _waiting(counts: dict[str, dict[str, int]]) -> list[Need]:
-    """Return what waits for a person in the outbox."""
-    both = {**counts["captures"], **counts["entries"]}
-    waiting = {state: both.get(state, 0) for state in _STATES}
-    return [
-        {"what": state, "told": f"{number} {state}", "do": f"spotter outbox list --state {state}"}
-        for state, number in waiting.items()
-        if number
+    return needs + [
+        {"what": need.state, "told": need.told, "do": need.command} for need in needs_person(counts)
     ]
 
 

@@ -18,6 +18,7 @@ from agent.cli.common import (
 )
 from agent.cli.correct import delete_wrong, give, hold, resend
 from agent.cli.each import change_each
+from agent.cli.number import Number
 from agent.cli.unknown import warn_of_unknown
 from agent.errors import RequestError
 
@@ -161,7 +162,7 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @click.option("--user-id", help="Whose it is; required where nobody knows.")
 @click.option("--activity", type=click.Choice(ACTIVITIES))
 @click.option("--exercise")
-@click.option("--barbell-mass", type=float, metavar="KG")
+@click.option("--barbell-mass", type=Number(), metavar="KG")
 @config_option
 @json_option
 def release(

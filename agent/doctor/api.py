@@ -79,18 +79,18 @@ def judge_answer(patient: Patient, answer: Answer) -> Finding:
         account = read_account(answer)
     except LaneError as fault:
         return _refused(patient, fault)
+    whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
     if account.acts_for_others:
-        return fine("API", f"answers; the key is {account.role}'s and acts for all athletes")
+        return fine("API", f"answers; the key is {whose} and acts for all athletes")
     if patient.settings.station.unassigned == "upload":
         return warning(
             "API",
-            f"answers; the key is a {account.role}'s: clips of others than its owner are held",
+            f"answers; the key is {whose}: clips of others than its owner are held",
             "use an admin's key for a station with several athletes",
         )
     return warning(
         "API",
-        f"answers; the key is a {account.role}'s and cannot act for others: only clips of "
-        f"{account.uid} go",
+        f"answers; the key is {whose} and cannot act for others: only clips of {account.uid} go",
         "use an admin's key for a station with several athletes",
     )
 

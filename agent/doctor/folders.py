@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +28,19 @@ class Who:
 
 
 def whose_rights(state_folder: Path) -> Who:
-    """Return this user; for root the owner of the state folder, whom the daemon runs as."""
+    """Return the owner of the state folder, whom the daemon runs as; this user where there is none.
+
+    Whoever else asks, the rights that count are the daemon's, and nothing is to be taken from it.
+    """
     uid = os.geteuid()
-    if uid == 0 and state_folder.exists():
+    with suppress(OSError):
         uid = state_folder.stat().st_uid
     if uid == os.geteuid():
         return Who(name=_name(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()}))
-    known = pwd.getpwuid(uid)
+    try:
+        known = pwd.getpwuid(uid)
+    except KeyError:  # a user without a name, as of another system's disk
+        return Who(name=_name(uid), uid=uid, groups=frozenset())
     groups = os.getgrouplist(known.pw_name, known.pw_gid)
     return Who(name=known.pw_name, uid=uid, groups=frozenset(groups))
 

@@ -11,15 +11,9 @@ from agent.local_time import LocalTime
 from agent.outbox.audit import opened_as_it_is
 from agent.outbox.lanes import LaneState
 from agent.outbox.store import Rebuilt
+from agent.station.needs import needs_person
 
 _LONG_S = 24 * 3600.0  # an analysis takes minutes
-_NEEDS_PERSON = {
-    "captures": {"quarantined": ("capture cannot be read", "captures cannot be read")},
-    "entries": {
-        "held": ("clip is held for you", "clips are held for you"),
-        "dead": ("clip was refused", "clips were refused"),
-    },
-}
 
 
 def check_life(patient: Patient) -> list[Finding]:
@@ -94,19 +88,10 @@ def judge_lane(lane: LaneState) -> Finding:
 
 def judge_waiting(counts: dict[str, dict[str, int]]) -> Finding:
     """Tell what only a person can move on."""
-    told = [
-        (counted(number, *words), state)
-        for kind, states in _NEEDS_PERSON.items()
-        for state, words in states.items()
-        if (number := counts[kind].get(state, 0))
-    ]
-    if not told:
+    needs = needs_person(counts)
+    if not needs:
         return fine("needs you", "nothing")
-    return warning(
-        "needs you",
-        ", ".join(words for words, _ in told),
-        f"spotter outbox list --state {told[0][1]}",
-    )
+    return warning("needs you", ", ".join(need.told for need in needs), needs[0].command)
 
 
 def judge_failing(names: Sequence[str]) -> list[Finding]:

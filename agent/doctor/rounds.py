@@ -13,6 +13,7 @@ from agent.doctor.finding import Check, Finding, Patient, broken
 from agent.doctor.folders import check_folders
 from agent.doctor.life import check_life
 from agent.doctor.records import check_outbox
+from agent.doctor.rights import check_rights, may_look
 from agent.doctor.service import check_service
 from agent.doctor.sight import check_sight
 from agent.doctor.software import (
@@ -26,11 +27,14 @@ from agent.doctor.wishes import check_settings
 from agent.errors import ConfigError
 from agent.settings import Loaded, loaded_settings
 
+_INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service"})
+
 Rounds = Iterator[tuple[str, Callable[[], list[Finding]]]]
 
 # What is said while a check is under way, and the check.
 _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
+    ("rights", check_rights),
     ("folders", check_folders),
     ("disk", check_disk),
     ("outbox", check_outbox),
@@ -75,8 +79,10 @@ def rounds(
         environ=environ or os.environ,
         notes=loaded.notes,
     )
+    is_open = may_look(patient.folder.root)
     for name, check in _OF_A_STATION:
-        yield name, _guarded(name, check, patient)
+        if is_open or name not in _INSIDE:
+            yield name, _guarded(name, check, patient)
 
 
 def _software(own_model: Path | None) -> list[Finding]:
@@ -94,6 +100,9 @@ def _guarded(name: str, check: Check, patient: Patient) -> Callable[[], list[Fin
         try:
             return check(patient)
         except OSError as error:
-            return [broken(name, f"cannot be examined: {error}", "with sudo: spotter doctor")]
+            told = f"cannot be examined: {error.strerror or error}"
+            if error.filename is not None:
+                told += f": {error.filename}"
+            return [broken(name, told, "sudo spotter doctor")]
 
     return carry_out

@@ -45,5 +45,5 @@ def _counts(patient: Patient) -> Mapping[str, Mapping[str, int]]:
     try:
         with opened_as_it_is(patient.folder.root) as outbox:
             return {} if outbox is None else outbox.listing.counts()
-    except (sqlite3.Error, AgentError):
+    except (sqlite3.Error, OSError, AgentError):
         return {}  # said by the check of the outbox

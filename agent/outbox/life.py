@@ -91,11 +91,20 @@ def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt
     return lines
 
 
+def event_words(event: Event, *, of_capture: bool) -> str:
+    """Return one event in words, for who does not see the whole life."""
+    if of_capture:
+        return _told(event, _CAPTURE_WORDS.get(event.word or "", event.word or ""))
+    if event.word == EntryState.UPLOADING:
+        return "being sent"
+    return _told(event, _entry_words(event, None))
+
+
 def _utc_s(instant: Instant | None) -> float | None:
     return None if instant is None else instant.utc_s
 
 
-def _entry_words(event: Event, entry: Entry) -> str:
+def _entry_words(event: Event, entry: Entry | None) -> str:
     if event.what is EventKind.ATHLETE:
         return f"athlete: {event.word or 'nobody'}"
     if event.what is EventKind.FILE:
@@ -103,7 +112,9 @@ def _entry_words(event: Event, entry: Entry) -> str:
     if event.what is EventKind.FOLLOW_UP:
         return FOLLOW_UP_WORDS[FollowUpState(event.word or "")]
     words = _ENTRY_WORDS.get(event.word or "", "")
-    return f"{words} as session {entry.session_id}" if event.word == "uploaded" else words
+    if entry is None or event.word != EntryState.UPLOADED:
+        return words
+    return f"{words} as session {entry.session_id}"
 
 
 def _told(event: Event, words: str) -> str:

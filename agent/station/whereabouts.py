@@ -88,7 +88,7 @@ def _ready(entry: Entry, around: Surroundings) -> str:
         due = around.moment(entry.due_at)
         tried = counted(entry.attempts, "time")
         return f"was tried {tried} ({entry.detail}); the next try is at {due}"
-    return f"will be sent in {wait_s:.0f} s: until then it can still be corrected"
+    return f"will be sent in {max(wait_s, 1):.0f} s: until then it can still be corrected"
 
 
 def _held(entry: Entry, _around: Surroundings) -> str:

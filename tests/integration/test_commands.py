@@ -66,12 +66,34 @@ def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) ->
         (["assign", "--clear", "--for", "30m"], 2, "go with a USER_ID"),
         (["assign", "x", "--exercise", "snatch"], 1, "none belongs to it"),
         (["assign", "x", "--activity", "jumping"], 1, "needs an exercise"),
+        (["assign", "x", "--barbell-mass", "heavy"], 2, "'heavy' is no number: write 62.5"),
+        (["assign", "x", "--barbell-mass", "nan"], 2, "is no number"),
+        (["analyse", "/"], 1, "/: is no file"),
+        (["forget", "x"], 130, "ended, as you asked"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
     station: Station, words: list[str], code: int, told: str
 ) -> None:
     assert told in station.spotter(*words, code=code)
+
+
+def test_a_mass_may_be_written_with_a_comma(station: Station) -> None:
+    words = ("assign", "x", "--activity", "weightlifting", "--exercise", "snatch")
+
+    assert "62.5 kg" in station.spotter(*words, "--barbell-mass", "62,5")
+
+
+def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+
+    done = run_spotter(["assign", "--guest", "小龍", "--config", str(station.config)])
+    listed = run_spotter(["athletes", "--config", str(station.config)])
+
+    assert (done.returncode, listed.returncode) == (0, 0)
+    assert "guest:1  ??" in listed.stdout
 
 
 def test_an_empty_station_says_so(station: Station) -> None:

@@ -1,6 +1,7 @@
 """Doctor on a real station: faults prepared in its files, its API and its database."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_a_station_that_works_is_fine_and_nothing_of_it_changes(station: Station
     assert states["pose"] == states["codecs"] == states["API"] == states["outbox"] == "fine"
     assert states["files of the outbox"] == "fine" and states["needs you"] == "warning"
     assert before == {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
+
+
+def test_a_stranger_is_told_how_to_come_in_and_nothing_inside_is_judged(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StateFolder(station.state).prepare()
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+
+    found = dict(rounds(station.config, explicit=station.config, now=read_clock()))
+
+    (closed,) = found["rights"]()
+    assert closed.state is State.BROKEN and "not looked at" in closed.finding
+    assert str(closed.remedy).startswith("sudo spotter doctor")
+    assert not {"outbox", "records", "camera", "service"} & set(found)
 
 
 def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None:

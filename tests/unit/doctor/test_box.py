@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from agent.cli.doctor import doctor
 from agent.doctor.disk import judge_room, judge_speed
 from agent.doctor.finding import Finding, State, fine, worst
-from agent.doctor.folders import Who, check_folder, check_inside, may
+from agent.doctor.folders import Who, check_folder, check_inside, may, whose_rights
 from agent.doctor.sight import judge_codecs, judge_pose
 from agent.doctor.software import (
     MODEL_SHA256,
@@ -73,6 +73,11 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
 
     told(check_folder("state folder", tmp_path, STRANGER), State.BROKEN, "nobody may not")
+
+
+def test_the_rights_that_count_are_the_daemons_whoever_asks(tmp_path: Path) -> None:
+    assert (whose_rights(Path("/")).uid, whose_rights(Path("/")).name) == (0, "root")
+    assert whose_rights(tmp_path / "nowhere").uid == os.geteuid()
 
 
 def test_a_state_folder_that_is_open_to_everybody(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""What waits for a person in the outbox, in words.  Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from agent.counting import counted
+
+_WORDS = {
+    "captures": {"quarantined": ("recording cannot be read", "recordings cannot be read")},
+    "entries": {
+        "held": ("clip is held for you", "clips are held for you"),
+        "dead": ("clip was refused", "clips were refused"),
+    },
+}
+
+
+class Need(NamedTuple):
+    """Something that only a person can move on."""
+
+    state: str
+    told: str
+    command: str  # which lists it
+
+
+def needs_person(counts: Mapping[str, Mapping[str, int]]) -> list[Need]:
+    """Return what waits for a person.
+
+    Args:
+        counts: captures and entries by their states.
+    """
+    return [
+        Need(state, counted(number, *words), f"spotter outbox list --state {state}")
+        for kind, states in _WORDS.items()
+        for state, words in states.items()
+        if (number := counts[kind].get(state, 0))
+    ]
