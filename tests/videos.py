@@ -1,6 +1,8 @@
 """Short videos that are quick to analyse, each of them different."""
 
+import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from agent.sandbox.drawn import Camera, Segment, Storyboard
@@ -17,16 +19,34 @@ def film_run(path: Path, *, seed: int = 1, seconds: float = 1.6) -> Path:
 
     Of another size, too: two that happen to adjoin are not taken for one recording.
     """
-    height = 240 + 2 * ((seed - 1) % 20)
-    story = Storyboard(
-        [Segment("run", seconds)], width=160, height=height, fps=15, seed=seed, noise=2.0
-    )
-    Camera(story).record(path)
+    path.write_bytes(_run(path.suffix, seed, seconds))
     return path
 
 
 def film_nobody(path: Path) -> Path:
     """Film an empty place."""
-    story = Storyboard([Segment("nobody", 1.0)], width=160, height=120, fps=15)
-    Camera(story).record(path)
+    path.write_bytes(_nobody(path.suffix))
     return path
+
+
+@cache
+def _run(suffix: str, seed: int, seconds: float) -> bytes:
+    height = 240 + 2 * ((seed - 1) % 20)
+    return _filmed(
+        Storyboard(
+            [Segment("run", seconds)], width=160, height=height, fps=15, seed=seed, noise=2.0
+        ),
+        suffix,
+    )
+
+
+@cache
+def _nobody(suffix: str) -> bytes:
+    return _filmed(Storyboard([Segment("nobody", 1.0)], width=160, height=120, fps=15), suffix)
+
+
+def _filmed(story: Storyboard, suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"film{suffix}")
+        Camera(story).record(path)
+        return path.read_bytes()
