@@ -172,18 +172,11 @@ def until(condition: object, *, timeout_s: float = 30.0) -> None:
 
 def child_of(daemon: int) -> int | None:
     """The analysis process of a daemon, once it has the pose model loaded."""
-    found = subprocess.run(
-        ["/bin/ps", "-o", "pid=", "--ppid", str(daemon)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    for pid in found:
-        try:
-            if "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
-                return int(pid)
-        except OSError:
-            continue
+    for children in Path(f"/proc/{daemon}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it may have ended meanwhile
+            for pid in children.read_text().split():
+                if "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
+                    return int(pid)
     return None
 
 

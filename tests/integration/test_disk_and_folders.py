@@ -71,7 +71,7 @@ def test_a_capture_folder_that_goes_and_comes_back_is_watched_again(
 @pytest.mark.parametrize(
     "count",
     [
-        1_000,
+        400,
         pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_flood_of_files_is_taken_in_and_a_good_one_behind_it_is_delivered(
     film_run(station.capture / "a-good-one.mp4")
 
     with station.running():
-        until(lambda: not any(station.capture.iterdir()), timeout_s=count / 10)
-        assert delivered(sandbox, 1, timeout_s=count / 5)
+        until(lambda: not any(station.capture.iterdir()), timeout_s=30 + count / 10)
+        assert delivered(sandbox, 1, timeout_s=30 + count / 5)
         assert len(list((station.state / "captures").glob("*.mp4"))) == count + 1
     assert len(sandbox.book.sessions) == 1

@@ -88,7 +88,7 @@ def test_it_ends_within_ten_seconds_in_the_middle_of_a_cut(
     """The cut is stopped in its middle, as a slow one would be, so that the signal meets it."""
     text = station.config.read_text()
     station.config.write_text(f'{text}\n[cut]\nmethod = "encode"\n')
-    film_run(station.capture / name_of(1), seconds=20)
+    film_run(station.capture / name_of(1), seconds=8)
     daemon = station.start()
     until(lambda: child_of(daemon.pid) is not None)
     child = child_of(daemon.pid)

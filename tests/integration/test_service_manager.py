@@ -70,7 +70,7 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
 ) -> None:
     analysis: dict[str, object] = {"stall_limit_s": 6, "poster": False}
     station = Station(tmp_path, sandbox.base_url, {"analysis": analysis})
-    film_run(station.capture / "long.mp4", seconds=12)
+    film_run(station.capture / "long.mp4", seconds=8)
     with service_manager(tmp_path) as (environment, heard):
         with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
             until(lambda: "event=analysed" in station.log.read_text(), timeout_s=100)
