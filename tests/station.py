@@ -14,8 +14,13 @@ from pathlib import Path
 from unittest import mock
 
 from agent import cli
+from agent.outbox.capture import Take
+from agent.outbox.entry import Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.states import CaptureState, Recipient
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
+from tests.factories import waiting_clip
 
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
@@ -103,6 +108,20 @@ class Station:
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(12)
         assert code == 0, self.log.read_text()[-3000:]
+
+    def put_clip(self, number: int = 1, *, size_bytes: int = 100_000) -> None:
+        """Let a clip wait to be sent, as if its capture had been looked into."""
+        folder = StateFolder(self.state)
+        folder.prepare()
+        now_s = time.time()
+        whose = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+        with Outbox.open(folder.root) as outbox:
+            waiting_clip(outbox, folder, number, whose=whose, size_bytes=size_bytes, now_s=now_s)
+            capture = outbox.captures.claim_next(now_s)
+            assert capture is not None
+            take = Take(number=1, start_s=1.0, end_s=4.0, active_start_s=2.0, active_end_s=3.0)
+            outbox.takes.record(capture, [take], report="{}")
+            outbox.captures.move(capture, CaptureState.ANALYSED, now_s=now_s)
 
     def spotter(self, *words: str, code: int = 0) -> str:
         """Give a command; return what it prints, and insist on its exit code."""

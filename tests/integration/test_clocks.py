@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
-import pytest
 
 from agent.sandbox.server import Sandbox
 from tests.needs import need
@@ -36,42 +35,55 @@ class Clock:
 
     def set(self, days: int) -> None:
         """Let the clock be so far from the truth from now on."""
+        self.days = days
         unfinished = self._file.with_suffix(".part")
         unfinished.write_text(f"{days:+d}d\n")
         unfinished.replace(self._file)
 
 
-@pytest.mark.parametrize("days", [YEAR, THREE_DAYS_BACK])
-def test_a_jump_in_the_middle_of_a_backoff_deletes_nothing_and_sticks_nothing(
-    tmp_path: Path, sandbox: Sandbox, days: int
+def film(station: Station, number: int, *, days: int) -> None:
+    """Let a film come whose file bears the time that the daemon's clock shows."""
+    made = film_run(station.root / "film.mp4", seed=number)
+    shown_s = time.time() + days * 86400  # the file system goes by the same clock
+    os.utime(made, (shown_s, shown_s))
+    made.rename(station.capture / name_of(number))
+
+
+def jump_in_a_backoff(station: Station, sandbox: Sandbox, clock: Clock, *, days: int) -> None:
+    """Let the clock jump while a clip waits to be sent again, and another one be filmed then."""
+    before = len(station.entries())
+    sandbox.add_fault("cut:at=0*always")
+    film(station, before + 1, days=clock.days)
+    until(lambda: station.entries()[before:] and station.entries()[before]["attempts"])
+
+    clock.set(days)
+    station.spotter("assign", "athlete-0002", "--for", "30m")  # ends by time since boot
+    time.sleep(_RUN_S)
+    film(station, before + 2, days=days)
+    until(lambda: len(station.entries()) == before + 2)
+    sandbox.clear_faults()
+    assert delivered(sandbox, before + 2)
+    until(lambda: station.states() == ["uploaded"] * (before + 2))
+    station.spotter("assign", "--clear")  # wakes every stage, clearing included
+    time.sleep(_RUN_S)
+
+
+def test_jumps_in_the_middle_of_a_backoff_delete_nothing_and_stick_nothing(
+    tmp_path: Path, sandbox: Sandbox
 ) -> None:
     station = Station(tmp_path, sandbox.base_url, {"delivery": {"backoff_max_s": 3.0}})
     clock = Clock(tmp_path)
-    film_run(station.capture / name_of(1), seed=1)
+    film(station, 1, days=0)
     with station.running(clock.environment):
         assert delivered(sandbox, 1)
         until(lambda: station.states() == ["uploaded"])
-        sandbox.add_fault("cut:at=0*always")
-        film_run(station.capture / name_of(2), seed=2)
-        until(lambda: station.entries()[1:] and station.entries()[1]["attempts"])
-
-        clock.set(days)
-        station.spotter("assign", "athlete-0002", "--for", "30m")  # ends by time since boot
-        time.sleep(_RUN_S)
-        film = film_run(tmp_path / "film.mp4", seed=3)
-        shown_s = time.time() + days * 86400  # the file system goes by the same clock
-        os.utime(film, (shown_s, shown_s))
-        film.rename(station.capture / name_of(3))
-        until(lambda: len(station.entries()) == 3)
-        sandbox.clear_faults()
-        assert delivered(sandbox, 3)
-        until(lambda: station.states() == ["uploaded"] * 3)
-        station.spotter("assign", "--clear")  # wakes every stage, clearing included
+        jump_in_a_backoff(station, sandbox, clock, days=THREE_DAYS_BACK)
+        jump_in_a_backoff(station, sandbox, clock, days=YEAR)
 
     athletes = sorted(session.user_id for session in sandbox.book.sessions)
-    assert athletes == ["athlete-0002", "someUserId123", "someUserId123"]
-    assert len(list((station.state / "captures").glob("*.mp4"))) == 3
-    assert len(list((station.state / "clips").glob("*.mp4"))) == 3
+    assert athletes == ["athlete-0002"] * 2 + ["someUserId123"] * 3
+    assert len(list((station.state / "captures").glob("*.mp4"))) == 5
+    assert len(list((station.state / "clips").glob("*.mp4"))) == 5
 
 
 def stamped(path: Path, *, hours_off: float) -> Path:

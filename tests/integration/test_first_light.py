@@ -5,17 +5,93 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import ATHLETE, Station, delivered, run_spotter, until
+from tests.station import ATHLETE, KEY, Station, child_of, delivered, run_spotter, until
 from tests.videos import film_nobody, film_run
 
 _RUN_S = 1.6  # length of the filmed runs
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A station whose daemon runs and has delivered one clip: to be looked at, not changed."""
+
+    station: Station
+    sandbox: Sandbox
+    daemon: "subprocess.Popen[bytes]"
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
+    """What lay in the folder before the start was taken in, too."""
+    with Sandbox(key=KEY, processing_s=0.0) as api:
+        station = Station(tmp_path_factory.mktemp("working"), api.base_url)
+        film_run(station.capture / "before.mkv")
+        with station.running() as daemon:
+            assert delivered(api, 1)
+            until(lambda: station.states() == ["uploaded"])
+            yield Working(station, api, daemon)
+
+
+def test_what_lay_there_before_the_start_was_delivered(working: Working) -> None:
+    (row,) = working.station.entries()
+    assert row["capture"] == "before.mkv"
+    assert [session.video_sha256 for session in working.sandbox.book.sessions] == [
+        row["clip_sha256"]
+    ]
+
+
+def test_the_daemons_own_process_holds_no_decoder_and_no_model(working: Working) -> None:
+    libraries = Path(f"/proc/{working.daemon.pid}/maps").read_text()
+
+    assert "_sqlite3" in libraries  # the list says something
+    assert not [name for name in ("libav", "cv2", "mediapipe") if name in libraries]
+
+
+def test_a_second_daemon_on_the_same_folder_leaves_the_first_alone(working: Working) -> None:
+    second = run_spotter(["run", "--config", str(working.station.config)])
+
+    assert second.returncode == 75
+    assert "another spotter" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert working.daemon.poll() is None
+    assert json.loads(working.station.spotter("status", "--json"))["running"] is True
+
+
+def test_status_and_list_speak_json(working: Working) -> None:
+    station, sandbox = working.station, working.sandbox
+
+    status = json.loads(station.spotter("status", "--json"))
+
+    assert status["running"] is True
+    assert status["assignment"]["user_id"] == ATHLETE
+    assert status["entries"] == {"uploaded": 1}
+    (capture, _) = json.loads(station.spotter("outbox", "list", "--all", "--json"))
+    assert (capture["kind"], capture["attempts"], capture["clip_code"]) == ("capture", None, None)
+    (row,) = json.loads(station.spotter("outbox", "list", "--json"))
+    assert set(row) >= {
+        *("id", "kind", "state", "reason", "capture", "clip_code", "clip_sha256", "user_id"),
+        *("activity", "exercise", "attempts", "next_attempt_at", "session_id", "title"),
+        *("created_at", "clip_seconds", "clip_bytes", "capture_seconds", "capture_bytes"),
+    }
+    assert row["state"] == "uploaded" and row["attempts"] == 1
+    assert row["session_id"] == sandbox.book.sessions[0].session_id
+    shown = json.loads(station.spotter("outbox", "show", str(row["clip_code"]), "--json"))
+    assert [attempt["outcome"] for attempt in shown["tries"]] == ["uploaded"]
+    told = station.spotter("outbox", "show", "e1")
+    assert str(row["session_id"]) in told and "outcome=uploaded" in told
+    assert "e1" in station.spotter("outbox", "show", "c1")
+    listed = station.spotter("outbox", "list", "--all").splitlines()
+    assert [line.split()[0] for line in listed] == ["ID", "c1", "e1"]
 
 
 def test_a_real_run_is_delivered_once_however_often_it_is_copied(
@@ -42,15 +118,6 @@ def test_a_real_run_is_delivered_once_however_often_it_is_copied(
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in kept] == [
         hashlib.sha256(real_video.read_bytes()).hexdigest()
     ]
-
-
-def test_what_lay_there_before_the_start_is_taken_in_too(
-    station: Station, sandbox: Sandbox
-) -> None:
-    film_run(station.capture / "before.mkv")
-
-    with station.running():
-        assert delivered(sandbox, 1)
 
 
 def test_the_athlete_is_who_the_coach_said_and_nobody_is_guessed(
@@ -117,35 +184,11 @@ def test_a_file_still_open_is_not_taken_in(station: Station, sandbox: Sandbox) -
         assert delivered(sandbox, 1)
 
 
-def test_the_daemons_own_process_holds_no_decoder_and_no_model(
-    station: Station, sandbox: Sandbox
-) -> None:
-    daemon = station.start()
-    film_run(station.capture / "one.mp4")
-    assert delivered(sandbox, 1)
-
-    libraries = Path(f"/proc/{daemon.pid}/maps").read_text()
-
-    daemon.terminate()
-    assert daemon.wait(12) == 0
-    assert "_sqlite3" in libraries  # the list says something
-    assert not [name for name in ("libav", "cv2", "mediapipe") if name in libraries]
-
-
-def test_a_second_daemon_on_the_same_folder_leaves_the_first_alone(station: Station) -> None:
-    with station.running():
-        second = run_spotter(["run", "--config", str(station.config)])
-
-    assert second.returncode == 75
-    assert "another spotter" in second.stderr
-    assert "Traceback" not in second.stderr
-
-
 def test_it_ends_within_ten_seconds_in_the_middle_of_an_upload(
     station: Station, sandbox: Sandbox
 ) -> None:
     sandbox.add_fault("silent")
-    film_run(station.capture / "one.mp4")
+    station.put_clip()
     daemon = station.start()
     until(lambda: "uploading" in station.states())
 
@@ -161,9 +204,12 @@ def test_it_ends_within_ten_seconds_in_the_middle_of_an_upload(
 
 
 def test_it_ends_within_ten_seconds_in_the_middle_of_an_analysis(station: Station) -> None:
-    film_run(station.capture / "long.mp4", seconds=30)
+    film_run(station.capture / "long.mp4", seconds=8)
     daemon = station.start()
-    until(lambda: [row["state"] for row in station.rows()] == ["analysing"])
+    until(lambda: child_of(daemon.pid) is not None)
+    child = child_of(daemon.pid)
+    assert child is not None
+    os.kill(child, signal.SIGSTOP)  # in its middle, however quick this machine is
 
     began_s = time.monotonic()
     daemon.send_signal(signal.SIGTERM)
@@ -197,8 +243,8 @@ def test_the_api_key_is_nowhere_in_logs_or_process_lists(
     station.key_file.write_text(secret)
     sandbox.replace_key("another-key")
 
+    station.put_clip()
     with station.running():
-        film_run(station.capture / "one.mp4")
         until(lambda: "lane paused" in station.log.read_text())
         processes = [
             path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)
@@ -211,35 +257,6 @@ def test_the_api_key_is_nowhere_in_logs_or_process_lists(
 
     assert secret not in station.log.read_text() + shown
     assert not [line for line in processes if secret.encode() in line]
-
-
-def test_status_and_list_speak_json(station: Station, sandbox: Sandbox) -> None:
-    with station.running():
-        film_run(station.capture / "one.mp4")
-        assert delivered(sandbox, 1)
-        until(lambda: station.states() == ["uploaded"])
-        status = json.loads(station.spotter("status", "--json"))
-
-    assert status["running"] is True
-    assert status["assignment"]["user_id"] == ATHLETE
-    assert status["entries"] == {"uploaded": 1}
-    (capture, _) = json.loads(station.spotter("outbox", "list", "--all", "--json"))
-    assert (capture["kind"], capture["attempts"], capture["clip_code"]) == ("capture", None, None)
-    (row,) = json.loads(station.spotter("outbox", "list", "--json"))
-    assert set(row) >= {
-        *("id", "kind", "state", "reason", "capture", "clip_code", "clip_sha256", "user_id"),
-        *("activity", "exercise", "attempts", "next_attempt_at", "session_id", "title"),
-        *("created_at", "clip_seconds", "clip_bytes", "capture_seconds", "capture_bytes"),
-    }
-    assert row["state"] == "uploaded" and row["attempts"] == 1
-    assert row["session_id"] == sandbox.book.sessions[0].session_id
-    shown = json.loads(station.spotter("outbox", "show", str(row["clip_code"]), "--json"))
-    assert [attempt["outcome"] for attempt in shown["tries"]] == ["uploaded"]
-    told = station.spotter("outbox", "show", "e1")
-    assert str(row["session_id"]) in told and "outcome=uploaded" in told
-    assert "e1" in station.spotter("outbox", "show", "c1")
-    listed = station.spotter("outbox", "list", "--all").splitlines()
-    assert [line.split()[0] for line in listed] == ["ID", "c1", "e1"]
 
 
 def _readable(path: Path) -> bool:

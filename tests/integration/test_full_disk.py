@@ -29,12 +29,14 @@ def film(station: Station, number: int) -> None:
 
 
 def waiting_for_key(station: Station) -> None:
-    """Let clips be cut that nobody can deliver yet."""
+    """Let clips be there that cannot be delivered yet."""
     station.key_file.write_text("")
-    for number in range(_CLIPS):
-        film(station, number)
-    until(lambda: station.states() == ["ready"] * _CLIPS)
-    until(lambda: (station.state / "reserve").exists())
+    for number in range(1, _CLIPS + 1):
+        station.put_clip(number)
+
+
+def has_reserve(station: Station) -> bool:
+    return (station.state / "reserve").exists()
 
 
 def status(station: Station) -> dict[str, dict[str, object]]:
@@ -57,8 +59,9 @@ def check(station: Station, sandbox: Sandbox, clips: int) -> None:
 def test_delivery_goes_on_when_others_have_filled_the_disk(
     disk: Path, station: Station, sandbox: Sandbox
 ) -> None:
+    waiting_for_key(station)
     with station.running():
-        waiting_for_key(station)
+        until(lambda: has_reserve(station))
         filler = fill(disk)
         film(station, _CLIPS)
         until(lambda: status(station)["intake"]["reason"] == "disk_full")
@@ -80,8 +83,9 @@ def test_delivery_goes_on_when_others_have_filled_the_disk(
 def test_a_start_on_a_full_disk_drains_the_outbox(
     disk: Path, station: Station, sandbox: Sandbox
 ) -> None:
+    waiting_for_key(station)
     with station.running():
-        waiting_for_key(station)
+        until(lambda: has_reserve(station))
     station.key_file.write_text(KEY)
     filler = fill(disk)
     assert status(station)["entries"] == {"ready": _CLIPS}
@@ -102,8 +106,9 @@ def test_a_start_on_a_full_disk_drains_the_outbox(
 def test_a_start_that_cannot_even_open_the_outbox_waits_for_room_or_for_sigterm(
     disk: Path, station: Station, sandbox: Sandbox
 ) -> None:
+    waiting_for_key(station)
     with station.running():
-        waiting_for_key(station)
+        until(lambda: has_reserve(station))
     station.key_file.write_text(KEY)
     (disk / "reserve").unlink()
     filler = fill(disk)
@@ -125,7 +130,7 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
     with mounted(tmp_path / "disk", "size=48m") as place:
         station = Station(place, sandbox.base_url, {"disk": {"min_free_mb": 0}})
         with station.running():
-            until(lambda: (station.state / "reserve").exists())
+            until(lambda: has_reserve(station))
             whole = film_run(station.root / "film.mp4", seconds=20)
             filler = fill(place)
             os.truncate(filler, filler.stat().st_size - whole.stat().st_size)

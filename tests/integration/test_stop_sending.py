@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.capture import Take
-from agent.outbox.entry import Whose
-from agent.outbox.folders import StateFolder
-from agent.outbox.states import CaptureState, Recipient
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
-from tests.factories import waiting_clip
 from tests.relay import Relay
-from tests.station import ATHLETE, Station, until
+from tests.station import Station, until
 
 _ENDS_WITHIN_S = 5.0  # ten are promised; nothing here is slow
 
@@ -25,21 +19,6 @@ _ENDS_WITHIN_S = 5.0  # ten are promised; nothing here is slow
 def relay(sandbox: Sandbox) -> Iterator[Relay]:
     with Relay(sandbox.port) as running:
         yield running
-
-
-def with_clip(station: Station, size_bytes: int) -> None:
-    """Let a clip wait in the station's outbox, as its analysis would have left it."""
-    folder = StateFolder(station.state)
-    folder.prepare()
-    with Outbox.open(folder.root) as outbox:
-        now_s = time.time()
-        whose = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
-        entry = waiting_clip(outbox, folder, 1, whose=whose, size_bytes=size_bytes, now_s=now_s)
-        capture = outbox.captures.claim_next(now_s)
-        assert capture is not None and entry.clip_bytes > 0.9 * size_bytes
-        take = Take(number=1, start_s=1.0, end_s=4.0, active_start_s=2.0, active_end_s=3.0)
-        outbox.takes.record(capture, [take], report="{}")
-        outbox.captures.move(capture, CaptureState.ANALYSED, now_s=now_s)
 
 
 def stopped_in_upload(station: Station, relay: Relay) -> None:
@@ -65,7 +44,7 @@ def test_blocked_by_a_reader_that_does_not_read(
     tmp_path: Path, relay: Relay, sandbox: Sandbox
 ) -> None:
     station = Station(tmp_path, relay.base_url)
-    with_clip(station, 5_000_000)
+    station.put_clip(size_bytes=5_000_000)
     relay.rate_bytes_s = 0
 
     stopped_in_upload(station, relay)
@@ -77,7 +56,7 @@ def test_blocked_by_a_reader_that_does_not_read(
 def test_throttled(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
     capped: dict[str, object] = {"schedule": "8kbit/s", "min_rate_bytes_s": 100}
     station = Station(tmp_path, relay.base_url, {"delivery": capped})
-    with_clip(station, 100_000)
+    station.put_clip()
 
     stopped_in_upload(station, relay)
 
@@ -86,7 +65,7 @@ def test_throttled(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
 
 def test_waiting_for_the_answer(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
     station = Station(tmp_path, relay.base_url)
-    with_clip(station, 100_000)
+    station.put_clip()
     relay.answers = "withhold"
 
     stopped_in_upload(station, relay)
@@ -100,7 +79,7 @@ def test_outside_upload_hours(tmp_path: Path, relay: Relay, sandbox: Sandbox) ->
     soon = datetime.now().astimezone() + timedelta(days=3)
     closed: dict[str, object] = {"schedule": f"{soon:%a} = unlimited, else off"}
     station = Station(tmp_path, relay.base_url, {"delivery": closed})
-    with_clip(station, 100_000)
+    station.put_clip()
 
     daemon = station.start()
     until(lambda: bool(sandbox.book.requests))  # it has asked for the account
