@@ -23,9 +23,8 @@ VIDEOS = REPOSITORY.parent / "shared" / "videos"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Let three tests share two cores: those that run a daemon wait a third of their time."""
-    cores = len(os.sched_getaffinity(0))
-    return cores + cores // 2
+    """Let two tests share a core: those that run a daemon wait half of their time."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
