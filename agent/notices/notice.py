@@ -1,4 +1,4 @@
-"""A notice: what a receiver is told, made of one change of a clip's state.  Pure.
+"""A notice: what a receiver is told, made of one change of a clip or its session.  Pure.
 
 No names and no links: the clip code and at most the user_id (promise 7).
 """
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.clock import iso_utc
+from agent.outbox.events import EventKind
 from agent.outbox.happenings import Happening
 from agent.outbox.states import EntryState
 
@@ -25,7 +26,8 @@ _NAMES: Mapping[str, str] = {
     EntryState.UPLOADED: "take.delivered",
     EntryState.COMPLETED: "session.completed",
 }
-_WITH_SESSION = frozenset({"take.delivered", "session.completed"})
+_WITHOUT_ANALYSIS = "session.failed"
+_WITH_SESSION = frozenset({"take.delivered", "session.completed", _WITHOUT_ANALYSIS})
 
 _MOST_NUMBERS = 64
 _LARGEST = 1e15  # beyond it readers of JSON disagree; no number is none either
@@ -42,6 +44,8 @@ class Notice:
 
 def name_of(happening: Happening) -> str | None:
     """Return what a change is called in a notice; None where it is no news."""
+    if happening.what is EventKind.FOLLOW_UP:  # of a clip that was discarded it is no news
+        return _WITHOUT_ANALYSIS if happening.entry.state is EntryState.UPLOADED else None
     if happening.state == EntryState.READY and happening.before not in _ARRIVES_FROM:
         return None
     return _NAMES.get(happening.state)
@@ -59,7 +63,7 @@ def notice_of(happening: Happening, *, station: str, numbers: Mapping[str, objec
     """
     name, entry = name_of(happening), happening.entry
     assert name is not None  # the caller's question
-    has_session = name in _WITH_SESSION
+    has_session, is_without = name in _WITH_SESSION, name == _WITHOUT_ANALYSIS
     told: dict[str, object] = {
         "clip_code": entry.clip_code,
         "user_id": entry.user_id,
@@ -68,8 +72,8 @@ def notice_of(happening: Happening, *, station: str, numbers: Mapping[str, objec
         "barbell_mass": entry.barbell_mass_kg,
         "filmed_at": iso_utc(entry.filmed_at),
         "clip_seconds": round(entry.clip_seconds, 3),
-        "state": happening.state,
-        "reason": happening.reason,
+        "state": str(entry.state) if is_without else happening.state,
+        "reason": happening.state if is_without else happening.reason,
         "session_id": entry.session_id if has_session else None,
         "title": entry.title if has_session else None,
         "numbers": _plain(numbers) if name == "session.completed" else None,

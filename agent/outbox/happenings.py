@@ -1,28 +1,30 @@
-"""What happened to clips, in order: the feed from which notices are made."""
+"""What happened to clips and their sessions, in order: the feed from which notices are made."""
 
 from dataclasses import dataclass
 
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
+from agent.outbox.events import EventKind
 
 # What may be worth a notice; `before` tells a clip's arrival from its return.
 AFTER = """
-SELECT entry.*, event.id AS event_id, event.at AS event_at, event.word,
+SELECT entry.*, event.id AS event_id, event.at AS event_at, event.what, event.word,
        event.reason AS event_reason,
        (SELECT earlier.word FROM event AS earlier
          WHERE earlier.entry_id = event.entry_id AND earlier.id < event.id
            AND earlier.what = 'state'
          ORDER BY earlier.id DESC LIMIT 1) AS before
   FROM event CROSS JOIN entry ON entry.id = event.entry_id
- WHERE event.id > ? AND event.what = 'state'
-   AND event.word IN ('ready', 'held', 'dead', 'uploaded', 'completed')
+ WHERE event.id > ?
+   AND ((event.what = 'state' AND event.word IN ('ready', 'held', 'dead', 'uploaded', 'completed'))
+        OR (event.what = 'follow_up' AND event.word IN ('failed', 'gone', 'not_seen')))
  ORDER BY event.id LIMIT ?
 """  # index: the event's own number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One change of a clip's state, and the clip as it stands now."""
+    """One change of a clip's state or its session's, and the clip as it stands now."""
 
     event_id: int  # in the order in which they happened
     at: float  # Unix time
@@ -30,6 +32,7 @@ class Happening:
     before: str | None  # the state that it left; None: the clip was made
     reason: str | None
     entry: Entry
+    what: EventKind = EventKind.STATE
 
     @classmethod
     def from_row(cls, row: Row) -> "Happening":
@@ -41,6 +44,7 @@ class Happening:
             before=None if row["before"] is None else str(row["before"]),
             reason=None if row["event_reason"] is None else str(row["event_reason"]),
             entry=Entry.from_row(row),
+            what=EventKind(str(row["what"])),
         )
 
 

@@ -19,6 +19,7 @@ EventName = Literal[
     "take.refused",
     "take.delivered",
     "session.completed",
+    "session.failed",
     "station.state",
 ]
 EVENTS: tuple[EventName, ...] = get_args(EventName)

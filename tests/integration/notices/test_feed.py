@@ -1,5 +1,6 @@
 """The cursor: where a channel begins, and that it never passes what was not acknowledged."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -73,6 +74,21 @@ def test_what_is_nobodys_news_is_passed_for_good(outbox: Outbox) -> None:
     assert way.next() is None
     state = outbox.channels.get("webhook")
     assert state is not None and state.cursor == outbox.happenings.latest()
+
+
+def test_a_session_that_is_given_up_is_told(outbox: Outbox) -> None:
+    outbox.channels.keep(["webhook"])
+    entry = ready_entry(outbox)
+    outbox.entries.adopt_session(entry.id, session_id="s1", server_title=None, now_s=NOW_S)
+    way = Feed(outbox, "webhook", station="p3", wanted={"session.failed"})
+    assert way.next() is None
+    followed = outbox.follow_ups.of_entry(entry.id)
+    assert followed is not None
+
+    outbox.follow_ups.note(followed, {"state": "not_seen", "due_at": None}, now_s=NOW_S)
+
+    found = way.next()
+    assert found is not None and json.loads(found[1].body)["reason"] == "not_seen"
 
 
 class CursorMachine(RuleBasedStateMachine):

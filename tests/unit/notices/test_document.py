@@ -9,7 +9,9 @@ import pytest
 
 from agent.notices.notice import Notice, notice_of, station_notice, trial_notice
 from agent.notices.signature import HEADER, signature
+from agent.outbox.events import EventKind
 from agent.outbox.happenings import Happening
+from agent.outbox.states import EntryState
 from agent.settings.notifying import EVENTS
 from tests.conftest import REPOSITORY
 from tests.factories import an_entry
@@ -31,7 +33,7 @@ ENTRY = replace(
     session_id="9f2c41d07be3a586",
     title="[k3x9q2m4pd] snatch 62.5kg 2026-11-18 11:26",
 )
-CHANGES = {
+CHANGES: dict[str, tuple[str, str | None, str | None]] = {
     "take.ready": ("ready", None, None),
     "take.held": ("held", None, "unassigned"),
     "take.refused": ("dead", "uploading", "http_400"),
@@ -54,6 +56,16 @@ def notices() -> Iterator[Notice]:
         last_delivered_at=AT - 300,
     )
     yield station_notice(standing.document(), station=STATION, at=AT)
+    missed = Happening(
+        event_id=1,
+        at=AT,
+        state="not_seen",
+        before="uploaded",
+        reason=None,
+        entry=replace(ENTRY, state=EntryState.UPLOADED),
+        what=EventKind.FOLLOW_UP,
+    )
+    yield notice_of(missed, station=STATION, numbers={})
     yield trial_notice(station=STATION, at=AT)
 
 
@@ -70,7 +82,7 @@ def test_every_event_and_every_field_is_explained() -> None:
     explained = set(re.findall(r"^\| `([a-z_.]+)`", PAGE, re.MULTILINE))
     fields = {name for notice in notices() for name in json.loads(notice.body)}
 
-    assert set(CHANGES) | {"station.state"} == set(EVENTS)
+    assert set(CHANGES) | {"session.failed", "station.state"} == set(EVENTS)
     assert set(EVENTS) | {"station.test"} | fields <= explained
 
 

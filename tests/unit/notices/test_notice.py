@@ -7,12 +7,19 @@ import pytest
 
 from agent.notices.notice import name_of, notice_of
 from agent.outbox.entry import Entry
+from agent.outbox.events import EventKind
 from agent.outbox.happenings import Happening
+from agent.outbox.states import EntryState
 from tests.factories import NOW_S, an_entry
 
 
 def happening(
-    state: str, before: str | None = None, *, reason: str | None = None, entry: Entry | None = None
+    state: str,
+    before: str | None = None,
+    *,
+    reason: str | None = None,
+    entry: Entry | None = None,
+    what: EventKind = EventKind.STATE,
 ) -> Happening:
     return Happening(
         event_id=9,
@@ -21,6 +28,7 @@ def happening(
         before=before,
         reason=reason,
         entry=an_entry() if entry is None else entry,
+        what=what,
     )
 
 
@@ -44,6 +52,18 @@ def happening(
 )
 def test_what_is_news_has_a_name(before: str | None, state: str, name: str | None) -> None:
     assert name_of(happening(state, before)) == name
+
+
+@pytest.mark.parametrize(
+    ("state", "name"), [(EntryState.UPLOADED, "session.failed"), (EntryState.DISCARDED, None)]
+)
+def test_a_session_without_its_analysis_is_news_unless_its_clip_was_discarded(
+    state: EntryState, name: str | None
+) -> None:
+    entry = replace(an_entry(), state=state, session_id="s1")
+    change = happening("not_seen", entry=entry, what=EventKind.FOLLOW_UP)
+
+    assert name_of(change) == name
 
 
 def test_a_notice_is_the_same_whenever_it_is_made() -> None:
