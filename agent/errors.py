@@ -22,7 +22,10 @@ AgentError
     └── RefusedError         this clip is refused                  -> dead, or held for a person
 """
 
+import re
 from enum import StrEnum
+
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")  # of a system's error: says nothing to people
 
 
 class AgentError(Exception):
@@ -167,3 +170,8 @@ class LaneError(UploadError):
 
 class RefusedError(UploadError):
     """The server understood the request and refuses this clip; `status` says why."""
+
+
+def plain_words(error: Exception) -> str:
+    """Return what a foreign error says, without its number; its kind where it says nothing."""
+    return _NUMBER.sub("", str(error)) or type(error).__name__

@@ -19,7 +19,7 @@ from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
-from agent.errors import LaneError, NotMadeError, OutcomeUnknownError
+from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, plain_words
 
 KeyHeader = Literal["Authorization", "API-KEY"]  # the two forms that the vendor's pages name
 KEY_HEADERS: tuple[KeyHeader, ...] = ("Authorization", "API-KEY")
@@ -245,7 +245,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         except _CONNECTING as error:
             raise self._lane_error(error) from error
         except (httpx.RequestError, OutOfTimeError) as error:
-            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            told = plain_words(error)
             if body.is_complete:
                 raise OutcomeUnknownError(f"sent whole, no answer ({told})") from error
             way = f"{body.sent_bytes} of {body.size_bytes} bytes"
@@ -256,8 +256,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         if fault is not None:
             host = self._http.base_url.host
             return LaneError(tls_words(fault, host=host, now=self._now()), reason="tls")
-        told = str(error) or type(error).__name__
-        return LaneError(f"the API cannot be reached: {told}", reason="network")
+        return LaneError(f"the API cannot be reached: {plain_words(error)}", reason="network")
 
 
 def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from agent.api.client import tls_context
 from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
-from agent.errors import AgentError
+from agent.errors import AgentError, plain_words
 from agent.local_time import LocalTime
 from agent.notices.receivers import receiver_of
 from agent.outbox.audit import opened_as_it_is
@@ -106,7 +106,9 @@ def _webhook_way(patient: Patient) -> Finding:
         _reach(host, parts.port or (443 if is_tls else 80), context)
     except OSError as error:
         return broken(
-            "webhook", f"{webhook.place} cannot be reached: {error}", f"webhook.url; {_TRY}"
+            "webhook",
+            f"{webhook.place} cannot be reached: {plain_words(error)}",
+            f"webhook.url; {_TRY}",
         )
     if not is_tls and not is_loopback(host):
         told = f"{webhook.place} answers; user ids go over the network without TLS"

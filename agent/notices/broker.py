@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.api.client import tls_context
 from agent.api.tls import tls_fault, tls_words
 from agent.clock import Now
-from agent.errors import NotifyError
+from agent.errors import NotifyError, plain_words
 from agent.notices.notice import Notice
 from agent.notices.standing import Interest
 from agent.notices.topics import OFFLINE, ONLINE, Message, Topics
@@ -234,7 +234,7 @@ class Broker:
         fault = tls_fault(error)
         if isinstance(fault, ssl.SSLError):
             return tls_words(fault, host=self._settings.host, now=self._now(), table="mqtt")
-        return f"the broker cannot be reached: {error}"
+        return f"the broker cannot be reached: {plain_words(error)}"
 
     def _on_connect(
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _more: object

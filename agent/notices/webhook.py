@@ -13,7 +13,7 @@ from agent.api.deadline import OutOfTimeError
 from agent.api.tls import tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
-from agent.errors import NotifyError
+from agent.errors import NotifyError, plain_words
 from agent.notices.notice import Notice
 from agent.notices.signature import HEADER, signature
 from agent.notices.standing import Interest
@@ -146,7 +146,7 @@ class Webhook:
         if fault is not None:
             host = httpx.URL(self._url).host
             return tls_words(fault, host=host, now=self._now(), table="webhook")
-        return f"the receiver cannot be reached: {str(error) or type(error).__name__}"
+        return f"the receiver cannot be reached: {plain_words(error)}"
 
 
 def words_of(status: int) -> str:

@@ -109,8 +109,9 @@ class StateFolder:
                 raise BusyError(
                     f"the disk of {self.root} is full", hint="make room; it goes on by itself"
                 ) from error
+            where = self.root if isinstance(error, PermissionError) else error.filename
             raise ConfigError(
-                f"paths.state: {error.strerror}: {error.filename}",
+                f"paths.state: {error.strerror}: {where}",
                 hint=self._how_to_enter(),
             ) from error
 
