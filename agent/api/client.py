@@ -17,6 +17,7 @@ from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest
 from agent.api.payloads import Account, not_our_api, read_account
 from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import tls_fault, tls_words
+from agent.api.unpacking import ACCEPTED, body_parts
 from agent.api.watch import Watch
 from agent.clock import Now
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, plain_words
@@ -78,7 +79,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         self._check = check
         self._http = httpx.Client(
             base_url=base_url,
-            headers={"User-Agent": f"spotter/{__version__}", "Accept": "application/json"},
+            headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED},
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
             verify=tls_context(ca_file),
             follow_redirects=False,
@@ -119,7 +120,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                     return False
                 raise lane_fault(answer, now_s=self._now().utc_s)
             try:
-                for session_id, told in read_documents(_bounded(response.iter_bytes())):
+                for session_id, told in read_documents(_bounded(body_parts(response))):
                     visit(session_id, told)
             except ValueError:
                 raise not_our_api("the session list") from None
@@ -157,7 +158,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             if response.status_code != 200:
                 return _read(response)
             left_bytes = most_bytes
-            for part in response.iter_bytes():
+            for part in body_parts(response):
                 left_bytes -= len(part)
                 if left_bytes < 0:
                     break
@@ -280,7 +281,7 @@ def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Ans
     """Read an answer up to a bound; what is longer is cut and will not be taken for JSON."""
     body = bytearray()
     try:
-        for part in response.iter_bytes():
+        for part in body_parts(response):
             body += part
             if len(body) > most_bytes:
                 break

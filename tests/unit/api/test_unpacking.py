@@ -1,0 +1,55 @@
+"""Answers are unpacked a little at a time, and once."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import httpx
+import pytest
+
+from agent.api.unpacking import body_parts
+
+WORDS = b'{"sessions": {}}'
+BOMB = gzip.compress(bytes(64 << 20), 9)
+
+
+def answer(content: bytes, encoding: str = "gzip") -> httpx.Response:
+    parts = (content[at : at + 65536] for at in range(0, len(content), 65536))
+    return httpx.Response(200, headers={"Content-Encoding": encoding}, content=parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [(gzip.compress(WORDS), "gzip"), (gzip.compress(WORDS), " X-GZip "), (WORDS, "identity")],
+)
+def test_an_answer_reads_the_same_packed_and_not(content: bytes, encoding: str) -> None:
+    assert b"".join(body_parts(answer(content, encoding))) == WORDS
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "br", "gzip;q=1", "zstd"])
+def test_what_was_not_asked_for_is_left_as_it_is(encoding: str) -> None:
+    twice = gzip.compress(BOMB)
+    assert b"".join(body_parts(answer(twice, encoding))) == twice
+
+
+def test_what_a_few_bytes_are_packed_from_is_never_there_at_once() -> None:
+    unpacked_bytes = 0
+    tracemalloc.start()
+    try:
+        for part in body_parts(answer(BOMB)):
+            unpacked_bytes += len(part)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert unpacked_bytes == 64 << 20
+    assert most_bytes < 4 << 20
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(WORDS)[:9] + b"\xff" * 40])
+def test_what_is_not_packed_as_it_says_breaks_off(content: bytes) -> None:
+    with pytest.raises(httpx.RequestError):
+        list(body_parts(answer(content)))
+
+
+def test_what_follows_a_packed_answer_is_no_part_of_it() -> None:
+    assert b"".join(body_parts(answer(gzip.compress(WORDS) + zlib.compress(WORDS)))) == WORDS
