@@ -1,37 +1,21 @@
-"""Connections to the page: few, and none that begins a request without ending it.
-
-Without these limits a neighbour on the network could use up the daemon's file descriptors, and
-delivery would suffer from the page.
-"""
+"""Connections to the page: none that begins a request without ending it."""
 
 import asyncio
-from collections import Counter
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_MOST = 96  # at once
-_MOST_OF_ONE = 24  # of one address; a tablet with a full page of pictures uses six
-_REQUEST_WITHIN_S = 10.0  # for the head of a request to come whole
+_REQUEST_WITHIN_S = 10.0  # for the head of a request, or what is left of one answered, to come
 
 
 class LimitedConnection(H11Protocol):
-    """A connection of uvicorn's, under these limits."""
+    """A connection of uvicorn's, under this limit."""
 
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn says less of the transport
-        """Take a connection in, or end it at once."""
+        """Take a connection in."""
         super().connection_made(transport)
-        by_address = Counter(
-            other.client[0]
-            for other in self.connections
-            if isinstance(other, H11Protocol) and other.client
-        )
-        own = by_address[self.client[0]] if self.client else 0
-        if len(self.connections) > _MOST or own > _MOST_OF_ONE:
-            transport.abort()
-            return
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -45,10 +29,16 @@ class LimitedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if not self._is_owed():
             self._stop_watching()
         elif self._limit is None and not self.transport.is_closing():
             self._limit = self.loop.call_later(_REQUEST_WITHIN_S, self._end)
+
+    def _is_owed(self) -> bool:
+        """Tell whether the other side has yet to say something before anything can be done."""
+        if self.conn.their_state is h11.SEND_BODY:  # the body of what has its answer already
+            return self.cycle is not None and self.cycle.response_complete
+        return self.conn.their_state is h11.IDLE
 
     def _stop_watching(self) -> None:
         if self._limit is not None:
@@ -56,5 +46,5 @@ class LimitedConnection(H11Protocol):
             self._limit = None
 
     def _end(self) -> None:
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self._is_owed() and not self.transport.is_closing():
             self.transport.abort()

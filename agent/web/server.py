@@ -21,13 +21,13 @@ from agent.web.access.door import read_pin
 from agent.web.access.tls import tls_context
 from agent.web.app import make_app, make_page
 from agent.web.connection import LimitedConnection
+from agent.web.crowding import listen_on
 from agent.web.page import Page
 from agent.web.source import Signs
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
 _TICK_S = 1.0  # the Date header is drawn anew
-_QUEUE = 64  # connections that wait to be accepted
 _KEEP_ALIVE_S = 30
 _LARGEST_HEAD = 16384
 
@@ -77,6 +77,7 @@ class PageServer:
                 signs=self._signs,
                 now=self._now,
             )
+            listener.is_known = page.door.is_known
             try:
                 self._serve(page, listener, tls)
             finally:
@@ -131,24 +132,3 @@ class _Server(uvicorn.Server):
                 beat()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), _TICK_S)
-
-
-def listen_on(listen: str) -> socket.socket:
-    """Return a socket that listens on an address such as 127.0.0.1:8377.
-
-    Raises:
-        OSError: the address is taken or not this box's.
-    """
-    host, _, port = listen.rpartition(":")
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host.strip("[]"), int(port), type=socket.SOCK_STREAM
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_QUEUE)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

@@ -22,6 +22,7 @@ from agent.web.access.sessions import Session, Signer
 from agent.web.desk import Desk
 
 _LONGEST_PIN = 64
+_MOST_KNOWN = 64  # addresses
 
 log = structlog.get_logger(stage="page")
 
@@ -37,6 +38,7 @@ class Door:
         self._desk = desk
         self._now = now
         self._pins = PinGuard()
+        self._known: dict[str, None] = {}  # addresses from which devices came that are let in
         self.signer = Signer(load_secret(folder), lasts_days=settings.session_days)
         host = settings.listen.rpartition(":")[0]
         self.hosts = Hosts.of(host, own_name=socket.gethostname(), more=settings.hosts)
@@ -50,6 +52,7 @@ class Door:
         now_s = self._now().utc_s
         session = self.signer.read(request.cookies.get(self._cookie, ""), now_s=now_s)
         if session is not None and await self.lets_in(session):
+            self._note_address(request)
             return session
         return self._new(Role.COACH) if self.is_open else None
 
@@ -108,6 +111,10 @@ class Door:
             self._cookie, path="/", secure=self.over_tls, httponly=True, samesite="strict"
         )
 
+    def is_known(self, address: str) -> bool:
+        """Tell whether a device that is let in came from an address lately."""
+        return address in self._known
+
     def wants_new_cookie(self, request: Request, session: Session) -> bool:
         """Tell whether a session is new or old enough to be issued again."""
         held = self.signer.read(request.cookies.get(self._cookie, ""), now_s=self._now().utc_s)
@@ -121,6 +128,13 @@ class Door:
         if device is None:
             return self.is_open and session.role is Role.COACH
         return device.ended_at is None and device.role is session.role
+
+    def _note_address(self, request: Request) -> None:
+        if request.client is not None:
+            self._known.pop(request.client.host, None)
+            self._known[request.client.host] = None  # the latest last
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
 
     def _new(self, role: Role) -> Session:
         return Session(device_id=_random_id(), role=role, issued_at=int(self._now().utc_s))

@@ -20,10 +20,11 @@ from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.stage import StopFlag
 from agent.station.of_settings import station_rules
-from agent.web import connection
+from agent.web import connection, crowding
 from agent.web.access.origin import Hosts
+from agent.web.crowding import listen_on
 from agent.web.guard import Guard
-from agent.web.server import PageServer, Signs, listen_on
+from agent.web.server import PageServer, Signs
 from tests.factories import NOW_S, admitted, new_entry
 from tests.served_page import ServedPage, page_settings, served_page
 
@@ -95,13 +96,55 @@ def test_many_connections_of_one_neighbour_leave_room_for_others(page: ServedPag
             assert crowded.recv(100) == b""
 
 
+def test_who_never_shakes_hands_takes_no_more_places_than_others(tmp_path: Path) -> None:
+    with (
+        served_page(page_settings(tmp_path, web={"tls": "own"})) as page,
+        contextlib.ExitStack() as held,
+    ):
+        for _ in range(24):
+            held.enter_context(contextlib.closing(connect(page, "127.0.0.9")))
+        for _ in range(40):
+            crowded = held.enter_context(contextlib.closing(connect(page, "127.0.0.9")))
+            with contextlib.suppress(ConnectionError):
+                assert crowded.recv(1) == b""
+        trusted = ssl.create_default_context(cafile=str(page.folder.root / "page-cert.pem"))
+        address = page.origin.replace("http:", "https:")
+        assert httpx.get(f"{address}/login", verify=trusted).status_code == 200
+
+
+def test_a_crowd_from_many_addresses_shuts_out_neither_coach_nor_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowding, "_MOST", 8)
+    with served_page(page_settings(tmp_path)) as page, contextlib.ExitStack() as held:
+        coach = page.session()
+        with page.client(coach) as client:
+            assert client.get("/").status_code == 200
+        for last in (11, 12, 13, 14):
+            for _ in range(3):
+                held.enter_context(contextlib.closing(connect(page, f"127.0.0.{last}")))
+        with contextlib.closing(connect(page, "127.0.0.20")) as stranger:
+            stranger.sendall(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert stranger.recv(100).startswith(b"HTTP/1.1 200")
+        for last in range(30, 60):  # as many addresses as the network gives, one each
+            held.enter_context(contextlib.closing(connect(page, f"127.0.0.{last}")))
+        with page.client(coach) as client:
+            assert client.get("/").status_code == 200
+
+
 def test_a_request_that_never_comes_whole_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_REQUEST_WITHIN_S", 0.3)
     with served_page(page_settings(tmp_path)) as page:
         answered = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        for first, then in ((b"", b""), (b"GET / HTTP/1.1\r\nHo", b""), (answered, b"GET /")):
+        with_body = answered.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n")
+        for first, then in (
+            (b"", b""),
+            (b"GET / HTTP/1.1\r\nHo", b""),
+            (answered, b"GET /"),
+            (with_body, b"1"),
+        ):
             with contextlib.closing(connect(page)) as slow:
                 slow.sendall(first)
                 if then:
