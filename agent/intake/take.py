@@ -7,7 +7,6 @@ are one commit.
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -33,7 +32,7 @@ from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.stage import WAKE_ONLY, Stopping, Wake
 from agent.station.assigning import timeline_of
-from agent.station.recording_time import RecordingTime, recording_time
+from agent.station.recording_time import RecordingTime, creation_s, recording_time
 from agent.station.timeline import UndecidableError
 
 _BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
@@ -161,11 +160,10 @@ class TakeFinder:
     def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
         probed = self._child.ask("probe", path=str(path))
         duration_s = number_in(probed, "duration_s")
-        created = probed.get("creation_time")
         recorded = recording_time(
             capture.evidence,
             duration_s=duration_s,
-            created_at=datetime.fromisoformat(str(created)).timestamp() if created else None,
+            created_at=creation_s(probed.get("creation_time")),
             clock_offset_s=self._policy.clock_offset_s,
         )
         self._outbox.captures.record_recording_time(

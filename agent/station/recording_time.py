@@ -14,6 +14,7 @@ c. The modification time, if the file appeared in the folder within two minutes 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from agent.clock import Instant
@@ -80,6 +81,17 @@ def recording_time(
         named.append(created_at + (clock_offset_s or 0.0))
     earliest = Instant(utc_s=min(named) - _WRONG_ZONE_S, trusted=evidence.appeared.trusted)
     return RecordingTime(by=RecordedBy.UNKNOWN, start=earliest, end=evidence.appeared)
+
+
+def creation_s(told: object) -> float | None:
+    """Return a container's creation time as Unix time; None where it tells none that is one.
+
+    Whoever writes a file may write any words there.
+    """
+    try:
+        return datetime.fromisoformat(str(told)).timestamp() if told else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _was_dated_back(evidence: Evidence, grew_until: Instant) -> bool:

@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import av
 import pytest
 
 from agent.sandbox.server import Sandbox
@@ -39,6 +40,18 @@ def poison(folder: Path, film: bytes) -> None:
     (folder / "folder.mp4").mkdir()
 
 
+def tagged(film: Path, to: Path, **told: str) -> None:
+    """Write the same film with what it tells of itself in words of somebody's own."""
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(str(film)) as source, av.open(str(to), "w", options=options) as out:
+        out.metadata.update(told)
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+
+
 def resident_bytes(process_id: int) -> int:
     pages = Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
@@ -53,8 +66,9 @@ def test_poison_is_set_aside_and_a_good_clip_behind_it_is_delivered(
         until(lambda: "event=running" in station.log.read_text())
         before = resident_bytes(daemon.pid)
         poison(station.capture, film.read_bytes())
-        film.rename(station.capture / name_of(1))
-        assert delivered(sandbox, 1)  # it waits for no recording after it that cannot be read
+        tagged(film, station.capture / name_of(2), creation_time="the day before yesterday")
+        film.rename(station.capture / name_of(3))
+        assert delivered(sandbox, 2)  # it waits for no recording after it that cannot be read
         until(lambda: {path.name for path in station.capture.iterdir()} == left)
         until(
             lambda: not {"captured", "analysing"} & {str(row["state"]) for row in station.rows()},

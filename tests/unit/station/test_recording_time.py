@@ -3,7 +3,7 @@
 import pytest
 
 from agent.outbox.capture import Evidence
-from agent.station.recording_time import RecordedBy, recording_time
+from agent.station.recording_time import RecordedBy, creation_s, recording_time
 from tests.factories import NOW_S, instant
 
 
@@ -78,3 +78,15 @@ def test_a_file_copied_in_hours_later_says_nothing() -> None:
     assert recorded.by is RecordedBy.UNKNOWN
     assert recorded.start.utc_s == NOW_S - 20 - 14 * 3600  # a clock may be a zone off
     assert recorded.end == instant(9000)
+
+
+@pytest.mark.parametrize(
+    "told", [None, "", "yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00", 0, ["2026"]]
+)
+def test_a_creation_time_that_is_none_is_none(told: object) -> None:
+    assert creation_s(told) is None
+
+
+def test_a_creation_time_is_read_in_its_zone() -> None:
+    assert creation_s("1970-01-01T01:00:00.500000+01:00") == 0.5
+    assert creation_s("1970-01-01T00:00:01Z") == 1.0
