@@ -1,0 +1,50 @@
+"""The analysis stage, in this process, where the child's answers are not what it expects."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.clock import read_clock
+from agent.intake.child import AnalysisChild, ChildLimits
+from agent.intake.enter import TakePolicy
+from agent.intake.take import TakeFinder
+from agent.outbox.entry import Whose
+from agent.outbox.folders import StateFolder
+from agent.outbox.space import Space
+from agent.outbox.states import CaptureState, Recipient
+from agent.outbox.store import Outbox
+from agent.stage import WAKE_ONLY, ignore_wake
+from tests.factories import admitted
+
+
+class StrangeChild(AnalysisChild):
+    """One that answers something else than ours does."""
+
+    def ask(self, operation: str, **fields: object) -> Mapping[str, object]:  # noqa: ARG002  # any
+        return {}
+
+
+def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
+    tmp_path: Path,
+) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    limits = ChildLimits()
+    with Outbox.open(tmp_path) as outbox:
+        strange, next_one = admitted(outbox, 1), admitted(outbox, 2)
+        stage = TakeFinder(
+            outbox,
+            folder,
+            StrangeChild(limits=limits, scratch=folder.tmp, check=lambda: None),
+            Space(tmp_path, min_free_mb=0),
+            policy=TakePolicy(
+                station=Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+            ),
+            now=read_clock,
+            wake_next=ignore_wake,
+        )
+        assert [stage.step(), stage.step(), stage.step()] == [0.0, 0.0, WAKE_ONLY]
+
+        for capture in (strange, next_one):
+            found = outbox.captures.by_id(capture.id)
+            assert found is not None and found.state is CaptureState.QUARANTINED
+            assert (found.reason, found.detail) == ("internal", "KeyError: 'duration_s'")
