@@ -30,16 +30,16 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
     from agent.unit import start_command
 
     settings = settings_of(config)
+    start = start_command(find_config(config, os.environ))
     with opened_outbox(settings) as outbox:
         try:
             found = find_all(outbox, wanted)
         except RequestError:
-            told = _still_outside(settings, wanted)
+            told = _still_outside(settings, wanted, start=start)
             if told is None:
                 raise
             documents = [_told(None, Path(wanted).name, None, told)]
         else:
-            start = start_command(find_config(config, os.environ))
             documents = [_document(settings, outbox, subject, start=start) for subject in found]
     if as_json:
         print_json(documents)
@@ -80,9 +80,12 @@ def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str,
     return {"id": id_, "name": name, "state": state, "told": told}
 
 
-def _still_outside(settings: "Settings", wanted: str) -> str | None:
+def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | None:
     """Return what there is to say of a file that still lies in the capture folder."""
+    from agent.cli.words import duration_words
     from agent.clock import read_clock
+    from agent.outbox.folders import OwnerLock
+    from agent.station.of_settings import state_folder
 
     name = Path(wanted).name
     found = [p for p in settings.paths.capture.rglob("*") if p.name == name and p.is_file()]
@@ -96,8 +99,9 @@ def _still_outside(settings: "Settings", wanted: str) -> str | None:
             "lies in the capture folder and is empty: if nothing is written into it within "
             f"{settings.capture.settle_unseen_s:g} s, it is set aside"
         )
+    runs = OwnerLock(state_folder(settings)).is_taken()
     return (
-        f"lies in the capture folder, last written {quiet_s:.0f} s ago: it is taken in once it is "
-        f"quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "
+        f"lies in the capture folder, last written {duration_words(quiet_s)} ago: it is taken in "
+        f"once it is quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "
         f"({settings.capture.settle_unseen_s:g} s where that cannot be known)"
-    )
+    ) + ("" if runs else f"; but the daemon does not run ({start})")

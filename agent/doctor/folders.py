@@ -12,6 +12,7 @@ from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.intake.admit import printable
 from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.outbox.space import READ_ONLY_REMEDY, is_read_only
 
 STATE = "state folder"
 _READ, _WRITE, _ENTER = 4, 2, 1
@@ -82,6 +83,8 @@ def _judge_folder(name: str, path: Path, found: os.stat_result, who: Who, *, mak
             "read and write there",
             make,
         )
+    if is_read_only(path):
+        return broken(name, f"{path} can only be read", READ_ONLY_REMEDY)
     if name == STATE and found.st_mode & stat.S_IRWXO:
         return warning(
             name, f"{path} is open to every user of this box", f"sudo chmod o-rwx {path}"

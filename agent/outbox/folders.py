@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import BusyError, ConfigError
-from agent.outbox.space import is_disk_full
+from agent.outbox.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
@@ -97,9 +97,12 @@ class StateFolder:
         state folder steers the station, and nobody else looks at its athletes.
 
         Raises:
+            BusyError: its disk is full, or can only be read.
             ConfigError: the state folder cannot be made or written.
         """
         os.umask(0o007)
+        if is_read_only(self.root):
+            raise BusyError(f"{self.root} (paths.state) can only be read", hint=READ_ONLY_REMEDY)
         try:
             for place in self.places:
                 place.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,10 @@ _MOST_SHARE = 10  # a tenth
 _LEAST, _MOST = 256 * _MB, 5000 * _MB
 _CLOSED_TO_CUTS = 4  # a quarter of what is kept free
 _COMFORT = 1.25  # clearing goes on until this much of the floor is free: it must not flutter
+READ_ONLY_REMEDY = (
+    "sudo dmesg tells whether its disk has a fault; sudo mount -o remount,rw mends a mount; what "
+    "lies outside /var/lib/spotter needs ReadWritePaths in the unit"
+)
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SHM_SIZE = sqlite3.SQLITE_IOERR_SHMSIZE  # no room for the log's index
 _NEARLY_NOTHING = 1 << 16
@@ -72,6 +76,14 @@ def is_disk_full(error: BaseException | None) -> bool:
         code = getattr(error, "sqlite_errorcode", 0)
         return code & 0xFF == sqlite3.SQLITE_FULL or code == _SHM_SIZE
     return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def is_read_only(folder: Path) -> bool:
+    """Tell whether a folder lies where nobody can write, as after a fault of its disk."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False  # not there, or closed to this user: said elsewhere
 
 
 def is_nearly_full(folder: Path) -> bool:

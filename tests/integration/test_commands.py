@@ -1,11 +1,14 @@
 """The commands that need no daemon."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from agent.doctor.folders import Who, check_folder
 from agent.settings import effective, load_settings
+from tests.disks import mounted
 from tests.station import Station, run_spotter
 from tests.videos import film_run
 
@@ -134,3 +137,16 @@ def test_a_state_folder_without_rights_is_one_clear_line(tmp_path: Path) -> None
 
     assert done.returncode == 78
     assert "paths.state" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_disk_that_can_only_be_read_says_so(tmp_path: Path) -> None:
+    station = Station(tmp_path, "http://127.0.0.1:9")
+    with mounted(station.state, "size=8m"):
+        station.spotter("status")
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(station.state)], check=True)
+
+        assert "can only be read" in station.spotter("status", code=75)
+        assert "can only be read" in station.spotter("run", code=75)
+        who = Who(name="root", uid=0, groups=frozenset())
+        found = check_folder("state folder", station.state, who)
+        assert "can only be read" in found.finding and "remount,rw" in str(found.remedy)
