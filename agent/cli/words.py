@@ -1,5 +1,6 @@
 """How results are put into words and documents."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.clock import iso_utc
@@ -9,8 +10,8 @@ if TYPE_CHECKING:
     from agent.outbox.entry import Whose
     from agent.station.filming import Filming
 
-_DAY_S = 86400
-_STEPS = ((_DAY_S, "d"), (3600, "h"), (60, "min"))
+_STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_EXACT = 10  # of a unit, or more: the rest says nothing to people
 
 
 def assignment_document(said: Assignment | None) -> dict[str, object]:
@@ -88,11 +89,15 @@ def filming_words(stands: "Filming") -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """Return a length of time as people say it: 45 s, 12 min, 3 h, 2 d."""
-    for length_s, unit in _STEPS:
-        if seconds >= length_s:
-            return f"{seconds / length_s:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    """Return a length of time as people say it: 45 s, 12 min, 1 h 30 min, 2 d."""
+    whole_s = round(seconds)
+    for (length_s, unit), (part_s, part) in pairwise(_STEPS):
+        if whole_s < length_s:
+            continue
+        count, rest = divmod(round(whole_s / part_s), length_s // part_s)
+        is_told = rest and count < _EXACT
+        return f"{count} {unit} {rest} {part}" if is_told else f"{whole_s / length_s:.0f} {unit}"
+    return f"{whole_s} s"
 
 
 def size_words(size_bytes: float) -> str:
