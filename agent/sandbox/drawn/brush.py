@@ -1,6 +1,7 @@
 """The brush: round shapes with light and shade, drawn to a fraction of a pixel."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -15,8 +16,12 @@ _FRACTION_BITS = 4  # smooth movement needs more than whole pixels
 _AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 ROUND: FloatArray = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)  # the unit circle
 # Light comes from above left: from the shaded rim inward, each layer smaller and brighter.
-_LAYERS = ((1.0, 0.0, 0.78), (0.86, -0.08, 0.92), (0.68, -0.17, 1.02), (0.38, -0.30, 1.10))
-_FLAT = ((1.0, 0.0, 1.0),)
+_SHARES, _ASIDES = np.array([1.0, 0.86, 0.68, 0.38]), np.array([0.0, -0.08, -0.17, -0.30])
+_LIGHTS = (0.78, 0.92, 1.02, 1.10)
+# Rims of a circle of radius 1, shape (layers, 1, corners, 2).
+_LAYERS: FloatArray = (
+    _ASIDES[:, None, None] * np.array([0.7, 1.0]) + _SHARES[:, None, None] * ROUND
+)[:, None]
 _SMALLEST_SHADED_PX = 2.0  # smaller things need no light and shade
 
 
@@ -33,25 +38,25 @@ class Blob:
 def paint_blob(image: Image, blob: Blob) -> None:
     """Draw a hull of circles, rounded by light and shade."""
     is_small = blob.radii_px.max() < _SMALLEST_SHADED_PX
-    for share, aside, light in _FLAT if is_small else _LAYERS:
-        radii_px = blob.radii_px[:, None, None]
-        centres_px = blob.centres_px[:, None] + aside * radii_px * (0.7, 1.0)
-        rims_px = centres_px + share * radii_px * ROUND
-        fill(image, hull_of(rims_px.reshape(-1, 2)), tinted(blob.colour, light * blob.shade))
+    shapes, lights = (_LAYERS[:1], (1.0,)) if is_small else (_LAYERS, _LIGHTS)
+    rims_px = blob.centres_px[:, None] + blob.radii_px[:, None, None] * shapes
+    for points_px, light in zip(rims_px.reshape(len(lights), -1, 2), lights, strict=True):
+        fill(image, hull_of(points_px), tinted(blob.colour, light * blob.shade))
 
 
 def hull_of(points_px: FloatArray) -> FloatArray:
     """Return the corners of the convex hull of points, (N, 2) both."""
-    corners: FloatArray = cv2.convexHull(points_px.astype(np.float32)).astype(np.float64)
-    return corners[:, 0]
+    corners: FloatArray = cv2.convexHull(points_px.astype(np.float32)).astype(np.float64)[:, 0]
+    return corners
 
 
 def fill(image: Image, corners_px: FloatArray, colour: Colour) -> None:
     """Fill a convex polygon, (N, 2) corners."""
-    points = np.round(corners_px * (1 << _FRACTION_BITS)).astype(np.int32)
+    points = np.rint(corners_px * (1 << _FRACTION_BITS)).astype(np.int32)
     cv2.fillConvexPoly(image, points, colour, cv2.LINE_AA, _FRACTION_BITS)
 
 
+@lru_cache(maxsize=4096)
 def tinted(colour: Colour, light: float) -> Colour:
     """Return the colour in more light (above 1) or less."""
     red, green, blue = (min(255, round(part * light)) for part in colour)

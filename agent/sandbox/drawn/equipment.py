@@ -18,6 +18,8 @@ _WOOD: Colour = (190, 146, 96)
 _INNER, _THICK, _SLEEVE_END = 0.375, 0.035, 0.60  # from the bar's middle, in body heights
 _SHAFT, _SLEEVE = 0.009, 0.015
 _RING = np.pad(ROUND, ((0, 0), (0, 1)))  # a plate's rim: forward, up, left
+_RINGS = np.array([0.97, 0.70, 0.62, 0.24, 0.14])[:, None, None] * _RING  # on its face
+_RING_COLOURS = (_PLATE, tinted(_PLATE, 0.80), _PLATE, _HUB, tinted(_HUB, 0.75))
 _BOX_HALF = (0.17, 0.24)  # forward, left
 
 
@@ -42,14 +44,9 @@ class Plate:
             np.concatenate([self.middle + self.radius * _RING, outer + self.radius * _RING])
         )
         fill(image, hull_of(rims), tinted(_PLATE, 0.72))
-        for share, colour in (
-            (0.97, _PLATE),
-            (0.70, tinted(_PLATE, 0.80)),
-            (0.62, _PLATE),
-            (0.24, _HUB),
-            (0.14, tinted(_HUB, 0.75)),
-        ):
-            fill(image, lens.project(face + share * self.radius * _RING), colour)
+        rings = lens.project(face + self.radius * _RINGS)
+        for ring, colour in zip(rings, _RING_COLOURS, strict=True):
+            fill(image, ring, colour)
         if faces_us:
             paint_blob(image, sleeve)
 

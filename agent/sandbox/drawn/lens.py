@@ -17,6 +17,10 @@ FLOOR_SHARE = 0.93  # of the picture's height, from above: the floor at that pla
 _DISTANCE = 3.6  # body heights
 _EYE_UP = 0.6  # body heights
 _AZIMUTH_DEG = {"side": 0.0, "oblique": 40.0, "front": 90.0}
+_TURNED = {
+    view: (float(np.sin(np.radians(turn_deg))), float(np.cos(np.radians(turn_deg))))
+    for view, turn_deg in _AZIMUTH_DEG.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Lens:
 
     def toward(self, places: FloatArray) -> FloatArray:
         """Return how near the camera places (..., 3) are, (...), in body heights."""
-        azimuth = np.radians(_AZIMUTH_DEG[self.view])
-        nearness: FloatArray = places[..., 0] * np.sin(azimuth) - places[..., 2] * np.cos(azimuth)
+        sine, cosine = _TURNED[self.view]
+        nearness: FloatArray = places[..., 0] * sine - places[..., 2] * cosine
         return nearness
 
     def scale_px(self, places: FloatArray) -> FloatArray:
@@ -54,11 +58,12 @@ class Lens:
 
     def project(self, places: FloatArray) -> FloatArray:
         """Return where places (..., 3: forward, up, left) are in the picture, (..., 2), in px."""
-        azimuth = np.radians(_AZIMUTH_DEG[self.view])
-        right = places[..., 0] * np.cos(azimuth) + places[..., 2] * np.sin(azimuth)
+        sine, cosine = _TURNED[self.view]
         scale_px = self.scale_px(places)
         eye_px = FLOOR_SHARE * self.height - _EYE_UP * self.size_px
-        return np.stack(
-            [self.width / 2 + right * scale_px, eye_px + (_EYE_UP - places[..., 1]) * scale_px],
-            axis=-1,
+        seen_px = np.empty((*places.shape[:-1], 2))
+        seen_px[..., 0] = (
+            self.width / 2 + (places[..., 0] * cosine + places[..., 2] * sine) * scale_px
         )
+        seen_px[..., 1] = eye_px + (_EYE_UP - places[..., 1]) * scale_px
+        return seen_px
