@@ -7,6 +7,7 @@ import pytest
 
 from agent.outbox.database import OutboxDatabase
 from agent.sandbox.server import Sandbox
+from analysis.landmarker import PoseFinder
 from tests.integration.plans import watch_plans
 from tests.station import KEY, Station
 
@@ -22,6 +23,19 @@ def sandbox() -> Iterator[Sandbox]:
 def station(tmp_path: Path, sandbox: Sandbox) -> Station:
     """A running athlete's station."""
     return Station(tmp_path, sandbox.base_url)
+
+
+@pytest.fixture(scope="session")
+def _warm_finder() -> Iterator[PoseFinder]:
+    with PoseFinder() as warm:
+        yield warm
+
+
+@pytest.fixture
+def finder(_warm_finder: PoseFinder) -> PoseFinder:
+    """The pose model, made once, that has forgotten whom it saw before."""
+    _warm_finder.begin()
+    return _warm_finder
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """The short form of `make accuracy`: takes against a truth that is known exactly."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ from analysis.landmarker import PoseFinder
 from analysis.takes import TakeOptions
 from tests.accuracy.captures import SHORT
 from tests.accuracy.measure import filmed, score
-
-
-@pytest.fixture(scope="module")
-def finder() -> Iterator[PoseFinder]:
-    with PoseFinder() as warm:
-        yield warm
 
 
 @pytest.mark.parametrize("name", SHORT)

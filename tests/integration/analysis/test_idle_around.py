@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.inspection import inspect_video
-from analysis.report import Report
+from analysis.landmarker import PoseFinder
 from analysis.takes import TakeOptions
 from analysis.video import open_video
 from tests.conftest import VIDEOS
@@ -41,10 +41,6 @@ def with_idle_time(name: str, folder: Path) -> Path:
     return path
 
 
-def look(name: str, folder: Path, activity: str | None) -> Report:
-    return inspect_video(with_idle_time(name, folder), TakeOptions(activity=activity))
-
-
 @pytest.mark.parametrize(
     ("name", "activity", "start_s", "end_s"),
     [
@@ -54,9 +50,15 @@ def look(name: str, folder: Path, activity: str | None) -> Report:
     ],
 )
 def test_the_labelled_effort_is_found_among_idle_time(
-    name: str, activity: str | None, start_s: float, end_s: float, tmp_path: Path
+    name: str,
+    activity: str | None,
+    start_s: float,
+    end_s: float,
+    tmp_path: Path,
+    finder: PoseFinder,
 ) -> None:
-    report = look(name, tmp_path, activity)
+    options = TakeOptions(activity=activity)
+    report = inspect_video(with_idle_time(name, tmp_path), options, finder=finder)
 
     clips = [(take.start_s - IDLE_S, take.end_s - IDLE_S) for take in report.takes]
     assert any(a <= start_s and b >= end_s for a, b in clips), clips

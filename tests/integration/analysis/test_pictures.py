@@ -22,13 +22,12 @@ def quiet(_done: float) -> None:
     """Nobody wants to know."""
 
 
-def test_a_poster_shows_its_moment_with_the_skeleton_on_it(tmp_path: Path) -> None:
+def test_a_poster_shows_its_moment_with_the_skeleton_on_it(
+    tmp_path: Path, finder: PoseFinder
+) -> None:
     video = film_run(tmp_path / "run.mp4")
 
-    with PoseFinder() as finder:
-        size = draw_poster(
-            video, at_s=0.8, out=tmp_path / "p.jpg", finder=finder, on_progress=quiet
-        )
+    size = draw_poster(video, at_s=0.8, out=tmp_path / "p.jpg", finder=finder, on_progress=quiet)
 
     picture = cv2.imread(str(tmp_path / "p.jpg"))
     assert picture is not None and (picture.shape[1], picture.shape[0]) == size == (160, 240)

@@ -1,6 +1,5 @@
 """Reading recordings in all the forms that cameras write them, and what is left of broken ones."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,12 +33,6 @@ FORMS = {
     "h264 in mpeg-ts": (Form(suffix=".ts"), "h264"),
     "with sound": (Form(sound="aac"), "h264"),
 }
-
-
-@pytest.fixture(scope="module")
-def finder() -> Iterator[PoseFinder]:
-    with PoseFinder() as warm:
-        yield warm
 
 
 def look(path: Path, finder: PoseFinder) -> Report:

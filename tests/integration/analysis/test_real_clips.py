@@ -146,16 +146,15 @@ def test_what_is_wrong_is_said_and_what_is_not_wrong_is_not(
     assert expected in found and never not in found
 
 
-def test_a_strided_picture_still_holds_its_person(real_video: Path) -> None:
+def test_a_strided_picture_still_holds_its_person(real_video: Path, finder: PoseFinder) -> None:
     # MediaPipe reads such an array as if it were contiguous and finds nobody, without an error.
     with open_video(real_video) as reading:
         _, frame = next(reading.decode())
         image = reading.upright(frame, longest_px=290)
     assert image.shape[1] % 16 and image.flags.c_contiguous
-    with PoseFinder() as finder:
-        assert finder.find(image) is not None
-        with pytest.raises(ValueError, match="not contiguous"):
-            finder.find(image[:, ::2])
+    assert finder.find(image) is not None
+    with pytest.raises(ValueError, match="not contiguous"):
+        finder.find(image[:, ::2])
 
 
 def shown(path: Path) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """Remarks from pictures, through the real model: one jump, filmed badly in several ways."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -29,12 +29,6 @@ JUMP = Storyboard(
 @pytest.fixture(scope="module")
 def pictures() -> list[Image]:
     return [draw_frame(JUMP, index) for index in range(JUMP.frame_count)]
-
-
-@pytest.fixture(scope="module")
-def finder() -> Iterator[PoseFinder]:
-    with PoseFinder() as warm:
-        yield warm
 
 
 def as_drawn(picture: Image) -> Image:

@@ -9,11 +9,10 @@ from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame, storybo
 from analysis.landmarker import PoseFinder
 
 
-def test_an_empty_place_holds_nobody() -> None:
+def test_an_empty_place_holds_nobody(finder: PoseFinder) -> None:
     story = storyboards.nobody()
 
-    with PoseFinder() as finder:
-        assert [finder.find(draw_frame(story, i)) for i in range(0, 30, 6)] == [None] * 5
+    assert [finder.find(draw_frame(story, i)) for i in range(0, 30, 6)] == [None] * 5
 
 
 @pytest.mark.parametrize(

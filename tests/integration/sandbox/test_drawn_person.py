@@ -40,20 +40,19 @@ NEAR = {"shoulder": 3, "elbow": 5, "wrist": 7, "hip": 4, "knee": 4, "ankle": 7}
         *(("countermovement_jump", "oblique"), ("run", "side"), ("run", "oblique")),
     ],
 )
-def test_every_joint_is_found_where_it_was_drawn(what: str, view: View) -> None:
+def test_every_joint_is_found_where_it_was_drawn(what: str, view: View, finder: PoseFinder) -> None:
     story = Storyboard([Segment(what)], view=view)
     joints_px = story.truth().joints_px
     frames = range(0, story.frame_count, round(story.fps / SAMPLE_FPS))
     off: dict[str, list[float]] = {name: [] for name in MODEL}
 
-    with PoseFinder() as finder:
-        for index in frames:
-            pose = finder.find(draw_frame(story, index))
-            assert pose is not None, f"nobody in frame {index}"
-            for name, numbers in MODEL.items():
-                drawn = joints_px[index, [JOINTS.index(f"{side}_{name}") for side in SIDES]]
-                step_px = np.linalg.norm(pose[0][list(numbers)] - drawn, axis=1)
-                off[name] += list(step_px / story.lens.size_px * 100)
+    for index in frames:
+        pose = finder.find(draw_frame(story, index))
+        assert pose is not None, f"nobody in frame {index}"
+        for name, numbers in MODEL.items():
+            drawn = joints_px[index, [JOINTS.index(f"{side}_{name}") for side in SIDES]]
+            step_px = np.linalg.norm(pose[0][list(numbers)] - drawn, axis=1)
+            off[name] += list(step_px / story.lens.size_px * 100)
 
     median = {name: float(np.median(values)) for name, values in off.items()}
     assert {name: value for name, value in median.items() if value > NEAR[name]} == {}
@@ -61,39 +60,38 @@ def test_every_joint_is_found_where_it_was_drawn(what: str, view: View) -> None:
 
 @pytest.mark.parametrize("view", ["side", "front"])
 @pytest.mark.parametrize("what", ["run_past", "walk_in", "walk_out"])
-def test_who_crosses_the_picture_is_followed_through_its_middle(what: str, view: View) -> None:
+def test_who_crosses_the_picture_is_followed_through_its_middle(
+    what: str, view: View, finder: PoseFinder
+) -> None:
     story = Storyboard([Segment(what)], view=view)
     x = story.truth().joints_px[..., 0]
     inside = np.flatnonzero(((x > 40) & (x < story.width - 40)).all(axis=1))
     noses = []
 
-    with PoseFinder() as finder:
-        for index in inside[:: len(inside) // 6]:
-            pose = finder.find(draw_frame(story, int(index)))
-            if pose is not None:
-                noses.append(abs(pose[0][0, 0] - x[index, JOINTS.index("nose")]))
+    for index in inside[:: len(inside) // 6]:
+        pose = finder.find(draw_frame(story, int(index)))
+        if pose is not None:
+            noses.append(abs(pose[0][0, 0] - x[index, JOINTS.index("nose")]))
 
     assert len(noses) >= 6
     assert np.median(noses) < 0.06 * story.lens.size_px
 
 
 @pytest.mark.parametrize("view", ["side", "front", "oblique"])
-def test_a_bar_and_a_box_without_anybody_hold_nobody(view: View) -> None:
+def test_a_bar_and_a_box_without_anybody_hold_nobody(view: View, finder: PoseFinder) -> None:
     empty = Segment("nobody", 0.5)
     gym = Storyboard([empty, Segment("snatch")], view=view)
     box = Storyboard([empty, Segment("drop_jump")], view=view)
 
-    with PoseFinder() as finder:
-        assert [finder.find(draw_frame(story, i)) for story in (gym, box) for i in (0, 7, 14)] == [
-            None
-        ] * 6
+    assert [finder.find(draw_frame(story, i)) for story in (gym, box) for i in (0, 7, 14)] == [
+        None
+    ] * 6
 
 
-def test_in_the_dark_nobody_can_be_found() -> None:
+def test_in_the_dark_nobody_can_be_found(finder: PoseFinder) -> None:
     story = Storyboard([Segment("run")], layers=[Light(0.03)], noise=6.0)
 
-    with PoseFinder() as finder:
-        assert [finder.find(draw_frame(story, i)) for i in range(20, 50, 6)] == [None] * 5
+    assert [finder.find(draw_frame(story, i)) for i in range(20, 50, 6)] == [None] * 5
 
 
 def test_the_picture_for_the_self_check_holds_somebody_who_stands() -> None:
@@ -101,8 +99,8 @@ def test_the_picture_for_the_self_check_holds_somebody_who_stands() -> None:
     assert picture is not None
     image: Image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype("uint8")
 
-    with PoseFinder() as finder:
-        found = finder.find(image)
+    with PoseFinder() as fresh:
+        found = fresh.find(image)
 
     assert found is not None
     points, visibility = found
