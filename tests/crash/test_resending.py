@@ -6,7 +6,6 @@ from contextlib import closing
 from agent.outbox.health import DATABASE_NAME
 from agent.sandbox.server import Sandbox
 from tests.station import Station, delivered, until
-from tests.videos import film_run
 
 POINTS = (
     "resend-linked",
@@ -25,7 +24,7 @@ def restart_the_box(station: Station) -> None:
 
 
 def test_a_kill_at_any_step_sends_it_anew_once(station: Station, sandbox: Sandbox) -> None:
-    film_run(station.capture / "one.mp4")
+    station.put_clip()
     with station.running():
         assert delivered(sandbox, 1)
         until(lambda: station.states() == ["uploaded"])

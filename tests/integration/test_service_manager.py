@@ -10,6 +10,7 @@ import pytest
 from agent.crashpoints import STUCK_VARIABLE
 from agent.pulse import BOUND_VARIABLE
 from agent.sandbox.server import Sandbox
+from agent.wake import wake
 from tests.service_manager import Heard, service_manager
 from tests.station import Station, delivered, until
 from tests.videos import film_run
@@ -25,7 +26,8 @@ def test_it_says_that_it_runs_what_it_does_and_that_it_ends(
         with station.running({**environment, **_WATCHDOG}):
             heard.wait_for("READY=1")
             heard.wait_for("STATUS=watching")
-            film_run(station.capture / "one.mp4")
+            station.put_clip()
+            wake(station.state / "wake.sock")
             assert delivered(sandbox, 1)
             heard.wait_for("WATCHDOG=1", count=4)
         heard.wait_for("STOPPING=1")
@@ -51,7 +53,11 @@ def test_a_stage_stuck_in_native_code_stops_the_feeding(
         daemon = station.start({**environment, **_WATCHDOG, **stuck})
         try:
             heard.wait_for("WATCHDOG=1")
-            film_run(station.capture / "one.mp4")
+            if part == "delivery":
+                station.put_clip()
+                wake(station.state / "wake.sock")
+            else:
+                film_run(station.capture / "one.mp4")
             if part is not None:
                 heard.wait_for(f"STATUS=no progress in {part}", timeout_s=60)
             until(lambda: _starved(heard), timeout_s=60)
