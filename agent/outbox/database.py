@@ -185,8 +185,21 @@ class OutboxDatabase:
         return [str(row["name"]) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
+        """Connect; only the first makes the file: another one, later, would be made below a mount.
+
+        Raises:
+            OutboxError: the file was taken away, or another lies in its place.
+            BusyError: the whole disk was.
+        """
+        mode = "rwc" if self._identity is None else "rw"
+        if self._identity is not None:
+            self._refuse_if_replaced()
         connection = sqlite3.connect(
-            self.path, timeout=_WAIT_FOR_LOCK_S, isolation_level=None, check_same_thread=False
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_WAIT_FOR_LOCK_S,
+            isolation_level=None,
+            check_same_thread=False,
         )
         with self._opening:
             self._opened.append(connection)

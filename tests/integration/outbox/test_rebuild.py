@@ -5,6 +5,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,14 @@ def test_commands_neither_make_an_empty_outbox_nor_write_into_a_lost_one(root: P
             outbox.entries.forget_failures()
     with pytest.raises(OutboxError, match="is missing"):
         Outbox.open(root)
+
+
+def test_a_stage_whose_first_look_comes_after_the_loss_makes_no_outbox_either(root: Path) -> None:
+    with open_as_owner(root, now_s=NOW_S) as outbox, ThreadPoolExecutor(1) as stage:
+        lose(root)
+        with pytest.raises(OutboxError, match="taken away"):
+            stage.submit(outbox.listing.counts).result()
+    assert not (root / DATABASE_NAME).exists()
 
 
 def test_a_ledger_of_a_newer_spotter_is_refused_untouched(root: Path) -> None:
