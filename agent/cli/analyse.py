@@ -10,8 +10,6 @@ from agent.activities import ACTIVITIES
 from agent.cli.common import config_option, json_option, print_json
 from agent.errors import AnalysisError, RequestError
 
-_REP = "repetition"
-
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -127,9 +125,10 @@ def _print(report: Mapping[str, object]) -> None:
     )
     for number, take in enumerate(_takes(report), start=1):
         reps = int(str(take.get("reps") or 0))
+        counted_reps = f", {counted(reps, 'repetition')}" if reps else ""
         click.echo(
             f"take {number}: {take['active_start_s']:.1f} to {take['active_end_s']:.1f} s"
-            f" ({take['activity']}{f', {counted(reps, _REP)}' if reps else ''}),"
+            f" ({take['activity']}{counted_reps}),"
             f" clip {take['start_s']:.1f} to {take['end_s']:.1f} s"
             + (f" -> {take['clip']}" if take.get("clip") else "")
         )

@@ -86,6 +86,11 @@ def test_paths_named_in_the_readme_exist() -> None:
         assert (REPOSITORY / path).exists(), path
 
 
+def test_help_is_a_word_too() -> None:
+    assert "Every day:" in give(["help"]).stdout
+    assert "Usage: spotter outbox list" in give(["help", "outbox", "list"]).stdout
+
+
 def test_wrong_usage_ends_with_2_and_no_traceback() -> None:
     for words, told in (
         (["nonsense"], "No such command 'nonsense'"),
