@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from agent.tabulating import harmless
+from tests.conftest import InZone
 from tests.sessions import made_session
 from tests.station import Station
 
@@ -68,6 +70,26 @@ def test_sessions_are_listed_by_athlete_time_and_state(station: Station, outbox:
     assert "write 2d, today or" in station.spotter("sessions", "--since", "soon", code=2)
     assert station.spotter("sessions", "--athlete", "nobody") == "no sessions\n"
     assert outbox.follow_ups.counts() == {"completed": 2, "waiting": 1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("status", "outbox list", "outbox list --all", "outbox show e2", "outbox show c1"),
+        *("logs", "logs e2", "why e1", "sessions", "session e2", "queue", "pair --list"),
+    ],
+)
+def test_people_read_the_boxs_own_clock_and_scripts_utc(
+    station: Station, outbox: Outbox, in_zone: InZone, words: str
+) -> None:
+    in_zone("NST3:30NDT,M3.2.0,M11.1.0")  # of America/St_Johns
+
+    shown = station.spotter(*words.split())
+    told = station.spotter(*words.split(), "--json")
+
+    assert not re.search(r"\d{4}-\d\d-\d\dT", shown), shown
+    assert set(re.findall(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([^\"]*)", told)) <= {"Z"}
+    assert len(outbox.sessions.latest(since=0.0)) == 3
 
 
 def test_one_session_is_told_by_any_of_its_names(station: Station, outbox: Outbox) -> None:
