@@ -17,6 +17,7 @@ import structlog
 from agent.clock import Now
 from agent.intake.admit import Admission, Admitted, UnsettledError, printable
 from agent.intake.door import Door
+from agent.intake.holes import refuse_hollow
 from agent.intake.settle import NOTHING, Settler
 from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
@@ -139,6 +140,7 @@ class Intake:
     def _take_in(self, path: Path) -> None:
         facts = self._settler.facts(path)
         evidence = replace(self._settler.evidence(path), settled=self._now())
+        refuse_hollow(path)
         if not self._door.lets_in(path, facts):
             self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())
             return

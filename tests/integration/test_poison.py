@@ -38,6 +38,8 @@ def poison(folder: Path, film: bytes) -> None:
     (folder / "link.mp4").symlink_to("/etc/passwd")
     os.mkfifo(folder / "pipe.mp4")
     (folder / "folder.mp4").mkdir()
+    with (folder / "hollow.mp4").open("wb") as hollow:
+        hollow.truncate(1 << 40)  # hours to read
 
 
 def tagged(film: Path, to: Path, **told: str) -> None:
@@ -60,7 +62,7 @@ def resident_bytes(process_id: int) -> int:
 def test_poison_is_set_aside_and_a_good_clip_behind_it_is_delivered(
     station: Station, sandbox: Sandbox
 ) -> None:
-    left = {"link.mp4", "pipe.mp4", "folder.mp4"}
+    left = {"link.mp4", "pipe.mp4", "folder.mp4", "hollow.mp4"}
     with station.running() as daemon:
         film = film_run(station.root / "film.mp4", seed=9)
         until(lambda: "event=running" in station.log.read_text())
