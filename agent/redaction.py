@@ -36,12 +36,18 @@ def hide_always(secret: str | None) -> None:
             _known.add(secret.strip())
 
 
-def redacted(text: str) -> str:
-    """Return a text without what is a secret, or looks like one."""
+def without_known(text: str) -> str:
+    """Return a text without what is known to be a secret; what only looks like one stays."""
     with _lock:
         known = sorted(_known, key=len, reverse=True)
     for secret in known:
         text = text.replace(secret, HIDDEN)
+    return text
+
+
+def redacted(text: str) -> str:
+    """Return a text without what is a secret, or looks like one."""
+    text = without_known(text)
     for look in _LOOKS:
         text = look.sub(rf"\g<1>{HIDDEN}", text)
     return text

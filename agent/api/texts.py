@@ -1,13 +1,20 @@
-"""Texts that others tell, made harmless: they reach terminals, logs and tables.  Pure."""
+"""Texts that others tell, made harmless: they reach terminals, logs, tables and the page."""
+
+from agent.redaction import without_known
 
 _MOST_DIGITS = 400  # of a whole number; more is none that anybody measured
 _MOST_NAME = 1000  # signs of a session's id or title
+_MOST_SECRET = 4096  # signs
 _NO_SIGN = "\ufffd"  # stands for what is none, as everywhere
 
 
 def printable(words: str, most: int) -> str:
-    """Return a foreign text as one printable line of at most so many signs."""
-    shown = "".join(sign if sign.isprintable() else " " for sign in words[:most])
+    """Return a foreign text as one printable line of at most so many signs.
+
+    A host that repeats what it was sent must not bring the key where others read.
+    """
+    told = without_known(words[: most + _MOST_SECRET])[:most]
+    shown = "".join(sign if sign.isprintable() else " " for sign in told)
     return " ".join(shown.split())
 
 

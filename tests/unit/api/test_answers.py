@@ -14,6 +14,7 @@ from agent.errors import (
     RefusedError,
     UploadError,
 )
+from agent.redaction import hide_always
 
 NOW_S = 1_795_000_000.0
 WORDS = json.dumps({"error": "no"}).encode()
@@ -55,6 +56,21 @@ def test_the_retry_table(
     error = upload_failure(answer, body_complete=body_complete, now_s=NOW_S)
 
     assert type(error) is kind
+
+
+@pytest.mark.parametrize("before", [0, 280, 299])
+def test_a_host_that_repeats_what_it_was_sent_does_not_bring_the_key_to_others(before: int) -> None:
+    hide_always("k3y-of-this-test-alone")
+    words = f"{'x' * before} bad header: API-KEY k3y-of-this-test-alone"
+
+    error = upload_failure(
+        Answer(status=400, body=json.dumps({"error": words}).encode()),
+        body_complete=True,
+        now_s=NOW_S,
+    )
+
+    assert "k3y" not in str(error)
+    assert str(error).startswith("HTTP 400: ")
 
 
 @given(st.integers(200, 599), st.binary(max_size=200), st.booleans())
