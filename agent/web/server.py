@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from functools import partial
 
 import structlog
@@ -18,7 +17,7 @@ from agent.settings import Settings, WebSettings
 from agent.stage import StopFlag
 from agent.station.assigning import StationRules
 from agent.web.access.door import read_pin
-from agent.web.access.tls import tls_context
+from agent.web.access.tls import PageCertificate
 from agent.web.app import make_app, make_page
 from agent.web.connection import LimitedConnection
 from agent.web.crowding import listen_on
@@ -29,6 +28,7 @@ _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
 _TICK_S = 1.0  # the Date header is drawn anew
 _KEEP_ALIVE_S = 30
+_CERTIFICATE_EVERY_S = 600.0  # it is looked at
 _LARGEST_HEAD = 16384
 
 __all__ = ["PageServer", "Signs"]
@@ -63,7 +63,7 @@ class PageServer:
         """Serve until the daemon ends, or until the page fails: then it is tried again later."""
         listen = self._settings.web.listen
         try:
-            tls = tls_context(self._settings.web, self._folder)
+            certificate = self._certificate()
             listener = listen_on(listen)
         except (OSError, ConfigError) as error:
             log.error("no page", listen=listen, error=str(error))
@@ -79,7 +79,7 @@ class PageServer:
             )
             listener.is_known = page.door.is_known
             try:
-                self._serve(page, listener, tls)
+                self._serve(page, listener, certificate)
             finally:
                 page.desk.close()
         return 0.0 if self._stop.is_set() else _AFTER_FAILURE_S
@@ -87,7 +87,14 @@ class PageServer:
     def close(self) -> None:
         """Nothing is held: the server has ended with its step."""
 
-    def _serve(self, page: Page, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def _certificate(self) -> PageCertificate | None:
+        if self._settings.web.tls == "off":
+            return None
+        return PageCertificate(self._settings.web, self._folder, now=self._now)
+
+    def _serve(
+        self, page: Page, listener: socket.socket, certificate: PageCertificate | None
+    ) -> None:
         warn_without_pin(self._settings.web)
         config = uvicorn.Config(
             make_app(page),
@@ -105,9 +112,9 @@ class PageServer:
             h11_max_incomplete_event_size=_LARGEST_HEAD,
         )
         config.load()
-        config.ssl = tls
-        log.info("the page is open", listen=self._settings.web.listen, tls=tls is not None)
-        asyncio.run(_Server(config, self._stop).serve(sockets=[listener]))
+        config.ssl = None if certificate is None else certificate.context
+        log.info("the page is open", listen=self._settings.web.listen, tls=certificate is not None)
+        asyncio.run(_Server(config, self._stop, certificate).serve(sockets=[listener]))
 
 
 def warn_without_pin(settings: WebSettings) -> None:
@@ -119,16 +126,33 @@ def warn_without_pin(settings: WebSettings) -> None:
 class _Server(uvicorn.Server):
     """uvicorn's server, ended by the daemon's wish."""
 
-    def __init__(self, config: uvicorn.Config, stop: StopFlag) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stop: StopFlag, certificate: PageCertificate | None
+    ) -> None:
         super().__init__(config)
         self._stop = stop
+        self._certificate = certificate
 
     async def main_loop(self) -> None:
         """Serve until the daemon ends; uvicorn's own loop would wake ten times a second."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
+        keeping = None if self._certificate is None else loop.create_task(_keep(self._certificate))
         with self._stop.telling(partial(loop.call_soon_threadsafe, ended.set)):
             while not (await self.on_tick(0) or ended.is_set()):
                 beat()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), _TICK_S)
+        if keeping is not None:
+            keeping.cancel()
+
+
+async def _keep(certificate: PageCertificate) -> None:
+    """Keep a certificate up; what goes wrong leaves the one before in its place."""
+    while True:
+        await asyncio.sleep(_CERTIFICATE_EVERY_S)
+        try:
+            await asyncio.to_thread(certificate.renew)
+            certificate.take_over()  # here: the one that serves is no other thread's to change
+        except (OSError, ConfigError) as error:
+            log.warning("the page's certificate stays as it was", error=str(error))

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from agent.clock import Instant, Now
 from agent.errors import ConfigError
 from agent.outbox.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
 from agent.settings.web import WebSettings
@@ -16,43 +17,85 @@ _RENEW_BEFORE_S = 60 * 86400
 _OPENSSL_WITHIN_S = 30.0
 
 
-def tls_context(settings: WebSettings, folder: StateFolder) -> ssl.SSLContext | None:
-    """Return what TLS needs, or None where the page goes without.
+class PageCertificate:
+    """The certificate that the page shows, kept up while it serves."""
 
-    Raises:
-        ConfigError: the certificate cannot be read or made.
-    """
-    if settings.tls == "off":
-        return None
-    if settings.tls == "given":
-        assert settings.tls_cert and settings.tls_key  # checked by the settings
-        certificate, key = settings.tls_cert, settings.tls_key
-    else:
-        certificate, key = own_certificate(folder)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def __init__(self, settings: WebSettings, folder: StateFolder, *, now: Now) -> None:
+        """Take the certificate that was given, or make one.
+
+        Raises:
+            ConfigError: it cannot be read or made.
+        """
+        self._settings = settings
+        self._folder = folder
+        self._now = now
+        self.renew()
+        self._seen = self._marks()
+        self.context = self._fresh()
+
+    @property
+    def _places(self) -> tuple[Path, Path]:
+        """Where certificate and key lie."""
+        if self._settings.tls == "own":
+            return self._folder.root / "page-cert.pem", self._folder.root / "page-key.pem"
+        assert self._settings.tls_cert and self._settings.tls_key  # checked by the settings
+        return self._settings.tls_cert, self._settings.tls_key
+
+    def renew(self) -> None:
+        """Make one of Spotter's own anew, where it is missing or its time is not now.
+
+        Raises:
+            ConfigError: openssl is missing or fails.
+        """
+        certificate, key = self._places
+        if self._settings.tls == "own" and not (key.exists() and _serves(certificate, self._now())):
+            _make(certificate, key, self._folder)
+
+    def take_over(self) -> None:
+        """Show the certificate that lies there now, if that is another one.
+
+        Raises:
+            ConfigError: it cannot be used; the one before is shown on.
+        """
+        marks = self._marks()
+        if marks != self._seen:
+            self._seen = marks
+            self._fresh()  # a half renewed pair must not get into the one that serves
+            self.context.load_cert_chain(*self._places)
+
+    def _fresh(self) -> ssl.SSLContext:
+        certificate, key = self._places
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"the page's certificate {certificate} cannot be used: {error}"
+            ) from None
+        return context
+
+    def _marks(self) -> list[tuple[int, int] | None]:
+        """Return what changes with the files."""
+        return [_mark(place) for place in self._places]
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
     try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the page's certificate {certificate} cannot be used: {error}") from None
-    return context
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
-def own_certificate(folder: StateFolder) -> tuple[Path, Path]:
-    """Return certificate and key of Spotter's own making, made where they are missing or old.
-
-    Raises:
-        ConfigError: openssl is missing or fails.
-    """
-    certificate, key = folder.root / "page-cert.pem", folder.root / "page-key.pem"
-    if not (key.exists() and _lasts(certificate)):
-        _make(certificate, key, folder)
-    return certificate, key
-
-
-def _lasts(certificate: Path) -> bool:
-    words = ["x509", "-in", str(certificate), "-noout", "-checkend", str(_RENEW_BEFORE_S)]
-    return certificate.exists() and _openssl(words) == 0
+def _serves(certificate: Path, now: Instant) -> bool:
+    """Tell whether a certificate's time is now; a clock that nothing has set cannot tell."""
+    told = _openssl(["x509", "-in", str(certificate), "-noout", "-dates"])
+    if told is None:
+        return False
+    dates = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    begins_s, ends_s = (ssl.cert_time_to_seconds(dates[name]) for name in ("notBefore", "notAfter"))
+    return not now.trusted or begins_s <= now.utc_s < ends_s - _RENEW_BEFORE_S
 
 
 def _make(certificate: Path, key: Path, folder: StateFolder) -> None:
@@ -70,7 +113,7 @@ def _make(certificate: Path, key: Path, folder: StateFolder) -> None:
         *(f"subjectAltName={','.join(names)}", "-keyout", str(new_key)),
         *("-out", str(new_certificate)),
     ]
-    if _openssl(words) != 0:
+    if _openssl(words) is None:
         raise ConfigError(
             "openssl could not make the page's certificate", hint='set web.tls = "given" or "off"'
         )
@@ -81,11 +124,13 @@ def _make(certificate: Path, key: Path, folder: StateFolder) -> None:
         move_durably(unfinished, final)
 
 
-def _openssl(words: list[str]) -> int:
+def _openssl(words: list[str]) -> str | None:
+    """Return what openssl says; None where it fails."""
     try:
         done = subprocess.run(
             ["openssl", *words],  # noqa: S607  # Debian's own, wherever it is
             capture_output=True,
+            text=True,
             timeout=_OPENSSL_WITHIN_S,
             check=False,
         )
@@ -94,5 +139,5 @@ def _openssl(words: list[str]) -> int:
             'web.tls = "own" needs openssl', hint="sudo apt install openssl"
         ) from None
     except subprocess.TimeoutExpired:
-        return -1
-    return done.returncode
+        return None
+    return done.stdout if done.returncode == 0 else None

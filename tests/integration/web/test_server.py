@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -14,19 +15,22 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from agent.clock import read_clock
+from agent.clock import Instant, read_clock
 from agent.outbox.devices import Role
 from agent.outbox.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.stage import StopFlag
 from agent.station.of_settings import station_rules
 from agent.web import connection, crowding
+from agent.web import server as web_server
 from agent.web.access.origin import Hosts
+from agent.web.access.tls import PageCertificate
 from agent.web.crowding import listen_on
 from agent.web.guard import Guard
 from agent.web.server import PageServer, Signs
 from tests.factories import NOW_S, admitted, new_entry
 from tests.served_page import ServedPage, page_settings, served_page
+from tests.station import until
 
 
 def connect(page: ServedPage, source: str = "127.0.0.1") -> socket.socket:
@@ -201,6 +205,63 @@ def test_with_a_certificate_of_its_own_cookies_go_over_tls_alone(tmp_path: Path)
         first = key.read_bytes()
     with served_page(page.settings):
         assert key.read_bytes() == first
+
+
+def test_a_certificate_of_its_own_is_made_anew_when_its_time_is_not_now(tmp_path: Path) -> None:
+    settings = page_settings(tmp_path, web={"tls": "own"})
+    folder = StateFolder(settings.paths.state)
+    folder.prepare()
+    made = folder.root / "page-cert.pem"
+    clock = {"shift_s": 0.0, "trusted": True}
+
+    def now() -> Instant:
+        return replace(read_clock().shifted(clock["shift_s"]), trusted=bool(clock["trusted"]))
+
+    certificate = PageCertificate(settings.web, folder, now=now)
+
+    def is_made_anew(shift_days: float, *, trusted: bool = True) -> bool:
+        before = made.read_bytes()
+        clock.update(shift_s=shift_days * 86400, trusted=trusted)
+        certificate.renew()
+        certificate.take_over()
+        return made.read_bytes() != before
+
+    assert not is_made_anew(0)
+    assert not is_made_anew(700)
+    assert is_made_anew(745)  # soon over
+    assert is_made_anew(-30)  # not begun: the clock ran ahead when it was made
+    assert not is_made_anew(-30, trusted=False)
+    made.write_bytes(b"damaged")
+    assert is_made_anew(0)
+
+
+def test_a_certificate_that_was_renewed_is_shown_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "_CERTIFICATE_EVERY_S", 0.1)
+    own = []
+    for name in ("first", "second"):
+        folder = StateFolder(tmp_path / name)
+        folder.prepare()
+        made = page_settings(tmp_path / name, web={"tls": "own"}).web
+        PageCertificate(made, folder, now=read_clock)
+        own.append([(folder.root / f"page-{part}.pem").read_bytes() for part in ("cert", "key")])
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(own[0][0])
+    key.write_bytes(own[0][1])
+    given = {"tls": "given", "tls_cert": str(cert), "tls_key": str(key)}
+    with served_page(page_settings(tmp_path, web=given)) as page:
+        host, _, port = page.settings.web.listen.rpartition(":")
+
+        def shown() -> bytes:
+            return ssl.get_server_certificate((host, int(port)), timeout=10).encode()
+
+        assert shown() == own[0][0]
+        cert.write_bytes(own[1][0])  # the key is not there yet: the first is shown on
+        time.sleep(0.4)
+        assert shown() == own[0][0]
+        key.write_bytes(own[1][1])
+        until(lambda: shown() == own[1][0], timeout_s=10)
 
 
 def test_a_page_that_fails_shows_nothing_of_itself() -> None:
