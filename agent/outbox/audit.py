@@ -137,7 +137,8 @@ def _compare(connection: sqlite3.Connection, ledger: Ledger, found: Audit) -> No
     survey = ledger.survey()
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     found.ledger_damaged = survey.damaged
-    found.behind = max(0, survey.last_seq - reached - len(survey.voided))
+    failed = sum(seq > reached for seq in survey.voided)  # each with the line that says so
+    found.behind = max(0, survey.last_seq - reached - 2 * failed)
     if not found.behind:  # else the next start makes good what is missing before it compares
         found.contradicts = contradiction(connection, ledger, survey)
 

@@ -58,8 +58,7 @@ _TOLD = (
 )  # fmt: skip
 
 _REACHED = "SELECT seq FROM ledger_mark WHERE id = 1"
-# A number that does not follow leaves the mark behind: the next start applies what is missing.
-_ADVANCE = "UPDATE ledger_mark SET seq = ? WHERE id = 1 AND seq = ? - 1"
+_ADVANCE = "UPDATE ledger_mark SET seq = ? WHERE id = 1"
 
 
 class Changes:
@@ -110,7 +109,9 @@ class Journal:
         try:
             for kind, image in rows:
                 self.sidecars.write(kind, image, seq=seq)
-            connection.execute(_ADVANCE, (seq, seq))
+            # What does not follow leaves the mark behind: the next start applies what is missing.
+            if seq == reached + 1 or self.ledger.tells_nothing(after=reached, before=seq):
+                connection.execute(_ADVANCE, (seq,))
         except BaseException:
             self.void(seq)
             raise

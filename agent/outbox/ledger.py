@@ -132,6 +132,22 @@ class Ledger:
             if seq is not None and seq > after:
                 yield Line(seq, json.loads(body))
 
+    def tells_nothing(self, *, after: int, before: int) -> bool:
+        """Tell whether every commit between two numbers has failed, as its end surely shows."""
+        with self.path.open("rb") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - _TAIL_BYTES))
+            tail = file.read()
+        commits, voided = set(range(after + 1, before)), set[int]()
+        for line in reversed(tail.split(b"\n")):
+            seq, body = _decode(line)
+            if seq is not None and seq <= after:
+                return commits == voided
+            if seq is not None and seq < before and body.startswith(b'{"void"'):
+                commits.discard(seq)
+                voided.add(int(json.loads(body)["void"]))
+        return False
+
     def write_anew(
         self, rows: Iterable[tuple[str, Image]], *, seq: int, count: int, written_by: Iterable[str]
     ) -> None:
