@@ -86,13 +86,13 @@ class Journal:
 
     @staticmethod
     def watch(connection: sqlite3.Connection) -> Changes:
-        """Note what a connection changes from now on."""
+        """Note what a connection changes from now on; cut off by an error, it can be done again."""
         changes = Changes()
         connection.create_function("note_change", 2, changes.note)
         connection.execute("PRAGMA temp_store = MEMORY")
         for number, (verb, table, kind, key, condition) in enumerate(_TOLD):
             connection.execute(
-                f"CREATE TEMP TRIGGER told_{number} AFTER {verb} ON main.{table}"
+                f"CREATE TEMP TRIGGER IF NOT EXISTS told_{number} AFTER {verb} ON main.{table}"
                 f" WHEN {condition} BEGIN SELECT note_change('{kind}', {key}); END"
             )
         return changes

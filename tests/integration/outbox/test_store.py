@@ -174,3 +174,22 @@ def test_a_file_that_is_no_database_is_one_clear_error(tmp_path: Path) -> None:
 
     with pytest.raises(OutboxError, match="cannot be opened"):
         Outbox.open(tmp_path)
+
+
+def test_a_first_writing_that_fails_halfway_is_begun_again(outbox: Outbox) -> None:
+    """To watch a connection takes many statements; each can meet a lock or a full disk."""
+    refused: list[str] = []
+
+    def once(action: int, name: str | None, *_more: str | None) -> int:
+        if action == sqlite3.SQLITE_CREATE_TEMP_TRIGGER and name == "told_5" and not refused:
+            refused.append(name)
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    outbox.database.connection.set_authorizer(once)
+    with pytest.raises(sqlite3.DatabaseError):
+        admitted(outbox)
+
+    assert admitted(outbox).id == 1
+    told = list(outbox.database.journal.ledger.lines())
+    assert [kind for line in told for kind, _ in line.rows] == ["capture"]
