@@ -13,7 +13,6 @@ import pytest
 from agent.clock import BEGINNING
 from agent.errors import OutboxError
 from agent.outbox.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.audit import audit
 from agent.outbox.folders import LEDGER_NAME, StateFolder
 from agent.outbox.health import DATABASE_NAME, distrust
 from agent.outbox.recovery import open_as_owner
@@ -194,54 +193,6 @@ def test_a_log_whose_bytes_change_loses_nothing(root: Path, tmp_path: Path, seed
         assert states(outbox) == AS_IT_WAS
         last = outbox.entries.by_id(len(WAYS) + 1)
         assert last is not None and last.state is EntryState.UPLOADED
-
-
-def fail_one_commit(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a commit fail after the ledger was told."""
-
-    def fail(_name: str) -> None:
-        raise OSError(5, "I/O error")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("agent.outbox.database.crash_point", fail)
-        ready = outbox.entries.by_id(1)
-        assert ready is not None
-        with pytest.raises(OSError, match="I/O"):
-            outbox.entries.move(ready, EntryState.HELD, now_s=NOW_S)
-
-
-def test_a_commit_that_failed_after_the_ledger_was_told_is_void(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_as_owner(root, now_s=NOW_S) as outbox:
-        fail_one_commit(outbox, monkeypatch)
-        assert audit(root).behind == 0  # nothing is in the ledger alone
-
-    with open_as_owner(root, now_s=NOW_S) as outbox:
-        assert states(outbox) == AS_IT_WAS  # the error was true
-    lose(root)
-    with open_as_owner(root, now_s=NOW_S) as outbox:
-        assert states(outbox) == AS_IT_WAS
-
-
-def test_what_was_committed_after_one_that_failed_happens_once(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_as_owner(root, now_s=NOW_S) as outbox:
-        fail_one_commit(outbox, monkeypatch)
-        fail_one_commit(outbox, monkeypatch)
-        with Outbox.open(root) as command:  # another process, which saw nothing fail
-            ready = command.entries.by_id(1)
-            assert ready is not None
-            held = command.entries.move(ready, EntryState.HELD, now_s=NOW_S)
-        assert held is not None
-        outbox.entries.move(held, EntryState.READY, now_s=NOW_S)
-        happened = outbox.happenings.latest()
-        assert audit(root).behind == 0
-
-    with open_as_owner(root, now_s=NOW_S) as outbox:
-        assert outbox.happenings.latest() == happened
-        assert states(outbox) == AS_IT_WAS
 
 
 def test_a_row_that_says_another_athlete_than_the_ledger_is_not_believed(root: Path) -> None:
