@@ -93,6 +93,8 @@ def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt
 
 def event_words(event: Event, *, of_capture: bool) -> str:
     """Return one event in words, for who does not see the whole life."""
+    if event.word == CaptureState.CAPTURED:
+        return "waits to be looked into"  # taken in, or again
     if of_capture:
         return _told(event, _CAPTURE_WORDS.get(event.word or "", event.word or ""))
     if event.word == EntryState.UPLOADING:

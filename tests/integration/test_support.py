@@ -108,5 +108,5 @@ def test_logs_tell_one_clips_story(station: Station) -> None:
 
     whats = [line["what"] for line in told[0]["story"]]
     assert told[0]["of"] == "e2" and any("delivered" in what for what in whats)
-    assert "e4 state dead: http_400" in recent
+    assert "e4 refused by the API: http_400" in recent
     assert "nothing on record" in station.spotter("logs", "zzzzzzzzzz", code=1)
