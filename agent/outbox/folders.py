@@ -98,9 +98,11 @@ class StateFolder:
 
         Raises:
             BusyError: its disk is full, or can only be read.
-            ConfigError: the state folder cannot be made or written.
+            ConfigError: the state folder cannot be made or written, or is a trap for root.
         """
         os.umask(0o007)
+        if os.geteuid() == 0:
+            self._refuse_traps()
         if is_read_only(self.root):
             raise BusyError(f"{self.root} (paths.state) can only be read", hint=READ_ONLY_REMEDY)
         try:
@@ -117,6 +119,22 @@ class StateFolder:
                 f"paths.state: {error.strerror}: {where}",
                 hint=self._how_to_enter(),
             ) from error
+
+    def _refuse_traps(self) -> None:
+        """Refuse to follow, as root, links that others laid where Spotter's own files belong.
+
+        The folder's group may lay them, and root would write, and give away, what they lead to.
+        """
+        for folder in (self.root, self.tmp):
+            with contextlib.suppress(FileNotFoundError), os.scandir(folder) as found:
+                for entry in found:
+                    if not entry.is_symlink() or entry.stat(follow_symlinks=False).st_uid == 0:
+                        continue
+                    if Path(entry) in self.places or not entry.is_dir():
+                        raise ConfigError(
+                            f"paths.state: {entry.path} is a link that root does not follow",
+                            hint="remove it, or use sudo -u with the folder's owner",
+                        )
 
     def _how_to_enter(self) -> str:
         """Return what lets this user in, and takes the folder from nobody."""
@@ -155,7 +173,7 @@ def give_to_owner_of(folder: Path, path: Path) -> None:
     """Let a file that root made belong to the owner of a folder, so that the service can use it."""
     if os.geteuid() == 0:
         owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _picture_names(clip_code: str) -> tuple[str, str]:
@@ -175,7 +193,7 @@ class OwnerLock:
         Raises:
             BusyError: another process is.
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -250,12 +268,19 @@ def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
     """Write a small file so that it is there whole, or not at all."""
     unfinished = tmp / path.name
     try:
-        unfinished.write_bytes(content)
+        write_new(unfinished, content)
         fsync_file(unfinished)
     except OSError:  # never trusted again: what fsync could not write may be lost without a word
         unfinished.unlink(missing_ok=True)
         raise
     move_durably(unfinished, path)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file from its beginning; never through a link, for root may be who writes."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
 
 
 def _fsync(path: Path, flags: int) -> None:

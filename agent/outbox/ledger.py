@@ -81,7 +81,8 @@ class Ledger:
         """
         if device_of(self.path.parent) != self._device:  # never a write to another disk
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.path))
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o660)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.path, flags, 0o660)
         try:
             found = os.fstat(fd)
             is_new = found.st_size == 0

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, give_to_owner_of, move_durably, write_new
 from agent.outbox.results import Number
 
 MOST_DOCUMENT_BYTES = 16 << 20
@@ -50,7 +50,7 @@ def write_document(
     path = folder.result_document(clip_code)
     unfinished = folder.tmp / f"{path.name}.{os.getpid()}"  # a command may write at the same time
     try:
-        unfinished.write_bytes(content)
+        write_new(unfinished, content)
         give_to_owner_of(folder.root, unfinished)  # a command may be root's
         fsync_file(unfinished)
     except OSError:

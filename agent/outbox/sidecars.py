@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder, fsync_file, fsync_folder, give_to_owner_of
+from agent.outbox.folders import StateFolder, fsync_file, fsync_folder, give_to_owner_of, write_new
 
 SIDECAR_SUFFIX = ".json"
 
@@ -116,7 +116,7 @@ def _write(path: Path, content: bytes) -> None:
 def _replace(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(content)
+        write_new(unfinished, content)
         unfinished.chmod(0o660)
         give_to_owner_of(path.parent, unfinished)
         fsync_file(unfinished)

@@ -1,11 +1,12 @@
 """What somebody is told who may not use the state folder."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from agent.errors import ConfigError
-from agent.outbox.folders import StateFolder
+from agent.outbox.folders import StateFolder, give_to_owner_of, write_new
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,45 @@ def test_nobody_is_told_to_take_the_folder_from_the_service(
         folder.prepare()
 
     assert told in str(caught.value.hint) and "chown" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["tmp", "clips", "outbox.db", "ledger.jsonl", "tmp/page-cert.pem"])
+def test_root_follows_no_link_that_others_laid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder, theirs = StateFolder(tmp_path / "state"), tmp_path / "theirs"
+    folder.prepare()
+    theirs.mkdir()
+    link = folder.root / name
+    if link.is_dir():
+        link.rmdir()
+    link.symlink_to(theirs if "." not in name else theirs / "new")
+    if os.geteuid() == 0:
+        os.lchown(link, 12345, 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    with pytest.raises(ConfigError, match="root does not follow"):
+        folder.prepare()
+
+    assert list(theirs.iterdir()) == []
+
+
+def test_what_is_given_to_the_owner_is_the_link_not_what_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda *_what, **how: given.append(how["follow_symlinks"]))
+
+    give_to_owner_of(tmp_path, tmp_path)
+
+    assert given == [False]
+
+
+def test_a_file_is_written_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(OSError, match="link"):
+        write_new(tmp_path / "link", b"words")
+
+    assert not (tmp_path / "elsewhere").exists()
