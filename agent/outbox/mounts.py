@@ -9,6 +9,7 @@ memory of where the capture folder was before.
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.outbox.folders import StateFolder, device_of, write_durably
@@ -25,10 +26,53 @@ def mount_point_of(path: Path, mounted: Iterable[Path]) -> Path:
     return max(above, key=lambda place: len(place.parts), default=_ROOT)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mount:
+    """One line of mountinfo.  Source: proc(5)."""
+
+    parent: str  # the number of the mount that it lies on
+    device: str  # major:minor
+    root: Path  # what of that file system is to be seen here
+    place: Path
+
+    @classmethod
+    def of(cls, fields: Sequence[str]) -> "_Mount":
+        """Read the fields of a line, but for the first."""
+        parent, device, root, place = fields[:4]
+        return cls(
+            parent=parent,
+            device=device,
+            root=Path(unescaped(root)),
+            place=Path(unescaped(place)),
+        )
+
+    def shows_what_is_below(self, below: "_Mount | None") -> bool:
+        """Tell whether it shows, at its place, what would be there without it."""
+        if below is None or self.device != below.device:
+            return False
+        if not self.place.is_relative_to(below.place):
+            return False
+        return self.root == below.root / self.place.relative_to(below.place)
+
+
 def mounted_now() -> list[Path]:
-    """Return every mount point of this process's view."""
-    lines = _MOUNTED.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    return [Path(unescaped(line.split(" ")[4])) for line in lines]
+    """Return every mount point of this process's view; see `mounts_in`."""
+    return mounts_in(_MOUNTED.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+def mounts_in(mountinfo: str) -> list[Path]:
+    """Return the mount points at which something else is to be seen than would be without them.
+
+    To a service whose system is read-only, systemd shows each folder that it may write to by a
+    mount of that folder onto itself: whether a disk is there or not.
+    """
+    lines = (line.split(" ") for line in mountinfo.splitlines())
+    known = {fields[0]: _Mount.of(fields[1:]) for fields in lines}
+    return [
+        mount.place
+        for mount in known.values()
+        if not mount.shows_what_is_below(known.get(mount.parent))
+    ]
 
 
 def mount_points_in(fstab: str) -> list[Path]:
@@ -89,6 +133,8 @@ class MountMemory:
         if before.get("folder") != str(self._watched) or before == here:
             return None
         place = Path(str(before.get("mount_point")))
+        if before.get("apart_from_root") is False:
+            return None  # it was on the disk of the system, and no other can be missing
         higher = len(Path(str(here["mount_point"])).parts) < len(place.parts)
         to_root = bool(before.get("apart_from_root")) and here["apart_from_root"] is False
         return place if higher or to_root else None
