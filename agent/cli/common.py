@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 _config = click.option(
     "--config",
     "config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),  # reading it says more
     metavar="FILE",
     help="The station's settings.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml]",
 )

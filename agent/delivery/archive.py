@@ -1,19 +1,15 @@
 """The archive: where originals go that a person wants to keep elsewhere."""
 
-import errno
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.outbox.states import EntryState
 from agent.pulse import moving
 
 _DELIVERED = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
-_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 
 
 class Archive:
@@ -37,19 +33,9 @@ class Archive:
         unfinished.unlink(missing_ok=True)
         try:
             with moving(3 * source.stat().st_size):
-                _link_or_copy(source, unfinished)
+                link_or_copy(source, unfinished)
                 fsync_file(unfinished)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
         move_durably(unfinished, self._place / f"{codes[0]}{source.suffix}")
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second place; on the same disk that takes no space."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        shutil.copyfile(source, target)

@@ -4,8 +4,6 @@ Each pass makes one step of each: a row says what is to be done before it is don
 can be done again: linking a file that is linked, deleting a session that is gone.
 """
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -20,7 +18,7 @@ from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.outbox.resends import Resend, ResendState
 from agent.outbox.states import EntryState, FileState
 from agent.outbox.store import Outbox
@@ -186,21 +184,14 @@ class Resending:
                 continue
             unfinished = self._folder.tmp / target.name
             unfinished.unlink(missing_ok=True)
-            _link_or_copy(source, unfinished)
+            link_or_copy(source, unfinished)
+            fsync_file(unfinished)
             move_durably(unfinished, target)
 
     def _entry(self, entry_id: int) -> Entry:
         entry = self._outbox.entries.by_id(entry_id)
         assert entry is not None  # rows are never deleted
         return entry
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except PermissionError:  # a file system without links
-        shutil.copyfile(source, target)
-        fsync_file(target)
 
 
 def _refusal(answer: Answer, *, now_s: float) -> str | None:

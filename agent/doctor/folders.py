@@ -97,7 +97,7 @@ def check_inside(root: Path, who: Who) -> Finding:
     foreign = [
         path
         for path in sorted(root.glob("*")) + sorted(root.glob("*/*"))[:10000]
-        if _is_out_of_reach(path, who)
+        if _is_out_of_reach(path, root, who)
     ]
     if not foreign:
         return fine("files in it", f"{who.name} may use them all")
@@ -149,14 +149,16 @@ def _may_make(path: Path, who: Who) -> bool:
         return False
 
 
-def _is_out_of_reach(path: Path, who: Who) -> bool:
+def _is_out_of_reach(path: Path, root: Path, who: Who) -> bool:
     try:
         found = path.lstat()
     except OSError:
         return False
     if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
         return False
-    wanted = _ALL if stat.S_ISDIR(found.st_mode) else _READ | _WRITE
+    # Recordings keep the rights that their writer gave them: they are read, moved and removed.
+    is_recording = stat.S_ISREG(found.st_mode) and path.parent != root
+    wanted = _READ if is_recording else _ALL if stat.S_ISDIR(found.st_mode) else _READ | _WRITE
     return not may(found, who, wanted)
 
 

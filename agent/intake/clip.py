@@ -1,7 +1,6 @@
 """One clip: cut by the analysis, made durable, and named by its code."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from agent.errors import AnalysisError
 from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Take
 from agent.outbox.entry import ClipFile
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.pulse import moving
 
 log = structlog.get_logger(stage="analysis")
@@ -70,7 +69,8 @@ class ClipCutter:
         """Make a capture's whole file its clip, without looking into it."""
         unfinished = self._folder.tmp / f"{clip_code}{capture.suffix}"
         unfinished.unlink(missing_ok=True)
-        os.link(capture, unfinished)
+        with moving(3 * capture.stat().st_size):
+            link_or_copy(capture, unfinished)
         return self._keep(unfinished, seconds=seconds)
 
     def draw_pictures(self, capture: Path, take: Take, *, clip_code: str) -> None:

@@ -94,6 +94,18 @@ def test_files_that_root_left_in_the_state_folder(tmp_path: Path) -> None:
     told(check_inside(tmp_path, STRANGER), State.BROKEN, "outbox.db", "sudo chown -R nobody")
 
 
+def test_a_recording_that_its_writer_made_read_only_is_no_trouble(tmp_path: Path) -> None:
+    recording = tmp_path / "captures" / "84f2.mp4"
+    recording.parent.mkdir()
+    recording.write_bytes(b"film")
+    recording.parent.chmod(0o777)
+    recording.chmod(0o444)
+    told(check_inside(tmp_path, STRANGER), State.FINE)
+
+    recording.chmod(0o440)
+    told(check_inside(tmp_path, STRANGER), State.BROKEN, "84f2.mp4")
+
+
 def test_rights_go_by_the_first_class_that_fits() -> None:
     def mode(bits: int, uid: int, gid: int) -> os.stat_result:
         return os.stat_result((stat.S_IFDIR | bits, 0, 0, 0, uid, gid, 0, 0, 0, 0))

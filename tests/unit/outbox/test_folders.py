@@ -1,4 +1,4 @@
-"""What somebody is told who may not use the state folder."""
+"""The state folder: who may use it, and files that lie at two places in it."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError
-from agent.outbox.folders import StateFolder, give_to_owner_of, write_new
+from agent.outbox.folders import StateFolder, give_to_owner_of, link_or_copy, write_new
+from tests.disks import mounted
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,18 @@ def test_a_file_is_written_through_no_link(tmp_path: Path) -> None:
         write_new(tmp_path / "link", b"words")
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_second_place_for_a_file_costs_no_copy_where_a_link_can_be_made(tmp_path: Path) -> None:
+    """Where none can, as of a recording of another user on most boxes, it is a copy."""
+    source = tmp_path / "capture.mp4"
+    source.write_bytes(b"film")
+
+    link_or_copy(source, tmp_path / "clip.mp4")
+    assert (tmp_path / "clip.mp4").samefile(source)
+
+    with mounted(tmp_path / "other") as other:
+        link_or_copy(source, other / "clip.mp4")
+        assert (other / "clip.mp4").read_bytes() == b"film"
+    with pytest.raises(FileExistsError):
+        link_or_copy(source, tmp_path / "clip.mp4")

@@ -31,3 +31,19 @@ def test_a_stranger_is_told_to_join_and_a_new_member_to_log_in_anew(
 
     monkeypatch.setattr(grp, "getgrgid", refused(gid=0))
     assert rights.how_to_read(tmp_path) == "use sudo"
+
+
+def test_the_service_is_given_back_a_file_that_an_edit_took_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = {
+        "station.toml": grp.struct_group(("root", "x", 0, [])),
+        tmp_path.name: grp.struct_group((_NAME, "x", _GID, [])),
+    }
+    monkeypatch.setattr(rights, "_group_of", lambda path: groups[path.name])
+    monkeypatch.setattr(os, "getgroups", lambda: [_GID])
+    edited = tmp_path / "station.toml"
+
+    told = rights.how_to_read(edited)
+
+    assert told == f"sudo chgrp {_NAME} {edited}; sudo chmod 640 {edited}"
