@@ -9,9 +9,10 @@ from agent.cli.common import config_option, json_option, print_json
 
 @click.command()
 @click.option("--sample", is_flag=True, help="Print a commented sample file instead.")
+@click.option("--check", is_flag=True, help="Only say whether the settings can be used.")
 @config_option
 @json_option
-def config(sample: bool, config: Path | None, as_json: bool) -> None:
+def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> None:
     """Show the settings in force, and where each came from.
 
     It is what a settings file would hold; secrets are hidden.  --sample prints one with every
@@ -25,6 +26,9 @@ def config(sample: bool, config: Path | None, as_json: bool) -> None:
     loaded = loaded_settings(config)
     for note in loaded.notes:
         click.echo(f"spotter: {note}", err=True)
+    if check:
+        click.echo(f"{loaded.path} can be used")
+        return
     tables, origins = effective(loaded.settings), loaded.origins
     if as_json:
         print_json({**tables, "origins": {"file": str(loaded.path), **origins}})

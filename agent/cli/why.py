@@ -84,6 +84,7 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
     """Return what there is to say of a file that still lies in the capture folder."""
     from agent.cli.words import duration_words
     from agent.clock import read_clock
+    from agent.doctor.folders import how_to_give, may_take, whose_rights
     from agent.outbox.folders import OwnerLock
     from agent.station.of_settings import state_folder
 
@@ -92,6 +93,12 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
     if not found:
         return None
     quiet_s = read_clock().utc_s - found[0].stat().st_mtime
+    who = whose_rights(settings.paths.state)
+    if not may_take(found[0], who):
+        return (
+            f"lies in the capture folder, but {who.name} may not read it and move it: "
+            f"{how_to_give(found[0], who)}"
+        )
     if found[0].suffix.lower() not in settings.capture.suffixes:
         return "lies in the capture folder but is no video by its name (capture.suffixes)"
     if not found[0].stat().st_size:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.linking import link_or_copy
 from agent.outbox.states import EntryState
 from agent.pulse import moving
 

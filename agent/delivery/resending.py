@@ -18,7 +18,8 @@ from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry
-from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.linking import link_or_copy
 from agent.outbox.resends import Resend, ResendState
 from agent.outbox.states import EntryState, FileState
 from agent.outbox.store import Outbox

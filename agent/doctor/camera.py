@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.counting import counted
-from agent.doctor.finding import Finding, Patient, fine, warning
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.doctor.folders import may_take, whose_rights
 from agent.errors import AgentError
 from agent.intake.admit import printable
 from agent.intake.settle import WriterState
@@ -30,11 +31,19 @@ class Lying:
     quiet_s: float  # since it was last written
     is_video: bool  # by its name
     is_written: bool  # somebody has it open for writing
+    may_be_taken: bool = True  # the daemon may read it and move it
 
 
 def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collection[str]) -> Finding:
     """Judge what lies in the capture folder of a station that runs."""
     name = "files in the folder"
+    closed = [f for f in files if f.is_video and not f.may_be_taken]
+    if closed:
+        return broken(
+            name,
+            f"{len(closed)} may not be read and moved by the service, as {closed[0].name}",
+            f"spotter why {closed[0].name!r}",
+        )
     stuck = [f for f in files if f.is_video and f.quiet_s > settle_s + _MUST_BE_IN_S]
     if stuck:
         open_ones = [f for f in stuck if f.is_written]
@@ -109,6 +118,7 @@ def files_in(patient: Patient) -> Iterator[Path]:
 
 def _lying(patient: Patient) -> Iterator[Lying]:
     suffixes = patient.settings.capture.suffixes
+    daemon = whose_rights(patient.folder.root)
     for path in files_in(patient):
         with suppress(OSError):
             quiet_s = patient.now.utc_s - path.lstat().st_mtime
@@ -118,4 +128,5 @@ def _lying(patient: Patient) -> Iterator[Lying]:
                 quiet_s=quiet_s,
                 is_video=is_video,
                 is_written=is_video and writer_state(path) is WriterState.OPEN,
+                may_be_taken=may_take(path, daemon),
             )

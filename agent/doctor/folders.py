@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import shlex
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,21 @@ def may(found: os.stat_result, who: Who, wanted: int) -> bool:
     if found.st_gid in who.groups:
         return (mode >> 3) & wanted == wanted
     return mode & wanted == wanted
+
+
+def may_take(path: Path, who: Who) -> bool:
+    """Tell whether a user may read a file and move it out of its folder.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ALL)
+
+
+def how_to_give(path: Path, who: Who) -> str:
+    """Return what lets a user take a file."""
+    name = shlex.quote(str(path))
+    return f"sudo chgrp {_group_of(who)} {name}; sudo chmod g+r {name}"
 
 
 def check_folder(name: str, path: Path, who: Who) -> Finding:

@@ -12,7 +12,8 @@ from agent.errors import AnalysisError
 from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Take
 from agent.outbox.entry import ClipFile
-from agent.outbox.folders import StateFolder, fsync_file, link_or_copy, move_durably
+from agent.outbox.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.linking import link_or_copy
 from agent.pulse import moving
 
 log = structlog.get_logger(stage="analysis")

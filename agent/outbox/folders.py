@@ -5,10 +5,8 @@ the name is: whatever the moment of a power cut, what has a row is whole.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,6 @@ from agent.outbox.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 _PID_DIGITS = 12
-# No second name for this file: on another disk, or another user's (proc(5), protected_hardlinks).
-_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,16 +252,6 @@ def move_durably(source: Path, target: Path) -> None:
     fsync_folder(target.parent)
     if source.parent != target.parent:
         fsync_folder(source.parent)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second place; on the same disk, and if the file is ours, without a copy."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        shutil.copyfile(source, target)
 
 
 def put_aside(path: Path, folder: StateFolder) -> Path:

@@ -122,7 +122,7 @@ def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
     ):
         station.config.write_text(good.replace('"activity": "running"', "") + "\n[nonsense]\n")
         daemon.send_signal(signal.SIGHUP)
-        heard.wait_for("STATUS=watching; settings waits: not_taken_over")
+        heard.wait_for("STATUS=watching; settings waits: not taken over")
         heard.wait_for("READY=1", count=2)
         assert "did you mean" in station.log.read_text() or "no table" in station.log.read_text()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -11,7 +12,15 @@ from click.testing import CliRunner
 from agent.cli.doctor import doctor
 from agent.doctor.disk import judge_room, judge_speed
 from agent.doctor.finding import Finding, State, fine, worst
-from agent.doctor.folders import Who, check_folder, check_inside, may, whose_rights
+from agent.doctor.folders import (
+    Who,
+    check_folder,
+    check_inside,
+    how_to_give,
+    may,
+    may_take,
+    whose_rights,
+)
 from agent.doctor.sight import judge_codecs, judge_pose
 from agent.doctor.software import (
     MODEL_SHA256,
@@ -104,6 +113,23 @@ def test_a_recording_that_its_writer_made_read_only_is_no_trouble(tmp_path: Path
 
     recording.chmod(0o440)
     told(check_inside(tmp_path, STRANGER), State.BROKEN, "84f2.mp4")
+
+
+def test_a_file_of_a_user_who_keeps_it_to_himself(tmp_path: Path) -> None:
+    folder = tmp_path / "capture"
+    folder.mkdir()
+    own = folder / "kim's set.mp4"
+    own.write_bytes(b"film")
+    folder.chmod(0o777)
+    own.chmod(0o604)
+    assert may_take(own, STRANGER)
+
+    own.chmod(0o600)
+    assert not may_take(own, STRANGER)
+    assert shlex.quote(str(own)) in how_to_give(own, STRANGER)
+    own.chmod(0o604)
+    folder.chmod(0o755)
+    assert not may_take(own, STRANGER)
 
 
 def test_rights_go_by_the_first_class_that_fits() -> None:

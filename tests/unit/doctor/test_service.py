@@ -82,10 +82,12 @@ def test_a_second_station_on_the_same_folder_or_port(tmp_path: Path) -> None:
 def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
     held = Lying(name="set.mp4", quiet_s=600, is_video=True, is_written=True)
     alone = replace(held, is_written=False)
+    closed = Lying(name="own.mp4", quiet_s=1, is_video=True, is_written=False, may_be_taken=False)
     text = Lying(name="notes.txt", quiet_s=600, is_video=False, is_written=False)
     fresh = replace(held, quiet_s=5)
 
     told(judge_lying([held, alone], settle_s=90, suffixes=()), State.WARNING, "its writer", "why")
+    told(judge_lying([held, closed], settle_s=90, suffixes=()), State.BROKEN, "own.mp4", "why")
     told(judge_lying([alone], settle_s=90, suffixes=()), State.WARNING, "not taken in")
     told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), State.WARNING, ".txt", ".mp4")
     told(judge_lying([fresh], settle_s=90, suffixes=()), State.FINE, "1 on their way")
