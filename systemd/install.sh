@@ -20,10 +20,11 @@ readonly source_folder
 readonly wheels=$source_folder/wheelhouse    # made by `make wheelhouse`; without it pip downloads
 readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
 readonly settings=/etc/spotter/station.toml
+readonly key=/etc/spotter/api-key            # made empty; its rights are then a person's to choose
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
 readonly unit_files=(spotter.service spotter@.service spotter-camera@.service)
-readonly packages=(python3-venv libegl1 libgles2)
+packages=(python3-venv libegl1 libgles2)
 
 say() { echo "$*"; }
 fail() {
@@ -73,24 +74,34 @@ find_python() {
 
 # -- the steps of an installation ------------------------------------------------------------------
 
+# Python is the system's own, or, on Ubuntu 22.04, a later one beside it.
 install_packages() {
-    local wanted=("${packages[@]}") missing=() package
+    [ -z "$camera" ] || packages+=(ffmpeg)
+    add_packages "${packages[@]}"
     find_python
-    if [ -z "$python" ]; then
-        wanted+=(python3.11 python3.11-venv)
-    elif [ "$python" != /usr/bin/python3 ]; then
-        wanted+=("$(basename "$python")-venv")
-    fi
-    [ -z "$camera" ] || wanted+=(ffmpeg)
-    for package in "${wanted[@]}"; do is_installed "$package" || missing+=("$package"); done
-    if [ "${#missing[@]}" -gt 0 ]; then
-        say "installing ${missing[*]} ..."
-        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
-            { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; } ||
-            fail "these packages could not be installed: ${missing[*]}" "without a network, install them beforehand"
-    fi
+    case $python in
+    /usr/bin/python3) ;;
+    "") add_packages python3.11 python3.11-venv ;;
+    *) add_packages "$(basename "$python")-venv" ;;
+    esac
     find_python
     [ -n "$python" ] || fail "Python 3.11 or later is needed"
+}
+
+add_packages() {
+    local missing=() package told
+    for package in "$@"; do is_installed "$package" || missing+=("$package"); done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    say "installing ${missing[*]} ..."
+    told=$(add_now "${missing[@]}" 2>&1 || { apt-get update -qq && add_now "${missing[@]}"; } 2>&1) ||
+        fail "these packages could not be installed: ${missing[*]}
+$(tail -n 2 <<<"$told")" "with a network: sudo apt update, and see what it says; without one they must be there beforehand"
+}
+
+# Never asks anything, and waits for the updates that a box makes by itself once it is on.
+add_now() {
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
 make_users_and_folders() {
@@ -98,6 +109,7 @@ make_users_and_folders() {
     install -D -m 644 "$source_folder/systemd/tmpfiles.conf" /usr/lib/tmpfiles.d/spotter.conf
     systemd-sysusers /usr/lib/sysusers.d/spotter.conf
     systemd-tmpfiles --create /usr/lib/tmpfiles.d/spotter.conf
+    [ -e "$key" ] || install -g spotter -m 640 /dev/null "$key"
     if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         gpasswd --add "$SUDO_USER" spotter >/dev/null
         say "$SUDO_USER may use the commands from the next login on (group spotter)"
@@ -109,7 +121,7 @@ make_version() {
     local number
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source_folder/agent/__init__.py")
     version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
-    say "installing Spotter $number into $version (about 530 MB) ..."
+    say "installing Spotter $number into $version (about 530 MB; a minute or two) ..."
     mkdir -p "$version"
     trap 'rm -rf "$version"' EXIT   # half a version is none
     "$python" -m venv "$version"
@@ -150,7 +162,11 @@ point() {
 }
 
 make_settings() {
-    if [ -e "$settings" ]; then return; fi
+    if [ -e "$settings" ]; then
+        chgrp spotter "$settings"   # an edit may have taken it from the service
+        chmod g+r "$settings"
+        return
+    fi
     install -g spotter -m 640 "$source_folder/config/station.sample.toml" "$settings"
     say "made $settings: say there what is filmed here"
 }
@@ -285,6 +301,10 @@ uninstall() {
         return
     fi
     rm -rf /etc/spotter /var/lib/spotter
+    local folder
+    for folder in /var/lib/spotter-*; do   # of the further stations of this box
+        [ "$(stat --format %U "$folder" 2>/dev/null)" != spotter ] || rm -rf "$folder"
+    done
     for unit in spotter-camera spotter; do
         # It would complain of a group that has members; the next line removes that.
         ! getent passwd "$unit" >/dev/null || userdel "$unit" 2>/dev/null || say "user $unit stays"
