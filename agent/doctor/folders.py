@@ -108,12 +108,15 @@ def _judge_folder(name: str, path: Path, found: os.stat_result, who: Who, *, mak
     return fine(name, f"{path}, {who.name} may use it")
 
 
-def check_inside(root: Path, who: Who) -> Finding:
-    """Look for files in the state folder that the daemon could not use, as root may leave them."""
+def check_inside(root: Path, who: Who, *, capture: Path) -> Finding:
+    """Look for files in the state folder that the daemon could not use, as root may leave them.
+
+    Those in the capture folder, which may lie in it, are others' until they are taken in.
+    """
     foreign = [
         path
         for path in sorted(root.glob("*")) + sorted(root.glob("*/*"))[:10000]
-        if _is_out_of_reach(path, root, who)
+        if path.parent != capture and _is_out_of_reach(path, root, who)
     ]
     if not foreign:
         return fine("files in it", f"{who.name} may use them all")
@@ -151,7 +154,7 @@ def check_folders(patient: Patient) -> list[Finding]:
         check_folder(STATE, paths.state, who),
     ]
     if paths.state.is_dir() and os.access(paths.state, os.R_OK | os.X_OK):
-        findings.append(check_inside(paths.state, who))
+        findings.append(check_inside(paths.state, who, capture=paths.capture))
     archive = patient.settings.capture.archive_dir
     if archive is not None and patient.settings.capture.originals == "archive":
         findings.append(check_folder("archive folder", archive, who))

@@ -100,7 +100,12 @@ def test_files_that_root_left_in_the_state_folder(tmp_path: Path) -> None:
     left.write_text("")
     left.chmod(0o600)
 
-    told(check_inside(tmp_path, STRANGER), State.BROKEN, "outbox.db", "sudo chown -R nobody")
+    told(
+        check_inside(tmp_path, STRANGER, capture=tmp_path / "in"),
+        State.BROKEN,
+        "outbox.db",
+        "sudo chown -R nobody",
+    )
 
 
 def test_a_recording_that_its_writer_made_read_only_is_no_trouble(tmp_path: Path) -> None:
@@ -109,10 +114,11 @@ def test_a_recording_that_its_writer_made_read_only_is_no_trouble(tmp_path: Path
     recording.write_bytes(b"film")
     recording.parent.chmod(0o777)
     recording.chmod(0o444)
-    told(check_inside(tmp_path, STRANGER), State.FINE)
+    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), State.FINE)
 
     recording.chmod(0o440)
-    told(check_inside(tmp_path, STRANGER), State.BROKEN, "84f2.mp4")
+    told(check_inside(tmp_path, STRANGER, capture=recording.parent), State.FINE)
+    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), State.BROKEN, "84f2.mp4")
 
 
 def test_a_file_of_a_user_who_keeps_it_to_himself(tmp_path: Path) -> None:
