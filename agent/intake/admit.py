@@ -9,7 +9,6 @@ Order of the durable steps; whatever is cut off after any of them, the next star
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -22,10 +21,18 @@ import structlog
 
 from agent.clock import Now
 from agent.crashpoints import crash_point
+from agent.intake.settle import WriterState
+from agent.intake.unchanged import (
+    UnsettledError,
+    facts_of,
+    fsync_source,
+    hash_unchanged,
+    unlink_unchanged,
+)
+from agent.intake.writers import writer_state
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.folders import (
     StateFolder,
-    fsync_folder,
     move_durably,
     put_aside,
     write_durably,
@@ -39,10 +46,6 @@ _READ_BYTES = 1 << 20
 _NEVER_AGAIN = frozenset({Reason.FILMING_STOPPED, Reason.FORGOTTEN})  # nobody may see it
 
 log = structlog.get_logger(stage="intake")
-
-
-class UnsettledError(Exception):
-    """The file is not what it was when it was found settled: it must settle again."""
 
 
 class Admitted(Enum):
@@ -87,7 +90,7 @@ class Admission:
             UnsettledError: it changed since `expected` was read.
             OSError: it cannot be read or moved; nothing was changed.
         """
-        sha256 = _hash_unchanged(path, expected)
+        sha256 = hash_unchanged(path, expected)
         crash_point("intake-hashed")
         known = self._outbox.captures.by_sha256(sha256)
         if known is not None:
@@ -101,41 +104,59 @@ class Admission:
         capture = self._write_row(sha256, stored, sidecar)
         crash_point("intake-row-written")
         if not moved:
-            _unlink_unchanged(path, expected)
+            unlink_unchanged(path, expected)
         log.info(
             "taken in", capture=capture.name, file=capture.file_name, bytes=expected.size_bytes
         )
         return Admitted.NEW
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
         """Give every file in the work folder its row; set aside what nobody can place.
 
-        Nothing is deleted but sidecars of files that never arrived.
+        Nothing is deleted but sidecars of files that never arrived, or that were not finished.
+        False where a file is still being written: it waits for another time.
         """
         known = self._outbox.captures.stored_names()
         present = sorted(self._folder.captures.iterdir())
-        videos = [path for path in present if path.suffix != _SIDECAR_SUFFIX]
-        for path in videos:
-            if path.name not in known:
-                self._adopt(path)
+        sidecars = {path for path in present if _is_sidecar(path)}
+        videos = [path for path in present if path not in sidecars]
+        done = [self._place(path) for path in videos if path.name not in known]
         arrived = {path.stem for path in videos}
-        for path in present:
-            if path.suffix == _SIDECAR_SUFFIX and path.stem not in arrived:
+        for path in sidecars:
+            if path.stem not in arrived:
                 path.unlink()
+        return all(done)
+
+    def _place(self, path: Path) -> bool:
+        """Give a file its row, or set it aside; False where it is still being written."""
+        try:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                self._put_aside(path)
+            elif writer_state(path) is WriterState.OPEN:
+                raise UnsettledError(path.name)
+            else:
+                self._adopt(path)
+        except PermissionError:
+            self._put_aside(path)
+        except UnsettledError:
+            log.warning("still being written: taken in when it is whole", file=path.name)
+            return False
+        return True
+
+    def _put_aside(self, path: Path) -> None:
+        put_aside(path, self._folder)
+        log.warning("unknown file set aside", file=path.name, folder=str(self._folder.set_aside))
 
     def _adopt(self, path: Path) -> None:
         """Write the row that a crash kept from a file, or set the file aside."""
-        sha256 = _hash_unchanged(path, _facts(path))
+        sha256 = hash_unchanged(path, facts_of(path))
         known = self._outbox.captures.by_sha256(sha256)
         if known is not None and path.name == known.stored_name:
             self._restore(known, path)
             return
         sidecar = self._sidecar_of(path, is_named_by_content=sha256 == path.stem)
         if sidecar is None:
-            put_aside(path, self._folder)
-            log.warning(
-                "unknown file set aside", file=path.name, folder=str(self._folder.set_aside)
-            )
+            self._put_aside(path)
             return
         if sha256 != path.stem:  # it went on growing: under its new hash it is another capture
             grown = path.with_stem(sha256)
@@ -163,7 +184,7 @@ class Admission:
             sha256=sha256,
             file_name=sidecar.file_name,
             stored_name=stored.name,
-            facts=_facts(stored),
+            facts=facts_of(stored),
             evidence=sidecar.evidence,
             now_s=self._now().utc_s,
         )
@@ -176,13 +197,13 @@ class Admission:
         is_here = known.file_state is FileState.PRESENT and stored.exists()
         is_torn = stored.exists() and stored.stat().st_size < known.facts.size_bytes
         if (is_here and not is_torn) or known.reason in _NEVER_AGAIN:
-            _unlink_unchanged(path, expected)
+            unlink_unchanged(path, expected)
             log.info("same content again", capture=known.name, file=printable(path.name))
             return Admitted.KNOWN
         if is_torn:
             put_aside(stored, self._folder)
         if not self._bring_in(path, stored, expected):
-            _unlink_unchanged(path, expected)
+            unlink_unchanged(path, expected)
         self._restore(known, stored)
         return Admitted.RESTORED
 
@@ -190,7 +211,7 @@ class Admission:
         """Record that a capture's file is there; look into it, if it waited for that alone."""
         now_s = self._now().utc_s
         with self._outbox.transaction():
-            self._outbox.captures.restore_file(known, _facts(stored), now_s=now_s)
+            self._outbox.captures.restore_file(known, facts_of(stored), now_s=now_s)
             if known.reason in {Reason.CAPTURE_MISSING, Reason.CAPTURE_DAMAGED}:
                 self._outbox.captures.move(known, CaptureState.CAPTURED, now_s=now_s)
         log.info("original is back", capture=known.name, file=known.file_name)
@@ -204,7 +225,7 @@ class Admission:
         if expected.inode not in self._doubtful:
             self._doubtful.add(expected.inode)
             with moving(expected.size_bytes):
-                _fsync_source(path)
+                fsync_source(path)
             self._doubtful.discard(expected.inode)
             try:
                 move_durably(path, stored)
@@ -228,8 +249,8 @@ class Admission:
                 shutil.copyfileobj(source, target, _READ_BYTES)
                 target.flush()
                 os.fsync(target.fileno())
-            copied = _hash_unchanged(unfinished, _facts(unfinished))
-            if copied != stored.stem or _facts(path) != expected:
+            copied = hash_unchanged(unfinished, facts_of(unfinished))
+            if copied != stored.stem or facts_of(path) != expected:
                 raise UnsettledError(path.name)
         except BaseException:
             unfinished.unlink(missing_ok=True)  # on a full disk every byte counts
@@ -248,34 +269,8 @@ def _sidecar_path(stored: Path) -> Path:
     return stored.with_suffix(_SIDECAR_SUFFIX)
 
 
-def _fsync_source(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _facts(path: Path) -> FileFacts:
-    return FileFacts.of(path.stat(follow_symlinks=False))
-
-
-def _hash_unchanged(path: Path, expected: FileFacts) -> str:
-    """Return the SHA-256 of a plain file that is, before and after, what it is expected to be."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode) or FileFacts.of(before) != expected:
-            raise UnsettledError(path.name)
-        with moving(expected.size_bytes):
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if FileFacts.of(os.fstat(fd)) != expected or _facts(path) != expected:
-            raise UnsettledError(path.name)
-    return sha256
-
-
-def _unlink_unchanged(path: Path, expected: FileFacts) -> None:
-    """Remove a file whose content is safe elsewhere, unless it went on growing."""
-    if _facts(path) == expected:
-        path.unlink()
-        fsync_folder(path.parent)
+def _is_sidecar(path: Path) -> bool:
+    """Tell whether a file is a sidecar, or what a crash left of one: `.name.json.process`."""
+    return path.suffix == _SIDECAR_SUFFIX or (
+        path.name.startswith(".") and path.stem.endswith(_SIDECAR_SUFFIX)
+    )

@@ -15,10 +15,11 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Now
-from agent.intake.admit import Admission, Admitted, UnsettledError, printable
+from agent.intake.admit import Admission, Admitted, printable
 from agent.intake.door import Door
 from agent.intake.holes import refuse_hollow
 from agent.intake.settle import NOTHING, Settler
+from agent.intake.unchanged import UnsettledError
 from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
 from agent.outbox.space import is_disk_full
@@ -57,7 +58,8 @@ class Intake:
         self._wake_next = wake_next
         self._monotonic = monotonic
         self._next_scan_s = float("-inf")
-        self._half_admitted = False  # an admission was cut off by an error
+        # An admission was cut off: by an error, or (at a start) while its file was being written.
+        self._half_admitted = True
         self._complained: set[str] = set()  # each file that cannot be taken in is logged once
 
     def step(self) -> float:
@@ -162,13 +164,12 @@ class Intake:
         if not self._half_admitted:
             return True
         try:
-            self._admission.resume()
+            self._half_admitted = not self._admission.resume()
         except (OSError, sqlite3.OperationalError) as error:
             if not is_disk_full(error):
                 raise
             self._door.shut_for_space(error)
             return False
-        self._half_admitted = False
         self._wake_next()
         return True
 

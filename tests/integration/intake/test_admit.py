@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.intake.admit import Admission, Admitted, UnsettledError, printable
+from agent.intake.admit import Admission, Admitted, printable
 from agent.intake.settle import WriterState
+from agent.intake.unchanged import UnsettledError
 from agent.intake.writers import writer_state
 from agent.outbox.capture import FileFacts
 from agent.outbox.folders import OwnerLock, StateFolder
@@ -120,6 +121,37 @@ def test_a_start_gives_every_file_its_row_and_deletes_none(door: Door) -> None:
     assert (again.file_name, again.evidence) == (capture.file_name, capture.evidence)
     assert stored.exists()
     assert (door.folder.set_aside / "stranger.mp4").read_bytes() == b"who put this here"
+
+
+def test_what_is_no_file_in_the_work_folder_keeps_no_start_from_going_on(door: Door) -> None:
+    (door.folder.captures / "lost+found").mkdir()
+    (door.folder.captures / "link.mp4").symlink_to("/etc/passwd")
+    (door.folder.captures / f".{'0' * 64}.json.4711").write_text("{")  # of a sidecar, cut off
+
+    assert door.admission.resume()
+
+    assert list(door.folder.captures.iterdir()) == []
+    assert {path.name for path in door.folder.set_aside.iterdir()} == {"lost+found", "link.mp4"}
+
+
+def test_a_file_that_is_still_being_written_after_a_kill_gets_its_row_when_it_is_whole(
+    door: Door,
+) -> None:
+    """Moved in while its writer had it open, killed before the row, and started again."""
+    with (door.folder.captures / f"{'0' * 64}.mp4").open("wb") as writer:
+        writer.write(b"vid")
+        writer.flush()
+        before_row = {"file_name": "a.mp4", "evidence": json.loads(evidence().to_json())}
+        (door.folder.captures / f"{'0' * 64}.json").write_text(json.dumps(before_row))
+
+        assert not door.admission.resume()
+        assert door.outbox.captures.by_id(1) is None
+        writer.write(b"eo")
+
+    assert door.admission.resume()
+    capture = door.outbox.captures.by_id(1)
+    assert capture is not None and capture.file_name == "a.mp4"
+    assert (door.stored(), capture.facts.size_bytes) == ([b"video"], 5)
 
 
 def test_odd_names_can_be_stored_and_shown() -> None:
