@@ -18,6 +18,7 @@ from agent.delivery.turn import Order
 from agent.delivery.upload import Sent, Uploader
 from agent.errors import AgentError, LaneError, UploadError
 from agent.outbox.entry import Entry
+from agent.outbox.space import is_disk_full
 from agent.outbox.states import Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Stopping, Wake
@@ -125,6 +126,8 @@ class Lane:
         except UploadError as error:
             self._reaction.carry_out(entry, error, passage)
         except (OSError, AgentError) as error:
+            if is_disk_full(error):  # for what is kept of the attempt: no fault of the clip's
+                raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
             self._record(entry, attempt_id, sent)

@@ -1,8 +1,13 @@
 """The retry table, on real sockets."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from agent.delivery.gate import KeySettings
+from agent.outbox.folders import LEDGER_NAME
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
@@ -244,3 +249,24 @@ def test_a_probe_far_in_the_future_is_a_clock_that_jumped(world: World) -> None:
     world.run()
 
     assert world.states() == ["uploaded"]
+
+
+def test_a_disk_too_full_for_the_mark_is_no_fault_of_the_clip(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, refused = os.fsync, []
+
+    def refuse_once(fd: int) -> None:
+        if not refused and Path(f"/proc/self/fd/{fd}").readlink().name == LEDGER_NAME:
+            refused.append(fd)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(fd)
+
+    world.add()
+    monkeypatch.setattr(os, "fsync", refuse_once)
+    with pytest.raises(OSError, match="No space"):  # the daemon makes way, and tries again
+        world.run()
+
+    world.run(60)
+    world.check_delivered_once(sandbox, 1)
+    assert [event.word for event in world.outbox.events.of_entry(1)].count("held") == 0
