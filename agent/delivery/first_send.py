@@ -19,6 +19,7 @@ from agent.outbox.entry import Entry
 from agent.outbox.folders import StateFolder, move_durably
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
+from agent.pulse import moving
 
 _MOST_STEM = 60  # characters of the old name: any file system can hold them
 
@@ -112,5 +113,5 @@ class FirstSendCheck:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with moving(path.stat().st_size), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -254,7 +254,8 @@ def test_a_probe_far_in_the_future_is_a_clock_that_jumped(world: World) -> None:
 def test_a_disk_too_full_for_the_mark_is_no_fault_of_the_clip(
     world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync, refused = os.fsync, []
+    fsync = os.fsync
+    refused: list[int] = []
 
     def refuse_once(fd: int) -> None:
         if not refused and Path(f"/proc/self/fd/{fd}").readlink().name == LEDGER_NAME:
