@@ -1,7 +1,7 @@
 """The last look before a clip goes out."""
 
 import hashlib
-from typing import BinaryIO
+import io
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_large_clip_that_a_slow_card_reads_is_not_taken_for_a_stuck_stage(
     digest = hashlib.file_digest
     stuck: list[str] = []
 
-    def read_slowly(file: BinaryIO, name: str) -> object:
+    def read_slowly(file: io.BufferedReader, name: str) -> object:
         clock_s[0] += 120.5
         stuck.extend(pulses.stuck())
         return digest(file, name)
