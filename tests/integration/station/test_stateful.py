@@ -43,6 +43,7 @@ class StationMachine(RuleBasedStateMachine):
         self._boots = [0.0]  # true times
         self._said: list[tuple[float, str | None, float | None]] = [(0.0, "owner", None)]
         self._signs: list[float] = []  # true times of what keeps the present one there
+        self._sign_off_s = 0.0  # how wrong the clock was at the last of them
         self._queue: list[str] = []
         self._captures = 0
         self._waits = False  # whether a capture waits to be looked into
@@ -68,7 +69,11 @@ class StationMachine(RuleBasedStateMachine):
     def _say(self, who: str | None, idle_s: float | None) -> None:
         self._let_run_out(self._true_s)
         self._said.append((self._true_s, who, idle_s))
-        self._signs = [self._true_s]
+        self._signs, self._sign_off_s = [self._true_s], self._utc_off_s
+
+    def _sign(self) -> None:
+        self._signs.append(self._true_s)
+        self._sign_off_s = self._utc_off_s
 
     def _let_run_out(self, by_s: float) -> None:
         """Model: whoever was without a sign for too long has gone at that moment."""
@@ -91,9 +96,10 @@ class StationMachine(RuleBasedStateMachine):
         if self._boots[-1] == self._boots[0]:
             self._utc_off_s = off_s
 
-    @precondition(lambda self: self._utc_off_s == 0.0)
+    @precondition(lambda self: self._utc_off_s == self._sign_off_s == 0.0)
     @rule(seconds=SECONDS)
     def restart_the_box(self, seconds: int) -> None:
+        """After it only UTC tells how long ago somebody was there: it was right, then and now."""
         self._true_s += seconds
         self._boots.append(self._true_s)
         self._outbox.close()
@@ -151,7 +157,7 @@ class StationMachine(RuleBasedStateMachine):
         except RequestError:
             assert self._said[-1][2] is None  # nobody, or the default
             return
-        self._signs.append(self._true_s)
+        self._sign()
 
     @rule(who=PEOPLE)
     def enqueue(self, who: str) -> None:
@@ -181,7 +187,7 @@ class StationMachine(RuleBasedStateMachine):
         self._let_run_out(start_s)
         self._check(start_s, renews=True)
         if self._said[-1][0] <= self._true_s and self._said[-1][2] is not None:
-            self._signs.append(self._true_s)
+            self._sign()
 
     @rule(edge=st.integers(1, 6), off_s=NEAR_EDGE_S)
     def find_a_take_late(self, edge: int, off_s: int) -> None:
