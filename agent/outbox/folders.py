@@ -126,7 +126,11 @@ class StateFolder:
         The folder's group may lay them, and root would write, and give away, what they lead to.
         """
         for folder in (self.root, self.tmp):
-            with contextlib.suppress(FileNotFoundError), os.scandir(folder) as found:
+            # What is no folder is told of when it is to be made.
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                os.scandir(folder) as found,
+            ):
                 for entry in found:
                     if not entry.is_symlink() or entry.stat(follow_symlinks=False).st_uid == 0:
                         continue

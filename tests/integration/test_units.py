@@ -33,7 +33,8 @@ def test_a_box_of_several_stations_runs_them_alike() -> None:
     one, several = directives(), directives(_UNITS / "spotter@.service")
     assert [name for name, _ in one] == [name for name, _ in several]
     differ = {name for (name, left), (_, right) in zip(one, several, strict=True) if left != right}
-    assert differ == {"Description", "ExecStart", "StateDirectory", "WorkingDirectory"}
+    own = {"Description", "ExecStart", "ExecReload", "StateDirectory", "WorkingDirectory"}
+    assert differ == own
 
 
 def test_a_wrong_configuration_is_not_started_again_and_all_else_is() -> None:
