@@ -16,6 +16,12 @@ def spoil(database: Path) -> None:
             part.write_bytes(os.urandom(part.stat().st_size))
 
 
+def is_paused(station: Station) -> bool:
+    """Whether nothing is sent any more: the first try was refused."""
+    told = json.loads(station.spotter("status", "--json"))
+    return told["api"]["paused"] is not None
+
+
 def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start(
     station: Station, sandbox: Sandbox
 ) -> None:
@@ -26,7 +32,7 @@ def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start
     sandbox.add_fault("401*always")  # what comes next stays in the outbox
     daemon = station.start()
     film_run(station.capture / "two.mp4", seed=2)
-    until(lambda: station.states() == ["uploaded", "ready"])
+    until(lambda: is_paused(station) and station.states() == ["uploaded", "ready"])
     three = film_run(station.root / "three.mp4", seed=3)  # filmed before nobody was there
     station.spotter("assign", "--nobody")
     station.spotter("outbox", "discard", "e2")
