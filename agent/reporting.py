@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 
 from agent.counting import counted
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.states import TO_BE_SENT, CaptureState, EntryState
 from agent.outbox.store import Outbox
-
-_WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 
 
 def describe_station(outbox: Outbox, host: str) -> str:
@@ -27,7 +25,7 @@ def _work(captures: Mapping[str, int], entries: Mapping[str, int]) -> list[str]:
         words.append("looks into a capture")
     if entries.get(EntryState.UPLOADING):
         words.append("sends a clip")
-    if waiting := sum(entries.get(state, 0) for state in _WAITING):
+    if waiting := sum(entries.get(state, 0) for state in TO_BE_SENT):
         words.append(f"{counted(waiting, 'clip')} to send")
     if ahead := captures.get(CaptureState.CAPTURED, 0):
         words.append(f"{counted(ahead, 'capture')} to look into")

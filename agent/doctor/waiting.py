@@ -8,9 +8,7 @@ from agent.doctor.camera import files_in
 from agent.doctor.finding import Patient
 from agent.errors import AgentError
 from agent.outbox.audit import opened_as_it_is
-
-_CAPTURES = ("captured", "analysing")
-_CLIPS = ("ready", "uploading", "uncertain")
+from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
 
 
 def waiting_for_daemon(patient: Patient) -> str | None:
@@ -29,7 +27,7 @@ def waiting_words(lying: int, counts: Mapping[str, Mapping[str, int]]) -> str | 
     """
     captures, clips = (
         sum(counts.get(kind, {}).get(state, 0) for state in states)
-        for kind, states in (("captures", _CAPTURES), ("entries", _CLIPS))
+        for kind, states in (("captures", TO_BE_LOOKED_INTO), ("entries", TO_BE_SENT))
     )
     parts = (
         (lying, "file in the capture folder", "files in the capture folder"),

@@ -27,6 +27,11 @@ class EntryState(StrEnum):
     DISCARDED = "discarded"  # a person or a setting ended it
 
 
+# What the station has still to do by itself, whoever tells of it.
+TO_BE_LOOKED_INTO = (CaptureState.CAPTURED, CaptureState.ANALYSING)
+TO_BE_SENT = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
+
+
 class FileState(StrEnum):
     """Whether the file of a row is still on the disk."""
 

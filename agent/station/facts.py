@@ -3,12 +3,9 @@
 import time
 from pathlib import Path
 
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT, CaptureState, EntryState
 from agent.outbox.store import Outbox
 from agent.station.word import Facts
-
-_LOOKED_INTO_SOON = (CaptureState.CAPTURED, CaptureState.ANALYSING)
-_WAITING = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 
 
 def read_facts(
@@ -31,8 +28,8 @@ def read_facts(
         now_s: Unix time.
     """
     counts = outbox.listing.counts(
-        captures=(*_LOOKED_INTO_SOON, CaptureState.QUARANTINED),
-        entries=(*_WAITING, EntryState.HELD, EntryState.DEAD),
+        captures=(*TO_BE_LOOKED_INTO, CaptureState.QUARANTINED),
+        entries=(*TO_BE_SENT, EntryState.HELD, EntryState.DEAD),
     )
     captures, entries = counts["captures"], counts["entries"]
     return Facts(
@@ -40,8 +37,8 @@ def read_facts(
         is_filming=is_filming,
         folder_is_missing=not capture_folder.is_dir(),
         paused=tuple(pause.part for pause in outbox.pauses.all()),
-        captures_waiting=sum(captures.get(state, 0) for state in _LOOKED_INTO_SOON),
-        clips_waiting=sum(entries.get(state, 0) for state in _WAITING),
+        captures_waiting=sum(captures.get(state, 0) for state in TO_BE_LOOKED_INTO),
+        clips_waiting=sum(entries.get(state, 0) for state in TO_BE_SENT),
         held=entries.get(EntryState.HELD, 0),
         refused=entries.get(EntryState.DEAD, 0),
         failing=outbox.gallery.failing(),

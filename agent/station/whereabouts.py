@@ -9,7 +9,13 @@ from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUp
 from agent.outbox.lanes import LaneState
-from agent.outbox.states import CaptureState, EntryState, reason_text
+from agent.outbox.states import (
+    TO_BE_LOOKED_INTO,
+    TO_BE_SENT,
+    CaptureState,
+    EntryState,
+    reason_text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +38,9 @@ class Surroundings:
 def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
     """Return where something is and what it waits for, as one sentence without its name."""
     if isinstance(subject, Capture):
-        told, moves = _CAPTURES[subject.state](subject, around), subject.state in _CAPTURES_MOVE
+        told, moves = _CAPTURES[subject.state](subject, around), subject.state in TO_BE_LOOKED_INTO
     else:
-        told, moves = _ENTRIES[subject.state](subject, around), subject.state in _ENTRIES_MOVE
+        told, moves = _ENTRIES[subject.state](subject, around), subject.state in TO_BE_SENT
     if moves and not around.runs:
         return f"{told}; but the daemon does not run ({around.start})"
     return told
@@ -132,8 +138,6 @@ def _dead(entry: Entry, _around: Surroundings) -> str:
     return f"was refused by the API: {entry.detail} (spotter outbox retry {entry.name} tries again)"
 
 
-_CAPTURES_MOVE = frozenset({CaptureState.CAPTURED, CaptureState.ANALYSING})
-_ENTRIES_MOVE = frozenset({EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN})
 _CAPTURES: dict[CaptureState, Callable[[Capture, Surroundings], str]] = {
     CaptureState.CAPTURED: _captured,
     CaptureState.ANALYSING: _analysing,
