@@ -9,6 +9,7 @@ from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.life import Line, capture_life, entry_life
 from agent.outbox.resends import RESEND_WORDS
+from agent.outbox.session_list import Followed
 from agent.outbox.states import reason_text
 from agent.outbox.store import Outbox
 
@@ -45,18 +46,15 @@ def _lines(lines: list[Line]) -> list[dict[str, object]]:
 def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
     plain = asdict(entry)
     plain.update(id=entry.name, due_at=iso_utc(entry.due_at), remarks=list(entry.remarks))
+    captures, followed = outbox.entries.captures_of(entry.id), outbox.sessions.of(entry)
     return {
         **_with_times(plain),
         "meaning": reason_text(entry.reason),
-        "captures": [f"c{number}" for number in outbox.entries.captures_of(entry.id)],
+        "captures": [f"c{number}" for number in captures],
         "sent_anew": _sent_anew(outbox, entry),
-        "analysis": _analysis(outbox, entry),
-        "next_look_at": _next_look_at(outbox, entry),
-        "picture": [
-            told
-            for number in outbox.entries.captures_of(entry.id)
-            for told in _picture(outbox.takes.report(number))
-        ],
+        "analysis": None if followed is None else _analysis(followed),
+        "next_look_at": None if followed is None else iso_utc(followed.follow_up.due_at),
+        "picture": [told for number in captures for told in _picture(outbox.takes.report(number))],
         "tries": [
             {
                 "kind": attempt.kind,
@@ -82,19 +80,11 @@ def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
     return way if resend.detail is None else f"{way} ({resend.detail})"
 
 
-def _analysis(outbox: Outbox, entry: Entry) -> str | None:
+def _analysis(followed: Followed) -> str:
     """Return what came of a clip's session, in a sentence."""
-    followed = outbox.sessions.of(entry)
-    if followed is None:
-        return None
     follow_up, result = followed.follow_up, followed.result
     told = f"{follow_up.words}; {counted(follow_up.polls, 'look')}"
     return told if result is None else f"{told}; {counted(len(result.numbers), 'number')}"
-
-
-def _next_look_at(outbox: Outbox, entry: Entry) -> str | None:
-    followed = outbox.sessions.of(entry)
-    return None if followed is None else iso_utc(followed.follow_up.due_at)
 
 
 def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
