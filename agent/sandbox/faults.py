@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from agent.sandbox.kinds import KINDS, PLACES, STATUS
+from agent.sandbox.kinds import FLAGS, KINDS, PLACES, STATUS
 
 _APART = frozenset(
     {"processing", "storage", "connection"}
 )  # what happens at any place does not happen there
 _FOR_EVER = 10**9
-_FLAGS = frozenset({"early", "made", "lost"})  # options without a value
 _ALWAYS = frozenset({"after"})  # options that every fault may be told
 
 
@@ -120,7 +119,7 @@ def _fits(fault: Fault, where: str, user_id: str | None) -> bool:
 
 def _option(part: str, text: str) -> tuple[str, str]:
     name, separator, value = part.partition("=")
-    if not separator and name not in _FLAGS:
+    if not separator and name not in FLAGS:
         raise ValueError(f"{text!r}: options are name=value")
     return name.strip(), value
 

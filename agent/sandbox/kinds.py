@@ -12,6 +12,12 @@ PLACES = (
 )
 
 
+def written(option: tuple[str, str]) -> str:
+    """Return how an option is written, from its name and what stands for its value."""
+    name, value = option
+    return f"{name}={value}" if value else name
+
+
 class Kind(NamedTuple):
     """One kind of fault: what it may be told, and what it does."""
 
@@ -21,8 +27,8 @@ class Kind(NamedTuple):
 
     def form(self, name: str) -> str:
         """Return how it is written, with its options."""
-        told = [f"{option}={value}" if value else option for option, value in self.options.items()]
-        return f"{name}:{','.join(told)}" if told else name
+        told = ",".join(map(written, self.options.items()))
+        return f"{name}:{told}" if told else name
 
 
 class Group(NamedTuple):
@@ -43,14 +49,16 @@ STATUS = Kind(
         "user": "ID",
     },
 )
-STATUS_OPTIONS = {
-    "error=WORDS": "what the answer says",
-    "retry-after=SECONDS": "or date+SECONDS: the same as a date",
-    "body=html": "a page instead of JSON",
+_STATUS_WORDS = {
+    "error": "what the answer says",
+    "retry-after": "or date+SECONDS: the same as a date",
+    "body": "a page instead of JSON",
     "early": "before the body is read, and close",
     "made": "the session is made all the same",
-    "user=ID": "only for uploads of that athlete",
+    "user": "only for uploads of that athlete",
 }
+# How each of its options is written, and what it does.
+STATUS_OPTIONS = {written(option): _STATUS_WORDS[option[0]] for option in STATUS.options.items()}
 
 GROUPS = (
     Group(
@@ -133,3 +141,9 @@ GROUPS = (
     ),
 )
 KINDS = {name: kind for group in GROUPS for name, kind in group.kinds.items()}
+FLAGS = frozenset(  # options without a value
+    option
+    for kind in (STATUS, *KINDS.values())
+    for option, value in kind.options.items()
+    if not value
+)
