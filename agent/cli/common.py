@@ -127,6 +127,11 @@ def local_time() -> "LocalTime":
     return LocalTime(read_clock().utc_s)
 
 
+def headed(words: Sequence[str], here: "LocalTime") -> tuple[str, ...]:
+    """Return the head of a table, with the zone of its times where that is left open."""
+    return tuple(word.format(zone=here.zone) for word in words)
+
+
 def console() -> "Console":
     """Return where people read results: colours in a terminal, plain when piped."""
     from rich.console import Console

@@ -9,6 +9,7 @@ import click
 from agent.activities import ACTIVITIES
 from agent.cli.common import (
     config_option,
+    headed,
     json_option,
     local_time,
     opened_outbox,
@@ -69,8 +70,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
         click.echo("nothing here" if state is None else f"nothing is {state}")
         return
     here = local_time()
-    head = tuple(word.format(zone=here.zone) for word in _HEAD)
-    print_columns([head, *(_cells(row, here) for row in rows)])
+    print_columns([headed(_HEAD, here), *(_cells(row, here) for row in rows)])
 
 
 @outbox.command()

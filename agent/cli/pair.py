@@ -7,6 +7,7 @@ import click
 
 from agent.cli.common import (
     config_option,
+    headed,
     json_option,
     local_time,
     opened_outbox,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agent.outbox.devices import Device
     from agent.settings import Settings
 
+_HEAD = ("DEVICE", "ROLE", "CAME IN BY", "SINCE ({zone})", "NAME")
 _TOKEN_BYTES = 15
 
 
@@ -111,7 +113,7 @@ def _list(settings: "Settings", *, as_json: bool) -> None:
     here = local_time()
     print_columns(
         [
-            ("DEVICE", "ROLE", "CAME IN BY", f"SINCE ({here.zone})", "NAME"),
+            headed(_HEAD, here),
             *((d.id, d.role, d.way, here.moment(d.paired_at), d.name) for d in devices),
         ]
     )

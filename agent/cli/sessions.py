@@ -7,6 +7,7 @@ import click
 
 from agent.cli.common import (
     config_option,
+    headed,
     json_option,
     local_time,
     opened_outbox,
@@ -54,8 +55,7 @@ def sessions(
         click.echo("no sessions")
         return
     here = local_time()
-    head = tuple(word.format(zone=here.zone) for word in _HEAD)
-    print_columns([head, *(session_cells(followed, here) for followed in found)])
+    print_columns([headed(_HEAD, here), *(session_cells(followed, here) for followed in found)])
 
 
 @click.command()
