@@ -20,7 +20,7 @@ def lean_loading() -> Iterator[None]:
     """
     for name in _FOR_TERMINALS:
         # An import of None fails, and both libraries go on without (import system, sys.modules).
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # typeshed knows no None there
     gc.disable()
     try:
         yield

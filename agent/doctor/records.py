@@ -54,7 +54,7 @@ def _ledger(found: Audit) -> list[Finding]:
     if found.behind or found.ledger_damaged:
         told = counted(found.behind, "commit is", "commits are") + " in the ledger alone"
         if found.ledger_damaged:
-            damaged = counted(found.ledger_damaged, "line", "lines")
+            damaged = counted(found.ledger_damaged, "line")
             told = f"{damaged} of its ledger cannot be read"
         return [warning("outbox", told, _RESTART)]
     return [fine("outbox", "whole, and in step with its ledger")]
