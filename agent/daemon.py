@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -194,27 +195,20 @@ class Daemon:
             self.end()
 
     def _drive(self, stage: Stage) -> None:
-        """Run one stage until the daemon ends."""
+        """Run one stage until the daemon ends; one that breaks off is missed from then on."""
         self._pulses.begin(stage.name)
-        try:
-            self._go_on_with(stage)
-        finally:
-            self._pulses.end(stage.name)
+        self._go_on_with(stage)
+        self._pulses.end(stage.name)
 
     def _go_on_with(self, stage: Stage) -> None:
         while not (self._stop.is_set() or self._is_reloading):
             self._bells.silence(stage.name)
             beat()
             try:
-                wait_s = stage.step()
-                self._troubles.pop(stage.name, None)
+                wait_s = self._step(stage)
             except Stopping:
                 break
-            except (OutboxError, sqlite3.DatabaseError) as error:
-                wait_s = self._after_database_error(stage, error)
-            except (OSError, AgentError) as error:
-                wait_s = self._after_error(stage, error)
-            except Exception:  # one bad minute never stops the service
+            except Exception:  # one bad minute never stops the service, nor does a failed remedy
                 log.exception("step failed unexpectedly", part=stage.name)
                 wait_s = _AFTER_FAILURE_S
             if wait_s > 0 and not (self._stop.is_set() or self._is_reloading):
@@ -222,6 +216,17 @@ class Daemon:
                 beat(waits_s=wait_s)
                 self._bells.wait(stage.name, wait_s)
         stage.close()
+
+    def _step(self, stage: Stage) -> float:
+        """Let a stage do its step, or do what helps against its failure; return what to wait."""
+        try:
+            wait_s = stage.step()
+        except (OutboxError, sqlite3.DatabaseError) as error:
+            return self._after_database_error(stage, error)
+        except (OSError, AgentError) as error:
+            return self._after_error(stage, error)
+        self._troubles.pop(stage.name, None)
+        return wait_s
 
     def _after_database_error(
         self, stage: Stage, error: OutboxError | sqlite3.DatabaseError
@@ -235,7 +240,8 @@ class Daemon:
         self._is_news("database error", stage, error)
         damaged = isinstance(error, sqlite3.Error) and is_damage(error)
         if damaged:
-            distrust(self._wake_path.parent, str(error))
+            with suppress(OSError):  # a card may have gone read-only: the next start looks anyway
+                distrust(self._wake_path.parent, str(error))
         if damaged or isinstance(error, OutboxError):
             self._fatal = OutboxError(
                 f"the outbox cannot be trusted: {error}",

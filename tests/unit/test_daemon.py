@@ -1,0 +1,134 @@
+"""The daemon's loop around a stage: what goes wrong in it never ends a stage without a word."""
+
+import errno
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import daemon as daemons
+from agent.daemon import Bells, Daemon, Watching
+from agent.errors import OutboxError
+from agent.pulse import Pulses
+from agent.stage import StopFlag
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemons, "_AFTER_FAILURE_S", 0.0)
+    monkeypatch.setattr(daemons, "_WITH_RESERVE_S", 0.0)
+
+
+class FailingStage:
+    """Fails as told at each of its first steps, then asks for the end."""
+
+    name = "failing"
+
+    def __init__(self, *failures: Exception) -> None:
+        self._failures = list(failures)
+        self.done: Callable[[], object] = lambda: None
+        self.is_closed = False
+
+    def step(self) -> float:
+        if self._failures:
+            raise self._failures.pop(0)
+        self.done()
+        return 60.0
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def run(
+    stage: FailingStage,
+    folder: Path,
+    *,
+    watching: Watching | None = None,
+    on_disk_full: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the daemon until the stage is through with its failures; else end it as not through."""
+    daemon = Daemon(
+        [stage],
+        bells=Bells([stage.name]),
+        stop=StopFlag(),
+        wake_path=folder / "wake",
+        on_disk_full=on_disk_full,
+        watching=watching,
+    )
+    through = threading.Event()
+
+    def end() -> None:
+        through.set()
+        daemon.end()
+
+    stage.done = end
+    guard = threading.Timer(10.0, daemon.end)
+    guard.start()
+    try:
+        daemon.run()
+    finally:
+        guard.cancel()
+    assert through.is_set(), "the stage did not go on"
+
+
+def refuse() -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def sqlite_error(code: int) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("as SQLite says it")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.ENOSPC, "No space left on device"), sqlite_error(sqlite3.SQLITE_FULL)],
+)
+def test_a_remedy_that_fails_too_does_not_end_the_stage(tmp_path: Path, failure: Exception) -> None:
+    stage = FailingStage(failure)
+    run(stage, tmp_path, on_disk_full=refuse)
+    assert stage.is_closed
+
+
+def test_a_failure_that_nobody_thought_of_does_not_end_the_stage(tmp_path: Path) -> None:
+    run(FailingStage(KeyError("row"), RecursionError()), tmp_path)
+
+
+def test_a_damaged_file_ends_the_daemon_even_where_nothing_can_be_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemons, "distrust", lambda *_: refuse())
+    with pytest.raises(OutboxError, match="cannot be trusted"):
+        run(FailingStage(sqlite_error(sqlite3.SQLITE_CORRUPT)), tmp_path)
+
+
+class BrokenOff(BaseException):
+    """What no handler of errors catches."""
+
+
+def test_a_stage_that_breaks_off_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    watching = Watching(pulses=Pulses(bound_s=1.0, clock=lambda: now_s))
+
+    class BreakingStage(FailingStage):
+        def step(self) -> float:
+            raise BrokenOff
+
+    stage = BreakingStage()
+    monkeypatch.setattr(threading, "excepthook", lambda _: stage.done())
+    run(stage, tmp_path, watching=watching)  # ended from outside: the stage cannot any more
+    now_s = 10.0
+    assert watching.pulses.stuck() == [stage.name]
