@@ -34,7 +34,7 @@ class OutboxDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
         try:
@@ -164,7 +164,7 @@ class OutboxDatabase:
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._opening:
-            for connection in self._opened:
+            for _, connection in self._opened:
                 connection.close()
             self._opened.clear()
         self._local = threading.local()
@@ -202,10 +202,18 @@ class OutboxDatabase:
             check_same_thread=False,
         )
         with self._opening:
-            self._opened.append(connection)
+            self._close_of_ended_threads()
+            self._opened.append((threading.current_thread(), connection))
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+    def _close_of_ended_threads(self) -> None:
+        """Let no handle stay behind: each reload, and each call of the page, may end threads."""
+        for owner, connection in self._opened:
+            if not owner.is_alive():
+                connection.close()
+        self._opened = [(owner, of) for owner, of in self._opened if owner.is_alive()]
 
     def _changes(self, connection: sqlite3.Connection) -> "Changes":
         """Return what this thread's connection has changed, watched from its first writing on."""

@@ -1,6 +1,7 @@
 """The outbox on a real SQLite file."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,22 @@ def test_no_query_of_the_daily_round_scans_a_table(
 
     assert plan and not [step for step in plan if step.startswith("SCAN")], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    database.close()
+
+
+def test_threads_that_ended_leave_no_handle_behind(tmp_path: Path) -> None:
+    database = OutboxDatabase(tmp_path / "outbox.db")
+
+    def handles_after_a_look() -> int:
+        thread = threading.Thread(target=database.version)
+        thread.start()
+        thread.join()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    handles_after_a_look()
+    after_the_second = handles_after_a_look()  # SQLite keeps one handle for use by the next
+
+    assert [handles_after_a_look() for _ in range(5)] == [after_the_second] * 5
     database.close()
 
 
