@@ -3,6 +3,7 @@
 # this file upwards: `install` is the list of its steps.
 
 set -euo pipefail
+umask 022    # what root's shell says must not decide who may run Spotter, or change it
 
 usage() {
     cat <<'WORDS'

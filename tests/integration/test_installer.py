@@ -40,7 +40,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
 ) -> None:
     with scratch_root(tmp_path / "box") as box:
         refuses_what_is_no_debian(box, first)
-        told = box.run(str(first / "systemd/install.sh"))
+        told = box.run("sh", "-c", f"umask 077 && exec {first}/systemd/install.sh")
         assert "sudo nano /etc/spotter/station.toml" in told
         assert "spotter doctor:" in told
         assert version_in(box).endswith("0.1.0")
@@ -53,6 +53,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
         }
         for place, wanted in places.items():
             assert box.run("stat", "--format", "%a %U %G", place).strip() == wanted
+        assert box.run("find", "/opt/spotter", "-perm", "/o+w", "!", "-type", "l") == ""
         assert "spotter" in box.run("id", "--name", "--groups", "spotter-camera").split()
         for unit in ("spotter.service", "spotter@two.service", "spotter-camera@main.service"):
             assert box.run("systemd-analyze", "verify", unit) == ""
