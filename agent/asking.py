@@ -11,8 +11,8 @@ from agent.assembly_delivery import api_client, follow_up_stage
 from agent.clock import read_clock
 from agent.delivery.looking import Look
 from agent.errors import LaneError, RequestError, UnreachableError
+from agent.outbox.disk.space import Space
 from agent.outbox.entry import Entry
-from agent.outbox.space import Space
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
 from agent.stage import ignore_wake

@@ -18,10 +18,10 @@ from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
-from agent.outbox.folders import StateFolder
-from agent.outbox.repair import Repair
-from agent.outbox.reserve import Reserve
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.reserve import Reserve
+from agent.outbox.disk.space import Space
+from agent.outbox.repair.start import Repair
 from agent.outbox.store import Outbox
 from agent.serving import PAGE, page_stages
 from agent.settings import Settings

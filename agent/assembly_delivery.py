@@ -25,8 +25,8 @@ from agent.delivery.upload import Uploader
 from agent.delivery.videos import VideoStage
 from agent.intake.take import TakeFinder
 from agent.outbox.backoff import Backoff
-from agent.outbox.folders import StateFolder
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
 from agent.stage import Stage, StopFlag, Wake, ignore_wake

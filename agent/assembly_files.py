@@ -9,10 +9,10 @@ from agent.intake.door import Door
 from agent.intake.settle import Settler
 from agent.intake.take import TakeFinder
 from agent.intake.watch import CaptureFolder
-from agent.outbox.folders import StateFolder
-from agent.outbox.mounts import Mounts
-from agent.outbox.reserve import Reserve
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.mounts import Mounts
+from agent.outbox.disk.reserve import Reserve
+from agent.outbox.disk.space import Space
 from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.settings import Settings

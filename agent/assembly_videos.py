@@ -9,8 +9,8 @@ from agent.clock import read_clock
 from agent.delivery.download_pace import DownloadPace
 from agent.delivery.fetching import VideoFetcher
 from agent.delivery.videos import VideoPolicy, VideoStage
-from agent.outbox.folders import StateFolder
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag

@@ -12,7 +12,7 @@ from agent.delivery.resending import Resending
 from agent.errors import LaneError
 from agent.intake.watch import CaptureFolder
 from agent.outbox.backoff import Backoff
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings, read_api_key
 from agent.stage import Stage

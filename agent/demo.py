@@ -16,8 +16,8 @@ from pathlib import Path
 
 from agent.errors import AgentError
 from agent.outbox.database import Row
-from agent.outbox.folders import StateFolder
-from agent.outbox.results import Number
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.results.record import Number
 from agent.outbox.store import Outbox
 from agent.rehearsal import end_daemon, start_daemon
 from agent.sandbox.book import Session

@@ -18,11 +18,11 @@ from agent.errors import (
     UnfitError,
     UnreachableError,
 )
+from agent.outbox.disk.folders import move_durably, part_of
 from agent.outbox.entry import Entry
-from agent.outbox.folders import move_durably, part_of
-from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.results.videos import VideoState
 from agent.outbox.store import Outbox
-from agent.outbox.videos import VideoState
 from agent.settings import Settings
 from agent.stage import ignore_wake
 from agent.station.of_settings import state_folder

@@ -9,11 +9,11 @@ from agent.assembly_delivery import api_client
 from agent.clock import read_clock
 from agent.daemon import Watching
 from agent.notify import ServiceManager, Watchman
-from agent.outbox.folders import OwnerLock, StateFolder
-from agent.outbox.mounts import Mounts
+from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.disk.mounts import Mounts
+from agent.outbox.disk.reserve import Reserve
 from agent.outbox.opening import open_with
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.reserve import Reserve
+from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.store import Outbox
 from agent.pulse import START_BOUND_S, Pulses
 from agent.reloading import Reloading

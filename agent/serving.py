@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from agent.clock import read_clock
 from agent.daemon import Bells
 from agent.intake.watch import CaptureFolder
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import AgentError
-from agent.outbox.mounts import Mounts
+from agent.outbox.disk.mounts import Mounts
 from agent.outbox.opening import is_about_full_disk
 from agent.pulse import beat
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from agent.clock import iso_utc
-from agent.outbox.results import Number
-from agent.outbox.session_list import Followed
+from agent.outbox.results.record import Number
+from agent.outbox.views.sessions import Followed
 
 Cell = Number | None
 

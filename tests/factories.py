@@ -6,8 +6,8 @@ from dataclasses import replace
 from agent.clock import Instant
 from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
 from agent.outbox.store import Outbox
 

@@ -13,7 +13,7 @@ from agent.api.taking import Pace
 from agent.clock import read_clock
 from agent.delivery.part import PartFile
 from agent.errors import FetchError
-from agent.outbox.folders import part_of
+from agent.outbox.disk.folders import part_of
 from agent.sandbox.server import Sandbox
 from tests.analysed import mp4
 

@@ -2,8 +2,8 @@
 
 from agent.outbox.attempts import AttemptEnd
 from agent.outbox.capture import Take
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.states import CaptureState, EntryState, Recipient
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 
 from agent.clock import read_clock
-from agent.outbox.devices import Role
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.devices import Role
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag

@@ -15,8 +15,8 @@ from unittest import mock
 
 from agent import cli
 from agent.outbox.capture import Take
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.states import CaptureState, Recipient
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox

@@ -13,7 +13,7 @@ from agent.cli.number import Number
 
 if TYPE_CHECKING:
     from agent.clock import Instant
-    from agent.outbox.assignments import Assignment
+    from agent.outbox.people.assignments import Assignment
     from agent.outbox.store import Outbox
     from agent.station.assigning import StationRules
 

@@ -17,7 +17,7 @@ from agent.cli.common import (
 from agent.errors import LaneError, RequestError, UnreachableError
 
 if TYPE_CHECKING:
-    from agent.outbox.roster import Athlete
+    from agent.outbox.people.roster import Athlete
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
@@ -42,7 +42,7 @@ def athletes(
     """
     from agent.clock import read_clock
     from agent.counting import counted
-    from agent.outbox.switches import ROSTER_SYNCED_AT
+    from agent.outbox.people.switches import ROSTER_SYNCED_AT
     from agent.station.roster import resolve_guest, search_athletes
 
     settings = settings_of(config)

@@ -65,7 +65,7 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     import sqlite3
 
     from agent.errors import BusyError
-    from agent.outbox.mounts import Mounts
+    from agent.outbox.disk.mounts import Mounts
     from agent.outbox.opening import open_with
     from agent.outbox.store import Outbox
     from agent.station.of_settings import reserve_of, state_folder

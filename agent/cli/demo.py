@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agent.demo import Outcome
-    from agent.outbox.results import Number
+    from agent.outbox.results.record import Number
 
 _WORDS = {
     "film": "camera program films a drawn athlete",

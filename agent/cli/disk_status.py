@@ -15,8 +15,8 @@ def disk_documents(
 ) -> dict[str, object]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
     from agent.clock import iso_utc
-    from agent.outbox.disk import read_disk
-    from agent.outbox.space import Space
+    from agent.outbox.disk.room import read_disk
+    from agent.outbox.disk.space import Space
 
     space = Space(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
     disk = read_disk(outbox.rooms, space, now_s=now_s)

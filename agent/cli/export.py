@@ -12,8 +12,8 @@ from agent.cli.since import Since
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
-    from agent.outbox.session_list import Followed
     from agent.outbox.store import Outbox
+    from agent.outbox.views.sessions import Followed
 
 _STANDARD_OUTPUT = "-"
 

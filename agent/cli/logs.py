@@ -49,7 +49,7 @@ def logs(code: str | None, config: Path | None, as_json: bool) -> None:
 
 def _story(outbox: "Outbox", subject: "Capture | Entry") -> dict[str, object]:
     from agent.outbox.capture import Capture
-    from agent.outbox.story import story
+    from agent.outbox.views.story import story
     from agent.support.journal import journal_lines
 
     if isinstance(subject, Capture):
@@ -71,7 +71,7 @@ def _story(outbox: "Outbox", subject: "Capture | Entry") -> dict[str, object]:
 def _latest(outbox: "Outbox") -> dict[str, object]:
     from agent.clock import iso_utc
     from agent.outbox.events import EventKind
-    from agent.outbox.life import event_words
+    from agent.outbox.views.life import event_words
 
     lines = []
     for name, event in outbox.events.recent(most=_RECENT):

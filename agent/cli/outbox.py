@@ -79,7 +79,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
 @json_option
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
     """Tell everything about one capture or clip."""
-    from agent.outbox.story import story
+    from agent.outbox.views.story import story
 
     settings = settings_of(config)
     from agent.station.steering import find

@@ -18,7 +18,7 @@ from agent.cli.common import (
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
-    from agent.outbox.devices import Device
+    from agent.outbox.people.devices import Device
     from agent.settings import Settings
 
 _HEAD = ("DEVICE", "ROLE", "CAME IN BY", "SINCE ({zone})", "NAME")
@@ -66,7 +66,7 @@ def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_js
     from base64 import b32encode
 
     from agent.clock import iso_utc, read_clock
-    from agent.outbox.devices import Role
+    from agent.outbox.people.devices import Role
     from agent.web.access.address import page_address
 
     if not settings.web.listen:

@@ -2,9 +2,9 @@
 
 from agent.clock import iso_utc
 from agent.local_time import LocalTime
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.results import Number, Result
-from agent.outbox.session_list import Followed
+from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.results.record import Number, Result
+from agent.outbox.views.sessions import Followed
 
 _FEW = 4  # numbers in a line
 

@@ -20,8 +20,8 @@ from agent.cli.since import Since
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
-    from agent.outbox.session_list import Followed
     from agent.outbox.store import Outbox
+    from agent.outbox.views.sessions import Followed
     from agent.settings import Settings
 
 _STATES = ("waiting", "completed", "failed", "gone", "not_seen")

@@ -20,7 +20,7 @@ def warn_of_unknown(outbox: "Outbox", user_id: str | None) -> None:
 
 def unknown_words(outbox: "Outbox", user_id: str | None) -> str | None:
     """Return what to say of somebody whom the roster does not hold, or None."""
-    from agent.outbox.roster import GUEST_PREFIX
+    from agent.outbox.people.roster import GUEST_PREFIX
 
     if user_id is None or user_id.startswith(GUEST_PREFIX):
         return None

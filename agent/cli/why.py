@@ -53,7 +53,7 @@ def _document(
 ) -> dict[str, object]:
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
-    from agent.outbox.folders import OwnerLock
+    from agent.outbox.disk.folders import OwnerLock
     from agent.station.of_settings import api_host, state_folder
     from agent.station.whereabouts import Surroundings, whereabouts
 
@@ -85,7 +85,7 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
     from agent.cli.words import duration_words
     from agent.clock import read_clock
     from agent.doctor.folders import how_to_give, may_take, whose_rights
-    from agent.outbox.folders import OwnerLock
+    from agent.outbox.disk.folders import OwnerLock
     from agent.station.of_settings import state_folder
 
     name = Path(wanted).name

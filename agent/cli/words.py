@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.clock import iso_utc
-from agent.outbox.assignments import Assignment, AssignmentKind
+from agent.outbox.people.assignments import Assignment, AssignmentKind
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Whose

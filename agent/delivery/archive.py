@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.outbox.capture import Capture
+from agent.outbox.disk.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.disk.linking import link_or_copy
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
-from agent.outbox.linking import link_or_copy
 from agent.outbox.states import EntryState
 from agent.pulse import moving
 

@@ -9,7 +9,7 @@ from agent.clock import Now
 from agent.delivery.conclusion import FollowUpPolicy, after_look
 from agent.delivery.keeping import Keeper
 from agent.delivery.looking import Look, Sight
-from agent.outbox.follow_ups import FollowUp, FollowUpState
+from agent.outbox.results.follow_ups import FollowUp, FollowUpState
 from agent.outbox.store import Outbox
 from agent.stage import Wake
 

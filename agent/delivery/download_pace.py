@@ -13,8 +13,8 @@ from agent.api.taking import Progress
 from agent.clock import Now
 from agent.delivery.throttle import Bucket
 from agent.errors import NotNowError
+from agent.outbox.disk.space import Space, megabytes
 from agent.outbox.entries import Entries
-from agent.outbox.space import Space, megabytes
 from agent.outbox.states import EntryState
 from agent.timetable import UNLIMITED, Timetable
 

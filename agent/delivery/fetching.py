@@ -14,9 +14,9 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.part import PartFile, drop_part
 from agent.errors import HostUnreachableError, LaneError, LinkExpiredError, NotNowError, UnfitError
-from agent.outbox.folders import move_durably, part_of
-from agent.outbox.result_files import MOST_DOCUMENT_BYTES
-from agent.outbox.videos import Wanted
+from agent.outbox.disk.folders import move_durably, part_of
+from agent.outbox.results.documents import MOST_DOCUMENT_BYTES
+from agent.outbox.results.videos import Wanted
 
 _ABSENT = frozenset({404, 410})
 

@@ -15,8 +15,8 @@ import structlog
 
 from agent.clock import Now
 from agent.outbox.capture import Capture, FileFacts
+from agent.outbox.disk.folders import StateFolder, move_durably
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder, move_durably
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.pulse import moving

@@ -20,7 +20,7 @@ from agent.delivery.looking import Look, Looker, Sight
 from agent.delivery.pace import Pace
 from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
-from agent.outbox.follow_ups import FollowUp
+from agent.outbox.results.follow_ups import FollowUp
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Wake, ignore_wake
 

@@ -7,11 +7,11 @@ import structlog
 from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.looking import Look
-from agent.outbox.folders import StateFolder
-from agent.outbox.follow_ups import FollowUp
-from agent.outbox.result_files import Head, write_document
-from agent.outbox.results import DocumentState, NewResult
-from agent.outbox.space import Space, is_disk_full
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space, is_disk_full
+from agent.outbox.results.documents import Head, write_document
+from agent.outbox.results.follow_ups import FollowUp
+from agent.outbox.results.record import DocumentState, NewResult
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 

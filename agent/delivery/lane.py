@@ -17,8 +17,8 @@ from agent.delivery.reconcile import Reconciler
 from agent.delivery.turn import Order
 from agent.delivery.upload import Sent, Uploader
 from agent.errors import AgentError, LaneError, UploadError
+from agent.outbox.disk.space import is_disk_full
 from agent.outbox.entry import Entry
-from agent.outbox.space import is_disk_full
 from agent.outbox.states import Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Stopping, Wake

@@ -14,7 +14,7 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.delivery.looking import Look, Sight, judged
 from agent.errors import LaneError
-from agent.outbox.follow_ups import FollowUp, FollowUpState
+from agent.outbox.results.follow_ups import FollowUp, FollowUpState
 from agent.outbox.store import Outbox
 
 MOST_OPEN = 10_000  # sessions that are looked for in one list

@@ -8,8 +8,8 @@ from agent.api.answers import Answer, lane_fault, wished_wait_s
 from agent.api.client import ApiClient, ApiKey
 from agent.clock import Now
 from agent.errors import LaneError
-from agent.outbox.follow_ups import FollowUp
-from agent.outbox.result_files import MOST_DOCUMENT_BYTES
+from agent.outbox.results.documents import MOST_DOCUMENT_BYTES
+from agent.outbox.results.follow_ups import FollowUp
 
 _MB = 1 << 20
 _ABSENT = frozenset({404, 410})

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from agent.clock import Instant, Now
-from agent.outbox.switches import Switches
+from agent.outbox.people.switches import Switches
 
 _ON_RECORD = "follow_up_pace"
 _PER_MINUTE = 2.5  # below the three a minute that a station may make, so that bursts fit in

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from agent.api.partial import Origin
 from agent.clock import Now
-from agent.outbox.folders import fsync_file, fsync_folder, note_of, part_of
+from agent.outbox.disk.folders import fsync_file, fsync_folder, note_of, part_of
 from agent.pulse import moving
 
 

@@ -17,9 +17,9 @@ from agent.crashpoints import crash_point
 from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.disk.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.disk.linking import link_or_copy
 from agent.outbox.entry import ClipFile, Entry, NewEntry
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
-from agent.outbox.linking import link_or_copy
 from agent.outbox.resends import Resend, ResendState
 from agent.outbox.states import EntryState, FileState
 from agent.outbox.store import Outbox

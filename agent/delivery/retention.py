@@ -14,11 +14,11 @@ import structlog
 
 from agent.clock import Instant, Now
 from agent.delivery.archive import Archive
-from agent.outbox.folders import StateFolder
-from agent.outbox.forecast import RoomThen
-from agent.outbox.recovery import tend_ledger
-from agent.outbox.removal import Removal
-from agent.outbox.space import Space
+from agent.outbox.clearing.removal import Removal
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.forecast import RoomThen
+from agent.outbox.disk.space import Space
+from agent.outbox.repair.recovery import tend_ledger
 from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.stage import Wake, ignore_wake

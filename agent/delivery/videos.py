@@ -16,11 +16,11 @@ from agent.delivery.fetching import VideoFetcher
 from agent.delivery.part import drop_part
 from agent.errors import FetchError, LinkExpiredError, NotNowError
 from agent.outbox.backoff import Backoff
-from agent.outbox.folders import StateFolder
-from agent.outbox.removal import Removal
-from agent.outbox.space import is_disk_full
+from agent.outbox.clearing.removal import Removal
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import is_disk_full
+from agent.outbox.results.videos import Wanted
 from agent.outbox.store import Outbox
-from agent.outbox.videos import Wanted
 from agent.stage import WAKE_ONLY
 
 STAGE = "videos"

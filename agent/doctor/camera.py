@@ -14,7 +14,7 @@ from agent.errors import AgentError
 from agent.intake.admit import printable
 from agent.intake.settle import WriterState
 from agent.intake.writers import writer_state
-from agent.outbox.audit import opened_as_it_is
+from agent.outbox.repair.audit import opened_as_it_is
 
 _QUIET_DAYS = 3
 _DAY_S = 86400.0

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
-from agent.outbox.space import Room, intake_floor, measure, megabytes
+from agent.outbox.disk.space import Room, intake_floor, measure, megabytes
 
 _PROBE_BYTES = 8 << 20
 _SLOW_BYTES_S = 4e6  # a camera at 1080p30 writes 1 to 3 MB/s, and Spotter copies some of it

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.clock import Instant
-from agent.outbox.folders import OwnerLock, StateFolder
+from agent.outbox.disk.folders import OwnerLock, StateFolder
 from agent.settings import Settings
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.intake.admit import printable
-from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
-from agent.outbox.space import READ_ONLY_REMEDY, is_read_only
+from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.outbox.disk.space import READ_ONLY_REMEDY, is_read_only
 
 STATE = "state folder"
 _READ, _WRITE, _ENTER = 4, 2, 1

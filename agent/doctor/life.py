@@ -8,8 +8,8 @@ from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
 from agent.local_time import LocalTime
-from agent.outbox.audit import opened_as_it_is
 from agent.outbox.lanes import LaneState
+from agent.outbox.repair.audit import opened_as_it_is
 from agent.outbox.store import Rebuilt
 from agent.station.needs import needs_person
 

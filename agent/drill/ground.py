@@ -10,8 +10,8 @@ from pathlib import Path
 from agent.clock import read_clock
 from agent.drill.film import film_hall
 from agent.outbox.capture import Capture
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry, Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import CaptureState, EntryState, Recipient
 from agent.outbox.store import Outbox

@@ -31,7 +31,7 @@ from agent.intake.unchanged import (
 )
 from agent.intake.writers import writer_state
 from agent.outbox.capture import Capture, Evidence, FileFacts
-from agent.outbox.folders import (
+from agent.outbox.disk.folders import (
     StateFolder,
     move_durably,
     put_aside,

@@ -22,7 +22,7 @@ from agent.intake.settle import NOTHING, Settler
 from agent.intake.unchanged import UnsettledError
 from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
-from agent.outbox.space import is_disk_full
+from agent.outbox.disk.space import is_disk_full
 from agent.stage import Wake
 
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this

@@ -11,9 +11,9 @@ from agent.crashpoints import crash_point
 from agent.errors import AnalysisError
 from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Take
+from agent.outbox.disk.folders import StateFolder, fsync_file, move_durably
+from agent.outbox.disk.linking import link_or_copy
 from agent.outbox.entry import ClipFile
-from agent.outbox.folders import StateFolder, fsync_file, move_durably
-from agent.outbox.linking import link_or_copy
 from agent.pulse import moving
 
 log = structlog.get_logger(stage="analysis")

@@ -10,8 +10,8 @@ import structlog
 from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.outbox.capture import Capture
-from agent.outbox.folders import StateFolder
-from agent.outbox.removal import Removal
+from agent.outbox.clearing.removal import Removal
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import timeline_of

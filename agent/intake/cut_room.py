@@ -2,7 +2,7 @@
 
 from agent.errors import AnalysisError, AnalysisFault
 from agent.outbox.capture import Take
-from agent.outbox.space import Space, megabytes
+from agent.outbox.disk.space import Space, megabytes
 from agent.outbox.waiting import Waiting
 
 _MARGIN_BYTES = 4_000_000  # a clip's index, its pictures, and what is written beside it

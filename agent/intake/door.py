@@ -10,9 +10,9 @@ from pathlib import Path
 
 from agent.counting import counted
 from agent.outbox.capture import FileFacts
-from agent.outbox.folders import StateFolder
-from agent.outbox.mounts import MountMemory, Mounts, mount_point_of, mounted_now
-from agent.outbox.space import Space, megabytes
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.outbox.disk.space import Space, megabytes
 from agent.outbox.waiting import Waiting
 
 _SMALL_BYTES = 65536  # a sidecar, a row, and the names of both

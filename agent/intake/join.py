@@ -9,7 +9,7 @@ import structlog
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild, number_in
 from agent.outbox.capture import Capture, Take
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.joins import CutOff
 from agent.outbox.store import Outbox
 from agent.station.adjoining import adjoin

@@ -10,8 +10,8 @@ from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild, number_in
 from agent.intake.clip import ClipCutter
 from agent.outbox.capture import Capture, Take
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import ClipFile, Entry, Source
-from agent.outbox.folders import StateFolder
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
 

@@ -24,9 +24,9 @@ from agent.intake.mend import Mender
 from agent.intake.report import takes_in
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space, is_disk_full
 from agent.outbox.entry import ClipFile
-from agent.outbox.folders import StateFolder
-from agent.outbox.space import Space, is_disk_full
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting

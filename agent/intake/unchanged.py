@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from agent.outbox.capture import FileFacts
-from agent.outbox.folders import fsync_folder
+from agent.outbox.disk.folders import fsync_folder
 from agent.pulse import moving
 
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from agent.crashpoints import crash_point
 from agent.notices.notice import Notice, name_of, notice_of
 from agent.outbox.channels import RefusedNotice
-from agent.outbox.happenings import Happening
 from agent.outbox.store import Outbox
+from agent.outbox.views.happenings import Happening
 
 _AT_ONCE = 50
 _LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.clock import Now
 from agent.notices.standing import Standing
-from agent.outbox.space import measure
+from agent.outbox.disk.space import measure
 from agent.outbox.store import Outbox
 from agent.station.facts import read_facts
 from agent.station.filming import filming

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from agent.clock import iso_utc
 from agent.outbox.events import EventKind
-from agent.outbox.happenings import Happening
 from agent.outbox.states import EntryState
+from agent.outbox.views.happenings import Happening
 
 SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
 

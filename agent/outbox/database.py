@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
-from agent.outbox import version
-from agent.outbox.folders import LEDGER_NAME, device_of
-from agent.outbox.space import is_disk_full, is_nearly_full
+from agent.outbox.disk.folders import LEDGER_NAME, device_of
+from agent.outbox.disk.space import is_disk_full, is_nearly_full
+from agent.outbox.schema import version
 
 if TYPE_CHECKING:
-    from agent.outbox.journal import Changes, Journal
+    from agent.outbox.journal.writing import Changes, Journal
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
@@ -60,9 +60,9 @@ class OutboxDatabase:
     @cached_property
     def journal(self) -> "Journal":
         """Ledger and sidecars; loaded for whoever writes: a look does without."""
-        from agent.outbox.journal import Journal
-        from agent.outbox.ledger import Ledger
-        from agent.outbox.sidecars import Sidecars
+        from agent.outbox.journal.ledger import Ledger
+        from agent.outbox.journal.sidecars import Sidecars
+        from agent.outbox.journal.writing import Journal
 
         return Journal(Ledger(self.path.with_name(LEDGER_NAME)), Sidecars(self.path.parent))
 
@@ -172,7 +172,7 @@ class OutboxDatabase:
     def _bring_up_to_date(self) -> None:
         """Make or change the tables where that is due; what does it is loaded only then."""
         if self._applied() != sorted(version.UP_TO_DATE):
-            from agent.outbox.migrating import migrate
+            from agent.outbox.schema.migrating import migrate
 
             migrate(self.connection, self.path)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.errors import AgentError
-from agent.outbox.reserve import Reserve
-from agent.outbox.space import is_disk_full, is_nearly_full
+from agent.outbox.disk.reserve import Reserve
+from agent.outbox.disk.space import is_disk_full, is_nearly_full
 from agent.outbox.store import Outbox
 
 

@@ -7,40 +7,40 @@ from typing import TYPE_CHECKING
 
 from agent.errors import OutboxError
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.part import Part
+from agent.outbox.repair.health import DATABASE_NAME, holds_history
 
 if TYPE_CHECKING:
-    from agent.outbox.assignments import Assignments
     from agent.outbox.attempts import Attempts
     from agent.outbox.captures import Captures
     from agent.outbox.channels import Channels
-    from agent.outbox.clearing import Clearing
-    from agent.outbox.devices import Devices
+    from agent.outbox.clearing.originals import Clearing
+    from agent.outbox.clearing.results import ResultClearing
+    from agent.outbox.disk.history import Rooms
     from agent.outbox.entries import Entries
     from agent.outbox.events import Events
     from agent.outbox.files import Files
-    from agent.outbox.follow_ups import FollowUps
-    from agent.outbox.forgettings import Forgettings
-    from agent.outbox.gallery import Gallery
-    from agent.outbox.happenings import Happenings
     from agent.outbox.joins import Joins
     from agent.outbox.lanes import Lanes
-    from agent.outbox.listing import Listing
     from agent.outbox.outcomes import Outcomes
     from agent.outbox.pauses import Pauses
-    from agent.outbox.queue import Queue
+    from agent.outbox.people.assignments import Assignments
+    from agent.outbox.people.devices import Devices
+    from agent.outbox.people.forgettings import Forgettings
+    from agent.outbox.people.queue import Queue
+    from agent.outbox.people.roster import Roster
+    from agent.outbox.people.switches import Switches
+    from agent.outbox.people.undoables import Undoables
     from agent.outbox.resends import Resends
-    from agent.outbox.result_clearing import ResultClearing
-    from agent.outbox.results import Results
-    from agent.outbox.rooms import Rooms
-    from agent.outbox.roster import Roster
-    from agent.outbox.session_list import SessionList
-    from agent.outbox.switches import Switches
+    from agent.outbox.results.follow_ups import FollowUps
+    from agent.outbox.results.record import Results
+    from agent.outbox.results.videos import Videos
     from agent.outbox.takes import Takes
     from agent.outbox.traffic import Traffic
-    from agent.outbox.undoables import Undoables
-    from agent.outbox.videos import Videos
+    from agent.outbox.views.gallery import Gallery
+    from agent.outbox.views.happenings import Happenings
+    from agent.outbox.views.listing import Listing
+    from agent.outbox.views.sessions import SessionList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,31 +79,31 @@ class Outbox(AbstractContextManager["Outbox"]):
     attempts: "Part[Attempts]" = Part("attempts", "Attempts")
     entries: "Part[Entries]" = Part("entries", "Entries", "attempts")
     outcomes: "Part[Outcomes]" = Part("outcomes", "Outcomes", "attempts")
-    assignments: "Part[Assignments]" = Part("assignments", "Assignments")
+    assignments: "Part[Assignments]" = Part("people.assignments", "Assignments")
     lanes: "Part[Lanes]" = Part("lanes", "Lanes")
     events: "Part[Events]" = Part("events", "Events")
     joins: "Part[Joins]" = Part("joins", "Joins", "captures", "takes", "entries")
     files: "Part[Files]" = Part("files", "Files")
-    listing: "Part[Listing]" = Part("listing", "Listing")
-    clearing: "Part[Clearing]" = Part("clearing", "Clearing")
+    listing: "Part[Listing]" = Part("views.listing", "Listing")
+    clearing: "Part[Clearing]" = Part("clearing.originals", "Clearing")
     pauses: "Part[Pauses]" = Part("pauses", "Pauses")
-    rooms: "Part[Rooms]" = Part("rooms", "Rooms")
-    roster: "Part[Roster]" = Part("roster", "Roster")
-    queue: "Part[Queue]" = Part("queue", "Queue")
-    switches: "Part[Switches]" = Part("switches", "Switches")
-    undoables: "Part[Undoables]" = Part("undoables", "Undoables")
+    rooms: "Part[Rooms]" = Part("disk.history", "Rooms")
+    roster: "Part[Roster]" = Part("people.roster", "Roster")
+    queue: "Part[Queue]" = Part("people.queue", "Queue")
+    switches: "Part[Switches]" = Part("people.switches", "Switches")
+    undoables: "Part[Undoables]" = Part("people.undoables", "Undoables")
     resends: "Part[Resends]" = Part("resends", "Resends")
-    forgettings: "Part[Forgettings]" = Part("forgettings", "Forgettings")
+    forgettings: "Part[Forgettings]" = Part("people.forgettings", "Forgettings")
     traffic: "Part[Traffic]" = Part("traffic", "Traffic")
-    devices: "Part[Devices]" = Part("devices", "Devices")
-    gallery: "Part[Gallery]" = Part("gallery", "Gallery")
-    follow_ups: "Part[FollowUps]" = Part("follow_ups", "FollowUps")
-    results: "Part[Results]" = Part("results", "Results")
-    result_clearing: "Part[ResultClearing]" = Part("result_clearing", "ResultClearing")
-    sessions: "Part[SessionList]" = Part("session_list", "SessionList", "follow_ups", "results")
-    happenings: "Part[Happenings]" = Part("happenings", "Happenings")
+    devices: "Part[Devices]" = Part("people.devices", "Devices")
+    gallery: "Part[Gallery]" = Part("views.gallery", "Gallery")
+    follow_ups: "Part[FollowUps]" = Part("results.follow_ups", "FollowUps")
+    results: "Part[Results]" = Part("results.record", "Results")
+    result_clearing: "Part[ResultClearing]" = Part("clearing.results", "ResultClearing")
+    sessions: "Part[SessionList]" = Part("views.sessions", "SessionList", "follow_ups", "results")
+    happenings: "Part[Happenings]" = Part("views.happenings", "Happenings")
     channels: "Part[Channels]" = Part("channels", "Channels")
-    videos: "Part[Videos]" = Part("videos", "Videos")
+    videos: "Part[Videos]" = Part("results.videos", "Videos")
 
     def __init__(self, database: OutboxDatabase) -> None:
         self.database = database

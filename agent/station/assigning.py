@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from agent.activities import check_movement
 from agent.clock import BEGINNING, Instant
 from agent.errors import RequestError
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.entry import Whose
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
 from agent.station.present import present_of

@@ -7,7 +7,7 @@ one of them is known by UTC only.
 from collections.abc import Iterable, Sequence
 
 from agent.clock import BEGINNING, Instant
-from agent.outbox.assignments import Assignment
+from agent.outbox.people.assignments import Assignment
 
 
 class UndecidableError(Exception):

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from agent.clock import Instant
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
 from agent.station.present import present_of

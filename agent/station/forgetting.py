@@ -12,17 +12,17 @@ import structlog
 
 from agent.clock import Instant, Now
 from agent.crashpoints import crash_point
-from agent.outbox.assignments import Layer
+from agent.outbox.clearing.removal import Removal
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry, Whose
-from agent.outbox.folders import StateFolder
-from agent.outbox.forgettings import Forgetting
-from agent.outbox.old_copies import remove_old_copies
-from agent.outbox.recovery import ledger_written_anew
-from agent.outbox.removal import Removal
+from agent.outbox.people.assignments import Layer
+from agent.outbox.people.forgettings import Forgetting
+from agent.outbox.people.undoables import Undoable, UndoKind
+from agent.outbox.repair.recovery import ledger_written_anew
 from agent.outbox.resends import ResendState
+from agent.outbox.schema.old_copies import remove_old_copies
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.store import Outbox
-from agent.outbox.undoables import Undoable, UndoKind
 from agent.station.assigning import assign_nobody
 from agent.station.present import present_of
 from agent.station.roster import for_person

@@ -6,9 +6,9 @@ Apart from the assembly of the daemon, so that a command need not load all of th
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.reserve import Reserve
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.reserve import Reserve
+from agent.outbox.disk.space import Space
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Whose

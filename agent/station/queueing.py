@@ -2,11 +2,11 @@
 
 from agent.clock import Instant
 from agent.errors import RequestError
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.entry import Whose
-from agent.outbox.queue import Queued
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.people.queue import Queued
+from agent.outbox.people.switches import ROTATE
 from agent.outbox.store import Outbox
-from agent.outbox.switches import ROTATE
 from agent.station.assigning import (
     StationRules,
     assign,

@@ -6,9 +6,9 @@ import structlog
 
 from agent.clock import Now
 from agent.errors import LaneError, RequestError
-from agent.outbox.roster import Known
+from agent.outbox.people.roster import Known
+from agent.outbox.people.switches import ROSTER_ASKED_AT, ROSTER_SYNCED_AT
 from agent.outbox.store import Outbox
-from agent.outbox.switches import ROSTER_ASKED_AT, ROSTER_SYNCED_AT
 from agent.station.names import clean_name, searchable
 from agent.station.roster import check_user_id
 

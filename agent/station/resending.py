@@ -9,10 +9,10 @@ from pathlib import Path
 from agent.clock import Instant
 from agent.errors import BusyError, RequestError
 from agent.outbox.entry import Entry, Whose
+from agent.outbox.people.undoables import UndoKind
 from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Recipient
 from agent.outbox.store import Outbox
-from agent.outbox.undoables import UndoKind
 from agent.station.assigning import StationRules
 from agent.station.correcting import whose_for
 

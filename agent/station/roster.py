@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent.errors import RequestError
 from agent.outbox.entry import Entry, Whose
-from agent.outbox.roster import GUEST_PREFIX, Athlete
+from agent.outbox.people.roster import GUEST_PREFIX, Athlete
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.station.names import clean_name, fold, searchable

@@ -8,7 +8,7 @@ the assignment alive all the same.
 from dataclasses import dataclass
 
 from agent.clock import Instant
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer, RenewedBy
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer, RenewedBy
 from agent.outbox.store import Outbox
 from agent.station.present import present_of
 from agent.station.timeline import Timeline, UndecidableError

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from agent.clock import Now
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.station.forgetting import carry_out_due
 from agent.station.running_out import overdue_s, record_run_out_now

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.clock import Instant
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
 from agent.station.chronology import Chronology, UndecidableError
 
 __all__ = ["NOBODY", "OnStation", "Timeline", "UndecidableError"]

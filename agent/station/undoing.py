@@ -4,10 +4,10 @@ from agent.clock import Instant
 from agent.errors import BusyError, RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.people.undoables import Undoable, UndoKind, as_it_was, rows_of
 from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
-from agent.outbox.undoables import Undoable, UndoKind, as_it_was, rows_of
 from agent.station import steering
 
 _KEEP_THEIR_END = frozenset({EntryState.DISCARDED, EntryState.UPLOADED, EntryState.COMPLETED})

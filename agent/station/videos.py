@@ -2,8 +2,8 @@
 
 from agent.errors import RequestError
 from agent.outbox.entry import Entry
+from agent.outbox.results.videos import VideoState
 from agent.outbox.store import Outbox
-from agent.outbox.videos import VideoState
 
 
 def want_video(outbox: Outbox, entry: Entry, *, now_s: float) -> VideoState:

@@ -7,8 +7,8 @@ from agent.counting import counted
 from agent.local_time import LocalTime
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUp
 from agent.outbox.lanes import LaneState
+from agent.outbox.results.follow_ups import FOLLOW_UP_WORDS, FollowUp
 from agent.outbox.states import (
     TO_BE_LOOKED_INTO,
     TO_BE_SENT,

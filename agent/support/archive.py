@@ -11,8 +11,8 @@ from pathlib import Path
 from agent.clock import Instant, iso_utc
 from agent.errors import AgentError
 from agent.local_time import LocalTime
-from agent.outbox.audit import opened_as_it_is
-from agent.outbox.identities import Identities
+from agent.outbox.people.identities import Identities
+from agent.outbox.repair.audit import opened_as_it_is
 from agent.redaction import hide_always
 from agent.settings import Settings, read_api_key
 from agent.settings.notifying import read_mqtt_password, read_webhook_secret

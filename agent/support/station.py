@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from agent import __version__
 from agent.clock import iso_utc
 from agent.errors import AgentError
-from agent.outbox.audit import opened_as_it_is
-from agent.outbox.folders import StateFolder
-from agent.outbox.space import measure
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import measure
+from agent.outbox.repair.audit import opened_as_it_is
 from agent.outbox.store import Outbox
 from agent.settings import Settings, effective
 

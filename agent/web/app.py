@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from agent.clock import Now
 from agent.errors import AgentError
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.station.assigning import StationRules

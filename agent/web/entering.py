@@ -5,7 +5,7 @@ import math
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
-from agent.outbox.devices import Role
+from agent.outbox.people.devices import Role
 from agent.web.access.sessions import Session
 from agent.web.drawing import draw
 from agent.web.page import Page

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent.errors import RequestError
-from agent.outbox.videos import VideoState
+from agent.outbox.results.videos import VideoState
 from agent.station.videos import want_video
 from agent.web.media import entry_of, file_answer
 from agent.web.page import Page

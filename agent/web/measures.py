@@ -13,10 +13,10 @@ from prometheus_client.registry import Collector
 
 from agent import __version__
 from agent.delivery.goodput import RECENT, measure
+from agent.outbox.disk.space import Space
 from agent.outbox.pauses import Pause
-from agent.outbox.space import Space
 from agent.outbox.store import Outbox
-from agent.outbox.tally import Spent, Tally, Totals
+from agent.outbox.views.tally import Spent, Tally, Totals
 from agent.settings import Settings
 
 

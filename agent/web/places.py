@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from agent.outbox.devices import Role
+from agent.outbox.people.devices import Role
 from agent.web.access.sessions import Session
 from agent.web.page import Page
 

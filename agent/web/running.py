@@ -4,7 +4,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from agent.outbox.undoables import Undoable
+from agent.outbox.people.undoables import Undoable
 from agent.station.filming import start_filming, stop_filming
 from agent.station.forgetting import forget
 from agent.station.refreshing import request_roster

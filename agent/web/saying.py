@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from agent.outbox.undoables import Undoable
+from agent.outbox.people.undoables import Undoable
 from agent.web.page import Page
 from agent.web.places import Visit
 

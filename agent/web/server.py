@@ -10,7 +10,7 @@ import uvicorn
 
 from agent.clock import Now
 from agent.errors import ConfigError
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.pulse import beat
 from agent.settings import Settings, WebSettings

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 
 from agent.clock import Now
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag, Wake

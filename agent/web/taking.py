@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from agent.errors import RequestError
 from agent.outbox.entry import Entry
+from agent.outbox.people.undoables import Undoable
 from agent.outbox.store import Outbox
-from agent.outbox.undoables import Undoable
 from agent.station import correcting, resending, steering, undoing
 from agent.web.media import entry_of
 from agent.web.page import Page

@@ -20,8 +20,8 @@ import cv2
 from agent.clock import read_clock
 from agent.outbox.capture import Capture, Evidence, FileFacts, Take
 from agent.outbox.clip_code import derive_clip_code
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.sandbox.drawn import Camera, Segment, Storyboard

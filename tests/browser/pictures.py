@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from agent.outbox.entry import Entry
-from agent.outbox.roster import Known
+from agent.outbox.people.roster import Known
 from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.station.queueing import enqueue
 from analysis.landmarker import PoseFinder

@@ -14,10 +14,10 @@ from agent.clock import read_clock
 from agent.delivery.download_pace import DownloadPace
 from agent.delivery.fetching import VideoFetcher
 from agent.delivery.videos import VideoPolicy, VideoStage
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
 from agent.stage import StopFlag, ignore_wake
 from agent.timetable import parse_timetable
 

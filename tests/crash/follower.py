@@ -13,10 +13,10 @@ from agent.clock import Instant
 from agent.delivery.conclusion import FollowUpPolicy
 from agent.delivery.follow_up import FollowUpStage
 from agent.delivery.keeping import Keeper
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
-from agent.outbox.space import Space
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
 from tests.station import KEY
 
 

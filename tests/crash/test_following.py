@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.result_files import read_head, read_session
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.results.documents import read_head, read_session
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY

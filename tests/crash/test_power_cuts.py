@@ -15,9 +15,9 @@ import pytest
 
 from agent.clock import read_clock
 from agent.intake.admit import Admission
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
 from agent.outbox.states import CaptureState, EntryState, FileState
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox

@@ -17,8 +17,8 @@ from agent.doctor.life import check_life
 from agent.doctor.records import check_outbox
 from agent.doctor.rounds import rounds
 from agent.doctor.service import check_service
-from agent.outbox.folders import OwnerLock, StateFolder
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.repair.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings
 from tests.factories import NOW_S

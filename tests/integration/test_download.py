@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.results import NewResult
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.results.record import NewResult
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.analysed import link_of, mp4, storage_requests

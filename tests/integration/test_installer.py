@@ -129,14 +129,15 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
 
 def one_more_migration(source: Path) -> None:
     """Let a release bring a change of the outbox that this one does not know."""
-    package = source / "agent" / "outbox"
-    (package / "schema_future.py").write_text(
-        "from sqlite_utils.db import Database\n\nfrom agent.outbox.schema import MIGRATIONS\n\n\n"
+    package = source / "agent" / "outbox" / "schema"
+    (package / "future.py").write_text(
+        "from sqlite_utils.db import Database\n\n"
+        "from agent.outbox.schema.migrations import MIGRATIONS\n\n\n"
         "@MIGRATIONS()\ndef holograms(db: Database) -> None:\n"
         '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
     )
     with (package / "migrating.py").open("a") as migrating:
-        migrating.write("\nfrom agent.outbox.schema_future import holograms as holograms\n")
+        migrating.write("\nfrom agent.outbox.schema.future import holograms as holograms\n")
     version = package / "version.py"
     known = "UP_TO_DATE = ("
     assert version.read_text().count(known) == 1
@@ -147,7 +148,7 @@ _FILL = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(REPOSITORY)!r})
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from tests.seeded import seed
 folder = StateFolder(Path("/var/lib/spotter"))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.results import NewResult, Number
-from agent.outbox.roster import Known
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.roster import Known
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.results.record import NewResult, Number
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox

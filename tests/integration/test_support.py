@@ -5,8 +5,8 @@ import re
 import tarfile
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.recovery import open_as_owner
 from agent.support.scrubbing import Scrubber
 from tests.factories import NOW_S
 from tests.lived import send

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.clock import Now
-from agent.outbox.devices import Device, Role
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.devices import Device, Role
 from agent.outbox.store import Outbox
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings

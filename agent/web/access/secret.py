@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.outbox.disk.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
 
 _BYTES = 32
 _NAME = "page-secret"

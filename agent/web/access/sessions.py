@@ -9,7 +9,7 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from agent.outbox.devices import Role
+from agent.outbox.people.devices import Role
 
 _DAY_S = 86400.0
 _RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.clock import Instant, Now
 from agent.errors import ConfigError
-from agent.outbox.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.outbox.disk.folders import StateFolder, fsync_file, give_to_owner_of, move_durably
 from agent.settings.web import WebSettings
 from agent.web.access.address import own_address
 

@@ -6,10 +6,10 @@ from typing import TypedDict
 
 from agent.delivery.part import progress
 from agent.outbox.entry import Entry
-from agent.outbox.follow_ups import FollowUp, FollowUpState
-from agent.outbox.results import Result
+from agent.outbox.results.follow_ups import FollowUp, FollowUpState
+from agent.outbox.results.record import Result
+from agent.outbox.results.videos import VideoState
 from agent.outbox.states import EntryState, Recipient
-from agent.outbox.videos import VideoState
 from agent.web.board.figures import Figure, figures_of, shortened
 from agent.web.source import Source
 

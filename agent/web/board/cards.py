@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.outbox.entry import Entry
-from agent.outbox.gallery import Shown
 from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
+from agent.outbox.views.gallery import Shown
 from agent.station.resending import is_here
 from agent.station.roster import name_of
 from agent.web.board.analyses import Analyses, Analysis

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent.outbox.results import Number
+from agent.outbox.results.record import Number
 from agent.web.texts import Texts
 
 _MOST_NAME = 48

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from agent.activities import EXERCISES
-from agent.outbox.assignments import Assignment, Layer
-from agent.outbox.roster import GUEST_PREFIX, Athlete
+from agent.outbox.people.assignments import Assignment, Layer
+from agent.outbox.people.roster import GUEST_PREFIX, Athlete
 from agent.station.assigning import last_combination
 from agent.station.queueing import rotates
 from agent.station.roster import name_of, search_athletes

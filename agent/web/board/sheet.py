@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.outbox.gallery import Shown
-from agent.outbox.results import Number, Result
+from agent.outbox.results.record import Number, Result
+from agent.outbox.views.gallery import Shown
 from agent.station.facts import midnight
 from agent.station.roster import athlete_of, name_of, split_key
 from agent.web.board.cards import Card, CardMaker

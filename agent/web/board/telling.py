@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.delivery.line import read_line
-from agent.outbox.disk import read_disk
-from agent.outbox.space import Space
+from agent.outbox.disk.room import read_disk
+from agent.outbox.disk.space import Space
 from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
 from agent.station.word import Facts, Word, decide_word

@@ -23,8 +23,8 @@ from agent.delivery.throttle import Throttle
 from agent.delivery.turn import Order
 from agent.delivery.upload import Uploader
 from agent.outbox.backoff import Backoff
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry, Whose
-from agent.outbox.folders import StateFolder
 from agent.outbox.lanes import LaneState
 from agent.outbox.states import EntryState, Recipient
 from agent.outbox.store import Outbox

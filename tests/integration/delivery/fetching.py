@@ -11,9 +11,9 @@ from agent.api.taking import Progress
 from agent.delivery.download_pace import DownloadPace
 from agent.delivery.fetching import VideoFetcher
 from agent.delivery.videos import VideoPolicy, VideoStage
+from agent.outbox.disk.space import Space
 from agent.outbox.entry import Entry
-from agent.outbox.results import NewResult, Result
-from agent.outbox.space import Space
+from agent.outbox.results.record import NewResult, Result
 from agent.sandbox.server import Sandbox
 from agent.timetable import parse_timetable
 from tests.analysed import analysed_session, link_of, mp4

@@ -10,10 +10,10 @@ from agent.delivery.concluding import Share
 from agent.delivery.conclusion import FollowUpPolicy
 from agent.delivery.follow_up import FollowUpStage
 from agent.delivery.keeping import Keeper
+from agent.outbox.disk.space import Space
 from agent.outbox.entry import Entry
-from agent.outbox.follow_ups import FollowUp
-from agent.outbox.results import Result
-from agent.outbox.space import Space
+from agent.outbox.results.follow_ups import FollowUp
+from agent.outbox.results.record import Result
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.sessions import made_session

@@ -9,7 +9,7 @@ import pytest
 from agent.api.client import ApiClient
 from agent.api.deadline import Timeouts
 from agent.clock import Instant
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from agent.stage import StopFlag, Stopping

@@ -7,8 +7,8 @@ import pytest
 
 from agent.api.client import ApiClient, ApiKey
 from agent.delivery.conclusion import FollowUpPolicy
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.result_files import read_head, read_session
+from agent.outbox.results.documents import read_head, read_session
+from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.states import EntryState
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World

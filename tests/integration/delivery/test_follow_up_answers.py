@@ -6,8 +6,8 @@ import pytest
 
 from agent.api.analyses import export_path
 from agent.api.client import ApiKey
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.result_files import read_session
+from agent.outbox.results.documents import read_session
+from agent.outbox.results.follow_ups import FollowUpState
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.delivery.gate import KeySettings
-from agent.outbox.folders import LEDGER_NAME
+from agent.outbox.disk.folders import LEDGER_NAME
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World

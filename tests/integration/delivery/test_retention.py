@@ -7,7 +7,7 @@ import pytest
 
 from agent.clock import Instant
 from agent.delivery.retention import Retention, RetentionPolicy
-from agent.outbox.space import Room, Space
+from agent.outbox.disk.space import Room, Space
 from agent.outbox.states import CaptureState, EntryState, FileState
 from tests.factories import NOW_S, admitted
 from tests.integration.delivery.conftest import World

@@ -13,7 +13,7 @@ from agent.api.taking import Progress
 from agent.clock import read_clock
 from agent.delivery.part import PartFile, drop_part
 from agent.errors import LinkExpiredError, NotNowError, UnfitError
-from agent.outbox.folders import note_of, part_of
+from agent.outbox.disk.folders import note_of, part_of
 from agent.sandbox.server import Sandbox
 from agent.stage import Stopping
 from tests.analysed import analysed_session, link_of, storage_port, storage_requests

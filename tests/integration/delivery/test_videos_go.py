@@ -6,7 +6,7 @@ from agent.api.taking import Progress
 from agent.clock import Instant
 from agent.delivery.retention import Retention, RetentionPolicy
 from agent.delivery.videos import VideoPolicy
-from agent.outbox.repair import Repair
+from agent.outbox.repair.start import Repair
 from agent.sandbox.server import Sandbox
 from agent.station.forgetting import carry_out, forget
 from agent.station.videos import want_video

@@ -14,8 +14,8 @@ from agent.intake.settle import WriterState
 from agent.intake.unchanged import UnsettledError
 from agent.intake.writers import writer_state
 from agent.outbox.capture import FileFacts
-from agent.outbox.folders import OwnerLock, StateFolder
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import FileState
 from agent.outbox.store import Outbox
 from tests.factories import evidence

@@ -7,9 +7,9 @@ from agent.clock import read_clock
 from agent.intake.child import AnalysisChild, ChildLimits
 from agent.intake.enter import TakePolicy
 from agent.intake.take import TakeFinder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.space import Space
 from agent.outbox.entry import Whose
-from agent.outbox.folders import StateFolder
-from agent.outbox.space import Space
 from agent.outbox.states import CaptureState, Recipient
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, ignore_wake

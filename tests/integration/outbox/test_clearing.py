@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox import clearing, rooms
 from agent.outbox.capture import Capture
+from agent.outbox.clearing import originals
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.database import OutboxDatabase
+from agent.outbox.disk import history
 from agent.outbox.entry import Entry, NewEntry, Source
 from agent.outbox.states import CaptureState, EntryState, FileState
 from agent.outbox.store import Outbox
@@ -141,13 +142,13 @@ def test_the_weights_are_those_of_the_files_on_the_disk(outbox: Outbox) -> None:
 @pytest.mark.parametrize(
     ("query", "parameters"),
     [
-        (clearing.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
-        (clearing.CLIPS, {"delivered": 0, "most": 9}),
-        (clearing.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
-        (clearing.BEGIN_CLIP, {"id": 1, "now": 0}),
-        (rooms.CAPTURE_WEIGHTS, {}),
-        (rooms.CLIP_WEIGHTS, {}),
-        (rooms.DELIVERED_ORIGINALS, {}),
+        (originals.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
+        (originals.CLIPS, {"delivered": 0, "most": 9}),
+        (originals.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
+        (originals.BEGIN_CLIP, {"id": 1, "now": 0}),
+        (history.CAPTURE_WEIGHTS, {}),
+        (history.CLIP_WEIGHTS, {}),
+        (history.DELIVERED_ORIGINALS, {}),
     ],
 )
 def test_no_query_about_files_scans_a_table(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.audit import audit
-from agent.outbox.folders import StateFolder
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.audit import audit
+from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.results import NewResult
+from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.results.record import NewResult
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S, ready_entry

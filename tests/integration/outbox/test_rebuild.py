@@ -12,10 +12,10 @@ import pytest
 
 from agent.clock import BEGINNING
 from agent.errors import OutboxError
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.folders import LEDGER_NAME, StateFolder
-from agent.outbox.health import DATABASE_NAME, distrust
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.repair.health import DATABASE_NAME, distrust
+from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, instant, new_entry

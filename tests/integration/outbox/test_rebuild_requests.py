@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Whose
-from agent.outbox.folders import StateFolder
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.people.undoables import UndoKind
+from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.resends import OPEN, ResendState
 from agent.outbox.states import Recipient
 from agent.outbox.store import Outbox
-from agent.outbox.undoables import UndoKind
 from agent.station.forgetting import forget
 from tests.factories import NOW_S, instant
 from tests.lived import WAYS, send

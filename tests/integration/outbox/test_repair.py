@@ -8,9 +8,9 @@ import pytest
 from agent.clock import Instant
 from agent.intake.admit import Admission, Admitted
 from agent.outbox.capture import FileFacts
-from agent.outbox.folders import StateFolder
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
 from tests.factories import NOW_S, evidence, new_entry

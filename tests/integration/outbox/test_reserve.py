@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.reserve import Reserve
-from agent.outbox.space import Space
+from agent.outbox.disk.reserve import Reserve
+from agent.outbox.disk.space import Space
 from agent.outbox.store import Outbox
 from tests.disks import fill, mounted
 from tests.factories import NOW_S, ready_entry

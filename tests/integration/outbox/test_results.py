@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Instant
+from agent.outbox.clearing.removal import Removal
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry
-from agent.outbox.folders import StateFolder
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.removal import Removal
-from agent.outbox.result_files import Head, read_head, read_session, write_document
-from agent.outbox.result_repair import ResultRepair
-from agent.outbox.results import DocumentState, NewResult
+from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.results import ResultRepair
+from agent.outbox.results.documents import Head, read_head, read_session, write_document
+from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.results.record import DocumentState, NewResult
 from agent.outbox.states import EntryState
 from tests.factories import NOW_S, ready_entry
 

@@ -10,15 +10,15 @@ from sqlite_utils.db import Database
 from agent.clock import read_clock
 from agent.errors import OutboxError
 from agent.outbox.capture import TakeOrigin
-from agent.outbox.folders import StateFolder
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.migrating import known_migrations
-from agent.outbox.recovery import open_as_owner
-from agent.outbox.repair import Repair
-from agent.outbox.schema import MIGRATIONS
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
+from agent.outbox.schema.migrating import known_migrations
+from agent.outbox.schema.migrations import MIGRATIONS
+from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
-from agent.outbox.version import UP_TO_DATE
 from tests.factories import NOW_S
 from tests.seeded import multiply
 
@@ -178,7 +178,7 @@ def test_a_full_outbox_is_upgraded_and_an_older_version_leaves_it_untouched(
 
     written = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     older = known_migrations()[:-1]
-    monkeypatch.setattr("agent.outbox.version.UP_TO_DATE", older)
+    monkeypatch.setattr("agent.outbox.schema.version.UP_TO_DATE", older)
     with pytest.raises(OutboxError, match=f"newer Spotter.*{known_migrations()[-1]}"):
         start(folder)
     assert {path: path.read_bytes() for path in written} == written

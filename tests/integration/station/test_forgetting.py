@@ -7,10 +7,10 @@ import pytest
 from agent.clock import Instant
 from agent.errors import RequestError
 from agent.outbox.capture import Capture
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
 from agent.outbox.entry import Entry
-from agent.outbox.folders import LEDGER_NAME, StateFolder
-from agent.outbox.results import NewResult
-from agent.outbox.roster import Known
+from agent.outbox.people.roster import Known
+from agent.outbox.results.record import NewResult
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person, record_default, timeline_of

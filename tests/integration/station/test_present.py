@@ -1,6 +1,6 @@
 """The present is told by the last words alone, and just as all words would tell it."""
 
-from agent.outbox.assignments import Layer
+from agent.outbox.people.assignments import Layer
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person, record_default, timeline_of
 from agent.station.filming import filming, stop_filming

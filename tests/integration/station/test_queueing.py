@@ -3,7 +3,7 @@
 import pytest
 
 from agent.errors import RequestError
-from agent.outbox.assignments import Assignment
+from agent.outbox.people.assignments import Assignment
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_nobody, assign_person, step_mass
 from agent.station.queueing import enqueue, move_in_queue, next_in_queue, set_rotate

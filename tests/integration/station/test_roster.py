@@ -4,7 +4,7 @@ import pytest
 
 from agent.errors import RequestError
 from agent.outbox.entry import Entry
-from agent.outbox.roster import Known
+from agent.outbox.people.roster import Known
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person, last_combination

@@ -1,7 +1,7 @@
 """An assignment without a take ends: at the right moment, whatever the box went through."""
 
 from agent.clock import Instant
-from agent.outbox.assignments import AssignmentKind
+from agent.outbox.people.assignments import AssignmentKind
 from agent.outbox.store import Outbox
 from agent.station.assigning import (
     assign_person,

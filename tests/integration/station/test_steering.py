@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import BusyError, RequestError
-from agent.outbox.assignments import AssignmentKind
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry, Whose
+from agent.outbox.people.assignments import AssignmentKind
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.station import assigning, steering

@@ -1,7 +1,7 @@
 """The stage that records what ends by time."""
 
 from agent.clock import Instant
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person
 from agent.station.timekeeper import Timekeeper

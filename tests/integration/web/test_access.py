@@ -9,8 +9,8 @@ import pytest
 from starlette.routing import Route
 
 from agent.clock import read_clock
-from agent.outbox.devices import Role
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.devices import Role
 from agent.outbox.store import Outbox
 from agent.stage import StopFlag
 from agent.station.of_settings import station_rules

@@ -3,8 +3,8 @@
 import re
 
 from agent.clock import read_clock
-from agent.outbox.results import Number
-from agent.outbox.roster import Known
+from agent.outbox.people.roster import Known
+from agent.outbox.results.record import Number
 from agent.station.facts import midnight
 from tests.came_back import HOSTILE, analysed, delivered
 from tests.served_page import ServedPage

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.outbox.pauses import Pause
-from agent.outbox.tally import Tally
+from agent.outbox.views.tally import Tally
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S
 from tests.lived import send

@@ -5,8 +5,8 @@ import re
 import stat
 from pathlib import Path
 
-from agent.outbox.devices import Role
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.devices import Role
 from agent.outbox.store import Outbox
 from agent.web.access.secret import load_secret
 from tests.station import Station

@@ -16,8 +16,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from agent.clock import Instant, read_clock
-from agent.outbox.devices import Role
-from agent.outbox.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.people.devices import Role
 from agent.outbox.store import Outbox
 from agent.stage import StopFlag
 from agent.station.of_settings import station_rules

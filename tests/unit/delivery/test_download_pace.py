@@ -9,7 +9,7 @@ import pytest
 from agent.api.taking import Progress
 from agent.clock import Instant
 from agent.delivery.download_pace import DownloadPace, NoRoomError
-from agent.outbox.space import Space
+from agent.outbox.disk.space import Space
 from agent.outbox.store import Outbox
 from agent.timetable import parse_timetable
 from tests.factories import NOW_S

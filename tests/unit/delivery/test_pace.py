@@ -5,7 +5,7 @@ from typing import cast
 
 from agent.clock import Instant
 from agent.delivery.pace import Pace
-from agent.outbox.switches import Switches
+from agent.outbox.people.switches import Switches
 
 PER_MINUTE = 2.5
 

@@ -8,7 +8,7 @@ import pytest
 from agent.api.partial import Origin
 from agent.clock import Instant
 from agent.delivery.part import PartFile, drop_part
-from agent.outbox.folders import note_of, part_of
+from agent.outbox.disk.folders import note_of, part_of
 from tests.factories import instant
 
 ORIGIN = Origin(validator='"v1"', total_bytes=1000)

@@ -29,7 +29,7 @@ from agent.doctor.software import (
     check_opencv,
     shipped_model,
 )
-from agent.outbox.space import Room
+from agent.outbox.disk.space import Room
 from tests.conftest import REPOSITORY
 
 STRANGER = Who(name="nobody", uid=65534, groups=frozenset({65534}))

@@ -12,8 +12,8 @@ from agent.doctor.service import judge_others, judge_unit
 from agent.doctor.waiting import waiting_for_daemon, waiting_words
 from agent.doctor.wishes import check_settings
 from agent.local_time import LocalTime
-from agent.outbox.audit import Audit
 from agent.outbox.lanes import LaneState
+from agent.outbox.repair.audit import Audit
 from agent.outbox.store import Rebuilt
 from tests.factories import NOW_S, instant
 from tests.served_page import page_settings

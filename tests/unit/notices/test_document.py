@@ -10,8 +10,8 @@ import pytest
 from agent.notices.notice import Notice, notice_of, station_notice, trial_notice
 from agent.notices.signature import HEADER, signature
 from agent.outbox.events import EventKind
-from agent.outbox.happenings import Happening
 from agent.outbox.states import EntryState
+from agent.outbox.views.happenings import Happening
 from agent.settings.notifying import EVENTS
 from tests.conftest import REPOSITORY
 from tests.factories import an_entry

@@ -8,8 +8,8 @@ import pytest
 from agent.notices.notice import name_of, notice_of
 from agent.outbox.entry import Entry
 from agent.outbox.events import EventKind
-from agent.outbox.happenings import Happening
 from agent.outbox.states import EntryState
+from agent.outbox.views.happenings import Happening
 from tests.factories import NOW_S, an_entry
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError
-from agent.outbox.folders import StateFolder, give_to_owner_of, write_new
-from agent.outbox.linking import link_or_copy
+from agent.outbox.disk.folders import StateFolder, give_to_owner_of, write_new
+from agent.outbox.disk.linking import link_or_copy
 from tests.disks import mounted
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.outbox.forecast import Forecast, RoomThen, forecast
+from agent.outbox.disk.forecast import Forecast, RoomThen, forecast
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S

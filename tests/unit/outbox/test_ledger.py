@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.outbox.ledger import Ledger, Line
+from agent.outbox.journal.ledger import Ledger, Line
 
 
 @pytest.fixture

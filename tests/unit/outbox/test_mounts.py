@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from agent.outbox.folders import StateFolder
-from agent.outbox.mounts import (
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.mounts import (
     MountMemory,
     Mounts,
     mount_point_of,

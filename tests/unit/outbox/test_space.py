@@ -8,7 +8,7 @@ import pytest
 
 from agent.intake.cut_room import cut_bytes
 from agent.outbox.capture import Take
-from agent.outbox.space import Room, Space, intake_floor, is_disk_full
+from agent.outbox.disk.space import Room, Space, intake_floor, is_disk_full
 
 GB, MB = 10**9, 10**6
 

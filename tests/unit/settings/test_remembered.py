@@ -69,7 +69,7 @@ def test_a_look_loads_neither_the_model_nor_what_migrates(config: Path) -> None:
         "import sys; from pathlib import Path; from agent.cli.common import settings_for_a_look;"
         "settings_for_a_look(Path(sys.argv[1])); import agent.outbox.opening;"
         "print([n for n in ('pydantic', 'sqlite_utils', 'numpy', 'httpx', 'tempfile',"
-        "'agent.outbox.journal', 'agent.outbox.entry') if n in sys.modules])"
+        "'agent.outbox.journal.writing', 'agent.outbox.entry') if n in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(config)], capture_output=True, text=True, check=True

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.clock import Instant
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
 from agent.station.filming import Sight, sight_of
 from agent.station.recording_time import RecordedBy, RecordingTime
 from agent.station.timeline import Timeline

@@ -6,8 +6,8 @@ import pytest
 
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.lanes import LaneState
+from agent.outbox.results.follow_ups import FollowUp, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.station.whereabouts import Surroundings, whereabouts
 from tests.conftest import InZone

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.clock import BEGINNING, Instant
-from agent.outbox.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.capture import Take
 from agent.outbox.entry import Whose
+from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.station.recording_time import RecordedBy, RecordingTime
 from agent.station.timeline import Timeline

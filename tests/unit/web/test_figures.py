@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.results import Number
+from agent.outbox.results.record import Number
 from agent.web.board.figures import by_weight, figures_of, name_shown, plottable, value_shown
 from agent.web.texts import Texts
 

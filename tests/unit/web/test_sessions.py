@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.devices import Role
+from agent.outbox.people.devices import Role
 from agent.web.access.sessions import Session, Signer
 from tests.factories import NOW_S
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent.activities import EXERCISES
 from agent.errors import AnalysisFault
-from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.states import EntryState, Reason
 from agent.station.whose import Remark
 from agent.station.word import Word

@@ -1,0 +1,1 @@
+"""What may go from the disk, and its going."""

@@ -1,0 +1,295 @@
+"""The state folder: one owner, a place for every kind of file, and moves that survive power cuts.
+
+A file gets its final name only after its content is durable, and a row is written only after
+the name is: whatever the moment of a power cut, what has a row is whole.
+"""
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import BusyError, ConfigError
+from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
+
+LEDGER_NAME = "ledger.jsonl"  # beside the database
+
+_PID_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The places inside the state folder."""
+
+    root: Path
+
+    @property
+    def captures(self) -> Path:
+        """Captures as the camera wrote them, named by their hash, each with its sidecar."""
+        return self.root / "captures"
+
+    @property
+    def clips(self) -> Path:
+        """Clips, named by their code."""
+        return self.root / "clips"
+
+    @property
+    def pictures(self) -> Path:
+        """Posters and filmstrips, named by their clip's code; activity, by the capture's hash."""
+        return self.root / "pictures"
+
+    def pictures_of(self, clip_code: str) -> tuple[Path, Path]:
+        """Where a clip's poster and its filmstrip are."""
+        poster, strip = _picture_names(clip_code)
+        return self.pictures / poster, self.pictures / strip
+
+    def has_pictures_of(self, clip_code: str) -> tuple[bool, bool]:
+        """Tell whether a clip's poster and its filmstrip are there: quickly, for many cards."""
+        folder = str(self.pictures)
+        poster, strip = (
+            os.access(f"{folder}/{name}", os.F_OK) for name in _picture_names(clip_code)
+        )
+        return poster, strip
+
+    @property
+    def results(self) -> Path:
+        """What the API made of clips, named by the clip's code."""
+        return self.root / "results"
+
+    def result_document(self, clip_code: str) -> Path:
+        """Where everything the API told of a clip's session is, as it came."""
+        return self.results / f"{clip_code}.json"
+
+    def analysed_video(self, clip_code: str) -> Path:
+        """Where the analysed video of a clip is; what is here of one that still comes is beside."""
+        return self.results / f"{clip_code}.mp4"
+
+    def result_files(self, clip_code: str) -> tuple[Path, Path]:
+        """Where all that there is of a clip's results lies: the document and the analysed video."""
+        return self.result_document(clip_code), self.analysed_video(clip_code)
+
+    @property
+    def set_aside(self) -> Path:
+        """Files that nobody here knows; kept for a person."""
+        return self.root / "set-aside"
+
+    @property
+    def tmp(self) -> Path:
+        """Unfinished files; the only ones a start removes."""
+        return self.root / "tmp"
+
+    @property
+    def wake_socket(self) -> Path:
+        """Where a running daemon can be woken."""
+        return self.root / "wake.sock"
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every folder in it."""
+        kept = (self.captures, self.clips, self.pictures, self.results)
+        return (*kept, self.set_aside, self.tmp)
+
+    def prepare(self) -> None:
+        """Make the folders; what root makes belongs to the owner of the state folder.
+
+        What this process makes from now on is for its user and group alone: the group of the
+        state folder steers the station, and nobody else looks at its athletes.
+
+        Raises:
+            BusyError: its disk is full, or can only be read.
+            ConfigError: the state folder cannot be made or written, or is a trap for root.
+        """
+        os.umask(0o007)
+        if os.geteuid() == 0:
+            self._refuse_traps()
+        if is_read_only(self.root):
+            raise BusyError(f"{self.root} (paths.state) can only be read", hint=READ_ONLY_REMEDY)
+        try:
+            for place in self.places:
+                place.mkdir(parents=True, exist_ok=True)
+                give_to_owner_of(self.root, place)
+        except OSError as error:
+            if is_disk_full(error):
+                raise BusyError(
+                    f"the disk of {self.root} is full", hint="make room; it goes on by itself"
+                ) from error
+            where = self.root if isinstance(error, PermissionError) else error.filename
+            raise ConfigError(
+                f"paths.state: {error.strerror}: {where}",
+                hint=self._how_to_enter(),
+            ) from error
+
+    def _refuse_traps(self) -> None:
+        """Refuse to follow, as root, links that others laid where Spotter's own files belong.
+
+        The folder's group may lay them, and root would write, and give away, what they lead to.
+        """
+        for folder in (self.root, self.tmp):
+            # What is no folder is told of when it is to be made.
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                os.scandir(folder) as found,
+            ):
+                for entry in found:
+                    if not entry.is_symlink() or entry.stat(follow_symlinks=False).st_uid == 0:
+                        continue
+                    if Path(entry) in self.places or not entry.is_dir():
+                        raise ConfigError(
+                            f"paths.state: {entry.path} is a link that root does not follow",
+                            hint="remove it, or use sudo -u with the folder's owner",
+                        )
+
+    def _how_to_enter(self) -> str:
+        """Return what lets this user in, and takes the folder from nobody."""
+        try:
+            if not self.root.exists():
+                return f"make it for whoever runs the station: sudo install -d -o USER {self.root}"
+            group = self.root.group()
+        except (KeyError, OSError):  # a group without a name, or a folder above that is closed
+            return "use sudo"
+        if group == "root":
+            return "use sudo"
+        return f"use sudo, or join its group: sudo adduser $(id -un) {group}, then log in anew"
+
+    def empty_tmp(self) -> None:
+        """Remove what an earlier run left unfinished."""
+        import shutil  # a look at the station never comes here
+
+        for leftover in self.tmp.iterdir():
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+def part_of(final: Path) -> Path:
+    """Return where a file is as long as it is here in part."""
+    return final.with_name(f"{final.name}.part")
+
+
+def note_of(final: Path) -> Path:
+    """Return where it is noted what a file's part is a part of."""
+    return final.with_name(f"{final.name}.note")
+
+
+def give_to_owner_of(folder: Path, path: Path) -> None:
+    """Let a file that root made belong to the owner of a folder, so that the service can use it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _picture_names(clip_code: str) -> tuple[str, str]:
+    return f"{clip_code}.jpg", f"{clip_code}-strip.jpg"
+
+
+class OwnerLock:
+    """The lock of the one process that may move clips in a state folder."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._path = folder.root / "owner.lock"
+        self._fd: int | None = None
+
+    def take(self) -> None:
+        """Become the owner.
+
+        Raises:
+            BusyError: another process is.
+        """
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise BusyError(
+                f"another spotter (process {owner}) runs on {self._path.parent}",
+                hint="stop it first, or give this one its own paths.state",
+            ) from None
+        with contextlib.suppress(OSError):  # told to others only: a full disk must not matter
+            os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}".encode("ascii"), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let another process become the owner."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def is_taken(self) -> bool:
+        """Tell whether a living process is the owner."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+
+def device_of(folder: Path) -> int | None:
+    """Return which file system a folder is on, or None where it is not there."""
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def fsync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    _fsync(path, os.O_RDONLY)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    _fsync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Give a durable file its final name, on the same file system, and make the name durable."""
+    source.replace(target)
+    fsync_folder(target.parent)
+    if source.parent != target.parent:
+        fsync_folder(source.parent)
+
+
+def put_aside(path: Path, folder: StateFolder) -> Path:
+    """Move a file that has no place into the folder `set-aside`, never over another one."""
+    target, number = folder.set_aside / path.name, 1
+    while target.exists():
+        number += 1
+        target = folder.set_aside / f"{path.stem}-{number}{path.suffix}"
+    move_durably(path, target)
+    return target
+
+
+def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
+    """Write a small file so that it is there whole, or not at all."""
+    unfinished = tmp / path.name
+    try:
+        write_new(unfinished, content)
+        fsync_file(unfinished)
+    except OSError:  # never trusted again: what fsync could not write may be lost without a word
+        unfinished.unlink(missing_ok=True)
+        raise
+    move_durably(unfinished, path)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file from its beginning; never through a link, for root may be who writes."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
+
+
+def _fsync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

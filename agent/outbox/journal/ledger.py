@@ -1,0 +1,225 @@
+"""The ledger: what the database is about to commit, in a plain file beside it.
+
+One line a commit, written and made durable before the commit.  A line is a checksum, a number
+that rises by one, and JSON; blank lines stand between them, so that no single damaged byte costs
+more than one line.  What the database loses, the ledger still knows.
+
+    5f0c… 17 {"rows": [["entry", {…}]]}     the rows of one commit, each as it then stood
+    81aa… 18 {"void": 17}                   ... which failed after all
+    03b7… 40 {"begins": […], "rows": 12}    a new ledger: twelve lines that hold the whole outbox
+
+Appending needs the database's write lock, which serialises it over all processes.
+"""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.outbox.disk.folders import device_of, fsync_folder, give_to_owner_of
+
+_CHECK_BYTES = 8
+_TAIL_BYTES = 1 << 16
+
+Image = Mapping[str, object]
+Rows = list[tuple[str, Image]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that is as it was written."""
+
+    seq: int
+    content: Mapping[str, object]
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of the commit, as kind and image; none where it is no commit."""
+        rows = self.content.get("rows")
+        return [(str(kind), image) for kind, image in rows] if isinstance(rows, list) else []
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """What a ledger is worth."""
+
+    first_seq: int | None = None  # None: it has no beginning
+    last_seq: int = 0
+    damaged: int = 0  # lines that are not as they were written
+    torn: bool = False  # the last line is unfinished: its commit was never made
+    has_gap: bool = False  # lines are missing
+    voided: set[int] = field(default_factory=set)
+    written_by: tuple[str, ...] = ()  # the migrations of the Spotter that began it
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tells everything, up to the last commit."""
+        return self.first_seq is not None and not self.damaged and not self.has_gap
+
+
+class Ledger:
+    """The file, append only until it is written anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._device = device_of(path.parent)
+        self._known: tuple[int, int, int] | None = None  # inode, size, and the last line's number
+
+    def append(self, content: Mapping[str, object], *, after: int) -> int:
+        """Make one line durable and return its number.
+
+        Args:
+            content: what it says.
+            after: the number that the database has reached; a ledger that knows less goes on
+                from there, and shows the gap.
+
+        Raises:
+            OSError: it is not durable; what is there of it counts for nothing.
+        """
+        if device_of(self.path.parent) != self._device:  # never a write to another disk
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.path))
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.path, flags, 0o660)
+        try:
+            found = os.fstat(fd)
+            is_new = found.st_size == 0
+            seq = max(self._last_seq(fd, found), after) + 1
+            line = _encode(seq, content)
+            if is_new:
+                line = _encode(seq - 1, {"begins": [], "rows": None}) + line
+            self._write(fd, line, back_to=found.st_size)
+            self._known = (found.st_ino, found.st_size + len(line), seq)
+        finally:
+            os.close(fd)
+        if is_new:
+            give_to_owner_of(self.path.parent, self.path)
+            fsync_folder(self.path.parent)
+        return seq
+
+    def survey(self) -> Survey:
+        """Read the whole ledger and say what it is worth."""
+        survey, rows_due, last_bad = Survey(), 0, False
+        for seq, body in self._raw():
+            last_bad = seq is None
+            if seq is None:
+                survey.damaged += 1
+                continue
+            if body.startswith(b'{"begins"') and survey.first_seq is None:
+                header = json.loads(body)
+                survey.first_seq = survey.last_seq = seq
+                survey.written_by = tuple(header["begins"])
+                survey.has_gap |= header["rows"] is None
+                rows_due = header["rows"] or 0
+                continue
+            if rows_due and seq == survey.last_seq:
+                rows_due -= 1
+                continue
+            survey.has_gap |= seq != survey.last_seq + 1 or rows_due > 0
+            rows_due = 0
+            survey.last_seq = max(survey.last_seq, seq)
+            if body.startswith(b'{"void"'):
+                survey.voided.add(int(json.loads(body)["void"]))
+        survey.has_gap |= rows_due > 0
+        survey.torn = last_bad and not self._ends_a_line()
+        survey.damaged -= survey.torn
+        return survey
+
+    def lines(self, *, after: int = -1) -> Iterator[Line]:
+        """Yield the lines that are as they were written, in order, with greater numbers only."""
+        for seq, body in self._raw():
+            if seq is not None and seq > after:
+                yield Line(seq, json.loads(body))
+
+    def tells_nothing(self, *, after: int, before: int) -> bool:
+        """Tell whether every commit between two numbers has failed, as its end surely shows."""
+        with self.path.open("rb") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - _TAIL_BYTES))
+            tail = file.read()
+        commits, voided = set(range(after + 1, before)), set[int]()
+        for line in reversed(tail.split(b"\n")):
+            seq, body = _decode(line)
+            if seq is not None and seq <= after:
+                return commits == voided
+            if seq is not None and seq < before and body.startswith(b'{"void"'):
+                commits.discard(seq)
+                voided.add(int(json.loads(body)["void"]))
+        return False
+
+    def write_anew(
+        self, rows: Iterable[tuple[str, Image]], *, seq: int, count: int, written_by: Iterable[str]
+    ) -> None:
+        """Put a ledger of the whole outbox, as it stands after `seq`, into this one's place.
+
+        Raises:
+            OSError: the old one stays.
+        """
+        unfinished = self.path.with_name(self.path.name + ".new")
+        with unfinished.open("wb") as file:
+            file.write(_encode(seq, {"begins": list(written_by), "rows": count}))
+            for row in rows:
+                file.write(_encode(seq, {"rows": [row]}))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o660)
+        give_to_owner_of(self.path.parent, unfinished)
+        unfinished.replace(self.path)
+        fsync_folder(self.path.parent)
+        self._known = None
+
+    def _raw(self) -> Iterator[tuple[int | None, bytes]]:
+        """Yield number and body of each line; the number is None where it is damaged."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for line in file:
+                if line.strip():
+                    yield _decode(line.rstrip(b"\n"))
+
+    def _ends_a_line(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+
+    def _last_seq(self, fd: int, found: os.stat_result) -> int:
+        if self._known is not None and self._known[:2] == (found.st_ino, found.st_size):
+            return self._known[2]
+        tail = os.pread(fd, _TAIL_BYTES, max(0, found.st_size - _TAIL_BYTES))
+        for line in reversed(tail.split(b"\n")):
+            seq, _ = _decode(line)
+            if seq is not None:
+                return seq
+        return max((seq for seq, _ in self._raw() if seq is not None), default=0)
+
+    @staticmethod
+    def _write(fd: int, line: bytes, *, back_to: int) -> None:
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(fd, line[written:])
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, back_to)
+            raise
+
+
+def _encode(seq: int, content: Mapping[str, object]) -> bytes:
+    body = f"{seq} {json.dumps(content, separators=(',', ':'))}".encode()
+    return b"\n" + _check(body) + b" " + body + b"\n"
+
+
+def _decode(line: bytes) -> tuple[int | None, bytes]:
+    check, _, body = line.partition(b" ")
+    if check != _check(body):
+        return None, line
+    seq, _, content = body.partition(b" ")
+    return int(seq), content
+
+
+def _check(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHECK_BYTES).hexdigest().encode()

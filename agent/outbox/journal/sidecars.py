@@ -1,0 +1,133 @@
+"""Sidecars: beside every capture and every clip lies a file with its row, as it last stood.
+
+They are the second witness beside the ledger: written durably before the commit, each with a
+checksum and with the ledger's number of that commit.  A sidecar lives and goes with its file.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.outbox.disk.folders import (
+    StateFolder,
+    fsync_file,
+    fsync_folder,
+    give_to_owner_of,
+    write_new,
+)
+
+SIDECAR_SUFFIX = ".json"
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+Image = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """One that is as it was written."""
+
+    kind: str  # capture or entry
+    seq: int
+    image: Image
+
+
+class Sidecars:
+    """The sidecars of a state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._places = {"capture": StateFolder(root).captures, "entry": StateFolder(root).clips}
+
+    def write(self, kind: str, image: Image, *, seq: int) -> None:
+        """Make a row's sidecar durable, where the row's file lies; take it away where that went.
+
+        A sidecar whose file is missing, though nobody cleared it away, goes on with its row.
+
+        Raises:
+            OSError: it is not durable; the old one stays.  (A full disk is no error.)
+        """
+        if kind not in self._places or _says_no_more_than_intake(kind, image):
+            return
+        file = self._places[kind] / str(image["stored_name"])
+        path = sidecar_of(file)
+        is_cleared = image["file_state"] == "cleared"
+        if file.exists() or (path.exists() and not is_cleared):
+            _write(path, _encode(kind, image, seq))
+        elif is_cleared:
+            path.unlink(missing_ok=True)
+
+    def all(self) -> Iterator[Sidecar]:
+        """Yield every sidecar that is as it was written."""
+        for place in self._places.values():
+            with contextlib.suppress(FileNotFoundError):
+                for path in sorted(place.glob(f"*{SIDECAR_SUFFIX}")):
+                    found = read_sidecar(path)
+                    if found is not None:
+                        yield found
+
+
+def sidecar_of(file: Path) -> Path:
+    """Return where a file's sidecar is."""
+    return file.with_suffix(SIDECAR_SUFFIX)
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """Read a sidecar; None where there is none, it is damaged, or it holds no row yet."""
+    try:
+        stored = json.loads(path.read_bytes())
+        seq, image = int(stored["seq"]), stored["row"]
+        kind = str(stored["kind"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if stored.get("check") != _check(kind, image, seq):
+        return None
+    return Sidecar(kind=kind, seq=seq, image=image)
+
+
+def _says_no_more_than_intake(kind: str, image: Image) -> bool:
+    """Tell whether what intake wrote beside a capture is enough: it would be looked into again."""
+    told = image.get("takes") or image["state"] in {"analysed", "discarded"}
+    return kind == "capture" and not told and image["file_state"] != "cleared"
+
+
+def _encode(kind: str, image: Image, seq: int) -> bytes:
+    document = {"kind": kind, "seq": seq, "check": _check(kind, image, seq), "row": image}
+    if kind == "capture":  # what intake wrote before there was a row stays in its place
+        document["file_name"] = image["file_name"]
+        document["evidence"] = json.loads(str(image["evidence"]))
+    return json.dumps(document, indent=1).encode()
+
+
+def _check(kind: str, image: Image, seq: int) -> str:
+    told = json.dumps([kind, seq, image], sort_keys=True)
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a sidecar; on a full disk none is better than one that has become wrong."""
+    try:
+        _replace(path, content)
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        path.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_new(unfinished, content)
+        unfinished.chmod(0o660)
+        give_to_owner_of(path.parent, unfinished)
+        fsync_file(unfinished)
+        unfinished.replace(path)
+        fsync_folder(path.parent)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Who is who at the station, and what was said there."""

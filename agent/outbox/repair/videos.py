@@ -1,0 +1,61 @@
+"""What a start sets right about analysed videos: all of them can be fetched again.
+
+So what has no place goes, but for files that nobody here knows: those are set aside.
+"""
+
+from pathlib import Path
+
+import structlog
+
+from agent.clock import Now
+from agent.outbox.disk.folders import StateFolder, fsync_folder, put_aside
+from agent.outbox.results.videos import VideoState
+from agent.outbox.states import EntryState
+from agent.outbox.store import Outbox
+
+_OF_RESULTS = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
+
+log = structlog.get_logger(stage="start")
+
+
+class VideoRepair:
+    """Brings videos and their rows together again."""
+
+    def __init__(self, outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._now = now
+
+    def run(self) -> None:
+        """Look at everything once."""
+        videos = self._outbox.videos
+        videos.resume_interrupted()
+        due = videos.present()
+        for path in sorted(self._folder.results.iterdir()):
+            code, _, kind = path.name.partition(".")
+            if kind == "mp4" and code in due and path.stat().st_size == due[code][1]:
+                del due[code]
+            elif kind == "mp4":
+                self._place(code, path)
+            elif kind in {"mp4.part", "mp4.note"} and self._state(code) is not VideoState.WANTED:
+                path.unlink(missing_ok=True)
+        for code, (entry_id, _) in due.items():
+            log.warning("an analysed video is gone", clip=code)
+            videos.lose(entry_id)
+        fsync_folder(self._folder.results)
+
+    def _place(self, code: str, path: Path) -> None:
+        """Adopt a file whose row was not written yet; it got its name when it was whole."""
+        entry = self._outbox.entries.by_code(code)
+        if entry is None:
+            log.warning("unknown file set aside", file=path.name)
+            put_aside(path, self._folder)
+            return
+        size = path.stat().st_size
+        is_ours = entry.state in _OF_RESULTS and size > 0
+        if not (is_ours and self._outbox.videos.place(entry.id, size, now_s=self._now().utc_s)):
+            path.unlink(missing_ok=True)
+
+    def _state(self, code: str) -> VideoState | None:
+        entry = self._outbox.entries.by_code(code)
+        return None if entry is None else self._outbox.videos.state(entry.id)

@@ -1,0 +1,91 @@
+"""Bringing an outbox up to date: as a whole or not at all, and never without a copy of before."""
+
+import errno
+import sqlite3
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from sqlite_utils.db import Database
+
+from agent.outbox.disk.folders import fsync_file, fsync_folder, give_to_owner_of
+from agent.outbox.schema.channels import channels as channels  # importing it makes it one of them
+from agent.outbox.schema.devices import devices as devices
+from agent.outbox.schema.disk import disk as disk  # so do these
+from agent.outbox.schema.ledger import ledger as ledger
+from agent.outbox.schema.line import line as line
+from agent.outbox.schema.migrations import MIGRATIONS
+from agent.outbox.schema.old_copies import copy_before
+from agent.outbox.schema.results import results as results
+from agent.outbox.schema.station import station as station
+from agent.outbox.schema.version import refuse_newer
+
+_KEPT = 2  # copies of before a migration
+
+
+@cache
+def known_migrations() -> tuple[str, ...]:
+    """Return the names of every migration this version knows, in order."""
+    with Database(memory=True) as empty:
+        return tuple(migration.name for migration in MIGRATIONS.pending(empty))
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Make or change the tables of an outbox, all in one transaction.
+
+    Raises:
+        OutboxError: a newer Spotter wrote it; it is untouched.
+    """
+    db = Database(connection, execute_plugins=False)
+    applied = [migration.name for migration in MIGRATIONS.applied(db)]
+    refuse_newer(path, applied)
+    pending = [migration.name for migration in MIGRATIONS.pending(db)]
+    if not pending:
+        return
+    give_to_owner_of(path.parent, path)
+    path.chmod(0o660)  # the group of the state folder steers the station
+    connection.execute("PRAGMA journal_mode = WAL")
+    if applied:
+        _keep_copy_if_there_is_room(connection, path, before=pending[-1])
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        MIGRATIONS.apply(db)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+    fsync_folder(path.parent)  # SQLite makes the name of its log durable, not that of the file
+
+
+def _keep_copy_if_there_is_room(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
+    """Keep a copy; on a full disk go on without: the migration itself is one transaction."""
+    try:
+        _keep_copy(connection, path, before=before)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
+def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
+    """Keep the outbox as it was; only the latest copies stay."""
+    copy = path.with_name(copy_before(path.name, before))
+    unfinished = copy.with_name(f"{copy.name}.new")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(unfinished)) as target:
+            connection.backup(target)
+        unfinished.chmod(0o660)
+        give_to_owner_of(path.parent, unfinished)
+        fsync_file(unfinished)
+        unfinished.replace(copy)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+    copies = sorted(
+        path.parent.glob(copy_before(path.name, "*")), key=lambda found: found.stat().st_mtime
+    )
+    for old in copies[:-_KEPT]:
+        old.unlink()
