@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 from structlog.typing import EventDict
 
-from agent import journal
+from agent import journald
 from agent.redaction import redacted_fields
 
 _ORDER = ("timestamp", "level", "stage", "event", "capture", "entry", "clip")
@@ -52,7 +52,7 @@ class RepeatLimit:
 
 def configure_logs(level: str = "info") -> None:
     """Send every event to the journal if systemd runs this process, else to standard error."""
-    to_journal = journal.is_ours(os.environ, sys.stderr.fileno()) and journal.SOCKET.exists()
+    to_journal = journald.is_ours(os.environ, sys.stderr.fileno()) and journald.SOCKET.exists()
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         RepeatLimit(),
@@ -62,7 +62,7 @@ def configure_logs(level: str = "info") -> None:
         hide_secrets,
     ]
     line = structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True)
-    one = journal.JournalLogger() if to_journal else structlog.PrintLogger(sys.stderr)
+    one = journald.JournalLogger() if to_journal else structlog.PrintLogger(sys.stderr)
     structlog.configure(
         processors=shared if to_journal else [*shared, line],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -115,7 +115,7 @@ def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _print(report: Mapping[str, object]) -> None:
-    from agent.counting import counted
+    from agent.plurals import counted
 
     video, cost = report["video"], report["cost"]
     assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own

@@ -41,8 +41,8 @@ def athletes(
     held until --resolve says who it is.
     """
     from agent.clock import read_clock
-    from agent.counting import counted
     from agent.outbox.people.switches import ROSTER_SYNCED_AT
+    from agent.plurals import counted
     from agent.station.roster import resolve_guest, search_athletes
 
     settings = settings_of(config)
@@ -80,8 +80,8 @@ def _document(athlete: "Athlete") -> dict[str, object]:
 
 def _sync(settings: "Settings", outbox: "Outbox") -> None:
     """Bring the roster up to date now."""
-    from agent.assembly_delivery import api_client
-    from agent.attendance import fetch_roster, named
+    from agent.assembly.attendance import fetch_roster, named
+    from agent.assembly.delivery import api_client
     from agent.clock import read_clock
     from agent.stage import ignore_wake
     from agent.station.of_settings import api_host

@@ -75,7 +75,7 @@ def _print(finding: "Finding") -> None:
 
 
 def _print_end(findings: "list[Finding]") -> None:
-    from agent.counting import counted
+    from agent.plurals import counted
 
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")

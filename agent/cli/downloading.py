@@ -20,9 +20,9 @@ def download_into(settings: "Settings", box: "Outbox", entry: "Entry", folder: P
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    from agent.asking import fetch_export, key_for_asking
     from agent.cli.words import size_words
-    from agent.downloading import download_video
+    from agent.on_request.asking import fetch_export, key_for_asking
+    from agent.on_request.downloading import download_video
 
     video, export = (
         folder / f"{entry.clip_code}{end}" for end in ("-analysed.mp4", "-export.json")

@@ -39,8 +39,8 @@ def export(
 
     One take a line, every number that came back a column; UTF-8, times in UTC.
     """
-    from agent.counting import counted
-    from agent.tabulating import write_csv
+    from agent.on_request.tabulating import write_csv
+    from agent.plurals import counted
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:

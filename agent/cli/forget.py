@@ -67,7 +67,7 @@ def forget(user_id: str, yes: bool, config: Path | None, as_json: bool) -> None:
 
 
 def _confirm(user_id: str, owned: "Belongings") -> None:
-    from agent.counting import counted
+    from agent.plurals import counted
 
     clips = counted(owned.clips, "clip") if owned.clips else "no clip"
     unsent = f", {owned.unsent} of them never delivered" if owned.unsent else ""
@@ -80,7 +80,7 @@ def _confirm(user_id: str, owned: "Belongings") -> None:
 
 
 def _tell(document: dict[str, object]) -> None:
-    from agent.counting import counted
+    from agent.plurals import counted
 
     who, clips = document["user_id"], document["clips"]
     sessions, waits_for = document["sessions"], document["waits_for"]

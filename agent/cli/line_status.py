@@ -56,7 +56,7 @@ def _standstill(document: dict[str, Any], here: "LocalTime") -> str | None:
 
 def _backlog(line: dict[str, Any], standstill: str | None, here: "LocalTime") -> str:
     from agent.cli.words import duration_words, size_words
-    from agent.counting import counted
+    from agent.plurals import counted
 
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:

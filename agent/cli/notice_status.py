@@ -43,7 +43,7 @@ def notice_lines(document: dict[str, object], here: "LocalTime") -> list[tuple[s
 
 
 def _words(channel: dict[str, Any], here: "LocalTime") -> str:
-    from agent.counting import counted
+    from agent.plurals import counted
 
     waiting = counted(channel["waiting"], "waits", "wait")
     if channel["failing_since"] is not None:

@@ -132,8 +132,8 @@ def clear(config: Path | None, as_json: bool) -> None:
 
 
 def _id_at(outbox: "Outbox", place: int) -> int:
-    from agent.counting import counted
     from agent.errors import RequestError
+    from agent.plurals import counted
 
     waiting = outbox.queue.all()
     if place > len(waiting):

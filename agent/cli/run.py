@@ -17,11 +17,11 @@ def run(config: Path | None) -> None:
     leaves the old ones in force. Without an API key it films and keeps, and delivers once
     there is one.
     """
-    from agent.lean import lean_loading
+    from agent.daemon.lean import lean_loading
 
     with lean_loading():
+        from agent.daemon.running import run_station
         from agent.logs import configure_logs
-        from agent.running import run_station
 
     settings = settings_of(config)
     configure_logs(settings.log.level)

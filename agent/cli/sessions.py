@@ -138,8 +138,8 @@ def _link_is_old(followed: "Followed") -> bool:
 
 def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Followed":
     """Ask the API about a session now, and return how it stands then."""
-    from agent.asking import look_now
     from agent.logs import configure_logs
+    from agent.on_request.asking import look_now
 
     configure_logs("error")
     look_now(settings, box, followed.entry)
@@ -150,8 +150,8 @@ def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Follo
 
 
 def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Path) -> None:
-    from agent.asking import fetch_export
     from agent.cli.words import size_words
+    from agent.on_request.asking import fetch_export
 
     click.echo("fetching ...", err=True)
     size_bytes = fetch_export(settings, box, followed.entry, target)
@@ -159,7 +159,7 @@ def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Pa
 
 
 def _open(settings: "Settings", followed: "Followed") -> None:
-    from agent.showing import show_in_browser
+    from agent.cli.showing import show_in_browser
     from agent.station.of_settings import state_folder
 
     result, code = followed.result, followed.entry.clip_code

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.clock import Instant
-from agent.counting import counted
 from agent.delivery.looking import Look, Sight
 from agent.outbox.results.follow_ups import FollowUp, FollowUpState
+from agent.plurals import counted
 
 _GROWTH = 1.6
 _GONE_AFTER = 5  # looks in a row that did not find it ...

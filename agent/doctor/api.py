@@ -12,10 +12,10 @@ from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
 from agent.api.deadline import Timeouts
 from agent.api.payloads import read_account
 from agent.clock import Instant
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import LaneError
 from agent.local_time import LocalTime
+from agent.plurals import counted
 from agent.settings import read_api_key
 
 _DAY_S = 86400.0

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.folders import may_take, whose_rights
 from agent.errors import AgentError
@@ -15,6 +14,7 @@ from agent.intake.admit import printable
 from agent.intake.settle import WriterState
 from agent.intake.writers import writer_state
 from agent.outbox.repair.audit import opened_as_it_is
+from agent.plurals import counted
 
 _QUIET_DAYS = 3
 _DAY_S = 86400.0

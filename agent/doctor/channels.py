@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.api.client import tls_context
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError, plain_words
 from agent.local_time import LocalTime
 from agent.notices.receivers import receiver_of
 from agent.outbox.channels import ChannelState, RefusedNotice
 from agent.outbox.repair.audit import opened_as_it_is
+from agent.plurals import counted
 from agent.settings.notifying import (
     SHORTEST_SECRET,
     channels_of,

@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.intake.admit import printable
 from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_read_only
+from agent.plurals import counted
 
 STATE = "state folder"
 _READ, _WRITE, _ENTER = 4, 2, 1

@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
 from agent.local_time import LocalTime
 from agent.outbox.lanes import LaneState
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.outbox.store import Rebuilt
+from agent.plurals import counted
 from agent.station.needs import needs_person
 
 _LONG_S = 24 * 3600.0  # an analysis takes minutes

@@ -3,11 +3,11 @@
 import sqlite3
 from pathlib import Path
 
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError
 from agent.outbox.repair.audit import Audit, audit
 from agent.outbox.repair.health import DATABASE_NAME, holds_history, trouble_of
+from agent.plurals import counted
 
 _RESTART = "sudo systemctl restart spotter; a start mends it and keeps what was there"
 _SHOWN = 5

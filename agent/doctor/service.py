@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.counting import counted
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.waiting import waiting_for_daemon
+from agent.plurals import counted
 from agent.settings.tables import is_loopback
 from agent.unit import SYSTEMD, unit_of
 

@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Mapping
 
-from agent.counting import counted
 from agent.doctor.camera import files_in
 from agent.doctor.finding import Patient
 from agent.errors import AgentError
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
+from agent.plurals import counted
 
 
 def waiting_for_daemon(patient: Patient) -> str | None:

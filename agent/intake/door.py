@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.counting import counted
 from agent.outbox.capture import FileFacts
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.outbox.disk.space import Space, megabytes
 from agent.outbox.waiting import Waiting
+from agent.plurals import counted
 
 _SMALL_BYTES = 65536  # a sidecar, a row, and the names of both
 _ASKER = "intake"

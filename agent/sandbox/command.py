@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from agent.counting import counted
+from agent.plurals import counted
 from agent.sandbox.server import Sandbox
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.counting import counted
+from agent.plurals import counted
 
 _WORDS = {
     "captures": {"quarantined": ("recording cannot be read", "recordings cannot be read")},

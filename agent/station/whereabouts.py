@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.counting import counted
 from agent.local_time import LocalTime
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
@@ -16,6 +15,7 @@ from agent.outbox.states import (
     EntryState,
     reason_text,
 )
+from agent.plurals import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

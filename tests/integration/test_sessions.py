@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.on_request.tabulating import harmless
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.people.roster import Known
 from agent.outbox.repair.recovery import open_as_owner
@@ -17,7 +18,6 @@ from agent.outbox.results.record import NewResult, Number
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
-from agent.tabulating import harmless
 from tests.conftest import InZone
 from tests.sessions import made_session
 from tests.station import Station

@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 # where that is listed beside it.
 GROUND = {
     *("errors", "clock", "stage", "crashpoints", "activities", "settings", "timetable", "pulse"),
-    *("redaction", "local_time", "counting", "unit"),
+    *("redaction", "local_time", "plurals", "unit"),
 }
 TIERS: dict[str, set[str]] = {
     "outbox": GROUND,
@@ -141,7 +141,7 @@ FOR_UPGRADES = {"numpy", "sqlite_utils"}
 
 def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     probe = (
-        "import sys, agent.running, agent.cli.run, agent.cli.status;"
+        "import sys, agent.daemon.running, agent.cli.run, agent.cli.status;"
         "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
     )
 
@@ -154,8 +154,8 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
 
 def test_a_lean_daemon_loads_nothing_for_terminals() -> None:
     probe = (
-        "import sys; from agent.lean import lean_loading\n"
-        "with lean_loading(): import agent.logs, agent.running\n"
+        "import sys; from agent.daemon.lean import lean_loading\n"
+        "with lean_loading(): import agent.logs, agent.daemon.running\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules if sys.modules[name]}))"
     )
 
@@ -168,7 +168,7 @@ def test_a_lean_daemon_loads_nothing_for_terminals() -> None:
 
 def test_what_serves_page_and_broker_is_loaded_only_where_there_is_one() -> None:
     probe = (
-        "import sys, agent.assembly, agent.cli, agent.cli.run;"
+        "import sys, agent.assembly.station, agent.cli, agent.cli.run;"
         "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
     )
 

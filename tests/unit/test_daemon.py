@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import daemon as daemons
-from agent.daemon import Bells, Daemon, Watching
+from agent.daemon import loop as daemons
+from agent.daemon.loop import Bells, Daemon, Watching
 from agent.errors import OutboxError
 from agent.pulse import Pulses
 from agent.stage import StopFlag

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from agent.journal import JournalLogger, encode, is_ours
+from agent.journald import JournalLogger, encode, is_ours
 from agent.logs import RepeatLimit, hide_secrets, stamp
 from agent.redaction import HIDDEN, hide_always, redacted
 from tests.conftest import REPOSITORY, InZone

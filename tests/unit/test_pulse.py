@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from agent.notify import ServiceManager
+from agent.daemon.service_manager import ServiceManager
 from agent.pulse import Pulses, beat, moving
 
 _DAY_S = 86400.0

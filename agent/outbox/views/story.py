@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 
 from agent.clock import iso_utc
-from agent.counting import counted
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.resends import RESEND_WORDS
@@ -12,6 +11,7 @@ from agent.outbox.states import reason_text
 from agent.outbox.store import Outbox
 from agent.outbox.views.life import Line, capture_life, entry_life
 from agent.outbox.views.sessions import Followed
+from agent.plurals import counted
 
 _TIMES = ("admitted_at", "created_at", "filmed_at", "sent_at", "changed_at", "recorded_end_at")
 

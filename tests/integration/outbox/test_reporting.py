@@ -1,8 +1,8 @@
 """The line that systemctl status shows."""
 
+from agent.daemon.status_line import describe_station
 from agent.outbox.pauses import Pause
 from agent.outbox.store import Outbox
-from agent.reporting import describe_station
 from tests.factories import NOW_S, admitted, ready_entry
 
 _HOST = "api.example.org"

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from agent.api.client import ApiClient
-from agent.assembly_delivery import DELIVERING, delivery_stages
-from agent.assembly_files import intake_stage, retention_stage
-from agent.assembly_notices import NOTICES, begin_channels, notice_stages
-from agent.attendance import ATTENDING, attending_stages
+from agent.assembly.attendance import ATTENDING, attending_stages
+from agent.assembly.delivery import DELIVERING, delivery_stages
+from agent.assembly.files import intake_stage, retention_stage
+from agent.assembly.notices import NOTICES, begin_channels, notice_stages
+from agent.assembly.page import PAGE, page_stages
 from agent.clock import read_clock
-from agent.daemon import Bells, Daemon, Watching
+from agent.daemon.loop import Bells, Daemon, Watching
 from agent.delivery.lane import Lane
 from agent.delivery.retention import Retention
 from agent.intake.admit import Admission
@@ -23,7 +24,6 @@ from agent.outbox.disk.reserve import Reserve
 from agent.outbox.disk.space import Space
 from agent.outbox.repair.start import Repair
 from agent.outbox.store import Outbox
-from agent.serving import PAGE, page_stages
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag
 from agent.station.assigning import record_default

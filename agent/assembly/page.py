@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from agent.clock import read_clock
-from agent.daemon import Bells
+from agent.daemon.loop import Bells
 from agent.intake.watch import CaptureFolder
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox

@@ -1,6 +1,6 @@
 """One is told as one."""
 
-from agent.counting import counted
+from agent.plurals import counted
 
 
 def test_one_is_told_as_one_and_others_as_many() -> None:

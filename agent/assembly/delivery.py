@@ -6,10 +6,10 @@ from functools import partial
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.deadline import Timeouts
-from agent.assembly_videos import video_stage
-from agent.attendance import key_of_open_lane
+from agent.assembly.attendance import key_of_open_lane
+from agent.assembly.videos import video_stage
 from agent.clock import read_clock
-from agent.daemon import Bells
+from agent.daemon.loop import Bells
 from agent.delivery.conclusion import FollowUpPolicy
 from agent.delivery.first_send import FirstSendCheck
 from agent.delivery.follow_up import FollowUpStage

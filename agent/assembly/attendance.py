@@ -6,7 +6,7 @@ from collections.abc import Callable
 from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
 from agent.api.users import Users, fetch_users
 from agent.clock import read_clock
-from agent.daemon import Bells
+from agent.daemon.loop import Bells
 from agent.delivery.lane import Lane
 from agent.delivery.resending import Resending
 from agent.errors import LaneError

@@ -4,11 +4,19 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from agent.assembly import assemble_daemon, prepare_outbox
-from agent.assembly_delivery import api_client
+from agent.assembly.delivery import api_client
+from agent.assembly.station import assemble_daemon, prepare_outbox
 from agent.clock import read_clock
-from agent.daemon import Watching
-from agent.notify import ServiceManager, Watchman
+from agent.daemon.loop import Watching
+from agent.daemon.reloading import Reloading
+from agent.daemon.service_manager import ServiceManager, Watchman
+from agent.daemon.starting import (
+    await_mounts,
+    end_at_once_when_asked,
+    ignore_reload,
+    patiently,
+)
+from agent.daemon.status_line import describe_station
 from agent.outbox.disk.folders import OwnerLock, StateFolder
 from agent.outbox.disk.mounts import Mounts
 from agent.outbox.disk.reserve import Reserve
@@ -16,16 +24,8 @@ from agent.outbox.opening import open_with
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.store import Outbox
 from agent.pulse import START_BOUND_S, Pulses
-from agent.reloading import Reloading
-from agent.reporting import describe_station
 from agent.settings import Settings
 from agent.stage import StopFlag
-from agent.starting import (
-    await_mounts,
-    end_at_once_when_asked,
-    ignore_reload,
-    patiently,
-)
 from agent.station.of_settings import api_host, reserve_of, state_folder
 
 _START = "start"

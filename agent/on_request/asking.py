@@ -7,7 +7,7 @@ from pathlib import Path
 from agent.api.analyses import export_path
 from agent.api.answers import Answer
 from agent.api.client import KEY_HEADERS, ApiKey
-from agent.assembly_delivery import api_client, follow_up_stage
+from agent.assembly.delivery import api_client, follow_up_stage
 from agent.clock import read_clock
 from agent.delivery.looking import Look
 from agent.errors import LaneError, RequestError, UnreachableError

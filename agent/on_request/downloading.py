@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from agent.api.client import ApiKey
 from agent.api.taking import Pace, Progress
-from agent.assembly_delivery import api_client
-from agent.assembly_videos import video_fetcher
+from agent.assembly.delivery import api_client
+from agent.assembly.videos import video_fetcher
 from agent.errors import (
     AgentError,
     BusyError,

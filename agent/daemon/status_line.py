@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from agent.counting import counted
 from agent.outbox.states import TO_BE_SENT, CaptureState, EntryState
 from agent.outbox.store import Outbox
+from agent.plurals import counted
 
 
 def describe_station(outbox: Outbox, host: str) -> str:

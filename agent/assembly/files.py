@@ -1,7 +1,7 @@
 """Putting together what takes files in and clears them away, as the settings say."""
 
 from agent.clock import read_clock
-from agent.daemon import Bells
+from agent.daemon.loop import Bells
 from agent.delivery.retention import Retention, RetentionPolicy
 from agent.intake.admit import Admission
 from agent.intake.capture import Intake

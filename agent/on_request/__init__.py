@@ -1,0 +1,1 @@
+"""What a person asks of the API for one session, daemon or not."""
