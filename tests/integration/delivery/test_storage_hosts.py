@@ -185,16 +185,17 @@ def test_what_is_too_slow_is_ended_and_gone_on_with(world: World, fault: str) ->
 
     assert "slower than" in told or "nothing came" in told
     world.sandbox.clear_faults()
+    world.times = Timeouts()  # a box that is busy may be slow, too
     assert world.fetch() == VIDEO
 
 
 def test_our_own_pace_is_not_held_against_the_host(world: World) -> None:
-    world.times = Timeouts(connect_s=2, stall_s=0.1, allowance_s=0.1, min_rate_bytes_s=1e9)
+    world.times = Timeouts(connect_s=2, stall_s=0.5, allowance_s=0.5, min_rate_bytes_s=1e9)
     waited = threading.Event()
 
     def pace(progress: Progress) -> None:
         if progress.part_bytes == 0:
-            waited.wait(0.5)
+            waited.wait(1.0)
 
     assert world.fetch(pace=pace) == VIDEO
 
