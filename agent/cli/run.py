@@ -20,8 +20,8 @@ def run(config: Path | None) -> None:
     from agent.daemon.lean import lean_loading
 
     with lean_loading():
-        from agent.daemon.running import run_station
         from agent.logs import configure_logs
+        from agent.running import run_station
 
     settings = settings_of(config)
     configure_logs(settings.log.level)

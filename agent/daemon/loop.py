@@ -21,7 +21,7 @@ import structlog
 
 from agent.errors import AgentError, OutboxError
 from agent.outbox.disk.space import is_disk_full
-from agent.outbox.repair.health import distrust, is_damage
+from agent.outbox.health import distrust, is_damage
 from agent.pulse import Pulses, beat
 from agent.stage import Stage, StopFlag, Stopping, ignore_wake
 from agent.wake import WakeSocket

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError
+from agent.outbox.health import DATABASE_NAME, holds_history, trouble_of
 from agent.outbox.repair.audit import Audit, audit
-from agent.outbox.repair.health import DATABASE_NAME, holds_history, trouble_of
 from agent.plurals import counted
 
 _RESTART = "sudo systemctl restart spotter; a start mends it and keeps what was there"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from agent.errors import OutboxError
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.health import DATABASE_NAME, holds_history
 from agent.outbox.part import Part
-from agent.outbox.repair.health import DATABASE_NAME, holds_history
 
 if TYPE_CHECKING:
     from agent.outbox.attempts import Attempts

@@ -16,6 +16,7 @@ GROUND = {
     *("errors", "clock", "stage", "crashpoints", "activities", "settings", "timetable", "pulse"),
     *("redaction", "local_time", "plurals", "unit"),
 }
+STAGES = GROUND | {"outbox", "station", "intake", "delivery", "notices", "web"}
 TIERS: dict[str, set[str]] = {
     "outbox": GROUND,
     "api": GROUND,
@@ -28,6 +29,9 @@ TIERS: dict[str, set[str]] = {
     "notices": GROUND | {"outbox", "station", "api"},
     "support": GROUND | {"outbox"},
     "doctor": GROUND | {"outbox", "api", "station", "intake", "notices"},
+    "daemon": GROUND | {"outbox", "wake"},
+    "assembly": STAGES | {"api", "daemon"},
+    "on_request": STAGES | {"api", "assembly"},
 }
 PURE = (
     *(
@@ -141,7 +145,7 @@ FOR_UPGRADES = {"numpy", "sqlite_utils"}
 
 def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     probe = (
-        "import sys, agent.daemon.running, agent.cli.run, agent.cli.status;"
+        "import sys, agent.running, agent.cli.run, agent.cli.status;"
         "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
     )
 
@@ -155,7 +159,7 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
 def test_a_lean_daemon_loads_nothing_for_terminals() -> None:
     probe = (
         "import sys; from agent.daemon.lean import lean_loading\n"
-        "with lean_loading(): import agent.logs, agent.daemon.running\n"
+        "with lean_loading(): import agent.logs, agent.running\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules if sys.modules[name]}))"
     )
 

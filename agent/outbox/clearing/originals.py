@@ -6,8 +6,8 @@ effort in it.  The UPDATE that begins a clearing asks for that once more.
 """
 
 from agent.outbox.capture import Capture
-from agent.outbox.clearing.delivered import ALL_DELIVERED
 from agent.outbox.database import OutboxDatabase
+from agent.outbox.delivered import ALL_DELIVERED
 from agent.outbox.entry import Entry
 from agent.outbox.states import FileState
 

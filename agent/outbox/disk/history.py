@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agent.outbox.clearing.delivered import ALL_DELIVERED
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.delivered import ALL_DELIVERED
 from agent.outbox.disk.forecast import RoomThen
 from agent.outbox.states import CaptureState, EntryState
 

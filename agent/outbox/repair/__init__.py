@@ -1,1 +1,1 @@
-"""What sets an outbox right: whether it can be trusted, and what a start makes good or anew."""
+"""What sets an outbox right: what a start makes good, and what is made anew."""

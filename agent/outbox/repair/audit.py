@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.journal.comparing import contradiction
 from agent.outbox.journal.ledger import Ledger
-from agent.outbox.repair.health import DATABASE_NAME
 from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.store import Outbox
 

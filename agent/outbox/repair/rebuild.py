@@ -16,10 +16,10 @@ import structlog
 from agent.crashpoints import crash_point
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder
+from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.journal.images import apply_image
 from agent.outbox.journal.ledger import Ledger, Survey
 from agent.outbox.journal.sidecars import Sidecar, Sidecars
-from agent.outbox.repair.health import DATABASE_NAME, trust_again
 from agent.outbox.schema.old_copies import copy_damaged
 from agent.outbox.schema.version import refuse_newer
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import structlog
 
 from agent.crashpoints import crash_point
+from agent.outbox.health import trouble_of
 from agent.outbox.journal.comparing import contradiction
 from agent.outbox.journal.images import apply_image
 from agent.outbox.journal.ledger import Survey
-from agent.outbox.repair.health import trouble_of
 from agent.outbox.repair.rebuild import apply_newer, rebuild
 from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.store import Outbox

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.outbox.counting import count_by_state
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.views.counting import count_by_state
 
 
 class FollowUpState(StrEnum):

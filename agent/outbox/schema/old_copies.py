@@ -6,7 +6,7 @@ They are kept for a person to look at; nothing of Spotter reads them.
 from pathlib import Path
 
 from agent.outbox.disk.folders import LEDGER_NAME, fsync_folder
-from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.health import DATABASE_NAME
 
 
 def copy_before(name: str, migration: str) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from agent.clock import iso_utc
+from agent.outbox.counting import count_by_state
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.states import CaptureState, EntryState
-from agent.outbox.views.counting import count_by_state
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Entry

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from agent.notices.feed import Feed
 from agent.outbox.channels import Channels
 from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox

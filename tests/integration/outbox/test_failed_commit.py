@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.outbox.disk.folders import StateFolder
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.audit import audit
-from agent.outbox.repair.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox

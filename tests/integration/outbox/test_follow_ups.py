@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry
-from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.results.record import NewResult

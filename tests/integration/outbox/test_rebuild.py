@@ -13,8 +13,8 @@ import pytest
 from agent.clock import BEGINNING
 from agent.errors import OutboxError
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
+from agent.outbox.health import DATABASE_NAME, distrust
 from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.repair.health import DATABASE_NAME, distrust
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox

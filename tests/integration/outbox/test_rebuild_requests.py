@@ -7,8 +7,8 @@ import pytest
 
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Whose
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.people.undoables import UndoKind
-from agent.outbox.repair.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.resends import OPEN, ResendState
 from agent.outbox.states import Recipient

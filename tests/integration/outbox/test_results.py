@@ -9,7 +9,7 @@ from agent.clock import Instant
 from agent.outbox.clearing.removal import Removal
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry
-from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.repair.results import ResultRepair
 from agent.outbox.results.documents import Head, read_head, read_session, write_document

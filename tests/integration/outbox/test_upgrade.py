@@ -11,7 +11,7 @@ from agent.clock import read_clock
 from agent.errors import OutboxError
 from agent.outbox.capture import TakeOrigin
 from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.health import DATABASE_NAME
+from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.repair.start import Repair
 from agent.outbox.schema.migrating import known_migrations
