@@ -35,8 +35,11 @@ def analyse(
 
     It ends with the verdict: whether Spotter would send clips of it, hold them, or skip it.
     """
-    if not file.is_file():
-        raise RequestError(f"{file}: {'is no file' if file.exists() else 'no such file'}")
+    try:
+        if not file.is_file():
+            raise RequestError(f"{file}: {'is no file' if file.exists() else 'no such file'}")
+    except OSError as error:  # a folder on the way to it is closed to this user
+        raise RequestError(f"{file}: {error.strerror}", hint="try with sudo") from None
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)

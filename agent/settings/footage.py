@@ -41,8 +41,11 @@ class AnalysisSettings(Table):
     @field_validator("model", "reference")
     @classmethod
     def _exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("no such file")
+        try:
+            if value is not None and not value.is_file():
+                raise ValueError("no such file")
+        except OSError as error:  # as in somebody's home, which the service may not enter
+            raise ValueError(f"cannot be looked at: {error.strerror}") from None
         return value
 
     @field_validator("zone")

@@ -1,12 +1,12 @@
 """What a person may do where the analysis missed something: make a take, or let it look again."""
 
-import hashlib
 from pathlib import Path
 
 from agent.errors import BusyError, RequestError
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
+from agent.station.named_file import sha256_of
 from agent.station.steering import find
 
 _LOOKED_INTO = frozenset({CaptureState.ANALYSED, CaptureState.SKIPPED})
@@ -23,9 +23,9 @@ def find_capture(outbox: Outbox, wanted: str) -> Capture:
         RequestError: there is no such capture, or several have the name.
     """
     path = Path(wanted)
-    if path.is_file():
-        with path.open("rb") as file:
-            found = outbox.captures.by_sha256(hashlib.file_digest(file, "sha256").hexdigest())
+    digest = sha256_of(path)
+    if digest is not None:
+        found = outbox.captures.by_sha256(digest)
         if found is None:
             raise RequestError(
                 f"{wanted} was never taken in", hint="put it into the capture folder first"

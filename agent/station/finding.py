@@ -1,12 +1,12 @@
 """Finding captures and clips by whatever a person has at hand."""
 
-import hashlib
 from pathlib import Path
 
 from agent.errors import RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
 from agent.outbox.store import Outbox
+from agent.station.named_file import sha256_of
 from agent.station.steering import find
 
 MOST = 20  # clips of one athlete
@@ -37,9 +37,9 @@ def find_all(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
 
 def _by_file(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
     path = Path(wanted)
-    if path.is_file():
-        with path.open("rb") as file:
-            found = outbox.captures.by_sha256(hashlib.file_digest(file, "sha256").hexdigest())
+    digest = sha256_of(path)
+    if digest is not None:
+        found = outbox.captures.by_sha256(digest)
         if found is not None:
             return [found]
     return [*outbox.captures.by_file_name(path.name)]

@@ -40,6 +40,19 @@ def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
         assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
 
 
+def test_what_a_person_names_may_lie_where_nobody_may_look(station: Station) -> None:
+    """A name that is too long stands for it: root, as whom tests may run, may look everywhere."""
+    station.spotter("assign", "athlete-0002")  # makes the outbox
+    out_of_reach = "x" * 300 + ".mp4"
+    for words in (["why"], ["logs"], ["reanalyse"], ["takes", "add"], ["analyse"]):
+        moments = ["0:01", "0:05"] if words[0] == "takes" else []
+        done = run_spotter(
+            [*words, out_of_reach, *moments, "--config", str(station.config)],
+        )
+        assert done.returncode == 1, words
+        assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr, done.stderr
+
+
 def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) -> None:
     told = json.loads(
         station.spotter("assign", "athlete-0002", "--incline", "3", "--for", "30m", "--json")

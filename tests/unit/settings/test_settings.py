@@ -103,6 +103,14 @@ def test_a_wrong_setting_says_what_would_be_right(tmp_path: Path, text: str, tol
         load_settings(write(tmp_path, text))
 
 
+def test_a_file_that_cannot_be_looked_at_is_a_mistake_like_another(tmp_path: Path) -> None:
+    """A name that is too long stands for a closed folder: root may enter every one."""
+    text = SMALLEST + f'[analysis]\nmodel = "/{"x" * 300}"\n'
+
+    with pytest.raises(ConfigError, match=r"analysis.model.*cannot be looked at"):
+        load_settings(write(tmp_path, text))
+
+
 def test_the_environment_goes_before_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
