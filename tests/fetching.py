@@ -45,7 +45,7 @@ class World:
     final: Path
     names: Names = field(default_factory=Names)
     api_url: str = ""
-    times: Timeouts = field(default_factory=lambda: Timeouts(connect_s=2, stall_s=0.6))
+    times: Timeouts = field(default_factory=Timeouts)
     link: str = ""
 
     def storage(self, check: Callable[[], None] = lambda: None) -> Storage:

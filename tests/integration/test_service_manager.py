@@ -76,7 +76,7 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
 ) -> None:
     analysis: dict[str, object] = {"stall_limit_s": 6, "poster": False}
     station = Station(tmp_path, sandbox.base_url, {"analysis": analysis})
-    film_run(station.capture / "long.mp4", seconds=8)
+    film_run(station.capture / "long.mp4", seconds=20)
     with service_manager(tmp_path) as (environment, heard):
         with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
             until(lambda: "event=analysed" in station.log.read_text(), timeout_s=100)
@@ -89,9 +89,9 @@ def test_an_idle_station_is_fed_beyond_the_bound_of_any_step(
 ) -> None:
     with (
         service_manager(tmp_path) as (environment, heard),
-        station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "0.5"}),
+        station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "2"}),
     ):
-        heard.wait_for("WATCHDOG=1", count=8)
+        heard.wait_for("WATCHDOG=1", count=12)
     assert not heard.times("STATUS=no progress")
 
 

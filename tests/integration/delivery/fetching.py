@@ -66,7 +66,7 @@ class Fetching:
             Storage(
                 self.sandbox.base_url,
                 now=world.now,
-                timeouts=Timeouts(connect_s=2, stall_s=0.6),
+                timeouts=Timeouts(),
                 check=lambda: None,
             ),
             world.client,

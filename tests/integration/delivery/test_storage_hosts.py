@@ -41,10 +41,14 @@ def test_a_video_comes_whole_without_a_key_and_without_a_word_in_the_logs(
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("fault", ["cut:at=60", "reset:at=60", "stall:at=60"])
-def test_after_a_cut_only_the_rest_comes(world: World, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "stall_s"), [("cut:at=60", 60.0), ("reset:at=60", 60.0), ("stall:at=60", 0.6)]
+)
+def test_after_a_cut_only_the_rest_comes(world: World, fault: str, stall_s: float) -> None:
     world.sandbox.add_fault(f"{fault}@storage")
+    world.times = Timeouts(stall_s=stall_s)
     world.refused(NotNowError)
+    world.times = Timeouts()
     kept = world.kept_bytes
 
     assert world.fetch() == VIDEO
