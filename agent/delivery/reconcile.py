@@ -79,12 +79,14 @@ class Reconciler:
         return bool(found)
 
     def may_go_again(self, entry: Entry, passage: Passage) -> bool:
-        """Look once more before a person's word sends a clip again; False where it was found.
+        """Look once more before a clip is sent again; False where it was found.
+
+        What a person saw, or what proved its absence hours ago, may have been a list that was late.
 
         Raises:
             LaneError: the API gave no list.
         """
-        if not self._outbox.outcomes.may_have_been_made(entry):
+        if not self._outbox.outcomes.may_have_been_made(entry, now_s=self._now().utc_s):
             return True
         found, _ = self._look(entry, passage)
         if found:

@@ -8,6 +8,7 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
 from agent.outbox.states import EntryState, Reason
 
+_PROOF_HOLDS_S = 300.0
 _UNKNOWN = frozenset({None, "OutcomeUnknownError"})  # of an upload whose body went out whole
 
 
@@ -58,15 +59,21 @@ class Outcomes:
         attempts = self._attempts.of_entry(entry_id)
         return [attempt for attempt in attempts if attempt.kind is AttemptKind.UPLOAD]
 
-    def may_have_been_made(self, entry: Entry) -> bool:
-        """Tell whether a session may exist that nobody has found, as far as is known by now."""
+    def may_have_been_made(self, entry: Entry, *, now_s: float) -> bool:
+        """Tell whether a session may exist that nobody has found, as far as is known by now.
+
+        A proof of absence grows old: a list may have been late, and a look costs little.  What
+        was sent since then in vain takes nothing away from what may have been made before.
+        """
         attempts = self._attempts.of_entry(entry.id)
-        proven_absent = [attempt.outcome for attempt in attempts[-2:]] == ["absent", "absent"]
-        uploads = [attempt for attempt in attempts if attempt.kind is AttemptKind.UPLOAD]
+        if [attempt.outcome for attempt in attempts[-2:]] == ["absent", "absent"]:
+            return abs(now_s - attempts[-1].began_at) > _PROOF_HOLDS_S
         if entry.look_first:  # what is on record of it may not be all there was
-            return not proven_absent
-        sent_whole = bool(uploads) and uploads[-1].body_complete_at is not None
-        return sent_whole and uploads[-1].outcome in _UNKNOWN and not proven_absent
+            return True
+        return any(
+            attempt.body_complete_at is not None and attempt.outcome in _UNKNOWN
+            for attempt in attempts
+        )
 
     def held_because(self, reasons: Collection[Reason]) -> list[Entry]:
         """Return the clips that are held for one of these reasons."""

@@ -157,7 +157,7 @@ def test_stopped_while_the_answer_is_awaited_it_is_looked_up(
             world.run()
 
         assert world.states() == ["uncertain"]
-        assert world.outbox.outcomes.may_have_been_made(world.entry())
+        assert world.outbox.outcomes.may_have_been_made(world.entry(), now_s=world.clock_s)
     relay.heal()
     with make_world(Timeouts(), StopFlag()) as world:  # the next start
         world.run(10 * WAIT_S)

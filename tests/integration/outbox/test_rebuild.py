@@ -157,7 +157,8 @@ def test_what_only_a_damaged_ledger_knows_is_looked_up_before_it_is_sent(root: P
         assert states(outbox) == {**AS_IT_WAS, "ready": "uncertain", "released": "uncertain"}
         held = outbox.entries.by_id(3)
         assert held is not None
-        assert outbox.outcomes.may_have_been_made(held)  # a person's word does not send it blindly
+        # A person's word does not send it blindly.
+        assert outbox.outcomes.may_have_been_made(held, now_s=NOW_S)
         assert outbox.entries.has_delivered()
     assert list(root.glob(f"{LEDGER_NAME}.damaged-*"))
     lose(root)

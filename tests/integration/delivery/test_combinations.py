@@ -1,0 +1,70 @@
+"""Two faults at once, each harmless alone: still nothing is lost, and nothing is sent twice."""
+
+from datetime import UTC, datetime, timedelta
+
+from agent.outbox.entry import Whose
+from agent.outbox.states import Reason, Recipient
+from agent.sandbox.server import Sandbox
+from agent.station import steering
+from tests.integration.delivery.conftest import LARGE, WAIT_S, World
+
+STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+
+
+def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(1)
+    world.run(60)
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("hide-list*3")
+    world.add(2, size_bytes=LARGE)
+    world.run(WAIT_S + 10)
+    assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
+
+    sandbox.add_fault("cut:at=50")
+    steering.release(world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s)
+    world.run(600)
+
+    world.check_delivered_once(sandbox, 2)
+
+
+def test_a_proof_of_absence_grows_old_while_uploads_are_closed(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.clock = lambda: world.clock_s
+    world.add(1)
+    world.run(60)
+    world.clock_s += 3600
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("late-list:s=600*2")
+    world.add(2)
+    world.lane.step()
+    opens_s = 3600.0
+    opens = datetime.fromtimestamp(world.clock_s + opens_s, UTC)
+    closes = opens + timedelta(hours=12)
+    world.schedule = f"daily {opens:%H:%M}-{closes:%H:%M} = unlimited, else off"
+    world.start()
+
+    world.run(600)
+    assert world.states() == ["uploaded", "ready"]
+    world.run(3 * opens_s)
+
+    world.check_delivered_once(sandbox, 2)
+
+
+def test_a_proof_of_absence_is_no_proof_any_more_once_sendings_broke_off(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.clock = lambda: world.clock_s
+    world.add(1)
+    world.run(60)
+    world.clock_s += 3600
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("late-list:s=600*2")
+    sandbox.add_fault("cut:at=50*2")
+    world.add(2, size_bytes=LARGE)
+
+    world.run(3600)
+
+    world.check_delivered_once(sandbox, 2)
