@@ -3,8 +3,9 @@
 Absence needs a positive control: the list must show the session that this station delivered
 last before the attempt, its title still with its code.  Then it is neither late, nor cut short,
 nor stripped of its titles.  Where nothing was delivered before, any session that is surely older
-than the attempt shows that the list reaches back; but then nothing must be listed that could be
-the clip's own session under another title.
+than the attempt shows that the list reaches back; but then it must be the list of the account
+that the clip was sent to, and nothing in it that could be the clip's own session under another
+title.
 """
 
 import re
@@ -48,9 +49,20 @@ class Search:
 class Control:
     """The same reading of the list, asked whether it would show a session if there were one."""
 
-    def __init__(self, entry: Entry, outcomes: Outcomes, *, began_at: float) -> None:
+    def __init__(
+        self, entry: Entry, outcomes: Outcomes, *, began_at: float, is_its_account: bool
+    ) -> None:
+        """Prepare to read a list.
+
+        Args:
+            entry: the clip that is looked for.
+            outcomes: what was delivered before.
+            began_at: Unix time, when it was sent at the latest.
+            is_its_account: whether the list is surely of the account that it was sent to.
+        """
         self._entry = entry
         self._moment = datetime.fromtimestamp(began_at, UTC)
+        self._is_its_account = is_its_account
         self._delivered = outcomes.newest_delivered_before(entry)
         self._is_shown = False
         self._shows_older = False
@@ -71,7 +83,12 @@ class Control:
         """Whether what the list does not show does not exist."""
         if self._delivered is not None:
             return self._is_shown
-        return self._shows_older and not self._may_be_ours
+        return self._is_its_account and self._shows_older and not self._may_be_ours
+
+    @property
+    def proves_by_having_none(self) -> bool:
+        """Whether an account that has no session at all is surely the one that it was sent to."""
+        return self._is_its_account
 
     def _could_be_ours(self, session: ListedSession) -> bool:
         """Tell whether a session that is not older could be this clip's, its title replaced."""

@@ -129,10 +129,7 @@ class Reconciler:
             entry.id, AttemptKind.LOOK_UP, now_s=self._now().utc_s
         )
         began_s = self._monotonic()
-        upload = self._outbox.attempts.last_upload(entry.id)
-        control = Control(
-            entry, self._outbox.outcomes, began_at=upload.began_at if upload else entry.created_at
-        )
+        control = self._control(entry, passage)
         search = Search([entry.clip_code])
 
         def see(session: ListedSession) -> None:
@@ -153,6 +150,17 @@ class Reconciler:
         crash_point("looked-up")
         return found, Finding(end.outcome)
 
+    def _control(self, entry: Entry, passage: Passage) -> Control:
+        upload = self._outbox.attempts.last_upload(entry.id)
+        began_at = upload.began_at if upload else entry.created_at
+        account = upload.account if upload else None
+        return Control(
+            entry,
+            self._outbox.outcomes,
+            began_at=min(began_at, self._now().utc_s),  # the clock may have been ahead
+            is_its_account=account in {None, passage.uid},  # an older Spotter did not keep it
+        )
+
     def _judge(
         self, found: Sequence[ListedSession], control: Control, *, has_sessions: bool
     ) -> Finding:
@@ -161,7 +169,7 @@ class Reconciler:
         if has_sessions:
             proven = self._keeps_titles() and control.proves
         else:
-            proven = not self._outbox.entries.has_delivered()
+            proven = control.proves_by_having_none and not self._outbox.entries.has_delivered()
         return Finding.ABSENT if proven else Finding.UNPROVEN
 
     def _conclude(self, entry: Entry, finding: Finding) -> None:

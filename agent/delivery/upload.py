@@ -57,7 +57,7 @@ class Uploader:
         self._throttle.begin()
         with ClipBody(
             self._clips / entry.stored_name,
-            on_last_part=lambda: self._mark(attempt_id),
+            on_last_part=lambda: self._mark(attempt_id, passage),
             pace=self._throttle.pace,
         ) as body:
             try:
@@ -75,8 +75,10 @@ class Uploader:
             form.path, fields=form.fields, file_name=form.file_name, body=body, key=passage.key
         )
 
-    def _mark(self, attempt_id: int) -> None:
-        self._outbox.attempts.mark_body_complete(attempt_id, now_s=self._now().utc_s)
+    def _mark(self, attempt_id: int, passage: Passage) -> None:
+        self._outbox.attempts.mark_body_complete(
+            attempt_id, now_s=self._now().utc_s, account=passage.uid
+        )
         crash_point("body-marked")
 
 

@@ -35,6 +35,7 @@ class Attempt:
     kind: AttemptKind
     began_at: float  # Unix time
     body_complete_at: float | None  # marked before the last part of the body went out
+    account: str | None  # the uid of the key, from the mark on
     seconds: float | None
     bytes: int | None
     status: int | None
@@ -58,9 +59,14 @@ class Attempts:
         """Record that an attempt begins and return its id."""
         return self._db.insert("attempt", {"entry_id": entry_id, "kind": kind, "began_at": now_s})
 
-    def mark_body_complete(self, attempt_id: int, *, now_s: float) -> None:
+    def mark_body_complete(
+        self, attempt_id: int, *, now_s: float, account: str | None = None
+    ) -> None:
         """Record, durably and beforehand, that the body may from now on have gone out whole."""
-        self._db.change("UPDATE attempt SET body_complete_at = ? WHERE id = ?", (now_s, attempt_id))
+        self._db.change(
+            "UPDATE attempt SET body_complete_at = ?, account = ? WHERE id = ?",
+            (now_s, account, attempt_id),
+        )
 
     def end(self, attempt_id: int, end: AttemptEnd) -> None:
         """Record how an attempt ended; an ended one stays as it is."""

@@ -19,6 +19,7 @@ from agent.outbox.schema.old_copies import copy_before
 from agent.outbox.schema.results import results as results
 from agent.outbox.schema.station import station as station
 from agent.outbox.schema.version import refuse_newer
+from agent.outbox.schema.whose_account import accounts as accounts
 
 _KEPT = 2  # copies of before a migration
 

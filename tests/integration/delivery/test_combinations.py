@@ -6,9 +6,11 @@ from agent.outbox.entry import Whose
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import steering
-from tests.integration.delivery.conftest import LARGE, WAIT_S, World
+from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
+from tests.station import KEY
 
 STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+_YEAR_S = 365 * 86_400.0
 
 
 def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
@@ -68,3 +70,45 @@ def test_a_proof_of_absence_is_no_proof_any_more_once_sendings_broke_off(
     world.run(3600)
 
     world.check_delivered_once(sandbox, 2)
+
+
+def test_the_list_of_another_account_proves_nothing(world: World, sandbox: Sandbox) -> None:
+    sandbox.add_fault("lost-answer")
+    world.add()
+    world.lane.step()
+    assert len(sandbox.book.sessions) == 1 and world.states() == ["uncertain"]
+
+    with Sandbox(key="other-key", processing_s=0.0) as other:
+        other.add_key("other-key", role="admin", uid="somebody-else")
+        with way_to(world, other.base_url) as there:
+            there.key = "other-key"
+            there.run(600)
+            assert there.states() == ["held"]
+            assert there.entry().reason == Reason.OUTCOME_UNKNOWN
+            assert other.book.sessions == []
+            there.run(5 * 86_400)
+            assert other.book.sessions == []
+
+    world.key, world.clock_s = KEY, there.clock_s
+    world.start()
+    world.run(2 * 86_400)
+    world.check_delivered_once(sandbox, 1)
+
+
+def test_a_clock_that_ran_ahead_while_it_was_sent_makes_no_session_older(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.rename = lambda _title: "Session 7"
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("long-list:n=3*always")
+    sandbox.clock = lambda: true_s
+    true_s = world.clock_s
+    world.clock_s += _YEAR_S
+    world.add()
+    world.lane.step()
+    world.clock_s -= _YEAR_S
+
+    world.run(2 * 3600)
+
+    assert (world.entry().state, world.entry().reason) == ("held", Reason.OUTCOME_UNKNOWN)
+    assert len(sandbox.book.sessions) == 1
