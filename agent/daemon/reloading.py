@@ -80,7 +80,11 @@ class Reloading:
         self._pauses.end(_PART)
         renewal = renewed(old, new)
         for key in renewal.at_restart:
-            log.warning("waits for a restart", setting=key, hint="sudo systemctl restart spotter")
+            log.warning(
+                "waits for a restart",
+                setting=key,
+                hint="sudo systemctl restart spotter (or spotter@NAME)",
+            )
         if renewal.settings is None:
             log.info("settings read again: nothing to take over")
         return renewal.settings

@@ -17,15 +17,17 @@ from agent.errors import LaneError
 from agent.local_time import LocalTime
 from agent.plurals import counted
 from agent.settings import read_api_key
+from agent.unit import unit_of
 
 _DAY_S = 86400.0
 _SOON_DAYS = 21
 _CLOCK_OFF_S = 120.0
 _WAIT_S = 10.0
+_SET_CLOCK = "sudo timedatectl set-ntp true; where that fails: sudo apt install systemd-timesyncd"
 _AFTER = {
     "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
     "tls": "timedatectl; then api.base_url and api.ca_file",
-    "key": "put the right key into {key_file}; it is read without a restart",
+    "key": "sudoedit {key_file}; {then}",
     "not_our_api": "sign in to the network's portal, or correct api.base_url",
 }
 
@@ -35,17 +37,17 @@ def check_api(patient: Patient) -> list[Finding]:
     api = patient.settings.api
     token = read_api_key(api, patient.environ)
     findings = [check_key(token, api.key_file)]
-    if token is None:
-        return findings
-    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
-    keys = [ApiKey(token=token, header=header) for header in headers]
-    try:
-        answer = _ask(patient, keys)
-    except LaneError as fault:
-        return [*findings, _refused(patient, fault)]
-    findings.append(judge_answer(patient, answer))
-    findings.append(judge_clock(patient.now, answer.date))
-    return [*findings, *_certificate(patient)]
+    answer = None
+    if token is not None:
+        headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
+        try:
+            answer = _ask(patient, [ApiKey(token=token, header=header) for header in headers])
+            findings.append(judge_answer(patient, answer))
+        except LaneError as fault:
+            findings.append(_refused(patient, fault))
+    # Whatever the API says: a wrong clock is often why TLS fails.
+    findings.append(judge_clock(patient.now, None if answer is None else answer.date))
+    return findings if answer is None else [*findings, *_certificate(patient)]
 
 
 def check_key(token: str | None, key_file: Path) -> Finding:
@@ -101,7 +103,7 @@ def judge_clock(now: Instant, date: str | None) -> Finding:
         return warning(
             "clock",
             "nothing has set it since this box started; times of takes may be wrong",
-            "sudo timedatectl set-ntp true; a box without network needs a battery clock",
+            f"{_SET_CLOCK}; a box without network needs a battery clock",
         )
     offset_s = _offset_s(now, date)
     if offset_s is not None and abs(offset_s) > _CLOCK_OFF_S:
@@ -109,7 +111,7 @@ def judge_clock(now: Instant, date: str | None) -> Finding:
         return broken(
             "clock",
             f"{abs(offset_s):.0f} s {way} the API's",
-            "sudo timedatectl set-ntp true",
+            _SET_CLOCK,
         )
     told = "set" if offset_s is None else "set, and agrees with the API's"
     return fine("clock", f"{told}; it is {LocalTime(now.utc_s).full(now.utc_s)}")
@@ -162,7 +164,18 @@ def _refused(patient: Patient, fault: LaneError) -> Finding:
     api = patient.settings.api
     remedy = _AFTER.get(fault.reason, "spotter status says what it waits for")
     host = urlsplit(api.base_url).hostname
-    return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file))
+    then = _after_a_new_key(patient)
+    return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file, then=then))
+
+
+def _after_a_new_key(patient: Patient) -> str:
+    """Say how a new key comes to the daemon, which has one of root's alone as a credential."""
+    try:
+        is_roots = not patient.settings.api.key_file.stat().st_mode & 0o077
+    except OSError:
+        is_roots = False
+    unit = unit_of(patient.config)
+    return f"sudo systemctl restart {unit}" if is_roots else "it is read without a restart"
 
 
 def _offset_s(now: Instant, date: str | None) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.clock import Instant
 from agent.outbox.disk.folders import OwnerLock, StateFolder
 from agent.settings import Settings
+from agent.unit import unit_of
 
 
 class State(StrEnum):
@@ -65,6 +66,10 @@ class Patient:
     def folder(self) -> StateFolder:
         """The places of its state folder."""
         return StateFolder(self.settings.paths.state)
+
+    def setting(self, words: str) -> str:
+        """Return how a person changes a setting of this station."""
+        return f"sudoedit {self.config}: {words}; then sudo systemctl reload {unit_of(self.config)}"
 
     @property
     def runs(self) -> bool:

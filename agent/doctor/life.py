@@ -82,7 +82,7 @@ def judge_lane(lane: LaneState) -> Finding:
     if lane.paused_reason is None:
         return fine("lane", "open")
     return warning(
-        "lane", f"paused: {lane.paused_detail}", "see API above; it goes on by itself once mended"
+        "lane", f"paused: {lane.paused_detail}", "see API below; it goes on by itself once mended"
     )
 
 

@@ -8,8 +8,9 @@ from agent.errors import AgentError
 from agent.outbox.health import DATABASE_NAME, holds_history, trouble_of
 from agent.outbox.repair.audit import Audit, audit
 from agent.plurals import counted
+from agent.unit import unit_of
 
-_RESTART = "sudo systemctl restart spotter; a start mends it and keeps what was there"
+_A_START = "a start mends it and keeps what was there"
 _SHOWN = 5
 
 
@@ -17,22 +18,29 @@ def check_outbox(patient: Patient) -> list[Finding]:
     """Look the outbox over, without changing it."""
     root = patient.folder.root
     path = root / DATABASE_NAME
+    restart = f"sudo systemctl restart {unit_of(patient.config)}; {_A_START}"
     if not path.exists():
         if root.is_dir() and holds_history(root):
-            return [broken("outbox", f"{path} is missing, its ledger is there", _RESTART)]
+            return [broken("outbox", f"{path} is missing, its ledger is there", restart)]
         return [fine("outbox", "none yet: the first start makes it")]
     try:
         why = trouble_of(root)
         if why is not None:
-            return [broken("outbox", f"damaged: {why}", _RESTART)]
+            return [broken("outbox", f"damaged: {why}", restart)]
         found = audit(root)
     except (sqlite3.Error, OSError, AgentError) as error:
         return [broken("outbox", f"cannot be examined: {error}", _right_to_read(path))]
-    return judge_audit(found, path)
+    return judge_audit(found, path, restart=restart)
 
 
-def judge_audit(found: Audit, path: Path) -> list[Finding]:
-    """Judge what looking the outbox over has shown."""
+def judge_audit(found: Audit, path: Path, *, restart: str) -> list[Finding]:
+    """Judge what looking the outbox over has shown.
+
+    Args:
+        found: what it has shown.
+        path: of the database.
+        restart: what to say where the next start mends it.
+    """
     if found.newer:
         return [
             broken(
@@ -45,18 +53,18 @@ def judge_audit(found: Audit, path: Path) -> list[Finding]:
         return [fine("version", "the next start brings the outbox up to date, after a copy")]
     if found.busy:
         return [warning("outbox", "in use by another program for seconds", "spotter doctor")]
-    return [*_ledger(found), _rules(found), _files(found)]
+    return [*_ledger(found, restart), _rules(found), _files(found)]
 
 
-def _ledger(found: Audit) -> list[Finding]:
+def _ledger(found: Audit, restart: str) -> list[Finding]:
     if found.contradicts is not None:
-        return [broken("outbox", f"against its ledger: {found.contradicts}", _RESTART)]
+        return [broken("outbox", f"against its ledger: {found.contradicts}", restart)]
     if found.behind or found.ledger_damaged:
         told = counted(found.behind, "commit is", "commits are") + " in the ledger alone"
         if found.ledger_damaged:
             damaged = counted(found.ledger_damaged, "line")
             told = f"{damaged} of its ledger cannot be read"
-        return [warning("outbox", told, _RESTART)]
+        return [warning("outbox", told, restart)]
     return [fine("outbox", "whole, and in step with its ledger")]
 
 

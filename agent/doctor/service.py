@@ -42,7 +42,7 @@ def judge_unit(
         return broken(
             "service",
             f"{unit} has failed ({told.get('Result')})",
-            f"journalctl -u {unit} -n 20; then sudo systemctl restart {unit}",
+            f"sudo journalctl -u {unit} -n 20; then sudo systemctl restart {unit}",
         )
     if state not in {"active", "activating", "reloading"}:
         is_meant = told.get("UnitFileState") in _STARTS_BY_ITSELF
@@ -53,7 +53,7 @@ def judge_unit(
         return warning(
             "service",
             f"{unit} was started again {counted(restarts, 'time')}",
-            f"journalctl -u {unit} -p warning",
+            f"sudo journalctl -u {unit} -p warning",
         )
     return fine("service", f"{unit} is {state}")
 
@@ -162,7 +162,7 @@ def _page(patient: Patient) -> list[Finding]:
             warning(
                 "page",
                 f"at {listen}; without TLS the PIN can be read on the network",
-                'web.tls = "own"',
+                patient.setting('web.tls = "own"'),
             )
         ]
     return [fine("page", f"at {listen}" if answers else f"at {listen}, once the daemon runs")]

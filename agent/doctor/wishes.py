@@ -4,36 +4,39 @@ import stat
 from pathlib import Path
 
 from agent.doctor.finding import Finding, Patient, fine, warning
-from agent.settings import Settings
 
 
 def check_settings(patient: Patient) -> list[Finding]:
     """Name what is worth a second thought; what is wrong does not load at all."""
     old_names = [warning("settings", note, f"sudoedit {patient.config}") for note in patient.notes]
-    findings = [*old_names, *_second_thoughts(patient.settings), *_open_secrets(patient)]
+    findings = [*old_names, *_second_thoughts(patient), *_open_secrets(patient)]
     return findings or [fine("settings", f"{patient.config} loads")]
 
 
-def _second_thoughts(settings: Settings) -> list[Finding]:
-    findings = []
+def _second_thoughts(patient: Patient) -> list[Finding]:
+    settings, findings = patient.settings, []
     if settings.station.unassigned == "discard":
         findings.append(
             warning(
                 "settings",
                 "clips of nobody are thrown away",
-                'station.unassigned = "hold" keeps them for a person',
+                patient.setting('station.unassigned = "hold" keeps them for a person'),
             )
         )
     if settings.api.allow_http and settings.api.base_url.startswith("http:"):
         findings.append(
-            warning("settings", "the key goes over the network without TLS", "use https")
+            warning(
+                "settings",
+                "the key goes over the network without TLS",
+                patient.setting("api.base_url with https"),
+            )
         )
     if settings.disk.reserve_mb == 0:
         findings.append(
             warning(
                 "settings",
                 "nothing is held ready for a disk that others fill to the last byte",
-                "disk.reserve_mb = 32",
+                patient.setting("disk.reserve_mb = 32"),
             )
         )
     pin_file = settings.web.pin_file

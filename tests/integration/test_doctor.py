@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from agent.outbox.disk.folders import OwnerLock, StateFolder
 from agent.outbox.repair.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings
-from tests.factories import NOW_S
+from tests.factories import NOW_S, instant
 from tests.lived import send
 from tests.served_page import page_settings, served_page
 from tests.station import KEY, Station, run_spotter
@@ -132,6 +133,30 @@ def test_a_certificate_that_does_not_hold(tmp_path: Path, fault: str) -> None:
     assert found.state is State.BROKEN and "TLS" in found.finding
 
 
+@pytest.mark.parametrize("key", [KEY, ""])
+def test_the_clock_is_looked_at_where_the_api_tells_nothing(tmp_path: Path, key: str) -> None:
+    """A clock that is years off is why TLS fails; a station without a key has a clock too."""
+    station = Station(tmp_path, "http://127.0.0.1:9")
+    station.key_file.write_text(key)
+    patient = replace(patient_of(station), now=instant(trusted=False))
+
+    found = {finding.name: finding for finding in check_api(patient)}
+
+    assert "nothing has set it" in found["clock"].finding
+    assert "certificate" not in found
+
+
+def test_a_refused_key_of_roots_alone_comes_to_the_service_by_a_restart(tmp_path: Path) -> None:
+    with Sandbox(key=KEY) as sandbox:
+        station = Station(tmp_path, sandbox.base_url)
+        station.key_file.write_text("another")
+        for mode, then in ((0o640, "without a restart"), (0o600, "sudo systemctl restart spotter")):
+            station.key_file.chmod(mode)
+            found = examined(station, check_api)
+            assert f"sudoedit {station.key_file}" in str(found.remedy)
+            assert then in str(found.remedy)
+
+
 def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
     with Sandbox(key=KEY, tls=True) as sandbox:
         station = Station(
@@ -156,6 +181,17 @@ def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> Non
     assert found.state is State.BROKEN and "missing" in found.finding
     path.mkdir()
     assert examined(station, check_outbox).state is State.BROKEN
+
+
+def test_of_several_stations_the_one_that_is_examined_is_started_again(station: Station) -> None:
+    folder = lived_in(station)
+    (folder.root / "outbox.db").write_bytes(b"no database" * 100)
+    second = replace(patient_of(station), config=station.root / "rack-2.toml")
+
+    (found,) = check_outbox(second)
+
+    assert found.remedy is not None
+    assert found.remedy.startswith("sudo systemctl restart spotter@rack-2.service;")
 
 
 def test_a_row_that_was_changed_behind_the_ledgers_back(station: Station) -> None:
