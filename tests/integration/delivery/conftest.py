@@ -187,7 +187,7 @@ def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
     """A lane to the sandbox, with an empty outbox."""
     folder = StateFolder(tmp_path)
     folder.prepare()
-    timeouts = Timeouts(connect_s=2, stall_s=2, answer_s=1)
+    timeouts = Timeouts(connect_s=5, stall_s=3, answer_s=3)
     with (
         Outbox.open(tmp_path) as outbox,
         ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
