@@ -26,6 +26,7 @@ def check_life(patient: Patient) -> list[Finding]:
             host = urlsplit(patient.settings.api.base_url).netloc
             lane = outbox.lanes.get(host)
             pauses = outbox.pauses.all() if patient.runs else []
+            pauses = [pause for pause in pauses if pause.part != "page"]  # has its own check
             return [
                 *judge_rebuilt(outbox.rebuilt(), here),
                 judge_titles(lane),

@@ -3,14 +3,19 @@
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.waiting import waiting_for_daemon
+from agent.errors import AgentError
+from agent.outbox.pauses import Pause
+from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
 from agent.settings.tables import is_loopback
 from agent.unit import SYSTEMD, unit_of
@@ -19,6 +24,7 @@ _SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFi
 _STARTS_BY_ITSELF = frozenset({"enabled", "enabled-runtime", "static", "linked", ""})
 _ASK_WITHIN_S = 10
 _MANY_RESTARTS = 3
+_WHICH = "sudo ss -ltnp 'sport = :{port}' says which; or set another web.listen"
 
 
 def judge_unit(
@@ -152,11 +158,16 @@ def _page(patient: Patient) -> list[Finding]:
             broken(
                 "page",
                 f"another program has {listen}",
-                f"ss -ltnp 'sport = :{port}' says which; or set another web.listen",
+                _WHICH.format(port=port),
             )
         ]
+    log = f"sudo journalctl -u {unit_of(patient.config)} -n 20"
+    pause = _pause_of_page(patient)
+    if pause is not None:
+        remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
+        return [broken("page", f"it is not open: {pause.detail}", remedy)]
     if patient.runs and not answers:
-        return [warning("page", f"nobody answers at {listen}", "the log says why: spotter logs")]
+        return [warning("page", f"nobody answers at {listen}", f"the log says why: {log}")]
     if not is_loopback(host.strip("[]")) and patient.settings.web.tls == "off":
         return [
             warning(
@@ -166,6 +177,16 @@ def _page(patient: Patient) -> list[Finding]:
             )
         ]
     return [fine("page", f"at {listen}" if answers else f"at {listen}, once the daemon runs")]
+
+
+def _pause_of_page(patient: Patient) -> Pause | None:
+    """Return why the daemon cannot serve its page; None where it can, or does not run."""
+    if not patient.runs:
+        return None
+    with suppress(sqlite3.Error, AgentError), opened_as_it_is(patient.folder.root) as outbox:
+        pauses = [] if outbox is None else outbox.pauses.all()
+        return next((pause for pause in pauses if pause.part == "page"), None)
+    return None  # the outbox is judged elsewhere
 
 
 def _is_open(host: str, port: int) -> bool:

@@ -9,7 +9,7 @@ from agent.outbox.database import OutboxDatabase
 class Pause:
     """One part of a capture's way that waits."""
 
-    part: str  # intake, analysis or clearing
+    part: str  # intake, analysis, clearing, archive, settings or page
     reason: str  # a stable word, as in disk_full
     detail: str  # in a sentence, with what would help
     since: float  # Unix time

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from functools import partial
 
@@ -12,6 +13,7 @@ from agent.clock import Now
 from agent.errors import ConfigError
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.outbox.waiting import Waiting
 from agent.pulse import beat
 from agent.settings import Settings, WebSettings
 from agent.stage import StopFlag
@@ -58,6 +60,7 @@ class PageServer:
         self._signs = signs
         self._now = now
         self._stop = signs.stop
+        self._waiting = Waiting(outbox.pauses, self.name, now=now)
 
     def step(self) -> float:
         """Serve until the daemon ends, or until the page fails: then it is tried again later."""
@@ -66,8 +69,10 @@ class PageServer:
             certificate = self._certificate()
             listener = listen_on(listen)
         except (OSError, ConfigError) as error:
-            log.error("no page", listen=listen, error=str(error))
+            is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            self._waiting.begin("port_taken" if is_taken else "not_open", f"{listen}: {error}")
             return _AFTER_FAILURE_S
+        self._waiting.end()
         with contextlib.closing(listener):
             page = make_page(
                 self._settings,

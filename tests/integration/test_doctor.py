@@ -25,7 +25,7 @@ from agent.settings import load_settings
 from tests.factories import NOW_S, instant
 from tests.lived import send
 from tests.served_page import page_settings, served_page
-from tests.station import KEY, Station, run_spotter
+from tests.station import KEY, Station, run_spotter, until
 
 
 def patient_of(station: Station) -> Patient:
@@ -251,6 +251,18 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
         found = examined(station, check_service)
     assert found.state is State.BROKEN and "another program" in found.finding
+
+
+def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -> None:
+    """Somebody answers there, but it is not the station."""
+    with served_page(page_settings(tmp_path / "other")) as page:
+        listen = page.settings.web.listen
+        station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
+        with station.running():
+            until(lambda: "it is not open" in examined(station, check_service).finding)
+            found = examined(station, check_service)
+    assert found.state is State.BROKEN and f"it is not open: {listen}" in found.finding
+    assert str(found.remedy).startswith("sudo ss -ltnp")
 
 
 def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Station) -> None:

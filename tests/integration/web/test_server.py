@@ -172,6 +172,9 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
             settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
         )
         assert server.step() > 0
+        (pause,) = outbox.pauses.all()
+        assert (pause.part, pause.reason) == ("page", "port_taken")
+        assert settings.web.listen in pause.detail
 
 
 def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> None:
