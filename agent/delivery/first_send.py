@@ -5,10 +5,13 @@ cut tore is not sent, and a start need not read everything that waits.  A damage
 and cut again.
 
 A file renamed while its writer has it open goes on changing.  If a capture grew after it was
-taken in, its clips are void: the file goes back into the capture folder and settles again.
+taken in, its clips are void: the file goes back into the capture folder and settles again.  If it
+is the same in another place on the disk, it was copied back, from a backup perhaps: then its clips
+are looked up first, for of what was sent since the backup nothing is on record.
 """
 
 import hashlib
+from enum import Enum, auto
 from pathlib import Path
 
 import structlog
@@ -26,6 +29,14 @@ _MOST_STEM = 60  # characters of the old name: any file system can hold them
 log = structlog.get_logger(stage="delivery")
 
 
+class _Original(Enum):
+    """What a capture's file is by now."""
+
+    AS_IT_WAS = auto()
+    GROWN = auto()
+    COPIED = auto()
+
+
 class FirstSendCheck:
     """Holds or voids what must not be sent."""
 
@@ -39,10 +50,18 @@ class FirstSendCheck:
         self._whole: set[int] = set()  # clips that were found to be what they were cut as
 
     def __call__(self, entry: Entry) -> bool:
-        """Tell whether a clip may go; one that may not has been moved out of the way."""
+        """Tell whether a clip may go; one that may not has been moved out of the way.
+
+        Or it was changed, and may go at its next turn.
+        """
         for capture_id in self._outbox.entries.captures_of(entry.id):
             capture = self._outbox.captures.by_id(capture_id)
-            if capture is not None and not entry.attempts and self._has_grown(capture):
+            original = _Original.AS_IT_WAS if capture is None else self._look_at(capture)
+            if capture is None or original is _Original.AS_IT_WAS:
+                continue
+            if original is _Original.COPIED:
+                return False
+            if not entry.attempts:
                 self._void(capture)
                 return False
         if self._is_whole(entry):
@@ -62,23 +81,25 @@ class FirstSendCheck:
             self._whole.add(entry.id)
         return True
 
-    def _has_grown(self, capture: Capture) -> bool:
+    def _look_at(self, capture: Capture) -> _Original:
         if capture.file_state is not FileState.PRESENT:
-            return False
+            return _Original.AS_IT_WAS
         path = self._folder.captures / capture.stored_name
         try:
             found = FileFacts.of(path.stat())
         except FileNotFoundError:
-            return False  # somebody took the original away; the clip is whole all the same
+            return _Original.AS_IT_WAS  # somebody took it away; the clip is whole all the same
         if found.size_bytes < capture.facts.size_bytes:
-            return False  # torn, not grown: the clip was cut when it was whole
+            return _Original.AS_IT_WAS  # torn, not grown: the clip was cut when it was whole
         if found == capture.facts:
-            return False
+            return _Original.AS_IT_WAS
         if found.size_bytes > capture.facts.size_bytes or _sha256(path) != capture.sha256:
-            return True
-        now_s = self._now().utc_s  # the same content as another file: it was copied back
-        self._outbox.captures.restore_file(capture, found, now_s=now_s)
-        return False
+            return _Original.GROWN
+        log.warning("was copied here: its clips are looked up first", capture=capture.name)
+        with self._outbox.transaction():
+            self._outbox.captures.restore_file(capture, found, now_s=self._now().utc_s)
+            self._outbox.outcomes.doubt(capture.id)
+        return _Original.COPIED
 
     def _void(self, capture: Capture) -> None:
         """End a capture's clips and let its file be taken in anew."""

@@ -112,6 +112,16 @@ class Outcomes:
             (due_at, entry.id, EntryState.HELD, entry.fence),
         )
 
+    def doubt(self, capture_id: int) -> None:
+        """Have every unsent clip of a capture looked up first: what is on record may be old."""
+        self._db.change(
+            """
+            UPDATE entry SET look_first = 1 WHERE session_id IS NULL
+               AND id IN (SELECT entry_id FROM entry_capture WHERE capture_id = ?)
+            """,
+            (capture_id,),
+        )
+
     def note_second_session(self, entry_id: int, session_id: str) -> None:
         """Remark, once, that the API made another session of a clip than the one on record."""
         self._db.change(

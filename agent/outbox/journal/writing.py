@@ -28,7 +28,7 @@ _ENTRY_TOLD = """
                       WHERE entry_id = NEW.id AND body_complete_at IS NOT NULL)))
 OR NEW.session_id IS NOT OLD.session_id OR NEW.title IS NOT OLD.title
 OR NEW.recipient IS NOT OLD.recipient OR NEW.user_id IS NOT OLD.user_id
-OR NEW.guest_id IS NOT OLD.guest_id
+OR NEW.guest_id IS NOT OLD.guest_id OR NEW.look_first IS NOT OLD.look_first
 OR NEW.activity IS NOT OLD.activity OR NEW.exercise IS NOT OLD.exercise
 OR NEW.barbell_mass_kg IS NOT OLD.barbell_mass_kg OR NEW.incline_deg IS NOT OLD.incline_deg
 OR NEW.clip_sha256 IS NOT OLD.clip_sha256 OR NEW.remarks IS NOT OLD.remarks

@@ -63,6 +63,7 @@ def _make_good(outbox: Outbox) -> str | None:
     with database.transaction(record=False):
         connection = database.connection
         connection.execute("PRAGMA defer_foreign_keys = ON")
+        _doubt_copy(connection, database.path)
         survey = ledger.survey()
         (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
         _apply_lost(outbox, connection, survey, reached=reached)
@@ -76,6 +77,21 @@ def _make_good(outbox: Outbox) -> str | None:
         elif survey.last_seq > reached:
             connection.execute("UPDATE ledger_mark SET seq = ?", (survey.last_seq,))
     return None
+
+
+def _doubt_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Take every capture for another file, if the database itself is one: it may be a backup.
+
+    What was sent since is not in it; each clip is looked up before it is sent by that.
+    """
+    (known,) = connection.execute("SELECT inode FROM ledger_mark WHERE id = 1").fetchone()
+    own = path.stat().st_ino
+    if known == own:
+        return
+    if known is not None:
+        log.warning("the outbox was copied here: clips are looked up before they are sent")
+        connection.execute("UPDATE capture SET inode = 0 WHERE file_state = 'present'")
+    connection.execute("UPDATE ledger_mark SET inode = ? WHERE id = 1", (own,))
 
 
 def _apply_lost(

@@ -20,6 +20,7 @@ from agent.outbox.schema.results import results as results
 from agent.outbox.schema.station import station as station
 from agent.outbox.schema.version import refuse_newer
 from agent.outbox.schema.whose_account import accounts as accounts
+from agent.outbox.schema.with_inode import own_inode as own_inode
 
 _KEPT = 2  # copies of before a migration
 
