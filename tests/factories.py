@@ -26,11 +26,11 @@ def evidence(seconds: float = 0.0) -> Evidence:
     return Evidence(grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds)
 
 
-def admitted(outbox: Outbox, number: int = 1) -> Capture:
+def admitted(outbox: Outbox, number: int = 1, *, file_name: str | None = None) -> Capture:
     """A capture that was taken in."""
     return outbox.captures.admit(
         sha256=f"{number:064x}",
-        file_name=f"set-{number}.mp4",
+        file_name=file_name or f"set-{number}.mp4",
         stored_name=f"{number:064x}.mp4",
         facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
         evidence=evidence(),

@@ -25,6 +25,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
 
     FILE_OR_CODE is a file (its name or path), a clip code, a session id, a user_id, c12 or e7.
     """
+    from agent.outbox.file_name import printable
     from agent.settings import find_config
     from agent.station.finding import find_all
     from agent.unit import start_command
@@ -38,7 +39,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
             told = _still_outside(settings, wanted, start=start)
             if told is None:
                 raise
-            documents = [_told(None, Path(wanted).name, None, told)]
+            documents = [_told(None, printable(Path(wanted).name), None, told)]
         else:
             documents = [_document(settings, outbox, subject, start=start) for subject in found]
     if as_json:
@@ -84,24 +85,17 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
     """Return what there is to say of a file that still lies in the capture folder."""
     from agent.cli.words import duration_words
     from agent.clock import read_clock
-    from agent.doctor.folders import how_to_give, may_take, whose_rights
     from agent.outbox.disk.folders import OwnerLock
     from agent.station.of_settings import state_folder
 
-    name = Path(wanted).name
-    found = [p for p in settings.paths.capture.rglob("*") if p.name == name and p.is_file()]
-    if not found:
+    found = _lying(settings.paths.capture, wanted)
+    if found is None:
         return None
-    quiet_s = read_clock().utc_s - found[0].stat().st_mtime
-    who = whose_rights(settings.paths.state)
-    if not may_take(found[0], who):
-        return (
-            f"lies in the capture folder, but {who.name} may not read it and move it: "
-            f"{how_to_give(found[0], who)}"
-        )
-    if found[0].suffix.lower() not in settings.capture.suffixes:
-        return "lies in the capture folder but is no video by its name (capture.suffixes)"
-    if not found[0].stat().st_size:
+    left_alone = _left_alone(settings, found)
+    if left_alone is not None:
+        return f"lies in the capture folder{left_alone}"
+    quiet_s = read_clock().utc_s - found.stat().st_mtime
+    if not found.stat().st_size:
         return (
             "lies in the capture folder and is empty: if nothing is written into it within "
             f"{settings.capture.settle_unseen_s:g} s, it is set aside"
@@ -112,3 +106,33 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
         f"once it is quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "
         f"({settings.capture.settle_unseen_s:g} s where that cannot be known)"
     ) + ("" if runs else f"; but the daemon does not run ({start})")
+
+
+def _lying(capture: Path, wanted: str) -> Path | None:
+    """Return the file of a name, as it is or as Spotter writes it, in the capture folder."""
+    from agent.outbox.file_name import printable
+
+    shown = printable(Path(wanted).name)
+    for folder, _, names in os.walk(capture):
+        for name in names:
+            path = Path(folder, name)
+            if printable(name) == shown and path.is_file():
+                return path
+    return None
+
+
+def _left_alone(settings: "Settings", found: Path) -> str | None:
+    """Return why intake lets a file lie; None where it takes it in."""
+    from agent.doctor.folders import how_to_give, may_take, whose_rights
+
+    inside = found.relative_to(settings.paths.capture)
+    if any(part.startswith(".") for part in inside.parts):
+        return " but is hidden: what begins with a dot is left alone"
+    if found.suffix.lower() not in settings.capture.suffixes:
+        return " but is no video by its name (capture.suffixes)"
+    if found.is_symlink():
+        return " but is a link: only the file itself would be taken in"
+    who = whose_rights(settings.paths.state)
+    if not may_take(found, who):
+        return f", but {who.name} may not read it and move it: {how_to_give(found, who)}"
+    return None

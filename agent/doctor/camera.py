@@ -10,9 +10,9 @@ from pathlib import Path
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.folders import may_take, whose_rights
 from agent.errors import AgentError
-from agent.intake.admit import printable
 from agent.intake.settle import WriterState
 from agent.intake.writers import writer_state
+from agent.outbox.file_name import printable
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
 

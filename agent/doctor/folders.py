@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
-from agent.intake.admit import printable
 from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_read_only
+from agent.outbox.file_name import printable
 from agent.plurals import counted
 
 STATE = "state folder"

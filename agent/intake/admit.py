@@ -37,6 +37,7 @@ from agent.outbox.disk.folders import (
     put_aside,
     write_durably,
 )
+from agent.outbox.file_name import printable
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.pulse import moving
@@ -257,12 +258,6 @@ class Admission:
             raise
         crash_point("intake-copied")
         move_durably(unfinished, stored)
-
-
-def printable(name: str) -> str:
-    """Return a file name that can be stored and shown, whatever bytes it is made of."""
-    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in shown)
 
 
 def _sidecar_path(stored: Path) -> Path:

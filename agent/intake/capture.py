@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Now
-from agent.intake.admit import Admission, Admitted, printable
+from agent.intake.admit import Admission, Admitted
 from agent.intake.door import Door
 from agent.intake.holes import refuse_hollow
 from agent.intake.settle import NOTHING, Settler
@@ -23,6 +23,7 @@ from agent.intake.unchanged import UnsettledError
 from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
 from agent.outbox.disk.space import is_disk_full
+from agent.outbox.file_name import printable
 from agent.stage import Wake
 
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this

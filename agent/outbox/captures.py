@@ -2,6 +2,7 @@
 
 from agent.outbox.capture import Capture, Evidence, FileFacts, integer
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.file_name import printable
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
 
 
@@ -58,7 +59,8 @@ class Captures:
 
     def by_file_name(self, file_name: str) -> list[Capture]:
         """Return the captures that the camera program gave this name, oldest first."""
-        rows = self._db.rows("SELECT * FROM capture WHERE file_name = ? ORDER BY id", (file_name,))
+        query = "SELECT * FROM capture WHERE file_name = ? ORDER BY id"
+        rows = self._db.rows(query, (printable(file_name),))
         return [Capture.from_row(row) for row in rows]
 
     def stored_names(self) -> set[str]:

@@ -34,7 +34,9 @@ def find_capture(outbox: Outbox, wanted: str) -> Capture:
     named = outbox.captures.by_file_name(path.name)
     if len(named) > 1:
         ids = ", ".join(capture.name for capture in named)
-        raise RequestError(f"several captures are named {path.name}", hint=f"name one: {ids}")
+        raise RequestError(
+            f"several captures are named {named[0].file_name}", hint=f"name one: {ids}"
+        )
     if named:
         return named[0]
     subject = find(outbox, wanted)

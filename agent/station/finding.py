@@ -5,6 +5,7 @@ from pathlib import Path
 from agent.errors import RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
+from agent.outbox.file_name import printable
 from agent.outbox.store import Outbox
 from agent.station.named_file import sha256_of
 from agent.station.steering import find
@@ -20,9 +21,10 @@ def find_all(outbox: Outbox, wanted: str) -> list[Capture | Entry]:
     Raises:
         RequestError: nothing on record fits.
     """
-    named = _by_file(outbox, wanted) or [*outbox.listing.of_session(wanted)]
+    known_as = printable(wanted)  # what is no text is stored under none of the names below
+    named = _by_file(outbox, wanted) or [*outbox.listing.of_session(known_as)]
     if not named:
-        named = [*outbox.listing.of_athlete(wanted, most=MOST)]
+        named = [*outbox.listing.of_athlete(known_as, most=MOST)]
     if not named:
         try:
             named = [find(outbox, wanted)]

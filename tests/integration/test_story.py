@@ -3,8 +3,10 @@
 import json
 import time
 
+from agent.outbox.file_name import printable
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
+from tests.factories import admitted
 from tests.station import ATHLETE, Station, delivered, until
 from tests.videos import film_nobody, film_run
 
@@ -86,3 +88,32 @@ def test_a_person_naming_the_athlete_is_on_record(station: Station) -> None:
     with Outbox.open(station.state) as outbox:
         told = [(str(event.what), event.word) for event in outbox.events.of_entry(1)]
     assert told == [("state", "held"), ("athlete", "ann"), ("state", "ready")]
+
+
+def test_why_finds_a_file_by_its_name_whatever_bytes_it_is_made_of(station: Station) -> None:
+    family = "lift \N{ZERO WIDTH JOINER}.mp4"
+    names = (family, "\x1b[31mred\nline.mp4", "caf\udce9.mp4", "a" * 300)
+    station.spotter("status")  # makes the outbox
+    with Outbox.open(station.state) as outbox:
+        for number, name in enumerate(names[:2], start=1):
+            admitted(outbox, number, file_name=printable(name))
+    (station.capture / names[2]).write_bytes(b"half")
+
+    assert said(station, family).startswith("c1 (lift \\u200d.mp4) was taken in")
+    assert "c2 (\\x1b[31mred\\nline.mp4) was taken in" in said(station, names[1])
+    for name in (names[2], "caf\\udce9.mp4"):
+        assert said(station, name).startswith("caf\\udce9.mp4 lies in the capture folder")
+    for words in (["why", names[3]], ["logs", names[3]], ["logs", names[2]]):
+        assert "nothing on record is called" in station.spotter(*words, code=1)
+    for name in names[2:]:
+        assert "in the outbox" in station.spotter("takes", "add", name, "1", "2", code=1)
+
+
+def test_why_says_what_is_left_alone(station: Station) -> None:
+    (station.capture / ".hidden.mp4").write_bytes(b"half")
+    (station.capture / "link.mp4").symlink_to(station.capture / ".hidden.mp4")
+    (station.capture / "notes.txt").write_text("half")
+
+    assert "is hidden" in said(station, ".hidden.mp4")
+    assert "is a link" in said(station, "link.mp4")
+    assert "no video by its name" in said(station, "notes.txt")

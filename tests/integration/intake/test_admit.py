@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.intake.admit import Admission, Admitted, printable
+from agent.intake.admit import Admission, Admitted
 from agent.intake.settle import WriterState
 from agent.intake.unchanged import UnsettledError
 from agent.intake.writers import writer_state
 from agent.outbox.capture import FileFacts
 from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.file_name import printable
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import FileState
 from agent.outbox.store import Outbox
