@@ -4,6 +4,7 @@ A command's module is imported when the command is asked for, and what it works 
 command: `spotter --help` must not wait for what it never uses.
 """
 
+import errno
 import io
 import os
 import sys
@@ -12,9 +13,11 @@ from importlib import import_module
 import click
 
 from agent import __version__
+from agent.cli.common import complain
 from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
 _AROUND_NAME = 6  # columns, in a list of commands
 
@@ -119,6 +122,7 @@ def main() -> None:
     _show_what_can_be_shown()
     try:
         spotter(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
+        sys.stdout.flush()
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.Abort:
@@ -130,9 +134,7 @@ def main() -> None:
             click.echo("It goes behind the command, as in spotter status --config FILE", err=True)
         sys.exit(error.exit_code)
     except AgentError as error:
-        click.echo(f"spotter: {error}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+        complain(error)
         sys.exit(error.exit_code)
     except Exception as error:
         _end_for(error)
@@ -148,22 +150,35 @@ def _show_what_can_be_shown() -> None:
 
 def _end_for(error: Exception) -> None:
     """End the process where an error is no fault of the program's."""
-    if isinstance(error, BrokenPipeError) and not _is_heard():
-        sys.exit(1)
+    if isinstance(error, OSError):
+        _end_if_unwritten(error)
+    if isinstance(error, UnicodeEncodeError) and any(error.object in word for word in sys.argv):
+        click.echo(f"spotter: {error.object!r} is no text: nothing is called that", err=True)
+        sys.exit(click.UsageError.exit_code)
     if _is_database_busy(error):
         click.echo(f"spotter: the outbox cannot be used now: {error}", err=True)
         click.echo("  try again later; a full disk needs room first: spotter status", err=True)
         sys.exit(BusyError.exit_code)
 
 
-def _is_heard() -> bool:
-    """Tell whether somebody still reads standard output; if not, the rest of it goes nowhere."""
+def _end_if_unwritten(error: OSError) -> None:
+    """End the process where nobody reads what it prints, or no disk takes it."""
+    unwritten = _end_of_output() or (error if error.errno in _FULL else None)
+    if unwritten is None:
+        return
+    if not isinstance(unwritten, BrokenPipeError):
+        click.echo(f"spotter: nothing more can be written: {unwritten.strerror}", err=True)
+    sys.exit(1)
+
+
+def _end_of_output() -> OSError | None:
+    """Return why standard output takes nothing more, or None; the rest of it goes nowhere then."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        return error
+    return None
 
 
 def _is_database_busy(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from agent.errors import OutboxError
+from agent.errors import AgentError, OutboxError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,6 +104,13 @@ def wake_daemon(settings: "Settings") -> None:
     from agent.wake import wake
 
     wake(state_folder(settings).wake_socket)
+
+
+def complain(error: AgentError) -> None:
+    """Say on standard error what went wrong, and what helps."""
+    click.echo(f"spotter: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
 
 
 def print_json(document: object) -> None:

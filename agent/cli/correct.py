@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.common import config_option, json_option, print_json, steered_outbox
-from agent.cli.each import change_each, clip_named
+from agent.cli.each import TOLD, change_each, clip_named
 from agent.cli.movement import Told, movement_options
 from agent.errors import RequestError
 
@@ -30,7 +30,8 @@ def give(
 ) -> None:
     """Give unsent clips to an athlete.
 
-    What was held is released by that.
+    What was held is released by that.  What you leave out stays as it was, but for the barbell
+    mass: it is the athlete's own last one.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -40,8 +41,8 @@ def give(
         from agent.station.of_settings import station_rules
 
         rules, now_s = station_rules(settings), read_clock().utc_s
-        wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
+        wanted = told.of_clip(entry)
         given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now_s)
         warn_of_unknown(box, user_id)
         return {"id": given.name, "state": given.state, "error": None}
@@ -82,7 +83,8 @@ def resend(
     """Send delivered clips anew for the right athlete.
 
     Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes
-    it back.
+    it back.  What you leave out stays as it was, but for the barbell mass: it is the athlete's
+    own last one.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -92,12 +94,13 @@ def resend(
         from agent.station.resending import resend as ask_resend
 
         rules, clips = station_rules(settings), state_folder(settings).clips
-        wanted = told.over(rules.default)
         entry = clip_named(box, wanted_id)
+        wanted = told.of_clip(entry)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
         warn_of_unknown(box, user_id)
-        state = f"going to {user_id} anew (spotter undo, within 10 s)"
-        return {"id": entry.name, "state": state, "error": None, "resend": asked.id}
+        words = f"going to {user_id} anew (spotter undo, within 10 s)"
+        done = {"id": entry.name, "state": asked.state, "error": None, "resend": asked.id}
+        return {**done, TOLD: words}
 
     change_each(ids, change, config=config, as_json=as_json)
 

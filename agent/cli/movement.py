@@ -1,6 +1,7 @@
 """What somebody does, as options that several commands share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ from agent.activities import ACTIVITIES
 from agent.cli.number import Number
 
 if TYPE_CHECKING:
-    from agent.outbox.entry import Whose
+    from agent.outbox.entry import Entry, Whose
 
 _OPTIONS = (
     click.option("--activity", type=click.Choice(ACTIVITIES), help="Default: the station's."),
@@ -33,7 +34,7 @@ class Told(NamedTuple):
         """Tell whether any of them was given."""
         return any(said is not None for said in self)
 
-    def over(self, default: "Whose") -> "Whose | None":
+    def over(self, default: "Whose | Entry") -> "Whose | None":
         """Return what somebody does by these words, or None where they say nothing."""
         from agent.outbox.entry import Whose
         from agent.outbox.states import Recipient
@@ -47,6 +48,20 @@ class Told(NamedTuple):
             exercise=self.exercise,
             barbell_mass_kg=self.barbell_mass,
             incline_deg=self.incline,
+        )
+
+    def of_clip(self, entry: "Entry") -> "Whose | None":
+        """Return what a clip shows by these words; what they leave open is as it was known.
+
+        The mass is left to whose clip it is.
+        """
+        told = self.over(entry)
+        if told is None or told.activity != entry.activity:
+            return told
+        return replace(
+            told,
+            exercise=told.exercise or entry.exercise,
+            incline_deg=entry.incline_deg if told.incline_deg is None else told.incline_deg,
         )
 
 

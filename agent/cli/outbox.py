@@ -188,8 +188,9 @@ def release(
         if isinstance(entry, Capture):
             raise RequestError(f"{entry.name} is a capture: release its clips, e1 and the like")
         said = _said(entry, user_id, activity, exercise, barbell_mass)
+        released = steering.release(box, entry, said=said, station=station, now_s=now_s)
         warn_of_unknown(box, user_id)
-        return steering.release(box, entry, said=said, station=station, now_s=now_s)
+        return released
 
     _steer(ids, change, config=config, as_json=as_json)
 
@@ -203,7 +204,7 @@ def _said(
 ) -> "Whose | None":
     from agent.outbox.entry import Whose
 
-    if not any((user_id, activity, exercise, barbell_mass)):
+    if all(word is None for word in (user_id, activity, exercise, barbell_mass)):
         return None
     return Whose(
         recipient=entry.recipient,

@@ -1,0 +1,102 @@
+"""What commands refuse, and how they say it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from tests.station import Station, delivered, until
+
+
+def test_each_of_several_that_cannot_be_changed_is_named(station: Station) -> None:
+    station.put_clip()
+
+    told = station.spotter("outbox", "retry", "e1", "e7", "c1", code=1)
+
+    assert "no 'e7' in the outbox" in told and "c1 is analysed" in told
+    assert "spotter reanalyse c1" in told
+
+
+def test_a_mass_of_nothing_is_refused_when_a_clip_is_released(station: Station) -> None:
+    station.put_clip()
+    station.spotter("outbox", "hold", "e1")
+    for words in (["--barbell-mass", "0"], ["--user-id", ""]):
+        station.spotter("outbox", "release", "e1", *words, code=1)
+    assert station.states() == ["held"]
+
+
+def test_nobody_is_warned_of_in_what_is_refused(station: Station) -> None:
+    station.put_clip()
+    with Outbox.open(station.state) as outbox:
+        outbox.roster.add_guest("Ann", "ann", now_s=1.0)
+
+    told = station.spotter("outbox", "release", "e1", "--user-id", "x", code=1)
+
+    assert told == "spotter: e1 is not held but ready\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sessions", "--athlete", "caf\udce9"],
+        ["export", "--athlete", "caf\udce9"],
+        ["session", "caf\udce9"],
+        ["pair", "--name", "caf\udce9"],
+    ],
+)
+def test_what_is_no_text_is_one_clear_line(station: Station, words: list[str]) -> None:
+    station.settings["web"] = {"listen": "127.0.0.1:8377"}
+    station.__post_init__()
+
+    assert station.spotter(*words, code=2) == (
+        "spotter: 'caf\\udce9' is no text: nothing is called that\n"
+    )
+
+
+@pytest.mark.parametrize("at_once", ["", "1"])
+def test_output_that_cannot_be_written_is_one_clear_line(station: Station, at_once: str) -> None:
+    for words in (["status"], ["export"], ["config", "--sample"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "agent", *words, "--config", str(station.config)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": at_once},
+            )
+        told = "spotter: nothing more can be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_scripts_read_a_state_where_people_read_what_to_do(
+    station: Station, sandbox: Sandbox
+) -> None:
+    station.put_clip()
+    with station.running():
+        assert delivered(sandbox, 1)
+        until(lambda: station.states() == ["uploaded"])
+    words = ("outbox", "resend", "e1", "--user-id", "athlete-0002")
+
+    (told,) = json.loads(station.spotter(*words, "--json"))
+    assert (told["id"], told["state"], "told" in told) == ("e1", "asked", False)
+    station.spotter("undo")
+    assert "going to athlete-0002 anew (spotter undo" in station.spotter(*words)
+
+
+def test_a_clip_that_is_given_away_goes_on_showing_what_it_shows(station: Station) -> None:
+    station.settings["station"] = {"activity": "weightlifting", "exercise": "snatch"}
+    station.__post_init__()
+    station.put_clip()
+    lift = ("--activity", "weightlifting", "--exercise", "clean")
+    station.spotter("outbox", "give", "e1", "--user-id", "ann", *lift, "--barbell-mass", "60")
+
+    station.spotter("outbox", "give", "e1", "--user-id", "ben", "--barbell-mass", "70")
+
+    (entry,) = station.entries()
+    assert [entry[name] for name in ("user_id", "exercise", "barbell_mass")] == ["ben", "clean", 70]
