@@ -34,18 +34,19 @@ def support(out: Path | None, config: Path | None) -> None:
     from agent.settings import find_config
     from agent.support.archive import write_archive
     from agent.support.journal import journal_lines
-    from agent.unit import unit_of
+    from agent.unit import SYSTEMD, unit_of
 
     now = read_clock()
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))
     target = out or Path(f"spotter-support-{moment}.tar.gz")
     findings, settings = _findings(config, now), _settings(config)
+    journal = journal_lines(unit=unit_of(find_config(config, os.environ)))
     try:
         names = write_archive(
             target,
             settings,
             findings=findings,
-            journal=journal_lines(unit=unit_of(find_config(config, os.environ))),
+            journal=journal,
             now=now,
         )
     except OSError as error:
@@ -57,6 +58,8 @@ def support(out: Path | None, config: Path | None) -> None:
         click.echo(
             "Without settings and counts: doctor.json says why (rights: sudo spotter support)"
         )
+    if not journal and SYSTEMD.is_dir():
+        click.echo("Without the service's log, which this user may not read: sudo spotter support")
     click.echo(f"Look into it before you send it: tar -xOzf {target} | less")
 
 

@@ -5,8 +5,14 @@ import re
 import tarfile
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from agent import unit
+from agent.cli.support import support
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.repair.recovery import open_as_owner
+from agent.support import journal
 from agent.support.scrubbing import Scrubber
 from tests.factories import NOW_S
 from tests.lived import send
@@ -88,6 +94,22 @@ def test_a_station_whose_settings_are_wrong_gets_an_archive_too(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     with tarfile.open(out) as archive:
         assert "spotter-support/doctor.json" in archive.getnames()
+
+
+def test_who_may_not_read_the_journal_is_told_that_it_is_left_out(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a box with systemd, for a member of the group spotter alone."""
+    out = tmp_path / "archive.tar.gz"
+    words = ["--config", str(station.config), "--out"]
+    monkeypatch.setattr(unit, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(journal, "journal_lines", lambda unit: [])  # noqa: ARG005  # as it is called
+    told = CliRunner().invoke(support, [*words, str(out)])
+    assert "Without the service's log" in told.output and "sudo spotter support" in told.output
+
+    monkeypatch.setattr(journal, "journal_lines", lambda unit: ["a line"])  # noqa: ARG005  # as it is called
+    told = CliRunner().invoke(support, [*words, f"{out}-2"])
+    assert told.exit_code == 0 and "Without" not in told.output
 
 
 def test_pseudonyms_hold_within_an_archive_and_in_no_other() -> None:
