@@ -42,6 +42,12 @@ check_root() {
     [ "$(id -u)" -eq 0 ] || fail "only root may install" "sudo $0"
 }
 
+check_release() {
+    [ -r "$source_folder/requirements.lock" ] ||
+        fail "there is no release around this file, so nothing can be installed from here" \
+            "unpack a release, and in its folder: sudo systemd/install.sh"
+}
+
 check_system() {
     [ -r /etc/os-release ] || fail "this is no Debian, Ubuntu or Raspberry Pi OS: /etc/os-release is missing"
     local system machine free_mb
@@ -192,7 +198,8 @@ start_service() {
         return
     fi
     systemctl enable --quiet spotter.service
-    systemctl restart --no-block spotter.service
+    # A start takes seconds, and may wait for a mount: the doctor below should not see half of one.
+    timeout 60 systemctl restart spotter.service 2>/dev/null || true
     local unit
     for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' | awk '{print $1}'); do
         systemctl restart --no-block "$unit"
@@ -315,6 +322,7 @@ uninstall() {
 }
 
 install_spotter() {
+    check_release
     check_system
     install_packages
     make_users_and_folders
@@ -338,7 +346,9 @@ while [ $# -gt 0 ]; do
     case $1 in
     --page) page=yes ;;
     --camera)
-        [ $# -gt 1 ] || fail "--camera needs a source, as in: --camera /dev/video0"
+        case ${2:-} in
+        "" | -*) fail "--camera needs a source, as in: --camera /dev/video0" ;;
+        esac
         camera=$2
         shift
         ;;
@@ -357,6 +367,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+[ "$purge" = no ] || [ "$what" = uninstall ] ||
+    fail "--purge goes with --uninstall" "sudo $0 --uninstall --purge"
 check_root
 case $what in
 install) install_spotter ;;

@@ -40,6 +40,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
 ) -> None:
     with scratch_root(tmp_path / "box") as box:
         refuses_what_is_no_debian(box, first)
+        refuses_what_is_not_meant(box, first)
         told = box.run("sh", "-c", f"umask 077 && exec {first}/systemd/install.sh")
         assert "sudo nano /etc/spotter/station.toml" in told
         assert "spotter doctor:" in told
@@ -59,12 +60,15 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told
+        kept = "/opt/spotter/current/share/install.sh"
+        assert "unpack a release" in box.run(kept, code=1)
+        assert "no version before this one" in box.run(kept, "--rollback", code=1)
         box.run("useradd", "--groups", "spotter", "kim")
         assert "NOT running" in box.run(*as_user("kim"), "/usr/local/bin/spotter", "status")
         refused = box.run(*as_user("nobody"), "/usr/local/bin/spotter", "status", code=78)
         assert "sudo adduser nobody spotter" in refused
 
-        box.run(str(first / "systemd/install.sh"), "--uninstall")
+        box.run(kept, "--uninstall")  # as where the release's folder is gone
         box.run("test", "!", "-e", "/opt/spotter")
         box.run("test", "!", "-e", "/etc/systemd/system/spotter.service")
         box.run("test", "-e", _SETTINGS)
@@ -84,6 +88,14 @@ def refuses_what_is_no_debian(box: ScratchRoot, source: Path) -> None:
     copy = "/usr/local/install.sh"  # where everybody can reach it
     box.run("install", installer, copy)
     assert f"sudo {copy}" in box.run(*as_user("nobody"), copy, code=1)
+
+
+def refuses_what_is_not_meant(box: ScratchRoot, source: Path) -> None:
+    """Who asks for a removal, or forgets a word, gets no installation."""
+    installer = str(source / "systemd/install.sh")
+    assert "--uninstall --purge" in box.run(installer, "--purge", code=1)
+    assert "needs a source" in box.run(installer, "--camera", "--page", code=1)
+    box.run("test", "!", "-e", "/opt/spotter")
 
 
 def as_user(name: str) -> tuple[str, ...]:
