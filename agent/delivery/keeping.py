@@ -54,7 +54,7 @@ class Keeper:
             document_bytes=size_bytes or 0,
             document_state=DocumentState.PRESENT if look.whole else DocumentState.PARTIAL,
         )
-        if size_bytes is None:  # no room now: it completes without, and is fetched later
+        if size_bytes is None:  # not now: it completes without, and is fetched later
             changes = {**changes, "due_at": now_s + _LOOK_FOR_ROOM_S}
         is_kept = self._record(follow_up, new, changes, now_s=now_s)
         crash_point("result-recorded")
@@ -71,7 +71,7 @@ class Keeper:
         return is_kept
 
     def _write(self, follow_up: FollowUp, head: Head, look: Look) -> int | None:
-        """Write the document; None where the disk has no room for it."""
+        """Write the document; None where the disk has no room for it, or its place refuses."""
         assert look.analysis is not None  # as above
         if self._space.lacks_for_intake():
             return None
@@ -79,8 +79,10 @@ class Keeper:
             told = {k: v for k, v in look.analysis.document.items() if k not in _NAMES}
             return write_document(self._folder, follow_up.clip_code, head, told)
         except OSError as error:
-            if not is_disk_full(error):
-                raise
+            if not is_disk_full(error):  # of this place alone: other sessions must not wait
+                log.warning(
+                    "no document", entry=f"e{follow_up.entry_id}", detail=str(error.strerror)
+                )
             return None
 
     def _record(

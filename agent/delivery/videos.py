@@ -105,10 +105,8 @@ class VideoStage:
             self._setbacks.pop(wanted.entry_id, None)
             self._outbox.videos.fail(wanted.entry_id, str(error))
             log.warning("no video", entry=f"e{wanted.entry_id}", detail=str(error))
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            self._put_back(wanted, NoRoomError("the disk is full"))
+        except OSError as error:  # of this video's place: the others must not wait for it
+            self._put_back(wanted, _refusal(error))
         else:
             self._record(wanted, size_bytes)
 
@@ -154,3 +152,11 @@ class VideoStage:
         self._setbacks[wanted.entry_id] = (failures, self._now().utc_s + delay_s)
         if failures == 1:
             log.info("a video comes later", entry=f"e{wanted.entry_id}", detail=str(error))
+
+
+def _refusal(error: OSError) -> NotNowError:
+    """Return why a video cannot be written now."""
+    if is_disk_full(error):
+        return NoRoomError("the disk is full")
+    place = error.filename2 or error.filename
+    return NotNowError(f"the place of the video refuses: {error.strerror}: {place}")

@@ -59,10 +59,10 @@ def write_document(
         write_new(unfinished, content)
         give_to_owner_of(folder.root, unfinished)  # a command may be root's
         fsync_file(unfinished)
+        move_durably(unfinished, path)
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    move_durably(unfinished, path)
     return len(content)
 
 

@@ -258,3 +258,23 @@ def test_a_video_on_its_way_gives_way_to_a_clip_and_goes_on(fetching: Fetching) 
     assert math.isinf(fetching.run())
     assert fetching.content() == VIDEO
     assert any(request.status == 206 for request in storage_requests(fetching.sandbox, 2))
+
+
+@pytest.mark.parametrize("place", [".mp4", ".mp4.part", ".mp4.note"])
+def test_a_place_that_refuses_holds_no_other_video_back(fetching: Fetching, place: str) -> None:
+    fetching.wished(1)
+    refused = fetching.wished(2)
+    in_its_way = fetching.world.folder.results / f"{refused.clip_code}{place}"
+    in_its_way.mkdir()
+    (in_its_way / "kept").touch()
+
+    assert 0 < fetching.run() <= 3600
+
+    assert fetching.content(1) == VIDEO
+    result = fetching.result(2)
+    assert result.video_state == "wanted"
+    assert result.video_detail == f"the place of the video refuses: Is a directory: {in_its_way}"
+    (in_its_way / "kept").unlink()
+    in_its_way.rmdir()
+    fetching.run(3600)
+    assert fetching.content(2) == VIDEO
