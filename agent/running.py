@@ -26,7 +26,7 @@ from agent.outbox.store import Outbox
 from agent.pulse import START_BOUND_S, Pulses
 from agent.settings import Settings
 from agent.stage import StopFlag
-from agent.station.of_settings import api_host, reserve_of, state_folder
+from agent.station.of_settings import api_host, renew_reserve, reserve_of, state_folder
 
 _START = "start"
 
@@ -108,6 +108,7 @@ class _Run:
     def _run_once(self, settings: Settings, watching: Watching) -> None:
         self._pulses.begin(_START, bound_s=START_BOUND_S)
         end_at_once_when_asked()
+        renew_reserve(self._reserve, settings)
         stop = StopFlag()
         with api_client(settings, check=stop.check) as client:
             patiently(

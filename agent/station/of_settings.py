@@ -52,6 +52,14 @@ def station_rules(settings: "Settings") -> "StationRules":
 
 def reserve_of(settings: "Settings") -> Reserve:
     """Return what keeps the outbox writable on a full disk."""
-    root = settings.paths.state
-    space = Space(root, min_free_mb=settings.disk.min_free_mb)
-    return Reserve(root, space, reserve_mb=settings.disk.reserve_mb)
+    space = _space_of(settings)
+    return Reserve(settings.paths.state, space, reserve_mb=settings.disk.reserve_mb)
+
+
+def renew_reserve(reserve: Reserve, settings: "Settings") -> None:
+    """Let a reserve be what other settings of the same station say."""
+    reserve.renew(_space_of(settings), reserve_mb=settings.disk.reserve_mb)
+
+
+def _space_of(settings: "Settings") -> Space:
+    return Space(settings.paths.state, min_free_mb=settings.disk.min_free_mb)

@@ -1,6 +1,7 @@
 """What systemd hears of the daemon, and what it does on SIGHUP: real sockets, real processes."""
 
 import itertools
+import re
 import signal
 import time
 from pathlib import Path
@@ -151,3 +152,25 @@ def test_asked_to_end_in_the_middle_of_a_reload_it_ends(station: Station) -> Non
     daemon.send_signal(signal.SIGHUP)
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(12) == 0
+
+
+def test_a_reload_takes_another_reserve_over(station: Station, tmp_path: Path) -> None:
+    file, good = station.state / "reserve", station.config.read_text()
+    station.config.write_text(good + "\n[disk]\nreserve_mb = 4\nmin_free_mb = 1\n")
+    with (
+        service_manager(tmp_path) as (environment, heard),
+        station.running(environment) as daemon,
+    ):
+        for times, (reserve_mb, wanted) in enumerate(((8, 2_000_000), (0, 0)), start=2):
+            text = station.config.read_text()
+            station.config.write_text(re.sub(r"(?<=reserve_mb = )\d", str(reserve_mb), text))
+            daemon.send_signal(signal.SIGHUP)
+            heard.wait_for("READY=1", count=times)
+            until(lambda wanted=wanted: _size(file) == wanted)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -36,17 +36,27 @@ class Reserve:
         self.root = root
         self._file = root / _FILE
         self._device = device_of(root)
+        self.renew(space, reserve_mb=reserve_mb)
+
+    def renew(self, space: Space, *, reserve_mb: float) -> None:
+        """Be as large as other settings say; the next `top_up` sees to it."""
         self._space = space
         self._wanted_bytes = round(reserve_mb * _MB)
 
     def top_up(self, database: OutboxDatabase) -> None:
-        """Take what is missing of the reserve, if there is room for it."""
+        """Take what is missing of the reserve, if there is room; give back what is too much.
+
+        What the database keeps inside itself is not given back: its rows use it up.
+        """
         quarter = self._size_bytes() // 4
+        self._shrink(quarter)
         if quarter == 0 or self._space.lacks_for_intake(4 * quarter):
             return
         if database.set_pages_aside(quarter):
             database.checkpoint()
         self._allocate_ahead(database, quarter)
+        if self._held_bytes() < quarter:
+            self._file.unlink(missing_ok=True)
         self.hold()
 
     def is_held(self) -> bool:
@@ -73,6 +83,15 @@ class Reserve:
             self._allocate_ahead(database, self._size_bytes() // 4)
             with contextlib.suppress(sqlite3.OperationalError):  # the file, too, is full
                 database.checkpoint()  # the log is used from its beginning again
+
+    def _shrink(self, size_bytes: int) -> None:
+        if size_bytes < _LEAST_BYTES:
+            self._file.unlink(missing_ok=True)
+        elif self._held_bytes() > size_bytes:
+            os.truncate(self._file, size_bytes)
+
+    def _held_bytes(self) -> int:
+        return self._file.stat().st_size if self._file.exists() else 0
 
     def _size_bytes(self) -> int:
         return min(self._wanted_bytes, self._space.room().total_bytes // _SHARE)

@@ -287,18 +287,3 @@ def test_what_was_forgotten_meanwhile_leaves_nothing(following: Following) -> No
     assert following.world.outbox.results.of_entry(entry.id) is None
     assert not following.document().exists()
     assert following.world.entry().state is EntryState.UPLOADED
-
-
-def test_a_document_whose_place_refuses_holds_no_other_session_back(following: Following) -> None:
-    for number in (1, 2):
-        following.deliver(number)
-    in_its_way = following.document(1)
-    in_its_way.mkdir()
-
-    following.run(1800)
-
-    assert {following.follow_up(number).state for number in (1, 2)} == {"completed"}
-    assert following.result(1).document_bytes == 0 and following.document(2).is_file()
-    in_its_way.rmdir()
-    following.run(3600)
-    assert following.document(1).is_file()

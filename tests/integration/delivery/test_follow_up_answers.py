@@ -102,3 +102,18 @@ def test_one_session_for_several_clips_is_asked_about_for_each(following: Follow
 
     assert following.asked()["list"] <= 10
     assert min(following.follow_up(number).polls for number in range(1, 6)) > 3
+
+
+def test_a_document_whose_place_refuses_holds_no_other_session_back(following: Following) -> None:
+    for number in (1, 2):
+        following.deliver(number)
+    in_its_way = following.document(1)
+    in_its_way.mkdir()
+
+    following.run(1800)
+
+    assert {following.follow_up(number).state for number in (1, 2)} == {"completed"}
+    assert following.result(1).document_bytes == 0 and following.document(2).is_file()
+    in_its_way.rmdir()
+    following.run(3600)
+    assert following.document(1).is_file()

@@ -79,3 +79,24 @@ def test_no_reserve_is_made_where_none_is_wanted(tmp_path: Path) -> None:
         Reserve(tmp_path, Space(tmp_path), reserve_mb=0).top_up(outbox.database)
 
     assert not (tmp_path / "reserve").exists()
+
+
+def test_another_reserve_is_taken_over_larger_smaller_or_none(disk: Path) -> None:
+    with Outbox.open(disk) as outbox:
+        sizes = []
+        for reserve_mb in (0.8, 1.0, 0.6, 0.0):
+            Reserve(disk, Space(disk), reserve_mb=reserve_mb).top_up(outbox.database)
+            file = disk / "reserve"
+            sizes.append(file.stat().st_blocks * 512 if file.exists() else 0)
+
+    assert sizes == pytest.approx([200_000, 250_000, 150_000, 0], abs=4096)
+
+
+def test_a_reserve_that_cannot_grow_stays_as_it_is(disk: Path) -> None:
+    with Outbox.open(disk) as outbox:
+        Reserve(disk, Space(disk), reserve_mb=0.8).top_up(outbox.database)
+        fill(disk)
+
+        Reserve(disk, Space(disk), reserve_mb=1.2).top_up(outbox.database)
+
+    assert (disk / "reserve").stat().st_size == 200_000
