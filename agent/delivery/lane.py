@@ -108,6 +108,9 @@ class Lane:
 
     def _may_go(self, entry: Entry, passage: Passage) -> bool:
         """Tell whether an entry may be sent; one that may not has been moved out of the way."""
+        if self._outbox.forgettings.is_leaving(entry):  # it was under way when that began
+            self._reaction.discard(entry, Reason.FORGOTTEN)
+            return False
         if not self._is_still_whole(entry):
             return False
         for_owner = entry.recipient is Recipient.KEY_OWNER or entry.user_id == passage.uid

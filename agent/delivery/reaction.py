@@ -88,6 +88,10 @@ class Reaction:
         if reason in _CUT_AGAIN:
             self._wake_analysis()
 
+    def discard(self, entry: Entry, reason: Reason) -> None:
+        """End an entry that waits to be sent."""
+        self._move(entry, EntryState.DISCARDED, reason=reason)
+
     def _back_off(self, entry: Entry, error: NotMadeError) -> None:
         failures = entry.failures + 1
         after = self._patience.after_failure(entry, failures=failures)

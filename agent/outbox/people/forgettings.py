@@ -80,6 +80,17 @@ class Forgettings:
         )
         return row is not None
 
+    def is_leaving(self, entry: Entry) -> bool:
+        """Tell whether a clip is of somebody whose forgetting has begun."""
+        row = self._db.row(
+            """
+            SELECT 1 AS one FROM forgetting
+             WHERE state = 'begun' AND (user_id = ? OR guest_id = ?)
+            """,
+            (entry.user_id, entry.guest_id),
+        )
+        return row is not None
+
     def entries_of(self, forgetting: Forgetting) -> list[Entry]:
         """Return an athlete's clips, oldest first."""
         if forgetting.user_id is not None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from agent.outbox.entry import Whose
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import forgetting, steering
 from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
-from tests.station import KEY
+from tests.station import ATHLETE, KEY
 
 STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 _YEAR_S = 365 * 86_400.0
@@ -112,3 +112,24 @@ def test_a_clock_that_ran_ahead_while_it_was_sent_makes_no_session_older(
 
     assert (world.entry().state, world.entry().reason) == ("held", Reason.OUTCOME_UNKNOWN)
     assert len(sandbox.book.sessions) == 1
+
+
+def test_a_clip_under_way_when_its_athlete_is_forgotten_is_not_sent_once_more(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(1, user_id="athlete-0002")
+    world.run(60)
+    sandbox.add_fault("503")
+    world.add(2)
+    world.lane.step()
+    assert world.states() == ["uploaded", "uncertain"]
+    forgetting.forget(world.outbox, ATHLETE, now=world.now())
+    world.clock_s += 20
+    forgetting.carry_out_due(world.outbox, world.folder, now=world.now)
+
+    world.run(600)
+
+    assert world.states() == ["uploaded", "discarded"]
+    forgetting.carry_out_due(world.outbox, world.folder, now=world.now)
+    assert not (world.folder.clips / world.entry(2).stored_name).exists()
+    assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0002"]
