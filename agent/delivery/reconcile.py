@@ -204,12 +204,16 @@ class Reconciler:
         """Record the session that was found; a second one is told of, not chosen."""
         self._first_looks.pop((entry.id, entry.attempts), None)
         session, *others = found
+        now_s = self._now().utc_s
         with self._outbox.transaction():
             self._outbox.entries.adopt_session(
                 entry.id,
                 session_id=session.session_id,
                 server_title=session.title,
-                now_s=self._now().utc_s,
+                now_s=now_s,
+            )
+            was_given = bool(session.user_id) and self._outbox.outcomes.note_athlete(
+                entry.id, session.user_id, now_s=now_s
             )
             for other in others:
                 self._outbox.outcomes.note_second_session(entry.id, other.session_id)
@@ -219,5 +223,7 @@ class Reconciler:
             clip=entry.clip_code,
             session=session.session_id,
         )
+        if was_given:
+            log.warning("it had gone to the athlete before", entry=entry.name)
         for other in others:
             log.error("the API made a second session", entry=entry.name, session=other.session_id)

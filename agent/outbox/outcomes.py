@@ -122,6 +122,18 @@ class Outcomes:
             (capture_id,),
         )
 
+    def note_athlete(self, entry_id: int, user_id: str, *, now_s: float) -> bool:
+        """Record whose session was found; True if somebody had named another athlete meanwhile."""
+        return bool(
+            self._db.change(
+                """
+                UPDATE entry SET user_id = ?, changed_at = ?, fence = fence + 1
+                 WHERE id = ? AND recipient = 'athlete' AND user_id != ?
+                """,
+                (user_id, now_s, entry_id, user_id),
+            )
+        )
+
     def note_second_session(self, entry_id: int, session_id: str) -> None:
         """Remark, once, that the API made another session of a clip than the one on record."""
         self._db.change(
@@ -143,7 +155,7 @@ NEWEST_BEFORE = """
 SELECT entry.session_id, entry.clip_code
   FROM event JOIN entry ON entry.id = event.entry_id
  WHERE event.what = 'state' AND event.word = 'uploaded' AND entry.session_id IS NOT NULL
-   AND event.id < (SELECT id FROM event WHERE what = 'attempt' AND word = :attempt)
+   AND event.id < (SELECT min(id) FROM event WHERE what = 'attempt' AND word = :attempt)
  ORDER BY event.id DESC LIMIT 1
 """  # index: event_delivered, event_attempt
 

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from agent.outbox.entry import Whose
-from agent.outbox.states import Reason, Recipient
+from agent.outbox.health import DATABASE_NAME
+from agent.outbox.repair.recovery import ledger_written_anew, open_as_owner
+from agent.outbox.states import EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import forgetting, steering
 from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
@@ -133,3 +135,56 @@ def test_a_clip_under_way_when_its_athlete_is_forgotten_is_not_sent_once_more(
     forgetting.carry_out_due(world.outbox, world.folder, now=world.now)
     assert not (world.folder.clips / world.entry(2).stored_name).exists()
     assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0002"]
+
+
+def test_a_clip_that_was_given_to_another_athlete_and_had_gone_to_the_first_is_the_firsts(
+    world: World, sandbox: Sandbox
+) -> None:
+    world.add(1)
+    world.run(60)
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("hide-list*always")
+    world.add(2)
+    world.run(WAIT_S + 10)
+    other = Whose(recipient=Recipient.ATHLETE, user_id="athlete-0002", activity="running")
+    steering.release(world.outbox, world.entry(2), said=other, station=STATION, now_s=world.clock_s)
+    sandbox.clear_faults()
+
+    world.run(600)
+
+    world.check_delivered_once(sandbox, 2)
+    assert {session.user_id for session in sandbox.book.sessions} == {ATHLETE}
+    assert world.entry(2).user_id == ATHLETE  # so that it can be sent anew for the other
+
+
+def test_an_outbox_made_anew_knows_what_was_delivered_before_what(
+    world: World, sandbox: Sandbox
+) -> None:
+    root = world.folder.root
+    world.outbox.close()
+    world.outbox = open_as_owner(root, now_s=world.clock_s)
+    world.start()
+    world.add(1)
+    world.run(60)
+    later = world.add(2)
+    world.outbox.entries.move(later, EntryState.HELD, now_s=world.clock_s)
+    sandbox.add_fault("lost-answer")
+    world.add(3)
+    world.lane.step()
+    unknown = world.entry(3)
+    world.outbox.entries.postpone(unknown, due_at=world.clock_s + 60)
+    world.outbox.entries.move(world.entry(2), EntryState.READY, now_s=world.clock_s)
+    world.lane.step()
+    assert world.states() == ["uploaded", "uploaded", "uncertain"]
+
+    with ledger_written_anew(world.outbox):
+        pass  # as after an upgrade
+    world.outbox.close()
+    (root / DATABASE_NAME).unlink()
+    world.outbox = open_as_owner(root, now_s=world.clock_s)
+    world.start()
+    sandbox.add_fault("limit-list:n=1*always")
+    world.run(600)
+
+    assert (world.entry(3).state, world.entry(3).reason) == ("held", Reason.OUTCOME_UNKNOWN)
+    assert len(sandbox.book.sessions) == 3
