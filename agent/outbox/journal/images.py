@@ -40,6 +40,17 @@ _SENT = """
 SELECT * FROM attempt WHERE entry_id = ? AND kind = 'upload' AND body_complete_at IS NOT NULL
  ORDER BY id DESC LIMIT 1
 """
+# Of what was delivered, its delivery; of the rest, the upload that may have gone out whole.
+_BY_SENDING = """
+coalesce(
+    (SELECT max(event.id) FROM event
+      WHERE entry_id = entry.id AND what = 'state' AND word = 'uploaded'),
+    (SELECT min(event.id) FROM event WHERE what = 'attempt' AND word =
+        (SELECT CAST(max(attempt.id) AS TEXT) FROM attempt
+          WHERE attempt.entry_id = entry.id AND kind = 'upload'
+            AND body_complete_at IS NOT NULL)),
+    0), entry.id
+"""
 _UNKNOWN_EVIDENCE = (
     '{"grew_until": null, "mtime_s": 0.0, "appeared": '
     '{"utc_s": 0.0, "boot_id": null, "boot_s": null, "trusted": false}}'
@@ -52,11 +63,16 @@ def order_of(key: Key) -> tuple[int, str]:
 
 
 def every_key(connection: sqlite3.Connection) -> list[Key]:
-    """Return what all images of the outbox are of, in the order in which they can be applied."""
+    """Return what all images of the outbox are of, in the order in which they can be applied.
+
+    Clips come in the order in which they were sent: of an outbox that is made anew from them, this
+    order alone says what was delivered before what.
+    """
     keys: list[Key] = []
     for table, key in _TABLES.items():
         which = _SOME_OF.get(table, "")
-        query = f"SELECT {key} FROM {table} {which} ORDER BY {key}"  # noqa: S608  # our own words
+        order = _BY_SENDING if table == "entry" else key
+        query = f"SELECT {key} FROM {table} {which} ORDER BY {order}"  # noqa: S608  # our own words
         keys += [(table, row[0]) for row in connection.execute(query).fetchall()]
     return keys
 
