@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
-from agent.outbox.disk.folders import LEDGER_NAME, device_of
+from agent.outbox.disk.device import device_of
+from agent.outbox.disk.folders import LEDGER_NAME
 from agent.outbox.disk.space import is_disk_full, is_nearly_full
 from agent.outbox.schema import version
 

@@ -115,10 +115,12 @@ class StateFolder:
                     f"the disk of {self.root} is full", hint="make room; it goes on by itself"
                 ) from error
             where = self.root if isinstance(error, PermissionError) else error.filename
-            raise ConfigError(
-                f"paths.state: {error.strerror}: {where}",
-                hint=self._how_to_enter(),
-            ) from error
+            raise self.refusal(error, where) from error
+
+    def refusal(self, error: OSError, where: Path) -> ConfigError:
+        """Return what to say of a place in it that this user may not make or open."""
+        told = f"paths.state: {error.strerror}: {where}"
+        return ConfigError(told, hint=self._how_to_enter())
 
     def _refuse_traps(self) -> None:
         """Refuse to follow, as root, links that others laid where Spotter's own files belong.
@@ -188,6 +190,7 @@ class OwnerLock:
     """The lock of the one process that may move clips in a state folder."""
 
     def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
         self._path = folder.root / "owner.lock"
         self._fd: int | None = None
 
@@ -196,8 +199,14 @@ class OwnerLock:
 
         Raises:
             BusyError: another process is.
+            ConfigError: this user may not be.
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(self._path, flags, 0o660)
+        except PermissionError as error:
+            raise self._folder.refusal(error, self._path) from error
+        give_to_owner_of(self._folder.root, self._path)  # as whom the service runs
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -230,14 +239,6 @@ class OwnerLock:
         finally:
             os.close(fd)
         return False
-
-
-def device_of(folder: Path) -> int | None:
-    """Return which file system a folder is on, or None where it is not there."""
-    try:
-        return folder.stat().st_dev
-    except OSError:
-        return None
 
 
 def fsync_file(path: Path) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder, device_of, write_durably
+from agent.outbox.disk.device import device_of
+from agent.outbox.disk.folders import StateFolder, write_durably
 
 _MOUNTED = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")

@@ -19,7 +19,7 @@ import sqlite3
 from pathlib import Path
 
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.disk.folders import device_of
+from agent.outbox.disk.device import device_of
 from agent.outbox.disk.space import Space
 
 _MB = 1_000_000

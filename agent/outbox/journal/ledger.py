@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.outbox.disk.folders import device_of, fsync_folder, give_to_owner_of
+from agent.outbox.disk.device import device_of
+from agent.outbox.disk.folders import fsync_folder, give_to_owner_of
 
 _CHECK_BYTES = 8
 _TAIL_BYTES = 1 << 16

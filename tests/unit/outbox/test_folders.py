@@ -1,12 +1,13 @@
 """The state folder: who may use it, and files that lie at two places in it."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from agent.errors import ConfigError
-from agent.outbox.disk.folders import StateFolder, give_to_owner_of, write_new
+from agent.outbox.disk.folders import OwnerLock, StateFolder, give_to_owner_of, write_new
 from agent.outbox.disk.linking import link_or_copy
 from tests.disks import mounted
 
@@ -83,3 +84,30 @@ def test_a_second_place_for_a_file_costs_no_copy_where_a_link_can_be_made(tmp_pa
         assert (other / "clip.mp4").read_bytes() == b"film"
     with pytest.raises(FileExistsError):
         link_or_copy(source, tmp_path / "clip.mp4")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+def test_who_owns_the_folder_runs_the_station_after_root_did(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    os.chown(folder.root, 12345, 12345)
+    lock = OwnerLock(folder)
+
+    lock.take()
+    lock.release()
+
+    made = (tmp_path / "owner.lock").stat()
+    assert (made.st_uid, made.st_gid) == (12345, 12345)
+
+
+def test_a_folder_that_is_anothers_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root, to whom every folder is open, tests may run."""
+
+    def refuse(path: Path, *_how: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises(ConfigError, match=r"paths\.state: Permission denied: .*owner\.lock"):
+        OwnerLock(StateFolder(tmp_path)).take()
