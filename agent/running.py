@@ -17,8 +17,9 @@ from agent.daemon.starting import (
     patiently,
 )
 from agent.daemon.status_line import describe_station
-from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.disk.folders import StateFolder
 from agent.outbox.disk.mounts import Mounts
+from agent.outbox.disk.owner import OwnerLock
 from agent.outbox.disk.reserve import Reserve
 from agent.outbox.opening import open_with
 from agent.outbox.repair.recovery import open_as_owner

@@ -50,7 +50,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
     from agent import __version__
     from agent.cli.words import filming_document
     from agent.clock import iso_utc, read_clock
-    from agent.outbox.disk.folders import OwnerLock
+    from agent.outbox.disk.owner import OwnerLock
     from agent.station.filming import filming
     from agent.station.of_settings import api_host, state_folder
     from agent.station.running_out import standing

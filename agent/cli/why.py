@@ -54,7 +54,7 @@ def _document(
 ) -> dict[str, object]:
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
-    from agent.outbox.disk.folders import OwnerLock
+    from agent.outbox.disk.owner import OwnerLock
     from agent.station.of_settings import api_host, state_folder
     from agent.station.whereabouts import Surroundings, whereabouts
 
@@ -85,7 +85,7 @@ def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | No
     """Return what there is to say of a file that still lies in the capture folder."""
     from agent.cli.words import duration_words
     from agent.clock import read_clock
-    from agent.outbox.disk.folders import OwnerLock
+    from agent.outbox.disk.owner import OwnerLock
     from agent.station.of_settings import state_folder
 
     found = _lying(settings.paths.capture, wanted)

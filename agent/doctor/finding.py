@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.clock import Instant
-from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.owner import OwnerLock
 from agent.settings import Settings
 from agent.unit import unit_of
 

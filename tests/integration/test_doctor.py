@@ -18,7 +18,8 @@ from agent.doctor.life import check_life
 from agent.doctor.records import check_outbox
 from agent.doctor.rounds import rounds
 from agent.doctor.service import check_service
-from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.owner import OwnerLock
 from agent.outbox.repair.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings

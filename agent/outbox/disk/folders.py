@@ -5,7 +5,6 @@ the name is: whatever the moment of a power cut, what has a row is whole.
 """
 
 import contextlib
-import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,6 @@ from agent.errors import BusyError, ConfigError
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
-
-_PID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,59 +183,12 @@ def _picture_names(clip_code: str) -> tuple[str, str]:
     return f"{clip_code}.jpg", f"{clip_code}-strip.jpg"
 
 
-class OwnerLock:
-    """The lock of the one process that may move clips in a state folder."""
-
-    def __init__(self, folder: StateFolder) -> None:
-        self._folder = folder
-        self._path = folder.root / "owner.lock"
-        self._fd: int | None = None
-
-    def take(self) -> None:
-        """Become the owner.
-
-        Raises:
-            BusyError: another process is.
-            ConfigError: this user may not be.
-        """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            fd = os.open(self._path, flags, 0o660)
-        except PermissionError as error:
-            raise self._folder.refusal(error, self._path) from error
-        give_to_owner_of(self._folder.root, self._path)  # as whom the service runs
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(fd)
-            raise BusyError(
-                f"another spotter (process {owner}) runs on {self._path.parent}",
-                hint="stop it first, or give this one its own paths.state",
-            ) from None
-        with contextlib.suppress(OSError):  # told to others only: a full disk must not matter
-            os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}".encode("ascii"), 0)
-        self._fd = fd
-
-    def release(self) -> None:
-        """Let another process become the owner."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def is_taken(self) -> bool:
-        """Tell whether a living process is the owner."""
-        try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+def device_of(folder: Path) -> int | None:
+    """Return which file system a folder is on, or None where it is not there."""
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
 
 
 def fsync_file(path: Path) -> None:

@@ -14,7 +14,8 @@ from agent.intake.settle import WriterState
 from agent.intake.unchanged import UnsettledError
 from agent.intake.writers import writer_state
 from agent.outbox.capture import FileFacts
-from agent.outbox.disk.folders import OwnerLock, StateFolder
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.owner import OwnerLock
 from agent.outbox.file_name import printable
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.states import FileState
