@@ -4,7 +4,9 @@ A mistake in the file is said, and what ran before runs on.  What is right is ta
 the stages between two steps and putting the station together anew, in the same process.
 """
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -77,7 +79,8 @@ class Reloading:
         except (AgentError, OSError, ValueError) as error:
             self._refuse(error)
             return None
-        self._pauses.end(_PART)
+        with _if_it_can_be_recorded():
+            self._pauses.end(_PART)
         renewal = renewed(old, new)
         for key in renewal.at_restart:
             log.warning(
@@ -94,11 +97,21 @@ class Reloading:
         log.error("settings not taken over, the old ones stay", error=told)
         hint = error.hint if isinstance(error, ConfigError) else None
         detail = f"the edit was not taken over, the old settings stay: {told}"
-        self._pauses.begin(
-            Pause(
-                part=_PART,
-                reason="not_taken_over",
-                detail=f"{detail}; {hint}" if hint else detail,
-                since=self._now().utc_s,
+        with _if_it_can_be_recorded():
+            self._pauses.begin(
+                Pause(
+                    part=_PART,
+                    reason="not_taken_over",
+                    detail=f"{detail}; {hint}" if hint else detail,
+                    since=self._now().utc_s,
+                )
             )
-        )
+
+
+@contextmanager
+def _if_it_can_be_recorded() -> Iterator[None]:
+    """Go on where the outbox is locked or its disk full: the whole daemon would end for a word."""
+    try:
+        yield
+    except (sqlite3.OperationalError, AgentError, OSError) as error:
+        log.warning("not on record", part=_PART, error=str(error))

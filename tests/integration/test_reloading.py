@@ -1,0 +1,66 @@
+"""Settings read again while the outbox cannot be written: the daemon goes on all the same."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.clock import read_clock
+from agent.daemon.reloading import Reloading
+from agent.errors import ConfigError
+from agent.outbox.store import Outbox
+from agent.settings import Settings
+from agent.settings.load import load_settings
+from tests.station import Station
+
+
+@pytest.fixture
+def outbox(station: Station) -> Iterator[Outbox]:
+    """An outbox that waits for no lock."""
+    station.state.mkdir()
+    with Outbox.open(station.state) as outbox:
+        outbox.database.connection.execute("PRAGMA busy_timeout = 0")
+        yield outbox
+
+
+@pytest.fixture
+def writer(outbox: Outbox) -> Iterator[sqlite3.Connection]:
+    """Somebody else who can take the outbox for himself."""
+    with closing(sqlite3.connect(outbox.database.path, isolation_level=None)) as other:
+        yield other
+
+
+def reloading(outbox: Outbox, read: Callable[[], Settings]) -> Reloading:
+    return Reloading(read, try_out=lambda _: None, pauses=outbox.pauses, now=read_clock)
+
+
+def test_a_broken_edit_that_cannot_be_recorded_changes_nothing(
+    station: Station, outbox: Outbox, writer: sqlite3.Connection
+) -> None:
+    def read() -> Settings:
+        raise ConfigError("capture.settle_s: must be a number")
+
+    again = reloading(outbox, read)
+    writer.execute("BEGIN IMMEDIATE")
+    assert again.renew(load_settings(station.config)) is None
+    assert outbox.pauses.all() == []
+
+    writer.execute("ROLLBACK")
+    assert again.renew(load_settings(station.config)) is None
+    (pause,) = outbox.pauses.all()
+    assert (pause.part, pause.reason) == ("settings", "not_taken_over")
+    assert "must be a number" in pause.detail
+
+
+def test_a_right_edit_is_taken_over_though_it_cannot_be_recorded(
+    station: Station, outbox: Outbox, writer: sqlite3.Connection
+) -> None:
+    old = load_settings(station.config)
+    station.config.write_text(station.config.read_text().replace("settle_s = 0.3", "settle_s = 9"))
+    writer.execute("BEGIN IMMEDIATE")
+
+    new = reloading(outbox, lambda: load_settings(station.config)).renew(old)
+
+    assert new is not None and new.capture.settle_s == 9
