@@ -1,8 +1,11 @@
 """Bringing an outbox up to date: as a whole or not at all, and never without a copy of before."""
 
 import errno
+import fcntl
+import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -39,15 +42,20 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         OutboxError: a newer Spotter wrote it; it is untouched.
     """
     db = Database(connection, execute_plugins=False)
-    applied = [migration.name for migration in MIGRATIONS.applied(db)]
-    refuse_newer(path, applied)
-    pending = [migration.name for migration in MIGRATIONS.pending(db)]
-    if not pending:
-        return
+    refuse_newer(path, [migration.name for migration in MIGRATIONS.applied(db)])
+    with _one_at_a_time(path.parent):
+        pending = [migration.name for migration in MIGRATIONS.pending(db)]
+        if pending:
+            _change(connection, db, path, pending)
+
+
+def _change(
+    connection: sqlite3.Connection, db: Database, path: Path, pending: Sequence[str]
+) -> None:
     give_to_owner_of(path.parent, path)
     path.chmod(0o660)  # the group of the state folder steers the station
     connection.execute("PRAGMA journal_mode = WAL")
-    if applied:
+    if MIGRATIONS.applied(db):
         _keep_copy_if_there_is_room(connection, path, before=pending[-1])
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -57,6 +65,17 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.rollback()
         raise
     fsync_folder(path.parent)  # SQLite makes the name of its log durable, not that of the file
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let a start and a command of a new version wait for each other: both would change it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _keep_copy_if_there_is_room(connection: sqlite3.Connection, path: Path, *, before: str) -> None:

@@ -1,6 +1,8 @@
 """An outbox that an older Spotter wrote is brought up to date with everything in it."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from tests.factories import NOW_S
 from tests.seeded import multiply
 
 _OLD = ("first_tables",)
+_AT_ONCE = 4
+_ROUNDS = 6
 
 
 def old_outbox(path: Path) -> None:
@@ -98,6 +102,34 @@ def test_an_upgrade_keeps_a_copy_of_before_and_begins_the_ledger(tmp_path: Path)
     with open_as_owner(tmp_path, now_s=NOW_S) as rebuilt:
         entry = rebuilt.entries.by_code("0123456789")
         assert entry is not None and (entry.user_id, entry.state) == ("ann", EntryState.READY)
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_several_may_upgrade_or_make_an_outbox_at_the_same_moment(
+    tmp_path: Path, is_old: bool
+) -> None:
+    for number in range(_ROUNDS):
+        root = tmp_path / str(number)
+        root.mkdir()
+        if is_old:
+            old_outbox(root / DATABASE_NAME)
+        together = threading.Barrier(_AT_ONCE)
+        with ThreadPoolExecutor(_AT_ONCE) as several:
+            opened = [several.submit(opened_with, together, root) for _ in range(_AT_ONCE)]
+        assert [one.result() for one in opened] == [sorted(UP_TO_DATE)] * _AT_ONCE
+        copies = list(root.glob(f"{DATABASE_NAME}.before-*"))
+        assert len(copies) == is_old
+        for copy in copies:
+            with closing(sqlite3.connect(copy)) as before:
+                assert before.execute("SELECT name FROM _sqlite_migrations").fetchall() == [_OLD]
+
+
+def opened_with(together: threading.Barrier, root: Path) -> list[str]:
+    """Open an outbox in the same moment as others; return what it is up to date with."""
+    together.wait()
+    with Outbox.open(root) as outbox:
+        outbox.pauses.forget()
+        return sorted(outbox.database._applied())
 
 
 def test_an_upgrade_that_fails_changes_nothing(
