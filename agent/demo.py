@@ -6,6 +6,7 @@ growing file, the daemon is `spotter run`, and what is shown is read from its ou
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -110,16 +111,26 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
 
     Raises:
         AgentError: the clip did not arrive in time; the daemon's log is in the message.
+        KeyboardInterrupt: it was broken off; nothing is left of it.
     """
     place = _Place(Path(tempfile.mkdtemp(prefix="spotter-demo-")))
     place.capture.mkdir()
-    with Sandbox(key=_KEY, processing_s=0.5) as sandbox:
+    with _gone_if_broken_off(place), Sandbox(key=_KEY, processing_s=0.5) as sandbox:
         listen = _free_address() if keep else ""
         _write_settings(place, sandbox.base_url, listen)
         with _daemon(place) as daemon:
             _film(place.capture / "platform-1.mp4", tell)
             outcome = _follow(place, sandbox, daemon, tell)
             yield replace(outcome, page=f"http://{listen}" if keep else None)
+
+
+@contextlib.contextmanager
+def _gone_if_broken_off(place: _Place) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        shutil.rmtree(place.folder)
+        raise
 
 
 def _write_settings(place: _Place, base_url: str, listen: str) -> None:

@@ -56,6 +56,9 @@ def run_drill(begin: Tell, enter: Enter, *, rehearsals: Sequence[Rehearsal] = RE
         begin: told what begins.
         enter: told how it ended.
         rehearsals: which ones.
+
+    Raises:
+        KeyboardInterrupt: it was broken off; nothing is left of it.
     """
     began_s = time.monotonic()
     lines: list[Line] = []
@@ -74,6 +77,9 @@ def run_drill(begin: Tell, enter: Enter, *, rehearsals: Sequence[Rehearsal] = RE
                 note(_rehearse(rehearsal, drill))
     except (NotHeld, AgentError, OSError) as error:
         note(_line(_LAY_UP, began_s, error))
+    except KeyboardInterrupt:  # nothing came out that somebody would look into
+        shutil.rmtree(folder)
+        raise
     kept = None if all(line.held for line in lines) else folder
     if kept is None:
         shutil.rmtree(folder)

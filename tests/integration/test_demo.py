@@ -29,3 +29,4 @@ def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) ->
 
     assert demo.wait(15) == 130
     assert not Path(f"/proc/{daemon}").exists()
+    assert [path for path in tmp_path.iterdir() if path != told] == []

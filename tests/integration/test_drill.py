@@ -73,3 +73,18 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
     assert not card["held"]
     assert "event=running" in Path(card["folder"], "daemon.log").read_text()
     shutil.rmtree(card["folder"])
+
+
+def test_a_drill_that_is_broken_off_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def press_ctrl_c(_drill: DrillGround) -> None:
+        raise KeyboardInterrupt
+
+    broken_off = Rehearsal("broken_off", "Ctrl-C", "It ends", press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        run_drill(lambda _begun: None, lambda _line: None, rehearsals=[broken_off])
+
+    assert list(tmp_path.iterdir()) == []
