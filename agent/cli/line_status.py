@@ -29,7 +29,7 @@ def line_document(settings: "Settings", outbox: "Outbox", *, now_s: float) -> di
             "open": rate > 0,
             "cap_bytes_s": round(rate) if timetable.is_cap(rate) else None,
             "changes_at": iso_utc(timetable.changes_at(now_s)),
-            "opens_at": None if rate else iso_utc(timetable.opens_at(now_s)),
+            "opens_at": iso_utc(timetable.closed_until(now_s)),
         },
     }
 

@@ -57,20 +57,22 @@ def _document(
     from agent.outbox.disk.owner import OwnerLock
     from agent.station.of_settings import api_host, state_folder
     from agent.station.whereabouts import Surroundings, whereabouts
+    from agent.timetable import parse_timetable
 
     if isinstance(subject, Capture):
         called, ahead = subject.file_name, outbox.listing.captures_ahead_of(subject.id)
     else:
         called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
     is_clip = not isinstance(subject, Capture)
-    first = outbox.outcomes.settled_first()
+    first, now_s = outbox.outcomes.settled_first(), read_clock().utc_s
     around = Surroundings(
-        now_s=read_clock().utc_s,
+        now_s=now_s,
         follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
         lane=outbox.lanes.get(api_host(settings)),
         runs=OwnerLock(state_folder(settings)).is_taken(),
         start=start,
         ahead=ahead,
+        opens_at=parse_timetable(settings.delivery.schedule).closed_until(now_s),
         first=None if first is None else first.name,
     )
     name = f"{subject.name} ({called})"

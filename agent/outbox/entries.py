@@ -181,11 +181,11 @@ class Entries:
         )
 
     def hasten(self, entry: Entry, *, now_s: float) -> Entry | None:
-        """Make a waiting entry due at once and forget its failures."""
+        """Make a waiting entry due at once and forget its failures; what is due keeps its turn."""
         return _one(
             self._db.row(
                 """
-                UPDATE entry SET due_at = ?, failures = 0, fence = fence + 1
+                UPDATE entry SET due_at = min(due_at, ?), failures = 0, fence = fence + 1
                  WHERE id = ? AND state = ? AND fence = ? RETURNING *
                 """,
                 (now_s, entry.id, entry.state, entry.fence),

@@ -28,6 +28,7 @@ class Surroundings:
     start: str = "spotter run"  # how it is started
     follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
+    opens_at: float | None = None  # when upload hours begin; None: they are on
     first: str | None = None  # the clip whose unknown outcome must be settled before any is sent
 
     def moment(self, at: float | None) -> str:
@@ -82,6 +83,9 @@ def _ready(entry: Entry, around: Surroundings) -> str:
     if lane.paused_reason is not None:
         asked = around.moment(lane.next_probe_at)
         return f"waits for the way to the API: {lane.paused_detail} (asked again at {asked})"
+    if around.opens_at is not None and entry.due_at <= around.opens_at:
+        opens = LocalTime(around.now_s).hour(around.opens_at)
+        return f"waits for the upload hours: nothing is sent before {opens} (delivery.schedule)"
     wait_s = entry.due_at - around.now_s
     if wait_s <= 0 and around.first is not None:
         return (

@@ -117,3 +117,13 @@ def test_why_says_what_is_left_alone(station: Station) -> None:
     assert "is hidden" in said(station, ".hidden.mp4")
     assert "is a link" in said(station, "link.mp4")
     assert "no video by its name" in said(station, "notes.txt")
+
+
+def test_why_names_the_upload_hours_that_are_waited_for(station: Station) -> None:
+    day = time.strftime("%a", time.localtime(time.time() + 3 * 86400))
+    station.settings["delivery"] = {"schedule": f"{day} 06:00-07:00 = 2Mbit/s, else off"}
+    station.__post_init__()
+    station.put_clip()
+
+    assert "nothing is sent before" in said(station, "e1")
+    assert "06:00 (delivery.schedule)" in said(station, "e1")

@@ -49,6 +49,14 @@ def test_an_older_fence_changes_nothing(outbox: Outbox) -> None:
     assert found is not None and found.state is EntryState.READY
 
 
+def test_a_clip_that_is_due_keeps_its_turn_when_it_is_hastened(outbox: Outbox) -> None:
+    first, later = ready_entry(outbox, 1), ready_entry(outbox, 2, due_at=NOW_S + 60)
+
+    hastened = [outbox.entries.hasten(entry, now_s=NOW_S + 1) for entry in (first, later)]
+
+    assert [entry and entry.due_at for entry in hastened] == [NOW_S, NOW_S + 1]
+
+
 def test_a_way_that_the_design_does_not_know_is_refused(outbox: Outbox) -> None:
     with pytest.raises(ValueError, match="no way from ready to uploaded"):
         outbox.entries.move(ready_entry(outbox), EntryState.UPLOADED, now_s=NOW_S)

@@ -76,6 +76,16 @@ def _at_greenwich(in_zone: InZone) -> None:
             "was tried 3 times (HTTP 503); the next try is at",
         ),
         (clip(EntryState.READY), replace(AROUND, lane=PAUSED), "cannot be reached: refused"),
+        (
+            clip(EntryState.READY, due_at=NOW_S + 12),
+            replace(AROUND, opens_at=NOW_S + 3600),
+            "nothing is sent before 12:06 (delivery.schedule)",
+        ),
+        (
+            clip(EntryState.READY, due_at=NOW_S + 90, failures=2, attempts=3, detail="HTTP 503"),
+            replace(AROUND, opens_at=NOW_S + 60),
+            "was tried 3 times",
+        ),
         (clip(EntryState.HELD, reason=Reason.TWO_ATHLETES), AROUND, "changed during the take"),
         (clip(EntryState.UNCERTAIN, detail="no answer"), AROUND, "only if it surely is not there"),
         (
