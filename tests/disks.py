@@ -30,6 +30,12 @@ def mount(place: Path, *options: str) -> None:
         pytest.skip("mounting a small file system needs root")
 
 
+def mount_again(place: Path, options: str) -> None:
+    """Change how a file system is mounted, as to ro."""
+    words = ["mount", "-o", f"remount,{options}", str(place)]
+    subprocess.run(words, check=True)
+
+
 def unmount(place: Path) -> None:
     """Take a mount away, whoever still uses it."""
     if os.path.ismount(place):

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.outbox.capture import FileFacts
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
-from agent.outbox.disk.space import Space, megabytes
+from agent.outbox.disk.space import READ_ONLY_REMEDY, Space, is_read_only, megabytes
 from agent.outbox.waiting import Waiting
 from agent.plurals import counted
 
@@ -50,14 +50,18 @@ class Door:
 
     @property
     def folder_is_missing(self) -> bool:
-        """Tell whether a folder, or the file system it should be on, is not there."""
+        """Tell whether a folder, or the file system it should be on, is not there to be used."""
         return self._missing is not None
 
     def look(self) -> None:
         """Look at the folders and the room anew."""
-        self._missing = self._find_missing()
+        self._missing, reason = self._find_missing(), "mount_missing"
+        if self._missing is None and is_read_only(self._capture):
+            # What is taken in must leave the folder, or it would be met at every look again.
+            told = f"capture folder can only be read: {self._capture}"
+            self._missing, reason = f"{told}; {READ_ONLY_REMEDY}", "folder_read_only"
         if self._missing is not None:
-            self._waiting.begin("mount_missing", self._missing)
+            self._waiting.begin(reason, self._missing)
             return
         self._copies = self._are_apart()
         self._look_at_room()  # what was told is taken back once the folder was read

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from agent.sandbox.server import Sandbox
-from tests.disks import mount, mounted, unmount
+from tests.disks import mount, mount_again, mounted, unmount
 from tests.station import Station, delivered, until
 from tests.videos import film_run
 
@@ -32,6 +32,24 @@ def test_a_capture_disk_that_goes_and_comes_back(station: Station, sandbox: Sand
         assert [path.name for path in station.capture.iterdir()] == [strays.name]
         until(lambda: reason(station) == "mount_missing")
         assert "mount it" in station.spotter("status")
+    assert len(sandbox.book.sessions) == 1
+
+
+def test_a_capture_folder_that_the_service_can_only_read_is_waited_for(
+    station: Station, sandbox: Sandbox
+) -> None:
+    """As systemd shows it to a unit that lacks the folder in ReadWritePaths."""
+    with mounted(station.capture, _SIZE):
+        film_run(station.capture / "one.mp4")
+        mount_again(station.capture, "ro")
+        with station.running():
+            until(lambda: reason(station) == "folder_read_only")
+            assert "ReadWritePaths" in station.spotter("status")
+            assert not list((station.state / "captures").iterdir())
+
+            mount_again(station.capture, "rw")
+            assert delivered(sandbox, 1)
+            until(lambda: reason(station) is None)
     assert len(sandbox.book.sessions) == 1
 
 
