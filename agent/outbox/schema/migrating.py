@@ -26,6 +26,7 @@ from agent.outbox.schema.whose_account import accounts as accounts
 from agent.outbox.schema.with_inode import own_inode as own_inode
 
 _KEPT = 2  # copies of before a migration
+_LOCK = "upgrade.lock"
 
 
 @cache
@@ -43,7 +44,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     db = Database(connection, execute_plugins=False)
     refuse_newer(path, [migration.name for migration in MIGRATIONS.applied(db)])
-    with _one_at_a_time(path.parent):
+    with _one_at_a_time(path.with_name(_LOCK)):
         pending = [migration.name for migration in MIGRATIONS.pending(db)]
         if pending:
             _change(connection, db, path, pending)
@@ -68,10 +69,14 @@ def _change(
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let a start and a command of a new version wait for each other: both would change it."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Let a start and a command of a new version wait for each other: both would change it.
+
+    The folder itself, which the daemon has locked as its owner, would not do: a start changes it.
+    """
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
     try:
+        give_to_owner_of(lock.parent, lock)
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:

@@ -13,6 +13,7 @@ from agent.clock import read_clock
 from agent.errors import OutboxError
 from agent.outbox.capture import TakeOrigin
 from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.owner import OwnerLock
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.repair.start import Repair
@@ -122,6 +123,15 @@ def test_several_may_upgrade_or_make_an_outbox_at_the_same_moment(
         for copy in copies:
             with closing(sqlite3.connect(copy)) as before:
                 assert before.execute("SELECT name FROM _sqlite_migrations").fetchall() == [_OLD]
+
+
+def test_the_owner_of_the_folder_upgrades_its_outbox(tmp_path: Path) -> None:
+    old_outbox(tmp_path / DATABASE_NAME)
+    lock = OwnerLock(StateFolder(tmp_path))
+    lock.take()
+    with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+        assert sorted(outbox.database._applied()) == sorted(UP_TO_DATE)
+    lock.release()
 
 
 def opened_with(together: threading.Barrier, root: Path) -> list[str]:
