@@ -4,6 +4,7 @@ Each step does one thing: asks whether the lane is open, looks one unknown outco
 the clip whose turn it is.  What becomes of one that fails is `agent.delivery.reaction`'s.
 """
 
+import sqlite3
 from collections.abc import Callable
 
 import structlog
@@ -57,9 +58,11 @@ class Lane:
         self._is_still_whole = is_still_whole
         self._now = now
         self._wake_next = wake_next
+        self._unrecorded: tuple[Entry, int, Sent] | None = None  # an answer the disk refused
 
     def step(self) -> float:
         """Do one thing for one clip, and say when there may be another."""
+        self._record_again()
         now_s = self._now().utc_s
         self._outbox.entries.resume_interrupted(now_s=now_s)  # a step before may have failed
         self._patience.pull_in()
@@ -133,7 +136,21 @@ class Lane:
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
-            self._record(entry, attempt_id, sent)
+            self._unrecorded = (entry, attempt_id, sent)
+            self._record_again()
+
+    def _record_again(self) -> None:
+        """Put an answer on record; one that the disk refuses is kept: nobody will tell it again."""
+        if self._unrecorded is None:
+            return
+        try:
+            self._record(*self._unrecorded)
+        except (OSError, sqlite3.OperationalError):
+            raise
+        except BaseException:
+            self._unrecorded = None
+            raise
+        self._unrecorded = None
 
     def _record(self, entry: Entry, attempt_id: int, sent: Sent) -> None:
         with self._outbox.transaction():
