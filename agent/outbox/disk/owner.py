@@ -3,11 +3,14 @@
 import contextlib
 import fcntl
 import os
+import threading
 
 from agent.errors import BusyError
 from agent.outbox.disk.folders import StateFolder, give_to_owner_of
 
 _PID_DIGITS = 12
+_LOOKERS = 100  # met at a start, before it gives up
+_LOOKS_FOR_S = 0.02
 _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
@@ -40,7 +43,7 @@ class OwnerLock:
         give_to_owner_of(self._folder.root, self._path)  # as whom the service runs
         fd = self._fds[0]
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
             self._lock_folder()
         except BlockingIOError:
             owner = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
@@ -78,3 +81,19 @@ class OwnerLock:
         finally:
             os.close(fd)
         return False
+
+
+def _lock(fd: int) -> None:
+    """Lock the lock's file; a command that looks whether it is taken has it, shared, for a moment.
+
+    Raises:
+        BlockingIOError: it has an owner.
+    """
+    for _ in range(_LOOKERS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # refused too where it has an owner
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        threading.Event().wait(_LOOKS_FOR_S)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,10 +2,17 @@
 
 import hashlib
 import io
+from pathlib import Path
 
 import pytest
 
+from agent.clock import read_clock
+from agent.delivery import first_send
+from agent.intake.admit import Admission
+from agent.outbox.capture import FileFacts
+from agent.outbox.states import CaptureState, EntryState
 from agent.pulse import Pulses
+from tests.factories import NOW_S, evidence, new_entry
 from tests.integration.delivery.conftest import World
 
 
@@ -30,3 +37,36 @@ def test_a_large_clip_that_a_slow_card_reads_is_not_taken_for_a_stuck_stage(
     pulses.end("delivery")
 
     assert clock_s[0] > 0 and stuck == []
+
+
+class Killed(BaseException):
+    """The process ended at this point."""
+
+
+def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_paths: Path) -> None:
+        raise Killed
+
+    admission = Admission(world.outbox, world.folder, now=read_clock)
+    filmed = world.folder.root / "camera.mp4"
+    filmed.write_bytes(b"whole")
+    admission.admit(filmed, expected=FileFacts.of(filmed.stat()), evidence=evidence())
+    capture = world.outbox.captures.by_id(1)
+    assert capture is not None
+    entry = world.outbox.entries.create(new_entry(capture), now_s=NOW_S)
+    stored = world.folder.captures / capture.stored_name
+    with stored.open("ab") as file:
+        file.write(b" and grown")
+    monkeypatch.setattr(first_send, "move_durably", kill)
+    with pytest.raises(Killed):
+        world.run()
+    assert world.entry(entry.id).state is EntryState.DISCARDED
+
+    assert admission.resume()
+
+    latest = world.outbox.captures.in_state(CaptureState.CAPTURED)[-1]
+    grown = world.folder.captures / latest.stored_name
+    assert grown.read_bytes() == b"whole and grown" and not stored.exists()
+    assert latest.sha256 == hashlib.sha256(b"whole and grown").hexdigest()

@@ -1,5 +1,6 @@
 """Taking files in, on real file systems."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
+from agent.errors import BusyError
 from agent.intake.admit import Admission, Admitted
 from agent.intake.settle import WriterState
 from agent.intake.unchanged import UnsettledError
@@ -191,3 +193,29 @@ def test_one_process_owns_a_state_folder(tmp_path: Path) -> None:
     assert OwnerLock(folder).is_taken()
     lock.release()
     assert not OwnerLock(folder).is_taken()
+
+
+def test_who_only_looks_at_the_moment_of_a_start_does_not_turn_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, flock = OwnerLock(StateFolder(tmp_path)), fcntl.flock
+    looker = os.open(tmp_path / "owner.lock", os.O_RDWR | os.O_CREAT, 0o660)
+    flock(looker, fcntl.LOCK_SH)
+
+    def while_it_looks(fd: int, how: int) -> None:
+        """Let it end its look as soon as it has been in the way once."""
+        try:
+            flock(fd, how)
+        except BlockingIOError:
+            flock(looker, fcntl.LOCK_UN)
+            raise
+
+    monkeypatch.setattr(fcntl, "flock", while_it_looks)
+    lock.take()
+    monkeypatch.undo()
+
+    assert OwnerLock(StateFolder(tmp_path)).is_taken()
+    with pytest.raises(BusyError, match="another spotter"):
+        OwnerLock(StateFolder(tmp_path)).take()
+    lock.release()
+    os.close(looker)
