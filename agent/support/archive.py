@@ -30,7 +30,8 @@ events.jsonl   what last happened to each capture (c) and clip (e)
 journal.txt    the service's last lines, where the system keeps them
 
 Keys, PINs, names, file names and pictures are left out.  A user_id stands as athlete-… : the same
-athlete everywhere in this archive, and in no other.
+athlete everywhere in this archive, and in no other.  What the API wrote into its errors is here as
+it came, without e-mail addresses, telephone numbers, keys and the names that this station knows.
 """
 
 

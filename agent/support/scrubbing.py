@@ -1,5 +1,7 @@
 """Taking people out of texts: user_ids become pseudonyms, names and file names go.
 
+So does what looks like a person's or a key, for the API writes into its errors what it likes.
+
 Pseudonyms are made with a word that is thrown away afterwards: the same athlete is the same one
 all through an archive, and nobody else's.
 """
@@ -10,10 +12,12 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 
-from agent.redaction import redacted
+from agent.redaction import HIDDEN, redacted
 
 NAME = "NAME"
 FILE = "FILE"
+MAIL = "MAIL"
+PHONE = "PHONE"
 _TOKEN = re.compile(r"[\w@.+-]+")
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_NAME = 2
@@ -24,6 +28,18 @@ _FILES = (
     re.compile(rf"(?i)(?<=\")[^\"\n]*{_VIDEO}(?=\")"),
     re.compile(rf"(?i)(?<=file=)[^\"\n]*?{_VIDEO}"),
     re.compile(rf"(?i)[^\s/'\"=:]+{_VIDEO}"),
+)
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service\b|timer\b|socket\b)[^\W\d_]{2,}")
+_KEYS = (
+    re.compile(r"(?i)(?<![\w-])()(?:sk|pk|rk|ak|key|tok|token|secret)[-_](?=[\w-]*\d)[\w-]{12,}"),
+    re.compile(r"(?i)\b((?:key|token|secret|password) [\"']?)(?=[\w-]*\d)[\w-]{8,}"),
+    re.compile(r"()\beyJ[\w-]+\.[\w-]+\.[\w-]*"),  # a JSON web token
+    re.compile(r"(\bhttps?://[^\s?\"'<>]+\?)[^\s\"'<>]+"),  # a link's signature
+)
+_PHONES = (
+    re.compile(r"(?<![\w.:/-])\+\d[\d ()/.-]{6,}\d"),  # +49 170 1234567
+    re.compile(r"(?<![\w.:/-])0\d{2,5}[ /-]\d[\d ]{4,}\d"),  # 0170/1234567
+    re.compile(r"(?<![\w.:/-])(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}(?![\w-])"),  # (555) 123-4567
 )
 
 
@@ -45,10 +61,14 @@ class Scrubber:
     def scrub(self, text: str) -> str:
         """Return a text without secrets, people and file names."""
         text = redacted(text)
+        for look in _KEYS:
+            text = look.sub(rf"\g<1>{HIDDEN}", text)
         for look in _FILES:
             text = look.sub(FILE, text)
         for user_id in self._odd:
             text = re.sub(re.escape(user_id), self._ids[user_id], text, flags=re.IGNORECASE)
+        for look in _PHONES:
+            text = look.sub(PHONE, text)
         return _TOKEN.sub(self._replaced, text)
 
     def scrub_document(self, document: object) -> object:
@@ -65,6 +85,7 @@ class Scrubber:
         known = self._ids.get(token.casefold()) or self._ids.get(core.casefold())
         if known is not None:
             return known
+        token = _MAIL.sub(MAIL, token)
         return _WORD.sub(lambda word: NAME if word[0].casefold() in self._names else word[0], token)
 
     def _pseudonym(self, user_id: str) -> str:

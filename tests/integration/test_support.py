@@ -132,3 +132,36 @@ def test_logs_tell_one_clips_story(station: Station) -> None:
     assert told[0]["of"] == "e2" and any("delivered" in what for what in whats)
     assert "e4 refused by the API: http_400" in recent
     assert "nothing on record" in station.spotter("logs", "zzzzzzzzzz", code=1)
+
+
+SAID = (  # what an API may write into an error, and what of it must not get out
+    ("user jane.doe+gym@mail.example.com. is unknown", ("jane", "example.com")),
+    ("call +49 170 1234567, or 0170/1234567, or (555) 123-4567", ("1234567", "123-4567", "170")),
+    ("key sk_live_51H8xKq2eZvKYlo2 has expired", ("51H8xKq2",)),
+    ("API key 'a8f3c2e19b7d' is no key", ("a8f3c2e1",)),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", ("eyJ", "c2lnbmF0")),
+    ("see https://files.example.com/v.bin?X-Sig=9f8e7d6c&user=7 for it", ("9f8e7d6c", "user=7")),
+)
+
+
+@pytest.mark.parametrize(("words", "hidden"), SAID)
+def test_what_the_api_says_of_people_and_keys_stays_here(
+    words: str, hidden: tuple[str, ...]
+) -> None:
+    told = Scrubber(user_ids=["ada.x@gym"], names=["Ada"]).scrub(f"HTTP 400: {words}")
+    assert not [word for word in hidden if word in told], told
+    assert told.startswith("HTTP 400: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "2026-11-27T15:18:48+0000 box spotter[2387]: e4 k3x9q2m4pd bytes=1234567890 port 8377",
+        "key_cannot_send_for_others; spotter@platform-3.service; 192.168.178.21; pip 24.0",
+        "sudo systemctl restart spotter (or spotter@NAME); api.key_file; 0.375 s; 10:30-11:00",
+        "https://api.example.com/v1/sessions answered 503 after 120.25 s at 1764256728",
+        "the key is missing; sha256 " + "0a" * 32,
+    ],
+)
+def test_what_helps_stays_in_the_archive(words: str) -> None:
+    assert Scrubber(user_ids=[], names=[]).scrub(words) == words
