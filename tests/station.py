@@ -115,7 +115,8 @@ class Station:
         folder.prepare()
         now_s = time.time()
         whose = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
-        with Outbox.open(folder.root) as outbox:
+        # In one commit: a daemon that runs may not see the capture before it was looked into.
+        with Outbox.open(folder.root) as outbox, outbox.transaction():
             waiting_clip(outbox, folder, number, whose=whose, size_bytes=size_bytes, now_s=now_s)
             capture = outbox.captures.claim_next(now_s)
             assert capture is not None

@@ -4,7 +4,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from agent.api.client import tls_context
+from agent.api.tls import tls_context
 
 
 def certificate_ends_at(host: str, port: int, *, ca_file: Path | None, wait_s: float) -> float:

@@ -1,10 +1,10 @@
 """The API over HTTP.  Only this package knows httpx; its errors become ours here."""
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
@@ -16,7 +16,7 @@ from agent.api.body import ClipBody
 from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
 from agent.api.payloads import Account, not_our_api, read_account
 from agent.api.sessions import ListedSession, read_documents, read_session
-from agent.api.tls import tls_fault, tls_words
+from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.unpacking import ACCEPTED, body_parts
 from agent.api.watch import Watch
 from agent.clock import Now
@@ -77,11 +77,17 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         self._times = timeouts or Timeouts()
         self._now = now
         self._check = check
-        self._http = httpx.Client(
-            base_url=base_url,
+        self._base_url = base_url
+        self._own_authority = None if ca_file is None else tls_context(ca_file)
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        """What is asked; made with the first exchange: reading the usual authorities takes time."""
+        return httpx.Client(
+            base_url=self._base_url,
             headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED},
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
-            verify=tls_context(ca_file),
+            verify=self._own_authority or tls_context(None),
             follow_redirects=False,
             # A connection the server closed meanwhile would leave an upload's outcome unknown.
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -189,8 +195,9 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         return made
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections, if there were any."""
+        if "_http" in self.__dict__:
+            self._http.close()
 
     def __exit__(self, *_ended: object) -> None:
         self.close()
@@ -268,13 +275,6 @@ def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
         if left_bytes < 0:
             raise ValueError("the answer has no end")
         yield part
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what a host's certificate is judged by: the usual authorities, or one's own."""
-    if ca_file is None:
-        return httpx.create_ssl_context()
-    return ssl.create_default_context(cafile=str(ca_file))
 
 
 def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Answer:

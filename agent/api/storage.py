@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from agent import __version__
-from agent.api.client import tls_context
 from agent.api.deadline import DownloadDeadline, OutOfTimeError, Timeouts
 from agent.api.link import Link, follow, read_link
 from agent.api.partial import Origin, OtherFile
 from agent.api.public_address import Address
 from agent.api.resolving import Addresses, Resolve, resolve_by_system
 from agent.api.taking import Pace, Sink, Taking
-from agent.api.tls import tls_fault, tls_words
+from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
 from agent.errors import HostUnreachableError, NotNowError, UnfitError

@@ -1,6 +1,9 @@
-"""What is wrong with a TLS connection, in words that a person at the box can act on."""
+"""What hosts are judged by, and what is wrong, in words that a person at the box can act on."""
 
 import ssl
+from pathlib import Path
+
+import httpx
 
 from agent.clock import Instant
 from agent.local_time import LocalTime
@@ -11,6 +14,13 @@ _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _OTHER_NAME = frozenset({62, 64})
 _ADDRESSES = {"api": "base_url", "webhook": "url", "mqtt": "host"}
 _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what a host's certificate is judged by: the usual authorities, or one's own."""
+    if ca_file is None:
+        return httpx.create_ssl_context()
+    return ssl.create_default_context(cafile=str(ca_file))
 
 
 def tls_fault(error: BaseException | None) -> ssl.SSLError | None:

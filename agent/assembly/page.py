@@ -14,6 +14,32 @@ from agent.station.of_settings import station_rules
 PAGE = "page"
 
 
+class PageStage:
+    """Serves the page; what that takes is loaded in its own thread, so that nobody waits for it."""
+
+    name = PAGE
+
+    def __init__(self, load: Callable[[], Stage]) -> None:
+        """Prepare to serve.
+
+        Args:
+            load: makes the server.
+        """
+        self._load = load
+        self._server: Stage | None = None
+
+    def step(self) -> float:
+        """Serve until the daemon ends, or until the page fails."""
+        if self._server is None:
+            self._server = self._load()
+        return self._server.step()
+
+    def close(self) -> None:
+        """Let go of what the server holds, if there was one."""
+        if self._server is not None:
+            self._server.close()
+
+
 def page_stages(
     settings: Settings,
     folder: StateFolder,
@@ -27,8 +53,12 @@ def page_stages(
     """Return the stage that serves the page, or none where it is turned off."""
     if not settings.web.listen:
         return []
-    from agent.web.server import PageServer, Signs
 
-    signs = Signs(is_filming=captures.is_growing, wake=bells.ring_all, stop=stop, stuck=stuck)
-    rules = station_rules(settings)
-    return [PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)]
+    def load() -> Stage:
+        from agent.web.server import PageServer, Signs
+
+        signs = Signs(is_filming=captures.is_growing, wake=bells.ring_all, stop=stop, stuck=stuck)
+        rules = station_rules(settings)
+        return PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)
+
+    return [PageStage(load)]

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.api.client import tls_context
+from agent.api.tls import tls_context
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError, plain_words
 from agent.local_time import LocalTime

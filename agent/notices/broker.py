@@ -18,8 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.api.client import tls_context
-from agent.api.tls import tls_fault, tls_words
+from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.clock import Now
 from agent.errors import NotifyError, plain_words
 from agent.notices.notice import Notice

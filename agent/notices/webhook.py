@@ -8,9 +8,8 @@ import httpx
 
 from agent import __version__
 from agent.api.answers import Answer, wished_wait_s
-from agent.api.client import tls_context
 from agent.api.deadline import OutOfTimeError
-from agent.api.tls import tls_fault, tls_words
+from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.watch import Watch
 from agent.clock import Now
 from agent.errors import NotifyError, plain_words

@@ -20,7 +20,7 @@ from tests.station import KEY, Station
 
 _WATCHED_S = 35.0  # a look at the whole folder, every 30 s, is among them
 _SETTLED_S = 5.0  # after a start there is work; what is idle comes later
-_ROUNDS = 3
+_ROUNDS = 5
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 # The yardstick for the processor: Python that wakes ten times a second and does nothing.
 _WAKING = "import time\nwhile True: time.sleep(0.1)"
@@ -73,16 +73,28 @@ def _bench_idle(folder: Path, sandbox: Sandbox) -> None:
 
 def _bench_start(folder: Path, sandbox: Sandbox) -> None:
     """Compare the time until a daemon watches its folder with Python's own start."""
-    ratios = []
+    firsts, others = [], []
     for number in range(_ROUNDS):
         station = Station(folder / f"start-{number}", sandbox.base_url)
-        began_s = time.perf_counter()
-        with station.running():
-            ours_s = time.perf_counter() - began_s
-        began_s = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        ratios.append(ours_s / (time.perf_counter() - began_s))
-    print(f"start until the folder is watched / python -c pass: {statistics.median(ratios):.1f}")
+        firsts.append(_start_s(station) / _bare_start_s())
+        others.append(_start_s(station) / _bare_start_s())
+    print(
+        "start until the folder is watched / python -c pass: "
+        f"{statistics.median(others):.1f} (the very first, with an outbox to make: "
+        f"{statistics.median(firsts):.1f})"
+    )
+
+
+def _start_s(station: Station) -> float:
+    began_s = time.perf_counter()
+    with station.running():
+        return time.perf_counter() - began_s
+
+
+def _bare_start_s() -> float:
+    began_s = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return time.perf_counter() - began_s
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.outbox.disk.folders import StateFolder, give_to_owner_of, write_new
-from agent.outbox.disk.owner import OwnerLock
 from agent.outbox.disk.linking import link_or_copy
+from agent.outbox.disk.owner import OwnerLock
 from tests.disks import mounted
 
 
