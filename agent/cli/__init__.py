@@ -130,7 +130,7 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
-        if isinstance(error, click.NoSuchOption) and error.option_name in _OF_COMMANDS:
+        if _is_misplaced(error):
             click.echo("It goes behind the command, as in spotter status --config FILE", err=True)
         sys.exit(error.exit_code)
     except AgentError as error:
@@ -139,6 +139,16 @@ def main() -> None:
     except Exception as error:
         _end_for(error)
         raise
+
+
+def _is_misplaced(error: click.ClickException) -> bool:
+    """Tell whether an option that commands take was given to a group of them."""
+    return (
+        isinstance(error, click.NoSuchOption)
+        and error.option_name in _OF_COMMANDS
+        and error.ctx is not None
+        and isinstance(error.ctx.command, click.Group)
+    )
 
 
 def _show_what_can_be_shown() -> None:

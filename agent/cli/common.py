@@ -120,10 +120,23 @@ def print_json(document: object) -> None:
 
 def print_columns(lines: Sequence[Sequence[str]]) -> None:
     """Print lines of cells, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        rest = (width - _columns(cell) for cell, width in zip(line, widths, strict=True))
+        padded = (cell + " " * spaces for cell, spaces in zip(line, rest, strict=True))
         click.echo("  ".join(padded).rstrip())
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: a sign of Chinese two, an accent none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(sign) in {"Mn", "Me", "Cf"} else 2 if east_asian_width(sign) in "WF" else 1
+        for sign in text
+    )
 
 
 def local_time() -> "LocalTime":

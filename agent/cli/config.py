@@ -20,6 +20,8 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
     """
     from agent.settings import effective, loaded_settings, sample_toml
 
+    if sample and as_json:
+        raise click.UsageError("--sample prints a settings file: it goes without --json")
     if sample:
         click.echo(sample_toml(), nl=False)
         return
@@ -27,7 +29,7 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
     for note in loaded.notes:
         click.echo(f"spotter: {note}", err=True)
     if check:
-        click.echo(f"{loaded.path} can be used")
+        _tell_usable(loaded.path, as_json=as_json)
         return
     tables, origins = effective(loaded.settings), loaded.origins
     if as_json:
@@ -40,6 +42,13 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
             told = str(loaded.path) if origin == "file" else str(origin)
             click.echo(f"{_line(key, value):50}  # {told}")
         click.echo()
+
+
+def _tell_usable(path: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(path), "usable": True})
+    else:
+        click.echo(f"{path} can be used")
 
 
 def _line(key: str, value: object) -> str:

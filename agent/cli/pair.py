@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HEAD = ("DEVICE", "ROLE", "CAME IN BY", "SINCE ({zone})", "NAME")
 _TOKEN_BYTES = 15
+_MOST_NAME = 80  # signs
 
 
 @click.command()
@@ -67,18 +68,20 @@ def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_js
 
     from agent.clock import iso_utc, read_clock
     from agent.outbox.people.devices import Role
+    from agent.station.names import clean_name
     from agent.web.access.address import page_address
 
     if not settings.web.listen:
         raise RequestError("the page is turned off", hint='set web.listen = "127.0.0.1:8377"')
+    called = clean_name(name)[:_MOST_NAME]
     token = b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().lower()
     role, now_s = Role.WALL if wall else Role.COACH, read_clock().utc_s
     with opened_outbox(settings) as outbox:
-        outbox.devices.offer(token, role=role, name=name[:80], now_s=now_s, lasts_s=lasts_s)
+        outbox.devices.offer(token, role=role, name=called, now_s=now_s, lasts_s=lasts_s)
     address = f"{page_address(settings.web)}/pair#{token}"  # behind the #: never in a request
     until = iso_utc(now_s + lasts_s)
     if as_json:
-        print_json({"address": address, "role": role, "name": name[:80], "until": until})
+        print_json({"address": address, "role": role, "name": called, "until": until})
     else:
         _show(settings, address, lasts_s)
 

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.factories import admitted
+from tests.station import Station, delivered, run_spotter, until
 
 
 def test_each_of_several_that_cannot_be_changed_is_named(station: Station) -> None:
@@ -46,13 +48,9 @@ def test_nobody_is_warned_of_in_what_is_refused(station: Station) -> None:
         ["sessions", "--athlete", "caf\udce9"],
         ["export", "--athlete", "caf\udce9"],
         ["session", "caf\udce9"],
-        ["pair", "--name", "caf\udce9"],
     ],
 )
 def test_what_is_no_text_is_one_clear_line(station: Station, words: list[str]) -> None:
-    station.settings["web"] = {"listen": "127.0.0.1:8377"}
-    station.__post_init__()
-
     assert station.spotter(*words, code=2) == (
         "spotter: 'caf\\udce9' is no text: nothing is called that\n"
     )
@@ -100,3 +98,39 @@ def test_a_clip_that_is_given_away_goes_on_showing_what_it_shows(station: Statio
 
     (entry,) = station.entries()
     assert [entry[name] for name in ("user_id", "exercise", "barbell_mass")] == ["ben", "clean", 70]
+
+
+def test_where_an_option_goes_is_told_where_it_was_misplaced_alone(station: Station) -> None:
+    hint = "It goes behind the command"
+
+    assert hint in run_spotter(["--json", "status"]).stderr
+    assert hint in run_spotter(["outbox", "--json", "list"]).stderr
+    assert hint not in station.spotter("export", "--json", code=2)
+
+
+def test_a_check_of_the_settings_is_a_document_for_scripts(station: Station) -> None:
+    told = json.loads(station.spotter("config", "--check", "--json"))
+
+    assert told == {"file": str(station.config), "usable": True}
+    assert "goes without --json" in station.spotter("config", "--sample", "--json", code=2)
+
+
+def test_a_devices_name_commands_no_terminal(station: Station) -> None:
+    station.settings["web"] = {"listen": "127.0.0.1:8377"}
+    station.__post_init__()
+
+    named = station.spotter("pair", "--name", "\x1b[31mrack\n2\u202e\udce9", "--json")
+
+    assert json.loads(named)["name"] == "[31mrack 2"
+
+
+def test_columns_stand_under_their_heads_whatever_is_written_in_them(station: Station) -> None:
+    station.put_clip()
+    with Outbox.open(station.state) as outbox:
+        admitted(outbox, 2, file_name="李小龍.mp4")
+        admitted(outbox, 3, file_name="Jo\u0308rg.mp4")
+
+    listed = station.spotter("outbox", "list", "--all").splitlines()
+
+    captures = [line for line in listed if line.startswith("c") and line.endswith("  -")]
+    assert len(captures) == 3 and len({cell_len(line) for line in captures}) == 1
