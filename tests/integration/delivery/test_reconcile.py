@@ -4,6 +4,7 @@ import pytest
 
 from agent.outbox.states import Reason
 from agent.sandbox.server import Sandbox
+from agent.station import steering
 from tests.integration.delivery.conftest import WAIT_S, World
 
 
@@ -75,6 +76,25 @@ def test_a_restart_between_the_look_ups_begins_them_anew(world: World, sandbox: 
     world.run(WAIT_S)
 
     assert world.states() == ["uploaded"]
+
+
+def test_a_person_who_has_it_looked_for_at_once_does_not_shorten_the_proof(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.clock = lambda: world.clock_s
+    world.add(1)
+    world.run(60)
+    sandbox.add_fault("lost-answer")
+    sandbox.add_fault("late-list:s=60*2")
+    world.clock_s += 3600
+    world.add(2)
+    world.run(1)
+    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    world.run(1)
+
+    assert world.states() == ["uploaded", "uncertain"]
+    world.run(WAIT_S)
+    world.check_delivered_once(sandbox, 2)
 
 
 @pytest.mark.parametrize("fault", ["strip-titles", "short-titles:n=8"])
