@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from agent.outbox.entry import Whose
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.repair.recovery import ledger_written_anew, open_as_owner
@@ -188,3 +190,18 @@ def test_an_outbox_made_anew_knows_what_was_delivered_before_what(
 
     assert (world.entry(3).state, world.entry(3).reason) == ("held", Reason.OUTCOME_UNKNOWN)
     assert len(sandbox.book.sessions) == 3
+
+
+@pytest.mark.parametrize("days", [-3, 365])
+def test_a_clock_that_jumps_in_the_middle_of_a_backoff_holds_no_clip_for_days(
+    world: World, sandbox: Sandbox, days: int
+) -> None:
+    sandbox.add_fault("cut:at=50")
+    world.add(1, size_bytes=LARGE)
+    world.lane.step()
+    assert (world.states(), world.entry().failures) == (["ready"], 1)
+
+    world.clock_s += days * 86_400
+    world.run(2 * 3600)
+
+    world.check_delivered_once(sandbox, 1)
