@@ -25,6 +25,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
 
     FILE_OR_CODE is a file (its name or path), a clip code, a session id, a user_id, c12 or e7.
     """
+    from agent.cli.lying import still_outside
     from agent.outbox.file_name import printable
     from agent.settings import find_config
     from agent.station.finding import find_all
@@ -36,7 +37,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
         try:
             found = find_all(outbox, wanted)
         except RequestError:
-            told = _still_outside(settings, wanted, start=start)
+            told = still_outside(settings, outbox, wanted, start=start)
             if told is None:
                 raise
             documents = [_told(None, printable(Path(wanted).name), None, told)]
@@ -64,6 +65,7 @@ def _document(
     else:
         called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
     is_clip = not isinstance(subject, Capture)
+    waits = {pause.part: pause.detail for pause in outbox.pauses.all()}
     first, now_s = outbox.outcomes.settled_first(), read_clock().utc_s
     around = Surroundings(
         now_s=now_s,
@@ -72,6 +74,7 @@ def _document(
         runs=OwnerLock(state_folder(settings)).is_taken(),
         start=start,
         ahead=ahead,
+        waits=waits.get("analysis"),
         opens_at=parse_timetable(settings.delivery.schedule).closed_until(now_s),
         first=None if first is None else first.name,
     )
@@ -81,60 +84,3 @@ def _document(
 
 def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:
     return {"id": id_, "name": name, "state": state, "told": told}
-
-
-def _still_outside(settings: "Settings", wanted: str, *, start: str) -> str | None:
-    """Return what there is to say of a file that still lies in the capture folder."""
-    from agent.cli.words import duration_words
-    from agent.clock import read_clock
-    from agent.outbox.disk.owner import OwnerLock
-    from agent.station.of_settings import state_folder
-
-    found = _lying(settings.paths.capture, wanted)
-    if found is None:
-        return None
-    left_alone = _left_alone(settings, found)
-    if left_alone is not None:
-        return f"lies in the capture folder{left_alone}"
-    quiet_s = read_clock().utc_s - found.stat().st_mtime
-    if not found.stat().st_size:
-        return (
-            "lies in the capture folder and is empty: if nothing is written into it within "
-            f"{settings.capture.settle_unseen_s:g} s, it is set aside"
-        )
-    runs = OwnerLock(state_folder(settings)).is_taken()
-    return (
-        f"lies in the capture folder, last written {duration_words(quiet_s)} ago: it is taken in "
-        f"once it is quiet for {settings.capture.settle_s:g} s and nobody has it open for writing "
-        f"({settings.capture.settle_unseen_s:g} s where that cannot be known)"
-    ) + ("" if runs else f"; but the daemon does not run ({start})")
-
-
-def _lying(capture: Path, wanted: str) -> Path | None:
-    """Return the file of a name, as it is or as Spotter writes it, in the capture folder."""
-    from agent.outbox.file_name import printable
-
-    shown = printable(Path(wanted).name)
-    for folder, _, names in os.walk(capture):
-        for name in names:
-            path = Path(folder, name)
-            if printable(name) == shown and path.is_file():
-                return path
-    return None
-
-
-def _left_alone(settings: "Settings", found: Path) -> str | None:
-    """Return why intake lets a file lie; None where it takes it in."""
-    from agent.doctor.folders import how_to_give, may_take, whose_rights
-
-    inside = found.relative_to(settings.paths.capture)
-    if any(part.startswith(".") for part in inside.parts):
-        return " but is hidden: what begins with a dot is left alone"
-    if found.suffix.lower() not in settings.capture.suffixes:
-        return " but is no video by its name (capture.suffixes)"
-    if found.is_symlink():
-        return " but is a link: only the file itself would be taken in"
-    who = whose_rights(settings.paths.state)
-    if not may_take(found, who):
-        return f", but {who.name} may not read it and move it: {how_to_give(found, who)}"
-    return None

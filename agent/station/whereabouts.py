@@ -28,6 +28,7 @@ class Surroundings:
     start: str = "spotter run"  # how it is started
     follow_up: FollowUp | None = None  # what is known of its session's analysis
     ahead: int = 0  # what comes before it: captures to be looked into, or clips to be sent
+    waits: str | None = None  # what keeps captures from being looked into, in words
     opens_at: float | None = None  # when upload hours begin; None: they are on
     first: str | None = None  # the clip whose unknown outcome must be settled before any is sent
 
@@ -49,6 +50,8 @@ def whereabouts(subject: Capture | Entry, around: Surroundings) -> str:
 
 def _captured(capture: Capture, around: Surroundings) -> str:
     taken = f"was taken in at {around.moment(capture.admitted_at)}"
+    if around.runs and around.waits:
+        return f"{taken} and waits to be looked into: {around.waits}"
     if around.ahead:
         return f"{taken} and waits to be looked into, {_behind(around.ahead)}"
     return f"{taken} and is the next to be looked into"

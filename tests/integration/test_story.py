@@ -127,3 +127,16 @@ def test_why_names_the_upload_hours_that_are_waited_for(station: Station) -> Non
 
     assert "nothing is sent before" in said(station, "e1")
     assert "06:00 (delivery.schedule)" in said(station, "e1")
+
+
+def test_why_names_what_keeps_a_file_from_being_taken_in(station: Station) -> None:
+    station.settings["disk"] = {"min_free_mb": 10**9}
+    station.__post_init__()
+    (station.capture / "set-1.mp4").write_bytes(b"half")
+    with station.running():
+        until(lambda: "intake waits" in said(station, "set-1.mp4"))
+        assert "make room on the disk" in said(station, "set-1.mp4")
+
+    station.spotter("filming", "stop")
+    lying = said(station, "set-1.mp4")
+    assert "is removed unseen" in lying and "daemon does not run" in lying

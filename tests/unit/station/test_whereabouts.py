@@ -59,6 +59,11 @@ def _at_greenwich(in_zone: InZone) -> None:
     [
         (capture(CaptureState.CAPTURED), AROUND, "is the next to be looked into"),
         (capture(CaptureState.CAPTURED), replace(AROUND, ahead=3), "behind 3 others"),
+        (
+            capture(CaptureState.CAPTURED),
+            replace(AROUND, waits="there is no room to cut its clips"),
+            "waits to be looked into: there is no room to cut its clips",
+        ),
         (capture(CaptureState.QUARANTINED, detail="no video in it"), AROUND, "no video in it"),
         (capture(CaptureState.SKIPPED), AROUND, "holds no effort"),
         (clip(EntryState.READY, due_at=NOW_S + 12), AROUND, "will be sent in 12 s"),
