@@ -12,6 +12,7 @@ from agent.doctor.disk import check_disk
 from agent.doctor.finding import Check, Finding, Patient, broken
 from agent.doctor.folders import check_folders
 from agent.doctor.life import check_life
+from agent.doctor.recorder import check_recorders
 from agent.doctor.records import check_outbox
 from agent.doctor.rights import check_rights, may_look
 from agent.doctor.service import check_service
@@ -40,6 +41,7 @@ _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("outbox", check_outbox),
     ("records", check_life),
     ("camera", check_camera),
+    ("recorder", check_recorders),
     ("API", check_api),
     ("receivers of notices", check_channels),
     ("service", check_service),

@@ -20,7 +20,10 @@ from agent.plurals import counted
 from agent.settings.tables import is_loopback
 from agent.unit import SYSTEMD, unit_of
 
-_SHOWN = ("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFileState")
+_SHOWN = (
+    *("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFileState"),
+    "ActiveEnterTimestampMonotonic",
+)
 _STARTS_BY_ITSELF = frozenset({"enabled", "enabled-runtime", "static", "linked", ""})
 _ASK_WITHIN_S = 10
 _MANY_RESTARTS = 3
@@ -99,7 +102,7 @@ def check_service(patient: Patient) -> list[Finding]:
     return [
         judge_unit(
             unit,
-            _ask_systemd(unit),
+            ask_systemd(unit),
             runs=patient.runs,
             waiting=None if patient.runs else waiting_for_daemon(patient),
         ),
@@ -116,7 +119,8 @@ def _judge_plain(runs: bool, waiting: str | None) -> Finding:
     return warning("service", "the daemon does not run", "spotter run")
 
 
-def _ask_systemd(unit: str) -> dict[str, str]:
+def ask_systemd(unit: str) -> dict[str, str]:
+    """Return what systemd says of a unit; nothing where there is no systemd."""
     command = shutil.which("systemctl")
     if command is None or not SYSTEMD.is_dir():
         return {}

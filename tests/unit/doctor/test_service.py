@@ -3,10 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from agent.doctor import recorder
 from agent.doctor.api import judge_certificate, judge_clock
 from agent.doctor.camera import Lying, judge_last, judge_lying
-from agent.doctor.finding import Patient, State
+from agent.doctor.finding import Finding, Patient, State
 from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_waiting
+from agent.doctor.recorder import check_recorders, judge_recorder
 from agent.doctor.records import judge_audit
 from agent.doctor.service import judge_others, judge_unit
 from agent.doctor.waiting import waiting_for_daemon, waiting_words
@@ -97,6 +101,42 @@ def test_a_camera_that_is_silent() -> None:
     told(judge_last(None, now_s=NOW_S), State.WARNING, "camera program")
     told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), State.WARNING, "9 days ago")
     told(judge_last(NOW_S - 60, now_s=NOW_S), State.FINE, "1 min ago")
+
+
+def test_a_recorder_that_does_not_film() -> None:
+    unit, up_s = "spotter-camera@main.service", 1000.0
+    on = {**LOADED, "SubState": "running", "ActiveEnterTimestampMonotonic": "500000000"}
+
+    def judged(**changed: str) -> Finding:
+        found = judge_recorder(unit, {**on, **changed}, now_s=up_s)
+        assert found is not None
+        return found
+
+    told(judged(), State.FINE)
+    again = {"ActiveState": "activating", "SubState": "auto-restart"}
+    told(judged(**again), State.BROKEN, "not stay up", f"sudo journalctl -u {unit}")
+    told(judged(ActiveState="failed"), State.BROKEN, "nothing is filmed")
+    off = {"ActiveState": "inactive", "UnitFileState": "enabled"}
+    told(judged(**off), State.BROKEN, f"sudo systemctl start {unit}")
+    told(judged(NRestarts="4"), State.FINE)  # it has been up for minutes since
+    anew = {"NRestarts": "4", "ActiveEnterTimestampMonotonic": "992000000"}
+    told(judged(**anew), State.WARNING, "4 times, 8 s ago")
+    turned_off = {**on, "ActiveState": "inactive", "UnitFileState": "disabled"}
+    assert judge_recorder(unit, turned_off, now_s=up_s) is None
+    assert judge_recorder(unit, {}, now_s=up_s) is None
+
+
+def test_every_camera_with_settings_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = patient(tmp_path)
+    (tmp_path / "camera-side.env").write_text("SOURCE=/dev/video2\n")
+    asked = {"spotter-camera@side.service": {**LOADED, "ActiveState": "failed"}}
+    monkeypatch.setattr(recorder, "ask_systemd", asked.__getitem__)
+
+    (found,) = check_recorders(station)
+
+    told(found, State.BROKEN, "spotter-camera@side.service")
 
 
 def test_a_clock_that_nothing_set_or_that_is_off() -> None:
