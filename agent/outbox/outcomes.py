@@ -123,16 +123,12 @@ class Outcomes:
         )
 
     def note_athlete(self, entry_id: int, user_id: str, *, now_s: float) -> bool:
-        """Record whose session was found; True if somebody had named another athlete meanwhile."""
-        return bool(
-            self._db.change(
-                """
-                UPDATE entry SET user_id = ?, changed_at = ?, fence = fence + 1
-                 WHERE id = ? AND recipient = 'athlete' AND user_id != ?
-                """,
-                (user_id, now_s, entry_id, user_id),
-            )
-        )
+        """Record whose session was found; True if somebody has named another athlete meanwhile.
+
+        Only then: the API's word for one and the same athlete may be another than the box's.
+        """
+        values = {"id": entry_id, "user": user_id, "now": now_s}
+        return bool(self._db.change(NOTE_ATHLETE, values))
 
     def note_second_session(self, entry_id: int, session_id: str) -> None:
         """Remark, once, that the API made another session of a clip than the one on record."""
@@ -182,6 +178,16 @@ SELECT id, due_at FROM entry WHERE state = 'uncertain'
    AND NOT EXISTS (SELECT 1 FROM ledger_mark WHERE id = 1 AND history_lost)
  ORDER BY due_at, id LIMIT 1
 """  # index: entry_by_state_and_due, entry_by_session
+
+NOTE_ATHLETE = """
+UPDATE entry SET user_id = :user, changed_at = :now, fence = fence + 1
+ WHERE id = :id AND recipient = 'athlete' AND user_id != :user
+   AND EXISTS (
+        SELECT 1 FROM event WHERE entry_id = :id AND what = 'athlete' AND id >
+            (SELECT min(event.id) FROM event WHERE what = 'attempt' AND word =
+                (SELECT CAST(min(attempt.id) AS TEXT) FROM attempt
+                  WHERE attempt.entry_id = :id AND body_complete_at IS NOT NULL)))
+"""  # index: event_by_entry, event_attempt, attempt_by_entry
 
 NEXT_UNKNOWN = """
 SELECT due_at FROM entry WHERE state = 'held' AND reason = 'outcome_unknown'

@@ -1,5 +1,6 @@
 """Two faults at once, each harmless alone: still nothing is lost, and nothing is sent twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -157,6 +158,20 @@ def test_a_clip_that_was_given_to_another_athlete_and_had_gone_to_the_first_is_t
     world.check_delivered_once(sandbox, 2)
     assert {session.user_id for session in sandbox.book.sessions} == {ATHLETE}
     assert world.entry(2).user_id == ATHLETE  # so that it can be sent anew for the other
+
+
+def test_a_list_that_names_athletes_otherwise_than_the_box_changes_no_record(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("lost-answer")
+    world.add()
+    world.lane.step()
+    (session,) = sandbox.book.sessions
+    sandbox.book.add(replace(session, user_id="the-key-owner"))
+
+    world.run(10)
+
+    assert (world.entry().state, world.entry().user_id) == ("uploaded", ATHLETE)
 
 
 def test_an_outbox_made_anew_knows_what_was_delivered_before_what(
