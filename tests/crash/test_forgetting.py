@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.sandbox.server import Sandbox
+from tests.integration.test_joined_recordings import deliver, film_in_two
 from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run
 
@@ -47,3 +48,30 @@ def test_a_kill_leaves_a_forgetting_that_the_next_start_finishes(
         until(lambda: not any((station.state / "clips").iterdir()))
         until(lambda: [row["user_id"] for row in station.entries()] == [None])
     assert "made anew" not in station.log.read_text()
+
+
+def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
+    station: Station, sandbox: Sandbox
+) -> None:
+    first, second = film_in_two(station.root)
+    deliver(first, station, filmed_s_ago=4.0)
+    deliver(second, station, filmed_s_ago=0.0)
+    assert station.start({"SPOTTER_CRASH_AT": "body-marked"}).wait(60) == -9
+    (entry,) = (row for row in station.entries() if row["state"] == "uploading")
+    words = ["forget", "someUserId123", "--yes", "--config", str(station.config)]
+    killed = subprocess.run(
+        [sys.executable, "-m", "agent", *words],
+        env={"SPOTTER_CRASH_AT": "forgetting-begun"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -9, killed.stderr
+
+    with station.running():
+        until(lambda: set(station.states()) == {"discarded"})
+        station.spotter("assign", "--clear")  # wakes every stage
+        until(lambda: not any((station.state / "captures").iterdir()))
+        until(lambda: not any((station.state / "clips").iterdir()))
+    states = {row["id"]: row["state"] for row in station.entries()}
+    assert states[entry["id"]] == "discarded"
+    assert sandbox.book.sessions == []
