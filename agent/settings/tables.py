@@ -213,7 +213,8 @@ class DeliverySettings(Table):
     schedule: str = Field(
         "",
         description="Upload hours and bandwidth caps by the box's own clock; the first rule that "
-        'fits holds: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".',
+        'fits holds: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".  The API is '
+        "asked in closed hours too: what became of a clip, and for its results.",
     )
     smaller_if_too_large: bool = Field(
         False,
