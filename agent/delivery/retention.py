@@ -72,11 +72,12 @@ class Retention:
         self._waiting = Waiting(outbox.pauses, "clearing", now=now)
         self._archiving = Waiting(outbox.pauses, "archive", now=now)
         self._ages = _Ages()
+        self._refused: str | None = None  # why a file could not be removed at the last step
         self._noted_s = 0.0  # when the room was last recorded
 
     def step(self) -> float:
         """Finish what was begun, then clear what is due, and more where space is short."""
-        self._removal.finish()
+        self._finish()
         now = self._now()
         undone_within_s = self._outbox.undoables.rest_s(now)
         if undone_within_s > 0:  # until then nothing goes that a person may want back
@@ -96,6 +97,17 @@ class Retention:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _finish(self) -> None:
+        """Finish what was begun; what cannot be removed is tried again, and holds nothing up."""
+        try:
+            self._removal.finish()
+        except OSError as error:
+            if str(error) != self._refused:
+                log.error("a file cannot be removed", error=str(error))
+            self._refused = str(error)
+        else:
+            self._refused = None
 
     def _clear_aged(self, now: Instant) -> bool:
         """Clear what has stayed for its time; tell whether there may be more."""

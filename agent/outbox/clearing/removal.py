@@ -1,6 +1,7 @@
 """Taking cleared files off the disk: row, unlink, fsync of the folder, row."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import structlog
 
@@ -23,13 +24,27 @@ class Removal:
         self._now = now
 
     def finish(self) -> None:
-        """Finish what was begun and cut off."""
+        """Finish what was begun and cut off.
+
+        Raises:
+            OSError: a file cannot be removed; all others were.
+        """
+        refused: OSError | None = None
+        for remove in self._unfinished():
+            try:
+                remove()
+            except OSError as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+
+    def _unfinished(self) -> Iterator[Callable[[], None]]:
         for capture in self._outbox.clearing.unfinished_originals():
-            self._unlink_original(capture)
+            yield partial(self._unlink_original, capture)
         for entry in self._outbox.clearing.unfinished_clips():
-            self._unlink_clip(entry)
+            yield partial(self._unlink_clip, entry)
         for entry_id, clip_code in self._outbox.result_clearing.unfinished().items():
-            self._unlink_results(entry_id, clip_code)
+            yield partial(self._unlink_results, entry_id, clip_code)
 
     def clear_results(self, entry_id: int) -> None:
         """Remove the files of what came back of a clip."""

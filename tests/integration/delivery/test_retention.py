@@ -278,3 +278,23 @@ def test_the_room_goes_on_record_with_what_may_go(world: World) -> None:
     (room,) = world.outbox.rooms.history()
     assert room.free_bytes == 100_000
     assert room.may_go_bytes == 1000 + world.entry().clip_bytes  # the rows say what they weigh
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other_one(world: World) -> None:
+    originals = [analysed(world, number) for number in (1, 2, 3)]
+    for number in (1, 2, 3):
+        deliver(world, number)
+    originals[0].unlink()
+    (originals[0] / "in-its-way").mkdir(parents=True)
+    world.clock_s += 365 * 24 * HOUR_S
+    stage = retention(world)
+
+    with pytest.raises(IsADirectoryError):
+        run(stage)  # said once
+    run(stage)
+
+    assert [path.exists() for path in originals] == [True, False, False]
+    (originals[0] / "in-its-way").rmdir()
+    originals[0].rmdir()
+    run(stage)
+    assert world.outbox.clearing.unfinished_originals() == []
