@@ -23,7 +23,7 @@ def attention_lines(document: dict[str, object]) -> list[tuple[str, str]]:
     lines = []
     if aside:
         named = [f"{row['id']} {row['capture']} ({row['reason']})" for row in aside[:_MOST]]
-        lines.append(("unreadable", f"{_listed(named, len(aside))}: spotter outbox show ID"))
+        lines.append(("set aside", f"{_listed(named, len(aside))}: spotter outbox show ID"))
     if failing:
         named = [str(row["id"]) for row in failing[:_MOST]]
         lines.append(

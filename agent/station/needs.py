@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agent.plurals import counted
 
 _WORDS = {
-    "captures": {"quarantined": ("recording cannot be read", "recordings cannot be read")},
+    "captures": {"quarantined": ("recording is set aside", "recordings are set aside")},
     "entries": {
         "held": ("clip is held for you", "clips are held for you"),
         "dead": ("clip was refused", "clips were refused"),

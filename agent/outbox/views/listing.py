@@ -37,7 +37,7 @@ SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS c
        '[]' AS remarks
   FROM capture
  WHERE state IN (SELECT value FROM json_each(?))
- ORDER BY id
+ ORDER BY capture.id
 """  # index: capture_by_state
 _TIMES = ("next_attempt_at", "created_at", "filmed_at", "sent_at")
 
