@@ -100,6 +100,27 @@ def recorder(station: Station) -> Iterator["subprocess.Popen[bytes]"]:
         running.kill()
 
 
+def test_the_sample_recorder_says_what_is_wrong_without_the_cameras_password(
+    tmp_path: Path,
+) -> None:
+    need(Path("/usr/bin/ffmpeg"), "ffmpeg")
+    done = subprocess.run(
+        [REPOSITORY / "systemd" / "spotter-camera", "main"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "SOURCE": "rtsp://kim:s3cret@127.0.0.1:1/x",  # where nobody listens
+            "CAPTURE": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "rtsp://***@127.0.0.1:1/x: Connection refused" in done.stderr
+    assert "s3cret" not in done.stderr and "kim" not in done.stderr
+
+
 def test_the_sample_recorder_renames_closed_segments_into_place(
     station: Station, recorder: "subprocess.Popen[bytes]"
 ) -> None:
