@@ -1,4 +1,4 @@
-"""Starting on a box that is not ready: a disk that is full, a mount that is missing.
+"""Starting on a box that is not ready: a full disk, a mount that is missing, an outbox in use.
 
 A start that gives up would be started again and again, and deliver nothing meanwhile.  So it says
 once what it waits for, waits, and goes on by itself.
@@ -17,12 +17,14 @@ import structlog
 
 from agent.errors import AgentError
 from agent.outbox.disk.mounts import Mounts
-from agent.outbox.opening import is_about_full_disk
+from agent.outbox.opening import is_about_full_disk, is_locked
 from agent.pulse import beat
 
 Result = TypeVar("Result")
 Say = Callable[[str], None]  # tells whoever looks on what the start waits for
 _AGAIN_S = 2.0
+_FULL = "the disk is full"
+_IN_USE = "somebody else writes into the outbox"
 
 log = structlog.get_logger(stage="start")
 
@@ -68,27 +70,39 @@ def patiently(
 ) -> Result:
     """Take one step of a start; while the disk of `root` is full, make way and try it again.
 
+    Likewise while somebody else holds the outbox for long, such as a doctor who compares it all.
+
     Raises:
-        whatever the step raises that is not about a full disk.
+        whatever the step raises that is about neither.
     """
-    told = False
+    told: str | None = None
     while True:
         try:
             result = step()
         except (AgentError, OSError, sqlite3.OperationalError) as error:
-            if not is_about_full_disk(error, root):
+            why = _what_passes(error, root)
+            if why is None:
                 raise
-            give_way()
-            if told:
+            if why == _FULL:
+                give_way()
+            if told == why:
                 _wait()
             else:  # the reserve may have been enough
-                told = True
-                log.error("start waits: the disk is full", error=str(error))
-                say("start waits: the disk is full")
+                told, waits = why, f"start waits: {why}"
+                log.error(waits, error=str(error))
+                say(waits)
         else:
-            if told:
+            if told is not None:
                 log.info("start goes on")
             return result
+
+
+def _what_passes(error: Exception, root: Path) -> str | None:
+    """Return what a start waits for, of which an error came; None: waiting helps nobody."""
+    if is_about_full_disk(error, root):
+        return _FULL
+    causes = (error, error.__cause__)
+    return _IN_USE if any(is_locked(cause) for cause in causes) else None
 
 
 def _wait() -> None:

@@ -39,3 +39,9 @@ def is_about_full_disk(error: BaseException, root: Path) -> bool:
     if any(is_disk_full(cause) for cause in causes):
         return True
     return any(isinstance(c, sqlite3.OperationalError) for c in causes) and is_nearly_full(root)
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Tell whether an error says that somebody else has held the outbox for long."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY

@@ -1,4 +1,4 @@
-"""Settings read again while the outbox cannot be written: the daemon goes on all the same."""
+"""Reloads and starts while somebody else holds the outbox: the daemon goes on all the same."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from agent.clock import read_clock
+from agent.daemon import starting
 from agent.daemon.reloading import Reloading
-from agent.errors import ConfigError
+from agent.errors import ConfigError, OutboxError
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.settings.load import load_settings
@@ -63,3 +64,30 @@ def test_a_right_edit_is_taken_over_though_it_cannot_be_recorded(
     new = reloading(outbox, lambda: load_settings(station.config)).renew(old)
 
     assert new is not None and new.capture.settle_s == 9
+
+
+@pytest.mark.parametrize("is_told_by_us", [True, False])
+def test_a_start_waits_for_who_holds_the_outbox(
+    outbox: Outbox,
+    writer: sqlite3.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    is_told_by_us: bool,
+) -> None:
+    def step() -> str:
+        try:
+            outbox.pauses.forget()
+        except sqlite3.OperationalError as error:
+            if is_told_by_us:
+                raise OutboxError("the outbox cannot be opened") from error
+            raise
+        return "done"
+
+    said: list[str] = []
+    given_way: list[None] = []
+    monkeypatch.setattr(starting, "_wait", lambda: writer.execute("ROLLBACK"))
+    writer.execute("BEGIN IMMEDIATE")
+
+    root = outbox.database.path.parent
+    assert starting.patiently(step, root, lambda: given_way.append(None), say=said.append) == "done"
+
+    assert said == ["start waits: somebody else writes into the outbox"] and given_way == []
