@@ -12,7 +12,7 @@ from agent.doctor.finding import Finding, broken, fine, warning
 LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
 MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
 _MODEL = Path("models", "pose_landmarker_lite.task")
-_AGAIN = "install Spotter again, into a new virtual environment"
+_AGAIN = "install Spotter again, in the folder of its release: sudo systemd/install.sh"
 
 
 def can_load(library: str) -> bool:

@@ -48,7 +48,7 @@ def test_a_missing_library_of_the_system() -> None:
 
 @pytest.mark.parametrize("names", [[], ["opencv-python", "opencv-python-headless", "numpy"]])
 def test_no_opencv_or_two(names: list[str]) -> None:
-    told(check_opencv(names), State.BROKEN, "installed", "virtual environment")
+    told(check_opencv(names), State.BROKEN, "installed", "sudo systemd/install.sh")
 
 
 def test_a_model_that_is_not_the_one_that_was_shipped(tmp_path: Path) -> None:
