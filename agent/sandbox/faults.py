@@ -10,6 +10,7 @@ from agent.sandbox.kinds import FLAGS, KINDS, PLACES, STATUS
 _APART = frozenset(
     {"processing", "storage", "connection"}
 )  # what happens at any place does not happen there
+_LINE = "connection"  # before any request: faults of the line happen there, and no others
 _FOR_EVER = 10**9
 _ALWAYS = frozenset({"after"})  # options that every fault may be told
 
@@ -55,8 +56,9 @@ def parse_fault(text: str) -> Fault:
     if unknown := sorted(set(options) - allowed):
         raise ValueError(f"{text!r}: no option {unknown[0]}; known: {', '.join(sorted(allowed))}")
     where = where or kind.where
-    if where not in PLACES or (kind.where == "connection") != (where == "connection"):
-        raise ValueError(f"{text!r}: no place {where!r}; one of {', '.join(PLACES)}")
+    places = [place for place in PLACES if (place == _LINE) == (kind.where == _LINE)]
+    if where not in places:
+        raise ValueError(f"{text!r}: no place {where!r} for it; one of {', '.join(places)}")
     if count and count != "always" and not (count.isdigit() and int(count) > 0):
         raise ValueError(f"{text!r}: a count is a number or 'always'")
     fault = Fault(what, where, _count(count), options=options)

@@ -22,6 +22,17 @@ from agent.sandbox.storage import StorageExchange
 CERTIFICATES = Path(__file__).parent / "certificates"
 
 
+def _refuse_vain(faults: Sequence[str]) -> None:
+    """Refuse faults that could not happen without TLS.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for fault in faults:
+        if fault.startswith("tls-"):
+            raise ValueError(f"{fault!r} happens with --tls alone")
+
+
 class Sandbox(Account, AbstractContextManager["Sandbox"]):
     """A stand-in for the API; use it as a context manager."""
 
@@ -50,6 +61,7 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
             link_s: how long a link to a video opens it.
             seed: of what is drawn by chance.
         """
+        _refuse_vain([] if tls else faults)
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
         videos.mkdir(parents=True, exist_ok=True)

@@ -134,3 +134,9 @@ def test_columns_stand_under_their_heads_whatever_is_written_in_them(station: St
 
     captures = [line for line in listed if line.startswith("c") and line.endswith("  -")]
     assert len(captures) == 3 and len({cell_len(line) for line in captures}) == 1
+
+
+def test_a_fault_of_certificates_is_not_waited_for_in_vain() -> None:
+    done = run_spotter(["sandbox", "--port", "0", "--fault", "tls-expired"])
+
+    assert done.returncode == 2 and "'tls-expired' happens with --tls alone" in done.stderr
