@@ -3,6 +3,7 @@
 Without a journal, lines go to standard error as key=value, readable by people and by scripts.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -50,6 +51,17 @@ class RepeatLimit:
         return event
 
 
+class LineLogger(structlog.PrintLogger):
+    """Writes lines; where they cannot go, as to a full disk, what is told of goes on all the same."""
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = error = critical = fatal = exception = msg
+
+
 def configure_logs(level: str = "info") -> None:
     """Send every event to the journal if systemd runs this process, else to standard error."""
     to_journal = journald.is_ours(os.environ, sys.stderr.fileno()) and journald.SOCKET.exists()
@@ -62,7 +74,7 @@ def configure_logs(level: str = "info") -> None:
         hide_secrets,
     ]
     line = structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True)
-    one = journald.JournalLogger() if to_journal else structlog.PrintLogger(sys.stderr)
+    one = journald.JournalLogger() if to_journal else LineLogger(sys.stderr)
     structlog.configure(
         processors=shared if to_journal else [*shared, line],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -278,7 +278,8 @@ class Daemon:
         late = [thread.name for thread in threads if thread.is_alive()]
         if late:
             log.warning("cut off", parts=",".join(late))
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.flush()
             os._exit(self._exit_code_cut_off())
         log.info("ended")
 

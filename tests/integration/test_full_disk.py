@@ -142,3 +142,15 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
             station.spotter("assign", "--clear")  # any command wakes the daemon
             check(station, sandbox, 1)
         assert not list((station.state / "tmp").glob("*.mp4"))
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(station: Station, sandbox: Sandbox) -> None:
+    station.put_clip()
+    daemon = station.start(under=("sh", "-c", 'exec "$@" 2>/dev/full', "sh"), wait=False)
+
+    try:
+        assert delivered(sandbox, 1)
+        assert daemon.poll() is None
+    finally:
+        daemon.terminate()
+    assert daemon.wait(12) == 0
