@@ -242,7 +242,8 @@ def _cells(row: Mapping[str, object], here: "LocalTime") -> tuple[str, ...]:
     """Return a row's words: where it is, whose it is, and what it came to or waits for."""
     filmed_at = row["filmed_at"] or (None if row["kind"] == "entry" else row["created_at"])
     moment = here.moment_or(filmed_at, "unknown")
-    told = row["session_id"] or row["detail"] or row["reason"]
+    detail = None if row["state"] == "discarded" else row["detail"]  # that ended something else
+    told = row["session_id"] or detail or row["reason"]
     if told is None and row["next_attempt_at"] is not None:
         told = f"next try {here.moment_or(row['next_attempt_at'])}"
     words = (row["id"], row["clip_code"], row["state"], row["user_id"])

@@ -239,8 +239,9 @@ class Entries:
         due_at: float | None = None,
     ) -> Entry | None:
         """Give an unsent clip to the person and movement that somebody named; it may stay held."""
+        # What the server said of it may have been said of somebody else.
         due_at = now_s if due_at is None else due_at
-        changes = {"due_at": due_at, "failures": 0, **_whose_columns(whose)}
+        changes = {"due_at": due_at, "failures": 0, "detail": None, **_whose_columns(whose)}
         change = self._change if to is entry.state else self.move
         return change(entry, to, now_s=now_s, reason=reason, changes=changes)
 

@@ -140,3 +140,27 @@ def test_a_fault_of_certificates_is_not_waited_for_in_vain() -> None:
     done = run_spotter(["sandbox", "--port", "0", "--fault", "tls-expired"])
 
     assert done.returncode == 2 and "'tls-expired' happens with --tls alone" in done.stderr
+
+
+def test_what_the_api_said_of_somebody_else_is_not_said_of_a_guest(station: Station) -> None:
+    station.put_clip()
+    with Outbox.open(station.state) as outbox:
+        outbox.database.change(
+            "UPDATE entry SET state = 'held', reason = 'refused_for_athlete', detail = 'HTTP 404'"
+            " WHERE id = 1"
+        )
+        outbox.roster.add_guest("Ann", "ann", now_s=1.0)
+
+    assert "(HTTP 404)" in station.spotter("why", "e1")
+    station.spotter("outbox", "give", "e1", "--user-id", "guest:1")
+    assert "HTTP 404" not in station.spotter("why", "e1")
+
+
+def test_a_discarded_clip_is_listed_with_why_it_was_discarded(station: Station) -> None:
+    station.put_clip()
+    with Outbox.open(station.state) as outbox:
+        outbox.database.change("UPDATE entry SET detail = 'HTTP 503' WHERE id = 1")
+    station.spotter("outbox", "discard", "e1")
+
+    listed = station.spotter("outbox", "list", "--state", "discarded")
+    assert "discarded_by_person" in listed and "HTTP 503" not in listed
