@@ -24,12 +24,14 @@ from tests.integration.delivery.conftest import World
 STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 ATHLETES = ("someUserId123", "athlete-0002")
 FAULTS = (
-    *("lost-answer", "cut:at=0", "cut:at=50", "cut:at=99", "cut:at=100", "reset:at=50"),
-    *("500", "502:made", "503:made", "503:retry-after=30,early", "408", "429:retry-after=5"),
-    *("truncated-json", "html", "empty", "redirect", "400", "403", "401"),
-    *("html@list", "500@list*2", "503@status", "limit-list:n=1*3", "limit-list:n=2*5"),
-    *("hide-list*2", "hide-list*5", "strip-titles*3", "short-titles:n=8*3"),
-    *("late-list:s=90*3", "long-list:n=50*4"),
+    *("cut:at=0", "cut:at=50", "cut:at=99", "reset:at=50", "503:retry-after=30,early"),
+    *("429:retry-after=5", "html", "redirect", "400", "403", "401", "503@status"),
+)
+UNKNOWN = ("lost-answer", "502:made", "504:made", "truncated-json", "cut:at=100", "500", "408")
+LISTS = (
+    *("html@list", "500@list*2", "limit-list:n=1*3", "limit-list:n=2*5", "hide-list*2"),
+    *("hide-list*4", "strip-titles*3", "short-titles:n=8*3", "late-list:s=90*3"),
+    *("long-list:n=50*4", "limit-list:n=0"),
 )
 _STEPS = 60
 _DAY_S = 86_400.0
@@ -53,11 +55,12 @@ class Weather:
     def change(self) -> None:
         """Let one thing happen."""
         happenings: list[tuple[int, Callable[[], object]]] = [
-            (3, self._film),
+            (2, self._film),
+            (5, self._lose_an_answer),
             (4, lambda: self._world.run(self._chance.choice([1, 10, 130, 1000, 5000]))),
             (3, self._world.lane.step),
-            (5, lambda: self._sandbox.add_fault(self._chance.choice(FAULTS))),
-            (1, self._sandbox.clear_faults),
+            (1, lambda: self._sandbox.add_fault(self._chance.choice(FAULTS))),
+            (2, self._clear_faults),
             (1, lambda: self._sandbox.replace_key(f"key-{self._chance.random()}")),
             (2, self._renew_key),
             (1, self._world.start),
@@ -78,6 +81,18 @@ class Weather:
     def _film(self) -> None:
         self._clips += 1
         self._world.add(self._clips, size_bytes=self._chance.choice([1000, 200_000]))
+
+    def _lose_an_answer(self) -> None:
+        self._clear_faults()
+        self._film()
+        self._sandbox.add_fault(self._chance.choice(UNKNOWN))
+        self._sandbox.add_fault(self._chance.choice(LISTS))
+        for _ in range(self._chance.randint(1, 4)):
+            self._world.lane.step()
+
+    def _clear_faults(self) -> None:
+        self._renew_key()
+        self._sandbox.clear_faults()
 
     def _renew_key(self) -> None:
         self._world.key = self._sandbox.tokens[0]
