@@ -71,9 +71,9 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     from agent.station.of_settings import reserve_of, state_folder
 
     folder = state_folder(settings)
-    missing = Mounts(settings.disk.mounts).missing_for(folder.root)
+    missing = Mounts(settings.disk.mounts).missing_above(folder.root)
     if missing is not None:
-        raise BusyError(f"{missing} is not mounted", hint=f"paths.state, {folder.root}, is there")
+        raise BusyError(f"{missing} is not mounted", hint=f"paths.state, {folder.root}, lies on it")
     folder.prepare()
     reserve = reserve_of(settings)
     held = reserve.is_held()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent.sandbox.server import Sandbox
 from tests.disks import mount, mount_again, mounted, unmount
-from tests.station import Station, delivered, until
+from tests.station import Station, delivered, run_spotter, until
 from tests.videos import film_run
 
 _SIZE = "size=64m"
@@ -77,7 +77,9 @@ def test_a_state_disk_that_is_missing_is_waited_for_and_nothing_is_written_below
     station = Station(tmp_path, sandbox.base_url, {"disk": {"mounts": [str(place)]}})
     daemon = station.start(wait=False)
     until(lambda: "a mount is missing" in station.log.read_text())
-    assert "is not mounted" in station.spotter("status", code=75)
+    command = run_spotter(["status", "--config", str(station.config)])
+    assert command.returncode == 75 and f"{place} is not mounted" in command.stderr
+    assert "lies on it" in command.stderr
     assert not list(place.iterdir())
 
     with mounted(place, _SIZE):
@@ -87,6 +89,18 @@ def test_a_state_disk_that_is_missing_is_waited_for_and_nothing_is_written_below
         assert daemon.wait(12) == 0
 
     assert not list(place.iterdir())
+
+
+def test_commands_work_while_the_disk_of_the_camera_is_not_there(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    disk = tmp_path / "camera-disk"
+    station = Station(tmp_path, sandbox.base_url, {"disk": {"mounts": [str(disk)]}})
+    with mounted(disk, _SIZE), station.running():
+        unmount(disk)
+        until(lambda: reason(station) == "mount_missing")
+        assert f"{disk} is not mounted" in station.spotter("status")
+        station.spotter("assign", "athlete-0002")
 
 
 def test_a_state_disk_that_goes_away_under_way_gets_nothing_written_below(

@@ -108,6 +108,13 @@ class Mounts:
         ]
         return next((place for place in wanted if place not in mounted), None)
 
+    def missing_above(self, path: Path) -> Path | None:
+        """Return a mount point on which a path should be and that is not there, or None."""
+        mounted, real = set(mounted_now()), path.resolve()
+        wanted = [*self._named, *self._in_fstab()]
+        above = (place for place in wanted if real.is_relative_to(place))
+        return next((place for place in above if place not in mounted), None)
+
     def _in_fstab(self) -> list[Path]:
         try:
             return mount_points_in(self._fstab.read_text(encoding="utf-8", errors="replace"))
