@@ -59,6 +59,15 @@ def may(found: os.stat_result, who: Who, wanted: int) -> bool:
     return mode & wanted == wanted
 
 
+def may_read(path: Path, who: Who) -> bool:
+    """Tell whether a user may read a file.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ENTER)
+
+
 def may_take(path: Path, who: Who) -> bool:
     """Tell whether a user may read a file and move it out of its folder.
 

@@ -3,13 +3,14 @@
 import stat
 from pathlib import Path
 
-from agent.doctor.finding import Finding, Patient, fine, warning
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.doctor.folders import how_to_give, may_read, whose_rights
 
 
 def check_settings(patient: Patient) -> list[Finding]:
     """Name what is worth a second thought; what is wrong does not load at all."""
     old_names = [warning("settings", note, f"sudoedit {patient.config}") for note in patient.notes]
-    findings = [*old_names, *_second_thoughts(patient), *_open_secrets(patient)]
+    findings = [*old_names, *_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
     return findings or [fine("settings", f"{patient.config} loads")]
 
 
@@ -49,6 +50,18 @@ def _second_thoughts(patient: Patient) -> list[Finding]:
             )
         )
     return findings
+
+
+def _closed(patient: Patient) -> list[Finding]:
+    """Tell of settings that root can read, who asks, and the service cannot, as after an edit."""
+    who, file = whose_rights(patient.settings.paths.state), patient.config
+    try:
+        if may_read(file, who):
+            return []
+    except OSError:
+        return []  # not there: all comes from the environment
+    told = f"{who.name}, as whom the service runs, may not read {file}"
+    return [broken("settings", told, how_to_give(file, who))]
 
 
 def _open_secrets(patient: Patient) -> list[Finding]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import recorder
+from agent.doctor import recorder, wishes
 from agent.doctor.api import judge_certificate, judge_clock
 from agent.doctor.camera import Lying, judge_last, judge_lying
 from agent.doctor.finding import Finding, Patient, State
@@ -21,7 +21,7 @@ from agent.outbox.repair.audit import Audit
 from agent.outbox.store import Rebuilt
 from tests.factories import NOW_S, instant
 from tests.served_page import page_settings
-from tests.unit.doctor.test_box import told
+from tests.unit.doctor.test_box import STRANGER, told
 
 DAY_S = 86400.0
 HERE = LocalTime(NOW_S)
@@ -101,6 +101,19 @@ def test_a_camera_that_is_silent() -> None:
     told(judge_last(None, now_s=NOW_S), State.WARNING, "camera program")
     told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), State.WARNING, "9 days ago")
     told(judge_last(NOW_S - 60, now_s=NOW_S), State.FINE, "1 min ago")
+
+
+def test_settings_that_root_can_read_and_the_service_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = patient(tmp_path)
+    monkeypatch.setattr(wishes, "whose_rights", lambda _folder: STRANGER)
+    station.config.write_text("")
+    tmp_path.chmod(0o755)
+    station.config.chmod(0o640)
+    told(check_settings(station)[0], State.BROKEN, "may not read", "sudo chgrp", "sudo chmod g+r")
+    station.config.chmod(0o644)
+    assert all(found.state is not State.BROKEN for found in check_settings(station))
 
 
 def test_a_recorder_that_does_not_film() -> None:
