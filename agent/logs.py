@@ -52,7 +52,7 @@ class RepeatLimit:
 
 
 class LineLogger(structlog.PrintLogger):
-    """Writes lines; where they cannot go, as to a full disk, what is told of goes on all the same."""
+    """Writes lines; where they cannot go, as to a full disk, nothing ends for it."""
 
     def msg(self, message: str) -> None:
         """Write one line."""

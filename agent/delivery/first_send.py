@@ -47,6 +47,7 @@ class FirstSendCheck:
         self._folder = folder
         self._capture_folder = capture_folder
         self._now = now
+        self._to_go_back: dict[Path, Path] = {}  # files of void captures, and their places
         self._whole: set[int] = set()  # clips that were found to be what they were cut as
 
     def __call__(self, entry: Entry) -> bool:
@@ -54,6 +55,7 @@ class FirstSendCheck:
 
         Or it was changed, and may go at its next turn.
         """
+        self._bring_back()
         for capture_id in self._outbox.entries.captures_of(entry.id):
             capture = self._outbox.captures.by_id(capture_id)
             original = _Original.AS_IT_WAS if capture is None else self._look_at(capture)
@@ -121,7 +123,19 @@ class FirstSendCheck:
             self._outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=now_s)
         name = Path(capture.file_name)
         target = self._capture_folder / f"{capture.name}-{name.stem[:_MOST_STEM]}{name.suffix}"
-        move_durably(self._folder.captures / capture.stored_name, target)
+        self._to_go_back[self._folder.captures / capture.stored_name] = target
+        self._bring_back()
+
+    def _bring_back(self) -> None:
+        """Give files back to the capture folder, as soon as it takes them."""
+        for source, target in list(self._to_go_back.items()):
+            try:
+                if source.exists():
+                    move_durably(source, target)
+            except OSError as error:
+                log.warning("cannot go back into its folder", file=target.name, error=str(error))
+            else:
+                del self._to_go_back[source]
 
     def _cut_anew_elsewhere(self, entry: Entry, grown: Capture) -> None:
         """Let the other recording of a clip over two be looked into again: its part is whole."""

@@ -1,5 +1,6 @@
 """The last look before a clip goes out."""
 
+import errno
 import hashlib
 import io
 from pathlib import Path
@@ -10,6 +11,7 @@ from agent.clock import read_clock
 from agent.delivery import first_send
 from agent.intake.admit import Admission
 from agent.outbox.capture import FileFacts
+from agent.outbox.entry import Entry
 from agent.outbox.states import CaptureState, EntryState
 from agent.pulse import Pulses
 from tests.factories import NOW_S, evidence, new_entry
@@ -43,12 +45,8 @@ class Killed(BaseException):
     """The process ended at this point."""
 
 
-def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def kill(*_paths: Path) -> None:
-        raise Killed
-
+def grown_after_admission(world: World) -> tuple[Admission, Entry, Path]:
+    """A clip whose capture went on growing after it was taken in, and that capture."""
     admission = Admission(world.outbox, world.folder, now=read_clock)
     filmed = world.folder.root / "camera.mp4"
     filmed.write_bytes(b"whole")
@@ -59,6 +57,16 @@ def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
     stored = world.folder.captures / capture.stored_name
     with stored.open("ab") as file:
         file.write(b" and grown")
+    return admission, entry, stored
+
+
+def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_paths: Path) -> None:
+        raise Killed
+
+    admission, entry, stored = grown_after_admission(world)
     monkeypatch.setattr(first_send, "move_durably", kill)
     with pytest.raises(Killed):
         world.run()
@@ -70,3 +78,23 @@ def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
     grown = world.folder.captures / latest.stored_name
     assert grown.read_bytes() == b"whole and grown" and not stored.exists()
     assert latest.sha256 == hashlib.sha256(b"whole and grown").hexdigest()
+
+
+def test_a_grown_capture_whose_folder_takes_nothing_now_goes_back_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_paths: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    _, _, stored = grown_after_admission(world)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(first_send, "move_durably", refuse)
+        world.run()
+    assert stored.exists()
+
+    fresh = world.add(2)
+    world.run()
+
+    assert world.entry(fresh.id).state is EntryState.UPLOADED
+    (back,) = world.folder.root.glob("c1-*.mp4")
+    assert back.read_bytes() == b"whole and grown" and not stored.exists()
