@@ -79,7 +79,18 @@ def _document(
         first=None if first is None else first.name,
     )
     name = f"{subject.name} ({called})"
-    return _told(subject.name, name, subject.state, whereabouts(subject, around))
+    told = whereabouts(subject, around) + _sent_anew(outbox, subject)
+    return _told(subject.name, name, subject.state, told)
+
+
+def _sent_anew(outbox: "Outbox", subject: "Capture | Entry") -> str:
+    """Return how far a clip is on its way to the right athlete; nothing where it is on none."""
+    from agent.outbox.capture import Capture
+    from agent.outbox.resends import OPEN
+    from agent.outbox.views.story import sent_anew_words
+
+    resend = None if isinstance(subject, Capture) else outbox.resends.of_entry(subject.id)
+    return "" if resend is None or resend.state not in OPEN else f"; {sent_anew_words(resend)}"
 
 
 def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:

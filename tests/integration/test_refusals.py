@@ -83,7 +83,9 @@ def test_scripts_read_a_state_where_people_read_what_to_do(
 
     (told,) = json.loads(station.spotter(*words, "--json"))
     assert (told["id"], told["state"], "told" in told) == ("e1", "asked", False)
+    assert "to athlete-0002: will be sent anew" in station.spotter("why", "e1")
     station.spotter("undo")
+    assert "sent anew" not in station.spotter("why", "e1")
     assert "going to athlete-0002 anew (spotter undo" in station.spotter(*words)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from agent.clock import iso_utc
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.resends import RESEND_WORDS
+from agent.outbox.resends import RESEND_WORDS, Resend
 from agent.outbox.states import reason_text
 from agent.outbox.store import Outbox
 from agent.outbox.views.life import Line, capture_life, entry_life
@@ -72,10 +72,12 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
 
 
 def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
-    """Return how far a clip is on its way to the right athlete, in a sentence."""
     resend = outbox.resends.of_entry(entry.id)
-    if resend is None:
-        return None
+    return None if resend is None else sent_anew_words(resend)
+
+
+def sent_anew_words(resend: Resend) -> str:
+    """Return how far a clip is on its way to the right athlete, in a sentence."""
     way = f"from e{resend.entry_id} to {resend.whose.user_id}: {RESEND_WORDS[resend.state]}"
     return way if resend.detail is None else f"{way} ({resend.detail})"
 
