@@ -171,5 +171,5 @@ def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
         click.echo(f"{place}. {who}, {movement_words(whose)}")
     if not waiting:
         click.echo("the queue is empty")
-    elif turns:
+    if turns:
         click.echo("rotating: whoever makes way goes to the end")

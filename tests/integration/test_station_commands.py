@@ -31,6 +31,12 @@ def test_two_athletes_take_turns(station: Station) -> None:
     assert "the queue is empty" in station.spotter("queue", "next", code=1)
 
 
+def test_turns_are_told_of_while_nobody_waits(station: Station) -> None:
+    assert "rotating" not in station.spotter("queue")
+    assert "rotating: whoever makes way goes to the end" in station.spotter("queue", "rotate", "on")
+    assert "rotating" not in station.spotter("queue", "rotate", "off")
+
+
 def test_an_athlete_is_kept_and_done(station: Station) -> None:
     station.spotter("assign", "athlete-0002")
     assert told(station, "keep")["user_id"] == "athlete-0002"
