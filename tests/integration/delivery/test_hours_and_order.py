@@ -1,5 +1,6 @@
 """A lane on a thin line: caps, upload hours, and who goes first."""
 
+import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,9 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.outbox.attempts import AttemptEnd, AttemptKind
+from agent.outbox.entry import Whose
+from agent.outbox.states import Recipient
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World, way_to
 from tests.relay import Relay
+from tests.station import ATHLETE
 
 MONDAY_NOON_S = datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()
 NIGHTS = "daily 22:00-06:00 = unlimited, else off"
@@ -144,3 +148,28 @@ def test_the_cap_shows_at_the_other_end_as_a_steady_stream(world: World, relay: 
     (sending,) = world.outbox.traffic.sendings(most=9)
     assert attempt.outcome == "uploaded"
     assert sending.throttled_s > 0.5 * sending.sending_s
+
+
+@pytest.mark.parametrize(
+    ("waiting", "drained"),
+    [(1000, 40), pytest.param(5000, 5000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+)
+def test_a_backlog_of_a_week_drains_the_oldest_first(
+    world: World, sandbox: Sandbox, waiting: int, drained: int
+) -> None:
+    late_s = [number * 7 * 86_400.0 / waiting for number in range(waiting)]
+    random.Random(21).shuffle(late_s)  # taken in in any order
+    ada = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+    with world.outbox.transaction():
+        for number, seconds in enumerate(late_s, start=1):
+            world.clock_s = MONDAY_NOON_S + seconds
+            entry = world.add(number, size_bytes=1000)
+            world.outbox.entries.assign(entry, ada, now_s=world.clock_s)
+    world.clock_s = MONDAY_NOON_S + 8 * 86_400
+
+    while len(sandbox.book.sessions) < drained:
+        world.lane.step()
+
+    sent = [world.outbox.entries.by_code(s.video_name[:10]) for s in sandbox.book.sessions]
+    filmed = [entry.created_at - MONDAY_NOON_S for entry in sent if entry is not None]
+    assert filmed == pytest.approx(sorted(late_s)[:drained])
