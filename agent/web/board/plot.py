@@ -11,6 +11,7 @@ from dataclasses import dataclass
 _WIDTH, _HEIGHT, _MARGIN = 1000.0, 300.0, 14.0
 _LEAST_TICKS = 2  # intervals
 _FLAT = 1e-9  # of the size of values: what differs less is the same
+_NOTHING = 1e-9  # what lies closer together is one value, whatever its unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,8 @@ def plot(points: Sequence[Point]) -> Plot:
 def scale(low: float, high: float) -> tuple[tuple[float, ...], int]:
     """Return round values that hold a range, the highest first, and the digits they need."""
     size = max(abs(low), abs(high))
-    if high - low <= _FLAT * size or high == low:
-        room = size / 10 or 1.0
+    if high - low <= max(_FLAT * size, _NOTHING):
+        room = size / 10 if size > _NOTHING else 1.0
         low, high = low - room, high + room
     rough = (high - low) / _LEAST_TICKS
     power = 10.0 ** math.floor(math.log10(rough))
