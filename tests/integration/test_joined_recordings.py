@@ -108,7 +108,13 @@ def test_a_first_part_that_was_sent_stays_and_the_second_is_a_clip_of_its_own(
 
 @pytest.mark.parametrize(
     "point",
-    ["clip-cut:2", "entries-made:2", pytest.param("analysis-ended:2", marks=pytest.mark.soak)],
+    [
+        "clip-cut:2",
+        *(
+            pytest.param(point, marks=pytest.mark.soak)
+            for point in ("entries-made:2", "analysis-ended:2")
+        ),
+    ],
 )
 def test_a_kill_while_joining_makes_neither_two_clips_nor_none(
     station: Station, sandbox: Sandbox, parts: tuple[Path, Path], point: str

@@ -10,8 +10,13 @@ from analysis.takes import TakeOptions
 from tests.accuracy.captures import SHORT
 from tests.accuracy.measure import filmed, score
 
+_FOR_SOAK = {"drop_jump", "fidget", "run", "walk"}
 
-@pytest.mark.parametrize("name", SHORT)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.soak] * (name in _FOR_SOAK)) for name in SHORT],
+)
 def test_every_effort_lies_in_a_clip_and_little_else(
     name: str, tmp_path: Path, finder: PoseFinder
 ) -> None:

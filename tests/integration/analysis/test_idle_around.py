@@ -44,9 +44,10 @@ def with_idle_time(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "activity", "start_s", "end_s"),
     [
-        ("jump_roof_two_people.mp4", "jumping", 0.2, 7.4),  # a passer is nearer than the jumper
+        # A passer is nearer than the jumper.
+        pytest.param("jump_roof_two_people.mp4", "jumping", 0.2, 7.4, marks=pytest.mark.soak),
         ("snatch_side_overlay.mp4", "weightlifting", 0.35, 2.2),
-        ("multi_three_people_lab.mp4", None, 0.0, 1.65),
+        pytest.param("multi_three_people_lab.mp4", None, 0.0, 1.65, marks=pytest.mark.soak),
     ],
 )
 def test_the_labelled_effort_is_found_among_idle_time(
