@@ -12,7 +12,6 @@ from pathlib import Path
 from sqlite_utils.db import Database
 
 from agent.outbox.disk.folders import fsync_file, fsync_folder, give_to_owner_of
-from agent.outbox.schema.accounts import accounts as accounts
 from agent.outbox.schema.channels import channels as channels  # importing it makes it one of them
 from agent.outbox.schema.devices import devices as devices
 from agent.outbox.schema.disk import disk as disk  # so do these
@@ -20,10 +19,14 @@ from agent.outbox.schema.ledger import ledger as ledger
 from agent.outbox.schema.line import line as line
 from agent.outbox.schema.migrations import MIGRATIONS
 from agent.outbox.schema.old_copies import copy_before
-from agent.outbox.schema.own_inode import own_inode as own_inode
 from agent.outbox.schema.results import results as results
 from agent.outbox.schema.station import station as station
 from agent.outbox.schema.version import refuse_newer
+
+# isort: split
+# They change tables from above, and come behind them on a box that is new, too.
+from agent.outbox.schema.accounts import accounts as accounts
+from agent.outbox.schema.own_inode import own_inode as own_inode
 
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
