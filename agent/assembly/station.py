@@ -68,6 +68,7 @@ def assemble_daemon(
         now=read_clock,
         on_hint=bells.ringer(Intake.name),
     )
+    captures.watch()  # whoever hears that the station runs may film from that moment on
     stuck = watching.pulses.stuck
     wish = bells.ringer(Retention.name)
     space = Space(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
