@@ -19,12 +19,15 @@ def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str
     found = _lying(settings.paths.capture, wanted)
     if found is None:
         return None
-    told = _left_alone(settings, found) or _paused(settings, outbox)
+    runs = OwnerLock(state_folder(settings)).is_taken()
+    told = _left_alone(settings, found)
+    if told is None and runs:  # what the last daemon waited for is over
+        told = _paused(outbox)
     if told is None:
         told = _settles(settings, found)
         if filming(outbox, now=read_clock()).stopped is not None:
             told += "; filming is stopped, and what was filmed since is removed unseen"
-        if not OwnerLock(state_folder(settings)).is_taken():
+        if not runs:
             told += f"; but the daemon does not run ({start})"
     return f"lies in the capture folder{told}"
 
@@ -43,10 +46,8 @@ def _settles(settings: Settings, found: Path) -> str:
     )
 
 
-def _paused(settings: Settings, outbox: Outbox) -> str | None:
-    """Return what intake waits for, if a daemon runs and is kept from taking anything in."""
-    if not OwnerLock(state_folder(settings)).is_taken():
-        return None  # what the last one waited for is over
+def _paused(outbox: Outbox) -> str | None:
+    """Return what keeps intake from taking anything in, or None."""
     waits = [pause.detail for pause in outbox.pauses.all() if pause.part == "intake"]
     return f": intake waits, {waits[0]}" if waits else None
 
