@@ -36,15 +36,20 @@ def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
     world.check_delivered_once(sandbox, 2)
 
 
-def test_a_proof_of_absence_grows_old_while_uploads_are_closed(
-    world: World, sandbox: Sandbox
-) -> None:
+def before_a_lost_answer_and_a_late_list(world: World, sandbox: Sandbox) -> None:
+    """One clip was delivered an hour ago; of the next, the list shows a session too late."""
     sandbox.clock = lambda: world.clock_s
     world.add(1)
     world.run(60)
     world.clock_s += 3600
     sandbox.add_fault("lost-answer")
     sandbox.add_fault("late-list:s=600*2")
+
+
+def test_a_proof_of_absence_grows_old_while_uploads_are_closed(
+    world: World, sandbox: Sandbox
+) -> None:
+    before_a_lost_answer_and_a_late_list(world, sandbox)
     world.add(2)
     world.lane.step()
     opens_s = 3600.0
@@ -63,12 +68,7 @@ def test_a_proof_of_absence_grows_old_while_uploads_are_closed(
 def test_a_proof_of_absence_is_no_proof_any_more_once_sendings_broke_off(
     world: World, sandbox: Sandbox
 ) -> None:
-    sandbox.clock = lambda: world.clock_s
-    world.add(1)
-    world.run(60)
-    world.clock_s += 3600
-    sandbox.add_fault("lost-answer")
-    sandbox.add_fault("late-list:s=600*2")
+    before_a_lost_answer_and_a_late_list(world, sandbox)
     sandbox.add_fault("cut:at=50*2")
     world.add(2, size_bytes=LARGE)
 
