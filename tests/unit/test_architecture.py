@@ -1,4 +1,4 @@
-"""The house keeps its shape: imports run one way, modules stay small, the daemon stays light."""
+"""The house keeps its shape: imports run one way, the daemon stays light."""
 
 import ast
 import subprocess
@@ -111,23 +111,6 @@ def test_pure_modules_import_numpy_alone(name: str) -> None:
     }
 
     assert outside <= {"numpy", "analysis"}
-
-
-def test_no_module_is_over_300_lines_and_no_function_over_40() -> None:
-    long_modules, long_functions = [], []
-    for path in modules("agent") + modules("analysis") + modules("tests"):
-        text = path.read_text()
-        if text.count("\n") > 300:
-            long_modules.append(f"{path.relative_to(REPOSITORY)}: {text.count(chr(10))}")
-        for node in ast.walk(ast.parse(text)):
-            is_ours = "tests" not in path.parts
-            if isinstance(node, ast.FunctionDef) and is_ours and node.end_lineno:
-                length = node.end_lineno - node.lineno + 1
-                if length > 40:
-                    long_functions.append(f"{path.name}:{node.name} {length}")
-
-    assert not long_modules
-    assert not long_functions
 
 
 def test_tables_are_named_in_the_outbox_alone() -> None:
