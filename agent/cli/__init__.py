@@ -45,6 +45,7 @@ _SECTIONS = {
         "forget": "forget",
     },
     "The station": {
+        "init": "init",
         "run": "run",
         "doctor": "doctor",
         "config": "config",
@@ -110,7 +111,7 @@ class _Commands(click.Group):
 def spotter() -> None:
     """Spotter delivers a clean clip of every take from this station to the AiKYNETIX API.
 
-    Begin with spotter doctor: it says what is missing, and what to do.
+    Begin with spotter init on a new machine; spotter doctor says what is missing, and what to do.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the API cannot be reached, 75 try again
     later, 78 the configuration is wrong.

@@ -25,7 +25,8 @@ _config = click.option(
     "config",
     type=click.Path(path_type=Path, dir_okay=False, readable=False),  # reading it says more
     metavar="FILE",
-    help="The station's settings.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml]",
+    help="The station's settings.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml, "
+    "then ~/.config/spotter/station.toml]",
 )
 _json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."

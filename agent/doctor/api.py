@@ -1,7 +1,6 @@
 """The way to the API: key, role, certificate, and what its clock says of ours."""
 
 import os
-from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,9 +38,8 @@ def check_api(patient: Patient) -> list[Finding]:
     findings = [check_key(token, api.key_file)]
     answer = None
     if token is not None:
-        headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
         try:
-            answer = _ask(patient, [ApiKey(token=token, header=header) for header in headers])
+            answer = ask_status(patient, token)
             findings.append(judge_answer(patient, answer))
         except LaneError as fault:
             findings.append(_refused(patient, fault))
@@ -130,9 +128,15 @@ def judge_certificate(host: str, ends_at: float, *, now_s: float) -> Finding:
     return fine("certificate", f"{host}'s holds until {until}")
 
 
-def _ask(patient: Patient, keys: Sequence[ApiKey]) -> Answer:
-    """Return the answer to the first form of the key that the host takes, else the last one."""
+def ask_status(patient: Patient, token: str) -> Answer:
+    """Return the answer to the first form of the key that the host takes, else the last one.
+
+    Raises:
+        LaneError: nobody answered.
+    """
     api = patient.settings.api
+    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
+    keys = [ApiKey(token=token, header=header) for header in headers]
     with ApiClient(
         api.base_url,
         now=lambda: patient.now,
