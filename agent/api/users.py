@@ -1,5 +1,6 @@
 """The athletes of the account, page by page; whatever the host answers, it comes to an end."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -13,6 +14,9 @@ MOST_USERS = 20_000
 _PAGE = 100  # asked for; a host may give fewer at a time
 _MOST_PAGES = MOST_USERS  # one at a time is the least a page can bring
 
+# What the API's forces and powers are computed from; whether they are there is read, no value is.
+BODY_MEASURES = ("weight", "height", "leg_length", "ycom")
+
 Ask = Callable[[str], Answer]
 
 
@@ -22,6 +26,7 @@ class User:
 
     user_id: str
     name: str = field(repr=False)
+    lacks: tuple[str, ...] = ()  # body measures that the account does not have, of BODY_MEASURES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,18 @@ def _read_user(entry: object) -> User | None:
     user_id, name = entry.get("user_uid"), entry.get("display_name")
     if not isinstance(user_id, str) or not user_id:
         return None
-    return User(user_id=user_id, name=name if isinstance(name, str) else "")
+    lacks = tuple(measure for measure in BODY_MEASURES if not _is_measured(entry.get(measure)))
+    return User(user_id=user_id, name=name if isinstance(name, str) else "", lacks=lacks)
+
+
+def _is_measured(value: object) -> bool:
+    """Tell a measure from what stands for none: nothing, zero, or a text that is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return False
+    try:
+        return 0 < float(value) < math.inf
+    except (ValueError, OverflowError):
+        return False
 
 
 def _unique(users: Sequence[User]) -> list[User]:

@@ -96,7 +96,7 @@ def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host:
 
 def named(users: Users) -> tuple[list[Named], bool]:
     """Return the account's athletes as the roster takes them over."""
-    return [(user.user_id, user.name) for user in users.users], users.complete
+    return [Named(user.user_id, user.name, user.lacks) for user in users.users], users.complete
 
 
 def _fetch(client: ApiClient, key: ApiKey) -> Users:

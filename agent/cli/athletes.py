@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
-_HEAD = ("USER_ID", "NAME")
+_HEAD = ("USER_ID", "NAME", "NOT IN THE ACCOUNT")
 _REFUSALS = frozenset({"key", "account", "no_key"})
 
 
@@ -58,7 +58,9 @@ def athletes(
         print_json([_document(athlete) for athlete in found])
         return
     if found:
-        print_columns([_HEAD, *((athlete.key, athlete.name) for athlete in found)])
+        print_columns(
+            [_HEAD, *((athlete.key, athlete.name, ", ".join(athlete.lacks)) for athlete in found)]
+        )
     told = "never asked for: spotter athletes --sync"
     if synced_at is not None:
         told = f"as of {local_time().full(synced_at)}"
@@ -75,6 +77,7 @@ def _document(athlete: "Athlete") -> dict[str, object]:
         "guest": athlete.is_guest,
         "last_assigned_at": iso_utc(athlete.last_assigned_at),
         "last_barbell_mass": dict(athlete.masses_kg),
+        "lacks": list(athlete.lacks),
     }
 
 

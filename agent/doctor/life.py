@@ -13,6 +13,7 @@ from agent.outbox.store import Rebuilt
 from agent.plurals import counted
 from agent.station.needs import needs_person
 
+_SHOWN = 5  # athletes by name of their ids
 _LONG_S = 24 * 3600.0  # an analysis takes minutes
 
 
@@ -38,6 +39,9 @@ def check_life(patient: Patient) -> list[Finding]:
                     for p in pauses
                 ),
                 judge_waiting(outbox.listing.counts()),
+                *judge_measures(
+                    [(one.user_id or "", one.lacks) for one in outbox.roster.lacking()]
+                ),
                 *judge_failing([str(row["id"]) for row in outbox.listing.failing_at_server()]),
                 *judge_analyses(
                     outbox.follow_ups.counts(),
@@ -48,6 +52,26 @@ def check_life(patient: Patient) -> list[Finding]:
             ]
     except (sqlite3.Error, AgentError):
         return []  # said by the check of the outbox
+
+
+def judge_measures(lacking: Sequence[tuple[str, Sequence[str]]]) -> list[Finding]:
+    """Name the athletes whose forces and power the API cannot compute.
+
+    Args:
+        lacking: user ids, each with the body measures that the account does not have.
+    """
+    if not lacking:
+        return []
+    shown = "; ".join(f"{user_id}: {', '.join(lacks)}" for user_id, lacks in lacking[:_SHOWN])
+    more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    return [
+        warning(
+            "body measures",
+            f"the account lacks some of {counted(len(lacking), 'athlete')}, so that the API "
+            f"computes no forces for them: {shown}{more}",
+            "add them in the account; spotter athletes lists all",
+        )
+    ]
 
 
 def judge_rebuilt(rebuilt: Rebuilt | None, here: LocalTime) -> list[Finding]:

@@ -32,6 +32,8 @@ class Athlete:
             "age": 27,
             "weight": 71.5,
             "height": 176,
+            "leg_length": 0.91,
+            "ycom": None if self.user_uid == "athlete-0005" else 0.96,
         }
 
 

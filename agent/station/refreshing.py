@@ -1,6 +1,7 @@
 """The roster, brought up to date by itself: through an open lane alone, in a thread of its own."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import structlog
 
@@ -17,7 +18,15 @@ _EVERY_S = 4 * 3600.0
 _AFTER_FAILURE_S = 600.0
 _LOOK_AGAIN_S = 5.0  # whether the lane is open by now
 
-Named = tuple[str, str]  # user_id and name, as the account says them
+
+class Named(NamedTuple):
+    """One athlete as the account names them."""
+
+    user_id: str
+    name: str
+    lacks: tuple[str, ...] = ()  # body measures that the account does not have
+
+
 Fetch = Callable[[], tuple[Iterable[Named], bool]]  # who there is, and whether these are all
 
 log = structlog.get_logger(stage=STAGE)
@@ -26,7 +35,7 @@ log = structlog.get_logger(stage=STAGE)
 def take_over(outbox: Outbox, named: Iterable[Named], *, complete: bool, now_s: float) -> int:
     """Take over what the account says of its athletes; return how many are offered now."""
     known = []
-    for user_id, name in named:
+    for user_id, name, lacks in named:
         try:
             check_user_id(user_id)
         except RequestError:
@@ -34,7 +43,9 @@ def take_over(outbox: Outbox, named: Iterable[Named], *, complete: bool, now_s: 
         if outbox.forgettings.is_forgotten(user_id):
             continue
         shown = clean_name(name) or user_id
-        known.append(Known(user_id=user_id, name=shown, folded=searchable(shown)))
+        known.append(
+            Known(user_id=user_id, name=shown, folded=searchable(shown), lacks=tuple(lacks))
+        )
     with outbox.transaction():
         outbox.roster.replace(known, complete=complete and bool(known), now_s=now_s)
         outbox.switches.set(ROSTER_SYNCED_AT, repr(now_s))

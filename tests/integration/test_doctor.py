@@ -279,3 +279,15 @@ def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Stat
 
 def test_a_camera_that_never_wrote(station: Station) -> None:
     assert "none yet" in examined(station, check_camera).finding
+
+
+def test_athletes_without_the_measures_that_forces_need_are_named(station: Station) -> None:
+    shown = station.spotter("athletes", "--sync")
+    assert "centre" not in shown and "ycom" in shown
+
+    told = [
+        finding for finding in check_life(patient_of(station)) if finding.name == "body measures"
+    ]
+
+    assert [finding.state for finding in told] == [State.WARNING]
+    assert "athlete-0005: ycom" in told[0].finding and "ياسمين" not in told[0].finding

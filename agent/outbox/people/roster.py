@@ -21,6 +21,7 @@ class Athlete:
     gone_at: float | None  # since then no longer offered
     last_assigned_at: float | None
     masses_kg: Mapping[str, float]  # the last barbell mass of each exercise
+    lacks: tuple[str, ...] = ()  # body measures that the account does not have
 
     @property
     def is_guest(self) -> bool:
@@ -35,8 +36,13 @@ class Athlete:
     @classmethod
     def from_row(cls, row: Row) -> "Athlete":
         """Build an athlete from a row of the query below."""
-        plain = {name: row[name] for name in cls.__slots__ if name != "masses_kg"}
-        return cls(masses_kg=json.loads(str(row["masses_kg"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        decoded = {"masses_kg", "lacks"}
+        plain = {name: row[name] for name in cls.__slots__ if name not in decoded}
+        return cls(
+            masses_kg=json.loads(str(row["masses_kg"])),
+            lacks=tuple(json.loads(str(row["lacks"] or "[]"))),
+            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,7 @@ class Known:
     user_id: str
     name: str = field(repr=False)
     folded: str = field(repr=False)  # the name as it is searched
+    lacks: tuple[str, ...] = ()  # body measures that the account does not have
 
 
 class Roster:
@@ -85,7 +92,13 @@ class Roster:
             for one in known:
                 self._db.change(
                     UPSERT,
-                    {"user_id": one.user_id, "name": one.name, "folded": one.folded, "now": now_s},
+                    {
+                        "user_id": one.user_id,
+                        "name": one.name,
+                        "folded": one.folded,
+                        "lacks": json.dumps(one.lacks),
+                        "now": now_s,
+                    },
                 )
             if complete:
                 ids = json.dumps([one.user_id for one in known])
@@ -109,6 +122,11 @@ class Roster:
                 (user_id, now_s, guest.id),
             )
         )
+
+    def lacking(self) -> list[Athlete]:
+        """Return the athletes whose body measures the account does not have, by name."""
+        found = self._db.rows(LACKING)
+        return [Athlete.from_row(row) for row in found]
 
     def count(self) -> int:
         """Return how many athletes of the account are known and offered."""
@@ -147,10 +165,18 @@ SEARCH = f"""
  LIMIT :most
 """  # noqa: S608  # our own words; index: assignment_by_user, assignment_by_guest
 
+LACKING = f"""
+{_ATHLETES}
+ WHERE user_id IS NOT NULL AND gone_at IS NULL AND lacks != '[]'
+ ORDER BY athlete.folded, athlete.id
+"""
+
 UPSERT = """
-INSERT INTO athlete (user_id, name, folded, noted_at) VALUES (:user_id, :name, :folded, :now)
-ON CONFLICT (user_id) DO UPDATE SET name = :name, folded = :folded, gone_at = NULL
- WHERE name != :name OR folded != :folded OR gone_at IS NOT NULL
+INSERT INTO athlete (user_id, name, folded, lacks, noted_at)
+VALUES (:user_id, :name, :folded, :lacks, :now)
+ON CONFLICT (user_id) DO UPDATE
+   SET name = :name, folded = :folded, lacks = :lacks, gone_at = NULL
+ WHERE name != :name OR folded != :folded OR lacks IS NOT :lacks OR gone_at IS NOT NULL
 """
 
 MARK_GONE = """

@@ -28,6 +28,9 @@ from agent.outbox.schema.version import refuse_newer
 from agent.outbox.schema.accounts import accounts as accounts
 from agent.outbox.schema.own_inode import own_inode as own_inode
 
+# isort: split
+from agent.outbox.schema.athletes import athletes as athletes
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 

@@ -46,6 +46,7 @@ class Sheet:
 
     key: str
     name: str
+    lacks: str  # body measures that the account does not have, in words
     days: int
     takes: tuple[Day, ...]
     unlisted: int  # takes that are drawn and not listed
@@ -77,8 +78,8 @@ class Sheets:
         outbox, gallery = self._source.outbox, self._source.outbox.gallery
         since = midnight(self._source.now().utc_s) - (days - 1) * 86_400.0
         shown = gallery.of_person(user_id, guest_id, since=since, most=_MOST_DRAWN)
-        is_known = athlete_of(outbox, key) is not None
-        if not shown and not is_known and not gallery.has_any(user_id, guest_id):
+        known = athlete_of(outbox, key)
+        if not shown and known is None and not gallery.has_any(user_id, guest_id):
             return None
         results = outbox.results.of_entries([one.entry.id for one in shown])
         offered = plottable((r.numbers for r in results.values()), most=_MOST_OFFERED)
@@ -88,6 +89,10 @@ class Sheets:
         return Sheet(
             key=key,
             name=name_of(outbox, user_id, guest_id) or key,
+            lacks=", ".join(
+                self._source.texts.say(f"measure_{measure}")
+                for measure in (() if known is None else known.lacks)
+            ),
             days=days,
             takes=tuple(self._days(shown[:_MOST_LISTED])),
             unlisted=max(0, len(shown) - _MOST_LISTED),

@@ -52,6 +52,12 @@ RESULTS_ENGLISH: dict[str, str] = {
     "sheet_none": "No takes on these days.",
     "sheet_unlisted": "{n} earlier takes are drawn and not listed.",
     "sheet_all": "All that was measured",
+    "sheet_lacks": "The account lacks this athlete's {lacks}: the API cannot compute forces and "
+    "power. Add it in the account.",
+    "measure_weight": "body weight",
+    "measure_height": "height",
+    "measure_leg_length": "leg length",
+    "measure_ycom": "centre-of-mass height",
     "error_nobody": "Nobody is known by that name.",
 }
 
@@ -107,5 +113,11 @@ RESULTS_GERMAN: dict[str, str] = {
     "sheet_none": "Keine Versuche an diesen Tagen.",
     "sheet_unlisted": "{n} frühere Versuche sind gezeichnet und nicht aufgeführt.",
     "sheet_all": "Alles Gemessene",
+    "sheet_lacks": "Im Konto fehlt zu dieser Person: {lacks}. Ohne das kann die API keine Kräfte "
+    "und keine Leistung berechnen. Bitte im Konto ergänzen.",
+    "measure_weight": "Körpergewicht",
+    "measure_height": "Größe",
+    "measure_leg_length": "Beinlänge",
+    "measure_ycom": "Höhe des Körperschwerpunkts",
     "error_nobody": "Unter diesem Namen ist niemand bekannt.",
 }

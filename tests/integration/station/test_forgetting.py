@@ -22,7 +22,7 @@ from agent.station.forgetting import (
     forget,
 )
 from agent.station.queueing import enqueue
-from agent.station.refreshing import take_over
+from agent.station.refreshing import Named, take_over
 from agent.station.roster import note_guest, search_athletes
 from agent.station.undoing import undo
 from tests.factories import NOW_S, admitted, instant, new_entry
@@ -133,10 +133,12 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     assert at.user_id is None  # what is found late of that time waits for a person
     root = gym.folder.root
     assert GONE.encode() not in (root / LEDGER_NAME).read_bytes()
-    take_over(gym.outbox, [(GONE, "Gerda Gone"), ("ann", "Ann")], complete=True, now_s=NOW_S)
+    take_over(
+        gym.outbox, [Named(GONE, "Gerda Gone"), Named("ann", "Ann")], complete=True, now_s=NOW_S
+    )
     assert [person.name for person in search_athletes(gym.outbox)] == ["Ann"]
     assign_person(gym.outbox, GONE, doing("snatch"), rules=RULES, now=instant(200), set_by="test")
-    take_over(gym.outbox, [(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
+    take_over(gym.outbox, [Named(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
     assert [person.name for person in search_athletes(gym.outbox, "gone")] == ["Gerda Gone"]
 
 

@@ -13,7 +13,7 @@ class Refreshing:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.account: list[Named] | LaneError = [("a", "Ann"), ("b", "Ben")]
+        self.account: list[Named] | LaneError = [Named("a", "Ann"), Named("b", "Ben")]
         self.is_open = True
         self.asked = 0
         self.clock_s = 0.0
@@ -43,7 +43,7 @@ def test_it_is_fetched_at_the_start_and_every_few_hours(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
 
     assert refreshing.step(0) == 4 * 3600
-    refreshing.account = [("b", "Ben"), ("c", "Cleo")]
+    refreshing.account = [Named("b", "Ben"), Named("c", "Cleo")]
     assert refreshing.step(3600) == 3 * 3600
     assert refreshing.names == ["Ann", "Ben"]
     refreshing.step(4 * 3600)
@@ -97,14 +97,27 @@ def test_an_empty_account_is_not_believed(outbox: Outbox) -> None:
 def test_hostile_names_and_ids_are_tamed(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
     refreshing.account = [
-        ("a", "A\x00\u202ename\n" + "x" * 10_000),
-        ("b", "\u200f"),
-        ("two\nlines", "Eve"),
-        ("guest:1", "Mallory"),
-        ("x" * 500, "Long"),
+        Named("a", "A\x00\u202ename\n" + "x" * 10_000),
+        Named("b", "\u200f"),
+        Named("two\nlines", "Eve"),
+        Named("guest:1", "Mallory"),
+        Named("x" * 500, "Long"),
     ]
 
     refreshing.step(0)
 
     assert [len(name) for name in refreshing.names] == [120, 1]
     assert refreshing.names[1] == "b"
+
+
+def test_missing_body_measures_are_known_until_the_account_has_them(outbox: Outbox) -> None:
+    refreshing = Refreshing(outbox)
+    refreshing.account = [Named("a", "Ann", ("weight", "ycom")), Named("b", "Ben")]
+    refreshing.step(0)
+
+    assert [(one.user_id, one.lacks) for one in outbox.roster.lacking()] == [
+        ("a", ("weight", "ycom"))
+    ]
+    refreshing.account = [Named("a", "Ann"), Named("b", "Ben")]
+    refreshing.step(4 * 3600)
+    assert not outbox.roster.lacking()

@@ -12,9 +12,9 @@ from tests.served_page import ServedPage
 DAY_S = 86_400.0
 
 
-def known(page: ServedPage, user_id: str, name: str) -> None:
+def known(page: ServedPage, user_id: str, name: str, lacks: tuple[str, ...] = ()) -> None:
     """Let an athlete be in the roster."""
-    athlete = Known(user_id=user_id, name=name, folded=name.casefold())
+    athlete = Known(user_id=user_id, name=name, folded=name.casefold(), lacks=lacks)
     page.outbox.roster.replace([athlete], complete=False, now_s=0.0)
 
 
@@ -91,3 +91,10 @@ def test_a_full_page_stays_small(page: ServedPage) -> None:
     assert text.count('<li class="card take"') == 30 and "10 earlier takes" in text
     assert len(text.encode()) < 100_000
     assert len(re.findall("<option", text)) == 60
+
+
+def test_missing_body_measures_are_said_on_the_athletes_page(page: ServedPage) -> None:
+    known(page, "ada", "Ada", ("weight", "leg_length"))
+    assert "athlete&#39;s body weight, leg length:" in get(page, "/athlete/ada")
+    known(page, "ada", "Ada")
+    assert "body weight" not in get(page, "/athlete/ada")

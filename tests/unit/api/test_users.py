@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.api.answers import Answer
-from agent.api.users import MOST_USERS, WHOLE_PATH, fetch_users
+from agent.api.users import BODY_MEASURES, MOST_USERS, WHOLE_PATH, fetch_users
 from agent.errors import LaneError
 
 Host = Callable[[str, str | None], object]  # path and start_after_id -> document
@@ -127,3 +127,31 @@ def test_what_is_no_roster_is_the_lanes_fault(answer: Answer, reason: str) -> No
     with pytest.raises(LaneError) as fault:
         ids_of(lambda _path, _after: answer)
     assert fault.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("measures", "lacks"),
+    [
+        ({"weight": 70, "height": 174.5, "leg_length": "0.91", "ycom": 0.96}, ()),
+        ({}, BODY_MEASURES),
+        ({"weight": None, "height": 0, "leg_length": "", "ycom": "n/a"}, BODY_MEASURES),
+        (
+            {"weight": True, "height": [174], "leg_length": 0.9, "ycom": -1},
+            ("weight", "height", "ycom"),
+        ),
+        (
+            {"weight": 70, "height": 174, "leg_length": "1e999", "ycom": "NaN"},
+            ("leg_length", "ycom"),
+        ),
+    ],
+)
+def test_it_is_read_which_body_measures_are_missing_and_no_value(
+    measures: dict[str, object], lacks: tuple[str, ...]
+) -> None:
+    def host(_path: str, after: str | None) -> object:
+        return {"users": [] if after else [{"user_uid": "u", "display_name": "N", **measures}]}
+
+    (user,) = fetch_users(asking(host), now_s=0.0).users
+
+    assert user.lacks == lacks
+    assert "174" not in repr(user)

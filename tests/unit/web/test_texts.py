@@ -52,6 +52,7 @@ def test_nothing_is_said_that_nobody_asks_for() -> None:
         "activity_",
         "exercise_",
         "unit_",
+        "measure_",
         "analysis_",
         "fault_",
         "sheet_days_",
