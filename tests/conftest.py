@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.installed import Installed, install_once
+
 hypothesis.settings.register_profile("spotter", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("spotter")
 
@@ -34,6 +36,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SPOTTER_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Spotter's wheel in an environment of its own, made once for all processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    return install_once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 @pytest.fixture

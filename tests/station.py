@@ -25,6 +25,7 @@ from tests.factories import waiting_clip
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = "event=running"
+_PYTHON = Path(sys.executable)
 # For the whole process, so they get their own.
 _SET_UP_LOGS = {"run", "forget", "--look", "--open", "--download"}
 
@@ -80,12 +81,13 @@ class Station:
         *,
         wait: bool = True,
         under: Sequence[str] = (),
+        python: Path = _PYTHON,
     ) -> subprocess.Popen[bytes]:
         """Start the real daemon, under another command if need be, and wait until it runs."""
         before = self.log.read_text().count(_RUNNING) if self.log.exists() else 0
         with self.log.open("ab") as log:
             daemon = subprocess.Popen(
-                [*under, sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+                [*under, str(python), "-I", "-m", "agent", "run", "--config", str(self.config)],
                 stderr=log,
                 env={**_plain_environment(), **(environment or {})},
             )
@@ -98,10 +100,10 @@ class Station:
 
     @contextlib.contextmanager
     def running(
-        self, environment: Mapping[str, str] | None = None
+        self, environment: Mapping[str, str] | None = None, *, python: Path = _PYTHON
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run the real daemon meanwhile, and end it as systemd would."""
-        daemon = self.start(environment)
+        daemon = self.start(environment, python=python)
         try:
             yield daemon
         finally:

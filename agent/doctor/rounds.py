@@ -12,23 +12,26 @@ from agent.doctor.disk import check_disk
 from agent.doctor.finding import Check, Finding, Patient, broken
 from agent.doctor.folders import check_folders
 from agent.doctor.life import check_life
+from agent.doctor.page import check_page
 from agent.doctor.recorder import check_recorders
 from agent.doctor.records import check_outbox
 from agent.doctor.rights import check_rights, may_look
 from agent.doctor.service import check_service
 from agent.doctor.sight import check_sight
 from agent.doctor.software import (
+    check_files,
     check_libraries,
     check_model,
     check_opencv,
     installed_distributions,
+    installed_files,
     shipped_model,
 )
 from agent.doctor.wishes import check_settings
 from agent.errors import ConfigError
 from agent.settings import Loaded, loaded_settings
 
-_INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service"})
+_INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service", "page"})
 
 Rounds = Iterator[tuple[str, Callable[[], list[Finding]]]]
 
@@ -45,6 +48,7 @@ _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("API", check_api),
     ("receivers of notices", check_channels),
     ("service", check_service),
+    ("page", check_page),
 )
 
 
@@ -89,6 +93,7 @@ def rounds(
 
 def _software(own_model: Path | None) -> list[Finding]:
     return [
+        check_files(installed_files()),
         check_libraries(),
         check_opencv(installed_distributions()),
         check_model(shipped_model(), own_model),

@@ -1,37 +1,48 @@
-"""The service: up, alone on its folder and its port, and guarded where others can reach it."""
+"""The service: whether it is up and stays up, and whether another station is in its way."""
 
 import os
 import shutil
-import socket
-import sqlite3
 import subprocess
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.waiting import waiting_for_daemon
-from agent.errors import AgentError
-from agent.outbox.pauses import Pause
-from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
-from agent.settings.tables import is_loopback
 from agent.unit import SYSTEMD, unit_of
 
 _SHOWN = (
     *("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFileState"),
-    "ActiveEnterTimestampMonotonic",
+    *("ActiveEnterTimestampMonotonic", "ExecMainCode", "ExecMainStatus", "StatusText"),
 )
 _STARTS_BY_ITSELF = frozenset({"enabled", "enabled-runtime", "static", "linked", ""})
 _ASK_WITHIN_S = 10
 _MANY_RESTARTS = 3
-_WHICH = "sudo ss -ltnp 'sport = :{port}' says which; or set another web.listen"
+_STEADY_S = 300.0  # a unit that ends again and again is started again after five minutes at most
+_UP = frozenset({"running", "reload", "reload-signal", "reload-notify"})
+_RESTARTING = frozenset({"auto-restart", "auto-restart-queued"})
+# What systemd itself says by an exit status (systemd.exec(5)), and where it is mended.
+_STARTS_NOT = {
+    "200": "its working directory is missing: chdir",
+    "203": "its program cannot be run: exec",
+    "216": "its group does not exist: group",
+    "217": "its user does not exist: user",
+    "226": "its namespace cannot be made: a path of the unit is missing",
+    "238": "its state directory cannot be made",
+    "243": "its credentials cannot be read",
+}
 
 
 def judge_unit(
-    unit: str, told: Mapping[str, str], *, runs: bool, waiting: str | None = None
+    unit: str,
+    told: Mapping[str, str],
+    *,
+    runs: bool,
+    waiting: str | None = None,
+    boot_s: float = 0.0,
 ) -> Finding:
     """Judge what systemd says of the unit.
 
@@ -43,28 +54,65 @@ def judge_unit(
         told: what `systemctl show` says; nothing where there is no systemd.
         runs: whether a daemon holds the state folder, whoever started it.
         waiting: what waits for the daemon, in words; None: nothing.
+        boot_s: seconds since the box started, as systemd counts them.
     """
-    if told.get("LoadState") != "loaded":
+    loaded = told.get("LoadState", "not-found")
+    if loaded == "not-found" or (loaded != "loaded" and runs):
         return _judge_plain(runs, waiting)
-    state, restarts = told.get("ActiveState", ""), int(told.get("NRestarts") or 0)
+    state, sub = told.get("ActiveState", ""), told.get("SubState", "")
+    why = f"sudo journalctl -u {unit} -n 20"
+    if loaded != "loaded":
+        return broken(
+            "service",
+            f"{unit} cannot be used: {loaded}",
+            f"systemd-analyze verify {unit}; sudo systemctl unmask {unit}",
+        )
     if state == "failed":
         return broken(
             "service",
-            f"{unit} has failed ({told.get('Result')})",
-            f"sudo journalctl -u {unit} -n 20; then sudo systemctl restart {unit}",
+            f"{unit} has failed ({_result(told)})",
+            f"{why}; then sudo systemctl restart {unit}",
         )
-    if state not in {"active", "activating", "reloading"}:
+    if sub in _RESTARTING:
+        return broken("service", f"{unit} ends and is started again ({_result(told)})", why)
+    if state not in {"active", "activating", "reloading", "refreshing"}:
         is_meant = told.get("UnitFileState") in _STARTS_BY_ITSELF
         found = f"{unit} is {state}" if waiting is None else f"{unit} is {state}, and {waiting}"
         judge = broken if is_meant or waiting else warning
         return judge("service", found, f"sudo systemctl enable --now {unit}")
+    return _judge_steadiness(unit, told, boot_s=boot_s)
+
+
+def _judge_steadiness(unit: str, told: Mapping[str, str], *, boot_s: float) -> Finding:
+    """Judge a unit that is up, or is being started."""
+    state, sub = told["ActiveState"], told.get("SubState", "running")
+    restarts, why = int(told.get("NRestarts") or 0), f"sudo journalctl -u {unit} -n 20"
+    times = counted(restarts, "time")
+    if sub not in _UP:
+        if restarts:
+            found = f"{unit} was started again {times}, and is not up ({sub})"
+            return broken("service", found, why)
+        if state == "activating":
+            text = told.get("StatusText") or "see its log"
+            return warning("service", f"{unit} is being started: {text}", why)
+        return broken("service", f"{unit} is {state}, but does not run ({sub})", why)
+    since_s = boot_s - int(told.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    if restarts >= _MANY_RESTARTS and 0 <= since_s < _STEADY_S:
+        found = f"{unit} does not stay up: it was started again {times}, {since_s:.0f} s ago too"
+        return broken("service", found, why)
     if restarts >= _MANY_RESTARTS:
-        return warning(
-            "service",
-            f"{unit} was started again {counted(restarts, 'time')}",
-            f"sudo journalctl -u {unit} -p warning",
-        )
+        return warning("service", f"{unit} was started again {times}", f"{why} -p warning")
     return fine("service", f"{unit} is {state}")
+
+
+def _result(told: Mapping[str, str]) -> str:
+    """Say how a unit ended: systemd's word, and the status where it tells more."""
+    result, status = told.get("Result") or "no result", told.get("ExecMainStatus", "0")
+    if status in {"", "0"}:
+        return result
+    kind = "signal" if told.get("ExecMainCode") in {"2", "3"} else "status"
+    reason = _STARTS_NOT.get(status) if kind == "status" else None
+    return f"{result}, {kind} {status}" + (f": {reason}" if reason else "")
 
 
 def judge_others(patient: Patient, others: Mapping[Path, Mapping[str, Any]]) -> list[Finding]:
@@ -105,9 +153,9 @@ def check_service(patient: Patient) -> list[Finding]:
             ask_systemd(unit),
             runs=patient.runs,
             waiting=None if patient.runs else waiting_for_daemon(patient),
+            boot_s=time.clock_gettime(time.CLOCK_MONOTONIC),
         ),
         *judge_others(patient, dict(_other_stations(patient.config))),
-        *_page(patient),
     ]
 
 
@@ -149,54 +197,3 @@ def _other_stations(config: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             continue
         if "station" in tables:
             yield path, tables
-
-
-def _page(patient: Patient) -> list[Finding]:
-    listen = patient.settings.web.listen
-    if not listen:
-        return [fine("page", 'turned off (web.listen = "")')]
-    host, _, port = listen.rpartition(":")
-    answers = _is_open(host.strip("[]"), int(port))
-    if answers and not patient.runs:
-        return [
-            broken(
-                "page",
-                f"another program has {listen}",
-                _WHICH.format(port=port),
-            )
-        ]
-    log = f"sudo journalctl -u {unit_of(patient.config)} -n 20"
-    pause = _pause_of_page(patient)
-    if pause is not None:
-        remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
-        return [broken("page", f"it is not open: {pause.detail}", remedy)]
-    if patient.runs and not answers:
-        return [warning("page", f"nobody answers at {listen}", f"the log says why: {log}")]
-    if not is_loopback(host.strip("[]")) and patient.settings.web.tls == "off":
-        return [
-            warning(
-                "page",
-                f"at {listen}; without TLS the PIN can be read on the network",
-                patient.setting('web.tls = "own"'),
-            )
-        ]
-    return [fine("page", f"at {listen}" if answers else f"at {listen}, once the daemon runs")]
-
-
-def _pause_of_page(patient: Patient) -> Pause | None:
-    """Return why the daemon cannot serve its page; None where it can, or does not run."""
-    if not patient.runs:
-        return None
-    with suppress(sqlite3.Error, AgentError), opened_as_it_is(patient.folder.root) as outbox:
-        pauses = [] if outbox is None else outbox.pauses.all()
-        return next((pause for pause in pauses if pause.part == "page"), None)
-    return None  # the outbox is judged elsewhere
-
-
-def _is_open(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.settimeout(2.0)
-        try:
-            return probe.connect_ex((host, port)) == 0
-        except OSError:
-            return False

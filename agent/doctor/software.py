@@ -1,10 +1,11 @@
 """What must be installed: libraries of the system, exactly one OpenCV, the model as it was made."""
 
+import base64
 import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from agent.doctor.finding import Finding, broken, fine, warning
@@ -29,11 +30,54 @@ def installed_distributions() -> list[str]:
     return [found.name for found in importlib.metadata.distributions() if found.name]
 
 
+def installed_files() -> dict[Path, str]:
+    """Return every file that was installed as part of Spotter, with its SHA-256 in base64.
+
+    Empty where it runs from its source tree.
+    """
+    found = importlib.metadata.distribution("spotter-agent").files or []
+    return {
+        Path(str(file.locate())): file.hash.value
+        for file in found
+        if file.hash is not None and file.hash.mode == "sha256"
+    }
+
+
 def shipped_model() -> Path:
     """Return where the pose model lies; the analysis itself is not loaded."""
     spec = importlib.util.find_spec("analysis")
     assert spec is not None and spec.submodule_search_locations  # it comes with the agent
     return Path(next(iter(spec.submodule_search_locations))) / _MODEL
+
+
+def check_files(files: Mapping[Path, str]) -> Finding:
+    """Compare Spotter's own files with what was installed."""
+    missing: list[Path] = []
+    changed: list[Path] = []
+    for path, digest in files.items():
+        try:
+            with path.open("rb") as file:
+                is_same = _in_base64(hashlib.file_digest(file, "sha256").digest()) == digest
+        except OSError:
+            missing.append(path)
+            continue
+        if not is_same:
+            (changed if path.stat().st_size else missing).append(path)
+    if missing:
+        return broken("files of Spotter", f"{_some(missing)} missing or empty", _AGAIN)
+    if changed:
+        told = f"{_some(changed)} changed since the installation"
+        return warning("files of Spotter", told, _AGAIN)
+    return fine("files of Spotter", f"all {len(files)} are as installed" if files else "a clone")
+
+
+def _some(paths: list[Path]) -> str:
+    more = f" and {len(paths) - 1} more are" if len(paths) > 1 else " is"
+    return f"{paths[0]}{more}"
+
+
+def _in_base64(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def check_libraries(loads: Callable[[str], bool] = can_load) -> Finding:

@@ -15,6 +15,7 @@ from agent.doctor.camera import check_camera
 from agent.doctor.finding import Finding, Patient, State
 from agent.doctor.folders import check_mounts
 from agent.doctor.life import check_life
+from agent.doctor.page import check_page
 from agent.doctor.records import check_outbox
 from agent.doctor.rounds import rounds
 from agent.doctor.service import check_service
@@ -250,7 +251,7 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path / "other")) as page:
         listen = page.settings.web.listen
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
-        found = examined(station, check_service)
+        found = examined(station, check_page)
     assert found.state is State.BROKEN and "another program" in found.finding
 
 
@@ -260,8 +261,8 @@ def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -
         listen = page.settings.web.listen
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
         with station.running():
-            until(lambda: "it is not open" in examined(station, check_service).finding)
-            found = examined(station, check_service)
+            until(lambda: "it is not open" in examined(station, check_page).finding)
+            found = examined(station, check_page)
     assert found.state is State.BROKEN and f"it is not open: {listen}" in found.finding
     assert str(found.remedy).startswith("sudo ss -ltnp")
 

@@ -28,7 +28,7 @@ TIERS: dict[str, set[str]] = {
     "web": GROUND | {"outbox", "station", "delivery", "timetable"},
     "notices": GROUND | {"outbox", "station", "api"},
     "support": GROUND | {"outbox"},
-    "doctor": GROUND | {"outbox", "api", "station", "intake", "notices"},
+    "doctor": GROUND | {"outbox", "api", "station", "intake", "notices", "web"},
     "daemon": GROUND | {"outbox", "wake"},
     "assembly": STAGES | {"api", "daemon"},
     "on_request": STAGES | {"api", "assembly"},

@@ -31,6 +31,14 @@ def load_secret(folder: StateFolder) -> bytes:
     return _make(path, unfinished=folder.tmp / _NAME)
 
 
+def has_secret(folder: StateFolder) -> bool:
+    """Tell whether the station has its secret already."""
+    try:
+        return (folder.root / _NAME).stat().st_size == _BYTES
+    except OSError:
+        return False
+
+
 def _make(path: Path, *, unfinished: Path) -> bytes:
     secret = secrets.token_bytes(_BYTES)
     unfinished.unlink(missing_ok=True)

@@ -51,10 +51,74 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
     told(judge_unit("x.service", disabled, runs=False, waiting=some), State.BROKEN, some)
     told(judge_unit("x.service", {}, runs=False, waiting=some), State.BROKEN, some, "spotter run")
     restless = {**LOADED, "NRestarts": "9"}
-    told(judge_unit("x.service", restless, runs=True), State.WARNING, "9 times")
+    steady = judge_unit("x.service", restless, runs=True, boot_s=9000.0)
+    told(steady, State.WARNING, "9 times")
     told(judge_unit("x.service", {}, runs=False), State.WARNING, "spotter run")
     told(judge_unit("x.service", LOADED, runs=True), State.FINE)
     assert judge_unit("x.service", {}, runs=True, waiting=some).state is State.FINE
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "words"),
+    [
+        (
+            {
+                **{"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "7"},
+                **{"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "217"},
+            },
+            State.BROKEN,
+            ("started again", "217", "its user does not exist"),
+        ),
+        (
+            {"ActiveState": "activating", "SubState": "auto-restart-queued", "Result": "timeout"},
+            State.BROKEN,
+            ("started again", "timeout"),
+        ),
+        # Between two ends it is being started, and the result is of the start that goes on.
+        (
+            {"ActiveState": "activating", "SubState": "start", "NRestarts": "3"},
+            State.BROKEN,
+            ("3 times", "not up"),
+        ),
+        (
+            {"ActiveState": "activating", "SubState": "start", "StatusText": "waits for a disk"},
+            State.WARNING,
+            ("waits for a disk",),
+        ),
+        (
+            {
+                **{"SubState": "running", "NRestarts": "12"},
+                "ActiveEnterTimestampMonotonic": "996000000",
+            },
+            State.BROKEN,
+            ("not stay up", "12 times", "4 s ago"),
+        ),
+        (
+            {
+                **{"SubState": "running", "NRestarts": "12"},
+                "ActiveEnterTimestampMonotonic": "100000000",
+            },
+            State.WARNING,
+            ("12 times",),
+        ),
+        (
+            {
+                **{"ActiveState": "failed", "SubState": "failed", "Result": "signal"},
+                **{"ExecMainCode": "2", "ExecMainStatus": "9"},
+            },
+            State.BROKEN,
+            ("signal 9",),
+        ),
+        ({"SubState": "exited"}, State.BROKEN, ("does not run",)),
+        ({"LoadState": "masked"}, State.BROKEN, ("masked",)),
+        ({"LoadState": "bad-setting"}, State.BROKEN, ("bad-setting",)),
+        ({"ActiveState": "reloading", "SubState": "reload-notify"}, State.FINE, ()),
+    ],
+)
+def test_a_unit_is_judged_by_how_it_runs_and_how_it_ended(
+    said: dict[str, str], state: State, words: tuple[str, ...]
+) -> None:
+    told(judge_unit("x.service", {**LOADED, **said}, runs=False, boot_s=1000.0), state, *words)
 
 
 def test_what_waits_for_a_daemon_that_does_not_run(tmp_path: Path) -> None:

@@ -1,0 +1,170 @@
+"""The coach's page: open, drawn without an error, with its files, and guarded on a network."""
+
+import socket
+import sqlite3
+import ssl
+import threading
+import time
+from contextlib import closing, suppress
+from urllib.parse import urljoin
+
+import httpx
+
+from agent.clock import read_clock
+from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.errors import AgentError
+from agent.outbox.pauses import Pause
+from agent.outbox.repair.audit import opened_as_it_is
+from agent.outbox.store import Outbox
+from agent.settings.tables import is_loopback
+from agent.stage import StopFlag
+from agent.station.of_settings import station_rules
+from agent.unit import unit_of
+from agent.web.access.secret import has_secret
+from agent.web.app import make_page
+from agent.web.source import Signs
+
+_WHICH = "sudo ss -ltnp 'sport = :{port}' says which; or set another web.listen"
+_AGAIN = "{log}; where a file is missing, install Spotter again: sudo systemd/install.sh"
+_ANSWERS_WITHIN_S = 10.0
+_OPENS_WITHIN_S = 10.0
+_LOOKS_EVERY_S = 0.2
+_PLACES = ("/", "/login", "/wall", "/page.js", "/icon.svg", "/manifest.webmanifest")
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  # where to ask, not where to listen
+_MOST_STEPS = 3  # of being sent on
+
+
+def check_page(patient: Patient) -> list[Finding]:
+    """Look at the page as a browser would, and draw what only a paired device may see."""
+    listen = patient.settings.web.listen
+    if not listen:
+        return [fine("page", 'turned off (web.listen = "")')]
+    host, _, port = listen.rpartition(":")
+    name = host.strip("[]")
+    called = _EVERYWHERE.get(name, name)
+    if patient.runs:
+        return [_judge_running(patient, called, port)]
+    if _is_open(called, int(port)):
+        return [broken("page", f"another program has {listen}", _WHICH.format(port=port))]
+    return [_guarded(patient, f"at {listen}, once the daemon runs")]
+
+
+def _judge_running(patient: Patient, host: str, port: str) -> Finding:
+    """Judge the page of a daemon that runs; one that has just started gets some seconds."""
+    listen = patient.settings.web.listen
+    log = f"sudo journalctl -u {unit_of(patient.config)} -n 20"
+    latest_s = time.monotonic() + _OPENS_WITHIN_S
+    while (pause := _pause_of_page(patient)) is None and not _is_open(host, int(port)):
+        if time.monotonic() > latest_s:
+            return broken("page", f"nobody answers at {listen}", _AGAIN.format(log=log))
+        threading.Event().wait(_LOOKS_EVERY_S)
+    if pause is not None:
+        remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
+        return broken("page", f"it is not open: {pause.detail}", remedy)
+    fault = _fault_of_answers(patient, host, port) or _fault_of_drawing(patient)
+    if fault is not None:
+        return broken("page", fault, _AGAIN.format(log=log))
+    return _guarded(patient, f"at {listen}, and shows what it should")
+
+
+def _guarded(patient: Patient, found: str) -> Finding:
+    """Return that the page is well, unless its PIN can be read on the network."""
+    web = patient.settings.web
+    if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
+        return warning(
+            "page",
+            f"at {web.listen}; without TLS the PIN can be read on the network",
+            patient.setting('web.tls = "own"'),
+        )
+    return fine("page", found)
+
+
+def _fault_of_answers(patient: Patient, host: str, port: str) -> str | None:
+    """Fetch everything that a browser without a PIN may; return what is wrong, or None."""
+    is_over_tls = patient.settings.web.tls != "off"
+    shown_host = f"[{host}]" if ":" in host else host
+    origin = f"{'https' if is_over_tls else 'http'}://{shown_host}:{port}"
+    try:
+        with httpx.Client(
+            verify=_any_certificate(), trust_env=False, timeout=_ANSWERS_WITHIN_S
+        ) as visitor:
+            for place in _PLACES:
+                fault = _fault_of(visitor, origin, place)
+                if fault is not None:
+                    return fault
+    except httpx.HTTPError as error:
+        return f"{origin} is open, but does not answer: {error or type(error).__name__}"
+    return None
+
+
+def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
+    """Fetch one place, however often it sends on; return what is wrong with it, or None."""
+    address = origin + place
+    for _ in range(_MOST_STEPS):
+        answer = visitor.get(address, headers={"accept": "text/html"})
+        if not answer.is_redirect:
+            break
+        address = urljoin(address, answer.headers["location"])
+        if not address.startswith(origin + "/"):
+            return f"{place} sends on to another site"
+    if answer.status_code != 200:
+        return f"{place} answers {answer.status_code}: {answer.text[:80].strip()!r}"
+    if not answer.content:
+        return f"{place} is empty"
+    if "text/html" in answer.headers.get("content-type", "") and "/page.js" not in answer.text:
+        return f"{place} is not a page of Spotter's"
+    return None
+
+
+def _fault_of_drawing(patient: Patient) -> str | None:
+    """Draw the start page and the wall from the station's own data; return what fails, or None."""
+    if not has_secret(patient.folder):
+        return None  # the daemon makes it, not the doctor
+    try:
+        with opened_as_it_is(patient.folder.root) as outbox:
+            if outbox is not None:
+                _draw(patient, outbox)
+    except sqlite3.Error:
+        return None  # the outbox is judged elsewhere
+    except Exception as error:  # noqa: BLE001  # whatever a template or its data may raise
+        return f"it cannot be drawn: {type(error).__name__}: {error}"
+    return None
+
+
+def _draw(patient: Patient, outbox: Outbox) -> None:
+    page = make_page(
+        patient.settings,
+        station_rules(patient.settings),
+        outbox,
+        patient.folder,
+        signs=Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),
+        now=read_clock,
+    )
+    with closing(page.desk):
+        for wall in (False, True):
+            page.board.drawing(wall=wall)
+
+
+def _pause_of_page(patient: Patient) -> Pause | None:
+    """Return why the daemon cannot serve its page; None where it can."""
+    with suppress(sqlite3.Error, AgentError), opened_as_it_is(patient.folder.root) as outbox:
+        pauses = [] if outbox is None else outbox.pauses.all()
+        return next((pause for pause in pauses if pause.part == "page"), None)
+    return None  # the outbox is judged elsewhere
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Return what trusts this box's own certificate, whoever signed it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _is_open(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(2.0)
+        try:
+            return probe.connect_ex((host, port)) == 0
+        except OSError:
+            return False
