@@ -50,7 +50,12 @@ def athletes(
         if sync:
             _sync(settings, outbox)
         if resolve is not None:
-            released = resolve_guest(outbox, *resolve, now_s=read_clock().utc_s)
+            released = resolve_guest(
+                outbox,
+                *resolve,
+                now_s=read_clock().utc_s,
+                send_delay_s=settings.delivery.send_delay_s,
+            )
             click.echo(f"released: {counted(len(released), 'clip')}", err=True)
         found = search_athletes(outbox, search, most=100_000)
         synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)

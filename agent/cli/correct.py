@@ -1,4 +1,4 @@
-"""spotter outbox give, hold, send, resend; spotter undo."""
+"""spotter outbox give, edit, hold, send, resend; spotter undo."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +30,8 @@ def give(
 ) -> None:
     """Give unsent clips to an athlete.
 
-    What was held is released by that.  What you leave out stays as it was, but for the barbell
-    mass: it is the athlete's own last one.
+    What was held is released by that.  What you leave out stays as it was, the barbell mass
+    too.  It goes after delivery.send_delay_s; spotter undo takes it back within 10 s.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -39,13 +39,48 @@ def give(
         from agent.clock import read_clock
         from agent.station.correcting import give as give_clip
         from agent.station.of_settings import station_rules
+        from agent.station.undoing import remember_given
 
-        rules, now_s = station_rules(settings), read_clock().utc_s
+        rules, now = station_rules(settings), read_clock()
         entry = clip_named(box, wanted_id)
         wanted = told.of_clip(entry)
-        given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now_s)
+        with box.transaction():
+            given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
+            remember_given(box, [(entry, given)], now=now)
         warn_of_unknown(box, user_id)
         return {"id": given.name, "state": given.state, "error": None}
+
+    change_each(ids, change, config=config, as_json=as_json)
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@movement_options
+@config_option
+@json_option
+def edit(ids: tuple[str, ...], told: Told, config: Path | None, as_json: bool) -> None:
+    """Correct what unsent clips show.
+
+    Whose they are, and whether they are held, stays.  What you leave out stays as it was.
+    spotter undo takes it back within 10 s.
+    """
+    if not told.is_something:
+        raise click.UsageError("say what it shows: --exercise, --barbell-mass, --incline")
+
+    def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
+        from agent.clock import read_clock
+        from agent.station.correcting import edit as edit_clip
+        from agent.station.of_settings import station_rules
+        from agent.station.undoing import remember_given
+
+        rules, now = station_rules(settings), read_clock()
+        entry = clip_named(box, wanted_id)
+        shows = told.of_clip(entry)
+        assert shows is not None  # something was told
+        with box.transaction():
+            edited = edit_clip(box, entry, shows, rules=rules, now_s=now.utc_s)
+            remember_given(box, [(entry, edited)], now=now)
+        return {"id": edited.name, "state": edited.state, "error": None}
 
     change_each(ids, change, config=config, as_json=as_json)
 
@@ -83,8 +118,7 @@ def resend(
     """Send delivered clips anew for the right athlete.
 
     Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes
-    it back.  What you leave out stays as it was, but for the barbell mass: it is the athlete's
-    own last one.
+    it back.  What you leave out stays as it was, the barbell mass too.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -132,7 +166,8 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 def undo(config: Path | None, as_json: bool) -> None:
     """Take back what was just ended, within 10 s.
 
-    That is the last discard, resend, forget (from the page), or emptied place or queue.
+    That is the last give, edit, release, discard, resend, forget (from the page), or emptied
+    place or queue.
     """
     from agent.clock import read_clock
     from agent.station.undoing import last_undoable

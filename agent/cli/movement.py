@@ -51,16 +51,15 @@ class Told(NamedTuple):
         )
 
     def of_clip(self, entry: "Entry") -> "Whose | None":
-        """Return what a clip shows by these words; what they leave open is as it was known.
-
-        The mass is left to whose clip it is.
-        """
+        """Return what a clip shows by these words; what they leave open is as it was known."""
         told = self.over(entry)
         if told is None or told.activity != entry.activity:
             return told
+        known = entry.barbell_mass_kg
         return replace(
             told,
             exercise=told.exercise or entry.exercise,
+            barbell_mass_kg=known if told.barbell_mass_kg is None else told.barbell_mass_kg,
             incline_deg=entry.incline_deg if told.incline_deg is None else told.incline_deg,
         )
 

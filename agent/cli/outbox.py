@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.activities import ACTIVITIES
 from agent.cli.common import (
     config_option,
     headed,
@@ -17,9 +16,9 @@ from agent.cli.common import (
     print_json,
     settings_of,
 )
-from agent.cli.correct import delete_wrong, give, hold, resend
+from agent.cli.correct import delete_wrong, edit, give, hold, resend
 from agent.cli.each import change_each
-from agent.cli.number import Number
+from agent.cli.movement import Told, movement_options
 from agent.cli.unknown import warn_of_unknown
 from agent.errors import RequestError
 
@@ -48,6 +47,7 @@ def outbox() -> None:
 
 
 outbox.add_command(give)
+outbox.add_command(edit)
 outbox.add_command(hold)
 outbox.add_command(resend)
 outbox.add_command(delete_wrong, "delete-wrong")
@@ -160,58 +160,63 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @outbox.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--user-id", help="Whose it is; required where nobody knows.")
-@click.option("--activity", type=click.Choice(ACTIVITIES))
-@click.option("--exercise")
-@click.option("--barbell-mass", type=Number(), metavar="KG")
+@movement_options
 @config_option
 @json_option
 def release(
     ids: tuple[str, ...],
     user_id: str | None,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
+    told: Told,
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Send what was held."""
+    """Send what was held.
+
+    What you leave out stays as it was.  It goes after delivery.send_delay_s; spotter undo takes
+    it back within 10 s.
+    """
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
     from agent.station import steering
-    from agent.station.of_settings import station_default
+    from agent.station.of_settings import station_rules
+    from agent.station.undoing import remember_given
 
-    station = station_default(settings_of(config))
-    now_s = read_clock().utc_s
+    rules, now = station_rules(settings_of(config)), read_clock()
 
     def change(box: "Outbox", wanted: str) -> "Entry":
         entry = steering.find(box, wanted)
         if isinstance(entry, Capture):
             raise RequestError(f"{entry.name} is a capture: release its clips, e1 and the like")
-        said = _said(entry, user_id, activity, exercise, barbell_mass)
-        released = steering.release(box, entry, said=said, station=station, now_s=now_s)
+        said = _said(entry, user_id, told)
+        with box.transaction():
+            released = steering.release(
+                box,
+                entry,
+                said=said,
+                station=rules.default,
+                now_s=now.utc_s,
+                send_delay_s=rules.send_delay_s,
+            )
+            remember_given(box, [(entry, released)], now=now)
         warn_of_unknown(box, user_id)
         return released
 
     _steer(ids, change, config=config, as_json=as_json)
 
 
-def _said(
-    entry: "Entry",
-    user_id: str | None,
-    activity: str | None,
-    exercise: str | None,
-    barbell_mass: float | None,
-) -> "Whose | None":
+def _said(entry: "Entry", user_id: str | None, told: Told) -> "Whose | None":
+    """Return what a person said of a clip, as far as it was said."""
     from agent.outbox.entry import Whose
 
-    if all(word is None for word in (user_id, activity, exercise, barbell_mass)):
+    if user_id is None and not told.is_something:
         return None
     return Whose(
         recipient=entry.recipient,
         user_id=user_id,
-        activity=activity or entry.activity,
-        exercise=exercise,
-        barbell_mass_kg=barbell_mass,
+        activity=told.activity or entry.activity,
+        exercise=told.exercise,
+        barbell_mass_kg=told.barbell_mass,
+        incline_deg=told.incline,
     )
 
 

@@ -236,14 +236,20 @@ class Entries:
         now_s: float,
         to: EntryState = EntryState.READY,
         reason: str | None = None,
-        due_at: float | None = None,
+        changes: Mapping[str, object] | None = None,
     ) -> Entry | None:
-        """Give an unsent clip to the person and movement that somebody named; it may stay held."""
+        """Give an unsent clip to the person and movement that somebody named; it may stay held.
+
+        Args:
+            entry, now_s, reason, to: as for `move`.
+            whose: for whom it is and what it shows from now on.
+            changes: further columns; without `due_at` it goes at once.
+        """
         # What the server said of it may have been said of somebody else.
-        due_at = now_s if due_at is None else due_at
-        changes = {"due_at": due_at, "failures": 0, "detail": None, **_whose_columns(whose)}
+        plain = {"due_at": now_s, "failures": 0, "detail": None}
+        values = {**plain, **(changes or {}), **_whose_columns(whose)}
         change = self._change if to is entry.state else self.move
-        return change(entry, to, now_s=now_s, reason=reason, changes=changes)
+        return change(entry, to, now_s=now_s, reason=reason, changes=values)
 
     def has_delivered(self) -> bool:
         """Tell whether any clip of this station ever became a session, or may have."""

@@ -23,6 +23,7 @@ class StationRules:
 
     default: Whose  # who and what is filmed here where no coach has said otherwise
     idle_s: float | None = None  # an assignment without a take for so long ends; None: never
+    send_delay_s: float = 0.0  # time to correct a take before it goes
 
 
 def record_default(outbox: Outbox, station: Whose, *, now: Instant) -> None:

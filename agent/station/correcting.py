@@ -6,14 +6,20 @@ What is under way is left alone: once a body may have gone out, nobody can say a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agent.activities import check_movement
 from agent.errors import AgentError, BusyError, RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry, Whose
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.outbox.store import Outbox
-from agent.station.assigning import StationRules, complete
-from agent.station.roster import for_person
-from agent.station.steering import find
+from agent.station.assigning import StationRules
+from agent.station.steering import (
+    due_after_correction,
+    find,
+    known_of,
+    remarks_for,
+    whose_for,
+)
 
 _UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
@@ -26,6 +32,7 @@ class Outcome:
     id: str
     state: str | None  # None: it stayed as it was
     error: str | None = None
+    change: tuple[Entry, Entry] | None = None  # as it was, and as it is
 
 
 def give(
@@ -40,13 +47,12 @@ def give(
     """Give a clip that was not sent to the person of a key.
 
     What was held is released by that, unless it is given to a guest: then it waits for somebody to
-    say who that is.  What counts down to be sent goes on counting.
+    say who that is.  It can be corrected for `rules.send_delay_s` before it goes, like a fresh one.
 
     Args:
         outbox, entry, rules: as ever.
         key: a user_id, or `guest:3`.
-        wanted: what the clip shows; None: what it was known to show, with this person's own last
-            barbell mass.
+        wanted: what the clip shows; what it leaves open stays as it was known to be.
         now_s: Unix time.
 
     Raises:
@@ -54,33 +60,56 @@ def give(
         RequestError: it is sent or ended, or the API would refuse it.
     """
     _refuse_unless_unsent(entry)
-    whose = whose_for(outbox, entry, key, wanted, rules=rules)
-    due_at = max(now_s, entry.due_at) if entry.state is EntryState.READY else now_s
+    whose = whose_for(outbox, entry, key, wanted, station=rules.default)
     to, reason = EntryState.READY, None
     if whose.recipient is Recipient.UNKNOWN:
         to, reason = EntryState.HELD, Reason.GUEST
     with outbox.transaction():
+        due_at = due_after_correction(entry, rules.send_delay_s, now_s=now_s)
         if entry.state is EntryState.DEAD:
             entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
+        changes = {"due_at": due_at, "remarks": remarks_for(entry, whose)}
         return _unless_gone(
-            outbox.entries.assign(entry, whose, now_s=now_s, to=to, reason=reason, due_at=due_at)
+            outbox.entries.assign(entry, whose, now_s=now_s, to=to, reason=reason, changes=changes)
         )
 
 
-def whose_for(
-    outbox: Outbox, entry: Entry, key: str, wanted: Whose | None, *, rules: StationRules
-) -> Whose:
-    """Return for whom a clip is and what it shows, if it is the person's of a key.
+def edit(outbox: Outbox, entry: Entry, shows: Whose, *, rules: StationRules, now_s: float) -> Entry:
+    """Correct what an unsent clip shows; whose it is and whether it is held stay as they are.
+
+    Args:
+        outbox, entry, rules, now_s: as for `give`.
+        shows: activity, exercise, barbell mass and incline, all of them; its person is ignored.
 
     Raises:
-        RequestError: there is no such guest, or the API would refuse it.
+        BusyError: it is being sent.
+        RequestError: it is sent or ended, or the API would refuse it.
     """
-    known = Whose(**{name: getattr(entry, name) for name in Whose.__slots__})
-    movement = wanted or replace(known, barbell_mass_kg=None)
-    whose = for_person(outbox, key, movement)
-    if wanted is None and whose.user_id == known.user_id and whose.guest_id == known.guest_id:
-        whose = replace(whose, barbell_mass_kg=known.barbell_mass_kg)
-    return complete(outbox, whose, station=rules.default)
+    _refuse_unless_unsent(entry)
+    check_movement(
+        shows.activity,
+        shows.exercise,
+        barbell_mass_kg=shows.barbell_mass_kg,
+        incline_deg=shows.incline_deg,
+    )
+    known = known_of(entry)
+    whose = replace(
+        shows, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
+    )
+    with outbox.transaction():
+        changes: dict[str, object] = {
+            "due_at": due_after_correction(entry, rules.send_delay_s, now_s=now_s),
+            "remarks": remarks_for(entry, whose),
+        }
+        if entry.state is EntryState.DEAD:  # the API may take it as it is now
+            entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
+        elif entry.state is EntryState.HELD:
+            changes["detail"] = entry.detail
+        return _unless_gone(
+            outbox.entries.assign(
+                entry, whose, now_s=now_s, to=entry.state, reason=entry.reason, changes=changes
+            )
+        )
 
 
 def give_all(
@@ -100,7 +129,7 @@ def give_all(
             if isinstance(entry, Capture):
                 raise RequestError(f"{entry.name} is a capture: name its clips, e1 and the like")
             given = give(outbox, entry, key, wanted, rules=rules, now_s=now_s)
-            outcomes.append(Outcome(id=given.name, state=given.state))
+            outcomes.append(Outcome(id=given.name, state=given.state, change=(entry, given)))
         except AgentError as error:
             outcomes.append(Outcome(id=wanted_id, state=None, error=str(error)))
     return outcomes

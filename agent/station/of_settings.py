@@ -47,7 +47,11 @@ def station_rules(settings: "Settings") -> "StationRules":
     from agent.station.assigning import StationRules
 
     idle_s = settings.station.runs_out_after_min * 60
-    return StationRules(default=station_default(settings), idle_s=idle_s or None)
+    return StationRules(
+        default=station_default(settings),
+        idle_s=idle_s or None,
+        send_delay_s=settings.delivery.send_delay_s,
+    )
 
 
 def reserve_of(settings: "Settings") -> Reserve:

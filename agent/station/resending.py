@@ -14,7 +14,7 @@ from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Recipient
 from agent.outbox.store import Outbox
 from agent.station.assigning import StationRules
-from agent.station.correcting import whose_for
+from agent.station.steering import whose_for
 
 _SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 
@@ -65,7 +65,7 @@ def resend(
     Raises:
         RequestError: it cannot be sent anew, and why; or the athlete is a guest.
     """
-    whose = whose_for(outbox, entry, key, wanted, rules=rules)
+    whose = whose_for(outbox, entry, key, wanted, station=rules.default)
     if whose.recipient is not Recipient.ATHLETE:
         raise RequestError(
             "a guest has no place at the API", hint="spotter athletes --resolve says who it is"

@@ -103,10 +103,13 @@ def note_guest(outbox: Outbox, name: str, *, now_s: float) -> Athlete:
     return outbox.roster.add_guest(shown, searchable(shown), now_s=now_s)
 
 
-def resolve_guest(outbox: Outbox, key: str, user_id: str, *, now_s: float) -> list[Entry]:
+def resolve_guest(
+    outbox: Outbox, key: str, user_id: str, *, now_s: float, send_delay_s: float = 0.0
+) -> list[Entry]:
     """Say who a guest is: everything held for the guest is released to that athlete.
 
-    What was filmed of the guest and is yet to be looked into goes to the athlete too.
+    It can be corrected for `send_delay_s` before it goes.  What was filmed of the guest and is yet
+    to be looked into goes to the athlete too.
 
     Raises:
         RequestError: there is no such guest, or it was said already.
@@ -119,17 +122,19 @@ def resolve_guest(outbox: Outbox, key: str, user_id: str, *, now_s: float) -> li
         if not outbox.roster.resolve(guest, user_id, now_s=now_s):
             raise RequestError(f"{key} is on record as {guest.resolved_to}")
         outbox.queue.rename_guest(guest.id, user_id)
-        return _release_held(outbox, guest.id, user_id, now_s=now_s)
+        return _release_held(outbox, guest.id, user_id, now_s=now_s, due_at=now_s + send_delay_s)
 
 
-def _release_held(outbox: Outbox, guest_id: int, user_id: str, *, now_s: float) -> list[Entry]:
+def _release_held(
+    outbox: Outbox, guest_id: int, user_id: str, *, now_s: float, due_at: float
+) -> list[Entry]:
     released = []
     for entry in outbox.entries.in_states({EntryState.HELD}):
         if entry.guest_id != guest_id or entry.reason != Reason.GUEST:
             continue
         known = Whose(**{name: getattr(entry, name) for name in Whose.__slots__})
         whose = replace(known, recipient=Recipient.ATHLETE, user_id=user_id, guest_id=None)
-        moved = outbox.entries.assign(entry, whose, now_s=now_s)
+        moved = outbox.entries.assign(entry, whose, now_s=now_s, changes={"due_at": due_at})
         if moved is not None:
             released.append(moved)
     return released

@@ -1,5 +1,6 @@
 """What a person may do with captures and clips: retry, discard, release."""
 
+import json
 from dataclasses import replace
 from typing import TypeVar
 
@@ -7,6 +8,8 @@ from agent.errors import BusyError, RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.clip_code import is_clip_code
 from agent.outbox.entry import Entry, Whose
+from agent.outbox.people.assignments import Assignment
+from agent.outbox.people.roster import GUEST_PREFIX
 from agent.outbox.states import (
     CAPTURE_MOVES,
     ENTRY_MOVES,
@@ -16,8 +19,9 @@ from agent.outbox.states import (
     Recipient,
 )
 from agent.outbox.store import Outbox
-from agent.station.assigning import fill_movement
-from agent.station.roster import check_user_id
+from agent.station.assigning import complete, fill_movement, whose_of
+from agent.station.roster import check_user_id, for_person
+from agent.station.whose import Remark
 
 Row = TypeVar("Row", Capture, Entry)
 
@@ -25,6 +29,7 @@ Row = TypeVar("Row", Capture, Entry)
 _MENDED_ELSEWHERE = frozenset(
     {Reason.KEY_CANNOT_SEND, Reason.REFUSED_FOR_ATHLETE, Reason.ACTIVITY_NOT_IN_PLAN}
 )
+_SAME_TRAINING_S = 6 * 3600.0
 _UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN, CaptureState.ANALYSING})
 
 
@@ -100,6 +105,7 @@ def release(
     said: Whose | None,
     station: Whose,
     now_s: float,
+    send_delay_s: float = 0.0,
 ) -> Entry:
     """Send what was held, under the athlete that is known or named now.
 
@@ -109,29 +115,114 @@ def release(
         said: what the person named, or None where they named nothing.
         station: fills what was left open, for the same activity.
         now_s: Unix time.
+        send_delay_s: for so long it can be corrected before it goes, like a fresh one.
 
     Raises:
         RequestError: it is not held, no athlete is known, or the API would refuse it.
     """
     if entry.state is not EntryState.HELD:
         raise RequestError(f"{entry.name} is not held but {entry.state}")
-    known = Whose(**{name: getattr(entry, name) for name in Whose.__slots__})
-    whose = known if said is None else _named(said, known, station)
+    known = whose = known_of(entry)
+    if known.guest_id is not None:  # by now it may be known who that is
+        known = whose = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
+    if said is not None and said.user_id is not None:
+        whose = whose_for(outbox, entry, check_user_id(said.user_id), said, station=station)
+    elif said is not None:
+        whose = replace(
+            said, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
+        )
+        whose = fill_movement(whose, known if known.activity == said.activity else station)
     if whose.recipient is Recipient.UNKNOWN:
         raise RequestError(
             f"nobody knows whose {entry.name} is",
             hint=f"spotter outbox release {entry.name} --user-id WHO",
         )
-    return _unless_gone(outbox.entries.assign(entry, whose, now_s=now_s))
+    changes = {
+        "due_at": due_after_correction(entry, send_delay_s, now_s=now_s),
+        "remarks": remarks_for(entry, whose),
+    }
+    return _unless_gone(outbox.entries.assign(entry, whose, now_s=now_s, changes=changes))
 
 
-def _named(said: Whose, known: Whose, station: Whose) -> Whose:
-    """Return what a person named, completed by what was known and by the station."""
-    if said.user_id is None:
-        said = replace(said, user_id=known.user_id, recipient=known.recipient)
-    else:
-        said = replace(said, user_id=check_user_id(said.user_id), recipient=Recipient.ATHLETE)
-    return fill_movement(said, known if known.activity == said.activity else station)
+def due_after_correction(entry: Entry, send_delay_s: float, *, now_s: float) -> float:
+    """Return when a corrected clip goes at the earliest: it can be corrected once more."""
+    due_at = now_s + send_delay_s
+    return max(due_at, entry.due_at) if entry.state is EntryState.READY else due_at
+
+
+def remarks_for(entry: Entry, whose: Whose) -> str:
+    """Return a clip's remarks, as the outbox keeps them, once it is for somebody."""
+    remarks = [remark for remark in entry.remarks if remark != Remark.NO_MASS]
+    is_somebodys = whose.recipient is not Recipient.UNKNOWN
+    if is_somebodys and whose.activity == "weightlifting" and whose.barbell_mass_kg is None:
+        remarks.append(Remark.NO_MASS)
+    return json.dumps(remarks)
+
+
+def known_of(entry: Entry) -> Whose:
+    """Return for whom a clip is, and what it shows, as far as it is known."""
+    return Whose(**{name: getattr(entry, name) for name in Whose.__slots__})
+
+
+def whose_for(
+    outbox: Outbox, entry: Entry, key: str, wanted: Whose | None, *, station: Whose
+) -> Whose:
+    """Return for whom a clip is and what it shows, if it is the person's of a key.
+
+    The take's exercise, mass and incline stay with the take.  What was never known of it is what
+    the coach had said of this person when it was filmed, their own last mass, or the station's.
+
+    Raises:
+        RequestError: there is no such guest, or the API would refuse it.
+    """
+    known = known_of(entry)
+    whose = for_person(outbox, key, known if wanted is None else wanted)
+    said = _said_then(outbox, entry, whose)
+    if wanted is None and said is not None and _is_guessed(entry, station):
+        whose = replace(whose, activity=said.activity or whose.activity, exercise=said.exercise)
+    if whose.activity == known.activity:
+        whose = _filled(whose, known)
+    if (
+        said is not None
+        and said.activity == whose.activity
+        and whose.exercise in {None, said.exercise}
+    ):
+        whose = _filled(whose, whose_of(said))
+    return complete(outbox, whose, station=station)
+
+
+def _filled(whose: Whose, other: Whose) -> Whose:
+    """Return `whose` with what it leaves open of the movement taken from another."""
+    return replace(
+        whose,
+        exercise=whose.exercise or other.exercise,
+        barbell_mass_kg=(
+            other.barbell_mass_kg if whose.barbell_mass_kg is None else whose.barbell_mass_kg
+        ),
+        incline_deg=other.incline_deg if whose.incline_deg is None else whose.incline_deg,
+    )
+
+
+def _said_then(outbox: Outbox, entry: Entry, whose: Whose) -> Assignment | None:
+    """Return what a coach had said of a person by the end of a take, in the same training."""
+    if entry.filmed_at is None:
+        return None
+    said = outbox.assignments.last_of_until(
+        whose.user_id, whose.guest_id, until_s=entry.filmed_at + entry.clip_seconds
+    )
+    if said is None or entry.filmed_at - said.starts.utc_s > _SAME_TRAINING_S:
+        return None
+    return said
+
+
+def _is_guessed(entry: Entry, station: Whose) -> bool:
+    """Tell whether what a clip shows is only the station's default, for nobody's word was known."""
+    return (
+        entry.reason in {Reason.TWO_ATHLETES, Reason.RECORDING_TIME_UNKNOWN}
+        and (entry.activity, entry.exercise) == (station.activity, station.exercise)
+        and entry.barbell_mass_kg is None
+        and entry.incline_deg is None
+    )
 
 
 def _discard_entry(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:

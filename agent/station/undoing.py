@@ -1,10 +1,12 @@
 """Undo, for ten seconds, on everything that ends something."""
 
+from collections.abc import Sequence
+
 from agent.clock import Instant
 from agent.errors import BusyError, RequestError
 from agent.outbox.capture import Capture
 from agent.outbox.entry import Entry
-from agent.outbox.people.undoables import Undoable, UndoKind, as_it_was, rows_of
+from agent.outbox.people.undoables import Undoable, UndoKind, as_it_was, before_given, rows_of
 from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
@@ -30,6 +32,19 @@ def discard(outbox: Outbox, subject: Capture | Entry, *, now: Instant) -> Undoab
             was["captures"] = [as_it_was(subject)]
         steering.discard(outbox, subject, now_s=now.utc_s)
         return outbox.undoables.add(UndoKind.DISCARD, was, now=now)
+
+
+def remember_given(
+    outbox: Outbox, given: Sequence[tuple[Entry, Entry]], *, now: Instant
+) -> Undoable:
+    """Let it be taken back that clips were given to somebody, released, or corrected.
+
+    Args:
+        outbox, now: as ever; in the transaction that changed them.
+        given: each clip as it was, and as it is now.
+    """
+    rows = [before_given(was, entry) for was, entry in given]
+    return outbox.undoables.add(UndoKind.GIVE, {"entries": rows}, now=now)
 
 
 def clear_queue(outbox: Outbox, *, now: Instant) -> Undoable:
@@ -84,6 +99,12 @@ def _undo_discard(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
         raise BusyError("it moved at this very moment", hint="spotter outbox list")
 
 
+def _undo_give(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
+    rows = rows_of(undoable, "entries")
+    if not all(outbox.undoables.restore_given(row, now_s=now_s) for row in rows):
+        raise BusyError("it has moved on since", hint="spotter outbox list")
+
+
 def _undo_clear(outbox: Outbox, undoable: Undoable, _now_s: float) -> None:
     outbox.queue.restore(rows_of(undoable, "queue"))
 
@@ -108,6 +129,7 @@ def _undo_forget(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
 
 _UNDO = {
     UndoKind.DISCARD: _undo_discard,
+    UndoKind.GIVE: _undo_give,
     UndoKind.CLEAR_QUEUE: _undo_clear,
     UndoKind.LEAVE_QUEUE: _undo_leave,
     UndoKind.RESEND: _undo_resend,

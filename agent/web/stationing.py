@@ -16,14 +16,31 @@ from agent.web.saying import SET_BY, change, said
 Key = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-class AssignForm(Form):
-    """Somebody, and what they do; mass in the page's own unit."""
+class EditForm(Form):
+    """What somebody does; mass in the page's own unit."""
 
-    key: Key
     activity: Literal["running", "jumping", "weightlifting"]
     exercise: str | None = Field(None, max_length=40)
     mass: float | None = Field(None, gt=0, le=1200, allow_inf_nan=False)
     incline: float | None = Field(None, ge=-30, le=60, allow_inf_nan=False)
+
+    def movement(self, page: Page) -> Whose:
+        """Return it, of nobody."""
+        mass_kg = None if self.mass is None else page.board.wording.kilograms(self.mass)
+        return Whose(
+            recipient=Recipient.UNKNOWN,
+            user_id=None,
+            activity=self.activity,
+            exercise=self.exercise,
+            barbell_mass_kg=mass_kg,
+            incline_deg=self.incline,
+        )
+
+
+class AssignForm(EditForm):
+    """Somebody, and what they do."""
+
+    key: Key
 
 
 class KeyForm(Form):
@@ -65,7 +82,7 @@ class ResolveForm(Form):
 
 async def assign(page: Page, visit: Visit, form: AssignForm) -> Response:
     """Put somebody on the station."""
-    wanted = _wanted(page, form)
+    wanted = form.movement(page)
 
     def put() -> str:
         assigning.assign_person(
@@ -129,7 +146,7 @@ async def next_one(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa:
 
 async def enqueue(page: Page, visit: Visit, form: AssignForm) -> Response:
     """Put somebody at the queue's end."""
-    wanted = _wanted(page, form)
+    wanted = form.movement(page)
 
     def append() -> str:
         queueing.enqueue(page.outbox, form.key, wanted, rules=page.rules)
@@ -175,23 +192,17 @@ async def resolve(page: Page, visit: Visit, form: ResolveForm) -> Response:
     """Say who a guest is, and let their takes go."""
 
     def tell() -> tuple[str, int]:
-        released = resolve_guest(page.outbox, form.key, form.user_id, now_s=page.now().utc_s)
+        released = resolve_guest(
+            page.outbox,
+            form.key,
+            form.user_id,
+            now_s=page.now().utc_s,
+            send_delay_s=page.rules.send_delay_s,
+        )
         return name_of_key(page, form.user_id), len(released)
 
     name, n = await change(page, tell)
     return said(page, visit, "said_resolved", name=name, n=n)
-
-
-def _wanted(page: Page, form: AssignForm) -> Whose:
-    mass_kg = None if form.mass is None else page.board.wording.kilograms(form.mass)
-    return Whose(
-        recipient=Recipient.UNKNOWN,
-        user_id=None,
-        activity=form.activity,
-        exercise=form.exercise,
-        barbell_mass_kg=mass_kg,
-        incline_deg=form.incline,
-    )
 
 
 def name_of_key(page: Page, key: str) -> str:

@@ -1,5 +1,6 @@
 """What a coach does with takes: give, hold, discard, send now, send anew, and undo."""
 
+from collections.abc import Callable
 from typing import Annotated, Protocol
 
 from pydantic import Field, field_validator
@@ -10,11 +11,12 @@ from agent.outbox.entry import Entry
 from agent.outbox.people.undoables import Undoable
 from agent.outbox.store import Outbox
 from agent.station import correcting, resending, steering, undoing
+from agent.web.board.words import Movement
 from agent.web.media import entry_of
 from agent.web.page import Page
 from agent.web.places import Access, Do, Form, NoForm, Visit
 from agent.web.saying import change, said
-from agent.web.stationing import Key, KeyForm, name_of_key
+from agent.web.stationing import EditForm, Key, KeyForm, name_of_key
 
 _MOST_AT_ONCE = 100
 
@@ -48,32 +50,78 @@ async def give(page: Page, visit: Visit, form: KeyForm) -> Response:
     """Give a take that was not sent to somebody else."""
     entry = await entry_of(page, visit)
 
-    def hand_over() -> str:
-        now_s = page.now().utc_s
-        correcting.give(page.outbox, entry, form.key, rules=page.rules, now_s=now_s)
-        return name_of_key(page, form.key)
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: correcting.give(page.outbox, entry, form.key, rules=page.rules, now_s=now_s),
+    )
+    name = await page.desk.read(lambda: name_of_key(page, form.key))
+    return said(page, visit, "said_given", undoable=undoable, name=name)
 
-    return said(page, visit, "said_given", name=await change(page, hand_over))
+
+async def release(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Send a held take as it is."""
+    entry = await entry_of(page, visit)
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: steering.release(
+            page.outbox,
+            entry,
+            said=None,
+            station=page.rules.default,
+            now_s=now_s,
+            send_delay_s=page.rules.send_delay_s,
+        ),
+    )
+    return said(page, visit, "said_released", undoable=undoable)
+
+
+async def edit(page: Page, visit: Visit, form: EditForm) -> Response:
+    """Correct what a take shows that was not sent."""
+    entry = await entry_of(page, visit)
+    shows = form.movement(page)
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: correcting.edit(page.outbox, entry, shows, rules=page.rules, now_s=now_s),
+    )
+    words = page.board.wording.movement(Movement.of(shows))
+    return said(page, visit, "said_edited", undoable=undoable, movement=words)
+
+
+async def _correct(page: Page, entry: Entry, action: Callable[[float], Entry]) -> Undoable:
+    """Correct a take, so that it can be taken back."""
+
+    def correct() -> Undoable:
+        now = page.now()
+        with page.outbox.transaction():
+            corrected = action(now.utc_s)
+            return undoing.remember_given(page.outbox, [(entry, corrected)], now=now)
+
+    return await change(page, correct)
 
 
 async def give_several(page: Page, visit: Visit, form: TrayForm) -> Response:
     """Give several takes to somebody."""
 
-    def hand_over() -> tuple[str, int, int]:
-        outcomes = correcting.give_all(
-            page.outbox, form.code, form.key, rules=page.rules, now_s=page.now().utc_s
-        )
-        failed = [outcome for outcome in outcomes if outcome.error is not None]
-        if len(failed) == len(outcomes):
-            raise RequestError(failed[0].error or "")
-        return name_of_key(page, form.key), len(outcomes) - len(failed), len(failed)
+    def hand_over() -> tuple[str, int, int, Undoable]:
+        now = page.now()
+        with page.outbox.transaction():
+            outcomes = correcting.give_all(
+                page.outbox, form.code, form.key, rules=page.rules, now_s=now.utc_s
+            )
+            given = [outcome.change for outcome in outcomes if outcome.change is not None]
+            if not given:
+                raise RequestError(outcomes[0].error or "")
+            undoable = undoing.remember_given(page.outbox, given, now=now)
+        return name_of_key(page, form.key), len(given), len(outcomes) - len(given), undoable
 
-    name, n, failed = await change(page, hand_over)
+    name, n, failed, undoable = await change(page, hand_over)
+    key = "said_given" if n == 1 else "said_given_several"
     if failed:
-        return said(page, visit, "said_given_some", name=name, n=n, failed=failed)
-    if n == 1:
-        return said(page, visit, "said_given", name=name)
-    return said(page, visit, "said_given_several", name=name, n=n)
+        key = "said_given_some"
+    return said(page, visit, key, undoable=undoable, name=name, n=n, failed=failed)
 
 
 async def hold(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
@@ -138,6 +186,8 @@ async def _steer(page: Page, visit: Visit, action: Steering) -> None:
 
 PLACES = (
     Do(path="/take/{code}/give", access=Access.COACH, form=KeyForm, answer=give),
+    Do(path="/take/{code}/release", access=Access.COACH, form=NoForm, answer=release),
+    Do(path="/take/{code}/edit", access=Access.COACH, form=EditForm, answer=edit),
     Do(path="/take/{code}/hold", access=Access.COACH, form=NoForm, answer=hold),
     Do(path="/take/{code}/send", access=Access.COACH, form=NoForm, answer=send_now),
     Do(path="/take/{code}/retry", access=Access.COACH, form=NoForm, answer=retry),

@@ -54,6 +54,49 @@ def test_several_takes_of_nobody_are_given_at_once(page: Page, gym: Gym) -> None
     assert {s.user_id for s in gym.sandbox.book.sessions[-2:]} == {ANNA}
 
 
+def test_what_a_take_shows_is_edited_on_its_card_and_stays_when_it_is_given_away(
+    page: Page, gym: Gym
+) -> None:
+    gym.put(JOERG, mass_kg=90)
+    entry = gym.film(None, mass_kg=60)
+    card = page.locator(f"#take-{entry.clip_code}")
+    page.tap(f"#edit-{entry.clip_code}")
+    expect(page.locator("#edit output[data-of=mass]")).to_have_text("60")
+    page.locator("#edit label", has_text="Clean and jerk").tap()
+    page.tap("#edit [data-step='5']")
+    page.tap("#edit [data-step='-1']")
+    page.tap("#edit-put")
+    expect(page.locator("#toast")).to_contain_text("Corrected: Clean and jerk, 64 kg.")
+    expect(card).to_contain_text("Clean and jerk, 64 kg")
+    expect(card).to_contain_text("Whose?")
+
+    page.tap(f"#give-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    expect(page.locator("#takes")).to_contain_text("Clean and jerk, 64 kg")
+    expect(card.locator("time[data-until]")).to_be_visible()  # it counts down like a fresh one
+    page.tap("#undo")
+    expect(page.locator("#tray")).to_contain_text("Whose?")
+    assert gym.state_of(entry) is EntryState.HELD
+
+    page.tap(f"#give-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    page.tap(f"#send-{entry.clip_code}")
+    expect(card).to_contain_text("Safe")
+    session = gym.sandbox.book.sessions[-1]
+    assert (session.user_id, session.title.split()[1:3]) == (JOERG, ["clean_and_jerk", "64kg"])
+
+
+def test_what_a_person_holds_back_is_sent_as_it_is(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA, goes_in_s=60)
+    page.tap(f"#hold-{entry.clip_code}")
+    expect(page.locator("#tray")).to_contain_text("You hold it back.")
+    page.tap(f"#release-{entry.clip_code}")
+    expect(page.locator("#toast")).to_contain_text("It goes out as it is.")
+    page.tap(f"#send-{entry.clip_code}")
+    until(lambda: gym.state_of(entry) in {"uploaded", "completed"})
+    assert gym.sandbox.book.sessions[-1].user_id == ADA
+
+
 def test_a_sent_take_is_sent_anew_for_the_right_athlete(page: Page, gym: Gym) -> None:
     entry = gym.film(ADA)
     card = page.locator(f"#take-{entry.clip_code}")

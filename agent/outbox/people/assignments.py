@@ -103,6 +103,15 @@ class Assignments:
         row = self._db.row(_LAST_OF, {**person, "exercise": exercise, "with_mass": 1})
         return None if row is None else _assignment(row).barbell_mass_kg
 
+    def last_of_until(
+        self, user_id: str | None, guest_id: int | None, *, until_s: float
+    ) -> Assignment | None:
+        """Return what a coach last said of a person before a moment (Unix time)."""
+        row = self._db.row(
+            _LAST_OF_UNTIL, {"user_id": user_id, "guest_id": guest_id, "until": until_s}
+        )
+        return None if row is None else _assignment(row)
+
     def renew(self, assignment_id: int, at: Instant, why: RenewedBy) -> None:
         """Record what keeps an assignment from running out."""
         columns = {"assignment_id": assignment_id, "at": at.utc_s, "why": why}
@@ -140,14 +149,23 @@ _LATEST = f"""
  ORDER BY assignment.id
 """  # our own words
 
+_OF_PERSON = """
+(assignment.user_id = :user_id OR guest_id = :guest_id
+        OR guest_id IN (SELECT id FROM athlete WHERE resolved_to = :user_id))
+"""
 _LAST_OF = f"""
 {_SAID}
  WHERE layer = 'coach' AND (:exercise IS NULL OR exercise = :exercise)
-   AND (assignment.user_id = :user_id OR guest_id = :guest_id
-        OR guest_id IN (SELECT id FROM athlete WHERE resolved_to = :user_id))
+   AND {_OF_PERSON}
    AND (NOT :with_mass OR barbell_mass_kg IS NOT NULL)
  ORDER BY assignment.id DESC LIMIT 1
-"""  # noqa: S608  # our own words; index: assignment_by_user, assignment_by_guest
+"""  # our own words; index: assignment_by_user, assignment_by_guest
+
+_LAST_OF_UNTIL = f"""
+{_SAID}
+ WHERE layer = 'coach' AND {_OF_PERSON} AND starts_at <= :until
+ ORDER BY assignment.id DESC LIMIT 1
+"""  # our own words; index: assignment_by_user, assignment_by_guest
 
 
 def _boot_columns(moment: Instant) -> Mapping[str, object]:

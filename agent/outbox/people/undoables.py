@@ -1,8 +1,8 @@
 """Second thoughts: what a person ended may be undone for some seconds.
 
-What takes effect at once (a clip discarded, the queue cleared) is put back as it was; what must not
-be half done (sent anew, forgotten) has not begun before those seconds are over.  Either way one
-row says which of the two it is, whatever crashes.
+What takes effect at once (a clip discarded or given to somebody, the queue cleared) is put back as
+it was; what must not be half done (sent anew, forgotten) has not begun before those seconds are
+over.  Either way one row says which of the two it is, whatever crashes.
 """
 
 import json
@@ -13,7 +13,7 @@ from enum import StrEnum
 from agent.clock import Instant
 from agent.outbox.capture import Capture
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.entry import Entry
+from agent.outbox.entry import Entry, Whose
 
 UNDO_S = 10.0
 
@@ -22,13 +22,14 @@ class UndoKind(StrEnum):
     """What can be undone."""
 
     DISCARD = "discard"
+    GIVE = "give"
     CLEAR_QUEUE = "clear_queue"
     LEAVE_QUEUE = "leave_queue"
     RESEND = "resend"
     FORGET = "forget"
 
 
-_AT_ONCE = frozenset({UndoKind.DISCARD, UndoKind.CLEAR_QUEUE, UndoKind.LEAVE_QUEUE})
+_AT_ONCE = frozenset({UndoKind.DISCARD, UndoKind.GIVE, UndoKind.CLEAR_QUEUE, UndoKind.LEAVE_QUEUE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +100,17 @@ class Undoables:
         return [Undoable.from_row(row) for row in rows]
 
     def settle(self, undoable: Undoable, to: str) -> bool:
-        """open -> undone or done; False where it is settled already."""
+        """open -> undone or done; False where it is settled already.
+
+        Whose clips were is forgotten then: it may be somebody who is to be forgotten.
+        """
         return bool(
             self._db.change(
-                "UPDATE undoable SET state = ? WHERE id = ? AND state = 'open'", (to, undoable.id)
+                """
+                UPDATE undoable SET state = ?, payload = iif(kind = 'give', '{}', payload)
+                 WHERE id = ? AND state = 'open'
+                """,
+                (to, undoable.id),
             )
         )
 
@@ -132,6 +140,23 @@ class Undoables:
             )
         )
 
+    def restore_given(self, was: Mapping[str, object], *, now_s: float) -> bool:
+        """Put an entry back as it was before it was given to somebody; False where it moved on."""
+        return bool(
+            self._db.change(
+                """
+                UPDATE entry SET state = :state, reason = :reason, detail = :detail,
+                                 failures = :failures, due_at = max(:due_at, :now),
+                                 remarks = :remarks, recipient = :recipient, user_id = :user_id,
+                                 guest_id = :guest_id, activity = :activity,
+                                 exercise = :exercise, barbell_mass_kg = :barbell_mass_kg,
+                                 incline_deg = :incline_deg, changed_at = :now, fence = fence + 1
+                 WHERE id = :id AND state IN ('ready', 'held') AND fence = :fence_since
+                """,
+                {**was, "now": now_s},
+            )
+        )
+
     def restore_capture(self, was: Mapping[str, object], *, now_s: float) -> bool:
         """Put a discarded capture back as it was; False where it moved on, or its file is going."""
         return bool(
@@ -151,6 +176,13 @@ def as_it_was(row: Capture | Entry) -> dict[str, object]:
     """Return what it takes to put a row back as it is, once it was discarded."""
     plain = ("id", "state", "reason", "detail", "failures", "due_at", "fence")
     return {name: getattr(row, name) for name in plain if hasattr(row, name)}
+
+
+def before_given(was: Entry, given: Entry) -> dict[str, object]:
+    """Return what it takes to put an entry back as it was before it was given to somebody."""
+    whose = {name: getattr(was, name) for name in Whose.__slots__}
+    remarks = json.dumps(list(was.remarks))
+    return {**as_it_was(was), **whose, "remarks": remarks, "fence_since": given.fence}
 
 
 def rows_of(undoable: Undoable, name: str) -> list[Mapping[str, object]]:

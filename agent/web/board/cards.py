@@ -28,9 +28,9 @@ _TONES = {
     EntryState.DEAD: "bad",
 }
 _MAY = {
-    EntryState.READY: ("give", "hold", "discard"),
-    EntryState.HELD: ("give", "discard"),
-    EntryState.DEAD: ("retry", "give", "discard"),
+    EntryState.READY: ("give", "edit", "hold", "discard"),
+    EntryState.HELD: ("give", "edit", "discard"),
+    EntryState.DEAD: ("retry", "give", "edit", "discard"),
 }
 _RESEND_WORDS = {
     ResendState.ASKED: "resend_asked",
@@ -49,6 +49,7 @@ class Card:
     key: str | None  # names whose it is in addresses; None: nobody's who has a page
     is_known: bool  # whose it is
     movement: str
+    shows: Movement  # the same, to be edited
     facts: tuple[str, ...]  # repetitions, length
     filmed_at: float | None  # Unix time
     state: str  # a text's key
@@ -60,7 +61,7 @@ class Card:
     has_poster: bool
     has_strip: bool
     has_clip: bool
-    may: tuple[str, ...]  # give, hold, discard, send, retry, resend
+    may: tuple[str, ...]  # give, edit, hold, discard, send, release, again, retry, resend
     why_not: str | None  # why it cannot be sent anew, in words
     resend: str | None  # how far it is on its way to the right athlete
     deletes: int | None  # the deletion of a wrong session that may be tried again
@@ -124,9 +125,7 @@ class CardMaker:
             shown=shown,
             name=name,
             resend=self._source.outbox.resends.of_entry(entry.id) if entry.session_id else None,
-            is_fresh=(
-                entry.state is EntryState.READY and not entry.attempts and entry.due_at > now_s
-            ),
+            is_fresh=_is_fresh(entry, self._source.rules.send_delay_s, now_s=now_s),
             has_poster=has_poster,
             has_strip=has_strip,
             is_gone=entry.state in _SENT and not is_here(self._source.folder.clips, entry),
@@ -151,6 +150,7 @@ class CardMaker:
             key=_key(entry),
             is_known=seen.name is not None,
             movement=self._wording.movement(Movement.of(entry)),
+            shows=Movement.of(entry),
             facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
             state="entry_fresh" if is_fresh else f"entry_{entry.state}",
@@ -215,6 +215,13 @@ def _whose(entry: Entry) -> tuple[bool, str | None, int | None]:
     return entry.recipient is Recipient.KEY_OWNER, entry.user_id, entry.guest_id
 
 
+def _is_fresh(entry: Entry, send_delay_s: float, *, now_s: float) -> bool:
+    """Tell whether a take can still be corrected before it goes; not one that is tried again."""
+    left_s = entry.due_at - now_s
+    is_corrected = not entry.failures and left_s <= send_delay_s
+    return entry.state is EntryState.READY and left_s > 0 and (not entry.attempts or is_corrected)
+
+
 def _key(entry: Entry) -> str | None:
     if entry.user_id is None and entry.guest_id is None:
         return None
@@ -233,6 +240,8 @@ def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...
     if entry.state in _SENT:
         return () if is_on_its_way else ("resend",)
     more = ("send",) if is_fresh else ()
+    if entry.state is EntryState.HELD and entry.recipient is not Recipient.UNKNOWN:
+        more = ("again" if entry.reason == Reason.OUTCOME_UNKNOWN else "release",)
     if _fails(entry):
         more = ("retry",)
     return (*more, *_MAY.get(entry.state, ()))

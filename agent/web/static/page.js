@@ -155,7 +155,7 @@
     const fields = new URLSearchParams(new FormData(form, button));
     const dialog = form.closest("dialog");
     if (path === "/forget") for (const name of [...fields.keys()]) if (name !== "key") fields.delete(name);
-    if (dialog && dialog.id === "assign") trim(form, fields);
+    if (dialog && (dialog.id === "assign" || dialog.id === "edit")) trim(form, fields);
     if (path === "/undo") $("toast").hidden = true;
     const done = await send(path, fields);
     if (done && dialog) { dialog.close(); form.reset(); }
@@ -185,15 +185,27 @@
       if (!part.hidden && options.length && ![...options].some((e) => e.checked)) options[0].checked = true;
     }
   };
-  const open = (tile) => {
-    const form = $("assign").querySelector("form"), last = tile.dataset;
+  const fill = (form, last) => {
     form.reset();
-    form.elements.key.value = last.key;
-    $("assign-name").textContent = last.name;
     for (const e of form.querySelectorAll("input[name=activity]")) e.checked = e.value === last.activity;
     for (const e of form.querySelectorAll("input[name=exercise]")) e.checked = e.value === last.exercise;
     dial(form, "mass", last.mass);
     dial(form, "incline", last.incline);
+    turn(form);
+  };
+  const edit = (button) => {
+    const form = $("edit").querySelector("form");
+    fill(form, button.dataset);
+    form.setAttribute("action", button.dataset.edit);
+    $("edit-name").textContent = button.dataset.name;
+    $("edit").showModal();
+    $("edit-put").focus();
+  };
+  const open = (tile) => {
+    const form = $("assign").querySelector("form"), last = tile.dataset;
+    fill(form, last);
+    form.elements.key.value = last.key;
+    $("assign-name").textContent = last.name;
     $("forget-sure").hidden = true;
     $("assign-takes").href = `/athlete/${encodeURIComponent(last.key)}`;
     const resolve = $("assign-resolve");
@@ -201,7 +213,6 @@
     resolve.dataset.key = last.key;
     resolve.dataset.name = last.name;
     form.querySelector("details").open = false;
-    turn(form);
     $("assign").showModal();
     $("assign-put").focus();
   };
@@ -262,7 +273,8 @@
       const low = name === "mass" ? 0.5 : -30, high = name === "mass" ? 1100 : 60;
       const value = Number(form.querySelector(`input[name=${name}]`).value || (name === "mass" ? 20 : 0));
       dial(form, name, Math.min(high, Math.max(low, Math.round((value + Number(data.step)) * 10) / 10)));
-    } else if (data.give) choose(data.give, data.codes === undefined ? [] : picked());
+    } else if (data.edit) edit(button);
+    else if (data.give) choose(data.give, data.codes === undefined ? [] : picked());
     else if (data.resolve !== undefined) {
       $("assign").close();
       choose("/guest/resolve", [["key", data.key]], data.name);

@@ -1,19 +1,27 @@
 """Takes after the fact: another athlete, hold, send now, and undo."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from agent.clock import Instant
 from agent.errors import AgentError, BusyError, RequestError
-from agent.outbox.entry import Entry
-from agent.outbox.states import CaptureState, EntryState, FileState, Reason
+from agent.outbox.entry import Entry, Whose
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_person
-from agent.station.correcting import give, give_all, hold, send_now
+from agent.station.correcting import edit, give, give_all, hold, send_now
 from agent.station.queueing import enqueue
-from agent.station.roster import note_guest
-from agent.station.undoing import clear_queue, discard, last_undoable, undo
+from agent.station.resending import resend
+from agent.station.roster import note_guest, resolve_guest
+from agent.station.steering import release
+from agent.station.undoing import clear_queue, discard, last_undoable, remember_given, undo
+from agent.station.whose import Remark
 from tests.factories import NOW_S, admitted, instant, new_entry, ready_entry
 from tests.integration.station.conftest import RULES, doing
+
+PATIENT = replace(RULES, send_delay_s=20.0)
 
 
 def again(outbox: Outbox, entry: Entry) -> Entry:
@@ -47,9 +55,149 @@ def test_a_clip_that_counts_down_goes_to_somebody_else_and_goes_on_counting(
     given = give(outbox, entry, "ben", rules=RULES, now_s=NOW_S + 5)
 
     assert (given.state, given.due_at, given.user_id) == (EntryState.READY, NOW_S + 15, "ben")
-    assert given.barbell_mass_kg == 90  # their own, not that of the athlete before
+    assert given.barbell_mass_kg == 60  # what was on the bar, whoever lifted it
     stale = outbox.entries.claim(entry, now_s=NOW_S + 20)
     assert stale is None  # whoever read it before sends nothing to the wrong one
+
+
+SHOWN = Whose(
+    recipient=Recipient.UNKNOWN,
+    user_id=None,
+    activity="weightlifting",
+    exercise="clean_and_jerk",
+    barbell_mass_kg=82.5,
+)
+RUNNING = replace(SHOWN, activity="running", exercise=None, barbell_mass_kg=None, incline_deg=2.0)
+JUMPING = replace(SHOWN, activity="jumping", exercise="Drop Jump", barbell_mass_kg=None)
+
+
+def movement_of(known: Entry | Whose) -> tuple[object, ...]:
+    return known.activity, known.exercise, known.barbell_mass_kg, known.incline_deg
+
+
+def showing(outbox: Outbox, shown: Whose, state: EntryState = EntryState.HELD) -> Entry:
+    """A clip that shows something else than the station's default."""
+    new = new_entry(admitted(outbox), state=state, user_id=None, due_at=NOW_S + 15)
+    return outbox.entries.create(replace(new, whose=shown), now_s=NOW_S)
+
+
+@pytest.mark.parametrize("shown", [SHOWN, RUNNING, JUMPING])
+@pytest.mark.parametrize("way", ["give", "release", "several", "guest", "hold and give"])
+def test_what_a_take_shows_stays_with_the_take_by_every_way_to_another_athlete(
+    outbox: Outbox, shown: Whose, way: str
+) -> None:
+    for key in ("ann", "ben"):
+        assign_person(outbox, key, doing("snatch", 90), rules=RULES, now=instant(), set_by="test")
+    entry = showing(outbox, shown)
+
+    if way == "give":
+        given = give(outbox, entry, "ben", rules=RULES, now_s=NOW_S)
+    elif way == "several":
+        give_all(outbox, [entry.name], "ben", rules=RULES, now_s=NOW_S)
+        given = again(outbox, entry)
+    elif way == "release":
+        said = Whose(recipient=Recipient.UNKNOWN, user_id="ben", activity=shown.activity)
+        given = release(outbox, entry, said=said, station=RULES.default, now_s=NOW_S)
+    elif way == "guest":
+        guest = note_guest(outbox, "Ben", now_s=NOW_S)
+        give(outbox, entry, guest.key, rules=RULES, now_s=NOW_S)
+        (given,) = resolve_guest(outbox, guest.key, "ben", now_s=NOW_S, send_delay_s=20)
+        assert given.due_at == NOW_S + 20
+    else:
+        given = give(outbox, entry, "ann", rules=RULES, now_s=NOW_S)
+        held = hold(outbox, given, now_s=NOW_S)
+        given = give(outbox, held, "ben", rules=RULES, now_s=NOW_S)
+
+    assert given.user_id == "ben"
+    assert movement_of(given) == movement_of(shown)
+
+
+def test_a_take_that_is_sent_anew_keeps_what_it_shows(outbox: Outbox, tmp_path: Path) -> None:
+    entry = entry_in(outbox, EntryState.UPLOADED)
+    (tmp_path / entry.stored_name).write_bytes(b"x" * entry.clip_bytes)
+    assign_person(outbox, "ben", doing("snatch", 90), rules=RULES, now=instant(), set_by="test")
+
+    asked = resend(outbox, tmp_path, entry, "ben", rules=RULES, now=instant())
+
+    assert movement_of(asked.whose) == ("weightlifting", "snatch", 60.0, None)
+
+
+def test_what_was_never_known_of_a_take_is_what_the_coach_had_said_of_this_athlete(
+    outbox: Outbox,
+) -> None:
+    for at, mass_kg in ((-600, 70), (60, 95)):  # the second after it was filmed
+        wanted = doing("clean_and_jerk", mass_kg)
+        assign_person(outbox, "ben", wanted, rules=RULES, now=instant(at), set_by="test")
+    new = new_entry(admitted(outbox), state=EntryState.HELD, user_id=None)
+    unknown = Whose(
+        recipient=Recipient.UNKNOWN, user_id=None, activity="weightlifting", exercise="snatch"
+    )
+    two = replace(new, whose=unknown, reason=Reason.TWO_ATHLETES)
+    entry = outbox.entries.create(two, now_s=NOW_S)
+
+    given = give(outbox, entry, "ben", rules=RULES, now_s=NOW_S + 100)
+
+    assert movement_of(given) == ("weightlifting", "clean_and_jerk", 70.0, None)
+
+
+@pytest.mark.parametrize("state", [EntryState.READY, EntryState.HELD, EntryState.DEAD])
+def test_what_is_assigned_counts_down_like_a_fresh_take_and_can_be_taken_back(
+    outbox: Outbox, state: EntryState
+) -> None:
+    entry = entry_in(outbox, state)
+    with outbox.transaction():
+        given = give(outbox, entry, "ben", rules=PATIENT, now_s=NOW_S)
+        undoable = remember_given(outbox, [(entry, given)], now=instant())
+    assert (given.state, given.due_at) == (EntryState.READY, NOW_S + 20)
+    assert outbox.entries.next_ready(NOW_S + 19.9) is None
+
+    assert last_undoable(outbox, now=instant(9)) == undoable
+    undo(outbox, undoable.id, now=instant(9))
+
+    back = again(outbox, entry)
+    moved = {"fence": 0, "due_at": 0.0, "changed_at": 0.0}
+    assert replace(back, **moved) == replace(entry, **moved)  # type: ignore[arg-type]  # as they are
+    settled = outbox.undoables.by_id(undoable.id)
+    assert settled is not None and settled.payload == {}  # nobody's id stays there
+
+
+def test_what_has_moved_on_is_not_taken_back(outbox: Outbox) -> None:
+    entry = entry_in(outbox, EntryState.HELD)
+    with outbox.transaction():
+        given = give(outbox, entry, "ben", rules=RULES, now_s=NOW_S)
+        undoable = remember_given(outbox, [(entry, given)], now=instant())
+    assert outbox.entries.claim(given, now_s=NOW_S) is not None
+
+    with pytest.raises(BusyError, match="moved on"):
+        undo(outbox, undoable.id, now=instant(1))
+    assert again(outbox, entry).state is EntryState.UPLOADING
+
+
+@pytest.mark.parametrize("state", [EntryState.READY, EntryState.HELD, EntryState.DEAD])
+def test_what_a_take_shows_is_edited_and_whose_it_is_stays(
+    outbox: Outbox, state: EntryState
+) -> None:
+    entry = entry_in(outbox, state)
+
+    edited = edit(outbox, entry, SHOWN, rules=PATIENT, now_s=NOW_S)
+
+    assert movement_of(edited) == movement_of(SHOWN)
+    assert (edited.user_id, edited.recipient) == (entry.user_id, entry.recipient)
+    assert edited.state is (EntryState.READY if state is EntryState.DEAD else state)
+    assert edited.reason == (entry.reason if state is EntryState.HELD else None)
+    with pytest.raises(RequestError, match="does not go with running"):
+        wrong = replace(SHOWN, activity="running", exercise=None)
+        edit(outbox, edited, wrong, rules=PATIENT, now_s=NOW_S)
+
+
+def test_a_take_without_a_mass_says_so_until_it_has_one(outbox: Outbox) -> None:
+    bare = replace(SHOWN, recipient=Recipient.ATHLETE, user_id="ann", barbell_mass_kg=None)
+    entry = showing(outbox, bare, EntryState.READY)
+
+    edited = edit(outbox, entry, bare, rules=RULES, now_s=NOW_S)
+    assert edited.remarks == (Remark.NO_MASS,)
+    weighed = edit(outbox, edited, SHOWN, rules=RULES, now_s=NOW_S)
+    assert weighed.remarks == ()
 
 
 @pytest.mark.parametrize("state", [EntryState.HELD, EntryState.DEAD])
