@@ -25,7 +25,7 @@ from analysis.athlete import (
 from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
 from analysis.crop import Crop
 from analysis.efforts import efforts_of, signs_of
-from analysis.glimpses import Glimpses, take_glimpses
+from analysis.glimpses import Glimpses, look_for_others, take_glimpses
 from analysis.intervals import Interval, merged
 from analysis.judging import Evidence, judge
 from analysis.landmarker import PoseFinder
@@ -34,9 +34,10 @@ from analysis.motion import motion_of
 from analysis.packets import Packets
 from analysis.quality.remarks import Remark
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
+from analysis.reps import between_lifts
 from analysis.screening import keys_to_glimpse, look_further, where_to_look
 from analysis.stillness import stretches_of
-from analysis.takes import TakeOptions, takes_of
+from analysis.takes import FoundTake, TakeOptions, takes_of
 from analysis.telling import take_report
 from analysis.video import Progress, Reading, VideoFacts, read_packets, stored_facts
 
@@ -80,15 +81,40 @@ def inspect_video(
             return inspect_video(path, options, finder=own, on_progress=on_progress)
     began_s = time.monotonic()
     seen = _see(path, options, finder, on_progress)
-    return _conclude(seen, options, began_s=began_s)
+    takes = _takes(seen, options)
+    others: Sequence[tuple[float, float]] = ()
+    if options.severities.get("others_in_picture") != "ignore":
+        active = [take.active for take in takes]
+        others = look_for_others(path, seen.packets, active, finder, on_progress=on_progress)
+    cost = Cost(
+        wall_s=time.monotonic() - began_s, decoded_frames=seen.decoded, pose_frames=finder.looks
+    )
+    return _report(seen, takes, others, options, cost)
 
 
-def _conclude(seen: _Seen, options: TakeOptions, *, began_s: float) -> Report:
+def _takes(seen: _Seen, options: TakeOptions) -> list[FoundTake]:
+    """Return what the clips are to hold."""
+    motion, rules = seen.candidate.motion, options.rules_for(options.activity)
+    efforts = seen.candidate.efforts
+    divisions = [
+        at_s
+        for effort in merged(efforts, rest_s=rules.rest_s)
+        if rules.one_lift_per_clip
+        for at_s in between_lifts(motion, effort)
+    ]
+    return takes_of(efforts, rules, within=seen.packets.span, divisions=divisions)
+
+
+def _report(
+    seen: _Seen,
+    takes: Sequence[FoundTake],
+    others: Sequence[tuple[float, float]],
+    options: TakeOptions,
+    cost: Cost,
+) -> Report:
     """Return what was seen as a report."""
     motion = seen.candidate.motion
     signs = signs_of(motion, count_busy=options.activity is None)
-    rules = options.rules_for(options.activity)
-    takes = takes_of(seen.candidate.efforts, rules, within=seen.packets.span)
     reports = [take_report(take, motion, signs, options) for take in takes]
     evidence = Evidence(
         packets=seen.packets,
@@ -99,13 +125,9 @@ def _conclude(seen: _Seen, options: TakeOptions, *, began_s: float) -> Report:
         named=reports,
         is_sure=seen.is_sure,
         damaged_at_s=seen.damaged_at_s,
+        others=others,
     )
     quality = judge(evidence, options)
-    cost = Cost(
-        wall_s=time.monotonic() - began_s,
-        decoded_frames=seen.decoded,
-        pose_frames=seen.looks,
-    )
     return Report(
         video=seen.facts,
         takes=reports,

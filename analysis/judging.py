@@ -11,7 +11,13 @@ from analysis.glimpses import Glimpses
 from analysis.image import Grey
 from analysis.motion import Motion
 from analysis.packets import Packets
-from analysis.quality.framing import judge_framing, judge_uprightness
+from analysis.quality.framing import (
+    judge_amount,
+    judge_framing,
+    judge_others,
+    judge_uprightness,
+    judge_view,
+)
 from analysis.quality.light import judge_light
 from analysis.quality.remarks import Remark, remark, weighed
 from analysis.quality.stance import judge_stance
@@ -35,6 +41,7 @@ class Evidence:
     named: Sequence[TakeReport]
     is_sure: bool  # who the athlete is
     damaged_at_s: Sequence[float]
+    others: Sequence[tuple[float, float]]  # looks for somebody else, as `judge_others` wants them
 
 
 def judge(evidence: Evidence, options: TakeOptions) -> Sequence[Remark]:
@@ -45,10 +52,11 @@ def judge(evidence: Evidence, options: TakeOptions) -> Sequence[Remark]:
 def _all(evidence: Evidence, options: TakeOptions) -> Iterator[Remark]:
     looked = evidence.motion.looked
     active = [take.active for take in evidence.takes]
+    activity = options.activity or next((named.looks_like for named in evidence.named), None)
     looks = [*looked.is_found, *(facts.found for facts in evidence.glimpses.facts)]
     yield from judge_timing(
         evidence.packets,
-        activity=options.activity or next((named.looks_like for named in evidence.named), None),
+        activity=activity,
         damaged_at_s=evidence.damaged_at_s,
     )
     yield from judge_light(
@@ -57,6 +65,9 @@ def _all(evidence: Evidence, options: TakeOptions) -> Iterator[Remark]:
     stored_px = (evidence.facts.height, evidence.facts.width)
     is_sideways = evidence.facts.rotation_deg % 180 != 0
     yield from judge_framing(looked, active, stored_height_px=stored_px[is_sideways])
+    yield from judge_view(looked, active, activity=activity, stored_px=stored_px)
+    yield from judge_amount(activity, [named.reps for named in evidence.named], active)
+    yield from judge_others(evidence.others)
     yield from judge_uprightness(evidence.motion)
     pictures = [(glimpse.time_s, glimpse.grey) for glimpse in evidence.glimpses.pictures]
     yield from judge_stance(_reference(options.reference, pictures), pictures)

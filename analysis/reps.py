@@ -18,6 +18,9 @@ from analysis.motion import GRID_FPS, Motion
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
 _HIPS_RANGE = 0.25  # the same of the hips in squats and pulls
+_AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
+_HANGING = -0.8
+_QUIET = 5  # samples of the grid over which a body is judged quiet
 _NEAR, _FAR = 0.40, 0.65  # shares of the range
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
@@ -79,11 +82,53 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
 
 def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
     hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
-    if _range(hands) >= _HANDS_RANGE and hands.max() > -0.45:
+    if _range(hands) >= _HANDS_RANGE and hands.max() > _AT_SHOULDERS:
         return max(swings(hands), _while_hands_stay_up(hands, hips))
     if _range(hips) >= _HIPS_RANGE:
         return swings(-hips)
     return 0
+
+
+def between_lifts(motion: Motion, active: Interval) -> list[float]:
+    """Return the moments between two lifts at which the body is quietest, the bar down.
+
+    A lift brings the hands from hanging, or from the floor, to the shoulders or overhead, with
+    hips that went down before.  Hands that only come up, or hips that only go down, are none.
+    """
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
+    at_s = motion.times_s[inside]
+    hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
+    if len(hands) < 3 or _range(hands) < _HANDS_RANGE or hands.max() <= _AT_SHOULDERS:
+        return []
+    low, high = np.percentile(hands, [3, 97])
+    far = low + _FAR * (high - low)
+    speed = np.convolve(
+        np.nan_to_num(motion.posture_speed[inside]), np.ones(_QUIET) / _QUIET, mode="same"
+    )
+    moments: list[float] = []
+    begins, top = 0, None
+    for up in runs(hands > far):
+        down = _hanging(hands, top, up[0]) if top is not None else np.zeros(0, dtype=np.int64)
+        if len(down):
+            division = int(down[int(np.argmin(speed[down]))])
+            if _dips(hips[begins:division]) and _dips(hips[division:]):
+                moments.append(float(at_s[division]))
+                begins = division
+        top = up[1]
+    return moments
+
+
+def _hanging(hands: FloatArray, first: int, end: int) -> NDArray[np.int64]:
+    """Return the samples at which the hands hang for a while; a bar on the back hides hands."""
+    hanging = runs(hands[first:end] < _HANGING)
+    longest = max(hanging, key=lambda run: run[1] - run[0], default=(0, -1))
+    if longest[1] - longest[0] + 1 < _QUIET:
+        return np.zeros(0, dtype=np.int64)
+    return np.arange(first + longest[0], first + longest[1] + 1)
+
+
+def _dips(hips: FloatArray) -> bool:
+    return len(hips) > 2 and _range(hips) >= _HIPS_RANGE
 
 
 def _while_hands_stay_up(hands: FloatArray, hips: FloatArray) -> int:

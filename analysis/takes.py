@@ -4,8 +4,10 @@ Efforts with little rest between them are one take; how little depends on what i
 clip holds some seconds before and after, which a setting decides for each activity.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Self
 
 from analysis.intervals import Interval, merged
@@ -19,6 +21,8 @@ class TakeRules:
     pad_after_s: float = 1.0
     rest_s: float = 2.0  # less rest than that between two efforts: one take
     longest_s: float = 600.0  # a take goes on no longer than that
+    further_clips: bool = False  # what is longer goes on in further takes, else it is left out
+    one_lift_per_clip: bool = False  # a take ends where the bar is down between two lifts
 
     def changed(self, stored: Mapping[str, object]) -> Self:
         """Return the rules with the given ones set.
@@ -30,9 +34,10 @@ class TakeRules:
 
 
 RULES: Mapping[str | None, TakeRules] = {
-    "running": TakeRules(rest_s=2.0, longest_s=120.0),
+    "running": TakeRules(rest_s=2.0, longest_s=60.0, further_clips=True),
     "jumping": TakeRules(rest_s=1.5),
-    "weightlifting": TakeRules(rest_s=3.0),  # a breath before the last repetition is no rest
+    # a breath before the last repetition is no rest
+    "weightlifting": TakeRules(rest_s=3.0, one_lift_per_clip=True),
     None: TakeRules(),
 }
 
@@ -42,7 +47,7 @@ class TakeOptions:
     """What the station says of a capture and of what is wanted."""
 
     activity: str | None = None  # what is filmed, where it is known
-    rules: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by activity
+    rules: Mapping[str, Mapping[str, float | bool]] = field(default_factory=dict)  # by activity
     model: str | None = None  # another pose model
     zone: Sequence[tuple[float, float]] = ()  # where athletes stand: a polygon, 0 to 1
     severities: Mapping[str, str] = field(default_factory=dict)  # ignore, warn, hold; by code
@@ -76,30 +81,64 @@ class FoundTake:
     is_limited: bool  # it was longer than a take may be
 
 
-def takes_of(efforts: Sequence[Interval], rules: TakeRules, *, within: Interval) -> list[FoundTake]:
+def takes_of(
+    efforts: Sequence[Interval],
+    rules: TakeRules,
+    *,
+    within: Interval,
+    divisions: Sequence[float] = (),
+) -> list[FoundTake]:
     """Return the takes that efforts make, in order.
 
     Args:
         efforts: in order, without padding.
         rules: of the activity.
         within: the capture.
+        divisions: moments at which one take ends and the next begins, though there is no rest.
     """
     return [
-        _take(effort, rules, within)
+        take
         for effort in merged(efforts, rest_s=rules.rest_s)
         if effort.seconds > 0
+        for take in _takes(effort, rules, within, divisions)
     ]
 
 
-def _take(effort: Interval, rules: TakeRules, within: Interval) -> FoundTake:
-    active = replace(effort, end_s=min(effort.end_s, effort.start_s + rules.longest_s))
-    return FoundTake(
-        active=active,
-        clip=active.padded(rules.pad_before_s, rules.pad_after_s, within=within),
-        begins_before=effort.start_s <= within.start_s,
-        goes_on=effort.end_s >= within.end_s,
-        is_limited=active != effort,
-    )
+def _takes(
+    effort: Interval, rules: TakeRules, within: Interval, divisions: Sequence[float]
+) -> list[FoundTake]:
+    """Return the takes of one effort; two that adjoin share no frame."""
+    parts = _parts(effort, rules, divisions)
+    takes = []
+    for number, part in enumerate(parts):
+        is_first, is_last = number == 0, number == len(parts) - 1
+        active = replace(part, end_s=min(part.end_s, part.start_s + rules.longest_s))
+        bounds = Interval(
+            start_s=within.start_s if is_first else part.start_s,
+            end_s=within.end_s if is_last else part.end_s,
+        )
+        take = FoundTake(
+            active=active,
+            clip=active.padded(rules.pad_before_s, rules.pad_after_s, within=bounds),
+            begins_before=is_first and effort.start_s <= within.start_s,
+            goes_on=is_last and effort.end_s >= within.end_s,
+            is_limited=active != part,
+        )
+        takes.append(take)
+    return takes
+
+
+def _parts(effort: Interval, rules: TakeRules, divisions: Sequence[float]) -> list[Interval]:
+    """Return an effort divided at some moments and, where the rules say so, by its length."""
+    inside = sorted(at_s for at_s in divisions if effort.start_s < at_s < effort.end_s)
+    edges = [effort.start_s, *inside, effort.end_s]
+    parts = []
+    for start_s, end_s in pairwise(edges):
+        count = math.ceil((end_s - start_s) / rules.longest_s) if rules.further_clips else 1
+        step_s = (end_s - start_s) / max(1, count)
+        marks = [start_s + number * step_s for number in range(max(1, count))] + [end_s]
+        parts += [Interval(start_s=first, end_s=last) for first, last in pairwise(marks)]
+    return parts
 
 
 def _known(stored: Mapping[str, object], like: object) -> dict[str, object]:

@@ -78,7 +78,12 @@ class RunningSettings(TakeSettings):
     """Takes of running."""
 
     longest_s: Annotated[float, Field(ge=5, le=3600)] = Field(
-        120.0, description="No clip holds more of a run."
+        60.0, description="No clip holds more of a run; the API wants less than a minute."
+    )
+    further_clips: bool = Field(
+        True,
+        description="A longer run goes on in further clips of equal length; false: the rest of it "
+        "stays in the recording.",
     )
 
 
@@ -95,6 +100,11 @@ class WeightliftingSettings(TakeSettings):
 
     rest_s: Annotated[float, Field(gt=0, le=60)] = Field(
         3.0, description="Repetitions with less rest between them are one take."
+    )
+    one_lift_per_clip: bool = Field(
+        True,
+        description="Several lifts with little rest between them (snatch, clean, clean and jerk) "
+        "become a clip each, as the API expects; false: one clip.",
     )
 
 
@@ -126,6 +136,11 @@ class QualitySettings(Table):
     activity_differs: Severity = _code("The movement is not what was assigned")
     begins_before: Severity = _code("Under way when the recording began")
     goes_on: Severity = _code("Not over when the recording ended")
+    too_many_jumps: Severity = _code("More than five jumps in a clip")
+    run_too_long: Severity = _code("A run of more than a minute in a clip")
+    not_from_the_side: Severity = _code("A lift or a run that is not seen from the side")
+    others_in_picture: Severity = _code("Somebody else is in the picture during the effort")
+    too_few_pixels: Severity = _code("Fewer than 720 lines")
     take_limited: Severity = _code("Longer than longest_s")
 
 

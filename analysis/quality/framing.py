@@ -10,6 +10,7 @@ from analysis.landmarks import ANKLES, FEET, HANDS, HEAD, HIPS, MOVING, SHOULDER
 from analysis.motion import Motion
 from analysis.quality.remarks import Remark, remark
 
+_LEAST_LOOKS = 5  # from which a view can be told
 _MOSTLY = 0.5  # share of an effort's looks
 _OFTEN = 0.3
 _SMALL_SHARE = 0.18  # of the picture's height, nose to ankle
@@ -20,6 +21,12 @@ _UPRIGHT = 0.8  # vertical share of the torso
 _NECK = 0.1  # torsos: a head stands 0.3 and more above the shoulders
 _BORDER = 0.02  # of the picture's height
 _LYING = 0.35  # vertical share of the torso
+_FROM_THE_SIDE = frozenset({"running", "weightlifting"})  # how the API wants these to be filmed
+_WIDE_SHOULDERS, _WIDE_HIPS = 0.42, 0.22  # torsos across the picture; from the side 0.05 to 0.25
+_LEAST_LINES = 720
+_MOST_JUMPS = 5
+_LONGEST_RUN_S = 60.5  # a minute, and what finding its edges may add
+_AS_LARGE = 0.6  # torso of somebody else against the athlete's: smaller is far behind
 _NEARLY_ALWAYS = 0.75  # of the looks: who rolls or lies down for a while does not turn the picture
 
 
@@ -50,6 +57,72 @@ def judge_framing(
         if _is_hidden(poses, looks, seen):
             remarks.append(remark("hidden", at_s=at_s))
     return remarks
+
+
+def judge_view(
+    poses: Poses, takes: Sequence[Interval], *, activity: str | None, stored_px: tuple[int, int]
+) -> list[Remark]:
+    """Return the remarks that the camera looks from the wrong side, or with too few pixels.
+
+    Args:
+        poses: what the model saw, in sampled pictures.
+        takes: the movements, without padding.
+        activity: what is done; only some are to be seen from the side.
+        stored_px: width and height of the picture before it was shrunk.
+    """
+    remarks: list[Remark] = []
+    if takes and min(stored_px) < _LEAST_LINES:
+        remarks.append(remark("too_few_pixels", detail=f"{min(stored_px)} lines"))
+    for take in takes if activity in _FROM_THE_SIDE else ():
+        seen = (poses.times_s >= take.start_s) & (poses.times_s < take.end_s) & poses.is_found
+        if seen.sum() < _LEAST_LOOKS:
+            continue
+        points, torso_px = poses.points_px[seen], float(np.percentile(poses.torso_px()[seen], 70))
+        shoulders, hips = (
+            float(np.median(np.abs(points[:, left, 0] - points[:, right, 0]))) / torso_px
+            for left, right in (SHOULDERS, HIPS)
+        )
+        if shoulders > _WIDE_SHOULDERS and hips > _WIDE_HIPS:
+            remarks.append(remark("not_from_the_side", at_s=take.start_s))
+    return remarks
+
+
+def judge_amount(
+    activity: str | None, repetitions: Sequence[int | None], takes: Sequence[Interval]
+) -> list[Remark]:
+    """Return the remarks that a clip holds more than the API expects of one.
+
+    Args:
+        activity: what is done.
+        repetitions: of each take.
+        takes: the movements, without padding.
+    """
+    if activity == "jumping":
+        return [
+            remark("too_many_jumps", at_s=take.start_s, detail=f"{count} jumps")
+            for take, count in zip(takes, repetitions, strict=True)
+            if count is not None and count > _MOST_JUMPS
+        ]
+    if activity == "running":
+        return [
+            remark("run_too_long", at_s=take.start_s, detail=f"{take.seconds:.0f} s")
+            for take in takes
+            if take.seconds > _LONGEST_RUN_S
+        ]
+    return []
+
+
+def judge_others(seen: Sequence[tuple[float, float]]) -> list[Remark]:
+    """Return the remark that somebody else is in the picture during a take.
+
+    Args:
+        seen: looks at single pictures in takes: presentation time, and the torso of a second body
+            against the athlete's, 0 where there is none.  One look alone may be mistaken.
+    """
+    times_s = [time_s for time_s, share in seen if share >= _AS_LARGE]
+    if len(times_s) < 2 or len(times_s) < len(seen) / 2:
+        return []
+    return [remark("others_in_picture", at_s=times_s[0])]
 
 
 def judge_uprightness(motion: Motion) -> list[Remark]:

@@ -30,6 +30,14 @@ TEXTS: Mapping[str, str] = {
     "and what is assigned.",
     "begins_before": "The movement was under way when the recording began: start it earlier.",
     "goes_on": "The movement was not over when the recording ended: let it run longer.",
+    "too_many_jumps": "There are more than the five jumps in a clip that the API expects at most: "
+    "rest longer between sets, or lower jumping.rest_s.",
+    "run_too_long": "The run is longer than the minute that the API expects: set "
+    "running.longest_s to 60 or less.",
+    "not_from_the_side": "The athlete is not seen from the side, as the API wants it: move the "
+    "camera.",
+    "others_in_picture": "Somebody else is in the picture: clear the view or move the camera.",
+    "too_few_pixels": "The picture has fewer than 720 lines: set the camera to 720p or 1080p.",
     "take_limited": "The movement is longer than a clip may be: the rest of it stays in the "
     "recording.",
 }

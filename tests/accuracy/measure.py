@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.sandbox.drawn import Camera
 from agent.sandbox.drawn.storyboard import Effort
 from analysis.inspection import inspect_video
-from analysis.intervals import Interval
+from analysis.intervals import Interval, merged
 from analysis.landmarker import PoseFinder
 from analysis.report import Report
 from analysis.takes import RULES, TakeOptions
@@ -63,7 +63,7 @@ def score(name: str, capture: Capture, report: Report) -> Score:
     result = Score(name=name, efforts=len(truth.efforts))
     clips = [Interval(start_s=take.start_s, end_s=take.end_s) for take in report.takes]
     for effort in truth.efforts:
-        whole = any(holds(clip, effort) for clip in clips)
+        whole = any(holds(clip, effort) for clip in merged(clips, rest_s=0.001))
         result.inside += whole
         if not whole:
             result.notes.append(f"missed {effort.active_start_s:.2f}-{effort.active_end_s:.2f}")

@@ -9,7 +9,13 @@ from analysis.intervals import Interval
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
 from analysis.packets import Packets
-from analysis.quality.framing import judge_framing, judge_uprightness
+from analysis.quality.framing import (
+    judge_amount,
+    judge_framing,
+    judge_others,
+    judge_uprightness,
+    judge_view,
+)
 from analysis.quality.light import PictureFacts, judge_light, sharpness
 from analysis.quality.remarks import TEXTS, Remark, remark, weighed
 from analysis.quality.stance import judge_stance, shift_between
@@ -195,3 +201,71 @@ def test_every_remark_is_one_sentence_a_coach_understands(code: str) -> None:
 
     assert text.endswith(".") and 20 < len(text) < 130
     assert not any(word in text.lower() for word in ("fps", "keyframe", "codec", "pixel"))
+
+
+def seen_with(shoulders: float, hips: float) -> Poses:
+    """Return a body whose shoulders and hips are so many torsos wide in the picture."""
+    body = poses((4.0, Posture()))
+    points = body.points_px.copy()
+    for (left, right), wide in (((11, 12), shoulders), ((23, 24), hips)):
+        points[:, left, 0] += 50 * wide
+        points[:, right, 0] -= 50 * wide
+    return replace(body, points_px=points)
+
+
+@pytest.mark.parametrize(
+    ("shoulders", "hips", "activity", "wrong"),
+    [
+        (0.15, 0.1, "weightlifting", False),
+        (0.3, 0.2, "running", False),
+        (0.55, 0.3, "weightlifting", True),
+        (0.8, 0.5, "running", True),
+        (0.8, 0.5, "jumping", False),  # may be seen from the front
+    ],
+)
+def test_lifts_and_runs_are_to_be_seen_from_the_side(
+    shoulders: float, hips: float, activity: str, wrong: bool
+) -> None:
+    found = judge_view(seen_with(shoulders, hips), [ALL], activity=activity, stored_px=(1920, 1080))
+
+    assert codes(found) == ["not_from_the_side"] * wrong
+
+
+@pytest.mark.parametrize(
+    ("size", "few"),
+    [((1280, 720), False), ((720, 1280), False), ((640, 480), True), ((480, 848), True)],
+)
+def test_720_lines_are_wanted_upright_or_not(size: tuple[int, int], few: bool) -> None:
+    found = judge_view(poses((4.0, Posture())), [ALL], activity="jumping", stored_px=size)
+
+    assert codes(found) == ["too_few_pixels"] * few
+
+
+def test_a_picture_without_a_take_is_not_too_small() -> None:
+    assert judge_view(poses((4.0, Posture())), [], activity=None, stored_px=(320, 240)) == []
+
+
+def test_more_than_five_jumps_and_more_than_a_minute_are_said() -> None:
+    two = [ALL, Interval(start_s=10.0, end_s=71.0)]
+
+    assert codes(judge_amount("jumping", [5, 6], two)) == ["too_many_jumps"]
+    assert codes(judge_amount("jumping", [None, 5], two)) == []
+    assert codes(judge_amount("running", [9, 150], two)) == ["run_too_long"]
+    assert judge_amount("running", [9, 150], two)[0].at_s == 10.0
+    assert codes(judge_amount("weightlifting", [9, 9], two)) == []
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ([], False),
+        ([0.9], False),  # one look alone may be mistaken
+        ([0.9, 0.0, 0.8], True),
+        ([0.9, 0.0, 0.8, 0.0, 0.0], False),
+        ([0.3, 0.4, 0.5], False),  # far behind
+    ],
+)
+def test_somebody_else_is_said_where_most_looks_show_them(shares: list[float], said: bool) -> None:
+    found = judge_others([(float(number), share) for number, share in enumerate(shares)])
+
+    assert codes(found) == ["others_in_picture"] * said

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.intervals import Interval, merged
+from analysis.motion import motion_of
+from analysis.reps import between_lifts
 from analysis.takes import RULES, TakeOptions, TakeRules, takes_of
+from tests.unit.analysis.bodies import Posture, poses
 
 WHOLE = Interval(start_s=0.0, end_s=60.0)
 RULES_OF_TEST = TakeRules(rest_s=2.0)
@@ -50,9 +53,61 @@ def test_an_effort_at_the_edge_of_the_capture_is_marked() -> None:
 
 
 def test_a_run_is_limited_by_a_setting() -> None:
-    (run,) = takes_of([interval(5, 50)], replace(RULES["running"], longest_s=20), within=WHOLE)
+    rules = replace(RULES["running"], longest_s=20, further_clips=False)
+    (run,) = takes_of([interval(5, 50)], rules, within=WHOLE)
 
     assert run.active == interval(5, 25) and run.is_limited
+
+
+def test_a_long_run_goes_on_in_further_clips_that_share_no_frame() -> None:
+    first, second, third = takes_of(
+        [interval(0, 50)], replace(RULES["running"], longest_s=20), within=WHOLE
+    )
+
+    assert [take.active.seconds for take in (first, second, third)] == pytest.approx([50 / 3] * 3)
+    assert (first.clip.end_s, second.clip.end_s) == (second.clip.start_s, third.clip.start_s)
+    assert (first.begins_before, second.begins_before) == (True, False)
+    assert third.clip.end_s == 51 and not any(t.is_limited for t in (first, second, third))
+
+
+def test_a_run_of_a_minute_is_one_clip() -> None:
+    (run,) = takes_of([interval(0, 60)], RULES["running"], within=WHOLE)
+
+    assert run.active == interval(0, 60)
+
+
+def test_lifts_that_follow_each_other_are_divided_where_the_bar_is_down() -> None:
+    rules = RULES["weightlifting"]
+    first, second = takes_of([interval(10, 20)], rules, within=WHOLE, divisions=[3, 14, 30])
+
+    assert (first.active, second.active) == (interval(10, 14), interval(14, 20))
+    assert (first.clip, second.clip) == (interval(9, 14), interval(14, 21))
+
+
+LIFT = [
+    (0.6, Posture(hips_down=0.7)),  # down to the bar
+    (0.6, Posture(hips_down=0.7)),
+    (0.5, Posture(hips_down=0.6, hands_up=0.7)),  # caught overhead
+    (0.6, Posture(hands_up=0.8)),
+    (0.4, Posture(hips_down=0.3)),  # dropped
+    (0.8, Posture()),
+]
+SQUAT = [(0.8, Posture(hips_down=0.8, hands_up=-0.1)), (0.8, Posture(hands_up=-0.1))]
+RAISE = [(0.8, Posture(hands_up=0.8)), (0.8, Posture())]
+
+
+@pytest.mark.parametrize(("what", "divisions"), [(LIFT, 2), (SQUAT, 0), (RAISE, 0)])
+def test_only_lifts_from_hanging_hands_are_divided(
+    what: list[tuple[float, Posture]], divisions: int
+) -> None:
+    motion = motion_of(poses((0.5, what[-1][1]), *what * 3))
+
+    found = between_lifts(motion, interval(0, 60))
+
+    assert len(found) == divisions
+    lift_s = sum(seconds for seconds, _ in what)
+    for number, at_s in enumerate(found, start=1):
+        assert abs(at_s - (0.5 + number * lift_s)) < 1.2  # between the drop and the next pull
 
 
 @pytest.mark.parametrize("wrong", [{"speed": 1}, {"rules": {"running": {"speed": 1}}}])
