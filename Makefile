@@ -1,6 +1,6 @@
-# Spotter: what a person types.  Needs Python 3.11 or later with its venv module, and make.
+# Spotter: what a person types.  systemd/packages.sh lists what is needed besides make.
 
-PYTHON ?= python3
+PYTHON ?= $(shell sh systemd/packages.sh --python)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -8,32 +8,34 @@ READY := $(VENV)/.ready
 # Compiled code is kept, whatever the shell says: without it every start compiles the agent anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test check accuracy bench soak lock pictures sample reference wheelhouse clean
+.PHONY: help setup demo test test-packages check accuracy bench soak lock pictures sample reference wheelhouse clean
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make or update .venv, and nothing else
 
-$(READY): requirements-dev.lock pyproject.toml systemd/check-libraries.sh
-	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "Spotter needs Python 3.11 or later with venv: apt install python3-venv" >&2; exit 1; }
-	@sh systemd/check-libraries.sh
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	    { echo "no virtual environment: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+$(READY): requirements-dev.lock pyproject.toml systemd/packages.sh
+	@sh systemd/packages.sh station
+	@test -x $(BIN)/python || $(PYTHON) -I -m venv $(VENV) || \
+	    { echo "the virtual environment $(VENV) could not be made; see above" >&2; rm -rf $(VENV); exit 1; }
 	@echo "installing into $(VENV) (about 800 MB, a minute on a good line) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	    -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps \
 	    --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## Run the whole job once, offline
 	@$(BIN)/spotter demo
 
-test: setup ## Run the whole test suite
+test: test-packages setup ## Run the whole test suite, after installing what it needs
 	@$(BIN)/pytest -n auto --dist worksteal
+
+test-packages:
+	@sh systemd/packages.sh station test
 
 check: setup ## Lint and types
 	@$(BIN)/ruff check .
@@ -67,11 +69,11 @@ lock: ## Resolve the dependencies anew
 	$(LOCK) --extra dev -o requirements-dev.lock
 
 wheelhouse: setup ## Make the folder from which install.sh installs without a network
-	@rm -rf wheelhouse
+	@rm -rf wheelhouse build
 	@echo "collecting wheels for this Python and this kind of processor ..."
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --no-deps \
+	@$(BIN)/python -I -m pip download --quiet --disable-pip-version-check --only-binary :all: --no-deps \
 	    --require-hashes -r requirements.lock --dest wheelhouse
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@$(BIN)/python -I -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	    --wheel-dir wheelhouse .
 	@du -sh wheelhouse
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.gym import Gym, open_gym
+from tests.needs import need
 from tests.served_page import PIN
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -20,12 +21,10 @@ addEventListener('pointerdown', () => { window.touches += 1; }, true);
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"the page is tested in a real browser, and {CHROMIUM} is not here: "
-                    "sudo apt install chromium")  # fmt: skip
+    program = need(CHROMIUM, "chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         yield chromium
         chromium.close()

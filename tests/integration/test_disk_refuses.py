@@ -50,8 +50,7 @@ def check(station: Station, sandbox: Sandbox, clips: int) -> None:
 @contextlib.contextmanager
 def refusing(process_id: int, call: str, error: str) -> Iterator[None]:
     """Let the system refuse every such call of a process meanwhile."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed: it makes the system refuse single calls")
+    need(Path("/usr/bin/strace"), "strace")
     asked = ("-e", f"trace={call}", "-e", f"inject={call}:error={error}", "-o", "/dev/null")
     words = ["strace", "-f", "-p", str(process_id), *asked]
     tracing = subprocess.Popen(words, stderr=subprocess.PIPE)
