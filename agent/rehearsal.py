@@ -1,6 +1,7 @@
 """The real daemon in a folder of its own: for the demo and the drill.
 
-Nothing of the station's own settings reaches it.
+Nothing of the station's own settings reaches it, and nothing that stands in the working directory
+or in Python's variables is imported: root may run it in a folder that others write.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 END_WITHIN_S = 10.0  # what `spotter run` promises
+_NOBODYS = "/"  # only root writes there
 
 
 def start_daemon(
@@ -21,6 +23,7 @@ def start_daemon(
         return subprocess.Popen(
             _command(["run"], config),
             stderr=stream,
+            cwd=_NOBODYS,
             env={**_plain_environment(), **(environment or {})},
         )
 
@@ -42,6 +45,7 @@ def run_command(words: Sequence[str], config: Path) -> "subprocess.CompletedProc
         _command(words, config),
         capture_output=True,
         text=True,
+        cwd=_NOBODYS,
         env=_plain_environment(),
         timeout=60,
         check=False,
@@ -49,7 +53,7 @@ def run_command(words: Sequence[str], config: Path) -> "subprocess.CompletedProc
 
 
 def _command(words: Sequence[str], config: Path) -> list[str]:
-    return [sys.executable, "-m", "agent", *words, "--config", str(config)]
+    return [sys.executable, "-I", "-m", "agent", *words, "--config", str(config.absolute())]
 
 
 def _plain_environment() -> dict[str, str]:

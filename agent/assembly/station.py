@@ -109,7 +109,7 @@ def _analysis(
     return TakeFinder(
         outbox,
         folder,
-        AnalysisChild(limits=limits, scratch=folder.tmp, check=check, model=analysis.model),
+        AnalysisChild(limits=limits, check=check, model=analysis.model),
         space,
         policy=TakePolicy(
             station=station_default(settings),

@@ -59,23 +59,17 @@ def _report(
     file: Path, out: Path | None, activity: str | None, *, quiet: bool
 ) -> dict[str, object]:
     """Let the child analyse a video, and cut it where a folder is given."""
-    from tempfile import TemporaryDirectory
-
     from rich.console import Console
     from rich.progress import Progress
 
     from agent.intake.child import AnalysisChild, ChildLimits
 
-    with (
-        TemporaryDirectory() as scratch,
-        Progress(
-            console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
-        ) as progress,
-    ):
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
+    ) as progress:
         bar = progress.add_task("analysing", total=1.0)
         child = AnalysisChild(
             limits=ChildLimits(),
-            scratch=Path(scratch),
             check=lambda: None,
             on_progress=lambda done: progress.update(bar, completed=done),
         )

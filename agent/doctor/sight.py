@@ -1,6 +1,5 @@
 """Whether this box can look into videos: one pose in a known picture, and the codecs."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,23 +12,20 @@ _SLOW_MS = 150.0  # ten times the machine on which the analysis was measured
 
 def check_sight(model: Path | None) -> list[Finding]:
     """Let the analysis itself look, in its child process."""
-    with tempfile.TemporaryDirectory(prefix="spotter-doctor-") as scratch:
-        child = AnalysisChild(
-            limits=ChildLimits(), scratch=Path(scratch), check=lambda: None, model=model
-        )
-        try:
-            told = child.ask("check", model=None if model is None else str(model))
-            codecs = child.ask("codecs")
-        except AnalysisError as error:
-            return [
-                broken(
-                    "pose",
-                    f"the analysis does not run: {error}",
-                    "mend the lines above first; else install Spotter again",
-                )
-            ]
-        finally:
-            child.close()
+    child = AnalysisChild(limits=ChildLimits(), check=lambda: None, model=model)
+    try:
+        told = child.ask("check", model=None if model is None else str(model))
+        codecs = child.ask("codecs")
+    except AnalysisError as error:
+        return [
+            broken(
+                "pose",
+                f"the analysis does not run: {error}",
+                "mend the lines above first; else install Spotter again",
+            )
+        ]
+    finally:
+        child.close()
     return [judge_pose(told), judge_codecs(codecs)]
 
 

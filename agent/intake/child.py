@@ -5,7 +5,6 @@ there is more, and is watched: a silence or a size beyond its bound ends it.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import select
@@ -26,6 +25,9 @@ from agent.pulse import beat, bounded
 
 _REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
 _SLOWEST = 20.0  # a box slower than that is not waited for any longer
+_UNMEASURED = (
+    5.0  # how slow a box may be at its first look; doubled after each that came to nothing
+)
 _TICK_S = 1.0  # how often a silent child is looked at
 _LAST_WORDS = 20  # lines of the child's log that are kept to explain its end
 _NICE = 10  # the recorder on the same box comes first
@@ -51,18 +53,17 @@ class AnalysisChild:
         self,
         *,
         limits: ChildLimits,
-        scratch: Path,
         check: Callable[[], None],
         model: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self._limits = limits
-        self._scratch = scratch
         self._check = check
         self._known_picture = {"op": "check", "model": None if model is None else str(model)}
         self._on_progress = on_progress
         self._running: _Running | None = None
         self._slowness: float | None = None  # of this box against the reference machine
+        self._presumed = _UNMEASURED  # the same, until it is measured
 
     def ask(self, operation: str, **fields: object) -> Mapping[str, object]:
         """Let the child do one thing and return its result.
@@ -73,8 +74,7 @@ class AnalysisChild:
         """
         child = self._warm()
         if self._slowness is None:
-            self._slowness = 1.0  # until measured
-            self._slowness = _slowness(self._exchange(child, self._known_picture))
+            self._measure(child)
         return self._exchange(child, {"op": operation, **fields})
 
     @property
@@ -83,13 +83,32 @@ class AnalysisChild:
         return None if self._running is None else self._running.process_id
 
     def box_works(self) -> bool:
-        """Tell whether a fresh child finds the athlete in the picture known to hold one."""
+        """Tell whether a fresh child finds the athlete in the picture known to hold one.
+
+        No file is to blame where the first look already failed, by which the box is measured.
+        """
         self.close()
+        if self._slowness is None:
+            return False
         try:
-            return bool(self._exchange(self._warm(), self._known_picture).get("found"))
+            return bool(self._measure(self._warm()).get("found"))
         except AnalysisError as error:
             log.error("the known picture fails too", error=str(error))
             return False
+
+    def _measure(self, child: "_Running") -> Mapping[str, object]:
+        """Let a child look at the known picture, and learn from it how slow this box is.
+
+        A look that comes to nothing leaves the box unmeasured, and gives the next more time.
+        """
+        self._slowness = None
+        try:
+            found = self._exchange(child, self._known_picture)
+        except AnalysisError:
+            self._presumed = min(2 * self._presumed, _SLOWEST)
+            raise
+        self._slowness, self._presumed = _slowness(found), _UNMEASURED
+        return found
 
     def close(self) -> None:
         """End the child and give its memory back."""
@@ -99,7 +118,7 @@ class AnalysisChild:
 
     def _warm(self) -> "_Running":
         if self._running is None:
-            self._running = _Running(self._scratch)
+            self._running = _Running()
         return self._running
 
     def _exchange(self, child: "_Running", request: Mapping[str, object]) -> Mapping[str, object]:
@@ -115,7 +134,7 @@ class AnalysisChild:
             raise
 
     def _await_result(self, child: "_Running") -> Mapping[str, object]:
-        stall_s = self._limits.stall_s * (self._slowness or 1.0)
+        stall_s = self._limits.stall_s * (self._slowness or self._presumed)
         with bounded(stall_s):
             return self._await_within(child, stall_s)
 
@@ -154,14 +173,15 @@ _FATAL = frozenset({AnalysisFault.CRASHED, AnalysisFault.STALLED, AnalysisFault.
 class _Running:
     """One living child process and its pipes."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "analysis.worker"],
+            # Isolated, and in a folder of root's: nothing that the group writes is imported.
+            [sys.executable, "-I", "-u", "-m", "analysis.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_environment(),
-            cwd=scratch,
+            cwd="/",
             start_new_session=True,
         )
         with contextlib.suppress(OSError):
@@ -245,15 +265,7 @@ def number_in(result: Mapping[str, object], name: str) -> float:
 def _environment() -> dict[str, str]:
     """Return the child's environment: no key and no setting of ours is in it."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    spec = importlib.util.find_spec("analysis")
-    places = spec.submodule_search_locations if spec is not None else None
-    home = {"PYTHONPATH": str(Path(next(iter(places))).parent)} if places else {}
-    return {
-        **passed_on,
-        **home,
-        **_ALLOCATION,
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**passed_on, **_ALLOCATION}
 
 
 def _slowness(checked: Mapping[str, object]) -> float:

@@ -136,9 +136,7 @@ def look_at_every_frame(path: Path) -> None:
 
 
 def _child() -> AnalysisChild:
-    return AnalysisChild(
-        limits=ChildLimits(), scratch=Path(tempfile.gettempdir()), check=lambda: None
-    )
+    return AnalysisChild(limits=ChildLimits(), check=lambda: None)
 
 
 def _peak_mib(child: AnalysisChild) -> float:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from agent.wake import wake
 from tests.crash.power import CALLS, Call, Disk, Variant, moments, read_trace, replay
+from tests.needs import need
 from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run
 
@@ -48,8 +48,7 @@ class Recording:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
     """Record the real daemon with one capture, from its first start to its end."""
-    if shutil.which("strace") is None:
-        pytest.fail("this test needs strace: apt install strace")
+    need(Path("/usr/bin/strace"), "strace")
     root = tmp_path_factory.mktemp("power")
     with Sandbox(key=KEY, processing_s=0.0) as sandbox:
         settings: dict[str, dict[str, object]] = {

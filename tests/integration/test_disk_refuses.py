@@ -13,6 +13,7 @@ import pytest
 
 from agent.sandbox.server import Sandbox
 from tests.disks import mounted
+from tests.needs import need
 from tests.station import Station, delivered, until
 from tests.videos import film_run, name_of
 

@@ -24,9 +24,8 @@ _FAST_LIMITS = ChildLimits(stall_s=5.0, memory_bytes=900 << 20)
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> Iterator[AnalysisChild]:
-    (tmp_path / "scratch").mkdir()
-    one = AnalysisChild(limits=_FAST_LIMITS, scratch=tmp_path / "scratch", check=lambda: None)
+def child() -> Iterator[AnalysisChild]:
+    one = AnalysisChild(limits=_FAST_LIMITS, check=lambda: None)
     yield one
     one.close()
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.doctor.software import shipped_model
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild, ChildLimits
 from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.stage import StopFlag, Stopping
+from tests.planted import plant
 from tests.station import until
 from tests.videos import film_run
 
@@ -20,7 +22,7 @@ Make = Callable[..., AnalysisChild]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+def make() -> Iterator[Make]:
     """Makes children, and ends them."""
     made: list[AnalysisChild] = []
 
@@ -28,7 +30,6 @@ def make(tmp_path: Path) -> Iterator[Make]:
         made.append(
             AnalysisChild(
                 limits=ChildLimits(**limits),  # type: ignore[arg-type]  # numbers all of them
-                scratch=tmp_path,
                 check=lambda: None,
             )
         )
@@ -61,9 +62,7 @@ def test_it_probes_inspects_and_works_on(make: Make, tmp_path: Path) -> None:
 
 def test_a_long_cut_tells_that_it_goes_on(tmp_path: Path) -> None:
     told: list[float] = []
-    child = AnalysisChild(
-        limits=ChildLimits(), scratch=tmp_path, check=lambda: None, on_progress=told.append
-    )
+    child = AnalysisChild(limits=ChildLimits(), check=lambda: None, on_progress=told.append)
     story = Storyboard([Segment("run", 3.0)], width=320, height=180)
     Camera(story).record(tmp_path / "run.mp4")
 
@@ -99,6 +98,42 @@ def test_a_child_that_hangs_is_ended(make: Make) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_a_first_look_that_fails_is_made_again_with_more_time_and_blames_no_file(
+    tmp_path: Path,
+) -> None:
+    video = film_run(tmp_path / "run.mp4")
+    model = tmp_path / "slow.task"
+    os.mkfifo(model)  # whoever opens it waits
+    limits = ChildLimits(stall_s=0.1)
+    child = AnalysisChild(limits=limits, check=lambda: None, model=model)
+
+    for _ in range(3):
+        with pytest.raises(AnalysisError, match="no progress for"):
+            child.ask("probe", path=str(video))
+        assert not child.box_works()
+    child.close()
+    assert child._presumed == 20.0
+
+    model.unlink()
+    model.write_bytes(shipped_model().read_bytes())
+    child._limits = ChildLimits()
+    assert child.ask("probe", path=str(video))["packets"] == 24
+    assert child.box_works()
+    child.close()
+
+
+def test_nothing_that_others_may_write_is_imported(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    assert make().ask("check")["found"] is True
+    assert not (tmp_path / "imported").exists()
+
+
 def test_a_child_that_grows_too_large_is_ended(make: Make, tmp_path: Path) -> None:
     video = film_run(tmp_path / "run.mp4")
     child = make(memory_bytes=60 << 20)
@@ -110,7 +145,6 @@ def test_the_daemons_end_ends_it_at_once(tmp_path: Path) -> None:
     stop = StopFlag()
     child = AnalysisChild(
         limits=ChildLimits(),
-        scratch=tmp_path,
         check=stop.check,
         on_progress=lambda _done: stop.set(),
     )
@@ -124,7 +158,7 @@ def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> Non
     script = (
         "import sys, time; from pathlib import Path;"
         "from agent.intake.child import AnalysisChild, ChildLimits;"
-        "c = AnalysisChild(limits=ChildLimits(), scratch=Path(sys.argv[1]), check=lambda: None);"
+        "c = AnalysisChild(limits=ChildLimits(), check=lambda: None);"
         "c.ask('check'); print(c.process_id, flush=True); time.sleep(60)"
     )
     environ = {**os.environ, "SPOTTER_API__KEY": "very-secret"}

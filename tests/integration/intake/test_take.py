@@ -34,7 +34,7 @@ def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
         stage = TakeFinder(
             outbox,
             folder,
-            StrangeChild(limits=limits, scratch=folder.tmp, check=lambda: None),
+            StrangeChild(limits=limits, check=lambda: None),
             Space(tmp_path, min_free_mb=0),
             policy=TakePolicy(
                 station=Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
