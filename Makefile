@@ -67,6 +67,8 @@ lock: ## Resolve the dependencies anew
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(LOCK) -o requirements.lock
 	$(LOCK) --extra dev -o requirements-dev.lock
+	@{ echo "# What builds the agent's wheel, as in requirements-dev.lock; written by \`make lock\`."; \
+	    awk '/^[a-z]/ {inside = /^setuptools==/} inside && !/^ *#/' requirements-dev.lock; } > requirements-build.lock
 
 wheelhouse: setup ## Make the folder from which install.sh installs without a network
 	@rm -rf wheelhouse build

@@ -18,6 +18,7 @@ WORDS
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
 readonly source_folder
+cd /    # nothing that stands where this was called is run or imported
 readonly wheels=$source_folder/wheelhouse    # made by `make wheelhouse`; without it pip downloads
 readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
 readonly settings=/etc/spotter/station.toml
@@ -25,7 +26,7 @@ readonly key=/etc/spotter/api-key            # made empty; its rights are then a
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
 readonly unit_files=(spotter.service spotter@.service spotter-camera@.service)
-packages=(python3-venv libegl1 libgles2)
+readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runuser awk dpkg-query apt-get)
 
 say() { echo "$*"; }
 fail() {
@@ -63,6 +64,11 @@ check_system() {
     *) fail "a 64-bit system is needed (x86-64 or ARM); this is $machine" "on a Raspberry Pi, install the 64-bit image" ;;
     esac
     [ "$(getconf LONG_BIT)" = 64 ] || fail "the kernel is 64-bit, but the system is not" "install the 64-bit image"
+    local tool missing=()
+    for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [ "${#missing[@]}" -eq 0 ] ||
+        fail "systemd, or a basic part of Debian, is not installed here: ${missing[*]}" \
+            "sudo apt install systemd passwd; a system without systemd runs Spotter by hand: make setup, then .venv/bin/spotter run"
     free_mb=$(df --output=avail -m "$(dirname "$home")" | tail -1)
     [ "$free_mb" -gt 1500 ] || fail "1500 MB are needed in $(dirname "$home"), $free_mb are free"
 }
@@ -70,8 +76,8 @@ check_system() {
 # Sets python to a Python of at least 3.11.  Ubuntu 22.04 has 3.11 beside its own 3.10.
 find_python() {
     local candidate
-    for candidate in /usr/bin/python3 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for candidate in /usr/bin/python3 /usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11; do
+        if "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             python=$candidate
             return
         fi
@@ -83,7 +89,9 @@ find_python() {
 
 # Python is the system's own, or, on Ubuntu 22.04, a later one beside it.
 install_packages() {
-    [ -z "$camera" ] || packages+=(ffmpeg)
+    local groups=(station) packages
+    [ -z "$camera" ] || groups+=(camera)
+    mapfile -t packages < <(sh "$source_folder/systemd/packages.sh" --list "${groups[@]}")
     add_packages "${packages[@]}"
     find_python
     case $python in
@@ -131,23 +139,36 @@ make_version() {
     say "installing Spotter $number into $version (about 530 MB; a minute or two) ..."
     mkdir -p "$version"
     trap 'rm -rf "$version"' EXIT   # half a version is none
-    "$python" -m venv "$version"
+    "$python" -I -m venv "$version"
     local from=()
     if [ -d "$wheels" ]; then from=(--no-index --find-links "$wheels"); fi
-    local pip=("$version/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
-    "${pip[@]}" "${from[@]}" --require-hashes -r "$source_folder/requirements.lock" ||
+    local pip=("$version/bin/python" -I -m pip --quiet --disable-pip-version-check)
+    "${pip[@]}" install --no-deps "${from[@]}" --require-hashes -r "$source_folder/requirements.lock" ||
         fail "the dependencies could not be installed" "without a network: make wheelhouse on another box, and copy the folder here"
-    if [ -d "$wheels" ]; then
-        "${pip[@]}" --no-index "$wheels/spotter_agent-$number-py3-none-any.whl"
-    else
-        "${pip[@]}" "$source_folder"
+    local wheel=$wheels/spotter_agent-$number-py3-none-any.whl
+    if [ ! -d "$wheels" ]; then
+        build_wheel "$version/build"
+        wheel=$version/build/spotter_agent-$number-py3-none-any.whl
     fi
+    "${pip[@]}" install --no-deps --no-index "$wheel"
+    rm -rf "$version/build"
+    # However the command is started, it imports what was installed, and nothing else.
+    sed -i "1s|.*|#!$version/bin/python -I|" "$version/bin/spotter"
     install -D -m 755 "$source_folder/systemd/spotter-camera" "$version/share/spotter-camera"
     install -m 755 "$source_folder/systemd/install.sh" "$version/share/install.sh"
     mkdir -p "$version/docs"
     cp "$source_folder"/docs/*.md "$version/docs/"
     "$version/bin/spotter" --version >/dev/null || fail "the new version does not start: nothing was changed"
     trap - EXIT
+}
+
+# Builds the agent's wheel with the setuptools whose hash the release names, outside of the release's folder.
+build_wheel() {
+    mkdir -p "$1/source" "$1/tools"
+    cp -r "$source_folder"/{agent,analysis,pyproject.toml,README.md,LICENSE,NOTICE} "$1/source/"
+    "${pip[@]}" install --no-deps --require-hashes --target "$1/tools" -r "$source_folder/requirements-build.lock" ||
+        fail "setuptools, which builds the agent, could not be installed"
+    PYTHONPATH=$1/tools "${pip[@]}" wheel --no-deps --no-index --no-build-isolation --wheel-dir "$1" "$1/source"
 }
 
 # The switch is one rename; the version before stays for --rollback, older ones go.
@@ -211,7 +232,7 @@ start_service() {
 open_page() {
     if [ ! -s /etc/spotter/pin ]; then
         install -g spotter -m 640 /dev/null /etc/spotter/pin
-        "$home/current/bin/python" -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
+        "$home/current/bin/python" -I -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
     fi
     # An address that somebody has chosen for the network stays.
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
@@ -257,16 +278,17 @@ as_spotter() {
     runuser -u spotter -- "$home/current/bin/spotter" "$@" --config "$settings"
 }
 
+# Doctor has the last word, and its exit code is the installer's.
 look_it_over() {
     say
     say "spotter doctor:"
-    as_spotter doctor || true
+    as_spotter doctor
 }
 
 say_what_is_next() {
     cat <<WORDS
 
-Installed.  What is left to do, if doctor does not say that it is fine already:
+Installed.  What is left to do, where doctor below does not call it fine already:
   1. what is filmed here:       sudo nano $settings
   2. the key of the account:    sudo nano /etc/spotter/api-key
   3. take both over:            sudo systemctl reload-or-restart spotter
@@ -333,9 +355,9 @@ install_spotter() {
     [ "$page" = no ] || open_page
     start_service
     [ -z "$camera" ] || add_camera
-    look_it_over
     [ "$page" = no ] || show_page
     say_what_is_next
+    look_it_over
 }
 
 what=install

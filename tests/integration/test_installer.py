@@ -1,6 +1,7 @@
 """The installer, run as root on a system whose changes vanish: in, up to date, back, and away."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.needs import need
-from tests.scratch_root import ScratchRoot, release, scratch_root
+from tests.planted import plant
+from tests.scratch_root import ScratchRoot, locked, release, repack_setuptools, scratch_root
 
 _SETTINGS = "/etc/spotter/station.toml"
 
@@ -41,9 +43,20 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
     with scratch_root(tmp_path / "box") as box:
         refuses_what_is_no_debian(box, first)
         refuses_what_is_not_meant(box, first)
-        told = box.run("sh", "-c", f"umask 077 && exec {first}/systemd/install.sh")
+        refuses_what_has_no_systemd(box, first)
+        hostile = tmp_path / "hostile"  # where somebody else has planted modules
+        hostile.mkdir()
+        plant(hostile)
+        told = box.run(
+            *("env", f"PYTHONPATH={hostile}", "sh", "-c"),
+            f"cd {hostile} && umask 077 && exec {first}/systemd/install.sh 2>&1",
+            code=1,  # the doctor's: there is no key yet
+        )
         assert "sudo nano /etc/spotter/station.toml" in told
-        assert "spotter doctor:" in told
+        assert told.rstrip().splitlines()[-1].startswith("Mend this first, API key")
+        assert not (hostile / "imported").exists()
+        box.run("sh", "-c", f"cd {hostile} && PYTHONPATH={hostile} /usr/local/bin/spotter --help")
+        assert not (hostile / "imported").exists()
         assert version_in(box).endswith("0.1.0")
         places = {
             "/etc/spotter": "750 root spotter",
@@ -90,6 +103,16 @@ def refuses_what_is_no_debian(box: ScratchRoot, source: Path) -> None:
     assert f"sudo {copy}" in box.run(*as_user("nobody"), copy, code=1)
 
 
+def refuses_what_has_no_systemd(box: ScratchRoot, source: Path) -> None:
+    """A minimal system is told in one line what it lacks, before anything is changed."""
+    lacking = "mkdir /opt/few && for tool in /usr/bin/* /usr/sbin/*; do case $tool in"
+    lacking += " *systemctl|*systemd-*) ;; *) ln -s $tool /opt/few/ 2>/dev/null;; esac; done;"
+    told = box.run("sh", "-c", f"{lacking} PATH=/opt/few {source}/systemd/install.sh", code=1)
+    box.run("rm", "-r", "/opt/few")
+    assert "not installed here: systemctl systemd-sysusers systemd-tmpfiles" in told
+    assert "command not found" not in told and len(told.splitlines()) == 2
+
+
 def refuses_what_is_not_meant(box: ScratchRoot, source: Path) -> None:
     """Who asks for a removal, or forgets a word, gets no installation."""
     installer = str(source / "systemd/install.sh")
@@ -103,17 +126,45 @@ def as_user(name: str) -> tuple[str, ...]:
     return ("runuser", "-u", name, "--")
 
 
+def test_the_agent_is_built_by_the_setuptools_that_the_release_names(
+    first: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(first, source)
+    links = source / "links"
+    (source / "wheelhouse").rename(links)
+    next(links.glob("spotter_agent-*.whl")).unlink()
+    setuptools = repack_setuptools(links)
+    with scratch_root(tmp_path / "box") as box:
+        where = ("PIP_NO_INDEX=1", f"PIP_FIND_LINKS={links}")
+        install = ("env", *where, str(source / "systemd/install.sh"))
+
+        told = box.run(*install, code=1)  # its hash is not the one that the release names
+        assert "setuptools, which builds the agent, could not be installed" in told
+        box.run("test", "!", "-e", "/opt/spotter/current")
+
+        version = setuptools.name.split("-")[1]
+        lock = source / "requirements-build.lock"
+        lock.write_text(locked("setuptools", version, setuptools))
+        assert "Installed." in box.run(*install, code=1)  # the doctor's: there is no key yet
+        assert version_in(box).endswith("0.1.0")
+        box.run("test", "!", "-e", "/opt/spotter/current/build")
+        box.run("test", "!", "-e", str(source / "build"))
+
+
 @pytest.mark.soak
 def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
     first: Path, tmp_path: Path
 ) -> None:
     second = release(tmp_path / "second", version="0.2.0")
     with scratch_root(tmp_path / "box") as box:
-        box.run(str(first / "systemd/install.sh"))
+        box.run(str(first / "systemd/install.sh"), code=1)  # the doctor's: there is no key yet
         box.run("sed", "-i", "s/^exercise = .*/exercise = 'clean'/", _SETTINGS)
 
         told = box.run(
-            str(second / "systemd/install.sh"), "--page", "--camera", "rtsp://u:secret@10.0.0.9/1"
+            *(str(second / "systemd/install.sh"), "--page"),
+            *("--camera", "rtsp://u:secret@10.0.0.9/1"),
+            code=1,
         )
 
         assert version_in(box).endswith("0.2.0")
@@ -132,7 +183,7 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
         box.run("sed", "-i", "s/^listen = .*/listen = '0.0.0.0:9000'/", _SETTINGS)
         box.run(str(first / "systemd/install.sh"), "--rollback")
         assert version_in(box).endswith("0.1.0")
-        box.run(str(second / "systemd/install.sh"), "--page")
+        box.run(str(second / "systemd/install.sh"), "--page", code=1)
         assert version_in(box).endswith("0.2.0")
         assert "listen = '0.0.0.0:9000'" in box.run("cat", _SETTINGS)
         box.run(str(first / "systemd/install.sh"), "--rollback")
@@ -189,14 +240,14 @@ def test_an_update_with_a_full_outbox_keeps_all_of_it_and_cannot_be_taken_back_b
 ) -> None:
     second = release(tmp_path / "second", version="0.2.0", change=one_more_migration)
     with scratch_root(tmp_path / "box") as box:
-        box.run(str(first / "systemd/install.sh"))
+        box.run(str(first / "systemd/install.sh"), code=1)  # the doctor's: there is no key yet
         box.run("/opt/spotter/current/bin/python", "-c", _FILL)
         box.run("chown", "-R", "spotter:spotter", "/var/lib/spotter")
         before = counts(box)
         recordings = recordings_in(box)
         assert before == {"ready": 501, "uploaded": 4499} and len(recordings) > 500
 
-        box.run(str(second / "systemd/install.sh"))
+        box.run(str(second / "systemd/install.sh"), code=1)
         box.run("sh", "-c", _START_ONCE)
 
         assert counts(box) == before and recordings_in(box) == recordings

@@ -43,6 +43,33 @@ def test_a_wrong_configuration_is_not_started_again_and_all_else_is() -> None:
     assert (said["Restart"], said["StartLimitIntervalSec"]) == ("always", "0")
 
 
+def test_the_recorder_sees_the_capture_folder_and_nothing_else_of_what_is_kept() -> None:
+    said = directives(_UNITS / "spotter-camera@.service")
+
+    assert ("TemporaryFileSystem", "/var/lib:ro") in said
+    opened = [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
+    assert set(opened) == {"-/var/lib/spotter/capture"}
+    assert ("InaccessiblePaths", "-/etc/spotter") in said
+
+
+@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service", "spotter-camera@.service"])
+def test_every_unit_is_bounded_and_leaves_no_core(name: str) -> None:
+    said = dict(directives(_UNITS / name))
+
+    assert (said["LimitCORE"], said["KeyringMode"], said["PrivateIPC"]) == ("0", "private", "yes")
+    assert 0 < int(said["TasksMax"]) <= 512 and 0 < int(said["LimitNOFILE"]) <= 65536
+
+
+@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service", "spotter-camera@.service"])
+def test_a_unit_starts_only_what_every_minimal_system_has(name: str) -> None:
+    programs = [
+        value.split()[0] for key, value in directives(_UNITS / name) if key.startswith("Exec")
+    ]
+
+    assert programs
+    assert [one for one in programs if one != "/bin/sh" and "/opt/spotter/" not in one] == []
+
+
 def test_model_database_and_watcher_work_under_the_restrictions_of_the_unit(
     station: Station, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ make_fresh() {
     cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
     local certificates=${PIP_CERT:-$(python3 -m pip config get global.cert 2>/dev/null || true)}
     [ -z "$certificates" ] || cp -L "$certificates" "$root$trusted"
+    mount --bind "$root" "$root"    # a root is a mount, and may have others made of it
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
     mount --rbind /dev "$root/dev"

@@ -3,23 +3,25 @@
 import contextlib
 import fcntl
 import os
-import threading
+import struct
 
 from agent.errors import BusyError
 from agent.outbox.disk.folders import StateFolder, give_to_owner_of
 
 _PID_DIGITS = 12
-_LOOKERS = 100  # met at a start, before it gives up
-_LOOKS_FOR_S = 0.02
-_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+_MODE = 0o640  # who may only read cannot lock it
+_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_FLOCK = "hhqqi0q"  # struct flock of fcntl(2): type, whence, start, length, process
 
 
 class OwnerLock:
     """The lock of the one process that may move clips in a state folder.
 
-    The folder itself is locked too: the lock's file may be removed by somebody who takes it for a
-    stale one.
+    It is a write lock of an open file (fcntl(2)), so that only who may write the file can hold it:
+    a camera program that reads the folder cannot keep the daemon from starting.  The folder itself
+    is locked too, for the file may be removed by somebody who takes it for a stale one; as anybody
+    who reads the folder can lock that, it counts only where the file tells of no daemon before.
     """
 
     def __init__(self, folder: StateFolder) -> None:
@@ -36,15 +38,17 @@ class OwnerLock:
         """
         for path, flags in ((self._path, _FILE), (self._folder.root, _FOLDER)):
             try:
-                self._fds.append(os.open(path, flags | os.O_CLOEXEC, 0o660))
+                self._fds.append(os.open(path, flags | os.O_CLOEXEC, _MODE))
             except PermissionError as error:
                 self.release()
                 raise self._folder.refusal(error, path) from error
         give_to_owner_of(self._folder.root, self._path)  # as whom the service runs
         fd = self._fds[0]
+        with contextlib.suppress(PermissionError):  # another's, who may write it all the same
+            os.fchmod(fd, _MODE)
         try:
-            _lock(fd)
-            self._lock_folder()
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
+            self._lock_folder(is_needed=not os.fstat(fd).st_size)
         except BlockingIOError:
             owner = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
             self.release()
@@ -60,40 +64,29 @@ class OwnerLock:
         while self._fds:
             os.close(self._fds.pop())
 
-    def _lock_folder(self) -> None:
+    def _lock_folder(self, *, is_needed: bool) -> None:
         try:
             fcntl.flock(self._fds[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if isinstance(error, BlockingIOError):
+            if isinstance(error, BlockingIOError) and is_needed:
                 raise
-            # A file system that cannot lock folders: the file has to do.
+            # A file system that cannot lock folders, or a reader's lock: the file has to do.
 
     def is_taken(self) -> bool:
-        """Tell whether a living process is the owner."""
+        """Tell whether a living process is the owner; nobody is hindered by the question."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
+        except OSError:  # a file system without locks
+            return False
         finally:
             os.close(fd)
-        return False
+        kind: int = struct.unpack_from("h", found)[0]
+        return kind != fcntl.F_UNLCK
 
 
-def _lock(fd: int) -> None:
-    """Lock the lock's file; a command that looks whether it is taken has it, shared, for a moment.
-
-    Raises:
-        BlockingIOError: it has an owner.
-    """
-    for _ in range(_LOOKERS):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # refused too where it has an owner
-        fcntl.flock(fd, fcntl.LOCK_UN)
-        threading.Event().wait(_LOOKS_FOR_S)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _whole_file(kind: int) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)

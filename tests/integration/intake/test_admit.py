@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -195,27 +197,34 @@ def test_one_process_owns_a_state_folder(tmp_path: Path) -> None:
     assert not OwnerLock(folder).is_taken()
 
 
-def test_who_only_looks_at_the_moment_of_a_start_does_not_turn_it_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock, flock = OwnerLock(StateFolder(tmp_path)), fcntl.flock
-    looker = os.open(tmp_path / "owner.lock", os.O_RDWR | os.O_CREAT, 0o660)
-    flock(looker, fcntl.LOCK_SH)
-
-    def while_it_looks(fd: int, how: int) -> None:
-        """Let it end its look as soon as it has been in the way once."""
-        try:
-            flock(fd, how)
-        except BlockingIOError:
-            flock(looker, fcntl.LOCK_UN)
-            raise
-
-    monkeypatch.setattr(fcntl, "flock", while_it_looks)
+def test_who_may_only_read_cannot_keep_the_daemon_from_starting(tmp_path: Path) -> None:
+    lock = OwnerLock(StateFolder(tmp_path))
     lock.take()
-    monkeypatch.undo()
-
-    assert OwnerLock(StateFolder(tmp_path)).is_taken()
-    with pytest.raises(BusyError, match="another spotter"):
-        OwnerLock(StateFolder(tmp_path)).take()
     lock.release()
-    os.close(looker)
+    path = tmp_path / "owner.lock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    with ExitStack() as held:
+        for place in (path, tmp_path):
+            fd = os.open(place, os.O_RDONLY)
+            held.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX)  # all that a reader can do
+        assert not OwnerLock(StateFolder(tmp_path)).is_taken()
+
+        lock.take()
+
+        assert OwnerLock(StateFolder(tmp_path)).is_taken()
+        with pytest.raises(BusyError, match="another spotter"):
+            OwnerLock(StateFolder(tmp_path)).take()
+    lock.release()
+
+
+def test_a_lock_that_was_laid_by_another_version_is_closed_to_readers(tmp_path: Path) -> None:
+    path = tmp_path / "owner.lock"
+    path.touch(mode=0o666)
+    path.chmod(0o666)
+    lock = OwnerLock(StateFolder(tmp_path))
+
+    lock.take()
+    lock.release()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
