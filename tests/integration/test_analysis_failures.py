@@ -1,5 +1,6 @@
 """When the analysis itself fails: the file's fault or the box's."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,16 @@ import pytest
 from agent.sandbox.server import Sandbox
 from tests.station import Station, child_of, delivered, until
 from tests.videos import film_run
+
+
+def reads_a_capture(process_id: int | None) -> bool:
+    """Whether a process has a capture open."""
+    if process_id is None:
+        return False
+    opened = Path(f"/proc/{process_id}/fd")
+    with contextlib.suppress(OSError):
+        return any("/captures/" in str(fd.readlink()) for fd in opened.iterdir())
+    return False
 
 
 @pytest.mark.parametrize(("policy", "state"), [("hold", "held"), ("upload_whole", "uploaded")])
@@ -22,7 +33,7 @@ def test_a_file_on_which_the_analysis_dies_is_kept_whole(
     original = (station.capture / "long.mp4").read_bytes()
     daemon = station.start()
     until(lambda: [row["state"] for row in station.rows()] == ["analysing"])
-    until(lambda: child_of(daemon.pid) is not None)
+    until(lambda: reads_a_capture(child_of(daemon.pid)))  # the box itself is measured before
 
     pid = child_of(daemon.pid)
     assert pid is not None
