@@ -8,7 +8,7 @@ begins anew, which costs time and never a second clip.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -23,7 +23,7 @@ from agent.delivery.patience import Patience
 from agent.errors import LaneError
 from agent.outbox.attempts import AttemptEnd, AttemptKind
 from agent.outbox.backoff import Backoff
-from agent.outbox.entry import Entry
+from agent.outbox.entry import Entry, LookFirst
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 
@@ -86,8 +86,13 @@ class Reconciler:
         Raises:
             LaneError: the API gave no list.
         """
-        if not self._outbox.outcomes.may_have_been_made(entry, now_s=self._now().utc_s):
+        now_s = self._now().utc_s
+        if not self._outbox.outcomes.may_have_been_made(entry, now_s=now_s):
             return True
+        if entry.look_first in {LookFirst.PROVE, LookFirst.THEN_HOLD}:
+            changes = {"due_at": now_s}
+            self._outbox.entries.move(entry, EntryState.UNCERTAIN, now_s=now_s, changes=changes)
+            return False
         found, _ = self._look(entry, passage)
         if found:
             self._adopt(entry, found)
@@ -152,7 +157,7 @@ class Reconciler:
 
     def _control(self, entry: Entry, passage: Passage) -> Control:
         upload = self._outbox.attempts.last_upload(entry.id)
-        began_at = upload.began_at if upload else entry.created_at
+        began_at = upload.began_at if upload else entry.sent_after
         account = upload.account if upload else None
         return Control(
             entry,
@@ -185,19 +190,31 @@ class Reconciler:
         if rest_s > 0:
             self._outbox.entries.postpone(entry, due_at=now_s + rest_s)
             return
+        if finding is Finding.ABSENT and first_finding is not finding:
+            # A proof is there since, as when another clip was found meanwhile: it counts from now.
+            self._first_looks[sending] = (self._monotonic(), finding)
+            self._outbox.entries.postpone(entry, due_at=now_s + self._wait_s)
+            return
         del self._first_looks[sending]
-        if finding is first_finding is Finding.ABSENT:
+        concluded = {"look_first": LookFirst.ONCE if entry.look_first else LookFirst.NO}
+        is_absent = finding is first_finding is Finding.ABSENT
+        if is_absent and entry.look_first is LookFirst.THEN_HOLD:
+            log.warning("not at the API, its record is damaged: held", entry=entry.name)
+            self._move(entry, EntryState.HELD, {"reason": Reason.RECORD_DAMAGED, **concluded})
+            return
+        if is_absent:
             log.info("not at the API: will be sent again", entry=entry.name, clip=entry.clip_code)
             after = self._patience.after_failure(
                 entry, failures=entry.failures, waited_s=self._wait_s
             )
-            self._move(entry, EntryState.READY, after)
+            self._move(entry, EntryState.READY, {**after, **concluded})
             return
         log.warning("outcome cannot be known: held", entry=entry.name, clip=entry.clip_code)
         later_s = now_s + _LOOK_AGAIN_S[0]
-        self._move(entry, EntryState.HELD, {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s})
+        changes = {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s, **concluded}
+        self._move(entry, EntryState.HELD, changes)
 
-    def _move(self, entry: Entry, to: EntryState, changes: dict[str, object]) -> None:
+    def _move(self, entry: Entry, to: EntryState, changes: Mapping[str, object]) -> None:
         self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)
 
     def _adopt(self, entry: Entry, found: Sequence[ListedSession]) -> None:

@@ -30,6 +30,7 @@ def check_life(patient: Patient) -> list[Finding]:
             pauses = [pause for pause in pauses if pause.part != "page"]  # has its own check
             return [
                 *judge_rebuilt(outbox.rebuilt(), here),
+                *judge_history(outbox.history_lost_at(), here),
                 judge_titles(lane),
                 *([judge_lane(lane)] if patient.runs else []),
                 *(
@@ -88,6 +89,14 @@ def judge_rebuilt(rebuilt: Rebuilt | None, here: LocalTime) -> list[Finding]:
             "database", told, remedy if kept is None else f"{remedy} (damaged one kept: {kept})"
         )
     ]
+
+
+def judge_history(lost_at: float | None, here: LocalTime) -> list[Finding]:
+    """Tell of a record that is incomplete, as after a backup was restored."""
+    if lost_at is None:
+        return []
+    told = f"incomplete before {here.moment(lost_at)}: what was filmed before is looked up first"
+    return [fine("record of deliveries", told)]
 
 
 def judge_titles(lane: LaneState) -> Finding:

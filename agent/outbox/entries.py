@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from agent.outbox.attempts import AttemptKind, Attempts
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.entry import Entry, NewEntry, Whose
+from agent.outbox.entry import Entry, LookFirst, NewEntry, Whose
 from agent.outbox.states import ENTRY_MOVES, EntryState
 
 _WAITING = (EntryState.READY, EntryState.UNCERTAIN)
@@ -25,13 +25,23 @@ class Entries:
             existing = self.by_code(new.clip_code)
             if existing is not None:
                 return existing
-            entry_id = self._db.insert("entry", _columns(new, now_s=now_s))
+            look_first = self._look_first(new)
+            columns = {**_columns(new, now_s=now_s), "look_first": look_first}
+            entry_id = self._db.insert("entry", columns)
             for position, source in enumerate(new.sources, start=1):
                 place = {"entry_id": entry_id, "position": position}
                 self._db.insert("entry_capture", {**place, **asdict(source)})
             created = self.by_id(entry_id)
         assert created is not None  # inserted above
         return created
+
+    def _look_first(self, new: NewEntry) -> LookFirst:
+        """Doubt a clip that was filmed before the history was lost: it may have been sent then."""
+        row = self._db.row(LOST_AT)
+        if row is None:
+            return LookFirst.NO
+        is_older = new.filmed_at is None or new.filmed_at < float(str(row["lost_at"]))
+        return LookFirst.PROVE if is_older else LookFirst.NO
 
     def by_id(self, entry_id: int) -> Entry | None:
         """Return one entry."""
@@ -255,6 +265,8 @@ class Entries:
         """Tell whether any clip of this station ever became a session, or may have."""
         return self._db.row(HAS_DELIVERED) is not None
 
+
+LOST_AT = "SELECT lost_at FROM ledger_mark WHERE id = 1 AND lost_at IS NOT NULL"
 
 HAS_DELIVERED = """
 SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)

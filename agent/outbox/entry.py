@@ -3,10 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from agent.outbox.states import EntryState, FileState, Recipient
 
 SMALLER = "smaller_rendition"  # the remark of a clip that the API refused in its full size
+
+
+class LookFirst(IntEnum):
+    """Whether a clip is looked up at the API before it is sent, and what follows."""
+
+    NO = 0
+    PROVE = 1  # its record may be incomplete: it goes once its absence is proven
+    ONCE = 2  # that was concluded: one more look before it goes
+    THEN_HOLD = 3  # its last word is lost: if it is not there, a person decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +105,7 @@ class Entry:
     sent_at: float | None
     changed_at: float
     remarks: tuple[str, ...] = field(default=())
-    look_first: int = 0  # 1: its record may be incomplete: looked up before it is sent
+    look_first: LookFirst = LookFirst.NO
     guest_id: int | None = None  # of the roster, where the athlete is a guest
 
     @property
@@ -103,15 +113,26 @@ class Entry:
         """The ID people use: e7."""
         return f"e{self.id}"
 
+    @property
+    def sent_after(self) -> float:
+        """The moment (Unix time) before which it cannot have been sent, if no upload is on record.
+
+        Where its record may be incomplete, that is when it was filmed.
+        """
+        if not self.look_first:
+            return self.created_at
+        return 0.0 if self.filmed_at is None else min(self.filmed_at, self.created_at)
+
     @classmethod
     def from_row(cls, row: Mapping[str, object]) -> "Entry":
         """Build an entry from a row of its table."""
-        converted = {"state", "recipient", "file_state", "remarks"}
+        converted = {"state", "recipient", "file_state", "remarks", "look_first"}
         plain = {name: row[name] for name in cls.__slots__ if name not in converted}
         return cls(
             state=EntryState(str(row["state"])),
             recipient=Recipient(str(row["recipient"])),
             file_state=FileState(str(row["file_state"])),
             remarks=tuple(json.loads(str(row["remarks"]))),
+            look_first=LookFirst(int(str(row["look_first"]))),
             **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
         )

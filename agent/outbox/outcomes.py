@@ -40,7 +40,9 @@ class Outcomes:
         """
         upload = self._attempts.last_upload(entry.id)
         if upload is None:
-            row = self._db.row(NEWEST_DELIVERED, {"before": entry.created_at})
+            row = self._db.row(NEWEST_DELIVERED, {"before": entry.sent_after})
+            if row is None and entry.look_first:
+                row = self._db.row(NEWEST_DELIVERED, {"before": float("inf")})
         else:
             row = self._db.row(NEWEST_BEFORE, {"attempt": str(upload.id)})
         return None if row is None else (str(row["session_id"]), str(row["clip_code"]))
@@ -116,7 +118,7 @@ class Outcomes:
         """Have every unsent clip of a capture looked up first: what is on record may be old."""
         self._db.change(
             """
-            UPDATE entry SET look_first = 1 WHERE session_id IS NULL
+            UPDATE entry SET look_first = iif(look_first = 3, 3, 1) WHERE session_id IS NULL
                AND id IN (SELECT entry_id FROM entry_capture WHERE capture_id = ?)
             """,
             (capture_id,),
@@ -173,7 +175,7 @@ SELECT id, due_at FROM entry WHERE state = 'uncertain' ORDER BY due_at, id LIMIT
 """  # index: entry_by_state_and_due
 
 SETTLED_FIRST = """
-SELECT id, due_at FROM entry WHERE state = 'uncertain'
+SELECT id, due_at FROM entry WHERE state = 'uncertain' AND look_first = 0
    AND NOT EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)
    AND NOT EXISTS (SELECT 1 FROM ledger_mark WHERE id = 1 AND history_lost)
  ORDER BY due_at, id LIMIT 1

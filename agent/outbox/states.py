@@ -59,6 +59,7 @@ class Reason(StrEnum):
     ANALYSIS_HOLD = "analysis_hold"
     KEY_CANNOT_SEND = "key_cannot_send_for_others"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    RECORD_DAMAGED = "record_damaged"
     REFUSED_FOR_ATHLETE = "refused_for_athlete"
     ACTIVITY_NOT_IN_PLAN = "activity_not_in_plan"
     CLIP_DAMAGED = "clip_damaged"
@@ -91,6 +92,10 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.OUTCOME_UNKNOWN: (
         "it was sent whole, and the API neither confirms nor denies it: look there, then "
         "release (sends again) or discard; Spotter itself goes on looking, retry looks at once"
+    ),
+    Reason.RECORD_DAMAGED: (
+        "what was last decided about it is lost, and the API does not have it: release sends it, "
+        "or discard it"
     ),
     Reason.REFUSED_FOR_ATHLETE: (
         "the API refuses this athlete: retry once that is mended, or release with another --user-id"
@@ -152,7 +157,9 @@ CAPTURE_MOVES: dict[CaptureState, frozenset[CaptureState]] = {
 }
 
 ENTRY_MOVES: dict[EntryState, frozenset[EntryState]] = {
-    EntryState.READY: frozenset({EntryState.UPLOADING, EntryState.HELD, EntryState.DISCARDED}),
+    EntryState.READY: frozenset(
+        {EntryState.UPLOADING, EntryState.UNCERTAIN, EntryState.HELD, EntryState.DISCARDED}
+    ),
     EntryState.HELD: frozenset({EntryState.READY, EntryState.DISCARDED}),
     EntryState.UPLOADING: frozenset(
         {

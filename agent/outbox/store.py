@@ -139,6 +139,11 @@ class Outbox(AbstractContextManager["Outbox"]):
         row = self.database.row("SELECT * FROM ledger_mark WHERE id = 1")
         return None if row is None or row["rebuilt_at"] is None else Rebuilt.from_row(row)
 
+    def history_lost_at(self) -> float | None:
+        """Return the Unix time before which not everything that was sent is on record, or None."""
+        row = self.database.row("SELECT lost_at FROM ledger_mark WHERE id = 1")
+        return None if row is None or row["lost_at"] is None else float(str(row["lost_at"]))
+
     def version(self) -> int:
         """Return a number that changes whenever anybody but this thread has written."""
         return self.database.version()

@@ -5,14 +5,22 @@ the name is: whatever the moment of a power cut, what has a row is whole.
 """
 
 import contextlib
+import errno
 import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.errors import BusyError, ConfigError
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
+
+# What of a name goes into another that is like it: at most 255 bytes, four for a letter.
+_LONGEST_STEM = 50
+_SUFFIX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +220,57 @@ def move_durably(source: Path, target: Path) -> None:
 def put_aside(path: Path, folder: StateFolder) -> Path:
     """Move a file that has no place into the folder `set-aside`, never over another one."""
     target, number = folder.set_aside / path.name, 1
-    while target.exists():
+    while os.path.lexists(target):
         number += 1
-        target = folder.set_aside / f"{path.stem}-{number}{path.suffix}"
+        target = folder.set_aside / f"{path.stem[:_LONGEST_STEM]}-{number}{path.suffix[:_SUFFIX]}"
     move_durably(path, target)
     return target
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a plain file to read it: no link is followed, no pipe is waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is anything but a plain file.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(fd, "rb")
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a name stands for a plain file; not for one that a link leads to."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def rewriting(path: Path, mode: int = 0o660) -> Iterator[BinaryIO]:
+    """Write a file's next content beside it, and put it into its place once it is durable.
+
+    The unfinished file has a name that nobody can have taken beforehand.
+
+    Raises:
+        OSError: the old content stays.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(unfinished, flags, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            give_to_owner_of(path.parent, unfinished)
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        fsync_folder(path.parent)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:

@@ -7,16 +7,16 @@ that a hundred thousand of them fit into some megabytes.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agent.outbox.journal.ledger import Ledger, Survey
 
 _LASTING: Mapping[str, tuple[str, ...]] = {
     "boot": ("seq", "boot_id"),
     "athlete": ("id", "name", "user_id", "resolved_to"),
-    "capture": ("id", "sha256", "file_name", "stored_name", "evidence", "admitted_at"),
+    "capture": ("id", "sha256", "state", "file_name", "stored_name", "evidence", "admitted_at"),
     "entry": (
-        *("id", "clip_code", "generation", "recipient", "user_id", "guest_id", "activity"),
+        *("id", "clip_code", "state", "generation", "recipient", "user_id", "guest_id", "activity"),
         *("exercise", "barbell_mass_kg", "incline_deg", "filmed_at", "stored_name"),
         *("clip_sha256", "clip_bytes", "session_id", "title", "created_at"),
     ),
@@ -27,6 +27,8 @@ _LASTING: Mapping[str, tuple[str, ...]] = {
     ),
     "renewal": ("id", "assignment_id", "at", "boot_id", "boot_s", "clock_trusted", "why"),
 }
+# States that a clip or a capture may enter without the ledger being told.
+_UNTOLD = {"uploading": "ready", "analysing": "captured"}
 _WHICH = {"athlete": "WHERE user_id IS NULL"}  # the others are not in the ledger
 
 
@@ -68,5 +70,6 @@ def _told(ledger: Ledger, survey: Survey) -> dict[tuple[str, object], bytes]:
     return told
 
 
-def _digest(values: object) -> bytes:
-    return hashlib.blake2b(json.dumps(values).encode(), digest_size=8).digest()
+def _digest(values: Iterable[object]) -> bytes:
+    told = [_UNTOLD.get(value, value) if isinstance(value, str) else value for value in values]
+    return hashlib.blake2b(json.dumps(told).encode(), digest_size=8).digest()

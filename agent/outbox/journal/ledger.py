@@ -6,6 +6,7 @@ more than one line.  What the database loses, the ledger still knows.
 
     5f0c… 17 {"rows": [["entry", {…}]]}     the rows of one commit, each as it then stood
     81aa… 18 {"void": 17}                   ... which failed after all
+    c2d1… 19 {"lost_at": 1795000000.0}      what happened before is not all on record
     03b7… 40 {"begins": […], "rows": 12}    a new ledger: twelve lines that hold the whole outbox
 
 Appending needs the database's write lock, which serialises it over all processes.
@@ -16,14 +17,19 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agent.outbox.disk.device import device_of
-from agent.outbox.disk.folders import fsync_folder, give_to_owner_of
+from agent.outbox.disk.folders import fsync_folder, give_to_owner_of, open_plain, rewriting
 
+_APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NOTED = b"user.spotter.seq"
 _CHECK_BYTES = 8
 _TAIL_BYTES = 1 << 16
+_LONGEST_LINE_BYTES = 1 << 26  # none is nearly as long: what is longer is damage
 
 Image = Mapping[str, object]
 Rows = list[tuple[str, Image]]
@@ -52,13 +58,55 @@ class Survey:
     damaged: int = 0  # lines that are not as they were written
     torn: bool = False  # the last line is unfinished: its commit was never made
     has_gap: bool = False  # lines are missing
+    last_missing: int = -1  # the highest number of which a line is missing
     voided: set[int] = field(default_factory=set)
     written_by: tuple[str, ...] = ()  # the migrations of the Spotter that began it
+    lost_at: float | None = None  # Unix time before which the history is incomplete
+    _rows_due: int = 0  # lines that the beginning still announces
 
     @property
     def is_whole(self) -> bool:
         """Whether it tells everything, up to the last commit."""
         return self.first_seq is not None and not self.damaged and not self.has_gap
+
+    def note(self, seq: int, body: bytes) -> None:
+        """Take note of the next line that is as it was written."""
+        if body.startswith(b'{"begins"') and self.first_seq is None:
+            self._begin(seq, json.loads(body))
+            return
+        if self._rows_due and seq == self.last_seq:
+            self._rows_due -= 1
+            return
+        self.end_beginning()
+        if seq != self.last_seq + 1:  # without a beginning, even that line may be in part
+            self.note_missing(seq - (self.first_seq is not None))
+        self.last_seq = max(self.last_seq, seq)
+        if body.startswith(b'{"void"'):
+            self.voided.add(int(json.loads(body)["void"]))
+        elif body.startswith(b'{"lost_at"'):
+            self.lost_at = float(json.loads(body)["lost_at"])
+
+    def end_beginning(self) -> None:
+        """Note that no more lines come of those that hold the whole outbox."""
+        if self._rows_due:
+            self.note_missing(self.last_seq)
+            self._rows_due = 0
+
+    def _begin(self, seq: int, header: Mapping[str, Any]) -> None:
+        if 0 < self.last_seq < seq - 1:
+            self.note_missing(seq - 1)
+        if header["rows"] is None:
+            self.note_missing(seq)
+        self.first_seq = seq
+        self.last_seq = max(self.last_seq, seq)
+        self.written_by = tuple(header["begins"])
+        self.lost_at = header.get("lost_at")
+        self._rows_due = header["rows"] or 0
+
+    def note_missing(self, latest: int) -> None:
+        """Note that lines are missing, the last of them with this number."""
+        self.has_gap = True
+        self.last_missing = max(self.last_missing, latest)
 
 
 class Ledger:
@@ -82,8 +130,7 @@ class Ledger:
         """
         if device_of(self.path.parent) != self._device:  # never a write to another disk
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.path))
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(self.path, flags, 0o660)
+        fd = os.open(self.path, _APPENDING, 0o660)
         try:
             found = os.fstat(fd)
             is_new = found.st_size == 0
@@ -95,37 +142,38 @@ class Ledger:
             self._known = (found.st_ino, found.st_size + len(line), seq)
         finally:
             os.close(fd)
+        with suppress(OSError):  # a further witness, where the file system can keep it
+            os.setxattr(self.path.parent, _NOTED, str(seq).encode())
         if is_new:
             give_to_owner_of(self.path.parent, self.path)
             fsync_folder(self.path.parent)
         return seq
 
+    def read_noted_seq(self) -> int:
+        """Return the number that was last noted on the folder itself; 0 where there is none.
+
+        No file's content tells it, so that it shows when older files were put into the folder.
+        """
+        try:
+            return int(os.getxattr(self.path.parent, _NOTED))
+        except (OSError, ValueError):  # a file system without such attributes, or a copy
+            return 0
+
     def survey(self) -> Survey:
         """Read the whole ledger and say what it is worth."""
-        survey, rows_due, last_bad = Survey(), 0, False
+        survey, bad_at_end = Survey(), 0
         for seq, body in self._raw():
-            last_bad = seq is None
             if seq is None:
                 survey.damaged += 1
-                continue
-            if body.startswith(b'{"begins"') and survey.first_seq is None:
-                header = json.loads(body)
-                survey.first_seq = survey.last_seq = seq
-                survey.written_by = tuple(header["begins"])
-                survey.has_gap |= header["rows"] is None
-                rows_due = header["rows"] or 0
-                continue
-            if rows_due and seq == survey.last_seq:
-                rows_due -= 1
-                continue
-            survey.has_gap |= seq != survey.last_seq + 1 or rows_due > 0
-            rows_due = 0
-            survey.last_seq = max(survey.last_seq, seq)
-            if body.startswith(b'{"void"'):
-                survey.voided.add(int(json.loads(body)["void"]))
-        survey.has_gap |= rows_due > 0
-        survey.torn = last_bad and not self._ends_a_line()
+                bad_at_end += 1
+            else:
+                bad_at_end = 0
+                survey.note(seq, body)
+        survey.end_beginning()
+        survey.torn = bad_at_end > 0 and not self._ends_a_line()
         survey.damaged -= survey.torn
+        if bad_at_end > survey.torn:
+            survey.note_missing(survey.last_seq + bad_at_end - survey.torn)
         return survey
 
     def lines(self, *, after: int = -1) -> Iterator[Line]:
@@ -136,7 +184,7 @@ class Ledger:
 
     def tells_nothing(self, *, after: int, before: int) -> bool:
         """Tell whether every commit between two numbers has failed, as its end surely shows."""
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             size_bytes = file.seek(0, os.SEEK_END)
             file.seek(max(0, size_bytes - _TAIL_BYTES))
             tail = file.read()
@@ -151,39 +199,46 @@ class Ledger:
         return False
 
     def write_anew(
-        self, rows: Iterable[tuple[str, Image]], *, seq: int, count: int, written_by: Iterable[str]
+        self,
+        rows: Iterable[tuple[str, Image]],
+        *,
+        seq: int,
+        count: int,
+        written_by: Iterable[str],
+        lost_at: float | None = None,
     ) -> None:
         """Put a ledger of the whole outbox, as it stands after `seq`, into this one's place.
+
+        Args:
+            rows: of the whole outbox.
+            seq: the number of all its lines.
+            count: of the rows.
+            written_by: the migrations that this Spotter knows.
+            lost_at: Unix time before which the history is incomplete.
 
         Raises:
             OSError: the old one stays.
         """
-        unfinished = self.path.with_name(self.path.name + ".new")
-        with unfinished.open("wb") as file:
-            file.write(_encode(seq, {"begins": list(written_by), "rows": count}))
+        with rewriting(self.path) as file:
+            header = {"begins": list(written_by), "rows": count, "lost_at": lost_at}
+            file.write(_encode(seq, header))
             for row in rows:
                 file.write(_encode(seq, {"rows": [row]}))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.chmod(0o660)
-        give_to_owner_of(self.path.parent, unfinished)
-        unfinished.replace(self.path)
-        fsync_folder(self.path.parent)
         self._known = None
 
     def _raw(self) -> Iterator[tuple[int | None, bytes]]:
         """Yield number and body of each line; the number is None where it is damaged."""
         try:
-            file = self.path.open("rb")
+            file = open_plain(self.path)
         except FileNotFoundError:
             return
         with file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE_BYTES):
                 if line.strip():
                     yield _decode(line.rstrip(b"\n"))
 
     def _ends_a_line(self) -> bool:
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             file.seek(-1, os.SEEK_END)
             return file.read() == b"\n"
 

@@ -8,21 +8,15 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.outbox.disk.folders import (
-    StateFolder,
-    fsync_file,
-    fsync_folder,
-    give_to_owner_of,
-    write_new,
-)
+from agent.outbox.disk.folders import StateFolder, fsync_folder, open_plain, rewriting
 
 SIDECAR_SUFFIX = ".json"
 
+_MOST_BYTES = 1 << 24
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Image = Mapping[str, object]
@@ -67,7 +61,7 @@ class Sidecars:
             with contextlib.suppress(FileNotFoundError):
                 for path in sorted(place.glob(f"*{SIDECAR_SUFFIX}")):
                     found = read_sidecar(path)
-                    if found is not None:
+                    if found is not None and _is_of(found, path):
                         yield found
 
 
@@ -79,14 +73,21 @@ def sidecar_of(file: Path) -> Path:
 def read_sidecar(path: Path) -> Sidecar | None:
     """Read a sidecar; None where there is none, it is damaged, or it holds no row yet."""
     try:
-        stored = json.loads(path.read_bytes())
+        with open_plain(path) as file:
+            stored = json.loads(file.read(_MOST_BYTES))
         seq, image = int(stored["seq"]), stored["row"]
         kind = str(stored["kind"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     if stored.get("check") != _check(kind, image, seq):
         return None
     return Sidecar(kind=kind, seq=seq, image=image)
+
+
+def _is_of(sidecar: Sidecar, path: Path) -> bool:
+    """Tell whether a sidecar has the name of its own file: a copy of it is no witness."""
+    stored_name = sidecar.image.get("stored_name")
+    return isinstance(stored_name, str) and Path(stored_name).stem == path.stem
 
 
 def _says_no_more_than_intake(kind: str, image: Image) -> bool:
@@ -120,14 +121,8 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write_new(unfinished, content)
-        unfinished.chmod(0o660)
-        give_to_owner_of(path.parent, unfinished)
-        fsync_file(unfinished)
-        unfinished.replace(path)
-        fsync_folder(path.parent)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        with rewriting(path) as file:
+            file.write(content)
+    except IsADirectoryError:  # somebody made a folder of that name: the file is without a sidecar
+        return

@@ -127,10 +127,12 @@ class Journal:
     ) -> None:
         """Write a ledger of everything that this transaction sees, in the old one's place."""
         keys = every_key(connection)
+        (lost_at,) = connection.execute("SELECT lost_at FROM ledger_mark WHERE id = 1").fetchone()
         self.ledger.write_anew(
             ((key[0], read_image(connection, key)) for key in keys),
             seq=seq,
             count=len(keys),
             written_by=written_by,
+            lost_at=lost_at,
         )
         connection.execute("UPDATE ledger_mark SET seq = ?", (seq,))

@@ -5,8 +5,9 @@ last word is surely known, and whose body never went out whole, goes on where it
 one that was under way starts `uncertain`: it is looked up before it is sent.
 """
 
+import os
 import sqlite3
-from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +18,25 @@ from agent.crashpoints import crash_point
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder
 from agent.outbox.health import DATABASE_NAME, trust_again
-from agent.outbox.journal.images import apply_image
-from agent.outbox.journal.ledger import Ledger, Survey
-from agent.outbox.journal.sidecars import Sidecar, Sidecars
+from agent.outbox.journal.images import apply_image, read_image
+from agent.outbox.repair.witnesses import (
+    NOTHING,
+    Known,
+    Witnesses,
+    apply_newer,
+    doubt,
+    note_lost_history,
+)
 from agent.outbox.schema.old_copies import copy_damaged
 from agent.outbox.schema.version import refuse_newer
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to look at
-_NATURAL_KEYS = {"capture": "sha256", "entry": "clip_code"}
+_ENDED = """
+SELECT id, clip_code FROM entry
+ WHERE state IN ('held', 'discarded', 'dead')
+    OR (state IN ('uploaded', 'completed') AND session_id IS NOT NULL)
+"""
 
 # What names somebody or something whose own line in the ledger is lost.
 _LOOSE_ENDS = (
@@ -48,80 +59,95 @@ _LOOSE_ENDS = (
 log = structlog.get_logger(stage="start")
 
 
-@dataclass(frozen=True, slots=True)
-class _Witnesses:
-    """What is known beside the database."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """What a rebuilt database says of its rebuilding."""
 
-    ledger: Ledger
-    survey: Survey
-    sidecars: list[Sidecar]
-
-    @property
-    def tell_all(self) -> bool:
-        """Whether the ledger knows everything up to the last commit."""
-        latest = max((sidecar.seq for sidecar in self.sidecars), default=0)
-        return self.survey.is_whole and self.survey.last_seq >= latest
-
-    @property
-    def last_seq(self) -> int:
-        return max([self.survey.last_seq, *(sidecar.seq for sidecar in self.sidecars)])
+    why: str
+    set_aside: str | None  # the damaged one's name now
+    now_s: float
+    is_lost: bool  # whether what was sent before is not all known
 
 
-def rebuild(root: Path, *, why: str, now_s: float) -> None:
+def rebuild(
+    root: Path, witnesses: Witnesses, *, why: str, now_s: float, is_copy: bool = False
+) -> None:
     """Put a new database into the place of one that cannot be trusted.  Only the owner may.
 
     Cut off anywhere, the next start begins it again: the new one gets its name when it is whole.
 
+    Args:
+        root: the state folder.
+        witnesses: all that is known beside the database.
+        why: it cannot be trusted.
+        now_s: Unix time.
+        is_copy: whether the folder comes from a backup: what was sent since is not known.
+
     Raises:
         OutboxError: a newer Spotter wrote the ledger.
     """
-    log.error("the database cannot be trusted: it is made anew", why=why)
-    ledger = Ledger(root / LEDGER_NAME)
-    survey = ledger.survey()
-    believed = [s for s in Sidecars(root).all() if s.seq not in survey.voided]
-    witnesses = _Witnesses(ledger, survey, believed)
+    log.error("the database cannot be trusted: it is rebuilt", why=why)
+    ledger = witnesses.ledger
     refuse_newer(ledger.path, witnesses.survey.written_by)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = copy_damaged(DATABASE_NAME, stamp)
+    kept_as = copy_damaged(DATABASE_NAME, stamp)
     new = StateFolder(root).tmp / DATABASE_NAME
-    kept_as = aside if (root / DATABASE_NAME).exists() else None
-    counts = _build(new, witnesses, why=why, aside=kept_as, now_s=now_s)
+    damaged = root / DATABASE_NAME
+    aside = kept_as if damaged.exists() else None
+    is_lost = is_copy or witnesses.lack_after(NOTHING)
+    mark = _Mark(why=why, set_aside=aside, now_s=now_s, is_lost=is_lost)
+    counts = _build(new, witnesses, damaged, mark)
     crash_point("rebuilt")
-    _move_aside(root, aside)
+    _move_aside(root, kept_as)
     crash_point("damaged-moved-aside")
     fsync_file(new)
-    new.replace(root / DATABASE_NAME)
+    new.replace(damaged)
     fsync_folder(root)
     trust_again(root)
     if not witnesses.tell_all and ledger.path.exists():
         ledger.path.replace(ledger.path.with_name(copy_damaged(LEDGER_NAME, stamp)))
     log.error(
-        "the database is made anew",
-        damaged=kept_as,
+        "the database is rebuilt",
+        damaged=aside,
         **counts,
-        **({} if witnesses.tell_all else {"ledger": "damaged: what it lost is looked up first"}),
+        **({"ledger": "damaged: what it lost is looked up first"} if is_lost else {}),
     )
 
 
-def _build(
-    path: Path, witnesses: _Witnesses, *, why: str, aside: str | None, now_s: float
-) -> dict[str, int]:
+def keep_damaged_ledger(path: Path, *, now_s: float) -> None:
+    """Give a damaged ledger a second name, under which it stays for a person to look at."""
+    stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+    with suppress(OSError):  # it may be gone, or the disk be full
+        os.link(path, path.with_name(copy_damaged(LEDGER_NAME, stamp)), follow_symlinks=False)
+
+
+def tie_loose_ends(connection: sqlite3.Connection) -> None:
+    """Let no row name another one that is lost."""
+    for statement in _LOOSE_ENDS:
+        connection.execute(statement)
+
+
+def _build(path: Path, witnesses: Witnesses, damaged: Path, mark: _Mark) -> dict[str, int]:
     """Write the new database, closed and whole in one file, and return what is in it."""
     for part in _PARTS:
         path.with_name(path.name + part).unlink(missing_ok=True)
     database = OutboxDatabase(path)
+    lost_at = mark.now_s if mark.is_lost else witnesses.survey.lost_at
     with database.transaction(record=False):
         connection = database.connection
         connection.execute("PRAGMA defer_foreign_keys = ON")
-        _apply_all(connection, witnesses)
-        for statement in _LOOSE_ENDS:
-            connection.execute(statement)
-        _doubt(connection, witnesses, now_s=now_s)
+        known = apply_newer(connection, witnesses, reached=NOTHING)
+        if not witnesses.tell_all:
+            _take_over(connection, damaged, known)
+        tie_loose_ends(connection)
+        if not witnesses.tell_all:
+            doubt(connection, known, now_s=mark.now_s)
         connection.execute(
-            "UPDATE ledger_mark SET seq = ?, rebuilt_at = ?, rebuilt_why = ?, set_aside = ?,"
-            " history_lost = ?",
-            (witnesses.last_seq, now_s, why, aside, int(not witnesses.tell_all)),
+            "UPDATE ledger_mark SET seq = ?, rebuilt_at = ?, rebuilt_why = ?, set_aside = ?",
+            (witnesses.last_seq, mark.now_s, mark.why, mark.set_aside),
         )
+        if lost_at is not None:
+            note_lost_history(connection, now_s=lost_at, doubt_all=witnesses.tell_all)
     counts = {
         name: int(str(database.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]))  # noqa: S608  # our own tables
         for name, table in (("captures", "capture"), ("clips", "entry"), ("said", "assignment"))
@@ -131,56 +157,23 @@ def _build(
     return counts
 
 
-def _apply_all(connection: sqlite3.Connection, witnesses: _Witnesses) -> None:
-    """Apply every image in the order in which it was written; the latest of each row stays."""
-    latest: dict[tuple[str, object], int] = {}
-    for line in witnesses.ledger.lines():
-        if line.seq in witnesses.survey.voided:
-            continue
-        for kind, image in line.rows:
-            apply_image(connection, kind, image)
-            if kind in _NATURAL_KEYS:
-                latest[kind, image[_NATURAL_KEYS[kind]]] = line.seq
-    apply_newer(connection, witnesses.sidecars, latest)
+def _take_over(connection: sqlite3.Connection, damaged: Path, known: Known) -> None:
+    """Take over from a damaged database what nothing else tells surely, if it ended there.
 
-
-def apply_newer(
-    connection: sqlite3.Connection,
-    sidecars: Iterable[Sidecar],
-    latest: dict[tuple[str, object], int],
-    *,
-    otherwise: int = -1,
-) -> None:
-    """Apply the sidecars that know more than what was applied before.
-
-    Args:
-        connection: of the database.
-        sidecars: those that are as they were written.
-        latest: the number of what was applied before, by kind and natural key.
-        otherwise: the number for what is not named there.
+    A state that ends a clip is believed: damage does not make one up, and at worst a person is
+    asked.  Whatever cannot be read is left.
     """
-    for sidecar in sorted(sidecars, key=lambda found: (found.kind, found.seq)):
-        key = sidecar.kind, sidecar.image[_NATURAL_KEYS[sidecar.kind]]
-        if sidecar.seq > latest.get(key, otherwise):
-            apply_image(connection, sidecar.kind, sidecar.image)
-
-
-def _doubt(connection: sqlite3.Connection, witnesses: _Witnesses, *, now_s: float) -> None:
-    """Let nothing go out, the last word on which may be lost, before it was looked up."""
-    if witnesses.tell_all:
-        return
-    surely = [s.image["clip_code"] for s in witnesses.sidecars if s.kind == "entry"]
-    connection.execute("CREATE TEMP TABLE surely (clip_code TEXT PRIMARY KEY)")
-    connection.executemany("INSERT INTO surely VALUES (?)", [(code,) for code in surely])
-    doubted = "clip_code NOT IN (SELECT clip_code FROM temp.surely)"
-    connection.execute(
-        f"UPDATE entry SET look_first = 1 WHERE state IN ('held', 'dead') AND {doubted}"  # noqa: S608  # our own words
-    )
-    connection.execute(
-        "UPDATE entry SET state = 'uncertain', due_at = ?"  # noqa: S608  # our own words
-        f" WHERE state IN ('ready', 'uploading') AND {doubted}",
-        (now_s,),
-    )
+    taken = 0
+    try:
+        with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as old:
+            codes = old.execute(_ENDED).fetchall()
+            for entry_id, clip_code in codes:
+                if known.is_sure(("entry", clip_code)):
+                    continue
+                apply_image(connection, "entry", read_image(old, ("entry", entry_id)))
+                taken += 1
+    except (sqlite3.Error, ValueError, KeyError, TypeError, OSError) as error:
+        log.warning("the damaged database tells no more", rows=taken, error=str(error))
 
 
 def _move_aside(root: Path, name: str) -> None:

@@ -5,6 +5,7 @@ applied again before anything is done.  Rows that contradict the ledger mean tha
 damaged where no page shows it.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +14,29 @@ from pathlib import Path
 import structlog
 
 from agent.crashpoints import crash_point
-from agent.outbox.health import trouble_of
+from agent.outbox.disk.device import born_ns_of
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, is_plain, put_aside
+from agent.outbox.health import DATABASE_NAME, trouble_of
 from agent.outbox.journal.comparing import contradiction
-from agent.outbox.journal.images import apply_image
+from agent.outbox.journal.images import read_image
 from agent.outbox.journal.ledger import Survey
-from agent.outbox.repair.rebuild import apply_newer, rebuild
+from agent.outbox.journal.sidecars import Sidecars
+from agent.outbox.repair.rebuild import keep_damaged_ledger, rebuild, tie_loose_ends
+from agent.outbox.repair.witnesses import (
+    NATURAL_KEYS,
+    Known,
+    Witnesses,
+    apply_newer,
+    doubt,
+    note_lost_history,
+)
 from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.store import Outbox
 
+_RECORDS = (
+    *(DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", f"{DATABASE_NAME}-journal"),
+    *(f"{DATABASE_NAME}.distrusted", LEDGER_NAME, "upgrade.lock", "reserve"),
+)
 _SMALLEST_TO_SHORTEN_BYTES = 16 << 20
 _SHORTEN_BEYOND = 4  # times what the ledger of the whole outbox takes, by the database's size
 log = structlog.get_logger(stage="start")
@@ -32,18 +48,32 @@ def open_as_owner(root: Path, *, now_s: float) -> Outbox:
     Raises:
         OutboxError: a newer Spotter wrote it, or the disk refuses.
     """
+    quarantine_strange_records(root)
     why = trouble_of(root)
+    witnesses = Witnesses.read(root)
     if why is not None:
-        rebuild(root, why=why, now_s=now_s)
+        rebuild(root, witnesses, why=why, now_s=now_s)
+        witnesses = Witnesses.read(root)
     outbox = Outbox.open(root)
-    why = _make_good(outbox)
-    if why is not None:
+    try:
+        _make_good(outbox, witnesses, now_s=now_s)
+    except (_ContradictionError, sqlite3.IntegrityError) as error:
         outbox.close()
-        rebuild(root, why=why, now_s=now_s)
+        was_copied = isinstance(error, _ContradictionError) and error.was_copied
+        rebuild(root, witnesses, why=str(error), now_s=now_s, is_copy=was_copied)
         outbox = Outbox.open(root)
-        _make_good(outbox)
+        _make_good(outbox, Witnesses.read(root), now_s=now_s)
     outbox.load()
     return outbox
+
+
+def quarantine_strange_records(root: Path) -> None:
+    """Take away what has the name of a record of the outbox, but is no plain file."""
+    for name in _RECORDS:
+        path = root / name
+        if os.path.lexists(path) and not is_plain(path):
+            log.error("record quarantined: it is not a plain file", file=name)
+            put_aside(path, StateFolder(root))
 
 
 def tend_ledger(outbox: Outbox) -> None:
@@ -56,64 +86,103 @@ def tend_ledger(outbox: Outbox) -> None:
             _begin_anew(outbox)
 
 
-def _make_good(outbox: Outbox) -> str | None:
-    """Apply what the database lost; return why it cannot be trusted, or None."""
-    database = outbox.database
-    ledger = database.journal.ledger
+class _ContradictionError(Exception):
+    """The rows are not what the ledger says: the database cannot be trusted."""
+
+    def __init__(self, why: str, *, was_copied: bool) -> None:
+        super().__init__(why)
+        self.was_copied = was_copied
+
+
+def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
+    """Apply what the database lost, and doubt what may be lost.
+
+    Raises:
+        _ContradictionError: the database cannot be trusted; nothing was changed.
+    """
+    database, survey = outbox.database, witnesses.survey
     with database.transaction(record=False):
         connection = database.connection
         connection.execute("PRAGMA defer_foreign_keys = ON")
-        _doubt_copy(connection, database.path)
-        survey = ledger.survey()
+        was_copied = _doubt_copy(connection, database.path)
         (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
-        _apply_lost(outbox, connection, survey, reached=reached)
-        why = contradiction(connection, ledger, survey)
-        if why is not None:
-            return why
-        if not survey.is_whole or survey.last_seq < reached or _is_of_another_version(survey):
+        known = apply_newer(connection, witnesses, reached=reached)
+        if witnesses.tell_all and survey.last_seq >= reached:
+            why = contradiction(connection, witnesses.ledger, survey)
+            if why is not None:
+                raise _ContradictionError(why, was_copied=was_copied)
+        if known.applied:
+            tie_loose_ends(connection)
+            log.warning("commits that the database lost are made good", rows=known.applied)
+        doubted = [] if witnesses.agree_with(reached) else doubt(connection, known, now_s=now_s)
+        lacks = witnesses.lack_after(reached)
+        lost_at = _note_loss(connection, survey, lacks=lacks, was_copied=was_copied, now_s=now_s)
+        if lacks or doubted or not _is_in_step(survey, reached):
             if survey.damaged or survey.last_seq < reached:
-                log.error("the ledger is damaged: it is written anew", lines=survey.damaged)
-            _begin_anew(outbox)
-        elif survey.last_seq > reached:
-            connection.execute("UPDATE ledger_mark SET seq = ?", (survey.last_seq,))
+                log.error("the ledger is damaged: it is written again", lines=survey.damaged)
+                keep_damaged_ledger(witnesses.ledger.path, now_s=now_s)
+            _begin_anew(outbox, last_seq=witnesses.last_seq)
+        else:
+            seq = survey.last_seq
+            if lost_at is not None:
+                seq = witnesses.ledger.append({"lost_at": lost_at}, after=seq)
+            connection.execute("UPDATE ledger_mark SET seq = ? WHERE seq < ?", (seq, seq))
+        _renew_sidecars(connection, database.path.parent, known, doubted)
+
+
+def _is_in_step(survey: Survey, reached: int) -> bool:
+    """Tell whether a ledger can go on as it is."""
+    return survey.is_whole and survey.last_seq >= reached and survey.written_by == UP_TO_DATE
+
+
+def _note_loss(
+    connection: sqlite3.Connection, survey: Survey, *, lacks: bool, was_copied: bool, now_s: float
+) -> float | None:
+    """Remember a loss that was found now and return its moment; also one from the ledger alone."""
+    if lacks or was_copied:
+        log.error("what was sent before is not all known: clips are looked up before they go")
+        return note_lost_history(connection, now_s=now_s, doubt_all=was_copied)
+    (known,) = connection.execute("SELECT lost_at FROM ledger_mark WHERE id = 1").fetchone()
+    if known is None and survey.lost_at is not None:
+        note_lost_history(connection, now_s=survey.lost_at, doubt_all=True)
     return None
 
 
-def _doubt_copy(connection: sqlite3.Connection, path: Path) -> None:
-    """Take every capture for another file, if the database itself is one: it may be a backup.
-
-    What was sent since is not in it; each clip is looked up before it is sent by that.
-    """
-    (known,) = connection.execute("SELECT inode FROM ledger_mark WHERE id = 1").fetchone()
-    own = path.stat().st_ino
-    if known == own:
-        return
-    if known is not None:
-        log.warning("the outbox was copied here: clips are looked up before they are sent")
-        connection.execute("UPDATE capture SET inode = 0 WHERE file_state = 'present'")
-    connection.execute("UPDATE ledger_mark SET inode = ? WHERE id = 1", (own,))
-
-
-def _apply_lost(
-    outbox: Outbox, connection: sqlite3.Connection, survey: Survey, *, reached: int
+def _renew_sidecars(
+    connection: sqlite3.Connection, root: Path, known: Known, doubted: list[int]
 ) -> None:
-    journal = outbox.database.journal
-    applied = 0
-    for line in journal.ledger.lines(after=reached):
-        if line.seq in survey.voided:
-            continue
-        for kind, image in line.rows:
-            apply_image(connection, kind, image)
-            journal.sidecars.write(kind, image, seq=line.seq)
-            applied += 1
-    known = max(reached, survey.last_seq)
-    apply_newer(connection, journal.sidecars.all(), {}, otherwise=known)
-    if applied:
-        log.warning("commits that the database lost are made good", rows=applied)
+    """Let the sidecars say what the rows say, where they say less."""
+    sidecars = Sidecars(root)
+    (seq,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
+    ids = set(doubted)
+    stale = {"entry": ids, "capture": set[int]()}
+    for (kind, natural_key), line_seq in known.latest.items():
+        sidecar = known.witnesses.sidecars.get((kind, natural_key))
+        if line_seq != known.witnesses.survey.first_seq and (
+            sidecar is None or sidecar.seq < line_seq
+        ):
+            query = f"SELECT id FROM {kind} WHERE {NATURAL_KEYS[kind]} = ?"  # noqa: S608  # our own words
+            stale[kind].update(row[0] for row in connection.execute(query, (natural_key,)))
+    for kind, row_ids in stale.items():
+        for row_id in sorted(row_ids):
+            sidecars.write(kind, read_image(connection, (kind, row_id)), seq=seq)
 
 
-def _is_of_another_version(survey: Survey) -> bool:
-    return survey.written_by != UP_TO_DATE
+def _doubt_copy(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell whether the database is a copy, from a backup perhaps; have its clips looked up then.
+
+    What was sent since is not in it.  A copied capture is looked at as another file.
+    """
+    query = "SELECT inode, born_ns FROM ledger_mark WHERE id = 1"
+    inode, born_ns = connection.execute(query).fetchone()
+    own, own_born_ns = path.stat().st_ino, born_ns_of(path)
+    if (inode, born_ns) == (own, own_born_ns):
+        return False
+    connection.execute("UPDATE ledger_mark SET inode = ?, born_ns = ?", (own, own_born_ns))
+    is_copy = inode not in (None, own) or born_ns not in (None, own_born_ns)
+    if is_copy:
+        log.warning("the outbox was copied here: clips are looked up before they are sent")
+    return is_copy
 
 
 @contextmanager
@@ -129,9 +198,9 @@ def ledger_written_anew(outbox: Outbox) -> Iterator[None]:
         crash_point("ledger-anew")
 
 
-def _begin_anew(outbox: Outbox) -> None:
+def _begin_anew(outbox: Outbox, *, last_seq: int = 0) -> None:
     database = outbox.database
     connection = database.connection
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
-    last_seq = max(reached, database.journal.ledger.survey().last_seq)
+    last_seq = max(last_seq, reached, database.journal.ledger.survey().last_seq)
     database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(UP_TO_DATE))

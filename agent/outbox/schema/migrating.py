@@ -30,6 +30,7 @@ from agent.outbox.schema.own_inode import own_inode as own_inode
 
 # isort: split
 from agent.outbox.schema.athletes import athletes as athletes
+from agent.outbox.schema.lost_history import lost_history as lost_history
 
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"

@@ -152,6 +152,8 @@ ENGLISH: dict[str, str] = {
     "reason_analysis_failed": "It could not be looked at. Check the clip.",
     "reason_analysis_hold": "Something is unclear. Look at the clip, then say whose.",
     "reason_key_cannot_send_for_others": "The API key may only send its owner's takes.",
+    "reason_record_damaged": "What was last decided about it is lost. "
+    "Decide again: send it, or discard it.",
     "reason_outcome_unknown": "It was sent, but nobody can tell whether it arrived. Look at "
     "AiKYNETIX first.",
     "reason_refused_for_athlete": "AiKYNETIX refuses this athlete.",

@@ -152,6 +152,8 @@ GERMAN: dict[str, str] = {
     "reason_analysis_failed": "Es ließ sich nicht ansehen. Prüfe das Video.",
     "reason_analysis_hold": "Etwas ist unklar. Sieh das Video an und sage, wessen es ist.",
     "reason_key_cannot_send_for_others": "Der API-Schlüssel darf nur für seinen Inhaber senden.",
+    "reason_record_damaged": "Was zuletzt darüber entschieden wurde, ist verloren. "
+    "Entscheide neu: senden oder verwerfen.",
     "reason_outcome_unknown": "Gesendet, aber niemand weiß, ob es ankam. Sieh zuerst bei "
     "AiKYNETIX nach.",
     "reason_refused_for_athlete": "AiKYNETIX lehnt diese Person ab.",
