@@ -9,7 +9,7 @@ on which it begins.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby, pairwise
@@ -202,6 +202,21 @@ def parse_timetable(text: str, *, zone: tzinfo | None = None) -> Timetable:
     if not table.ever_opens:
         raise ValueError("it never opens: nothing would ever be sent")
     return table
+
+
+def parse_hours(texts: Sequence[str], *, zone: tzinfo | None = None) -> Timetable | None:
+    """Return the hours that texts such as "Mon-Fri 06:00-22:00" describe; None of none.
+
+    Raises:
+        ValueError: they describe none; the message says what would be right.
+    """
+    if not texts:
+        return None
+    for text in texts:
+        if "=" in text or "," in text or not text.strip()[:1].isalpha():
+            raise ValueError(f"{text!r}: hours are like 'Mon-Fri 06:00-22:00', 'daily 06:00-22:00'")
+    rules = ", ".join(f"{text} = unlimited" for text in texts)
+    return parse_timetable(f"{rules}, else off", zone=zone)
 
 
 def parse_rate(text: str) -> float:

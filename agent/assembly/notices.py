@@ -11,6 +11,7 @@ from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.settings.notifying import EVENTS, channels_of
 from agent.stage import Stage, StopFlag
+from agent.station.camera import CameraWatch
 from agent.station.of_settings import api_host
 
 NOTICES = ("webhook", "mqtt")
@@ -42,6 +43,7 @@ def _stage(
         capture_folder=settings.paths.capture,
         state_folder=settings.paths.state,
         is_filming=captures.is_growing,
+        camera=CameraWatch(outbox, settings, captures.written_at),
         now=read_clock,
     )
     return Channel(

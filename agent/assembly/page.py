@@ -57,7 +57,13 @@ def page_stages(
     def load() -> Stage:
         from agent.web.server import PageServer, Signs
 
-        signs = Signs(is_filming=captures.is_growing, wake=bells.ring_all, stop=stop, stuck=stuck)
+        signs = Signs(
+            is_filming=captures.is_growing,
+            wake=bells.ring_all,
+            stop=stop,
+            stuck=stuck,
+            written_at=captures.written_at,
+        )
         rules = station_rules(settings)
         return PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)
 

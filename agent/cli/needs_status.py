@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agent.outbox.lanes import LaneState
     from agent.settings import Settings
+    from agent.station.camera import Camera
 
 _KEYS = {
     "no_key": "there is no API key: nothing is delivered",
@@ -18,6 +19,8 @@ def needs_document(
     lane: "LaneState",
     *,
     start: str | None,
+    camera: "Camera",
+    now_s: float,
 ) -> list[dict[str, str]]:
     """Return what must be done, the most urgent first.
 
@@ -26,7 +29,10 @@ def needs_document(
         counts: of captures and entries by state.
         lane: the way to the API.
         start: how the daemon is started; None: it runs.
+        camera: what it does.
+        now_s: Unix time.
     """
+    from agent.station.camera import camera_words
     from agent.station.needs import needs_person
 
     needs = []
@@ -38,6 +44,9 @@ def needs_document(
     if not settings.paths.capture.is_dir():
         told = f"the capture folder {settings.paths.capture} is missing: nothing is taken in"
         needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
+    if camera.is_faulty:
+        told = f"the camera is {camera_words(camera, now_s=now_s)}"
+        needs.append({"what": "camera", "told": told, "do": "spotter doctor"})
     return needs + [
         {"what": need.state, "told": need.told, "do": need.command} for need in needs_person(counts)
     ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agent.outbox.lanes import LaneState
     from agent.outbox.store import Outbox
     from agent.settings import Settings
+    from agent.station.camera import Camera
     from agent.station.running_out import Standing
 
 
@@ -50,6 +51,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
     from agent import __version__
     from agent.cli.words import filming_document
     from agent.clock import iso_utc, read_clock
+    from agent.intake.watch import watch_of
     from agent.outbox.disk.owner import OwnerLock
     from agent.station.filming import filming
     from agent.station.of_settings import api_host, state_folder
@@ -58,6 +60,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
     running, counts = OwnerLock(state_folder(settings)).is_taken(), outbox.listing.counts()
+    camera = watch_of(outbox, settings).look(now)
     return {
         "at": iso_utc(now.utc_s),
         "station": settings.station.id,
@@ -66,7 +69,10 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
         "assignment": _assignment(standing(outbox, now=now)),
         "filming": filming_document(filming(outbox, now=now)),
         **counts,
-        "needs_you": needs_document(settings, counts, lane, start=None if running else start),
+        "needs_you": needs_document(
+            settings, counts, lane, start=None if running else start, camera=camera, now_s=now.utc_s
+        ),
+        "camera": camera_document(camera, now_s=now.utc_s),
         **attention_documents(outbox),
         "rebuilt": _rebuilt(outbox),
         "oldest_waiting_at": iso_utc(outbox.listing.oldest_waiting_at()),
@@ -79,6 +85,18 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
         "notices": notices_document(settings, outbox),
         "capture_folder": _capture_folder(settings.paths.capture),
         "api": _api_document(lane),
+    }
+
+
+def camera_document(camera: "Camera", *, now_s: float) -> dict[str, object]:
+    """Return what the camera does, and when it last recorded."""
+    from agent.clock import iso_utc
+
+    age_s = camera.age_s(now_s)
+    return {
+        "state": str(camera.state),
+        "last_recording_at": iso_utc(camera.last_at),
+        "last_recording_age_s": None if age_s is None else round(age_s),
     }
 
 
@@ -142,6 +160,7 @@ def _print(document: dict[str, object]) -> None:
         *needs_lines(document["needs_you"]),
         ("athlete", _athlete(assignment)),
         ("filming", _filming(document["filming"])),
+        ("last recording", _last_recording(document["camera"])),
         ("captures", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
         *attention_lines(document),
@@ -191,6 +210,15 @@ def _filming(filming: object) -> str:
     rest_s = filming["ends_in_s"]
     until = "until: spotter filming start" if rest_s is None else f"for {duration_words(rest_s)}"
     return f"STOPPED {until}; removed unseen: {filming['removed_unseen']}"
+
+
+def _last_recording(camera: object) -> str:
+    from agent.cli.words import duration_words
+
+    assert isinstance(camera, dict)  # made above
+    age_s, state = camera["last_recording_age_s"], camera["state"]
+    ago = "none yet" if age_s is None else f"{duration_words(age_s)} ago"
+    return f"{ago}; the camera is {'SILENT' if state == 'silent' else state}"
 
 
 def _counts(counts: object) -> str:

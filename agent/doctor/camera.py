@@ -11,10 +11,12 @@ from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.folders import may_take, whose_rights
 from agent.errors import AgentError
 from agent.intake.settle import WriterState
+from agent.intake.watch import watch_of
 from agent.intake.writers import writer_state
 from agent.outbox.file_name import printable
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
+from agent.station.camera import Camera, camera_words
 
 _QUIET_DAYS = 3
 _DAY_S = 86400.0
@@ -65,9 +67,22 @@ def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collecti
     return fine(name, f"{len(files)} on their way" if files else "none is stuck")
 
 
-def judge_last(last_at: float | None, *, now_s: float) -> Finding:
-    """Judge when the camera last delivered anything."""
+def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: float) -> Finding:
+    """Judge when the camera last delivered anything, and whether it should have since.
+
+    Args:
+        last_at: when a capture was last taken in (Unix time).
+        camera: what it does; None where nobody could look.
+        now_s: Unix time.
+    """
     name = "last capture"
+    if camera is not None and camera.is_faulty:
+        return broken(
+            name,
+            f"the camera is {camera_words(camera, now_s=now_s)}",
+            "is the camera on, does it see anything, and does its program write here? "
+            "station.hours and station.camera_silent_min say when it must",
+        )
     if last_at is None:
         return warning(name, "none yet", "does the camera program write into the capture folder?")
     days = (now_s - last_at) / _DAY_S
@@ -84,7 +99,8 @@ def check_camera(patient: Patient) -> list[Finding]:
     settings = patient.settings
     if not settings.paths.capture.is_dir():
         return []  # said by the check of the folders
-    findings = [judge_last(_last_admitted(patient.folder.root), now_s=patient.now.utc_s)]
+    last_at, camera = _camera(patient)
+    findings = [judge_last(last_at, camera, now_s=patient.now.utc_s)]
     if patient.runs:
         findings.append(
             judge_lying(
@@ -96,12 +112,16 @@ def check_camera(patient: Patient) -> list[Finding]:
     return findings
 
 
-def _last_admitted(root: Path) -> float | None:
+def _camera(patient: Patient) -> tuple[float | None, Camera | None]:
+    """Return when a capture was last taken in, and what the camera does."""
     try:
-        with opened_as_it_is(root) as outbox:
-            return None if outbox is None else outbox.captures.last_admitted_at()
+        with opened_as_it_is(patient.folder.root) as outbox:
+            if outbox is None:
+                return None, None
+            camera = watch_of(outbox, patient.settings).look(patient.now)
+            return outbox.captures.last_admitted_at(), camera
     except (sqlite3.Error, AgentError):
-        return None  # said by the check of the outbox
+        return None, None  # said by the check of the outbox
 
 
 def files_in(patient: Patient) -> Iterator[Path]:

@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -17,9 +18,13 @@ from watchdog.events import (
 )
 from watchdog.observers.inotify import InotifyObserver
 
-from agent.clock import Instant, Now
+from agent.clock import Instant, Now, read_clock
 from agent.intake.settle import Hint
 from agent.outbox.capture import FileFacts
+from agent.outbox.store import Outbox
+from agent.settings import Settings
+from agent.stage import ignore_wake
+from agent.station.camera import CameraWatch
 
 _STILL_GROWING_S = 12.0  # recorders flush every few seconds
 _UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
@@ -110,6 +115,25 @@ class CaptureFolder:
         except OSError:
             return False
 
+    def written_at(self) -> float | None:
+        """Return when a recording in the folder last grew (Unix time); None where none lies there.
+
+        Those count too that their writer calls unfinished: a long recording is no silence.
+        """
+        latest_ns = 0
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                if self._may_become_capture(name):
+                    with suppress(OSError):
+                        found = Path(folder, name).lstat()
+                        if stat.S_ISREG(found.st_mode) and found.st_size:
+                            latest_ns = max(latest_ns, _changed_ns(found, self._now().utc_s))
+        return latest_ns / 1e9 if latest_ns else None
+
+    def _may_become_capture(self, name: str) -> bool:
+        path = Path(name.lower())
+        return path.suffix in self._suffixes or path.name.endswith(_UNFINISHED_SUFFIXES)
+
     def look(self, path: Path) -> FileFacts | None:
         """Return a file's facts, or None where there is no plain file of that name."""
         try:
@@ -142,6 +166,26 @@ class CaptureFolder:
             return None
         self._complained = False
         return observer
+
+
+def watch_of(outbox: Outbox, settings: Settings) -> CameraWatch:
+    """Return what looks at the camera for a command, beside or without a daemon."""
+    folder = CaptureFolder(
+        settings.paths.capture,
+        suffixes=frozenset(settings.capture.suffixes),
+        now=read_clock,
+        on_hint=ignore_wake,
+    )
+    return CameraWatch(outbox, settings, folder.written_at)
+
+
+def _changed_ns(found: os.stat_result, now_s: float) -> int:
+    """Return when a file last changed: by whichever of its two times is the later, but not ahead.
+
+    A copy may keep its original's time of modification.
+    """
+    changed_ns = (ns for ns in (found.st_mtime_ns, found.st_ctime_ns) if ns <= now_s * 1e9)
+    return max(changed_ns, default=int(now_s * 1e9))
 
 
 class _Hints(FileSystemEventHandler):

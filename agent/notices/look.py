@@ -8,6 +8,7 @@ from agent.clock import Now
 from agent.notices.standing import Standing
 from agent.outbox.disk.space import measure
 from agent.outbox.store import Outbox
+from agent.station.camera import CameraWatch
 from agent.station.facts import read_facts
 from agent.station.filming import filming
 
@@ -25,6 +26,7 @@ class StationLook:
         capture_folder: Path,
         state_folder: Path,
         is_filming: Callable[[], bool],
+        camera: CameraWatch | None = None,
         now: Now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -33,6 +35,7 @@ class StationLook:
         self._capture_folder = capture_folder
         self._state_folder = state_folder
         self._is_filming = is_filming
+        self._camera = camera
         self._now = now
         self._monotonic = monotonic
         self._seen: tuple[object, ...] = ()
@@ -55,6 +58,7 @@ class StationLook:
             capture_folder=self._capture_folder,
             is_stopped=filming(self._outbox, now=now).stopped is not None,
             is_filming=is_filming,
+            camera=None if self._camera is None else self._camera.look(now),
             now_s=now.utc_s,
         )
         return Standing(

@@ -1,10 +1,10 @@
 """The station's state as others are told it.  Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from agent.clock import iso_utc
-from agent.station.word import NEEDS_PERSON, Facts, Word, decide_word
+from agent.station.word import Facts, Word, decide_word
 
 _DISK_STEP = 0.01  # of the disk: less is no news
 _DISK_NEWS_S = 60.0  # nor is more of it, sooner than this
@@ -36,8 +36,7 @@ class Standing:
     def needs_person(self) -> bool:
         """Whether something waits that only a person can mend."""
         facts = self.facts
-        waits = facts.needing > 0 or bool(facts.paused) or facts.folder_is_missing
-        return waits or facts.lane_reason in NEEDS_PERSON
+        return facts.is_faulty
 
     def document(self) -> dict[str, object]:
         """Return it ready for JSON."""
@@ -56,6 +55,8 @@ class Standing:
             "last_delivered_at": iso_utc(self.last_delivered_at),
             "paused": list(facts.paused),
             "lane_paused": facts.lane_reason,
+            "camera": None if facts.camera is None else str(facts.camera.state),
+            "last_recording_at": None if facts.camera is None else iso_utc(facts.camera.last_at),
             "disk": {"free_bytes": self.free_bytes, "total_bytes": self.total_bytes},
         }
 
@@ -73,13 +74,21 @@ def is_news(before: Standing | None, now: Standing, *, interest: Interest, age_s
         return True
     if interest is Interest.CHANGES:
         return False
-    if before.facts != now.facts or before.last_delivered_at != now.last_delivered_at:
+    if _numbers(before) != _numbers(now) or before.last_delivered_at != now.last_delivered_at:
         return True
     moved_bytes = abs(before.free_bytes - now.free_bytes)
     return age_s >= _DISK_NEWS_S and moved_bytes > _DISK_STEP * now.total_bytes
 
 
+def _numbers(standing: Standing) -> Facts:
+    """Return what is counted: not the moment of the last recording, which always moves on."""
+    camera = standing.facts.camera
+    seen = None if camera is None else replace(camera, last_at=None)
+    return replace(standing.facts, camera=seen)
+
+
 def _changes(standing: Standing) -> tuple[object, ...]:
     facts = standing.facts
     needing = (facts.held, facts.refused, facts.failing, facts.unreadable)
-    return standing.word, standing.needs_person, needing, facts.paused, facts.lane_reason
+    fault = facts.camera.state if facts.camera is not None and facts.camera.is_faulty else None
+    return standing.word, standing.needs_person, needing, facts.paused, facts.lane_reason, fault

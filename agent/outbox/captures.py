@@ -5,6 +5,11 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.file_name import printable
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
 
+_BROKEN = "'unreadable', 'incomplete', 'no_video', 'refused'"  # files, by their reasons
+_BLIND = "'too_dark', 'picture_frozen'"  # remarks on captures in which nobody was seen
+_LOOKED_INTO = (CaptureState.ANALYSED, CaptureState.SKIPPED, CaptureState.QUARANTINED)
+_AT_ONCE = 5000  # rows
+
 
 class Captures:
     """The table of captures."""
@@ -91,6 +96,40 @@ class Captures:
         )
         return None if row is None else float(str(row["at"]))
 
+    def last_usable_at(self) -> float | None:
+        """Return when a capture was last taken in that is no broken file (Unix time)."""
+        rows = [
+            row for state in CaptureState for row in self._db.rows(_LAST_USABLE, {"state": state})
+        ]
+        return max((float(str(row["at"])) for row in rows), default=None)
+
+    def last_faults(self, *, most: int) -> list[str | None]:
+        """Return what the camera did wrong in the last captures that were looked into.
+
+        "unreadable", "dark" (black, or a picture that never changes) or None, the latest first.
+        """
+        rows = [
+            row
+            for state in _LOOKED_INTO
+            for row in self._db.rows(_LAST_FAULTS, {"state": state, "most": most})
+        ]
+        latest = sorted(rows, key=lambda row: integer(row, "id"), reverse=True)[:most]
+        return [None if row["fault"] is None else str(row["fault"]) for row in latest]
+
+    def recorded_since(self, since_s: float) -> list[tuple[float, float]]:
+        """Return begin and end (Unix time) of what was recorded, as far as it can be read."""
+        found: list[tuple[float, float]] = []
+        before = 2**62
+        while rows := self._db.rows(_RECORDED, {"before": before, "most": _AT_ONCE}):
+            for row in rows:
+                if float(str(row["admitted_at"])) < since_s:
+                    return found
+                if not row["is_broken"]:
+                    end = float(str(row["ended_at"]))
+                    found.append((end - float(str(row["length"] or 0.0)), end))
+            before = integer(rows[-1], "id")
+        return found
+
     def count_ended(self, reason: str, *, since_s: float) -> int:
         """Return how many captures were discarded for a reason since a Unix time."""
         row = self._db.row(
@@ -162,6 +201,28 @@ class Captures:
             """,
             (facts.size_bytes, facts.mtime_ns, facts.inode, now_s, capture.id),
         )
+
+
+_LAST_USABLE = f"""
+SELECT admitted_at AS at FROM capture
+ WHERE state = :state AND NOT (state = 'quarantined' AND coalesce(reason, '') IN ({_BROKEN}))
+ ORDER BY id DESC LIMIT 1
+"""  # noqa: S608  # our own words; index: capture_by_state
+
+_LAST_FAULTS = f"""
+SELECT id, CASE WHEN state = 'quarantined' AND reason IN ({_BROKEN}) THEN 'unreadable'
+                WHEN state = 'skipped' AND json_valid(report) AND EXISTS (
+                     SELECT 1 FROM json_each(report, '$.quality')
+                      WHERE json_extract(value, '$.code') IN ({_BLIND})) THEN 'dark'
+           END AS fault
+  FROM capture WHERE state = :state ORDER BY id DESC LIMIT :most
+"""  # noqa: S608  # our own words; index: capture_by_state
+
+_RECORDED = f"""
+SELECT id, admitted_at, coalesce(recorded_end_at, admitted_at) AS ended_at, duration_s AS length,
+       state = 'quarantined' AND coalesce(reason, '') IN ({_BROKEN}) AS is_broken
+  FROM capture WHERE id < :before ORDER BY id DESC LIMIT :most
+"""  # noqa: S608  # our own words; index: the primary key
 
 
 # captured -> analysing.  One process owns the outbox, so a claim never expires.

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from agent.activities import EXERCISES, check_movement
 from agent.errors import RequestError
 from agent.settings.table import PositiveSeconds, Seconds, Table
-from agent.timetable import UNLIMITED, parse_timetable
+from agent.timetable import UNLIMITED, parse_hours, parse_timetable
 
 _WORK_FOLDERS = ("captures", "clips", "pictures", "results", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
@@ -62,6 +62,28 @@ class StationSettings(Table):
         description="Minutes without a take after which nobody is on the station any more; 0: "
         "a coach's word holds until the next.",
     )
+
+    hours: tuple[str, ...] = Field(
+        (),
+        description='When the camera must record, as ["Mon-Fri 06:00-22:00", "Sat 08:00-14:00"]; '
+        "absent: learnt from what was recorded in the last weeks.",
+    )
+    camera_silent_min: Annotated[float, Field(ge=0, le=1440)] = Field(
+        10.0,
+        description="Minutes without a recording, in these hours, after which the camera counts as "
+        "silent; 0: it is never looked at.",
+    )
+
+    @field_validator("hours", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) and value else value
+
+    @field_validator("hours")
+    @classmethod
+    def _hours_read(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_hours(value)
+        return value
 
     @model_validator(mode="after")
     def _movement_fits(self) -> "StationSettings":

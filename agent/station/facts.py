@@ -3,8 +3,10 @@
 import time
 from pathlib import Path
 
+from agent.outbox.resends import ResendState
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT, CaptureState, EntryState
 from agent.outbox.store import Outbox
+from agent.station.camera import Camera
 from agent.station.word import Facts
 
 
@@ -15,6 +17,7 @@ def read_facts(
     capture_folder: Path,
     is_stopped: bool,
     is_filming: bool,
+    camera: Camera | None = None,
     now_s: float,
 ) -> Facts:
     """Return what the word rests on at this moment.
@@ -25,6 +28,7 @@ def read_facts(
         capture_folder: where the camera program writes.
         is_stopped: whether nobody may be filmed.
         is_filming: whether a capture is being written.
+        camera: what it does; None: it is not looked at.
         now_s: Unix time.
     """
     counts = outbox.listing.counts(
@@ -46,6 +50,8 @@ def read_facts(
         lane_reason=outbox.lanes.get(host).paused_reason,
         sent=outbox.gallery.sent_since(midnight(now_s)),
         ever_sent=outbox.entries.has_delivered(),
+        undeleted=len(outbox.resends.in_states({ResendState.REFUSED})),
+        camera=camera,
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.station.camera import Camera
+
 # A pause that a person must end; every other heals by itself.
 NEEDS_PERSON = frozenset({"no_key", "key", "account"})
 
@@ -37,18 +39,40 @@ class Facts:
     sent: int  # since midnight
     ever_sent: bool
     failing: int = 0  # clips on which the API fails while others pass
+    undeleted: int = 0  # wrong sessions that the API does not delete
+    left_videos: int = 0  # files that may be videos, and whose names Spotter is not to take
+    camera: Camera | None = None
+    stuck: tuple[str, ...] = ()  # parts of the daemon that make no progress
+    disk_is_low: bool = False  # it will be full within days
 
     @property
     def needing(self) -> int:
         """How many clips and captures wait for a person."""
-        return self.held + self.refused + self.failing + self.unreadable
+        return self.held + self.refused + self.failing + self.unreadable + self.undeleted
+
+    @property
+    def camera_is_faulty(self) -> bool:
+        """Whether somebody must look at the camera."""
+        return self.camera is not None and self.camera.is_faulty
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether anything is wrong that a word such as "all safe" would hide."""
+        waits = bool(self.needing or self.left_videos or self.paused or self.stuck)
+        return (
+            waits
+            or self.folder_is_missing
+            or self.camera_is_faulty
+            or self.disk_is_low
+            or self.lane_reason in NEEDS_PERSON
+        )
 
 
 def decide_word(facts: Facts) -> Word:
     """Return what matters most at this moment."""
     if facts.is_stopped:
         return Word.STOPPED
-    if facts.folder_is_missing:
+    if facts.folder_is_missing or facts.camera_is_faulty or facts.stuck:
         return Word.NEEDS
     if facts.is_filming:
         return Word.FILMING
@@ -58,7 +82,7 @@ def decide_word(facts: Facts) -> Word:
 
 
 def _at_rest(facts: Facts) -> Word:
-    if facts.needing or facts.paused or facts.lane_reason in NEEDS_PERSON:
+    if facts.is_faulty:
         return Word.NEEDS
     if facts.lane_reason is not None:
         return Word.OFFLINE

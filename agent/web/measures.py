@@ -12,35 +12,40 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from agent import __version__
+from agent.clock import BEGINNING, Instant
 from agent.delivery.goodput import RECENT, measure
 from agent.outbox.disk.space import Space
 from agent.outbox.pauses import Pause
 from agent.outbox.store import Outbox
 from agent.outbox.views.tally import Spent, Tally, Totals
 from agent.settings import Settings
+from agent.station.camera import CameraState, CameraWatch
 
 
 class Measures(Collector):
     """Everything that is measured; used by one thread at a time."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, *, host: str) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, camera: CameraWatch, *, host: str
+    ) -> None:
         self._settings = settings
+        self._camera = camera
         self._outbox = outbox
         self._host = host
         self._tally = Tally(outbox.database)
-        self._now_s = 0.0
+        self._now = BEGINNING
         self._stuck: tuple[str, ...] = ()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
-    def text(self, *, now_s: float, stuck: Iterable[str]) -> bytes:
+    def text(self, *, now: Instant, stuck: Iterable[str]) -> bytes:
         """Return everything in Prometheus' text format.
 
         Args:
-            now_s: Unix time.
+            now: this moment.
             stuck: parts of the daemon that make no progress.
         """
-        self._now_s, self._stuck = now_s, tuple(stuck)
+        self._now, self._stuck = now, tuple(stuck)
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
@@ -49,7 +54,7 @@ class Measures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every measure."""
-        totals = self._tally.count(now_s=self._now_s)
+        totals = self._tally.count(now_s=self._now.utc_s)
         station = self._settings.station
         yield _one(
             "spotter_build_info",
@@ -62,6 +67,22 @@ class Measures(Collector):
         yield from self._states()
         yield from self._line(totals)
         yield from self._disk()
+        yield from self._recordings()
+
+    def _recordings(self) -> Iterator[Metric]:
+        camera = self._camera.look(self._now)
+        family = GaugeMetricFamily(
+            "spotter_camera_state", "1: what the camera does.", labels=["state"]
+        )
+        for state in CameraState:
+            family.add_metric([state], float(camera.state is state))
+        yield family
+        age_s = camera.age_s(self._now.utc_s)
+        if age_s is not None:
+            name = "spotter_last_recording_age_seconds"
+            yield _gauge(name, "How long ago a recording that can be used last grew.", age_s)
+        is_open = self._camera.hours(self._now.utc_s).limit_s(self._now.utc_s) is not None
+        yield _gauge("spotter_station_open", "1: the camera must record by now.", is_open)
 
     def _states(self) -> Iterator[Metric]:
         counts = self._outbox.listing.counts()
@@ -82,7 +103,7 @@ class Measures(Collector):
     def _line(self, totals: Totals) -> Iterator[Metric]:
         backlog = self._outbox.traffic.backlog()
         oldest_at = self._outbox.listing.oldest_waiting_at()
-        age_s = 0.0 if oldest_at is None else max(0.0, self._now_s - oldest_at)
+        age_s = 0.0 if oldest_at is None else max(0.0, self._now.utc_s - oldest_at)
         goodput = measure(self._outbox.traffic.sendings(most=RECENT))
         lane = self._outbox.lanes.get(self._host)
         yield _gauge("spotter_backlog_clips", "Clips that wait for the line.", backlog.clips)

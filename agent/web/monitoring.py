@@ -21,6 +21,7 @@ from agent.errors import AgentError
 from agent.outbox.pauses import Pause
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings
+from agent.station.camera import camera_words
 from agent.station.word import NEEDS_PERSON
 from agent.web.page import Page
 from agent.web.places import Access, See, Visit
@@ -41,8 +42,9 @@ async def metrics(page: Page, visit: Visit) -> Response:
     if not may_see(page.settings.web, visit.request):
         raise HTTPException(401, "metrics are for this box, or for who has web.metrics_token")
     measures = _measures(page)
-    now_s, stuck = page.now().utc_s, page.signs.stuck()
-    text = await page.desk.read(lambda: measures.text(now_s=now_s, stuck=stuck))
+    stuck = page.signs.stuck()
+    now = page.now()
+    text = await page.desk.read(lambda: measures.text(now=now, stuck=stuck))
     return Response(text, media_type=_TEXT)
 
 
@@ -66,6 +68,9 @@ async def readyz(page: Page, visit: Visit) -> Response:
     lane = await page.desk.read(lambda: page.outbox.lanes.get(page.host))
     if lane.paused_reason in NEEDS_PERSON:
         reasons.append(f"delivery waits: {lane.paused_reason}")
+    camera = await page.desk.read(lambda: page.camera.look(page.now()))
+    if camera.is_faulty:
+        reasons.append(f"the camera is {camera_words(camera, now_s=page.now().utc_s)}")
     return _answer(page, visit, reasons)
 
 
@@ -101,7 +106,7 @@ def _measures(page: Page) -> "Measures":
     if page.measures is None:
         from agent.web.measures import Measures
 
-        page.measures = Measures(page.settings, page.outbox, host=page.host)
+        page.measures = Measures(page.settings, page.outbox, page.camera, host=page.host)
     return page.measures
 
 

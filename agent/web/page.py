@@ -24,4 +24,5 @@ class Page(Source):
 
     def __post_init__(self) -> None:
         """Make the board, which is drawn from all of this."""
+        Source.__post_init__(self)
         self.board = Board(self)

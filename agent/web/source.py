@@ -1,7 +1,7 @@
 """What the page is drawn from: one station, its settings, and the daemon around it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jinja2 import Environment
 
@@ -11,6 +11,7 @@ from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag, Wake
 from agent.station.assigning import StationRules
+from agent.station.camera import CameraWatch
 from agent.web.texts import Texts
 
 
@@ -22,6 +23,7 @@ class Signs:
     wake: Wake  # lets every stage look at once
     stop: StopFlag
     stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
+    written_at: Callable[[], float | None] = lambda: None  # when a recording last grew
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,3 +39,8 @@ class Source:
     signs: Signs
     texts: Texts
     templates: Environment
+    camera: CameraWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare to look at the camera."""
+        self.camera = CameraWatch(self.outbox, self.settings, self.signs.written_at)

@@ -80,6 +80,7 @@
   const gone = (is) => {
     silent = is;
     if ($("lost")) $("lost").hidden = !is;
+    body.classList.toggle("lost-it", is); // what it said last may no longer be so
   };
   const listen = () => {
     if (!body.dataset.liveFrom) return;

@@ -12,10 +12,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.clock import read_clock
 from agent.outbox.pauses import Pause
+from agent.outbox.states import CaptureState
 from agent.outbox.views.tally import Tally
 from tests.conftest import REPOSITORY
-from tests.factories import NOW_S
+from tests.factories import NOW_S, admitted
 from tests.lived import send
 from tests.needs import need
 from tests.served_page import ServedPage, free_port, page_settings, served_page
@@ -126,6 +128,55 @@ def test_health_is_about_progress_and_readiness_about_work(page: ServedPage) -> 
     assert (keyless.status_code, keyless.json()["reasons"]) == (503, ["delivery waits: key"])
     assert (stuck.status_code, stuck.json()["reasons"]) == (503, ["stuck: analysis"])
     assert 'spotter_stuck{part="analysis"} 1.0' in text
+
+
+HOURS = {"hours": ["daily 00:00-24:00"], "camera_silent_min": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "Last recording 12 min ago. Check the camera."),
+     ("de", "Letzte Aufnahme vor 12 min. Prüfe die Kamera.")],
+)  # fmt: skip
+def test_a_camera_that_died_looks_healthy_nowhere(
+    tmp_path: Path, language: str, words: str
+) -> None:
+    settings = page_settings(tmp_path, station=HOURS, web={"language": language})
+    with served_page(settings) as page:
+        send(page.outbox, page.folder, 1, "uploaded")
+        at = read_clock().utc_s - 720
+        page.outbox.database.change("UPDATE capture SET admitted_at = ? WHERE id = 1", (at,))
+        with page.client() as client, page.client(page.session()) as coach:
+            ready = client.get("/readyz")
+            found = measured(client.get("/metrics").text)
+            pages = coach.get("/").text, coach.get("/wall").text
+    assert ready.status_code == 503
+    assert ready.json()["reasons"] == ["the camera is silent: last recording 12 min ago"]
+    assert found["spotter_camera_state", "state=silent"] == found["spotter_station_open", ""] == 1
+    assert 720 <= found["spotter_last_recording_age_seconds", ""] < 800
+    for shown in pages:
+        assert words in shown and 'class="state state-needs"' in shown
+
+
+def test_a_camera_whose_last_recordings_are_all_black_looks_healthy_nowhere(
+    page: ServedPage,
+) -> None:
+    send(page.outbox, page.folder, 1, "uploaded")
+    for number in (2, 3, 4):
+        with page.client() as client:
+            assert client.get("/readyz").status_code == 200
+        capture = admitted(page.outbox, number)
+        claimed = page.outbox.captures.move(capture, CaptureState.ANALYSING, now_s=NOW_S)
+        assert claimed is not None
+        report = json.dumps({"quality": [{"code": "too_dark"}]})
+        page.outbox.takes.record(claimed, [], report=report)
+        page.outbox.captures.move(claimed, CaptureState.SKIPPED, now_s=NOW_S)
+    with page.client() as client, page.client(page.session()) as coach:
+        assert "dark" in str(client.get("/readyz").json()["reasons"])
+        shown = coach.get("/").text
+    assert (
+        "The last recordings are dark or frozen." in shown and 'class="state state-needs"' in shown
+    )
 
 
 def page_host(page: ServedPage) -> str:

@@ -19,6 +19,7 @@ from agent.local_time import LocalTime
 from agent.outbox.lanes import LaneState
 from agent.outbox.repair.audit import Audit
 from agent.outbox.store import Rebuilt
+from agent.station.camera import Camera, CameraState
 from tests.factories import NOW_S, instant
 from tests.served_page import page_settings
 from tests.unit.doctor.test_box import STRANGER, told
@@ -165,6 +166,9 @@ def test_a_camera_that_is_silent() -> None:
     told(judge_last(None, now_s=NOW_S), State.WARNING, "camera program")
     told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), State.WARNING, "9 days ago")
     told(judge_last(NOW_S - 60, now_s=NOW_S), State.FINE, "1 min ago")
+    silent = Camera(state=CameraState.SILENT, last_at=NOW_S - 720)
+    said = judge_last(NOW_S - 720, silent, now_s=NOW_S)
+    told(said, State.BROKEN, "silent: last recording 12 min ago")
 
 
 def test_settings_that_root_can_read_and_the_service_cannot(

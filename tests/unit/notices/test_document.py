@@ -13,6 +13,7 @@ from agent.outbox.events import EventKind
 from agent.outbox.states import EntryState
 from agent.outbox.views.happenings import Happening
 from agent.settings.notifying import EVENTS
+from agent.station.camera import Camera, CameraState
 from tests.conftest import REPOSITORY
 from tests.factories import an_entry
 from tests.unit.notices.test_standing import QUIET
@@ -51,7 +52,14 @@ def notices() -> Iterator[Notice]:
         yield notice_of(change, station=STATION, numbers=NUMBERS)
     standing = replace(
         QUIET,
-        facts=replace(QUIET.facts, is_filming=True, clips_waiting=2, held=1, sent=14),
+        facts=replace(
+            QUIET.facts,
+            is_filming=True,
+            clips_waiting=2,
+            held=1,
+            sent=14,
+            camera=Camera(state=CameraState.RECORDING, last_at=AT - 1),
+        ),
         backlog_bytes=9_400_000,
         last_delivered_at=AT - 300,
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.station.camera import Camera, CameraState
 from agent.station.word import Facts, Word, decide_word
 
 QUIET = Facts(
@@ -44,3 +45,58 @@ QUIET = Facts(
 )
 def test_the_word_is(changes: dict[str, object], word: Word) -> None:
     assert decide_word(replace(QUIET, **changes)) is word  # type: ignore[arg-type]  # as above
+
+
+def camera(state: CameraState) -> Camera:
+    return Camera(state=state, last_at=1.0)
+
+
+FAULTS: dict[str, dict[str, object]] = {
+    "held": {"held": 1},
+    "refused": {"refused": 1},
+    "failing": {"failing": 1},
+    "unreadable": {"unreadable": 1},
+    "wrong session kept": {"undeleted": 1},
+    "videos left alone": {"left_videos": 1},
+    "folder missing": {"folder_is_missing": True},
+    "disk full": {"paused": ("intake",)},
+    "no analysis": {"paused": ("analysis",)},
+    "stuck": {"stuck": ("delivery",)},
+    "disk low": {"disk_is_low": True},
+    "camera silent": {"camera": camera(CameraState.SILENT)},
+    "camera unreadable": {"camera": camera(CameraState.UNREADABLE)},
+    "camera dark": {"camera": camera(CameraState.DARK)},
+    **{f"lane {reason}": {"lane_reason": reason} for reason in ("no_key", "key", "account")},
+    **{f"lane {reason}": {"lane_reason": reason} for reason in ("network", "tls", "not_the_api")},
+}
+HEALTHY = ("recording", "quiet", "closed", "stopped")
+CALM = {Word.SAFE, Word.IDLE}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        {"ever_sent": True, "sent": 5},
+        {"ever_sent": True, "clips_waiting": 2},
+        {"ever_sent": True, "captures_waiting": 1},
+        {"ever_sent": True, "is_filming": True},
+        {"is_stopped": True, "ever_sent": True},
+        *({"ever_sent": True, "camera": camera(CameraState(state))} for state in HEALTHY),
+    ],
+)
+def test_no_word_is_green_beside_a_fault(beside: dict[str, object], fault: str) -> None:
+    facts = replace(QUIET, **{**beside, **FAULTS[fault]})  # type: ignore[arg-type]  # as above
+    assert decide_word(facts) not in CALM
+
+
+@pytest.mark.parametrize("state", HEALTHY)
+def test_a_camera_that_is_well_does_not_change_the_word(state: str) -> None:
+    facts = replace(QUIET, ever_sent=True, camera=camera(CameraState(state)))
+    assert decide_word(facts) is Word.SAFE
+
+
+def test_a_silent_camera_comes_before_what_is_under_way() -> None:
+    facts = replace(QUIET, captures_waiting=3, camera=camera(CameraState.SILENT))
+    assert decide_word(facts) is Word.NEEDS

@@ -1,0 +1,262 @@
+"""Whether the camera lives: how long ago it recorded, and whether it should have.
+
+A station knows its hours: by `station.hours`, or from what was recorded there in the last weeks.
+Outside them, and while filming is stopped, a silent camera is no fault.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from agent.clock import Instant
+from agent.outbox.people.assignments import AssignmentKind, Layer
+from agent.outbox.store import Outbox
+from agent.timetable import Timetable, parse_hours
+
+if TYPE_CHECKING:
+    from agent.settings import Settings
+
+_MINUTE_S = 60.0
+_HOUR_S = 3600.0
+_DAY_S = 24 * _HOUR_S
+_WEEKS = 4  # looked back on
+_LEAST_WEEKS = 2  # with recordings, before anything is learnt
+_LONGEST_GAP_S = 1800.0  # hours with a longer pause between two recordings are not learnt
+_GROWS_S = 12.0  # recorders flush every few seconds
+_UNUSABLE_IN_A_ROW = 3
+_LEARN_EVERY_S = 3600.0
+
+Slot = tuple[int, int]  # day of the week (0 is Monday) and hour of the day
+
+
+class CameraState(StrEnum):
+    """What the camera does."""
+
+    RECORDING = "recording"  # a recording grows at this moment
+    QUIET = "quiet"  # nothing is recorded now, and nothing need be
+    CLOSED = "closed"  # out of the station's hours
+    STOPPED = "stopped"  # filming is stopped by a person
+    SILENT = "silent"  # nothing was recorded for too long, in the station's hours
+    UNREADABLE = "unreadable"  # the last recordings could not be read
+    DARK = "dark"  # the last recordings are black, or never change
+
+
+FAULTS = frozenset({CameraState.SILENT, CameraState.UNREADABLE, CameraState.DARK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """The camera as it is known at one moment."""
+
+    state: CameraState
+    last_at: float | None  # Unix time of the last sign of a recording that can be used
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether somebody must look at the camera."""
+        return self.state in FAULTS
+
+    def age_s(self, now_s: float) -> float | None:
+        """Return how long ago it recorded; None where it never did."""
+        return None if self.last_at is None else max(0.0, now_s - self.last_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """When a station is open, and for how long its camera may be silent then."""
+
+    silent_s: float  # 0: it is never looked at
+    table: Timetable | None = None  # as the settings say; None: learnt
+    learnt: Mapping[Slot, float] = field(default_factory=dict)  # the longest pause, by slot
+    zone: tzinfo | None = None  # None for the box's own
+
+    @property
+    def are_known(self) -> bool:
+        """Whether anything is known of them."""
+        return self.table is not None or bool(self.learnt)
+
+    def limit_s(self, at_s: float) -> float | None:
+        """Return for how long the camera may be silent at a moment; None where it is closed."""
+        if self.table is not None:
+            return self.silent_s if self.table.rate_at(at_s) > 0 else None
+        local = datetime.fromtimestamp(at_s, self.zone)
+        pause_s = self.learnt.get((local.weekday(), local.hour))
+        return None if pause_s is None else max(self.silent_s, 2 * pause_s)
+
+    def open_for(self, length_s: float, until_s: float) -> bool:
+        """Tell whether the station was open without a break for so long until a moment."""
+        minutes = math.ceil(length_s / _MINUTE_S)
+        moments = (until_s - min(n * _MINUTE_S, length_s) for n in range(minutes + 1))
+        return all(self.limit_s(moment) is not None for moment in moments)
+
+
+def learn_hours(
+    recordings: Sequence[tuple[float, float]], *, now_s: float, zone: tzinfo | None = None
+) -> dict[Slot, float]:
+    """Return the hours of the week in which the camera always records, each with its longest pause.
+
+    An hour counts only if there was no pause of more than half an hour in it in any of the last
+    four weeks in which anything was recorded, and there are two such weeks or more.  Pure.
+
+    Args:
+        recordings: begin and end (Unix time) of each.
+        now_s: Unix time; the hour under way is not looked at.
+        zone: of the wall clock; None for the box's own.
+    """
+    spans = sorted(recordings)
+    begins = [begin for begin, _ in spans]
+    longest_s = max((end - begin for begin, end in spans), default=0.0)
+    hour = datetime.fromtimestamp(now_s, zone).replace(minute=0, second=0, microsecond=0)
+    pauses: dict[Slot, list[float]] = {}
+    weeks = 0
+    for week in range(_WEEKS):
+        found: dict[Slot, float] = {}
+        is_used = False
+        for back in range(week * 168 + 1, (week + 1) * 168 + 1):
+            local = hour - timedelta(hours=back)
+            start_s = local.timestamp()
+            first = bisect_left(begins, start_s - longest_s)
+            last = bisect_left(begins, start_s + _HOUR_S)
+            within = [span for span in spans[first:last] if span[1] >= start_s]
+            is_used = is_used or bool(within)
+            found[local.weekday(), local.hour] = _longest_pause(within, start_s)
+        if is_used:
+            weeks += 1
+            for slot, pause_s in found.items():
+                pauses.setdefault(slot, []).append(pause_s)
+    if weeks < _LEAST_WEEKS:
+        return {}
+    longest = {slot: max(found) for slot, found in pauses.items() if len(found) == weeks}
+    return {slot: pause_s for slot, pause_s in longest.items() if pause_s <= _LONGEST_GAP_S}
+
+
+def _longest_pause(spans: Sequence[tuple[float, float]], start_s: float) -> float:
+    """Return the longest time without a recording in an hour.
+
+    A pause at either end of it counts double: it may go on in the hour beside it.
+    """
+    end_s = start_s + _HOUR_S
+    if not spans:
+        return _HOUR_S
+    longest_s, covered_s = 2 * (spans[0][0] - start_s), spans[0][1]
+    for begin, end in spans[1:]:
+        longest_s = max(longest_s, begin - covered_s)
+        covered_s = max(covered_s, end)
+    return max(longest_s, 2 * (end_s - covered_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What was seen of the camera."""
+
+    recorded_at: float | None  # when a recording that can be used was last taken in
+    written_at: float | None  # when a file in the capture folder last grew
+    watched_since: float  # the box started, or filming went on after a stop
+    is_stopped: bool  # filming, by a person
+    unusable: CameraState | None  # what all of the last recordings suffer from
+
+
+def judge_camera(signs: Signs, hours: Hours, *, now_s: float) -> Camera:
+    """Return what the camera does.  Pure."""
+    seen = [at for at in (signs.recorded_at, signs.written_at) if at is not None]
+    last_at = min(now_s, max(seen)) if seen else None
+    limit_s = hours.limit_s(now_s) if hours.silent_s else None
+    silent_s = now_s - max(signs.watched_since, last_at or 0.0)
+    state = CameraState.QUIET
+    is_closed = bool(hours.silent_s) and hours.are_known and limit_s is None
+    if signs.is_stopped:
+        state = CameraState.STOPPED
+    elif signs.unusable is CameraState.UNREADABLE:
+        state = CameraState.UNREADABLE
+    elif signs.unusable is not None and not is_closed:
+        state = signs.unusable
+    elif signs.written_at is not None and now_s - signs.written_at < _GROWS_S:
+        state = CameraState.RECORDING
+    elif is_closed:
+        state = CameraState.CLOSED
+    elif limit_s is not None and silent_s >= limit_s and hours.open_for(limit_s, now_s):
+        state = CameraState.SILENT
+    return Camera(state=state, last_at=last_at)
+
+
+class CameraWatch:
+    """Looks at one station's camera; the hours that are learnt are remembered for an hour."""
+
+    def __init__(
+        self, outbox: Outbox, settings: "Settings", written_at: Callable[[], float | None]
+    ) -> None:
+        """Prepare to look.
+
+        Args:
+            outbox: of the station.
+            settings: of the station.
+            written_at: returns when a file in the capture folder last grew.
+        """
+        self._outbox = outbox
+        self._silent_s = settings.station.camera_silent_min * _MINUTE_S
+        self._table = parse_hours(settings.station.hours)
+        self._written_at = written_at
+        self._hours: Hours | None = None
+        self._learnt_at = 0.0
+
+    def look(self, now: Instant) -> Camera:
+        """Return what the camera does now."""
+        is_stopped, resumed_at = self._filming(now)
+        booted_at = 0.0 if now.boot_s is None else now.utc_s - now.boot_s
+        signs = Signs(
+            recorded_at=self._outbox.captures.last_usable_at(),
+            written_at=self._written_at(),
+            watched_since=max(booted_at, resumed_at),
+            is_stopped=is_stopped,
+            unusable=self._unusable(),
+        )
+        return judge_camera(signs, self.hours(now.utc_s), now_s=now.utc_s)
+
+    def hours(self, now_s: float) -> Hours:
+        """Return the station's hours."""
+        is_fresh = 0 <= now_s - self._learnt_at < _LEARN_EVERY_S
+        if self._hours is None or (self._table is None and not is_fresh):
+            self._learnt_at = now_s
+            learnt: Mapping[Slot, float] = {}
+            if self._table is None and self._silent_s:
+                since_s = now_s - (7 * _WEEKS + 1) * _DAY_S
+                learnt = learn_hours(self._outbox.captures.recorded_since(since_s), now_s=now_s)
+            self._hours = Hours(silent_s=self._silent_s, table=self._table, learnt=learnt)
+        return self._hours
+
+    def _filming(self, now: Instant) -> tuple[bool, float]:
+        """Return whether filming is stopped, and since when (Unix time) it goes on otherwise."""
+        said = [
+            one
+            for one in self._outbox.assignments.latest(of_each_layer=1)
+            if one.layer is Layer.CAMERA
+        ]
+        if not said:
+            return False, 0.0
+        since_s = now.utc_s - said[-1].starts.elapsed_s(now)
+        if said[-1].kind is not AssignmentKind.STOPPED:
+            return False, since_s
+        lasts_s = said[-1].lasts_s
+        is_over = lasts_s is not None and since_s + lasts_s <= now.utc_s
+        return not is_over, since_s + (lasts_s or 0.0)
+
+    def _unusable(self) -> CameraState | None:
+        """Return what is wrong with all of the last recordings; None where one can be used."""
+        faults = self._outbox.captures.last_faults(most=_UNUSABLE_IN_A_ROW)
+        if len(faults) < _UNUSABLE_IN_A_ROW or not all(faults):
+            return None
+        return CameraState.DARK if "dark" in faults else CameraState.UNREADABLE
+
+
+def camera_words(camera: Camera, *, now_s: float) -> str:
+    """Return what is wrong with a camera in words, for machines and commands."""
+    if camera.state is not CameraState.SILENT:
+        return f"{camera.state}: the last recordings cannot be used"
+    age_s = camera.age_s(now_s)
+    if age_s is None:
+        return "silent: nothing was ever recorded"
+    return f"silent: last recording {age_s / _MINUTE_S:.0f} min ago"
