@@ -6,6 +6,7 @@ empty or dark capture is known for what it is without a closer look.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -65,6 +66,8 @@ def take_glimpses(
             if decoded.time_s - looked_s >= every_s:
                 looked_s = decoded.time_s
                 facts.append(_look_at(decoded, reading, finder))
+    if not pictures:
+        return _first_shown(path, finder)
     return Glimpses(pictures, facts, reading)
 
 
@@ -89,8 +92,8 @@ def look_for_others(
     """
     numbers: set[int] = set()
     for take in takes:
-        times_s = packets.times_s[packets.keys]
-        inside = packets.keys[(times_s >= take.start_s) & (times_s < take.end_s)]
+        times_s = packets.times_s[packets.shown_keys]
+        inside = packets.shown_keys[(times_s >= take.start_s) & (times_s < take.end_s)]
         if not len(inside):
             continue
         numbers.update(inside[np.linspace(0, len(inside) - 1, _OTHERS_A_TAKE).astype(int)])
@@ -127,6 +130,16 @@ def _one_body(image: Image, finder: PoseFinder) -> Poses | None:
         width_px=image.shape[1],
         height_px=image.shape[0],
     )
+
+
+def _first_shown(path: Path, finder: PoseFinder) -> Glimpses:
+    """Return the first frame that is shown, where no keyframe shows anything by itself."""
+    with open_video(path) as reading:
+        facts = [
+            _look_at(Decoded(0, time_s, frame), reading, finder)
+            for time_s, frame in islice(reading.decode(), 1)
+        ]
+    return Glimpses([], facts, reading)
 
 
 def _look_at(decoded: Decoded, reading: Reading, finder: PoseFinder) -> PictureFacts:

@@ -6,7 +6,6 @@ packets that are not needed are passed over without being decoded.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
 import av
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.intervals import Interval
 from analysis.packets import Packets
-from analysis.video import Reading, VideoPacket, numbered_packets, packet_pts
+from analysis.video import Reading, VideoPacket
 
 _FULL_RATE_FPS = 20.0  # from there on frames that no other needs may be left out
 _REORDERED_S = 0.5  # frames shown before a moment come at most so much later in the file
@@ -41,7 +40,7 @@ def decode_keys(reading: Reading, numbers: Collection[int]) -> Iterator[Decoded]
     wanted = frozenset(numbers)
     last = max(wanted, default=-1)
     context = reading.stream.codec_context
-    for number, packet in enumerate(numbered_packets(reading.container, reading.stream)):
+    for number, packet in reading.packets():
         if number in wanted:
             for frame in [*_decoded(reading, packet), *_rest(reading)]:
                 if frame.pts is not None:
@@ -67,7 +66,7 @@ def decode_stretches(
         reading.stream.codec_context.skip_frame = "NONREF"
     wanted = _needed(packets, stretches)
     decoding = False
-    for number, packet in enumerate(numbered_packets(reading.container, reading.stream)):
+    for number, packet in reading.packets():
         if number >= len(wanted):
             return
         if wanted[number]:
@@ -113,8 +112,7 @@ def _decoded(reading: Reading, packet: VideoPacket) -> Sequence[VideoFrame]:
     try:
         return packet.decode()
     except av.error.FFmpegError:
-        base = reading.stream.time_base or Fraction(1)
-        reading.damaged_at_s.append(float(packet_pts(packet) * base))
+        reading.damaged_at_s.append(float((packet.pts or 0) * reading.index.base))
         return ()
 
 

@@ -45,13 +45,13 @@ class Glimpse:
 def keys_to_glimpse(packets: Packets) -> list[int]:
     """Return the numbers of the keyframes worth decoding: the first, the last, and some between.
 
-    In a burst few are: it is looked at anyway.
+    In a burst few are: it is looked at anyway.  None is where an edit list hides every keyframe.
     """
     bursts = bursts_of(packets)
     every_s = _GLIMPSE_EVERY_S if bursts.tell else _KEYS_TELL_S - 0.4
     chosen: list[int] = []
     last_s = float("-inf")
-    keys = packets.keys
+    keys = packets.shown_keys
     for key in keys:
         at_s = float(packets.times_s[key])
         in_burst = bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S))

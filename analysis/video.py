@@ -1,38 +1,57 @@
 """Reading a video: what it is, its packets, and sampled frames in presentation time.
 
-Real files lie: headers claim frame rates and lengths that are not there, edit lists hide
-packets, recorders die.  Only decoded frames and their presentation times are believed, and one
-bad packet does not end the reading.
+Headers claim frame rates and lengths that are not there, time stamps begin anywhere and jump, edit
+lists hide packets, recorders die.  So the packets are read once for the index: which track is the
+main one, and when each of its frames is shown, from 0 on.  Every packet gets that time before it
+is decoded or copied; nobody else sees the container's own.  One bad packet does not end the
+reading.
 """
 
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain, compress, islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from analysis.errors import Fault, VideoError
 from analysis.image import Image
-from analysis.packets import Packets
+from analysis.packets import Packets, Ticks, shown_timeline, spread, usual_ticks
 
 Progress = Callable[[float], None]
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
 
+_ASSUMED_FPS = Fraction(30)  # of a raw stream that does not say it: what rpicam-vid records
+_NOT_SAID = Fraction(30001, 1000)  # which no stream says of itself
 # A file must not make FFmpeg open another one: no playlists, no network.
 _OPTIONS = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg",
+    "format_whitelist": (
+        "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,h264,hevc"
+    ),
+    "framerate": f"{_NOT_SAID.numerator}/{_NOT_SAID.denominator}",  # read by raw streams alone
 }
+_BESIDE = (
+    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+)  # tracks that show something about the video
+_SPARSE = 0.2  # of the frames of another track: thumbnails
+_STORED_IN_DECODING_ORDER = frozenset({"avi"})  # its times are those of decoding
+_HEAD = 2000  # packets; whoever shows nothing until then is damaged anyway
+_HEAD_OF_LACKING = 40
+_INDEXED_FILES = 4
 _MOST_PIXELS = 8192 * 8192
 LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
@@ -60,37 +79,81 @@ class Probe:
     creation_time: str | None  # ISO 8601, by the container
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A video's packets, and how they are found again in its file."""
+
+    packets: Packets
+    pts: Ticks  # (N,), when each is shown, in ticks from the first shown one on
+    base: Fraction  # seconds of a tick
+    stamps: Ticks  # (N,), presentation times as the container has them
+    shift: int | None  # what was added to all of them; None: not to all the same
+    is_doubtful: NDArray[np.bool_]  # (N,); damaged, or without a time of its own
+    is_timed: bool  # False: the file has no time stamps at all
+    track: int  # number of the main track among the container's streams
+
+    def shown_ticks(self, pts: int, *, until: int) -> int:
+        """Return for how long a frame is shown, by a clip that ends at a moment."""
+        shown = np.sort(self.pts[self.packets.is_shown])
+        following = int(np.searchsorted(shown, pts, side="right"))
+        if following < len(shown):
+            end = int(shown[following])
+        else:
+            end = round(self.packets.span.end_s / self.base)
+        usual = max(1, round(self.packets.spacing_s / self.base))
+        return max(1, min(end - pts, max(until - pts, usual)))
+
+
 class Reading:
     """A video being decoded, and what was noticed on the way."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self, container: InputContainer, index: Index, packets: Iterator[VideoPacket], first: int
+    ) -> None:
         self.container = container
-        self.stream = stream
-        self._base = stream.time_base or Fraction(1)  # a decoder's last frames lack their own
+        self.index = index
+        self.stream = main_stream(container, index)
+        self._packets, self._first = packets, first
         self.frames = 0  # decoded
         self.damaged_at_s: list[float] = []  # where packets could not be decoded
         self.first_s = 0.0  # presentation time of the first and the last frame
         self.last_s = 0.0
         self.rotation_deg = 0
         self._scaler = VideoReformatter()
-        context = stream.codec_context
+        context = self.stream.codec_context
         self.codec, self.width, self.height = context.name, context.width, context.height
+
+    def packets(self) -> Iterator[tuple[int, VideoPacket]]:
+        """Yield every packet with its number, timed for when it is shown."""
+        for number, packet in enumerate(self._packets, start=self._first):
+            if number >= len(self.index.pts):
+                return
+            packet.time_base, packet.pts = self.index.base, int(self.index.pts[number])
+            packet.dts = None
+            yield number, packet
 
     def decode(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield every frame that can be decoded, with its presentation time in seconds."""
-        for packet in _readable(self.container, self.stream):
+        for _, packet in self.packets():
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
                 self.damaged_at_s.append(self.last_s)
                 continue
-            for frame in frames:
-                if frame.pts is not None:
-                    yield self.note(frame, frame.pts), frame
+            yield from self._timed(frames)
+        try:
+            yield from self._timed(self.stream.codec_context.decode(None))
+        except av.error.FFmpegError:
+            return
+
+    def _timed(self, frames: Sequence[VideoFrame]) -> Iterator[tuple[float, VideoFrame]]:
+        for frame in frames:
+            if frame.pts is not None:
+                yield self.note(frame, frame.pts), frame
 
     def note(self, frame: VideoFrame, pts: int) -> float:
         """Count a decoded frame and return its presentation time in seconds."""
-        time_s = float(pts * self._base)
+        time_s = float(pts * self.index.base)
         if self.frames == 0:
             self.first_s = time_s
             self.rotation_deg = int(frame.rotation)
@@ -121,30 +184,70 @@ def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
     """
     if reading.frames == 0:
         raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
-    span, frames = packets.span, len(packets.shown_s)
-    shown_s = float(packets.shown_s[-1] - packets.shown_s[0])
     return VideoFacts(
-        duration_s=span.end_s,
+        duration_s=packets.span.end_s,
         width=reading.width,
         height=reading.height,
-        fps=(frames - 1) / shown_s if shown_s > 0 else 1 / packets.spacing_s,
+        fps=_fps(packets),
         codec=reading.codec,
         rotation_deg=reading.rotation_deg,
     )
 
 
+def _fps(packets: Packets) -> float:
+    """Return how many frames a second are shown on average."""
+    shown_s = packets.shown_s
+    seconds = float(shown_s[-1] - shown_s[0])
+    return (len(shown_s) - 1) / seconds if seconds > 0 else 1 / packets.spacing_s
+
+
 @contextmanager
-def open_video(path: Path) -> Iterator[Reading]:
-    """Open a video for decoding.
+def open_video(path: Path, *, from_s: float | None = None) -> Iterator[Reading]:
+    """Open a video for decoding, from its begin or where decoding shows what comes at `from_s`.
 
     Raises:
         VideoError: it is no plain file, no video, or incomplete.
     """
-    with open_container(path) as container:
-        stream = container.streams.video[0]
+    index = index_of(path)
+    first = 0 if from_s is None else index.packets.key_before(from_s)
+    with ExitStack() as stack:
+        container = stack.enter_context(open_container(path))
+        packets = _sought(container, index, first)
+        if packets is None:
+            container = stack.enter_context(open_container(path))
+            packets = islice(_numbered(container, index), first, None)
+        stream = main_stream(container, index)
         large = stream.codec_context.width * stream.codec_context.height > LARGE_PIXELS
         stream.thread_type = "SLICE" if large else "AUTO"  # each frame thread holds pictures
-        yield Reading(container, stream)
+        yield Reading(container, index, packets, first)
+
+
+def main_stream(container: InputContainer, index: Index) -> VideoStream:
+    """Return the track that a file is about."""
+    stream = container.streams[index.track]
+    assert isinstance(stream, VideoStream)  # the index names no other
+    return stream
+
+
+def _sought(container: InputContainer, index: Index, first: int) -> Iterator[VideoPacket] | None:
+    """Return the packets from one on without reading those before, or None if it is not found."""
+    if first == 0:
+        return _numbered(container, index)
+    if index.shift is None or not index.is_timed:
+        return None
+    stream = main_stream(container, index)
+    try:
+        container.seek(int(index.stamps[first]), stream=stream, backward=True)
+    except av.error.FFmpegError:
+        return None
+    packets = _numbered(container, index)
+    for packet in packets:
+        stamp, size = _stamp(packet), int(index.packets.sizes[first])
+        if stamp == index.stamps[first] and packet.size == size:
+            return chain((packet,), packets)
+        if stamp > index.stamps[first]:
+            return None
+    return None
 
 
 def probe(path: Path) -> Probe:
@@ -153,19 +256,19 @@ def probe(path: Path) -> Probe:
     Raises:
         VideoError: it is no plain file, no video, or incomplete.
     """
+    index = index_of(path)
     with open_container(path) as container:
-        stream = container.streams.video[0]
-        packets = _packets_of(container, stream, lambda _done: None)
+        stream = main_stream(container, index)
         facts = VideoFacts(
-            duration_s=packets.span.end_s,
+            duration_s=index.packets.span.end_s,
             width=stream.codec_context.width,
             height=stream.codec_context.height,
-            fps=float(stream.average_rate or 0),
+            fps=_fps(index.packets),
             codec=stream.codec_context.name,
             rotation_deg=0,
         )
         created = container.metadata.get("creation_time")
-    return Probe(facts=facts, packets=len(packets.sizes), creation_time=created)
+    return Probe(facts=facts, packets=len(index.packets.sizes), creation_time=created)
 
 
 def read_packets(path: Path, *, on_progress: Progress = lambda _done: None) -> Packets:
@@ -174,50 +277,293 @@ def read_packets(path: Path, *, on_progress: Progress = lambda _done: None) -> P
     Raises:
         VideoError: it is no plain file, no video, or incomplete.
     """
+    return index_of(path, on_progress=on_progress).packets
+
+
+_indexed: OrderedDict[tuple[object, ...], Index] = OrderedDict()  # of the files read last
+
+
+def index_of(path: Path, *, on_progress: Progress = lambda _done: None) -> Index:
+    """Return the index of a video; it is made once, as long as the file stays as it is.
+
+    Raises:
+        VideoError: it is no plain file, no video, or incomplete.
+    """
+    _refuse_strange_files(path)
+    now = path.stat()
+    known = (path, now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+    index = _indexed.get(known)
+    if index is None:
+        index = _indexed[known] = _made_index(path, on_progress)
+        while len(_indexed) > _INDEXED_FILES:
+            _indexed.popitem(last=False)
+    _indexed.move_to_end(known)
+    return index
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a container says of its packets, (N,) each, in decoding order."""
+
+    pts: list[int | None]
+    dts: list[int | None]
+    sizes: list[int]
+    is_key: list[bool]
+    is_shown: list[bool]
+    is_damaged: list[bool]
+    last_ticks: int = 0
+
+
+def _made_index(path: Path, on_progress: Progress) -> Index:
     with open_container(path) as container:
-        return _packets_of(container, container.streams.video[0], on_progress)
-
-
-def _packets_of(container: InputContainer, stream: VideoStream, on_progress: Progress) -> Packets:
-    base = float(stream.time_base or Fraction(1))
-    times, sizes, keys, shown = [], [], [], []
-    for packet in numbered_packets(container, stream):
-        times.append(packet_pts(packet) * base)
-        sizes.append(packet.size)
-        keys.append(packet.is_keyframe)
-        shown.append(not packet.is_discard)
-        if len(times) % _TELL_EVERY == 0:
-            on_progress(0.0)
-    if not any(shown):
+        track = _main_track(path, container, on_progress)
+        stream = container.streams[track]
+        assert isinstance(stream, VideoStream)
+        context, base = stream.codec_context, stream.time_base or Fraction(1)
+        pixels = max(1, context.width * context.height)
+        if pixels > _MOST_PIXELS:
+            raise VideoError(
+                f"a picture of {context.width}x{context.height} is too large", fault=Fault.REFUSED
+            )
+        told = _told_by(container, stream, on_progress)
+        rate = context.framerate or _NOT_SAID
+        reorders = bool(context.has_b_frames)
+        is_in_decoding_order = container.format.name in _STORED_IN_DECODING_ORDER
+    is_timed = any(at is not None for at in (*told.pts, *told.dts))
+    if is_timed:
+        told = _placed_only(told)
+    if not any(told.is_shown):
         raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
-    return Packets(
-        times_s=np.array(times, dtype=np.float64),
-        sizes=np.array(sizes, dtype=np.int64),
-        is_key=np.array(keys, dtype=np.bool_),
-        is_shown=np.array(shown, dtype=np.bool_),
-        pixels=max(1, stream.codec_context.width * stream.codec_context.height),
+    is_assumed = not is_timed and rate == _NOT_SAID
+    index = _plain_index(told, base, track, rate=_ASSUMED_FPS if is_assumed else rate)
+    index = replace(
+        index, packets=replace(index.packets, pixels=pixels, is_rate_assumed=is_assumed)
+    )
+    lacking = np.array([at is None for at in told.pts], dtype=np.bool_)
+    if reorders and (lacking.all() or is_in_decoding_order):
+        index = _in_shown_order(path, index, on_progress)
+    elif lacking.any() and not lacking.all():
+        index = _with_lacking(path, index, lacking, reorders, on_progress)
+    index = _timed_index(index, reorders=reorders)
+    if reorders and not index.packets.jumps and _shares_times(index):
+        index = _timed_index(_in_shown_order(path, index, on_progress), reorders=reorders)
+    shown_first = _first_decoded(path, index)
+    if shown_first is not None:
+        hidden = index.pts < index.pts[shown_first]
+        packets = replace(index.packets, is_shown=index.packets.is_shown & ~hidden)
+        index = _timed_index(replace(index, packets=packets), reorders=reorders)
+    return index
+
+
+def _plain_index(told: _Told, base: Fraction, track: int, *, rate: Fraction) -> Index:
+    """Return an index with the container's own time stamps, or even ones where it has none."""
+    known = [p if p is not None else d for p, d in zip(told.pts, told.dts, strict=True)]
+    is_timed = any(at is not None for at in known)
+    step = max(1, round(1 / (rate * base)))
+    stamps = np.array(known if is_timed else range(0, step * len(known), step), dtype=np.int64)
+    packets = Packets(
+        times_s=np.zeros(len(known)),
+        sizes=np.array(told.sizes, dtype=np.int64),
+        is_key=np.array(told.is_key, dtype=np.bool_),
+        is_shown=np.array(told.is_shown, dtype=np.bool_),
+        pixels=1,
+        last_s=float(told.last_ticks * base),
+    )
+    return Index(
+        packets=packets,
+        pts=stamps,
+        base=base,
+        stamps=stamps,
+        shift=None,
+        is_doubtful=np.array(told.is_damaged, dtype=np.bool_),
+        is_timed=is_timed,
+        track=track,
     )
 
 
-def numbered_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yield the packets that can be placed in time, always the same ones in the same order."""
+def _told_by(container: InputContainer, stream: VideoStream, on_progress: Progress) -> _Told:
+    told = _Told([], [], [], [], [], [])
+    latest: int | None = None
     for packet in _readable(container, stream):
-        if packet.size and (packet.pts is not None or packet.dts is not None):
+        if not packet.size:
+            continue
+        told.pts.append(packet.pts)
+        told.dts.append(packet.dts)
+        told.sizes.append(packet.size)
+        told.is_key.append(packet.is_keyframe)
+        told.is_shown.append(not packet.is_discard)
+        told.is_damaged.append(packet.is_corrupt)
+        if packet.pts is not None and (latest is None or packet.pts > latest):
+            latest, told.last_ticks = packet.pts, packet.duration or 0
+        if len(told.sizes) % _TELL_EVERY == 0:
+            on_progress(0.0)
+    return told
+
+
+def _placed_only(told: _Told) -> _Told:
+    """Return what was told of the packets that can be placed in time."""
+    kept = [p is not None or d is not None for p, d in zip(told.pts, told.dts, strict=True)]
+    if all(kept):
+        return told
+    return _Told(
+        list(compress(told.pts, kept)),
+        list(compress(told.dts, kept)),
+        list(compress(told.sizes, kept)),
+        list(compress(told.is_key, kept)),
+        list(compress(told.is_shown, kept)),
+        list(compress(told.is_damaged, kept)),
+        told.last_ticks,
+    )
+
+
+def _timed_index(index: Index, *, reorders: bool) -> Index:
+    """Return an index with the times at which its frames are shown."""
+    packets = index.packets
+    line = shown_timeline(
+        index.stamps,
+        index.base,
+        is_key=packets.is_key,
+        is_shown=packets.is_shown,
+        reorders=reorders,
+    )
+    times_s = line.pts.astype(np.float64) * float(index.base)
+    is_doubtful = index.is_doubtful.copy()
+    is_doubtful[line.at_jump] = False  # a container expects there what was never sent
+    return replace(
+        index,
+        is_doubtful=is_doubtful,
+        packets=replace(packets, times_s=times_s, jumps=line.jumps),
+        pts=line.pts,
+        shift=line.shift,
+    )
+
+
+def _in_shown_order(path: Path, index: Index, on_progress: Progress) -> Index:
+    """Return an index whose time stamps, told in decoding order, go by the order of showing.
+
+    Nothing but decoding tells that order where a container does not.
+    """
+    order = list(dict.fromkeys(_decoded_numbers(path, index, on_progress)))
+    if not order:
+        return index
+    shown = np.array(order, dtype=np.int64)
+    stamps, is_shown = index.stamps.copy(), np.zeros(len(index.stamps), dtype=np.bool_)
+    in_order = np.sort(index.stamps[shown])
+    stamps[shown] = spread(in_order, usual_ticks(in_order, index.base))
+    is_shown[shown] = True
+    is_shown &= index.packets.is_shown
+    return replace(index, stamps=stamps, packets=replace(index.packets, is_shown=is_shown))
+
+
+def _with_lacking(
+    path: Path, index: Index, lacking: NDArray[np.bool_], reorders: bool, on_progress: Progress
+) -> Index:
+    """Return an index in which packets that lack a time of showing are understood.
+
+    They are second fields of a picture, or frames that share the time of the one before.
+    """
+    doubtful = replace(index, is_doubtful=index.is_doubtful | lacking)
+    begin = max(0, int(np.flatnonzero(lacking)[0]) - _HEAD_OF_LACKING)
+    looked = begin + 2 * _HEAD_OF_LACKING
+    decoded = _decoded_numbers(path, index, lambda _done: None, looked)
+    if any(lacking[number] for number in decoded):
+        return _in_shown_order(path, doubtful, on_progress) if reorders else doubtful
+    stamps = index.stamps.copy()
+    own = np.maximum.accumulate(np.where(lacking, 0, np.arange(len(stamps))))
+    stamps[lacking] = stamps[own[lacking]]
+    packets = replace(index.packets, is_shown=index.packets.is_shown & ~lacking)
+    return replace(doubtful, stamps=stamps, packets=packets)
+
+
+def _shares_times(index: Index) -> bool:
+    stamps = index.stamps[index.packets.is_shown]
+    return len(np.unique(stamps)) < len(stamps)
+
+
+def _first_decoded(path: Path, index: Index) -> int | None:
+    """Return the packet with the first frame that can be decoded, where that is in doubt.
+
+    A recording that begins between two keyframes shows nothing before the first of them.
+    """
+    packets = index.packets
+    shown = np.flatnonzero(packets.is_shown)
+    first = int(shown[np.argmin(index.pts[shown])])
+    keys = np.flatnonzero(packets.is_key[: first + 1])
+    if not packets.is_key.any() or np.any(index.pts[keys] <= index.pts[first]):
+        return None
+    return next(_decoded_numbers(path, index, lambda _done: None, _HEAD), None)
+
+
+def _decoded_numbers(
+    path: Path, index: Index, on_progress: Progress, most: int | None = None
+) -> Iterator[int]:
+    """Yield the numbers of the packets whose frames a decoder returns, in that order."""
+    with open_container(path) as container:
+        stream = main_stream(container, index)
+        context = stream.codec_context
+        for number, packet in enumerate(islice(_numbered(container, index), most)):
+            packet.pts, packet.dts = number, None
+            on_progress(0.0)
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                continue
+            yield from (frame.pts for frame in frames if frame.pts is not None)
+        try:
+            rest = context.decode(None)
+        except av.error.FFmpegError:
+            return
+        yield from (frame.pts for frame in rest if frame.pts is not None)
+
+
+def _main_track(path: Path, container: InputContainer, on_progress: Progress) -> int:
+    """Return the number of the largest track with moving pictures, whichever comes first."""
+    tracks = [stream for stream in container.streams.video if stream.codec_context is not None]
+    if not tracks:
+        raise VideoError("its pictures are in no known form", fault=Fault.UNREADABLE)
+    tracks = [stream for stream in tracks if not stream.disposition & _BESIDE] or tracks
+    if len(tracks) == 1:
+        return tracks[0].index
+    frames = dict.fromkeys((stream.index for stream in tracks), 0)
+    with open_container(path) as counted:
+        streams = [stream for stream in counted.streams.video if stream.index in frames]
+        for number, packet in enumerate(_readable(counted, *streams)):
+            frames[packet.stream_index] += bool(packet.size)
+            if number % _TELL_EVERY == 0:
+                on_progress(0.0)
+    enough = max(2.0, _SPARSE * max(frames.values()))
+    moving = [stream for stream in tracks if frames[stream.index] >= enough] or tracks
+    return max(
+        moving,
+        key=lambda stream: (
+            stream.codec_context.width * stream.codec_context.height,
+            bool(stream.disposition & Disposition.default),
+            -stream.index,
+        ),
+    ).index
+
+
+def _numbered(container: InputContainer, index: Index) -> Iterator[VideoPacket]:
+    """Yield the packets of the index, always the same ones in the same order."""
+    for packet in _readable(container, main_stream(container, index)):
+        is_placed = packet.pts is not None or packet.dts is not None
+        if packet.size and (is_placed or not index.is_timed):
             yield packet
 
 
-def _readable(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+def _readable(container: InputContainer, *streams: VideoStream) -> Iterator[VideoPacket]:
     """Yield packets until the end, or where the file is broken so that no more can be read."""
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(*streams):
+            yield cast("VideoPacket", packet)
     except (OSError, ValueError):  # PyAV's errors are such ones too
         return
 
 
-def packet_pts(packet: VideoPacket) -> int:
+def _stamp(packet: VideoPacket) -> int:
     """Return a packet's presentation time; some containers tell only the decoding time."""
     known = packet.pts if packet.pts is not None else packet.dts
-    assert known is not None  # numbered_packets yields no other
+    assert known is not None  # no other is sought
     return known
 
 
@@ -238,13 +584,6 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     with container:
         if not container.streams.video:
             raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
-        context = container.streams.video[0].codec_context
-        if context is None:
-            raise VideoError("its pictures are in no known form", fault=Fault.UNREADABLE)
-        if context.width * context.height > _MOST_PIXELS:
-            raise VideoError(
-                f"a picture of {context.width}x{context.height} is too large", fault=Fault.REFUSED
-            )
         yield container
 
 

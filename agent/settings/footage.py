@@ -129,6 +129,8 @@ class QualitySettings(Table):
     frames_uneven: Severity = _code("Pictures missing or uneven")
     camera_moved: Severity = _code("Not what analysis.reference shows")
     picture_turned: Severity = _code("Upside down or on its side")
+    times_jump: Severity = _code("Time stamps jump: the jump takes no time")
+    frame_rate_assumed: Severity = _code("A raw stream that does not say its frame rate")
     file_damaged: Severity = _code("The file is damaged")
     athlete_undecided: Severity = Field(
         "hold", description="Two people move alike: ignore | warn | hold"

@@ -180,6 +180,7 @@ class CaptureSettings(Table):
         (
             *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm"),
             *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp"),
+            *(".h264", ".264", ".h265", ".265", ".hevc"),
         ),
         description="What counts as a video, in lower case.",
     )

@@ -1,41 +1,32 @@
 """Cutting without decoding: packets are copied, and an edit list hides those in front.
 
 All times are moved so that the first wanted frame is at 0; the pre-roll, from the keyframe
-before it, turns negative, and players begin at 0.  The packets are read twice, first for their
-times alone: a clip may be larger than the memory.
+before it, turns negative, and players begin at 0.  Which packets make a clip is told by the
+capture's index; they are read one by one, for a clip may be larger than the memory.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import chain, islice
 from math import ceil
 from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.cut.options import CutOptions
 from analysis.cut.sound import Sound
 from analysis.cut.target import open_target
 from analysis.landmarks import FloatArray
-from analysis.video import Progress, VideoPacket, open_container
+from analysis.video import Index, Progress, Reading, open_video
 
 COPYABLE = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
 _NEARLY = 1e-3  # ticks
-_LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
+_LONGEST_RUN_ON_S = 1.0
 
 
 class CannotCopy(Exception):
     """A lossless cut is not possible here; the text says why."""
-
-
-class _NoKeyframe(CannotCopy):
-    """Nothing was found that decoding could begin with."""
 
 
 class _ReadOtherwise(CannotCopy):
@@ -60,11 +51,14 @@ class Copied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Which packets make a lossless clip, counted from where reading began."""
+    """Which packets make a lossless clip."""
 
-    first: int
+    first: int  # number
     start_pts: int
     dts: NDArray[np.int64]  # of the packets from `first` on
+    usual: int  # how long a frame is shown
+    last_pts: int
+    end_pts: int  # of the last frame's showing
     copied: Copied
 
 
@@ -82,24 +76,16 @@ def copy_clip(
     Raises:
         CannotCopy: something stands in the way; `out` may hold a useless file.
     """
-    with open_container(path) as source:
-        stream = source.streams.video[0]
-        if stream.codec_context.name not in COPYABLE:
-            raise CannotCopy(f"MP4 cannot hold {stream.codec_context.name}")
-        base = stream.time_base or Fraction(1)
-        start_pts, end_pts = (ceil(at_s / base - _NEARLY) for at_s in (start_s, end_s))
-        from_pts: int | None = start_pts
-        try:
-            plan = _plan(_packets(source, stream, from_pts, end_pts), start_pts, end_pts, base)
-        except _NoKeyframe:  # transport streams are found anywhere: read them from their start
-            from_pts = None
-            plan = _plan(_packets(source, stream, from_pts, end_pts), start_pts, end_pts, base)
+    with open_video(path, from_s=start_s) as reading:
+        if reading.codec not in COPYABLE:
+            raise CannotCopy(f"MP4 cannot hold {reading.codec}")
+        plan = _plan(reading.index, start_s, end_s)
         if options.method == "auto" and plan.copied.preroll_s > options.max_preroll_s:
             raise CannotCopy(
                 f"the keyframe before the start is {plan.copied.preroll_s:.1f} s away: "
                 f"more than max_preroll_s ({options.max_preroll_s:g})"
             )
-        _write(path, out, plan, _packets(source, stream, from_pts, end_pts), options, on_progress)
+        _write(path, out, plan, reading, options, on_progress)
     return plan.copied
 
 
@@ -107,27 +93,25 @@ def _write(
     path: Path,
     out: Path,
     plan: _Plan,
-    packets: Iterator[VideoPacket],
+    reading: Reading,
     options: CutOptions,
     on_progress: Progress,
 ) -> None:
-    chosen = islice(packets, plan.first, None)
-    first = next(chosen, None)
-    if first is None:
-        raise _ReadOtherwise
-    base = first.stream.time_base or Fraction(1)
+    base, sizes = reading.index.base, reading.index.packets.sizes
     start_s, seconds = float(plan.start_pts * base), plan.copied.seconds
     with ExitStack() as stack:
-        target = stack.enter_context(open_target(out, first.stream.container, options))
-        stream = target.add_stream_from_template(first.stream)
+        target = stack.enter_context(open_target(out, reading.container, options))
+        stream = target.add_stream_from_template(reading.stream)
         sound = stack.enter_context(
             Sound(path, target, start_s=start_s, end_s=start_s + seconds, wanted=options.keep_audio)
         )
-        again = chain((first,), chosen)
-        for dts in plan.dts.tolist():
-            packet = next(again, None)
-            if packet is None:
+        numbered = reading.packets()
+        for at, dts in enumerate(plan.dts.tolist(), start=plan.first):
+            number, packet = next(numbered, (-1, None))
+            if packet is None or number != at or packet.size != sizes[number]:
                 raise _ReadOtherwise
+            is_last = packet.pts == plan.last_pts or at == plan.first + len(plan.dts) - 1
+            packet.duration = plan.end_pts - (packet.pts or 0) if is_last else plan.usual
             packet.pts = (packet.pts or 0) - plan.start_pts
             packet.dts = dts - plan.start_pts
             packet.stream = stream
@@ -138,64 +122,50 @@ def _write(
         sound.write_until(seconds)
 
 
-def _packets(
-    source: InputContainer, stream: VideoStream, from_pts: int | None, end_pts: int
-) -> Iterator[VideoPacket]:
-    """Yield the packets from before `from_pts` (None: the first) to well behind the end."""
-    if from_pts is None:
-        source.seek(0)
-    else:
-        source.seek(max(from_pts, stream.start_time or 0), stream=stream, backward=True)
-    behind = end_pts + round(_LOOK_AHEAD_S / (stream.time_base or Fraction(1)))
-    for packet in source.demux(stream):
-        if packet.size == 0:
-            continue
-        if packet.pts is None:
-            raise CannotCopy("the capture's packets have no times")
-        last = packet.pts > behind
-        yield packet
-        if last:
-            return
-
-
-def _plan(packets: Iterator[VideoPacket], start_pts: int, end_pts: int, base: Fraction) -> _Plan:
-    """Choose packets; nothing is kept of them but a few numbers each."""
-    told = [
-        (packet.pts or 0, packet.is_keyframe, packet.is_discard or packet.is_corrupt)
-        for packet in packets
-    ]
-    if not told:
+def _plan(index: Index, start_s: float, end_s: float) -> _Plan:
+    """Choose packets."""
+    base, packets = index.base, index.packets
+    start_pts, end_pts = (ceil(at_s / base - _NEARLY) for at_s in (start_s, end_s))
+    first = packets.key_before(start_s)
+    if not packets.is_key[first] or index.pts[first] > start_pts:
+        raise CannotCopy("there is no keyframe before the start")
+    times = index.pts[first:]
+    wanted = (times >= start_pts) & packets.is_shown[first:]
+    if not wanted.any() or int(times[wanted].min()) >= end_pts:
         raise CannotCopy("no frame lies in the interval")
-    times = np.array([pts for pts, _, _ in told], dtype=np.int64)
-    keys = np.array([is_key for _, is_key, _ in told])
-    keys &= times <= start_pts
-    if not keys.any():
-        raise _NoKeyframe("there is no keyframe before the start")
-    first = int(np.flatnonzero(keys)[-1])
-    times = times[first:]
-    wanted = times >= start_pts
-    if not wanted.any():
-        raise CannotCopy("no frame lies in the interval")
-    if any(is_bad for _, _, is_bad in told[first:]):
-        raise CannotCopy("the capture hides or damages frames here")
     first_pts = int(times[wanted].min())
     length = _closed_length(times, end_pts)
-    shown = np.sort(times[:length][times[:length] >= first_pts])
+    times = times[:length]
+    inside = times >= first_pts
+    if np.any(inside & ~packets.is_shown[first : first + length]):
+        raise CannotCopy("the capture hides frames here")
+    if index.is_doubtful[first : first + length].any():
+        raise CannotCopy("the capture is damaged here, or its packets have no times")
+    shown = np.sort(times[inside])
     if np.any(np.diff(shown) <= 0):
         raise CannotCopy("frames share a time")
+    if shown[-1] - end_pts > _LONGEST_RUN_ON_S / base:
+        raise CannotCopy("its last frame needs one that is shown much later")
     copied = Copied(
         times_s=shown.astype(np.float64) * float(base),
         preroll_s=float((first_pts - int(times.min())) * base),
     )
+    last_pts = int(shown[-1])
     return _Plan(
-        first=first, start_pts=first_pts, dts=decoding_times(times[:length]), copied=copied
+        first=first,
+        start_pts=first_pts,
+        dts=decoding_times(times),
+        usual=max(1, round(packets.spacing_s / base)),
+        last_pts=last_pts,
+        end_pts=last_pts + index.shown_ticks(last_pts, until=end_pts),
+        copied=copied,
     )
 
 
 def decoding_times(times: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return when to decode each packet: in order, and never after it is shown.
 
-    Some containers do not store it, so it is made anew for all.
+    Some containers do not store it, so it is computed for all.
     """
     in_order = np.sort(times)
     return in_order - int((in_order - times).max())

@@ -20,7 +20,7 @@ from analysis.cut.sound import Sound
 from analysis.cut.target import open_target
 from analysis.image import Grey
 from analysis.thumbnail import grey_thumbnail
-from analysis.video import LARGE_PIXELS, Progress, Reading, open_video
+from analysis.video import LARGE_PIXELS, Progress, Reading, VideoPacket, open_video
 
 _CRF = "16"  # x264: visually lossless
 _KEY_EVERY_S = 2.0
@@ -76,7 +76,7 @@ def encode_clip(
             sound.write_until(time_s - first_s)
             writer.write(frame)
             on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
-        writer.finish()
+        writer.finish(until_s=end_s)
         sound.write_until(end_s)
         done.last, done.moved = grey_thumbnail(frame), writer.moved
     return done
@@ -97,7 +97,10 @@ class _Writer:
         self, target: OutputContainer, reading: Reading, first: VideoFrame, options: CutOptions
     ) -> None:
         self._target = target
-        self._base = reading.stream.time_base or Fraction(1, 90000)
+        self._index = reading.index
+        self._base = reading.index.base
+        self._usual = max(1, round(reading.index.packets.spacing_s / self._base))
+        self._waiting: list[VideoPacket] = []
         self._first_pts = first.pts or 0
         self._last_pts: int | None = None
         self._size = _size(first, reading.rotation_deg, options.rendition_height)
@@ -114,14 +117,30 @@ class _Writer:
         self._last_pts = pts
         shaped = self._shaped(frame)
         shaped.pts, shaped.time_base = pts, self._base
-        self._target.mux(self._stream.encode(shaped))
+        self._put(self._stream.encode(shaped))
 
-    def finish(self) -> None:
-        """Write what the encoder still holds."""
-        self._target.mux(self._stream.encode(None))
+    def finish(self, *, until_s: float) -> None:
+        """Write what the encoder still holds; the last frame is shown no longer than to the end."""
+        self._put(self._stream.encode(None))
+        last_pts = self._last_pts or 0
+        end_pts = last_pts + self._index.shown_ticks(
+            last_pts + self._first_pts, until=round(until_s / self._base)
+        )
+        for packet in (self._waiting[0], self._waiting[-1]):  # last in showing, and in decoding
+            packet.duration = end_pts - (packet.pts or 0)
+        self._target.mux(self._waiting)
+
+    def _put(self, packets: list[VideoPacket]) -> None:
+        """Write packets, all but those from the one that may be shown last on."""
+        for packet in packets:
+            packet.duration = self._usual
+            if self._waiting and (packet.pts or 0) > (self._waiting[0].pts or 0):
+                self._target.mux(self._waiting)
+                self._waiting = []
+            self._waiting.append(packet)
 
     def _opened(self, reading: Reading, first: VideoFrame, options: CutOptions) -> VideoStream:
-        fps = reading.stream.average_rate or Fraction(30)
+        fps = Fraction(1 / reading.index.packets.spacing_s).limit_denominator(1001)
         rate = min(max(fps, Fraction(_SLOWEST_FPS)), Fraction(_FASTEST_FPS))
         stream = self._target.add_stream("libx264", rate=rate)
         shaped = self._shaped(first)

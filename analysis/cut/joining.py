@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.cut.copying import COPYABLE, CannotCopy, decoding_times
 from analysis.cut.options import CutOptions
 from analysis.cut.target import open_target
-from analysis.video import Progress, VideoPacket, open_container, read_packets
+from analysis.video import Progress, Reading, VideoPacket, open_video, read_packets
 
 _LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
+_NEARLY_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +35,16 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The packets of one recording that are wanted, and when it ends."""
+    """The packets of one recording that are wanted."""
 
-    container: InputContainer
-    stream: VideoStream
+    reading: Reading
     pts: NDArray[np.int64]  # of the wanted ones, in decoding order
     wanted: NDArray[np.bool_]  # of all packets
 
     @property
     def base(self) -> Fraction:
         """Seconds of a tick."""
-        return self.stream.time_base or Fraction(1)
+        return self.reading.index.base
 
 
 def join_recordings(
@@ -73,15 +72,16 @@ def join_recordings(
     """
     spacing_s = read_packets(first).spacing_s
     with ExitStack() as stack:
-        one, other = (stack.enter_context(open_container(path)) for path in (first, second))
-        _refuse_unlike(one.streams.video[0], other.streams.video[0])
+        one = stack.enter_context(open_video(first, from_s=from_s))
+        other = stack.enter_context(open_video(second))
+        _refuse_unlike(one.stream, other.stream)
         head, tail = _from(one, from_s), _until(other, until_s)
         zero, base = int(head.pts.min()), head.base
         end = int(head.pts.max()) - zero + max(1, round(spacing_s / float(base)))
         begins = int(tail.pts.min())
         moved = np.round((tail.pts - begins) * float(tail.base / base)).astype(np.int64)
         pts = np.concatenate([head.pts - zero, end + moved])
-        target = stack.enter_context(open_target(out, one, CutOptions()))
+        target = stack.enter_context(open_target(out, one.container, CutOptions()))
         _write(target, (head, tail), pts, on_progress)
     return Joined(
         first_shift_s=-float(zero * base),
@@ -95,7 +95,7 @@ def _write(
     pts: NDArray[np.int64],
     on_progress: Progress,
 ) -> None:
-    stream = target.add_stream_from_template(parts[0].stream)
+    stream = target.add_stream_from_template(parts[0].reading.stream)
     packets = _again(parts)
     for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
         packet = next(packets, None)
@@ -120,52 +120,38 @@ def _refuse_unlike(first: VideoStream, second: VideoStream) -> None:
             raise CannotCopy(f"the recordings have different {what}")
 
 
-def _from(container: InputContainer, from_s: float) -> _Part:
+def _from(reading: Reading, from_s: float) -> _Part:
     """Choose the packets from the last keyframe not behind `from_s` to the end."""
-    stream = container.streams.video[0]
-    base = stream.time_base or Fraction(1)
-    times, keys = _told(container, stream)
-    before = np.flatnonzero(keys & (times * float(base) <= from_s + 1e-3))
-    if not len(before):
+    index = reading.index
+    first = index.packets.key_before(from_s + _NEARLY_S)
+    if not index.packets.is_key[first] or index.packets.times_s[first] > from_s + _NEARLY_S:
         raise CannotCopy("there is no keyframe before the start")
-    wanted = times >= times[before[-1]]  # none that are shown before it: they need what is left out
-    wanted[: before[-1]] = False
-    return _Part(container, stream, times[wanted], wanted)
+    wanted = index.pts >= index.pts[first]  # none shown before it: they need what is left out
+    wanted[:first] = False
+    return _part(reading, wanted)
 
 
-def _until(container: InputContainer, until_s: float) -> _Part:
+def _until(reading: Reading, until_s: float) -> _Part:
     """Choose the packets from the first to well behind `until_s`."""
-    stream = container.streams.video[0]
-    base = stream.time_base or Fraction(1)
-    times, keys = _told(container, stream)
-    if not keys[0]:
+    packets = reading.index.packets
+    if not packets.is_key[0]:
         raise CannotCopy("the second recording does not begin with a keyframe")
-    behind = np.flatnonzero(times * float(base) > until_s + _LOOK_AHEAD_S)
-    wanted = np.arange(len(times)) < (behind[0] if len(behind) else len(times))
-    return _Part(container, stream, times[wanted], wanted)
+    behind = np.flatnonzero(packets.times_s > until_s + _LOOK_AHEAD_S)
+    return _part(
+        reading, np.arange(len(packets.sizes)) < (behind[0] if len(behind) else len(packets.sizes))
+    )
 
 
-def _told(
-    container: InputContainer, stream: VideoStream
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return presentation time and whether decoding can begin there, of every packet."""
-    times, keys = [], []
-    for packet in _packets(container, stream):
-        if packet.pts is None or packet.is_discard or packet.is_corrupt:
-            raise CannotCopy("a recording hides or damages frames")
-        times.append(packet.pts)
-        keys.append(packet.is_keyframe)
-    if not times:
-        raise CannotCopy("a recording has no frames")
-    return np.array(times, dtype=np.int64), np.array(keys, dtype=np.bool_)
+def _part(reading: Reading, wanted: NDArray[np.bool_]) -> _Part:
+    index = reading.index
+    if np.any(wanted & (index.is_doubtful | ~index.packets.is_shown)):
+        raise CannotCopy("a recording hides or damages frames")
+    return _Part(reading, index.pts[wanted], wanted)
 
 
 def _again(parts: tuple[_Part, _Part]) -> Iterator[VideoPacket]:
-    """Yield the wanted packets, read a second time: they may be larger than the memory."""
+    """Yield the wanted packets: they may be larger than the memory."""
     for part in parts:
-        part.container.seek(0)
-        yield from compress(_packets(part.container, part.stream), part.wanted)
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    return (packet for packet in container.demux(stream) if packet.size)
+        for number, packet in part.reading.packets():
+            if part.wanted[number]:
+                yield packet

@@ -44,19 +44,13 @@ def pictures_at(path: Path, first_s: float, last_s: float, *, on_progress: Progr
 
 
 def _picture_at(path: Path, at_s: float, on_progress: Progress) -> Grey | None:
-    """Look near the moment first; transport streams may have to be read from their start."""
-    for rewound in (False, True):
-        with open_video(path) as reading:
-            stream = reading.stream
-            if stream.time_base and not rewound:
-                near = max(round(at_s / stream.time_base), stream.start_time or 0)
-                reading.container.seek(near, stream=stream, backward=True)
-            for time_s, frame in reading.decode():
-                on_progress(1.0)
-                if abs(time_s - at_s) < _TICK_S:
-                    return grey_thumbnail(frame)
-                if time_s > at_s:
-                    break
+    with open_video(path, from_s=at_s) as reading:
+        for time_s, frame in reading.decode():
+            on_progress(1.0)
+            if abs(time_s - at_s) < _TICK_S:
+                return grey_thumbnail(frame)
+            if time_s > at_s:
+                break
     return None
 
 

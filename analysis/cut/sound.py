@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 
-from analysis.video import open_container
+from analysis.video import Index, index_of, main_stream, open_container
 
 _Packets: TypeAlias = "Iterator[Packet[AudioStream]]"  # generic for the type checker alone
+_AHEAD = 32  # pictures: sound and pictures of one moment are stored no further apart
 _COPYABLE = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})  # into an MP4
 
 
@@ -32,9 +35,8 @@ class Sound(ExitStack):
         container = self.enter_context(open_container(path))
         if container.streams.audio:
             source = container.streams.audio[0]
-            offset = max(0, round(start_s / (source.time_base or Fraction(1))))
-            container.seek(offset, stream=source, backward=True)
-            self._packets = self._made(_inside(container, source, start_s, end_s), source)
+            timed = _timed(container, source, index_of(path), start_s)
+            self._packets = self._made(_inside(timed, source, start_s, end_s), source)
             self._waiting = next(self._packets, None)
 
     def write_until(self, clip_s: float) -> None:
@@ -76,11 +78,44 @@ class Sound(ExitStack):
             yield from into.encode(None)
 
 
-def _inside(
-    container: InputContainer, source: AudioStream, start_s: float, end_s: float
+def _timed(
+    container: InputContainer, source: AudioStream, index: Index, start_s: float
 ) -> _Packets:
+    """Yield packets with the times of the pictures: both begin at 0 and jump together."""
+    base = source.time_base or Fraction(1)
+    if index.shift is not None:
+        moved = round(index.shift * index.base / base)
+        container.seek(round(start_s / base) - moved, stream=source, backward=True)
+        for packet in _readable(container, source):
+            if packet.pts is not None:
+                packet.pts += moved
+            yield packet
+        return
+    moves = np.round((index.pts - index.stamps) * float(index.base / base)).astype(np.int64)
+    number, expected = 0, 0
+    for packet in _readable(container, source, main_stream(container, index)):
+        if packet.stream_index == index.track:
+            number += bool(packet.size)
+        elif packet.pts is not None:
+            near = [int(moves[min(at, len(moves) - 1)]) for at in (number, number + _AHEAD)]
+            heard = [packet.pts + move for move in near]
+            packet.pts = min(heard, key=lambda at: abs(at - expected))
+            expected = packet.pts + (packet.duration or 0)
+            yield packet
+
+
+def _readable(container: InputContainer, *streams: Stream) -> _Packets:
+    """Yield packets until the end, or where the file is broken so that no more can be read."""
+    try:
+        for packet in container.demux(*streams):
+            yield cast("Packet[AudioStream]", packet)
+    except (OSError, ValueError):  # PyAV's errors are such ones too
+        return
+
+
+def _inside(packets: _Packets, source: AudioStream, start_s: float, end_s: float) -> _Packets:
     base = float(source.time_base or Fraction(1))
-    for packet in container.demux(source):
+    for packet in packets:
         if packet.pts is None or packet.size == 0:
             continue
         begins_s = packet.pts * base

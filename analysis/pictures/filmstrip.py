@@ -37,11 +37,7 @@ def draw_filmstrip(
 def _pictures(path: Path, moments_s: list[float], on_progress: Progress) -> Iterator[Image]:
     """Yield the frame shown at each moment, in order; one pass from the keyframe before."""
     waiting = list(moments_s)
-    with open_video(path) as reading:
-        stream = reading.stream
-        if stream.time_base:
-            begin = max(0, round(waiting[0] / stream.time_base))
-            reading.container.seek(begin, stream=stream, backward=True)
+    with open_video(path, from_s=waiting[0]) as reading:
         last = None
         for time_s, frame in reading.decode():
             while waiting and time_s > waiting[0]:

@@ -38,12 +38,7 @@ def draw_poster(
 
 def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
     """Return the last frame shown at `at_s`, upright."""
-    with open_video(path) as reading:
-        stream = reading.stream
-        if stream.time_base:
-            reading.container.seek(
-                max(0, round(at_s / stream.time_base)), stream=stream, backward=True
-            )
+    with open_video(path, from_s=at_s) as reading:
         chosen = None
         for time_s, frame in reading.decode():
             if chosen is not None and time_s > at_s:

@@ -20,6 +20,10 @@ TEXTS: Mapping[str, str] = {
     "hidden": "The athlete is hidden by others or by plates: clear the view or move the camera.",
     "frame_rate_low": "Too few pictures a second for this activity: set the camera to 30 or more.",
     "frames_uneven": "Pictures are missing or uneven: check the camera's disk and its load.",
+    "times_jump": "The time stamps jump: the recorder lost its clock or its input. Every frame is "
+    "used, the jump takes no time.",
+    "frame_rate_assumed": "The recording does not say its frame rate, 30 a second are assumed: let "
+    "the recorder write MP4 or MKV.",
     "camera_moved": "The camera has been moved since it was set up: put it back, or take a new "
     "reference picture.",
     "picture_turned": "The picture is upside down or on its side: turn the camera.",

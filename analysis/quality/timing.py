@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.packets import Packets
+from analysis.packets import Jump, Packets
 from analysis.quality.remarks import Remark, remark
 
 _LOWEST_FPS = {"running": 24.0, "jumping": 24.0, "weightlifting": 20.0}
@@ -27,6 +27,12 @@ def judge_timing(
     remarks = []
     if damaged_at_s:
         remarks.append(remark("file_damaged", at_s=max(0.0, damaged_at_s[0])))
+    if packets.jumps:
+        remarks.append(
+            remark("times_jump", at_s=packets.jumps[0].at_s, detail=_told(packets.jumps))
+        )
+    if packets.is_rate_assumed:
+        remarks.append(remark("frame_rate_assumed"))
     times_s = packets.shown_s
     steps_s = np.diff(times_s)
     if len(steps_s) < 2:
@@ -41,3 +47,9 @@ def judge_timing(
         first = int(uneven[0]) if len(uneven) else int(np.argmax(steps_s))
         remarks.append(remark("frames_uneven", at_s=float(times_s[first])))
     return remarks
+
+
+def _told(jumps: Sequence[Jump]) -> str:
+    times = "once" if len(jumps) == 1 else f"{len(jumps)} times, first"
+    way = "back" if jumps[0].by_s < 0 else "forward"
+    return f"{times} {way} by {abs(jumps[0].by_s):.1f} s"

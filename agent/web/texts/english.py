@@ -187,6 +187,8 @@ ENGLISH: dict[str, str] = {
     "remark_frames_uneven": "Pictures are missing. Check the camera's disk.",
     "remark_camera_moved": "The camera has been moved. Put it back.",
     "remark_picture_turned": "The picture is turned. Turn the camera.",
+    "remark_times_jump": "The recording's time stamps jump. The jump is cut out.",
+    "remark_frame_rate_assumed": "The frame rate is assumed. Record MP4 or MKV.",
     "remark_file_damaged": "The file is damaged. Check the camera's disk.",
     "remark_athlete_undecided": "Two people move alike. Keep others out of the picture.",
     "remark_activity_differs": "This looks like another activity. Check what is assigned.",

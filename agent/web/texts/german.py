@@ -187,6 +187,8 @@ GERMAN: dict[str, str] = {
     "remark_frames_uneven": "Bilder fehlen. Prüfe die Platte der Kamera.",
     "remark_camera_moved": "Die Kamera wurde bewegt. Stell sie zurück.",
     "remark_picture_turned": "Das Bild ist verdreht. Drehe die Kamera.",
+    "remark_times_jump": "Die Zeitstempel der Aufnahme springen. Der Sprung ist entfernt.",
+    "remark_frame_rate_assumed": "Die Bildrate ist angenommen. Nimm als MP4 oder MKV auf.",
     "remark_file_damaged": "Die Datei ist beschädigt. Prüfe die Platte der Kamera.",
     "remark_athlete_undecided": "Zwei bewegen sich gleich. Halte andere aus dem Bild.",
     "remark_activity_differs": "Das sieht nach anderer Sportart aus. Prüfe die Zuweisung.",
