@@ -7,6 +7,7 @@ from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
 from agent.api.users import Users, fetch_users
 from agent.clock import read_clock
 from agent.daemon.loop import Bells
+from agent.delivery.erasure import Erasure, SessionDeleter
 from agent.delivery.lane import Lane
 from agent.delivery.resending import Resending
 from agent.errors import LaneError
@@ -19,7 +20,7 @@ from agent.stage import Stage
 from agent.station.refreshing import Named, RosterRefresh
 from agent.station.timekeeper import Timekeeper
 
-ATTENDING = (Timekeeper.name, RosterRefresh.name, Resending.name)
+ATTENDING = (Timekeeper.name, RosterRefresh.name, Resending.name, Erasure.name)
 
 
 def attending_stages(
@@ -35,6 +36,11 @@ def attending_stages(
     key = key_of_open_lane(settings, outbox, host)
     folder = StateFolder(settings.paths.state)
 
+    deleter = SessionDeleter(client, key=key, now=read_clock)
+    backoff = Backoff(
+        base_s=settings.delivery.backoff_base_s, longest_s=settings.delivery.backoff_max_s
+    )
+
     def fetch() -> tuple[list[Named], bool]:
         opened = key()
         if opened is None:
@@ -47,14 +53,12 @@ def attending_stages(
         Resending(
             outbox,
             folder,
-            client,
-            key=key,
-            backoff=Backoff(
-                base_s=settings.delivery.backoff_base_s, longest_s=settings.delivery.backoff_max_s
-            ),
+            deleter,
+            backoff=backoff,
             now=read_clock,
             wake_lane=bells.ringer(Lane.name),
         ),
+        Erasure(outbox, deleter, backoff=backoff, now=read_clock),
     ]
 
 

@@ -6,14 +6,12 @@ can be done again: linking a file that is linked, deleting a session that is gon
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import structlog
 
-from agent.api.answers import Answer, lane_fault
-from agent.api.client import ApiClient, ApiKey
 from agent.clock import Now
 from agent.crashpoints import crash_point
+from agent.delivery.erasure import SessionDeleter
 from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.clip_code import derive_clip_code
@@ -26,7 +24,6 @@ from agent.outbox.store import Outbox
 from agent.stage import Wake
 
 STAGE = "resending"
-_SESSION_PATH = "/session-management/sessions/{}/"
 _LOOK_AGAIN_S = 30.0
 _ONE_BY_ONE_S = 1.0
 _SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
@@ -44,17 +41,15 @@ class Resending:
         self,
         outbox: Outbox,
         folder: StateFolder,
-        client: ApiClient,
+        deleter: SessionDeleter,
         *,
-        key: Callable[[], ApiKey | None],
         backoff: Backoff,
         now: Now,
         wake_lane: Wake,
     ) -> None:
         self._outbox = outbox
         self._folder = folder
-        self._client = client
-        self._key = key  # while the lane is open
+        self._deleter = deleter
         self._backoff = backoff
         self._now = now
         self._wake_lane = wake_lane
@@ -106,14 +101,12 @@ class Resending:
 
     def _delete(self, resend: Resend) -> None:
         """deleting -> done or refused; a session that is gone already is deleted."""
-        key = self._key()
         now_s = self._now().utc_s
         wait_s = resend.due_at - now_s
-        if key is None or 0 < wait_s <= self._backoff.longest_s:  # more: the clock jumped
-            return
+        if not self._deleter.is_open or 0 < wait_s <= self._backoff.longest_s:
+            return  # more: the clock jumped
         try:
-            answer = self._client.ask("DELETE", _path_of(resend.session_id), key)
-            refusal = _refusal(answer, now_s=now_s)
+            told = self._deleter.delete(resend.session_id)
         except LaneError as fault:
             failures = resend.failures + 1
             due_at = now_s + self._backoff.delay_s(failures, retry_after_s=fault.retry_after_s)
@@ -127,9 +120,9 @@ class Resending:
             )
             return
         crash_point("resend-deleted")
-        if refusal is not None:
-            log.warning("wrong session stays", session=resend.session_id, answer=refusal)
-            self._end(resend, ResendState.REFUSED, refusal)
+        if not told.is_gone:
+            log.warning("wrong session stays", session=resend.session_id, answer=told.words)
+            self._end(resend, ResendState.REFUSED, f"HTTP {told.status}: {told.words}")
             return
         assert resend.new_entry_id is not None  # as above
         with self._outbox.transaction():
@@ -195,29 +188,8 @@ class Resending:
         return entry
 
 
-def _refusal(answer: Answer, *, now_s: float) -> str | None:
-    """Return the words with which a deletion was refused; None where the session is gone.
-
-    Raises:
-        LaneError: it was not the API that answered, or not about this session.
-    """
-    words = answer.error_words()
-    if 200 <= answer.status < 300 and (answer.json() is not None or not answer.body):
-        return None
-    if answer.status == 404 and words is not None:
-        return None
-    if words is None or answer.status in {401, 408, 425, 429} or answer.status >= 500:
-        raise lane_fault(answer, now_s=now_s)
-    return f"HTTP {answer.status}: {words}"
-
-
 _STEPS: dict[ResendState, Callable[[Resending, Resend], None]] = {
     ResendState.ASKED: Resending._begin,
     ResendState.SENDING: Resending._follow,
     ResendState.DELETING: Resending._delete,
 }
-
-
-def _path_of(session_id: str) -> str:
-    """Where a session is: whatever its id is, no other place at the API."""
-    return _SESSION_PATH.format(quote(session_id, safe=""))

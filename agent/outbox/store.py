@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.outbox.channels import Channels
     from agent.outbox.clearing.originals import Clearing
     from agent.outbox.clearing.results import ResultClearing
+    from agent.outbox.deletions import SessionDeletions
     from agent.outbox.disk.history import Rooms
     from agent.outbox.entries import Entries
     from agent.outbox.events import Events
@@ -93,6 +94,7 @@ class Outbox(AbstractContextManager["Outbox"]):
     switches: "Part[Switches]" = Part("people.switches", "Switches")
     undoables: "Part[Undoables]" = Part("people.undoables", "Undoables")
     resends: "Part[Resends]" = Part("resends", "Resends")
+    deletions: "Part[SessionDeletions]" = Part("deletions", "SessionDeletions")
     forgettings: "Part[Forgettings]" = Part("people.forgettings", "Forgettings")
     traffic: "Part[Traffic]" = Part("traffic", "Traffic")
     devices: "Part[Devices]" = Part("people.devices", "Devices")

@@ -62,16 +62,23 @@ def belongings(outbox: Outbox, key: str) -> Belongings:
     return Belongings(
         clips=len([entry for entry in entries if entry.file_state is FileState.PRESENT]),
         unsent=len([entry for entry in entries if entry.state in _UNSENT]),
-        sessions=[
-            entry.session_id
-            for entry in entries
-            if entry.session_id is not None and entry.reason != Reason.SENT_ANEW
-        ],
+        sessions=[str(entry.session_id) for entry in entries if _is_at_api(entry)],
     )
 
 
-def forget(outbox: Outbox, key: str, *, now: Instant) -> Undoable:
+def _is_at_api(entry: Entry) -> bool:
+    """Tell whether a clip has a session at the API that nobody deleted."""
+    return entry.session_id is not None and entry.reason != Reason.SENT_ANEW
+
+
+def forget(outbox: Outbox, key: str, *, now: Instant, at_api: bool = False) -> Undoable:
     """Ask for a person to be forgotten; the daemon begins when it is too late to undo it.
+
+    Args:
+        outbox: where they are on record.
+        key: the person's.
+        now: this moment.
+        at_api: whether the sessions that this station made of them are deleted at the API too.
 
     Raises:
         RequestError: it is no key.
@@ -79,7 +86,9 @@ def forget(outbox: Outbox, key: str, *, now: Instant) -> Undoable:
     user_id, guest_id = _person(outbox, key)
     with outbox.transaction():
         undoable = outbox.undoables.add(UndoKind.FORGET, {}, now=now)
-        outbox.forgettings.add(user_id, guest_id, undoable_id=undoable.id, now_s=now.utc_s)
+        outbox.forgettings.add(
+            user_id, guest_id, undoable_id=undoable.id, at_api=at_api, now_s=now.utc_s
+        )
     return undoable
 
 
@@ -94,16 +103,7 @@ def carry_out_due(outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
 
 def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, now: Now) -> Progress:
     """Remove what can be removed of an athlete; cut off anywhere, it can be begun again."""
-    with outbox.transaction():
-        undoable = outbox.undoables.by_id(forgetting.undoable_id)
-        assert undoable is not None  # made with it
-        outbox.undoables.settle(undoable, "done")
-        if forgetting.state == "asked":
-            outbox.forgettings.move(forgetting, "begun", now_s=now().utc_s)
-        outbox.forgettings.leave_the_roster(forgetting)
-        _leave_the_station(outbox, forgetting, now=now())
-        entries = [_end(outbox, e, now=now) for e in outbox.forgettings.entries_of(forgetting)]
-        outbox.results.forget([entry.id for entry in entries], now_s=now().utc_s)
+    entries = _begin(outbox, forgetting, now=now)
     crash_point("forgetting-begun")
     removal = Removal(outbox, folder, now=now)
     removal.forget_results([entry.clip_code for entry in entries])
@@ -126,6 +126,26 @@ def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, no
         log.info("copies of the outbox as it was knew the athlete: removed", files=removed)
     _finish(outbox, forgetting, entries, captures, now=now)
     return Progress(done=True, waits_for=())
+
+
+def _begin(outbox: Outbox, forgetting: Forgetting, *, now: Now) -> list[Entry]:
+    """Take an athlete off the station and their clips out of delivery; return these clips."""
+    with outbox.transaction():
+        undoable = outbox.undoables.by_id(forgetting.undoable_id)
+        assert undoable is not None  # made with it
+        outbox.undoables.settle(undoable, "done")
+        if forgetting.state == "asked":
+            outbox.forgettings.move(forgetting, "begun", now_s=now().utc_s)
+        outbox.forgettings.leave_the_roster(forgetting)
+        _leave_the_station(outbox, forgetting, now=now())
+        entries = [_end(outbox, e, now=now) for e in outbox.forgettings.entries_of(forgetting)]
+        outbox.results.forget([entry.id for entry in entries], now_s=now().utc_s)
+        made = [entry for entry in entries if _is_at_api(entry)]
+        outbox.deletions.add(made, forgetting_id=forgetting.id, now_s=now().utc_s)
+        if forgetting.at_api:
+            before = outbox.forgettings.of_person(forgetting.user_id, forgetting.guest_id)
+            outbox.deletions.ask_for([one.id for one in before], now_s=now().utc_s)
+    return entries
 
 
 def _leave_the_station(outbox: Outbox, forgetting: Forgetting, *, now: Instant) -> None:

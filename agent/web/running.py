@@ -7,12 +7,15 @@ from starlette.responses import Response
 from agent.outbox.people.undoables import Undoable
 from agent.station.filming import start_filming, stop_filming
 from agent.station.forgetting import forget
+from agent.station.receipt import receipt, receipt_content
 from agent.station.refreshing import request_roster
+from agent.web.drawing import draw
 from agent.web.page import Page
-from agent.web.places import Access, Do, Form, NoForm, Visit
+from agent.web.places import Access, Do, Form, NoForm, See, Visit
 from agent.web.saying import SET_BY, change, said
 from agent.web.stationing import KeyForm, name_of_key
 
+_MOST_RECEIPTS = 20
 _LENGTHS_S = {"yes": None, "30": 1800.0}
 
 
@@ -41,18 +44,39 @@ async def refresh(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: 
     return said(page, visit, "said_roster")
 
 
-async def forget_athlete(page: Page, visit: Visit, form: KeyForm) -> Response:
+class ForgetForm(KeyForm):
+    """Whom to forget, and whether at the API too."""
+
+    also_at_api: Literal["", "yes"] = ""
+
+
+async def forget_athlete(page: Page, visit: Visit, form: ForgetForm) -> Response:
     """Remove everything of an athlete from this box; for ten seconds it can be taken back."""
 
     def ask() -> tuple[str, Undoable]:
-        return name_of_key(page, form.key), forget(page.outbox, form.key, now=page.now())
+        at_api = form.also_at_api == "yes"
+        name = name_of_key(page, form.key)
+        return name, forget(page.outbox, form.key, now=page.now(), at_api=at_api)
 
     name, undoable = await change(page, ask)
     return said(page, visit, "said_forgotten", undoable=undoable, name=name)
 
 
+async def receipts(page: Page, visit: Visit) -> Response:  # noqa: ARG001  # as above
+    """Show the receipt of the latest erasures, to print."""
+
+    def read() -> str:
+        now_s = page.now().utc_s
+        station = page.settings.station.name or page.settings.station.id
+        found = receipt(page.outbox, None, station=station, now_s=now_s, most=_MOST_RECEIPTS)
+        return receipt_content(found, language=page.texts.language)
+
+    return draw(page, "erasures.html", content=await page.desk.read(read))
+
+
 PLACES = (
+    See(path="/erasures", access=Access.COACH, answer=receipts),
     Do(path="/filming", access=Access.COACH, form=FilmingForm, answer=film),
     Do(path="/roster", access=Access.COACH, form=NoForm, answer=refresh),
-    Do(path="/forget", access=Access.COACH, form=KeyForm, answer=forget_athlete),
+    Do(path="/forget", access=Access.COACH, form=ForgetForm, answer=forget_athlete),
 )

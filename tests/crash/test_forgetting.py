@@ -1,5 +1,6 @@
 """kill -9 while an athlete is forgotten: the next start finishes it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -75,3 +76,51 @@ def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
     states = {row["id"]: row["state"] for row in station.entries()}
     assert states[entry["id"]] == "discarded"
     assert sandbox.book.sessions == []
+
+
+@pytest.mark.parametrize(
+    "point", ["forgetting-begun", "forgetting-clips-gone", "ledger-anew", "erasure-deleted"]
+)
+def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
+    station: Station, sandbox: Sandbox, point: str
+) -> None:
+    for number in (1, 2):
+        station.put_clip(number)
+    with station.running():
+        assert delivered(sandbox, 2)
+        until(lambda: station.states() == ["uploaded"] * 2)
+    in_daemon = point == "erasure-deleted"
+    asked = subprocess.run(
+        [
+            *(sys.executable, "-m", "agent", "forget", "someUserId123", "--also-at-api", "--yes"),
+            *("--config", str(station.config)),
+        ],
+        env={} if in_daemon else {"SPOTTER_CRASH_AT": point},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == (0 if in_daemon else -9), asked.stderr
+    if in_daemon:
+        assert "as soon as it can be asked" in asked.stdout
+        assert station.start({"SPOTTER_CRASH_AT": point}, wait=False).wait(60) == -9
+    assert len(sandbox.book.sessions) == (1 if in_daemon else 2)
+
+    with station.running():
+        until(lambda: not sandbox.book.sessions)
+        until(lambda: not any((station.state / "clips").iterdir()))
+        receipt = station.root / "receipt.json"
+
+        def is_complete() -> bool:
+            words = ("forget", "someUserId123", "--yes", "--receipt", str(receipt), "--json")
+            told = json.loads(station.spotter(*words))
+            assert len(told["erasures"]) == 1  # asking for the receipt erases nothing again
+            return told["open"] == [] and len(told["erasures"][0]["sessions"]) == 2
+
+        until(is_complete)
+    page = receipt.with_suffix(".html").read_text()
+    written = json.loads(receipt.read_text())
+    for session in written["erasures"][0]["sessions"]:
+        assert session["state"] == "deleted" and session["session_id"] in page
+    deletions = [r.path for r in sandbox.book.requests if r.method == "DELETE"]
+    assert len(set(deletions)) == 2

@@ -27,6 +27,7 @@ SMALL = {
     "assignment": "all that was said of who is on the station decides whose a take is",
     "boot": "a row a boot",
     "queue": "who is next",
+    "forgetting": "a row an erased athlete",
     "pause": "a row a stage",
     "lane": "a row a host",
     "channel": "a row a receiver",

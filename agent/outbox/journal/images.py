@@ -22,6 +22,7 @@ _TABLES = {
     "undoable": "id",
     "resend": "id",
     "forgetting": "id",
+    "session_deletion": "id",
 }
 _SOME_OF = {
     "athlete": "WHERE user_id IS NULL",

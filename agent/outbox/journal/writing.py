@@ -53,6 +53,8 @@ _TOLD = (
     ("UPDATE", "resend", "resend", "NEW.id", "NEW.state IS NOT OLD.state"),
     ("INSERT", "forgetting", "forgetting", "NEW.id", _ALWAYS),
     ("UPDATE", "forgetting", "forgetting", "NEW.id", _ALWAYS),
+    ("INSERT", "session_deletion", "session_deletion", "NEW.id", _ALWAYS),
+    ("UPDATE", "session_deletion", "session_deletion", "NEW.id", "NEW.state IS NOT OLD.state"),
     ("INSERT", "lane", "lane", "NEW.host", "NEW.titles_altered"),
     ("UPDATE", "lane", "lane", "NEW.host", "NEW.titles_altered != OLD.titles_altered"),
 )  # fmt: skip

@@ -6,8 +6,8 @@ user_id: by it the roster, which comes from the account, does not bring the name
 
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry
@@ -22,11 +22,20 @@ class Forgetting:
     user_id: str | None
     guest_id: int | None  # one of both
     state: str
+    at_api: bool = False  # whether the sessions at the API go too
+    asked_at: float | None = None  # Unix time; None: by an older version
+    done_at: float | None = None  # when nothing was left on this box
+    erased: Mapping[str, int] = field(default_factory=dict)  # how much went from this box
 
     @classmethod
     def from_row(cls, row: Row) -> "Forgetting":
         """Build it from a row of its table."""
-        return cls(**{name: row[name] for name in cls.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+        plain = {name: row[name] for name in cls.__slots__ if name not in {"at_api", "erased"}}
+        return cls(
+            at_api=bool(row["at_api"]),
+            erased=json.loads(str(row["erased"] or "{}")),
+            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+        )
 
 
 class Forgettings:
@@ -36,16 +45,50 @@ class Forgettings:
         self._db = database
 
     def add(
-        self, user_id: str | None, guest_id: int | None, *, undoable_id: int, now_s: float
+        self,
+        user_id: str | None,
+        guest_id: int | None,
+        *,
+        undoable_id: int,
+        at_api: bool,
+        now_s: float,
     ) -> Forgetting:
-        """Record that an athlete is to go."""
+        """Record that an athlete is to go, from this box or from the API as well."""
         person = {"user_id": user_id, "guest_id": guest_id}
         row_id = self._db.insert(
-            "forgetting", {**person, "undoable_id": undoable_id, "changed_at": now_s}
+            "forgetting",
+            {
+                **person,
+                "undoable_id": undoable_id,
+                "at_api": int(at_api),
+                "asked_at": now_s,
+                "changed_at": now_s,
+            },
         )
         row = self._db.row("SELECT * FROM forgetting WHERE id = ?", (row_id,))
         assert row is not None  # inserted above
         return Forgetting.from_row(row)
+
+    def of_person(self, user_id: str | None, guest_id: int | None) -> list[Forgetting]:
+        """Return every erasure of an athlete that was not undone, oldest first."""
+        who = () if user_id is None else (user_id, _digest(user_id))
+        rows = self._db.rows(
+            """
+            SELECT * FROM forgetting
+             WHERE state != 'undone'
+               AND (user_id IN (SELECT value FROM json_each(?)) OR guest_id = ?)
+             ORDER BY id
+            """,
+            (json.dumps(who), guest_id),
+        )
+        return [Forgetting.from_row(row) for row in rows]
+
+    def latest(self, *, most: int) -> list[Forgetting]:
+        """Return the latest erasures that were not undone, latest first."""
+        rows = self._db.rows(
+            "SELECT * FROM forgetting WHERE state != 'undone' ORDER BY id DESC LIMIT ?", (most,)
+        )
+        return [Forgetting.from_row(row) for row in rows]
 
     def unfinished(self) -> list[Forgetting]:
         """Return those that are neither done nor undone, oldest first."""
@@ -113,6 +156,11 @@ class Forgettings:
         now_s: float,
     ) -> None:
         """begun -> done: let every row that is left of an athlete tell of nobody."""
+        erased = {
+            "clips": len(entries),
+            "never_delivered": sum(entry.session_id is None for entry in entries),
+            "recordings": len(captures),
+        }
         values = {
             **_who(forgetting),
             "id": forgetting.id,
@@ -120,6 +168,7 @@ class Forgettings:
             "entries": json.dumps([entry.id for entry in entries]),
             "captures": json.dumps(sorted(captures)),
             "now": now_s,
+            "erased": json.dumps(erased),
         }
         for statement in _UNNAME:
             self._db.change(statement, values)
@@ -150,7 +199,8 @@ _UNNAME = (
     """,
     "UPDATE athlete SET resolved_to = NULL WHERE resolved_to = :user",
     """
-    UPDATE forgetting SET state = 'done', user_id = :digest, changed_at = :now
+    UPDATE forgetting SET state = 'done', user_id = :digest, changed_at = :now, done_at = :now,
+                          erased = :erased
      WHERE id = :id AND state IN ('asked', 'begun')
     """,
     """

@@ -53,6 +53,10 @@ _LOOSE_ENDS = (
         OR undoable_id NOT IN (SELECT id FROM undoable)
         OR new_entry_id NOT IN (SELECT id FROM entry)
     """,
+    """
+    DELETE FROM session_deletion WHERE forgetting_id NOT IN
+        (SELECT id FROM forgetting WHERE undoable_id IN (SELECT id FROM undoable))
+    """,
     "DELETE FROM forgetting WHERE undoable_id NOT IN (SELECT id FROM undoable)",
 )
 

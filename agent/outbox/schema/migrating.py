@@ -32,6 +32,9 @@ from agent.outbox.schema.own_inode import own_inode as own_inode
 from agent.outbox.schema.athletes import athletes as athletes
 from agent.outbox.schema.lost_history import lost_history as lost_history
 
+# isort: split
+from agent.outbox.schema.erasures import erasures as erasures
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 

@@ -155,7 +155,8 @@
     const path = (button && button.getAttribute("formaction")) || form.getAttribute("action");
     const fields = new URLSearchParams(new FormData(form, button));
     const dialog = form.closest("dialog");
-    if (path === "/forget") for (const name of [...fields.keys()]) if (name !== "key") fields.delete(name);
+    if (path === "/forget") for (const name of [...fields.keys()]) if (name !== "key" && name !== "also_at_api") fields.delete(name);
+    else fields.delete("also_at_api");
     if (dialog && (dialog.id === "assign" || dialog.id === "edit")) trim(form, fields);
     if (path === "/undo") $("toast").hidden = true;
     const done = await send(path, fields);

@@ -83,8 +83,10 @@ ENGLISH: dict[str, str] = {
     "assign_more": "More about this athlete",
     "assign_resolve": "Say who this guest is",
     "assign_forget": "Forget this athlete",
-    "assign_forget_hint": "Removes name, takes and pictures from this box. What is at AiKYNETIX "
-    "stays there.",
+    "assign_forget_hint": "Removes name, takes and pictures from this box.",
+    "assign_forget_api": "Delete the sessions at AiKYNETIX too",
+    "receipt_link": "Receipts",
+    "receipt_title": "Receipt of erasure",
     "assign_forget_sure": "Yes, forget",
     "cancel": "Cancel",
     # athletes

@@ -83,8 +83,10 @@ GERMAN: dict[str, str] = {
     "assign_more": "Mehr zu dieser Person",
     "assign_resolve": "Sagen, wer dieser Gast ist",
     "assign_forget": "Diese Person vergessen",
-    "assign_forget_hint": "Entfernt Name, Versuche und Bilder von diesem Gerät. Was bei AiKYNETIX "
-    "ist, bleibt dort.",
+    "assign_forget_hint": "Entfernt Name, Versuche und Bilder von diesem Gerät.",
+    "assign_forget_api": "Auch die Sessions bei AiKYNETIX löschen",
+    "receipt_link": "Löschnachweise",
+    "receipt_title": "Löschnachweis",
     "assign_forget_sure": "Ja, vergessen",
     "cancel": "Abbrechen",
     # athletes

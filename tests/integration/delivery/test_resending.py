@@ -7,6 +7,7 @@ import pytest
 
 from agent.api.client import ApiKey
 from agent.clock import Instant
+from agent.delivery.erasure import SessionDeleter
 from agent.delivery.resending import Resending
 from agent.errors import RequestError
 from agent.outbox.backoff import Backoff
@@ -51,8 +52,11 @@ class Correcting:
         stage = Resending(
             self.world.outbox,
             self.world.folder,
-            self.world.client,
-            key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
+            SessionDeleter(
+                self.world.client,
+                key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
+                now=self.now,
+            ),
             backoff=Backoff(base_s=5.0, longest_s=60.0),
             now=self.now,
             wake_lane=ignore_wake,
