@@ -43,6 +43,7 @@ class Pulses:
         self._bound_s = bound_s or float(os.environ.get(BOUND_VARIABLE) or BOUND_S)
         self._clock = clock
         self._pulses: dict[str, Pulse] = {}
+        self._refusals: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def begin(self, name: str, *, bound_s: float | None = None) -> Pulse:
@@ -58,6 +59,21 @@ class Pulses:
         with self._lock:
             self._pulses.pop(name, None)
         _own.pulse = None
+
+    def note_refusal(self, name: str, words: str) -> None:
+        """Note that the disk refuses what a stage needs for its step."""
+        with self._lock:
+            self._refusals[name] = words
+
+    def note_step(self, name: str) -> None:
+        """Note that a stage has ended a step: whatever the disk refused goes again."""
+        with self._lock:
+            self._refusals.pop(name, None)
+
+    def refusals(self) -> dict[str, str]:
+        """Return what the disk refuses at the moment, by the names of the stages."""
+        with self._lock:
+            return dict(self._refusals)
 
     def stuck(self) -> list[str]:
         """Return the names of what should have been heard of, and was not."""

@@ -1,7 +1,7 @@
 """One run of the daemon, from its start to its end, and what the service manager hears of it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from agent.assembly.delivery import api_client
@@ -24,6 +24,7 @@ from agent.outbox.disk.reserve import Reserve
 from agent.outbox.opening import open_with
 from agent.outbox.repair.recovery import open_as_owner
 from agent.outbox.store import Outbox
+from agent.outbox.waiting import Waiting
 from agent.pulse import START_BOUND_S, Pulses
 from agent.settings import Settings
 from agent.stage import StopFlag
@@ -89,6 +90,7 @@ class _Run:
         self._watchman = watchman
         self._pulses = pulses
         self._next: Settings | None = None
+        self._disk = Waiting(outbox.pauses, "disk", now=read_clock)
 
     def go_on(self, settings: Settings, read_again: Callable[[], Settings]) -> None:
         """Run with these settings, then with those that a reload brought, and so on."""
@@ -99,6 +101,7 @@ class _Run:
             pulses=self._pulses,
             on_stopping=self._watchman.manager.tell_stopping,
             on_running=self._has_started,
+            on_disk=self._note_disk,
         )
         self._next = settings
         while (settings_now := self._next) is not None and not watching.stop_asked:
@@ -128,6 +131,14 @@ class _Run:
                 reserve=self._reserve,
                 watching=watching,
             ).run()
+
+    def _note_disk(self, refusals: Mapping[str, str]) -> None:
+        """Put on record what the disk refuses, as far as it lets us, and that it does no more."""
+        if refusals:
+            told = "; ".join(f"{stage}: {words}" for stage, words in sorted(refusals.items()))
+            self._disk.begin("disk_refuses", told)
+        else:
+            self._disk.end()
 
     def _has_started(self) -> None:
         self._pulses.end(_START)

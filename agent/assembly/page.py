@@ -1,12 +1,13 @@
 """The page as a stage of the daemon; what serves it is loaded only where there is a page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from agent.clock import read_clock
 from agent.daemon.loop import Bells
 from agent.intake.watch import CaptureFolder
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.pulse import Pulses
 from agent.settings import Settings
 from agent.stage import Stage, StopFlag
 from agent.station.of_settings import station_rules
@@ -48,7 +49,7 @@ def page_stages(
     *,
     bells: Bells,
     stop: StopFlag,
-    stuck: Callable[[], Sequence[str]],
+    pulses: Pulses,
 ) -> list[Stage]:
     """Return the stage that serves the page, or none where it is turned off."""
     if not settings.web.listen:
@@ -61,7 +62,8 @@ def page_stages(
             is_filming=captures.is_growing,
             wake=bells.ring_all,
             stop=stop,
-            stuck=stuck,
+            stuck=pulses.stuck,
+            refusals=pulses.refusals,
             written_at=captures.written_at,
         )
         rules = station_rules(settings)

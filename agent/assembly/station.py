@@ -69,7 +69,7 @@ def assemble_daemon(
         on_hint=bells.ringer(Intake.name),
     )
     captures.watch()  # whoever hears that the station runs may film from that moment on
-    stuck = watching.pulses.stuck
+    pulses = watching.pulses
     wish = bells.ringer(Retention.name)
     space = Space(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
     stages: list[Stage] = [
@@ -79,7 +79,7 @@ def assemble_daemon(
         retention_stage(settings, folder, outbox, bells, space, reserve),
         *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, stop=stop),
-        *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, stuck=stuck),
+        *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, pulses=pulses),
     ]
     return Daemon(
         stages,

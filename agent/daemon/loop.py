@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +20,16 @@ from types import FrameType
 import structlog
 
 from agent.errors import AgentError, OutboxError
-from agent.outbox.disk.space import is_disk_full
-from agent.outbox.health import distrust, is_damage
-from agent.pulse import Pulses, beat
+from agent.outbox.disk.space import is_disk_full, is_refusal
+from agent.outbox.health import distrust, is_damage, trouble_of
+from agent.pulse import START_BOUND_S, Pulses, beat, bounded
 from agent.stage import Stage, StopFlag, Stopping, ignore_wake
 from agent.wake import WakeSocket
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
+_AFTER_REFUSAL_S = 5.0  # of the disk: what waits goes on soon after the last one
+_WHILE_FULL_S = 10.0
 _WITH_RESERVE_S = 0.5  # a full disk, and the reserve was given up for this
 _LAST_STEP_WITHIN_S = 20.0  # what a reload leaves a stage for the step that it is in
 _EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager starts anew
@@ -67,6 +69,9 @@ class Watching:
 
     pulses: Pulses = field(default_factory=Pulses)  # where the stages show that they go on
     on_running: Callable[[], None] = ignore_wake  # hears that all stages run
+    on_disk: Callable[[Mapping[str, str]], None] = field(
+        default=lambda _refusals: None
+    )  # hears after each step what the disk refuses, by stage
     on_stopping: Callable[[], None] = ignore_wake  # hears that the daemon was asked to end
     on_reload: Callable[[], bool] = lambda: False  # reads settings; whether stages must end for it
     reload_asked: bool = False  # by SIGHUP, maybe while another daemon is being put together
@@ -108,6 +113,7 @@ class Daemon:
         self._pulses = self._watching.pulses
         self._without_end = without_end
         self._is_reloading = False
+        self._faulty: set[str] = set()  # stages that a faulty disk keeps from any progress
         self._troubles: dict[str, str] = {}  # each stage's standing trouble is logged once
         self._fatal: OutboxError | None = None
 
@@ -203,7 +209,7 @@ class Daemon:
     def _go_on_with(self, stage: Stage) -> None:
         while not (self._stop.is_set() or self._is_reloading):
             self._bells.silence(stage.name)
-            beat()
+            self._beat_for(stage)
             try:
                 wait_s = self._step(stage)
             except Stopping:
@@ -213,9 +219,14 @@ class Daemon:
                 wait_s = _AFTER_FAILURE_S
             if wait_s > 0 and not (self._stop.is_set() or self._is_reloading):
                 wait_s = min(wait_s, _LONGEST_WAIT_S)
-                beat(waits_s=wait_s)
+                self._beat_for(stage, waits_s=wait_s)
                 self._bells.wait(stage.name, wait_s)
         stage.close()
+
+    def _beat_for(self, stage: Stage, *, waits_s: float = 0.0) -> None:
+        """Say that a stage makes progress, unless a faulty disk keeps it from any."""
+        if stage.name not in self._faulty:
+            beat(waits_s=waits_s)
 
     def _step(self, stage: Stage) -> float:
         """Let a stage do its step, or do what helps against its failure; return what to wait."""
@@ -226,6 +237,9 @@ class Daemon:
         except (OSError, AgentError) as error:
             return self._after_error(stage, error)
         self._troubles.pop(stage.name, None)
+        self._faulty.discard(stage.name)
+        self._pulses.note_step(stage.name)
+        self._watching.on_disk(self._pulses.refusals())
         return wait_s
 
     def _after_database_error(
@@ -237,8 +251,12 @@ class Daemon:
         """
         if is_disk_full(error):
             return self._after_full_disk(stage, error)
-        self._is_news("database error", stage, error)
+        if is_refusal(error):
+            return self._after_refusal(stage, error)
         damaged = isinstance(error, sqlite3.Error) and is_damage(error)
+        if damaged and not self._is_surely_damaged():
+            return self._after_refusal(stage, error)
+        self._is_news("database error", stage, error)
         if damaged:
             with suppress(OSError):  # a card may have gone read-only: the next start looks anyway
                 distrust(self._wake_path.parent, str(error))
@@ -250,18 +268,39 @@ class Daemon:
             self.end()
         return _AFTER_FAILURE_S
 
+    def _is_surely_damaged(self) -> bool:
+        """Look at the database once more: what SQLite calls damage may be a refused reading."""
+        try:
+            with bounded(START_BOUND_S):
+                return trouble_of(self._wake_path.parent) is not None
+        except (OutboxError, OSError):
+            return False
+
     def _after_error(self, stage: Stage, error: OSError | AgentError) -> float:
         """Wait; on a full disk not long, for the reserve may be enough."""
         if is_disk_full(error):
             return self._after_full_disk(stage, error)
+        if is_refusal(error):
+            return self._after_refusal(stage, error)
         self._is_news("step failed", stage, error)
         return _AFTER_FAILURE_S
+
+    def _after_refusal(self, stage: Stage, error: Exception) -> float:
+        """Say that the disk refuses, and try again soon; that is no progress."""
+        self._is_news("the disk refuses", stage, error)
+        self._faulty.add(stage.name)
+        self._pulses.note_refusal(stage.name, str(error))
+        self._watching.on_disk(self._pulses.refusals())
+        return _AFTER_REFUSAL_S
 
     def _after_full_disk(self, stage: Stage, error: Exception) -> float:
         """Let the outbox use its reserve, and wait."""
         is_news = self._is_news("the disk is full", stage, error)
-        self._on_disk_full()
-        return _WITH_RESERVE_S if is_news else _AFTER_FAILURE_S
+        with suppress(OSError, sqlite3.Error, AgentError):  # it may refuse the remedy, too
+            self._on_disk_full()
+        self._faulty.discard(stage.name)
+        self._pulses.note_refusal(stage.name, str(error))
+        return _WITH_RESERVE_S if is_news else _WHILE_FULL_S
 
     def _is_news(self, message: str, stage: Stage, error: Exception) -> bool:
         """Log a stage's trouble, unless it is the one that it had before; tell which."""

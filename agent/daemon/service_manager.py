@@ -123,6 +123,10 @@ class Watchman:
         return min(half_s, _START_TICK_S) if self._is_starting else half_s
 
     def _tell_status(self) -> None:
+        refusals = self._pulses.refusals()
+        if refusals:
+            self.say(f"the disk refuses: {'; '.join(f'{k}: {v}' for k, v in refusals.items())}")
+            return
         try:
             words = self.describe()
         except Exception as error:  # noqa: BLE001  # a busy database must not stop the feeding

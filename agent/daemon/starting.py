@@ -17,6 +17,7 @@ import structlog
 
 from agent.errors import AgentError
 from agent.outbox.disk.mounts import Mounts
+from agent.outbox.disk.space import is_fault
 from agent.outbox.opening import is_about_full_disk, is_locked
 from agent.pulse import beat
 
@@ -24,6 +25,7 @@ Result = TypeVar("Result")
 Say = Callable[[str], None]  # tells whoever looks on what the start waits for
 _AGAIN_S = 2.0
 _FULL = "the disk is full"
+_FAULTY = "the disk refuses"
 _IN_USE = "somebody else writes into the outbox"
 
 log = structlog.get_logger(stage="start")
@@ -102,6 +104,8 @@ def _what_passes(error: Exception, root: Path) -> str | None:
     if is_about_full_disk(error, root):
         return _FULL
     causes = (error, error.__cause__)
+    if any(is_fault(cause) for cause in causes):
+        return _FAULTY
     return _IN_USE if any(is_locked(cause) for cause in causes) else None
 
 

@@ -12,7 +12,7 @@ from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
 from agent.outbox.disk.device import device_of
 from agent.outbox.disk.folders import LEDGER_NAME
-from agent.outbox.disk.space import is_disk_full, is_nearly_full
+from agent.outbox.disk.space import is_disk_full, is_nearly_full, is_refusal
 from agent.outbox.schema import version
 
 if TYPE_CHECKING:
@@ -72,7 +72,11 @@ class OutboxDatabase:
         if sql.lstrip().startswith(_WRITES):
             with self.transaction():
                 return self._query(sql, params)
-        return self._query(sql, params)
+        try:
+            return self._query(sql, params)
+        except sqlite3.Error as error:
+            self._give_up_if_refused(error)
+            raise
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
         """Return the first row of `rows`, or None."""
@@ -122,8 +126,12 @@ class OutboxDatabase:
             yield
             return
         self._refuse_if_replaced()
-        changes, told = self._changes(connection), None
-        connection.execute("BEGIN IMMEDIATE")
+        try:
+            changes, told = self._changes(connection), None
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._give_up_if_refused(error)
+            raise
         try:
             yield
             keys = changes.take()
@@ -131,11 +139,14 @@ class OutboxDatabase:
                 told = self.journal.write(connection, keys)
                 crash_point("ledger-written")
             connection.execute("COMMIT")
-        except BaseException:
-            connection.rollback()
-            changes.take()
-            if told is not None:
-                self._void(connection, told)
+        except BaseException as error:
+            try:
+                connection.rollback()
+                changes.take()
+                if told is not None:
+                    self._void(connection, told)
+            finally:
+                self._give_up_if_refused(error)
             raise
 
     @property
@@ -205,9 +216,31 @@ class OutboxDatabase:
         with self._opening:
             self._close_of_ended_threads()
             self._opened.append((threading.current_thread(), connection))
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            with self._opening:
+                self._opened = [kept for kept in self._opened if kept[1] is not connection]
+            connection.close()
+            raise
         return connection
+
+    def _give_up_if_refused(self, error: BaseException) -> None:
+        """Connect again after a refusal of the disk.
+
+        Where a file cannot be opened for writing at that moment, SQLite opens it to read alone,
+        and the connection would never write again.
+        """
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None or not _may_be_refusal(error) or connection.in_transaction:
+            return
+        with self._opening:
+            self._opened = [kept for kept in self._opened if kept[1] is not connection]
+        del self._local.connection
+        self._local.changes = None
+        with suppress(sqlite3.Error):
+            connection.close()
 
     def _close_of_ended_threads(self) -> None:
         """Let no handle stay behind: each reload, and each call of the page, may end threads."""
@@ -244,6 +277,12 @@ class OutboxDatabase:
                 f"the outbox {self.path} was taken away, or replaced by another file",
                 hint="restart the daemon: it makes the outbox anew from its files and its ledger",
             )
+
+
+def _may_be_refusal(error: BaseException) -> bool:
+    """Tell whether the disk may have refused; SQLite calls a refused reading damage."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return is_refusal(error) or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

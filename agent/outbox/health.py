@@ -1,17 +1,19 @@
 """Whether the database file can be trusted, found out before anything is written into it."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.errors import OutboxError
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_folder
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_folder, open_plain
 
 DATABASE_NAME = "outbox.db"
 
 _CHECK_AT_MOST_S = 30.0
+_PIECE_BYTES = 4096
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REFUSED = frozenset(
@@ -66,15 +68,37 @@ def trouble_of(root: Path, *, monotonic: Callable[[], float] = time.monotonic) -
         return _mark(root).read_text(errors="replace") or "it was found damaged while running"
     try:
         with closing(sqlite3.connect(path, timeout=10.0)) as connection:
-            return _examine(connection, latest_s=monotonic() + _CHECK_AT_MOST_S, clock=monotonic)
+            latest_s = monotonic() + _CHECK_AT_MOST_S
+            why = _examine(connection, latest_s=latest_s, clock=monotonic)
     except UnicodeDecodeError as error:  # in what SQLite itself says of the damage
-        return f"malformed: {error}"
+        why = f"malformed: {error}"
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSED:
-            return str(error)
-        raise OutboxError(
-            f"the outbox {path} cannot be read: {error}", hint="check the disk and its rights"
-        ) from error
+        why = str(error)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSED:
+            raise _unreadable(path, error) from error
+    if why is not None:
+        try:
+            _read_through(path)
+        except OSError as error:  # SQLite calls a refused reading damage, too
+            raise _unreadable(path, error) from error
+    return why
+
+
+def _unreadable(path: Path, error: Exception) -> OutboxError:
+    told = f"the outbox {path} cannot be read: {error}"
+    return OutboxError(told, hint="check the disk and its rights")
+
+
+def _read_through(path: Path) -> None:
+    """Read a database and its log piece by piece.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    for part in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(FileNotFoundError), open_plain(part) as file:
+            while os.read(file.fileno(), _PIECE_BYTES):
+                pass
 
 
 def _examine(

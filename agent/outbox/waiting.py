@@ -57,6 +57,6 @@ class Waiting:
                 self._pauses.end(self._part)
             else:
                 self._pauses.begin(pause)
-        except (sqlite3.OperationalError, AgentError):
+        except (sqlite3.DatabaseError, OSError, AgentError):
             return False
         return True

@@ -1,7 +1,9 @@
 """The application: every place of the page, behind its guard."""
 
+import sqlite3
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -36,6 +38,8 @@ from agent.web.page import Page
 from agent.web.places import route
 from agent.web.source import Signs
 from agent.web.texts import Texts
+
+log = structlog.get_logger(stage="page")
 
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
@@ -86,10 +90,19 @@ def make_app(page: Page) -> Starlette:
     async def on_agent_error(request: Request, error: Exception) -> Response:
         return _answer(request, page.texts.say("error_not_possible", detail=str(error)), 409)
 
+    async def on_refusing_disk(request: Request, error: Exception) -> Response:
+        log.error("a change was refused", path=request.url.path[:80], error=str(error))
+        return _answer(request, page.texts.say("error_disk"), 503, {"retry-after": "5"})
+
     app = Starlette(
         routes=[route(page, place) for place in PLACES],
         middleware=[Middleware(Guard, hosts=page.door.hosts, styles=static("page.css"))],
-        exception_handlers={HTTPException: on_refusal, AgentError: on_agent_error},
+        exception_handlers={
+            HTTPException: on_refusal,
+            AgentError: on_agent_error,
+            sqlite3.DatabaseError: on_refusing_disk,  # a refused reading, too, is called damage
+            OSError: on_refusing_disk,
+        },
     )
     app.router.redirect_slashes = False
     return app

@@ -50,7 +50,7 @@ async def metrics(page: Page, visit: Visit) -> Response:
 
 async def healthz(page: Page, visit: Visit) -> Response:
     """Say whether the daemon makes progress."""
-    reasons = [f"stuck: {name}" for name in page.signs.stuck()]
+    reasons = _no_progress(page)
     if not reasons and await _pauses(page) is None:
         reasons = ["the outbox does not answer"]
     return _answer(page, visit, reasons)
@@ -58,7 +58,7 @@ async def healthz(page: Page, visit: Visit) -> Response:
 
 async def readyz(page: Page, visit: Visit) -> Response:
     """Say whether captures are taken in and clips may go; a lost network is no reason."""
-    reasons = [f"stuck: {name}" for name in page.signs.stuck()]
+    reasons = _no_progress(page)
     if not page.settings.paths.capture.is_dir():
         reasons.append("the capture folder is missing")
     pauses = await _pauses(page)
@@ -72,6 +72,13 @@ async def readyz(page: Page, visit: Visit) -> Response:
     if camera.is_faulty:
         reasons.append(f"the camera is {camera_words(camera, now_s=page.now().utc_s)}")
     return _answer(page, visit, reasons)
+
+
+def _no_progress(page: Page) -> list[str]:
+    """Return why parts of the daemon make no progress: they are stuck, or the disk refuses."""
+    stuck = [f"stuck: {name}" for name in page.signs.stuck()]
+    refusals = sorted(page.signs.refusals().items())
+    return [*stuck, *(f"the disk refuses: {name}: {words}" for name, words in refusals)]
 
 
 def may_see(settings: WebSettings, request: Request) -> bool:

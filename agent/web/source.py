@@ -1,6 +1,6 @@
 """What the page is drawn from: one station, its settings, and the daemon around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jinja2 import Environment
@@ -24,6 +24,7 @@ class Signs:
     stop: StopFlag
     stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
     written_at: Callable[[], float | None] = lambda: None  # when a recording last grew
+    refusals: Callable[[], Mapping[str, str]] = dict  # what the disk refuses, by part
 
 
 @dataclass(slots=True, kw_only=True)

@@ -31,6 +31,15 @@ READ_ONLY_REMEDY = (
     "in the unit"
 )
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSALS = frozenset(
+    {*_NO_SPACE, errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.EUCLEAN, errno.ESTALE}
+)
+_REFUSED_TO_SQLITE = frozenset(
+    {
+        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
+        *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+    }
+)
 _SHM_SIZE = sqlite3.SQLITE_IOERR_SHMSIZE  # no room for the log's index
 _NEARLY_NOTHING = 1 << 16
 
@@ -77,6 +86,20 @@ def is_disk_full(error: BaseException | None) -> bool:
         code = getattr(error, "sqlite_errorcode", 0)
         return code & 0xFF == sqlite3.SQLITE_FULL or code == _SHM_SIZE
     return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Tell whether an error says that the disk refuses: it is full, faulty or read-only."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSED_TO_SQLITE
+    return isinstance(error, OSError) and error.errno in _REFUSALS
+
+
+def is_fault(error: BaseException | None) -> bool:
+    """Tell whether an error is one of reading or writing the disk itself: it may pass."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
+    return isinstance(error, OSError) and error.errno == errno.EIO
 
 
 def is_read_only(folder: Path) -> bool:

@@ -259,6 +259,7 @@ ENGLISH: dict[str, str] = {
     "error_forged": "The page is too old. Reload it.",
     "error_form": "Check what you entered: {fields}",
     "error_not_there": "There is no such take.",
+    "error_disk": "The disk refuses at the moment, and nothing was changed. Try again.",
     "error_not_possible": "That is not possible now. ({detail})",
     # units
     "unit_s": "{n} s",

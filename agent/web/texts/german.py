@@ -259,6 +259,8 @@ GERMAN: dict[str, str] = {
     "error_forged": "Die Seite ist zu alt. Lade sie neu.",
     "error_form": "Prüfe die Eingabe: {fields}",
     "error_not_there": "Diesen Versuch gibt es nicht.",
+    "error_disk": "Der Speicher verweigert sich gerade, nichts wurde geändert. "
+    "Versuche es noch einmal.",
     "error_not_possible": "Das geht gerade nicht. ({detail})",
     # units
     "unit_s": "{n} s",
