@@ -21,7 +21,7 @@ import structlog
 
 from agent.errors import AgentError, OutboxError
 from agent.outbox.disk.space import is_disk_full, is_refusal
-from agent.outbox.health import distrust, is_damage, trouble_of
+from agent.outbox.health import DATABASE_NAME, distrust, is_damage, trouble_of
 from agent.pulse import START_BOUND_S, Pulses, beat, bounded
 from agent.stage import Stage, StopFlag, Stopping, ignore_wake
 from agent.wake import WakeSocket
@@ -270,9 +270,12 @@ class Daemon:
 
     def _is_surely_damaged(self) -> bool:
         """Look at the database once more: what SQLite calls damage may be a refused reading."""
+        root = self._wake_path.parent
+        if not (root / DATABASE_NAME).exists():
+            return True
         try:
             with bounded(START_BOUND_S):
-                return trouble_of(self._wake_path.parent) is not None
+                return trouble_of(root) is not None
         except (OutboxError, OSError):
             return False
 

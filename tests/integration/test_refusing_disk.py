@@ -54,7 +54,7 @@ def test_refusals_at_every_stage_lose_nothing_and_double_nothing(
         assert delivered(sandbox, number, timeout_s=WITHIN_S + BUSY_S), (
             station.spotter("outbox", "list") + station.log.read_text()[-4000:]
         )
-        print(f"{error} {number}: flows after {time.monotonic() - ended_s:.1f} s")
+        assert time.monotonic() - ended_s < WITHIN_S + BUSY_S
     until(lambda: station.states() == ["uploaded"] * 8)
     sent = Counter(session.video_sha256 for session in sandbox.book.sessions)
     assert len(sent) == 8 and set(sent.values()) == {1}
