@@ -22,7 +22,15 @@ _LOOKS = (
         r"(?i)\b((?:authorization|cookie|api[-_]?key|token|password|pin)\"?'?\s*[:=]\s*\"?'?)"
         r"(?!API-KEY|Bearer|Basic)[^\s\"',;&]+"
     ),
-    re.compile(r"(://)[^/\s:@]+:[^/\s@]+(?=@)"),  # rtsp://camera:password@host
+)
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://)([^\s\"'<>]+)")
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.%]+\])(?::\d{1,5})?")
+_CAMERAS = ("rtsp", "rtmp", "rtp", "srt", "mms", "onvif", "udp", "tcp")  # schemes, by their begin
+# Everything behind one of these in an address: cameras take passwords in queries and in paths.
+_PARAMETER = re.compile(
+    r"(?i)((?:^|[/?&;,_#])(?:user(?:name)?|usr|login|account|password|passwd|passphrase|pass|pwd|"
+    r"psw|pw|auth\w*|token|access_token|api_?key|key|secret|sig|signature|credentials?|session|sid)"
+    r"[=:]).+"
 )
 
 _known: set[str] = set()
@@ -50,7 +58,27 @@ def redacted(text: str) -> str:
     text = without_known(text)
     for look in _LOOKS:
         text = look.sub(rf"\g<1>{HIDDEN}", text)
-    return text
+    return _ADDRESS.sub(_without_secrets, text) if "://" in text else text
+
+
+def _without_secrets(found: "re.Match[str]") -> str:
+    """Return an address without user and password, wherever in it they stand.
+
+    Of a camera's address nothing but the host stays: some carry the password in their path.
+    """
+    scheme, rest = found[1], found[2]
+    cut = min((at for sign in "/?#" if (at := rest.find(sign)) >= 0), default=len(rest))
+    authority, behind = rest[:cut], rest[cut:]
+    user, has_user, host = authority.rpartition("@")
+    is_camera = scheme.lower().startswith(_CAMERAS)
+    may_be_password = "@" in behind and (is_camera or has_user or ":" in authority)
+    if may_be_password or (has_user and _HOST.fullmatch(host) is None):
+        return f"{scheme}{HIDDEN}"  # a password with such signs in it: nobody knows where it ends
+    told = f"{HIDDEN}@{host}" if has_user and user else host
+    if is_camera:
+        return f"{scheme}{told}/{HIDDEN}" if len(behind) > 1 else f"{scheme}{told}{behind}"
+    shown = _PARAMETER.sub(rf"\g<1>{HIDDEN}", behind)
+    return f"{scheme}{told}{shown}"
 
 
 def redacted_fields(fields: Mapping[str, object]) -> dict[str, object]:

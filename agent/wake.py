@@ -7,11 +7,13 @@ import contextlib
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _MESSAGE = b"look"
-_MANY = 4096  # interruptions taken note of at once
+_MANY = 4096  # interruptions or wake-ups taken note of at once
+_REST_S = 0.1  # between two rounds of wake-ups, which somebody may send without end
 
 
 class WakeSocket:
@@ -21,18 +23,29 @@ class WakeSocket:
         self._path = path
         self._own, self.interrupt_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._next_s = 0.0  # monotonic: wake-ups are taken from then on
         path.unlink(missing_ok=True)
         with _short(path) as short:
             self._socket.bind(short)
         path.chmod(0o660)  # the group spotter may wake, nobody else
 
     def wait(self) -> None:
-        """Return when somebody has sent a wake-up."""
-        ready, _, _ = select.select([self._socket.fileno(), self._own], [], [])
+        """Return when somebody has sent a wake-up, or all that came together were taken.
+
+        However many come, it returns for them ten times a second at most; an interruption ends
+        it at once.
+        """
+        rest_s = max(0.0, self._next_s - time.monotonic())
+        ready, _, _ = select.select([self._own], [], [], min(rest_s, _REST_S))
+        if not ready:
+            ready, _, _ = select.select([self._socket.fileno(), self._own], [], [])
         if self._own in ready:
-            os.read(self._own, _MANY)
-        if self._socket.fileno() in ready:
-            self._socket.recv(len(_MESSAGE))
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._own, _MANY)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_MANY):
+                self._socket.recv(len(_MESSAGE), socket.MSG_DONTWAIT)
+        self._next_s = time.monotonic() + _REST_S
 
     def interrupt(self) -> None:
         """Let `wait` return; may be called from a signal handler, and needs no path.

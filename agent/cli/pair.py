@@ -98,9 +98,10 @@ def _show(settings: "Settings", address: str, lasts_s: float) -> None:
     click.echo(f"Scan it, or open  {address}")
     click.echo(f"It pairs one device and serves for {duration_words(lasts_s)}.")
     if is_loopback(settings.web.listen.rpartition(":")[0].strip("[]")):
+        port = settings.web.listen.rpartition(":")[2]
         click.echo(
             f"The page listens on {settings.web.listen}: on this box alone.  For the network set\n"
-            '  web.listen = "0.0.0.0:8377" and web.pin_file'
+            f'  web.listen = "0.0.0.0:{port}" and web.pin_file'
         )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Change = Callable[[Outbox, StationRules], object]
 
+MOST = 10**9  # places: more than ever were
+
 
 @click.group(invoke_without_command=True)
 @config_option
@@ -53,7 +55,7 @@ def add(
 
 
 @queue.command()
-@click.argument("place", type=click.IntRange(1))
+@click.argument("place", type=click.IntRange(1, MOST))
 @config_option
 @json_option
 def remove(place: int, config: Path | None, as_json: bool) -> None:
@@ -73,8 +75,8 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 
 
 @queue.command()
-@click.argument("place", type=click.IntRange(1))
-@click.argument("to", type=click.IntRange(1))
+@click.argument("place", type=click.IntRange(1, MOST))
+@click.argument("to", type=click.IntRange(1, MOST))
 @config_option
 @json_option
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:

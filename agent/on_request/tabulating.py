@@ -1,6 +1,7 @@
 """A coach's table of takes, safe to open in any spreadsheet."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -15,8 +16,12 @@ _COLUMNS = (
     *("clip_code", "clip_seconds", "delivered_at", "session_id", "state", "analysed_at"),
 )
 _MOST_COLUMNS = 500  # of numbers: the rest is in the documents
-# What a spreadsheet would take for a formula (OWASP, "CSV Injection").
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet would take for a formula (OWASP, "CSV Injection"): at a cell's begin, or behind
+# a sign at which a spreadsheet of another country or another setting would begin a new cell.
+_BLANKS = r"[\s\x00-\x1f\ufeff\u200b\"]*"
+_SIGNS = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_AT_BEGIN = re.compile(rf"{_BLANKS}{_SIGNS}|[\t\r\n]")
+_BEHIND = re.compile(rf"([;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?={_BLANKS}{_SIGNS})")
 
 
 def write_csv(
@@ -44,9 +49,12 @@ def harmless(cell: Cell) -> Cell:
     """Return a cell that no spreadsheet carries out: texts that look like formulas are quoted."""
     if isinstance(cell, bool):
         return str(cell).lower()
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_SIGNS):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    text = cell.lstrip()
+    blanks = cell[: len(cell) - len(text)]
+    quote = "'" if _AT_BEGIN.match(cell) else ""
+    return f"{quote}{blanks}" + _BEHIND.sub(r"\1'", text)
 
 
 def _number_columns(found: Sequence[Followed]) -> list[str]:

@@ -52,9 +52,9 @@ async def show_pairing(page: Page, visit: Visit) -> Response:  # noqa: ARG001  #
     return draw(page, "door.html", pairing=True)
 
 
-async def pair(page: Page, visit: Visit, form: PairForm) -> Response:  # noqa: ARG001  # as above
+async def pair(page: Page, visit: Visit, form: PairForm) -> Response:  # as above
     """Let a device in by its pairing link."""
-    session = await page.door.enter_by_pairing(form.token.strip().lower())
+    session = await page.door.enter_by_pairing(form.token.strip().lower(), address=visit.address)
     if session is None:
         message = page.texts.say("door_link_used")
         return draw(page, "door.html", status=403, pairing=True, message=message)

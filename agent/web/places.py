@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -29,7 +30,23 @@ _FORM_TYPE = "application/x-www-form-urlencoded"
 _MOST_BYTES = 16384
 _MOST_FIELDS = 256
 _BODY_WITHIN_S = 10.0
-_LARGEST = 2**62
+
+
+class _NumberConvertor(Convertor[int]):
+    """A number in a path, no longer than the outbox can hold: a longer one is no place."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """Return it."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return it as it stands in a path."""
+        return str(value)
+
+
+register_url_convertor("int", _NumberConvertor())
 
 
 class Access(IntEnum):
@@ -75,8 +92,8 @@ class Visit:
         return str(self.request.path_params[name])
 
     def number(self, name: str) -> int:
-        """Return a number in the path, as large as the outbox can hold."""
-        return min(int(self.request.path_params[name]), _LARGEST)
+        """Return a number in the path."""
+        return int(self.request.path_params[name])
 
 
 FormType = TypeVar("FormType", bound=Form)

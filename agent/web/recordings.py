@@ -35,5 +35,10 @@ async def _capture_of(page: Page, visit: Visit) -> Capture:
 
 PLACES = (
     Do(path="/recording/{recording:int}/retry", access=Access.COACH, form=NoForm, answer=retry),
-    Do(path="/recording/{recording:int}/discard", access=Access.COACH, form=NoForm, answer=discard),
+    Do(
+        path="/recording/{recording:int}/discard",
+        access=Access.COACH,
+        form=NoForm,
+        answer=discard,
+    ),
 )

@@ -69,8 +69,9 @@ class PageServer:
             certificate = self._certificate()
             listener = listen_on(listen)
         except (OSError, ConfigError) as error:
+            words = (error.strerror if isinstance(error, OSError) else None) or str(error)
             is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            self._waiting.begin("port_taken" if is_taken else "not_open", f"{listen}: {error}")
+            self._waiting.begin("port_taken" if is_taken else "not_open", f"{listen}: {words}")
             return _AFTER_FAILURE_S
         self._waiting.end()
         with contextlib.closing(listener):

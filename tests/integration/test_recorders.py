@@ -121,6 +121,32 @@ def test_the_sample_recorder_says_what_is_wrong_without_the_cameras_password(
     assert "s3cret" not in done.stderr and "kim" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://127.0.0.1:1/user=kim&password=s3cret&channel=1&stream=0.sdp",
+        "rtsp://127.0.0.1:1/user=kim_password=s3cret_channel=1",
+        "rtsp://127.0.0.1:1/x?channel=0&USER=kim&pwd=s3cret",
+        "http://127.0.0.1:1/videostream.cgi?usr=kim&pwd=s3cret&n=1",
+        "rtsp://kim:s3c/ret@127.0.0.1:1/x",
+    ],
+)
+def test_wherever_a_cameras_address_has_its_password_the_journal_does_not(
+    tmp_path: Path, source: str
+) -> None:
+    need(Path("/usr/bin/ffmpeg"), "ffmpeg")
+    done = subprocess.run(
+        [REPOSITORY / "systemd" / "spotter-camera", "main"],
+        env={"PATH": "/usr/bin:/bin", "SOURCE": source, "CAPTURE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0 and "***" in done.stderr
+    assert not [word for word in ("s3c", "ret@", "kim") if word in done.stderr]
+
+
 def test_the_sample_recorder_renames_closed_segments_into_place(
     station: Station, recorder: "subprocess.Popen[bytes]"
 ) -> None:

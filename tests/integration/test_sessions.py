@@ -209,7 +209,13 @@ def test_the_coachs_table_is_harmless_and_names_nobody_unasked(
     assert outbox.follow_ups.counts()["completed"] == 2
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1", "\u00a0=1", "\ufeff=1", '"=1', "\uff1d1"),
+        *("\t1", "\r1"),
+    ],
+)
 def test_no_text_is_a_formula(text: str) -> None:
     assert harmless(text) == f"'{text}"
     assert [harmless(value) for value in (-1, -1.5, True, None, "a=1")] == [
@@ -219,3 +225,12 @@ def test_no_text_is_a_formula(text: str) -> None:
         None,
         "a=1",
     ]
+
+
+@pytest.mark.parametrize("sign", [";", ",", "\t", "|", "\n", "\r\n", "\v"])
+@pytest.mark.parametrize("formula", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", ' "=1'])
+def test_no_text_is_a_formula_where_another_sign_separates(sign: str, formula: str) -> None:
+    shown = harmless(f"Zoë{sign}{formula}")
+
+    assert isinstance(shown, str)
+    assert shown.startswith("Zoë") and shown.endswith(f"{sign[-1]}'{formula}")

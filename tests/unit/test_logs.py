@@ -28,6 +28,17 @@ from tests.conftest import REPOSITORY, InZone
         "{'Authorization': 'Bearer s3cr3t-w0rd'}",
         "rtsp://camera:s3cr3t-w0rd@10.0.0.4/stream",
         "cookie: spotter=s3cr3t-w0rd; path=/",
+        "rtsp://10.0.0.5:554/user=admin&password=s3cr3t-w0rd&channel=1&stream=0.sdp: refused",
+        "rtsp://10.0.0.5/user=admin_password=s3cr3t-w0rd_channel=1",
+        "rtsp://10.0.0.5/admin/s3cr3t-w0rd/ch1",
+        "rtsps://admin:s3cr3t/w0rd@10.0.0.5/ch1",
+        "rtsp://admin:s3cr3t@w0rd@10.0.0.5/ch1",
+        "rtsp://10.0.0.5/stream?pw=x@s3cr3t",
+        "rtsp://:s3cr3t-w0rd@10.0.0.5",
+        "RTMP://10.0.0.5/bcs/main.bcs?channel=0&user=admin&password=s3cr3t-w0rd",
+        "http://10.0.0.5/videostream.cgi?user=admin&pwd=s3cr3t-w0rd",
+        "http://10.0.0.5/snap.jpg?n=1&Passwd=s3cr3t-w0rd, again",
+        "srt://10.0.0.5:9000?passphrase=s3cr3t-w0rd",
         "password: s3cr3t-w0rd",
     ],
 )
@@ -49,6 +60,11 @@ def test_what_is_known_to_be_one_is_hidden_wherever_it_stands() -> None:
 def test_plain_words_stay_as_they_are() -> None:
     text = "the API refuses the key: it is unknown; the PIN was wrong, 10.0.0.4:8377 is taken"
     assert redacted(text) == text
+    addresses = (
+        "GET https://api.aikynetix.app/sessions/abc/?page=2 from http://10.0.0.4:8377/take/x"
+    )
+    assert redacted(addresses) == addresses
+    assert redacted("rtsp://kim:pass-w0rd@10.0.0.4/x") == f"rtsp://{HIDDEN}@10.0.0.4/{HIDDEN}"
 
 
 def test_a_line_says_when_by_the_boxs_own_clock(in_zone: InZone) -> None:

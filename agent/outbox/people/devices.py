@@ -60,7 +60,9 @@ class Devices:
                 },
             )
 
-    def pair(self, token: str, *, device_id: str, now_s: float) -> Device | None:
+    def pair(
+        self, token: str, *, device_id: str, now_s: float, address: str | None = None
+    ) -> Device | None:
         """Use a pairing link up; None where it is unknown, used or too old.
 
         A link from the future counts as too old: the clock jumped back behind its making.
@@ -75,14 +77,29 @@ class Devices:
             )
             if row is None:
                 return None
-            return self._add(
+            device = self._add(
                 device_id, Role(str(row["role"])), Way.PAIRED, str(row["name"]), now_s=now_s
             )
+            self._note_address(device_id, address)
+            return device
 
-    def add_by_pin(self, *, device_id: str, now_s: float) -> Device:
+    def add_by_pin(self, *, device_id: str, now_s: float, address: str | None = None) -> Device:
         """Let in a device that knew the PIN."""
         with self._db.transaction():
-            return self._add(device_id, Role.COACH, Way.PIN, "", now_s=now_s)
+            device = self._add(device_id, Role.COACH, Way.PIN, "", now_s=now_s)
+            self._note_address(device_id, address)
+            return device
+
+    def addresses(self, *, most: int) -> list[str]:
+        """Return from where the devices came in that may still do so, the latest last."""
+        rows = self._db.rows(
+            """
+            SELECT address FROM device WHERE ended_at IS NULL AND address IS NOT NULL
+             ORDER BY rowid DESC LIMIT ?
+            """,
+            (most,),
+        )
+        return [str(row["address"]) for row in reversed(rows)]
 
     def get(self, device_id: str) -> Device | None:
         """Return one device."""
@@ -112,6 +129,9 @@ class Devices:
         )
         assert row is not None  # inserted
         return Device.from_row(row)
+
+    def _note_address(self, device_id: str, address: str | None) -> None:
+        self._db.change("UPDATE device SET address = ? WHERE id = ?", (address, device_id))
 
 
 def _hash(token: str) -> str:

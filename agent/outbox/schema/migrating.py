@@ -35,6 +35,9 @@ from agent.outbox.schema.lost_history import lost_history as lost_history
 # isort: split
 from agent.outbox.schema.erasures import erasures as erasures
 
+# isort: split
+from agent.outbox.schema.device_addresses import device_addresses as device_addresses
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 

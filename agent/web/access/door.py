@@ -16,7 +16,7 @@ from agent.outbox.store import Outbox
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings
 from agent.web.access.origin import Hosts
-from agent.web.access.pins import SHORTEST, PinGuard
+from agent.web.access.pins import SHORTEST, PinGuard, network_of
 from agent.web.access.secret import load_secret
 from agent.web.access.sessions import Session, Signer
 from agent.web.desk import Desk
@@ -59,26 +59,34 @@ class Door:
     async def enter_by_pin(self, pin: str, *, address: str) -> Session | float:
         """Let a device in by its PIN; else return the seconds until the next try may be made."""
         right, boot_s = read_pin(self._settings), self._now().boot_s or 0.0
-        wait_s = self._pins.wait_s(address, now_s=boot_s)
+        is_known = await self._has_come_in_from(address)
+        wait_s = self._pins.wait_s(address, now_s=boot_s, is_known=is_known)
         if right is None or wait_s > 0:
             return wait_s
-        if not self._pins.is_right(pin, right, address=address, now_s=boot_s):
+        if not self._pins.is_right(pin, right, address=address, now_s=boot_s, is_known=is_known):
             log.warning("wrong PIN", address=address)
-            return self._pins.wait_s(address, now_s=boot_s)
+            return self._pins.wait_s(address, now_s=boot_s, is_known=is_known)
         session = self._new(Role.COACH)
         await self._desk.write(
             lambda: self._outbox.devices.add_by_pin(
-                device_id=session.device_id, now_s=self._now().utc_s
+                device_id=session.device_id, now_s=self._now().utc_s, address=address
             )
         )
         log.info("a device came in by PIN", device=session.device_id, address=address)
         return session
 
-    async def enter_by_pairing(self, token: str) -> Session | None:
+    async def _has_come_in_from(self, address: str) -> bool:
+        """Tell whether a device that may still come in has come from an address, or its network."""
+        on_record = await self._desk.read(lambda: self._outbox.devices.addresses(most=_MOST_KNOWN))
+        return network_of(address) in {network_of(one) for one in (*on_record, *self._known)}
+
+    async def enter_by_pairing(self, token: str, *, address: str) -> Session | None:
         """Let a device in by its pairing link, which serves once."""
         device_id, now_s = _random_id(), self._now().utc_s
         device = await self._desk.write(
-            lambda: self._outbox.devices.pair(token, device_id=device_id, now_s=now_s)
+            lambda: self._outbox.devices.pair(
+                token, device_id=device_id, now_s=now_s, address=address
+            )
         )
         if device is None:
             return None

@@ -1,8 +1,9 @@
 """Guessing PINs: each wrong one makes the next wait longer, and all together are few.  Pure.
 
 An address waits longer with every wrong PIN, up to an hour.  All addresses together share a
-small stock of guesses that fills slowly, so that many addresses help nobody.  Paired devices
-never come here.  The counts live in memory: who can restart the daemon needs no PIN.
+small stock of guesses that fills slowly, so that many addresses help nobody; an address from which
+a device has come in before has only its own waits.  Paired devices and pairing links never come
+here.  The counts live in memory: who can restart the daemon needs no PIN.
 """
 
 import hmac
@@ -33,30 +34,41 @@ class PinGuard:
         self._stock = float(_STOCK)
         self._filled_at_s = 0.0
 
-    def wait_s(self, address: str, *, now_s: float) -> float:
-        """Return how long an address has to wait before a PIN is looked at; 0: not at all."""
-        known = self._addresses.get(_network(address))
+    def wait_s(self, address: str, *, now_s: float, is_known: bool = False) -> float:
+        """Return how long an address has to wait before a PIN is looked at; 0: not at all.
+
+        Args:
+            address: where it comes from.
+            now_s: on a clock that never jumps.
+            is_known: a device that may come in has come from there: others' guesses do not count.
+        """
+        known = self._addresses.get(network_of(address))
         own_s = 0.0 if known is None else max(0.0, known.blocked_until_s - now_s)
         self._refill(now_s)
+        if is_known:
+            return own_s
         shared_s = 0.0 if self._stock >= 1 else (1 - self._stock) * _REFILL_S
         return max(own_s, shared_s)
 
-    def is_right(self, given: str, pin: str, *, address: str, now_s: float) -> bool:
+    def is_right(
+        self, given: str, pin: str, *, address: str, now_s: float, is_known: bool = False
+    ) -> bool:
         """Compare a PIN; ask `wait_s` first, or it is wrong whatever was given.
 
         Args:
             given: what somebody typed.
             pin: what is right.
             address: where it came from.
-            now_s: on a clock that never jumps.
+            now_s, is_known: as for `wait_s`.
         """
-        if self.wait_s(address, now_s=now_s) > 0:
+        if self.wait_s(address, now_s=now_s, is_known=is_known) > 0:
             return False
         if hmac.compare_digest(given.encode(), pin.encode()):
-            self._addresses.pop(_network(address), None)
+            self._addresses.pop(network_of(address), None)
             return True
-        self._stock -= 1
-        self._note_wrong(_network(address), now_s)
+        if not is_known:
+            self._stock -= 1
+        self._note_wrong(network_of(address), now_s)
         return False
 
     def _note_wrong(self, network: str, now_s: float) -> None:
@@ -75,7 +87,7 @@ class PinGuard:
         self._filled_at_s = now_s
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return what one attacker can change least: an IPv4 address, or an IPv6 network."""
     try:
         found = ipaddress.ip_address(address)

@@ -18,7 +18,7 @@ from agent.web.access.sessions import Signer
 from agent.web.app import PLACES, make_app, make_page
 from agent.web.places import Access, Guarded, Place
 from agent.web.source import Signs
-from tests.served_page import ServedPage, page_settings, served_page
+from tests.served_page import PIN, ServedPage, page_settings, served_page
 
 # Whoever adds a route that anybody may use must say so here, too.
 FOR_ANYBODY = {
@@ -175,6 +175,65 @@ def test_a_pairing_link_serves_once_and_not_for_long(page: ServedPage) -> None:
         assert second.post("/pair", data={"token": "fresh"}).status_code == 403
         assert second.post("/pair", data={"token": "stale"}).status_code == 403
         assert second.get("/wall").status_code == 401
+
+
+def test_wrong_pins_from_many_addresses_keep_no_coach_out_who_was_in_before(
+    tmp_path: Path,
+) -> None:
+    def come_in(address: str, pin: str) -> int:
+        transport = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(base_url=page.origin, transport=transport) as client:
+            headers = {"origin": page.origin}
+            return client.post("/login", data={"pin": pin}, headers=headers).status_code
+
+    settings = page_settings(tmp_path)
+    with served_page(settings) as page:
+        assert come_in("127.0.0.1", PIN) == 303
+        page.outbox.devices.offer(
+            "fresh", role=Role.COACH, name="", now_s=read_clock().utc_s, lasts_s=60
+        )
+    with served_page(settings) as page:  # and the box was restarted since
+        for number in range(2, 40):
+            come_in(f"127.0.0.{number}", "000000")
+        assert come_in("127.0.0.99", PIN) == 429  # a stranger waits
+        assert come_in("127.0.0.1", PIN) == 303
+        transport = httpx.HTTPTransport(local_address="127.0.0.98")
+        with httpx.Client(base_url=page.origin, transport=transport) as client:
+            answer = client.post("/pair", data={"token": "fresh"}, headers={"origin": page.origin})
+        assert answer.status_code == 303 and "spotter=" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("digits", [19, 400, 5000])
+def test_a_number_of_many_digits_is_no_place_and_no_mistake_of_ours(
+    page: ServedPage, digits: int
+) -> None:
+    many = "9" * digits
+    with page.client(page.session()) as coach:
+        statuses = {
+            coach.post(path, data=data).status_code
+            for path, data in (
+                (f"/queue/{many}/move", {"to": "1"}),
+                (f"/queue/{many}/remove", {}),
+                (f"/resend/{many}/delete", {}),
+                (f"/recording/{many}/retry", {}),
+                (f"/recording/{many}/discard", {}),
+                ("/queue/1/move", {"to": many}),
+                ("/undo", {"id": many}),
+                ("/assign", {"key": f"guest:{many}", "activity": "running"}),
+                ("/assign", {"key": "a", "activity": "running", "incline": many}),
+                ("/assign", {"key": "a", "activity": "weightlifting", "mass": many}),
+            )
+        }
+        statuses |= {
+            coach.get(path, headers=headers).status_code
+            for path, headers in (
+                (f"/athlete/guest:{many}", {}),
+                ("/athlete/a", {"range": f"bytes=0-{many}"}),
+                (f"/athlete/a?days={many}", {}),
+                (f"/live?mark={many}", {"cookie": f"spotter=a.coach.{many}.b"}),
+            )
+        }
+    assert max(statuses) < 500
 
 
 def test_ten_thousand_guesses_do_not_get_in_and_lock_out_no_paired_device(

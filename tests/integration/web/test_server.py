@@ -148,6 +148,10 @@ def test_a_request_that_never_comes_whole_is_ended(
             (b"GET / HTTP/1.1\r\nHo", b""),
             (answered, b"GET /"),
             (with_body, b"1"),
+            (with_body, b""),
+            (with_body.replace(b"GET /login", b"GET /nowhere"), b""),
+            (with_body.replace(b"GET /login", b"POST /done"), b""),
+            (answered.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"), b""),
         ):
             with contextlib.closing(connect(page)) as slow:
                 slow.sendall(first)
