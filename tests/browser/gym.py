@@ -219,16 +219,16 @@ def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> 
 
 
 @cache
-def small_footage() -> Footage:
+def small_footage(size: tuple[int, int] = _SMALL) -> Footage:
     """Return a snatch, small; drawn once."""
-    width, height = _SMALL
+    width, height = size
     story = Storyboard([Segment("snatch")], width=width, height=height, fps=6.0)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
         Camera(story).record(clip)
         content = clip.read_bytes()
     frames = [cv2.cvtColor(draw_frame(story, n), cv2.COLOR_RGB2BGR) for n in range(2, 32, 5)]
-    strip = cv2.resize(cv2.hconcat(frames), (720, 68))
+    strip = cv2.resize(cv2.hconcat(frames), (720, 720 * height // (len(frames) * width)))
     return Footage(poster=_jpeg(frames[3]), strip=_jpeg(strip), clip=content)
 
 

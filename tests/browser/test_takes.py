@@ -2,10 +2,10 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from agent.outbox.states import EntryState
-from tests.browser.gym import ADA, ANNA, JOERG, Gym
+from tests.browser.gym import ADA, ANNA, JOERG, Gym, small_footage
 from tests.station import until
 
 
@@ -109,6 +109,48 @@ def test_a_sent_take_is_sent_anew_for_the_right_athlete(page: Page, gym: Gym) ->
     until(lambda: gym.sandbox.book.find(wrong) is None, timeout_s=40)
     (right,) = [s for s in gym.sandbox.book.sessions if s.user_id == JOERG][-1:]
     assert right.session_id != wrong
+
+
+_BOX = "e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }"
+
+
+def test_an_upright_clip_is_shown_whole_as_picture_and_as_video_everywhere(
+    page: Page, gym: Gym
+) -> None:
+    entry = gym.film(ADA, shown=small_footage((180, 320)))
+    code = entry.clip_code
+    until(lambda: gym.state_of(entry) in {"uploaded", "completed"})
+    for place in ("/", f"/athlete/{ADA}", f"/take/{code}", "/wall"):
+        page.goto(gym.address + place)
+        card = page.locator(".take" if place == "/wall" else f"#take-{code}").first
+        picture = card.locator(".take-picture img")
+        page.wait_for_function(
+            "e => e.complete && e.naturalHeight > 0", arg=picture.element_handle()
+        )
+        _is_whole(card, picture, natural=("naturalWidth", "naturalHeight"))
+        if place == "/wall":
+            continue
+        page.tap(f"#play-{code}")
+        video = card.locator(".take-picture video")
+        page.wait_for_function("e => e.videoWidth > 0", arg=video.element_handle())
+        _is_whole(card, video, natural=("videoWidth", "videoHeight"))
+    page.goto(gym.address + "/")
+    strip = page.locator(f"#take-{code} .take-strip")
+    page.wait_for_function("e => e.complete && e.naturalHeight > 0", arg=strip.element_handle())
+    _, _, width, height = strip.evaluate(_BOX)
+    ratio = strip.evaluate("e => e.naturalWidth / e.naturalHeight")
+    assert abs(width / height - ratio) < 0.05 * ratio
+
+
+def _is_whole(card: Locator, shown: Locator, *, natural: tuple[str, str]) -> None:
+    """A picture is upright, in its own shape, and inside the frame that cuts it off."""
+    width, height = (shown.evaluate(f"e => e.{name}") for name in natural)
+    assert height > width
+    assert shown.evaluate("e => getComputedStyle(e).objectFit") == "contain"
+    frame_x, frame_y, frame_width, frame_height = card.locator(".take-picture").evaluate(_BOX)
+    x, y, box_width, box_height = shown.evaluate(_BOX)
+    assert x >= frame_x - 1 and x + box_width <= frame_x + frame_width + 1
+    assert y >= frame_y - 1 and y + box_height <= frame_y + frame_height + 1
 
 
 def test_a_clip_plays_in_its_place_and_goes_on_when_the_page_changes(page: Page, gym: Gym) -> None:
