@@ -7,6 +7,7 @@ is decoded or copied; nobody else sees the container's own.  One bad packet does
 reading.
 """
 
+import re
 import stat
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,9 @@ _BESIDE = (
 )  # tracks that show something about the video
 _SPARSE = 0.2  # of the frames of another track: thumbnails
 _STORED_IN_DECODING_ORDER = frozenset({"avi"})  # its times are those of decoding
+_KEY_UNITS = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}  # NAL unit types
+_START_CODE = re.compile(b"\x00\x00\x01")
+_NEARLY_ALL, _FEW = 0.8, 8  # packets
 _HEAD = 2000  # packets; whoever shows nothing until then is damaged anyway
 _HEAD_OF_LACKING = 40
 _INDEXED_FILES = 4
@@ -91,6 +95,7 @@ class Index:
     is_doubtful: NDArray[np.bool_]  # (N,); damaged, or without a time of its own
     is_timed: bool  # False: the file has no time stamps at all
     track: int  # number of the main track among the container's streams
+    is_ordered: bool = False  # whether the stamps are in the order in which a decoder returns
 
     def shown_ticks(self, pts: int, *, until: int) -> int:
         """Return for how long a frame is shown, by a clip that ends at a moment."""
@@ -329,6 +334,7 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
         rate = context.framerate or _NOT_SAID
         reorders = bool(context.has_b_frames)
         is_in_decoding_order = container.format.name in _STORED_IN_DECODING_ORDER
+        codec, extradata = context.name, bytes(context.extradata or b"")
     is_timed = any(at is not None for at in (*told.pts, *told.dts))
     if is_timed:
         told = _placed_only(told)
@@ -339,6 +345,7 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
     index = replace(
         index, packets=replace(index.packets, pixels=pixels, is_rate_assumed=is_assumed)
     )
+    index = _with_true_keys(path, index, codec, extradata)
     lacking = np.array([at is None for at in told.pts], dtype=np.bool_)
     if reorders and (lacking.all() or is_in_decoding_order):
         index = _in_shown_order(path, index, on_progress)
@@ -353,6 +360,41 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
         packets = replace(index.packets, is_shown=index.packets.is_shown & ~hidden)
         index = _timed_index(replace(index, packets=packets), reorders=reorders)
     return index
+
+
+def _with_true_keys(path: Path, index: Index, codec: str, extradata: bytes) -> Index:
+    """Return an index whose keyframes are some, where a container marks nearly all, or none.
+
+    A fragment without flags marks every frame; decoding that begins at one shows rubbish.
+    """
+    marked = index.packets.is_key
+    if codec not in _KEY_UNITS or len(marked) < _FEW or 0 < marked[1:].mean() < _NEARLY_ALL:
+        return index
+    stored_length = extradata[21 if codec == "hevc" else 4] & 3 if extradata[:1] == b"\1" else None
+    with open_container(path) as container:
+        is_key = [
+            any(unit in _KEY_UNITS[codec] for unit in _units(bytes(packet), codec, stored_length))
+            for packet in _numbered(container, index)
+        ]
+    found = np.zeros(len(marked), dtype=np.bool_)
+    found[: len(is_key)] = is_key[: len(marked)]
+    if not found.any():
+        found[0] = True
+    return replace(index, packets=replace(index.packets, is_key=found))
+
+
+def _units(content: bytes, codec: str, stored_length: int | None) -> Iterator[int]:
+    """Yield the types of a packet's NAL units (ISO/IEC 14496-10 and 23008-2, 7.3.1)."""
+    if stored_length is None:
+        begins = [found.end() for found in _START_CODE.finditer(content)]
+    else:
+        begins, at, size = [], 0, stored_length + 1
+        while at + size < len(content):
+            begins.append(at + size)
+            at += size + int.from_bytes(content[at : at + size])
+    for begin in begins:
+        if begin < len(content):
+            yield (content[begin] >> 1) & 63 if codec == "hevc" else content[begin] & 31
 
 
 def _plain_index(told: _Told, base: Fraction, track: int, *, rate: Fraction) -> Index:
@@ -422,7 +464,7 @@ def _timed_index(index: Index, *, reorders: bool) -> Index:
     line = shown_timeline(
         index.stamps,
         index.base,
-        is_key=packets.is_key,
+        is_key=np.logical_and(packets.is_key, not index.is_ordered),
         is_shown=packets.is_shown,
         reorders=reorders,
     )
@@ -452,7 +494,8 @@ def _in_shown_order(path: Path, index: Index, on_progress: Progress) -> Index:
     stamps[shown] = spread(in_order, usual_ticks(in_order, index.base))
     is_shown[shown] = True
     is_shown &= index.packets.is_shown
-    return replace(index, stamps=stamps, packets=replace(index.packets, is_shown=is_shown))
+    packets = replace(index.packets, is_shown=is_shown)
+    return replace(index, stamps=stamps, packets=packets, is_ordered=True)
 
 
 def _with_lacking(

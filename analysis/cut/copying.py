@@ -97,7 +97,8 @@ def _write(
     options: CutOptions,
     on_progress: Progress,
 ) -> None:
-    base, sizes = reading.index.base, reading.index.packets.sizes
+    base, packets = reading.index.base, reading.index.packets
+    sizes, is_key = packets.sizes, packets.is_key
     start_s, seconds = float(plan.start_pts * base), plan.copied.seconds
     with ExitStack() as stack:
         target = stack.enter_context(open_target(out, reading.container, options))
@@ -114,7 +115,7 @@ def _write(
             packet.duration = plan.end_pts - (packet.pts or 0) if is_last else plan.usual
             packet.pts = (packet.pts or 0) - plan.start_pts
             packet.dts = dts - plan.start_pts
-            packet.stream = stream
+            packet.stream, packet.is_keyframe = stream, bool(is_key[number])
             clip_s = float(packet.pts * base)
             sound.write_until(clip_s)
             target.mux(packet)

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from analysis.cut.clip import Cut, cut_clip
 from analysis.cut.options import CutOptions
@@ -286,24 +287,50 @@ def test_what_no_player_shows_before_the_first_keyframe_takes_no_time(
     check_clip(path, tmp_path / "clip.mp4", begins=15, ends=45, copied=True)
 
 
-def test_frames_that_nobody_marked_as_keyframes_are_decoded(
-    tmp_path: Path, finder: PoseFinder
+HEVC = replace(EVEN, codec="libx265", codec_options=(("x265-params", "log-level=none"),))
+
+
+@pytest.mark.parametrize("form", [EVEN, SHUFFLED, HEVC], ids=["even", "shuffled", "hevc"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("marked", [True, False], ids=["all", "none"])
+def test_keyframes_are_found_where_a_container_marks_all_frames_or_none(
+    marked: bool, suffix: str, form: Form, tmp_path: Path, finder: PoseFinder
 ) -> None:
-    whole = record(tmp_path / "whole", replace(EVEN, suffix=".mkv"))
-    path = tmp_path / "c.mkv"
-    path.write_bytes(whole.read_bytes())
+    whole = record(tmp_path / "whole", form)
+    path = tmp_path / f"c{suffix}"
     with av.open(str(whole)) as given, av.open(str(path), "w") as target:
         copied = target.add_stream_from_template(given.streams.video[0])
         for packet in given.demux(given.streams.video[0]):
             if packet.size:
-                packet.stream, packet.is_keyframe = copied, False
+                packet.stream, packet.is_keyframe = copied, marked
                 target.mux(packet)
 
     report = inspect_video(path, TakeOptions(), finder=finder)
-    cut(path, tmp_path / "clip.mp4", 1.49, 2.49)
+    made = cut(path, tmp_path / "clip.mp4", 1.49, 2.49)
 
     assert report.video.duration_s == pytest.approx(4.0, abs=0.05)
-    check_clip(whole, tmp_path / "clip.mp4", begins=45, ends=75, copied=False)
+    assert "times_jump" not in {remark.code for remark in report.quality}
+    assert made.method == "copy", made.why
+    check_clip(whole, tmp_path / "clip.mp4", begins=45, ends=75, copied=True)
+
+
+def test_an_avi_with_b_frames_is_shown_in_the_right_order(tmp_path: Path) -> None:
+    whole = record(tmp_path / "whole", SHUFFLED)
+    path = tmp_path / "c.avi"
+    with av.open(str(whole)) as given, av.open(str(path), "w") as target:
+        stream = given.streams.video[0]
+        copied = target.add_stream_from_template(stream)
+        with_start_codes = BitStreamFilterContext("h264_mp4toannexb", stream)
+        for packet in given.demux(stream):
+            for converted in with_start_codes.filter(packet if packet.size else None):
+                converted.stream = copied
+                target.mux(converted)
+
+    made = cut(path, tmp_path / "clip.mp4", 1.49, 2.49)
+
+    assert probe(path).facts.duration_s == pytest.approx(4.0, abs=0.05)
+    assert made.method == "copy", made.why
+    check_clip(whole, tmp_path / "clip.mp4", begins=45, ends=75, copied=True)
 
 
 RAW = {
