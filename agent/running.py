@@ -58,6 +58,7 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
         reserve = reserve_of(settings)
         try:
             folder.empty_tmp()
+            folder.quarantine_strange()
             opening = partial(open_with, reserve, partial(_open, folder))
             opened = patiently(opening, folder.root, reserve.release, say=watchman.say)
             with opened as outbox:

@@ -18,12 +18,13 @@ import structlog
 
 from agent.clock import Now
 from agent.outbox.capture import Capture, FileFacts
-from agent.outbox.disk.folders import StateFolder, move_durably
+from agent.outbox.disk.folders import StateFolder, move_durably, open_plain
 from agent.outbox.entry import Entry
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.pulse import moving
 
+_PIECE_BYTES = 1 << 20
 _MOST_STEM = 60  # characters of the old name: any file system can hold them
 
 log = structlog.get_logger(stage="delivery")
@@ -35,6 +36,7 @@ class _Original(Enum):
     AS_IT_WAS = auto()
     GROWN = auto()
     COPIED = auto()
+    OVERWRITTEN = auto()  # longer, and from its beginning on another: its writer's work, or damage
 
 
 class FirstSendCheck:
@@ -62,6 +64,9 @@ class FirstSendCheck:
             if capture is None or original is _Original.AS_IT_WAS:
                 continue
             if original is _Original.COPIED:
+                return False
+            if original is _Original.OVERWRITTEN:
+                self._hold(capture)
                 return False
             if not entry.attempts:
                 self._void(capture)
@@ -91,17 +96,34 @@ class FirstSendCheck:
             found = FileFacts.of(path.stat())
         except FileNotFoundError:
             return _Original.AS_IT_WAS  # somebody took it away; the clip is whole all the same
-        if found.size_bytes < capture.facts.size_bytes:
-            return _Original.AS_IT_WAS  # torn, not grown: the clip was cut when it was whole
-        if found == capture.facts:
-            return _Original.AS_IT_WAS
-        if found.size_bytes > capture.facts.size_bytes or _sha256(path) != capture.sha256:
-            return _Original.GROWN
+        if found == capture.facts or found.size_bytes < capture.facts.size_bytes:
+            return _Original.AS_IT_WAS  # or torn, not grown: the clip was cut when it was whole
+        begins_as_before = _sha256_of_beginning(path, capture.facts.size_bytes) == capture.sha256
+        if found.size_bytes > capture.facts.size_bytes:
+            return _Original.GROWN if begins_as_before else _Original.OVERWRITTEN
+        return self._copied(capture, found) if begins_as_before else self._damaged(capture)
+
+    def _damaged(self, capture: Capture) -> _Original:
+        log.warning("its content has changed: the clip was cut before", capture=capture.name)
+        return _Original.AS_IT_WAS
+
+    def _copied(self, capture: Capture, found: FileFacts) -> _Original:
         log.warning("was copied here: its clips are looked up first", capture=capture.name)
         with self._outbox.transaction():
             self._outbox.captures.restore_file(capture, found, now_s=self._now().utc_s)
             self._outbox.outcomes.doubt(capture.id)
         return _Original.COPIED
+
+    def _hold(self, capture: Capture) -> None:
+        """Let a person look at clips whose original is another one; its clips may be intact."""
+        log.warning("its file was overwritten: its clips are held", capture=capture.name)
+        found = FileFacts.of((self._folder.captures / capture.stored_name).stat())
+        now_s, reason = self._now().utc_s, Reason.GREW_AFTER_ADMISSION
+        with self._outbox.transaction():
+            for entry in self._outbox.entries.of_capture(capture.id):
+                if entry.state is EntryState.READY:
+                    self._outbox.entries.move(entry, EntryState.HELD, now_s=now_s, reason=reason)
+            self._outbox.captures.restore_file(capture, found, now_s=now_s)
 
     def _void(self, capture: Capture) -> None:
         """End a capture's clips and let its file be taken in anew."""
@@ -148,5 +170,14 @@ class FirstSendCheck:
 
 
 def _sha256(path: Path) -> str:
-    with moving(path.stat().st_size), path.open("rb") as file:
+    with moving(path.stat().st_size), open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of_beginning(path: Path, size_bytes: int) -> str:
+    digest, left_bytes = hashlib.sha256(), size_bytes
+    with moving(size_bytes), open_plain(path) as file:
+        while left_bytes > 0 and (piece := file.read(min(left_bytes, _PIECE_BYTES))):
+            digest.update(piece)
+            left_bytes -= len(piece)
+    return digest.hexdigest()

@@ -34,16 +34,23 @@ from agent.outbox.capture import Capture, Evidence, FileFacts
 from agent.outbox.disk.folders import (
     StateFolder,
     move_durably,
+    open_plain,
     put_aside,
+    quarantine,
+    remove,
     write_durably,
 )
 from agent.outbox.file_name import printable
+from agent.outbox.journal.sidecars import is_unfinished_sidecar
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.pulse import moving
 
 _SIDECAR_SUFFIX = ".json"
 _READ_BYTES = 1 << 20
+_MOST_SIDECAR_BYTES = 1 << 24
+_DIGEST_SIGNS = 64
+_LARGE_BYTES = 256 << 20
 _NEVER_AGAIN = frozenset({Reason.FILMING_STOPPED, Reason.FORGOTTEN})  # nobody may see it
 
 log = structlog.get_logger(stage="intake")
@@ -118,14 +125,14 @@ class Admission:
         False where a file is still being written: it waits for another time.
         """
         known = self._outbox.captures.stored_names()
-        present = sorted(self._folder.captures.iterdir())
+        present = self._folder.files_in(self._folder.captures)
         sidecars = {path for path in present if _is_sidecar(path)}
         videos = [path for path in present if path not in sidecars]
         done = [self._place(path) for path in videos if path.name not in known]
         arrived = {path.stem for path in videos}
         for path in sidecars:
             if path.stem not in arrived:
-                path.unlink()
+                self._drop_sidecar(path)
         return all(done)
 
     def _place(self, path: Path) -> bool:
@@ -144,12 +151,24 @@ class Admission:
             return False
         return True
 
+    def _drop_sidecar(self, path: Path) -> None:
+        """Remove the sidecar of a file that never arrived; one that is none of ours is kept."""
+        if is_unfinished_sidecar(path) or _read_sidecar(path) is not None:
+            remove(path)
+        else:
+            quarantine(path, self._folder, why="it is beside no capture")
+
     def _put_aside(self, path: Path) -> None:
-        put_aside(path, self._folder)
-        log.warning("unknown file set aside", file=path.name, folder=str(self._folder.set_aside))
+        quarantine(path, self._folder, why="it is no capture that was taken in")
 
     def _adopt(self, path: Path) -> None:
-        """Write the row that a crash kept from a file, or set the file aside."""
+        """Write the row that a crash kept from a file, or quarantine the file."""
+        found = path.lstat()
+        if _is_mostly_a_hole(found) or not (
+            _is_digest(path.stem) or _read_sidecar(_sidecar_path(path)) is not None
+        ):
+            self._put_aside(path)  # nobody need read it to know that it is none of ours
+            return
         sha256 = hash_unchanged(path, facts_of(path))
         known = self._outbox.captures.by_sha256(sha256)
         if known is not None and path.name == known.stored_name:
@@ -172,11 +191,9 @@ class Admission:
 
         A file that is named by its content was taken in once, whatever became of its sidecar.
         """
-        try:
-            return _Sidecar.from_bytes(_sidecar_path(path).read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
-            if not is_named_by_content:
-                return None
+        told = _read_sidecar(_sidecar_path(path))
+        if told is not None or not is_named_by_content:
+            return told
         seen = Evidence(grew_until=None, appeared=self._now(), mtime_s=path.stat().st_mtime)
         return _Sidecar(file_name=path.name, evidence=seen)
 
@@ -265,7 +282,24 @@ def _sidecar_path(stored: Path) -> Path:
 
 
 def _is_sidecar(path: Path) -> bool:
-    """Tell whether a file is a sidecar, or what a crash left of one: `.name.json.process`."""
-    return path.suffix == _SIDECAR_SUFFIX or (
-        path.name.startswith(".") and path.stem.endswith(_SIDECAR_SUFFIX)
-    )
+    """Tell whether a file is a sidecar, or what a crash left of one."""
+    return path.suffix == _SIDECAR_SUFFIX or is_unfinished_sidecar(path)
+
+
+def _read_sidecar(path: Path) -> _Sidecar | None:
+    """Read what intake wrote beside a capture; None where there is none, or it is damaged."""
+    try:
+        with open_plain(path) as file:
+            return _Sidecar.from_bytes(file.read(_MOST_SIDECAR_BYTES))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _is_digest(stem: str) -> bool:
+    """Tell whether a file may be named by its content."""
+    return len(stem) == _DIGEST_SIGNS and set(stem) <= set("0123456789abcdef")
+
+
+def _is_mostly_a_hole(found: os.stat_result) -> bool:
+    """Tell whether a large file has hardly any content: it would take long to read, for nothing."""
+    return found.st_size > _LARGE_BYTES and found.st_blocks * 512 < found.st_size // 8

@@ -10,13 +10,21 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.errors import BusyError, ConfigError
+import structlog
+
+from agent.errors import BusyError, ConfigError, plain_words
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
+from agent.outbox.file_name import printable
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
+
+_OTHER_FILES = ("mounts.json", "page-secret", "page-cert.pem", "page-key.pem")  # in its root
+
+log = structlog.get_logger(stage="start")
 
 # What of a name goes into another that is like it: at most 255 bytes, four for a letter.
 _LONGEST_STEM = 50
@@ -164,10 +172,69 @@ class StateFolder:
         import shutil  # a look at the station never comes here
 
         for leftover in self.tmp.iterdir():
-            if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover)
+            try:
+                if leftover.is_dir() and not leftover.is_symlink():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink()
+            except OSError as error:  # such as of a file that was made immutable
+                log.warning(
+                    "left alone",
+                    file=printable(leftover.name),
+                    why=plain_words(error),
+                    folder="tmp",
+                )
+
+    def files_in(self, place: Path) -> list[Path]:
+        """Return the files in one of our folders, in order; what is no file of ours is quarantined.
+
+        That is whatever is no plain file, or has a name that is no text: reading a pipe would wait
+        for ever, and a link may lead anywhere.  What cannot be moved is left alone.
+        """
+        files = []
+        for path in sorted(place.iterdir()):
+            if is_ours(path):
+                files.append(path)
             else:
-                leftover.unlink()
+                quarantine(path, self, why="it is not a file of Spotter's")
+        return files
+
+    def quarantine_strange(self) -> None:
+        """Take out of the way what has the name of a file in the folder's root, and is none."""
+        for path in (self.root / name for name in _OTHER_FILES):
+            if os.path.lexists(path) and not is_plain(path):
+                quarantine(path, self, why="it is not a plain file")
+        if os.path.lexists(self.wake_socket) and not self.wake_socket.is_socket():
+            quarantine(self.wake_socket, self, why="it is not a socket")
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether something may be a file of Spotter's: plain, and with a name that is text."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return False
+    return is_plain(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that nobody needs; one that cannot be removed is left alone."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        name, place = printable(path.name), printable(path.parent.name)
+        log.warning("left alone", file=name, folder=place, why=plain_words(error))
+
+
+def quarantine(path: Path, folder: StateFolder, *, why: str) -> None:
+    """Put something aside that nobody here knows, and say so; leave alone what cannot be moved."""
+    name, place = printable(path.name), printable(path.parent.name)
+    try:
+        target = put_aside(path, folder)
+    except OSError as error:
+        log.warning("left alone", file=name, folder=place, why=f"{why}; {plain_words(error)}")
+    else:
+        log.warning("quarantined", file=name, folder=place, why=why, kept_as=printable(target.name))
 
 
 def part_of(final: Path) -> Path:
@@ -227,7 +294,7 @@ def put_aside(path: Path, folder: StateFolder) -> Path:
     return target
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """Open a plain file to read it: no link is followed, no pipe is waited for.
 
     Raises:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.outbox.disk.device import device_of
-from agent.outbox.disk.folders import StateFolder, write_durably
+from agent.outbox.disk.folders import StateFolder, open_plain, write_durably
 
 _MOUNTED = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
 _MEMORY = "mounts.json"
+_MOST_BYTES = 1 << 16
 _ROOT = Path("/")
 
 
@@ -168,7 +169,8 @@ class MountMemory:
 
     def _read(self) -> dict[str, object]:
         try:
-            known = json.loads(self.path.read_bytes())
+            with open_plain(self.path) as file:
+                known = json.loads(file.read(_MOST_BYTES))
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}

@@ -6,7 +6,7 @@ import os
 import struct
 
 from agent.errors import BusyError
-from agent.outbox.disk.folders import StateFolder, give_to_owner_of
+from agent.outbox.disk.folders import StateFolder, give_to_owner_of, is_plain, quarantine
 
 _PID_DIGITS = 12
 _MODE = 0o640  # who may only read cannot lock it
@@ -36,6 +36,8 @@ class OwnerLock:
             BusyError: another process is.
             ConfigError: this user may not be.
         """
+        if os.path.lexists(self._path) and not is_plain(self._path):
+            quarantine(self._path, self._folder, why="it is not a plain file")
         for path, flags in ((self._path, _FILE), (self._folder.root, _FOLDER)):
             try:
                 self._fds.append(os.open(path, flags | os.O_CLOEXEC, _MODE))

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from agent.outbox.disk.folders import StateFolder, fsync_folder, open_plain, rew
 
 SIDECAR_SUFFIX = ".json"
 
+_UNFINISHED = re.compile(r"\.[0-9a-z]+\.json\.[0-9a-f]+")
 _MOST_BYTES = 1 << 24
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -68,6 +70,11 @@ class Sidecars:
 def sidecar_of(file: Path) -> Path:
     """Return where a file's sidecar is."""
     return file.with_suffix(SIDECAR_SUFFIX)
+
+
+def is_unfinished_sidecar(path: Path) -> bool:
+    """Tell whether a file is what a crash left of writing a sidecar: `.NAME.json.DIGITS`."""
+    return _UNFINISHED.fullmatch(path.name) is not None
 
 
 def read_sidecar(path: Path) -> Sidecar | None:

@@ -16,7 +16,7 @@ import structlog
 
 from agent.crashpoints import crash_point
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder, is_plain
 from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.journal.images import apply_image, read_image
 from agent.outbox.repair.witnesses import (
@@ -190,8 +190,9 @@ def _move_aside(root: Path, name: str) -> None:
     kept = sorted(
         path
         for path in root.glob(copy_damaged(DATABASE_NAME, "*"))
-        if not path.name.endswith(_PARTS[1:])
+        if not path.name.endswith(_PARTS[1:]) and is_plain(path)
     )
     for old in kept[:-_KEPT]:
         for part in _PARTS:
-            old.with_name(old.name + part).unlink(missing_ok=True)
+            with suppress(OSError):
+                old.with_name(old.name + part).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import structlog
 
 from agent.crashpoints import crash_point
 from agent.outbox.disk.device import born_ns_of
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, is_plain, put_aside
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, is_plain, quarantine
 from agent.outbox.health import DATABASE_NAME, trouble_of
 from agent.outbox.journal.comparing import contradiction
 from agent.outbox.journal.images import read_image
@@ -72,8 +72,7 @@ def quarantine_strange_records(root: Path) -> None:
     for name in _RECORDS:
         path = root / name
         if os.path.lexists(path) and not is_plain(path):
-            log.error("record quarantined: it is not a plain file", file=name)
-            put_aside(path, StateFolder(root))
+            quarantine(path, StateFolder(root), why="it is not a plain file")
 
 
 def tend_ledger(outbox: Outbox) -> None:

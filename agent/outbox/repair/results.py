@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Now
-from agent.outbox.disk.folders import StateFolder, fsync_folder, put_aside
+from agent.outbox.disk.folders import StateFolder, fsync_folder, quarantine, remove
 from agent.outbox.entry import Entry
 from agent.outbox.results.documents import Head, read_head
 from agent.outbox.results.record import DocumentState, NewResult
@@ -27,7 +27,8 @@ class ResultRepair:
 
     def run(self) -> None:
         """Look at everything once."""
-        found = {path.stem: path for path in self._folder.results.glob(f"*{_SUFFIX}")}
+        documents = self._folder.files_in(self._folder.results)
+        found = {path.stem: path for path in documents if path.suffix == _SUFFIX}
         for entry_id, clip_code, size_bytes in list(self._outbox.results.documents()):
             path = found.pop(clip_code, None)
             if path is None or path.stat().st_size != size_bytes:
@@ -40,12 +41,11 @@ class ResultRepair:
         """Make a row of a file that has none; one of a clip that needs it no more goes."""
         entry = self._outbox.entries.by_code(clip_code)
         if entry is None:
-            log.warning("unknown file set aside", file=path.name)
-            put_aside(path, self._folder)
+            quarantine(path, self._folder, why="no clip has this name")
             return
         head = read_head(path)
         if head is None or not self._adopt(entry, head, path.stat().st_size):
-            path.unlink(missing_ok=True)
+            remove(path)
             fsync_folder(path.parent)
 
     def _adopt(self, entry: Entry, head: Head, size_bytes: int) -> bool:

@@ -5,16 +5,17 @@ with a thousand of them takes no longer than one with ten.  Nothing that may be 
 something is deleted: what has no place goes into the folder `set-aside`.
 """
 
-from collections.abc import Iterable
+import glob
+import stat
 from pathlib import Path
 
 import structlog
 
 from agent.clock import Now
 from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.disk.folders import StateFolder, put_aside
+from agent.outbox.disk.folders import StateFolder, quarantine, remove
 from agent.outbox.files import OnDisk
-from agent.outbox.journal.sidecars import SIDECAR_SUFFIX
+from agent.outbox.journal.sidecars import SIDECAR_SUFFIX, is_unfinished_sidecar
 from agent.outbox.repair.results import ResultRepair
 from agent.outbox.repair.videos import VideoRepair
 from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, Reason
@@ -54,7 +55,7 @@ class Repair:
         log.error("a capture's file is damaged", capture=f"c{capture.id}", missing=not exists)
         if capture.state != CaptureState.CAPTURED:
             if exists:
-                put_aside(path, self._folder)
+                quarantine(path, self._folder, why="it is shorter than it was")
             self._outbox.files.note_gone("capture", capture.id, now_s=self._now().utc_s)
             return
         found = self._outbox.captures.by_id(capture.id)
@@ -74,30 +75,25 @@ class Repair:
             self._outbox.files.note_gone("entry", clip.id, now_s=now_s)
 
     def _place_strays(self, to_come: set[str]) -> None:
-        """Set clips and pictures aside that belong to nothing; leave those that are yet to come."""
+        """Quarantine clips and pictures that belong to nothing; leave those that are to come."""
         files = self._outbox.files
-        for path in sorted(self._folder.clips.iterdir()):
+        for path in self._folder.files_in(self._folder.clips):
             code = path.name.partition(".")[0]
-            if path.name.startswith(".") or (
-                path.suffix == SIDECAR_SUFFIX and not _has_video(path)
-            ):
-                self._drop_sidecar(path, code)
+            if is_unfinished_sidecar(path):
+                remove(path)
+            elif path.suffix == SIDECAR_SUFFIX and not _has_video(path):
+                if not files.known(code):
+                    self._put_aside(path)
             elif code not in to_come and not files.known(path.name):
                 self._put_aside(path)
-        for path in sorted(self._folder.pictures.iterdir()):
+        for path in self._folder.files_in(self._folder.pictures):
             code = path.stem.removesuffix(_STRIP)
             known = files.known_capture(code) if path.suffix == ".svg" else files.known(code)
             if not known and code not in to_come:
                 self._put_aside(path)
 
-    def _drop_sidecar(self, path: Path, code: str) -> None:
-        """Remove a sidecar that was never finished, or whose clip neither is nor is to be."""
-        if path.name.startswith(".") or not self._outbox.files.known(code):
-            path.unlink(missing_ok=True)
-
     def _put_aside(self, path: Path) -> None:
-        log.warning("unknown file set aside", file=path.name, folder=str(self._folder.set_aside))
-        put_aside(path, self._folder)
+        quarantine(path, self._folder, why="nothing on record has this name")
 
     def _codes_to_come(self) -> set[str]:
         """Return the codes of clips that may have been cut already and get their rows later."""
@@ -112,11 +108,12 @@ class Repair:
 def _size(path: Path) -> int:
     """Return a file's size, less than any where there is none."""
     try:
-        return path.stat().st_size
-    except FileNotFoundError:
+        found = path.lstat()
+    except OSError:
         return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def _has_video(sidecar: Path) -> bool:
-    others: Iterable[Path] = sidecar.parent.glob(f"{sidecar.stem}.*")
+    others = sidecar.parent.glob(f"{glob.escape(sidecar.stem)}.*")
     return any(path.suffix != SIDECAR_SUFFIX for path in others)

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Now
-from agent.outbox.disk.folders import StateFolder, fsync_folder, put_aside
+from agent.outbox.disk.folders import StateFolder, fsync_folder, quarantine, remove
 from agent.outbox.results.videos import VideoState
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
@@ -31,14 +31,14 @@ class VideoRepair:
         videos = self._outbox.videos
         videos.resume_interrupted()
         due = videos.present()
-        for path in sorted(self._folder.results.iterdir()):
+        for path in self._folder.files_in(self._folder.results):
             code, _, kind = path.name.partition(".")
             if kind == "mp4" and code in due and path.stat().st_size == due[code][1]:
                 del due[code]
             elif kind == "mp4":
                 self._place(code, path)
             elif kind in {"mp4.part", "mp4.note"} and self._state(code) is not VideoState.WANTED:
-                path.unlink(missing_ok=True)
+                remove(path)
         for code, (entry_id, _) in due.items():
             log.warning("an analysed video is gone", clip=code)
             videos.lose(entry_id)
@@ -48,13 +48,12 @@ class VideoRepair:
         """Adopt a file whose row was not written yet; it got its name when it was whole."""
         entry = self._outbox.entries.by_code(code)
         if entry is None:
-            log.warning("unknown file set aside", file=path.name)
-            put_aside(path, self._folder)
+            quarantine(path, self._folder, why="no clip has this name")
             return
         size = path.stat().st_size
         is_ours = entry.state in _OF_RESULTS and size > 0
         if not (is_ours and self._outbox.videos.place(entry.id, size, now_s=self._now().utc_s)):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def _state(self, code: str) -> VideoState | None:
         entry = self._outbox.entries.by_code(code)

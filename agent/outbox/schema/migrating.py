@@ -5,13 +5,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from sqlite_utils.db import Database
 
-from agent.outbox.disk.folders import fsync_file, fsync_folder, give_to_owner_of
+from agent.outbox.disk.folders import fsync_file, fsync_folder, give_to_owner_of, is_plain
 from agent.outbox.schema.channels import channels as channels  # importing it makes it one of them
 from agent.outbox.schema.devices import devices as devices
 from agent.outbox.schema.disk import disk as disk  # so do these
@@ -124,7 +124,9 @@ def _keep_copy(connection: sqlite3.Connection, path: Path, *, before: str) -> No
         unfinished.unlink(missing_ok=True)
     fsync_folder(path.parent)
     copies = sorted(
-        path.parent.glob(copy_before(path.name, "*")), key=lambda found: found.stat().st_mtime
+        (found for found in path.parent.glob(copy_before(path.name, "*")) if is_plain(found)),
+        key=lambda found: found.stat().st_mtime,
     )
     for old in copies[:-_KEPT]:
-        old.unlink()
+        with suppress(OSError):
+            old.unlink()

@@ -5,7 +5,7 @@ They are kept for a person to look at; nothing of Spotter reads them.
 
 from pathlib import Path
 
-from agent.outbox.disk.folders import LEDGER_NAME, fsync_folder
+from agent.outbox.disk.folders import LEDGER_NAME, fsync_folder, is_plain
 from agent.outbox.health import DATABASE_NAME
 
 
@@ -28,7 +28,8 @@ def remove_old_copies(root: Path) -> list[str]:
     )
     names = []
     for path in sorted(path for pattern in copies for path in root.glob(pattern)):
-        path.unlink(missing_ok=True)
-        names.append(path.name)
+        if is_plain(path):
+            path.unlink(missing_ok=True)
+            names.append(path.name)
     fsync_folder(root)
     return names
