@@ -5,7 +5,9 @@ growing file, the daemon is `spotter run`, and what is shown is read from its ou
 """
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -26,6 +28,7 @@ from agent.sandbox.server import Sandbox
 
 ATHLETE = "someUserId123"
 _KEY = "demo-key"
+_PREFIX = "spotter-demo-"
 _USUAL_PORT = 8377
 _WITHIN_S = 75.0  # for everything after the recording
 _LOOK_EVERY_S = 0.1
@@ -113,15 +116,43 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
         AgentError: the clip did not arrive in time; the daemon's log is in the message.
         KeyboardInterrupt: it was broken off; nothing is left of it.
     """
-    place = _Place(Path(tempfile.mkdtemp(prefix="spotter-demo-")))
+    _remove_earlier()
+    place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
     place.capture.mkdir()
-    with _gone_if_broken_off(place), Sandbox(key=_KEY, processing_s=0.5) as sandbox:
+    with (
+        _kept_until_the_next(place),
+        _gone_if_broken_off(place),
+        Sandbox(key=_KEY, processing_s=0.5) as sandbox,
+    ):
         listen = _free_address() if keep else ""
         _write_settings(place, sandbox.base_url, listen)
         with _daemon(place) as daemon:
             _film(place.capture / "platform-1.mp4", tell)
             outcome = _follow(place, sandbox, daemon, tell)
             yield replace(outcome, page=f"http://{listen}" if keep else None)
+
+
+def _remove_earlier() -> None:
+    """Remove what earlier demos of this user have left to be looked at, unless they still run."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), _locked(folder):
+            if folder.lstat().st_uid == os.geteuid():
+                shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of a demo.
+
+    Raises:
+        OSError: another process holds it, or it is no folder.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ unit's own lines by libseccomp, with what systemd adds for its other directives.
 """
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.needs import need
 _UNIT = REPOSITORY / "systemd" / "spotter.service"
 _BUILDER = Path(__file__).with_name("filter_builder.py")
 _USER = "990"
+_PLACES = (str(REPOSITORY), sys.prefix, sys.base_prefix)
 
 
 def directives(unit: Path = _UNIT) -> list[tuple[str, str]]:
@@ -60,7 +62,8 @@ def command(scratch: Path, writable: Path) -> list[str]:
         *("--uid", _USER, "--gid", _USER, "--cap-drop", "ALL", "--new-session"),
         *("--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev"),
         *("--tmpfs", "/tmp", "--tmpfs", "/home"),
-        *("--ro-bind", str(REPOSITORY), str(REPOSITORY)),  # which may lie in one of them
+        # Which may lie in one of them.
+        *(word for place in _PLACES for word in ("--ro-bind", place, place)),
         *("--bind", str(writable), str(writable)),
     ]
     opened = 'filter=$1; shift; exec "$@" 9<"$filter"'

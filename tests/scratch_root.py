@@ -169,6 +169,7 @@ def _own_python() -> str:
     return (
         f"&& printf '#!/bin/sh\\nexec {program} \"$@\"\\n' >{wrapper} && chmod 755 {wrapper}"
         f" && mount --bind {wrapper} {_SYSTEMS_PYTHON}"
+        f" && echo {_PYTHON}/lib >/etc/ld.so.conf.d/borrowed.conf && ldconfig"
     )
 
 

@@ -183,8 +183,8 @@ def run_spotter(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def until(condition: object, *, timeout_s: float = 30.0) -> None:
-    """Wait until a condition on another process holds."""
+def until(condition: object, *, timeout_s: float = 90.0) -> None:
+    """Wait until a condition on another process holds: long, for a busy machine is slow."""
     assert callable(condition)
     latest_s = time.monotonic() + timeout_s
     while not condition():
@@ -202,7 +202,7 @@ def child_of(daemon: int) -> int | None:
     return None
 
 
-def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = 60.0) -> bool:
+def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = 90.0) -> bool:
     """Wait until the sandbox has made so many sessions."""
     return sandbox.book.wait_for(lambda book: len(book.sessions) >= count, timeout_s)
 

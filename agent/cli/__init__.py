@@ -4,6 +4,7 @@ A command's module is imported when the command is asked for, and what it works 
 command: `spotter --help` must not wait for what it never uses.
 """
 
+import contextlib
 import errno
 import io
 import os
@@ -140,6 +141,8 @@ def main() -> None:
     except Exception as error:
         _end_for(error)
         raise
+    finally:
+        _let_go_of_complaints()
 
 
 def _is_misplaced(error: click.ClickException) -> bool:
@@ -180,6 +183,15 @@ def _end_if_unwritten(error: OSError) -> None:
     if not isinstance(unwritten, BrokenPipeError):
         click.echo(f"spotter: nothing more can be written: {unwritten.strerror}", err=True)
     sys.exit(1)
+
+
+def _let_go_of_complaints() -> None:
+    """Drop what standard error does not take, as on a full disk: Python 3.13 would end with 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _end_of_output() -> OSError | None:

@@ -42,12 +42,14 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
+    ended: Path | None = None  # a station that was left running, and is no more
     out.print("[bold]Spotter[/bold] demo: everything is real but the athlete and the API\n")
     with _Stages(out, STAGES) as stages, demonstration(stages.tell, keep=keep) as outcome:
         stages.close()
         _show(out, outcome)
         if not keep:
-            out.print(f"\nTo look at it on the coach's page: {own_command()} demo --keep")
+            out.print("\nThese files stay until the next demo.")
+            out.print(f"To look at it on the coach's page: {own_command()} demo --keep")
             out.print("To put it on a box: sudo systemd/install.sh (docs/install.md)")
         else:
             out.print(f"\nThe coach's page: [bold]{outcome.page}[/bold]")
@@ -58,6 +60,9 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
             out.print("Ctrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
+            ended = outcome.clip.parents[2]
+    if ended is not None:
+        shutil.rmtree(ended)
 
 
 def own_command() -> str:

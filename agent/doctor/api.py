@@ -16,6 +16,7 @@ from agent.errors import LaneError
 from agent.local_time import LocalTime
 from agent.plurals import counted
 from agent.settings import read_api_key
+from agent.settings.key import malformed_key
 from agent.unit import unit_of
 
 _DAY_S = 86400.0
@@ -35,7 +36,8 @@ def check_api(patient: Patient) -> list[Finding]:
     """Ask the API whose key this is, and look at what comes along."""
     api = patient.settings.api
     token = read_api_key(api, patient.environ)
-    findings = [check_key(token, api.key_file)]
+    malformed = malformed_key(api, patient.environ) if token is None else None
+    findings = [check_key(token, api.key_file, malformed)]
     answer = None
     if token is not None:
         try:
@@ -48,11 +50,17 @@ def check_api(patient: Patient) -> list[Finding]:
     return findings if answer is None else [*findings, *_certificate(patient)]
 
 
-def check_key(token: str | None, key_file: Path) -> Finding:
+def check_key(token: str | None, key_file: Path, malformed: str | None = None) -> Finding:
     """See that there is a key, and that not everybody can read it."""
     if token is None and key_file.exists() and not os.access(key_file, os.R_OK):
         return warning(
             "API key", f"this user may not read {key_file}: not looked at", "sudo spotter doctor"
+        )
+    if token is None and malformed is not None:
+        return broken(
+            "API key",
+            f"what stands in {key_file} is no key: {malformed}; clips wait",
+            f"sudoedit {key_file}; the key alone, in one line",
         )
     if token is None:
         return broken(

@@ -11,7 +11,9 @@ from typing import Any
 
 from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.doctor.waiting import waiting_for_daemon
+from agent.errors import ConfigError
 from agent.plurals import counted
+from agent.settings import Settings
 from agent.unit import SYSTEMD, unit_of
 
 _SHOWN = (
@@ -187,13 +189,27 @@ def ask_systemd(unit: str) -> dict[str, str]:
 
 
 def _other_stations(config: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the settings beside these by which a station of this box runs, or is meant to.
+
+    A copy, or another program's file, is none: it says no settings of a station, or no unit of
+    systemd's takes it.
+    """
     own = config.resolve()
     for path in sorted(config.parent.glob("*.toml")):
         if path.resolve() == own or path.name.endswith(".sample.toml"):
             continue
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            Settings.model_validate(tables)
+        except (OSError, ValueError, ConfigError):
             continue
-        if "station" in tables:
+        if "station" in tables and _is_used(ask_systemd(unit_of(path))):
             yield path, tables
+
+
+def _is_used(told: Mapping[str, str]) -> bool:
+    """Tell whether a unit runs or starts by itself; so it is taken where there is no systemd."""
+    if not told:
+        return True
+    starts = told.get("UnitFileState") in {"enabled", "enabled-runtime", "linked"}
+    return starts or told.get("ActiveState") not in {"inactive", None}

@@ -1,6 +1,7 @@
 """What must be installed: libraries of the system, exactly one OpenCV, the model as it was made."""
 
 import base64
+import csv
 import ctypes
 import hashlib
 import importlib.metadata
@@ -12,6 +13,7 @@ from agent.doctor.finding import Finding, broken, fine, warning
 
 LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
 MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
+_OWN = ("agent/", "analysis/")
 _MODEL = Path("models", "pose_landmarker_lite.task")
 _AGAIN = "install Spotter again, in the folder of its release: sudo systemd/install.sh"
 
@@ -35,11 +37,13 @@ def installed_files() -> dict[Path, str]:
 
     Empty where it runs from its source tree.
     """
-    found = importlib.metadata.distribution("spotter-agent").files or []
+    found = importlib.metadata.distribution("spotter-agent")
+    # Not its `files`, which leave out those that are missing.
+    rows = csv.reader((found.read_text("RECORD") or "").splitlines())
     return {
-        Path(str(file.locate())): file.hash.value
-        for file in found
-        if file.hash is not None and file.hash.mode == "sha256"
+        Path(str(found.locate_file(name))): digest.removeprefix("sha256=")
+        for name, digest, _ in rows
+        if name.startswith(_OWN) and digest.startswith("sha256=")
     }
 
 

@@ -29,7 +29,7 @@ _KINDS_WANTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
 }
 HIDDEN = "********"
-_HOW_TO_MAKE = "name another with --config FILE, or make it: spotter config --sample | sudo tee {}"
+_HOW_TO_MAKE = "name another with --config FILE, or make it: spotter init --config {}"
 _HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
 _MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
 

@@ -40,6 +40,14 @@ class PageSocket(socket.socket):
             connection.close()
         raise BlockingIOError
 
+    def end_all(self) -> bool:
+        """End every connection; tell whether some are still open, as the server has not met it."""
+        self._open = [(of, one) for of, one in self._open if one.fileno() >= 0]
+        for _, connection in self._open:
+            with contextlib.suppress(OSError):  # it may have gone by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        return bool(self._open)
+
     def _lets_in(self, connection: socket.socket, address: str) -> bool:
         self._open = [(of, one) for of, one in self._open if one.fileno() >= 0]
         held = Counter(of for of, _ in self._open)

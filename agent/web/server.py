@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import socket
 from functools import partial
 
 import structlog
@@ -22,12 +21,13 @@ from agent.web.access.door import read_pin
 from agent.web.access.tls import PageCertificate
 from agent.web.app import make_app, make_page
 from agent.web.connection import LimitedConnection
-from agent.web.crowding import listen_on
+from agent.web.crowding import PageSocket, listen_on
 from agent.web.page import Page
 from agent.web.source import Signs
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
+_LET_END_S = 0.01
 _TICK_S = 1.0  # the Date header is drawn anew
 _KEEP_ALIVE_S = 30
 _CERTIFICATE_EVERY_S = 600.0  # it is looked at
@@ -98,9 +98,7 @@ class PageServer:
             return None
         return PageCertificate(self._settings.web, self._folder, now=self._now)
 
-    def _serve(
-        self, page: Page, listener: socket.socket, certificate: PageCertificate | None
-    ) -> None:
+    def _serve(self, page: Page, listener: PageSocket, certificate: PageCertificate | None) -> None:
         warn_without_pin(self._settings.web)
         config = uvicorn.Config(
             make_app(page),
@@ -120,13 +118,25 @@ class PageServer:
         config.load()
         config.ssl = None if certificate is None else certificate.context
         log.info("the page is open", listen=self._settings.web.listen, tls=certificate is not None)
-        asyncio.run(_Server(config, self._stop, certificate).serve(sockets=[listener]))
+        asyncio.run(_serve_on(listener, _Server(config, self._stop, certificate)))
 
 
 def warn_without_pin(settings: WebSettings) -> None:
     """Say that the PIN that was meant is not there: until it is, only paired devices come in."""
     if settings.pin_file is not None and read_pin(settings) is None:
         log.warning("no PIN of six characters or more", file=str(settings.pin_file))
+
+
+async def _serve_on(listener: PageSocket, server: uvicorn.Server) -> None:
+    """Serve, and at the end let no connection be left, not even those that never shook hands."""
+    await server.serve(sockets=[listener])
+    for left in list(server.server_state.connections):
+        if isinstance(left, LimitedConnection):
+            left.transport.abort()  # a listener's, that is not read from meanwhile
+    loop = asyncio.get_running_loop()
+    latest_s = loop.time() + _END_WITHIN_S
+    while listener.end_all() and loop.time() < latest_s:
+        await asyncio.sleep(_LET_END_S)
 
 
 class _Server(uvicorn.Server):

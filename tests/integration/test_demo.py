@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
+
+from agent import demo
 from tests.station import until
 
 
@@ -13,10 +17,26 @@ def lock_in(folder: Path) -> str:
     return "".join(path.read_text() for path in folder.glob("spotter-demo-*/state/owner.lock"))
 
 
+def test_a_demo_removes_what_an_earlier_one_left_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("spotter-demo-left", "spotter-demo-runs", "elsewhere", "another"):
+        (tmp_path / name / "state").mkdir(parents=True)
+    (tmp_path / "spotter-demo-link").symlink_to(elsewhere)
+    with demo._locked(tmp_path / "spotter-demo-runs"):
+        demo._remove_earlier()
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"spotter-demo-runs", "spotter-demo-link", "elsewhere", "another"}
+    assert (elsewhere / "state").exists()
+
+
 def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) -> None:
     told = tmp_path / "told"
     with told.open("wb") as out:
-        demo = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "agent", "demo", "--keep"],
             stdout=out,
             env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -25,8 +45,8 @@ def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) ->
     daemon = int(lock_in(tmp_path))
     assert Path(f"/proc/{daemon}").exists()
 
-    demo.terminate()
+    process.terminate()
 
-    assert demo.wait(15) == 130
+    assert process.wait(15) == 130
     assert not Path(f"/proc/{daemon}").exists()
     assert [path for path in tmp_path.iterdir() if path != told] == []

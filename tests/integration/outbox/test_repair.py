@@ -1,6 +1,7 @@
 """Rows and files that do not fit: mended or set aside at a start, never deleted."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def box(lived: Path, tmp_path: Path) -> Box:
-    return Box(shutil.copytree(lived, tmp_path / "state"))
+def box(lived: Path, tmp_path: Path) -> Iterator[Box]:
+    opened = Box(shutil.copytree(lived, tmp_path / "state"))
+    yield opened
+    opened.outbox.close()
 
 
 def test_a_start_on_a_whole_folder_changes_nothing(box: Box) -> None:

@@ -5,20 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import recorder, wishes
-from agent.doctor.api import judge_certificate, judge_clock
+from agent.doctor import recorder, service, wishes
+from agent.doctor.api import check_api, judge_certificate, judge_clock
 from agent.doctor.camera import Lying, judge_last, judge_lying
 from agent.doctor.finding import Finding, Patient, State
 from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_waiting
 from agent.doctor.recorder import check_recorders, judge_recorder
 from agent.doctor.records import judge_audit
-from agent.doctor.service import judge_others, judge_unit
+from agent.doctor.service import check_service, judge_others, judge_unit
 from agent.doctor.waiting import waiting_for_daemon, waiting_words
 from agent.doctor.wishes import check_settings
 from agent.local_time import LocalTime
 from agent.outbox.lanes import LaneState
 from agent.outbox.repair.audit import Audit
 from agent.outbox.store import Rebuilt
+from agent.settings import read_api_key
 from agent.station.camera import Camera, CameraState
 from tests.factories import NOW_S, instant
 from tests.served_page import page_settings
@@ -146,6 +147,59 @@ def test_a_second_station_on_the_same_folder_or_port(tmp_path: Path) -> None:
     told(found, State.BROKEN, "rack-2.toml", "paths.state, web.listen")
     (found,) = judge_others(mine, {tmp_path / "rack-2.toml": {"station": {}}})
     told(found, State.FINE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "station = 'a word'",
+        "[station]\nid = 'x'\nactivity = 'curling'",
+        "[station]\nid = 'x'\n[paths]\nstate = 3",
+        "[tool]\nname = 'another program'",
+        "[station",
+    ],
+)
+def test_another_file_of_toml_is_no_station(tmp_path: Path, text: str) -> None:
+    mine = patient(tmp_path)
+    (tmp_path / "other.toml").write_text(text)
+
+    told(check_service(mine)[-1], State.FINE, "0 on this box")
+
+
+def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = patient(tmp_path)
+    copy = f'[station]\nid = "x"\nactivity = "running"\n[paths]\nstate = "{tmp_path}/state"\n'
+    (tmp_path / "station-old.toml").write_text(copy)
+    said = {**LOADED, "ActiveState": "inactive", "UnitFileState": "disabled"}
+    monkeypatch.setattr(service, "ask_systemd", lambda _unit: said)
+    told(check_service(mine)[-1], State.FINE, "0 on this box")
+    said["UnitFileState"] = "enabled"
+    told(check_service(mine)[-1], State.BROKEN, "station-old.toml", "paths.state")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"abc def", "spaces"),
+        (b"key-one\nkey-two\n", "2 lines"),
+        (b"\xff\xfe\x00k", "no text"),
+        ("k\u00fcy".encode(), "characters"),
+        (b"API-KEY\tabc", "spaces"),
+        (b"  \n", "there is none"),
+    ],
+)
+def test_a_malformed_key_is_told_apart_from_a_missing_one(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    file = tmp_path / "api-key"
+    file.write_bytes(content)
+    mine = patient(tmp_path, api={"key_file": str(file), "base_url": "http://127.0.0.1:9"})
+    assert read_api_key(mine.settings.api, {}) is None
+    found = check_api(mine)[0]
+    told(found, State.BROKEN, words, f"sudoedit {file}")
+    assert content.decode("utf-8", "replace").strip() not in found.finding or not content.strip()
 
 
 def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:

@@ -142,7 +142,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.toml")
 
     assert "none.toml is missing" in str(caught.value)
-    assert f"spotter config --sample | sudo tee {tmp_path}/none.toml" in str(caught.value.hint)
+    assert f"spotter init --config {tmp_path}/none.toml" in str(caught.value.hint)
 
 
 def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
