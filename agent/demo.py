@@ -120,7 +120,7 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
     place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
     place.capture.mkdir()
     with (
-        _kept_until_the_next(place),
+        _locked(place.folder),  # from the next demo
         _gone_if_broken_off(place),
         Sandbox(key=_KEY, processing_s=0.5) as sandbox,
     ):

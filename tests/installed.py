@@ -1,6 +1,7 @@
 """Spotter as it is installed: its wheel, in an environment of its own, without the source tree."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,13 @@ class Installed:
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         return self.root / "lib" / version / "site-packages"
 
-    def run(self, *words: str | Path, code: int = 0, timeout_s: float = 200.0) -> str:
+    def run(
+        self,
+        *words: str | Path,
+        code: int = 0,
+        timeout_s: float = 200.0,
+        scratch: Path | None = None,
+    ) -> str:
         """Give the installed command, outside of the source tree; insist on its exit code."""
         done = subprocess.run(
             [self.spotter, *words],
@@ -45,6 +52,7 @@ class Installed:
             text=True,
             check=False,
             cwd="/",
+            env={**os.environ, "TMPDIR": str(scratch)} if scratch else None,
             timeout=timeout_s,
         )
         told = f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"

@@ -119,8 +119,8 @@ def test_a_browser_shows_the_installed_page_without_an_error(
 
 
 @pytest.mark.timeout(300)
-def test_the_installed_demo_does_the_whole_job(installed: Installed) -> None:
-    told = installed.run("demo")
+def test_the_installed_demo_does_the_whole_job(installed: Installed, tmp_path: Path) -> None:
+    told = installed.run("demo", scratch=tmp_path)
 
     assert "session analysed" in told and "peak_velocity" in told
 
