@@ -1,7 +1,8 @@
 """The child process: one request a line on standard input, answers on standard output.
 
-Requests: check, codecs, probe, inspect, join, cut, poster, filmstrip.  Answers are JSON lines:
-any number of `{"progress": 0.4}`, then one `{"result": ...}` or `{"error": {"kind", "message"}}`.
+Requests: check, codecs, probe, inspect, compare, join, cut, poster, filmstrip.  Answers are JSON
+lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
+`{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
@@ -40,6 +41,7 @@ class Worker:
             "codecs": self._codecs,
             "probe": self._probe,
             "inspect": self._inspect,
+            "compare": self._compare,
             "join": self._join,
             "cut": self._cut,
             "poster": self._poster,
@@ -125,22 +127,37 @@ class Worker:
             self._close_finders()  # cutting may want the memory, and opening one takes a moment
         return report.to_json()
 
+    def _compare(self, request: Request) -> object:
+        from analysis.comparing import Clocks, compare_recordings
+
+        compared = compare_recordings(
+            _path(request),
+            _path(request, "next"),
+            Clocks(**_object(request, "clocks")),  # type: ignore[arg-type]  # the agent is ours
+            on_progress=self._progress,
+        )
+        return asdict(compared)
+
     def _join(self, request: Request) -> object:
         from analysis.cut.copying import COPY_ERRORS
-        from analysis.cut.joining import join_recordings
+        from analysis.cut.joining import Part, join_recordings
 
         try:
-            joined = join_recordings(
-                _path(request),
-                _path(request, "next"),
+            shifts_s = join_recordings(
+                [
+                    Part(
+                        path=_path(part),
+                        start_s=_number(part, "start_s"),
+                        end_s=_number(part, "end_s"),
+                    )
+                    for part in _objects(request, "parts")
+                ],
                 _path(request, "out"),
-                from_s=_number(request, "from_s"),
-                until_s=_number(request, "until_s"),
                 on_progress=self._progress,
             )
         except COPY_ERRORS as reason:
             return {"joined": False, "why": str(reason)}
-        return {"joined": True, **asdict(joined)}
+        return {"joined": True, "shifts_s": shifts_s}
 
     def _cut(self, request: Request) -> object:
         from analysis.cut.clip import cut_clip
@@ -208,6 +225,13 @@ def _object(request: Request, name: str) -> dict[str, object]:
     value = request.get(name) or {}
     if not isinstance(value, dict):
         raise TypeError(f"{name} must be an object")
+    return value
+
+
+def _objects(request: Request, name: str) -> list[Request]:
+    value = request[name]
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise TypeError(f"{name} must be a list of objects")
     return value
 
 

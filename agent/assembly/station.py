@@ -12,13 +12,13 @@ from agent.clock import read_clock
 from agent.daemon.loop import Bells, Daemon, Watching
 from agent.delivery.lane import Lane
 from agent.delivery.retention import Retention
-from agent.intake.admit import Admission
+from agent.intake.admit import Admission, names_on_the_way
 from agent.intake.capture import Intake
 from agent.intake.child import AnalysisChild, ChildLimits
 from agent.intake.enter import TakePolicy
 from agent.intake.options import look_options
 from agent.intake.take import TakeFinder
-from agent.intake.watch import CaptureFolder
+from agent.intake.watch import ARRIVES_WITHIN_S, CaptureFolder
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.disk.reserve import Reserve
 from agent.outbox.disk.space import Space
@@ -123,5 +123,12 @@ def _analysis(
         ),
         now=read_clock,
         wake_next=bells.ringer(Lane.name),
-        next_comes=lambda: captures.holds_any() or outbox.captures.any_waits(),
+        arriving=lambda: _arriving(captures, outbox, folder),
     )
+
+
+def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> list[str]:
+    """Return the names of recordings under way; asked in the order in which files travel."""
+    since_s = read_clock().utc_s - ARRIVES_WITHIN_S
+    names = captures.arriving(since_s=since_s)
+    return [*names, *names_on_the_way(outbox, folder, since_s=since_s)]

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -80,6 +81,25 @@ class _Sidecar:
         stored = json.loads(content)
         evidence = Evidence.from_json(json.dumps(stored["evidence"]))
         return cls(file_name=str(stored["file_name"]), evidence=evidence)
+
+
+def names_on_the_way(outbox: Outbox, folder: StateFolder, *, since_s: float) -> list[str]:
+    """Return the names of files that have their place in the work folder, but no row yet.
+
+    Args:
+        outbox, folder: where.
+        since_s: Unix time; what was put there before will not get its row by itself.
+    """
+    names = []
+    for path in folder.captures.iterdir():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # gone, or not ours
+            if _is_sidecar(path) or path.stat().st_ctime < since_s:
+                continue
+            if outbox.captures.by_sha256(path.stem) is None:
+                sidecar = _Sidecar.from_bytes(_sidecar_path(path).read_bytes())
+                within = sidecar.evidence.folder
+                names.append(f"{within}/{sidecar.file_name}" if within else sidecar.file_name)
+    return names
 
 
 class Admission:

@@ -142,7 +142,12 @@ class Intake:
 
     def _take_in(self, path: Path) -> None:
         facts = self._settler.facts(path)
-        evidence = replace(self._settler.evidence(path), settled=self._now())
+        evidence = replace(
+            self._settler.evidence(path),
+            settled=self._now(),
+            folder=self._folder.below(path),
+            camera=self._folder.camera_of(path),
+        )
         refuse_hollow(path)
         if not self._door.lets_in(path, facts):
             self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())

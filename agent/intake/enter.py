@@ -10,17 +10,16 @@ from agent.clock import Instant
 from agent.crashpoints import crash_point
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
-from agent.outbox.joins import CutOff
+from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import timeline_of
+from agent.station.moments import Plan
 from agent.station.recording_time import RecordingTime
 from agent.station.running_out import record_run_out, renew
 from agent.station.whose import Decision, UnassignedPolicy, decide_whose
 
-_NEXT_LOOKED_INTO_S = 60.0  # to settle and to be analysed
-_LONGEST_WAIT_S = 900.0
+_LONGEST_WAIT_S = 3600.0  # for the next recording; then a clip goes as it is, whatever comes
 
 log = structlog.get_logger(stage="analysis")
 
@@ -41,11 +40,10 @@ class TakePolicy:
 
 @dataclass(frozen=True, slots=True)
 class CutTake:
-    """A take and the clip that was cut of it."""
+    """What was planned for a take, and the clip that was cut of it."""
 
-    take: Take
+    plan: Plan
     clip: ClipFile
-    begun: CutOff | None = None  # in the recording before: the clip goes over both
 
 
 class BegunElsewhereError(Exception):
@@ -60,35 +58,50 @@ def enter_clips(
     recorded: RecordingTime,
     policy: TakePolicy,
     hold: Reason | None,
-    next_comes: bool,
     now: Instant,
+    same: Sequence[Plan] = (),
 ) -> None:
     """Make the entries of a capture's clips, durable on the disk, and end its analysis.
+
+    A clip whose movement was not over when its recording ended waits for the next one.
 
     Args:
         outbox, capture, cuts, now: what goes where, and when.
         recorded: when it was filmed.
         policy: what the settings say.
         hold: why what the analysis found waits for a person, or None.
-        next_comes: whether another recording is under way, in which an effort may go on.
+        same: takes whose moment another clip shows already.
 
     Raises:
-        BegunElsewhereError: the first part of a joined clip is no longer to be had.
+        BegunElsewhereError: a part of a joined clip is no longer to be had.
     """
     entries = []
     with outbox.transaction():
         for cut in cuts:
-            decision = _decide(outbox, cut.take, recorded, policy=policy, now=now)
-            waits_s = _until_next_s(recorded) if next_comes and cut.take.goes_on else 0.0
-            due_at = now.utc_s + max(policy.send_delay_s, waits_s)
-            new = _new_entry(capture, cut, decision, hold=hold, due_at=due_at)
-            _take_over(outbox, cut, now_s=now.utc_s)
+            decision = _decide(outbox, cut.plan.take, recorded, policy=policy, now=now)
+            new = _new_entry(capture, cut, decision, hold=hold, now_s=now.utc_s, policy=policy)
+            _take_over(outbox, cut.plan, now_s=now.utc_s)
             entries.append(outbox.entries.create(new, now_s=now.utc_s))
         crash_point("entries-made")
-        outbox.captures.move(capture, CaptureState.ANALYSED, now_s=now.utc_s)
+        for plan in same:
+            outbox.takes.retire(capture, plan.take, now_s=now.utc_s)
+        outbox.captures.move(
+            capture, CaptureState.ANALYSED, now_s=now.utc_s, detail=same_words(same)
+        )
     crash_point("analysis-ended")
     for entry in entries:
         _tell(entry)
+
+
+def same_words(same: Sequence[Plan]) -> str | None:
+    """Return in words which takes of a capture got no clip; None for none."""
+    names = [
+        f"{plan.take.active_start_s:.1f} to {plan.take.active_end_s:.1f} s show the same moment "
+        f"as {plan.same_as.name} ({plan.same_as.clip_code})"
+        for plan in same
+        if plan.same_as is not None
+    ]
+    return "; ".join(names) or None
 
 
 def _decide(
@@ -106,20 +119,12 @@ def _decide(
     )
 
 
-def _until_next_s(recorded: RecordingTime) -> float:
-    """Return how long the next recording may take to come: recorders split at even lengths."""
-    return min(recorded.end.utc_s - recorded.start.utc_s + _NEXT_LOOKED_INTO_S, _LONGEST_WAIT_S)
-
-
-def _take_over(outbox: Outbox, cut: CutTake, *, now_s: float) -> None:
-    """End the first part's own clip: this one holds it."""
-    if cut.begun is None:
-        return
-    ended = outbox.entries.move(
-        cut.begun.entry, EntryState.DISCARDED, now_s=now_s, reason=Reason.JOINED
-    )
-    if ended is None:
-        raise BegunElsewhereError(cut.begun.entry.name)
+def _take_over(outbox: Outbox, plan: Plan, *, now_s: float) -> None:
+    """End the clips of its parts: this one holds them."""
+    for entry in plan.replaces:
+        ended = outbox.entries.move(entry, EntryState.DISCARDED, now_s=now_s, reason=Reason.JOINED)
+        if ended is None:
+            raise BegunElsewhereError(entry.name)
 
 
 def _tell(entry: Entry) -> None:
@@ -134,41 +139,36 @@ def _tell(entry: Entry) -> None:
 
 
 def _new_entry(
-    capture: Capture, cut: CutTake, decision: Decision, *, hold: Reason | None, due_at: float
+    capture: Capture,
+    cut: CutTake,
+    decision: Decision,
+    *,
+    hold: Reason | None,
+    now_s: float,
+    policy: TakePolicy,
 ) -> NewEntry:
-    if cut.take.origin is TakeOrigin.BY_HAND:
+    plan = cut.plan
+    if plan.take.origin is TakeOrigin.BY_HAND:
         hold = None  # a person has looked
-    elif cut.begun is not None and cut.begun.entry.reason == Reason.ANALYSIS_HOLD:
+    elif any(entry.reason == Reason.ANALYSIS_HOLD for entry in plan.replaces):
         hold = Reason.ANALYSIS_HOLD
-    held = hold is not None and decision.state is not EntryState.DISCARDED
+    if plan.question is not None:
+        hold = Reason.SAME_MOMENT
+    state, reason, due_at = decision.state, decision.reason, now_s + policy.send_delay_s
+    if hold is not None and state is not EntryState.DISCARDED:
+        state, reason = EntryState.HELD, hold
+    elif state is EntryState.READY and plan.take.goes_on:
+        reason, due_at = Reason.NEXT_RECORDING, now_s + _LONGEST_WAIT_S
     return NewEntry(
-        clip_code=derive_clip_code(capture.sha256, cut.take.number),
+        clip_code=derive_clip_code(capture.sha256, plan.take.number),
         generation=0,
-        sources=_sources(capture, cut),
-        state=EntryState.HELD if held else decision.state,
-        reason=hold if held else decision.reason,
+        sources=plan.sources,
+        state=state,
+        reason=reason,
+        detail=plan.question,
         due_at=due_at,
         clip=cut.clip,
         whose=decision.whose,
         filmed_at=decision.filmed_at,
         remarks=decision.remarks,
     )
-
-
-def _sources(capture: Capture, cut: CutTake) -> tuple[Source, ...]:
-    here = Source(
-        capture_id=capture.id,
-        take_number=cut.take.number,
-        start_s=max(0.0, cut.take.start_s) if cut.begun else cut.take.start_s,
-        end_s=cut.take.end_s,
-    )
-    if cut.begun is None:
-        return (here,)
-    first, begun = cut.begun.capture, cut.begun.take
-    before = Source(
-        capture_id=first.id,
-        take_number=begun.number,
-        start_s=begun.start_s,
-        end_s=max(begun.end_s, first.duration_s or 0.0),
-    )
-    return (before, here)

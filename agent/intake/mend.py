@@ -1,14 +1,14 @@
 """Cutting a clip again: one whose file is missing or torn, or that is too large for the API."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
 from agent.clock import Now
 from agent.errors import AnalysisError, AnalysisFault
-from agent.intake.child import AnalysisChild, number_in
+from agent.intake.child import AnalysisChild
 from agent.intake.clip import ClipCutter
+from agent.intake.join import join_sources
 from agent.outbox.capture import Capture, Take
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import ClipFile, Entry, Source
@@ -113,27 +113,16 @@ class Mender:
         if len(paths) == 1:
             whole = _take(bounds[0].start_s, bounds[0].end_s)
             return self._cutter.cut(paths[0], whole, clip_code=entry.clip_code)
-        return self._cut_joined(entry, paths, bounds)
+        return self._cut_joined(entry, bounds)
 
-    def _cut_joined(self, entry: Entry, paths: list[Path], bounds: list[Source]) -> ClipFile:
-        """Cut a clip over two recordings, as it was cut before."""
-        first, second = bounds
+    def _cut_joined(self, entry: Entry, bounds: list[Source]) -> ClipFile:
+        """Cut a clip over several recordings, as it was cut before."""
         joined = self._folder.tmp / f"{entry.clip_code}-joined.mp4"
         try:
-            told = self._child.ask(
-                "join",
-                path=str(paths[0]),
-                next=str(paths[1]),
-                out=str(joined),
-                from_s=first.start_s,
-                until_s=second.end_s,
-            )
-            if not told["joined"]:
-                raise AnalysisError(str(told["why"]), fault=AnalysisFault.INTERNAL)
-            whole = _take(
-                first.start_s + number_in(told, "first_shift_s"),
-                second.end_s + number_in(told, "second_shift_s"),
-            )
+            told = join_sources(self._child, self._folder, self._outbox, bounds, joined)
+            if isinstance(told, str):
+                raise AnalysisError(told, fault=AnalysisFault.INTERNAL)
+            whole = _take(bounds[0].start_s + told[0], bounds[-1].end_s + told[-1])
             return self._cutter.cut(joined, whole, clip_code=entry.clip_code)
         finally:
             joined.unlink(missing_ok=True)

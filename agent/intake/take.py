@@ -6,7 +6,8 @@ are one commit.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -18,8 +19,14 @@ from agent.intake.child import AnalysisChild, number_in
 from agent.intake.clip import ClipCutter
 from agent.intake.curtain import Curtain
 from agent.intake.cut_room import CutRoom
-from agent.intake.enter import BegunElsewhereError, CutTake, TakePolicy, enter_clips
-from agent.intake.join import Joiner
+from agent.intake.enter import (
+    BegunElsewhereError,
+    CutTake,
+    TakePolicy,
+    enter_clips,
+    same_words,
+)
+from agent.intake.join import Joiner, NextRecording
 from agent.intake.mend import Mender
 from agent.intake.report import takes_in
 from agent.outbox.capture import Capture, Take, TakeOrigin
@@ -32,9 +39,11 @@ from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.stage import WAKE_ONLY, Stopping, Wake
 from agent.station.assigning import timeline_of
+from agent.station.moments import Plan, alone, apart
 from agent.station.recording_time import RecordingTime, creation_s, recording_time
 from agent.station.timeline import UndecidableError
 
+_LOOK_FOR_NEXT_S = 0.5  # how often it is asked whether clips must still wait for the next recording
 _BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
 _FILE_AT_FAULT = frozenset(
     {
@@ -65,7 +74,7 @@ class TakeFinder:
         policy: TakePolicy,
         now: Now,
         wake_next: Wake,
-        next_comes: Callable[[], bool] = lambda: False,
+        arriving: Callable[[], Iterable[str]] = list,
     ) -> None:
         self._outbox = outbox
         self._folder = folder
@@ -75,7 +84,9 @@ class TakeFinder:
         self._joiner = Joiner(outbox, folder, child)
         self._mender = Mender(outbox, folder, child, self._cutter, now=now)
         self._curtain = Curtain(outbox, folder, now=now)
-        self._next_comes = next_comes
+        self._next_recording = NextRecording(
+            outbox, send_delay_s=policy.send_delay_s, arriving=arriving
+        )
         self._policy = policy
         self._now = now
         self._wake_next = wake_next
@@ -90,7 +101,7 @@ class TakeFinder:
         capture = self._outbox.captures.claim_next(now_s)
         if capture is None:
             self._child.close()
-            return WAKE_ONLY
+            return _LOOK_FOR_NEXT_S if self._let_go() else WAKE_ONLY
         try:
             return self._deal_with(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
@@ -125,14 +136,13 @@ class TakeFinder:
     def _analyse(self, capture: Capture) -> None:
         if not self._curtain.hides(capture):
             self._look_into(capture)
-        self._let_go_before(capture)
+        self._let_go()
 
-    def _let_go_before(self, capture: Capture) -> None:
-        """Let clips go that waited for this capture, to be joined with it, and were not."""
-        self._outbox.joins.wait_no_longer(
-            capture, send_delay_s=self._policy.send_delay_s, now_s=self._now().utc_s
-        )
+    def _let_go(self) -> int:
+        """Let clips go that need to wait no longer for the next recording; tell how many wait."""
+        waiting = self._next_recording.release(now_s=self._now().utc_s)
         self._wake_next()
+        return waiting
 
     def _look_into(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
@@ -144,24 +154,39 @@ class TakeFinder:
         crash_point("takes-recorded")
         takes = self._outbox.takes.waiting(capture)
         seconds = recorded.end.utc_s - recorded.start.utc_s
-        cuts = [self._cut(capture, path, take, seconds) for take in takes]
+        plans = self._joiner.plan(capture, takes)
+        same = [plan for plan in plans if plan.same_as is not None]
+        cuts = [self._cut(capture, path, plan, seconds) for plan in plans if plan not in same]
         if cuts or self._outbox.takes.kept(capture):
-            self._enter(capture, recorded, cuts, hold=self._reason_to_hold(capture))
+            hold = self._reason_to_hold(capture)
+            self._enter(capture, recorded, cuts, hold=hold, same=same)
         else:
-            self._move(capture, CaptureState.SKIPPED)
-            log.info("no take in it", capture=capture.name)
+            self._skip(capture, same)
 
-    def _cut(self, capture: Capture, path: Path, take: Take, capture_s: float) -> CutTake:
-        clip_code = derive_clip_code(capture.sha256, take.number)
-        self._room.ask(take, capture_bytes=capture.facts.size_bytes, capture_s=capture_s)
-        join = self._joiner.join(capture, take)
-        if join is None:
-            return CutTake(take, self._clip(path, take, clip_code))
+    def _skip(self, capture: Capture, same: Sequence[Plan]) -> None:
+        now_s, told = self._now().utc_s, same_words(same)
+        with self._outbox.transaction():
+            for plan in same:
+                self._outbox.takes.retire(capture, plan.take, now_s=now_s)
+            reason = Reason.SAME_MOMENT if same else None
+            self._move(capture, CaptureState.SKIPPED, reason=reason, detail=told)
+        log.info("capture skipped", capture=capture.name, why=told or "no take in it")
+
+    def _cut(self, capture: Capture, path: Path, plan: Plan, capture_s: float) -> CutTake:
+        clip_code = derive_clip_code(capture.sha256, plan.take.number)
+        self._room.ask(plan.take, capture_bytes=capture.facts.size_bytes, capture_s=capture_s)
+        if len(plan.sources) == 1:
+            return CutTake(plan, self._clip(path, plan.take, clip_code))
+        join = self._joiner.join(capture, plan)
+        if isinstance(join, str):
+            plan = apart(plan, capture.id, why=join)
+            return CutTake(plan, self._clip(path, plan.take, clip_code))
         try:
             clip = self._clip(join.path, join.take_in_file, clip_code)
         finally:
             join.path.unlink(missing_ok=True)
-        return CutTake(join.take, clip, join.begun)
+        why = f"{clip.cut_why}; {join.words}" if clip.cut_why else join.words
+        return CutTake(plan, replace(clip, cut_why=why))
 
     def _clip(self, path: Path, take: Take, clip_code: str) -> ClipFile:
         clip = self._cutter.cut(path, take, clip_code=clip_code)
@@ -216,6 +241,7 @@ class TakeFinder:
         cuts: Sequence[CutTake],
         *,
         hold: Reason | None,
+        same: Sequence[Plan] = (),
     ) -> None:
         enter_clips(
             self._outbox,
@@ -224,8 +250,8 @@ class TakeFinder:
             recorded=recorded,
             policy=self._policy,
             hold=hold,
-            next_comes=self._next_comes(),
             now=self._now(),
+            same=same,
         )
 
     def _judge(self, capture: Capture, error: AnalysisError) -> float:
@@ -241,7 +267,7 @@ class TakeFinder:
             log.error("this box cannot analyse now: captures wait", error=str(error))
             return _BOX_AT_FAULT_S
         if self._keep_whole(capture):
-            self._let_go_before(capture)
+            self._let_go()
         else:
             self._quarantine(capture, error)
         return 0.0
@@ -255,7 +281,7 @@ class TakeFinder:
     def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
         log.warning("set aside", capture=capture.name, reason=error.fault, detail=str(error))
         self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
-        self._let_go_before(capture)
+        self._let_go()
 
     def _keep_whole(self, capture: Capture) -> bool:
         """Make the whole file one clip; False if it is no video, or has clips already."""
@@ -276,7 +302,7 @@ class TakeFinder:
         clip_code = derive_clip_code(capture.sha256, whole.number)
         clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
         hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
-        self._enter(capture, recorded, [CutTake(whole, clip)], hold=hold)
+        self._enter(capture, recorded, [CutTake(alone(whole, capture.id), clip)], hold=hold)
         return True
 
     def _move(

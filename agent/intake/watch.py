@@ -1,5 +1,6 @@
 """The capture folder, watched: events are hints, and a scan is the truth."""
 
+import json
 import os
 import stat
 import threading
@@ -21,12 +22,15 @@ from watchdog.observers.inotify import InotifyObserver
 from agent.clock import Instant, Now, read_clock
 from agent.intake.settle import Hint
 from agent.outbox.capture import FileFacts
+from agent.outbox.file_name import printable
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.stage import ignore_wake
 from agent.station.camera import CameraWatch
 
 _STILL_GROWING_S = 12.0  # recorders flush every few seconds
+ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow box
+_SIDECAR_BYTES = 65536
 _UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 
 log = structlog.get_logger(stage="intake")
@@ -55,6 +59,22 @@ class CaptureFolder:
             return False
         name = path.name.lower()
         return path.suffix.lower() in self._suffixes and not name.endswith(_UNFINISHED_SUFFIXES)
+
+    def below(self, path: Path) -> str:
+        """Return the folder of a capture, as seen from here; empty where it is this one."""
+        inside = path.relative_to(self._root).parent
+        return "" if inside == Path() else printable(str(inside))
+
+    def camera_of(self, path: Path) -> str | None:
+        """Return the camera that a recorder names in a file's sidecar, or None."""
+        sidecar = path.with_name(f"{path.name}.json")
+        try:
+            with sidecar.open("rb") as file:
+                told = json.loads(file.read(_SIDECAR_BYTES))
+        except (OSError, ValueError):
+            return None
+        camera = told.get("camera") if isinstance(told, dict) else None
+        return printable(camera) if isinstance(camera, str) and camera else None
 
     def watch(self) -> bool:
         """Watch the folder that is there now; False while it is missing.
@@ -106,6 +126,41 @@ class CaptureFolder:
             return any(True for _ in self.scan())
         except OSError:
             return False
+
+    def arriving(self, *, since_s: float) -> list[str]:
+        """Return the names of the captures that are being written, or are about to be taken in.
+
+        Names below the folder; unfinished and hidden files count too, for a recorder may rename
+        them when they are whole.
+
+        Args:
+            since_s: Unix time; what has not changed since then is not waited for.
+        """
+        names = []
+        for folder, _, files in os.walk(self._root):
+            for name in files:
+                path = Path(folder, name)
+                try:
+                    found = path.lstat()
+                except OSError:
+                    continue
+                if stat.S_ISREG(found.st_mode) and max(found.st_mtime, found.st_ctime) > since_s:
+                    finished = self._finished_name(path)
+                    if finished is not None:
+                        names.append(finished)
+        return names
+
+    def _finished_name(self, path: Path) -> str | None:
+        """Return what a capture is called once it is whole; None for what is no capture."""
+        name = path.name.removeprefix(".")
+        while name.lower().endswith(_UNFINISHED_SUFFIXES):
+            shorter = name.rstrip("~") if name.endswith("~") else name.rpartition(".")[0]
+            if shorter == name:
+                break
+            name = shorter
+        if Path(name.lower()).suffix not in self._suffixes:
+            return None
+        return printable(path.relative_to(self._root).with_name(name).as_posix())
 
     def is_growing(self) -> bool:
         """Tell whether a capture is being written: one has grown in the last seconds."""

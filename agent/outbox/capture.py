@@ -32,6 +32,8 @@ class Evidence:
     appeared: Instant  # when its name appeared in the folder
     mtime_s: float  # last modification, as the file system says
     settled: Instant | None = None  # when it was found complete
+    folder: str = ""  # below the capture folder, in which it was found
+    camera: str | None = None  # as the recorder's sidecar names it
 
     def to_json(self) -> str:
         """Return the evidence as it is stored."""
@@ -41,6 +43,8 @@ class Evidence:
                 "appeared": _instant_json(self.appeared),
                 "mtime_s": self.mtime_s,
                 "settled": self.settled and _instant_json(self.settled),
+                "folder": self.folder,
+                "camera": self.camera,
             }
         )
 
@@ -54,6 +58,8 @@ class Evidence:
             appeared=Instant(**stored["appeared"]),
             mtime_s=stored["mtime_s"],
             settled=Instant(**settled) if settled else None,
+            folder=stored.get("folder", ""),
+            camera=stored.get("camera"),
         )
 
 

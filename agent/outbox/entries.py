@@ -195,7 +195,8 @@ class Entries:
         return _one(
             self._db.row(
                 """
-                UPDATE entry SET due_at = min(due_at, ?), failures = 0, fence = fence + 1
+                UPDATE entry SET due_at = min(due_at, ?), failures = 0, fence = fence + 1,
+                       reason = nullif(reason, 'next_recording')
                  WHERE id = ? AND state = ? AND fence = ? RETURNING *
                 """,
                 (now_s, entry.id, entry.state, entry.fence),
@@ -294,6 +295,7 @@ def _columns(new: NewEntry, *, now_s: float) -> dict[str, object]:
         "generation": new.generation,
         "state": new.state,
         "reason": new.reason,
+        "detail": new.detail,
         "due_at": new.due_at,
         "remarks": json.dumps(list(new.remarks)),
         "filmed_at": new.filmed_at,

@@ -1,4 +1,4 @@
-"""Clips that wait for the next recording, because their capture ended in mid-effort."""
+"""Clips of neighbouring captures: what a take may be a part of, and what waits for the next one."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,47 @@ from agent.outbox.capture import Capture, Take
 from agent.outbox.captures import Captures
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import Entries
-from agent.outbox.entry import Entry
+from agent.outbox.entry import Entry, Source
+from agent.outbox.states import EntryState, FileState, Reason
 from agent.outbox.takes import Takes
 
-_RECENT = 8  # captures; one station's recordings come one after the other
+RECENT = 8  # captures; one station's recordings come one after the other
+
+# Ended because another clip took its place, or because a setting says so of whatever is like it.
+_NOT_SHOWN = frozenset(
+    {
+        Reason.JOINED,
+        Reason.LOOKED_AGAIN,
+        Reason.GREW_AFTER_ADMISSION,
+        Reason.SENT_ANEW,
+        Reason.UNASSIGNED,
+    }
+)
 
 
-@dataclass(frozen=True, slots=True)
-class CutOff:
-    """An effort that its capture's end cut off, and its clip, which was never sent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A clip, and what it was cut from, in order."""
 
-    capture: Capture
-    take: Take
     entry: Entry
+    sources: tuple[Source, ...]
+    captures: tuple[Capture, ...]
+    takes: tuple[Take, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still become a part of a longer clip: nobody tried or decided on it."""
+        return (
+            self.entry.state in {EntryState.READY, EntryState.HELD}
+            and self.entry.fence == 0
+            and self.entry.reason != Reason.SAME_MOMENT
+            and self.entry.cut_method != "whole"
+            and all(capture.file_state is FileState.PRESENT for capture in self.captures)
+        )
 
 
 class Joins:
-    """Which unsent clips may become the first part of a longer one."""
+    """Which clips hold what is close to a capture."""
 
     def __init__(
         self, database: OutboxDatabase, captures: Captures, takes: Takes, entries: Entries
@@ -32,47 +56,77 @@ class Joins:
         self._takes = takes
         self._entries = entries
 
-    def cut_off_before(self, capture: Capture) -> list[CutOff]:
-        """Return the clips of recent captures that end in mid-effort, the latest first."""
-        rows = self._db.rows(CUT_OFF, {"capture": capture.id, "most": _RECENT})
-        return [found for row in rows if (found := self._found(int(str(row["entry_id"]))))]
+    def near(self, capture: Capture) -> list[Neighbour]:
+        """Return the clips of captures taken in shortly before or after, the closest first."""
+        rows = self._db.rows(NEAR, {"capture": capture.id, "most": RECENT})
+        entry_ids = dict.fromkeys(int(str(row["entry_id"])) for row in rows)
+        found = (self._neighbour(entry_id) for entry_id in entry_ids)
+        return [neighbour for neighbour in found if neighbour is not None]
 
-    def wait_no_longer(self, capture: Capture, *, send_delay_s: float, now_s: float) -> None:
-        """Let what waited for this capture, and was not joined with it, go its own way."""
-        times = {"now": now_s, "delay": send_delay_s}
-        self._db.change(LET_GO, {"capture": capture.id, "most": _RECENT, **times})
+    def waiting(self) -> list[tuple[Entry, list[Capture]]]:
+        """Return the clips that wait for the next recording, with what they were cut from."""
+        rows = self._db.rows(WAITING, {"reason": Reason.NEXT_RECORDING})
+        entries = [Entry.from_row(row) for row in rows]
+        return [(entry, [c for _, c in self._cut_from(entry.id)]) for entry in entries]
 
-    def _found(self, entry_id: int) -> CutOff | None:
+    def behind(self, capture: Capture) -> list[Capture]:
+        """Return the captures that were taken in behind one, the oldest first."""
+        rows = self._db.rows(
+            "SELECT * FROM capture WHERE id > ? AND id <= ? ORDER BY id",
+            (capture.id, capture.id + 8 * RECENT),
+        )
+        return [Capture.from_row(row) for row in rows]
+
+    def let_go(self, entry: Entry, *, due_at: float) -> None:
+        """Let a clip that waited for the next recording be sent as it is."""
+        self._db.change(
+            """
+            UPDATE entry SET due_at = ?, reason = NULL
+             WHERE id = ? AND state = 'ready' AND reason = ? AND fence = ?
+            """,
+            (due_at, entry.id, Reason.NEXT_RECORDING, entry.fence),
+        )
+
+    def _neighbour(self, entry_id: int) -> Neighbour | None:
         entry = self._entries.by_id(entry_id)
         assert entry is not None  # it was found by its id
-        captures = self._entries.captures_of(entry_id)
-        if len(captures) != 1:  # joined once already: of more than two recordings each is sent
+        if entry.state is EntryState.DISCARDED and entry.reason in _NOT_SHOWN:
             return None
-        capture = self._captures.by_id(captures[0])
-        assert capture is not None  # rows are never deleted
-        takes = [take for take in self._takes.of(capture) if take.goes_on]
-        return CutOff(capture, takes[-1], entry) if takes else None
+        cut_from = self._cut_from(entry_id)
+        takes = [
+            take
+            for source, capture in cut_from
+            for take in self._takes.of(capture)
+            if take.number == source.take_number
+        ]
+        if not takes or len(takes) != len(cut_from):
+            return None
+        return Neighbour(
+            entry=entry,
+            sources=tuple(source for source, _ in cut_from),
+            captures=tuple(capture for _, capture in cut_from),
+            takes=tuple(takes),
+        )
+
+    def _cut_from(self, entry_id: int) -> list[tuple[Source, Capture]]:
+        rows = self._db.rows(
+            """
+            SELECT capture_id, take_number, start_s, end_s FROM entry_capture
+             WHERE entry_id = ? ORDER BY position
+            """,
+            (entry_id,),
+        )
+        sources = [Source(**row) for row in rows]  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        found = [(source, self._captures.by_id(source.capture_id)) for source in sources]
+        return [(source, capture) for source, capture in found if capture is not None]
 
 
-# A clip whose fence has risen was tried, or a person decided on it: it stays what it is.
-CUT_OFF = """
-SELECT entry_capture.entry_id FROM entry_capture
-  JOIN capture ON capture.id = entry_capture.capture_id
-  JOIN take ON take.capture_id = capture.id AND take.number = entry_capture.take_number
-  JOIN entry ON entry.id = entry_capture.entry_id
- WHERE entry_capture.capture_id BETWEEN :capture - :most AND :capture - 1
-   AND take.goes_on AND take.retired_at IS NULL
-   AND entry.state IN ('ready', 'held') AND entry.fence = 0
-   AND capture.file_state = 'present'
- ORDER BY entry_capture.capture_id DESC
+NEAR = """
+SELECT entry_id FROM entry_capture
+ WHERE capture_id BETWEEN :capture - :most AND :capture + :most AND capture_id != :capture
+ ORDER BY abs(capture_id - :capture), entry_id
 """  # index: entry_capture_by_capture
 
-LET_GO = """
-UPDATE entry SET due_at = max(:now, created_at + :delay), fence = fence + 1
- WHERE state = 'ready' AND fence = 0 AND due_at > max(:now, created_at + :delay)
-   AND id IN (SELECT entry_capture.entry_id FROM entry_capture
-                JOIN take ON take.capture_id = entry_capture.capture_id
-                         AND take.number = entry_capture.take_number
-               WHERE entry_capture.capture_id BETWEEN :capture - :most AND :capture - 1
-                 AND take.goes_on)
-"""  # index: entry_capture_by_capture
+WAITING = """
+SELECT * FROM entry WHERE state = 'ready' AND reason = :reason ORDER BY id
+"""  # index: entry_by_state_and_due

@@ -69,6 +69,8 @@ class Reason(StrEnum):
     BY_PERSON = "discarded_by_person"
     LOOKED_AGAIN = "looked_again"
     JOINED = "joined"
+    NEXT_RECORDING = "next_recording"
+    SAME_MOMENT = "same_moment"
     GUEST = "guest"
     HELD_BY_PERSON = "held_by_person"
     FILMING_STOPPED = "filming_stopped"
@@ -121,6 +123,11 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SENT_ANEW: "it was sent again under the right athlete",
     Reason.FORGOTTEN: "its athlete was forgotten",
     Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
+    Reason.NEXT_RECORDING: "it may go on in the next recording, which is waited for",
+    Reason.SAME_MOMENT: (
+        "another clip shows some of the same moment: look at both; release sends this one too, "
+        "discard keeps it from being sent"
+    ),
     Reason.TOO_LARGE: (
         "the API takes no clip of this size: a smaller rendition is being made; "
         "release sends it as it is"

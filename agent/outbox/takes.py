@@ -76,6 +76,13 @@ class Takes:
                 (now_s, capture.id),
             )
 
+    def retire(self, capture: Capture, take: Take, *, now_s: float) -> None:
+        """Give up a take whose moment another clip shows."""
+        self._db.change(
+            "UPDATE take SET retired_at = ? WHERE capture_id = ? AND number = ?",
+            (now_s, capture.id, take.number),
+        )
+
     def report(self, capture_id: int) -> str | None:
         """Return the analysis report as it was stored, or None."""
         row = self._db.row("SELECT report FROM capture WHERE id = ?", (capture_id,))

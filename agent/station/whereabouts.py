@@ -13,6 +13,7 @@ from agent.outbox.states import (
     TO_BE_SENT,
     CaptureState,
     EntryState,
+    Reason,
     reason_text,
 )
 from agent.plurals import counted
@@ -66,10 +67,13 @@ def _analysing(capture: Capture, around: Surroundings) -> str:
 
 
 def _analysed(capture: Capture, around: Surroundings) -> str:
-    return f"was looked into at {around.moment(capture.changed_at)}, and its clips are cut"
+    told = f"was looked into at {around.moment(capture.changed_at)}, and its clips are cut"
+    return f"{told}; {capture.detail}" if capture.detail else told
 
 
-def _skipped(_capture: Capture, _around: Surroundings) -> str:
+def _skipped(capture: Capture, _around: Surroundings) -> str:
+    if capture.reason == Reason.SAME_MOMENT:
+        return f"needs no clip of its own: {capture.detail or reason_text(capture.reason)}"
     return "holds no effort, as far as the analysis sees (spotter takes add makes a clip by hand)"
 
 
@@ -90,15 +94,26 @@ def _ready(entry: Entry, around: Surroundings) -> str:
         opens = LocalTime(around.now_s).hour(around.opens_at)
         return f"waits for the upload hours: nothing is sent before {opens} (delivery.schedule)"
     wait_s = entry.due_at - around.now_s
-    if wait_s <= 0 and around.first is not None:
+    return _due(around) if wait_s <= 0 else _not_yet(entry, around, wait_s)
+
+
+def _due(around: Surroundings) -> str:
+    if around.first is not None:
         return (
             f"waits until it is known whether {around.first} has reached the API: while the "
             "account has no session at all, nothing else may go before"
         )
-    if wait_s <= 0:
-        return f"waits its turn, {_behind(around.ahead)}" if around.ahead else "is the next to go"
+    return f"waits its turn, {_behind(around.ahead)}" if around.ahead else "is the next to go"
+
+
+def _not_yet(entry: Entry, around: Surroundings, wait_s: float) -> str:
+    due = around.moment(entry.due_at)
+    if entry.reason == Reason.NEXT_RECORDING:
+        return (
+            "waits for the next recording, in which its movement may go on "
+            f"(at the latest until {due}; spotter outbox retry {entry.name} sends it as it is)"
+        )
     if entry.failures:
-        due = around.moment(entry.due_at)
         tried = counted(entry.attempts, "time")
         return f"was tried {tried} ({entry.detail}); the next try is at {due}"
     return f"will be sent in {max(wait_s, 1):.0f} s: until then it can still be corrected"

@@ -1,14 +1,15 @@
-"""Two recordings that adjoin, as one: packets of the end of the first, then of the second.
+"""Recordings that go on in each other, as one: packets of each, in one MP4.
 
-A recorder that splits its recordings cuts an effort in two.  What is made here holds just enough
-of both for one clip; it is cut like any capture.  Only times are changed, so both recordings must
-be encoded alike.
+A recorder that splits its recordings, or begins each some seconds early, cuts an effort in two.
+What is made here holds just enough of all for one clip; it is cut like any capture.  Only times
+are changed, so the recordings must be encoded alike.  What two of them share is taken from the
+later one, from its first keyframe on; what lies between them and was not filmed stays a gap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,89 +20,91 @@ from numpy.typing import NDArray
 from analysis.cut.copying import COPYABLE, CannotCopy, decoding_times
 from analysis.cut.options import CutOptions
 from analysis.cut.target import open_target
-from analysis.video import Progress, Reading, VideoPacket, open_video, read_packets
+from analysis.video import Progress, Reading, VideoPacket, index_of, open_video
 
 _LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
 _NEARLY_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
-    """How the times of two recordings became one."""
+class Part:
+    """What is wanted of one recording, in its own presentation time."""
 
-    first_shift_s: float  # to add to a presentation time of the first recording
-    second_shift_s: float
+    path: Path
+    start_s: float  # of all but the first: where the part before ends
+    end_s: (
+        float  # of all but the last: where the next begins, even if nothing was filmed until then
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Chosen:
     """The packets of one recording that are wanted."""
 
     reading: Reading
-    pts: NDArray[np.int64]  # of the wanted ones, in decoding order
+    times_s: NDArray[np.float64]  # of the wanted ones, in decoding order
     wanted: NDArray[np.bool_]  # of all packets
 
-    @property
-    def base(self) -> Fraction:
-        """Seconds of a tick."""
-        return self.reading.index.base
 
-
-def join_recordings(
-    first: Path,
-    second: Path,
-    out: Path,
-    *,
-    from_s: float,
-    until_s: float,
-    on_progress: Progress,
-) -> Joined:
-    """Write the first recording from before `from_s` on, then the second one up to `until_s`.
+def join_recordings(parts: Sequence[Part], out: Path, *, on_progress: Progress) -> list[float]:
+    """Write several recordings as one and return what to add to each one's times.
 
     Args:
-        first: the earlier recording.
-        second: the one that begins where it ends.
-        out: the MP4 to write; it begins with the keyframe before `from_s`.
-        from_s: presentation time in the first.
-        until_s: presentation time in the second.
+        parts: in order; the first is written from the keyframe before its start.
+        out: the MP4 to write.
         on_progress: told the share that is done.
 
     Raises:
-        CannotCopy: they are not encoded alike, or packets of theirs are hidden or have no times.
+        CannotCopy: they are not encoded alike, packets of theirs are hidden or have no times, or
+            one cannot end where the next begins.
         VideoError: one of them cannot be read.
     """
-    spacing_s = read_packets(first).spacing_s
+    for part in parts:
+        index_of(part.path, on_progress=on_progress)
     with ExitStack() as stack:
-        one = stack.enter_context(open_video(first, from_s=from_s))
-        other = stack.enter_context(open_video(second))
-        _refuse_unlike(one.stream, other.stream)
-        head, tail = _from(one, from_s), _until(other, until_s)
-        zero, base = int(head.pts.min()), head.base
-        end = int(head.pts.max()) - zero + max(1, round(spacing_s / float(base)))
-        begins = int(tail.pts.min())
-        moved = np.round((tail.pts - begins) * float(tail.base / base)).astype(np.int64)
-        pts = np.concatenate([head.pts - zero, end + moved])
-        target = stack.enter_context(open_target(out, one.container, CutOptions()))
-        _write(target, (head, tail), pts, on_progress)
-    return Joined(
-        first_shift_s=-float(zero * base),
-        second_shift_s=float(end * base - begins * tail.base),
-    )
+        readings = [stack.enter_context(open_video(parts[0].path, from_s=parts[0].start_s))]
+        readings += [stack.enter_context(open_video(part.path)) for part in parts[1:]]
+        for reading in readings[1:]:
+            _refuse_unlike(readings[0].stream, reading.stream)
+        chosen = [
+            _choose(reading, part, is_first=part is parts[0], is_last=part is parts[-1])
+            for reading, part in zip(readings, parts, strict=True)
+        ]
+        shifts_s = _shifts(chosen, parts)
+        times_s = [one.times_s + shift_s for one, shift_s in zip(chosen, shifts_s, strict=True)]
+        base = float(readings[0].index.base)
+        pts = np.round(np.concatenate(times_s) / base).astype(np.int64)
+        if len(np.unique(pts)) < len(pts):
+            raise CannotCopy("frames of the recordings would share a time")
+        target = stack.enter_context(open_target(out, readings[0].container, CutOptions()))
+        _write(target, chosen, pts, on_progress)
+    return shifts_s
+
+
+def _shifts(chosen: Sequence[_Chosen], parts: Sequence[Part]) -> list[float]:
+    """Return what to add to each recording's times, so that the first frame of all is at 0."""
+    shifts_s = [-float(chosen[0].times_s.min())]
+    for (one, other), part in zip(pairwise(chosen), parts, strict=False):
+        packets, ends_s = one.reading.index.packets, part.end_s
+        if abs(ends_s - packets.span.end_s) < packets.spacing_s / 2:
+            ends_s = packets.span.end_s  # the frames tell it more exactly
+        shifts_s.append(shifts_s[-1] + ends_s - float(other.times_s.min()))
+    return shifts_s
 
 
 def _write(
     target: OutputContainer,
-    parts: tuple[_Part, _Part],
+    chosen: Sequence[_Chosen],
     pts: NDArray[np.int64],
     on_progress: Progress,
 ) -> None:
-    stream = target.add_stream_from_template(parts[0].reading.stream)
-    packets = _again(parts)
+    stream = target.add_stream_from_template(chosen[0].reading.stream)
+    base, packets = chosen[0].reading.index.base, _wanted(chosen)
     for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
         packet = next(packets, None)
         if packet is None:
             raise CannotCopy("a recording is damaged here")
-        packet.time_base, packet.pts, packet.dts = parts[0].base, int(at), int(dts)
+        packet.time_base, packet.pts, packet.dts = base, int(at), int(dts)
         packet.stream = stream
         target.mux(packet)
         on_progress(number / len(pts))
@@ -120,38 +123,42 @@ def _refuse_unlike(first: VideoStream, second: VideoStream) -> None:
             raise CannotCopy(f"the recordings have different {what}")
 
 
-def _from(reading: Reading, from_s: float) -> _Part:
-    """Choose the packets from the last keyframe not behind `from_s` to the end."""
-    index = reading.index
-    first = index.packets.key_before(from_s + _NEARLY_S)
-    if not index.packets.is_key[first] or index.packets.times_s[first] > from_s + _NEARLY_S:
-        raise CannotCopy("there is no keyframe before the start")
-    wanted = index.pts >= index.pts[first]  # none shown before it: they need what is left out
-    wanted[:first] = False
-    return _part(reading, wanted)
-
-
-def _until(reading: Reading, until_s: float) -> _Part:
-    """Choose the packets from the first to well behind `until_s`."""
+def _choose(reading: Reading, part: Part, *, is_first: bool, is_last: bool) -> _Chosen:
     packets = reading.index.packets
-    if not packets.is_key[0]:
-        raise CannotCopy("the second recording does not begin with a keyframe")
-    behind = np.flatnonzero(packets.times_s > until_s + _LOOK_AHEAD_S)
-    return _part(
-        reading, np.arange(len(packets.sizes)) < (behind[0] if len(behind) else len(packets.sizes))
-    )
-
-
-def _part(reading: Reading, wanted: NDArray[np.bool_]) -> _Part:
-    index = reading.index
-    if np.any(wanted & (index.is_doubtful | ~index.packets.is_shown)):
+    times_s = packets.times_s
+    wanted = np.ones(len(times_s), dtype=np.bool_)
+    if is_first:
+        first = packets.key_before(part.start_s + _NEARLY_S)
+        if not packets.is_key[first] or times_s[first] > part.start_s + _NEARLY_S:
+            raise CannotCopy("there is no keyframe before the start")
+        wanted = times_s >= times_s[first]  # none shown before it: they need what is left out
+        wanted[:first] = False
+    elif not packets.is_key[0]:
+        raise CannotCopy("a recording does not begin with a keyframe")
+    if is_last:
+        behind = np.flatnonzero(times_s > part.end_s + _LOOK_AHEAD_S)
+        wanted[behind[0] if len(behind) else len(times_s) :] = False
+    else:
+        wanted &= _shown_before(times_s, part.end_s - packets.spacing_s / 2)
+    if not wanted.any():
+        raise CannotCopy("nothing of a recording is needed")
+    if np.any(wanted & (reading.index.is_doubtful | ~packets.is_shown)):
         raise CannotCopy("a recording hides or damages frames")
-    return _Part(reading, index.pts[wanted], wanted)
+    return _Chosen(reading, times_s[wanted], wanted)
 
 
-def _again(parts: tuple[_Part, _Part]) -> Iterator[VideoPacket]:
+def _shown_before(times_s: NDArray[np.float64], end_s: float) -> NDArray[np.bool_]:
+    """Choose the packets shown before a moment; none of them may need one that is not."""
+    before = times_s < end_s
+    last = np.flatnonzero(before)
+    if len(last) and not before[: last[-1] + 1].all():
+        raise CannotCopy("a recording cannot end where the next begins")
+    return before
+
+
+def _wanted(chosen: Sequence[_Chosen]) -> Iterator[VideoPacket]:
     """Yield the wanted packets: they may be larger than the memory."""
-    for part in parts:
-        for number, packet in part.reading.packets():
-            if part.wanted[number]:
+    for one in chosen:
+        for number, packet in one.reading.packets():
+            if one.wanted[number]:
                 yield packet

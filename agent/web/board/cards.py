@@ -158,7 +158,7 @@ class CardMaker:
             reason=self._reason(entry),
             remarks=tuple(self._remarks(seen.shown)),
             title=entry.server_title or entry.title,
-            goes_at=entry.due_at if is_fresh else None,
+            goes_at=entry.due_at if is_fresh and entry.reason is None else None,
             has_poster=seen.has_poster,
             has_strip=seen.has_strip,
             has_clip=entry.file_state is FileState.PRESENT,

@@ -173,6 +173,8 @@ ENGLISH: dict[str, str] = {
     "reason_guest": "A guest: say who it is.",
     "reason_held_by_person": "You hold it back.",
     "reason_fails_at_server": "AiKYNETIX fails on it. It is tried once a day.",
+    "reason_next_recording": "The movement was not over: it waits for the next recording.",
+    "reason_same_moment": "Another take shows some of the same moment. Look at both.",
     "reason_other": "It waits for you.",
     # remarks on the picture, each with its remedy
     "remark_nobody": "Nobody in the picture. Point the camera at the athlete.",

@@ -173,6 +173,8 @@ GERMAN: dict[str, str] = {
     "reason_guest": "Ein Gast: Sage, wer es ist.",
     "reason_held_by_person": "Du hältst es zurück.",
     "reason_fails_at_server": "AiKYNETIX scheitert daran. Es wird einmal am Tag versucht.",
+    "reason_next_recording": "Die Bewegung war nicht zu Ende: die nächste Aufnahme fehlt noch.",
+    "reason_same_moment": "Ein anderer Versuch zeigt zum Teil denselben Moment. Sieh beide an.",
     "reason_other": "Es wartet auf dich.",
     # remarks on the picture, each with its remedy
     "remark_nobody": "Niemand im Bild. Richte die Kamera auf die Person.",
