@@ -1,5 +1,6 @@
 """spotter pair."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def pair(
 
     The link in it serves once.  A paired device needs no PIN, and no wrong PIN locks it out.
     """
+    if not math.isfinite(minutes):
+        raise click.BadParameter(f"{minutes} is no number of minutes", param_hint="'--minutes'")
     settings = settings_of(config)
     if end is not None:
         _end(settings, end, as_json=as_json)

@@ -83,7 +83,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
         "analyses": results_document(settings, outbox),
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "notices": notices_document(settings, outbox),
-        "capture_folder": _capture_folder(settings.paths.capture),
+        "capture_folder": _capture_folder(settings, now_s=now.utc_s),
         "api": _api_document(lane),
     }
 
@@ -114,8 +114,16 @@ def _api_document(lane: "LaneState") -> dict[str, object]:
     }
 
 
-def _capture_folder(path: Path) -> dict[str, object]:
-    return {"path": str(path), "present": path.is_dir()}
+def _capture_folder(settings: "Settings", *, now_s: float) -> dict[str, object]:
+    from agent.station.left_alone import left_alone
+
+    path = settings.paths.capture
+    left = left_alone(path, settings.capture.suffixes, now_s=now_s)
+    return {
+        "path": str(path),
+        "present": path.is_dir(),
+        "left_alone": {"count": left.count, "names": list(left.names), "told": left.words()},
+    }
 
 
 def _rebuilt(outbox: "Outbox") -> dict[str, object] | None:
@@ -170,7 +178,7 @@ def _print(document: dict[str, object]) -> None:
         *results_lines(document),
         ("API", _api(api, here)),
         ("last error", _last_error(document, here)),
-        ("capture folder", _folder(document["capture_folder"])),
+        *_folder_lines(document["capture_folder"]),
         *disk_lines(document, here),
         *notice_lines(document, here),
         *_database_lines(document["rebuilt"], here),
@@ -241,6 +249,11 @@ def _last_error(document: dict[str, object], here: "LocalTime") -> str:
     return f"{document['last_error']} ({here.moment_or(document['last_error_at'])})"
 
 
-def _folder(folder: object) -> str:
+def _folder_lines(folder: object) -> list[tuple[str, str]]:
     assert isinstance(folder, dict)  # made above
-    return f"{folder['path']}{'' if folder['present'] else ' is MISSING: intake waits for it'}"
+    missing = "" if folder["present"] else " is MISSING: intake waits for it"
+    left = folder["left_alone"]["told"]
+    return [
+        ("capture folder", f"{folder['path']}{missing}"),
+        *([("left alone", f"{left} (capture.suffixes)")] if left else []),
+    ]

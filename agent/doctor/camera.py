@@ -17,6 +17,7 @@ from agent.outbox.file_name import printable
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
 from agent.station.camera import Camera, camera_words
+from agent.station.left_alone import LeftAlone, left_alone
 
 _QUIET_DAYS = 3
 _DAY_S = 86400.0
@@ -57,14 +58,17 @@ def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collecti
             f"quiet for {first.quiet_s / 60:.0f} min, {why}",
             f"spotter why {first.name!r}",
         )
-    others = sorted({Path(f.name).suffix or f.name for f in files if not f.is_video})
+    others = [f.name for f in files if not f.is_video]
     if others:
-        return warning(
-            name,
-            f"left alone for their names: {', '.join(others[:5])}",
-            f"capture.suffixes takes {' '.join(sorted(suffixes))}",
-        )
+        left = LeftAlone(count=len(others), names=tuple(others[:3]))
+        return judge_left(left, suffixes=suffixes)
     return fine(name, f"{len(files)} on their way" if files else "none is stuck")
+
+
+def judge_left(left: LeftAlone, *, suffixes: Collection[str]) -> Finding:
+    """Judge what is not taken in for its name."""
+    remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move away what is no video"
+    return warning("files in the folder", left.words(), remedy)
 
 
 def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: float) -> Finding:
@@ -101,10 +105,14 @@ def check_camera(patient: Patient) -> list[Finding]:
         return []  # said by the check of the folders
     last_at, camera = _camera(patient)
     findings = [judge_last(last_at, camera, now_s=patient.now.utc_s)]
+    suffixes = settings.capture.suffixes
+    left = left_alone(settings.paths.capture, suffixes, now_s=patient.now.utc_s)
+    if left.count:
+        findings.append(judge_left(left, suffixes=suffixes))
     if patient.runs:
         findings.append(
             judge_lying(
-                list(_lying(patient)),
+                [file for file in _lying(patient) if file.is_video],
                 settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
                 suffixes=settings.capture.suffixes,
             )

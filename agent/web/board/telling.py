@@ -9,6 +9,7 @@ from agent.outbox.disk.space import Space
 from agent.station.camera import CameraState
 from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
+from agent.station.left_alone import left_alone
 from agent.station.word import Facts, Word, decide_word
 from agent.web.source import Source
 from agent.web.texts import Texts
@@ -45,11 +46,23 @@ def read_state(source: Source, *, is_filming: bool) -> State:
         camera=source.camera.look(source.now()),
         now_s=source.now().utc_s,
     )
-    facts = replace(facts, stuck=tuple(source.signs.stuck()), disk_is_low=_disk_is_low(source))
+    left = left_alone(
+        source.settings.paths.capture,
+        source.settings.capture.suffixes,
+        now_s=source.now().utc_s,
+    )
+    facts = replace(
+        facts,
+        stuck=tuple(source.signs.stuck()),
+        disk_is_low=_disk_is_low(source),
+        left_videos=left.videos,
+    )
     word = decide_word(facts)
-    lines = (*_about_stop(source.texts, films), *_lines(source, facts, word))
+    lines = [*_about_stop(source.texts, films), *_lines(source, facts, word)]
+    if left.count:
+        lines.append(_counted(source.texts, "more_left", left.count))
     needs = tuple(_needs(source.texts, facts))
-    return State(word=word, lines=lines, needs=needs, is_stopped=facts.is_stopped)
+    return State(word=word, lines=tuple(lines), needs=needs, is_stopped=facts.is_stopped)
 
 
 def _needs(texts: Texts, facts: Facts) -> Iterator[str]:

@@ -28,6 +28,8 @@ ENGLISH: dict[str, str] = {
     "more_camera_unreadable": "The last recordings cannot be read. Check the camera.",
     "more_camera_dark": "The last recordings are dark or frozen. Check the camera.",
     "more_stuck": "A part of this box is stuck. It starts again by itself.",
+    "more_left_one": "One file in the camera's folder is no video by its name.",
+    "more_left": "{n} files in the camera's folder are no videos by their names.",
     "more_paused": "Recordings wait: the disk is full. Delivery goes on and makes room.",
     "more_paused_analysis": "This box cannot look at recordings now. They are kept.",
     "more_waiting_one": "One take to send",

@@ -28,6 +28,8 @@ GERMAN: dict[str, str] = {
     "more_camera_unreadable": "Die letzten Aufnahmen sind nicht lesbar. Prüfe die Kamera.",
     "more_camera_dark": "Die letzten Aufnahmen sind dunkel oder eingefroren. Prüfe die Kamera.",
     "more_stuck": "Ein Teil des Geräts hängt. Er startet von selbst neu.",
+    "more_left_one": "Eine Datei im Ordner der Kamera ist dem Namen nach kein Video.",
+    "more_left": "{n} Dateien im Ordner der Kamera sind dem Namen nach keine Videos.",
     "more_paused": "Aufnahmen warten: Die Platte ist voll. Das Senden schafft Platz.",
     "more_paused_analysis": "Das Gerät kann Aufnahmen gerade nicht ansehen. Sie bleiben erhalten.",
     "more_waiting_one": "Ein Versuch zu senden",

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -156,6 +157,27 @@ def test_a_camera_that_died_looks_healthy_nowhere(
     assert 720 <= found["spotter_last_recording_age_seconds", ""] < 800
     for shown in pages:
         assert words in shown and 'class="state state-needs"' in shown
+
+
+def test_files_that_are_left_alone_are_said_and_footage_among_them_is_not_green(
+    page: ServedPage,
+) -> None:
+    send(page.outbox, page.folder, 1, "uploaded")
+    capture = page.settings.paths.capture
+    for name in ("notes.txt", "plan.doc"):
+        (capture / name).write_text("x")
+        os.utime(capture / name, (1e9, 1e9))
+    with page.client(page.session()) as coach:
+        shown = coach.get("/").text
+        assert "2 files in the camera&#39;s folder are no videos by their names." in shown
+        assert 'class="state state-safe"' in shown
+    (capture / "cam1.dav").write_text("x")
+    os.utime(capture / "cam1.dav", (1e9, 1e9))
+    with (
+        served_page(page_settings(capture.parent)) as again,
+        again.client(again.session()) as coach,
+    ):
+        assert 'class="state state-needs"' in coach.get("/").text
 
 
 def test_a_camera_whose_last_recordings_are_all_black_looks_healthy_nowhere(
