@@ -1,0 +1,52 @@
+"""Recordings whose time stamps are no lengths, and streams without any, through a whole station."""
+
+import os
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from agent.sandbox.server import Sandbox
+from tests.integration.analysis.test_times import restamped
+from tests.station import Station, delivered, until
+from tests.videos import film_run, name_of
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+def test_times_that_run_on_do_not_reach_back_into_a_stop_of_filming(
+    suffix: str, station: Station, sandbox: Sandbox
+) -> None:
+    whole = film_run(station.root / "film.mp4", seconds=3)
+    path = restamped(whole, station.root / f"film{suffix}", lambda n: 3600 + n / 15)
+    with station.running():
+        station.spotter("filming", "stop")
+        until(lambda: "STOPPED" in station.spotter("status"))
+        station.spotter("filming", "start")
+        ended_at = time.time() + 60
+        os.utime(path, (ended_at, ended_at))
+        path.rename(station.capture / Path(name_of(1)).with_suffix(suffix))
+        assert delivered(sandbox, 1), station.log.read_text()[-3000:]
+
+    (entry,) = station.entries()
+    assert entry["capture_seconds"] == pytest.approx(3.0, abs=0.1)
+    assert 2.0 < float(str(entry["clip_seconds"])) < 3.1
+
+
+def test_a_raw_stream_becomes_a_clip_like_any_other(station: Station, sandbox: Sandbox) -> None:
+    whole, path = film_run(station.root / "film.mp4", seconds=3), station.root / "film.h264"
+    with av.open(str(whole)) as given, av.open(str(path), "w", format="h264") as target:
+        copied = target.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.size:
+                packet.stream = copied
+                target.mux(packet)
+    with station.running():
+        path.rename(station.capture / "chunk0001.h264")
+        assert delivered(sandbox, 1), station.log.read_text()[-3000:]
+
+    (clip,) = (station.state / "clips").glob("*.mp4")
+    with av.open(str(clip)) as shown, av.open(str(whole)) as filmed:
+        assert sum(1 for _ in shown.decode(video=0)) > 30
+        assert shown.streams.video[0].codec_context.name == "h264"
+        assert filmed.streams.video[0].average_rate == shown.streams.video[0].average_rate
