@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from analysis.athlete import (
     Candidate,
     choose_athlete,
@@ -24,6 +22,7 @@ from analysis.athlete import (
 )
 from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
 from analysis.crop import Crop
+from analysis.display import Orientation
 from analysis.efforts import efforts_of, signs_of
 from analysis.glimpses import Glimpses, look_for_others, take_glimpses
 from analysis.intervals import Interval, merged
@@ -153,8 +152,8 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     )
     facts = stored_facts(packets, glimpses.reading)
     stretches = where_to_look(packets, glimpses.pictures)
-    turns = round(facts.rotation_deg / 90)
-    looker = _Looker(path, packets, stretches, finder, options, on_progress, turns)
+    orientation = glimpses.reading.orientation
+    looker = _Looker(path, packets, stretches, finder, options, on_progress, orientation)
     readings = [glimpses.reading]
     track, crop = Track(), zone_crop(options.zone)
     if stretches:
@@ -195,7 +194,7 @@ class _Looker:
     finder: PoseFinder
     options: TakeOptions
     on_progress: Progress
-    turns: int  # quarter turns from the stored to the upright picture
+    orientation: Orientation  # of the upright picture
 
     def follow(
         self, track: Track, crop: Crop | None, *, without: Whereabouts | None = None
@@ -215,7 +214,9 @@ class _Looker:
 
     def moves(self, track: Track) -> list[tuple[float, Moved]]:
         """Return when and where the upright picture moved."""
-        return [(time_s, np.rot90(moved, self.turns)) for time_s, moved in track.stillness.moves]
+        return [
+            (time_s, self.orientation.upright(moved)) for time_s, moved in track.stillness.moves
+        ]
 
     def candidate(self, track: Track) -> Candidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
@@ -239,7 +240,7 @@ def _elsewhere(
     if restless is None or looker.options.zone:
         return
     poses = track.poses()
-    apart = restless_elsewhere(np.rot90(restless, looker.turns), poses)
+    apart = restless_elsewhere(looker.orientation.upright(restless), poses)
     if apart is not None:
         yield apart, None
     if not candidate.efforts:

@@ -28,6 +28,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from analysis.display import Appearance, Orientation, appearance_of, believable, fitted, readable
 from analysis.errors import Fault, VideoError
 from analysis.image import Image
 from analysis.packets import Packets, Ticks, shown_timeline, spread, usual_ticks
@@ -59,8 +60,6 @@ _INDEXED_FILES = 4
 _MOST_PIXELS = 8192 * 8192
 LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
-_ANDROID_TRACKS = frozenset({"VideoHandle", "SoundHandle"})  # AOSP, MPEG4Writer.cpp
-_CAPTURED_FPS = "com.android.capture.fps"
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -74,6 +73,9 @@ class VideoFacts:
     fps: float  # average
     codec: str
     rotation_deg: int  # by which players turn the picture, counter-clockwise
+    is_mirrored: bool = False  # left and right swapped before that
+    shown_width: int = 0  # px, upright and in square pixels, as players show it
+    shown_height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +85,6 @@ class Probe:
     facts: VideoFacts
     packets: int
     creation_time: str | None  # ISO 8601, by the container
-    creation_is: str | None = None  # start or end of the recording; None: it does not say
-    captured_fps: float | None = None  # how fast it was filmed, where a camera says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +127,12 @@ class Reading:
         self.damaged_at_s: list[float] = []  # where packets could not be decoded
         self.first_s = 0.0  # presentation time of the first and the last frame
         self.last_s = 0.0
-        self.rotation_deg = 0
+        self.orientation = Orientation()
+        self.appearance: Appearance | None = None  # of the first frame that was decoded
         self._scaler = VideoReformatter()
         context = self.stream.codec_context
-        self.codec, self.width, self.height = context.name, context.width, context.height
+        self.codec, self.width, self.height = codec_name(self.stream), context.width, context.height
+        self._container_aspect = _container_aspect(self.stream)
 
     def packets(self) -> Iterator[tuple[int, VideoPacket]]:
         """Yield every packet with its number, timed for when it is shown."""
@@ -165,24 +167,64 @@ class Reading:
         time_s = float(pts * self.index.base)
         if self.frames == 0:
             self.first_s = time_s
-            self.rotation_deg = int(frame.rotation)
+            self.appearance = self.appearance_of(frame)
+            self.orientation = self.appearance.orientation
         self.frames += 1
         self.last_s = max(self.last_s, time_s)
         return time_s
 
+    @property
+    def rotation_deg(self) -> int:
+        """Degrees by which players turn the picture, counter-clockwise."""
+        return self.orientation.rotation_deg
+
+    def appearance_of(self, frame: VideoFrame) -> Appearance:
+        """Return how players show the frame that was decoded last."""
+        return appearance_of(frame, self._aspect())
+
     def upright(self, frame: VideoFrame, *, longest_px: int) -> Image:
-        """Return a frame as RGB, turned as players turn it, at most `longest_px` a side."""
-        scale = min(1.0, longest_px / max(frame.width, frame.height))
+        """Return a frame as RGB, as players show the first one: its shape, turned, mirrored.
+
+        A frame of another shape gets bars, so that a body keeps its proportions and its place.
+        """
+        first = self.appearance or self.appearance_of(frame)
+        whole = (first.width * float(first.aspect or 1), first.height)
+        scale = min(1.0, longest_px / max(whole))
+        width, height = (max(2, round(side * scale / 2) * 2) for side in whole)
+        own = (frame.width * float(self._aspect() or 1), frame.height)
+        across, down = fitted(own, (width, height))
+        fields = 2 if frame.interlaced_frame else 1  # scaled one by one, then laid on one another
         small = self._scaler.reformat(  # one for all frames: making one costs as much as using it
-            frame,
-            width=max(2, round(frame.width * scale / 2) * 2),
-            height=max(2, round(frame.height * scale / 2) * 2),
+            readable(frame),
+            width=across,
+            height=down * fields,
             format="rgb24",
             interpolation="AREA",
             threads=1,
-        )
+        ).to_ndarray()
+        if fields == 2:
+            small = small.reshape(down, 2, across, 3).mean(axis=1).astype(np.uint8)
+        if (across, down) != (width, height):
+            left, top = (width - across) // 2, (height - down) // 2
+            inside, small = small, np.zeros((height, width, 3), np.uint8)
+            small[top : top + down, left : left + across] = inside
         # MediaPipe reads memory as if it were contiguous, whatever the strides say.
-        return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(self.rotation_deg / 90)))
+        return np.ascontiguousarray(self.orientation.upright(small))
+
+    def _aspect(self) -> Fraction | None:
+        told = self._container_aspect or self.stream.codec_context.sample_aspect_ratio
+        return believable(told)
+
+
+def codec_name(stream: VideoStream) -> str:
+    """Return a codec's own name; the decoder's may be another, such as libdav1d's of AV1."""
+    return stream.codec_context.codec.canonical_name
+
+
+def _container_aspect(stream: VideoStream) -> Fraction | None:
+    """Return the pixel aspect that the container tells; players put it above the stream's own."""
+    guessed, own = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
+    return believable(guessed) if guessed != own else None
 
 
 def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
@@ -193,6 +235,7 @@ def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
     """
     if reading.frames == 0:
         raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
+    width, height = reading.appearance.shown_size if reading.appearance else (0, 0)
     return VideoFacts(
         duration_s=packets.span.end_s,
         width=reading.width,
@@ -200,6 +243,9 @@ def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
         fps=_fps(packets),
         codec=reading.codec,
         rotation_deg=reading.rotation_deg,
+        is_mirrored=reading.orientation.is_mirrored,
+        shown_width=width,
+        shown_height=height,
     )
 
 
@@ -273,50 +319,11 @@ def probe(path: Path) -> Probe:
             width=stream.codec_context.width,
             height=stream.codec_context.height,
             fps=_fps(index.packets),
-            codec=stream.codec_context.name,
+            codec=codec_name(stream),
             rotation_deg=0,
         )
-        created, which = _creation(container)
-        captured_fps = _captured_fps(container)
-    return Probe(
-        facts=facts,
-        packets=len(index.packets.sizes),
-        creation_time=created,
-        creation_is=which,
-        captured_fps=captured_fps,
-    )
-
-
-def _creation(container: InputContainer) -> tuple[str | None, str | None]:
-    """Return the creation time that a file tells, and whether that is its start or its end.
-
-    Android's MPEG4Writer writes what the clock says when the file is closed; its tags, or the
-    names of its tracks, tell it from others.  Apple's own tag is the start, and stays when a
-    clip is trimmed or exported.
-    """
-    tags = {key.lower(): value for key, value in container.metadata.items()}
-    apple = tags.get("com.apple.quicktime.creationdate")
-    if apple:
-        return apple, "start"
-    created = tags.get("creation_time") or next(
-        (told for s in container.streams if (told := s.metadata.get("creation_time"))), None
-    )
-    names = {stream.metadata.get("handler_name") for stream in container.streams}
-    is_android = any(key.startswith("com.android.") for key in tags)
-    is_android |= bool(names & _ANDROID_TRACKS)
-    return created, "end" if created and is_android else None
-
-
-def _captured_fps(container: InputContainer) -> float | None:
-    """Return how many frames a second a camera says that it took."""
-    for key, told in container.metadata.items():
-        if key.lower() == _CAPTURED_FPS:
-            try:
-                fps = float(told)
-            except ValueError:
-                return None
-            return fps if 0.001 < fps < 10_000 else None
-    return None
+        created = container.metadata.get("creation_time")
+    return Probe(facts=facts, packets=len(index.packets.sizes), creation_time=created)
 
 
 def read_packets(path: Path, *, on_progress: Progress = lambda _done: None) -> Packets:

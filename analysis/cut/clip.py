@@ -5,16 +5,20 @@ MP4 cannot hold the codec, or a smaller rendition is asked for, the clip is enco
 the result is looked at before it is believed, and the record says which way was taken and why.
 """
 
-from dataclasses import dataclass
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from analysis.cut.copying import COPY_ERRORS, CannotCopy, copy_clip
-from analysis.cut.encoding import encode_clip
+from analysis.cut.encoding import Encoded, encode_clip
 from analysis.cut.options import CutOptions
-from analysis.cut.proof import difference, look_at, pictures_at
+from analysis.cut.proof import Expected, difference, look_at, picture_at
 from analysis.errors import Fault, VideoError
 from analysis.video import Progress, open_video
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})  # no other way helps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +49,15 @@ def cut_clip(
         VideoError: the capture cannot be read, or nothing of it lies in the interval.
     """
     options = options or CutOptions()
+    work = _Work(path, out, start_s, end_s, options, on_progress)
     try:
         _refuse_copy(path, options)
-        frames = _copy(path, start_s, end_s, out, options, on_progress)
+        frames = _copy(work)
         method: Literal["copy", "encode"] = "copy"
         why = "the keyframes allow it"
     except COPY_ERRORS as reason:
-        frames, moved = _encode(path, start_s, end_s, out, options, on_progress)
-        method, why = "encode", str(reason)
-        if moved:
-            why += f"; {moved} frames had no time of their own"
+        frames, method, remarks = _without_copy(work)
+        why = "; ".join([str(reason), *remarks])
     return Cut(
         clip_frames=frames,
         clip_seconds=_shown_seconds(out),
@@ -62,6 +65,18 @@ def cut_clip(
         method=method,
         why=why,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be cut from where to where."""
+
+    path: Path
+    out: Path
+    start_s: float
+    end_s: float
+    options: CutOptions
+    on_progress: Progress
 
 
 def _refuse_copy(path: Path, options: CutOptions) -> None:
@@ -79,45 +94,107 @@ def _refuse_copy(path: Path, options: CutOptions) -> None:
         raise CannotCopy(f"a rendition of {options.rendition_kbit_s} kbit/s is asked for")
 
 
-def _copy(
-    path: Path, start_s: float, end_s: float, out: Path, options: CutOptions, progress: Progress
-) -> int:
+def _copy(work: _Work) -> int:
     copied = copy_clip(
-        path, out, start_s=start_s, end_s=end_s, options=options, on_progress=progress
+        work.path,
+        work.out,
+        start_s=work.start_s,
+        end_s=work.end_s,
+        options=work.options,
+        on_progress=work.on_progress,
     )
+    first = copied.first
+    assert first is not None  # nothing is copied without it
     times_s = [float(time_s) for time_s in copied.times_s]
-    wrong = difference(
-        look_at(out, on_progress=progress),
+    last = picture_at(work.path, times_s[-1], on_progress=work.on_progress)
+    expected = Expected(
         times_s=times_s,
-        pictures=pictures_at(path, times_s[0], times_s[-1], on_progress=progress),
-        exact=True,
+        first=first,
+        last=last,
+        look=first.look,
+        has_fields=any(picture and picture.look.is_interlaced for picture in (first, last)),
     )
+    wrong = difference(look_at(work.out, on_progress=work.on_progress), expected, exact=True)
     if wrong is not None:
         raise CannotCopy(f"a lossless cut is not possible: {wrong}")
     return len(times_s)
 
 
-def _encode(
-    path: Path, start_s: float, end_s: float, out: Path, options: CutOptions, progress: Progress
-) -> tuple[int, int]:
-    """Return the number of frames, and of those that had no time of their own."""
+def _without_copy(work: _Work) -> tuple[int, Literal["copy", "encode"], list[str]]:
+    """Return the number of frames, the way that was taken, and what is to be said of it.
+
+    Where the clip is not shown as the capture is, it is made in other ways before anybody has to
+    decide: by way of plain red, green and blue, then with a long part hidden in front.
+    """
+    try:
+        frames, remarks = _encode(work, plainly=False)
+        return frames, "encode", remarks
+    except (_NotAsShown, *COPY_ERRORS) as reason:
+        if getattr(reason, "errno", None) in _DISK:
+            raise
+        wrong = reason
+    try:
+        frames, remarks = _encode(work, plainly=True)
+        return frames, "encode", [*remarks, f"colours converted to BT.709, because else {wrong}"]
+    except (_NotAsShown, *COPY_ERRORS) as reason:
+        plainly_wrong = reason
+    try:
+        if work.options.method == "encode":
+            raise CannotCopy("the settings say so")
+        _refuse_copy(work.path, work.options)
+        frames = _copy(replace(work, options=replace(work.options, method="copy")))
+        return frames, "copy", [f"copied with what comes before it, because encoded {wrong}"]
+    except COPY_ERRORS:
+        raise VideoError(
+            f"the encoded clip is not what it should be: {wrong}; in plain colours {plainly_wrong}",
+            fault=Fault.INTERNAL,
+        ) from None
+
+
+class _NotAsShown(Exception):
+    """An encoded clip is not shown as the capture is; the text says how."""
+
+
+def _encode(work: _Work, *, plainly: bool) -> tuple[int, list[str]]:
+    """Return the number of frames, and what is to be said of them."""
     made = encode_clip(
-        path, out, start_s=start_s, end_s=end_s, options=options, on_progress=progress
+        work.path,
+        work.out,
+        start_s=work.start_s,
+        end_s=work.end_s,
+        options=work.options,
+        on_progress=work.on_progress,
+        plainly=plainly,
     )
-    if not made.times_s or made.first is None or made.last is None:
-        raise VideoError("not one picture lies in the interval", fault=Fault.UNREADABLE)
-    shown = look_at(out, on_progress=progress)
+    shown = look_at(work.out, on_progress=work.on_progress)
     if made.moved and shown is not None:
         times_s = [made.times_s[0] + time_s for time_s in shown.times_s]  # they had to be moved
         times_s = times_s if len(times_s) == len(made.times_s) else made.times_s
     else:
         times_s = made.times_s
-    wrong = difference(shown, times_s=times_s, pictures=[made.first, made.last], exact=False)
+    expected = Expected(
+        times_s=times_s,
+        first=made.first,
+        last=made.last,
+        look=made.look,
+        has_fields=made.has_fields,
+        is_smaller=work.options.rendition_height is not None,
+    )
+    wrong = difference(shown, expected, exact=False)
     if wrong is not None:
-        raise VideoError(
-            f"the encoded clip is not what it should be: {wrong}", fault=Fault.INTERNAL
-        )
-    return len(made.times_s), made.moved
+        raise _NotAsShown(wrong)
+    return len(made.times_s), list(_remarks(made))
+
+
+def _remarks(made: Encoded) -> Iterator[str]:
+    if len(made.sizes) > 1:
+        sizes = ", ".join(f"{width}x{height}" for width, height in sorted(made.sizes))
+        one = "{}x{}".format(*made.look.shown_size)
+        yield f"the picture's size changes in it ({sizes}): all of it is shown as {one}"
+    if made.has_fields:
+        yield "it stays interlaced"
+    if made.moved:
+        yield f"{made.moved} frames had no time of their own"
 
 
 def _shown_seconds(path: Path) -> float:

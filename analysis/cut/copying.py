@@ -6,22 +6,31 @@ capture's index; they are read one by one, for a clip may be larger than the mem
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
+from av.packet import Packet
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.cut.options import CutOptions
+from analysis.cut.parameter_sets import CODECS, Key, ParameterSets
+from analysis.cut.proof import Picture, picture_at
 from analysis.cut.sound import Sound
-from analysis.cut.target import open_target
+from analysis.cut.target import add_copied_stream, open_target
+from analysis.display import Appearance
 from analysis.landmarks import FloatArray
-from analysis.video import Index, Progress, Reading, open_video
+from analysis.video import Index, Progress, Reading, VideoPacket, codec_name, open_video
 
 COPYABLE = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
 _NEARLY = 1e-3  # ticks
+_HEAD_BYTES = 1 << 14  # of a packet: headers come before its picture
 _LONGEST_RUN_ON_S = 1.0
 
 
@@ -42,6 +51,7 @@ class Copied:
 
     times_s: FloatArray  # of its frames in the capture, in order
     preroll_s: float
+    first: Picture | None = None  # the capture's own
 
     @property
     def seconds(self) -> float:
@@ -85,8 +95,11 @@ def copy_clip(
                 f"the keyframe before the start is {plan.copied.preroll_s:.1f} s away: "
                 f"more than max_preroll_s ({options.max_preroll_s:g})"
             )
-        _write(path, out, plan, reading, options, on_progress)
-    return plan.copied
+        first = picture_at(path, float(plan.copied.times_s[0]), on_progress=on_progress)
+        if first is None:
+            raise CannotCopy("its first picture cannot be found again")
+        _write(path, out, plan, reading, options, first.look, on_progress)
+    return replace(plan.copied, first=first)
 
 
 def _write(
@@ -95,22 +108,29 @@ def _write(
     plan: _Plan,
     reading: Reading,
     options: CutOptions,
+    look: Appearance,
     on_progress: Progress,
 ) -> None:
     base, packets = reading.index.base, reading.index.packets
     sizes, is_key = packets.sizes, packets.is_key
     start_s, seconds = float(plan.start_pts * base), plan.copied.seconds
+    numbered = reading.packets()
+    first = next(numbered, None)
+    if first is None:
+        raise _ReadOtherwise
+    rewriter = _Rewriter(reading.stream, first[1], look)
     with ExitStack() as stack:
-        target = stack.enter_context(open_target(out, reading.container, options))
-        stream = target.add_stream_from_template(reading.stream)
+        target = stack.enter_context(open_target(out, reading.container, options, look))
+        stream = add_copied_stream(target, reading.stream, look, headers=rewriter.headers)
         sound = stack.enter_context(
             Sound(path, target, start_s=start_s, end_s=start_s + seconds, wanted=options.keep_audio)
         )
-        numbered = reading.packets()
+        again = chain((first,), numbered)
         for at, dts in enumerate(plan.dts.tolist(), start=plan.first):
-            number, packet = next(numbered, (-1, None))
+            number, packet = next(again, (-1, None))
             if packet is None or number != at or packet.size != sizes[number]:
                 raise _ReadOtherwise
+            packet = rewriter.rewritten(packet)
             is_last = packet.pts == plan.last_pts or at == plan.first + len(plan.dts) - 1
             packet.duration = plan.end_pts - (packet.pts or 0) if is_last else plan.usual
             packet.pts = (packet.pts or 0) - plan.start_pts
@@ -121,6 +141,59 @@ def _write(
             target.mux(packet)
             on_progress(max(0.0, clip_s / max(seconds, 1e-3)))
         sound.write_until(seconds)
+
+
+class _Rewriter:
+    """Turns packets into those of an MP4 that has the decoder's headers in front."""
+
+    def __init__(self, stream: VideoStream, first: VideoPacket, look: Appearance) -> None:
+        self._codec = codec_name(stream)
+        self._container = ParameterSets.of_container(self._codec, stream.codec_context.extradata)
+        self._known = self._container.known | self._found(first)
+        self.headers: bytes | None = None  # where they are not the container's
+        if self._known != self._container.known:
+            self.headers = replace(self._container, known=self._known).told()
+        elif self._codec == "av1":
+            self.headers = _sequence_header(stream, first, look)
+
+    def rewritten(self, packet: VideoPacket) -> VideoPacket:
+        """Return a packet in the form that goes with the headers.
+
+        Raises:
+            CannotCopy: the headers change with it.
+        """
+        found = self._found(packet)
+        if any(self._known.get(key) != content for key, content in found.items()):
+            raise CannotCopy("the encoder's settings change in it")
+        strips = self._codec == "hevc" and bool(found)  # hvc1 has none among the pictures
+        if not self._container.length_bytes or not (self.headers or strips):
+            return packet  # with start codes: the muxer does it
+        content = self._container.without_sets(bytes(packet), start_codes=self.headers is not None)
+        copy = cast(VideoPacket, Packet(content))
+        copy.time_base, copy.pts, copy.dts = packet.time_base, packet.pts, packet.dts
+        copy.is_keyframe = packet.is_keyframe
+        return copy
+
+    def _found(self, packet: VideoPacket) -> dict[Key, bytes]:
+        if self._codec not in CODECS:
+            return {}
+        sets: dict[Key, bytes] = {}
+        if packet.has_sidedata("new_extradata"):  # an MP4 with several kinds of pictures
+            told = bytes(packet.get_sidedata("new_extradata"))
+            sets = ParameterSets.of_container(self._codec, told).known
+        return sets | self._container.in_packet(bytes(memoryview(packet)[:_HEAD_BYTES]))
+
+
+def _sequence_header(stream: VideoStream, packet: VideoPacket, look: Appearance) -> bytes | None:
+    """Return the header of AV1's pictures where they are not as large as the container says."""
+    context = stream.codec_context
+    if (context.width, context.height) == (look.width, look.height):
+        return None
+    extractor = BitStreamFilterContext("extract_extradata", stream)
+    for filtered in extractor.filter(Packet(bytes(packet))):
+        if filtered.has_sidedata("new_extradata"):
+            return bytes(filtered.get_sidedata("new_extradata"))
+    return None
 
 
 def _plan(index: Index, start_s: float, end_s: float) -> _Plan:

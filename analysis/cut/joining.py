@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from analysis.cut.copying import COPYABLE, CannotCopy, decoding_times
 from analysis.cut.options import CutOptions
-from analysis.cut.target import open_target
-from analysis.video import Progress, Reading, VideoPacket, index_of, open_video
+from analysis.cut.target import add_copied_stream, open_target
+from analysis.display import Appearance
+from analysis.video import Progress, Reading, VideoPacket, codec_name, index_of, open_video
 
 _LOOK_AHEAD_S = 1.0  # further than any encoder reorders frames
 _NEARLY_S = 1e-3
@@ -76,8 +77,10 @@ def join_recordings(parts: Sequence[Part], out: Path, *, on_progress: Progress) 
         pts = np.round(np.concatenate(times_s) / base).astype(np.int64)
         if len(np.unique(pts)) < len(pts):
             raise CannotCopy("frames of the recordings would share a time")
-        target = stack.enter_context(open_target(out, readings[0].container, CutOptions()))
-        _write(target, chosen, pts, on_progress)
+        look = _shared_look([part.path for part in parts])
+        target = stack.enter_context(open_target(out, readings[0].container, CutOptions(), look))
+        stream = add_copied_stream(target, readings[0].stream, look)
+        _write(target, stream, chosen, pts, on_progress)
     return shifts_s
 
 
@@ -94,11 +97,11 @@ def _shifts(chosen: Sequence[_Chosen], parts: Sequence[Part]) -> list[float]:
 
 def _write(
     target: OutputContainer,
+    stream: VideoStream,
     chosen: Sequence[_Chosen],
     pts: NDArray[np.int64],
     on_progress: Progress,
 ) -> None:
-    stream = target.add_stream_from_template(chosen[0].reading.stream)
     base, packets = chosen[0].reading.index.base, _wanted(chosen)
     for number, (at, dts) in enumerate(zip(pts, decoding_times(pts), strict=True)):
         packet = next(packets, None)
@@ -110,12 +113,26 @@ def _write(
         on_progress(number / len(pts))
 
 
+def _shared_look(paths: Sequence[Path]) -> Appearance:
+    """Return how players show all recordings."""
+    looks = []
+    for path in paths:
+        with open_video(path) as reading:
+            next(reading.decode(), None)
+            if reading.appearance is None:
+                raise CannotCopy("a recording has no picture that can be decoded")
+            looks.append(reading.appearance)
+    if any(look != looks[0] for look in looks):
+        raise CannotCopy("the recordings are shown in different ways")
+    return looks[0]
+
+
 def _refuse_unlike(first: VideoStream, second: VideoStream) -> None:
     one, other = first.codec_context, second.codec_context
-    if one.name not in COPYABLE:
-        raise CannotCopy(f"MP4 cannot hold {one.name}")
+    if codec_name(first) not in COPYABLE:
+        raise CannotCopy(f"MP4 cannot hold {codec_name(first)}")
     for what, mine, theirs in (
-        ("codecs", one.name, other.name),
+        ("codecs", codec_name(first), codec_name(second)),
         ("sizes", (one.width, one.height), (other.width, other.height)),
         ("encoder settings", one.extradata, other.extradata),
     ):

@@ -49,7 +49,7 @@ class Sound(ExitStack):
             self._waiting = next(self._packets, None)
 
     def _made(self, heard: _Packets, source: AudioStream) -> _Packets:
-        if source.codec_context.name in _COPYABLE:
+        if source.codec_context.codec.canonical_name in _COPYABLE:
             return self._copied(heard, self._target.add_stream_from_template(source))
         rate = source.codec_context.sample_rate
         return self._encoded(heard, self._target.add_stream("aac", rate=rate))

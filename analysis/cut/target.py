@@ -1,27 +1,118 @@
-"""The MP4 that a clip is written to."""
+"""The MP4 that a clip is written to, and what it tells players of the picture."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 from av.container import Container, OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from analysis.cut.options import CutOptions
+from analysis.display import Appearance, Colours
+from analysis.video import codec_name
 
 _OPTIONS = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
 _CREATED = "creation_time"
+_TRACK_HEADER = (b"moov", b"trak", b"tkhd")
+_HEADER_BYTES = 84  # of a track header's first version, behind which a longer one has 12 more
 
 
 @contextmanager
-def open_target(path: Path, source: Container, options: CutOptions) -> Iterator[OutputContainer]:
+def open_target(
+    path: Path, source: Container, options: CutOptions, look: Appearance
+) -> Iterator[OutputContainer]:
     """Open an MP4 for writing, with what is kept of the capture's metadata.
 
     Place and device stay here unless they are asked for; when it was filmed always goes along.
     """
-    flags = "+faststart+use_metadata_tags" if options.keep_metadata else "+faststart"
+    flags = "+faststart"
+    if options.keep_metadata:
+        flags += "+use_metadata_tags"
+    if look.colours.are_told:
+        flags += "+write_colr"
     with av.open(str(path), "w", format="mp4", options={**_OPTIONS, "movflags": flags}) as target:
         for name, value in source.metadata.items():
             if name == _CREATED or options.keep_metadata:
                 target.metadata[name] = value
         yield target
+    _tell_shown_width(path, look)
+
+
+def add_copied_stream(
+    target: OutputContainer,
+    source: VideoStream,
+    look: Appearance,
+    *,
+    headers: bytes | None = None,
+) -> VideoStream:
+    """Add a stream for packets as they are.
+
+    Args:
+        target: the MP4.
+        source: where the packets come from.
+        look: how players show them there.
+        headers: of the decoder, where the source's own are another stretch's.
+    """
+    stream = target.add_stream_from_template(source, opaque=True)  # there may be no encoder for it
+    context = stream.codec_context
+    context.width, context.height = look.width, look.height
+    describe(context, look.aspect, look.colours)
+    if look.written_matrix != look.display_matrix:
+        stream.set_display_matrix(look.written_matrix)
+    if codec_name(source) == "hevc":
+        context.codec_tag = "hvc1"  # Apple's players refuse hev1
+    if headers is not None:
+        context.extradata = headers
+    return stream
+
+
+def describe(context: VideoCodecContext, aspect: Fraction | None, colours: Colours) -> None:
+    """Tell an encoder or a container of pixel aspect and colours."""
+    if aspect is not None:
+        context.sample_aspect_ratio = aspect
+    context.color_range, context.colorspace = colours.range, colours.matrix
+    context.color_primaries, context.color_trc = colours.primaries, colours.transfer
+
+
+def _tell_shown_width(path: Path, look: Appearance) -> None:
+    """Write the width in square pixels into the track's header, by which some browsers go.
+
+    FFmpeg writes it too, but only where the stream has the pixel aspect apart from its codec.
+    """
+    if look.aspect in (None, 1):
+        return
+    with path.open("r+b") as file:
+        at = _box_at(file, _TRACK_HEADER)
+        if at is None:
+            return
+        file.seek(at)
+        is_longer = file.read(1) == b"\x01"
+        file.seek(at + _HEADER_BYTES - 8 + (12 if is_longer else 0))
+        stored = int.from_bytes(file.read(4), "big")
+        if stored == look.width << 16:
+            file.seek(-4, 1)
+            file.write(min(round(stored * look.aspect), 0xFFFFFFFF).to_bytes(4, "big"))
+
+
+def _box_at(file: IO[bytes], names: tuple[bytes, ...]) -> int | None:
+    """Return where the content of a box begins, found by the names on the way to it."""
+    file.seek(0, 2)
+    at, ends = 0, file.tell()
+    for name in names:
+        while True:
+            file.seek(at)
+            size, found = int.from_bytes(file.read(4), "big"), file.read(4)
+            header = 8
+            if size == 1:
+                size, header = int.from_bytes(file.read(8), "big"), 16
+            if size < header or at >= ends:
+                return None
+            if found == name:
+                at, ends = at + header, at + size
+                break
+            at += size
+    return at

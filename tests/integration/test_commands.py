@@ -22,6 +22,7 @@ def test_analyse_needs_no_settings_and_cuts_where_asked(tmp_path: Path) -> None:
     assert set(report) == {"video", "takes", "quality", "verdict", "cost"}
     assert set(report["video"]) == {
         *("duration_s", "width", "height", "fps", "codec", "rotation_deg"),
+        *("is_mirrored", "shown_width", "shown_height"),
     }
     (take,) = report["takes"]
     assert take["clip"] == str(tmp_path / "out" / "take-1.mp4")

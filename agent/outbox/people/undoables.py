@@ -16,7 +16,6 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry, Whose
 
 UNDO_S = 10.0
-UNDO_STOP_S = 30.0  # a stop of filming removes footage
 
 
 class UndoKind(StrEnum):
@@ -28,18 +27,9 @@ class UndoKind(StrEnum):
     LEAVE_QUEUE = "leave_queue"
     RESEND = "resend"
     FORGET = "forget"
-    STOP_FILMING = "stop_filming"
 
 
-_AT_ONCE = frozenset(
-    {
-        UndoKind.DISCARD,
-        UndoKind.GIVE,
-        UndoKind.CLEAR_QUEUE,
-        UndoKind.LEAVE_QUEUE,
-        UndoKind.STOP_FILMING,
-    }
-)
+_AT_ONCE = frozenset({UndoKind.DISCARD, UndoKind.GIVE, UndoKind.CLEAR_QUEUE, UndoKind.LEAVE_QUEUE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +63,7 @@ class Undoable:
         if self.state != "open" or self.asked.boot_id != now.boot_id:
             return 0.0
         passed_s = self.asked.elapsed_s(now)
-        most_s = UNDO_STOP_S if self.kind is UndoKind.STOP_FILMING else UNDO_S
-        return most_s - passed_s if 0 <= passed_s < most_s else 0.0
+        return UNDO_S - passed_s if 0 <= passed_s < UNDO_S else 0.0
 
 
 class Undoables:

@@ -38,9 +38,6 @@ from agent.outbox.schema.erasures import erasures as erasures
 # isort: split
 from agent.outbox.schema.device_addresses import device_addresses as device_addresses
 
-# isort: split
-from agent.outbox.schema.recording_times import recording_times as recording_times
-
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 
