@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
         assert server.step() > 0
         (pause,) = outbox.pauses.all()
         assert (pause.part, pause.reason) == ("page", "port_taken")
-        assert settings.web.listen in pause.detail
+        assert pause.detail == f"{settings.web.listen}: Address already in use"
 
 
 def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> None:
