@@ -14,6 +14,7 @@ from agent.outbox.entry import Entry, Source
 
 _SAME_S = 0.7  # two looks at one movement find its ends so far apart
 _SHARED_S = 0.3  # less than that in common is where one movement adjoins another
+_LONGEST_S = 120.0  # of movement in a clip over several recordings: some never rest
 _NEARLY_S = 0.05
 _BRIDGED_S = 3.2  # the longest gap that stays in a clip, and a little
 
@@ -99,7 +100,12 @@ def plan_take(take: Take, own: Stretch, clips: Sequence[Nearby]) -> Plan:
     if ended:
         return replace(by_itself, question=_question(ended[0], take))
     open_ones = [clip for clip in near if clip.is_open]
-    return _merged(take, own, open_ones) if open_ones else by_itself
+    if not open_ones:
+        return by_itself
+    whole = _merged(take, own, open_ones)
+    if whole.take.active_end_s - whole.take.active_start_s <= _LONGEST_S:
+        return whole
+    return apart(whole, own.capture_id, why=f"it would be longer than {_LONGEST_S:.0f} s")
 
 
 def _merged(take: Take, own: Stretch, clips: Sequence[Nearby]) -> Plan:

@@ -193,6 +193,16 @@ def test_recordings_that_cannot_be_joined_are_two_clips_or_a_question() -> None:
     assert overlapping.replaces == ()
 
 
+def test_a_movement_without_an_end_does_not_become_one_endless_clip() -> None:
+    films = [Filmed(number, 60.0 * number, 60.0 * number + 60.0) for number in range(10)]
+
+    clips, plans = worked_through(films, (5.0, 590.0))
+
+    assert max(len(planned.sources) for planned in plans) == 2
+    assert all(clip.take.active_end_s - clip.take.active_start_s <= 120.0 for clip in clips)
+    assert len(clips) == 5
+
+
 _FILMS = st.lists(
     st.tuples(st.integers(0, 40), st.integers(4, 20)), min_size=1, max_size=5, unique=True
 )
