@@ -109,11 +109,11 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
         thread.start()
         try:
             host, _, port = settings.web.listen.rpartition(":")
-            until(lambda: _is_open(host, int(port)), timeout_s=10)
+            until(lambda: _is_open(host, int(port)))
             yield ServedPage(settings, folder, outbox, filming, thread, stuck)
         finally:
             stop.set()
-            thread.join(10)
+            thread.join(60)
         assert not thread.is_alive()
 
 

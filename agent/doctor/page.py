@@ -67,6 +67,18 @@ def _judge_running(patient: Patient, host: str, port: str) -> Finding:
     return _guarded(patient, f"at {listen}, and shows what it should")
 
 
+def _judge_progress(answer: httpx.Response) -> str | None:
+    """Return what the daemon itself says is stuck; None where it makes progress."""
+    if answer.status_code == 200:
+        return None
+    try:
+        reasons = [str(reason) for reason in answer.json().get("reasons", [])]
+    except (ValueError, AttributeError):
+        reasons = []
+    told = "; ".join(reasons) or f"its page answers {answer.status_code}"
+    return f"the daemon makes no progress: {told}"
+
+
 def _guarded(patient: Patient, found: str) -> Finding:
     """Return that the page is well, unless its PIN can be read on the network."""
     web = patient.settings.web
@@ -92,9 +104,9 @@ def _fault_of_answers(patient: Patient, host: str, port: str) -> str | None:
                 fault = _fault_of(visitor, origin, place)
                 if fault is not None:
                     return fault
+            return _judge_progress(visitor.get(f"{origin}/healthz"))
     except httpx.HTTPError as error:
         return f"{origin} is open, but does not answer: {error or type(error).__name__}"
-    return None
 
 
 def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:

@@ -53,7 +53,7 @@ def tablet(browser: Browser) -> Iterator[BrowserContext]:
         viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
     )
     context.add_init_script(_COUNT_TOUCHES)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on(

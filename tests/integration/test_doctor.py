@@ -255,6 +255,21 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     assert found.state is State.BROKEN and "another program" in found.finding
 
 
+def test_a_daemon_that_makes_no_progress(tmp_path: Path) -> None:
+    with served_page(page_settings(tmp_path, web={"pin": None})) as page:
+        patient = Patient(
+            settings=page.settings, config=tmp_path / "station.toml", now=read_clock(), environ={}
+        )
+        lock = OwnerLock(page.folder)
+        lock.take()
+        (whole,) = check_page(patient)
+        page.stuck.append("delivery")
+        (stuck,) = check_page(patient)
+        lock.release()
+    assert whole.state is State.FINE, whole
+    assert stuck.state is State.BROKEN and "stuck: delivery" in stuck.finding
+
+
 def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -> None:
     """Somebody answers there, but it is not the station."""
     with served_page(page_settings(tmp_path / "other")) as page:

@@ -170,7 +170,7 @@ def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> Non
         assert b"very-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
         parent.kill()
 
-    until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not _cmdline(pid), timeout_s=10)
+    until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not _cmdline(pid))
 
 
 def _cmdline(pid: int) -> bytes:

@@ -268,7 +268,7 @@ def test_a_certificate_that_was_renewed_is_shown_without_a_restart(
         time.sleep(0.4)
         assert shown() == own[0][0]
         key.write_bytes(own[1][1])
-        until(lambda: shown() == own[1][0], timeout_s=10)
+        until(lambda: shown() == own[1][0])
 
 
 def test_a_page_that_fails_shows_nothing_of_itself() -> None:
