@@ -5,6 +5,7 @@ the clip whose turn it is.  What becomes of one that fails is `agent.delivery.re
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -18,11 +19,13 @@ from agent.delivery.reconcile import Reconciler
 from agent.delivery.turn import Order
 from agent.delivery.upload import Sent, Uploader
 from agent.errors import AgentError, LaneError, UploadError
-from agent.outbox.disk.space import is_disk_full
+from agent.outbox.disk.space import is_disk_full, is_refusal
 from agent.outbox.entry import Entry
 from agent.outbox.states import Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, Stopping, Wake
+
+_UNREADABLE = 3  # times that the disk may refuse a clip before it is held and cut again
 
 CheckFresh = Callable[[Entry], bool]
 
@@ -58,6 +61,7 @@ class Lane:
         self._is_still_whole = is_still_whole
         self._now = now
         self._wake_next = wake_next
+        self._unreadable: Counter[int] = Counter()  # how often the disk refused a clip
         self._unrecorded: tuple[Entry, int, Sent] | None = None  # an answer the disk refused
 
     def step(self) -> float:
@@ -114,7 +118,13 @@ class Lane:
         if self._outbox.forgettings.is_leaving(entry):  # it was under way when that began
             self._reaction.discard(entry, Reason.FORGOTTEN)
             return False
-        if not self._is_still_whole(entry):
+        try:
+            if not self._is_still_whole(entry):
+                return False
+        except OSError as error:
+            if not self._stays_unreadable(entry, error):
+                raise
+            self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
             return False
         for_owner = entry.recipient is Recipient.KEY_OWNER or entry.user_id == passage.uid
         if for_owner or passage.acts_for_others:
@@ -132,12 +142,21 @@ class Lane:
         except UploadError as error:
             self._reaction.carry_out(entry, error, passage)
         except (OSError, AgentError) as error:
-            if is_disk_full(error):  # for what is kept of the attempt: no fault of the clip's
+            if not self._stays_unreadable(entry, error):
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
             self._unrecorded = (entry, attempt_id, sent)
             self._record_again()
+
+    def _stays_unreadable(self, entry: Entry, error: Exception) -> bool:
+        """Tell whether a clip is at fault, not a moment in which the disk refuses."""
+        if is_disk_full(error):  # for what is kept of the attempt
+            return False
+        if not is_refusal(error):
+            return True
+        self._unreadable[entry.id] += 1
+        return self._unreadable[entry.id] >= _UNREADABLE
 
     def _record_again(self) -> None:
         """Put an answer on record; one that the disk refuses is kept: nobody will tell it again."""

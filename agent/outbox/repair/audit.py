@@ -136,10 +136,12 @@ def _applied(connection: sqlite3.Connection) -> list[str]:
 def _compare(connection: sqlite3.Connection, ledger: Ledger, found: Audit) -> None:
     survey = ledger.survey()
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
-    found.ledger_damaged = survey.damaged
+    found.ledger_damaged = max(survey.damaged, int(survey.last_seq < reached))
     failed = sum(seq > reached for seq in survey.voided)  # each with the line that says so
     found.behind = max(0, survey.last_seq - reached - 2 * failed)
-    if not found.behind:  # else the next start makes good what is missing before it compares
+    if (
+        not found.behind and survey.last_seq >= reached
+    ):  # else the next start makes good what is missing before it compares
         found.contradicts = contradiction(connection, ledger, survey)
 
 

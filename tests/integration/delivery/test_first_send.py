@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from agent.clock import read_clock
 from agent.delivery import first_send
 from agent.intake.admit import Admission
 from agent.outbox.capture import FileFacts
+from agent.outbox.disk.folders import open_plain
 from agent.outbox.entry import Entry
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.pulse import Pulses
 from tests.factories import NOW_S, evidence, new_entry
 from tests.integration.delivery.conftest import World
@@ -98,3 +100,24 @@ def test_a_grown_capture_whose_folder_takes_nothing_now_goes_back_later(
     assert world.entry(fresh.id).state is EntryState.UPLOADED
     (back,) = world.folder.root.glob("c1-*.mp4")
     assert back.read_bytes() == b"whole and grown" and not stored.exists()
+
+
+def test_a_clip_that_cannot_be_read_is_tried_again_then_held_and_blocks_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = world.add(1)
+    world.add(2)
+
+    def refuse(path: Path) -> io.BufferedReader:
+        if path.name == bad.stored_name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return open_plain(path)
+
+    monkeypatch.setattr(first_send, "open_plain", refuse)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):  # the disk may do it next time
+            world.run()
+    world.run()
+
+    assert world.states() == ["held", "uploaded"]
+    assert world.entry(1).reason == Reason.CLIP_DAMAGED
