@@ -48,7 +48,7 @@ def put(station: Station, number: int, *, filmed_at: float) -> Entry:
     # In one commit: a daemon that runs may not see the capture before it was analysed.
     with Outbox.open(folder.root) as outbox, outbox.transaction():
         capture_file.write_bytes(content)
-        outbox.captures.admit(
+        taken_in = outbox.captures.admit(
             sha256=sha256,
             file_name=f"{number}.mp4",
             stored_name=capture_file.name,
@@ -56,8 +56,8 @@ def put(station: Station, number: int, *, filmed_at: float) -> Entry:
             evidence=evidence(),
             now_s=now_s,
         )
-        capture = outbox.captures.claim_next(now_s)
-        assert capture is not None and capture.sha256 == sha256
+        capture = outbox.captures.move(taken_in, CaptureState.ANALYSING, now_s=now_s)
+        assert capture is not None
         take = Take(number=1, start_s=1.0, end_s=4.0, active_start_s=2.0, active_end_s=3.0)
         outbox.takes.record(capture, [take], report="{}")
         plain = new_entry(capture)
@@ -233,11 +233,11 @@ class Fuzz:
             elif how == "old" and name in self._moments[0]:
                 path.write_bytes(self._moments[0][name])
             elif how == "other":
-                path.write_bytes(chance.choice(found).read_bytes() if path.exists() else b"")
+                other = chance.choice(found).relative_to(self._root)
+                path.write_bytes(self._moments[-1][other])
             elif how == "folder":
                 path.unlink()
                 path.mkdir()
-                found = [other for other in found if other != path]
             else:
                 _spoil(path, chance, how)
         return ["sidecars"]

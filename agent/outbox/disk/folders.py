@@ -26,6 +26,8 @@ _OTHER_FILES = ("mounts.json", "page-secret", "page-cert.pem", "page-key.pem")  
 
 log = structlog.get_logger(stage="start")
 
+_NOTED = b"user.spotter.seq"
+
 # What of a name goes into another that is like it: at most 255 bytes, four for a letter.
 _LONGEST_STEM = 50
 _SUFFIX = 8
@@ -215,6 +217,23 @@ def is_ours(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return is_plain(path)
+
+
+def note_seq(path: Path, seq: int) -> None:
+    """Note the number of a commit outside of every file's content, where that can be kept.
+
+    It shows when an older file was put into the place of a newer one.
+    """
+    with contextlib.suppress(OSError):  # a file system without such attributes
+        os.setxattr(path, _NOTED, str(seq).encode())
+
+
+def noted_seq(path: Path) -> int:
+    """Return the number that was last noted; 0 where there is none, as on a copy."""
+    try:
+        return int(os.getxattr(path, _NOTED))
+    except (OSError, ValueError):
+        return 0
 
 
 def remove(path: Path) -> None:

@@ -17,16 +17,21 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.outbox.disk.device import device_of
-from agent.outbox.disk.folders import fsync_folder, give_to_owner_of, open_plain, rewriting
+from agent.outbox.disk.folders import (
+    fsync_folder,
+    give_to_owner_of,
+    note_seq,
+    noted_seq,
+    open_plain,
+    rewriting,
+)
 
 _APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NOTED = b"user.spotter.seq"
 _CHECK_BYTES = 8
 _TAIL_BYTES = 1 << 16
 _LONGEST_LINE_BYTES = 1 << 26  # none is nearly as long: what is longer is damage
@@ -142,8 +147,7 @@ class Ledger:
             self._known = (found.st_ino, found.st_size + len(line), seq)
         finally:
             os.close(fd)
-        with suppress(OSError):  # a further witness, where the file system can keep it
-            os.setxattr(self.path.parent, _NOTED, str(seq).encode())
+        note_seq(self.path.parent, seq)
         if is_new:
             give_to_owner_of(self.path.parent, self.path)
             fsync_folder(self.path.parent)
@@ -154,10 +158,7 @@ class Ledger:
 
         No file's content tells it, so that it shows when older files were put into the folder.
         """
-        try:
-            return int(os.getxattr(self.path.parent, _NOTED))
-        except (OSError, ValueError):  # a file system without such attributes, or a copy
-            return 0
+        return noted_seq(self.path.parent)
 
     def survey(self) -> Survey:
         """Read the whole ledger and say what it is worth."""

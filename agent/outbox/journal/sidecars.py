@@ -10,10 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder, fsync_folder, open_plain, rewriting
+from agent.outbox.disk.folders import (
+    StateFolder,
+    fsync_folder,
+    note_seq,
+    noted_seq,
+    open_plain,
+    rewriting,
+)
 
 SIDECAR_SUFFIX = ".json"
 
@@ -31,6 +38,7 @@ class Sidecar:
     kind: str  # capture or entry
     seq: int
     image: Image
+    is_stale: bool = False  # its file has seen a later one
 
 
 class Sidecars:
@@ -54,6 +62,7 @@ class Sidecars:
         is_cleared = image["file_state"] == "cleared"
         if file.exists() or (path.exists() and not is_cleared):
             _write(path, _encode(kind, image, seq))
+            note_seq(file, seq)
         elif is_cleared:
             path.unlink(missing_ok=True)
 
@@ -64,7 +73,8 @@ class Sidecars:
                 for path in sorted(place.glob(f"*{SIDECAR_SUFFIX}")):
                     found = read_sidecar(path)
                     if found is not None and _is_of(found, path):
-                        yield found
+                        file = place / str(found.image["stored_name"])
+                        yield replace(found, is_stale=noted_seq(file) > found.seq)
 
 
 def sidecar_of(file: Path) -> Path:

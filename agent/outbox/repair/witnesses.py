@@ -99,7 +99,9 @@ class Known:
             return True
         sidecar = self.witnesses.sidecars.get(key)
         is_from_rewriting = line_seq == self.witnesses.survey.first_seq
-        return sidecar is not None and (sidecar.seq >= line_seq or is_from_rewriting)
+        if sidecar is None or sidecar.is_stale:
+            return False
+        return sidecar.seq >= line_seq or is_from_rewriting
 
 
 def apply_newer(connection: sqlite3.Connection, witnesses: Witnesses, *, reached: int) -> Known:

@@ -1,5 +1,7 @@
 """Database, ledger and sidecars, damaged in every way: the newest word on each row is believed."""
 
+import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -276,3 +278,22 @@ def test_a_damaged_ledger_stays_for_a_person_and_newer_sidecars_stay_as_they_are
     (copy,) = lived.root.glob(f"{LEDGER_NAME}.damaged-*")
     assert copy.read_bytes() == damaged
     assert {path: path.read_bytes() for path in sidecars(lived)} == before
+
+
+def test_sidecars_that_an_older_copy_replaced_are_no_last_word(lived: Lived) -> None:
+    """Nothing else is left, but for what the clips' own files have seen."""
+    lose_database(lived)
+    lose_ledger(lived)
+    for path in sidecars(lived):
+        document = json.loads(path.read_text())
+        row = {**document["row"], "state": "ready", "reason": None, "session_id": None}
+        stored = {"kind": "entry", "seq": 2, "row": row}
+        check = hashlib.blake2b(
+            json.dumps(["entry", 2, row], sort_keys=True).encode(), digest_size=8
+        )
+        path.write_text(json.dumps({**stored, "check": check.hexdigest()}))
+
+    with open_as_owner(lived.root, now_s=NOW_S + 60) as outbox:
+        clips = lived.clips(outbox)
+        assert len(clips) == 5
+        says_nothing_wrong(clips)
