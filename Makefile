@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Compiled code is kept, whatever the shell says: without it every start compiles the agent anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages check accuracy bench soak lock pictures sample reference wheelhouse clean
+.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference wheelhouse clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -47,6 +47,9 @@ accuracy: setup ## Measure how well takes are found, on captures whose truth is 
 
 bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench
+
+contract: setup ## Compare what we rely on with the vendor's API description: CONTRACT=FILE
+	@$(BIN)/python -m tests.contract $(CONTRACT)
 
 soak: setup ## Run the long fault tests
 	@$(BIN)/pytest -m soak --timeout 7200

@@ -7,18 +7,15 @@ printable, numbers of them are bounded, and a link is taken for one only if it l
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import urlencode
 
+from agent.api import contract
 from agent.api.answers import Answer
 from agent.api.texts import printable
 
 Number = float | int | str | bool
 Ask = Callable[[str], Answer]
-
-_SESSION_PATH = "/{activity}/sessions/{session_id}/"
-_EXPORT_PATH = "/{activity}/sessions/{session_id}/export/"
-_LINK_PATH = "/session-management/sessions/{session_id}/analyzed-video/"
-_LINK_FLAGS = {"jumping": "?is_jump=true", "weightlifting": "?is_weight=true"}
 
 _LINK_NAMES = ("analyzed_video_url", "analysed_video_url", "analyzedVideoUrl")
 _LINK = re.compile(r"https?://[!-~]{1,4000}")
@@ -31,6 +28,7 @@ _MOST_NAME = 80
 _MOST_TEXT = 200
 _MOST_WORDS = 300
 _DEEPEST = 6
+_MOST_REPETITIONS = 5  # in one session, of which a list holds a value each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +43,19 @@ class Analysis:
 
 def session_path(activity: str, session_id: str) -> str:
     """Where the API tells of one session."""
-    return _SESSION_PATH.format(activity=activity, session_id=quote(session_id, safe=""))
+    return contract.path_of("session", activity, session_id=session_id)
 
 
 def export_path(activity: str, session_id: str) -> str:
     """Where the API gives key points, angles and timestamps of one session."""
-    return _EXPORT_PATH.format(activity=activity, session_id=quote(session_id, safe=""))
+    return contract.path_of("export", activity, session_id=session_id)
 
 
 def link_path(activity: str, session_id: str) -> str:
     """Where the API gives the link to an analysed video; asking may make it draw one."""
-    plain = _LINK_PATH.format(session_id=quote(session_id, safe=""))
-    return plain + _LINK_FLAGS.get(activity, "")
+    flags = dict.fromkeys(contract.rendering_flags(activity), "true")
+    query = f"?{urlencode(flags)}" if flags else ""
+    return contract.path_of("rendering", session_id=session_id) + query
 
 
 def read_analysis(told: object, session_id: str) -> Analysis | None:
@@ -132,11 +131,27 @@ def _plain_values(value: object, path: str, depth: int) -> Iterator[tuple[str, N
         for name, inner in value.items():
             shown = printable(str(name), _MOST_NAME)
             yield from _plain_values(inner, f"{path}.{shown}" if path else shown, depth - 1)
-    elif isinstance(value, list) and all(isinstance(inner, Mapping) for inner in value):
-        # A list of plain values is a curve, not a number; one of objects is one of repetitions.
+    elif isinstance(value, list):
+        yield from _values_of_list(value, path, depth)
+
+
+def _values_of_list(value: list[Any], path: str, depth: int) -> Iterator[tuple[str, Number]]:
+    """Yield the values of repetitions; a long list of plain values is a curve, and passed over."""
+    if "." not in path and _are_of_repetitions(value):
+        for position, inner in enumerate(value, start=1):
+            yield from _plain_values(inner, path if len(value) == 1 else f"{path}.{position}", 0)
+    elif all(isinstance(inner, Mapping) for inner in value):
         for position, inner in enumerate(value, start=1):
             name, inner_value = _named(inner, position)
             yield from _plain_values(inner_value, f"{path}.{name}" if path else name, depth - 1)
+
+
+def _are_of_repetitions(values: list[object]) -> bool:
+    """Tell whether a metric has a value for each of a few repetitions, as for jumps."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return 0 < len(numbers) == len(values) <= _MOST_REPETITIONS and all(
+        _is_worth_keeping(number) for number in numbers
+    )
 
 
 def _named(told: Mapping[str, object], position: int) -> tuple[str, object]:

@@ -10,6 +10,7 @@ from agent.api.texts import plain, printable, whole_number
 from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, RefusedError, UploadError
 
 _MOST_WORDS = 300  # of a server's own words that we keep
+_MOST_CODE = 60  # signs of its error_code
 _TOO_LARGE = 413
 _SURELY_NOT_MADE = frozenset({425, 429})
 _KEY = 401
@@ -33,11 +34,14 @@ class Answer:
             return None
 
     def error_words(self) -> str | None:
-        """Return the server's own words if the answer is JSON with an `error` key."""
+        """Return the server's own words, and its code, if the answer is JSON with an `error`."""
         document = self.json()
-        if isinstance(document, Mapping) and "error" in document:
-            return printable(str(document["error"]), _MOST_WORDS)
-        return None
+        if not isinstance(document, Mapping) or "error" not in document:
+            return None
+        words, code = printable(str(document["error"]), _MOST_WORDS), document.get("error_code")
+        if isinstance(code, bool) or not isinstance(code, str | int) or code == "":
+            return words
+        return f"{words} [{printable(str(code), _MOST_CODE)}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

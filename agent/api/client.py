@@ -13,6 +13,7 @@ import httpx
 from agent import __version__
 from agent.api.answers import Answer, Made, lane_fault, session_made, upload_failure
 from agent.api.body import ClipBody
+from agent.api.contract import path_of, query_of
 from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
 from agent.api.payloads import Account, not_our_api, read_account
 from agent.api.sessions import ListedSession, read_documents, read_session
@@ -20,13 +21,24 @@ from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.unpacking import ACCEPTED, body_parts
 from agent.api.watch import Watch
 from agent.clock import Now
-from agent.errors import LaneError, NotMadeError, OutcomeUnknownError, plain_words
+from agent.errors import (
+    LaneError,
+    NotMadeError,
+    OutcomeUnknownError,
+    TimedOutError,
+    plain_words,
+)
 
 KeyHeader = Literal["Authorization", "API-KEY"]  # the two forms that the vendor's pages name
+Method = Literal["GET", "POST", "PUT", "DELETE"]
 KEY_HEADERS: tuple[KeyHeader, ...] = ("Authorization", "API-KEY")
 
-STATUS_PATH = "/user-management/organization-status/"
-_SESSIONS_PATH = "/session-management/sessions/"
+STATUS_PATH = path_of("organization_status")
+_NO_SESSION = "none"
+_SESSIONS_PATH = path_of("sessions")
+_MOST_FOUND_BYTES = 256 << 10  # of the sessions with one title; more is no answer to that
+_OTHER_FORM = frozenset({301, 302, 307, 308, 404})  # where a path wants a slash more, or less
+_SILENT_S = 25.0  # a connection that is closed after so long without an answer met a time-out
 _MOST_ANSWER_BYTES = 8 << 20  # more is no answer
 _MOST_LIST_BYTES = 2 << 30  # of a list that is read as it arrives
 _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
@@ -63,6 +75,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         now: Now,
         timeouts: Timeouts | None = None,
         ca_file: Path | None = None,
+        origin: str | None = None,
         check: Callable[[], None] = _never,
     ) -> None:
         """Prepare the way to a host; nothing is connected yet.
@@ -72,12 +85,15 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             now: the station's clock.
             timeouts: None for the usual ones.
             ca_file: a certificate authority to trust instead of the usual ones.
+            origin: the address that requests say they come from, for keys bound to a domain.
             check: what it raises ends any exchange that is under way, whatever that waits for.
         """
         self._times = timeouts or Timeouts()
         self._now = now
         self._check = check
         self._base_url = base_url
+        self._from = {} if origin is None else {"Origin": origin, "Referer": f"{origin}/"}
+        self._ends_in_slash = False  # the path of a session to change or delete, at this host
         self._own_authority = None if ca_file is None else tls_context(ca_file)
 
     @cached_property
@@ -85,7 +101,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """What is asked; made with the first exchange: reading the usual authorities takes time."""
         return httpx.Client(
             base_url=self._base_url,
-            headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED},
+            headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED, **self._from},
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
             verify=self._own_authority or tls_context(None),
             follow_redirects=False,
@@ -105,6 +121,15 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             raise lane_fault(answer, now_s=self._now().utc_s)
         return read_account(answer)
 
+    def opens_anything(self, key: ApiKey) -> bool:
+        """Tell whether the API serves a key at all: of a session that is none, it says so.
+
+        Raises:
+            LaneError: no answer.
+        """
+        answer = self.ask("GET", path_of("session", "running", session_id=_NO_SESSION), key)
+        return answer.status == 404 and answer.error_words() is not None
+
     def sessions(self, key: ApiKey, visit: Callable[[ListedSession], None]) -> bool:
         """Show every session of the account to `visit`; False where the API says there are none.
 
@@ -119,39 +144,97 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         Raises:
             LaneError: as for `sessions`.
         """
-        with self._asked(_SESSIONS_PATH, key) as response:
+        return self._documents(_SESSIONS_PATH, key, visit, most_bytes=_MOST_LIST_BYTES)
+
+    def find_sessions(self, key: ApiKey, title: str) -> list[ListedSession]:
+        """Return the sessions whose title holds a text, as the API's filter finds them.
+
+        Raises:
+            LaneError: no answer, or one that is no such list.
+        """
+        found: list[ListedSession] = []
+
+        def visit(session_id: str, told: object) -> None:
+            session = read_session(session_id, told)
+            if title.lower() in session.title.lower():  # else the filter lets everything pass
+                found.append(session)
+
+        path = query_of("find_sessions", title=title)
+        try:
+            self._documents(path, key, visit, most_bytes=_MOST_FOUND_BYTES)
+        except LaneError:
+            if not found:
+                raise
+        return found
+
+    def _documents(
+        self, path: str, key: ApiKey, visit: Callable[[str, object], None], *, most_bytes: int
+    ) -> bool:
+        with self._asked(path, key) as response:
             if response.status_code != 200:
                 answer = _read(response)
                 if answer.status == 404 and answer.error_words() is not None:
                     return False
                 raise lane_fault(answer, now_s=self._now().utc_s)
             try:
-                for session_id, told in read_documents(_bounded(body_parts(response))):
+                for session_id, told in read_documents(_bounded(body_parts(response), most_bytes)):
                     visit(session_id, told)
             except ValueError:
                 raise not_our_api("the session list") from None
         return True
 
+    def change_session(self, session_id: str, key: ApiKey, changes: Mapping[str, str]) -> Answer:
+        """Change the title or the date of a session, and return the answer.
+
+        Raises:
+            LaneError: no answer.
+        """
+        return self._at_session(
+            "PUT", path_of("change_session", session_id=session_id), key, changes
+        )
+
+    def delete_session(self, session_id: str, key: ApiKey) -> Answer:
+        """Delete a session, and return the answer.
+
+        Raises:
+            LaneError: no answer.
+        """
+        return self._at_session("DELETE", path_of("delete_session", session_id=session_id), key)
+
+    def _at_session(
+        self, method: Method, path: str, key: ApiKey, document: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask at a session's path in the form that served last, else in the other one."""
+        for ends_in_slash in (self._ends_in_slash, not self._ends_in_slash):
+            form = f"{path}/" if ends_in_slash else path
+            answer = self.ask(method, form, key, document=document)
+            if answer.status not in _OTHER_FORM or answer.json() is not None:
+                self._ends_in_slash = ends_in_slash
+                return answer
+        return answer
+
     def ask(
         self,
-        method: Literal["GET", "DELETE"],
+        method: Method,
         path: str,
         key: ApiKey,
         *,
+        document: Mapping[str, object] | None = None,
         most_bytes: int = _MOST_ANSWER_BYTES,
     ) -> Answer:
         """Ask something that may be asked again, and return the answer, whatever it says.
 
         Args:
-            method: GET or DELETE.
+            method: of the request.
             path: what is asked.
             key: for whom.
+            document: sent along as JSON.
             most_bytes: of an answer; a longer one is cut, and so no JSON.
 
         Raises:
             LaneError: no answer.
         """
-        with self._asked(path, key, method=method) as response:
+        with self._asked(path, key, method=method, document=document) as response:
             return _read(response, most_bytes)
 
     def save(self, path: str, key: ApiKey, target: IO[bytes], *, most_bytes: int) -> Answer:
@@ -203,7 +286,14 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         self.close()
 
     @contextmanager
-    def _asked(self, path: str, key: ApiKey, *, method: str = "GET") -> Iterator[httpx.Response]:
+    def _asked(
+        self,
+        path: str,
+        key: ApiKey,
+        *,
+        method: Method = "GET",
+        document: Mapping[str, object] | None = None,
+    ) -> Iterator[httpx.Response]:
         """Ask what may be asked again; what goes wrong meanwhile is the lane's fault."""
         began_s = time.monotonic()
         answers: list[httpx.Response] = []
@@ -218,7 +308,11 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         try:
             with Watch(judge) as watch:
                 request = self._http.build_request(
-                    method, path, headers=key.headers(), extensions={"trace": watch.trace}
+                    method,
+                    path,
+                    headers=key.headers(),
+                    json=document,
+                    extensions={"trace": watch.trace},
                 )
                 answers.append(self._http.send(request, stream=True))
                 try:
@@ -255,7 +349,8 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         except (httpx.RequestError, OutOfTimeError) as error:
             told = plain_words(error)
             if body.is_complete:
-                raise OutcomeUnknownError(f"sent whole, no answer ({told})") from error
+                kind = TimedOutError if _was_silent(error, body) else OutcomeUnknownError
+                raise kind(f"sent whole, no answer ({told})") from error
             way = f"{body.sent_bytes} of {body.size_bytes} bytes"
             raise NotMadeError(f"not sent whole: {way} ({told})") from error
 
@@ -267,9 +362,15 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         return LaneError(f"the API cannot be reached: {plain_words(error)}", reason="network")
 
 
-def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
+def _was_silent(error: Exception, body: ClipBody) -> bool:
+    """Tell whether an answer did not come in time, for us or for whatever closed the connection."""
+    silent_s = 0.0 if body.out_at_s is None else time.monotonic() - body.out_at_s
+    return isinstance(error, OutOfTimeError) or silent_s >= _SILENT_S
+
+
+def _bounded(parts: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
     """Yield an answer's parts; one without end is no answer."""
-    left_bytes = _MOST_LIST_BYTES
+    left_bytes = most_bytes
     for part in parts:
         left_bytes -= len(part)
         if left_bytes < 0:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from agent.api import contract
 from agent.api.answers import Answer, lane_fault
 from agent.api.payloads import not_our_api
 
-PAGES_PATH = "/user-management/users/filter/"
-WHOLE_PATH = "/user-management/users/"
+PAGES_PATH = contract.path_of("find_users")
+WHOLE_PATH = contract.path_of("users")
 MOST_USERS = 20_000
 _PAGE = 100  # asked for; a host may give fewer at a time
 _MOST_PAGES = MOST_USERS  # one at a time is the least a page can bring

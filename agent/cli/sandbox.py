@@ -52,7 +52,7 @@ class _WithFaults(click.Command):
 @click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
 @click.option(
     "--role",
-    type=click.Choice(["admin", "user"]),
+    type=click.Choice(["admin", "subadmin", "user"]),
     default="admin",
     show_default=True,
     help="Whose key it is: a user's acts for its owner alone.",
@@ -82,6 +82,30 @@ class _WithFaults(click.Command):
     help="How long a link to a video opens it.",
 )
 @click.option(
+    "--plan-limit",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Sessions that the plan has; more are refused with 404.",
+)
+@click.option("--per-user", is_flag=True, help="The plan's limit is each athlete's own.")
+@click.option(
+    "--allowed-domain", metavar="D", help="The domain that the key serves: the Origin must say it."
+)
+@click.option(
+    "--athletes",
+    type=click.IntRange(1, 20_000),
+    metavar="N",
+    help="So many athletes, with names of many scripts.",
+)
+@click.option(
+    "--sessions",
+    "old_sessions",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    metavar="N",
+    help="So many sessions that the account has had for years.",
+)
+@click.option(
     "--keep",
     "keep_dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -99,6 +123,11 @@ def sandbox(
     seed: int,
     link_s: float,
     keep_dir: Path | None,
+    plan_limit: int | None,
+    per_user: bool,
+    allowed_domain: str | None,
+    athletes: int | None,
+    old_sessions: int,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
 ) -> None:
     """Run a local stand-in for the API.
@@ -106,6 +135,7 @@ def sandbox(
     It is strict about the contract, and keeps books of every session and request.
     """
     from agent.sandbox.command import serve
+    from agent.sandbox.people import roster
     from agent.sandbox.processing import parse_span
     from agent.sandbox.server import Sandbox
 
@@ -127,4 +157,10 @@ def sandbox(
         raise BusyError(
             f"port {port}: {error.strerror}", hint="spotter sandbox --port 0 takes a free one"
         ) from None
+    if per_user and plan_limit is None:
+        raise click.UsageError("--per-user goes with --plan-limit")
+    server.plan_limit, server.limit_is_per_user = plan_limit, per_user
+    server.allowed_domain, server.old_sessions = allowed_domain, old_sessions
+    if athletes is not None:
+        server.athletes = roster(athletes)
     serve(server, click.echo)

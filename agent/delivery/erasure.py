@@ -6,7 +6,6 @@ stays on record with its words, for a person.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import structlog
 
@@ -20,7 +19,6 @@ from agent.outbox.deletions import DeletionState, SessionDeletion
 from agent.outbox.store import Outbox
 
 STAGE = "erasure"
-_SESSION_PATH = "/session-management/sessions/{}/"
 _LOOK_AGAIN_S = 30.0
 _MOST_WORDS = 300
 
@@ -58,9 +56,7 @@ class SessionDeleter:
         key = self._key()
         if key is None:
             raise LaneError("the API cannot be asked now", reason="closed")
-        # Whatever the id is, no other place at the API.
-        path = _SESSION_PATH.format(quote(session_id, safe=""))
-        answer = self._client.ask("DELETE", path, key)
+        answer = self._client.delete_session(session_id, key)
         return _read(answer, now_s=self._now().utc_s)
 
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from agent.activities import ACTIVITIES
+from agent.api.contract import path_of
 from agent.errors import RequestError
 from agent.outbox.entry import Entry
 from agent.outbox.states import Recipient
 
 _MOST_TITLE = 60
-_ACTIVITIES = frozenset({"running", "jumping", "weightlifting"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,14 @@ def upload_form(entry: Entry, *, on_behalf: bool, zone: tzinfo | None = None) ->
     Raises:
         RequestError: the entry's activity is none of the API's.
     """
-    if entry.activity not in _ACTIVITIES:
+    if entry.activity not in ACTIVITIES:
         raise RequestError(f"{entry.name}: the API has no activity {entry.activity!r}")
     fields = {"session_name": session_title(entry, zone=zone), **_movement_fields(entry)}
     if on_behalf and entry.recipient is Recipient.ATHLETE and entry.user_id is not None:
         fields["user_id"] = entry.user_id
-    kind = "management/sessions" if "user_id" in fields else "sessions"
+    name = "upload_on_behalf" if "user_id" in fields else "upload"
     return UploadForm(
-        path=f"/{entry.activity}/{kind}/", fields=fields, file_name=f"{entry.clip_code}.mp4"
+        path=path_of(name, entry.activity), fields=fields, file_name=f"{entry.clip_code}.mp4"
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from agent.api.analyses import Analysis, link_path, read_analysis, read_link, session_path
 from agent.api.answers import Answer, lane_fault, wished_wait_s
 from agent.api.client import ApiClient, ApiKey
+from agent.api.contract import rendering_flags
 from agent.clock import Now
 from agent.errors import LaneError
 from agent.outbox.results.documents import MOST_DOCUMENT_BYTES
@@ -77,6 +78,9 @@ class Looker:
         path = link_path(follow_up.activity, follow_up.session_id)
         try:
             answer = self._client.ask("GET", path, key, most_bytes=_MB)
+            if answer.status == 404 and answer.error_words() is not None:  # not begun: do so
+                plain, flags = path.partition("?")[0], rendering_flags(follow_up.activity)
+                answer = self._client.ask("POST", plain, key, document=flags, most_bytes=_MB)
         except LaneError as fault:
             return replace(look, fault=fault)
         if answer.status == 429:

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.sandbox.book import Book
 from agent.sandbox.faults import FaultPlan
 from agent.sandbox.links import signed_path
-from agent.sandbox.people import OWNER_UID, Key
+from agent.sandbox.people import ATHLETES, OWNER_UID, Athlete, Key
 from agent.sandbox.processing import Processing, Span
 
 
@@ -51,6 +51,13 @@ class Account:
         self.storage_url = ""  # where videos lie: a host of its own
         self.stopping = threading.Event()
         self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
+        self.athletes: Sequence[Athlete] = ATHLETES
+        self.old_sessions = 0  # that the account has had for years
+        self.plan_name = "Enterprise"
+        self.plan_limit: int | None = None  # sessions that its plan has
+        self.limit_is_per_user = False
+        self.allowed_domain: str | None = None  # from which its keys may be used; None: any
+        self.ends_in_slash = False  # how the path of a session to change or delete is written
         self._keys = {first_key.token: first_key}
 
     @property
@@ -61,6 +68,11 @@ class Account:
     def key_named(self, token: str | None) -> Key | None:
         """Return an accepted key, or None."""
         return None if token is None else self._keys.get(token)
+
+    def name_of(self, user_uid: str) -> str:
+        """Return the name of an athlete."""
+        names = {athlete.user_uid: athlete.display_name for athlete in self.athletes}
+        return names.get(user_uid, "Somebody")
 
     def add_key(self, token: str, *, role: str, uid: str = OWNER_UID) -> None:
         """Accept one more key."""

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from agent.api import contract
 from agent.sandbox.book import Session
 from agent.sandbox.faults import Fault
 from agent.sandbox.processing import Progress
 
 _FRAMES = 60
 _FPS = 30.0
+_KEYPOINTS = ("lknev", "ltoev", "relbv", "rtoey", "headv", "rearv", "rshox")
 _METRICS: dict[str, dict[str, tuple[float, float]]] = {
     "weightlifting": {
         "peak_velocity": (1.5, 2.3),
@@ -57,7 +59,9 @@ def analysis_of(
         fault: what goes wrong with it.
         whole: with angles and timestamps, which the list does not tell.
     """
-    told: dict[str, object] = {"analyzed_video_url": None, "metrics": {}}
+    told: dict[str, object] = {"analyzed_video_url": "", "metrics": {}}
+    if whole:
+        told |= _curves(session, 0)
     if progress is Progress.FAILED:
         words = (
             "no person found" if fault is None else fault.options.get("error", "no person found")
@@ -68,10 +72,42 @@ def analysis_of(
     told["metrics"] = metrics_of(session, fault)
     if progress is Progress.READY:
         told["analyzed_video_url"] = link(f"/media/{session.session_id}/analyzed.mp4")
-    if whole:
-        told["angles"] = {"knee": [round(90 + 60 * math.sin(i / 9), 2) for i in range(_FRAMES)]}
-        told["timestamps"] = [round(i / _FPS, 4) for i in range(_FRAMES)]
-    return told
+    return {**told, **_curves(session, _FRAMES)} if whole else told
+
+
+def exported(session: Session, document: Mapping[str, object]) -> dict[str, object]:
+    """Return the export of a session whose document is `document`."""
+    told = {name: value for name, value in document.items() if name != "whole_report_metrics"}
+    times = document.get("all_timestamps")
+    count = len(times) if isinstance(times, list) else 0
+    curve = _wave(count)
+    if session.activity == "running":
+        told["angles"] = {"lkne_angle": curve}
+        told["contact"] = [position % 2 == 0 for position in range(count)]
+    return {**told, "keypoints": dict.fromkeys(_KEYPOINTS, curve)}
+
+
+def _curves(session: Session, count: int) -> dict[str, object]:
+    """Return what only a session's own document tells: angles and the times of its frames."""
+    curve = _wave(count)
+    times = [round(position / _FPS, 4) for position in range(count)]
+    told: dict[str, object] = {"all_timestamps": times}
+    if session.activity == "running":
+        mean = round(sum(curve) / len(curve), 2) if curve else None
+        return {**told, "angles": {} if mean is None else {"lkne_angle": mean}}
+    if session.activity == "weightlifting":
+        return {**told, "angles": {"lkne_angle": curve}, "report_metrics": {"bar": curve}}
+    answer = contract.operation("session", "jumping").answer["properties"]
+    return {
+        **told,
+        "angles": dict.fromkeys(answer["angles"]["required"], curve),
+        "whole_report_metrics": dict.fromkeys(answer["whole_report_metrics"]["required"], curve),
+        "end_frames": [count],
+    }
+
+
+def _wave(count: int) -> list[float]:
+    return [round(90 + 60 * math.sin(position / 9), 2) for position in range(count)]
 
 
 def metrics_of(session: Session, fault: Fault | None) -> dict[str, object]:
@@ -83,7 +119,9 @@ def metrics_of(session: Session, fault: Fault | None) -> dict[str, object]:
         name: round(low + (high - low) * digest[position] / 255, 3)
         for position, (name, (low, high)) in enumerate(_METRICS[session.activity].items())
     }
-    return {**told, "bar_path": "good"} if session.activity == "weightlifting" else told
+    if session.activity == "jumping":  # a value for each jump
+        return {name: [value] for name, value in told.items()}
+    return told
 
 
 def told_link(fault: Fault) -> object:

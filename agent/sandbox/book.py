@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,11 @@ class Request:
 
     method: str
     path: str
+    query: str
+    origin: str | None  # the header
     status: int | None  # None: no answer was sent
     body_bytes: int  # read
-    sent_bytes: int  # of an answer's body that was sent as a stream
+    sent_bytes: int  # of an answer's body
     is_storage: bool  # whether it came to the storage host
     key_form: str | None  # which header carried a key
     at: float  # Unix time
@@ -78,10 +81,11 @@ class Book:
         with self._changed:
             return self._sessions.get(session_id)
 
-    def rename(self, session_id: str, title: str) -> None:
-        """Change a session's title."""
+    def change(self, session_id: str, **changed: Any) -> None:
+        """Change a session's title or date."""
         with self._changed:
-            self._sessions[session_id] = replace(self._sessions[session_id], title=title)
+            self._sessions[session_id] = replace(self._sessions[session_id], **changed)
+            self._changed.notify_all()
 
     def remove(self, session_id: str) -> None:
         """Delete a session."""

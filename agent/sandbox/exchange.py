@@ -29,7 +29,7 @@ class Exchange(BaseHTTPRequestHandler):
     timeout = 60  # seconds without a byte from a client
     is_storage = False
 
-    sent_bytes = 0  # of an answer that is sent as a stream
+    sent_bytes = 0  # of an answer's body
     _status: int | None = None
     _read_bytes = 0
 
@@ -102,6 +102,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.end_headers()
             if status != 204 and self.command != "HEAD":
                 self.wfile.write(content)
+                self.sent_bytes += len(content)
         except OSError:
             self.close_connection = True  # the client did not wait: that is its right
 
@@ -157,6 +158,8 @@ class Exchange(BaseHTTPRequestHandler):
         request = Request(
             method=self.command,
             path=self.plain_path,
+            query=urlsplit(self.path).query,
+            origin=self.headers.get("Origin"),
             status=self._status,
             body_bytes=self._read_bytes,
             sent_bytes=self.sent_bytes,

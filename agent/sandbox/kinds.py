@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PLACES = (
-    *("upload", "list", "status", "users", "session", "processing", "storage"),
+    *("upload", "list", "filter", "status", "users", "session", "processing", "storage"),
     *("any", "connection"),
 )
 
@@ -42,6 +42,7 @@ STATUS = Kind(
     "an answer with this status, from 200 to 599",
     {
         "error": "WORDS",
+        "code": "CODE",
         "retry-after": "SECONDS",
         "body": "html",
         "early": "",
@@ -51,6 +52,7 @@ STATUS = Kind(
 )
 _STATUS_WORDS = {
     "error": "what the answer says",
+    "code": "its error_code",
     "retry-after": "or date+SECONDS: the same as a date",
     "body": "a page instead of JSON",
     "early": "before the body is read, and close",
@@ -92,14 +94,17 @@ GROUPS = (
         },
     ),
     Group(
-        "The list of sessions, in which a lost one is looked for",
+        "The list of sessions, in which a lost one is looked for, and its filter",
         {
             "late-list": Kind("sessions are listed only later", {"s": "SECONDS"}, "list"),
             "limit-list": Kind("only the newest n are listed", {"n": "NUMBER"}, "list"),
+            "oldest-list": Kind("only the oldest n are listed", {"n": "NUMBER"}, "list"),
             "hide-list": Kind("the list is empty", where="list"),
             "long-list": Kind("n old sessions more are listed", {"n": "NUMBER"}, "list"),
             "strip-titles": Kind("brackets and what is in them are gone", where="list"),
             "short-titles": Kind("titles are cut to n signs", {"n": "NUMBER"}, "list"),
+            "blind-filter": Kind("the filter finds nothing, ever", where="filter"),
+            "open-filter": Kind("the filter lets everything pass", where="filter"),
         },
     ),
     Group(

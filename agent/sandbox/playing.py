@@ -50,7 +50,7 @@ class FaultyExchange(Exchange):
 
     def refuse(self, refusal: Refused) -> None:
         """Say that a request breaks the contract."""
-        self.answer(refusal.status, {"error": str(refusal)})
+        self.answer(refusal.status, {"error": str(refusal), "error_code": refusal.code})
 
     def fault_at(self, place: str) -> Fault | None:
         """Return the fault to be played now at a place."""
@@ -84,7 +84,8 @@ class FaultyExchange(Exchange):
                 self.answer_raw(fault.status, _PAGE, {"Content-Type": "text/html", **headers})
             else:
                 words = fault.options.get("error", f"sandbox fault {fault.what}")
-                self.answer(fault.status, {"error": words}, headers)
+                code = {"error_code": fault.options["code"]} if "code" in fault.options else {}
+                self.answer(fault.status, {"error": words, **code}, headers)
         elif fault.what == "html":
             self.answer_raw(200, _PAGE, {"Content-Type": "text/html"})
         elif fault.what == "empty":

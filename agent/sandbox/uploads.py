@@ -9,24 +9,19 @@ from typing import IO
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from agent.api import contract
+
 _MOST_FIELD_BYTES = 4096
-_JUMPS = ("Countermovement Jump", "Drop Jump")
-_LIFTS = ("snatch", "clean", "clean_and_jerk")
-_COMMON = frozenset({"session_name", "body_joint_angles"})
-_FIELDS: dict[str, frozenset[str]] = {
-    "running": _COMMON | {"incline_degree"},
-    "jumping": _COMMON | {"incline_degree", "exercise"},
-    "weightlifting": _COMMON | {"exercise_name", "barbell_mass"},
-}
-_NUMBERS = ("incline_degree", "barbell_mass")
+_CODES = {400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND"}
 
 
 class Refused(Exception):
-    """The upload breaks the contract; the text is the server's answer."""
+    """The request breaks the contract; the text is the server's answer."""
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, status: int = 400, *, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code or _CODES.get(status, "REFUSED")
 
 
 @dataclass(slots=True)
@@ -126,23 +121,35 @@ def check_upload(
     received: Received, *, activity: str, on_behalf: bool, athletes: Collection[str]
 ) -> None:
     """Raise `Refused` where an upload breaks the contract of its endpoint."""
-    allowed = _FIELDS[activity] | ({"user_id"} if on_behalf else set())
+    name = "upload_on_behalf" if on_behalf else "upload"
+    form = contract.operation(name, activity).form
+    assert form is not None  # every upload has one
     fields = received.fields
-    if unknown := sorted(set(fields) - allowed):
+    if unknown := sorted(set(fields) - set(form["properties"])):
         raise Refused(f"unknown field {unknown[0]}")
+    _check_video(received)
+    if on_behalf and "user_id" not in fields:
+        raise Refused("user_id is required")
+    if on_behalf and fields["user_id"] not in athletes:
+        raise Refused("no such user in this account", 403)
+    for field_name, schema in form["properties"].items():
+        is_needed = field_name in form["required"]
+        if "enum" in schema and (is_needed or field_name in fields):
+            _check_choice(field_name, fields.get(field_name), schema["enum"])
+    for field_name in contract.NUMERIC_FIELDS:
+        _check_number(field_name, fields.get(field_name))
+
+
+def _check_video(received: Received) -> None:
     if received.video_name is None:
         raise Refused("video is required")
     if not received.video_name or not received.video_bytes:
         raise Refused("video must be a file with a name and content")
-    if on_behalf and fields.get("user_id") not in athletes:
-        known = "user_id" in fields
-        raise Refused("no such user" if known else "user_id is required", 404 if known else 400)
-    if activity == "jumping" and fields.get("exercise") not in _JUMPS:
-        raise Refused(f"exercise must be one of {', '.join(_JUMPS)}")
-    if activity == "weightlifting" and fields.get("exercise_name") not in _LIFTS:
-        raise Refused(f"exercise_name must be one of {', '.join(_LIFTS)}")
-    for name in _NUMBERS:
-        _check_number(name, fields.get(name))
+
+
+def _check_choice(name: str, text: str | None, choice: Collection[str]) -> None:
+    if text not in choice:
+        raise Refused(f"{name} must be one of {', '.join(choice)}")
 
 
 def _check_number(name: str, text: str | None) -> None:

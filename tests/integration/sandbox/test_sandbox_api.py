@@ -51,7 +51,7 @@ def test_an_upload_makes_a_session_that_can_be_found(http: httpx.Client, sandbox
     ("path", "fields", "status", "words"),
     [
         (RUNNING, {}, 400, "user_id is required"),
-        (RUNNING, {"user_id": "nobody"}, 404, "no such user"),
+        (RUNNING, {"user_id": "nobody"}, 403, "no such user"),
         (RUNNING, {"user_id": ATHLETE, "exercise_name": "snatch"}, 400, "unknown field"),
         (RUNNING, {"user_id": ATHLETE, "incline_degree": "steep"}, 400, "must be a number"),
         ("/running/sessions/", {"user_id": ATHLETE}, 400, "unknown field user_id"),
@@ -97,7 +97,9 @@ def test_keys_open_what_they_may(sandbox: Sandbox) -> None:
     assert httpx.get(status, headers={"API-KEY": "wrong"}).status_code == 401
     assert httpx.get(status, headers={"API-KEY": KEY}).json()["role"] == "admin"
     with httpx.Client(base_url=sandbox.base_url, headers={"API-KEY": "users-key"}) as http:
-        assert http.get(status).json()["uid"] == ATHLETE
+        assert http.get(status).status_code == 403
+        assert http.get("/session-management/sessions/").status_code == 403
+        assert http.get("/user-management/users/").status_code == 403
         assert post(http, user_id=ATHLETE).status_code == 403
         assert post(http, "/running/sessions/").status_code == 200
 
@@ -119,13 +121,19 @@ def test_lists_people_in_pages_and_sessions_newest_first(http: httpx.Client) -> 
 
 def test_sessions_can_be_renamed_exported_and_deleted(http: httpx.Client, sandbox: Sandbox) -> None:
     session_id = post(http, user_id=ATHLETE).json()["session_id"]
-    address = f"/session-management/sessions/{session_id}/"
+    address = f"/session-management/sessions/{session_id}"
 
-    assert http.put(address, json={"title": "new"}).status_code == 200
+    assert http.put(address, json={}).status_code == 400
+    assert http.put(address, json={"created_at": "24/11/2026"}).status_code == 400
+    changes = {"title": "new", "created_at": "2026-11-24 09:30:00"}
+    assert set(http.put(address, json=changes).json()) == {"success"}
+    listed = http.get("/session-management/sessions/").json()["sessions"][session_id]
+    assert listed["created_at"] == {"date": "24/11/2026", "time": "09:30 AM"}
     assert http.get(f"/running/sessions/{session_id}/").json()["title"] == "new"
     assert http.get(f"/jumping/sessions/{session_id}/").status_code == 404
     assert "metrics" in http.get(f"/running/sessions/{session_id}/export/").json()
-    assert http.delete(address).status_code == 200
+    assert set(http.delete(address).json()) == {"success"}
+    assert http.delete(address).status_code == 404
     assert http.get(f"/running/sessions/{session_id}/").status_code == 404
     assert sandbox.book.sessions == []
 
@@ -136,7 +144,7 @@ def test_the_analysed_video_takes_its_time(tmp_path: Path) -> None:
         httpx.Client(base_url=sandbox.base_url, headers={"API-KEY": KEY}) as http,
     ):
         session_id = post(http, user_id=ATHLETE).json()["session_id"]
-        assert http.get(f"/running/sessions/{session_id}/").json()["analyzed_video_url"] is None
+        assert http.get(f"/running/sessions/{session_id}/").json()["analyzed_video_url"] == ""
     assert (tmp_path / f"{session_id}.mp4").read_bytes() == VIDEO
 
 

@@ -118,3 +118,30 @@ def test_only_a_2xx_with_a_session_id_is_an_acknowledgement(
 )
 def test_retry_after_in_every_form(header: str | None, seconds: float | None) -> None:
     assert parse_retry_after(header, now_s=NOW_S) == seconds
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"error": "no", "error_code": "LIMIT"}, "no [LIMIT]"),
+        ({"error": "no", "error_code": 17}, "no [17]"),
+        ({"error": "no", "error_code": None}, "no"),
+        ({"error": "no", "error_code": ["x"]}, "no"),
+        ({"error": "no", "error_code": "a\x1b[2J" + "b" * 500}, "no [a [2J" + "b" * 55 + "]"),
+        ({"error_code": "LIMIT"}, None),
+    ],
+)
+def test_the_code_of_an_error_is_told_with_its_words(
+    document: dict[str, object], words: str | None
+) -> None:
+    assert Answer(status=404, body=json.dumps(document).encode()).error_words() == words
+
+
+def test_what_can_be_read_but_not_processed_is_refused() -> None:
+    body = json.dumps({"error": "no person in it", "error_code": "NO_PERSON"}).encode()
+    answer = Answer(status=422, body=body)
+
+    failure = upload_failure(answer, body_complete=True, now_s=0.0)
+
+    assert isinstance(failure, RefusedError)
+    assert str(failure) == "HTTP 422: no person in it [NO_PERSON]"
