@@ -18,6 +18,7 @@ AgentError
     ├── NotMadeError         surely no session was made            -> back off, try again
     │   └── OutOfHoursError  uploads closed in mid-body            -> waits for the next opening
     ├── OutcomeUnknownError  the body went out, no answer          -> look it up first
+    │   └── TimedOutError    nobody knows whether it is at it yet  -> the same, more patiently
     ├── LaneError            network, key, address, certificate    -> the lane pauses
     └── RefusedError         this clip is refused                  -> dead, or held for a person
 """
@@ -151,6 +152,10 @@ class OutOfHoursError(NotMadeError):
 
 class OutcomeUnknownError(UploadError):
     """The whole body went out and no usable answer came: a session may exist."""
+
+
+class TimedOutError(OutcomeUnknownError):
+    """The whole body went out and nothing was said for long: the API may be at it still."""
 
 
 class LaneError(UploadError):

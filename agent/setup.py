@@ -175,7 +175,8 @@ def try_key(patient: Patient) -> tuple[KeyAnswer, Finding]:
     try:
         answer = ask_status(patient, token)
     except LaneError as fault:
-        return KeyAnswer.UNREACHABLE, warning("API", str(fault), "spotter doctor")
+        answered = KeyAnswer.UNREACHABLE if fault.status is None else KeyAnswer.REFUSED
+        return answered, warning("API", str(fault), "spotter doctor")
     judged = judge_answer(patient, answer)
     if judged.state is not State.BROKEN:
         return KeyAnswer.ACCEPTED, judged

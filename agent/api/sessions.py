@@ -11,6 +11,8 @@ from agent.api.texts import plain, whole_number
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 # Of one session: more is no answer, and would become fifty times as much of objects.
 _MOST_VALUE_CHARS = 4 << 20
+_DAYS = ("%d/%m/%Y", "%Y-%m-%d")
+_HOURS = ("%I:%M %p", "%H:%M", "%H:%M:%S", "%I:%M:%S %p")
 _SPACE = " \t\r\n"
 _AFTER_VALUE = frozenset(_SPACE + ",:}]")
 
@@ -20,18 +22,30 @@ class ListedSession(NamedTuple):
 
     session_id: str
     title: str = ""
-    date: str = ""  # DD/MM/YYYY, by the server's wall clock, in no known zone
-    time: str = ""  # HH:MM AM/PM
+    date: str = ""  # DD/MM/YYYY or YYYY-MM-DD, by the server's wall clock, in no known zone
+    time: str = ""  # HH:MM AM/PM, or of 24 hours
     activity: str = ""
     user_id: str = ""
 
     def is_surely_older_than(self, moment: datetime) -> bool:
         """Tell whether the session was made before `moment` (UTC) in whatever zone it is told."""
-        try:
-            told = datetime.strptime(f"{self.date} {self.time}", "%d/%m/%Y %I:%M %p")  # noqa: DTZ007  # the API tells no zone: all are allowed for
-        except ValueError:
-            return False
-        return told + _WIDEST_ZONE < moment.replace(tzinfo=None)
+        told = self._told_at()
+        return told is not None and told + _WIDEST_ZONE < moment.replace(tzinfo=None)
+
+    def is_surely_newer_than(self, moment: datetime) -> bool:
+        """Tell the same of a session that was made after `moment`."""
+        told = self._told_at()
+        return told is not None and told - _WIDEST_ZONE > moment.replace(tzinfo=None)
+
+    def _told_at(self) -> datetime | None:
+        """Return when it was made by the server's wall clock, in one of the ways it is told."""
+        for day in _DAYS:
+            for hour in _HOURS:
+                try:
+                    return datetime.strptime(f"{self.date} {self.time}", f"{day} {hour}")  # noqa: DTZ007  # the API tells no zone: all are allowed for
+                except ValueError:
+                    continue
+        return None
 
 
 def read_sessions(parts: Iterable[bytes]) -> Iterator[ListedSession]:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
 from agent.api.users import Users, fetch_users
 from agent.clock import read_clock
 from agent.daemon.loop import Bells
+from agent.delivery.dating import Dating
 from agent.delivery.erasure import Erasure, SessionDeleter
 from agent.delivery.lane import Lane
 from agent.delivery.resending import Resending
@@ -20,7 +22,7 @@ from agent.stage import Stage
 from agent.station.refreshing import Named, RosterRefresh
 from agent.station.timekeeper import Timekeeper
 
-ATTENDING = (Timekeeper.name, RosterRefresh.name, Resending.name, Erasure.name)
+ATTENDING = (Timekeeper.name, RosterRefresh.name, Resending.name, Erasure.name, Dating.name)
 
 
 def attending_stages(
@@ -36,6 +38,7 @@ def attending_stages(
     key = key_of_open_lane(settings, outbox, host)
     folder = StateFolder(settings.paths.state)
 
+    delivery = settings.delivery
     deleter = SessionDeleter(client, key=key, now=read_clock)
     backoff = Backoff(
         base_s=settings.delivery.backoff_base_s, longest_s=settings.delivery.backoff_max_s
@@ -59,6 +62,14 @@ def attending_stages(
             wake_lane=bells.ringer(Lane.name),
         ),
         Erasure(outbox, deleter, backoff=backoff, now=read_clock),
+        Dating(
+            outbox,
+            client,
+            zone=ZoneInfo(delivery.date_zone) if delivery.date_sessions else None,
+            key=key,
+            backoff=backoff,
+            now=read_clock,
+        ),
     ]
 
 
@@ -68,7 +79,7 @@ def key_of_open_lane(settings: Settings, outbox: Outbox, host: str) -> Callable[
     def key() -> ApiKey | None:
         lane = outbox.lanes.get(host)
         header = next((form for form in KEY_HEADERS if form == lane.key_header), None)
-        if lane.paused_reason is not None or lane.answered_at is None or header is None:
+        if not lane.answers or lane.answered_at is None or header is None:
             return None
         token = read_api_key(settings.api, os.environ)
         return None if token is None else ApiKey(token=token, header=header)

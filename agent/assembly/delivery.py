@@ -45,6 +45,7 @@ def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
             answer_s=settings.api.answer_timeout_s,
         ),
         ca_file=settings.api.ca_file,
+        origin=settings.api.origin,
         check=check,
     )
 
@@ -175,7 +176,9 @@ def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> Gate:
         outbox,
         client,
         host=api_host(settings),
-        settings=KeySettings(header=settings.api.key_header, role=settings.api.role),
+        settings=KeySettings(
+            header=settings.api.key_header, role=settings.api.role, owner_id=settings.api.owner_id
+        ),
         read_key=partial(read_api_key, settings.api, os.environ),
         now=read_clock,
         setbacks=Backoff(base_s=settings.delivery.backoff_base_s),

@@ -53,7 +53,8 @@ def change_each(
                 failed.append(error)
                 outcomes.append({"id": wanted, "state": None, "error": str(error)})
         if probe:
-            box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+            lane = box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+            box.limits.try_now(lane.uid)
     _tell(outcomes, as_json=as_json)
     for refusal in failed:
         complain(refusal)

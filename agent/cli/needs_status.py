@@ -41,6 +41,11 @@ def needs_document(
     told = _KEYS.get(lane.paused_reason or "")
     if told is not None:
         needs.append({"what": "key", "told": told, "do": f"sudoedit {settings.api.key_file}"})
+    if lane.paused_reason == "plan_limit":
+        told = "the sessions of the account's plan are used up: clips wait, and go by themselves"
+        needs.append(
+            {"what": "plan_limit", "told": told, "do": "delete sessions or extend the plan"}
+        )
     if not settings.paths.capture.is_dir():
         told = f"the capture folder {settings.paths.capture} is missing: nothing is taken in"
         needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})

@@ -84,7 +84,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
         **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
         "notices": notices_document(settings, outbox),
         "capture_folder": _capture_folder(settings, now_s=now.utc_s),
-        "api": _api_document(lane),
+        "api": {**_api_document(lane, now_s=now.utc_s), "limit": _limit(outbox, lane)},
     }
 
 
@@ -100,7 +100,25 @@ def camera_document(camera: "Camera", *, now_s: float) -> dict[str, object]:
     }
 
 
-def _api_document(lane: "LaneState") -> dict[str, object]:
+def _limit(outbox: "Outbox", lane: "LaneState") -> dict[str, object] | None:
+    """Return what waits because sessions are used up, or None."""
+    from agent.clock import iso_utc
+
+    limited = outbox.limits.limited(lane.uid)
+    if limited is None:
+        return None
+    of_all = lane.paused_reason == "plan_limit"
+    return {
+        "clips": outbox.traffic.backlog().clips if of_all else limited.clips,
+        "athletes": limited.athletes,
+        "since": iso_utc(limited.since),
+        "next_try_at": iso_utc(lane.next_probe_at if of_all else limited.next_try_at),
+        "detail": limited.detail,
+    }
+
+
+def _api_document(lane: "LaneState", *, now_s: float) -> dict[str, object]:
+    from agent.api.jwt import expires_soon
     from agent.clock import iso_utc
 
     return {
@@ -111,6 +129,9 @@ def _api_document(lane: "LaneState") -> dict[str, object]:
         "next_probe_at": iso_utc(lane.next_probe_at),
         "last_answer_at": iso_utc(lane.answered_at),
         "role": lane.role,
+        "plan": lane.plan,
+        "key_expires_at": iso_utc(lane.key_expires_at),
+        "key_expires_soon": expires_soon(lane.key_expires_at, now_s=now_s),
     }
 
 
@@ -152,7 +173,7 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
     """Return whether the API answers; None where it was never asked."""
     if paused is None:
         return None if answered_at is None else True
-    return paused == "server_asks_to_wait"
+    return paused in {"server_asks_to_wait", "plan_limit"}
 
 
 def _print(document: dict[str, object]) -> None:
@@ -177,6 +198,7 @@ def _print(document: dict[str, object]) -> None:
         *line_lines(document, here),
         *results_lines(document),
         ("API", _api(api, here)),
+        *_limit_lines(api, here),
         ("last error", _last_error(document, here)),
         *_folder_lines(document["capture_folder"]),
         *disk_lines(document, here),
@@ -241,6 +263,21 @@ def _api(api: dict[str, object], here: "LocalTime") -> str:
     if api["last_answer_at"] is None:
         return f"{api['host']}: not asked yet"
     return f"{api['host']}: open, last answer {here.moment_or(api['last_answer_at'])}"
+
+
+def _limit_lines(api: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]]:
+    """Return what to say of used-up sessions and a key that expires; nothing where all is well."""
+    from agent.plurals import counted
+
+    lines = []
+    if api["limit"] is not None:
+        clips = counted(api["limit"]["clips"], "clip waits", "clips wait")
+        tried = here.moment_or(api["limit"]["next_try_at"], "at once")
+        told = f"sessions are USED UP: {clips}; next try {tried} ({api['limit']['detail']})"
+        lines.append(("plan", told))
+    if api["key_expires_soon"]:
+        lines.append(("API key", f"EXPIRES {here.moment_or(api['key_expires_at'])}: get a new one"))
+    return lines
 
 
 def _last_error(document: dict[str, object], here: "LocalTime") -> str:

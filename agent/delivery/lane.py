@@ -62,7 +62,8 @@ class Lane:
         self._now = now
         self._wake_next = wake_next
         self._unreadable: Counter[int] = Counter()  # how often the disk refused a clip
-        self._unrecorded: tuple[Entry, int, Sent] | None = None  # an answer the disk refused
+        # An answer that the disk refused.
+        self._unrecorded: tuple[Entry, int, Sent, Passage] | None = None
 
     def step(self) -> float:
         """Do one thing for one clip, and say when there may be another."""
@@ -100,18 +101,31 @@ class Lane:
         uncertain = self._outbox.entries.next_uncertain(now_s)
         if uncertain is not None:
             if self._reconciler.look_up(uncertain, passage):
-                self._reaction.note_delivered()
+                self._reaction.note_delivered(uncertain, passage)
                 self._wake_next()
             return 0.0
-        entry = self._order.next_up()
+        entry = self._order.next_up(passage)
         if entry is None:
             self._reconciler.look_for_held(passage)
+            self._pause_where_limits_stop_all(passage)
             return self._order.rest_s()
         if self._may_go(entry, passage) and self._reconciler.may_go_again(entry, passage):
-            claimed = self._outbox.entries.claim(entry, now_s=self._now().utc_s)
+            now_s = self._now().utc_s
+            self._gate.begin_trial()
+            self._outbox.limits.begin_trial(passage.uid, entry.user_id, now_s=now_s)
+            claimed = self._outbox.entries.claim(entry, now_s=now_s)
             if claimed is not None:
                 self._send(*claimed, passage)
         return 0.0
+
+    def _pause_where_limits_stop_all(self, passage: Passage) -> None:
+        """Say that the plan is used up where every clip that is due waits for such a limit."""
+        limits = self._outbox.limits
+        if passage.is_limited or not limits.in_row(passage.uid):
+            return
+        limited = limits.limited(passage.uid)
+        if limited is not None and limits.next_free(passage.uid, self._now().utc_s) is None:
+            self._gate.pause_for_limit(limited.detail, account=passage.uid)
 
     def _may_go(self, entry: Entry, passage: Passage) -> bool:
         """Tell whether an entry may be sent; one that may not has been moved out of the way."""
@@ -126,7 +140,7 @@ class Lane:
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
             return False
-        for_owner = entry.recipient is Recipient.KEY_OWNER or entry.user_id == passage.uid
+        for_owner = entry.recipient is Recipient.KEY_OWNER or passage.is_owners(entry.user_id)
         if for_owner or passage.acts_for_others:
             return True
         self._reaction.hold(entry, Reason.KEY_CANNOT_SEND)
@@ -146,7 +160,7 @@ class Lane:
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
-            self._unrecorded = (entry, attempt_id, sent)
+            self._unrecorded = (entry, attempt_id, sent, passage)
             self._record_again()
 
     def _stays_unreadable(self, entry: Entry, error: Exception) -> bool:
@@ -171,7 +185,7 @@ class Lane:
             raise
         self._unrecorded = None
 
-    def _record(self, entry: Entry, attempt_id: int, sent: Sent) -> None:
+    def _record(self, entry: Entry, attempt_id: int, sent: Sent, passage: Passage) -> None:
         with self._outbox.transaction():
             self._outbox.attempts.end(attempt_id, sent.end)
             adopted = self._outbox.entries.adopt_session(
@@ -186,7 +200,7 @@ class Lane:
             if sent.made.title is not None and entry.clip_code not in sent.made.title.lower():
                 self._gate.note_altered_title()
         crash_point("uploaded")
-        self._reaction.note_delivered()
+        self._reaction.note_delivered(entry, passage)
         log.info(
             "delivered",
             entry=entry.name,

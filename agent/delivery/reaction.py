@@ -17,12 +17,14 @@ from agent.errors import (
     UploadError,
 )
 from agent.outbox.entry import SMALLER, Entry
+from agent.outbox.lanes import LIMITS_IN_ROW
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 from agent.stage import Wake
 
 _IN_A_ROW = 3  # so many different clips in trouble, and the lane is at fault
-_ABOUT_ACCOUNT = frozenset({402, 403, 404})
+_ABOUT_ACCOUNT = frozenset({402, 403})
+_LIMIT = 404  # of an upload: the sessions of the plan, or of the athlete, are used up
 _TOO_LARGE = 413
 _CUT_AGAIN = frozenset({Reason.CLIP_DAMAGED, Reason.TOO_LARGE})
 
@@ -50,9 +52,10 @@ class Reaction:
         self._wake_analysis = wake_analysis
         self._troubled: set[int] = set()  # different clips that failed since the last success
 
-    def note_delivered(self) -> None:
+    def note_delivered(self, entry: Entry, passage: Passage) -> None:
         """The lane works: what failed before was the clips' own trouble."""
         self._troubled.clear()
+        self._outbox.limits.lift(passage.uid, entry.user_id)
         self._gate.note_delivered()
 
     def carry_out(self, entry: Entry, error: UploadError, passage: Passage) -> None:
@@ -101,8 +104,11 @@ class Reaction:
     def _refuse(self, entry: Entry, error: RefusedError, passage: Passage) -> None:
         """Believe a refusal only of a host that answers for the account as before."""
         self._gate.forget_role()
-        if self._gate.pass_through() != passage:
+        if not passage.is_same_account(self._gate.pass_through()):
             self.put_back(entry)  # the account itself is refused, or it may do something else now
+            return
+        if error.status == _LIMIT:
+            self._meet_limit(entry, error, passage)
             return
         if error.status in _ABOUT_ACCOUNT:
             in_plan = error.status != 402
@@ -114,6 +120,16 @@ class Reaction:
             told = self._size_words(entry, error) if error.status == _TOO_LARGE else str(error)
             self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=told)
         self._count_trouble(entry, error)
+
+    def _meet_limit(self, entry: Entry, error: RefusedError, passage: Passage) -> None:
+        """Let an athlete's clips wait; where another's was refused so before, everything."""
+        self._move(entry, EntryState.READY, due_at=entry.due_at, detail=str(error))
+        in_row = self._outbox.limits.note(
+            passage.uid, entry.user_id, now_s=self._now().utc_s, detail=str(error)
+        )
+        log.warning("sessions are used up", entry=entry.name, athletes_in_row=in_row)
+        if in_row >= LIMITS_IN_ROW:
+            self._gate.pause_for_limit(str(error), account=passage.uid)
 
     def _can_be_smaller(self, entry: Entry) -> bool:
         """Tell whether the station allows a smaller rendition, and this is none yet."""

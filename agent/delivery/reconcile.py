@@ -1,10 +1,18 @@
 """Unknown outcomes: look for the clip code at the API before anything is sent again.
 
-Absence is proven only by two look-ups `wait_s` apart, each with its positive control
-(`agent.delivery.evidence`), at a host that has never changed a title.  What cannot be proven is
-held for a person, and still looked for: rarely, and once more if the person has it sent again.
-The pause between the look-ups runs on the monotonic clock of this process; after a restart it
-begins anew, which costs time and never a second clip.
+The API's filter by title is asked first: what that costs does not grow with the account.  What it
+finds is there.  Absence is proven only by two looks, `wait_s` apart, the later one with its
+positive control: the same query finds a clip that this station delivered.  Where the filter fails
+that, or nothing was delivered yet, the whole list is read (`agent.delivery.evidence`).  A host that
+has ever changed a title proves nothing.
+
+After a time-out (504, no answer in time, a crash of ours meanwhile) the API may still be at it, and
+its list late: there the looks are `_PATIENCE` times as far apart.  That is the bound: a session
+that is listed later still, while everything older is, would be made twice.  What cannot be proven
+is held for a person, and still looked for: rarely, and once more if the person has it sent again.
+
+The pause between the looks runs on the monotonic clock of this process; after a restart it begins
+anew, which costs time and never a second clip.
 """
 
 import time
@@ -17,7 +25,7 @@ from agent.api.client import ApiClient
 from agent.api.sessions import ListedSession
 from agent.clock import Now
 from agent.crashpoints import crash_point
-from agent.delivery.evidence import Control, Finding, Search
+from agent.delivery.evidence import Control, Finding, Search, is_shown
 from agent.delivery.gate import Passage
 from agent.delivery.patience import Patience
 from agent.errors import LaneError
@@ -28,6 +36,10 @@ from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
 
 _MOST_AT_ONCE = 50  # held clips that are looked for in one list
+_MOST_BY_FILTER = 5  # held clips that are looked for one by one
+_PATIENCE = 15  # times as long between the looks after a time-out: 30 min instead of 2
+_NO_LIST = "this key may not see the list of sessions, in which it would be looked for"
+_OF_THE_WAY = frozenset({"network", "tls", "key"})  # no fault of the filter's
 _LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look at what is held
 _AFTER_NO_LIST = Backoff(base_s=30.0, longest_s=3600.0)
 
@@ -57,6 +69,8 @@ class Reconciler:
         self._monotonic = monotonic
         self._first_looks: dict[tuple[int, int], tuple[float, Finding]] = {}
         self._no_lists = 0  # look-ups in a row to which the API gave no list
+        self._refused: set[int] = set()  # entries for whose look-up the list was refused
+        self._filter_works = False  # it stood its control when it was last tried
 
     def look_up(self, entry: Entry, passage: Passage) -> bool:
         """Look one uncertain entry up and move it, or set when to look again; True if it is there.
@@ -64,14 +78,23 @@ class Reconciler:
         Raises:
             LaneError: the API gave no list; the entry is looked up again later.
         """
+        if not passage.has_list:
+            self._hold(entry, detail=_NO_LIST)
+            return False
         try:
-            found, finding = self._look(entry, passage)
-        except LaneError:
+            found, finding = self._look(entry, passage, is_last=self._rest_s(entry) == 0)
+        except LaneError as fault:
+            if fault.status == 403 and entry.id in self._refused:
+                self._hold(entry, detail=f"{_NO_LIST}: {fault}")
+                return False
+            if fault.status == 403:
+                self._refused.add(entry.id)
             self._no_lists += 1
             later_s = self._now().utc_s + _AFTER_NO_LIST.delay_s(self._no_lists)
             self._outbox.entries.postpone(entry, due_at=later_s)  # the others must not wait for it
             raise
         self._no_lists = 0
+        self._refused.discard(entry.id)
         if found:
             self._adopt(entry, found)
         else:
@@ -93,7 +116,9 @@ class Reconciler:
             changes = {"due_at": now_s}
             self._outbox.entries.move(entry, EntryState.UNCERTAIN, now_s=now_s, changes=changes)
             return False
-        found, _ = self._look(entry, passage)
+        if not passage.has_list:
+            return True  # nobody could look; a person has it sent all the same
+        found, _ = self._look(entry, passage, is_last=not self._filter_works)
         if found:
             self._adopt(entry, found)
         return not found
@@ -114,7 +139,8 @@ class Reconciler:
             LaneError: the API gave no list.
         """
         now_s = self._now().utc_s
-        entries = self._outbox.outcomes.unknown_due(now_s, most=_MOST_AT_ONCE)
+        most = _MOST_BY_FILTER if self._filter_works else _MOST_AT_ONCE
+        entries = self._outbox.outcomes.unknown_due(now_s, most=most)
         if not entries:
             return
         for (
@@ -122,30 +148,44 @@ class Reconciler:
         ) in entries:  # beforehand: a list that cannot be read must not be asked for at once
             wait_s = min(max(now_s - entry.changed_at, _LOOK_AGAIN_S[0]), _LOOK_AGAIN_S[1])
             self._outbox.outcomes.look_again_at(entry, due_at=now_s + wait_s)
-        search = Search([entry.clip_code for entry in entries])
-        self._client.sessions(passage.key, search.see)
+        if not passage.has_list:
+            return
+        clip_codes = [entry.clip_code for entry in entries]
+        search = Search(clip_codes)
+        self._search(search, clip_codes, passage)
         for entry in entries:
             if found := search.found(entry.clip_code):
                 self._adopt(entry, found)
 
-    def _look(self, entry: Entry, passage: Passage) -> tuple[list[ListedSession], Finding]:
-        """Look for one entry, and keep the look on record."""
+    def _search(self, search: Search, clip_codes: Sequence[str], passage: Passage) -> None:
+        """Look for several clips, in the cheaper way."""
+        if not self._filter_works:
+            self._client.sessions(passage.key, search.see)
+            return
+        for clip_code in clip_codes:
+            for session in self._client.find_sessions(passage.key, clip_code):
+                search.see(session)
+
+    def _look(
+        self, entry: Entry, passage: Passage, *, is_last: bool
+    ) -> tuple[list[ListedSession], Finding]:
+        """Look for one entry, and keep the look on record.
+
+        Args:
+            entry: what is looked for.
+            passage: the open lane.
+            is_last: whether what is not found now is to be proven absent.
+        """
         attempt_id = self._outbox.attempts.begin(
             entry.id, AttemptKind.LOOK_UP, now_s=self._now().utc_s
         )
         began_s = self._monotonic()
-        control = self._control(entry, passage)
-        search = Search([entry.clip_code])
-
-        def see(session: ListedSession) -> None:
-            search.see(session)
-            control.see(session)
-
         end = AttemptEnd(outcome="no_list", seconds=0.0)
         try:
-            has_sessions = self._client.sessions(passage.key, see)
-            found = search.found(entry.clip_code)
-            end = replace(end, outcome=self._judge(found, control, has_sessions=has_sessions))
+            found, finding = self._look_by_filter(entry, passage, is_last=is_last)
+            if finding is Finding.UNPROVEN:
+                found, finding = self._look_by_list(entry, passage)
+            end = replace(end, outcome=finding)
         except LaneError as error:
             end = replace(end, status=error.status, detail=str(error))
             raise
@@ -153,66 +193,129 @@ class Reconciler:
             end = replace(end, seconds=self._monotonic() - began_s)
             self._outbox.attempts.end(attempt_id, end)
         crash_point("looked-up")
-        return found, Finding(end.outcome)
+        return found, finding
+
+    def _look_by_filter(
+        self, entry: Entry, passage: Passage, *, is_last: bool
+    ) -> tuple[list[ListedSession], Finding]:
+        """Ask the filter; unproven where it does not serve.
+
+        Raises:
+            LaneError: the way to the API is at fault.
+        """
+        delivered = self._outbox.outcomes.newest_delivered_before(entry)
+        try:
+            if is_last and delivered is not None:
+                shown = self._client.find_sessions(passage.key, delivered[1])
+                self._filter_works = any(is_shown(delivered, session) for session in shown)
+            found = self._client.find_sessions(passage.key, entry.clip_code)
+        except LaneError as fault:
+            if fault.reason in _OF_THE_WAY or fault.status == 429:
+                raise
+            self._filter_works = False
+            return [], Finding.UNPROVEN
+        if found:
+            return found, Finding.FOUND
+        if delivered is None:
+            return [], Finding.UNPROVEN
+        if not is_last:
+            return [], Finding.NOT_FOUND
+        proven = self._filter_works and self._keeps_titles()
+        return [], Finding.ABSENT if proven else Finding.UNPROVEN
+
+    def _look_by_list(self, entry: Entry, passage: Passage) -> tuple[list[ListedSession], Finding]:
+        """Read the whole list.
+
+        Raises:
+            LaneError: the API gave none.
+        """
+        control = self._control(entry, passage)
+        search = Search([entry.clip_code])
+
+        def see(session: ListedSession) -> None:
+            search.see(session)
+            control.see(session)
+
+        has_sessions = self._client.sessions(passage.key, see)
+        if found := search.found(entry.clip_code):
+            return found, Finding.FOUND
+        if not self._keeps_titles():
+            return [], Finding.UNPROVEN
+        if has_sessions:
+            proven = control.reaches_back
+        else:
+            proven = control.is_its_account and not self._outbox.entries.has_delivered()
+        if proven:
+            number = self._client.organization_status(passage.key).session_number
+            proven = control.reaches_the_present(number) if has_sessions else not number
+        return [], Finding.ABSENT if proven else Finding.UNPROVEN
+
+    def _is_its_account(self, entry: Entry, passage: Passage) -> bool:
+        """Tell whether a clip was sent to the account that the key opens now."""
+        upload = self._outbox.attempts.last_upload(entry.id)
+        account = upload.account if upload else None
+        return account in {None, passage.uid}  # an older Spotter did not keep it
 
     def _control(self, entry: Entry, passage: Passage) -> Control:
         upload = self._outbox.attempts.last_upload(entry.id)
         began_at = upload.began_at if upload else entry.sent_after
-        account = upload.account if upload else None
         return Control(
             entry,
             self._outbox.outcomes,
             began_at=min(began_at, self._now().utc_s),  # the clock may have been ahead
-            is_its_account=account in {None, passage.uid},  # an older Spotter did not keep it
+            is_its_account=self._is_its_account(entry, passage),
         )
 
-    def _judge(
-        self, found: Sequence[ListedSession], control: Control, *, has_sessions: bool
-    ) -> Finding:
-        if found:
-            return Finding.FOUND
-        if has_sessions:
-            proven = self._keeps_titles() and control.proves
-        else:
-            proven = control.proves_by_having_none and not self._outbox.entries.has_delivered()
-        return Finding.ABSENT if proven else Finding.UNPROVEN
+    def _wait_between_looks_s(self, entry: Entry) -> float:
+        """Return how far apart two looks must be: longer where the API may be at it still."""
+        return self._wait_s * (_PATIENCE if self._outbox.outcomes.timed_out(entry) else 1)
+
+    def _rest_s(self, entry: Entry) -> float | None:
+        """Return how long the second look must wait yet; None: there was no first one."""
+        first = self._first_looks.get((entry.id, entry.attempts))
+        if first is None:
+            return None
+        return max(0.0, first[0] + self._wait_between_looks_s(entry) - self._monotonic())
 
     def _conclude(self, entry: Entry, finding: Finding) -> None:
-        now_s = self._now().utc_s
+        now_s, wait_s = self._now().utc_s, self._wait_between_looks_s(entry)
         sending = (entry.id, entry.attempts)
-        first = self._first_looks.get(sending)
-        if first is None:
+        rest_s = self._rest_s(entry)
+        if rest_s is None:
             self._first_looks[sending] = (self._monotonic(), finding)
-            self._outbox.entries.postpone(entry, due_at=now_s + self._wait_s)
+            self._outbox.entries.postpone(entry, due_at=now_s + wait_s)
             return
-        looked_s, first_finding = first
-        rest_s = looked_s + self._wait_s - self._monotonic()
-        if rest_s > 0:
+        if rest_s > 0 or finding is Finding.NOT_FOUND:  # that was asked a moment too early
             self._outbox.entries.postpone(entry, due_at=now_s + rest_s)
             return
-        if finding is Finding.ABSENT and first_finding is not finding:
+        _, first_finding = self._first_looks[sending]
+        if finding is Finding.ABSENT and first_finding is Finding.UNPROVEN:
             # A proof is there since, as when another clip was found meanwhile: it counts from now.
             self._first_looks[sending] = (self._monotonic(), finding)
-            self._outbox.entries.postpone(entry, due_at=now_s + self._wait_s)
+            self._outbox.entries.postpone(entry, due_at=now_s + wait_s)
             return
         del self._first_looks[sending]
-        concluded = {"look_first": LookFirst.ONCE if entry.look_first else LookFirst.NO}
-        is_absent = finding is first_finding is Finding.ABSENT
-        if is_absent and entry.look_first is LookFirst.THEN_HOLD:
+        if finding is not Finding.ABSENT:
+            self._hold(entry)
+            return
+        if entry.look_first is LookFirst.THEN_HOLD:
             log.warning("not at the API, its record is damaged: held", entry=entry.name)
-            self._move(entry, EntryState.HELD, {"reason": Reason.RECORD_DAMAGED, **concluded})
+            changes: dict[str, object] = {"reason": Reason.RECORD_DAMAGED}
+            self._move(entry, EntryState.HELD, {**changes, **_concluded(entry)})
             return
-        if is_absent:
-            log.info("not at the API: will be sent again", entry=entry.name, clip=entry.clip_code)
-            after = self._patience.after_failure(
-                entry, failures=entry.failures, waited_s=self._wait_s
-            )
-            self._move(entry, EntryState.READY, {**after, **concluded})
-            return
+        log.info("not at the API: will be sent again", entry=entry.name, clip=entry.clip_code)
+        after = self._patience.after_failure(entry, failures=entry.failures, waited_s=wait_s)
+        self._move(entry, EntryState.READY, {**after, **_concluded(entry)})
+
+    def _hold(self, entry: Entry, *, detail: str | None = None) -> None:
+        """Let a person say what became of it; it is still looked for."""
+        self._first_looks.pop((entry.id, entry.attempts), None)
+        self._refused.discard(entry.id)
         log.warning("outcome cannot be known: held", entry=entry.name, clip=entry.clip_code)
-        later_s = now_s + _LOOK_AGAIN_S[0]
-        changes = {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s, **concluded}
-        self._move(entry, EntryState.HELD, changes)
+        later_s = self._now().utc_s + _LOOK_AGAIN_S[0]
+        told: dict[str, object] = {} if detail is None else {"detail": detail}
+        waits = {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s}
+        self._move(entry, EntryState.HELD, {**waits, **told, **_concluded(entry)})
 
     def _move(self, entry: Entry, to: EntryState, changes: Mapping[str, object]) -> None:
         self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)
@@ -244,3 +347,8 @@ class Reconciler:
             log.warning("it had gone to the athlete before", entry=entry.name)
         for other in others:
             log.error("the API made a second session", entry=entry.name, session=other.session_id)
+
+
+def _concluded(entry: Entry) -> dict[str, object]:
+    """Return what is left to look at before an entry is sent, once it was looked up."""
+    return {"look_first": LookFirst.ONCE if entry.look_first else LookFirst.NO}

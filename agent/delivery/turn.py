@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.clock import Now
+from agent.delivery.gate import Passage
 from agent.delivery.goodput import RECENT, measure
 from agent.outbox.entry import Entry
+from agent.outbox.lanes import LIMITS_IN_ROW
 from agent.outbox.store import Outbox
 from agent.outbox.traffic import Waiting
 from agent.timetable import Timetable
@@ -76,20 +78,37 @@ class Order:
         self._now = now
         self._turns = Turns()
 
-    def next_up(self) -> Entry | None:
+    def next_up(self, passage: Passage) -> Entry | None:
         """Return the entry whose turn it is; None where none may go now."""
         now_s = self._now().utc_s
         if self._timetable.rate_at(now_s) == 0:
             return None
-        first = self._outbox.entries.next_ready(now_s)
+        if passage.is_limited:
+            return self._next_trial(passage, now_s)
+        account = passage.uid
+        first = self._outbox.limits.next_free(account, now_s)
         if first is None:
-            return None
+            return self._outbox.limits.next_trial(account, now_s)
+        if not self._outbox.limits.in_row(account):
+            trial = self._outbox.limits.next_trial(account, now_s)
+            if trial is not None:
+                return trial
         line = self._line(now_s)
         if first.clip_bytes <= min(_LONG_S * line.pace_bytes_s, line.room_bytes):
             return first
-        due = self._outbox.traffic.due(now_s, most=_MOST)
+        due = self._outbox.traffic.due(now_s, account=account, most=_MOST)
         chosen = self._turns.next_of(due, line)
         return None if chosen is None else self._outbox.entries.by_id(chosen.id)
+
+    def _next_trial(self, passage: Passage, now_s: float) -> Entry | None:
+        """Return the clip that tries a plan's limit: once an hour, or another athlete's first."""
+        limits, account = self._outbox.limits, passage.uid
+        if passage.trial_is_due:
+            free = limits.next_free(account, now_s, smallest=True)
+            return free or limits.next_trial(account, now_s)
+        if limits.in_row(account) < LIMITS_IN_ROW:
+            return limits.next_free(account, now_s, smallest=True)
+        return None
 
     def rest_s(self) -> float:
         """Return how long to wait where something is due and none may go."""

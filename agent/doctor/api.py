@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.api import jwt
 from agent.api.answers import Answer, lane_fault
 from agent.api.certificate import certificate_ends_at
 from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
@@ -28,6 +29,7 @@ _AFTER = {
     "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
     "tls": "timedatectl; then api.base_url and api.ca_file",
     "key": "sudoedit {key_file}; {then}",
+    "domain": "a key that is bound to a domain needs api.origin; else ask the vendor",
     "not_our_api": "sign in to the network's portal, or correct api.base_url",
 }
 
@@ -37,7 +39,7 @@ def check_api(patient: Patient) -> list[Finding]:
     api = patient.settings.api
     token = read_api_key(api, patient.environ)
     malformed = malformed_key(api, patient.environ) if token is None else None
-    findings = [check_key(token, api.key_file, malformed)]
+    findings = [check_key(token, api.key_file, malformed), *judge_expiry(token, patient.now)]
     answer = None
     if token is not None:
         try:
@@ -79,14 +81,37 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
     return fine("API key", "there is one")
 
 
+def judge_expiry(token: str | None, now: Instant) -> list[Finding]:
+    """Tell when a key expires, where it says so itself; the API alone knows."""
+    at = None if token is None else jwt.expires_at(token)
+    if at is None:
+        return []
+    here = LocalTime(now.utc_s)
+    remedy = "the account's super admin makes a new one; put it into the key file"
+    if at <= now.utc_s and now.trusted:
+        return [broken("API key's end", f"it expired {here.moment(at)}", remedy)]
+    if jwt.expires_soon(at, now_s=now.utc_s):
+        return [warning("API key's end", f"it expires {here.moment(at)}", remedy)]
+    return [fine("API key's end", f"it holds until {here.day(at)}")]
+
+
 def judge_answer(patient: Patient, answer: Answer) -> Finding:
     """Judge what organization-status says: whose key it is, and what it may do."""
     try:
+        if answer.status == 403 and answer.error_words() and patient.settings.api.role != "admin":
+            return _own_account(patient, answer)
         if answer.status != 200:
             raise lane_fault(answer, now_s=patient.now.utc_s)
         account = read_account(answer)
     except LaneError as fault:
         return _refused(patient, fault)
+    if not account.has_api_access:
+        return warning(
+            "API",
+            f"answers; the account's plan is {account.payment_type}: only Pro and Enterprise have "
+            "access to the API",
+            "ask whoever holds the account to extend its plan",
+        )
     whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
     if account.acts_for_others:
         return fine("API", f"answers; the key is {whose} and acts for all athletes")
@@ -99,6 +124,19 @@ def judge_answer(patient: Patient, answer: Answer) -> Finding:
     return warning(
         "API",
         f"answers; the key is {whose} and cannot act for others: only clips of {account.uid} go",
+        "use an admin's key for a station with several athletes",
+    )
+
+
+def _own_account(patient: Patient, answer: Answer) -> Finding:
+    """Judge a key that may not ask for the account: its owner's own, or bound to a domain."""
+    api = patient.settings.api
+    owner = api.owner_id or "its owner (api.owner_id names them)"
+    bound = "" if api.origin else "; or it is bound to a domain, which api.origin must say"
+    return warning(
+        "API",
+        f"answers; the key is no admin's and cannot act for others ({answer.error_words()}): "
+        f"only clips of {owner} go{bound}",
         "use an admin's key for a station with several athletes",
     )
 
@@ -150,11 +188,15 @@ def ask_status(patient: Patient, token: str) -> Answer:
         now=lambda: patient.now,
         timeouts=Timeouts(connect_s=min(api.connect_timeout_s, _WAIT_S), answer_s=_WAIT_S),
         ca_file=api.ca_file,
+        origin=api.origin,
     ) as client:
         for key in keys:
             answer = client.ask("GET", STATUS_PATH, key)
             if answer.status != 401:
                 break
+        if answer.status == 403 and not client.opens_anything(key):
+            told = f"the API refuses the key everywhere: {answer.error_words()}"
+            raise LaneError(told, reason="domain", status=403)
     return answer
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from agent.doctor.finding import Finding, Patient, fine, warning
 from agent.errors import AgentError
 from agent.local_time import LocalTime
-from agent.outbox.lanes import LaneState
+from agent.outbox.lanes import PLAN_LIMIT, LaneState
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.outbox.store import Rebuilt
 from agent.plurals import counted
@@ -115,6 +115,9 @@ def judge_lane(lane: LaneState) -> Finding:
     """Tell whether the way to the API is open."""
     if lane.paused_reason is None:
         return fine("lane", "open")
+    if lane.paused_reason == PLAN_LIMIT:
+        remedy = "delete sessions at the vendor's or extend the plan: the clips go by themselves"
+        return warning("lane", str(lane.paused_detail), remedy)
     return warning(
         "lane", f"paused: {lane.paused_detail}", "see API below; it goes on by itself once mended"
     )

@@ -9,7 +9,12 @@ from agent.outbox.entry import Entry
 from agent.outbox.states import EntryState, Reason
 
 _PROOF_HOLDS_S = 300.0
-_UNKNOWN = frozenset({None, "OutcomeUnknownError"})  # of an upload whose body went out whole
+_NO_WORD = frozenset({None, "TimedOutError"})  # of an upload: it was cut off, or timed out here
+_TIME_OUTS = frozenset({504, 522, 524, 598, 599})  # or at a proxy in front of the API
+_PROOFS = (["absent", "absent"], ["not_found", "absent"])  # of absence: two looks, one apart
+_UNKNOWN = frozenset(
+    {None, "OutcomeUnknownError", "TimedOutError"}
+)  # of an upload whose body went out whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,14 @@ class Outcomes:
             row = self._db.row(NEWEST_BEFORE, {"attempt": str(upload.id)})
         return None if row is None else (str(row["session_id"]), str(row["clip_code"]))
 
+    def newest_delivered_after(self, entry: Entry) -> tuple[str, str] | None:
+        """Return the same of what was last delivered by an upload that began after the entry's."""
+        upload = self._attempts.last_upload(entry.id)
+        if upload is None:
+            return None
+        row = self._db.row(NEWEST_AFTER, {"attempt": str(upload.id), "id": upload.id})
+        return None if row is None else (str(row["session_id"]), str(row["clip_code"]))
+
     def any_delivered(self, *, after_s: float) -> bool:
         """Tell whether any clip was delivered after a moment."""
         return self._db.row(ANY_DELIVERED, {"after": after_s}) is not None
@@ -68,7 +81,7 @@ class Outcomes:
         was sent since then in vain takes nothing away from what may have been made before.
         """
         attempts = self._attempts.of_entry(entry.id)
-        if [attempt.outcome for attempt in attempts[-2:]] == ["absent", "absent"]:
+        if [attempt.outcome for attempt in attempts[-2:]] in _PROOFS:
             return abs(now_s - attempts[-1].began_at) > _PROOF_HOLDS_S
         if entry.look_first:  # what is on record of it may not be all there was
             return True
@@ -76,6 +89,13 @@ class Outcomes:
             attempt.body_complete_at is not None and attempt.outcome in _UNKNOWN
             for attempt in attempts
         )
+
+    def timed_out(self, entry: Entry) -> bool:
+        """Tell whether the API may have been at an entry's upload when nobody waited any more."""
+        upload = self._attempts.last_upload(entry.id)
+        if upload is None:
+            return False
+        return upload.outcome in _NO_WORD or upload.status in _TIME_OUTS
 
     def held_because(self, reasons: Collection[Reason]) -> list[Entry]:
         """Return the clips that are held for one of these reasons."""
@@ -146,14 +166,27 @@ class Outcomes:
 
 NEWEST_DELIVERED = """
 SELECT session_id, clip_code FROM entry
- WHERE sent_at < :before AND session_id IS NOT NULL ORDER BY sent_at DESC LIMIT 1
+ WHERE sent_at < :before AND session_id IS NOT NULL AND state != 'discarded'
+ ORDER BY sent_at DESC LIMIT 1
 """  # index: entry_by_sending
 
 NEWEST_BEFORE = """
 SELECT entry.session_id, entry.clip_code
   FROM event JOIN entry ON entry.id = event.entry_id
  WHERE event.what = 'state' AND event.word = 'uploaded' AND entry.session_id IS NOT NULL
+   AND entry.state != 'discarded'
    AND event.id < (SELECT min(id) FROM event WHERE what = 'attempt' AND word = :attempt)
+ ORDER BY event.id DESC LIMIT 1
+"""  # index: event_delivered, event_attempt
+
+NEWEST_AFTER = """
+SELECT entry.session_id, entry.clip_code
+  FROM event JOIN entry ON entry.id = event.entry_id
+ WHERE event.what = 'state' AND event.word = 'uploaded' AND entry.session_id IS NOT NULL
+   AND entry.state != 'discarded'
+   AND event.id > (SELECT min(id) FROM event WHERE what = 'attempt' AND word = :attempt)
+   AND (SELECT min(a.id) FROM attempt AS a
+         WHERE a.entry_id = entry.id AND a.kind = 'upload') > :id
  ORDER BY event.id DESC LIMIT 1
 """  # index: event_delivered, event_attempt
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from agent.outbox.channels import Channels
     from agent.outbox.clearing.originals import Clearing
     from agent.outbox.clearing.results import ResultClearing
+    from agent.outbox.dates import Dates
     from agent.outbox.deletions import SessionDeletions
     from agent.outbox.disk.history import Rooms
     from agent.outbox.entries import Entries
     from agent.outbox.events import Events
     from agent.outbox.files import Files
     from agent.outbox.joins import Joins
-    from agent.outbox.lanes import Lanes
+    from agent.outbox.lanes import Lanes, Limits
     from agent.outbox.outcomes import Outcomes
     from agent.outbox.pauses import Pauses
     from agent.outbox.people.assignments import Assignments
@@ -82,6 +83,8 @@ class Outbox(AbstractContextManager["Outbox"]):
     outcomes: "Part[Outcomes]" = Part("outcomes", "Outcomes", "attempts")
     assignments: "Part[Assignments]" = Part("people.assignments", "Assignments")
     lanes: "Part[Lanes]" = Part("lanes", "Lanes")
+    dates: "Part[Dates]" = Part("dates", "Dates")
+    limits: "Part[Limits]" = Part("lanes", "Limits")
     events: "Part[Events]" = Part("events", "Events")
     joins: "Part[Joins]" = Part("joins", "Joins", "captures", "takes", "entries")
     files: "Part[Files]" = Part("files", "Files")

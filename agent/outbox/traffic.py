@@ -38,9 +38,9 @@ class Traffic:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def due(self, now_s: float, *, most: int) -> list[Waiting]:
-        """Return the clips that are longest due, in that order."""
-        rows = self._db.rows(DUE, {"now": now_s, "most": most})
+    def due(self, now_s: float, *, account: str, most: int) -> list[Waiting]:
+        """Return the clips that are longest due, in that order, whose athletes have sessions."""
+        rows = self._db.rows(DUE, {"now": now_s, "account": account, "most": most})
         return [Waiting(id=int(str(r["id"])), size_bytes=int(str(r["clip_bytes"]))) for r in rows]
 
     def backlog(self) -> Backlog:
@@ -65,6 +65,7 @@ class Traffic:
 
 DUE = """
 SELECT id, clip_bytes FROM entry WHERE state = 'ready' AND due_at <= :now
+   AND coalesce(user_id, '') NOT IN (SELECT user_id FROM session_limit WHERE account = :account)
  ORDER BY due_at, id LIMIT :most
 """  # index: entry_by_state_and_due
 

@@ -26,6 +26,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "spotter-sandbox"
+    disable_nagle_algorithm = True  # head and body are written apart: neither waits for the other
     timeout = 60  # seconds without a byte from a client
     is_storage = False
 

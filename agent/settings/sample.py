@@ -22,6 +22,8 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("station", "user_id"): "someUserId123",
     ("station", "barbell_mass"): 60,
     ("station", "incline_degree"): 0,
+    ("api", "owner_id"): "someUserId123",
+    ("api", "origin"): "https://gym.example",
     ("api", "ca_file"): "/etc/spotter/ca.pem",
     ("capture", "archive_dir"): "/srv/originals",
     ("disk", "min_free_mb"): 2000,

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -145,12 +146,35 @@ class ApiSettings(Table):
         "auto",
         description="Which upload endpoint: auto asks at start, after a key change and on 403.",
     )
+    owner_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="The user_id of the key's owner, where the API tells it to admins alone: with "
+        "another key only this user's clips are sent, to their own account.",
+    )
+    origin: str | None = Field(
+        None,
+        description="The address that requests say they come from (Origin and Referer), where the "
+        'key is bound to a domain: "https://gym.example".',
+    )
     ca_file: Path | None = Field(None, description="A certificate authority of your own.")
     allow_http: bool = Field(False, description="Allow an address without TLS beyond this box.")
     connect_timeout_s: PositiveSeconds = Field(10.0, description="Longest wait for a connection.")
     answer_timeout_s: PositiveSeconds = Field(
         120.0, description="Longest wait for the answer after a clip went out whole."
     )
+
+    @field_validator("origin")
+    @classmethod
+    def _is_an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        is_plain = value.isascii() and value.isprintable() and " " not in value
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain:
+            raise ValueError('must be an address such as "https://gym.example"')
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     @model_validator(mode="after")
     def _address_serves(self) -> "ApiSettings":
@@ -228,7 +252,8 @@ class DeliverySettings(Table):
 
     send_delay_s: Seconds = Field(20.0, description="Time to correct a fresh clip before it goes.")
     reconcile_wait_s: Seconds = Field(
-        120.0, description="Between the two look-ups that prove absence."
+        120.0,
+        description="Between the two look-ups that prove absence; after a time-out 15 times that.",
     )
     min_rate_bytes_s: Annotated[float, Field(ge=100)] = Field(
         8000.0, description="An upload slower than that is given up and tried again."
@@ -244,10 +269,28 @@ class DeliverySettings(Table):
         description="Where the API refuses a clip as too large (413): send a smaller rendition "
         "of it (720 px at most, half the rate or less); off: it stays refused.",
     )
+    date_sessions: bool = Field(
+        False,
+        description="Give a session the time of filming where its upload came more than a minute "
+        "later; needs an admin's key.",
+    )
+    date_zone: str = Field(
+        "UTC",
+        description="The time zone in which the API reads that time; the vendor names none.",
+    )
     backoff_base_s: PositiveSeconds = Field(5.0, description="Longest wait after a first failure.")
     backoff_max_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         3600.0, description="Longest wait after any failure."
     )
+
+    @field_validator("date_zone")
+    @classmethod
+    def _zone_is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError('must be a time zone such as "Europe/Berlin"') from None
+        return value
 
     @field_validator("schedule")
     @classmethod

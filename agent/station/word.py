@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from agent.station.camera import Camera
 
-# A pause that a person must end; every other heals by itself.
-NEEDS_PERSON = frozenset({"no_key", "key", "account"})
+# A pause that a person must end, if only by a larger plan; every other heals by itself.
+NEEDS_PERSON = frozenset({"no_key", "key", "account", "plan_limit"})
 
 
 class Word(StrEnum):

@@ -15,6 +15,7 @@ from agent import __version__
 from agent.clock import BEGINNING, Instant
 from agent.delivery.goodput import RECENT, measure
 from agent.outbox.disk.space import Space
+from agent.outbox.lanes import PLAN_LIMIT
 from agent.outbox.pauses import Pause
 from agent.outbox.store import Outbox
 from agent.outbox.views.tally import Spent, Tally, Totals
@@ -115,6 +116,15 @@ class Measures(Collector):
         yield _gauge("spotter_lane_open", "1: clips may go.", lane.paused_reason is None)
         paused = () if lane.paused_reason is None else (lane.paused_reason,)
         yield _parts("spotter_lane_paused", "Why the way to the API is closed.", "reason", paused)
+        limited = self._outbox.limits.limited(lane.uid)
+        clips = 0 if limited is None else limited.clips
+        if lane.paused_reason == PLAN_LIMIT:
+            clips = backlog.clips
+        told = "Clips that wait because the plan's sessions are used up."
+        yield _gauge("spotter_limited_clips", told, clips)
+        if lane.key_expires_at is not None:
+            name = "spotter_api_key_expires_timestamp_seconds"
+            yield _gauge(name, "When the API key expires, as it says.", lane.key_expires_at)
         yield _gauge(
             "spotter_titles_altered",
             "1: the API changes the titles of sessions.",

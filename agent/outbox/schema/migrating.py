@@ -38,6 +38,9 @@ from agent.outbox.schema.erasures import erasures as erasures
 # isort: split
 from agent.outbox.schema.device_addresses import device_addresses as device_addresses
 
+# isort: split
+from agent.outbox.schema.limits import limits as limits
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 

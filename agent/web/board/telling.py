@@ -81,7 +81,7 @@ def _lines(source: Source, facts: Facts, word: Word) -> Iterator[str]:
     yield from _about_filming(texts, facts, word)
     if facts.lane_reason is not None:
         key = f"lane_{facts.lane_reason}"
-        yield texts.say(key if texts.knows(key) else "lane_other")
+        yield texts.say(key if texts.knows(key) else "lane_other", n=facts.clips_waiting)
     if facts.clips_waiting:
         yield _about_waiting(source, facts)
     elif word is Word.SAFE:

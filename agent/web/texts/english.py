@@ -50,6 +50,7 @@ ENGLISH: dict[str, str] = {
     "lane_server_asks_to_wait": "AiKYNETIX asks to wait. It goes on by itself.",
     "lane_server": "AiKYNETIX has trouble. It goes on by itself.",
     "lane_many_clips_fail": "Sending fails again and again. It is tried anew by itself.",
+    "lane_plan_limit": "The plan's sessions are used up: {n} takes wait. They go once it has more.",
     "lane_other": "Sending pauses. Everything is kept.",
     # on the station
     "station_title": "On the station",

@@ -50,6 +50,7 @@ GERMAN: dict[str, str] = {
     "lane_server_asks_to_wait": "AiKYNETIX bittet zu warten. Es geht von selbst weiter.",
     "lane_server": "AiKYNETIX hat Schwierigkeiten. Es geht von selbst weiter.",
     "lane_many_clips_fail": "Das Senden misslingt immer wieder. Es wird von selbst neu versucht.",
+    "lane_plan_limit": "Die Sitzungen des Tarifs sind verbraucht: {n} Versuche warten auf weitere.",
     "lane_other": "Das Senden pausiert. Alles bleibt erhalten.",
     # on the station
     "station_title": "An der Station",

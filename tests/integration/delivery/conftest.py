@@ -35,6 +35,7 @@ from tests.factories import NOW_S, waiting_clip
 from tests.station import ATHLETE, KEY
 
 WAIT_S = 120.0
+SLOW_S = 1800.0  # between two looks after a time-out
 LARGE = 20_000_000  # bytes: no socket buffer holds it
 _MOST_STEPS = 1000  # a lane that never rests is a fault
 

@@ -24,7 +24,7 @@ def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
     world.add(1)
     world.run(60)
     sandbox.add_fault("lost-answer")
-    sandbox.add_fault("hide-list*3")
+    sandbox.add_fault("hide-list*4")
     world.add(2, size_bytes=LARGE)
     world.run(WAIT_S + 10)
     assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
@@ -43,7 +43,7 @@ def before_a_lost_answer_and_a_late_list(world: World, sandbox: Sandbox) -> None
     world.run(60)
     world.clock_s += 3600
     sandbox.add_fault("lost-answer")
-    sandbox.add_fault("late-list:s=600*2")
+    sandbox.add_fault("late-list:s=600*3")
 
 
 def test_a_proof_of_absence_grows_old_while_uploads_are_closed(

@@ -10,7 +10,7 @@ from agent.local_time import LocalTime
 from agent.outbox.states import EntryState
 from agent.sandbox.server import Sandbox
 from tests.factories import NOW_S
-from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
+from tests.integration.delivery.conftest import LARGE, SLOW_S, WAIT_S, World, way_to
 from tests.station import KEY
 
 
@@ -132,7 +132,7 @@ def test_a_server_error_after_the_body_delivers_once(
 
         world.run()
         assert world.entry(number).state == ("uploaded" if made else "uncertain")
-        world.run(WAIT_S + 60)
+        world.run((SLOW_S if status == 504 else WAIT_S) + 60)
         world.check_delivered_once(sandbox, number)
 
     world.check_fresh_clip_flows()
@@ -179,7 +179,7 @@ def test_an_answer_that_is_late_or_lost_is_found_in_the_list(
     sandbox.add_fault(fault)
     world.add()
 
-    world.run(WAIT_S + 60)
+    world.run(SLOW_S + 60)
 
     world.check_delivered_once(sandbox, 1)
 

@@ -34,6 +34,8 @@ def test_every_activity_goes_to_its_endpoint_by_either_role(
 ) -> None:
     sandbox.add_key("its-key", role=role, uid=ATHLETE)
     world.key = "its-key"
+    world.settings = KeySettings(owner_id=ATHLETE)
+    world.start()
     world.add(activity=activity, exercise=exercise, mass_kg=mass_kg)
 
     world.run()

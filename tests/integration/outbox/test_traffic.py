@@ -20,8 +20,8 @@ def test_what_is_due_comes_longest_due_first(outbox: Outbox) -> None:
     for number, due_at in ((1, 30.0), (2, 10.0), (3, 20.0), (4, NOW_S + 9)):
         ready_entry(outbox, number, due_at=due_at)
 
-    assert [one.id for one in outbox.traffic.due(NOW_S, most=2)] == [2, 3]
-    assert [one.id for one in outbox.traffic.due(NOW_S, most=9)] == [2, 3, 1]
+    assert [one.id for one in outbox.traffic.due(NOW_S, account="", most=2)] == [2, 3]
+    assert [one.id for one in outbox.traffic.due(NOW_S, account="", most=9)] == [2, 3, 1]
 
 
 def test_only_bodies_that_say_something_of_the_line_count(outbox: Outbox) -> None:

@@ -127,3 +127,22 @@ def test_a_very_long_list_needs_no_memory() -> None:
 
     assert count == 20_000
     assert peak_bytes < 200_000
+
+
+@pytest.mark.parametrize(
+    ("date", "time"),
+    [
+        ("24/11/2026", "09:30 PM"),
+        ("2026-11-24", "09:30 PM"),
+        ("2026-11-24", "21:30"),
+        ("2026-11-24", "21:30:15"),
+        ("24/11/2026", "21:30"),
+    ],
+)
+def test_a_date_is_read_in_every_form(date: str, time: str) -> None:
+    session = ListedSession("a", date=date, time=time)
+
+    assert session.is_surely_older_than(datetime(2026, 11, 25, 12, tzinfo=UTC))
+    assert not session.is_surely_older_than(datetime(2026, 11, 25, 11, tzinfo=UTC))
+    assert session.is_surely_newer_than(datetime(2026, 11, 24, 7, tzinfo=UTC))
+    assert not session.is_surely_newer_than(datetime(2026, 11, 24, 8, tzinfo=UTC))
