@@ -214,6 +214,9 @@ def test_unplugged_the_page_stays_useful_and_all_goes_out_later(page: Page, gym:
 def test_stop_filming_says_so_until_it_films_again(page: Page) -> None:
     page.tap("#filming-stop")
     expect(page.locator(".state-word")).to_have_text("Not filming")
+    page.tap("#undo")
+    expect(page.locator("#filming-stop")).to_be_visible()
+    page.tap("#filming-stop")
     expect(page.locator(".state-more")).to_contain_text("removed unseen")
     page.tap("#filming-start")
     expect(page.locator("#filming-stop")).to_be_visible()
