@@ -32,7 +32,7 @@ def intake_stage(
     return Intake(
         captures,
         Settler(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
-        Admission(outbox, folder, now=read_clock),
+        Admission(outbox, folder, now=read_clock, capture=settings.paths.capture),
         Door(
             space,
             Waiting(outbox.pauses, Intake.name, now=read_clock),

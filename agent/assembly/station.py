@@ -46,7 +46,7 @@ def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> N
     begin_channels(outbox, settings)
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
-    Admission(outbox, folder, now=read_clock).resume()
+    Admission(outbox, folder, now=read_clock, capture=settings.paths.capture).resume()
     Repair(outbox, folder, now=read_clock).run()
 
 

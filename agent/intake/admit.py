@@ -11,7 +11,6 @@ Order of the durable steps; whatever is cut off after any of them, the next star
 import errno
 import json
 import os
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.intake.settle import WriterState
 from agent.intake.unchanged import (
+    SettledFile,
     UnsettledError,
     facts_of,
-    fsync_source,
     hash_unchanged,
-    unlink_unchanged,
+    show_unremoved,
 )
 from agent.intake.writers import writer_state
 from agent.outbox.capture import Capture, Evidence, FileFacts
@@ -45,10 +44,8 @@ from agent.outbox.file_name import printable
 from agent.outbox.journal.sidecars import is_unfinished_sidecar
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
-from agent.pulse import moving
 
 _SIDECAR_SUFFIX = ".json"
-_READ_BYTES = 1 << 20
 _MOST_SIDECAR_BYTES = 1 << 24
 _DIGEST_SIGNS = 64
 _LARGE_BYTES = 256 << 20
@@ -105,8 +102,20 @@ def names_on_the_way(outbox: Outbox, folder: StateFolder, *, since_s: float) -> 
 class Admission:
     """The door between the capture folder and the work folder."""
 
-    def __init__(self, outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
+    def __init__(
+        self, outbox: Outbox, folder: StateFolder, *, now: Now, capture: Path | None = None
+    ) -> None:
+        """Prepare a door.
+
+        Args:
+            outbox: where captures get their rows.
+            folder: where they get their place.
+            now: reads the clock.
+            capture: the capture folder, below which no link is followed; None: the folder that a
+                file is in.
+        """
         self._outbox = outbox
+        self._capture = capture
         self._folder = folder
         self._now = now
         self._doubtful: set[int] = set()  # inodes of files whose fsync failed
@@ -118,21 +127,28 @@ class Admission:
             UnsettledError: it changed since `expected` was read.
             OSError: it cannot be read or moved; nothing was changed.
         """
-        sha256 = hash_unchanged(path, expected)
+        beneath = path.parent if self._capture is None else self._capture
+        with SettledFile.opened(path, expected, beneath=beneath) as file:
+            return self._admit(file, path, expected, evidence)
+
+    def _admit(
+        self, file: SettledFile, path: Path, expected: FileFacts, evidence: Evidence
+    ) -> Admitted:
+        sha256 = file.sha256()
         crash_point("intake-hashed")
         known = self._outbox.captures.by_sha256(sha256)
         if known is not None:
-            return self._admit_known(known, path, expected)
+            return self._admit_known(known, file, path, expected)
         stored = self._folder.captures / f"{sha256}{path.suffix.lower()}"
         sidecar = _Sidecar(file_name=printable(path.name), evidence=evidence)
         write_durably(_sidecar_path(stored), sidecar.to_bytes(), tmp=self._folder.tmp)
         crash_point("intake-sidecar-written")
-        moved = self._bring_in(path, stored, expected)
+        moved = self._bring_in(file, stored, expected)
         crash_point("intake-moved")
         capture = self._write_row(sha256, stored, sidecar)
         crash_point("intake-row-written")
         if not moved:
-            unlink_unchanged(path, expected)
+            file.remove()
         log.info(
             "taken in", capture=capture.name, file=capture.file_name, bytes=expected.size_bytes
         )
@@ -144,6 +160,8 @@ class Admission:
         Nothing is deleted but sidecars of files that never arrived, or that were not finished.
         False where a file is still being written: it waits for another time.
         """
+        if self._capture is not None:
+            show_unremoved(self._capture)
         known = self._outbox.captures.stored_names()
         present = self._folder.files_in(self._folder.captures)
         sidecars = {path for path in present if _is_sidecar(path)}
@@ -227,7 +245,9 @@ class Admission:
             now_s=self._now().utc_s,
         )
 
-    def _admit_known(self, known: Capture, path: Path, expected: FileFacts) -> Admitted:
+    def _admit_known(
+        self, known: Capture, file: SettledFile, path: Path, expected: FileFacts
+    ) -> Admitted:
         """Deal with a copy of what was taken in before: never a second clip, never a loss."""
         if known.file_state is FileState.CLEARING:
             raise UnsettledError(path.name)  # its place is being cleared at this moment
@@ -235,13 +255,15 @@ class Admission:
         is_here = known.file_state is FileState.PRESENT and stored.exists()
         is_torn = stored.exists() and stored.stat().st_size < known.facts.size_bytes
         if (is_here and not is_torn) or known.reason in _NEVER_AGAIN:
-            unlink_unchanged(path, expected)
+            if file.is_at(stored):  # no copy but the only one, by another name
+                raise PermissionError(errno.EPERM, "this is Spotter's own file, linked here")
+            file.remove()
             log.info("same content again", capture=known.name, file=printable(path.name))
             return Admitted.KNOWN
         if is_torn:
             put_aside(stored, self._folder)
-        if not self._bring_in(path, stored, expected):
-            unlink_unchanged(path, expected)
+        if not self._bring_in(file, stored, expected):
+            file.remove()
         self._restore(known, stored)
         return Admitted.RESTORED
 
@@ -254,42 +276,30 @@ class Admission:
                 self._outbox.captures.move(known, CaptureState.CAPTURED, now_s=now_s)
         log.info("original is back", capture=known.name, file=known.file_name)
 
-    def _bring_in(self, path: Path, stored: Path, expected: FileFacts) -> bool:
+    def _bring_in(self, file: SettledFile, stored: Path, expected: FileFacts) -> bool:
         """Give a file its place in the work folder; False where it had to be copied.
 
         A file whose fsync failed is never moved: the system may have dropped what it could not
-        write, and the next fsync says nothing of it.  What can still be read is written anew.
+        write, and the next fsync says nothing of it.  What can still be read is written again.
         """
         if expected.inode not in self._doubtful:
             self._doubtful.add(expected.inode)
-            with moving(expected.size_bytes):
-                fsync_source(path)
+            file.fsync()
             self._doubtful.discard(expected.inode)
-            try:
-                move_durably(path, stored)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-            else:
+            if file.move_to(stored):
                 return True
-        self._copy_in(path, stored, expected)
+        self._copy_in(file, stored)
         self._doubtful.discard(expected.inode)
         return False
 
-    def _copy_in(self, path: Path, stored: Path, expected: FileFacts) -> None:
+    def _copy_in(self, file: SettledFile, stored: Path) -> None:
         unfinished = self._folder.tmp / stored.name
         try:
-            with (
-                moving(3 * expected.size_bytes),  # read, written, made durable
-                path.open("rb") as source,
-                unfinished.open("wb") as target,
-            ):
-                shutil.copyfileobj(source, target, _READ_BYTES)
-                target.flush()
-                os.fsync(target.fileno())
+            file.copy_to(unfinished)
             copied = hash_unchanged(unfinished, facts_of(unfinished))
-            if copied != stored.stem or facts_of(path) != expected:
-                raise UnsettledError(path.name)
+            file.check()
+            if copied != stored.stem:
+                raise UnsettledError(stored.name)
         except BaseException:
             unfinished.unlink(missing_ok=True)  # on a full disk every byte counts
             raise

@@ -154,7 +154,7 @@ class Intake:
             return
         try:
             admitted = self._admission.admit(path, expected=facts, evidence=evidence)
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error, UnsettledError):
             self._half_admitted = True
             raise
         self._settler.forget(path)

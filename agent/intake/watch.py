@@ -21,6 +21,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from agent.clock import Instant, Now, read_clock
 from agent.intake.settle import Hint
+from agent.intake.unchanged import look_beneath
 from agent.outbox.capture import FileFacts
 from agent.outbox.file_name import printable
 from agent.outbox.store import Outbox
@@ -111,14 +112,18 @@ class CaptureFolder:
             OSError: the folder cannot be read.
         """
         with os.scandir(self._root):
-            pass  # a missing folder must be an error; os.walk would pass over it
-        for folder, subfolders, names in os.walk(self._root):
+            pass  # a missing folder must be an error; os.fwalk would pass over it
+        real = os.path.realpath(self._root)  # the folder itself may be behind a link, by a setting
+        # By descriptors: a folder that becomes a link meanwhile leads nowhere else.
+        for folder, subfolders, names, descriptor in os.fwalk(real):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            inside = self._root / os.path.relpath(folder, real)
             for name in sorted(names):
-                path = Path(folder, name)
-                facts = self.look(path) if self.is_capture_name(path) else None
-                if facts is not None:
-                    yield path, facts
+                path = inside / name
+                if self.is_capture_name(path):
+                    facts = _look_at(name, descriptor)
+                    if facts is not None:
+                        yield path, facts
 
     def holds_any(self) -> bool:
         """Tell whether a capture lies in the folder: being written, or not yet taken in."""
@@ -191,11 +196,7 @@ class CaptureFolder:
 
     def look(self, path: Path) -> FileFacts | None:
         """Return a file's facts, or None where there is no plain file of that name."""
-        try:
-            found = path.lstat()
-        except OSError:
-            return None
-        return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
+        return look_beneath(self._root, path)
 
     def _is_watching(self) -> bool:
         """Tell whether the watcher lives: it ends itself where the system refuses a watch."""
@@ -232,6 +233,14 @@ def watch_of(outbox: Outbox, settings: Settings) -> CameraWatch:
         on_hint=ignore_wake,
     )
     return CameraWatch(outbox, settings, folder.written_at)
+
+
+def _look_at(name: str, descriptor: int) -> FileFacts | None:
+    try:
+        found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return None
+    return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
 
 
 def _changed_ns(found: os.stat_result, now_s: float) -> int:
