@@ -39,7 +39,8 @@ class ScratchRoot:
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command as root in it; return what it says, and insist on its exit code."""
         done = subprocess.run(
-            ["nsenter", "--target", str(self.process_id), "--mount", *words],  # noqa: S607  # found by PATH, as people do
+            # With its root, too: in a chroot, that of the namespace is the machine's own.
+            [*("nsenter", "--target", str(self.process_id), "--mount", "--root", "--wd"), *words],
             capture_output=True,
             text=True,
             check=False,
@@ -78,7 +79,9 @@ def scratch_root(folder: Path) -> Iterator[ScratchRoot]:
             if holder.stdout.readline() != b"ready\n":
                 told = f"no mount namespace with overlays: {holder.stderr.read().decode()}"
                 (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
-            yield ScratchRoot(holder.pid)
+            box = ScratchRoot(holder.pid)
+            box.run("test", "-e", f"{folder}/up")  # whatever is changed now vanishes with it
+            yield box
         finally:
             holder.kill()
 
