@@ -60,6 +60,8 @@ _INDEXED_FILES = 4
 _MOST_PIXELS = 8192 * 8192
 LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
+_ANDROID_TRACKS = frozenset({"VideoHandle", "SoundHandle"})  # AOSP, MPEG4Writer.cpp
+_CAPTURED_FPS = "com.android.capture.fps"
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -85,6 +87,8 @@ class Probe:
     facts: VideoFacts
     packets: int
     creation_time: str | None  # ISO 8601, by the container
+    creation_is: str | None = None  # start or end of the recording; None: it does not say
+    captured_fps: float | None = None  # how fast it was filmed, where a camera says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,8 +326,47 @@ def probe(path: Path) -> Probe:
             codec=codec_name(stream),
             rotation_deg=0,
         )
-        created = container.metadata.get("creation_time")
-    return Probe(facts=facts, packets=len(index.packets.sizes), creation_time=created)
+        created, which = _creation(container)
+        captured_fps = _captured_fps(container)
+    return Probe(
+        facts=facts,
+        packets=len(index.packets.sizes),
+        creation_time=created,
+        creation_is=which,
+        captured_fps=captured_fps,
+    )
+
+
+def _creation(container: InputContainer) -> tuple[str | None, str | None]:
+    """Return the creation time that a file tells, and whether that is its start or its end.
+
+    Android's MPEG4Writer writes what the clock says when the file is closed; its tags, or the
+    names of its tracks, tell it from others.  Apple's own tag is the start, and stays when a
+    clip is trimmed or exported.
+    """
+    tags = {key.lower(): value for key, value in container.metadata.items()}
+    apple = tags.get("com.apple.quicktime.creationdate")
+    if apple:
+        return apple, "start"
+    created = tags.get("creation_time") or next(
+        (told for s in container.streams if (told := s.metadata.get("creation_time"))), None
+    )
+    names = {stream.metadata.get("handler_name") for stream in container.streams}
+    is_android = any(key.startswith("com.android.") for key in tags)
+    is_android |= bool(names & _ANDROID_TRACKS)
+    return created, "end" if created and is_android else None
+
+
+def _captured_fps(container: InputContainer) -> float | None:
+    """Return how many frames a second a camera says that it took."""
+    for key, told in container.metadata.items():
+        if key.lower() == _CAPTURED_FPS:
+            try:
+                fps = float(told)
+            except ValueError:
+                return None
+            return fps if 0.001 < fps < 10_000 else None
+    return None
 
 
 def read_packets(path: Path, *, on_progress: Progress = lambda _done: None) -> Packets:

@@ -106,6 +106,8 @@ class Worker:
             **asdict(found.facts),
             "packets": found.packets,
             "creation_time": found.creation_time,
+            "creation_is": found.creation_is,
+            "captured_fps": found.captured_fps,
         }
 
     def _inspect(self, request: Request) -> object:

@@ -30,8 +30,9 @@ def filming() -> None:
 def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
     """Film nobody from now on.
 
-    What the camera writes meanwhile is removed unseen.  A recording that touches the stop
-    goes whole.  What was filmed before keeps its way.
+    What is filmed meanwhile is removed unseen, once 30 s have passed; until then, spotter undo
+    takes the stop back.  What was filmed before and after keeps its way, even in one file with
+    what was not; where it is not certain when a file was filmed, it waits for a person, unseen.
     """
     from agent.station.filming import stop_filming
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from agent.clock import iso_utc
 from agent.outbox.people.assignments import Assignment, AssignmentKind
+from agent.plurals import counted
 
 if TYPE_CHECKING:
     from agent.outbox.entry import Whose
@@ -75,17 +76,21 @@ def filming_document(stands: "Filming") -> dict[str, object]:
         "ends_in_s": None if stands.left_s is None else round(stands.left_s),
         "set_by": None if stopped is None else stopped.set_by,
         "removed_unseen": stands.unseen,
+        "waiting_unseen": stands.waiting,
     }
 
 
 def filming_words(stands: "Filming") -> str:
     """Return whether the station films in one sentence."""
+    waits = ""
+    if stands.waiting:
+        waits = f"; {counted(stands.waiting, 'recording')} waiting until that cannot be undone"
     if stands.stopped is None:
-        return "what the camera films is taken in"
+        return f"what the camera films is taken in{waits}"
     until = "until: spotter filming start"
     if stands.left_s is not None:
         until = f"for {duration_words(stands.left_s)} more"
-    return f"STOPPED {until}; removed unseen so far: {stands.unseen}"
+    return f"STOPPED {until}; removed unseen so far: {stands.unseen}{waits}"
 
 
 def duration_words(seconds: float) -> str:

@@ -16,6 +16,7 @@ import structlog
 
 from agent.clock import Now
 from agent.intake.admit import Admission, Admitted
+from agent.intake.beside import born_s, read_sidecar, sidecar_of
 from agent.intake.door import Door
 from agent.intake.holes import refuse_hollow
 from agent.intake.settle import NOTHING, Settler
@@ -142,11 +143,14 @@ class Intake:
 
     def _take_in(self, path: Path) -> None:
         facts = self._settler.facts(path)
+        beside = sidecar_of(path)
         evidence = replace(
             self._settler.evidence(path),
             settled=self._now(),
+            born_s=born_s(path),
             folder=self._folder.below(path),
             camera=self._folder.camera_of(path),
+            sidecar=read_sidecar(beside),
         )
         refuse_hollow(path)
         if not self._door.lets_in(path, facts):
@@ -157,6 +161,8 @@ class Intake:
         except (OSError, sqlite3.Error, UnsettledError):
             self._half_admitted = True
             raise
+        if evidence.sidecar is not None:
+            beside.unlink(missing_ok=True)
         self._settler.forget(path)
         self._door.has_let_in(path)
         if str(path) in self._complained:

@@ -10,11 +10,13 @@ import structlog
 from agent.crashpoints import crash_point
 from agent.errors import AnalysisError
 from agent.intake.child import AnalysisChild, number_in
-from agent.outbox.capture import Take
+from agent.outbox.capture import Capture, Take
 from agent.outbox.disk.folders import StateFolder, fsync_file, move_durably
 from agent.outbox.disk.linking import link_or_copy
 from agent.outbox.entry import ClipFile
 from agent.pulse import moving
+
+_NEXT_FRAMES_S = 1.0  # which a frame before them may be made of
 
 log = structlog.get_logger(stage="analysis")
 
@@ -119,6 +121,16 @@ class ClipCutter:
             cut_method=method,
             cut_why=why,
         )
+
+
+def nothing_hidden(capture: Capture, start_s: float, end_s: float) -> dict[str, object] | None:
+    """Return how a clip is cut beside what nobody may see of its capture; None: as ever.
+
+    Copied packets may hold what was filmed before the clip, or just after, though no player
+    shows it.
+    """
+    beside = capture.hides(0.0, start_s) or capture.hides(end_s, end_s + _NEXT_FRAMES_S)
+    return {"method": "encode"} if beside else None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import structlog
 
 from agent.clock import Instant
 from agent.crashpoints import crash_point
+from agent.local_time import LocalTime
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
@@ -15,7 +16,7 @@ from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.outbox.store import Outbox
 from agent.station.assigning import timeline_of
 from agent.station.moments import Plan
-from agent.station.recording_time import RecordingTime
+from agent.station.recording_time import RecordingTime, recorded_by_words
 from agent.station.running_out import record_run_out, renew
 from agent.station.whose import Decision, UnassignedPolicy, decide_whose
 
@@ -108,11 +109,12 @@ def _decide(
     outbox: Outbox, take: Take, recorded: RecordingTime, *, policy: TakePolicy, now: Instant
 ) -> Decision:
     """Decide whose a take is; it keeps alive the assignment that it falls into."""
-    if recorded.is_known:
+    is_sure = recorded.is_known and not recorded.others
+    if is_sure:
         begins = recorded.at(take.active_start_s)
         record_run_out(outbox, timeline_of(outbox, now=now), by=begins)
     timeline = timeline_of(outbox, now=now)
-    if recorded.is_known:
+    if is_sure:
         renew(outbox, timeline, recorded.at(take.active_end_s))
     return decide_whose(
         take, recorded, timeline, station=policy.station, unassigned=policy.unassigned
@@ -165,10 +167,22 @@ def _new_entry(
         sources=plan.sources,
         state=state,
         reason=reason,
-        detail=plan.question,
+        detail=plan.question or (None if hold else _in_question(decision)),
         due_at=due_at,
         clip=cut.clip,
         whose=decision.whose,
         filmed_at=decision.filmed_at,
         remarks=decision.remarks,
     )
+
+
+def _in_question(decision: Decision) -> str | None:
+    """Say who come into question; None where nobody asks."""
+    if not decision.candidates:
+        return None
+    told = [
+        f"{candidate.key}, if it was filmed at {LocalTime(0).full(candidate.filmed_at)}, as "
+        f"{recorded_by_words(candidate.by)} says"
+        for candidate in decision.candidates
+    ]
+    return "; or ".join(told)

@@ -133,6 +133,8 @@ class Joiner:
         self, other: Capture, capture: Capture, theirs: Take, takes: Sequence[Take]
     ) -> _Relation | None:
         """Tell how another capture lies beside one; None where they have nothing in common."""
+        if other.hidden_stretches or capture.hidden_stretches:
+            return None  # a comparison looks at pictures, and some of these nobody may see
         kin = kinship(other, capture)
         if kin is Kinship.OTHER or not (self._has_file(other) and self._has_file(capture)):
             return None

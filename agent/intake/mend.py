@@ -7,7 +7,7 @@ import structlog
 from agent.clock import Now
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild
-from agent.intake.clip import ClipCutter
+from agent.intake.clip import ClipCutter, nothing_hidden
 from agent.intake.join import join_sources
 from agent.outbox.capture import Capture, Take
 from agent.outbox.disk.folders import StateFolder
@@ -112,7 +112,8 @@ class Mender:
             )
         if len(paths) == 1:
             whole = _take(bounds[0].start_s, bounds[0].end_s)
-            return self._cutter.cut(paths[0], whole, clip_code=entry.clip_code)
+            rendition = nothing_hidden(sources[0][1], whole.start_s, whole.end_s)
+            return self._cutter.cut(paths[0], whole, clip_code=entry.clip_code, rendition=rendition)
         return self._cut_joined(entry, bounds)
 
     def _cut_joined(self, entry: Entry, bounds: list[Source]) -> ClipFile:

@@ -14,6 +14,10 @@ from agent.outbox.capture import Evidence, FileFacts
 
 _NS = 1e-9
 _RECENT_S = 120.0  # a modification time this close before now is taken for the last growth
+_MOST_SAMPLES = 24  # of a file's growth
+
+
+Growth = tuple[tuple[Instant, int], ...]
 
 
 class WriterState(Enum):
@@ -32,6 +36,7 @@ class Hint:
     born: bool = False  # ... by being created there, not by being moved in
     changed: Instant | None = None  # its last change
     closed: bool = False  # closed by a writer, or moved in, after that change
+    grown: Growth = ()  # when it had how many bytes
 
     def then(self, later: "Hint") -> "Hint":
         """Return both hints as one."""
@@ -40,10 +45,18 @@ class Hint:
             born=self.born or later.born,
             changed=later.changed or self.changed,
             closed=later.closed or (self.closed and later.changed is None),
+            grown=thinned((*self.grown, *later.grown)),
         )
 
 
 NOTHING = Hint()
+
+
+def thinned(growth: Growth) -> Growth:
+    """Return a growth in few samples, the first and the last among them."""
+    while len(growth) > _MOST_SAMPLES:
+        growth = (*growth[:-1:2], growth[-1])
+    return growth
 
 
 @dataclass(slots=True)
@@ -54,6 +67,7 @@ class _Tracked:
     unchanged_since_s: float  # monotonic
     appeared: Instant
     grew_until: Instant | None
+    growth: Growth
     closed: bool
     look_again_s: float  # monotonic: not before then
 
@@ -80,6 +94,8 @@ class Settler:
         if facts != known.facts:
             if facts.size_bytes > known.facts.size_bytes:
                 known.grew_until = hint.changed or _last_write(facts, now)
+                grown = (*hint.grown, (known.grew_until, facts.size_bytes))
+                known.growth = _rising((*known.growth, *grown))
             known.facts = facts
             known.unchanged_since_s = monotonic_s
             known.look_again_s = monotonic_s + self._settle_s
@@ -139,22 +155,40 @@ class Settler:
             grew_until=tracked.grew_until,
             appeared=tracked.appeared,
             mtime_s=tracked.facts.mtime_ns * _NS,
+            growth=tracked.growth if tracked.grew_until is not None else (),
         )
 
     def _first_sight(
         self, facts: FileFacts, hint: Hint, now: Instant, monotonic_s: float
     ) -> _Tracked:
         grew_until = None
+        growth: Growth = ((hint.appeared or now, facts.size_bytes),)
+        if hint.born:
+            growth = ((hint.appeared or now, 0), *hint.grown)
         if hint.born and facts.size_bytes > 0:
             grew_until = hint.changed or hint.appeared
+            if grew_until is not None:
+                growth = (*growth, (grew_until, facts.size_bytes))
         return _Tracked(
             facts=facts,
             unchanged_since_s=monotonic_s,
             appeared=hint.appeared or now,
             grew_until=grew_until,
+            growth=_rising(growth),
             closed=hint.closed,
             look_again_s=monotonic_s + self._settle_s,
         )
+
+
+def _rising(growth: Growth) -> Growth:
+    """Return a growth without the samples that a later one contradicts."""
+    rising: list[tuple[Instant, int]] = []
+    for sample in growth:
+        while rising and rising[-1][1] > sample[1]:
+            rising.pop()  # it was cut short, or begun again
+        if not rising or rising[-1][1] < sample[1]:
+            rising.append(sample)
+    return thinned(tuple(rising))
 
 
 def _last_write(facts: FileFacts, now: Instant) -> Instant:

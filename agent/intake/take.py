@@ -6,7 +6,7 @@ are one commit.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from agent.clock import Now
 from agent.crashpoints import crash_point
 from agent.errors import AnalysisError, AnalysisFault
 from agent.intake.child import AnalysisChild, number_in
-from agent.intake.clip import ClipCutter
+from agent.intake.clip import ClipCutter, nothing_hidden
 from agent.intake.curtain import Curtain
 from agent.intake.cut_room import CutRoom
 from agent.intake.enter import (
@@ -28,7 +28,7 @@ from agent.intake.enter import (
 )
 from agent.intake.join import Joiner, NextRecording
 from agent.intake.mend import Mender
-from agent.intake.report import takes_in
+from agent.intake.report import inside_of, parts_shown, report_of_parts, takes_in
 from agent.outbox.capture import Capture, Take, TakeOrigin
 from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.disk.folders import StateFolder
@@ -40,7 +40,7 @@ from agent.outbox.waiting import Waiting
 from agent.stage import WAKE_ONLY, Stopping, Wake
 from agent.station.assigning import timeline_of
 from agent.station.moments import Plan, alone, apart
-from agent.station.recording_time import RecordingTime, creation_s, recording_time
+from agent.station.recording_time import RecordingTime, recording_time
 from agent.station.timeline import UndecidableError
 
 _LOOK_FOR_NEXT_S = 0.5  # how often it is asked whether clips must still wait for the next recording
@@ -98,10 +98,14 @@ class TakeFinder:
         if self._mender.mend_next():
             self._wake_next()
             return 0.0
-        capture = self._outbox.captures.claim_next(now_s)
+        capture = self._outbox.captures.claim_next(now_s, but_not=self._curtain.waiting())
         if capture is None:
             self._child.close()
-            return _LOOK_FOR_NEXT_S if self._let_go() else WAKE_ONLY
+            still = self._let_go()
+            next_s = self._curtain.next_look_s()
+            if next_s is None:
+                return _LOOK_FOR_NEXT_S if still else WAKE_ONLY
+            return min(next_s, _LOOK_FOR_NEXT_S) if still else next_s
         try:
             return self._deal_with(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
@@ -134,8 +138,7 @@ class TakeFinder:
         return 0.0
 
     def _analyse(self, capture: Capture) -> None:
-        if not self._curtain.hides(capture):
-            self._look_into(capture)
+        self._look_into(capture)
         self._let_go()
 
     def _let_go(self) -> int:
@@ -147,16 +150,19 @@ class TakeFinder:
     def _look_into(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
         recorded = self._recording_time(capture, path)
-        if self._curtain.hides(capture, recorded):
+        if not self._curtain.opens(capture, recorded):
             return
+        shown = self._outbox.captures.by_id(capture.id)
+        assert shown is not None  # rows are never deleted
         if self._outbox.takes.report(capture.id) is None:
-            self._find_takes(capture, path, recorded)
+            self._find_takes(shown, path, recorded)
         crash_point("takes-recorded")
-        takes = self._outbox.takes.waiting(capture)
-        seconds = recorded.end.utc_s - recorded.start.utc_s
+        takes = [
+            t for t in self._outbox.takes.waiting(capture) if not shown.hides(t.start_s, t.end_s)
+        ]
         plans = self._joiner.plan(capture, takes)
         same = [plan for plan in plans if plan.same_as is not None]
-        cuts = [self._cut(capture, path, plan, seconds) for plan in plans if plan not in same]
+        cuts = [self._cut(shown, path, plan) for plan in plans if plan not in same]
         if cuts or self._outbox.takes.kept(capture):
             hold = self._reason_to_hold(capture)
             self._enter(capture, recorded, cuts, hold=hold, same=same)
@@ -172,11 +178,16 @@ class TakeFinder:
             self._move(capture, CaptureState.SKIPPED, reason=reason, detail=told)
         log.info("capture skipped", capture=capture.name, why=told or "no take in it")
 
-    def _cut(self, capture: Capture, path: Path, plan: Plan, capture_s: float) -> CutTake:
+    def _cut(self, capture: Capture, path: Path, plan: Plan) -> CutTake:
         clip_code = derive_clip_code(capture.sha256, plan.take.number)
-        self._room.ask(plan.take, capture_bytes=capture.facts.size_bytes, capture_s=capture_s)
+        self._room.ask(
+            plan.take,
+            capture_bytes=capture.facts.size_bytes,
+            capture_s=capture.duration_s or 0.0,
+        )
+        rendition = nothing_hidden(capture, plan.take.start_s, plan.take.end_s)
         if len(plan.sources) == 1:
-            return CutTake(plan, self._clip(path, plan.take, clip_code))
+            return CutTake(plan, self._clip(path, plan.take, clip_code, rendition=rendition))
         join = self._joiner.join(capture, plan)
         if isinstance(join, str):
             plan = apart(plan, capture.id, why=join)
@@ -188,8 +199,15 @@ class TakeFinder:
         why = f"{clip.cut_why}; {join.words}" if clip.cut_why else join.words
         return CutTake(plan, replace(clip, cut_why=why))
 
-    def _clip(self, path: Path, take: Take, clip_code: str) -> ClipFile:
-        clip = self._cutter.cut(path, take, clip_code=clip_code)
+    def _clip(
+        self,
+        path: Path,
+        take: Take,
+        clip_code: str,
+        *,
+        rendition: Mapping[str, object] | None = None,
+    ) -> ClipFile:
+        clip = self._cutter.cut(path, take, clip_code=clip_code, rendition=rendition)
         if self._policy.posters:
             self._cutter.draw_pictures(path, take, clip_code=clip_code)
         return clip
@@ -199,28 +217,56 @@ class TakeFinder:
         duration_s = number_in(probed, "duration_s")
         recorded = recording_time(
             capture.evidence,
-            duration_s=duration_s,
-            created_at=creation_s(probed.get("creation_time")),
+            inside=inside_of(probed),
+            name=capture.file_name,
             clock_offset_s=self._policy.clock_offset_s,
         )
         self._outbox.captures.record_recording_time(
             capture,
             by=recorded.by,
+            start_at=recorded.start.utc_s if recorded.is_known else None,
             end_at=recorded.end.utc_s if recorded.is_known else None,
+            detail=recorded.told,
             duration_s=duration_s,
         )
         return recorded
 
     def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> None:
         options = {"activity": self._activity_at(recorded), **self._policy.options}
-        with self._cutter.plot(capture.stored_name) as plot:
-            report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
+        if capture.hidden_stretches:
+            report = self._inspect_parts(capture, path, options)
+        else:
+            with self._cutter.plot(capture.stored_name) as plot:
+                report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
         taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
         takes = [take for take in takes_in(report) if not any(take.overlaps(o) for o in taken)]
         self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
             "analysed", capture=capture.name, takes=len(takes), verdict=str(report.get("verdict"))
         )
+
+    def _inspect_parts(
+        self, capture: Capture, path: Path, options: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """Look at what may be seen of a capture, each part as a file of its own."""
+        reports: list[tuple[float, Mapping[str, object]]] = []
+        shown = parts_shown(capture.hidden_stretches, capture.duration_s or 0.0)
+        for from_s, to_s in shown:
+            part = self._folder.tmp / f"{capture.sha256}-{from_s:.3f}.mp4"
+            try:
+                self._child.ask(
+                    "cut",
+                    path=str(path),
+                    start_s=from_s,
+                    end_s=to_s,
+                    out=str(part),
+                    options={"method": "encode" if from_s else "auto"},
+                )
+                report = self._child.ask("inspect", path=str(part), options=options, plot=None)
+                reports.append((from_s, report))
+            finally:
+                part.unlink(missing_ok=True)
+        return report_of_parts(reports, shown, length_s=capture.duration_s or 0.0)
 
     def _activity_at(self, recorded: RecordingTime) -> str:
         """Return what was said to be filmed, as a hint for the analysis."""
@@ -284,7 +330,10 @@ class TakeFinder:
         self._let_go()
 
     def _keep_whole(self, capture: Capture) -> bool:
-        """Make the whole file one clip; False if it is no video, or has clips already."""
+        """Make the whole file one clip.
+
+        False if it is no video, has clips already, or holds what nobody may see.
+        """
         by_hand = (t for t in self._outbox.takes.waiting(capture) if t.origin is TakeOrigin.BY_HAND)
         if self._outbox.takes.kept(capture) or any(by_hand):
             return False
@@ -293,7 +342,11 @@ class TakeFinder:
             recorded = self._recording_time(capture, path)
         except AnalysisError:
             return False
-        duration_s = recorded.end.utc_s - recorded.start.utc_s
+        shown = self._outbox.captures.by_id(capture.id)
+        assert shown is not None  # rows are never deleted
+        if shown.hidden_stretches:
+            return False
+        duration_s = shown.duration_s or 0.0
         whole = Take(
             number=1, start_s=0.0, end_s=duration_s, active_start_s=0.0, active_end_s=duration_s
         )

@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -20,7 +21,7 @@ from watchdog.events import (
 from watchdog.observers.inotify import InotifyObserver
 
 from agent.clock import Instant, Now, read_clock
-from agent.intake.settle import Hint
+from agent.intake.settle import Growth, Hint
 from agent.intake.unchanged import look_beneath
 from agent.outbox.capture import FileFacts
 from agent.outbox.file_name import printable
@@ -29,6 +30,7 @@ from agent.settings import Settings
 from agent.stage import ignore_wake
 from agent.station.camera import CameraWatch
 
+_SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
 _STILL_GROWING_S = 12.0  # recorders flush every few seconds
 ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow box
 _SIDECAR_BYTES = 65536
@@ -261,6 +263,7 @@ class _Hints(FileSystemEventHandler):
         self._on_hint = on_hint
         self._lock = threading.Lock()
         self._noticed: dict[Path, Hint] = {}
+        self._sampled: dict[Path, Instant] = {}
 
     def take(self) -> dict[Path, Hint]:
         with self._lock:
@@ -270,13 +273,29 @@ class _Hints(FileSystemEventHandler):
     def dispatch(self, event: FileSystemEvent) -> None:
         moved = isinstance(event, FileMovedEvent)
         path = Path(os.fsdecode(event.dest_path if moved else event.src_path))
-        hint = _hint(event, self._now())
+        now = self._now()
+        hint = _hint(event, now)
         if hint is None or not self._folder.is_capture_name(path):
             return
+        if isinstance(event, FileModifiedEvent):
+            hint = replace(hint, grown=self._sample(path, now))
+        else:
+            self._sampled.pop(path, None)
         with self._lock:
             self._noticed[path] = self._noticed.get(path, Hint()).then(hint)
         if not isinstance(event, FileModifiedEvent):
             self._on_hint()  # a growing file is looked at when it is quiet, not at every write
+
+    def _sample(self, path: Path, now: Instant) -> Growth:
+        """Return how large a growing file is, once in a while."""
+        sampled = self._sampled.get(path)
+        if sampled is not None and 0 <= sampled.elapsed_s(now) < _SAMPLED_EVERY_S:
+            return ()
+        facts = self._folder.look(path)
+        if facts is None:
+            return ()
+        self._sampled[path] = now
+        return ((now, facts.size_bytes),)
 
 
 def _hint(event: FileSystemEvent, now: Instant) -> Hint | None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from agent.clock import Instant
 from agent.outbox.database import Row
@@ -25,6 +27,28 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarTime:
+    """When a recorder says that it recorded a file."""
+
+    start: Instant
+    end: Instant
+    uncertainty_s: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as it is stored."""
+        times = {"start": _instant_json(self.start), "end": _instant_json(self.end)}
+        return {**times, "uncertainty_s": self.uncertainty_s}
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any] | None) -> "SidecarTime | None":
+        """Read what `as_json` gave."""
+        if stored is None:
+            return None
+        start, end = Instant(**stored["start"]), Instant(**stored["end"])
+        return cls(start=start, end=end, uncertainty_s=float(stored["uncertainty_s"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What intake saw of a file, from which its recording time is concluded."""
 
@@ -32,8 +56,11 @@ class Evidence:
     appeared: Instant  # when its name appeared in the folder
     mtime_s: float  # last modification, as the file system says
     settled: Instant | None = None  # when it was found complete
+    growth: tuple[tuple[Instant, int], ...] = ()  # when it had how many bytes, as far as seen
+    born_s: float | None = None  # when it was created, as the file system says
     folder: str = ""  # below the capture folder, in which it was found
     camera: str | None = None  # as the recorder's sidecar names it
+    sidecar: SidecarTime | None = None  # what the recorder wrote beside it
 
     def to_json(self) -> str:
         """Return the evidence as it is stored."""
@@ -43,8 +70,11 @@ class Evidence:
                 "appeared": _instant_json(self.appeared),
                 "mtime_s": self.mtime_s,
                 "settled": self.settled and _instant_json(self.settled),
+                "growth": [[_instant_json(at), size] for at, size in self.growth],
+                "born_s": self.born_s,
                 "folder": self.folder,
                 "camera": self.camera,
+                "sidecar": self.sidecar and self.sidecar.as_json(),
             }
         )
 
@@ -58,8 +88,11 @@ class Evidence:
             appeared=Instant(**stored["appeared"]),
             mtime_s=stored["mtime_s"],
             settled=Instant(**settled) if settled else None,
+            growth=tuple((Instant(**at), size) for at, size in stored.get("growth", ())),
+            born_s=stored.get("born_s"),
             folder=stored.get("folder", ""),
             camera=stored.get("camera"),
+            sidecar=SidecarTime.of_json(stored.get("sidecar")),
         )
 
 
@@ -111,11 +144,23 @@ class Capture:
     duration_s: float | None
     admitted_at: float
     changed_at: float
+    recorded_start_at: float | None = None
+    recorded_detail: str | None = None  # why, and what contradicts it
+    hidden: str | None = None  # JSON: its stretches, in seconds, that nobody may see
 
     @property
     def name(self) -> str:
         """The ID people use: c12."""
         return f"c{self.id}"
+
+    @property
+    def hidden_stretches(self) -> tuple[tuple[float, float], ...]:
+        """The stretches, in its seconds, that nobody may see: filmed while filming was stopped."""
+        return tuple((from_s, to_s) for from_s, to_s in json.loads(self.hidden or "[]"))
+
+    def hides(self, start_s: float, end_s: float) -> bool:
+        """Tell whether a stretch holds something that nobody may see."""
+        return any(start_s < to_s and from_s < end_s for from_s, to_s in self.hidden_stretches)
 
     @classmethod
     def from_row(cls, row: Row) -> "Capture":

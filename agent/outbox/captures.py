@@ -1,5 +1,8 @@
 """Captures in the outbox: taken in once by their hash, analysed once, kept until delivered."""
 
+import json
+from collections.abc import Collection, Sequence
+
 from agent.outbox.capture import Capture, Evidence, FileFacts, integer
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.file_name import printable
@@ -142,9 +145,18 @@ class Captures:
         assert row is not None  # an aggregate gives one row
         return integer(row, "n")
 
-    def claim_next(self, now_s: float) -> Capture | None:
+    def count_waiting(self, reason: str) -> int:
+        """Return how many captures wait to be analysed for a reason."""
+        row = self._db.row(
+            "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND reason = ?", (reason,)
+        )
+        assert row is not None  # an aggregate gives one row
+        return integer(row, "n")
+
+    def claim_next(self, now_s: float, *, but_not: Collection[int] = ()) -> Capture | None:
         """captured -> analysing, for the oldest one; None where nothing waits."""
-        return _one(self._db.row(CLAIM_NEXT, {"now": now_s}))
+        parameters = {"now": now_s, "but_not": json.dumps(sorted(but_not))}
+        return _one(self._db.row(CLAIM_NEXT, parameters))
 
     def resume_interrupted(self, *, now_s: float) -> int:
         """analysing -> captured, for what nobody has in hand; return how many there were."""
@@ -177,12 +189,30 @@ class Captures:
         )
 
     def record_recording_time(
-        self, capture: Capture, *, by: str, end_at: float | None, duration_s: float
+        self,
+        capture: Capture,
+        *,
+        by: str,
+        end_at: float | None,
+        duration_s: float,
+        start_at: float | None = None,
+        detail: str | None = None,
     ) -> None:
-        """Store when the capture was filmed and which evidence said so."""
+        """Store when the capture was filmed, which evidence said so, and what contradicts it."""
         self._db.change(
-            "UPDATE capture SET recorded_by = ?, recorded_end_at = ?, duration_s = ? WHERE id = ?",
-            (by, end_at, duration_s, capture.id),
+            """
+            UPDATE capture SET recorded_by = ?, recorded_start_at = ?, recorded_end_at = ?,
+                               recorded_detail = ?, duration_s = ? WHERE id = ?
+            """,
+            (by, start_at, end_at, detail, duration_s, capture.id),
+        )
+
+    def record_hidden(self, capture: Capture, stretches: Sequence[tuple[float, float]]) -> None:
+        """Store which stretches of a capture, in its seconds, nobody may see."""
+        hidden = json.dumps(stretches) if stretches else None
+        self._db.change(
+            "UPDATE capture SET hidden = ? WHERE id = ? AND hidden IS NOT ?",
+            (hidden, capture.id, hidden),
         )
 
     def set_file_state(self, capture_id: int, to: FileState, *, now_s: float) -> None:
@@ -228,7 +258,8 @@ SELECT id, admitted_at, coalesce(recorded_end_at, admitted_at) AS ended_at, dura
 # captured -> analysing.  One process owns the outbox, so a claim never expires.
 CLAIM_NEXT = """
 UPDATE capture SET state = 'analysing', fence = fence + 1, changed_at = :now
- WHERE id = (SELECT id FROM capture WHERE state = 'captured' ORDER BY id LIMIT 1)
+ WHERE id = (SELECT id FROM capture WHERE state = 'captured'
+               AND id NOT IN (SELECT value FROM json_each(:but_not)) ORDER BY id LIMIT 1)
 RETURNING *
 """  # index: capture_by_state
 

@@ -68,7 +68,7 @@ class NewEntry:
     whose: Whose
     filmed_at: float | None  # Unix time of the take's first moment
     remarks: tuple[str, ...] = ()
-    detail: str | None = None  # what a person should know
+    detail: str | None = None  # the reason in a sentence, or what a person should know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     HELD_BY_PERSON = "held_by_person"
     FILMING_STOPPED = "filming_stopped"
     FILMING_MAY_BE_STOPPED = "filming_may_be_stopped"
+    STOP_CAN_BE_UNDONE = "stop_can_be_undone"
     SENT_ANEW = "sent_anew"
     FORGOTTEN = "forgotten"
     FAILS_AT_SERVER = "fails_at_server"
@@ -119,6 +120,10 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.FILMING_MAY_BE_STOPPED: (
         "it may have been filmed while filming was stopped: nobody has looked into it; discard it, "
         "or retry to have it looked into"
+    ),
+    Reason.STOP_CAN_BE_UNDONE: (
+        "it was filmed while filming was stopped, or may have been: nobody looks at it while the "
+        "stop can still be undone"
     ),
     Reason.SENT_ANEW: "it was sent again under the right athlete",
     Reason.FORGOTTEN: "its athlete was forgotten",

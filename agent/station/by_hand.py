@@ -63,6 +63,11 @@ def add_take(
                 f"{start_s:g} to {end_s:g} s is no stretch of {capture.name}",
                 hint=f"it lasts {capture.duration_s or 0:.1f} s; START comes before END",
             )
+        if capture.hides(start_s, end_s):
+            raise RequestError(
+                f"filming was stopped during {start_s:g} to {end_s:g} s of {capture.name}",
+                hint="spotter outbox show names the stretches that nobody may see",
+            )
         take = outbox.takes.add_by_hand(capture, start_s=start_s, end_s=end_s)
         for other in [*outbox.takes.kept(capture), *outbox.takes.waiting(capture)]:
             if other.number != take.number and other.overlaps(take):

@@ -17,8 +17,9 @@ class UndecidableError(Exception):
 class Chronology:
     """The order of moments, for a station that knows in which order its boots came."""
 
-    def __init__(self, boots: Sequence[str]) -> None:
+    def __init__(self, boots: Sequence[str], *, believes: bool = False) -> None:
         self._order = {boot_id: seq for seq, boot_id in enumerate(boots)}
+        self._believes = believes  # every clock: good for a guess that a person judges
 
     def precedes(self, first: Instant, second: Instant) -> bool:
         """Tell whether `first` lies before `second`.
@@ -29,7 +30,7 @@ class Chronology:
         first_boot = self._order.get(first.boot_id or "")
         second_boot = self._order.get(second.boot_id or "")
         if first_boot is None or second_boot is None:
-            return _precedes_by_utc(first, second)
+            return self._precedes_by_utc(first, second)
         if first_boot != second_boot:
             return first_boot < second_boot
         assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
@@ -63,9 +64,8 @@ class Chronology:
         except UndecidableError:
             return False
 
-
-def _precedes_by_utc(first: Instant, second: Instant) -> bool:
-    certain = BEGINNING in (first, second) or (first.trusted and second.trusted)
-    if not certain:
-        raise UndecidableError("the clock could not yet be trusted")
-    return first.utc_s < second.utc_s
+    def _precedes_by_utc(self, first: Instant, second: Instant) -> bool:
+        certain = BEGINNING in (first, second) or (first.trusted and second.trusted)
+        if not (certain or self._believes):
+            raise UndecidableError("the clock could not yet be trusted")
+        return first.utc_s < second.utc_s

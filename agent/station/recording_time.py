@@ -1,36 +1,100 @@
-"""When a capture was filmed, from what was seen of its file.  Pure.
+"""When a capture was filmed, weighed from everything that tells of it.  Pure.
 
-The first evidence that applies serves:
+Two kinds of evidence tell: what happened here (the file grew at the pace of its pictures, or came
+into the folder just when it was written), on the station's clock; and what the camera says of it
+(in the container, in the name, in a file time that a copy kept), on the camera's clock.  A
+recorder's sidecar is both.  They are compared:
 
-a. Spotter saw the file grow: its last growth, on the station's clock, is the end.  A copy grows
-   too; one that keeps the time of its original gives itself away, for no camera dates back what
-   it has just written.
-b. The container's creation time plus the camera's known offset, if the end that it gives
-   agrees with the file's modification time.  A copy keeps the time that the camera gave, so
-   both may be the word of one wrong clock: they are believed only where a person has vouched
-   for the camera's clock by saying its offset, be it 0.
-c. The modification time, if the file appeared in the folder within two minutes of it: a file
-   copied in later keeps or makes times that say nothing of the filming.
+- Filming cannot end after the file was complete here; a reading that says so is impossible.
+- Growth is filming only at the pace of the pictures: a copy is faster or slower than its content.
+- What the camera says of a late copy is believed where a person vouches for its clock by saying
+  its offset, be it 0; else it may be the word of one wrong clock, however often it is repeated.
+- Android and some others write the end of the recording as its creation time.  Where it is not
+  known which, the name or a kept file time of the same clock may tell; else both are readings.
+- A camera whose clock was reset (1904, 1970, 2000) tells nothing.
+
+Readings that contradict each other remain side by side: whoever asks whose a take is, or whether
+it may be deleted, has to find the same answer for all of them.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 
-from agent.clock import Instant
+from agent.clock import Instant, iso_utc
 from agent.outbox.capture import Evidence
+from agent.station.named_time import is_later_chapter, named_time, was_passed_on
 
 AGREEMENT_S = 120.0
+_SEEN_S = 1.5  # what our own eyes may be off by
+_EXACT_S = 5.0  # what clocks that are right, and recorders that write late, differ by
+_SAME_S = 10.0  # readings that are closer are one
 _WRONG_ZONE_S = 14 * 3600.0  # how far a camera's clock is off that takes local time for UTC
+_QUARTER_S = 900.0  # all zones differ by whole ones
+_SLOW_MOTION = 1.5  # so much faster than it plays was it filmed, or slower
+_TOO_SHORT_S = 3.0  # of what took no longer, the pace cannot be told
+_BURST_S = 2.0  # in which what was held back is written
+_RESET_BEFORE_S = datetime(2010, 1, 2, tzinfo=UTC).timestamp()
+_DAY_S = 86400.0
+
+CreationIs = Literal["start", "end"]
 
 
 class RecordedBy(StrEnum):
     """Which evidence of the recording time served."""
 
+    SIDECAR = "sidecar"
     GROWTH = "growth"
     CONTAINER = "container"
+    NAME = "name"
     FILE_TIME = "file_time"
     UNKNOWN = "unknown"
+
+
+_WORDS = {
+    RecordedBy.SIDECAR: "the recorder's sidecar",
+    RecordedBy.GROWTH: "its growth in the folder",
+    RecordedBy.CONTAINER: "the time inside the file",
+    RecordedBy.NAME: "the time in its name",
+    RecordedBy.FILE_TIME: "the file's own time",
+    RecordedBy.UNKNOWN: "nothing that can be relied on",
+}
+
+
+def recorded_by_words(by: str) -> str:
+    """Return in words which evidence served."""
+    return _WORDS[RecordedBy(by)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What a file says of itself."""
+
+    length_s: float  # of what is shown
+    created_at: float | None = None  # Unix time by the container
+    creation_is: CreationIs | None = None  # None: the container does not say
+    frames: int = 0
+    captured_fps: float | None = None  # where that is not how fast it plays: slow motion
+
+    @property
+    def pace(self) -> float:
+        """Return how many seconds were filmed for each second that is shown."""
+        if not self.captured_fps or self.captured_fps <= 0 or self.length_s <= 0 or not self.frames:
+            return 1.0
+        pace = self.frames / self.length_s / self.captured_fps
+        # A camera that films less in low light does not film slow motion.
+        return pace if max(pace, 1 / pace) >= _SLOW_MOTION else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One moment at which a capture may have been filmed."""
+
+    by: RecordedBy
+    start: Instant
+    end: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,47 +104,60 @@ class RecordingTime:
     by: RecordedBy
     start: Instant  # where unknown: before the earliest moment that any clock names
     end: Instant
+    pace: float = 1.0  # seconds filmed for each second shown
+    others: tuple[Reading, ...] = ()  # further readings; where unknown: what is claimed
+    is_proof: bool = False  # whether footage may be deleted on the strength of it
+    margin_s: float = _EXACT_S  # how far off it may be
 
     @property
     def is_known(self) -> bool:
         """Whether start and end are more than a guess."""
         return self.by is not RecordedBy.UNKNOWN
 
+    @property
+    def readings(self) -> tuple["RecordingTime", ...]:
+        """Return every moment at which it may have been filmed, the likeliest first."""
+        return (
+            self,
+            *(replace(self, by=o.by, start=o.start, end=o.end, others=()) for o in self.others),
+        )
+
+    @property
+    def told(self) -> str:
+        """Say what it rests on, and what contradicts it."""
+        others = [
+            f"{_WORDS[other.by]} says {iso_utc(other.start.utc_s)} to {iso_utc(other.end.utc_s)}"
+            for other in self.others
+        ]
+        but = "; but " if self.is_known else "; "
+        return _WORDS[self.by] + (but + "; ".join(others) if others else "")
+
     def at(self, position_s: float) -> Instant:
         """Return the moment at which the frame at `position_s` of the capture was filmed."""
-        return self.start.shifted(position_s)
+        return self.start.shifted(position_s * self.pace)
+
+    def position_s(self, after_start_s: float) -> float:
+        """Return where in the capture that is which was filmed so long after its start."""
+        return after_start_s / self.pace
 
 
 def recording_time(
     evidence: Evidence,
     *,
-    duration_s: float,
-    created_at: float | None,
+    inside: Inside,
+    name: str = "",
     clock_offset_s: float | None = None,
 ) -> RecordingTime:
     """Conclude when a capture was filmed.
 
     Args:
         evidence: what intake saw of the file.
-        duration_s: length of the capture.
-        created_at: Unix time of its start by the container, None where it has none.
+        inside: what the file says of itself.
+        name: what the camera program called it.
         clock_offset_s: what must be added to the camera's clock; None where nobody knows.
     """
-    if evidence.grew_until is not None and not _was_dated_back(evidence, evidence.grew_until):
-        return _ending(RecordedBy.GROWTH, evidence.grew_until, duration_s)
-    file_end = _on_our_clock(evidence.mtime_s, evidence.appeared)
-    if created_at is not None and clock_offset_s is not None:
-        camera_end_s = created_at + clock_offset_s + duration_s
-        if abs(camera_end_s - evidence.mtime_s) <= AGREEMENT_S:
-            end = file_end.shifted(camera_end_s - evidence.mtime_s)
-            return _ending(RecordedBy.CONTAINER, end, duration_s)
-    if abs(evidence.appeared.utc_s - evidence.mtime_s) <= AGREEMENT_S:
-        return _ending(RecordedBy.FILE_TIME, file_end, duration_s)
-    named = [evidence.mtime_s - duration_s, evidence.appeared.utc_s - duration_s]
-    if created_at is not None:
-        named.append(created_at + (clock_offset_s or 0.0))
-    earliest = Instant(utc_s=min(named) - _WRONG_ZONE_S, trusted=evidence.appeared.trusted)
-    return RecordingTime(by=RecordedBy.UNKNOWN, start=earliest, end=evidence.appeared)
+    weighing = _Weighing(evidence, inside, name, clock_offset_s)
+    return replace(weighing.conclude(), pace=inside.pace)
 
 
 def creation_s(told: object) -> float | None:
@@ -94,20 +171,346 @@ def creation_s(told: object) -> float | None:
         return None
 
 
-def _was_dated_back(evidence: Evidence, grew_until: Instant) -> bool:
-    """Tell whether a file says that it was last written well before it was seen growing."""
-    return grew_until.utc_s - evidence.mtime_s > AGREEMENT_S
+class Pace(StrEnum):
+    """How fast the bytes of a file came, beside how long what they show took."""
+
+    FITS = "fits"
+    SHORT = "short"  # too short, or seen too little of, to tell
+    OTHER = "other"  # a copy's
 
 
-def _ending(by: RecordedBy, end: Instant, duration_s: float) -> RecordingTime:
-    return RecordingTime(by=by, start=end.shifted(-duration_s), end=end)
+def pace_of_growth(evidence: Evidence, filmed_s: float) -> Pace:
+    """Return how the growth that was seen fits the length of what was filmed."""
+    samples = evidence.growth
+    if len(samples) < 2 or samples[-1][1] <= 0:
+        return Pace.SHORT
+    whole = _pace(samples, filmed_s)
+    # What was held from before the event is written at once; then the pace is that of filming.
+    late = [sample for sample in samples if samples[0][0].elapsed_s(sample[0]) >= _BURST_S]
+    if whole is Pace.OTHER and len(late) > 2:
+        rest_s = filmed_s * (late[-1][1] - late[0][1]) / late[-1][1]
+        if rest_s >= 2 * _TOO_SHORT_S and _pace(late, filmed_s, evenly=True) is Pace.FITS:
+            return Pace.SHORT
+    return whole
+
+
+def _pace(samples: Sequence[tuple[Instant, int]], filmed_s: float, *, evenly: bool = False) -> Pace:
+    (first, had), (last, has) = samples[0], samples[-1]
+    expected_s, took_s = filmed_s * (has - had) / has, first.elapsed_s(last)
+    return _compared(took_s, expected_s, whole=evenly or had == 0)
+
+
+def _compared(took_s: float, expected_s: float, *, whole: bool) -> Pace:
+    """Compare the seconds for which a file was written with those that it shows."""
+    if expected_s < _TOO_SHORT_S:
+        return Pace.SHORT if took_s < 3 * expected_s + 3 * _TOO_SHORT_S else Pace.OTHER
+    if whole and 0.85 * expected_s - 1 <= took_s <= 1.15 * expected_s + 3:
+        return Pace.FITS
+    if not whole and 0.5 * expected_s - 1 <= took_s <= 2 * expected_s + 3:
+        return Pace.SHORT  # bytes do not come evenly
+    return Pace.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What the camera says, on its own clock."""
+
+    by: RecordedBy
+    starts: tuple[float, ...]  # Unix times, the likeliest first
+    zones: tuple[float, ...] = ()  # the same, if it took another zone's time for ours
+    equals: int = 1  # how many of `starts` are as likely as the first
+    is_rough: bool = False  # good for a contradiction alone
+
+    def all(self) -> Iterator[float]:
+        yield from self.starts
+        yield from self.zones
+
+
+class _Weighing:
+    """One capture's evidence."""
+
+    def __init__(
+        self, evidence: Evidence, inside: Inside, name: str, clock_offset_s: float | None
+    ) -> None:
+        self._seen = evidence
+        self._name = name
+        self._length_s = inside.length_s * inside.pace
+        self._offset_s = clock_offset_s
+        self._complete = evidence.grew_until or evidence.appeared
+        grown_s = evidence.born_s
+        if grown_s is None and evidence.growth and evidence.growth[0][1] == 0:
+            grown_s = evidence.growth[0][0].utc_s
+        # A file that says it was last written before its first byte came: a copy kept its time.
+        self._kept_time = grown_s is not None and evidence.mtime_s < grown_s - 2.0
+        if evidence.grew_until is not None:
+            self._kept_time |= evidence.grew_until.utc_s - evidence.mtime_s > AGREEMENT_S
+        else:
+            self._kept_time |= evidence.appeared.utc_s - evidence.mtime_s > AGREEMENT_S
+        self._claims = list(self._claimed(inside))
+
+    def conclude(self) -> RecordingTime:
+        told = self._by_sidecar()
+        if told is not None:
+            return told
+        here = self._seen_here()
+        vouched = None if self._offset_s is None else self._vouched()
+        if here is not None and here.by is RecordedBy.GROWTH and vouched is not None:
+            if self._agree(here, vouched.start.utc_s, AGREEMENT_S):
+                return here
+            return replace(vouched, is_proof=False)
+        if vouched is not None:
+            return vouched
+        if here is not None:
+            return self._unless_contradicted(here)
+        return self._prompt() or self._unknown()
+
+    def _by_sidecar(self) -> RecordingTime | None:
+        """Return what the recorder wrote beside the file, unless it contradicts the file."""
+        told = self._seen.sidecar
+        if told is None:
+            return None
+        off_s = abs(told.start.elapsed_s(told.end) - self._length_s)
+        late_s = told.end.utc_s - self._complete.utc_s
+        if off_s > _EXACT_S + 0.02 * self._length_s or late_s > _EXACT_S:
+            return None
+        start = told.end.shifted(-self._length_s)
+        margin_s = max(1.0, told.uncertainty_s)
+        return RecordingTime(
+            by=RecordedBy.SIDECAR, start=start, end=told.end, is_proof=True, margin_s=margin_s
+        )
+
+    def _seen_here(self) -> RecordingTime | None:
+        """Return what happened in the folder, if it looks like filming."""
+        seen = self._seen
+        if seen.grew_until is not None and not self._kept_time:
+            pace = pace_of_growth(seen, self._length_s)
+            if pace is Pace.OTHER:
+                return None
+            return self._ending(RecordedBy.GROWTH, seen.grew_until, proof=pace is Pace.FITS)
+        if abs(seen.appeared.utc_s - seen.mtime_s) > AGREEMENT_S or was_passed_on(self._name):
+            return None
+        end = _on_our_clock(min(seen.mtime_s, self._complete.utc_s), seen.appeared)
+        if self._kept_time or seen.born_s is None:
+            return self._ending(RecordedBy.FILE_TIME, end, margin_s=AGREEMENT_S)
+        took_s = seen.mtime_s - seen.born_s
+        pace = _compared(took_s, self._length_s, whole=True)
+        if pace is Pace.OTHER and self._length_s < took_s < _DAY_S:
+            return None  # no recorder takes longer than what it records, unless the clock jumped
+        return self._ending(RecordedBy.FILE_TIME, end, proof=pace is Pace.FITS)
+
+    def _claimed(self, inside: Inside) -> Iterator[_Claim]:
+        """Yield what the camera says, the best first."""
+        seen, length_s = self._seen, self._length_s
+        named = named_time(self._name, folder=seen.folder)
+        created = inside.created_at
+        if created is not None and self._was_reset(created):
+            created = None
+        if created is not None and is_later_chapter(self._name):
+            yield _Claim(RecordedBy.CONTAINER, (created + length_s,), is_rough=True)
+        elif created is not None:
+            which = inside.creation_is or self._start_or_end(
+                created, None if named is None else named.readings[0]
+            )
+            starts: tuple[float, ...] = (created,) if which == "start" else (created - length_s,)
+            if which is None:
+                starts = (created, created - length_s)
+            here_s = _zone_s(created)
+            zones = tuple(start - here_s for start in starts) if here_s else ()
+            yield _Claim(RecordedBy.CONTAINER, starts, zones, equals=len(starts))
+        if named is not None and not self._was_reset(named.readings[0]):
+            first, *zones_ = named.readings
+            starts = (first, first + named.precision_s) if named.precision_s > 1 else (first,)
+            yield _Claim(RecordedBy.NAME, starts, tuple(zones_), equals=len(starts))
+        if self._kept_time:
+            yield _Claim(RecordedBy.FILE_TIME, (seen.mtime_s - length_s,))
+
+    def _was_reset(self, told_s: float) -> bool:
+        """Tell whether a camera's clock was never set: it counts from some new year's day."""
+        if told_s < _RESET_BEFORE_S:
+            return True
+        is_old = self._seen.appeared.utc_s - told_s > 30 * _DAY_S
+        moment = datetime.fromtimestamp(told_s, UTC) if told_s < 4e9 else None
+        return is_old and moment is not None and (moment.month, moment.day) == (1, 1)
+
+    def _start_or_end(self, created: float, named: float | None) -> CreationIs | None:
+        """Tell which of the two a creation time is, by what else the same clock says."""
+        length_s = self._length_s
+        if length_s < 2 * _EXACT_S:
+            return "start"
+        told = [(named, 0.0), (named, -length_s)] if named is not None else []
+        if self._kept_time:
+            mtime_s = self._seen.mtime_s
+            told = [(mtime_s, length_s), (mtime_s, 0.0), *told]
+        for (other, if_start_s), (_, if_end_s) in zip(told[::2], told[1::2], strict=True):
+            for is_, apart_s in (("start", if_start_s), ("end", if_end_s)):
+                # Zones apart, they differ by what they should.
+                rest_s = (other - created - apart_s + _QUARTER_S / 2) % _QUARTER_S - _QUARTER_S / 2
+                if abs(rest_s) <= _EXACT_S - 2:
+                    return "start" if is_ == "start" else "end"
+        return None
+
+    def _vouched(self) -> RecordingTime | None:
+        """Return what the camera says, where a person has said how far its clock is off."""
+        assert self._offset_s is not None  # asked by whoever calls
+        found = []
+        for claim in self._claims:
+            if claim.is_rough:
+                continue
+            if claim.by is RecordedBy.FILE_TIME and self._offset_s:
+                starts = [claim.starts[0], claim.starts[0] + self._offset_s]
+            else:
+                starts = [start + self._offset_s for start in claim.starts[: claim.equals]]
+                starts = [s for s in starts if not self._is_impossible(s)] or [
+                    zone + self._offset_s for zone in (*claim.starts[claim.equals :], *claim.zones)
+                ]
+            starts = [start for start in starts if not self._is_impossible(start)]
+            if starts:
+                found.append((claim.by, starts))
+        if not found:
+            return None
+        by, (first, *also) = found[0]
+        others = [(by, start) for start in also]
+        for other, starts in found[1:]:
+            # The name may tell the camera's own zone; a file may be written again later.
+            later = other is RecordedBy.FILE_TIME and starts[0] > first
+            same = any(_is_zone_apart(start, first) for start in starts)
+            if not later and not same:
+                others += [(other, start) for start in starts]
+        return self._claiming(by, first, others, proof=True, margin_s=_EXACT_S)
+
+    def _unless_contradicted(self, here: RecordingTime) -> RecordingTime:
+        """Return what happened here beside what the camera says, where that is another time."""
+        others: list[tuple[RecordedBy, float]] = []
+        exact, proof, margin_s = here.by is RecordedBy.GROWTH, here.is_proof, here.margin_s
+        for claim in self._claims:
+            possible = [start for start in claim.all() if not self._is_impossible(start)]
+            if not possible or claim.by is here.by:
+                continue
+            nearest = min(possible, key=lambda start: abs(start - here.start.utc_s))
+            if not self._agree(here, nearest, AGREEMENT_S):
+                others += [(claim.by, start) for start in claim.starts[: claim.equals]]
+            elif self._agree(here, nearest, _SAME_S):
+                if not proof and nearest in claim.starts:
+                    proof, margin_s = True, max(margin_s, _SAME_S)
+            elif not exact:
+                others.append((claim.by, nearest))
+        readings = self._readings(others, beside=[here.start.utc_s])
+        is_far = any(here.start.utc_s - o.start.utc_s > AGREEMENT_S for o in readings)
+        if is_far and not here.is_proof:  # a late copy, which no clock that is right has dated
+            return self._unknown()
+        return replace(here, others=readings, is_proof=proof and not readings, margin_s=margin_s)
+
+    def _prompt(self) -> RecordingTime | None:
+        """Return what the camera says of a copy that came at once after the filming."""
+        for claim in self._claims:
+            for start in claim.all():
+                waited_s = self._complete.utc_s - (start + self._length_s)
+                if not self._is_impossible(start) and waited_s <= AGREEMENT_S:
+                    others = [
+                        (other.by, other.starts[0])
+                        for other in self._claims
+                        if all(abs(s - start) > AGREEMENT_S for s in other.all())
+                    ]
+                    arrived = self._complete.utc_s - self._length_s
+                    others.append((RecordedBy.FILE_TIME, arrived))
+                    return self._claiming(
+                        claim.by, start, others, proof=False, margin_s=AGREEMENT_S
+                    )
+        return None
+
+    def _unknown(self) -> RecordingTime:
+        seen, length_s = self._seen, self._length_s
+        named = [seen.mtime_s - length_s, seen.appeared.utc_s - length_s]
+        claims = []
+        for claim in self._claims:
+            start = claim.starts[0] + (self._offset_s or 0.0)
+            named.append(start)
+            if not self._is_impossible(start):
+                claims.append((claim.by, start))
+        earliest = Instant(utc_s=min(named) - _WRONG_ZONE_S, trusted=seen.appeared.trusted)
+        return RecordingTime(
+            by=RecordedBy.UNKNOWN,
+            start=earliest,
+            end=self._complete,
+            others=self._readings(claims, beside=[]),
+        )
+
+    def _claiming(
+        self,
+        by: RecordedBy,
+        start: float,
+        others: Sequence[tuple[RecordedBy, float]],
+        *,
+        proof: bool,
+        margin_s: float,
+    ) -> RecordingTime:
+        reading = self._reading(by, start)
+        readings = self._readings(others, beside=[start])
+        return RecordingTime(
+            by=by,
+            start=reading.start,
+            end=reading.end,
+            others=readings,
+            is_proof=proof and not readings,
+            margin_s=margin_s,
+        )
+
+    def _readings(
+        self, claims: Sequence[tuple[RecordedBy, float]], *, beside: Sequence[float]
+    ) -> tuple[Reading, ...]:
+        """Return those that are far enough apart to be others."""
+        known, readings = list(beside), []
+        for by, start in claims:
+            if self._is_impossible(start) or any(abs(start - k) <= _SAME_S for k in known):
+                continue
+            known.append(start)
+            readings.append(self._reading(by, start))
+        return tuple(readings)
+
+    def _reading(self, by: RecordedBy, start_s: float) -> Reading:
+        """Return a reading; one that ends a little too late ends when the file was complete."""
+        end_s = min(start_s + self._length_s, self._complete.utc_s)
+        end = _on_our_clock(end_s, self._complete)
+        return Reading(by=by, start=end.shifted(-self._length_s), end=end)
+
+    def _is_impossible(self, start_s: float) -> bool:
+        """Tell whether filming would have ended after the file was complete here."""
+        return start_s + self._length_s > self._complete.utc_s + _EXACT_S
+
+    def _agree(self, here: RecordingTime, start_s: float, within_s: float) -> bool:
+        return abs(here.start.utc_s - start_s) <= within_s
+
+    def _ending(
+        self, by: RecordedBy, end: Instant, *, proof: bool = False, margin_s: float = _SEEN_S
+    ) -> RecordingTime:
+        start = end.shifted(-self._length_s)
+        return RecordingTime(by=by, start=start, end=end, is_proof=proof, margin_s=margin_s)
+
+
+def _zone_s(utc_s: float) -> float:
+    """Return how far the clock on the wall here is ahead of UTC at a moment."""
+    try:
+        offset = datetime.fromtimestamp(utc_s).astimezone().utcoffset()  # local
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+    return 0.0 if offset is None else offset.total_seconds()
+
+
+def _is_zone_apart(first_s: float, second_s: float) -> bool:
+    """Tell whether two moments are the same but for the zones of those who tell them."""
+    apart_s = abs(first_s - second_s)
+    rest_s = (apart_s + _QUARTER_S / 2) % _QUARTER_S - _QUARTER_S / 2
+    return apart_s <= _WRONG_ZONE_S and abs(rest_s) <= _SAME_S
 
 
 def _on_our_clock(utc_s: float, seen: Instant) -> Instant:
-    """Return a moment named by UTC, with time since boot where the clock surely ran through.
+    """Return a moment named by UTC, with time since boot where that is sure.
 
-    Two minutes before or after we looked at the clock ourselves, no jump can hide.
+    Two minutes before or after we looked at the clock ourselves, no jump can hide; and a clock
+    that can be trusted tells how long ago it was, whatever the clock said then.
     """
-    if abs(utc_s - seen.utc_s) <= AGREEMENT_S:
-        return seen.shifted(utc_s - seen.utc_s)
+    ago_s = seen.utc_s - utc_s
+    is_of_this_boot = seen.trusted and seen.boot_s is not None and 0 <= ago_s < seen.boot_s
+    if abs(ago_s) <= AGREEMENT_S or is_of_this_boot:
+        return seen.shifted(-ago_s)
     return Instant(utc_s=utc_s, trusted=seen.trusted)

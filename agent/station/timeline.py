@@ -38,12 +38,19 @@ NOBODY = OnStation(assignment=None)
 class Timeline:
     """The statements of all layers, as an answer to "who was on the station then?"."""
 
-    def __init__(self, assignments: Iterable[Assignment], *, boots: Sequence[str]) -> None:
-        self.order = Chronology(boots)
-        made = self.order.in_order(assignments)
+    def __init__(
+        self, assignments: Iterable[Assignment], *, boots: Sequence[str], believes: bool = False
+    ) -> None:
+        self.order = Chronology(boots, believes=believes)
+        self._said, self._boots = tuple(assignments), tuple(boots)
+        made = self.order.in_order(self._said)
         self._coach = [a for a in made if a.layer is Layer.COACH]
         self._station = [a for a in made if a.layer is Layer.STATION]
         self._camera = [a for a in made if a.layer is Layer.CAMERA]
+
+    def believing(self) -> "Timeline":
+        """Return the same, believing every clock: for guesses that a person judges."""
+        return Timeline(self._said, boots=self._boots, believes=True)
 
     def at(self, moment: Instant) -> OnStation:
         """Return who was on the station at `moment`.
@@ -88,6 +95,24 @@ class Timeline:
         stops = (self.filming_stopped_at(moment) for moment in moments)
         return next((stop for stop in stops if stop is not None), None)
 
+    def stopped_within(self, start: Instant, end: Instant) -> list[tuple[float, float]]:
+        """Return when nobody may be filmed within `[start, end)`, in seconds after its start.
+
+        Raises:
+            UndecidableError: only an untrusted clock could tell.
+        """
+        whole_s = _seconds_between(start, end)
+        moments = self._moments(start, end, self._edges(self._camera))
+        edges = [min(max(0.0, _seconds_between(start, at)), whole_s) for at in moments]
+        stretches: list[tuple[float, float]] = []
+        for moment, from_s, to_s in zip(moments, edges, [*edges[1:], whole_s], strict=True):
+            if self.filming_stopped_at(moment) is None:
+                continue
+            if stretches and stretches[-1][1] >= from_s:
+                from_s = stretches.pop()[0]
+            stretches.append((from_s, to_s))
+        return stretches
+
     def last_said(self, layer: Layer) -> Assignment | None:
         """Return the latest statement of a layer, by the moment from which it holds."""
         said = {Layer.COACH: self._coach, Layer.STATION: self._station, Layer.CAMERA: self._camera}
@@ -107,7 +132,7 @@ class Timeline:
     def _moments(self, start: Instant, end: Instant, edges: Sequence[Instant]) -> list[Instant]:
         """Return a stretch's first moment, and every edge inside it in order of time."""
         inside = [e for e in edges if self.order.precedes(start, e) and self.order.precedes(e, end)]
-        return [start, *inside]
+        return [start, *sorted(inside, key=lambda edge: _seconds_between(start, edge))]
 
     @staticmethod
     def _edges(*layers: Sequence[Assignment]) -> list[Instant]:
@@ -120,3 +145,11 @@ class Timeline:
             if said.lasts_s is not None
         ]
         return edges
+
+
+def _seconds_between(first: Instant, second: Instant) -> float:
+    """Return the seconds between two moments, by what both are known by."""
+    if first.boot_id is not None and first.boot_id == second.boot_id:
+        assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
+        return second.boot_s - first.boot_s
+    return second.utc_s - first.utc_s

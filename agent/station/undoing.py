@@ -127,6 +127,10 @@ def _undo_forget(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
         raise RequestError("it has begun: it is too late to undo that")
 
 
+def _undo_stop(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
+    outbox.assignments.take_back(int(str(undoable.payload["assignment"])), now_s=now_s)
+
+
 _UNDO = {
     UndoKind.DISCARD: _undo_discard,
     UndoKind.GIVE: _undo_give,
@@ -134,4 +138,5 @@ _UNDO = {
     UndoKind.LEAVE_QUEUE: _undo_leave,
     UndoKind.RESEND: _undo_resend,
     UndoKind.FORGET: _undo_forget,
+    UndoKind.STOP_FILMING: _undo_stop,
 }

@@ -26,16 +26,16 @@ class FilmingForm(Form):
 
 
 async def film(page: Page, visit: Visit, form: FilmingForm) -> Response:
-    """Stop filming, or go on."""
+    """Stop filming, or go on; for half a minute a stop can be taken back."""
     if form.stop == "no":
         await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
         return said(page, visit, "said_started")
     lasts_s = _LENGTHS_S[form.stop]
-    await change(
+    undoable = await change(
         page,
         lambda: stop_filming(page.outbox, now=page.now(), set_by=SET_BY, lasts_s=lasts_s),
     )
-    return said(page, visit, "said_stopped")
+    return said(page, visit, "said_stopped", undoable=undoable)
 
 
 async def refresh(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form

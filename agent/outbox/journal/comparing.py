@@ -23,7 +23,7 @@ _LASTING: Mapping[str, tuple[str, ...]] = {
     "assignment": (
         *("id", "layer", "kind", "user_id", "guest_id", "activity", "exercise"),
         *("barbell_mass_kg", "incline_deg", "starts_at", "boot_id", "boot_s"),
-        *("clock_trusted", "lasts_s", "idle_s", "set_by"),
+        *("clock_trusted", "lasts_s", "idle_s", "set_by", "taken_back_at"),
     ),
     "renewal": ("id", "assignment_id", "at", "boot_id", "boot_s", "clock_trusted", "why"),
 }

@@ -20,6 +20,7 @@ _CAPTURE_TOLD = """
 OR (NEW.file_state IS NOT OLD.file_state AND NEW.file_state != 'clearing')
 OR NEW.inode IS NOT OLD.inode
 OR (NEW.report IS NOT OLD.report AND NEW.report IS NULL)
+OR NEW.hidden IS NOT OLD.hidden
 """
 _ENTRY_TOLD = """
 (NEW.state IS NOT OLD.state AND NEW.state != 'uploading'
@@ -47,6 +48,7 @@ _TOLD = (
     ("UPDATE", "attempt", "entry", "NEW.entry_id",
      "NEW.kind = 'upload' AND NEW.body_complete_at IS NOT NULL"),
     ("INSERT", "assignment", "assignment", "NEW.id", _ALWAYS),
+    ("UPDATE", "assignment", "assignment", "NEW.id", "NEW.taken_back_at IS NOT OLD.taken_back_at"),
     ("INSERT", "renewal", "renewal", "NEW.id", _ALWAYS),
     ("INSERT", "undoable", "undoable", "NEW.id", "NEW.kind IN ('resend', 'forget')"),
     ("INSERT", "resend", "resend", "NEW.id", _ALWAYS),

@@ -65,15 +65,15 @@ class Assignments:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def append(self, assignment: Assignment) -> None:
-        """Record a statement; earlier ones stay as they are."""
+    def append(self, assignment: Assignment) -> int:
+        """Record a statement and return its id; earlier ones stay as they are."""
         starts = assignment.starts
         plain = {
             name: getattr(assignment, name) for name in Assignment.__slots__ if name not in _INSTANT
         }
         with self._db.transaction():
             self.note_boot(starts.boot_id)
-            self._db.insert(
+            return self._db.insert(
                 "assignment", {**plain, "starts_at": starts.utc_s, **_boot_columns(starts)}
             )
 
@@ -87,6 +87,13 @@ class Assignments:
     def latest(self, *, of_each_layer: int) -> list[Assignment]:
         """Return the last statements of each layer, in the order in which they were made."""
         return [_assignment(row) for row in self._db.rows(_LATEST, {"most": of_each_layer})]
+
+    def take_back(self, assignment_id: int, *, now_s: float) -> None:
+        """Let a statement count as never made; it stays on record."""
+        self._db.change(
+            "UPDATE assignment SET taken_back_at = ? WHERE id = ? AND taken_back_at IS NULL",
+            (now_s, assignment_id),
+        )
 
     def last_of(self, user_id: str | None, guest_id: int | None) -> Assignment | None:
         """Return what a coach last said of a person."""
@@ -138,10 +145,11 @@ _SAID = """
 SELECT assignment.*, coalesce(assignment.user_id, athlete.resolved_to) AS known_as
   FROM assignment LEFT JOIN athlete ON athlete.id = assignment.guest_id
 """  # a guest who turned out to be an athlete is known as that
-_ALL = f"{_SAID} ORDER BY assignment.id"
+_ALL = f"{_SAID} WHERE taken_back_at IS NULL ORDER BY assignment.id"
 
 _LATEST_OF_LAYER = """
-SELECT id FROM (SELECT id FROM assignment WHERE layer = '{layer}' ORDER BY id DESC LIMIT :most)
+SELECT id FROM (SELECT id FROM assignment WHERE layer = '{layer}' AND taken_back_at IS NULL
+                ORDER BY id DESC LIMIT :most)
 """  # index: assignment_by_layer
 _LATEST = f"""
 {_SAID}

@@ -169,6 +169,8 @@ class Forgettings:
             "captures": json.dumps(sorted(captures)),
             "now": now_s,
             "erased": json.dumps(erased),
+            "may_be": f"may_be:{forgetting.user_id}",
+            "may_be_guest": f"may_be:guest:{forgetting.guest_id}",
         }
         for statement in _UNNAME:
             self._db.change(statement, values)
@@ -190,7 +192,20 @@ _LEAVE = (
     """,
     "DELETE FROM athlete WHERE user_id = :user",
 )
+# Clips that may have been theirs, among others.
+_IN_QUESTION = """
+SELECT id FROM entry
+ WHERE (instr(remarks, 'may_be:') > 0) = 1
+   AND EXISTS (SELECT 1 FROM json_each(entry.remarks) WHERE value IN (:may_be, :may_be_guest))
+"""  # index: entry_in_question
 _UNNAME = (
+    f"UPDATE event SET detail = NULL WHERE entry_id IN ({_IN_QUESTION})",  # noqa: S608  # our own words
+    f"""
+    UPDATE entry SET detail = NULL, remarks =
+           (SELECT json_group_array(value) FROM json_each(entry.remarks)
+             WHERE value NOT IN (:may_be, :may_be_guest))
+     WHERE id IN ({_IN_QUESTION})
+    """,  # noqa: S608  # our own words
     """
     UPDATE assignment SET kind = 'nobody', user_id = NULL, guest_id = NULL,
                           barbell_mass_kg = NULL, incline_deg = NULL

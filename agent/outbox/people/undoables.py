@@ -16,6 +16,7 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.entry import Entry, Whose
 
 UNDO_S = 10.0
+UNDO_STOP_S = 30.0  # a stop of filming removes footage
 
 
 class UndoKind(StrEnum):
@@ -27,9 +28,18 @@ class UndoKind(StrEnum):
     LEAVE_QUEUE = "leave_queue"
     RESEND = "resend"
     FORGET = "forget"
+    STOP_FILMING = "stop_filming"
 
 
-_AT_ONCE = frozenset({UndoKind.DISCARD, UndoKind.GIVE, UndoKind.CLEAR_QUEUE, UndoKind.LEAVE_QUEUE})
+_AT_ONCE = frozenset(
+    {
+        UndoKind.DISCARD,
+        UndoKind.GIVE,
+        UndoKind.CLEAR_QUEUE,
+        UndoKind.LEAVE_QUEUE,
+        UndoKind.STOP_FILMING,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,8 @@ class Undoable:
         if self.state != "open" or self.asked.boot_id != now.boot_id:
             return 0.0
         passed_s = self.asked.elapsed_s(now)
-        return UNDO_S - passed_s if 0 <= passed_s < UNDO_S else 0.0
+        most_s = UNDO_STOP_S if self.kind is UndoKind.STOP_FILMING else UNDO_S
+        return most_s - passed_s if 0 <= passed_s < most_s else 0.0
 
 
 class Undoables:

@@ -41,6 +41,9 @@ from agent.outbox.schema.device_addresses import device_addresses as device_addr
 # isort: split
 from agent.outbox.schema.limits import limits as limits
 
+# isort: split
+from agent.outbox.schema.recording_times import recording_times as recording_times
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
 

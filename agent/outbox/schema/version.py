@@ -10,7 +10,7 @@ UP_TO_DATE = (
     *("first_tables", "takes_by_hand", "takes_cut_off", "events", "held_by_reason", "channels"),
     *("devices", "disk", "ledger", "line", "results", "station", "second_thoughts"),
     *("forgettings", "latest_assignments", "accounts", "own_inode"),
-    *("athletes", "lost_history", "erasures", "device_addresses", "limits"),
+    *("athletes", "lost_history", "erasures", "device_addresses", "limits", "recording_times"),
 )
 
 

@@ -32,7 +32,8 @@ SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS c
        NULL AS clip_code, NULL AS clip_sha256, NULL AS user_id, NULL AS activity,
        NULL AS exercise, NULL AS barbell_mass, NULL AS attempts, NULL AS next_attempt_at,
        NULL AS session_id, NULL AS title, admitted_at AS created_at,
-       recorded_end_at - duration_s AS filmed_at, NULL AS sent_at, NULL AS clip_seconds,
+       coalesce(recorded_start_at, recorded_end_at - duration_s) AS filmed_at,
+       NULL AS sent_at, NULL AS clip_seconds,
        NULL AS clip_bytes, duration_s AS capture_seconds, bytes AS capture_bytes,
        '[]' AS remarks
   FROM capture

@@ -13,7 +13,10 @@ from agent.outbox.views.life import Line, capture_life, entry_life
 from agent.outbox.views.sessions import Followed
 from agent.plurals import counted
 
-_TIMES = ("admitted_at", "created_at", "filmed_at", "sent_at", "changed_at", "recorded_end_at")
+_TIMES = (
+    *("admitted_at", "created_at", "filmed_at", "sent_at", "changed_at"),
+    *("recorded_start_at", "recorded_end_at"),
+)
 
 
 def story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
@@ -51,6 +54,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         **_with_times(plain),
         "meaning": reason_text(entry.reason),
         "captures": [f"c{number}" for number in captures],
+        "filmed_by": [_recorded(outbox, number) for number in captures],
         "sent_anew": _sent_anew(outbox, entry),
         "analysis": None if followed is None else _analysis(followed),
         "next_look_at": None if followed is None else iso_utc(followed.follow_up.due_at),
@@ -105,6 +109,13 @@ def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
         ],
         "story": _lines(life(outbox, capture)),
     }
+
+
+def _recorded(outbox: Outbox, capture_id: int) -> str:
+    """Return what the recording time of a capture rests on."""
+    capture = outbox.captures.by_id(capture_id)
+    assert capture is not None  # rows are never deleted
+    return capture.recorded_detail or capture.recorded_by or "not known yet"
 
 
 def _picture(report: str | None) -> list[str]:

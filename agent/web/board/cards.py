@@ -8,7 +8,8 @@ from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.views.gallery import Shown
 from agent.station.resending import is_here
-from agent.station.roster import name_of
+from agent.station.roster import name_of, split_key
+from agent.station.whose import Remark
 from agent.web.board.analyses import Analyses, Analysis
 from agent.web.board.people import key_of
 from agent.web.board.words import Movement, Wording
@@ -66,6 +67,7 @@ class Card:
     resend: str | None  # how far it is on its way to the right athlete
     deletes: int | None  # the deletion of a wrong session that may be tried again
     analysis: Analysis | None  # what came of it after the upload
+    candidates: tuple[tuple[str, str], ...] = ()  # keys and names of who come into question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,19 @@ class CardMaker:
             resend=self._resend_words(resend),
             deletes=resend.id if resend and resend.state is ResendState.REFUSED else None,
             analysis=seen.analysis,
+            candidates=tuple(self._candidates(entry)),
         )
+
+    def _candidates(self, entry: Entry) -> Iterator[tuple[str, str]]:
+        """Yield who come into question for a take that waits to be given to somebody."""
+        if entry.state is not EntryState.HELD or entry.user_id is not None:
+            return
+        for remark in entry.remarks:
+            key = remark.removeprefix(Remark.MAY_BE)
+            if key not in {remark, "nobody"}:
+                name = name_of(self._source.outbox, *split_key(key))
+                if name is not None:
+                    yield key, name
 
     def _name(self, is_owner: bool, user_id: str | None, guest_id: int | None) -> str | None:
         if is_owner:

@@ -94,6 +94,8 @@ def _lines(source: Source, facts: Facts, word: Word) -> Iterator[str]:
 
 
 def _about_stop(texts: Texts, films: Filming) -> Iterator[str]:
+    if films.waiting:
+        yield _counted(texts, "more_stop_waiting", films.waiting)
     if films.stopped is None:
         return
     if films.left_s is None:

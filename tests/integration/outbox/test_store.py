@@ -146,7 +146,7 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (outcomes.NEXT_UNKNOWN, {}),
         (outcomes.NEXT_UNSETTLED, {}),
         (outcomes.SETTLED_FIRST, {}),
-        (captures.CLAIM_NEXT, {"now": 0}),
+        (captures.CLAIM_NEXT, {"now": 0, "but_not": "[]"}),
     ],
 )
 def test_no_query_of_the_daily_round_scans_a_table(
@@ -156,7 +156,8 @@ def test_no_query_of_the_daily_round_scans_a_table(
 
     plan = [str(row["detail"]) for row in database.rows(f"EXPLAIN QUERY PLAN {query}", parameters)]
 
-    assert plan and not [step for step in plan if step.startswith("SCAN")], plan
+    tables = [step for step in plan if not step.startswith("SCAN json_each")]  # a list of ours
+    assert plan and not [step for step in tables if step.startswith("SCAN")], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
     database.close()
 

@@ -232,3 +232,22 @@ def test_a_guest_can_be_forgotten_too(gym: Gym) -> None:
     assert [person.name for person in search_athletes(gym.outbox, with_gone=True)] == ["forgotten"]
     with pytest.raises(RequestError):
         forget(gym.outbox, "guest:77", now=instant())
+
+
+def test_who_only_came_into_question_is_forgotten_too(outbox: Outbox) -> None:
+    new = replace(
+        new_entry(admitted(outbox, 77), state=EntryState.HELD, user_id=None),
+        reason=Reason.RECORDING_TIME_UNKNOWN,
+        detail="ann, if it was filmed then; or ben, if it was filmed now",
+        remarks=("may_be:ann", "may_be:ben"),
+    )
+    entry = outbox.entries.create(new, now_s=NOW_S)
+
+    forgetting = outbox.forgettings.of_undoable(forget(outbox, "ann", now=instant()).id)
+    assert forgetting is not None
+    outbox.forgettings.finish(forgetting, [], [], now_s=NOW_S)
+
+    left = outbox.entries.by_id(entry.id)
+    assert left is not None
+    assert (left.remarks, left.detail) == (("may_be:ben",), None)
+    assert all(event.detail is None for event in outbox.events.of_entry(entry.id))

@@ -1,13 +1,17 @@
-"""Whether a capture may be looked into, by when it was filmed."""
+"""What may be seen of a capture, by when it was filmed."""
+
+from dataclasses import replace
 
 import pytest
 
 from agent.clock import Instant
 from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
-from agent.station.filming import Sight, sight_of
-from agent.station.recording_time import RecordedBy, RecordingTime
+from agent.station.filming import Sight, View, view_of
+from agent.station.recording_time import Reading, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
+
+LATER = instant(9000)
 
 
 def said(kind: AssignmentKind, at: float, lasts_s: float | None = None) -> Assignment:
@@ -22,48 +26,97 @@ def go_on(at: float) -> Assignment:
     return said(AssignmentKind.DEFAULT, at)
 
 
-def sight(
-    *words: Assignment, start: float, end: float, by: RecordedBy = RecordedBy.GROWTH
-) -> Sight:
-    recorded = RecordingTime(by=by, start=instant(start), end=instant(end))
-    return sight_of(Timeline(words, boots=(BOOT,)), recorded)
+def filmed(start: float, end: float, *, by: RecordedBy = RecordedBy.GROWTH) -> RecordingTime:
+    return RecordingTime(by=by, start=instant(start), end=instant(end), is_proof=True, margin_s=2.0)
+
+
+def view(*words: Assignment, recorded: RecordingTime, now: Instant = LATER) -> View:
+    return view_of(Timeline(words, boots=(BOOT,)), recorded, now=now)
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "expected"),
+    ("start", "end", "expected", "hidden"),
     [
-        (0, 90, Sight.ALLOWED),
-        (0, 100, Sight.ALLOWED),  # it ended just before
-        (0, 101, Sight.FORBIDDEN),
-        (120, 150, Sight.FORBIDDEN),
-        (150, 250, Sight.FORBIDDEN),
-        (50, 250, Sight.FORBIDDEN),  # a stop within one recording
-        (200, 260, Sight.ALLOWED),
+        (0, 90, Sight.ALLOWED, ()),
+        (0, 100, Sight.ALLOWED, ()),  # it ended just before
+        (0, 101, Sight.PARTLY, ((100, 101),)),
+        (102, 198, Sight.FORBIDDEN, ()),
+        (101, 150, Sight.DOUBTFUL, ()),  # it may have begun before
+        (150, 250, Sight.PARTLY, ((0, 52),)),
+        (50, 250, Sight.PARTLY, ((50, 152),)),  # a stop within one recording
+        (200, 260, Sight.ALLOWED, ()),
     ],
 )
 @pytest.mark.parametrize("words", [(stop(100), go_on(200)), (stop(100, lasts_s=100),)])
-def test_what_touches_a_stop_is_forbidden(
-    words: tuple[Assignment, ...], start: float, end: float, expected: Sight
+def test_only_what_lies_inside_a_stop_is_hidden(
+    words: tuple[Assignment, ...],
+    start: float,
+    end: float,
+    expected: Sight,
+    hidden: tuple[tuple[float, float], ...],
 ) -> None:
-    assert sight(*words, start=start, end=end) is expected
+    seen = view(*words, recorded=filmed(start, end))
+
+    assert (seen.sight, seen.hidden) == (expected, hidden)
 
 
-def test_an_unknown_time_that_may_fall_into_a_stop_is_for_a_person() -> None:
-    words = (stop(100), go_on(200))
+def test_two_stops_hide_two_stretches() -> None:
+    words = (stop(100), go_on(110), stop(130), stop(135, lasts_s=5))
 
-    assert sight(*words, start=0, end=400, by=RecordedBy.UNKNOWN) is Sight.DOUBTFUL
-    assert sight(*words, start=300, end=400, by=RecordedBy.UNKNOWN) is Sight.ALLOWED
-    assert sight(start=0, end=400, by=RecordedBy.UNKNOWN) is Sight.ALLOWED
+    assert view(*words, recorded=filmed(90, 160)).hidden == ((10, 22), (40, 52))
+
+
+def test_a_stretch_of_slow_motion_is_as_long_as_it_plays() -> None:
+    recorded = replace(filmed(90, 100), pace=0.25)
+
+    assert view(stop(95), recorded=recorded).hidden == ((20, 40),)
+
+
+@pytest.mark.parametrize("passed_s", [0.0, 1.0, 29.0])
+def test_while_a_stop_can_be_undone_nothing_is_decided(passed_s: float) -> None:
+    for start, end in ((102, 108), (90, 108)):
+        seen = view(stop(100), recorded=filmed(start, end), now=instant(100 + passed_s))
+
+        assert seen.undo_left_s == pytest.approx(31 - passed_s)
+    assert view(stop(100), recorded=filmed(102, 108), now=instant(132)).undo_left_s == 0
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        filmed(0, 400, by=RecordedBy.UNKNOWN),
+        replace(filmed(110, 150), is_proof=False),
+        replace(filmed(50, 150), is_proof=False),
+        replace(filmed(110, 150), margin_s=120.0),
+        replace(
+            filmed(0, 50),
+            others=(Reading(by=RecordedBy.NAME, start=instant(110), end=instant(160)),),
+        ),
+        replace(
+            filmed(110, 160),
+            others=(Reading(by=RecordedBy.NAME, start=instant(0), end=instant(50)),),
+        ),
+    ],
+)
+def test_what_may_fall_into_a_stop_is_for_a_person(recorded: RecordingTime) -> None:
+    assert view(stop(100), go_on(200), recorded=recorded).sight is Sight.DOUBTFUL
+
+
+def test_what_surely_was_filmed_outside_is_allowed_however_little_is_known() -> None:
+    unknown = filmed(300, 400, by=RecordedBy.UNKNOWN)
+
+    assert view(stop(100), go_on(200), recorded=unknown).sight is Sight.ALLOWED
+    assert view(recorded=filmed(0, 400, by=RecordedBy.UNKNOWN)).sight is Sight.ALLOWED
 
 
 def test_a_clock_that_is_not_trusted_shows_nothing() -> None:
     by_utc = Instant(utc_s=instant(150).utc_s, trusted=False)
     recorded = RecordingTime(by=RecordedBy.FILE_TIME, start=by_utc, end=by_utc.shifted(5))
 
-    assert sight_of(Timeline((stop(100),), boots=(BOOT,)), recorded) is Sight.DOUBTFUL
+    assert view(stop(100), recorded=recorded).sight is Sight.DOUBTFUL
 
 
 def test_a_second_stop_takes_the_place_of_the_first() -> None:
     words = (stop(100, lasts_s=50), stop(120))
 
-    assert sight(*words, start=170, end=180) is Sight.FORBIDDEN
+    assert view(*words, recorded=filmed(170, 180)).sight is Sight.FORBIDDEN

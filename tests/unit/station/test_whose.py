@@ -9,7 +9,7 @@ from agent.outbox.capture import Take
 from agent.outbox.entry import Whose
 from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.station.recording_time import RecordedBy, RecordingTime
+from agent.station.recording_time import Reading, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
 from agent.station.whose import Decision, Remark, UnassignedPolicy, decide_whose
 from tests.factories import BOOT, instant
@@ -123,6 +123,61 @@ def test_a_capture_of_unknown_time_waits_unless_one_athlete_was_there_all_along(
     assert (held.state, held.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
     sure = decide(default("owner", BEGINNING), recorded=unknown)
     assert (sure.whose.user_id, sure.remarks) == ("owner", (Remark.TIME_UNKNOWN,))
+
+
+def with_readings(*starts: float) -> RecordingTime:
+    """A capture of 20 s with several readings."""
+    first, *others = (
+        Reading(by=RecordedBy.NAME, start=instant(at), end=instant(at + 20)) for at in starts
+    )
+    return RecordingTime(
+        by=RecordedBy.GROWTH, start=first.start, end=first.end, others=tuple(others)
+    )
+
+
+def test_readings_that_give_one_athlete_need_nobody() -> None:
+    words = [athlete("ann", 0), athlete("cleo", 1000), athlete("ann", 2000)]
+
+    decision = decide(*words, recorded=with_readings(2100, 100))
+
+    assert (decision.state, decision.whose.user_id) == (EntryState.READY, "ann")
+
+
+@pytest.mark.parametrize("others", [(100.0,), (100.0, 1100.0)])
+def test_readings_that_give_different_athletes_are_for_a_person(others: tuple[float, ...]) -> None:
+    words = [athlete("ann", 0), athlete("cleo", 1000), athlete("ben", 2000)]
+
+    decision = decide(*words, recorded=with_readings(2100, *others))
+
+    assert (decision.state, decision.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
+    assert decision.whose.user_id is None
+    assert [one.key for one in decision.candidates] == ["ben", "ann", "cleo"][: 1 + len(others)]
+    assert decision.remarks[0] == "may_be:ben"
+
+
+def test_a_reading_at_which_nobody_was_there_is_another_answer() -> None:
+    words = [said(AssignmentKind.NOBODY, instant(0)), athlete("ben", 2000)]
+
+    for policy in ("hold", "upload", "discard"):
+        decision = decide(*words, recorded=with_readings(2100, 100), policy=policy)
+
+        assert decision.state is EntryState.HELD
+        assert [one.key for one in decision.candidates] == ["ben", "nobody"]
+
+
+def test_of_an_unknown_time_those_are_named_for_whom_something_speaks() -> None:
+    words = [athlete("ann", 0), athlete("cleo", 1000), athlete("ben", 2000)]
+    unknown = RecordingTime(
+        by=RecordedBy.UNKNOWN,
+        start=instant(-5000),
+        end=instant(2100),
+        others=(Reading(by=RecordedBy.NAME, start=instant(100), end=instant(120)),),
+    )
+
+    decision = decide(*words, recorded=unknown)
+
+    assert decision.reason is Reason.RECORDING_TIME_UNKNOWN
+    assert [one.key for one in decision.candidates] == ["ann", "ben"]
 
 
 def test_after_a_clock_jump_the_time_since_boot_decides() -> None:
