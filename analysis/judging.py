@@ -20,7 +20,7 @@ from analysis.quality.framing import (
 )
 from analysis.quality.light import judge_light
 from analysis.quality.remarks import Remark, remark, weighed
-from analysis.quality.stance import judge_stance
+from analysis.quality.stance import judge_frozen, judge_stance
 from analysis.quality.timing import judge_timing
 from analysis.report import TakeReport
 from analysis.takes import FoundTake, TakeOptions
@@ -70,6 +70,7 @@ def _all(evidence: Evidence, options: TakeOptions) -> Iterator[Remark]:
     yield from judge_others(evidence.others)
     yield from judge_uprightness(evidence.motion)
     pictures = [(glimpse.time_s, glimpse.grey) for glimpse in evidence.glimpses.pictures]
+    yield from judge_frozen(pictures)
     yield from judge_stance(_reference(options.reference, pictures), pictures)
     if not evidence.is_sure:
         yield remark("athlete_undecided", at_s=active[0].start_s if active else None)

@@ -128,6 +128,7 @@ class QualitySettings(Table):
     frame_rate_low: Severity = _code("Too few pictures a second for the activity")
     frames_uneven: Severity = _code("Pictures missing or uneven")
     camera_moved: Severity = _code("Not what analysis.reference shows")
+    picture_frozen: Severity = _code("One picture that never changes")
     picture_turned: Severity = _code("Upside down or on its side")
     times_jump: Severity = _code("Time stamps jump: the jump takes no time")
     frame_rate_assumed: Severity = _code("A raw stream that does not say its frame rate")

@@ -26,6 +26,7 @@ TEXTS: Mapping[str, str] = {
     "the recorder write MP4 or MKV.",
     "camera_moved": "The camera has been moved since it was set up: put it back, or take a new "
     "reference picture.",
+    "picture_frozen": "The picture never changes: restart the camera.",
     "picture_turned": "The picture is upside down or on its side: turn the camera.",
     "file_damaged": "The file is damaged: check the camera's disk. What can be read is used.",
     "athlete_undecided": "Two people move alike and it is not clear who the athlete is: say where "

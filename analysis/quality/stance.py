@@ -1,4 +1,4 @@
-"""Whether the camera still stands as it did when the station was set up.  Pure.
+"""Whether the camera still stands as it did when the station was set up, and still films.  Pure.
 
 The shift between two pictures is found by phase correlation (C. D. Kuglin and D. C. Hines, "The
 phase correlation image alignment method", 1975): what is the same in both makes one sharp peak at
@@ -14,6 +14,7 @@ from analysis.landmarks import FloatArray
 from analysis.quality.remarks import Remark, remark
 
 _MOVED_SHARE = 0.02  # of the picture's width
+_FEWEST, _FROZEN_S = 4, 15.0  # pictures, and the time they span, to judge that nothing moves
 _SURE = 0.03  # height of the peak: below it the pictures have nothing in common
 
 
@@ -37,6 +38,24 @@ def judge_stance(reference: Grey | None, pictures: Sequence[tuple[float, Grey]])
     if same_size and len(moved) <= len(shifts) / 2:
         return []
     return [remark("camera_moved", at_s=moved[0] if moved else None)]
+
+
+def judge_frozen(pictures: Sequence[tuple[float, Grey]]) -> list[Remark]:
+    """Return the remark that the picture stops changing: the camera goes on sending one frame.
+
+    An empty hall changes, too: by the sensor's noise, which no two pictures share to the bit.
+
+    Args:
+        pictures: of the capture, small, with their times.
+    """
+    began = 0
+    for index in range(1, len(pictures)):
+        if not np.array_equal(pictures[index][1], pictures[began][1]):
+            began = index
+        lasted_s = pictures[index][0] - pictures[began][0]
+        if index - began + 1 >= _FEWEST and lasted_s >= _FROZEN_S:
+            return [remark("picture_frozen", at_s=pictures[began][0])]
+    return []
 
 
 def shift_between(first: Grey, second: Grey) -> tuple[float, float]:

@@ -195,6 +195,7 @@ ENGLISH: dict[str, str] = {
     "remark_frame_rate_low": "Too few pictures a second. Set the camera to 30 or more.",
     "remark_frames_uneven": "Pictures are missing. Check the camera's disk.",
     "remark_camera_moved": "The camera has been moved. Put it back.",
+    "remark_picture_frozen": "The picture is frozen. Restart the camera.",
     "remark_picture_turned": "The picture is turned. Turn the camera.",
     "remark_times_jump": "The recording's time stamps jump. The jump is cut out.",
     "remark_frame_rate_assumed": "The frame rate is assumed. Record MP4 or MKV.",

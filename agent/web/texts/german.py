@@ -195,6 +195,7 @@ GERMAN: dict[str, str] = {
     "remark_frame_rate_low": "Zu wenige Bilder je Sekunde. Stell die Kamera auf 30 oder mehr.",
     "remark_frames_uneven": "Bilder fehlen. Prüfe die Platte der Kamera.",
     "remark_camera_moved": "Die Kamera wurde bewegt. Stell sie zurück.",
+    "remark_picture_frozen": "Das Bild ist eingefroren. Kamera neu starten.",
     "remark_picture_turned": "Das Bild ist verdreht. Drehe die Kamera.",
     "remark_times_jump": "Die Zeitstempel der Aufnahme springen. Der Sprung ist entfernt.",
     "remark_frame_rate_assumed": "Die Bildrate ist angenommen. Nimm als MP4 oder MKV auf.",

@@ -18,7 +18,7 @@ from analysis.quality.framing import (
 )
 from analysis.quality.light import PictureFacts, judge_light, sharpness
 from analysis.quality.remarks import TEXTS, Remark, remark, weighed
-from analysis.quality.stance import judge_stance, shift_between
+from analysis.quality.stance import judge_frozen, judge_stance, shift_between
 from analysis.quality.timing import judge_timing
 from tests.unit.analysis.bodies import Posture, poses
 
@@ -269,3 +269,28 @@ def test_somebody_else_is_said_where_most_looks_show_them(shares: list[float], s
     found = judge_others([(float(number), share) for number, share in enumerate(shares)])
 
     assert codes(found) == ["others_in_picture"] * said
+
+
+@pytest.mark.parametrize(
+    ("count", "apart_s", "noise", "said"),
+    [(6, 4.0, 0, True), (6, 4.0, 1, False), (3, 8.0, 0, False), (6, 1.0, 0, False)],
+)
+def test_a_picture_that_never_changes_is_said(
+    count: int, apart_s: float, noise: int, said: bool
+) -> None:
+    chance = np.random.default_rng(1)
+    still = chance.integers(0, 200, (36, 64), dtype=np.uint8)
+    grain = [chance.integers(0, noise + 1, still.shape, dtype=np.uint8) for _ in range(count)]
+    pictures = [(number * apart_s, still + one) for number, one in enumerate(grain)]
+
+    assert codes(judge_frozen(pictures)) == ["picture_frozen"] * said
+
+
+def test_a_picture_that_freezes_midway_is_said_with_its_moment() -> None:
+    chance = np.random.default_rng(2)
+    moving = [(4.0 * n, chance.integers(0, 200, (36, 64), dtype=np.uint8)) for n in range(5)]
+    frozen = [(20.0 + 4.0 * n, moving[-1][1]) for n in range(5)]
+
+    (found,) = judge_frozen([*moving, *frozen])
+
+    assert (found.code, found.at_s) == ("picture_frozen", 16.0)
