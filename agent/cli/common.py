@@ -1,6 +1,7 @@
 """What all commands share: options, settings, the outbox, and how results are printed."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,10 @@ def settings_of(config: Path | None) -> "Settings":
     loaded = loaded_settings(config)
     for note in loaded.notes:
         click.echo(f"spotter: {loaded.path}: {note}", err=True)
+    if os.geteuid() == 0:
+        from agent.settings.notifying import read_secrets
+
+        read_secrets(loaded.settings, os.environ)  # only root may, perhaps
     return loaded.settings
 
 
@@ -62,7 +67,18 @@ def settings_for_a_look(config: Path | None) -> "Settings":
 
 @contextmanager
 def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
-    """Open the outbox that the settings name; SQLite is the interface, daemon or not."""
+    """Open the outbox that the settings name; SQLite is the interface, daemon or not.
+
+    Root has the rights of the state folder's owner alone meanwhile.
+    """
+    from agent.outbox.disk.folders import acting_as_owner
+
+    with acting_as_owner(settings.paths.state), _opened_outbox(settings) as outbox:
+        yield outbox
+
+
+@contextmanager
+def _opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     import sqlite3
 
     from agent.errors import BusyError
@@ -91,6 +107,28 @@ def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
 
 
 @contextmanager
+def file_for_person(settings: "Settings", target: Path) -> Iterator[Path]:
+    """Yield where to write a person's file while the outbox is open.
+
+    Root's is written beside the station's unfinished files, and then copied with root's rights to
+    where root wants it.
+    """
+    from agent.outbox.disk.folders import acting_as_caller, is_acting, open_plain, rewriting
+    from agent.station.of_settings import state_folder
+
+    if not is_acting():
+        yield target
+        return
+    from shutil import copyfileobj
+
+    written = state_folder(settings).tmp / f"for-root-{target.name}"
+    yield written
+    with open_plain(written) as content, acting_as_caller(), rewriting(target, 0o640) as file:
+        copyfileobj(content, file)
+    written.unlink()
+
+
+@contextmanager
 def steered_outbox(config: Path | None) -> Iterator[tuple["Settings", "Outbox"]]:
     """Open the outbox for a change, and wake the daemon once that is on record."""
     settings = settings_of(config)
@@ -101,10 +139,12 @@ def steered_outbox(config: Path | None) -> Iterator[tuple["Settings", "Outbox"]]
 
 def wake_daemon(settings: "Settings") -> None:
     """Tell a running daemon to look now."""
+    from agent.outbox.disk.folders import acting_as_owner
     from agent.station.of_settings import state_folder
     from agent.wake import wake
 
-    wake(state_folder(settings).wake_socket)
+    with acting_as_owner(settings.paths.state):
+        wake(state_folder(settings).wake_socket)
 
 
 def complain(error: AgentError) -> None:

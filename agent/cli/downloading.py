@@ -20,15 +20,18 @@ def download_into(settings: "Settings", box: "Outbox", entry: "Entry", folder: P
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
+    from agent.cli.common import file_for_person
     from agent.cli.words import size_words
     from agent.on_request.asking import fetch_export, key_for_asking
     from agent.on_request.downloading import download_video
+    from agent.outbox.disk.folders import acting_as_caller
 
     video, export = (
         folder / f"{entry.clip_code}{end}" for end in ("-analysed.mp4", "-export.json")
     )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with acting_as_caller():
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"{folder}: {error.strerror}") from error
     console = Console(stderr=True)
@@ -41,10 +44,12 @@ def download_into(settings: "Settings", box: "Outbox", entry: "Entry", folder: P
         def pace(told: "Told") -> None:
             shown.update(bar, completed=told.have_bytes, total=told.total_bytes)
 
-        size_bytes = download_video(
-            settings, box, entry, video, key=lambda: key_for_asking(settings, box), pace=pace
-        )
+        with file_for_person(settings, video) as here:
+            size_bytes = download_video(
+                settings, box, entry, here, key=lambda: key_for_asking(settings, box), pace=pace
+            )
         click.echo(f"{size_words(size_bytes)} in {video}", err=True)
         shown.update(bar, description="key points and angles", completed=0, total=None)
-        size_bytes = fetch_export(settings, box, entry, export)
+        with file_for_person(settings, export) as here:
+            size_bytes = fetch_export(settings, box, entry, here)
     click.echo(f"{size_words(size_bytes)} in {export}", err=True)

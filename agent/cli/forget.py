@@ -160,6 +160,7 @@ def _receipt(
 ) -> dict[str, object]:
     """Write the receipt where it is wanted; return what scripts are told of it."""
     from agent.clock import read_clock
+    from agent.outbox.disk.folders import acting_as_caller
     from agent.station.receipt import receipt, receipt_page
 
     station = settings.station.name or settings.station.id
@@ -173,9 +174,11 @@ def _receipt(
 
     json_path = path.with_suffix(".json") if path.suffix == ".html" else path
     page_path = json_path.with_suffix(".html")
+    page = receipt_page(document, language=settings.web.language)
     try:
-        json_path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-        page_path.write_text(receipt_page(document, language=settings.web.language))
+        with acting_as_caller():
+            json_path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            page_path.write_text(page)
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}", hint="name another file") from None
     return {**told, "receipt": [str(json_path), str(page_path)]}

@@ -1,10 +1,12 @@
 """spotter run."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from agent.cli.common import config_option, settings_of
+from agent.errors import RequestError
 
 
 @click.command()
@@ -21,8 +23,14 @@ def run(config: Path | None) -> None:
 
     with lean_loading():
         from agent.logs import configure_logs
+        from agent.outbox.disk.folders import other_owner, user_name
         from agent.running import run_station
 
     settings = settings_of(config)
+    owner = other_owner(settings.paths.state)
+    if owner is not None:
+        name = user_name(owner.st_uid)
+        told = f"{settings.paths.state} belongs to {name}: root runs no station there"
+        raise RequestError(told, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
     run_station(settings, read_again=lambda: settings_of(config))

@@ -7,6 +7,7 @@ import click
 
 from agent.cli.common import (
     config_option,
+    file_for_person,
     headed,
     json_option,
     local_time,
@@ -154,7 +155,8 @@ def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Pa
     from agent.on_request.asking import fetch_export
 
     click.echo("fetching ...", err=True)
-    size_bytes = fetch_export(settings, box, followed.entry, target)
+    with file_for_person(settings, target) as here:
+        size_bytes = fetch_export(settings, box, followed.entry, here)
     click.echo(f"{size_words(size_bytes)} in {target}", err=True)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.clock import Instant
-from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.folders import StateFolder, acting_as_owner
 from agent.outbox.disk.owner import OwnerLock
 from agent.settings import Settings
 from agent.unit import unit_of
@@ -75,7 +75,8 @@ class Patient:
     @property
     def runs(self) -> bool:
         """Whether its daemon is up."""
-        return OwnerLock(self.folder).is_taken()
+        with acting_as_owner(self.folder.root):
+            return OwnerLock(self.folder).is_taken()
 
 
 Check = Callable[[Patient], list[Finding]]

@@ -29,8 +29,12 @@ from agent.doctor.software import (
 )
 from agent.doctor.wishes import check_settings
 from agent.errors import ConfigError
+from agent.outbox.disk.folders import acting_as_owner
 from agent.settings import Loaded, loaded_settings
+from agent.settings.notifying import read_secrets
 
+# What is done as root; all else with the rights of the state folder's owner.
+_AS_CALLER = frozenset({"settings", "rights", "recorder", "API", "service"})
 _INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service", "page"})
 
 Rounds = Iterator[tuple[str, Callable[[], list[Finding]]]]
@@ -85,6 +89,7 @@ def rounds(
         environ=environ or os.environ,
         notes=loaded.notes,
     )
+    read_secrets(patient.settings, patient.environ)  # as root, who alone may, perhaps
     is_open = may_look(patient.folder.root)
     for name, check in _OF_A_STATION:
         if is_open or name not in _INSIDE:
@@ -105,7 +110,10 @@ def _guarded(name: str, check: Check, patient: Patient) -> Callable[[], list[Fin
 
     def carry_out() -> list[Finding]:
         try:
-            return check(patient)
+            if name in _AS_CALLER:
+                return check(patient)
+            with acting_as_owner(patient.folder.root):
+                return check(patient)
         except OSError as error:
             told = f"cannot be examined: {error.strerror or error}"
             if error.filename is not None:

@@ -18,7 +18,7 @@ from agent.errors import (
     UnfitError,
     UnreachableError,
 )
-from agent.outbox.disk.folders import move_durably, part_of
+from agent.outbox.disk.folders import move_durably, open_plain, part_of
 from agent.outbox.entry import Entry
 from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.results.videos import VideoState
@@ -86,7 +86,7 @@ def _told(error: FetchError, entry: Entry) -> AgentError:
 
 def _copy(source: Path, target: Path, pace: Pace) -> int:
     """Copy a file of this box, so that it is there whole or not at all."""
-    with source.open("rb") as video:
+    with open_plain(source) as video:
         size_bytes = os.fstat(video.fileno()).st_size
         with _new(part_of(target)) as part:
             have_bytes = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.clock import Instant
 from agent.outbox.database import Row
+from agent.outbox.file_name import plain_name
 from agent.outbox.states import CaptureState, FileState
 
 
@@ -168,7 +169,7 @@ class Capture:
         plain = {
             name: row[name]
             for name in cls.__slots__
-            if name not in {"facts", "state", "file_state", "evidence"}
+            if name not in {"facts", "state", "file_state", "evidence", "stored_name"}
         }
         return cls(
             facts=FileFacts(
@@ -178,6 +179,7 @@ class Capture:
             ),
             state=CaptureState(str(row["state"])),
             file_state=FileState(str(row["file_state"])),
+            stored_name=plain_name(row["stored_name"]),
             evidence=Evidence.from_json(str(row["evidence"])),
             **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from agent.outbox.file_name import plain_name
 from agent.outbox.states import EntryState, FileState, Recipient
 
 SMALLER = "smaller_rendition"  # the remark of a clip that the API refused in its full size
@@ -127,7 +128,8 @@ class Entry:
     @classmethod
     def from_row(cls, row: Mapping[str, object]) -> "Entry":
         """Build an entry from a row of its table."""
-        converted = {"state", "recipient", "file_state", "remarks", "look_first"}
+        named = {"clip_code", "stored_name"}
+        converted = {"state", "recipient", "file_state", "remarks", "look_first", *named}
         plain = {name: row[name] for name in cls.__slots__ if name not in converted}
         return cls(
             state=EntryState(str(row["state"])),
@@ -135,5 +137,7 @@ class Entry:
             file_state=FileState(str(row["file_state"])),
             remarks=tuple(json.loads(str(row["remarks"]))),
             look_first=LookFirst(int(str(row["look_first"]))),
+            clip_code=plain_name(row["clip_code"]),
+            stored_name=plain_name(row["stored_name"]),
             **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent.outbox.capture import Capture
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entry import SMALLER, ClipFile, Entry, Source
+from agent.outbox.file_name import plain_name
 from agent.outbox.states import UNSETTLED_ENTRIES, EntryState, FileState, Reason
 
 
@@ -28,13 +29,16 @@ class Files:
 
     def captures(self) -> Iterator[OnDisk]:
         """Yield the captures whose originals should be there."""
-        for row in self._db.rows(CAPTURES):
-            yield OnDisk(*row.values())  # type: ignore[arg-type]  # STRICT tables keep the types
+        yield from self._on_disk(CAPTURES)
 
     def clips(self) -> Iterator[OnDisk]:
         """Yield the clips that should be there."""
-        for row in self._db.rows(CLIPS):
-            yield OnDisk(*row.values())  # type: ignore[arg-type]  # as above
+        yield from self._on_disk(CLIPS)
+
+    def _on_disk(self, query: str) -> Iterator[OnDisk]:
+        for row in self._db.rows(query):
+            named = {**row, "stored_name": plain_name(row["stored_name"])}
+            yield OnDisk(*named.values())  # type: ignore[arg-type]  # STRICT tables keep the types
 
     def known(self, stored_name: str) -> bool:
         """Tell whether a clip file has a row."""

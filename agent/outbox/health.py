@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.errors import OutboxError
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_folder, open_plain
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_folder, open_plain, rewriting
 
 DATABASE_NAME = "outbox.db"
 
@@ -41,7 +41,8 @@ def holds_history(root: Path) -> bool:
 
 def distrust(root: Path, why: str) -> None:
     """Let the next start make the database anew: what was met while running says enough."""
-    _mark(root).write_text(why)
+    with rewriting(_mark(root)) as file:
+        file.write(why.encode("utf-8", "replace"))
     fsync_folder(root)
 
 

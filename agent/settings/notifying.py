@@ -3,15 +3,19 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from agent.redaction import hide_always
+from agent.settings.key import read_api_key
 from agent.settings.secret import read_secret
 from agent.settings.table import Table
 from agent.settings.tables import is_loopback
+
+if TYPE_CHECKING:
+    from agent.settings.model import Settings
 
 EventName = Literal[
     "take.ready",
@@ -123,6 +127,13 @@ def read_webhook_secret(settings: WebhookSettings, environ: Mapping[str, str]) -
     """Return the secret by which notices are signed, or None where there is none."""
     hide_always(None if settings.url is None else settings.url.get_secret_value())
     return read_secret(settings.secret, settings.secret_file, environ, credential="webhook-secret")
+
+
+def read_secrets(settings: "Settings", environ: Mapping[str, str]) -> None:
+    """Read every secret once, before the right to do so is given up."""
+    read_api_key(settings.api, environ)
+    read_webhook_secret(settings.webhook, environ)
+    read_mqtt_password(settings.mqtt, environ)
 
 
 def read_mqtt_password(settings: MqttSettings, environ: Mapping[str, str]) -> str | None:

@@ -1,5 +1,6 @@
 """Where a secret comes from.  It is read anew every time: a renewed one needs no restart."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from pydantic import SecretStr
 from agent.redaction import hide_always
 
 _MOST_BYTES = 4096
+
+# A command of root's gives root's rights up before it works in somebody else's folder.
+_READ_AS_ROOT: dict[Path, str] = {}
 
 
 def read_secret(
@@ -45,6 +49,11 @@ def _content(path: Path) -> str | None:
     """Return a file's only line, or None where it is missing, unreadable or no text."""
     try:
         with path.open("rb") as file:
-            return file.read(_MOST_BYTES).decode().strip()
+            content = file.read(_MOST_BYTES).decode().strip()
+    except PermissionError:
+        return _READ_AS_ROOT.get(path)
     except (OSError, UnicodeDecodeError):
         return None
+    if os.geteuid() == 0:
+        _READ_AS_ROOT[path] = content
+    return content

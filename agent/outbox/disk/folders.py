@@ -7,6 +7,7 @@ the name is: whatever the moment of a power cut, what has a row is whole.
 import contextlib
 import errno
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import structlog
 
 from agent.errors import BusyError, ConfigError, plain_words
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
-from agent.outbox.file_name import printable
+from agent.outbox.file_name import plain_name, printable
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
@@ -74,11 +75,11 @@ class StateFolder:
 
     def result_document(self, clip_code: str) -> Path:
         """Where everything the API told of a clip's session is, as it came."""
-        return self.results / f"{clip_code}.json"
+        return self.results / f"{plain_name(clip_code)}.json"
 
     def analysed_video(self, clip_code: str) -> Path:
         """Where the analysed video of a clip is; what is here of one that still comes is beside."""
-        return self.results / f"{clip_code}.mp4"
+        return self.results / f"{plain_name(clip_code)}.mp4"
 
     def result_files(self, clip_code: str) -> tuple[Path, Path]:
         """Where all that there is of a clip's results lies: the document and the analysed video."""
@@ -273,8 +274,87 @@ def give_to_owner_of(folder: Path, path: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
+def other_owner(root: Path) -> os.stat_result | None:
+    """Return whose a folder is, where this process is root's and the folder is somebody else's."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        found = root.stat()
+    except OSError:
+        return None
+    return found if found.st_uid != 0 else None
+
+
+def user_name(uid: int) -> str:
+    """Return a user's name, or the number in the form that sudo takes."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+@contextlib.contextmanager
+def acting_as_owner(root: Path) -> Iterator[None]:
+    """As root, have the rights of a folder's owner alone meanwhile.
+
+    The folder's group may put links and rows there: with root's rights they would lead anywhere.
+
+    Raises:
+        ConfigError: the system does not let root become the owner.
+    """
+    owner = other_owner(root)
+    if owner is None:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        try:
+            os.setgroups(_groups_of(owner))
+            os.setegid(owner.st_gid)
+            os.seteuid(owner.st_uid)
+        except OSError as error:
+            name = user_name(owner.st_uid)
+            told = f"{root} belongs to {name}, whom root may not become here: {error.strerror}"
+            raise ConfigError(told, hint=f"use sudo -u {name}") from error
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def is_acting() -> bool:
+    """Tell whether this process of root's has given root's rights up for now."""
+    return os.getuid() == 0 and os.geteuid() != 0
+
+
+@contextlib.contextmanager
+def acting_as_caller() -> Iterator[None]:
+    """Write a file that a person asked for, at their own place, with the rights given up before."""
+    user, group = os.geteuid(), os.getegid()
+    if not is_acting():
+        yield
+        return
+    os.seteuid(0)
+    try:
+        os.setegid(os.getgid())
+        yield
+    finally:
+        os.setegid(group)
+        os.seteuid(user)
+
+
+def _groups_of(owner: os.stat_result) -> list[int]:
+    try:
+        known = pwd.getpwuid(owner.st_uid)
+    except KeyError:
+        return [owner.st_gid]
+    return os.getgrouplist(known.pw_name, owner.st_gid)
+
+
 def _picture_names(clip_code: str) -> tuple[str, str]:
-    return f"{clip_code}.jpg", f"{clip_code}-strip.jpg"
+    name = plain_name(clip_code)
+    return f"{name}.jpg", f"{name}-strip.jpg"
 
 
 def device_of(folder: Path) -> int | None:
@@ -373,7 +453,9 @@ def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:
 
 def write_new(path: Path, content: bytes) -> None:
     """Write a file from its beginning; never through a link, for root may be who writes."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    if is_plain(path):  # of an earlier run; perhaps another name of a file elsewhere
+        path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
         file.write(content)
 

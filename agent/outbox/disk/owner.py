@@ -77,7 +77,7 @@ class OwnerLock:
     def is_taken(self) -> bool:
         """Tell whether a living process is the owner; nobody is hindered by the question."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return False
         try:

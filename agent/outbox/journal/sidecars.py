@@ -21,6 +21,7 @@ from agent.outbox.disk.folders import (
     open_plain,
     rewriting,
 )
+from agent.outbox.file_name import plain_name
 
 SIDECAR_SUFFIX = ".json"
 
@@ -57,7 +58,7 @@ class Sidecars:
         """
         if kind not in self._places or _says_no_more_than_intake(kind, image):
             return
-        file = self._places[kind] / str(image["stored_name"])
+        file = self._places[kind] / plain_name(image["stored_name"])
         path = sidecar_of(file)
         is_cleared = image["file_state"] == "cleared"
         if file.exists() or (path.exists() and not is_cleared):
@@ -73,7 +74,7 @@ class Sidecars:
                 for path in sorted(place.glob(f"*{SIDECAR_SUFFIX}")):
                     found = read_sidecar(path)
                     if found is not None and _is_of(found, path):
-                        file = place / str(found.image["stored_name"])
+                        file = place / plain_name(found.image["stored_name"])
                         yield replace(found, is_stale=noted_seq(file) > found.seq)
 
 
@@ -104,7 +105,7 @@ def read_sidecar(path: Path) -> Sidecar | None:
 def _is_of(sidecar: Sidecar, path: Path) -> bool:
     """Tell whether a sidecar has the name of its own file: a copy of it is no witness."""
     stored_name = sidecar.image.get("stored_name")
-    return isinstance(stored_name, str) and Path(stored_name).stem == path.stem
+    return plain_name(stored_name) == stored_name and Path(stored_name).stem == path.stem
 
 
 def _says_no_more_than_intake(kind: str, image: Image) -> bool:

@@ -6,7 +6,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
+from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, acting_as_owner
+from agent.outbox.file_name import plain_name
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.journal.comparing import contradiction
 from agent.outbox.journal.ledger import Ledger
@@ -99,7 +100,16 @@ def audit(root: Path) -> Audit:
 
 @contextmanager
 def opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
-    """Open an outbox to read from it; None where there is none, or opening would change it."""
+    """Open an outbox to read from it; None where there is none, or opening would change it.
+
+    Root has the rights of the folder's owner alone meanwhile.
+    """
+    with acting_as_owner(root), _opened_as_it_is(root) as outbox:
+        yield outbox
+
+
+@contextmanager
+def _opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
     path = root / DATABASE_NAME
     if not path.exists() or not path.stat().st_size:
         yield None
@@ -148,6 +158,9 @@ def _compare(connection: sqlite3.Connection, ledger: Ledger, found: Audit) -> No
 def _look_at_files(connection: sqlite3.Connection, folder: StateFolder, found: Audit) -> None:
     for place, query in _FILES.items():
         for name, stored_name, size_bytes in connection.execute(query):
+            if plain_name(stored_name) != stored_name:
+                found.broken_rules.setdefault("a file's name that is a path", []).append(name)
+                continue
             try:
                 size = (folder.root / place / stored_name).stat().st_size
             except OSError:
