@@ -218,7 +218,11 @@ def _tell(document: dict[str, object]) -> None:
         ("refused", "refused by the API (--retry asks again)"),
         ("kept", "still at the API (--also-at-api deletes them)"),
     ):
-        ids = [session["session_id"] for session in sessions if session["state"] == state]
+        ids = [
+            session["session_id"] or f"of clip {session['clip_code']}, if there is one"
+            for session in sessions
+            if session["state"] == state
+        ]
         if ids:
             click.echo(f"{words}: {', '.join(ids)}")
     if not sessions:

@@ -59,6 +59,17 @@ class SessionDeleter:
         answer = self._client.delete_session(session_id, key)
         return _read(answer, now_s=self._now().utc_s)
 
+    def sessions_of(self, clip_code: str) -> list[str]:
+        """Return the sessions whose title holds a clip's code.
+
+        Raises:
+            LaneError: it was not the API that answered.
+        """
+        key = self._key()
+        if key is None:
+            raise LaneError("the API cannot be asked now", reason="closed")
+        return [found.session_id for found in self._client.find_sessions(key, clip_code)]
+
 
 class Erasure:
     """Deletes the sessions of athletes who were forgotten here and at the API."""
@@ -89,6 +100,9 @@ class Erasure:
 
     def _try(self, due: SessionDeletion) -> None:
         try:
+            if not due.is_known:
+                self._look_up(due)
+                return
             told = self._deleter.delete(due.session_id)
         except LaneError as fault:
             now_s = self._now().utc_s
@@ -112,6 +126,17 @@ class Erasure:
             log.info("session deleted", session=due.session_id, clip=due.clip_code)
         else:
             log.warning("session deletion refused", session=due.session_id, answer=told.words)
+
+    def _look_up(self, due: SessionDeletion) -> None:
+        """Find the sessions of a clip whose outcome was never known."""
+        found = self._deleter.sessions_of(due.clip_code)
+        now_s = self._now().utc_s
+        if found:
+            self._outbox.deletions.identify(due, found, now_s=now_s)
+            return
+        self._outbox.deletions.record(
+            due, DeletionState.UNLISTED, status=None, answer=None, due_at=now_s, now_s=now_s
+        )
 
 
 def _read(answer: Answer, *, now_s: float) -> Deletion:

@@ -19,6 +19,10 @@ class DeletionState(StrEnum):
     WAITING = "waiting"
     DELETED = "deleted"  # the API said so, or knows no such session
     REFUSED = "refused"
+    UNLISTED = "unlisted"  # it was never known whether there is one, and the API lists none
+
+
+_UNKNOWN = "?"  # begins what stands for the id of a session that may exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,11 @@ class SessionDeletion:
     ended_at: float | None  # when it was deleted or refused
     changed_at: float
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the session's id is known; else it is to be looked up by the clip's code."""
+        return not self.session_id.startswith(_UNKNOWN)
+
     @classmethod
     def from_row(cls, row: Row) -> "SessionDeletion":
         """Build it from a row of its table."""
@@ -53,7 +62,10 @@ class SessionDeletions:
         self._db = database
 
     def add(self, entries: Sequence[Entry], *, forgetting_id: int, now_s: float) -> None:
-        """Record the sessions of these clips; those on record already stay as they are."""
+        """Record the sessions of these clips; those on record already stay as they are.
+
+        A clip without one stands for a session that may exist: its outcome was never known.
+        """
         for entry in entries:
             self._db.change(
                 """
@@ -64,7 +76,7 @@ class SessionDeletions:
                 """,
                 {
                     "forgetting": forgetting_id,
-                    "session": entry.session_id,
+                    "session": entry.session_id or f"{_UNKNOWN}{entry.clip_code}",
                     "code": entry.clip_code,
                     "now": now_s,
                 },
@@ -80,6 +92,31 @@ class SessionDeletions:
             """,
             {"ids": json.dumps(list(forgetting_ids)), "now": now_s},
         )
+
+    def identify(
+        self, deletion: SessionDeletion, session_ids: Sequence[str], *, now_s: float
+    ) -> None:
+        """Record which sessions a clip of unknown outcome has at the API: each is to go."""
+        with self._db.transaction():
+            self._db.change("DELETE FROM session_deletion WHERE id = ?", (deletion.id,))
+            for session_id in session_ids:
+                self._db.change(
+                    """
+                    INSERT INTO session_deletion
+                           (forgetting_id, session_id, clip_code, state, due_at, asked_at,
+                            changed_at)
+                    VALUES (:forgetting, :session, :code, 'waiting', :now, :asked, :now)
+                    ON CONFLICT (session_id) DO UPDATE SET state = 'waiting', due_at = :now
+                     WHERE state = 'kept'
+                    """,
+                    {
+                        "forgetting": deletion.forgetting_id,
+                        "session": session_id,
+                        "code": deletion.clip_code,
+                        "asked": deletion.asked_at,
+                        "now": now_s,
+                    },
+                )
 
     def next_due(self) -> SessionDeletion | None:
         """Return the one that is due first, whenever that is."""

@@ -28,6 +28,7 @@ from agent.station.present import present_of
 from agent.station.roster import for_person
 
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
+_UNKNOWN_OUTCOMES = frozenset({Reason.OUTCOME_UNKNOWN, Reason.RECORD_DAMAGED})
 _UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 
 log = structlog.get_logger(stage="station")
@@ -138,9 +139,14 @@ def _begin(outbox: Outbox, forgetting: Forgetting, *, now: Now) -> list[Entry]:
             outbox.forgettings.move(forgetting, "begun", now_s=now().utc_s)
         outbox.forgettings.leave_the_roster(forgetting)
         _leave_the_station(outbox, forgetting, now=now())
+        unknown = [
+            entry
+            for entry in outbox.forgettings.entries_of(forgetting)
+            if entry.state is EntryState.HELD and entry.reason in _UNKNOWN_OUTCOMES
+        ]
         entries = [_end(outbox, e, now=now) for e in outbox.forgettings.entries_of(forgetting)]
         outbox.results.forget([entry.id for entry in entries], now_s=now().utc_s)
-        made = [entry for entry in entries if _is_at_api(entry)]
+        made = [entry for entry in entries if _is_at_api(entry)] + unknown
         outbox.deletions.add(made, forgetting_id=forgetting.id, now_s=now().utc_s)
         if forgetting.at_api:
             before = outbox.forgettings.of_person(forgetting.user_id, forgetting.guest_id)

@@ -37,6 +37,7 @@ _TITLES = {
         "waiting": "to be deleted",
         "deleted": "deleted",
         "refused": "refused",
+        "unlisted": "outcome was unknown; none listed",
         "open": "Still open",
         "nothing": "Nothing: the erasure is complete.",
     },
@@ -62,6 +63,7 @@ _TITLES = {
         "waiting": "wird noch gelöscht",
         "deleted": "gelöscht",
         "refused": "abgelehnt",
+        "unlisted": "Ergebnis war unbekannt; keine gefunden",
         "open": "Noch offen",
         "nothing": "Nichts: Die Löschung ist vollständig.",
     },
@@ -110,7 +112,7 @@ def _erasure(forgetting: Forgetting, deletions: Sequence[SessionDeletion]) -> di
         "at_api": forgetting.at_api,
         "sessions": [
             {
-                "session_id": one.session_id,
+                "session_id": one.session_id if one.is_known else None,
                 "clip_code": one.clip_code,
                 "state": str(one.state),
                 "asked_at": iso_utc(one.asked_at),
@@ -130,7 +132,9 @@ def _open(erasure: Mapping[str, object]) -> list[str]:
     assert isinstance(box, dict) and isinstance(sessions, list)  # made above
     lines = [] if box["is_done"] else ["the rest on this station"]
     return lines + [
-        f"session {one['session_id']}: {one['state']}" for one in sessions if one["state"] in _OPEN
+        f"session {one['session_id'] or 'of clip ' + str(one['clip_code'])}: {one['state']}"
+        for one in sessions
+        if one["state"] in _OPEN
     ]
 
 

@@ -11,7 +11,7 @@ from agent.clock import Instant
 from agent.delivery.erasure import Erasure, SessionDeleter
 from agent.outbox.backoff import Backoff
 from agent.outbox.deletions import DeletionState, SessionDeletion
-from agent.outbox.states import CaptureState
+from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.sandbox.server import Sandbox
 from agent.station.forgetting import carry_out, forget
 from agent.station.receipt import receipt, receipt_page
@@ -191,3 +191,29 @@ def test_what_is_taken_back_in_time_deletes_nothing(erasing: Erasing, sandbox: S
     undo(erasing.world.outbox, asked.id, now=erasing.now())
     erasing.run()
     assert len(sandbox.book.sessions) == 3
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_clip_whose_outcome_was_never_known_is_looked_up(
+    erasing: Erasing, sandbox: Sandbox, exists: bool
+) -> None:
+    world = erasing.world
+    clip = world.add(4)
+    held = world.outbox.entries.move(
+        clip, EntryState.HELD, now_s=world.clock_s, reason=Reason.OUTCOME_UNKNOWN
+    )
+    assert held is not None
+    if exists:  # made, though no answer ever came
+        session = sandbox.book.sessions[-1]
+        sandbox.book.change(session.session_id, title=f"[{held.clip_code}] found later")
+    claimed = world.outbox.captures.claim_next(world.clock_s)
+    assert claimed is not None
+    world.outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=world.clock_s)
+
+    forgetting = erasing.forget()
+    erasing.run()
+
+    states = sorted(one.state for one in erasing.deletions(forgetting))
+    assert states == ["deleted", "deleted", "deleted" if exists else "unlisted"]
+    assert len(sandbox.book.sessions) == (0 if exists else 1)
+    assert told(erasing, ATHLETE)["open"] == []
