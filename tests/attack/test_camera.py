@@ -26,11 +26,11 @@ from tests.conftest import REPOSITORY
 from tests.factories import evidence
 from tests.hardened import directives
 
-ROUNDS = 300
+ROUNDS = 600
 
 # A folder and a link change places (renameat2, RENAME_EXCHANGE) as fast as the system allows.
 SWAPPING = """
-import ctypes, os, sys
+import ctypes, os, random, sys, time
 libc, content = ctypes.CDLL(None), sys.argv[1].encode()
 os.mkdir("today")
 os.symlink(sys.argv[2], "link")
@@ -41,9 +41,10 @@ while not os.path.exists(".stop"):
     with open("today/.new", "wb") as file:
         file.write(content or b"recording %d" % number * 1000)
     os.rename("today/.new", "today/" + sys.argv[3])
-    for _ in range(20):
-        libc.renameat2(-100, b"today", -100, b"link", 2)
-        libc.renameat2(-100, b"today", -100, b"link", 2)
+    for rest_s in (0, 0, 0, 0, 0.001, 0.004, 0.016):
+        for _ in range(2):
+            time.sleep(rest_s * random.random())
+            libc.renameat2(-100, b"today", -100, b"link", 2)
 """
 
 # A camera program that uses one name for every recording.

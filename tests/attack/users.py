@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.outbox.disk.folders import StateFolder
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
 from tests.station import Station
@@ -86,6 +87,10 @@ class Town:
     @property
     def state(self) -> Path:
         return self.station.state
+
+    @property
+    def folder(self) -> StateFolder:
+        return StateFolder(self.state)
 
     def hand_over(self) -> None:
         """Give all of the state to the service and its group, as the installer does."""
