@@ -10,8 +10,15 @@ from tests.station import KEY
 
 
 @pytest.fixture
-def place() -> Iterator[Town]:
+def sandbox() -> Iterator[Sandbox]:
+    """A stand-in API."""
+    with Sandbox(key=KEY, processing_s=0.0) as running:
+        yield running
+
+
+@pytest.fixture
+def place(sandbox: Sandbox) -> Iterator[Town]:
     """A station with one clip that waits."""
     need_users()
-    with Sandbox(key=KEY, processing_s=0.0) as sandbox, town(sandbox) as found:
+    with town(sandbox) as found:
         yield found

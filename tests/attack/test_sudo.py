@@ -3,11 +3,18 @@
 import json
 import os
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.outbox.results.record import NewResult
+from agent.outbox.store import Outbox
+from agent.sandbox.server import Sandbox
+from tests.analysed import link_of, mp4
 from tests.attack.users import GROUP, SERVICE, Town, environment
+from tests.sessions import made_session
 from tests.station import ATHLETE
 
 
@@ -124,3 +131,44 @@ def test_root_runs_no_station_in_the_folder_of_another_user(place: Town) -> None
 
     assert done.returncode == 1
     assert f"sudo -u '#{SERVICE}' spotter run" in done.stderr
+
+
+def test_what_root_fetches_comes_to_roots_place_by_way_of_the_owner(
+    place: Town, sandbox: Sandbox
+) -> None:
+    """A link in the place of the video shows nothing that the owner may not read."""
+    video, own = mp4(200_000), place.precious("here").parent
+    with Outbox.open(place.state) as outbox:
+        entry = made_session(outbox, sandbox, 2, now_s=time.time() - 60)
+        kept = sandbox.videos / "video.mp4"
+        kept.write_bytes(video)
+        session = sandbox.book.sessions[0]
+        sandbox.book.remove(session.session_id)
+        sandbox.book.add(replace(session, video_path=kept))
+        told = NewResult(numbers={}, analysed_video_url=link_of(sandbox, session), document_bytes=0)
+        assert outbox.results.record(entry.id, told, now_s=time.time())
+    place.hand_over()
+
+    fetched = place.sudo("session", entry.name, "--download", str(own / "videos"))
+
+    assert fetched.returncode == 0, fetched.stderr
+    got = own / "videos" / f"{entry.clip_code}-analysed.mp4"
+    assert got.read_bytes() == video
+    assert {path.lstat().st_uid for path in own.rglob("*")} == {0}
+    assert list((place.state / "tmp").iterdir()) == []
+    assert [path for path in place.state.rglob("*") if path.lstat().st_uid != SERVICE] == []
+
+    secret = place.precious("secret", video)
+    place.member(
+        "import os, sqlite3, sys\n"
+        "state, entry, secret = sys.argv[1:]\n"
+        "os.symlink(secret, f'{state}/results/{entry}.mp4')\n"
+        "db = sqlite3.connect(f'{state}/outbox.db')\n"
+        "db.execute(\"UPDATE result SET video_state = 'present', video_bytes = 1\")\n"
+        "db.commit()\n",
+        *(place.state, entry.clip_code, secret),
+    )
+    got.unlink()
+    refused = place.sudo("session", entry.name, "--download", str(own / "videos"))
+
+    assert refused.returncode != 0 and not got.exists()

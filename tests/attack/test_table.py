@@ -22,6 +22,10 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
             "attack/test_sudo.py",
             "test_what_root_asks_for_is_written_at_roots_own_place_and_all_else_is_the_owners",
         ),
+        (
+            "attack/test_sudo.py",
+            "test_what_root_fetches_comes_to_roots_place_by_way_of_the_owner",
+        ),
         ("attack/test_sudo.py", "test_root_runs_no_station_in_the_folder_of_another_user"),
         (_OTHERS, "test_what_a_member_plants_runs_neither_as_root_nor_as_the_service"),
     ),
