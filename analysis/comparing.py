@@ -254,21 +254,37 @@ def _best_shift(known: _Pictures, sought: _Pictures, near_s: float) -> float | N
         return None  # a still picture is the same at any moment
     shifts_s = known[0] - sought[0][0]
     costs = np.full(len(shifts_s), np.inf)
+    is_denser = len(sought[0]) > 1 and len(known[0]) > 1 and _step_s(sought) < _step_s(known) / 1.2
     for number, shift_s in enumerate(shifts_s):
         moments_s = sought[0] + shift_s
-        inside = moments_s <= known[0][-1] + near_s
-        at = np.searchsorted(known[0], moments_s[inside])
-        before, behind = np.maximum(at - 1, 0), np.minimum(at, len(known[0]) - 1)
-        is_before = moments_s[inside] - known[0][before] < known[0][behind] - moments_s[inside]
-        nearest = np.where(is_before, before, behind)
-        if np.count_nonzero(inside) >= 3:
-            differ = np.abs(known[1][nearest] - sought[1][inside])[:, moves]
+        # A picture is compared for each one of the slower recording: the other repeats them.
+        if is_denser:
+            first, last = moments_s[0] - near_s, moments_s[-1] + near_s
+            mine = np.flatnonzero((known[0] >= first) & (known[0] <= last))
+            theirs = _nearest(moments_s, known[0][mine])
+        else:
+            theirs = np.flatnonzero(moments_s <= known[0][-1] + near_s)
+            mine = _nearest(known[0], moments_s[theirs])
+        if len(mine) >= 3:
+            differ = np.abs(known[1][mine] - sought[1][theirs])[:, moves]
             costs[number] = float(differ.mean())
     best = int(np.argmin(costs))
     others = costs[(np.abs(shifts_s - shifts_s[best]) >= _SHIFTED_S) & np.isfinite(costs)]
     if not np.isfinite(costs[best]) or costs[best] > _ALIKE or not len(others):
         return None
     return float(shifts_s[best]) if costs[best] <= _CLEARLY * float(others.min()) else None
+
+
+def _step_s(pictures: _Pictures) -> float:
+    return float(np.median(np.diff(pictures[0])))
+
+
+def _nearest(times_s: FloatArray, moments_s: FloatArray) -> NDArray[np.intp]:
+    """Return the number of the time that is closest to each moment."""
+    at = np.searchsorted(times_s, moments_s)
+    before, behind = np.maximum(at - 1, 0), np.minimum(at, len(times_s) - 1)
+    is_before = moments_s - times_s[before] < times_s[behind] - moments_s
+    return np.where(is_before, before, behind)
 
 
 def _is_continuous(one: _Recording, other: _Recording, on_progress: Progress) -> bool | None:
