@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
-from tests.needs import need
+from tests.needs import need, need_user_namespaces
 
 _UNIT = REPOSITORY / "systemd" / "spotter.service"
 _BUILDER = Path(__file__).with_name("filter_builder.py")
@@ -55,6 +55,7 @@ def _expanded(word: str) -> Iterator[str]:
 def command(scratch: Path, writable: Path) -> list[str]:
     """Return what runs a command as the unit would, with one writable folder."""
     bubblewrap = need(Path("/usr/bin/bwrap"), "bubblewrap")
+    need_user_namespaces(bubblewrap)
     program = scratch / "filter.bpf"
     subprocess.run(["/usr/bin/python3", str(_BUILDER), str(program), *allowed_calls()], check=True)
     inside = [
