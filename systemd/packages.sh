@@ -22,6 +22,8 @@ test    cmd:chromium      chromium
 test    cmd:mosquitto     mosquitto
 test    cmd:ffmpeg        ffmpeg
 test    cmd:bwrap         bubblewrap
+test    cmd:cc            gcc
+test    file:/usr/include/stdlib.h libc6-dev
 test    seccomp           python3-seccomp
 test    cmd:faketime      faketime
 test    cmd:prometheus    prometheus
