@@ -54,16 +54,23 @@ def open_as_owner(root: Path, *, now_s: float) -> Outbox:
     if why is not None:
         rebuild(root, witnesses, why=why, now_s=now_s)
         witnesses = Witnesses.read(root)
+    try:
+        return _opened(root, witnesses, now_s=now_s)
+    except (_ContradictionError, sqlite3.IntegrityError) as error:
+        was_copied = isinstance(error, _ContradictionError) and error.was_copied
+        rebuild(root, witnesses, why=str(error), now_s=now_s, is_copy=was_copied)
+    return _opened(root, Witnesses.read(root), now_s=now_s)
+
+
+def _opened(root: Path, witnesses: Witnesses, *, now_s: float) -> Outbox:
+    """Open the outbox and make good what it lacks; where that fails it is closed again."""
     outbox = Outbox.open(root)
     try:
         _make_good(outbox, witnesses, now_s=now_s)
-    except (_ContradictionError, sqlite3.IntegrityError) as error:
+        outbox.load()
+    except BaseException:
         outbox.close()
-        was_copied = isinstance(error, _ContradictionError) and error.was_copied
-        rebuild(root, witnesses, why=str(error), now_s=now_s, is_copy=was_copied)
-        outbox = Outbox.open(root)
-        _make_good(outbox, Witnesses.read(root), now_s=now_s)
-    outbox.load()
+        raise
     return outbox
 
 
