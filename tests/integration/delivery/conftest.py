@@ -193,7 +193,9 @@ def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
         Outbox.open(tmp_path) as outbox,
         ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
     ):
-        yield World(outbox=outbox, folder=folder, client=client, host="sandbox")
+        made = World(outbox=outbox, folder=folder, client=client, host="sandbox")
+        yield made
+        made.outbox.close()  # a test may have opened another
 
 
 @contextlib.contextmanager
