@@ -118,7 +118,7 @@ class PageServer:
         config.load()
         config.ssl = None if certificate is None else certificate.context
         log.info("the page is open", listen=self._settings.web.listen, tls=certificate is not None)
-        asyncio.run(_serve_on(listener, _Server(config, self._stop, certificate)))
+        asyncio.run(_serve_on(listener, _Server(config, listener, self._stop, certificate)))
 
 
 def warn_without_pin(settings: WebSettings) -> None:
@@ -143,9 +143,14 @@ class _Server(uvicorn.Server):
     """uvicorn's server, ended by the daemon's wish."""
 
     def __init__(
-        self, config: uvicorn.Config, stop: StopFlag, certificate: PageCertificate | None
+        self,
+        config: uvicorn.Config,
+        listener: PageSocket,
+        stop: StopFlag,
+        certificate: PageCertificate | None,
     ) -> None:
         super().__init__(config)
+        self._listener = listener
         self._stop = stop
         self._certificate = certificate
 
@@ -161,6 +166,10 @@ class _Server(uvicorn.Server):
                     await asyncio.wait_for(ended.wait(), _TICK_S)
         if keeping is not None:
             keeping.cancel()
+        # What was accepted a moment ago becomes a connection of the server's before it closes:
+        # afterwards asyncio refuses it, and nobody would close it.
+        loop.remove_reader(self._listener)
+        await asyncio.sleep(0)
 
 
 async def _keep(certificate: PageCertificate) -> None:

@@ -1,10 +1,14 @@
 """The page as a part of the daemon: it ends in time, and harms nothing when it is harmed."""
 
+import asyncio
 import contextlib
+import gc
 import json
 import socket
 import ssl
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +17,7 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from agent.clock import Instant, read_clock
@@ -179,6 +184,34 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
         (pause,) = outbox.pauses.all()
         assert (pause.part, pause.reason) == ("page", "port_taken")
         assert pause.detail == f"{settings.web.listen}: Address already in use"
+
+
+def test_a_connection_that_comes_as_the_page_ends_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is accepted in the turn of the loop before the server closes."""
+    comes = threading.Event()
+    with socket.socket() as late, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with served_page(page_settings(tmp_path)) as page:
+            host, _, port = page.settings.web.listen.rpartition(":")
+
+            async def tick(_server: uvicorn.Server, _counter: int) -> bool:
+                if threading.current_thread() is not page.thread or not comes.is_set():
+                    return False
+                late.connect((host, int(port)))
+                await asyncio.sleep(0)  # the loop sees it wait
+                await asyncio.sleep(0)  # and accepts it after this
+                return True
+
+            monkeypatch.setattr(uvicorn.Server, "on_tick", tick)
+            comes.set()
+            page.thread.join(60)
+        late.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            assert late.recv(1) == b""
+        gc.collect()
+    assert [str(one.message) for one in told if "unclosed" in str(one.message)] == []
 
 
 def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> None:
