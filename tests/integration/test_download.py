@@ -61,7 +61,7 @@ def test_a_video_comes_into_a_folder_and_goes_on_where_it_broke_off(
     names = [f"{entry.clip_code}-{what}" for what in ("analysed.mp4", "export.json")]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert (folder / names[0]).read_bytes() == VIDEO
-    assert b"key_points" in (folder / names[1]).read_bytes()
+    assert b"keypoints" in (folder / names[1]).read_bytes()
     expired, cut, rest = storage_requests(sandbox, 3)
     assert (expired.status, cut.sent_bytes + rest.sent_bytes) == (403, len(VIDEO))
     assert {request.key_form for request in (expired, cut, rest)} == {None}
