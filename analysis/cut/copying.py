@@ -166,6 +166,7 @@ class _Rewriter:
         if any(self._known.get(key) != content for key, content in found.items()):
             raise CannotCopy("the encoder's settings change in it")
         strips = self._codec == "hevc" and bool(found)  # hvc1 has none among the pictures
+        strips |= self._codec in CODECS and self._container.has_start_codes(bytes(packet))
         if not self._container.length_bytes or not (self.headers or strips):
             return packet  # with start codes: the muxer does it
         content = self._container.without_sets(bytes(packet), start_codes=self.headers is not None)

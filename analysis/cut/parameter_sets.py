@@ -42,6 +42,13 @@ class ParameterSets:
         """Return the sets that come with a packet, before its picture."""
         return dict(self._keyed(self._before_picture(packet)))
 
+    def has_start_codes(self, packet: bytes) -> bool:
+        """Tell whether a packet has start codes though the container announces lengths.
+
+        Some AVIs are so; no first unit is a single byte long.
+        """
+        return self.length_bytes == 4 and packet[:4] == b"\x00" + _START
+
     def without_sets(self, packet: bytes, *, start_codes: bool) -> bytes:
         """Return a packet without them, its units between start codes or behind their lengths."""
         kept = [unit for unit in self._units(packet) if self._kind(unit) not in _SETS[self.codec]]
@@ -68,7 +75,7 @@ class ParameterSets:
             yield unit
 
     def _units(self, packet: bytes) -> Iterator[bytes]:
-        if not self.length_bytes:
+        if not self.length_bytes or self.has_start_codes(packet):
             yield from _between_start_codes(packet)
             return
         at = 0
