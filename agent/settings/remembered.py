@@ -53,7 +53,9 @@ def _place(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
         return None
     ours = sorted((name, value) for name, value in environ.items() if name.startswith(_PREFIX))
     told = json.dumps([__version__, str(path), content.hex(), ours])
-    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/nonexistent"), ".cache"))
+    home = environ.get("XDG_CACHE_HOME") or (environ.get("HOME") and f"{environ['HOME']}/.cache")
+    if not home:
+        return None
     return Path(home, "spotter", "settings", f"{hashlib.sha256(told.encode()).hexdigest()}.json")
 
 

@@ -118,7 +118,7 @@ def test_the_answer_to_the_key_is_said(
         (("--activity", "weightlifting"), "--exercise is missing: snatch"),
         ((), "--activity is missing: running"),
         (("--activity", "running", "--exercise", "snatch"), "none belongs to it"),
-        ((*LIFT, "--key-file", "/nonexistent"), "/nonexistent: No such file"),
+        ((*LIFT, "--key-file", "/proc/none/key"), "/proc/none/key: No such file"),
         ((*LIFT, "--key-file", "{two_lines}"), "does not hold an API key"),
         ((*LIFT, "--name", "a\nb"), "no control characters"),
         ((*LIFT, "--station-id", "a b"), "station.id"),
