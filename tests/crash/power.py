@@ -20,6 +20,7 @@ CALLS = (
 _LINE = re.compile(r"(\d+\.\d+) (\w+)\((.*)\)\s+= (-?\d+)(?:<((?:\\x..)*)>)?(\(deleted\))?")
 _FD = re.compile(r"(\d+|AT_FDCWD)<((?:\\x..)*)>(\(deleted\))?")
 _TEXT = re.compile(r'"((?:\\x..)*)"')
+_PATH = re.compile(r'(?:(?:\d+|AT_FDCWD)<((?:\\x..)*)>, )?"((?:\\x..)*)"')
 _REST_NUMBERS = re.compile(r", (\d+)")
 
 
@@ -50,8 +51,10 @@ class Call:
 
     @property
     def paths(self) -> list[str]:
-        """The paths it names."""
-        return [_text(found) for found in _TEXT.findall(self.arguments)]
+        """The paths it names; those of a descriptor's folder in full."""
+        return [
+            str(Path(_text(folder), _text(name))) for folder, name in _PATH.findall(self.arguments)
+        ]
 
     @property
     def data(self) -> bytes:
