@@ -1,17 +1,20 @@
 """Short videos that are quick to analyse, each of them different."""
 
 import tempfile
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from string import ascii_lowercase
 
 from agent.sandbox.drawn import Camera, Segment, Storyboard
 
 
 def name_of(number: int) -> str:
-    """Name a recording by its time, minutes after the one before: they do not adjoin."""
-    moment = datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(minutes=number)
-    return f"{moment:%Y-%m-%d_%H-%M-%S}.mp4"
+    """Name a recording so that it tells no time, and is not taken for one of the same camera."""
+    letters = ""
+    while number:
+        number, letter = divmod(number - 1, len(ascii_lowercase))
+        letters = ascii_lowercase[letter] + letters
+    return f"film-{letters or 'none'}.mp4"
 
 
 def film_run(path: Path, *, seed: int = 1, seconds: float = 1.6) -> Path:

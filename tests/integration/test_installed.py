@@ -9,14 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
 
 from agent.sandbox.server import Sandbox
 from agent.web.app import PLACES
-from tests.browser.conftest import CHROMIUM
 from tests.conftest import REPOSITORY
 from tests.installed import SHIPPED, Installed
-from tests.needs import need
 from tests.served_page import free_port
 from tests.station import Station, delivered, until
 from tests.videos import film_run
@@ -90,32 +87,6 @@ def test_the_installed_daemon_delivers_a_capture_and_serves_every_place_of_its_p
                 assert answer.status_code in ({200, 404} if gone else {200}), (path, answer.text)
         found = doctor_on(with_page, installed)
         assert (found["page"]["state"], found["files of Spotter"]["state"]) == ("fine", "fine")
-
-
-def test_a_browser_shows_the_installed_page_without_an_error(
-    installed: Installed, with_page: Station
-) -> None:
-    chromium = need(CHROMIUM, "chromium")
-    faults: list[str] = []
-    with_page.put_clip()
-    with with_page.running(python=installed.python), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        page = browser.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "response",
-            lambda got: faults.append(f"{got.status} {got.url}") if got.status >= 400 else None,
-        )
-        until(lambda: with_page.states() == ["uploaded"])
-        code = with_page.entries()[0]["clip_code"]
-        for path in ("/", "/wall", "/athlete/someUserId123", f"/take/{code}"):
-            page.goto(origin_of(with_page) + path)
-            page.wait_for_function("document.readyState === 'complete'")
-        browser.close()
-
-    assert faults == []
 
 
 @pytest.mark.timeout(300)

@@ -1,16 +1,36 @@
 """Recordings whose time stamps are no lengths, and streams without any, through a whole station."""
 
-import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 
+from agent.clock import Instant, read_clock
+from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
+from agent.station.filming import start_filming, stop_filming
 from tests.integration.analysis.test_times import restamped
-from tests.station import Station, delivered, until
+from tests.station import Station, delivered
 from tests.videos import film_run, name_of
+
+
+def ago(seconds: float) -> Instant:
+    """Return a moment of this boot."""
+    now = read_clock()
+    boot_s = None if now.boot_s is None else now.boot_s - seconds
+    return replace(now, utc_s=now.utc_s - seconds, boot_s=boot_s)
+
+
+def record_at_pace(film: Path, target: Path, *, seconds: float) -> None:
+    """Write a recording as slowly as it was filmed: only such growth tells when that was."""
+    content, parts = film.read_bytes(), 16
+    size = -(-len(content) // parts)
+    with target.open("wb", buffering=0) as file:
+        for begins in range(0, len(content), size):
+            file.write(content[begins : begins + size])
+            time.sleep(seconds / parts)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts"])
@@ -19,13 +39,12 @@ def test_times_that_run_on_do_not_reach_back_into_a_stop_of_filming(
 ) -> None:
     whole = film_run(station.root / "film.mp4", seconds=3)
     path = restamped(whole, station.root / f"film{suffix}", lambda n: 3600 + n / 15)
+    station.spotter("status")  # makes the outbox
+    with Outbox.open(station.state) as outbox:
+        stop_filming(outbox, now=ago(1200), set_by="test")
+        start_filming(outbox, now=ago(600), set_by="test")
     with station.running():
-        station.spotter("filming", "stop")
-        until(lambda: "STOPPED" in station.spotter("status"))
-        station.spotter("filming", "start")
-        ended_at = time.time() + 60
-        os.utime(path, (ended_at, ended_at))
-        path.rename(station.capture / Path(name_of(1)).with_suffix(suffix))
+        record_at_pace(path, station.capture / Path(name_of(1)).with_suffix(suffix), seconds=3.2)
         assert delivered(sandbox, 1), station.log.read_text()[-3000:]
 
     (entry,) = station.entries()

@@ -58,6 +58,7 @@ def test_while_its_body_is_under_way(patient: Station, sandbox: Sandbox) -> None
 def test_while_its_outcome_is_unknown(patient: Station, sandbox: Sandbox) -> None:
     sandbox.add_fault("lost-answer")
     sandbox.add_fault("hide-list")
+    sandbox.add_fault("blind-filter")
     patient.put_clip()
     with patient.running():
         assert delivered(sandbox, 1)
