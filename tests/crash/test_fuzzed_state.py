@@ -11,7 +11,7 @@ from tests.crash.fuzz import Fuzz, forget
 from tests.station import KEY, Station
 
 CASES = 500
-SHORT = 8
+SHORT = 4
 START_WITHIN_S = 20.0
 BUSY_S = 40.0  # more, in the suite, on a machine that does other things as well
 

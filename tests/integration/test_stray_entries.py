@@ -92,7 +92,14 @@ def test_one_of_each_kind_in_every_folder_keeps_no_start_from_going_on(
     "name",
     ["outbox.db-wal", "outbox.db-shm", LEDGER_NAME, "owner.lock", "wake.sock", "reserve"],
 )
-@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pipe",
+        pytest.param("folder", marks=pytest.mark.soak),
+        pytest.param("link", marks=pytest.mark.soak),
+    ],
+)
 def test_what_has_the_name_of_a_record_and_is_none_is_taken_out_of_the_way(
     waiting: Station, sandbox: Sandbox, name: str, kind: str
 ) -> None:
