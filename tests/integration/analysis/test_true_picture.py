@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,16 @@ from tests.needs import need
 from tests.videos import film_run
 
 START_S, SECONDS = 0.5, 0.6
+
+
+def half_in_soak(cases: Mapping[str, tuple[object, ...]]) -> list[object]:
+    """Return cases for a test, every second of them for the long form alone."""
+    return [
+        pytest.param(*case, marks=pytest.mark.soak) if number % 2 else case
+        for number, case in enumerate(cases.values())
+    ]
+
+
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "25")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-g", "25", "-x265-params", "log-level=none")
 VP9 = ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-g", "25")
@@ -204,7 +215,14 @@ def test_the_width_shown_stands_in_the_track_header_too(tmp_path: Path) -> None:
         assert int.from_bytes(content[at : at + 4], "big") >> 16 == 320
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".mp4",
+        pytest.param(".mov", marks=pytest.mark.soak),
+        pytest.param(".mkv", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_turned_and_mirrored_pictures_stay_so(
@@ -261,7 +279,7 @@ COLOURS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("suffix", "codec", "look"), COLOURS.values(), ids=COLOURS)
+@pytest.mark.parametrize(("suffix", "codec", "look"), half_in_soak(COLOURS), ids=COLOURS)
 def test_colours_stay_as_they_were(
     suffix: str, codec: tuple[str, ...], look: str, tmp_path: Path
 ) -> None:
@@ -357,7 +375,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize(("part", "suffix", "codec"), PARTS.values(), ids=PARTS)
+@pytest.mark.parametrize(("part", "suffix", "codec"), half_in_soak(PARTS), ids=PARTS)
 def test_a_take_has_its_own_size_where_it_changes_midway(
     part: str, suffix: str, codec: tuple[str, ...], tmp_path: Path
 ) -> None:
