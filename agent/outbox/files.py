@@ -106,13 +106,15 @@ class Files:
         self, entry: Entry, clip: ClipFile, remarks: Sequence[str], *, heals: Reason, now_s: float
     ) -> Entry | None:
         was_held_for_it = entry.state is EntryState.HELD and entry.reason == heals
+        # It may have waited for the next recording, which its damage took the place of.
+        healed = Reason.NEXT_RECORDING if entry.due_at > now_s else None
         row = self._db.row(
             MEND,
             {
                 "id": entry.id,
                 "fence": entry.fence,
                 "state": EntryState.READY if was_held_for_it else entry.state,
-                "reason": None if was_held_for_it else entry.reason,
+                "reason": healed if was_held_for_it else entry.reason,
                 "name": clip.stored_name,
                 "sha256": clip.sha256,
                 "bytes": clip.size_bytes,

@@ -149,10 +149,13 @@ def test_event_files_that_overlap_make_one_session(
         scene.part(tmp_path / "event-1.mkv", 0.0, ends_s[0]),
         scene.part(tmp_path / "event-2.mkv", *second),
     ]
+    settings = station.config.read_text()  # both are to be there before anything is sent
+    station.config.write_text(settings.replace("send_delay_s = 0", "send_delay_s = 8"))
     with station.running():
         for number in order:
             put(parts[number], station, ended_s_ago=ends_s[1] - ends_s[number])
         until(lambda: looked_into(station, 2), timeout_s=90)
+        assert delivered(sandbox, 1)
 
     ((begins_s, ends_s_shown),) = sessions_hold(sandbox, scene)
     assert begins_s < 3.6 and ends_s_shown > 12.4
