@@ -152,7 +152,7 @@ class SettledFile:
             if error.errno != errno.EXDEV:
                 raise
             return False
-        if not self._is_at(target):
+        if not self.is_at(target):
             self._give_back(target)
             raise UnsettledError(self._path.name)
         fsync_folder(target.parent)
@@ -175,10 +175,6 @@ class SettledFile:
             shutil.copyfileobj(source, copy, _READ_BYTES)
             copy.flush()
             os.fsync(copy.fileno())
-
-    def is_at(self, place: Path) -> bool:
-        """Tell whether this very file is also there: by a second name, or the same one."""
-        return self._is_at(place)
 
     def remove(self) -> None:
         """Remove it, its content being safe elsewhere, unless it went on growing.
@@ -207,7 +203,8 @@ class SettledFile:
             return os.path.samestat(found, self._opened)
         return False
 
-    def _is_at(self, place: Path) -> bool:
+    def is_at(self, place: Path) -> bool:
+        """Tell whether this very file is also there: by a second name, or the same one."""
         with suppress(OSError):
             return os.path.samestat(place.lstat(), self._opened)
         return False
