@@ -18,6 +18,7 @@ from agent.doctor.api import ask_status, judge_answer
 from agent.doctor.finding import Finding, Patient, State, warning
 from agent.errors import ConfigError, LaneError, RequestError
 from agent.settings import Settings, load_settings, read_api_key, sample_toml
+from agent.settings.key import is_key
 from agent.settings.place import DEFAULT_PATH, user_folder
 from agent.settings.toml import toml_value
 from agent.unit import start_command
@@ -248,21 +249,16 @@ def _key_in(path: Path) -> str:
         raise ConfigError(f"{path}: {error.strerror}", hint="name a file with the key") from None
     except UnicodeDecodeError:
         text = ""
-    if not is_key(text):
+    if not can_be_key(text):
         raise ConfigError(
             f"{path} does not hold an API key", hint="the key alone, in one line, without spaces"
         )
     return text
 
 
-def is_key(text: str) -> bool:
-    """Tell whether a text can be an API key: one line of visible ASCII, without spaces."""
-    return (
-        0 < len(text) <= _MOST_KEY_BYTES
-        and text.isascii()
-        and text.isprintable()
-        and (" " not in text)
-    )
+def can_be_key(text: str) -> bool:
+    """Tell whether a text can be an API key: there is one, not too long, that looks like it."""
+    return 0 < len(text) <= _MOST_KEY_BYTES and is_key(text)
 
 
 def _toml(wanted: Wanted, places: Places, *, key_file: Path) -> str:

@@ -117,7 +117,7 @@ def _ask_exercise(activity: str, *, asks: bool) -> str | None:
 
 def _ask_key() -> str | None:
     """Return a key that a person types, hidden, or None where it is to follow later."""
-    from agent.setup import is_key
+    from agent.setup import can_be_key
 
     while True:
         typed = click.prompt(
@@ -128,6 +128,6 @@ def _ask_key() -> str | None:
         ).strip()
         if not typed:
             return None
-        if is_key(typed):
+        if can_be_key(typed):
             return str(typed)
         click.echo("That is no API key: one line, without spaces.", err=True)

@@ -17,7 +17,7 @@ def read_api_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | Non
     credential `api-key`.
     """
     return read_secret(
-        settings.key, settings.key_file, environ, credential=_CREDENTIAL, accepts=_is_key
+        settings.key, settings.key_file, environ, credential=_CREDENTIAL, accepts=is_key
     )
 
 
@@ -30,7 +30,7 @@ def malformed_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | No
     for text in (given, *map(_text, places)):
         if text is None:
             return "it is no text"
-        if not text or _is_key(text):
+        if not text or is_key(text):
             continue
         if len(text.splitlines()) > 1:
             return f"it has {len(text.splitlines())} lines"
@@ -50,5 +50,6 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _is_key(text: str) -> bool:
+def is_key(text: str) -> bool:
+    """Tell whether a text looks like a key: visible ASCII in one line, without spaces."""
     return text.isascii() and text.isprintable() and " " not in text
