@@ -1,0 +1,86 @@
+"""Links in the documents lead to files and headings that exist, and the glossary stays short."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", ".github/**/*.md", "tests/**/*.md")
+    for path in REPOSITORY.glob(pattern)
+)
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+_MOST_TERMS = 60
+
+
+def prose(path: Path) -> str:
+    """Return a document without its code blocks."""
+    return _FENCE.sub("", path.read_text())
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as forges make them."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading in _HEADING.findall(prose(path)):
+        words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-")
+        found.add(f"{words}-{seen[words]}" if seen[words] else words)
+        seen[words] += 1
+    return found
+
+
+def broken_links(path: Path) -> list[str]:
+    """Return the relative links of a document that lead nowhere."""
+    return [
+        link
+        for link in _LINK.findall(prose(path))
+        if "://" not in link and not link.startswith("mailto:") and not leads_somewhere(path, link)
+    ]
+
+
+def leads_somewhere(path: Path, link: str) -> bool:
+    """Tell whether a relative link's file, and the heading it names, exist in the repository."""
+    place, _, anchor = link.partition("#")
+    target = (path.parent / place).resolve() if place else path
+    inside = target.is_relative_to(REPOSITORY) and target.exists()
+    return inside and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (path.parent / link.partition("#")[0]).resolve()
+        for path in DOCUMENTS
+        for link in _LINK.findall(prose(path))
+        if "://" not in link and not link.startswith("#")
+    }
+    pages = set((REPOSITORY / "docs").glob("**/*.md"))
+
+    assert pages - linked == set()
+
+
+def test_broken_links_are_found() -> None:
+    page = REPOSITORY / "docs" / "behaviour.md"
+
+    assert leads_somewhere(page, "behaviour.md#the-disk") and leads_somewhere(page, "#the-disk")
+    assert not leads_somewhere(page, "behaviour.md#no-such-heading")
+    assert not leads_somewhere(page, "no-such-page.md")
+    assert not leads_somewhere(page, "../../outside.md")
+
+
+def test_the_glossary_has_at_most_sixty_terms_each_once() -> None:
+    rows = re.findall(r"^\| (?!term |---)(.+?) \|", prose(REPOSITORY / "docs/glossary.md"), re.M)
+    terms = Counter(term for row in rows for term in row.split(", "))
+
+    assert len(terms) <= _MOST_TERMS
+    assert [term for term, count in terms.items() if count > 1] == []
