@@ -22,10 +22,6 @@ class Posted:
     def event(self) -> str:
         return str(json.loads(self.body)["event"])
 
-    @property
-    def notice_id(self) -> str:
-        return str(json.loads(self.body)["id"])
-
 
 class Receiver(AbstractContextManager["Receiver"]):
     """Answers what it is told to: a status, "hang", "endless" or "elsewhere"."""

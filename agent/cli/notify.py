@@ -57,6 +57,7 @@ def _send(name: str, settings: "Settings") -> None:
     from agent.errors import ConfigError
     from agent.notices.notice import trial_notice
     from agent.notices.receivers import receiver_of
+    from agent.notices.signature import command_for_secret
     from agent.settings.notifying import read_webhook_secret
     from agent.stage import ignore_wake
 
@@ -64,7 +65,7 @@ def _send(name: str, settings: "Settings") -> None:
     if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:
         raise ConfigError(
             f"there is no secret in {webhook.secret_file}",
-            hint=f"openssl rand -hex 32 | sudo tee {webhook.secret_file}",
+            hint=command_for_secret(webhook.secret_file),
         )
     receiver = receiver_of(name, settings, check=ignore_wake, role="test")
     try:

@@ -12,15 +12,11 @@ from agent.doctor.finding import Finding, Patient, broken, fine, warning
 from agent.errors import AgentError, plain_words
 from agent.local_time import LocalTime
 from agent.notices.receivers import receiver_of
+from agent.notices.signature import command_for_secret, signing_key
 from agent.outbox.channels import ChannelState, RefusedNotice
 from agent.outbox.repair.audit import opened_as_it_is
 from agent.plurals import counted
-from agent.settings.notifying import (
-    SHORTEST_SECRET,
-    channels_of,
-    read_mqtt_password,
-    read_webhook_secret,
-)
+from agent.settings.notifying import channels_of, read_mqtt_password, read_webhook_secret
 from agent.settings.tables import is_loopback
 
 _WAIT_S = 5.0
@@ -75,11 +71,12 @@ def _webhook_secret(patient: Patient) -> list[Finding]:
     if secret is None and file.exists() and not os.access(file, os.R_OK):
         return [_unreadable("webhook secret", file)]
     if secret is None:
-        make = f"openssl rand -hex 32 | sudo tee {file}; sudo chown root:spotter {file}"
+        make = f"{command_for_secret(file)}; sudo chown root:spotter {file}"
         return [broken("webhook secret", f"there is none in {file}: notices wait", make)]
-    if len(secret) < SHORTEST_SECRET:
-        told = f"it has fewer than {SHORTEST_SECRET} characters: notices wait"
-        return [broken("webhook secret", told, f"openssl rand -hex 32 | sudo tee {file}")]
+    try:
+        signing_key(secret)
+    except ValueError as error:
+        return [broken("webhook secret", f"{error}: notices wait", command_for_secret(file))]
     return _open_file("webhook secret", file)
 
 

@@ -107,7 +107,7 @@ def encode(
     event: str, told: Mapping[str, object], *, station: str, about: str | None, at: float
 ) -> Notice:
     """Return a notice with the fields that all have in common before its own."""
-    parts = (station, about, event, str(round(at * 1000)))
+    parts = (station, about, event.replace(".", "-"), str(round(at * 1000)))  # signed between dots
     notice_id = "-".join(part for part in parts if part is not None)
     document = {
         "schema": SCHEMA,

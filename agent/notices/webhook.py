@@ -14,9 +14,8 @@ from agent.api.watch import Watch
 from agent.clock import Now
 from agent.errors import NotifyError, plain_words
 from agent.notices.notice import Notice
-from agent.notices.signature import HEADER, signature
+from agent.notices.signature import signed_headers, signing_key
 from agent.notices.standing import Interest
-from agent.settings.notifying import SHORTEST_SECRET
 
 _ASK_TO_WAIT = frozenset({429, 503})
 _REMEDIES = {
@@ -70,11 +69,9 @@ class Webhook:
         Raises:
             NotifyError: no 2xx came back.
         """
-        headers = {
-            HEADER: signature(self._secret(), notice.body, now_s=self._now().utc_s),
-            "Spotter-Event": notice.event,
-            "Spotter-Notice-Id": notice.id,
-        }
+        now_s = self._now().utc_s
+        signed = signed_headers(notice.id, notice.body, key=self._key(), now_s=now_s)
+        headers = {**signed, "Spotter-Event": notice.event}
         answer = self._post(notice.body, headers)
         if 200 <= answer.status < 300:
             return
@@ -106,13 +103,14 @@ class Webhook:
             )
         return self._http
 
-    def _secret(self) -> str:
+    def _key(self) -> bytes:
         secret = self._read_secret()
         if secret is None:
             raise NotifyError("there is no secret to sign with: see webhook.secret_file")
-        if len(secret) < SHORTEST_SECRET:
-            raise NotifyError(f"the secret has fewer than {SHORTEST_SECRET} characters")
-        return secret
+        try:
+            return signing_key(secret)
+        except ValueError as error:
+            raise NotifyError(f"{error}: see webhook.secret_file") from None
 
     def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
         """Return the answer's head; its body is not read."""

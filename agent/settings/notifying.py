@@ -27,7 +27,6 @@ EventName = Literal[
     "station.state",
 ]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
-SHORTEST_SECRET = 16  # a shorter one could be guessed from a signature
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _PLAIN_PORT, _TLS_PORT = 1883, 8883
@@ -43,8 +42,9 @@ class WebhookSettings(Table):
     )
     secret_file: Path = Field(
         Path("/etc/spotter/webhook-secret"),
-        description="File with the secret by which notices are signed, 16 characters or more.  Or "
-        'the systemd credential "webhook-secret"; missing: notices wait.',
+        description='File with the secret by which notices are signed: "whsec_" and the base64 of '
+        '24 to 64 random bytes.  Or the systemd credential "webhook-secret"; missing: notices '
+        "wait.",
     )
     secret: SecretStr | None = Field(None, description="The secret itself; better in the file.")
     events: tuple[EventName, ...] = Field(

@@ -1,5 +1,6 @@
 """An outbox, a webhook's receiver, and channels on clocks of our own."""
 
+import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from agent.settings.notifying import EVENTS
 from tests.factories import admitted, instant, new_entry
 from tests.receiver import Receiver as WebReceiver
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 STATION = "p3"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agent.notices.notice import Notice, notice_of, station_notice, trial_notice
-from agent.notices.signature import HEADER, signature
+from agent.notices.signature import ID, SIGNATURE, TIMESTAMP, signed_headers, signing_key
 from agent.outbox.events import EventKind
 from agent.outbox.states import EntryState
 from agent.outbox.views.happenings import Happening
@@ -21,7 +21,7 @@ from tests.unit.notices.test_standing import QUIET
 PAGE = (REPOSITORY / "docs" / "notifications.md").read_text()
 AT = 1_795_001_234.5
 STATION = "platform-3"
-SECRET = "the secret of the file"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 ENTRY = replace(
     an_entry(),
@@ -100,12 +100,19 @@ def test_the_recipe_verifies_what_is_sent_and_nothing_else() -> None:
     exec(recipe, names)  # noqa: S102  # our own page
     verify = names["is_from_spotter"]
     assert callable(verify)
-    body = next(notices()).body
-    header = signature(SECRET, body, now_s=AT)
+    notice = next(notices())
+    body = notice.body
+    headers = signed_headers(notice.id, body, key=signing_key(SECRET), now_s=AT)
 
-    assert verify(SECRET, header, body, now_s=AT + 10)
-    assert not verify(SECRET, header, body, now_s=AT + 3600)  # somebody sends it again
-    assert not verify(SECRET, header, body + b" ", now_s=AT)
-    assert not verify("another secret", header, body, now_s=AT)
-    assert not verify(SECRET, "nonsense", body, now_s=AT)
-    assert HEADER in PAGE
+    assert verify(SECRET, headers, body, now_s=AT + 10)
+    assert verify(SECRET, {name.title(): told for name, told in headers.items()}, body, now_s=AT)
+    assert not verify(SECRET, headers, body, now_s=AT + 3600)  # somebody sends it again
+    assert not verify(SECRET, headers, body + b" ", now_s=AT)
+    assert not verify("whsec_" + "A" * 32, headers, body, now_s=AT)
+    assert not verify(SECRET, {**headers, ID: "another"}, body, now_s=AT)
+    for name in headers:
+        assert not verify(SECRET, {**headers, name: "nonsense \u00b2 \xff"}, body, now_s=AT)
+        assert not verify(SECRET, {**headers, name: ""}, body, now_s=AT)
+    assert {f"| `{name}` |" for name in (ID, TIMESTAMP, SIGNATURE)} <= {
+        line[: line.index("|", 1) + 1] for line in PAGE.splitlines() if line.startswith("| `")
+    }

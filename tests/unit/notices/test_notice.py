@@ -71,7 +71,7 @@ def test_a_notice_is_the_same_whenever_it_is_made() -> None:
     moved = replace(happening("held", reason="unassigned"), event_id=7)  # as after a rebuild
 
     assert notice_of(moved, station="p3", numbers={}) == first
-    assert first.id == "p3-k3x9q2m4pd-take.held-1795000000500"
+    assert first.id == "p3-k3x9q2m4pd-take-held-1795000000500"
     document = json.loads(first.body)
     assert (document["id"], document["reason"]) == (first.id, "unassigned")
 
