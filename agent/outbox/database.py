@@ -13,7 +13,7 @@ from agent.errors import BusyError, OutboxError
 from agent.outbox.disk.device import device_of
 from agent.outbox.disk.folders import LEDGER_NAME
 from agent.outbox.disk.space import is_disk_full, is_nearly_full, is_refusal
-from agent.outbox.schema import version
+from agent.outbox.migrate import migrate
 
 if TYPE_CHECKING:
     from agent.outbox.journal.writing import Changes, Journal
@@ -39,7 +39,7 @@ class OutboxDatabase:
         self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
         try:
-            self._bring_up_to_date()
+            migrate(self.connection, path)
             self._identity = _identity(path)
         except sqlite3.DatabaseError as error:
             self.close()
@@ -180,21 +180,6 @@ class OutboxDatabase:
                 connection.close()
             self._opened.clear()
         self._local = threading.local()
-
-    def _bring_up_to_date(self) -> None:
-        """Make or change the tables where that is due; what does it is loaded only then."""
-        if self._applied() != sorted(version.UP_TO_DATE):
-            from agent.outbox.schema.migrating import migrate
-
-            migrate(self.connection, self.path)
-
-    def _applied(self) -> list[str]:
-        """Return the names of the migrations that were made; none where there is no table yet."""
-        tables = self._query("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'", ())
-        rows = (
-            self._query("SELECT name FROM _sqlite_migrations ORDER BY name", ()) if tables else []
-        )
-        return [str(row["name"]) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         """Connect; only the first makes the file: another one, later, would be made below a mount.

@@ -15,12 +15,12 @@ from agent.crashpoints import crash_point
 from agent.outbox.clearing.removal import Removal
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import Entry, Whose
+from agent.outbox.migrate import remove_old_copies
 from agent.outbox.people.assignments import Layer
 from agent.outbox.people.forgettings import Forgetting
 from agent.outbox.people.undoables import Undoable, UndoKind
 from agent.outbox.repair.recovery import ledger_written_anew
 from agent.outbox.resends import ResendState
-from agent.outbox.schema.old_copies import remove_old_copies
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.store import Outbox
 from agent.station.assigning import assign_nobody

@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from tests.factories import NOW_S, instant
 from tests.lived import send
 from tests.served_page import page_settings, served_page
 from tests.station import KEY, Station, run_spotter, until
+
+_PAGE_BYTES = 4096
 
 
 def patient_of(station: Station) -> Patient:
@@ -173,9 +176,13 @@ def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
 def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> None:
     folder = lived_in(station)
     path = folder.root / "outbox.db"
-    whole = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'entry'"
+        (page,) = connection.execute(query).fetchone()
 
-    path.write_bytes(whole[:5000] + b"\xff" * 3000 + whole[8000:])
+    with path.open("r+b") as file:
+        file.seek((page - 1) * _PAGE_BYTES)
+        file.write(b"\xff" * _PAGE_BYTES)
     found = examined(station, check_outbox)
     assert found.state is State.BROKEN and "restart" in str(found.remedy)
     path.unlink()

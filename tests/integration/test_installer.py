@@ -192,19 +192,16 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
 
 def one_more_migration(source: Path) -> None:
     """Let a release bring a change of the outbox that this one does not know."""
-    package = source / "agent" / "outbox" / "schema"
-    (package / "future.py").write_text(
-        "from sqlite_utils.db import Database\n\n"
-        "from agent.outbox.schema.migrations import MIGRATIONS\n\n\n"
-        "@MIGRATIONS()\ndef holograms(db: Database) -> None:\n"
-        '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
-    )
-    with (package / "migrating.py").open("a") as migrating:
-        migrating.write("\nfrom agent.outbox.schema.future import holograms as holograms\n")
-    version = package / "version.py"
-    known = "UP_TO_DATE = ("
-    assert version.read_text().count(known) == 1
-    version.write_text(version.read_text().replace(known, f'{known}\n    "holograms",'))
+    package = source / "agent" / "outbox"
+    with (package / "schema.py").open("a") as schema:
+        schema.write(
+            "\n\n@MIGRATIONS()\ndef holograms(db: Database) -> None:\n"
+            '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
+        )
+    migrate = package / "migrate.py"
+    known = '("first_schema",)'
+    assert migrate.read_text().count(known) == 1
+    migrate.write_text(migrate.read_text().replace(known, '("first_schema", "holograms")'))
 
 
 _FILL = f"""

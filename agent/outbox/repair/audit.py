@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.outbox import migrate
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, acting_as_owner
 from agent.outbox.file_name import plain_name
 from agent.outbox.health import DATABASE_NAME
 from agent.outbox.journal.comparing import contradiction
 from agent.outbox.journal.ledger import Ledger
-from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.store import Outbox
 
 _WAIT_FOR_LOCK_S = 3.0
@@ -80,9 +80,9 @@ def audit(root: Path) -> Audit:
     with closing(
         sqlite3.connect(uri, uri=True, timeout=_WAIT_FOR_LOCK_S, isolation_level=None)
     ) as connection:
-        applied = _applied(connection)
-        found.newer = [name for name in applied if name not in UP_TO_DATE]
-        found.pending = [name for name in UP_TO_DATE if name not in applied]
+        applied = migrate.applied_migrations(connection)
+        found.newer = [name for name in applied if name not in migrate.UP_TO_DATE]
+        found.pending = [name for name in migrate.UP_TO_DATE if name not in applied]
         if found.newer or found.pending:
             return found  # its tables are not the ones we know
         with _locked(connection) as is_ours:
@@ -115,7 +115,7 @@ def _opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
         yield None
         return
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        is_current = sorted(_applied(connection)) == sorted(UP_TO_DATE)
+        is_current = tuple(migrate.applied_migrations(connection)) == migrate.UP_TO_DATE
     if not is_current:
         yield None
         return
@@ -136,11 +136,6 @@ def _locked(connection: sqlite3.Connection) -> Iterator[bool]:
         yield True
     finally:
         connection.rollback()
-
-
-def _applied(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'outbox'")
-    return [str(row[0]) for row in rows]
 
 
 def _compare(connection: sqlite3.Connection, ledger: Ledger, found: Audit) -> None:

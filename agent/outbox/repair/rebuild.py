@@ -19,6 +19,7 @@ from agent.outbox.database import OutboxDatabase
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, fsync_file, fsync_folder, is_plain
 from agent.outbox.health import DATABASE_NAME, trust_again
 from agent.outbox.journal.images import apply_image, read_image
+from agent.outbox.migrate import copy_damaged, refuse_newer
 from agent.outbox.repair.witnesses import (
     NOTHING,
     Known,
@@ -27,8 +28,6 @@ from agent.outbox.repair.witnesses import (
     doubt,
     note_lost_history,
 )
-from agent.outbox.schema.old_copies import copy_damaged
-from agent.outbox.schema.version import refuse_newer
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to look at

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from agent.crashpoints import crash_point
+from agent.outbox import migrate
 from agent.outbox.disk.device import born_ns_of
 from agent.outbox.disk.folders import LEDGER_NAME, StateFolder, is_plain, quarantine
 from agent.outbox.health import DATABASE_NAME, trouble_of
@@ -30,7 +31,6 @@ from agent.outbox.repair.witnesses import (
     doubt,
     note_lost_history,
 )
-from agent.outbox.schema.version import UP_TO_DATE
 from agent.outbox.store import Outbox
 
 _RECORDS = (
@@ -138,7 +138,9 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
 
 def _is_in_step(survey: Survey, reached: int) -> bool:
     """Tell whether a ledger can go on as it is."""
-    return survey.is_whole and survey.last_seq >= reached and survey.written_by == UP_TO_DATE
+    return (
+        survey.is_whole and survey.last_seq >= reached and survey.written_by == migrate.UP_TO_DATE
+    )
 
 
 def _note_loss(
@@ -209,4 +211,4 @@ def _begin_anew(outbox: Outbox, *, last_seq: int = 0) -> None:
     connection = database.connection
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(last_seq, reached, database.journal.ledger.survey().last_seq)
-    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(UP_TO_DATE))
+    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(migrate.UP_TO_DATE))

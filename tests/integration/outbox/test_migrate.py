@@ -1,0 +1,220 @@
+"""An outbox of an older version is brought up to date with everything in it."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Migrations
+from sqlite_utils.db import Database
+
+from agent.clock import read_clock
+from agent.errors import OutboxError
+from agent.outbox import migrate, schema
+from agent.outbox.disk.folders import StateFolder
+from agent.outbox.disk.owner import OwnerLock
+from agent.outbox.health import DATABASE_NAME
+from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.repair.start import Repair
+from agent.outbox.store import Outbox
+from tests.factories import NOW_S
+from tests.seeded import seed
+
+_OLD = ("first_schema",)
+_NEW = (*_OLD, "holograms")
+_AT_ONCE = 4
+_ROUNDS = 6
+FULL, WAITING = 2000, 250
+
+
+def holograms(db: Database) -> None:
+    """Change the schema as a later version might."""
+    db["entry"].add_column("hologram", str, not_null_default="none")  # type: ignore[union-attr]  # no view
+    db["hologram"].create({"id": int, "format": str}, pk="id", strict=True)  # type: ignore[union-attr]
+
+
+@contextmanager
+def later_version() -> Iterator[None]:
+    """Run what is inside as a version with one more migration."""
+    migrations = Migrations("outbox")
+    for change in (schema.first_schema, holograms):
+        migrations()(change)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", migrations)
+        patch.setattr(migrate, "UP_TO_DATE", _NEW)
+        yield
+
+
+def old_outbox(root: Path, *, entries: int = 3, waiting: int = 2) -> None:
+    """Write an outbox by the present version, which is the older one here."""
+    seed(root, entries=entries, waiting=waiting)
+
+
+def applied_in(path: Path) -> tuple[str, ...]:
+    """The migrations that a database file has been through."""
+    with closing(sqlite3.connect(path)) as connection:
+        return tuple(migrate.applied_migrations(connection))
+
+
+def states_in(path: Path) -> dict[str, int]:
+    """How many clips are in each state."""
+    with closing(sqlite3.connect(path)) as connection:
+        return dict(connection.execute("SELECT state, count(*) FROM entry GROUP BY state"))
+
+
+def test_up_to_date_names_every_migration_in_order() -> None:
+    with Database(memory=True) as empty:
+        assert tuple(one.name for one in schema.MIGRATIONS.pending(empty)) == migrate.UP_TO_DATE
+
+
+def test_an_older_outbox_is_migrated_with_all_that_waits_in_it(tmp_path: Path) -> None:
+    old_outbox(tmp_path)
+    path = tmp_path / DATABASE_NAME
+    before = states_in(path)
+
+    with later_version(), Outbox.open(tmp_path) as outbox:
+        row = outbox.database.row("SELECT hologram FROM entry WHERE id = 1")
+        assert row is not None and row["hologram"] == "none"
+        assert outbox.entries.next_ready(NOW_S) is not None
+
+    assert applied_in(path) == _NEW
+    assert states_in(path) == before
+
+
+def test_a_migration_keeps_a_copy_of_before_and_renews_the_ledger(tmp_path: Path) -> None:
+    StateFolder(tmp_path).prepare()
+    old_outbox(tmp_path)
+    path = tmp_path / DATABASE_NAME
+    before = states_in(path)
+    open_as_owner(tmp_path, now_s=NOW_S).close()
+
+    with later_version():
+        with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+            survey = outbox.database.journal.ledger.survey()
+            assert survey.is_whole and survey.written_by == _NEW
+        (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
+        assert applied_in(copy) == _OLD and states_in(copy) == before
+
+        path.unlink()  # from now on it has to be rebuilt from the ledger
+        open_as_owner(tmp_path, now_s=NOW_S).close()
+    assert states_in(path) == before
+
+
+def test_only_the_latest_copies_are_kept(tmp_path: Path) -> None:
+    old_outbox(tmp_path)
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{DATABASE_NAME}.before-{name}").write_bytes(b"a copy")
+
+    with later_version():
+        Outbox.open(tmp_path).close()
+
+    kept = {path.name.rpartition("-")[2] for path in tmp_path.glob(f"{DATABASE_NAME}.before-*")}
+    assert len(kept) == 2 and "holograms" in kept
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_several_may_migrate_or_make_an_outbox_at_the_same_moment(
+    tmp_path: Path, is_old: bool
+) -> None:
+    for number in range(_ROUNDS):
+        root = tmp_path / str(number)
+        root.mkdir()
+        if is_old:
+            old_outbox(root)
+        together = threading.Barrier(_AT_ONCE)
+        with later_version(), ThreadPoolExecutor(_AT_ONCE) as several:
+            opened = [several.submit(opened_with, together, root) for _ in range(_AT_ONCE)]
+        assert [one.result() for one in opened] == [_NEW] * _AT_ONCE
+        copies = list(root.glob(f"{DATABASE_NAME}.before-*"))
+        assert [applied_in(copy) for copy in copies] == [_OLD] * is_old
+
+
+def opened_with(together: threading.Barrier, root: Path) -> tuple[str, ...]:
+    """Open an outbox in the same moment as others; return what it is up to date with."""
+    together.wait()
+    with Outbox.open(root) as outbox:
+        outbox.pauses.forget()
+        return tuple(migrate.applied_migrations(outbox.database.connection))
+
+
+def test_the_owner_of_the_folder_migrates_its_outbox(tmp_path: Path) -> None:
+    old_outbox(tmp_path)
+    lock = OwnerLock(StateFolder(tmp_path))
+    lock.take()
+    with later_version(), open_as_owner(tmp_path, now_s=NOW_S):
+        assert applied_in(tmp_path / DATABASE_NAME) == _NEW
+    lock.release()
+
+
+def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / DATABASE_NAME
+    old_outbox(tmp_path)
+    before = states_in(path)
+
+    def fail(db: Database) -> None:
+        apply(db)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with later_version():
+        apply = schema.MIGRATIONS.apply
+        monkeypatch.setattr(schema.MIGRATIONS, "apply", fail)
+        with pytest.raises(OutboxError, match="full"):
+            Outbox.open(tmp_path)
+        assert applied_in(path) == _OLD and states_in(path) == before
+
+        monkeypatch.undo()
+        Outbox.open(tmp_path).close()
+    assert applied_in(path) == _NEW and states_in(path) == before
+
+
+def files_of(folder: StateFolder) -> dict[Path, tuple[int, int]]:
+    """Every recording with its size and its time."""
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for place in (folder.captures, folder.clips)
+        for path in place.glob("*.mp4")
+    }
+
+
+def start(folder: StateFolder) -> None:
+    """Do what every start does."""
+    with open_as_owner(folder.root, now_s=NOW_S) as outbox:
+        Repair(outbox, folder, now=read_clock).run()
+        outbox.resume_interrupted(now_s=NOW_S)
+
+
+def test_a_full_outbox_is_migrated_and_the_older_version_leaves_it_untouched(
+    tmp_path: Path,
+) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    path = tmp_path / DATABASE_NAME
+    old_outbox(tmp_path, entries=FULL, waiting=WAITING)
+    with Outbox.open(tmp_path) as outbox:
+        files = outbox.files
+        for place, rows in (folder.captures, files.captures()), (folder.clips, files.clips()):
+            for row in rows:
+                (place / row.stored_name).write_bytes(b"x" * row.size_bytes)
+    before, recordings = states_in(path), files_of(folder)
+    assert before["ready"] >= WAITING and len(recordings) >= 2 * WAITING
+
+    with later_version():
+        start(folder)
+    assert states_in(path) == before and files_of(folder) == recordings
+    (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
+    assert states_in(copy) == before
+
+    written = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(OutboxError, match=r"newer Spotter.*holograms"):
+        start(folder)
+    assert {path: path.read_bytes() for path in written} == written
+    assert files_of(folder) == recordings
+
+    with later_version():
+        start(folder)
+    assert states_in(path) == before
