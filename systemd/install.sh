@@ -1,28 +1,28 @@
 #!/bin/bash
-# Installs Spotter on this box, or brings it up to date.  What it does can be read from the end of
-# this file upwards: `install` is the list of its steps.
+# Installs Spotter on this box, or updates it.  Read it from the end upwards: `install_spotter` is
+# the list of steps.
 
 set -euo pipefail
-umask 022    # what root's shell says must not decide who may run Spotter, or change it
+umask 022    # root's own umask must not decide who can run or change Spotter
 
 usage() {
     cat <<'WORDS'
 sudo systemd/install.sh                 install, or update in place
-sudo systemd/install.sh --page          the same, and open the coach's page to the network, with a PIN
-sudo systemd/install.sh --camera SOURCE the same, and record /dev/video0 or rtsp://... here
-sudo systemd/install.sh --rollback      back to the version before the last update
-sudo systemd/install.sh --uninstall     remove Spotter; settings and recordings stay
-sudo systemd/install.sh --uninstall --purge   remove these too, and the users
+sudo systemd/install.sh --page          also open the coach's page to the network, with a PIN
+sudo systemd/install.sh --camera SOURCE also record /dev/video0 or rtsp://... on this box
+sudo systemd/install.sh --rollback      return to the version before the last update
+sudo systemd/install.sh --uninstall     remove Spotter; keep settings and recordings
+sudo systemd/install.sh --uninstall --purge   also remove settings, recordings and users
 WORDS
 }
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
 readonly source_folder
-cd /    # nothing that stands where this was called is run or imported
-readonly wheels=$source_folder/wheelhouse    # made by `make wheelhouse`; without it pip downloads
+cd /    # nothing in the caller's folder is run or imported
+readonly wheels=$source_folder/wheelhouse    # created by `make wheelhouse`; without it pip downloads
 readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
 readonly settings=/etc/spotter/station.toml
-readonly key=/etc/spotter/api-key            # made empty; its rights are then a person's to choose
+readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
 readonly unit_files=(spotter.service spotter@.service spotter-camera@.service)
@@ -37,20 +37,20 @@ fail() {
 systemd_runs() { [ -d /run/systemd/system ]; }
 is_installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
-# -- what must be so -------------------------------------------------------------------------------
+# -- requirements ----------------------------------------------------------------------------------
 
 check_root() {
-    [ "$(id -u)" -eq 0 ] || fail "only root may install" "sudo $0"
+    [ "$(id -u)" -eq 0 ] || fail "must be run as root" "sudo $0"
 }
 
 check_release() {
     [ -r "$source_folder/requirements.lock" ] ||
-        fail "there is no release around this file, so nothing can be installed from here" \
+        fail "this copy is not inside a release folder, so it can only roll back or uninstall" \
             "unpack a release, and in its folder: sudo systemd/install.sh"
 }
 
 check_system() {
-    [ -r /etc/os-release ] || fail "this is no Debian, Ubuntu or Raspberry Pi OS: /etc/os-release is missing"
+    [ -r /etc/os-release ] || fail "unsupported system: /etc/os-release is missing; Debian, Ubuntu or Raspberry Pi OS is needed"
     local system machine free_mb
     # shellcheck disable=SC1091  # every Debian and Ubuntu has it
     system=$(. /etc/os-release; echo "${ID:-} ${ID_LIKE:-}")
@@ -67,10 +67,10 @@ check_system() {
     local tool missing=()
     for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
     [ "${#missing[@]}" -eq 0 ] ||
-        fail "systemd, or a basic part of Debian, is not installed here: ${missing[*]}" \
-            "sudo apt install systemd passwd; a system without systemd runs Spotter by hand: make setup, then .venv/bin/spotter run"
+        fail "required system tools are not installed here: ${missing[*]}" \
+            "sudo apt install systemd passwd; without systemd, start Spotter manually: make setup, then .venv/bin/spotter run"
     free_mb=$(df --output=avail -m "$(dirname "$home")" | tail -1)
-    [ "$free_mb" -gt 1500 ] || fail "1500 MB are needed in $(dirname "$home"), $free_mb are free"
+    [ "$free_mb" -gt 1500 ] || fail "not enough disk space in $(dirname "$home"): 1500 MB needed, $free_mb MB free"
 }
 
 # Sets python to a Python of at least 3.11.  Ubuntu 22.04 has 3.11 beside its own 3.10.
@@ -85,9 +85,9 @@ find_python() {
     python=
 }
 
-# -- the steps of an installation ------------------------------------------------------------------
+# -- installation steps ----------------------------------------------------------------------------
 
-# Python is the system's own, or, on Ubuntu 22.04, a later one beside it.
+# Uses the system's Python, or, on Ubuntu 22.04, the later one packaged beside it.
 install_packages() {
     local groups=(station) packages
     [ -z "$camera" ] || groups+=(camera)
@@ -110,10 +110,10 @@ add_packages() {
     say "installing ${missing[*]} ..."
     told=$(add_now "${missing[@]}" 2>&1 || { apt-get update -qq && add_now "${missing[@]}"; } 2>&1) ||
         fail "these packages could not be installed: ${missing[*]}
-$(tail -n 2 <<<"$told")" "with a network: sudo apt update, and see what it says; without one they must be there beforehand"
+$(tail -n 2 <<<"$told")" "run: sudo apt update; without a network, install these packages beforehand"
 }
 
-# Never asks anything, and waits for the updates that a box makes by itself once it is on.
+# Never prompts, and waits for automatic updates that hold apt's lock after boot.
 add_now() {
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a apt-get install -y -qq --no-install-recommends \
         -o DPkg::Lock::Timeout=300 "$@" </dev/null
@@ -127,24 +127,24 @@ make_users_and_folders() {
     [ -e "$key" ] || install -g spotter -m 640 /dev/null "$key"
     if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         gpasswd --add "$SUDO_USER" spotter >/dev/null
-        say "$SUDO_USER may use the commands from the next login on (group spotter)"
+        say "added $SUDO_USER to group spotter: log out and back in to use the commands"
     fi
 }
 
-# Makes the new version in a folder of its own; what runs is not touched meanwhile.
+# Creates the new version in its own folder; the running one is not touched.
 make_version() {
     local number
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source_folder/agent/__init__.py")
     version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
     say "installing Spotter $number into $version (about 530 MB; a minute or two) ..."
     mkdir -p "$version"
-    trap 'rm -rf "$version"' EXIT   # half a version is none
+    trap 'rm -rf "$version"' EXIT   # never leave a partial version
     "$python" -I -m venv "$version"
     local from=()
     if [ -d "$wheels" ]; then from=(--no-index --find-links "$wheels"); fi
     local pip=("$version/bin/python" -I -m pip --quiet --disable-pip-version-check)
     "${pip[@]}" install --no-deps "${from[@]}" --require-hashes -r "$source_folder/requirements.lock" ||
-        fail "the dependencies could not be installed" "without a network: make wheelhouse on another box, and copy the folder here"
+        fail "the dependencies could not be installed" "without a network: run make wheelhouse on another box and copy the folder here"
     local wheel=$wheels/spotter_agent-$number-py3-none-any.whl
     if [ ! -d "$wheels" ]; then
         build_wheel "$version/build"
@@ -152,17 +152,17 @@ make_version() {
     fi
     "${pip[@]}" install --no-deps --no-index "$wheel"
     rm -rf "$version/build"
-    # However the command is started, it imports what was installed, and nothing else.
+    # However the command is started, it imports only what was installed.
     sed -i "1s|.*|#!$version/bin/python -I|" "$version/bin/spotter"
     install -D -m 755 "$source_folder/systemd/spotter-camera" "$version/share/spotter-camera"
     install -m 755 "$source_folder/systemd/install.sh" "$version/share/install.sh"
     mkdir -p "$version/docs"
     cp "$source_folder"/docs/*.md "$version/docs/"
-    "$version/bin/spotter" --version >/dev/null || fail "the new version does not start: nothing was changed"
+    "$version/bin/spotter" --version >/dev/null || fail "the new version does not start; nothing was changed"
     trap - EXIT
 }
 
-# Builds the agent's wheel with the setuptools whose hash the release names, outside of the release's folder.
+# Builds the agent's wheel outside the release folder, with the setuptools that the release pins by hash.
 build_wheel() {
     mkdir -p "$1/source" "$1/tools"
     cp -r "$source_folder"/{agent,analysis,pyproject.toml,README.md,LICENSE,NOTICE} "$1/source/"
@@ -171,7 +171,7 @@ build_wheel() {
     PYTHONPATH=$1/tools "${pip[@]}" wheel --no-deps --no-index --no-build-isolation --wheel-dir "$1" "$1/source"
 }
 
-# The switch is one rename; the version before stays for --rollback, older ones go.
+# The switch is one rename; the previous version stays for --rollback, older ones are removed.
 switch_to_version() {
     local before=
     [ ! -e "$home/current" ] || before=$(readlink -f "$home/current")
@@ -191,12 +191,12 @@ point() {
 
 make_settings() {
     if [ -e "$settings" ]; then
-        chgrp spotter "$settings"   # an edit may have taken it from the service
+        chgrp spotter "$settings"   # an editor may have changed owner and mode
         chmod g+r "$settings"
         return
     fi
     install -g spotter -m 640 "$source_folder/config/station.sample.toml" "$settings"
-    say "made $settings: say there what is filmed here"
+    say "created $settings: configure the station there"
 }
 
 install_units() {
@@ -215,11 +215,11 @@ install_units() {
 
 start_service() {
     if ! systemd_runs; then
-        say "systemd does not run here: the units are in place, and nothing was started"
+        say "systemd is not running: the units are installed, nothing was started"
         return
     fi
     systemctl enable --quiet spotter.service
-    # A start takes seconds, and may wait for a mount: the doctor below should not see half of one.
+    # A start takes seconds, and may wait for a mount: let it finish before the doctor runs.
     timeout 60 systemctl restart spotter.service 2>/dev/null || true
     local unit
     for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' | awk '{print $1}'); do
@@ -234,14 +234,14 @@ open_page() {
         install -g spotter -m 640 /dev/null /etc/spotter/pin
         "$home/current/bin/python" -I -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
     fi
-    # An address that somebody has chosen for the network stays.
+    # A network address that was configured before stays.
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
     "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*) set_key web listen 0.0.0.0:8377 ;;
     esac
     set_key web pin_file /etc/spotter/pin
 }
 
-# Writes key = "value" into a table of the settings, in the place of what stood there.
+# Sets key = "value" in a table of the settings, replacing an earlier value.
 set_key() {
     local changed
     changed=$(mktemp "$settings.XXXXXX")
@@ -258,8 +258,8 @@ set_key() {
 }
 
 show_page() {
-    say "the page has the PIN $(cat /etc/spotter/pin); or pair a tablet with this picture, within ten minutes:"
-    as_spotter pair || say "once the service runs: sudo -u spotter spotter pair"
+    say "PIN of the page: $(cat /etc/spotter/pin).  Or pair a tablet with this QR code, within ten minutes:"
+    as_spotter pair || say "when the service runs: sudo -u spotter spotter pair"
 }
 
 add_camera() {
@@ -272,47 +272,47 @@ add_camera() {
     systemctl restart --no-block spotter-camera@main.service
 }
 
-# -- the end of an installation --------------------------------------------------------------------
+# -- after the installation ------------------------------------------------------------------------
 
 as_spotter() {
     runuser -u spotter -- "$home/current/bin/spotter" "$@" --config "$settings"
 }
 
-# Doctor has the last word, and its exit code is the installer's.
-look_it_over() {
+# The doctor's exit code is the installer's.
+run_doctor() {
     say
     say "spotter doctor:"
     as_spotter doctor
 }
 
-say_what_is_next() {
+show_next_steps() {
     cat <<WORDS
 
-Installed.  What is left to do, where doctor below does not call it fine already:
-  1. what is filmed here:       sudo nano $settings
-  2. the key of the account:    sudo nano /etc/spotter/api-key
-  3. take both over:            sudo systemctl reload-or-restart spotter
-  4. the camera program writes into /var/lib/spotter/capture, as a user of the group spotter
-  5. see that it is well:       sudo -u spotter spotter doctor
+Installed.  Next steps, where the doctor below does not report OK already:
+  1. configure the station:     sudo nano $settings
+  2. add the API key:           sudo nano /etc/spotter/api-key
+  3. apply the changes:         sudo systemctl reload-or-restart spotter
+  4. let a camera program write into /var/lib/spotter/capture, as a user of the group spotter
+  5. verify the installation:   sudo -u spotter spotter doctor
 WORDS
 }
 
-# -- back, and away --------------------------------------------------------------------------------
+# -- rolling back and uninstalling -----------------------------------------------------------------
 
 roll_back() {
-    [ -e "$home/previous" ] || fail "there is no version before this one"
+    [ -e "$home/previous" ] || fail "there is no previous version to return to"
     local current previous told
     current=$(readlink -f "$home/current")
     previous=$(readlink -f "$home/previous")
-    # A database that a newer version has brought up to date is refused by an older one, untouched.
+    # An older version refuses a database that a newer one has upgraded, and leaves it untouched.
     if [ -r "$settings" ] && ! told=$(runuser -u spotter -- "$previous/bin/spotter" status --config "$settings" 2>&1); then
-        fail "the version before cannot work with what is here, so nothing was changed:
-  $told" "this version stays; the copy of before (/var/lib/spotter/outbox.db.before-...) knows nothing of what was delivered since: with it, that would be sent again"
+        fail "the previous version cannot use the current data, so nothing was changed:
+  $told" "keep this version; do not restore /var/lib/spotter/outbox.db.before-...: it lacks the deliveries made since, which would be sent again"
     fi
     point "$home/current" "$previous"
     point "$home/previous" "$current"
     start_service
-    say "back to $(basename "$previous"); --rollback again returns to $(basename "$current")"
+    say "rolled back to $(basename "$previous"); --rollback again returns to $(basename "$current")"
 }
 
 uninstall() {
@@ -327,20 +327,20 @@ uninstall() {
     rm -rf "$home"
     ! systemd_runs || systemctl daemon-reload
     if [ "$purge" = no ]; then
-        say "removed; settings (/etc/spotter), recordings and the outbox (/var/lib/spotter) stay: --purge removes them"
+        say "uninstalled; settings (/etc/spotter), recordings and the outbox (/var/lib/spotter) were kept: --purge removes them"
         return
     fi
     rm -rf /etc/spotter /var/lib/spotter
     local folder
-    for folder in /var/lib/spotter-*; do   # of the further stations of this box
+    for folder in /var/lib/spotter-*; do   # further stations of this box
         [ "$(stat --format %U "$folder" 2>/dev/null)" != spotter ] || rm -rf "$folder"
     done
     for unit in spotter-camera spotter; do
-        # It would complain of a group that has members; the next line removes that.
-        ! getent passwd "$unit" >/dev/null || userdel "$unit" 2>/dev/null || say "user $unit stays"
+        # userdel warns about a group with members; the next line removes the group.
+        ! getent passwd "$unit" >/dev/null || userdel "$unit" 2>/dev/null || say "user $unit was not removed"
         ! getent group "$unit" >/dev/null || groupdel "$unit"
     done
-    say "removed, with settings and recordings"
+    say "uninstalled, with settings and recordings"
 }
 
 install_spotter() {
@@ -356,8 +356,8 @@ install_spotter() {
     start_service
     [ -z "$camera" ] || add_camera
     [ "$page" = no ] || show_page
-    say_what_is_next
-    look_it_over
+    show_next_steps
+    run_doctor
 }
 
 what=install
@@ -390,7 +390,7 @@ while [ $# -gt 0 ]; do
 done
 
 [ "$purge" = no ] || [ "$what" = uninstall ] ||
-    fail "--purge goes with --uninstall" "sudo $0 --uninstall --purge"
+    fail "--purge is only valid with --uninstall" "sudo $0 --uninstall --purge"
 check_root
 case $what in
 install) install_spotter ;;

@@ -1,16 +1,16 @@
 #!/bin/sh
-# The packages of Debian and Ubuntu that Spotter needs: the one list of them, and what installs them.
+# The Debian and Ubuntu packages that Spotter needs: the only list of them, and their installation.
 #
 #   packages.sh --list GROUP...   print their names
-#   packages.sh --python          print the Python that serves, as 3.11 or later is needed
+#   packages.sh --python          print the first Python of at least 3.11
 #   packages.sh GROUP...          install what is missing, as root or through sudo
 #
-# Groups: station, what every box needs; camera, what records on it; test, what the tests use besides.
-# It ends with 1 where a box lacks something and it cannot be installed, and says all of it at once.
-# What the tests alone lack is named, and they do without it.
+# Groups: station, needed on every box; camera, for recording on it; test, needed by tests only.
+# Exits with 1 if a needed package is missing and cannot be installed, after naming all of them.
+# Packages that only tests need are named, and those tests are skipped.
 set -u
 
-# group, what shows that it is there, package
+# group, check, package
 needs() {
     cat <<'LIST'
 station python            python3-venv
@@ -39,7 +39,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 
 can_run() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Sets found to the first Python that serves, or to nothing; one that is named stands alone.
+# Sets found to the first suitable Python, or to nothing; only $PYTHON is tried where it is set.
 find_python() {
     for found in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         if can_run "$found"; then return; fi
@@ -47,7 +47,7 @@ find_python() {
     found=
 }
 
-# Whether a need is met.
+# Whether a requirement is met.
 is_there() {
     case $1 in
     python) [ -n "$found" ] && "$found" -I -c 'import ensurepip, venv' 2>/dev/null ;;
@@ -58,7 +58,7 @@ is_there() {
     esac
 }
 
-# The package that gives a Python its venv module; a later Python beside one that is too old.
+# The package with the venv module of a Python; a later Python where the default is too old.
 python_packages() {
     case $(command -v "${found:-none}") in
     /usr/bin/python3) echo python3-venv ;;
@@ -66,16 +66,16 @@ python_packages() {
     esac
     [ -z "$found" ] && [ -z "${PYTHON:-}" ] || return 0
     if command -v python3 >/dev/null; then
-        echo python3.11 python3.11-venv # Ubuntu 22.04 has it beside its own 3.10
+        echo python3.11 python3.11-venv # Ubuntu 22.04 has it beside its default 3.10
     else
         echo python3 python3-venv
     fi
 }
 
-# One line of words of what stands in lines, each once.
+# Joins lines into one line of unique words.
 words() { sort -u | tr '\n' ' ' | sed 's/^ *//; s/ *$//'; }
 
-# Sets lacking to what the groups lack now.
+# Sets lacking to the missing packages of the groups.
 look() {
     find_python
     lacking=$(for wanted in "$@"; do
@@ -90,7 +90,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Whether packages can be installed from here: sudo may ask for a password in a terminal alone.
+# Whether packages can be installed: sudo may prompt for a password only in a terminal.
 may_install() {
     command -v apt-get >/dev/null || return 1
     [ "$(id -u)" -ne 0 ] || return 0
@@ -103,30 +103,30 @@ add() {
         --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" </dev/null >/dev/null 2>&1
 }
 
-# Installs all at once, or, where one of them cannot be had, one by one.
+# Installs all at once, or one by one where one of them is unavailable.
 install_all() {
-    echo "installing packages of the system: $* ..." >&2
+    echo "installing system packages: $* ..." >&2
     add "$@" && return
     as_root apt-get update -qq </dev/null >/dev/null 2>&1
     add "$@" && return
     for package in "$@"; do add "$package"; done
 }
 
-# Says everything that is still missing; returns 1 where Spotter cannot work without it.
+# Reports everything that is still missing; returns 1 if Spotter cannot work without it.
 tell() {
     look "$@"
     if [ -z "$found" ]; then
         here=$("${PYTHON:-python3}" --version 2>/dev/null) || here="no ${PYTHON:-python3}"
-        echo "Spotter needs Python 3.11 or later, and here is $here: sudo apt install python3-venv," \
-            "on Ubuntu 22.04 python3.11-venv; or name another: make PYTHON=python3.12" >&2
+        echo "Spotter needs Python 3.11 or later, found $here: sudo apt install python3-venv," \
+            "on Ubuntu 22.04 python3.11-venv; or choose another: make PYTHON=python3.12" >&2
         lacking=$(echo "$lacking" | tr ' ' '\n' | grep -v '^python3' | words)
     fi
-    [ -z "$lacking" ] || echo "packages of the system are missing: sudo apt install $lacking" >&2
+    [ -z "$lacking" ] || echo "missing system packages: sudo apt install $lacking" >&2
     for wanted in "$@"; do
         look "$wanted"
         [ -z "$lacking" ] || [ "$wanted" = test ] || return 1
     done
-    [ -z "$lacking" ] || echo "the tests that want them are skipped, each by its name" >&2
+    [ -z "$lacking" ] || echo "tests that need them are skipped, each by name" >&2
     [ -n "$found" ]
 }
 

@@ -75,7 +75,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
         assert "weightlifting" in told
         kept = "/opt/spotter/current/share/install.sh"
         assert "unpack a release" in box.run(kept, code=1)
-        assert "no version before this one" in box.run(kept, "--rollback", code=1)
+        assert "no previous version" in box.run(kept, "--rollback", code=1)
         box.run("useradd", "--groups", "spotter", "kim")
         assert "NOT running" in box.run(*as_user("kim"), "/usr/local/bin/spotter", "status")
         refused = box.run(*as_user("nobody"), "/usr/local/bin/spotter", "status", code=78)

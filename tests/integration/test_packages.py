@@ -58,7 +58,7 @@ def test_a_system_without_python_hears_of_everything_at_once(system: Path) -> No
 
     assert done.returncode == 1
     python, packages = lines_of(done)
-    assert python.startswith("Spotter needs Python 3.11 or later, and here is no python3:")
+    assert python.startswith("Spotter needs Python 3.11 or later, found no python3:")
     for name in ("libegl1", "libgles2", "chromium", "mosquitto", "bubblewrap", "gcc"):
         assert name in packages
 
@@ -66,7 +66,7 @@ def test_a_system_without_python_hears_of_everything_at_once(system: Path) -> No
 def test_a_python_that_is_too_old_is_told_from_one_without_venv(system: Path) -> None:
     program(system, "python3", _OLD)
     told = lines_of(ask(system, "station"))
-    assert "Python 3.11 or later, and here is Python 3.10.12" in told[0]
+    assert "Python 3.11 or later, found Python 3.10.12" in told[0]
     assert "python3.11-venv" in told[0] and "python3" not in told[1]
 
     program(system, "python3.12", _NEW)  # a later one beside it serves
@@ -87,7 +87,7 @@ def test_what_the_tests_alone_lack_is_named_and_done_without(system: Path) -> No
 
     assert done.returncode == 0
     packages, then = lines_of(done)
-    assert packages.startswith("packages of the system are missing: sudo apt install ")
+    assert packages.startswith("missing system packages: sudo apt install ")
     assert "chromium" in packages and "libegl1" not in packages and "skipped" in then
 
 
