@@ -1,7 +1,9 @@
 """Recordings in all the forms that cameras write them: a square wanders over a striped wall."""
 
+import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -29,8 +31,21 @@ class Form:
 
 
 def record(path: Path, form: Form) -> Path:
-    """Write a recording and return its path."""
+    """Write a recording and return its path; each form is encoded once per process."""
     path = path.with_suffix(form.suffix)
+    path.write_bytes(_recorded(form))
+    return path
+
+
+@cache
+def _recorded(form: Form) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "recording").with_suffix(form.suffix)
+        _encode(path, form)
+        return path.read_bytes()
+
+
+def _encode(path: Path, form: Form) -> None:
     with av.open(str(path), "w") as out:
         out.metadata.update(
             {"creation_time": "2026-03-01T18:00:00.000000Z", "location": "+52.5+013.4/"}
@@ -56,7 +71,6 @@ def record(path: Path, form: Form) -> Path:
         out.mux(stream.encode(None))
         if sounding is not None:
             _hum(out, sounding, form.seconds)
-    return path
 
 
 def _sounding(out: OutputContainer, codec: str) -> av.AudioStream:

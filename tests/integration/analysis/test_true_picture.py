@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import av
@@ -58,8 +60,17 @@ def film(
     source = (
         f"testsrc2=s={4 * int(width)}x{4 * int(height)}:r=25:d={seconds},scale={size}:flags=area"
     )
-    run("ffmpeg", "-y", "-f", "lavfi", "-i", source + look, *codec, str(path))
+    path.write_bytes(_filmed(path.suffix, source + look, codec))
     return path
+
+
+@cache
+def _filmed(suffix: str, source: str, codec: tuple[str, ...]) -> bytes:
+    """Return a film's content: each is encoded once per process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"film{suffix}")
+        run("ffmpeg", "-y", "-f", "lavfi", "-i", source, *codec, str(path))
+        return path.read_bytes()
 
 
 def interlaced(path: Path, *codec: str, order: str = "top", size: str = "160x144") -> Path:
@@ -69,7 +80,7 @@ def interlaced(path: Path, *codec: str, order: str = "top", size: str = "160x144
         f"tinterlace=interleave_{order},setfield={'tff' if order == 'top' else 'bff'}"
     )
     fields = ("-flags", "+ilme+ildct", "-top", str(int(order == "top")))
-    run("ffmpeg", "-y", "-f", "lavfi", "-i", source, *codec, *fields, str(path))
+    path.write_bytes(_filmed(path.suffix, source, (*codec, *fields)))
     return path
 
 
@@ -86,6 +97,11 @@ def one_after_another(path: Path, *parts: Path) -> Path:
 
 
 def told(path: Path) -> dict[str, object]:
+    return _told(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _told(path: Path, _written_ns: int) -> dict[str, object]:
     shown = run("ffprobe", "-select_streams", "v:0", "-show_streams", "-of", "json", str(path))
     (stream,) = json.loads(shown)["streams"]
     assert isinstance(stream, dict)
@@ -121,6 +137,11 @@ def colours(path: Path) -> tuple[object, ...]:
 
 def pictures(path: Path) -> np.ndarray:
     """Return all pictures as ffmpeg shows them, upright, in RGB and of one small size."""
+    return _pictures(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _pictures(path: Path, _written_ns: int) -> np.ndarray:
     raw = run(
         *("ffmpeg", "-i", str(path), "-vsync", "passthrough", "-f", "rawvideo"),
         *("-vf", "scale=80:72:flags=area,format=rgb24", "-"),

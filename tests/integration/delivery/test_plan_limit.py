@@ -10,6 +10,7 @@ from tests.station import ATHLETE
 
 ATHLETES = (ATHLETE, "athlete-0002", "athlete-0003", "athlete-0004", "athlete-0005")
 HOUR_S = 3600.0
+MANY = 100  # clips
 SMALL = 2_000  # bytes
 
 
@@ -32,8 +33,8 @@ def delivered(world: World) -> int:
 def test_a_plan_that_is_used_up_wastes_one_upload_an_hour_and_resumes_alone(
     world: World, sandbox: Sandbox, athletes: tuple[str, ...]
 ) -> None:
-    sandbox.plan_limit = 100
-    fill(world, 500, athletes=athletes)
+    sandbox.plan_limit = 20
+    fill(world, MANY, athletes=athletes)
     world.run(1)
     first = wasted(sandbox)
     assert first <= 2  # one athlete's, and another's
@@ -44,11 +45,11 @@ def test_a_plan_that_is_used_up_wastes_one_upload_an_hour_and_resumes_alone(
         assert wasted(sandbox) <= first + hour
     assert wasted(sandbox) >= first + 4
     assert sorted(set(world.states())) == ["ready", "uploaded"]
-    assert {world.entry(number).failures for number in range(1, 501)} == {0}
+    assert {world.entry(number).failures for number in range(1, MANY + 1)} == {0}
 
     sandbox.plan_limit = None
     world.run(HOUR_S + 1)
-    world.check_delivered_once(sandbox, 500)
+    world.check_delivered_once(sandbox, MANY)
     assert world.lane_state.paused_reason is None
     assert world.outbox.limits.limited(OWNER_UID) is None
 
@@ -91,21 +92,26 @@ def test_a_limit_per_athlete_lets_the_others_flow(world: World, sandbox: Sandbox
     world.check_delivered_once(sandbox, 101)
 
 
-def test_five_hundred_clips_with_a_limit_per_athlete(world: World, sandbox: Sandbox) -> None:
-    sandbox.plan_limit, sandbox.limit_is_per_user = 60, True
-    fill(world, 500)
+@pytest.mark.parametrize(
+    ("count", "limit"), [(MANY, 12), pytest.param(500, 60, marks=pytest.mark.soak)]
+)
+def test_many_clips_with_a_limit_per_athlete(
+    world: World, sandbox: Sandbox, count: int, limit: int
+) -> None:
+    sandbox.plan_limit, sandbox.limit_is_per_user = limit, True
+    fill(world, count)
     world.run(1)
     first = wasted(sandbox)
 
     for hour in range(1, 7):
         world.run(HOUR_S)
         assert wasted(sandbox) <= first + hour + len(ATHLETES)  # each is found out once
-    assert delivered(world) == 300
+    assert delivered(world) == limit * len(ATHLETES)
     assert set(world.states()) == {"ready", "uploaded"}
 
     sandbox.plan_limit = None
     world.run(2 * HOUR_S)
-    world.check_delivered_once(sandbox, 500)
+    world.check_delivered_once(sandbox, count)
 
 
 def test_the_smallest_clip_tries_the_limit(world: World, sandbox: Sandbox) -> None:
