@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.outbox.states import EntryState, Reason
+from agent.outbox.states import Reason
 from agent.sandbox.server import Sandbox
 from agent.station import steering
 from tests.integration.delivery.conftest import WAIT_S, World
@@ -12,32 +12,56 @@ DAY_S = 86_400.0
 # Row 13
 
 
-@pytest.mark.parametrize("status", ["429", "503:early"])
+@pytest.mark.parametrize("fault", ["429:retry-after={}", "503:retry-after={},early"])
 @pytest.mark.parametrize(
     ("header", "least_s", "most_s"),
-    [("40", 40, 40), ("date+40", 38, 41), ("in a while", 0, 5), ("604800", 3600, 3600)],
+    [("40", 40, 40), ("date+40", 38, 41), ("604800", 3600, 3600)],
 )
 def test_a_plea_to_wait_holds_the_lane_for_that_long_and_for_an_hour_at_most(
-    world: World, sandbox: Sandbox, status: str, header: str, least_s: float, most_s: float
+    world: World, sandbox: Sandbox, fault: str, header: str, least_s: float, most_s: float
 ) -> None:
-    kind, _, early = status.partition(":")
-    sandbox.add_fault(f"{kind}:retry-after={header}" + (f",{early}" if early else ""))
+    sandbox.add_fault(fault.format(header))
     world.add(1, size_bytes=8_000_000)
 
     world.lane.step()
 
     state = world.lane_state
-    if state.next_probe_at is None:  # garbage is no plea: a 503's clip waits alone
-        assert header == "in a while" and kind == "503"
-    else:
-        assert state.paused_reason == "server_asks_to_wait"
-        assert least_s <= state.next_probe_at - world.clock_s <= most_s
-        world.add(2)
-        world.run(least_s * 0.95)
-        uploads = [r for r in sandbox.book.requests if r.method == "POST"]
-        assert len(uploads) == 1 or least_s < 5
+    assert state.paused_reason == "server_asks_to_wait" and state.next_probe_at is not None
+    assert least_s <= state.next_probe_at - world.clock_s <= most_s
+    world.add(2)
+    world.run(least_s * 0.95)
+    assert [request.method for request in sandbox.book.requests].count("POST") == 1
     world.run(2 * 3600)
-    assert EntryState.READY not in world.states()
+    world.check_delivered_once(sandbox, 2)
+
+
+def test_a_plea_of_429_that_nobody_can_read_holds_the_lane_as_one_without_a_time(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("429:retry-after=in a while")
+    world.add()
+
+    world.lane.step()
+
+    state = world.lane_state
+    assert state.paused_reason == "server_asks_to_wait" and state.next_probe_at is not None
+    assert 1 <= state.next_probe_at - world.clock_s <= 5
+    world.run(3600)
+    world.check_delivered_once(sandbox, 1)
+
+
+def test_a_503_whose_plea_nobody_can_read_holds_no_other_clip_back(
+    world: World, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault("503:retry-after=in a while,early")
+    world.add()
+
+    world.lane.step()
+
+    assert (world.lane_state.paused_reason, world.lane_state.next_probe_at) == (None, None)
+    assert world.states() == ["uncertain"]
+    world.run(3600)
+    world.check_delivered_once(sandbox, 1)
 
 
 def test_the_longest_plea_counts_however_many_clips_fail(world: World, sandbox: Sandbox) -> None:
@@ -58,10 +82,26 @@ def test_pleas_without_a_time_are_obeyed_ever_longer(world: World, sandbox: Sand
     for number in range(1, 4):
         world.add(number)
 
-    world.run(3600)
+    waits_s = [_wait_after_a_refusal(world, sandbox) for _ in range(12)]
 
-    refused = [request for request in sandbox.book.requests if request.status == 429]
-    assert 4 <= len(refused) <= 40
+    longest_s = [min(5.0 * 2**failures, 3600.0) for failures in range(12)]
+    assert all(1 <= wait_s <= most for wait_s, most in zip(waits_s, longest_s, strict=True))
+    assert max(waits_s[8:]) > 60  # by chance it is not in one of a million
+
+
+def _wait_after_a_refusal(world: World, sandbox: Sandbox) -> float:
+    """Let the lane work until one upload more is refused; return the pause that follows."""
+
+    def refused() -> int:
+        return sum(request.status == 429 for request in sandbox.book.requests)
+
+    before = refused()
+    while refused() == before:
+        world.clock_s += world.lane.step()
+    assert refused() == before + 1
+    state = world.lane_state
+    assert state.paused_reason == "server_asks_to_wait" and state.next_probe_at is not None
+    return state.next_probe_at - world.clock_s
 
 
 def test_a_date_is_meant_on_the_servers_clock(world: World, sandbox: Sandbox) -> None:
