@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", ".github/**/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", ".github/**/*.md")
     for path in REPOSITORY.glob(pattern)
 )
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -55,18 +55,6 @@ def leads_somewhere(path: Path, link: str) -> bool:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
     assert broken_links(path) == []
-
-
-def test_every_page_is_linked_from_another() -> None:
-    linked = {
-        (path.parent / link.partition("#")[0]).resolve()
-        for path in DOCUMENTS
-        for link in _LINK.findall(prose(path))
-        if "://" not in link and not link.startswith("#")
-    }
-    pages = set((REPOSITORY / "docs").glob("**/*.md"))
-
-    assert pages - linked == set()
 
 
 def test_broken_links_are_found() -> None:
