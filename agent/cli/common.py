@@ -46,23 +46,14 @@ def json_option(command: Command) -> Command:
 
 def settings_of(config: Path | None) -> "Settings":
     """Load the settings that a command works with."""
-    from agent.settings import loaded_settings
+    from agent.settings import load_settings
 
-    loaded = loaded_settings(config)
-    for note in loaded.notes:
-        click.echo(f"spotter: {loaded.path}: {note}", err=True)
+    settings = load_settings(config)
     if os.geteuid() == 0:
         from agent.settings.notifying import read_secrets
 
-        read_secrets(loaded.settings, os.environ)  # only root may, perhaps
-    return loaded.settings
-
-
-def settings_for_a_look(config: Path | None) -> "Settings":
-    """Load the settings of a command that only looks: quickly, where they were right before."""
-    from agent.settings.remembered import remembered_settings
-
-    return remembered_settings(config)
+        read_secrets(settings, os.environ)  # only root may, perhaps
+    return settings
 
 
 @contextmanager

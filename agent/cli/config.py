@@ -26,8 +26,6 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
         click.echo(sample_toml(), nl=False)
         return
     loaded = loaded_settings(config)
-    for note in loaded.notes:
-        click.echo(f"spotter: {note}", err=True)
     if check:
         _tell_usable(loaded.path, as_json=as_json)
         return

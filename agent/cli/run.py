@@ -19,12 +19,10 @@ def run(config: Path | None) -> None:
     leaves the old ones in force. Without an API key it films and keeps, and delivers once
     there is one.
     """
-    from agent.daemon.lean import lean_loading
-
-    with lean_loading():
-        from agent.logs import configure_logs
-        from agent.outbox.disk.folders import other_owner, user_name
-        from agent.running import run_station
+    # `spotter --help` loads this module too: with the daemon it would take ten times as long.
+    from agent.logs import configure_logs
+    from agent.outbox.disk.folders import other_owner, user_name
+    from agent.running import run_station
 
     settings = settings_of(config)
     owner = other_owner(settings.paths.state)

@@ -12,7 +12,7 @@ from agent.cli.common import (
     json_option,
     opened_outbox,
     print_json,
-    settings_for_a_look,
+    settings_of,
 )
 from agent.cli.disk_status import disk_documents, disk_lines
 from agent.cli.line_status import line_document, line_lines
@@ -37,7 +37,7 @@ def status(config: Path | None, as_json: bool) -> None:
     from agent.settings.place import find_config
     from agent.unit import start_command
 
-    settings = settings_for_a_look(config)
+    settings = settings_of(config)
     start = start_command(find_config(config, os.environ))
     with opened_outbox(settings) as outbox:
         document = _status(settings, outbox, start=start)

@@ -61,7 +61,6 @@ class Patient:
     config: Path  # the file of the settings
     now: Instant
     environ: Mapping[str, str]
-    notes: tuple[str, ...] = ()  # what was said when the settings were loaded
 
     @property
     def folder(self) -> StateFolder:

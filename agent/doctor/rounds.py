@@ -87,7 +87,6 @@ def rounds(
         config=config,
         now=now,
         environ=environ or os.environ,
-        notes=loaded.notes,
     )
     read_secrets(patient.settings, patient.environ)  # as root, who alone may, perhaps
     is_open = may_look(patient.folder.root)

@@ -9,8 +9,7 @@ from agent.doctor.folders import how_to_give, may_read, whose_rights
 
 def check_settings(patient: Patient) -> list[Finding]:
     """Name what is worth a second thought; what is wrong does not load at all."""
-    old_names = [warning("settings", note, f"sudoedit {patient.config}") for note in patient.notes]
-    findings = [*old_names, *_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
+    findings = [*_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
     return findings or [fine("settings", f"{patient.config} loads")]
 
 

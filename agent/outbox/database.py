@@ -4,19 +4,17 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.crashpoints import crash_point
 from agent.errors import BusyError, OutboxError
 from agent.outbox.disk.device import device_of
 from agent.outbox.disk.folders import LEDGER_NAME
 from agent.outbox.disk.space import is_disk_full, is_nearly_full, is_refusal
+from agent.outbox.journal.ledger import Ledger
+from agent.outbox.journal.sidecars import Sidecars
+from agent.outbox.journal.writing import Changes, Journal
 from agent.outbox.migrate import migrate
-
-if TYPE_CHECKING:
-    from agent.outbox.journal.writing import Changes, Journal
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]
@@ -41,6 +39,8 @@ class OutboxDatabase:
         try:
             migrate(self.connection, path)
             self._identity = _identity(path)
+            ledger, sidecars = Ledger(path.with_name(LEDGER_NAME)), Sidecars(path.parent)
+            self.journal = Journal(ledger, sidecars)
         except sqlite3.DatabaseError as error:
             self.close()
             raise OutboxError(
@@ -57,15 +57,6 @@ class OutboxDatabase:
         if connection is None:
             connection = self._local.connection = self._connect()
         return connection
-
-    @cached_property
-    def journal(self) -> "Journal":
-        """Ledger and sidecars; loaded for whoever writes: a look does without."""
-        from agent.outbox.journal.ledger import Ledger
-        from agent.outbox.journal.sidecars import Sidecars
-        from agent.outbox.journal.writing import Journal
-
-        return Journal(Ledger(self.path.with_name(LEDGER_NAME)), Sidecars(self.path.parent))
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
         """Return what a query gives; a writing one (`RETURNING`) is committed by itself."""
@@ -234,7 +225,7 @@ class OutboxDatabase:
                 connection.close()
         self._opened = [(owner, of) for owner, of in self._opened if owner.is_alive()]
 
-    def _changes(self, connection: sqlite3.Connection) -> "Changes":
+    def _changes(self, connection: sqlite3.Connection) -> Changes:
         """Return what this thread's connection has changed, watched from its first writing on."""
         changes: Changes | None = getattr(self._local, "changes", None)
         if changes is None:

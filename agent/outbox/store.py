@@ -3,46 +3,42 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.errors import OutboxError
+from agent.outbox.attempts import Attempts
+from agent.outbox.captures import Captures
+from agent.outbox.channels import Channels
+from agent.outbox.clearing.originals import Clearing
+from agent.outbox.clearing.results import ResultClearing
 from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.dates import Dates
+from agent.outbox.deletions import SessionDeletions
+from agent.outbox.disk.history import Rooms
+from agent.outbox.entries import Entries
+from agent.outbox.events import Events
+from agent.outbox.files import Files
 from agent.outbox.health import DATABASE_NAME, holds_history
-from agent.outbox.part import Part
-
-if TYPE_CHECKING:
-    from agent.outbox.attempts import Attempts
-    from agent.outbox.captures import Captures
-    from agent.outbox.channels import Channels
-    from agent.outbox.clearing.originals import Clearing
-    from agent.outbox.clearing.results import ResultClearing
-    from agent.outbox.dates import Dates
-    from agent.outbox.deletions import SessionDeletions
-    from agent.outbox.disk.history import Rooms
-    from agent.outbox.entries import Entries
-    from agent.outbox.events import Events
-    from agent.outbox.files import Files
-    from agent.outbox.joins import Joins
-    from agent.outbox.lanes import Lanes, Limits
-    from agent.outbox.outcomes import Outcomes
-    from agent.outbox.pauses import Pauses
-    from agent.outbox.people.assignments import Assignments
-    from agent.outbox.people.devices import Devices
-    from agent.outbox.people.forgettings import Forgettings
-    from agent.outbox.people.queue import Queue
-    from agent.outbox.people.roster import Roster
-    from agent.outbox.people.switches import Switches
-    from agent.outbox.people.undoables import Undoables
-    from agent.outbox.resends import Resends
-    from agent.outbox.results.follow_ups import FollowUps
-    from agent.outbox.results.record import Results
-    from agent.outbox.results.videos import Videos
-    from agent.outbox.takes import Takes
-    from agent.outbox.traffic import Traffic
-    from agent.outbox.views.gallery import Gallery
-    from agent.outbox.views.happenings import Happenings
-    from agent.outbox.views.listing import Listing
-    from agent.outbox.views.sessions import SessionList
+from agent.outbox.joins import Joins
+from agent.outbox.lanes import Lanes, Limits
+from agent.outbox.outcomes import Outcomes
+from agent.outbox.pauses import Pauses
+from agent.outbox.people.assignments import Assignments
+from agent.outbox.people.devices import Devices
+from agent.outbox.people.forgettings import Forgettings
+from agent.outbox.people.queue import Queue
+from agent.outbox.people.roster import Roster
+from agent.outbox.people.switches import Switches
+from agent.outbox.people.undoables import Undoables
+from agent.outbox.resends import Resends
+from agent.outbox.results.follow_ups import FollowUps
+from agent.outbox.results.record import Results
+from agent.outbox.results.videos import Videos
+from agent.outbox.takes import Takes
+from agent.outbox.traffic import Traffic
+from agent.outbox.views.gallery import Gallery
+from agent.outbox.views.happenings import Happenings
+from agent.outbox.views.listing import Listing
+from agent.outbox.views.sessions import SessionList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,42 +72,41 @@ class Outbox(AbstractContextManager["Outbox"]):
     - an upload whose body may have gone out whole is looked up before it is sent again.
     """
 
-    captures: "Part[Captures]" = Part("captures", "Captures")
-    takes: "Part[Takes]" = Part("takes", "Takes")
-    attempts: "Part[Attempts]" = Part("attempts", "Attempts")
-    entries: "Part[Entries]" = Part("entries", "Entries", "attempts")
-    outcomes: "Part[Outcomes]" = Part("outcomes", "Outcomes", "attempts")
-    assignments: "Part[Assignments]" = Part("people.assignments", "Assignments")
-    lanes: "Part[Lanes]" = Part("lanes", "Lanes")
-    dates: "Part[Dates]" = Part("dates", "Dates")
-    limits: "Part[Limits]" = Part("lanes", "Limits")
-    events: "Part[Events]" = Part("events", "Events")
-    joins: "Part[Joins]" = Part("joins", "Joins", "captures", "takes", "entries")
-    files: "Part[Files]" = Part("files", "Files")
-    listing: "Part[Listing]" = Part("views.listing", "Listing")
-    clearing: "Part[Clearing]" = Part("clearing.originals", "Clearing")
-    pauses: "Part[Pauses]" = Part("pauses", "Pauses")
-    rooms: "Part[Rooms]" = Part("disk.history", "Rooms")
-    roster: "Part[Roster]" = Part("people.roster", "Roster")
-    queue: "Part[Queue]" = Part("people.queue", "Queue")
-    switches: "Part[Switches]" = Part("people.switches", "Switches")
-    undoables: "Part[Undoables]" = Part("people.undoables", "Undoables")
-    resends: "Part[Resends]" = Part("resends", "Resends")
-    deletions: "Part[SessionDeletions]" = Part("deletions", "SessionDeletions")
-    forgettings: "Part[Forgettings]" = Part("people.forgettings", "Forgettings")
-    traffic: "Part[Traffic]" = Part("traffic", "Traffic")
-    devices: "Part[Devices]" = Part("people.devices", "Devices")
-    gallery: "Part[Gallery]" = Part("views.gallery", "Gallery")
-    follow_ups: "Part[FollowUps]" = Part("results.follow_ups", "FollowUps")
-    results: "Part[Results]" = Part("results.record", "Results")
-    result_clearing: "Part[ResultClearing]" = Part("clearing.results", "ResultClearing")
-    sessions: "Part[SessionList]" = Part("views.sessions", "SessionList", "follow_ups", "results")
-    happenings: "Part[Happenings]" = Part("views.happenings", "Happenings")
-    channels: "Part[Channels]" = Part("channels", "Channels")
-    videos: "Part[Videos]" = Part("results.videos", "Videos")
-
     def __init__(self, database: OutboxDatabase) -> None:
         self.database = database
+        self.captures = Captures(database)
+        self.takes = Takes(database)
+        self.attempts = Attempts(database)
+        self.entries = Entries(database, self.attempts)
+        self.outcomes = Outcomes(database, self.attempts)
+        self.assignments = Assignments(database)
+        self.lanes = Lanes(database)
+        self.dates = Dates(database)
+        self.limits = Limits(database)
+        self.events = Events(database)
+        self.joins = Joins(database, self.captures, self.takes, self.entries)
+        self.files = Files(database)
+        self.listing = Listing(database)
+        self.clearing = Clearing(database)
+        self.pauses = Pauses(database)
+        self.rooms = Rooms(database)
+        self.roster = Roster(database)
+        self.queue = Queue(database)
+        self.switches = Switches(database)
+        self.undoables = Undoables(database)
+        self.resends = Resends(database)
+        self.deletions = SessionDeletions(database)
+        self.forgettings = Forgettings(database)
+        self.traffic = Traffic(database)
+        self.devices = Devices(database)
+        self.gallery = Gallery(database)
+        self.follow_ups = FollowUps(database)
+        self.results = Results(database)
+        self.result_clearing = ResultClearing(database)
+        self.sessions = SessionList(database, self.follow_ups, self.results)
+        self.happenings = Happenings(database)
+        self.channels = Channels(database)
+        self.videos = Videos(database)
 
     @classmethod
     def open(cls, state_folder: Path) -> "Outbox":
@@ -128,12 +123,6 @@ class Outbox(AbstractContextManager["Outbox"]):
                 hint="restart the daemon: it makes the outbox anew from its files and its ledger",
             )
         return cls(OutboxDatabase(path))
-
-    def load(self) -> None:
-        """Load every part now: who runs for long must not find another version's code later."""
-        for name, part in vars(type(self)).items():
-            if isinstance(part, Part):
-                getattr(self, name)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make everything inside one commit, or nothing of it."""

@@ -15,7 +15,6 @@ from pydantic_core import ErrorDetails
 from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
 from agent.settings.place import CONFIG_VARIABLE, find_config
-from agent.settings.renamed import RENAMED, with_present_names
 from agent.settings.rights import how_to_read
 from agent.settings.toml import toml_value
 
@@ -48,7 +47,6 @@ class Loaded:
 
     settings: Settings
     path: Path
-    notes: tuple[str, ...]  # what a person should know of them
     origins: Mapping[str, Mapping[str, Origin]]  # by table and key
 
 
@@ -69,7 +67,7 @@ def loaded_settings(explicit: Path | None) -> Loaded:
     """
     path = find_config(explicit, os.environ)
     required = explicit is not None or CONFIG_VARIABLE in os.environ
-    document, notes = with_present_names(_read(path, required=required), _old_variables())
+    document = _read(path, required=required)
     unknown = list(_unknown_names(document, path)) + list(_unknown_variables())
     try:
         settings = Settings(**_known(document))
@@ -77,7 +75,7 @@ def loaded_settings(explicit: Path | None) -> Loaded:
         raise _config_error([*unknown, *_mistakes(error, path)]) from None
     if unknown:
         raise _config_error(unknown)
-    return Loaded(settings=settings, path=path, notes=tuple(notes), origins=_origins(document))
+    return Loaded(settings=settings, path=path, origins=_origins(document))
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:
@@ -160,16 +158,8 @@ def _variable(table: str, key: str) -> str:
     return f"{ENV_PREFIX}{table}__{key}".upper()
 
 
-def _old_variables() -> dict[tuple[str, str], str]:
-    """Return what the environment sets by keys' old names."""
-    given = {name.upper(): value for name, value in os.environ.items()}
-    names = {place: _variable(*place) for place in RENAMED}
-    return {place: given[name] for place, name in names.items() if name in given}
-
-
 def _unknown_variables() -> Iterator[str]:
     known = {_variable(table, key) for table in Settings.model_fields for key in _keys(table)}
-    known |= {_variable(*place) for place in RENAMED}
     for name in os.environ:
         is_ours = name.startswith(ENV_PREFIX) and "__" in name
         if is_ours and name.upper() not in known:

@@ -1,11 +1,8 @@
 """The settings as one model: its tables, and where their values come from."""
 
-from typing import Any
-
 from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -20,7 +17,6 @@ from agent.settings.footage import (
     WeightliftingSettings,
 )
 from agent.settings.notifying import MqttSettings, WebhookSettings
-from agent.settings.renamed import RENAMED
 from agent.settings.results import ResultsSettings
 from agent.settings.tables import (
     ApiSettings,
@@ -33,18 +29,6 @@ from agent.settings.tables import (
 from agent.settings.web import WebSettings
 
 ENV_PREFIX = "SPOTTER_"
-
-
-class _Environment(EnvSettingsSource):
-    """What the environment says by present names; old ones are seen to where the file is read."""
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the tables that the environment sets."""
-        found = super().__call__()
-        for table, key in RENAMED:
-            if isinstance(found.get(table), dict):
-                found[table].pop(key, None)
-        return found
 
 
 class Settings(BaseSettings):
@@ -75,11 +59,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
+        env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment go before the file, whose content comes in as arguments."""
-        return _Environment(settings_cls), init_settings
+        return env_settings, init_settings

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agent.settings.model import ENV_PREFIX, Settings
-from agent.settings.renamed import RENAMED
 from agent.settings.toml import toml_value
 
 _HEAD = """\
@@ -31,7 +30,6 @@ def reference_markdown() -> str:
         model = field.annotation
         assert isinstance(model, type) and issubclass(model, BaseModel)  # every table is one
         parts.append("\n".join(_table(name, model)) + "\n")
-    parts.append("\n".join(_old_names()) + "\n")
     return "\n".join(parts)
 
 
@@ -86,12 +84,3 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "the host's name"
     return "none" if field.default is None else f"`{toml_value(field.default)}`"
-
-
-def _old_names() -> Iterator[str]:
-    yield "## Old names\n"
-    yield "They go on working, with a warning.\n"
-    yield "| was | is now |"
-    yield "| --- | --- |"
-    for (table, key), places in RENAMED.items():
-        yield f"| `{table}.{key}` | {', '.join(f'`{t}.{k}`' for t, k in places)} |"

@@ -139,20 +139,6 @@ def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
     assert not (HEAVY | FOR_UPGRADES) & set(loaded)
 
 
-def test_a_lean_daemon_loads_nothing_for_terminals() -> None:
-    probe = (
-        "import sys; from agent.daemon.lean import lean_loading\n"
-        "with lean_loading(): import agent.logs, agent.running\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules if sys.modules[name]}))"
-    )
-
-    loaded = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    ).stdout.split()
-
-    assert "structlog" in loaded and not {"rich", "pygments"} & set(loaded)
-
-
 def test_what_serves_page_and_broker_is_loaded_only_where_there_is_one() -> None:
     probe = (
         "import sys, agent.assembly.station, agent.cli, agent.cli.run;"

@@ -67,7 +67,6 @@ def _opened(root: Path, witnesses: Witnesses, *, now_s: float) -> Outbox:
     outbox = Outbox.open(root)
     try:
         _make_good(outbox, witnesses, now_s=now_s)
-        outbox.load()
     except BaseException:
         outbox.close()
         raise

@@ -12,7 +12,6 @@ from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key, sample_toml
 from agent.settings.model import Settings
 from agent.settings.reference import reference_markdown
-from agent.settings.renamed import RENAMED
 from tests.conftest import REPOSITORY
 
 SMALLEST = '[station]\nactivity = "running"\n'
@@ -223,32 +222,6 @@ def test_each_value_says_where_it_came_from(
     assert (loaded.settings.capture.settle_s, loaded.settings.capture.rescan_s) == (3, 7)
     told = [str(origins[key]) for key in ("settle_s", "rescan_s", "originals")]
     assert told == ["file", "environment", "default"]
-
-
-def test_a_key_of_an_older_version_still_works_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "station.toml"
-    path.write_text(
-        '[station]\nactivity = "running"\n[analysis]\npad_s = 2.5\n[jumping]\npad_after_s = 4\n'
-    )
-
-    loaded = loaded_settings(path)
-
-    assert loaded.settings.running.pad_before_s == loaded.settings.jumping.pad_before_s == 2.5
-    assert loaded.settings.jumping.pad_after_s == 4  # its present name goes before
-    assert loaded.origins["running"]["pad_before_s"] == "file"
-    (note,) = loaded.notes
-    assert "analysis.pad_s is an old name" in note and "running.pad_before_s" in note
-    monkeypatch.setenv("SPOTTER_ANALYSIS__PAD_S", "3")
-    assert loaded_settings(path).settings.running.pad_after_s == 3
-
-
-def test_old_names_lead_to_keys_that_exist_and_are_gone_themselves() -> None:
-    for (table, key), places in RENAMED.items():
-        assert key not in Settings.model_fields[table].annotation.model_fields  # type: ignore[union-attr]  # every table is a model
-        for new_table, new_key in places:
-            assert new_key in Settings.model_fields[new_table].annotation.model_fields  # type: ignore[union-attr]  # every table is a model
 
 
 def test_the_reference_is_the_models() -> None:
