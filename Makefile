@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Compiled code is kept, whatever the shell says: without it every start compiles the agent anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference wheelhouse clean
+.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference messages wheelhouse clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -62,6 +62,9 @@ sample: setup ## Write config/station.sample.toml anew from the settings model
 
 reference: setup ## Write docs/settings.md anew from the settings model
 	@$(BIN)/python -m agent.settings reference > docs/settings.md
+
+messages: setup ## Bring the page's translations up to date with its texts, and compile them
+	@$(BIN)/python -m tests.messages
 
 # uv is needed for this alone; the second OpenCV is kept out by pyproject's override.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \

@@ -9,7 +9,13 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from agent.settings.table import Table
 from agent.settings.tables import is_loopback
 
+LOCALES = Path(__file__).parents[1] / "web" / "locale"  # the page's translations
 _SHORTEST_PIN = 6
+
+
+def languages() -> list[str]:
+    """Return the languages into which the page is translated."""
+    return sorted(path.parts[-3] for path in LOCALES.glob("*/LC_MESSAGES/spotter.mo"))
 
 
 class WebSettings(Table):
@@ -42,10 +48,19 @@ class WebSettings(Table):
         "absent: only this box itself may ask.",
     )
     metrics_token: SecretStr | None = Field(None, description="The token itself.")
-    language: Literal["en", "de"] = Field("en", description="en | de")
+    language: str = Field(
+        "en", description="en | de, or another language with a catalogue in agent/web/locale."
+    )
     unit: Literal["kg", "lb"] = Field(
         "kg", description="kg | lb, on the page alone: the API always gets kilograms."
     )
+
+    @field_validator("language")
+    @classmethod
+    def _translated(cls, value: str) -> str:
+        if value not in languages():
+            raise ValueError(f"must be one of {', '.join(languages())}")
+        return value
 
     @field_validator("hosts")
     @classmethod

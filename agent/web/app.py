@@ -34,10 +34,10 @@ from agent.web.access.door import Door
 from agent.web.desk import Desk
 from agent.web.drawing import make_templates, static
 from agent.web.guard import Guard
+from agent.web.i18n import Texts
 from agent.web.page import Page
 from agent.web.places import route
 from agent.web.source import Signs
-from agent.web.texts import Texts
 
 log = structlog.get_logger(stage="page")
 
@@ -88,11 +88,22 @@ def make_app(page: Page) -> Starlette:
         return _answer(request, str(error.detail), error.status_code, error.headers)
 
     async def on_agent_error(request: Request, error: Exception) -> Response:
-        return _answer(request, page.texts.say("error_not_possible", detail=str(error)), 409)
+        return _answer(
+            request,
+            page.texts.gettext("Not possible at the moment. (%(detail)s)", detail=str(error)),
+            409,
+        )
 
     async def on_refusing_disk(request: Request, error: Exception) -> Response:
         log.error("a change was refused", path=request.url.path[:80], error=str(error))
-        return _answer(request, page.texts.say("error_disk"), 503, {"retry-after": "5"})
+        return _answer(
+            request,
+            page.texts.gettext(
+                "The disk cannot be written at the moment; nothing was changed. Try again."
+            ),
+            503,
+            {"retry-after": "5"},
+        )
 
     app = Starlette(
         routes=[route(page, place) for place in PLACES],

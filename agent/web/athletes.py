@@ -9,6 +9,7 @@ from agent.errors import RequestError
 from agent.web.board.figures import figures_of
 from agent.web.board.sheet import MOST_NAME, SPANS_DAYS, Sheet
 from agent.web.drawing import draw
+from agent.web.i18n import Texts
 from agent.web.media import entry_of
 from agent.web.page import Page
 from agent.web.places import Access, See, Visit
@@ -38,14 +39,25 @@ async def athlete(page: Page, visit: Visit) -> Response:
     except RequestError:
         sheet, mark = None, ""
     if sheet is None:
-        raise HTTPException(404, page.texts.say("error_nobody"))
+        raise HTTPException(404, page.texts.gettext("No athlete with this name."))
     return draw(
         page,
         "athlete.html",
         **_common(page, visit, mark),
         sheet=sheet,
-        spans=SPANS_DAYS,
+        spans=_spans(page.texts),
     )
+
+
+def _spans(texts: Texts) -> dict[int, str]:
+    """Return the periods that can be chosen, by their days."""
+    names = (
+        texts.gettext("Today"),
+        texts.gettext("7 days"),
+        texts.gettext("30 days"),
+        texts.gettext("1 year"),
+    )
+    return dict(zip(SPANS_DAYS, names, strict=True))
 
 
 async def take(page: Page, visit: Visit) -> Response:

@@ -5,11 +5,12 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
 
 from agent.settings import Settings
+from agent.web.i18n import Texts
 from agent.web.page import Page
-from agent.web.texts import Texts
 
 _FOLDER = Path(__file__).parent
 
@@ -35,15 +36,20 @@ def make_templates(settings: Settings, texts: Texts) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
     )
     environment.globals.update(
-        say=texts.say,
-        texts=texts,
         language=texts.language,
         styles=static("page.css"),
         script_version=version_of("page.js"),
         station_name=settings.station.name or settings.station.id,
         send_delay_s=settings.delivery.send_delay_s,
+    )
+    # A translation is text like any other: its own < and " are escaped, as its values are.
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        lambda message: escape(texts.translated(message)),
+        lambda one, many, n: escape(texts.plural(one, many, n)),
+        newstyle=True,
     )
     return environment
 

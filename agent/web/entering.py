@@ -39,11 +39,13 @@ async def login(page: Page, visit: Visit, form: PinForm) -> Response:
     if isinstance(entered, Session):
         return _welcome(page, entered)
     if entered > 0:
-        message = page.texts.say("door_wait", wait=page.texts.duration(math.ceil(entered)))
+        message = page.texts.gettext(
+            "Too many wrong PINs. Wait %(wait)s.", wait=page.texts.duration(math.ceil(entered))
+        )
         response = draw(page, "door.html", status=429, pairing=False, message=message)
         response.headers["retry-after"] = str(math.ceil(entered))
         return response
-    message = page.texts.say("door_wrong")
+    message = page.texts.gettext("Wrong PIN.")
     return draw(page, "door.html", status=403, pairing=False, message=message)
 
 
@@ -56,7 +58,9 @@ async def pair(page: Page, visit: Visit, form: PairForm) -> Response:  # as abov
     """Let a device in by its pairing link."""
     session = await page.door.enter_by_pairing(form.token.strip().lower(), address=visit.address)
     if session is None:
-        message = page.texts.say("door_link_used")
+        message = page.texts.gettext(
+            "This code is used or expired. Create a new one with “spotter pair”."
+        )
         return draw(page, "door.html", status=403, pairing=True, message=message)
     return _welcome(page, session)
 

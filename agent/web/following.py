@@ -21,14 +21,14 @@ async def look(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG
             raise RequestError(f"nothing is to be looked for of {entry.name}")
 
     await change(page, resume)
-    return said(page, visit, "said_looking")
+    return said(page, visit, page.texts.gettext("Checking again."))
 
 
 async def fetch(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Wish for a take's analysed video."""
     entry = await entry_of(page, visit)
     await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
-    return said(page, visit, "said_fetching")
+    return said(page, visit, page.texts.gettext("Downloading the analysed video."))
 
 
 async def video(page: Page, visit: Visit) -> Response:
@@ -36,7 +36,7 @@ async def video(page: Page, visit: Visit) -> Response:
     entry = await entry_of(page, visit)
     state = await page.desk.read(lambda: page.outbox.videos.state(entry.id))
     if state is not VideoState.PRESENT:
-        raise HTTPException(404, page.texts.say("error_not_there"))
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
     return file_answer(page, page.folder.analysed_video(entry.clip_code), "video/mp4")
 
 

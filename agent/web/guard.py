@@ -43,15 +43,15 @@ class Guard:
         except Exception:  # the page never harms the daemon
             log.exception("a page failed", path=scope["path"][:80])
             if not begun:
-                sorry = PlainTextResponse("Spotter's page failed; see the log", 500)
+                sorry = PlainTextResponse("internal error: see the log", 500)
                 await sorry(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         if not self._hosts.knows(headers.get("host", "")):
             return PlainTextResponse(
-                "This name is not Spotter's.  Call the page by its address, or add the name to "
-                "web.hosts in the settings.",
+                "Unknown host name: open the page by its IP address, or add the name to web.hosts "
+                "in the settings.",
                 421,
             )
         call = Call(
@@ -62,7 +62,7 @@ class Guard:
             mode=headers.get("sec-fetch-mode"),
         )
         if not comes_from_here(call):
-            return PlainTextResponse("This request comes from another page.", 403)
+            return PlainTextResponse("cross-origin request rejected", 403)
         return None
 
 

@@ -34,7 +34,7 @@ def _stream(page: Page, visit: Visit, *, wall: bool) -> Response:
     if visit.request.method == "HEAD":
         return Response(media_type="text/event-stream")
     if page.watchers >= _MOST_WATCHERS:
-        return Response("too many watch", 429, headers={"retry-after": "30"})
+        return Response("too many connections", 429, headers={"retry-after": "30"})
     assert visit.session is not None  # not for anybody
     asked = visit.request  # a browser that listens again says what it heard last
     mark = asked.headers.get("last-event-id") or asked.query_params.get("mark", "")

@@ -25,7 +25,7 @@ async def entry_of(page: Page, visit: Visit) -> Entry:
     if is_clip_code(code):
         entry = await page.desk.read(lambda: page.outbox.entries.by_code(code))
     if entry is None:
-        raise HTTPException(404, page.texts.say("error_not_there"))
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
     return entry
 
 
@@ -53,7 +53,7 @@ def file_answer(page: Page, path: Path, media_type: str) -> Response:
     try:
         found = path.stat()
     except OSError:
-        raise HTTPException(404, page.texts.say("error_not_there")) from None
+        raise HTTPException(404, page.texts.gettext("There is no such take.")) from None
     return FileResponse(path, media_type=media_type, stat_result=found)
 
 

@@ -40,7 +40,7 @@ log = structlog.get_logger(stage="page")
 async def metrics(page: Page, visit: Visit) -> Response:
     """Return every measure in Prometheus' text format."""
     if not may_see(page.settings.web, visit.request):
-        raise HTTPException(401, "metrics are for this box, or for who has web.metrics_token")
+        raise HTTPException(401, "bearer token required")
     measures = _measures(page)
     stuck = page.signs.stuck()
     now = page.now()

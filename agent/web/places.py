@@ -151,14 +151,16 @@ class Do(Generic[FormType]):
         if self.access is not Access.ANYBODY:
             assert visit.session is not None  # checked at the door
             if not page.door.signer.knows_csrf_word(visit.session, word):
-                raise HTTPException(403, page.texts.say("error_forged"))
+                raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
         try:
             form = self.form.model_validate(fields)
         except ValidationError as error:
             where = ", ".join(
                 sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]})
             )
-            raise HTTPException(422, page.texts.say("error_form", fields=where[:80])) from None
+            raise HTTPException(
+                422, page.texts.gettext("Invalid input: %(fields)s", fields=where[:80])
+            ) from None
         return await self.answer(page, visit, form)
 
 
@@ -200,20 +202,20 @@ def route(page: Page, place: Place) -> Route:
 def _ask_in(page: Page, visit: Visit) -> Response:
     if visit.wants_page and visit.request.method == "GET":
         return RedirectResponse("/login", 303)
-    raise HTTPException(401, page.texts.say("error_come_in"))
+    raise HTTPException(401, page.texts.gettext("Session expired: reload the page."))
 
 
 def _refuse_role(page: Page, visit: Visit) -> Response:
     if visit.wants_page and visit.request.method == "GET":
         return RedirectResponse("/wall", 303)
-    raise HTTPException(403, page.texts.say("error_only_wall"))
+    raise HTTPException(403, page.texts.gettext("This device is read-only."))
 
 
 async def _fields(request: Request) -> dict[str, str | list[str]]:
     """Return the fields of a form; one that is given several times as a list."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_FORM_TYPE, ""}:
-        raise HTTPException(415, "a form is wanted")
+        raise HTTPException(415, "the body must be a form")
     try:
         async with asyncio.timeout(_BODY_WITHIN_S):
             body = await _body(request)
@@ -225,9 +227,9 @@ async def _fields(request: Request) -> dict[str, str | list[str]]:
             max_num_fields=_MOST_FIELDS,
         )
     except TimeoutError:
-        raise HTTPException(408, "the form did not come") from None
+        raise HTTPException(408, "the form was not received in time") from None
     except (ValueError, ClientDisconnect):  # UnicodeDecodeError is one
-        raise HTTPException(400, "the form cannot be read") from None
+        raise HTTPException(400, "malformed form") from None
     return _gathered(pairs)
 
 
@@ -236,7 +238,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         parts += part
         if len(parts) > _MOST_BYTES:
-            raise HTTPException(413, "the form is too large")
+            raise HTTPException(413, "form too large")
     return bytes(parts)
 
 

@@ -15,21 +15,21 @@ async def retry(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: AR
     """Let a recording be looked into again."""
     capture = await _capture_of(page, visit)
     await change(page, lambda: steering.retry(page.outbox, capture, now_s=page.now().utc_s))
-    return said(page, visit, "said_retry")
+    return said(page, visit, page.texts.gettext("Trying again."))
 
 
 async def discard(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """End a recording; for ten seconds it can be taken back."""
     capture = await _capture_of(page, visit)
     undoable = await change(page, lambda: undoing.discard(page.outbox, capture, now=page.now()))
-    return said(page, visit, "said_discarded", undoable=undoable)
+    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
 
 
 async def _capture_of(page: Page, visit: Visit) -> Capture:
     number = visit.number("recording")
     capture = await page.desk.read(lambda: page.outbox.captures.by_id(number))
     if capture is None or capture.state is not CaptureState.QUARANTINED:
-        raise HTTPException(404, page.texts.say("error_not_there"))
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
     return capture
 
 

@@ -29,19 +29,19 @@ async def film(page: Page, visit: Visit, form: FilmingForm) -> Response:
     """Stop filming, or go on; for half a minute a stop can be taken back."""
     if form.stop == "no":
         await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
-        return said(page, visit, "said_started")
+        return said(page, visit, page.texts.gettext("Recording resumed."))
     lasts_s = _LENGTHS_S[form.stop]
     undoable = await change(
         page,
         lambda: stop_filming(page.outbox, now=page.now(), set_by=SET_BY, lasts_s=lasts_s),
     )
-    return said(page, visit, "said_stopped", undoable=undoable)
+    return said(page, visit, page.texts.gettext("Recording stopped."), undoable=undoable)
 
 
 async def refresh(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
     """Look for the account's athletes at once."""
     await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
-    return said(page, visit, "said_roster")
+    return said(page, visit, page.texts.gettext("Refreshing the athlete list."))
 
 
 class ForgetForm(KeyForm):
@@ -59,7 +59,12 @@ async def forget_athlete(page: Page, visit: Visit, form: ForgetForm) -> Response
         return name, forget(page.outbox, form.key, now=page.now(), at_api=at_api)
 
     name, undoable = await change(page, ask)
-    return said(page, visit, "said_forgotten", undoable=undoable, name=name)
+    return said(
+        page,
+        visit,
+        page.texts.gettext("Data of %(name)s will be deleted.", name=name),
+        undoable=undoable,
+    )
 
 
 async def receipts(page: Page, visit: Visit) -> Response:  # noqa: ARG001  # as above

@@ -20,13 +20,11 @@ async def change(page: Page, action: Callable[[], Answer]) -> Answer:
     return done
 
 
-def said(
-    page: Page, visit: Visit, key: str, *, undoable: Undoable | None = None, **values: object
-) -> Response:
+def said(page: Page, visit: Visit, text: str, *, undoable: Undoable | None = None) -> Response:
     """Answer a change: a sentence for the page's script, the start page for a bare browser."""
     if visit.wants_page:
         return RedirectResponse("/", 303)
-    told: dict[str, object] = {"say": page.texts.say(key, **values)}
+    told: dict[str, object] = {"say": text}
     if undoable is not None:
         told["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
     return JSONResponse(told)

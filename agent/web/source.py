@@ -12,7 +12,7 @@ from agent.settings import Settings
 from agent.stage import StopFlag, Wake
 from agent.station.assigning import StationRules
 from agent.station.camera import CameraWatch
-from agent.web.texts import Texts
+from agent.web.i18n import Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

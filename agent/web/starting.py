@@ -33,7 +33,7 @@ async def athletes(page: Page, visit: Visit) -> Response:
     """Return athletes by any part of their names, as tiles."""
     text = visit.request.query_params.get("q", "")
     if len(text) > _MOST_SEARCHED:
-        raise HTTPException(422, page.texts.say("error_form", fields="q"))
+        raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields="q"))
     most = MOST_FOUND if text.strip() else MOST_RECENT
     known = page.board.people
     people = await page.desk.read(lambda: known.found(known.standing(), text, most=most))

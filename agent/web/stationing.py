@@ -90,7 +90,9 @@ async def assign(page: Page, visit: Visit, form: AssignForm) -> Response:
         )
         return name_of_key(page, form.key)
 
-    return said(page, visit, "said_assigned", name=await change(page, put))
+    return said(
+        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+    )
 
 
 async def repeat(page: Page, visit: Visit, form: KeyForm) -> Response:
@@ -102,7 +104,9 @@ async def repeat(page: Page, visit: Visit, form: KeyForm) -> Response:
         )
         return name_of_key(page, form.key)
 
-    return said(page, visit, "said_assigned", name=await change(page, put))
+    return said(
+        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+    )
 
 
 async def step_mass(page: Page, visit: Visit, form: MassForm) -> Response:
@@ -115,7 +119,7 @@ async def step_mass(page: Page, visit: Visit, form: MassForm) -> Response:
         ),
     )
     mass = page.board.wording.mass(stepped.barbell_mass_kg or 0.0)
-    return said(page, visit, "said_mass", mass=mass)
+    return said(page, visit, page.texts.gettext("%(mass)s on the bar.", mass=mass))
 
 
 async def keep(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
@@ -125,13 +129,13 @@ async def keep(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG
         kept = assigning.keep(page.outbox, now=page.now(), set_by=SET_BY)
         return name_of(page.outbox, *kept.who) or ""
 
-    return said(page, visit, "said_kept", name=await change(page, stay))
+    return said(page, visit, page.texts.gettext("Still %(name)s.", name=await change(page, stay)))
 
 
 async def done(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Say that nobody is on the station."""
     await change(page, lambda: assigning.assign_nobody(page.outbox, now=page.now(), set_by=SET_BY))
-    return said(page, visit, "said_done")
+    return said(page, visit, page.texts.gettext("Nobody is on the station."))
 
 
 async def next_one(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
@@ -141,7 +145,11 @@ async def next_one(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa:
         following = queueing.next_in_queue(page.outbox, rules=page.rules, now=page.now())
         return name_of(page.outbox, *following.who) or ""
 
-    return said(page, visit, "said_assigned", name=await change(page, advance))
+    return said(
+        page,
+        visit,
+        page.texts.gettext("%(name)s is on the station.", name=await change(page, advance)),
+    )
 
 
 async def enqueue(page: Page, visit: Visit, form: AssignForm) -> Response:
@@ -152,40 +160,48 @@ async def enqueue(page: Page, visit: Visit, form: AssignForm) -> Response:
         queueing.enqueue(page.outbox, form.key, wanted, rules=page.rules)
         return name_of_key(page, form.key)
 
-    return said(page, visit, "said_queued", name=await change(page, append))
+    return said(
+        page,
+        visit,
+        page.texts.gettext("%(name)s added to the queue.", name=await change(page, append)),
+    )
 
 
 async def move(page: Page, visit: Visit, form: MoveForm) -> Response:
     """Put somebody elsewhere in the queue."""
     place = visit.number("place")
     await change(page, lambda: queueing.move_in_queue(page.outbox, place, to=form.to))
-    return said(page, visit, "said_queue")
+    return said(page, visit, page.texts.gettext("Queue updated."))
 
 
 async def remove(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Take somebody out of the queue; for ten seconds it can be taken back."""
     place = visit.number("place")
     undoable = await change(page, lambda: undoing.unqueue(page.outbox, place, now=page.now()))
-    return said(page, visit, "said_queue", undoable=undoable)
+    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
 
 
 async def clear(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Empty the queue; for ten seconds it can be taken back."""
     undoable = await change(page, lambda: undoing.clear_queue(page.outbox, now=page.now()))
-    return said(page, visit, "said_queue", undoable=undoable)
+    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
 
 
 async def rotate(page: Page, visit: Visit, form: SwitchForm) -> Response:
     """Let whoever is done go to the queue's end, or no longer."""
     on = form.on == "yes"
     await change(page, lambda: queueing.set_rotate(page.outbox, on=on))
-    return said(page, visit, "said_rotate_on" if on else "said_rotate_off")
+    return said(
+        page,
+        visit,
+        page.texts.gettext("Rotation on.") if on else page.texts.gettext("Rotation off."),
+    )
 
 
 async def guest(page: Page, visit: Visit, form: GuestForm) -> Response:
     """Note somebody whom the account does not know."""
     noted = await change(page, lambda: note_guest(page.outbox, form.name, now_s=page.now().utc_s))
-    return said(page, visit, "said_guest", name=noted.name)
+    return said(page, visit, page.texts.gettext("Guest added: %(name)s.", name=noted.name))
 
 
 async def resolve(page: Page, visit: Visit, form: ResolveForm) -> Response:
@@ -202,7 +218,16 @@ async def resolve(page: Page, visit: Visit, form: ResolveForm) -> Response:
         return name_of_key(page, form.user_id), len(released)
 
     name, n = await change(page, tell)
-    return said(page, visit, "said_resolved", name=name, n=n)
+    return said(
+        page,
+        visit,
+        page.texts.ngettext(
+            "Linked to %(name)s. %(n)s take will be uploaded.",
+            "Linked to %(name)s. %(n)s takes will be uploaded.",
+            n,
+            name=name,
+        ),
+    )
 
 
 def name_of_key(page: Page, key: str) -> str:

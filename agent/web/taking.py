@@ -56,7 +56,9 @@ async def give(page: Page, visit: Visit, form: KeyForm) -> Response:
         lambda now_s: correcting.give(page.outbox, entry, form.key, rules=page.rules, now_s=now_s),
     )
     name = await page.desk.read(lambda: name_of_key(page, form.key))
-    return said(page, visit, "said_given", undoable=undoable, name=name)
+    return said(
+        page, visit, page.texts.gettext("Assigned to %(name)s.", name=name), undoable=undoable
+    )
 
 
 async def release(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
@@ -74,7 +76,7 @@ async def release(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: 
             send_delay_s=page.rules.send_delay_s,
         ),
     )
-    return said(page, visit, "said_released", undoable=undoable)
+    return said(page, visit, page.texts.gettext("It will be uploaded as it is."), undoable=undoable)
 
 
 async def edit(page: Page, visit: Visit, form: EditForm) -> Response:
@@ -87,7 +89,9 @@ async def edit(page: Page, visit: Visit, form: EditForm) -> Response:
         lambda now_s: correcting.edit(page.outbox, entry, shows, rules=page.rules, now_s=now_s),
     )
     words = page.board.wording.movement(Movement.of(shows))
-    return said(page, visit, "said_edited", undoable=undoable, movement=words)
+    return said(
+        page, visit, page.texts.gettext("Saved: %(movement)s.", movement=words), undoable=undoable
+    )
 
 
 async def _correct(page: Page, entry: Entry, action: Callable[[float], Entry]) -> Undoable:
@@ -118,35 +122,41 @@ async def give_several(page: Page, visit: Visit, form: TrayForm) -> Response:
         return name_of_key(page, form.key), len(given), len(outcomes) - len(given), undoable
 
     name, n, failed, undoable = await change(page, hand_over)
-    key = "said_given" if n == 1 else "said_given_several"
+    gettext = page.texts.gettext
     if failed:
-        key = "said_given_some"
-    return said(page, visit, key, undoable=undoable, name=name, n=n, failed=failed)
+        text = gettext(
+            "%(n)s takes assigned to %(name)s, %(failed)s failed.", name=name, n=n, failed=failed
+        )
+    elif n == 1:
+        text = gettext("Assigned to %(name)s.", name=name)
+    else:
+        text = gettext("%(n)s takes assigned to %(name)s.", name=name, n=n)
+    return said(page, visit, text, undoable=undoable)
 
 
 async def hold(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
     """Let a take wait for a person."""
     await _steer(page, visit, correcting.hold)
-    return said(page, visit, "said_held")
+    return said(page, visit, page.texts.gettext("On hold."))
 
 
 async def send_now(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Let a take that counts down go at once."""
     await _steer(page, visit, correcting.send_now)
-    return said(page, visit, "said_sending")
+    return said(page, visit, page.texts.gettext("Uploading now."))
 
 
 async def retry(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Try a take again that was refused."""
     await _steer(page, visit, steering.retry)
-    return said(page, visit, "said_retry")
+    return said(page, visit, page.texts.gettext("Trying again."))
 
 
 async def discard(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """End a take without sending it; for ten seconds it can be taken back."""
     entry = await entry_of(page, visit)
     undoable = await change(page, lambda: undoing.discard(page.outbox, entry, now=page.now()))
-    return said(page, visit, "said_discarded", undoable=undoable)
+    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
 
 
 async def resend(page: Page, visit: Visit, form: KeyForm) -> Response:
@@ -160,7 +170,14 @@ async def resend(page: Page, visit: Visit, form: KeyForm) -> Response:
         return name_of_key(page, form.key), page.outbox.undoables.by_id(asked.undoable_id)
 
     name, undoable = await change(page, send_anew)
-    return said(page, visit, "said_resend", undoable=undoable, name=name)
+    return said(
+        page,
+        visit,
+        page.texts.gettext(
+            "Uploading again for %(name)s; then the wrong session is deleted.", name=name
+        ),
+        undoable=undoable,
+    )
 
 
 async def delete_wrong(page: Page, visit: Visit, form: NoForm) -> Response:  # noqa: ARG001  # as above
@@ -170,13 +187,13 @@ async def delete_wrong(page: Page, visit: Visit, form: NoForm) -> Response:  # n
         page,
         lambda: resending.retry_deletion(page.outbox, resend_id, now_s=page.now().utc_s),
     )
-    return said(page, visit, "said_retry")
+    return said(page, visit, page.texts.gettext("Trying again."))
 
 
 async def undo(page: Page, visit: Visit, form: UndoForm) -> Response:
     """Take back what was ended in the last ten seconds."""
     await change(page, lambda: undoing.undo(page.outbox, form.id, now=page.now()))
-    return said(page, visit, "said_undone")
+    return said(page, visit, page.texts.gettext("Undone."))
 
 
 async def _steer(page: Page, visit: Visit, action: Steering) -> None:

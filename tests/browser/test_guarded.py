@@ -62,7 +62,7 @@ def test_before_it_runs_out_the_page_asks_and_then_nobody_is_there(
     guarded_gym.put(ADA)
     expect(page.locator(".ask")).to_contain_text("Noch Ada Example?")
     page.tap("#keep")
-    expect(page.locator("#toast")).to_contain_text("Noch Ada Example.")
+    expect(page.locator("#toast")).to_contain_text("Weiter mit Ada Example.")
     expect(page.locator("#station .who")).to_have_text("Niemand", timeout=20_000)
     assert guarded_gym.outbox.assignments.all()[-1].kind is AssignmentKind.NOBODY
 

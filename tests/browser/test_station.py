@@ -93,7 +93,7 @@ def test_athletes_are_found_by_any_part_of_their_names(page: Page, typed: str, f
     page.fill("#search", typed)
     expect(page.locator("#athletes .name")).to_have_text([found])
     page.fill("#search", "nobody of that name")
-    expect(page.locator("#athletes")).to_contain_text("No athlete by that name")
+    expect(page.locator("#athletes")).to_contain_text("No athlete with this name")
 
 
 def test_a_guest_is_noted_and_said_later_who_it_is(page: Page, gym: Gym) -> None:

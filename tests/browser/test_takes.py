@@ -13,15 +13,15 @@ def test_a_fresh_take_counts_down_and_goes_to_whom_it_is_given(page: Page, gym: 
     entry = gym.film(ADA, goes_in_s=60, reps=3, quality=("feet_out_of_frame",))
     card = page.locator(f"#take-{entry.clip_code}")
     expect(card).to_contain_text("Ada Example")
-    expect(card).to_contain_text("3 repetitions")
+    expect(card).to_contain_text("3 reps")
     expect(card).to_contain_text("Feet cut off. Tilt the camera down or move it back.")
-    expect(card.locator("time[data-until]")).to_have_text("0:59", timeout=5000)
+    expect(card.locator("time[data-until]")).to_have_text("59 s", timeout=5000)
 
     page.tap(f"#give-{entry.clip_code}")
     page.tap(f"#choose [data-key='{JOERG}']")
     expect(card).to_contain_text("Jörg Müller")
     page.tap(f"#send-{entry.clip_code}")
-    expect(card).to_contain_text("Safe")
+    expect(card).to_contain_text("Uploaded")
     session = gym.sandbox.book.sessions[-1]
     assert session.user_id == JOERG and entry.clip_code in session.title
 
@@ -35,20 +35,20 @@ def test_what_is_discarded_or_held_does_not_go_and_a_discard_can_be_undone(
     expect(card).to_have_count(0)
     assert gym.state_of(entry) is EntryState.DISCARDED
     page.tap("#undo")
-    expect(card).to_contain_text("Goes out soon")
+    expect(card).to_contain_text("Uploading soon")
     page.tap(f"#hold-{entry.clip_code}")
-    expect(page.locator("#tray")).to_contain_text("You hold it back.")
+    expect(page.locator("#tray")).to_contain_text("On hold by you.")
     assert gym.state_of(entry) is EntryState.HELD
 
 
 def test_several_takes_of_nobody_are_given_at_once(page: Page, gym: Gym) -> None:
     entries = [gym.film(None), gym.film(None)]
-    expect(page.locator(".state-word")).to_have_text("Needs you")
+    expect(page.locator(".state-word")).to_have_text("Action needed")
     expect(page.locator("#tray .take")).to_have_count(2)
     page.tap("#tray-all")
     page.tap("#tray-give")
     page.tap(f"#choose [data-key='{ANNA}']")
-    expect(page.locator("#toast")).to_contain_text("2 takes given to Анна Петрова.")
+    expect(page.locator("#toast")).to_contain_text("2 takes assigned to Анна Петрова.")
     expect(page.locator("#tray .take")).to_have_count(0)
     until(lambda: all(gym.state_of(e) in {"uploaded", "completed"} for e in entries))
     assert {s.user_id for s in gym.sandbox.book.sessions[-2:]} == {ANNA}
@@ -66,22 +66,22 @@ def test_what_a_take_shows_is_edited_on_its_card_and_stays_when_it_is_given_away
     page.tap("#edit [data-step='5']")
     page.tap("#edit [data-step='-1']")
     page.tap("#edit-put")
-    expect(page.locator("#toast")).to_contain_text("Corrected: Clean and jerk, 64 kg.")
+    expect(page.locator("#toast")).to_contain_text("Saved: Clean and jerk, 64 kg.")
     expect(card).to_contain_text("Clean and jerk, 64 kg")
-    expect(card).to_contain_text("Whose?")
+    expect(card).to_contain_text("Unassigned")
 
     page.tap(f"#give-{entry.clip_code}")
     page.tap(f"#choose [data-key='{JOERG}']")
     expect(page.locator("#takes")).to_contain_text("Clean and jerk, 64 kg")
     expect(card.locator("time[data-until]")).to_be_visible()  # it counts down like a fresh one
     page.tap("#undo")
-    expect(page.locator("#tray")).to_contain_text("Whose?")
+    expect(page.locator("#tray")).to_contain_text("Unassigned")
     assert gym.state_of(entry) is EntryState.HELD
 
     page.tap(f"#give-{entry.clip_code}")
     page.tap(f"#choose [data-key='{JOERG}']")
     page.tap(f"#send-{entry.clip_code}")
-    expect(card).to_contain_text("Safe")
+    expect(card).to_contain_text("Uploaded")
     session = gym.sandbox.book.sessions[-1]
     assert (session.user_id, session.title.split()[1:3]) == (JOERG, ["clean_and_jerk", "64kg"])
 
@@ -89,9 +89,9 @@ def test_what_a_take_shows_is_edited_on_its_card_and_stays_when_it_is_given_away
 def test_what_a_person_holds_back_is_sent_as_it_is(page: Page, gym: Gym) -> None:
     entry = gym.film(ADA, goes_in_s=60)
     page.tap(f"#hold-{entry.clip_code}")
-    expect(page.locator("#tray")).to_contain_text("You hold it back.")
+    expect(page.locator("#tray")).to_contain_text("On hold by you.")
     page.tap(f"#release-{entry.clip_code}")
-    expect(page.locator("#toast")).to_contain_text("It goes out as it is.")
+    expect(page.locator("#toast")).to_contain_text("It will be uploaded as it is.")
     page.tap(f"#send-{entry.clip_code}")
     until(lambda: gym.state_of(entry) in {"uploaded", "completed"})
     assert gym.sandbox.book.sessions[-1].user_id == ADA
@@ -100,12 +100,12 @@ def test_what_a_person_holds_back_is_sent_as_it_is(page: Page, gym: Gym) -> None
 def test_a_sent_take_is_sent_anew_for_the_right_athlete(page: Page, gym: Gym) -> None:
     entry = gym.film(ADA)
     card = page.locator(f"#take-{entry.clip_code}")
-    expect(card).to_contain_text("Safe")
+    expect(card).to_contain_text("Uploaded")
     wrong = gym.sandbox.book.sessions[-1].session_id
     page.tap(f"#resend-{entry.clip_code}")
     page.tap(f"#choose [data-key='{JOERG}']")
-    expect(page.locator("#toast")).to_contain_text("Sent anew for Jörg Müller")
-    expect(card).to_contain_text("Will be sent anew in a moment.")
+    expect(page.locator("#toast")).to_contain_text("Uploading again for Jörg Müller")
+    expect(card).to_contain_text("Will be uploaded again in a moment.")
     until(lambda: gym.sandbox.book.find(wrong) is None, timeout_s=40)
     (right,) = [s for s in gym.sandbox.book.sessions if s.user_id == JOERG][-1:]
     assert right.session_id != wrong
@@ -185,20 +185,22 @@ def test_what_came_back_is_on_the_card_and_on_the_athletes_page(page: Page, gym:
     )
     page.tap(f"#who-{code}")
     expect(page.locator("h1")).to_have_text("Ada Example")
-    expect(page.get_by_role("img", name="peak velocity")).to_be_visible()
+    expect(page.get_by_role("img", name="Peak velocity")).to_be_visible()
     page.select_option("#number", "bar_height")
     page.tap("form.pickone button")
     expect(page).to_have_url(re.compile("number=bar_height"))
-    expect(page.locator("#plot-words")).to_contain_text("bar height: ")
+    expect(page.locator("#plot-words")).to_contain_text("Bar height: ")
     other = gym.film(ADA)
-    expect(page.locator(f"#sheet #take-{other.clip_code}")).to_contain_text("Safe")
+    expect(page.locator(f"#sheet #take-{other.clip_code}")).to_contain_text("Uploaded")
 
 
 def test_unplugged_the_page_stays_useful_and_all_goes_out_later(page: Page, gym: Gym) -> None:
     gym.sandbox.go_away()
     try:
         entry = gym.film(JOERG)
-        expect(page.locator(".state-word")).to_have_text("Offline, keeping all", timeout=20_000)
+        expect(page.locator(".state-word")).to_have_text(
+            "Offline, recording locally", timeout=20_000
+        )
         expect(page.locator(".state-more")).to_contain_text("No internet")
         page.tap(f"#athletes [data-key='{ADA}']")
         page.tap("#assign-put")
@@ -207,21 +209,21 @@ def test_unplugged_the_page_stays_useful_and_all_goes_out_later(page: Page, gym:
         expect(page.locator(f"#take-{entry.clip_code} video")).to_be_visible()
     finally:
         gym.sandbox.come_back()
-    expect(page.locator(".state-word")).to_have_text("All safe", timeout=60_000)
+    expect(page.locator(".state-word")).to_have_text("All uploaded", timeout=60_000)
     assert gym.sandbox.book.sessions[-1].user_id == JOERG
 
 
 def test_stop_filming_says_so_until_it_films_again(page: Page) -> None:
     page.tap("#filming-stop")
-    expect(page.locator(".state-word")).to_have_text("Not filming")
+    expect(page.locator(".state-word")).to_have_text("Recording off")
     page.tap("#undo")
     expect(page.locator("#filming-stop")).to_be_visible()
     page.tap("#filming-stop")
-    expect(page.locator(".state-more")).to_contain_text("removed unseen")
+    expect(page.locator(".state-more")).to_contain_text("new footage is deleted")
     page.tap("#filming-start")
     expect(page.locator("#filming-stop")).to_be_visible()
     page.tap("#filming-stop-30")
-    expect(page.locator(".state-more")).to_contain_text("Filming again in 30 min")
+    expect(page.locator(".state-more")).to_contain_text("Resumes in 30 min")
     page.tap("#filming-start")
     expect(page.locator("#filming-stop")).to_be_visible()
 
@@ -233,7 +235,7 @@ def test_an_athlete_is_forgotten_unless_it_is_undone(page: Page, gym: Gym) -> No
         page.tap("#assign summary")
         page.tap("#assign-forget")
         page.tap("#forget-sure")
-        expect(page.locator("#toast")).to_contain_text("Анна Петрова will be forgotten.")
+        expect(page.locator("#toast")).to_contain_text("Data of Анна Петрова will be deleted.")
         page.tap("#undo")
         expect(page.locator("#toast")).to_contain_text("Undone.")
     expect(page.locator(f"#take-{entry.clip_code}")).to_contain_text("Анна Петрова")

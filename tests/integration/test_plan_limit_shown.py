@@ -17,7 +17,7 @@ from agent.sandbox.people import OWNER_UID
 from agent.sandbox.server import Sandbox
 from agent.station.facts import read_facts
 from agent.station.word import Word, decide_word
-from agent.web.texts import Texts
+from agent.web.i18n import UPLOADS_PAUSED, Texts
 from tests.factories import NOW_S, instant, ready_entry
 from tests.integration.test_doctor import patient_of
 from tests.station import KEY, Station
@@ -88,10 +88,8 @@ def test_page_notices_and_doctor_tell_it(tmp_path: Path) -> None:
     assert standing.needs_person
     assert standing.document()["lane_paused"] == PLAN_LIMIT
     for language, word in (("en", "used up"), ("de", "verbraucht")):
-        texts = Texts(language)  # type: ignore[arg-type]  # one of the two
-        assert word in texts.say("lane_plan_limit", n=3) and "3" in texts.say(
-            "lane_plan_limit", n=3
-        )
+        told = Texts(language).gettext(UPLOADS_PAUSED[PLAN_LIMIT], n=3)
+        assert word in told and "3" in told
     judged = judge_lane(lane)
     assert judged.state is State.WARNING and "used up" in judged.finding
 

@@ -11,6 +11,7 @@ from agent.outbox.results.record import Result
 from agent.outbox.results.videos import VideoState
 from agent.outbox.states import EntryState, Recipient
 from agent.web.board.figures import Figure, figures_of, shortened
+from agent.web.i18n import ANALYSIS_STATES
 from agent.web.source import Source
 
 _MOST_FIGURES = 3  # on a card; the rest on demand
@@ -37,7 +38,7 @@ class _Video(TypedDict):
 class Analysis:
     """What came of one take."""
 
-    state: str | None  # a text's key; None: the numbers speak for themselves
+    state: str | None  # in words; None: there are metrics to show instead
     tone: str
     words: str | None  # the API's own, about a failure
     figures: tuple[Figure, ...]  # the first few
@@ -85,7 +86,7 @@ class Analyses:
             return None  # nobody asks
         figures = figures_of(result.numbers, self._source.texts) if result is not None else []
         return Analysis(
-            state=_state(state, has_figures=bool(figures)),
+            state=self._state(state, has_figures=bool(figures)),
             tone=_TONES[state],
             words=_words(follow_up),
             figures=tuple(figures[:_MOST_FIGURES]),
@@ -93,6 +94,12 @@ class Analyses:
             **self._video(entry, result),
             may_look=state in _ENDED and _is_somebodys(entry),
         )
+
+    def _state(self, state: FollowUpState, *, has_figures: bool) -> str | None:
+        gettext = self._source.texts.gettext
+        if state is FollowUpState.COMPLETED:
+            return None if has_figures else gettext("Analysed, no metrics")
+        return gettext(ANALYSIS_STATES[state])
 
     def _video(self, entry: Entry, result: Result | None) -> _Video:
         if result is None:
@@ -105,24 +112,25 @@ class Analyses:
         words = None
         if state is VideoState.FAILED:
             detail = shortened(result.video_detail or "", _MOST_WORDS)
-            words = self._source.texts.say("video_failed", detail=detail)
+            words = self._source.texts.gettext(
+                "The analysed video could not be downloaded: %(detail)s", detail=detail
+            )
         return _Video(video=state, video_words=words)
 
     def _coming(self, entry: Entry, result: Result) -> str:
         """Return how far a video is, or why it comes later."""
-        say = self._source.texts.say
+        gettext = self._source.texts.gettext
         have, of = progress(self._source.folder.analysed_video(entry.clip_code))
         if result.video_state == VideoState.FETCHING and have and of:
-            return say("video_share", share=min(99, have * 100 // of))
+            return gettext(
+                "Downloading the analysed video: %(share)s %%.", share=min(99, have * 100 // of)
+            )
         if result.video_detail:
-            return say("video_later", detail=shortened(result.video_detail, _MOST_WORDS))
-        return say("video_coming")
-
-
-def _state(state: FollowUpState, *, has_figures: bool) -> str | None:
-    if state is FollowUpState.COMPLETED:
-        return None if has_figures else "analysis_bare"
-    return f"analysis_{state}"
+            return gettext(
+                "The analysed video downloads later: %(detail)s",
+                detail=shortened(result.video_detail, _MOST_WORDS),
+            )
+        return gettext("Downloading the analysed video.")
 
 
 def _words(follow_up: FollowUp) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from agent.outbox.capture import Capture
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.web.board.figures import shortened
+from agent.web.i18n import FAULTS, OTHER_FAULT, REASONS
 from agent.web.source import Source
 
 _MOST = 24
@@ -47,6 +48,5 @@ class Aside:
         )
 
     def _reason(self, capture: Capture) -> str:
-        keys = (f"fault_{capture.reason}", f"reason_{capture.reason}")
-        known = next((key for key in keys if self._source.texts.knows(key)), "fault_other")
-        return self._source.texts.say(known)
+        code = str(capture.reason)
+        return self._source.texts.gettext(FAULTS.get(code) or REASONS.get(code, OTHER_FAULT))

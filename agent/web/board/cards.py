@@ -13,6 +13,7 @@ from agent.station.whose import Remark
 from agent.web.board.analyses import Analyses, Analysis
 from agent.web.board.people import key_of
 from agent.web.board.words import Movement, Wording
+from agent.web.i18n import ENTRY_STATES, OTHER_REASON, REASONS, RESENDS, WARNINGS
 from agent.web.source import Source
 
 MOST_LATEST = 12
@@ -33,12 +34,6 @@ _MAY = {
     EntryState.HELD: ("give", "edit", "discard"),
     EntryState.DEAD: ("retry", "give", "edit", "discard"),
 }
-_RESEND_WORDS = {
-    ResendState.ASKED: "resend_asked",
-    ResendState.SENDING: "resend_sending",
-    ResendState.DELETING: "resend_deleting",
-    ResendState.REFUSED: "resend_refused",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +48,7 @@ class Card:
     shows: Movement  # the same, to be edited
     facts: tuple[str, ...]  # repetitions, length
     filmed_at: float | None  # Unix time
-    state: str  # a text's key
+    state: str  # in words
     tone: str
     reason: str | None
     remarks: tuple[str, ...]
@@ -90,7 +85,7 @@ class CardMaker:
     def __init__(self, source: Source, wording: Wording) -> None:
         self._source = source
         self._wording = wording
-        self._say = source.texts.say
+        self._texts = source.texts
         self._analyses = Analyses(source)
         self._made: dict[str, tuple[Seen, Card]] = {}  # by clip code
 
@@ -148,14 +143,14 @@ class CardMaker:
         entry, resend, is_fresh = seen.shown.entry, seen.resend, seen.is_fresh
         return Card(
             code=entry.clip_code,
-            who=seen.name or self._say("take_unknown"),
+            who=seen.name or self._texts.gettext("Unassigned"),
             key=_key(entry),
             is_known=seen.name is not None,
             movement=self._wording.movement(Movement.of(entry)),
             shows=Movement.of(entry),
             facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
-            state="entry_fresh" if is_fresh else f"entry_{entry.state}",
+            state=self._texts.gettext(ENTRY_STATES["fresh" if is_fresh else entry.state]),
             tone="busy" if is_fresh else _tone(entry),
             reason=self._reason(entry),
             remarks=tuple(self._remarks(seen.shown)),
@@ -189,40 +184,43 @@ class CardMaker:
 
     def _name(self, is_owner: bool, user_id: str | None, guest_id: int | None) -> str | None:
         if is_owner:
-            return self._say("take_owner")
+            return self._texts.gettext("Account owner")
         return name_of(self._source.outbox, user_id, guest_id)
 
     def _facts(self, shown: Shown) -> Iterator[str]:
         if shown.reps:
-            yield self._say("take_reps_one" if shown.reps == 1 else "take_reps", n=shown.reps)
-        yield self._say("take_seconds", n=self._source.texts.number(shown.entry.clip_seconds))
+            yield self._texts.ngettext("%(n)s rep", "%(n)s reps", shown.reps)
+        yield self._texts.gettext("%(n)s s", n=self._texts.number(shown.entry.clip_seconds))
 
     def _reason(self, entry: Entry) -> str | None:
         if entry.state is EntryState.DEAD:
             return entry.detail
         if entry.reason is None:
             return None
-        key = f"reason_{entry.reason}"
-        return self._say(key if self._source.texts.knows(key) else "reason_other")
+        return self._texts.gettext(REASONS.get(entry.reason, OTHER_REASON))
 
     def _remarks(self, shown: Shown) -> Iterator[str]:
         for code in dict.fromkeys((*shown.quality, *shown.entry.remarks)):
-            key = f"remark_{code}"
-            if self._source.texts.knows(key):
-                yield self._say(key)
+            if code in WARNINGS:
+                yield self._texts.gettext(WARNINGS[code])
 
     def _why_not(self, seen: Seen) -> str | None:
         """Return why a take cannot be corrected any more; None where it can."""
         if seen.shown.entry.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}:
-            return self._say("take_under_way")
+            return self._texts.gettext("Currently uploading.")
         is_on_its_way = seen.resend is not None and seen.resend.state in OPEN
-        return self._say("take_gone") if seen.is_gone and not is_on_its_way else None
+        return (
+            self._texts.gettext(
+                "The clip is no longer on this device and cannot be uploaded again."
+            )
+            if seen.is_gone and not is_on_its_way
+            else None
+        )
 
     def _resend_words(self, resend: Resend | None) -> str | None:
         if resend is None or resend.state not in OPEN:
             return None
-        key = _RESEND_WORDS[resend.state]
-        return self._say(key, detail=resend.detail or "")
+        return self._texts.gettext(RESENDS[resend.state], detail=resend.detail or "")
 
 
 def _whose(entry: Entry) -> tuple[bool, str | None, int | None]:

@@ -11,6 +11,7 @@ from agent.station.roster import athlete_of, name_of, split_key
 from agent.web.board.cards import Card, CardMaker
 from agent.web.board.figures import is_measured, name_shown, plottable, value_shown
 from agent.web.board.plot import Plot, Point, plot
+from agent.web.i18n import BODY_MEASURES
 from agent.web.source import Source
 
 SPANS_DAYS = (1, 7, 30, 365)
@@ -90,13 +91,13 @@ class Sheets:
             key=key,
             name=name_of(outbox, user_id, guest_id) or key,
             lacks=", ".join(
-                self._source.texts.say(f"measure_{measure}")
+                self._source.texts.gettext(BODY_MEASURES[measure])
                 for measure in (() if known is None else known.lacks)
             ),
             days=days,
             takes=tuple(self._days(shown[:_MOST_LISTED])),
             unlisted=max(0, len(shown) - _MOST_LISTED),
-            offered={path: name_shown(path) for path in offered},
+            offered={path: name_shown(path, self._source.texts) for path in offered},
             chosen=chosen,
             values=self._values(shown, results, chosen),
             drawn=self._drawn(shown, results, chosen, days=days),
@@ -115,18 +116,18 @@ class Sheets:
             by_day.setdefault(self._date(_filmed_at(one)), []).append(card)
         today = self._date(self._source.now().utc_s)
         for date, of_day in by_day.items():
-            name = self._source.texts.say("sheet_today") if date == today else date
+            name = self._source.texts.gettext("Today") if date == today else date
             yield Day(name=name, cards=tuple(of_day))
 
     def _date(self, at: float) -> str:
-        return time.strftime(self._source.texts.say("sheet_date"), time.localtime(at))
+        return time.strftime(self._source.texts.translated("%d %b %Y"), time.localtime(at))
 
     def _values(
         self, shown: Sequence[Shown], results: Mapping[int, Result], chosen: str | None
     ) -> Mapping[str, str]:
         return {
             one.entry.clip_code: value_shown(
-                results[one.entry.id].numbers[chosen], self._source.texts
+                results[one.entry.id].numbers[chosen], self._source.texts, path=chosen
             )
             for one in shown
             if chosen is not None
@@ -165,19 +166,22 @@ class Sheets:
 
     def _words(self, chosen: str, picture: Plot) -> str:
         texts = self._source.texts
-        return texts.say(
-            "sheet_plot_one" if picture.count == 1 else "sheet_plot",
-            name=name_shown(chosen),
+        name, last = name_shown(chosen, texts), value_shown(picture.last, texts, path=chosen)
+        if picture.count == 1:
+            return texts.gettext("%(name)s: %(last)s in one take.", name=name, last=last)
+        return texts.gettext(
+            "%(name)s: latest %(last)s, lowest %(low)s, highest %(high)s, in %(n)s takes.",
+            name=name,
             n=picture.count,
-            low=value_shown(picture.lowest, texts),
-            high=value_shown(picture.highest, texts),
-            last=value_shown(picture.last, texts),
+            low=value_shown(picture.lowest, texts, path=chosen),
+            high=value_shown(picture.highest, texts, path=chosen),
+            last=last,
         )
 
     def _tick(self, value: float, digits: int) -> str:
         if digits > _PLAIN_DIGITS:
             return value_shown(value, self._source.texts)
-        return self._source.texts.number(value, digits=digits)
+        return self._source.texts.number(value, digits=digits, grouped=True)
 
     def _moment(self, at: float, days: int) -> str:
         return time.strftime("%H:%M", time.localtime(at)) if days == 1 else self._date(at)

@@ -11,16 +11,16 @@ from agent.station.facts import read_facts
 from agent.station.filming import Filming, filming
 from agent.station.left_alone import left_alone
 from agent.station.word import Facts, Word, decide_word
+from agent.web.i18n import N_, STATES, UPLOADS_PAUSED, UPLOADS_PAUSED_OTHERWISE, Texts
 from agent.web.source import Source
-from agent.web.texts import Texts
 
 _DAY_S = 86400.0
 _LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
 _LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
 
 _CAMERA_WORDS = {
-    CameraState.UNREADABLE: "more_camera_unreadable",
-    CameraState.DARK: "more_camera_dark",
+    CameraState.UNREADABLE: N_("The latest recordings are unreadable. Check the camera."),
+    CameraState.DARK: N_("The latest recordings are dark or frozen. Check the camera."),
 }
 
 
@@ -29,6 +29,7 @@ class State:
     """The state as the page shows it."""
 
     word: Word
+    title: str  # the word as it is shown
     lines: tuple[str, ...]
     needs: tuple[str, ...]  # the lines about what waits for a person, which lead there
     is_stopped: bool  # filming
@@ -60,50 +61,79 @@ def read_state(source: Source, *, is_filming: bool) -> State:
     word = decide_word(facts)
     lines = [*_about_stop(source.texts, films), *_lines(source, facts, word)]
     if left.count:
-        lines.append(_counted(source.texts, "more_left", left.count))
+        lines.append(
+            source.texts.ngettext(
+                "%(n)s file in the capture folder is not a video by its extension.",
+                "%(n)s files in the capture folder are not videos by their extension.",
+                left.count,
+            )
+        )
     needs = tuple(_needs(source.texts, facts))
-    return State(word=word, lines=tuple(lines), needs=needs, is_stopped=facts.is_stopped)
+    return State(
+        word=word,
+        title=source.texts.gettext(STATES[word]),
+        lines=tuple(lines),
+        needs=needs,
+        is_stopped=facts.is_stopped,
+    )
 
 
 def _needs(texts: Texts, facts: Facts) -> Iterator[str]:
     waiting = facts.held + facts.refused + facts.failing
     if waiting:
-        yield _counted(texts, "more_needs", waiting)
+        yield texts.ngettext("%(n)s take to review.", "%(n)s takes to review.", waiting)
     if facts.unreadable:
-        yield _counted(texts, "more_unreadable", facts.unreadable)
+        yield texts.ngettext(
+            "%(n)s recording could not be processed.",
+            "%(n)s recordings could not be processed.",
+            facts.unreadable,
+        )
 
 
 def _lines(source: Source, facts: Facts, word: Word) -> Iterator[str]:
     texts = source.texts
     yield from _about_camera(source, facts)
     if facts.stuck:
-        yield texts.say("more_stuck")
+        yield texts.gettext("Part of Spotter has stalled. It restarts automatically.")
     yield from _about_filming(texts, facts, word)
     if facts.lane_reason is not None:
-        key = f"lane_{facts.lane_reason}"
-        yield texts.say(key if texts.knows(key) else "lane_other", n=facts.clips_waiting)
+        words = UPLOADS_PAUSED.get(facts.lane_reason, UPLOADS_PAUSED_OTHERWISE)
+        yield texts.gettext(words, n=facts.clips_waiting)
     if facts.clips_waiting:
         yield _about_waiting(source, facts)
-    elif word is Word.SAFE:
-        yield texts.say("more_safe")
+    elif word is Word.SAFE and not facts.sent:
+        yield texts.gettext("Nothing left to upload.")
     if facts.sent:
-        yield _counted(texts, "more_sent", facts.sent)
+        yield texts.ngettext(
+            "%(n)s take uploaded today.", "%(n)s takes uploaded today.", facts.sent
+        )
     elif not facts.ever_sent and word is Word.IDLE:
-        yield texts.say("more_idle")
+        yield texts.gettext("Nothing recorded yet.")
     yield from _about_disk(source)
 
 
 def _about_stop(texts: Texts, films: Filming) -> Iterator[str]:
     if films.waiting:
-        yield _counted(texts, "more_stop_waiting", films.waiting)
+        yield texts.ngettext(
+            "%(n)s recording is kept until the stop can no longer be undone.",
+            "%(n)s recordings are kept until the stop can no longer be undone.",
+            films.waiting,
+        )
     if films.stopped is None:
         return
     if films.left_s is None:
-        yield texts.say("more_stopped")
+        yield texts.gettext("Recording is off; new footage is deleted.")
     else:
-        yield texts.say("more_stopped_left", left=texts.duration(films.left_s))
+        yield texts.gettext(
+            "Recording is off; new footage is deleted. Resumes in %(left)s.",
+            left=texts.duration(films.left_s),
+        )
     if films.unseen:
-        yield texts.say("more_unseen", n=films.unseen)
+        yield texts.ngettext(
+            "%(n)s recording deleted while recording was off.",
+            "%(n)s recordings deleted while recording was off.",
+            films.unseen,
+        )
 
 
 def _about_camera(source: Source, facts: Facts) -> Iterator[str]:
@@ -112,46 +142,63 @@ def _about_camera(source: Source, facts: Facts) -> Iterator[str]:
     if camera is None or not camera.is_faulty:
         return
     if camera.state is not CameraState.SILENT:
-        yield texts.say(_CAMERA_WORDS[camera.state])
+        yield texts.gettext(_CAMERA_WORDS[camera.state])
         return
     age_s = camera.age_s(source.now().utc_s)
     if age_s is None:
-        yield texts.say("more_camera_never")
+        yield texts.gettext("No recordings yet. Check the camera.")
     else:
-        yield texts.say("more_camera_silent", ago=texts.duration(age_s))
+        yield texts.gettext(
+            "Last recording %(ago)s ago. Check the camera.", ago=texts.duration(age_s)
+        )
 
 
 def _about_waiting(source: Source, facts: Facts) -> str:
     """Return what waits to be sent, and when it will have gone out where that is known."""
-    told = _counted(source.texts, "more_waiting", facts.clips_waiting)
+    texts, n = source.texts, facts.clips_waiting
+    told = texts.ngettext("%(n)s take to upload.", "%(n)s takes to upload.", n)
     if facts.lane_reason is not None or facts.stuck:
-        return f"{told}."  # nobody knows when
+        return told  # nobody knows when
     now_s = source.now().utc_s
     line = read_line(source.outbox, schedule=source.settings.delivery.schedule, now_s=now_s)
     if line.sent_at is None:
-        return f"{told}."
-    left = source.texts.duration(max(1.0, line.sent_at - now_s))
-    return f"{told}, {source.texts.say('more_eta', left=left)}."
+        return told
+    left = texts.duration(max(1.0, line.sent_at - now_s))
+    return texts.ngettext(
+        "%(n)s take to upload, done in about %(left)s.",
+        "%(n)s takes to upload, done in about %(left)s.",
+        n,
+        left=left,
+    )
 
 
 def _about_filming(texts: Texts, facts: Facts, word: Word) -> Iterator[str]:
     if facts.folder_is_missing:
-        yield texts.say("more_folder")
+        yield texts.gettext("The capture folder is missing. Check the camera and its disk.")
     if word is Word.FILMING:
-        yield texts.say("more_filming")
+        yield texts.gettext("The camera is recording.")
     if "intake" in facts.paused:
-        yield texts.say("more_paused")
+        yield texts.gettext("Disk full: new recordings wait. Uploads continue and free up space.")
     elif facts.paused:
-        yield texts.say("more_paused_analysis")
-    if facts.captures_waiting:
-        yield _counted(texts, "more_analysing", facts.captures_waiting)
+        yield texts.gettext("This device cannot analyse recordings at the moment. They are stored.")
+    if facts.captures_waiting > 1 and not facts.paused:
+        yield texts.gettext(
+            "1 recording is being analysed, %(n)s in the queue.", n=facts.captures_waiting - 1
+        )
+    elif facts.captures_waiting:
+        yield texts.ngettext(
+            "%(n)s recording to analyse.", "%(n)s recordings to analyse.", facts.captures_waiting
+        )
 
 
 def _about_disk(source: Source) -> Iterator[str]:
     full_in_s = _disk_is_full_in_s(source)
     if full_in_s is not None and full_in_s < _LONG_S:
-        key = "more_disk_low" if full_in_s < _LOW_S else "more_disk"
-        yield source.texts.say(key, left=source.texts.duration(full_in_s))
+        left = source.texts.duration(full_in_s)
+        if full_in_s < _LOW_S:
+            yield source.texts.gettext("Disk full in about %(left)s at this rate.", left=left)
+        else:
+            yield source.texts.gettext("Disk space lasts about %(left)s.", left=left)
 
 
 def _disk_is_low(source: Source) -> bool:
@@ -162,7 +209,3 @@ def _disk_is_low(source: Source) -> bool:
 def _disk_is_full_in_s(source: Source) -> float | None:
     space = Space(source.settings.paths.state, min_free_mb=source.settings.disk.min_free_mb)
     return read_disk(source.outbox.rooms, space, now_s=source.now().utc_s).ahead.full_in_s
-
-
-def _counted(texts: Texts, key: str, n: int) -> str:
-    return texts.say(f"{key}_one" if n == 1 else key, n=n)

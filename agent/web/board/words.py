@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent.outbox.entry import Entry, Whose
-from agent.web.texts import Texts
+from agent.web.i18n import ACTIVITIES, EXERCISES, Texts
 
 LB_KG = 0.45359237  # the international avoirdupois pound, exactly
 _UNITS_KG = {"kg": 1.0, "lb": LB_KG}
@@ -48,12 +48,12 @@ class Wording:
 
     def activity(self, activity: str) -> str:
         """Return an activity's name."""
-        return self.texts.say(f"activity_{activity}")
+        return self.texts.gettext(ACTIVITIES[activity])
 
     def exercise(self, exercise: str) -> str:
         """Return an exercise's name."""
-        key = f"exercise_{exercise.lower().replace(' ', '_')}"
-        return self.texts.say(key) if self.texts.knows(key) else exercise
+        known = EXERCISES.get(exercise.lower().replace(" ", "_"))
+        return exercise if known is None else self.texts.gettext(known)
 
     def mass(self, mass_kg: float) -> str:
         """Return a mass with its unit."""

@@ -13,7 +13,8 @@
   const span = (s) => {
     const whole = Math.max(0, Math.round(s));
     const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60;
-    return h ? `${h}:${two(m)}:${two(whole % 60)}` : `${m}:${two(whole % 60)}`;
+    if (h) return `${h}:${two(m)} h`;
+    return m ? `${m}:${two(whole % 60)} min` : `${whole} s`;
   };
   const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const tick = () => {

@@ -36,7 +36,7 @@ def test_todays_takes_are_drawn_and_earlier_days_come_on_demand(page: ServedPage
     today, week = get(page, "/athlete/ada"), get(page, "/athlete/ada?days=7&number=height")
 
     assert today.count('<li class="card take"') == 2 and week.count('<li class="card take"') == 3
-    assert "peak velocity mps: latest 1.9, lowest 1.75, highest 1.9, in 2 takes." in today
+    assert "Peak velocity: latest 1.9 m/s, lowest 1.75 m/s, highest 1.9 m/s, in 2 takes." in today
     assert '<option value="height" selected>' in week and "in 3 takes" in week
     assert 'href="?days=30&amp;number=height"' in week
     assert '<a href="/athlete/ada"' in get(page, "/")
@@ -53,7 +53,7 @@ def test_a_number_that_no_take_has_is_said_to_be_missing(page: ServedPage) -> No
     asked = get(page, f"/athlete/eve?number={'x' * 80}")
     ignored = get(page, f"/athlete/eve?number={'x' * 81}&days=12")
 
-    assert "No take of these days has this number." in asked and "<svg" not in asked
+    assert "No take in this period has this metric." in asked and "<svg" not in asked
     assert '<option value="peak" selected>' in ignored and "form" not in re.findall(
         "<option[^>]*>([^<]*)", ignored
     )
@@ -62,7 +62,7 @@ def test_a_number_that_no_take_has_is_said_to_be_missing(page: ServedPage) -> No
 def test_who_was_never_filmed_has_a_page_and_who_is_unknown_has_none(page: ServedPage) -> None:
     known(page, "a/b c", "Slash")
 
-    assert "No takes on these days." in get(page, "/athlete/a%2Fb%20c")
+    assert "No takes in this period." in get(page, "/athlete/a%2Fb%20c")
     with page.client(page.session()) as client:
         for key in ("nobody-here", "guest:77", "guest:x", "%00", "y" * 200, ""):
             assert client.get(f"/athlete/{key}").status_code == 404
@@ -74,7 +74,7 @@ def test_a_take_shows_all_that_was_measured(page: ServedPage) -> None:
 
     text = get(page, f"/take/{entry.clip_code}")
 
-    assert text.count("<dt>metric ") == 200 and "more numbers" not in text
+    assert text.count("<dt>Metric ") == 200 and "more metrics" not in text
     assert 'href="/athlete/ida"' in text
 
 
@@ -95,6 +95,6 @@ def test_a_full_page_stays_small(page: ServedPage) -> None:
 
 def test_missing_body_measures_are_said_on_the_athletes_page(page: ServedPage) -> None:
     known(page, "ada", "Ada", ("weight", "leg_length"))
-    assert "athlete&#39;s body weight, leg length:" in get(page, "/athlete/ada")
+    assert "Missing in the account: body weight, leg length." in get(page, "/athlete/ada")
     known(page, "ada", "Ada")
     assert "body weight" not in get(page, "/athlete/ada")

@@ -137,7 +137,7 @@ HOURS = {"hours": ["daily 00:00-24:00"], "camera_silent_min": 0.01}
 @pytest.mark.parametrize(
     ("language", "words"),
     [("en", "Last recording 12 min ago. Check the camera."),
-     ("de", "Letzte Aufnahme vor 12 min. Prüfe die Kamera.")],
+     ("de", "Die letzte Aufnahme ist 12 min her. Prüfe die Kamera.")],
 )  # fmt: skip
 def test_a_camera_that_died_looks_healthy_nowhere(
     tmp_path: Path, language: str, words: str
@@ -169,7 +169,7 @@ def test_files_that_are_left_alone_are_said_and_footage_among_them_is_not_green(
         os.utime(capture / name, (1e9, 1e9))
     with page.client(page.session()) as coach:
         shown = coach.get("/").text
-        assert "2 files in the camera&#39;s folder are no videos by their names." in shown
+        assert "2 files in the capture folder are not videos by their extension." in shown
         assert 'class="state state-safe"' in shown
     (capture / "cam1.dav").write_text("x")
     os.utime(capture / "cam1.dav", (1e9, 1e9))
@@ -197,7 +197,8 @@ def test_a_camera_whose_last_recordings_are_all_black_looks_healthy_nowhere(
         assert "dark" in str(client.get("/readyz").json()["reasons"])
         shown = coach.get("/").text
     assert (
-        "The last recordings are dark or frozen." in shown and 'class="state state-needs"' in shown
+        "The latest recordings are dark or frozen." in shown
+        and 'class="state state-needs"' in shown
     )
 
 

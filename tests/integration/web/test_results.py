@@ -32,18 +32,18 @@ def test_a_card_tells_the_key_numbers_and_how_many_there_are_besides(page: Serve
 
     shown = card(page, entry)
 
-    assert "<dt>peak velocity mps</dt><dd>1.83</dd>" in shown
-    assert shown.count("<dt>") == 3 and "2 more numbers" in shown
+    assert "<dt>Peak velocity</dt><dd>1.83 m/s</dd>" in shown
+    assert shown.count("<dt>") == 3 and "2 more metrics" in shown
     assert "<script" not in shown and "&lt;script&gt;" in shown
 
 
 @pytest.mark.parametrize(
     ("number", "state", "detail", "words", "may_look"),
     [
-        (211, FollowUpState.WAITING, "HTTP 500", "Analysis under way", False),
+        (211, FollowUpState.WAITING, "HTTP 500", "Analysis in progress", False),
         (212, FollowUpState.FAILED, f"no person {HOSTILE}", "no person &lt;script", True),
-        (213, FollowUpState.GONE, "", "no longer knows this take", True),
-        (214, FollowUpState.NOT_SEEN, "no analysis within 2 days", "Analysis not seen", True),
+        (213, FollowUpState.GONE, "", "No longer at AiKYNETIX", True),
+        (214, FollowUpState.NOT_SEEN, "no analysis within 2 days", "No analysis received", True),
     ],
 )
 def test_a_card_says_how_far_the_analysis_is_and_lets_one_look_again(
@@ -64,7 +64,7 @@ def test_a_card_says_how_far_the_analysis_is_and_lets_one_look_again(
 
     assert words in shown and "HTTP 500" not in shown
     assert (f'id="look-{entry.clip_code}"' in shown) is may_look
-    assert looked.status_code == 200 and "Analysis under way" in again
+    assert looked.status_code == 200 and "Analysis in progress" in again
 
 
 def test_there_is_nothing_to_look_for_of_a_take_that_was_not_sent(page: ServedPage) -> None:
@@ -91,7 +91,7 @@ def test_the_analysed_video_is_sent_by_ranges_from_this_box(page: ServedPage) ->
 
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-type"] == "video/mp4"
-    assert f'data-play="{path}"' in shown and "without numbers" in shown
+    assert f'data-play="{path}"' in shown and "no metrics" in shown
 
 
 def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
@@ -115,8 +115,8 @@ def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
 
     button = f'formaction="/take/{entry.clip_code}/fetch"'
     assert button in offered and button not in coming and button in failed
-    assert "is on its way." in coming and "is on its way: 30 %." in under_way
-    assert "did not come: it is too large &lt;script" in failed
+    assert "Downloading the analysed video." in coming and "video: 30 %." in under_way
+    assert "could not be downloaded: it is too large &lt;script" in failed
 
 
 def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
@@ -124,8 +124,8 @@ def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
     analysed(page.outbox, entry, {"peak_velocity_mps": 1.5})
 
     with page.client(page.session()) as client:
-        assert "peak velocity" in client.get("/").text
-        assert "peak velocity" not in client.get("/wall").text
+        assert "Peak velocity" in client.get("/").text
+        assert "Peak velocity" not in client.get("/wall").text
 
 
 def set_aside(page: ServedPage, number: int, reason: str) -> Capture:
@@ -153,10 +153,12 @@ def test_recordings_set_aside_are_shown_with_their_reason_and_can_be_undone(
         client.post("/undo", data={"id": discarded["undo"]["id"]})
         gone = client.post(f"/recording/{unseen.id}/discard")
 
-    assert "set-251.mp4" in text and "The recorder stopped in the middle of it." in text
-    assert "Filming may have been stopped then." in text and "Look into it" in text
-    assert f'id="aside-{strange.id}"' in text and "Something is wrong with it." in text
-    assert '<a href="#tray">3 recordings are set aside.</a>' in text and "set-251" not in wall
+    assert "set-251.mp4" in text and "The recording stopped before its end." in text
+    assert "Recording may have been off at that time." in text and ">Analyse<" in text
+    assert f'id="aside-{strange.id}"' in text and "It could not be processed." in text
+    assert (
+        '<a href="#tray">3 recordings could not be processed.</a>' in text and "set-251" not in wall
+    )
     assert retried.status_code == 200 and gone.status_code == 404
     assert page.outbox.captures.by_id(broken.id).state is CaptureState.QUARANTINED  # type: ignore[union-attr]  # as above
 
@@ -172,5 +174,5 @@ def test_a_take_on_which_the_api_fails_needs_a_person(page: ServedPage) -> None:
         text = client.get("/").text
 
     assert f'name="code" value="{entry.clip_code}"' in shown  # in the tray
-    assert "It is tried once a day." in shown and f'id="retry-{entry.clip_code}"' in shown
+    assert "Spotter retries once a day." in shown and f'id="retry-{entry.clip_code}"' in shown
     assert text.count(f'id="take-{entry.clip_code}"') == 1

@@ -81,7 +81,7 @@ def test_a_listener_hears_what_changed_and_nothing_else(page: ServedPage) -> Non
         finally:
             page.filming.clear()
         assert list(changed["parts"]) == ["state"]  # type: ignore[call-overload]  # as above
-        assert "Filming" in changed["parts"]["state"]  # type: ignore[index]  # as above
+        assert "Recording" in changed["parts"]["state"]  # type: ignore[index]  # as above
         assert "form" not in changed["parts"]["state"]  # type: ignore[index]  # as above
 
 

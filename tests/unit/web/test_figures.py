@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.outbox.results.record import Number
 from agent.web.board.figures import by_weight, figures_of, name_shown, plottable, value_shown
-from agent.web.texts import Texts
+from agent.web.i18n import Texts
 
 ENGLISH, GERMAN = Texts("en"), Texts("de")
 
@@ -16,17 +16,19 @@ ENGLISH, GERMAN = Texts("en"), Texts("de")
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
-        ("peak_velocity_mps", "peak velocity mps"),
-        ("peakVelocity", "peak velocity"),
+        ("peak_velocity_mps", "Peak velocity"),
+        ("peakVelocity", "Peak velocity"),
+        ("peakPowerW", "Peak power"),
         ("RSI", "RSI"),
-        ("reps.1.peak-velocity", "reps · 1 · peak velocity"),
-        ("Bar speed", "bar speed"),
+        ("reps.1.peak-velocity", "Reps · 1 · Peak velocity"),
+        ("Bar speed", "Bar speed"),
+        ("m", "M"),
         ("_._", "?"),
-        ("x" * 80, "x" * 47 + "…"),
+        ("x" * 80, "X" + "x" * 46 + "…"),
     ],
 )
 def test_names_are_made_readable(path: str, shown: str) -> None:
-    assert name_shown(path) == shown
+    assert name_shown(path, ENGLISH) == shown
 
 
 @pytest.mark.parametrize(
@@ -35,11 +37,11 @@ def test_names_are_made_readable(path: str, shown: str) -> None:
         (1.23456, "1.23"),
         (0.012345, "0.0123"),
         (92.349, "92.3"),
-        (1234.5678, "1235"),
+        (1234.5678, "1,235"),
         (60.0, "60"),
         (0, "0"),
         (-0.51, "-0.51"),
-        (123456789, "123456789"),
+        (123456789, "123,456,789"),
         (1.5e-7, "1.5 · 10^-7"),
         (2.5e12, "2.5 · 10^12"),
         (True, "yes"),
@@ -48,6 +50,27 @@ def test_names_are_made_readable(path: str, shown: str) -> None:
 )
 def test_values_are_rounded_to_what_can_be_told_apart(value: Number, shown: str) -> None:
     assert value_shown(value, ENGLISH) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "english", "german"),
+    [
+        ("peak_velocity_mps", "Peak velocity 1,920 m/s", "Spitzengeschwindigkeit 1.920 m/s"),
+        ("bar_height_m", "Bar height 1,920 m", "Hubhöhe 1.920 m"),
+        (
+            "reps.2.peak_power_w",
+            "Reps · 2 · Peak power 1,920 W",
+            "Wiederholungen · 2 · Spitzenleistung 1.920 W",
+        ),
+        ("knee_angle_max_deg", "Knee angle max 1,920°", "Größter Kniewinkel 1.920°"),
+        ("strange_thing", "Strange thing 1,920", "Strange thing 1.920"),
+    ],
+)
+def test_a_metric_has_its_name_and_unit_in_the_pages_language(
+    path: str, english: str, german: str
+) -> None:
+    for texts, shown in ((ENGLISH, english), (GERMAN, german)):
+        assert f"{name_shown(path, texts)} {value_shown(1920.0, texts, path=path)}" == shown
 
 
 def test_german_has_its_own_comma_and_words() -> None:

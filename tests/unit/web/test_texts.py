@@ -1,88 +1,149 @@
-"""Both languages say everything, and nothing is said that nobody asks for."""
+"""English and German say everything, in catalogues that the code and its templates agree with."""
 
+import ast
 import re
-import string
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from jinja2 import Environment
+from jinja2.ext import InternationalizationExtension
 
-from agent.activities import EXERCISES
+from agent.activities import EXERCISES as OFFERED
 from agent.errors import AnalysisFault
+from agent.outbox.resends import OPEN
 from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.states import EntryState, Reason
+from agent.settings import Settings
+from agent.settings.web import LOCALES
 from agent.station.whose import Remark
 from agent.station.word import Word
+from agent.web import i18n
 from agent.web.board.words import LB_KG, Movement, Wording
-from agent.web.texts import LANGUAGES, Texts
-from agent.web.texts.english import ENGLISH
-from agent.web.texts.german import GERMAN
+from agent.web.drawing import make_templates
+from agent.web.i18n import Texts
 from analysis.quality.remarks import TEXTS as ANALYSIS_REMARKS
+from tests import messages
 from tests.conftest import REPOSITORY
+from tests.messages import Translations
 
 WEB = REPOSITORY / "agent" / "web"
-SOURCES = "\n".join(
-    path.read_text()
-    for pattern in ("*.py", "*.html")
-    for path in WEB.rglob(pattern)
-    if "texts" not in path.parts
-)
+LANGUAGES = ("en", "de")
+_ARGUMENTS = {"gettext": 1, "translated": 1, "N_": 1, "ngettext": 2, "plural": 2}
 
 
-def gaps(text: str) -> set[str | None]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+def gaps(text: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)s", text))
 
 
-def test_both_languages_have_every_key_with_the_same_gaps() -> None:
-    assert list(ENGLISH) == list(GERMAN)
-    assert {k: gaps(v) for k, v in ENGLISH.items()} == {k: gaps(v) for k, v in GERMAN.items()}
+def forms(message: object) -> tuple[str, ...]:
+    """A message's text, or its texts by number."""
+    return tuple(map(str, message)) if isinstance(message, list | tuple) else (str(message),)
 
 
-def test_every_key_that_is_asked_for_is_there() -> None:
-    asked = set(re.findall(r'say\(\s*"(\w+)"[),]', SOURCES))
+def asked() -> Iterator[tuple[str, ...]]:
+    """Every message of the code and the templates, found without Babel."""
+    for path in WEB.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = str(getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
+            given = node.args[: _ARGUMENTS.get(name, 0)]
+            texts = [str(a.value) for a in given if isinstance(a, ast.Constant)]
+            if texts and len(texts) == len(given):
+                yield tuple(texts)
+    environment = Environment(extensions=[InternationalizationExtension])  # noqa: S701  # only read
+    for path in WEB.rglob("*.html"):
+        for _, _, found in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]  # the extension adds it
+            yield (found,) if isinstance(found, str) else tuple(text for text in found if text)
 
-    assert asked and asked <= set(ENGLISH)
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_has_every_message_translated_and_no_other(language: str) -> None:
+    catalogue = messages.read(messages.catalogues()[language])
+
+    known = {forms(message.id) for message in catalogue if message.id}
+    assert known == set(asked())
+    for message in catalogue:
+        if not message.id:
+            continue
+        assert not message.fuzzy, message.id
+        assert all(forms(message.string)), f"not translated: {message.id}"
+        for one in forms(message.string):
+            assert gaps(one) == gaps(forms(message.id)[-1]), f"not the same gaps: {message.id}"
 
 
-def test_nothing_is_said_that_nobody_asks_for() -> None:
-    looked_up = (
-        "state_",
-        "entry_",
-        "reason_",
-        "remark_",
-        "lane_",
-        "activity_",
-        "exercise_",
-        "unit_",
-        "measure_",
-        "analysis_",
-        "fault_",
-        "sheet_days_",
+def test_the_files_are_what_make_messages_writes() -> None:
+    for language, path in messages.catalogues().items():
+        catalogue = messages.read(path)
+
+        assert messages.written(messages.updated(catalogue)) == path.read_bytes(), (
+            f"{language}: run `make messages`"
+        )
+        assert messages.compiled(catalogue) == path.with_suffix(".mo").read_bytes(), language
+
+
+def test_a_language_is_added_by_a_folder_with_a_catalogue_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(LOCALES, tmp_path / "locale")
+    monkeypatch.setattr("agent.settings.web.LOCALES", tmp_path / "locale")
+    monkeypatch.setattr("tests.LOCALES", tmp_path / "locale")
+    monkeypatch.setattr(i18n, "LOCALES", tmp_path / "locale")
+    added = tmp_path / "locale" / "fr" / "LC_MESSAGES" / "spotter.po"
+    added.parent.mkdir(parents=True)
+    shutil.copy(tmp_path / "locale" / "en" / "LC_MESSAGES" / "spotter.po", added)
+    added.write_text(added.read_text().replace('msgstr "Log in"', 'msgstr "Connexion"'))
+
+    messages.main()
+
+    settings = Settings.model_validate(
+        {"station": {"id": "p3", "activity": "running"}, "web": {"language": "fr"}}
     )
-    named = set(re.findall(r"[\"'](\w+)[\"']", SOURCES))
-
-    idle = [
-        key
-        for key in ENGLISH
-        if key.removesuffix("_one") not in named and not key.startswith(looked_up)
-    ]
-
-    assert not idle
+    assert Texts(settings.web.language).gettext("Log in") == "Connexion"
 
 
-def test_every_state_reason_and_remark_has_words() -> None:
-    keys = [f"state_{word}" for word in Word]
-    keys += [f"entry_{state}" for state in EntryState if state is not EntryState.DISCARDED]
-    keys += [f"remark_{code}" for code in ANALYSIS_REMARKS]
-    keys += [f"remark_{v}" for k, v in vars(Remark).items() if k.isupper() and v != Remark.MAY_BE]
-    keys += [f"analysis_{state}" for state in FollowUpState if state != "completed"]
-    keys += [f"fault_{fault}" for fault in AnalysisFault]
-    keys += [f"activity_{activity}" for activity in EXERCISES]
-    keys += [
-        f"exercise_{exercise.lower().replace(' ', '_')}"
-        for offered in EXERCISES.values()
-        for exercise in offered
-    ]
+def test_a_language_without_a_catalogue_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be one of de, en"):
+        Settings.model_validate(
+            {"station": {"id": "p3", "activity": "running"}, "web": {"language": "../en"}}
+        )
 
-    assert set(keys) <= set(ENGLISH)
+
+def test_neither_a_value_nor_a_translation_can_put_markup_into_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "xx" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    hostile = Translations(locale="en")
+    hostile.add("Still %(name)s?", '<b title="x">%(name)s</b>')
+    hostile.add(("%(n)s %(who)s", "%(n)s %(who)ss"), ("<i>", "<i>%(who)s"))
+    (folder / "spotter.mo").write_bytes(messages.compiled(hostile))
+    monkeypatch.setattr(i18n, "LOCALES", tmp_path)
+    settings = Settings.model_validate({"station": {"id": "p3", "activity": "running"}})
+    templates = make_templates(settings, Texts("xx"))
+
+    shown = templates.from_string(
+        '{{ _("Still %(name)s?", name=name) }}'
+        "{% trans n=2, who=name %}{{ n }} {{ who }}{% pluralize %}{{ n }} {{ who }}s{% endtrans %}"
+    ).render(name="<script>")
+
+    assert shown.startswith("&lt;b title=&#34;x&#34;&gt;&lt;script&gt;&lt;/b&gt;")
+    assert "<" not in shown
+
+
+def test_every_state_reason_and_warning_has_words() -> None:
+    remarks = {v for k, v in vars(Remark).items() if k.isupper() and v != Remark.MAY_BE}
+    offered = {one.lower().replace(" ", "_") for each in OFFERED.values() for one in each}
+
+    assert set(Word) == set(i18n.STATES)
+    assert set(EntryState) - {EntryState.DISCARDED} | {"fresh"} == set(i18n.ENTRY_STATES)
+    assert set(ANALYSIS_REMARKS) | remarks <= set(i18n.WARNINGS)
+    assert set(FollowUpState) - {FollowUpState.COMPLETED} == set(i18n.ANALYSIS_STATES)
+    assert set(AnalysisFault) <= set(i18n.FAULTS)
+    assert set(OPEN) <= set(i18n.RESENDS)
+    assert set(OFFERED) == set(i18n.ACTIVITIES) and offered == set(i18n.EXERCISES)
 
 
 def test_every_reason_to_wait_has_words_of_its_own() -> None:
@@ -92,18 +153,24 @@ def test_every_reason_to_wait_has_words_of_its_own() -> None:
         Reason.STOP_CAN_BE_UNDONE,  # it ends by itself
     }
 
-    assert {f"reason_{r}" for r in Reason if r not in ended} <= set(ENGLISH)
+    assert set(Reason) - ended <= set(i18n.REASONS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_numbers_and_times_are_written_as_people_write_them(language: str) -> None:
-    texts = Texts("de" if language == "de" else "en")
+    texts = Texts(language)
+    is_german = language == "de"
 
-    assert texts.number(62.5) == ("62,5" if language == "de" else "62.5")
+    assert texts.number(62.5) == ("62,5" if is_german else "62.5")
     assert texts.number(60.0) == "60"
+    assert texts.number(2496.5, grouped=True) == ("2.496,5" if is_german else "2,496.5")
     assert texts.duration(12) == "12 s"
     assert texts.duration(3599) == "60 min"
-    assert texts.duration(86400 * 3) == ("3 Tage" if language == "de" else "3 days")
+    assert texts.duration(86400 * 3) == ("3 Tage" if is_german else "3 days")
+    assert texts.duration(86400) == ("1 Tag" if is_german else "1 day")
+    assert texts.ngettext("%(n)s take to review.", "%(n)s takes to review.", 1) == (
+        "1 Versuch zu prüfen." if is_german else "1 take to review."
+    )
 
 
 def test_masses_are_shown_in_pounds_and_kept_in_kilograms() -> None:
