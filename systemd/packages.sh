@@ -29,7 +29,6 @@ test    cmd:faketime      faketime
 test    cmd:prometheus    prometheus
 test    cmd:shellcheck    shellcheck
 test    cmd:strace        strace
-test    cmd:openssl       openssl
 test    cmd:systemd-analyze systemd
 test    file:/usr/share/zoneinfo/Europe/Berlin tzdata
 LIST

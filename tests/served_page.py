@@ -64,12 +64,12 @@ class ServedPage:
         return Session(device_id=device_id, role=role, issued_at=int(now_s - age_s))
 
     def client(self, session: Session | None = None, **headers: str) -> httpx.Client:
-        """A browser's stand-in, with a session's cookie and its word."""
+        """A browser's stand-in, with a session's cookie and its CSRF token."""
         given = {"origin": self.origin, "accept": "application/json", **headers}
         cookies = {}
         if session is not None:
             cookies["spotter"] = self.signer.cookie(session)
-            given["x-spotter-word"] = self.signer.csrf_word(session)
+            given["x-csrf-token"] = self.signer.csrf_token(session)
         return httpx.Client(
             base_url=self.origin, headers=given, cookies=cookies, timeout=20, verify=_NO_TLS
         )

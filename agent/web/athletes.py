@@ -18,7 +18,7 @@ from agent.web.places import Access, See, Visit
 class _Common(TypedDict):
     """What every live page needs."""
 
-    word: str  # the device's own
+    csrf_token: str  # the device's own
     mark: str  # of the start page's parts: what changes them may change this page
     now: float
 
@@ -74,8 +74,8 @@ async def take(page: Page, visit: Visit) -> Response:
 
 def _common(page: Page, visit: Visit, mark: str) -> _Common:
     assert visit.session is not None  # not for anybody
-    word = page.door.signer.csrf_word(visit.session)
-    return _Common(word=word, mark=mark, now=page.now().utc_s)
+    csrf_token = page.door.signer.csrf_token(visit.session)
+    return _Common(csrf_token=csrf_token, mark=mark, now=page.now().utc_s)
 
 
 PLACES = (

@@ -1,8 +1,8 @@
 """Places of the page, and who may go there.
 
 Every route is one of two kinds, and both check before anything is looked at: to see (`See`)
-takes a session of the right role; to do (`Do`) takes, besides, the word against forged requests
-and a form whose every field is known, bounded and of its type.
+takes a session of the right role; to do (`Do`) takes, besides, the device's CSRF token and
+a form whose every field is known, bounded and of its type.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from agent.outbox.people.devices import Role
 from agent.web.access.sessions import Session
 from agent.web.page import Page
 
-WORD_FIELD = "word"
-WORD_HEADER = "x-spotter-word"
+CSRF_FIELD = "csrf_token"
+CSRF_HEADER = "x-csrf-token"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _MOST_BYTES = 16384
 _MOST_FIELDS = 256
@@ -67,7 +67,7 @@ class Form(BaseModel):
 
 
 class NoForm(Form):
-    """Nothing but the word."""
+    """Nothing but the CSRF token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +144,13 @@ class Do(Generic[FormType]):
     method: str = "POST"
 
     async def respond(self, page: Page, visit: Visit) -> Response:
-        """Check the word and the form, then do it."""
+        """Check the CSRF token and the form, then do it."""
         fields = await _fields(visit.request)
-        given = fields.pop(WORD_FIELD, None) or visit.request.headers.get(WORD_HEADER)
-        word = given if isinstance(given, str) else ""
+        given = fields.pop(CSRF_FIELD, None) or visit.request.headers.get(CSRF_HEADER)
+        token = given if isinstance(given, str) else ""
         if self.access is not Access.ANYBODY:
             assert visit.session is not None  # checked at the door
-            if not page.door.signer.knows_csrf_word(visit.session, word):
+            if not page.door.signer.verify_csrf(visit.session, token):
                 raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
         try:
             form = self.form.model_validate(fields)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -18,12 +19,14 @@ from agent.settings import Settings, WebSettings
 from agent.stage import StopFlag
 from agent.station.assigning import StationRules
 from agent.web.access.door import read_pin
-from agent.web.access.tls import PageCertificate
 from agent.web.app import make_app, make_page
 from agent.web.connection import LimitedConnection
 from agent.web.crowding import PageSocket, listen_on
 from agent.web.page import Page
 from agent.web.source import Signs
+
+if TYPE_CHECKING:
+    from agent.web.access.tls import PageCertificate
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
@@ -93,12 +96,17 @@ class PageServer:
     def close(self) -> None:
         """Nothing is held: the server has ended with its step."""
 
-    def _certificate(self) -> PageCertificate | None:
+    def _certificate(self) -> "PageCertificate | None":
         if self._settings.web.tls == "off":
             return None
+        # Its cryptography takes 11 MiB, which a page without TLS does not need.
+        from agent.web.access.tls import PageCertificate
+
         return PageCertificate(self._settings.web, self._folder, now=self._now)
 
-    def _serve(self, page: Page, listener: PageSocket, certificate: PageCertificate | None) -> None:
+    def _serve(
+        self, page: Page, listener: PageSocket, certificate: "PageCertificate | None"
+    ) -> None:
         warn_without_pin(self._settings.web)
         config = uvicorn.Config(
             make_app(page),
@@ -147,7 +155,7 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         listener: PageSocket,
         stop: StopFlag,
-        certificate: PageCertificate | None,
+        certificate: "PageCertificate | None",
     ) -> None:
         super().__init__(config)
         self._listener = listener
@@ -172,7 +180,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
 
 
-async def _keep(certificate: PageCertificate) -> None:
+async def _keep(certificate: "PageCertificate") -> None:
     """Keep a certificate up; what goes wrong leaves the one before in its place."""
     while True:
         await asyncio.sleep(_CERTIFICATE_EVERY_S)

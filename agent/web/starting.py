@@ -3,7 +3,7 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from agent.web.board.parts import NOW_PLACE, WORD_PLACE
+from agent.web.board.parts import CSRF_PLACE, NOW_PLACE
 from agent.web.board.people import MOST_FOUND, MOST_RECENT
 from agent.web.page import Page
 from agent.web.places import Access, See, Visit
@@ -15,8 +15,8 @@ async def start(page: Page, visit: Visit) -> Response:
     """Show a coach the station."""
     assert visit.session is not None  # not for anybody
     drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
-    word = page.door.signer.csrf_word(visit.session)
-    return HTMLResponse(_filled(page, drawing.page).replace(WORD_PLACE, word))
+    csrf_token = page.door.signer.csrf_token(visit.session)
+    return HTMLResponse(_filled(page, drawing.page).replace(CSRF_PLACE, csrf_token))
 
 
 async def wall(page: Page, visit: Visit) -> Response:  # noqa: ARG001  # every place gets its visit

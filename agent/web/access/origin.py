@@ -57,11 +57,15 @@ class Call:
 
 
 def comes_from_here(call: Call) -> bool:
-    """Tell whether a request may come from the page itself, or from a person's own hand."""
+    """Tell whether a request may come from the page itself, or was typed or scanned by a person.
+
+    A change must name its origin, as every browser does for a form and for a script's request; one
+    that only reads has none, and is refused where it is embedded in another site's page.
+    """
     if call.origin is not None:
         return _is_same(call.origin, call.host)
     if call.method not in SAFE_METHODS:
-        return call.site == "same-origin"
+        return False
     return call.site is None or call.site in _OWN_SITES or call.mode == "navigate"
 
 

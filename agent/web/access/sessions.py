@@ -1,20 +1,21 @@
 """Sessions: a signed cookie says which device this is, and since when.  Pure.
 
-The cookie holds nothing secret but its signature.  The word against forged requests (CSRF) is
-derived from the same secret, so that a page of one device serves no other.
+The cookie holds nothing secret but its signature.  The CSRF token is derived from the same secret,
+so that the page of one device is of no use to another.
 """
 
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
+
+import itsdangerous
 
 from agent.outbox.people.devices import Role
 
 _DAY_S = 86400.0
 _RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day
 _AHEAD_S = _DAY_S  # a session from further in the future is none: or the clock was far wrong
-_COOKIE = re.compile(r"([a-z2-7]{1,32})\.(coach|wall)\.([0-9]{1,12})\.([0-9a-f]{64})")
+_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall)\.([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,11 @@ class Session:
 
 
 class Signer:
-    """Signs sessions, and knows its own signature again."""
+    """Signs sessions, and verifies its own signatures."""
 
     def __init__(self, secret: bytes, *, lasts_days: float) -> None:
-        self._secret = secret
+        self._sessions = _signer(secret, "session")
+        self._csrf = _signer(secret, "csrf")
         self._lasts_s = lasts_days * _DAY_S
 
     @property
@@ -49,27 +51,32 @@ class Signer:
 
     def cookie(self, session: Session) -> str:
         """Return a session as a cookie's value."""
-        return f"{session.payload}.{self._mac('session', session.payload)}"
+        return self._sessions.sign(session.payload).decode()
 
     def read(self, cookie: str, *, now_s: float) -> Session | None:
         """Return the session of a cookie; None where it is forged, damaged or too old."""
-        parts = _COOKIE.fullmatch(cookie)
+        try:
+            payload = self._sessions.unsign(cookie.encode()).decode()
+        except (itsdangerous.BadSignature, UnicodeError):
+            return None
+        parts = _PAYLOAD.fullmatch(payload)
         if parts is None:
             return None
         session = Session(device_id=parts[1], role=Role(parts[2]), issued_at=int(parts[3]))
-        if not hmac.compare_digest(self._mac("session", session.payload), parts[4]):
-            return None
         age_s = now_s - session.issued_at
         return session if -_AHEAD_S <= age_s <= self._lasts_s else None
 
-    def csrf_word(self, session: Session) -> str:
-        """Return the word that every changing request of this device must carry."""
-        return self._mac("csrf", session.device_id)[:32]
+    def csrf_token(self, session: Session) -> str:
+        """Return the token that every changing request of this device must carry."""
+        return self._csrf.get_signature(session.device_id).decode()
 
-    def knows_csrf_word(self, session: Session, word: str) -> bool:
+    def verify_csrf(self, session: Session, token: str) -> bool:
         """Tell whether a request comes from a page of this device."""
-        return word.isascii() and hmac.compare_digest(self.csrf_word(session), word)
+        return self._csrf.verify_signature(session.device_id, token)
 
-    def _mac(self, purpose: str, text: str) -> str:
-        message = f"{purpose}:{text}".encode()
-        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
+
+def _signer(secret: bytes, purpose: str) -> itsdangerous.Signer:
+    """Return what signs for one purpose alone, with a key derived for it."""
+    return itsdangerous.Signer(
+        secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
+    )

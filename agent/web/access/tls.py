@@ -1,10 +1,16 @@
 """TLS of the page: a certificate that was given, or one of Spotter's own making."""
 
+import ipaddress
 import os
 import socket
 import ssl
-import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.clock import Instant, Now
 from agent.errors import ConfigError
@@ -14,7 +20,10 @@ from agent.web.access.address import own_address
 
 _DAYS = 800  # some tablets refuse certificates that last longer
 _RENEW_BEFORE_S = 60 * 86400
-_OPENSSL_WITHIN_S = 30.0
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 
 
 class PageCertificate:
@@ -24,7 +33,8 @@ class PageCertificate:
         """Take the certificate that was given, or make one.
 
         Raises:
-            ConfigError: it cannot be read or made.
+            ConfigError: it cannot be used.
+            OSError: it cannot be written.
         """
         self._settings = settings
         self._folder = folder
@@ -42,14 +52,15 @@ class PageCertificate:
         return self._settings.tls_cert, self._settings.tls_key
 
     def renew(self) -> None:
-        """Make one of Spotter's own anew, where it is missing or its time is not now.
+        """Renew a certificate of Spotter's own that is missing, unreadable or not valid now.
 
         Raises:
-            ConfigError: openssl is missing or fails.
+            OSError: it cannot be written.
         """
         certificate, key = self._places
-        if self._settings.tls == "own" and not (key.exists() and _serves(certificate, self._now())):
-            _make(certificate, key, self._folder)
+        now = self._now()
+        if self._settings.tls == "own" and not _serves(certificate, key, now):
+            _make(certificate, key, self._folder, now=now)
 
     def take_over(self) -> None:
         """Show the certificate that lies there now, if that is another one.
@@ -88,56 +99,68 @@ def _mark(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _serves(certificate: Path, now: Instant) -> bool:
-    """Tell whether a certificate's time is now; a clock that nothing has set cannot tell."""
-    told = _openssl(["x509", "-in", str(certificate), "-noout", "-dates"])
-    if told is None:
+def _serves(certificate: Path, key: Path, now: Instant) -> bool:
+    """Tell whether both can be read and their time is now; a clock that nothing set cannot tell."""
+    if not os.access(key, os.R_OK):
         return False
-    dates = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-    begins_s, ends_s = (ssl.cert_time_to_seconds(dates[name]) for name in ("notBefore", "notAfter"))
+    try:
+        held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError):
+        return False
+    begins_s, ends_s = held.not_valid_before_utc.timestamp(), held.not_valid_after_utc.timestamp()
     return not now.trusted or begins_s <= now.utc_s < ends_s - _RENEW_BEFORE_S
 
 
-def _make(certificate: Path, key: Path, folder: StateFolder) -> None:
-    host = socket.gethostname()
-    names = [f"DNS:{host}", f"DNS:{host}.local", "DNS:localhost", "IP:127.0.0.1"]
-    address = own_address()
-    if address is not None:
-        names.append(f"IP:{address}")
-    new_key, new_certificate = folder.tmp / key.name, folder.tmp / certificate.name
-    new_key.unlink(missing_ok=True)
-    os.close(os.open(new_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    words = [
-        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-        *("-days", str(_DAYS), "-subj", "/CN=Spotter", "-addext"),
-        *(f"subjectAltName={','.join(names)}", "-keyout", str(new_key)),
-        *("-out", str(new_certificate)),
-    ]
-    if _openssl(words) is None:
-        raise ConfigError(
-            "openssl could not make the page's certificate", hint='set web.tls = "given" or "off"'
-        )
-    for unfinished, final in ((new_key, key), (new_certificate, certificate)):
+def _make(certificate: Path, key: Path, folder: StateFolder, *, now: Instant) -> None:
+    """Write a new key and its certificate, each whole or not at all."""
+    new_key = ec.generate_private_key(ec.SECP256R1())
+    signed = _signed(new_key, host=socket.gethostname(), address=own_address(), now_s=now.utc_s)
+    secret = new_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = signed.public_bytes(serialization.Encoding.PEM)
+    for content, mode, final in ((secret, 0o600, key), (public, 0o644, certificate)):
+        unfinished = folder.tmp / final.name
+        unfinished.unlink(missing_ok=True)
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
         give_to_owner_of(folder.root, unfinished)
-        unfinished.chmod(0o660)
+        unfinished.chmod(mode)
         fsync_file(unfinished)
         move_durably(unfinished, final)
 
 
-def _openssl(words: list[str]) -> str | None:
-    """Return what openssl says; None where it fails."""
-    try:
-        done = subprocess.run(
-            ["openssl", *words],  # noqa: S607  # Debian's own, wherever it is
-            capture_output=True,
-            text=True,
-            timeout=_OPENSSL_WITHIN_S,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ConfigError(
-            'web.tls = "own" needs openssl', hint="sudo apt install openssl"
-        ) from None
-    except subprocess.TimeoutExpired:
-        return None
-    return done.stdout if done.returncode == 0 else None
+def _signed(
+    key: ec.EllipticCurvePrivateKey, *, host: str, address: str | None, now_s: float
+) -> x509.Certificate:
+    """Return a certificate that signs itself, for every name and address of this box."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Spotter")])
+    begins = datetime.fromtimestamp(int(now_s), UTC)
+    names: list[x509.GeneralName] = [
+        *(x509.DNSName(one) for one in (host, f"{host}.local", "localhost") if one.isascii()),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    if address is not None:
+        names.append(x509.IPAddress(ipaddress.ip_address(address)))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=_DAYS))
+    )
+    usage = dict.fromkeys(_USAGES, False) | {"digital_signature": True, "key_cert_sign": True}
+    for extension, critical in (
+        (x509.BasicConstraints(ca=True, path_length=0), True),  # tablets install only these
+        (x509.KeyUsage(**usage), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(names), False),
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+    ):
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key, hashes.SHA256())

@@ -1,6 +1,6 @@
 """The start page and the wall in parts, drawn anew only when something has changed.
 
-Every part is HTML with a place for the device's own word, so that one drawing serves all
+Every part is HTML with a place for the device's own CSRF token, so that one drawing serves all
 devices; watchers are sent the parts that changed, and a page is its parts put together.
 """
 
@@ -17,7 +17,7 @@ from agent.web.board.telling import read_state
 from agent.web.board.words import Wording
 from agent.web.source import Source
 
-WORD_PLACE = "@@word@@"  # the device's own, and
+CSRF_PLACE = "@@csrf_token@@"  # the device's own, and
 NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
 _LOOK_AT_FOLDER_S = 2.0
@@ -139,7 +139,7 @@ class Board:
             parts=parts,
             mark=mark,
             now=NOW_PLACE,
-            word=WORD_PLACE,
+            csrf_token=CSRF_PLACE,
             exercises=EXERCISES,
             wording=self.wording,
         )
@@ -148,11 +148,11 @@ class Board:
         """Return a part that shows these values, drawn anew only where they are others."""
         part = self._parts.get((wall, name))
         if part is None or part.values != values:
-            html = self._draw(name, values, None if wall else WORD_PLACE)
+            html = self._draw(name, values, None if wall else CSRF_PLACE)
             mark = sha256(html.encode()).hexdigest()[:16]
             part = self._parts[wall, name] = _Part(values=values, html=html, mark=mark)
         return part
 
-    def _draw(self, name: str, values: Mapping[str, object], word: str | None) -> str:
+    def _draw(self, name: str, values: Mapping[str, object], csrf_token: str | None) -> str:
         template = self._source.templates.get_template(f"parts/{name}.html")
-        return template.render(values, word=word, wording=self.wording).strip()
+        return template.render(values, csrf_token=csrf_token, wording=self.wording).strip()

@@ -52,7 +52,7 @@
     const searching = $("search") && $("search").value.trim();
     for (const [name, html] of Object.entries(parts)) {
       if (name === "athletes" && searching) continue;
-      place(name, html.replaceAll("@@word@@", body.dataset.word || ""));
+      place(name, html.replaceAll("@@csrf_token@@", body.dataset.csrfToken || ""));
     }
     tray();
     tick();
@@ -132,7 +132,7 @@
     hiding = setTimeout(() => { toast.hidden = true; }, undo ? undo.left_s * 1000 : 5000);
   };
   const send = async (path, fields) => {
-    fields.set("word", body.dataset.word);
+    fields.set("csrf_token", body.dataset.csrfToken);
     try {
       const answer = await fetch(path, { method: "POST", headers: json, body: fields });
       if (answer.status === 401) { location.reload(); return false; }

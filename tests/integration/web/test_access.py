@@ -120,15 +120,17 @@ def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Place) -> Non
 
 
 @pytest.mark.parametrize("place", CHANGING, ids=named)
-def test_a_change_wants_the_word_of_this_very_device(page: ServedPage, place: Place) -> None:
+def test_a_change_wants_the_csrf_token_of_this_very_device(page: ServedPage, place: Place) -> None:
     coach, other = page.session(), page.session()
     with page.client(coach) as client:
-        for word in ("", "wrong", page.signer.csrf_word(other)):
-            client.headers["x-spotter-word"] = word
+        for token in ("", "wrong", page.signer.csrf_token(other)):
+            client.headers["x-csrf-token"] = token
             assert ask(client, place).status_code == 403
         del client.headers["origin"]
-        client.headers["x-spotter-word"] = page.signer.csrf_word(coach)
-        assert ask(client, place).status_code == 403  # no browser sends a form without an origin
+        client.headers["x-csrf-token"] = page.signer.csrf_token(coach)
+        for site in ("same-origin", "none", "cross-site"):
+            client.headers["sec-fetch-site"] = site
+            assert ask(client, place).status_code == 403  # a browser names it
 
 
 def test_who_was_ended_comes_in_no_longer(page: ServedPage) -> None:
@@ -263,11 +265,11 @@ def test_on_this_box_without_a_pin_only_the_page_itself_changes_anything(
     open_page: ServedPage,
 ) -> None:
     with open_page.client() as client:
-        assert client.post("/done").status_code == 403  # no page was loaded: no word
+        assert client.post("/done").status_code == 403  # no page was loaded: no token
         shown = client.get("/")
-        word = re.search(r'data-word="([0-9a-f]{32})"', shown.text)
-        assert word is not None
-        assert client.post("/done", data={"word": word[1]}).status_code == 200
+        token = re.search(r'data-csrf-token="([\w-]{43})"', shown.text)
+        assert token is not None
+        assert client.post("/done", data={"csrf_token": token[1]}).status_code == 200
         rebound = client.get("/", headers={"host": "evil.example:8377"})
         assert rebound.status_code == 421
 

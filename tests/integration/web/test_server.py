@@ -18,6 +18,9 @@ import anyio
 import httpx
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.types import Receive, Scope, Send
 
 from agent.clock import Instant, read_clock
@@ -232,7 +235,7 @@ def test_clips_are_sent_by_ranges_and_kept_by_no_browser(page: ServedPage) -> No
 def test_with_a_certificate_of_its_own_cookies_go_over_tls_alone(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path, web={"tls": "own"})) as page:
         key = page.folder.root / "page-key.pem"
-        assert key.stat().st_mode & 0o777 == 0o660
+        assert key.stat().st_mode & 0o777 == 0o600
         trusted = ssl.create_default_context(cafile=str(page.folder.root / "page-cert.pem"))
         address = page.origin.replace("http:", "https:")
         with httpx.Client(base_url=address, verify=trusted, headers={"origin": address}) as client:
@@ -247,7 +250,7 @@ def test_with_a_certificate_of_its_own_cookies_go_over_tls_alone(tmp_path: Path)
         assert key.read_bytes() == first
 
 
-def test_a_certificate_of_its_own_is_made_anew_when_its_time_is_not_now(tmp_path: Path) -> None:
+def test_a_certificate_of_its_own_is_renewed_when_it_is_not_valid_now(tmp_path: Path) -> None:
     settings = page_settings(tmp_path, web={"tls": "own"})
     folder = StateFolder(settings.paths.state)
     folder.prepare()
@@ -273,6 +276,39 @@ def test_a_certificate_of_its_own_is_made_anew_when_its_time_is_not_now(tmp_path
     assert not is_made_anew(-30, trusted=False)
     made.write_bytes(b"damaged")
     assert is_made_anew(0)
+    (folder.root / "page-key.pem").unlink()
+    assert is_made_anew(0)
+
+
+def test_a_certificate_of_its_own_names_this_box_and_serves_tablets(tmp_path: Path) -> None:
+    with served_page(page_settings(tmp_path, web={"tls": "own"})) as page:
+        host, _, port = page.settings.web.listen.rpartition(":")
+        content = (page.folder.root / "page-cert.pem").read_bytes()
+        trusted = ssl.create_default_context(cadata=content.decode())
+        trusted.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does by itself
+        for name in (
+            "127.0.0.1",
+            "localhost",
+            socket.gethostname(),
+            f"{socket.gethostname()}.local",
+        ):
+            with (
+                socket.create_connection((host, int(port)), timeout=10) as plain,
+                trusted.wrap_socket(plain, server_hostname=name) as secured,
+            ):
+                assert secured.getpeercert(binary_form=True)
+        with (
+            socket.create_connection((host, int(port)), timeout=10) as plain,
+            pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"),
+        ):
+            trusted.wrap_socket(plain, server_hostname="elsewhere.example")
+    held = x509.load_pem_x509_certificate(content)
+    lasts = held.not_valid_after_utc - held.not_valid_before_utc
+    key = held.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1"
+    assert lasts.days <= 825  # more, and iPads refuse it
+    usage = held.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
 def test_a_certificate_that_was_renewed_is_shown_without_a_restart(

@@ -21,13 +21,13 @@ def test_what_was_signed_is_known_again_until_it_is_too_old() -> None:
 
 
 @given(at=st.integers(0, 200), sign=st.characters(min_codepoint=33, max_codepoint=126))
-def test_no_changed_sign_goes_unseen(at: int, sign: str) -> None:
+def test_no_changed_cookie_is_another_session(at: int, sign: str) -> None:
     cookie = SIGNER.cookie(SESSION)
     changed = cookie[: at % len(cookie)] + sign + cookie[at % len(cookie) + 1 :]
 
     read = SIGNER.read(changed, now_s=NOW_S)
 
-    assert read is None or changed == cookie
+    assert read in (None, SESSION)  # another spelling of the same signature may pass
 
 
 @given(st.text(max_size=200))
@@ -39,13 +39,13 @@ def test_another_secret_knows_nothing_of_it() -> None:
     other = Signer(b"t" * 32, lasts_days=90)
 
     assert other.read(SIGNER.cookie(SESSION), now_s=NOW_S) is None
-    assert not other.knows_csrf_word(SESSION, SIGNER.csrf_word(SESSION))
+    assert not other.verify_csrf(SESSION, SIGNER.csrf_token(SESSION))
 
 
-def test_the_word_is_the_devices_own() -> None:
+def test_the_csrf_token_is_the_devices_own() -> None:
     other = Session(device_id="efgh2345", role=Role.COACH, issued_at=int(NOW_S))
 
-    assert SIGNER.knows_csrf_word(SESSION, SIGNER.csrf_word(SESSION))
-    assert not SIGNER.knows_csrf_word(SESSION, SIGNER.csrf_word(other))
-    assert not SIGNER.knows_csrf_word(SESSION, "")
-    assert not SIGNER.knows_csrf_word(SESSION, "ü")
+    assert SIGNER.verify_csrf(SESSION, SIGNER.csrf_token(SESSION))
+    assert not SIGNER.verify_csrf(SESSION, SIGNER.csrf_token(other))
+    assert not SIGNER.verify_csrf(SESSION, "")
+    assert not SIGNER.verify_csrf(SESSION, "ü")

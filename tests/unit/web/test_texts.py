@@ -89,7 +89,7 @@ def test_a_language_is_added_by_a_folder_with_a_catalogue_alone(
 ) -> None:
     shutil.copytree(LOCALES, tmp_path / "locale")
     monkeypatch.setattr("agent.settings.web.LOCALES", tmp_path / "locale")
-    monkeypatch.setattr("tests.LOCALES", tmp_path / "locale")
+    monkeypatch.setattr(messages, "LOCALES", tmp_path / "locale")
     monkeypatch.setattr(i18n, "LOCALES", tmp_path / "locale")
     added = tmp_path / "locale" / "fr" / "LC_MESSAGES" / "spotter.po"
     added.parent.mkdir(parents=True)
