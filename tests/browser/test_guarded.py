@@ -108,7 +108,9 @@ def test_a_page_that_lost_the_station_says_so_and_comes_back_by_itself(
         expect(page.locator("#lost")).to_be_visible(timeout=20_000)
         page.tap(f"#athletes [data-key='{ADA}']")
         page.tap("#assign-put")
-        expect(page.locator("#toast")).to_contain_text("kam nicht bei der Station an")
+        expect(page.locator("#toast")).to_contain_text(
+            "Nicht gespeichert: keine Verbindung zur Station"
+        )
         page.tap("#assign [data-close]")
     finally:
         gym.start()

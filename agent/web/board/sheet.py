@@ -120,6 +120,7 @@ class Sheets:
             yield Day(name=name, cards=tuple(of_day))
 
     def _date(self, at: float) -> str:
+        # Translators: a date, in the codes of strftime: day, month, year.
         return time.strftime(self._source.texts.translated("%d %b %Y"), time.localtime(at))
 
     def _values(
