@@ -9,22 +9,22 @@ from agent.settings.table import Table
 
 
 class DiskSettings(Table):
-    """What Spotter may use of the disk, and which disks must be there."""
+    """Disk space, and mounts that must be present."""
 
     min_free_mb: Annotated[float, Field(ge=0)] | None = Field(
         None,
-        description="Free space below which nothing more is taken in.  Absent: a fiftieth of the "
-        "disk, but 256 MB to 5000 MB, and never over a tenth of it.",
+        description="Free space below which intake pauses.  If unset: 2 % of the disk, at least "
+        "256 MB, at most 5000 MB, and never more than 10 % of it.",
     )
     reserve_mb: Annotated[float, Field(ge=0, le=4096)] = Field(
         32.0,
-        description="Space held ready so that delivery goes on when other programs have filled the "
-        "disk; at most a fiftieth of it.  0: none.",
+        description="Reserved space that keeps uploads working when other programs fill the disk; "
+        "at most 2 % of it.  0: none.",
     )
     mounts: tuple[Path, ...] = Field(
         (),
-        description='Mount points without which Spotter waits, as in ["/mnt/camera"].  Those that '
-        "/etc/fstab names above paths.* need not be said here.",
+        description='Mount points that Spotter waits for, as in ["/mnt/camera"].  Mounts of '
+        "/etc/fstab above paths.* are known.",
     )
 
     @field_validator("mounts")

@@ -1,4 +1,4 @@
-"""The settings of those who are told what happens at the station: a webhook, an MQTT broker."""
+"""The settings of notifications: a webhook, an MQTT broker."""
 
 import re
 from collections.abc import Mapping
@@ -33,27 +33,28 @@ _PLAIN_PORT, _TLS_PORT = 1883, 8883
 
 
 class WebhookSettings(Table):
-    """A receiver on the web that is told what happens; see docs/notifications.md."""
+    """A webhook that receives events; see docs/notifications.md."""
 
     url: SecretStr | None = Field(
         None,
-        description="Where notices are posted; absent: nowhere.  Its path is often a secret, so it "
-        "is hidden like one.",
+        description="Where events are posted; if unset: off.  The path is often a secret, so it is "
+        "hidden like one.",
     )
     secret_file: Path = Field(
         Path("/etc/spotter/webhook-secret"),
-        description='File with the secret by which notices are signed: "whsec_" and the base64 of '
-        '24 to 64 random bytes.  Or the systemd credential "webhook-secret"; missing: notices '
-        "wait.",
+        description='File with the secret that signs events: "whsec_" and the base64 of 24 to 64 '
+        'random bytes.  Or the systemd credential "webhook-secret"; missing: events wait.',
     )
     secret: SecretStr | None = Field(None, description="The secret itself; better in the file.")
     events: tuple[EventName, ...] = Field(
-        EVENTS, description="What the receiver is told of; the rest it never hears."
+        EVENTS, description="Events that are sent; others are not."
     )
-    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
-    allow_http: bool = Field(False, description="Allow an address without TLS beyond this box.")
+    ca_file: Path | None = Field(None, description="Additional certificate authority (PEM).")
+    allow_http: bool = Field(
+        False, description="Allow an address without TLS that is not on this box."
+    )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
-        10.0, description="Longest wait for the whole answer to one notice."
+        10.0, description="Longest wait for the complete response to one event."
     )
 
     @model_validator(mode="after")
@@ -80,28 +81,28 @@ class WebhookSettings(Table):
 
 
 class MqttSettings(Table):
-    """An MQTT broker that is told what happens; see docs/notifications.md."""
+    """An MQTT broker that receives events; see docs/notifications.md."""
 
-    host: str = Field("", description='Name or address of the broker; "": none.')
+    host: str = Field("", description='Host name or address of the broker; "": off.')
     port: Annotated[int, Field(gt=0, lt=65536)] | None = Field(
-        None, description="Absent: 1883, with TLS 8883."
+        None, description="If unset: 1883, with TLS 8883."
     )
-    tls: bool = Field(False, description="Whether the broker is spoken to over TLS.")
-    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
+    tls: bool = Field(False, description="Use TLS.")
+    ca_file: Path | None = Field(None, description="Additional certificate authority (PEM).")
     version: Literal["5", "3.1.1"] = Field(
-        "5", description="5 | 3.1.1, whose brokers do not say whether they refused a notice"
+        "5", description="5 | 3.1.1, which cannot report a refused event"
     )
-    user: str | None = Field(None, description="Name by which the station comes in.")
+    user: str | None = Field(None, description="MQTT user name.")
     password_file: Path | None = Field(
         None,
-        description="File with its password.  Or $SPOTTER_MQTT__PASSWORD, or the systemd "
+        description="File with the password.  Or $SPOTTER_MQTT__PASSWORD, or the systemd "
         'credential "mqtt-password".',
     )
     password: SecretStr | None = Field(None, description="The password itself.")
-    prefix: str = Field("spotter", description="What all topics begin with.")
-    discovery: bool = Field(True, description="Whether Home Assistant is told of the station.")
+    prefix: str = Field("spotter", description="Prefix of all topics.")
+    discovery: bool = Field(True, description="Publish Home Assistant discovery.")
     discovery_prefix: str = Field(
-        "homeassistant", description="Where Home Assistant looks for devices."
+        "homeassistant", description="Discovery prefix of Home Assistant."
     )
 
     @field_validator("prefix", "discovery_prefix")

@@ -8,30 +8,30 @@ from agent.settings.table import PositiveSeconds, Table
 
 
 class ResultsSettings(Table):
-    """How each session is followed until its analysis is there, and what is kept of it."""
+    """How sessions are followed until their analysis is complete, and what is kept."""
 
-    follow: bool = Field(
-        True, description="Ask the API about every session until its analysis is there."
+    follow: bool = Field(True, description="Follow every session until its analysis is complete.")
+    first_look_s: PositiveSeconds = Field(
+        20.0, description="First request after the upload; then less often."
     )
-    first_look_s: PositiveSeconds = Field(20.0, description="After the upload; then less and less.")
-    longest_s: PositiveSeconds = Field(900.0, description="Longest wait between two looks.")
+    longest_s: PositiveSeconds = Field(900.0, description="Longest interval between two requests.")
     give_up_days: Annotated[float, Field(gt=0, le=365)] = Field(
         2.0,
-        description="Days without an analysis after which nobody looks any more; "
-        "spotter session ID --look looks again.",
+        description="Days without an analysis after which following ends; "
+        "spotter session ID --look asks again.",
     )
     video: Literal["on_demand", "always", "never"] = Field(
         "on_demand",
-        description="When the analysed video is fetched: on_demand | always | never.  Always: "
-        "while no clip is to be sent, and at most at the rate of delivery.schedule.",
+        description="When to download the analysed video: on_demand | always | never.  always: "
+        "while no clip is waiting, within the limits of delivery.schedule.",
     )
     max_video_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
-        500.0, description="A larger analysed video is not fetched."
+        500.0, description="Larger analysed videos are not downloaded."
     )
     keep_days: Annotated[float, Field(ge=0)] = Field(
         30.0,
-        description="Days that fetched videos and the API's whole answers stay; they go first "
-        "where space is short.  The key numbers stay in any case.",
+        description="Days that downloaded videos and complete results are kept; deleted first when "
+        "space is short.  The key metrics are always kept.",
     )
 
     @model_validator(mode="after")

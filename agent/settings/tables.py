@@ -24,14 +24,14 @@ def _host_id() -> str:
 
 
 class StationSettings(Table):
-    """What is filmed here, and whose clips they are."""
+    """What is recorded here, and who it is attributed to."""
 
     id: str = Field(
         default_factory=_host_id,
         pattern=r"^[A-Za-z0-9_-]{1,40}$",
-        description="Name for logs and metrics; the host's name where absent.",
+        description="Name in logs and metrics; default: the host name.",
     )
-    name: str | None = Field(None, max_length=80, description="Name for people.")
+    name: str | None = Field(None, max_length=80, description="Display name.")
     activity: Literal["running", "jumping", "weightlifting"] = Field(
         description="running | jumping | weightlifting"
     )
@@ -44,35 +44,37 @@ class StationSettings(Table):
         None,
         min_length=1,
         max_length=128,
-        description="The athlete when no coach has assigned one; may be absent.",
+        description="The athlete when no coach has assigned one; optional.",
     )
     barbell_mass: float | None = Field(
         None,
         gt=0,
         le=500,
-        description="kg; absent: sent without, and remarked (the server would assume 100 kg)",
+        description="kg; if unset: sent without weight, with a warning (the API assumes 100 kg)",
     )
-    incline_degree: float | None = Field(None, ge=-30, le=60, description="Of the treadmill.")
+    incline_degree: float | None = Field(
+        None, ge=-30, le=60, description="Incline of the treadmill, in degrees."
+    )
     unassigned: Literal["hold", "upload", "discard"] = Field(
         "hold",
-        description="Clips of nobody: hold | upload (to the key owner's own account) | discard",
+        description="Unassigned clips: hold | upload (to the key owner's own account) | discard",
     )
 
     runs_out_after_min: Annotated[float, Field(ge=0, le=1440)] = Field(
         45.0,
-        description="Minutes without a take after which nobody is on the station any more; 0: "
-        "a coach's word holds until the next.",
+        description="Minutes without a take after which an assignment ends; 0: an assignment "
+        "stays until it is replaced.",
     )
 
     hours: tuple[str, ...] = Field(
         (),
         description='When the camera must record, as ["Mon-Fri 06:00-22:00", "Sat 08:00-14:00"]; '
-        "absent: learnt from what was recorded in the last weeks.",
+        "if unset: learnt from the recordings of the last weeks.",
     )
     camera_silent_min: Annotated[float, Field(ge=0, le=1440)] = Field(
         10.0,
-        description="Minutes without a recording, in these hours, after which the camera counts as "
-        "silent; 0: it is never looked at.",
+        description="Minutes without a recording, within these hours, after which the camera "
+        "counts as silent; 0: never.",
     )
 
     @field_validator("hours", mode="before")
@@ -103,12 +105,15 @@ class StationSettings(Table):
 
 
 class PathSettings(Table):
-    """Where files lie."""
+    """Where files are stored."""
 
     capture: Path = Field(
         Path("/var/lib/spotter/capture"), description="The camera program writes here."
     )
-    state: Path = Field(Path("/var/lib/spotter"), description="Outbox database, work files.")
+    state: Path = Field(
+        Path("/var/lib/spotter"),
+        description="The outbox database and the files that Spotter keeps.",
+    )
 
     @field_validator("capture", "state")
     @classmethod
@@ -127,16 +132,16 @@ class PathSettings(Table):
 
 
 class ApiSettings(Table):
-    """The way to the API."""
+    """API connection."""
 
     base_url: str = Field("https://api.aikynetix.app", description="Address of the API.")
     key_file: Path = Field(
         Path("/etc/spotter/api-key"),
-        description="File with the key alone.  Or $SPOTTER_API__KEY, or the systemd credential "
-        '"api-key"; missing or empty: the lane pauses.',
+        description="File that contains only the key.  Or $SPOTTER_API__KEY, or the systemd "
+        'credential "api-key"; missing or empty: uploads are paused.',
     )
     key: SecretStr | None = Field(
-        None, description="The key itself; better in key_file, which can be read by root alone."
+        None, description="The key itself; prefer key_file, which can be readable by root only."
     )
     key_header: Literal["auto", "Authorization", "API-KEY"] = Field(
         "auto",
@@ -144,25 +149,27 @@ class ApiSettings(Table):
     )
     role: Literal["auto", "admin", "user"] = Field(
         "auto",
-        description="Which upload endpoint: auto asks at start, after a key change and on 403.",
+        description="Upload endpoint; auto checks at start, after a key change and on 403.",
     )
     owner_id: str | None = Field(
         None,
         min_length=1,
         max_length=128,
-        description="The user_id of the key's owner, where the API tells it to admins alone: with "
-        "another key only this user's clips are sent, to their own account.",
+        description="The user_id of the key's owner, for keys that are not an admin's: only this "
+        "user's clips are sent, to their own account.",
     )
     origin: str | None = Field(
         None,
-        description="The address that requests say they come from (Origin and Referer), where the "
-        'key is bound to a domain: "https://gym.example".',
+        description="Sent as Origin and Referer, for a key that is bound to a domain: "
+        '"https://gym.example".',
     )
-    ca_file: Path | None = Field(None, description="A certificate authority of your own.")
-    allow_http: bool = Field(False, description="Allow an address without TLS beyond this box.")
+    ca_file: Path | None = Field(None, description="Additional certificate authority (PEM).")
+    allow_http: bool = Field(
+        False, description="Allow an address without TLS that is not on this box."
+    )
     connect_timeout_s: PositiveSeconds = Field(10.0, description="Longest wait for a connection.")
     answer_timeout_s: PositiveSeconds = Field(
-        120.0, description="Longest wait for the answer after a clip went out whole."
+        120.0, description="Longest wait for the response after a clip was sent completely."
     )
 
     @field_validator("origin")
@@ -189,16 +196,16 @@ class ApiSettings(Table):
 
 
 class CaptureSettings(Table):
-    """How files are taken in and kept."""
+    """How recordings are ingested and kept."""
 
     settle_s: PositiveSeconds = Field(
-        2.0, description="Unchanged for this long, and closed by its writer."
+        2.0, description="A file is complete when unchanged for this long and closed by its writer."
     )
     settle_unseen_s: PositiveSeconds = Field(
-        90.0, description="The same where no close was seen (network folders)."
+        90.0, description="The same where closing cannot be observed (network folders)."
     )
     rescan_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        30.0, description="How often the whole folder is looked at."
+        30.0, description="How often the whole folder is scanned."
     )
     suffixes: tuple[str, ...] = Field(
         (
@@ -206,30 +213,31 @@ class CaptureSettings(Table):
             *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp"),
             *(".h264", ".264", ".h265", ".265", ".hevc"),
         ),
-        description="What counts as a video, in lower case.",
+        description="Video file extensions, in lower case.",
     )
     clock_offset_s: float | None = Field(
         None,
         ge=-86400,
         le=86400,
-        description="What must be added to the camera's clock, 0 if it is right; absent: nobody "
-        "knows, and files that are copied in late are held instead of guessed.",
+        description="Seconds to add to the camera's clock, 0 if it is right; if unset: unknown, "
+        "and files that are copied in late are held for review.",
     )
     originals: Literal["delete", "keep", "archive"] = Field(
         "delete",
-        description="delete | keep | archive, after keep_originals_h once all clips are delivered; "
-        "earlier where space is short.  keep: for ever, those without a take too.",
+        description="delete | keep | archive, keep_originals_h after all clips are delivered; "
+        "earlier when space is short.  keep: for ever, including those without a take.",
     )
-    archive_dir: Path | None = Field(None, description="Where originals = archive puts them.")
+    archive_dir: Path | None = Field(None, description="Target folder for originals = archive.")
     keep_originals_h: Annotated[float, Field(ge=0)] = Field(
-        48.0, description="Hours that originals stay after delivery: a detector can miss."
+        48.0,
+        description="Hours that originals are kept after delivery: a detector can miss a take.",
     )
     keep_skipped_days: Annotated[float, Field(ge=0)] = Field(
-        7.0, description="Days that captures without a take stay; fewer where space is short."
+        7.0, description="Days that recordings without a take are kept; fewer when space is short."
     )
     keep_clips_days: Annotated[float, Field(ge=0)] = Field(
         7.0,
-        description="Days that delivered clips and their pictures stay; they go first where "
+        description="Days that delivered clips and their pictures are kept; deleted first when "
         "space is short.",
     )
 
@@ -248,39 +256,42 @@ class CaptureSettings(Table):
 
 
 class DeliverySettings(Table):
-    """How clips go out."""
+    """How clips are uploaded."""
 
-    send_delay_s: Seconds = Field(20.0, description="Time to correct a fresh clip before it goes.")
+    send_delay_s: Seconds = Field(
+        20.0, description="Delay before a new clip is sent, in which it can be corrected."
+    )
     reconcile_wait_s: Seconds = Field(
         120.0,
-        description="Between the two look-ups that prove absence; after a time-out 15 times that.",
+        description="Time between the two searches that prove absence; 15 times that after a "
+        "time-out.",
     )
     min_rate_bytes_s: Annotated[float, Field(ge=100)] = Field(
-        8000.0, description="An upload slower than that is given up and tried again."
+        8000.0, description="A slower upload is aborted and retried."
     )
     schedule: str = Field(
         "",
-        description="Upload hours and bandwidth caps by the box's own clock; the first rule that "
-        'fits holds: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".  The API is '
-        "asked in closed hours too: what became of a clip, and for its results.",
+        description="Upload hours and bandwidth limits, in the box's time zone; the first matching "
+        'rule applies: "Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited".  Results '
+        "and lost answers are requested in closed hours too.",
     )
     smaller_if_too_large: bool = Field(
         False,
-        description="Where the API refuses a clip as too large (413): send a smaller rendition "
-        "of it (720 px at most, half the rate or less); off: it stays refused.",
+        description="If the API rejects a clip as too large (413): send a smaller rendition "
+        "(at most 720 px, half the rate or less); false: it stays rejected.",
     )
     date_sessions: bool = Field(
         False,
-        description="Give a session the time of filming where its upload came more than a minute "
+        description="Date a session by its recording time if it was uploaded more than a minute "
         "later; needs an admin's key.",
     )
     date_zone: str = Field(
         "UTC",
-        description="The time zone in which the API reads that time; the vendor names none.",
+        description="Time zone in which the API reads that time; the vendor does not document it.",
     )
-    backoff_base_s: PositiveSeconds = Field(5.0, description="Longest wait after a first failure.")
+    backoff_base_s: PositiveSeconds = Field(5.0, description="Longest delay after a first failure.")
     backoff_max_s: Annotated[float, Field(gt=0, le=3600)] = Field(
-        3600.0, description="Longest wait after any failure."
+        3600.0, description="Longest delay after any failure."
     )
 
     @field_validator("date_zone")
@@ -311,10 +322,10 @@ class DeliverySettings(Table):
 
 
 class LogSettings(Table):
-    """What is logged."""
+    """Logging."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="debug | info | warning | error"
+        "info", description="Lowest level logged."
     )
 
 

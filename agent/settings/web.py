@@ -21,7 +21,7 @@ def languages() -> list[str]:
 class WebSettings(Table):
     """The coach's page."""
 
-    listen: str = Field("127.0.0.1:8377", description='"" turns the page off.')
+    listen: str = Field("127.0.0.1:8377", description='Address and port; "" turns the page off.')
     pin_file: Path | None = Field(
         None,
         description="File with the PIN, six characters or more; needed for any address but "
@@ -30,29 +30,29 @@ class WebSettings(Table):
     pin: SecretStr | None = Field(None, description="The PIN itself.")
     hosts: tuple[str, ...] = Field(
         (),
-        description="Further names under which browsers call the page; its own name and any "
-        "address of this box are known.",
+        description="Additional host names of the page; the host name and the addresses of this "
+        "box are known.",
     )
     tls: Literal["off", "own", "given"] = Field(
         "off",
-        description="off | own (a certificate that Spotter makes) | given (tls_cert, tls_key)",
+        description="off | own (a certificate that Spotter creates) | given (tls_cert, tls_key)",
     )
     tls_cert: Path | None = Field(None, description="Certificate chain, for tls = given.")
     tls_key: Path | None = Field(None, description="Its private key.")
     session_days: Annotated[float, Field(gt=0, le=400)] = Field(
-        90.0, description="Days that a device may stay away before it must come in again."
+        90.0, description="Days without use after which a device must log in again."
     )
     metrics_token_file: Path | None = Field(
         None,
-        description="File with the token that /metrics wants as Authorization: Bearer TOKEN; "
-        "absent: only this box itself may ask.",
+        description="File with the bearer token for /metrics (Authorization: Bearer TOKEN); "
+        "if unset: only from this box.",
     )
     metrics_token: SecretStr | None = Field(None, description="The token itself.")
     language: str = Field(
         "en", description="en | de, or another language with a catalogue in agent/web/locale."
     )
     unit: Literal["kg", "lb"] = Field(
-        "kg", description="kg | lb, on the page alone: the API always gets kilograms."
+        "kg", description="kg | lb, on the page only: the API always gets kilograms."
     )
 
     @field_validator("language")
