@@ -25,7 +25,7 @@ _AROUND_NAME = 6  # columns, in a list of commands
 # Every command in its section of the help, and its module; the command is what stands there under
 # its own name.
 _SECTIONS = {
-    "Every day": {
+    "Daily use": {
         "assign": "assign",
         "keep": "assign",
         "done": "assign",
@@ -33,10 +33,11 @@ _SECTIONS = {
         "athletes": "athletes",
         "filming": "filming",
         "status": "status",
+        "show": "why",
         "why": "why",
         "undo": "correct",
     },
-    "What became of the takes": {
+    "Results and uploads": {
         "sessions": "sessions",
         "session": "sessions",
         "export": "export",
@@ -45,7 +46,7 @@ _SECTIONS = {
         "reanalyse": "takes",
         "forget": "forget",
     },
-    "The station": {
+    "Setup and maintenance": {
         "init": "init",
         "run": "run",
         "doctor": "doctor",
@@ -55,7 +56,7 @@ _SECTIONS = {
         "logs": "logs",
         "support": "support",
     },
-    "To try it out": {
+    "Try it out": {
         "demo": "demo",
         "analyse": "analyse",
         "sandbox": "sandbox",
@@ -110,12 +111,13 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="spotter")
 def spotter() -> None:
-    """Spotter delivers a clean clip of every take from this station to the AiKYNETIX API.
+    """Spotter uploads a trimmed clip of every take on this station to the AiKYNETIX API.
 
-    Begin with spotter init on a new machine; spotter doctor says what is missing, and what to do.
+    New machine: spotter init.  Something is wrong: spotter doctor.  Where is a take: spotter show.
+    Options go after the command: spotter status --config FILE
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 69 the API cannot be reached, 75 try again
-    later, 78 the configuration is wrong.
+    Exit codes: 0 success, 1 failure, 2 wrong usage, 69 API unreachable, 75 try again later,
+    78 invalid configuration.
     """
 
 
@@ -128,12 +130,12 @@ def main() -> None:
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.Abort:
-        click.echo("\nspotter: ended, as you asked", err=True)
+        click.echo("\nspotter: interrupted", err=True)
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         if _is_misplaced(error):
-            click.echo("It goes behind the command, as in spotter status --config FILE", err=True)
+            click.echo("Options go after the command: spotter status --config FILE", err=True)
         sys.exit(error.exit_code)
     except AgentError as error:
         complain(error)
@@ -167,11 +169,14 @@ def _end_for(error: Exception) -> None:
     if isinstance(error, OSError):
         _end_if_unwritten(error)
     if isinstance(error, UnicodeEncodeError) and any(error.object in word for word in sys.argv):
-        click.echo(f"spotter: {error.object!r} is no text: nothing is called that", err=True)
+        click.echo(f"spotter: {error.object!r} is not valid UTF-8", err=True)
         sys.exit(click.UsageError.exit_code)
     if _is_database_busy(error):
-        click.echo(f"spotter: the outbox cannot be used now: {error}", err=True)
-        click.echo("  try again later; a full disk needs room first: spotter status", err=True)
+        click.echo(f"spotter: the outbox is not available: {error}", err=True)
+        click.echo(
+            "  try again later; if the disk is full, free some space first: spotter status",
+            err=True,
+        )
         sys.exit(BusyError.exit_code)
 
 
@@ -181,7 +186,7 @@ def _end_if_unwritten(error: OSError) -> None:
     if unwritten is None:
         return
     if not isinstance(unwritten, BrokenPipeError):
-        click.echo(f"spotter: nothing more can be written: {unwritten.strerror}", err=True)
+        click.echo(f"spotter: cannot write the output: {unwritten.strerror}", err=True)
     sys.exit(1)
 
 

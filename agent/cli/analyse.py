@@ -17,11 +17,9 @@ from agent.errors import AnalysisError, RequestError
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Cut the clips into this folder, with poster, filmstrip and a plot of the activity.",
+    help="Write the clips to this folder, with thumbnail, filmstrip and activity plot.",
 )
-@click.option(
-    "--activity", type=click.Choice(ACTIVITIES), help="What is filmed, where it is known."
-)
+@click.option("--activity", type=click.Choice(ACTIVITIES), help="The recorded activity, if known.")
 @config_option
 @json_option
 def analyse(
@@ -31,20 +29,20 @@ def analyse(
     config: Path | None,  # noqa: ARG001  # every command takes it; this one needs none
     as_json: bool,
 ) -> None:
-    """Look into one video: its takes, and what is wrong with it.
+    """Analyse one video: its takes and quality warnings.
 
-    It ends with the verdict: whether Spotter would send clips of it, hold them, or skip it.
+    The verdict says what Spotter would do with it: upload its clips, hold them, or skip it.
     """
     try:
         if not file.is_file():
-            raise RequestError(f"{file}: {'is no file' if file.exists() else 'no such file'}")
+            raise RequestError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
     except OSError as error:  # a folder on the way to it is closed to this user
         raise RequestError(f"{file}: {error.strerror}", hint="try with sudo") from None
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RequestError(f"{out}: {error.strerror}", hint="name another folder") from None
+            raise RequestError(f"{out}: {error.strerror}", hint="choose another folder") from None
     try:
         report = _report(file.resolve(), out, activity, quiet=as_json)
     except AnalysisError as error:

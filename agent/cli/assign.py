@@ -25,14 +25,16 @@ SET_BY = "command line"
 @click.command()
 @click.argument("user_id", required=False)
 @movement_options
-@click.option("--for", "lasts_s", type=Duration(), metavar="30m", help="After that, nobody.")
-@click.option("--guest", metavar="NAME", help="Somebody who is not in the account.")
-@click.option("--again", is_flag=True, help="With what this athlete did last.")
 @click.option(
-    "--step", "step_kg", type=Number(), metavar="KG", help="More (or -2.5: less) on the bar."
+    "--for", "lasts_s", type=Duration(), metavar="30m", help="Assignment expires after this time."
 )
-@click.option("--clear", is_flag=True, help="Back to the station's default.")
-@click.option("--nobody", is_flag=True, help="Nobody is on the station, until further notice.")
+@click.option("--guest", metavar="NAME", help="A guest who is not in the account.")
+@click.option("--again", is_flag=True, help="Same exercise and weight as this athlete's last take.")
+@click.option(
+    "--step", "step_kg", type=Number(), metavar="KG", help="Add weight to the bar (-2.5: remove)."
+)
+@click.option("--clear", is_flag=True, help="Back to the station's default athlete.")
+@click.option("--nobody", is_flag=True, help="No athlete, until the next assignment.")
 @config_option
 @json_option
 def assign(
@@ -47,19 +49,19 @@ def assign(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Say who is on the station from now on.
+    """Assign an athlete to the station.
 
-    What was filmed before keeps the athlete of its time.  What you leave out is the athlete's own
-    last barbell mass, or comes from the station's settings, and only for the same activity.
-    Without --for it holds until 45 minutes pass without a take (station.runs_out_after_min).
+    Earlier recordings keep their athlete.  Omitted options default to the athlete's last weight,
+    then the station settings (for the same activity).  Without --for the assignment expires
+    after 45 minutes without a take (station.runs_out_after_min).
     """
     if sum((user_id is not None, guest is not None, step_kg is not None, clear, nobody)) != 1:
-        raise click.UsageError("name exactly one: a USER_ID, --guest, --step, --clear or --nobody")
+        raise click.UsageError("give exactly one of USER_ID, --guest, --step, --clear or --nobody")
     says_more = told.is_something or lasts_s is not None
     if user_id is None and guest is None and says_more:
-        raise click.UsageError("the other options go with a USER_ID or a --guest")
+        raise click.UsageError("the other options need a USER_ID or --guest")
     if again and (user_id is None or told.is_something):
-        raise click.UsageError("--again goes with a USER_ID alone")
+        raise click.UsageError("--again needs a USER_ID and no other option")
 
     def say(outbox: "Outbox", rules: "StationRules", now: "Instant") -> "Assignment":
         from agent.station import assigning
@@ -105,7 +107,7 @@ def _assign(
 @config_option
 @json_option
 def done(config: Path | None, as_json: bool) -> None:
-    """Say that the athlete is done: nobody is on the station."""
+    """Clear the current assignment."""
     from agent.station import assigning
 
     _speak(
@@ -119,9 +121,9 @@ def done(config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def keep(config: Path | None, as_json: bool) -> None:
-    """Say that it is still the same athlete.
+    """Extend the current assignment.
 
-    The time until nobody is on the station any more (station.runs_out_after_min) begins anew.
+    The time until it expires (station.runs_out_after_min) starts again.
     """
     from agent.station import assigning
 

@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from agent.outbox.store import Outbox
     from agent.settings import Settings
 
-_HEAD = ("USER_ID", "NAME", "NOT IN THE ACCOUNT")
+_HEAD = ("USER_ID", "NAME", "MISSING IN THE ACCOUNT")
 _REFUSALS = frozenset({"key", "account", "no_key"})
 
 
 @click.command()
-@click.option("--sync", is_flag=True, help="Ask the API for the account's athletes first.")
-@click.option("--search", default="", metavar="TEXT", help="Any part of a name.")
-@click.option("--resolve", nargs=2, metavar="GUEST USER_ID", help="Say who a guest is.")
+@click.option("--sync", is_flag=True, help="Reload the roster from the API first.")
+@click.option("--search", default="", metavar="TEXT", help="Filter by part of a name.")
+@click.option("--resolve", nargs=2, metavar="GUEST USER_ID", help="Link a guest to an athlete.")
 @config_option
 @json_option
 def athletes(
     sync: bool, search: str, resolve: tuple[str, str] | None, config: Path | None, as_json: bool
 ) -> None:
-    """List who can be put on the station.
+    """List the athletes who can be assigned.
 
-    Whoever was there last comes first.  The roster is kept on the box and brought up to date
-    by the daemon.  A guest (guest:3) is somebody who is not in the account: their clips are
-    held until --resolve says who it is.
+    Most recently assigned first.  The roster is stored locally; the daemon keeps it up to date.
+    A guest (guest:3) is not in the account: a guest's clips are held until --resolve links the
+    guest to an athlete.
     """
     from agent.clock import read_clock
     from agent.outbox.people.switches import ROSTER_SYNCED_AT
@@ -66,7 +66,7 @@ def athletes(
         print_columns(
             [_HEAD, *((athlete.key, athlete.name, ", ".join(athlete.lacks)) for athlete in found)]
         )
-    told = "never asked for: spotter athletes --sync"
+    told = "roster not loaded yet: spotter athletes --sync"
     if synced_at is not None:
         told = f"as of {local_time().full(synced_at)}"
     click.echo(f"{counted(len(found), 'athlete')}, {told}", err=True)
@@ -101,10 +101,12 @@ def _sync(settings: "Settings", outbox: "Outbox") -> None:
     except LaneError as fault:
         if fault.reason in _REFUSALS:
             raise RequestError(
-                f"no roster: {fault}",
-                hint="only an admin's key may list the account's athletes"
+                f"roster not loaded: {fault}",
+                hint="use an admin's API key: only admins may list athletes"
                 if fault.reason == "account"
                 else f"put the right key into {settings.api.key_file}",
             ) from fault
-        raise UnreachableError(f"no roster: {fault}", hint="the one on the box stays") from fault
+        raise UnreachableError(
+            f"roster not loaded: {fault}", hint="the local roster stays in use; try again later"
+        ) from fault
     take_over(outbox, users, complete=complete, now_s=read_clock().utc_s)

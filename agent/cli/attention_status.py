@@ -23,11 +23,11 @@ def attention_lines(document: dict[str, object]) -> list[tuple[str, str]]:
     lines = []
     if aside:
         named = [f"{row['id']} {row['capture']} ({row['reason']})" for row in aside[:_MOST]]
-        lines.append(("set aside", f"{_listed(named, len(aside))}: spotter outbox show ID"))
+        lines.append(("quarantined", f"{_listed(named, len(aside))}: spotter show ID"))
     if failing:
         named = [str(row["id"]) for row in failing[:_MOST]]
         lines.append(
-            ("API fails on", f"{_listed(named, len(failing))}: tried once a day; spotter why ID")
+            ("API fails on", f"{_listed(named, len(failing))}: retried once a day; spotter show ID")
         )
     return lines
 

@@ -26,11 +26,11 @@ _config = click.option(
     "config",
     type=click.Path(path_type=Path, dir_okay=False, readable=False),  # reading it says more
     metavar="FILE",
-    help="The station's settings.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml, "
+    help="Settings file.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml, "
     "then ~/.config/spotter/station.toml]",
 )
 _json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."
+    "--json", "as_json", is_flag=True, help="Print one JSON document to standard output."
 )
 
 
@@ -81,7 +81,9 @@ def _opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
     folder = state_folder(settings)
     missing = Mounts(settings.disk.mounts).missing_above(folder.root)
     if missing is not None:
-        raise BusyError(f"{missing} is not mounted", hint=f"paths.state, {folder.root}, lies on it")
+        raise BusyError(
+            f"{missing} is not mounted", hint=f"mount it: paths.state, {folder.root}, is on it"
+        )
     folder.prepare()
     reserve = reserve_of(settings)
     held = reserve.is_held()
@@ -90,8 +92,8 @@ def _opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
             yield outbox
     except sqlite3.DatabaseError as error:
         raise OutboxError(
-            f"the outbox in {folder.root} refuses: {error}",
-            hint="try again; if it stays so, restart the daemon, which checks and mends it",
+            f"the outbox in {folder.root} cannot be used: {error}",
+            hint="try again; if that fails, restart the daemon, which checks and repairs it",
         ) from error
     if held:
         reserve.hold()

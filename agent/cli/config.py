@@ -8,20 +8,20 @@ from agent.cli.common import config_option, json_option, print_json
 
 
 @click.command()
-@click.option("--sample", is_flag=True, help="Print a commented sample file instead.")
-@click.option("--check", is_flag=True, help="Only say whether the settings can be used.")
+@click.option("--sample", is_flag=True, help="Print a commented sample file.")
+@click.option("--check", is_flag=True, help="Validate the settings.")
 @config_option
 @json_option
 def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> None:
-    """Show the settings in force, and where each came from.
+    """Show the active settings and the origin of each.
 
-    It is what a settings file would hold; secrets are hidden.  --sample prints one with every
-    setting and what it means.
+    The output has the form of a settings file; secrets are hidden.  --sample prints a file with
+    every setting and its meaning.
     """
     from agent.settings import effective, loaded_settings, sample_toml
 
     if sample and as_json:
-        raise click.UsageError("--sample prints a settings file: it goes without --json")
+        raise click.UsageError("--sample cannot be combined with --json")
     if sample:
         click.echo(sample_toml(), nl=False)
         return
@@ -46,7 +46,7 @@ def _tell_usable(path: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(path), "usable": True})
     else:
-        click.echo(f"{path} can be used")
+        click.echo(f"{path} is valid")
 
 
 def _line(key: str, value: object) -> str:

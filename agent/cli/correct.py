@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--user-id", required=True, help="Whose it is; or guest:3.")
+@click.option("--user-id", required=True, help="Athlete, or guest:3.")
 @movement_options
 @config_option
 @json_option
@@ -28,10 +28,10 @@ def give(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Give unsent clips to an athlete.
+    """Assign clips to an athlete before upload.
 
-    What was held is released by that.  What you leave out stays as it was, the barbell mass
-    too.  It goes after delivery.send_delay_s; spotter undo takes it back within 10 s.
+    Held clips are released.  Omitted options stay unchanged.  Uploading begins after
+    delivery.send_delay_s; spotter undo reverts it within 10 s.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -59,13 +59,15 @@ def give(
 @config_option
 @json_option
 def edit(ids: tuple[str, ...], told: Told, config: Path | None, as_json: bool) -> None:
-    """Correct what unsent clips show.
+    """Change exercise, weight or incline before upload.
 
-    Whose they are, and whether they are held, stays.  What you leave out stays as it was.
-    spotter undo takes it back within 10 s.
+    The athlete and the hold stay unchanged, and so do omitted options.  spotter undo reverts it
+    within 10 s.
     """
     if not told.is_something:
-        raise click.UsageError("say what it shows: --exercise, --barbell-mass, --incline")
+        raise click.UsageError(
+            "nothing to change: give --activity, --exercise, --barbell-mass or --incline"
+        )
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
@@ -90,7 +92,7 @@ def edit(ids: tuple[str, ...], told: Told, config: Path | None, as_json: bool) -
 @config_option
 @json_option
 def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Let unsent clips wait until a person releases them."""
+    """Hold clips for review until they are released."""
 
     def change(_settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
@@ -115,10 +117,10 @@ def resend(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Send delivered clips anew for the right athlete.
+    """Upload clips again for the right athlete.
 
-    Then the wrong sessions are deleted.  It begins after 10 s: until then, spotter undo takes
-    it back.  What you leave out stays as it was, the barbell mass too.
+    The wrong sessions are then deleted.  It begins after 10 s; until then spotter undo reverts
+    it.  Omitted options stay unchanged.
     """
 
     def change(settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
@@ -132,7 +134,7 @@ def resend(
         wanted = told.of_clip(entry)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
         warn_of_unknown(box, user_id)
-        words = f"going to {user_id} anew (spotter undo, within 10 s)"
+        words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
         done = {"id": entry.name, "state": asked.state, "error": None, "resend": asked.id}
         return {**done, TOLD: words}
 
@@ -144,7 +146,7 @@ def resend(
 @config_option
 @json_option
 def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Try again to delete the wrong sessions after a resend."""
+    """Retry deleting the wrong sessions after a resend."""
 
     def change(_settings: "Settings", box: "Outbox", wanted_id: str) -> dict[str, object]:
         from agent.clock import read_clock
@@ -153,7 +155,7 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
         entry = clip_named(box, wanted_id)
         found = box.resends.of_entry(entry.id)
         if found is None:
-            raise RequestError(f"{entry.name} was not sent anew")
+            raise RequestError(f"{entry.name} was not resent", hint=f"spotter show {entry.name}")
         moved = retry_deletion(box, found.id, now_s=read_clock().utc_s)
         return {"id": entry.name, "state": moved.state, "error": None, "resend": moved.id}
 
@@ -164,10 +166,10 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 @config_option
 @json_option
 def undo(config: Path | None, as_json: bool) -> None:
-    """Take back what was just ended, within 10 s.
+    """Undo the last action (within 10 s).
 
-    That is the last give, edit, release, discard, resend, forget (from the page), or emptied
-    place or queue.
+    That is the last give, edit, release, discard, resend, forget (from the page), a paused
+    recording, a removed queue entry or a cleared queue.
     """
     from agent.clock import read_clock
     from agent.station.undoing import last_undoable
@@ -177,7 +179,7 @@ def undo(config: Path | None, as_json: bool) -> None:
     with steered_outbox(config) as (_settings, box):
         last = last_undoable(box, now=now)
         if last is None:
-            raise RequestError("there is nothing to undo: what was ended stays so after 10 s")
+            raise RequestError("nothing to undo: actions can be undone for 10 s")
         take_back(box, last.id, now=now)
     if as_json:
         print_json({"undone": last.kind})

@@ -21,43 +21,44 @@ if TYPE_CHECKING:
     from agent.outbox.results.record import Number
 
 _WORDS = {
-    "film": "camera program films a drawn athlete",
-    "take in": "file settled, hashed, taken in",
-    "analyse": "pose pass finds the take",
-    "cut": "clip cut, frame-exact",
-    "deliver": "clip delivered to the API",
-    "analysed": "session analysed, numbers and video brought back",
+    "film": "camera records an animated athlete",
+    "take in": "file complete, hashed, ingested",
+    "analyse": "take found by pose estimation",
+    "cut": "clip cut, frame-accurate",
+    "deliver": "clip uploaded to the API",
+    "analysed": "session analysed, metrics and video downloaded",
 }
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Leave the station running until Ctrl-C.")
+@click.option("--keep", is_flag=True, help="Keep the station running until Ctrl-C.")
 @config_option
 def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
-    """Run the whole job once, offline, on a drawn athlete.
+    """Run the full pipeline once, offline.
 
-    Film, cut, deliver to a stand-in for the API, bring the analysis back.
+    Records an animated athlete, cuts the clip, uploads it to a local sandbox of the API and
+    downloads the analysis.
     """
     from agent.demo import STAGES, demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
     ended: Path | None = None  # a station that was left running, and is no more
-    out.print("[bold]Spotter[/bold] demo: everything is real but the athlete and the API\n")
+    out.print("[bold]Spotter[/bold] demo: only the athlete and the API are simulated\n")
     with _Stages(out, STAGES) as stages, demonstration(stages.tell, keep=keep) as outcome:
         stages.close()
         _show(out, outcome)
         if not keep:
-            out.print("\nThese files stay until the next demo.")
-            out.print(f"To look at it on the coach's page: {own_command()} demo --keep")
-            out.print("To put it on a box: sudo systemd/install.sh (docs/install.md)")
+            out.print("\nThese files are kept until the next demo.")
+            out.print(f"To see the coach's page: {own_command()} demo --keep")
+            out.print("To install it: sudo systemd/install.sh (docs/install.md)")
         else:
-            out.print(f"\nThe coach's page: [bold]{outcome.page}[/bold]")
-            out.print("The station keeps running: put a video into its capture folder,")
+            out.print(f"\nCoach's page: [bold]{outcome.page}[/bold]")
+            out.print("The station keeps running.  Put a video into its capture folder:")
             folder = outcome.clip.parents[2]
-            out.print(f"  {folder / 'capture'}\nEvery command goes with it, in another terminal:")
+            out.print(f"  {folder / 'capture'}\nRun any command on it in another terminal:")
             out.print(f"  {own_command()} status --config {folder / 'station.toml'}")
-            out.print("Ctrl-C ends it.")
+            out.print("Ctrl-C stops it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
             ended = outcome.clip.parents[2]
@@ -142,14 +143,14 @@ def _show(out: "Console", outcome: "Outcome") -> None:
         "title": escape(session.title),
         "athlete": session.user_id,
         "movement": f"{fields['exercise_name']}, {fields['barbell_mass']} kg",
-        "sha256": f"{session.video_sha256[:16]}…, as cut here and as the API received it",
+        "sha256": f"{session.video_sha256[:16]}…, identical here and at the API",
         "saved": f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
-        "measured": ", ".join(_numbers(outcome.numbers)),
+        "metrics": ", ".join(_numbers(outcome.numbers)),
         "clip": str(outcome.clip),
-        "poster": str(outcome.poster),
+        "thumbnail": str(outcome.poster),
         "analysis": str(outcome.document),
-        "its video": str(outcome.video),
+        "video": str(outcome.video),
     }
     out.print()
     for name, words in facts.items():

@@ -56,21 +56,21 @@ def disk_lines(document: dict[str, object], here: "LocalTime") -> Lines:
     disk, pauses = document["disk"], document["pauses"]
     assert isinstance(disk, dict) and isinstance(pauses, list)  # made above
     lines = [
-        (f"{pause['part']} WAITS", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
+        (f"{pause['part']} PAUSED", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
         for pause in pauses
     ]
     free, total = size_words(disk["free_bytes"]), size_words(disk["total_bytes"])
     lines.append(("disk", f"{free} free of {total}; {_outlook(disk)}"))
     kept = {
-        "captures": disk["captures_bytes"],
-        "clips to send": disk["clips_waiting_bytes"],
-        "clips delivered": disk["clips_delivered_bytes"],
+        "recordings": disk["captures_bytes"],
+        "clips to upload": disk["clips_waiting_bytes"],
+        "clips uploaded": disk["clips_delivered_bytes"],
     }
     told = [f"{size_words(size)} {name}" for name, size in kept.items() if size]
-    lines.append(("on the disk", ", ".join(told) or "nothing yet"))
+    lines.append(("disk usage", ", ".join(told) or "nothing yet"))
     aside = disk["quarantined_bytes"] + disk["set_aside_bytes"]
     if aside:
-        lines.append(("set aside", f"{size_words(aside)}; stays until a person discards it"))
+        lines.append(("quarantined", f"{size_words(aside)}; kept until discarded"))
     return lines
 
 
@@ -80,9 +80,9 @@ def _outlook(disk: dict[str, object]) -> str:
     full_in_s = disk["full_in_s"]
     if isinstance(full_in_s, int):
         if full_in_s == 0:
-            return "SHORT of space"
-        return f"full in about {duration_words(full_in_s)} if it goes on like this"
-    return "full: not in sight" if disk["forecast_known"] else "watched for less than an hour"
+            return "LOW on space"
+        return f"full in about {duration_words(full_in_s)} at the current rate"
+    return "not filling up" if disk["forecast_known"] else "not enough data for a forecast"
 
 
 def _set_aside_bytes(settings: "Settings") -> int:

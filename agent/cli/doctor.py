@@ -12,7 +12,7 @@ from agent.cli.common import config_option, json_option, print_json
 if TYPE_CHECKING:
     from agent.doctor.finding import Finding
 
-_SIGNS = {"fine": "fine   ", "warning": "WARNING", "broken": "BROKEN "}
+_SIGNS = {"fine": "OK  ", "warning": "WARN", "broken": "FAIL"}
 _COLOURS = {"fine": "green", "warning": "yellow", "broken": "red"}
 _WRONG_SETTINGS = 78
 
@@ -21,11 +21,11 @@ _WRONG_SETTINGS = 78
 @config_option
 @json_option
 def doctor(config: Path | None, as_json: bool) -> None:
-    """Check everything, and say how to mend what is wrong.
+    """Check the whole station, and say how to fix problems.
 
-    Ends with 0 if it works, though there may be warnings; with 1 if something is broken; with 78
-    if the settings are wrong.  A daemon that does not run is broken where it is meant to run
-    (its unit is enabled) or where something waits for it; else it is a warning.
+    Exit codes: 0 no failure (there may be warnings), 1 at least one FAIL, 78 invalid settings.
+    A daemon that is not running is a FAIL if its unit is enabled or if something is waiting for
+    it, otherwise a WARN.
     """
     from agent.clock import read_clock
     from agent.doctor.finding import State, worst
@@ -64,14 +64,14 @@ def _document(finding: "Finding") -> dict[str, object]:
 def _say_under_way(name: str, *, quiet: bool) -> None:
     """Show in a terminal what is looked at, on a line that the findings take over."""
     if not quiet and sys.stdout.isatty():
-        click.echo("\r\x1b[K" + (f"looking at: {name}" if name else ""), nl=False)
+        click.echo("\r\x1b[K" + (f"checking: {name}" if name else ""), nl=False)
 
 
 def _print(finding: "Finding") -> None:
     sign = click.style(_SIGNS[finding.state], fg=_COLOURS[finding.state])
     click.echo(f"{sign} {finding.name:20} {finding.finding}")
     if finding.remedy:
-        click.echo(f"{'':28} -> {finding.remedy}")
+        click.echo(f"{'':25} -> {finding.remedy}")
 
 
 def _print_end(findings: "list[Finding]") -> None:
@@ -79,8 +79,8 @@ def _print_end(findings: "list[Finding]") -> None:
 
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")
-    told = f"{counts['broken']} broken, {warnings}, {counts['fine']} fine"
+    told = f"{counts['broken']} failed, {warnings}, {counts['fine']} OK"
     click.echo(f"\n{told}")
     first = next((f for f in findings if str(f.state) == "broken"), None)
     if first is not None:
-        click.echo(f"Mend this first, {first.name}: {first.remedy}")
+        click.echo(f"Fix this first, {first.name}: {first.remedy}")

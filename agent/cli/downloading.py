@@ -48,8 +48,8 @@ def download_into(settings: "Settings", box: "Outbox", entry: "Entry", folder: P
             size_bytes = download_video(
                 settings, box, entry, here, key=lambda: key_for_asking(settings, box), pace=pace
             )
-        click.echo(f"{size_words(size_bytes)} in {video}", err=True)
+        click.echo(f"{video}: {size_words(size_bytes)}", err=True)
         shown.update(bar, description="key points and angles", completed=0, total=None)
         with file_for_person(settings, export) as here:
             size_bytes = fetch_export(settings, box, entry, here)
-    click.echo(f"{size_words(size_bytes)} in {export}", err=True)
+    click.echo(f"{export}: {size_words(size_bytes)}", err=True)

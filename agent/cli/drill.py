@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every command takes --config; the drill makes its own
-    """Rehearse faults on this box, in less than two minutes.
+    """Run fault-injection self-tests (about two minutes).
 
-    The real daemon meets them, with a stand-in for the API, in a scratch folder.  The
-    station's own folders, settings and key are left alone, whether its daemon runs or not.
+    The real daemon runs against a local sandbox of the API in a temporary folder.  The
+    station's own folders, settings and key are not touched, whether its daemon runs or not.
     """
     from agent.drill.card import run_drill
 
@@ -35,9 +35,9 @@ def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every 
         print_json(_document(card))
     else:
         held = sum(line.held for line in card.lines)
-        click.echo(f"\n{held} of {len(card.lines)} held, in {card.seconds:.0f} s")
+        click.echo(f"\n{held} of {len(card.lines)} passed in {card.seconds:.0f} s")
     if not card.held:
-        raise AgentError("not everything held", hint=f"everything is kept in {card.folder}")
+        raise AgentError("fault-injection self-tests failed", hint=f"logs and files: {card.folder}")
 
 
 class _Progress:
@@ -63,9 +63,9 @@ class _Progress:
 
         if self._quiet:
             return
-        mark = "[green]held[/green]  " if line.held else "[red]FAILED[/red]"
+        mark = "[green]PASS[/green]" if line.held else "[red]FAIL[/red]"
         self._out.print(f"{mark} {line.seconds:5.1f} s  {escape(line.done)}")
-        self._out.print(f"                [dim]{escape(line.detail or line.holds)}[/dim]")
+        self._out.print(f"              [dim]{escape(line.detail or line.holds)}[/dim]")
 
     def close(self) -> None:
         """Show nothing any more."""

@@ -20,5 +20,5 @@ class Duration(click.ParamType[float]):
             return value
         parts = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smh])", str(value).strip())
         if parts is None or float(parts[1]) <= 0:
-            self.fail(f"{value!r} is no duration: write 90s, 30m or 2h", param, ctx)
+            self.fail(f"{value!r} is not a duration (examples: 90s, 30m, 2h)", param, ctx)
         return float(parts[1]) * _UNITS_S[parts[2]]

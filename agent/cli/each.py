@@ -83,5 +83,7 @@ def clip_named(box: "Outbox", wanted: str) -> "Entry":
 
     entry = find(box, wanted)
     if isinstance(entry, Capture):
-        raise RequestError(f"{entry.name} is a capture: name its clips, e1 and the like")
+        raise RequestError(
+            f"{entry.name} is a recording, not a clip", hint=f"its clips: spotter show {entry.name}"
+        )
     return entry

@@ -19,8 +19,8 @@ _STANDARD_OUTPUT = "-"
 
 
 @click.command()
-@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes from then on.")
-@click.option("--athlete", metavar="USER_ID", help="Only this athlete's.")
+@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes recorded since then.")
+@click.option("--athlete", metavar="USER_ID", help="Only takes of this athlete.")
 @click.option(
     "--csv",
     "target",
@@ -28,16 +28,16 @@ _STANDARD_OUTPUT = "-"
     flag_value=_STANDARD_OUTPUT,
     default=_STANDARD_OUTPUT,
     metavar="[FILE]",
-    help="Into a file.  [default: standard output]",
+    help="Write to a file.  [default: standard output]",
 )
-@click.option("--names", is_flag=True, help="The athletes' names, too.")
+@click.option("--names", is_flag=True, help="Include the athletes' names.")
 @config_option
 def export(
     since: float | None, athlete: str | None, target: str, names: bool, config: Path | None
 ) -> None:
-    """Write a table (CSV) of takes, with every number.
+    """Export takes and their metrics as CSV.
 
-    One take a line, every number that came back a column; UTF-8, times in UTC.
+    One row per take, one column per metric; UTF-8, times in UTC.
     """
     from agent.on_request.tabulating import write_csv
     from agent.plurals import counted
@@ -53,8 +53,8 @@ def export(
         with Path(target).open("w", encoding="utf-8", newline="") as file:
             write_csv(file, found, names=known)
     except OSError as error:
-        raise RequestError(f"{target}: {error.strerror}", hint="name another file") from error
-    click.echo(f"{counted(len(found), 'take is', 'takes are')} in {target}", err=True)
+        raise RequestError(f"{target}: {error.strerror}", hint="choose another file") from error
+    click.echo(f"{counted(len(found), 'take')} written to {target}", err=True)
 
 
 def _names(box: "Outbox", found: Sequence["Followed"]) -> Mapping[str, str]:

@@ -20,19 +20,21 @@ _SET_BY = "command line"
 
 @click.group()
 def filming() -> None:
-    """Stop filming, and let it go on."""
+    """Pause and resume recording."""
 
 
 @filming.command()
-@click.option("--for", "lasts_s", type=Duration(), metavar="30m", help="After that it goes on.")
+@click.option(
+    "--for", "lasts_s", type=Duration(), metavar="30m", help="Resume automatically after this time."
+)
 @config_option
 @json_option
 def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
-    """Film nobody from now on.
+    """Pause recording: new footage is deleted unseen.
 
-    What is filmed meanwhile is removed unseen, once 30 s have passed; until then, spotter undo
-    takes the stop back.  What was filmed before and after keeps its way, even in one file with
-    what was not; where it is not certain when a file was filmed, it waits for a person, unseen.
+    spotter undo reverts the pause within 30 s; footage is deleted after that.  Footage from
+    before and after the pause is processed as usual, even if it is in the same file.  A file
+    whose recording time is uncertain is held for review, unanalysed.
     """
     from agent.station.filming import stop_filming
 
@@ -47,7 +49,7 @@ def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def start(config: Path | None, as_json: bool) -> None:
-    """Let filming go on."""
+    """Resume recording."""
     from agent.station.filming import start_filming
 
     _say(

@@ -32,17 +32,15 @@ _LOOK_S = 0.2
 
 @click.command()
 @click.argument("user_id", required=False)
-@click.option(
-    "--also-at-api", is_flag=True, help="Delete the sessions that this station made at the API too."
-)
+@click.option("--also-at-api", is_flag=True, help="Also delete this station's sessions at the API.")
 @click.option(
     "--receipt",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write what was erased as JSON, and as a page to print beside it (.html).",
+    help="Write a receipt of the erasure as JSON, and a printable page (.html) next to it.",
 )
-@click.option("--retry", is_flag=True, help="Ask again for the deletions that the API refused.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--retry", is_flag=True, help="Retry the deletions that the API refused.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @config_option
 @json_option
 def forget(
@@ -54,12 +52,12 @@ def forget(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Remove an athlete from this box, with all clips.
+    """Delete an athlete's data from this device.
 
-    Name, clips, pictures and results go, of an athlete or a guest (guest:3).  Clips that were
-    not delivered go too.  The sessions at the API stay there and are listed, unless
-    --also-at-api deletes them; that goes on in the background until each is deleted or refused.
-    Without USER_ID, --receipt writes the receipt of the latest erasure.
+    Deletes name, clips, pictures and results of an athlete or a guest (guest:3), including
+    clips that are not uploaded yet.  Sessions at the API are listed and kept, unless
+    --also-at-api deletes them; that continues in the background until each is deleted or
+    refused.  Without USER_ID, --receipt writes the receipt of the latest erasure.
     """
     from agent.clock import read_clock
     from agent.logs import configure_logs
@@ -68,7 +66,7 @@ def forget(
         raise click.UsageError("USER_ID is missing")
     yes = yes or user_id is None
     if as_json and not yes:
-        raise click.UsageError("--json goes with --yes: nobody is asked")
+        raise click.UsageError("--json needs --yes: it cannot ask for confirmation")
     configure_logs("error")
     settings = settings_of(config)
     document: dict[str, object] = {"user_id": user_id}
@@ -149,7 +147,7 @@ def _wait_for_deletions(settings: "Settings", box: "Outbox", *, quiet: bool) -> 
         if not waiting:
             break
         if shows:
-            click.echo(f"\r\x1b[Ksessions still to be deleted: {waiting}", err=True, nl=False)
+            click.echo(f"\r\x1b[Ksessions still to delete: {waiting}", err=True, nl=False)
         time.sleep(_LOOK_S)
     if shows:
         click.echo("\r\x1b[K", err=True, nl=False)
@@ -169,7 +167,7 @@ def _receipt(
     if path is None:
         return told
     if not document["erasures"]:
-        raise RequestError("nobody was erased on this station: there is nothing to confirm")
+        raise RequestError("no athlete's data was erased on this station: no receipt to write")
     import json
 
     json_path = path.with_suffix(".json") if path.suffix == ".html" else path
@@ -180,7 +178,7 @@ def _receipt(
             json_path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             page_path.write_text(page)
     except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}", hint="name another file") from None
+        raise RequestError(f"{path}: {error.strerror}", hint="choose another file") from None
     return {**told, "receipt": [str(json_path), str(page_path)]}
 
 
@@ -188,14 +186,14 @@ def _confirm(user_id: str, owned: "Belongings", *, also_at_api: bool) -> None:
     from agent.plurals import counted
 
     clips = counted(owned.clips, "clip") if owned.clips else "no clip"
-    unsent = f", {owned.unsent} of them never delivered" if owned.unsent else ""
+    unsent = f", {owned.unsent} of them not uploaded" if owned.unsent else ""
     there = ""
     if also_at_api:
         sessions = counted(len(owned.sessions), "session")
-        there = f"  At the API, {sessions} of this station will be deleted."
+        there = f"  At the API, {sessions} of this station will be deleted too."
     question = (
-        f"Of {user_id} this box has {clips}{unsent}.  All that names or shows them goes for good."
-        f"{there}  Go on?"
+        f"This device has {clips} of {user_id}{unsent}.  All data of this athlete will be deleted "
+        f"permanently.{there}  Continue?"
     )
     if not click.confirm(question):
         raise RequestError("nothing was changed")
@@ -206,7 +204,7 @@ def _tell(document: dict[str, object]) -> None:
 
     retried = document.get("retried")
     if isinstance(retried, int):
-        click.echo(f"asked for again: {counted(retried, 'refused deletion')}")
+        click.echo(f"retried: {counted(retried, 'refused deletion')}")
     if document["user_id"] is not None:
         _tell_erased(document)
     erasures, still_open = document["erasures"], document["open"]
@@ -214,8 +212,8 @@ def _tell(document: dict[str, object]) -> None:
     sessions = [session for erasure in erasures for session in erasure["sessions"]]
     for state, words in (
         ("deleted", "deleted at the API"),
-        ("waiting", "to be deleted at the API as soon as it can be asked"),
-        ("refused", "refused by the API (--retry asks again)"),
+        ("waiting", "to be deleted at the API as soon as it is reachable"),
+        ("refused", "refused by the API (--retry tries again)"),
         ("kept", "still at the API (--also-at-api deletes them)"),
     ):
         ids = [
@@ -232,7 +230,7 @@ def _tell(document: dict[str, object]) -> None:
         assert isinstance(paths, list)  # made above
         click.echo(f"receipt: {' and '.join(paths)}")
         if still_open:
-            click.echo("it names what is still open; write it again later with --receipt")
+            click.echo("it lists what is still open; write it again later with --receipt")
 
 
 def _tell_erased(document: dict[str, object]) -> None:
@@ -240,11 +238,11 @@ def _tell_erased(document: dict[str, object]) -> None:
 
     who, clips, waits_for = document["user_id"], document["clips"], document["waits_for"]
     assert isinstance(waits_for, list) and isinstance(clips, int)  # made above
-    click.echo(f"gone from this box: {counted(clips, 'clip')} of {who}")
+    click.echo(f"deleted from this device: {counted(clips, 'clip')} of {who}")
     if waits_for:
         click.echo(
-            "the rest is removed automatically, once others' clips in it are delivered or its own "
-            f"upload has ended: {', '.join(waits_for)}"
+            "deleted automatically later, after other athletes' clips in it are uploaded or its "
+            f"own upload has ended: {', '.join(waits_for)}"
         )
     if document["named_in_settings"]:
-        click.echo("the settings still name this athlete: station.user_id")
+        click.echo("the settings still name this athlete: remove station.user_id")

@@ -14,14 +14,16 @@ _REFUSED = 1
 
 @click.command()
 @click.option("--system", is_flag=True, help="For the installed service: /etc and /var/lib.")
-@click.option("--activity", type=click.Choice(ACTIVITIES), help="What is filmed here.")
-@click.option("--exercise", metavar="E", help="snatch, clean, ...; which ones, by activity.")
-@click.option("--user-id", metavar="U", help="The athlete when no coach has assigned one.")
-@click.option("--key-file", type=click.Path(path_type=Path), metavar="F", help="The API key.")
-@click.option("--name", metavar="TEXT", help="The station's name for people.")
+@click.option("--activity", type=click.Choice(ACTIVITIES), help="The activity at this station.")
+@click.option("--exercise", metavar="E", help="The exercise: snatch, clean, clean_and_jerk, ...")
+@click.option("--user-id", metavar="U", help="Default athlete while nobody is assigned.")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), metavar="F", help="File with the API key."
+)
+@click.option("--name", metavar="TEXT", help="Display name of the station.")
 @click.option("--station-id", metavar="ID", help="For logs and metrics.  [default: host name]")
-@click.option("--base-url", metavar="URL", help="Another address of the API, or a sandbox.")
-@click.option("--force", is_flag=True, help="Replace settings that are there; a copy is kept.")
+@click.option("--base-url", metavar="URL", help="Address of the API, if not the default.")
+@click.option("--force", is_flag=True, help="Replace existing settings; a copy is kept.")
 @config_option
 @json_option
 def init(
@@ -37,18 +39,18 @@ def init(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the first settings of a station and try its key.
+    """Write a station's settings and test its API key.
 
-    Asks in a terminal for what the options do not say.  Without --system everything is stored
-    below this user's home, and other commands find it there where the system has no station.
-    Ends with 1 if the API refuses the key; the settings are written all the same.
+    In a terminal it asks for what the options leave out.  Without --system everything is stored
+    in this user's home, where the other commands find it unless a system station exists.
+    Exit code 1: the API rejects the key; the settings are written anyway.
     """
     # Loaded by this command alone: the settings model and the API client are slow to load.
     from agent.clock import read_clock
     from agent.setup import KeyAnswer, Places, Wanted, next_steps, write_station
 
     if system and config is not None:
-        raise click.UsageError("--system names the file: it goes without --config")
+        raise click.UsageError("--system cannot be combined with --config")
     places = Places.of_system() if system else Places.of_user(os.environ, config)
     asks = sys.stdin.isatty() and not as_json
     activity = activity or _ask_activity(asks=asks)
@@ -86,7 +88,7 @@ def init(
     else:
         _tell(str(written.config), written.finding, steps)
         if written.kept is not None:
-            click.echo(f"The settings of before are kept: {written.kept}")
+            click.echo(f"Previous settings: {written.kept}")
     if written.key is KeyAnswer.REFUSED:
         sys.exit(_REFUSED)
 
@@ -94,16 +96,16 @@ def init(
 def _tell(config: str, api: str, steps: list[str]) -> None:
     click.echo(f"Settings written: {config}")
     click.echo(f"API: {api}")
-    click.echo("What to do next:")
+    click.echo("Next steps:")
     for number, step in enumerate(steps, start=1):
         click.echo(f"  {number}. {step}")
 
 
 def _ask_activity(*, asks: bool) -> str:
     if not asks:
-        raise click.UsageError(f"--activity is missing: {', '.join(ACTIVITIES)}")
+        raise click.UsageError(f"--activity is required: {', '.join(ACTIVITIES)}")
     choice = click.Choice(ACTIVITIES)
-    return str(click.prompt("What is filmed here", type=choice, default="weightlifting"))
+    return str(click.prompt("Activity at this station", type=choice, default="weightlifting"))
 
 
 def _ask_exercise(activity: str, *, asks: bool) -> str | None:
@@ -111,8 +113,8 @@ def _ask_exercise(activity: str, *, asks: bool) -> str | None:
     if not choices:
         return None
     if not asks:
-        raise click.UsageError(f"--exercise is missing: {', '.join(choices)}")
-    return str(click.prompt("Which exercise", type=click.Choice(choices), default=choices[0]))
+        raise click.UsageError(f"--exercise is required: {', '.join(choices)}")
+    return str(click.prompt("Exercise", type=click.Choice(choices), default=choices[0]))
 
 
 def _ask_key() -> str | None:
@@ -121,7 +123,7 @@ def _ask_key() -> str | None:
 
     while True:
         typed = click.prompt(
-            "API key (not shown; leave empty to add it later)",
+            "API key (hidden; leave empty to add it later)",
             hide_input=True,
             default="",
             show_default=False,
@@ -130,4 +132,4 @@ def _ask_key() -> str | None:
             return None
         if can_be_key(typed):
             return str(typed)
-        click.echo("That is no API key: one line, without spaces.", err=True)
+        click.echo("Not an API key: expected one line, no spaces.", err=True)

@@ -38,20 +38,20 @@ def line_lines(document: dict[str, Any], here: "LocalTime") -> list[tuple[str, s
     """Return the same for people."""
     line = document["delivery"]
     backlog = _backlog(line, _standstill(document, here), here)
-    return [("to be sent", backlog), ("line", f"{_speed(line)}; {_hours(line['hours'], here)}")]
+    return [("to upload", backlog), ("uplink", f"{_speed(line)}; {_hours(line['hours'], here)}")]
 
 
 def _standstill(document: dict[str, Any], here: "LocalTime") -> str | None:
     """Return what keeps everything from being sent, or None: then a time can be told."""
     if not document["running"]:
-        return "once the daemon runs"
+        return "when the daemon runs"
     if document["api"]["paused"] is not None:
-        return "once the way to the API is open again"
+        return "when uploads are enabled again"
     first = document["delivery"]["unknown_first"]
     if first is None:
         return None
     looked = here.moment_or(first["looked_for_at"])
-    return f"once it is known whether {first['id']} has reached the API, looked for at {looked}"
+    return f"after {first['id']} has been looked up at the API ({looked})"
 
 
 def _backlog(line: dict[str, Any], standstill: str | None, here: "LocalTime") -> str:
@@ -66,25 +66,27 @@ def _backlog(line: dict[str, Any], standstill: str | None, here: "LocalTime") ->
         return f"{told}: {standstill}"
     if line["until_sent_s"] is not None:
         soon = duration_words(max(line["until_sent_s"], 1))
-        return f"{told}: sent in about {soon}, by {_hour(line['sent_by'], here)}"
+        return f"{told}: done in about {soon}, by {_hour(line['sent_by'], here)}"
     known = line["goodput_bytes_s"] is not None
-    return f"{told}: {'more than a year at this speed' if known else 'no upload measured yet'}"
+    return (
+        f"{told}: {'more than a year at this speed' if known else 'upload speed not measured yet'}"
+    )
 
 
 def _speed(line: dict[str, Any]) -> str:
     from agent.cli.words import size_words
 
     rate = line["goodput_bytes_s"]
-    return "not measured yet" if rate is None else f"{size_words(rate)}/s measured"
+    return "speed not measured yet" if rate is None else f"{size_words(rate)}/s"
 
 
 def _hours(hours: dict[str, Any], here: "LocalTime") -> str:
     from agent.cli.words import size_words
 
     if not hours["open"]:
-        return f"CLOSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
+        return f"uploads PAUSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
     cap = hours["cap_bytes_s"]
-    told = "no cap" if cap is None else f"capped to {size_words(cap)}/s"
+    told = "no limit" if cap is None else f"limited to {size_words(cap)}/s"
     changes_at = hours["changes_at"]
     return told if changes_at is None else f"{told} until {_hour(changes_at, here)}"
 

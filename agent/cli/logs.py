@@ -27,10 +27,10 @@ _RECENT = 50
 @config_option
 @json_option
 def logs(code: str | None, config: Path | None, as_json: bool) -> None:
-    """Tell one clip's story, or what last happened.
+    """Show the event log (of one clip).
 
-    It comes from the record, and from the journal where there is one.  CODE is a clip code, a
-    file, a session, c12 or e7.  Without it: what last happened.
+    From the outbox and, where available, the systemd journal.  CODE is a clip code, file,
+    session id, c12 or e7.  Without CODE: the latest events of the station.
     """
     from agent.station.finding import find_all
 
@@ -86,7 +86,7 @@ def _print(document: dict[str, object]) -> None:
     story, journal = document["story"], document["journal"]
     assert isinstance(story, list) and isinstance(journal, list)  # made above
     if not story and not journal:
-        click.echo("nothing has happened yet")
+        click.echo("no events yet")
         return
     here = local_time()
     click.echo(f"{document['of']} (times in {here.zone}):")

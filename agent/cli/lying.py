@@ -1,4 +1,4 @@
-"""What there is to say of a file that still lies in the capture folder."""
+"""Why a file is still in the capture folder."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from agent.station.of_settings import state_folder
 
 
 def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str) -> str | None:
-    """Return why a file was not taken in yet; None where none of that name lies there."""
+    """Return why a file was not ingested yet; None where the folder has none of that name."""
     found = _lying(settings.paths.capture, wanted)
     if found is None:
         return None
@@ -26,30 +26,30 @@ def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str
     if told is None:
         told = _settles(settings, found)
         if filming(outbox, now=read_clock()).stopped is not None:
-            told += "; filming is stopped, and what was filmed since is removed unseen"
+            told += "; recording is paused: new footage is deleted unseen"
         if not runs:
-            told += f"; but the daemon does not run ({start})"
-    return f"lies in the capture folder{told}"
+            told += f"; but the daemon is not running ({start})"
+    return f"is in the capture folder{told}"
 
 
 def _settles(settings: Settings, found: Path) -> str:
     capture, facts = settings.capture, found.stat()
     if not facts.st_size:
         return (
-            " and is empty: if nothing is written into it within "
-            f"{capture.settle_unseen_s:g} s, it is set aside"
+            " and is empty: if nothing is written to it within "
+            f"{capture.settle_unseen_s:g} s, it is quarantined"
         )
     return (
-        f", last written {duration_words(read_clock().utc_s - facts.st_mtime)} ago: it is taken in "
-        f"once it is quiet for {capture.settle_s:g} s and nobody has it open for writing "
-        f"({capture.settle_unseen_s:g} s where that cannot be known)"
+        f", not ingested yet (last write {duration_words(read_clock().utc_s - facts.st_mtime)} ago)"
+        f": it is ingested after {capture.settle_s:g} s without writes, once nobody has it open "
+        f"for writing ({capture.settle_unseen_s:g} s where that is unknown)"
     )
 
 
 def _paused(outbox: Outbox) -> str | None:
-    """Return what keeps intake from taking anything in, or None."""
+    """Return why intake is paused, or None."""
     waits = [pause.detail for pause in outbox.pauses.all() if pause.part == "intake"]
-    return f": intake waits, {waits[0]}" if waits else None
+    return f": intake is paused, {waits[0]}" if waits else None
 
 
 def _lying(capture: Path, wanted: str) -> Path | None:
@@ -64,15 +64,15 @@ def _lying(capture: Path, wanted: str) -> Path | None:
 
 
 def _left_alone(settings: Settings, found: Path) -> str | None:
-    """Return why intake lets a file lie; None where it takes it in."""
+    """Return why intake ignores a file; None where it ingests it."""
     inside = found.relative_to(settings.paths.capture)
     if any(part.startswith(".") for part in inside.parts):
-        return " but is hidden: what begins with a dot is left alone"
+        return " but is hidden: names that begin with a dot are ignored"
     if found.suffix.lower() not in settings.capture.suffixes:
-        return " but is no video by its name (capture.suffixes)"
+        return " but is ignored: its extension is not a video extension (capture.suffixes)"
     if found.is_symlink():
-        return " but is a link: only the file itself would be taken in"
+        return " but is ignored: it is a link, and only regular files are ingested"
     who = whose_rights(settings.paths.state)
     if not may_take(found, who):
-        return f", but {who.name} may not read it and move it: {how_to_give(found, who)}"
+        return f", but {who.name} has no permission to read and move it: {how_to_give(found, who)}"
     return None

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from agent.outbox.entry import Entry, Whose
 
 _OPTIONS = (
-    click.option("--activity", type=click.Choice(ACTIVITIES), help="Default: the station's."),
-    click.option("--exercise", help='Such as snatch, clean_and_jerk, "Drop Jump".'),
-    click.option("--barbell-mass", type=Number(), metavar="KG", help="Mass of the loaded bar."),
-    click.option("--incline", type=Number(), metavar="DEG", help="Of the treadmill."),
+    click.option(
+        "--activity", type=click.Choice(ACTIVITIES), help="Default: the station's activity."
+    ),
+    click.option("--exercise", help='Examples: snatch, clean_and_jerk, "Drop Jump".'),
+    click.option(
+        "--barbell-mass", type=Number(), metavar="KG", help="Weight on the bar, bar included."
+    ),
+    click.option("--incline", type=Number(), metavar="DEG", help="Incline of the treadmill."),
 )
 
 

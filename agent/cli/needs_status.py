@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from agent.station.camera import Camera
 
 _KEYS = {
-    "no_key": "there is no API key: nothing is delivered",
-    "key": "the API refuses the key: nothing is delivered",
+    "no_key": "no API key: uploads are paused",
+    "key": "the API rejects the key: uploads are paused",
 }
 
 
@@ -37,17 +37,17 @@ def needs_document(
 
     needs = []
     if start is not None:
-        needs.append({"what": "daemon", "told": "the daemon does not run", "do": start})
+        needs.append({"what": "daemon", "told": "the daemon is not running", "do": start})
     told = _KEYS.get(lane.paused_reason or "")
     if told is not None:
         needs.append({"what": "key", "told": told, "do": f"sudoedit {settings.api.key_file}"})
     if lane.paused_reason == "plan_limit":
-        told = "the sessions of the account's plan are used up: clips wait, and go by themselves"
+        told = "the plan's session limit is reached: uploads resume automatically after that"
         needs.append(
-            {"what": "plan_limit", "told": told, "do": "delete sessions or extend the plan"}
+            {"what": "plan_limit", "told": told, "do": "delete sessions or upgrade the plan"}
         )
     if not settings.paths.capture.is_dir():
-        told = f"the capture folder {settings.paths.capture} is missing: nothing is taken in"
+        told = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
         needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
     if camera.is_faulty:
         told = f"the camera is {camera_words(camera, now_s=now_s)}"
@@ -60,5 +60,5 @@ def needs_document(
 def needs_lines(needs: object) -> list[tuple[str, str]]:
     """Return the same for people, a line each."""
     assert isinstance(needs, list)  # made above
-    lines = [f"{need['told']} ({need['do']})" for need in needs] or ["nothing"]
-    return [("" if number else "needs you", line) for number, line in enumerate(lines)]
+    lines = [f"{need['told']} ({need['do']})" for need in needs] or ["none"]
+    return [("" if number else "action required", line) for number, line in enumerate(lines)]

@@ -43,16 +43,14 @@ def notice_lines(document: dict[str, object], here: "LocalTime") -> list[tuple[s
 
 
 def _words(channel: dict[str, Any], here: "LocalTime") -> str:
-    from agent.plurals import counted
-
-    waiting = counted(channel["waiting"], "waits", "wait")
+    waiting = f"{channel['waiting']} waiting"
     if channel["failing_since"] is not None:
         since = here.moment_or(channel["failing_since"])
         return f"FAILING since {since}, {waiting}: {channel['last_error']}"
     heard = channel["last_acknowledged_at"]
-    told = "nothing told yet" if heard is None else f"last notice taken {here.moment_or(heard)}"
+    told = "no event sent yet" if heard is None else f"last event received {here.moment_or(heard)}"
     if channel["waiting"]:
         told += f", {waiting}"
     if channel["refused"]:
-        told += f"; {channel['refused']} refused, the last {channel['last_refused']['notice']}"
+        told += f"; {channel['refused']} rejected, last {channel['last_refused']['notice']}"
     return told

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def notify() -> None:
-    """Try the webhook and the MQTT broker that are told things."""
+    """Test the notifications (webhook, MQTT)."""
 
 
 @notify.command("test")
 @config_option
 def test_channels(config: Path | None) -> None:
-    """Send one notice on every channel that is set up.
+    """Send a test notification to every configured receiver.
 
-    It is called station.test.  Ends with 69 if a receiver cannot be reached or does not take
-    it, with 78 if nothing is set up or a secret is missing.
+    The event is called station.test.  Exit codes: 69 a receiver is unreachable or rejects it,
+    78 nothing is configured or a secret is missing.
     """
     from agent.errors import ConfigError, NotifyError
     from agent.settings.notifying import channels_of
@@ -30,7 +30,9 @@ def test_channels(config: Path | None) -> None:
     settings = settings_of(config)
     names = channels_of(settings.webhook, settings.mqtt)
     if not names:
-        raise ConfigError("no receiver is set up", hint="set webhook.url or mqtt.host")
+        raise ConfigError(
+            "no notification receiver is configured", hint="set webhook.url or mqtt.host"
+        )
     faults = []
     for name in names:
         try:
@@ -39,9 +41,11 @@ def test_channels(config: Path | None) -> None:
             faults.append(fault)
             click.echo(f"{name}: {fault}", err=True)
         else:
-            click.echo(f"{name}: {_place(name, settings)} took it")
+            click.echo(f"{name}: sent to {_place(name, settings)}")
     if faults:
-        raise NotifyError(f"{len(faults)} of {len(names)} receivers did not take the notice")
+        raise NotifyError(
+            f"{len(faults)} of {len(names)} receivers did not accept the notification"
+        )
 
 
 def _send(name: str, settings: "Settings") -> None:
@@ -64,7 +68,7 @@ def _send(name: str, settings: "Settings") -> None:
     webhook = settings.webhook
     if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:
         raise ConfigError(
-            f"there is no secret in {webhook.secret_file}",
+            f"webhook secret file {webhook.secret_file} is missing or empty",
             hint=command_for_secret(webhook.secret_file),
         )
     receiver = receiver_of(name, settings, check=ignore_wake, role="test")

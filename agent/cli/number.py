@@ -21,5 +21,5 @@ class Number(click.ParamType[float]):
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            self.fail(f"{value!r} is no number: write 62.5", param, ctx)
+            self.fail(f"{value!r} is not a number (example: 62.5)", param, ctx)
         return number

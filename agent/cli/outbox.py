@@ -40,9 +40,9 @@ _STATES = [
 
 @click.group()
 def outbox() -> None:
-    """Look into and steer what waits to be sent, and what was.
+    """Inspect and manage the upload queue.
 
-    An ID is c12 (a capture), e7 (a clip) or a clip code.
+    An ID is c12 (a recording), e7 (a clip) or a clip code.
     """
 
 
@@ -55,11 +55,13 @@ outbox.add_command(delete_wrong, "delete-wrong")
 
 @outbox.command("list")
 @click.option("--state", type=click.Choice(_STATES), help="Only what is in this state.")
-@click.option("--all", "everything", is_flag=True, help="Captures that have clips, too.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Include recordings whose clips are listed."
+)
 @config_option
 @json_option
 def list_(state: str | None, everything: bool, config: Path | None, as_json: bool) -> None:
-    """List clips, and captures that have none yet."""
+    """List clips, and recordings without clips."""
     settings = settings_of(config)
     with opened_outbox(settings) as box:
         rows = box.listing.rows(state=state, all_captures=everything or state == "analysed")
@@ -67,7 +69,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
         print_json([_without_extras(row) for row in rows])
         return
     if not rows:
-        click.echo("nothing here" if state is None else f"nothing is {state}")
+        click.echo("the queue is empty" if state is None else f"nothing is {state}")
         return
     here = local_time()
     print_columns([headed(_HEAD, here), *(_cells(row, here) for row in rows)])
@@ -78,7 +80,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
 @config_option
 @json_option
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
-    """Tell everything about one capture or clip."""
+    """Show all stored data of one recording or clip."""
     from agent.outbox.views.story import story
 
     settings = settings_of(config)
@@ -93,7 +95,7 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
     for name, value in document.items():
         if value is not None and value != []:
             _show(name, value, here)
-    click.echo(f"{'times':16} by this box's clock, {here.zone}")
+    click.echo(f"{'times':16} local time, {here.zone}")
 
 
 def _show(name: str, value: object, here: "LocalTime") -> None:
@@ -122,7 +124,7 @@ def _plain(name: str, value: object, here: "LocalTime") -> str:
 @config_option
 @json_option
 def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Try again at once, and let a paused lane ask at once."""
+    """Retry now; also retries a paused connection."""
     from agent.clock import read_clock
     from agent.station import steering
 
@@ -141,9 +143,9 @@ def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Never send it.
+    """Discard: do not upload.
 
-    Its files stay until clearing takes them; spotter undo takes it back within 10 s.
+    The files stay until the clean-up removes them.  spotter undo reverts it within 10 s.
     """
     from agent.clock import read_clock
     from agent.station import steering, undoing
@@ -159,7 +161,7 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
 @outbox.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--user-id", help="Whose it is; required where nobody knows.")
+@click.option("--user-id", help="Athlete; required if none is known.")
 @movement_options
 @config_option
 @json_option
@@ -170,10 +172,10 @@ def release(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Send what was held.
+    """Release held clips for upload.
 
-    What you leave out stays as it was.  It goes after delivery.send_delay_s; spotter undo takes
-    it back within 10 s.
+    Omitted options stay unchanged.  Uploading begins after delivery.send_delay_s; spotter undo
+    reverts it within 10 s.
     """
     from agent.clock import read_clock
     from agent.outbox.capture import Capture
@@ -186,7 +188,10 @@ def release(
     def change(box: "Outbox", wanted: str) -> "Entry":
         entry = steering.find(box, wanted)
         if isinstance(entry, Capture):
-            raise RequestError(f"{entry.name} is a capture: release its clips, e1 and the like")
+            raise RequestError(
+                f"{entry.name} is a recording, not a clip",
+                hint=f"its clips: spotter show {entry.name}",
+            )
         said = _said(entry, user_id, told)
         with box.transaction():
             released = steering.release(

@@ -22,23 +22,25 @@ if TYPE_CHECKING:
     from agent.outbox.people.devices import Device
     from agent.settings import Settings
 
-_HEAD = ("DEVICE", "ROLE", "CAME IN BY", "SINCE ({zone})", "NAME")
+_HEAD = ("DEVICE", "ROLE", "LOGIN", "SINCE ({zone})", "NAME")
 _TOKEN_BYTES = 15
 _MOST_NAME = 80  # signs
 
 
 @click.command()
-@click.option("--wall", is_flag=True, help="For a screen on the wall: sees, changes nothing.")
-@click.option("--name", default="", metavar="TEXT", help='What it is, such as "tablet at rack 2".')
+@click.option("--wall", is_flag=True, help="Read-only wall display.")
+@click.option(
+    "--name", default="", metavar="TEXT", help='Name of the device, such as "tablet at rack 2".'
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(1, 1440),
     default=10.0,
     show_default=True,
-    help="How long the link serves.",
+    help="How long the link is valid.",
 )
-@click.option("--list", "list_", is_flag=True, help="Show the devices that may use the page.")
-@click.option("--end", metavar="DEVICE", help='Let a device in no longer; "all" for every one.')
+@click.option("--list", "list_", is_flag=True, help="List the paired devices.")
+@click.option("--end", metavar="DEVICE", help='Revoke a device; "all" for every one.')
 @config_option
 @json_option
 def pair(
@@ -50,12 +52,12 @@ def pair(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Show a QR code that pairs a tablet with the page.
+    """Pair a tablet with the coach's page by QR code.
 
-    The link in it serves once.  A paired device needs no PIN, and no wrong PIN locks it out.
+    The link can be used once.  A paired device needs no PIN, and wrong PINs do not lock it out.
     """
     if not math.isfinite(minutes):
-        raise click.BadParameter(f"{minutes} is no number of minutes", param_hint="'--minutes'")
+        raise click.BadParameter(f"{minutes} is not a number of minutes", param_hint="'--minutes'")
     settings = settings_of(config)
     if end is not None:
         _end(settings, end, as_json=as_json)
@@ -75,7 +77,9 @@ def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_js
     from agent.web.access.address import page_address
 
     if not settings.web.listen:
-        raise RequestError("the page is turned off", hint='set web.listen = "127.0.0.1:8377"')
+        raise RequestError(
+            "the coach's page is turned off", hint='set web.listen = "127.0.0.1:8377"'
+        )
     called = clean_name(name)[:_MOST_NAME]
     token = b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().lower()
     role, now_s = Role.WALL if wall else Role.COACH, read_clock().utc_s
@@ -98,12 +102,13 @@ def _show(settings: "Settings", address: str, lasts_s: float) -> None:
     from agent.settings.tables import is_loopback
 
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
-    click.echo(f"Scan it, or open  {address}")
-    click.echo(f"It pairs one device and serves for {duration_words(lasts_s)}.")
+    click.echo(f"Scan the code, or open  {address}")
+    click.echo(f"Valid for one device, for {duration_words(lasts_s)}.")
     if is_loopback(settings.web.listen.rpartition(":")[0].strip("[]")):
         port = settings.web.listen.rpartition(":")[2]
         click.echo(
-            f"The page listens on {settings.web.listen}: on this box alone.  For the network set\n"
+            f"The page listens on {settings.web.listen}, on this device only.  For the network "
+            "set\n"
             f'  web.listen = "0.0.0.0:{port}" and web.pin_file'
         )
 
@@ -115,7 +120,7 @@ def _list(settings: "Settings", *, as_json: bool) -> None:
         print_json([_document(device) for device in devices])
         return
     if not devices:
-        click.echo("no device is paired")
+        click.echo("no paired devices")
         return
     here = local_time()
     print_columns(
@@ -146,10 +151,12 @@ def _end(settings: "Settings", wanted: str, *, as_json: bool) -> None:
         known = [device.id for device in outbox.devices.all()]
         ended = known if wanted == "all" else [wanted]
         if wanted != "all" and wanted not in known:
-            raise RequestError(f"no device {wanted!r}", hint="spotter pair --list")
+            raise RequestError(
+                f"no device {wanted!r}", hint="list the devices: spotter pair --list"
+            )
         for device_id in ended:
             outbox.devices.end(device_id, now_s=now_s)
     if as_json:
         print_json({"ended": ended})
     else:
-        click.echo(f"ended: {', '.join(ended) or 'there was none'}")
+        click.echo(f"revoked: {', '.join(ended) or 'none'}")

@@ -23,7 +23,7 @@ MOST = 10**9  # places: more than ever were
 @json_option
 @click.pass_context
 def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
-    """Show who comes next, and change it."""
+    """Show and change the queue of athletes."""
     if context.invoked_subcommand is None:
         _change(lambda _outbox, _rules: None, config=config, as_json=as_json)
 
@@ -39,9 +39,10 @@ def add(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Put an athlete at the end of the queue.
+    """Add an athlete to the end of the queue.
 
-    Or a guest (guest:3); with what they did last, or what you say.
+    USER_ID may be a guest (guest:3).  Omitted options default to the athlete's last exercise and
+    weight.
     """
     from agent.cli.unknown import warn_of_unknown
     from agent.station.queueing import enqueue
@@ -59,9 +60,9 @@ def add(
 @config_option
 @json_option
 def remove(place: int, config: Path | None, as_json: bool) -> None:
-    """Take the athlete at a PLACE out; 1 is the next.
+    """Remove the athlete at a PLACE; 1 is next.
 
-    spotter undo takes it back within 10 s.
+    spotter undo reverts it within 10 s.
     """
     from agent.clock import read_clock
     from agent.station.undoing import unqueue
@@ -80,7 +81,7 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
-    """Put the athlete at a PLACE to another one; 1 is the next."""
+    """Move an athlete from PLACE to another; 1 is next."""
     from agent.station.queueing import move_in_queue
 
     _change(
@@ -94,7 +95,7 @@ def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def next_(config: Path | None, as_json: bool) -> None:
-    """Let the next athlete onto the station."""
+    """Assign the next athlete in the queue."""
     from agent.clock import read_clock
     from agent.station.queueing import next_in_queue
 
@@ -111,7 +112,7 @@ def next_(config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def rotate(switch: str, config: Path | None, as_json: bool) -> None:
-    """Let whoever makes way go to the end: A, B, A, B."""
+    """Move the finished athlete to the end of the queue."""
     from agent.station.queueing import set_rotate
 
     _change(
@@ -125,7 +126,7 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def clear(config: Path | None, as_json: bool) -> None:
-    """Empty the queue; spotter undo takes it back within 10 s."""
+    """Clear the queue; spotter undo reverts it within 10 s."""
     from agent.clock import read_clock
     from agent.station.undoing import clear_queue
 
@@ -139,7 +140,9 @@ def _id_at(outbox: "Outbox", place: int) -> int:
 
     waiting = outbox.queue.all()
     if place > len(waiting):
-        raise RequestError(f"no place {place}: {counted(len(waiting), 'is', 'are')} in the queue")
+        raise RequestError(
+            f"no place {place} in the queue: it has {counted(len(waiting), 'athlete')}"
+        )
     return waiting[place - 1].id
 
 
@@ -174,4 +177,4 @@ def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     if not waiting:
         click.echo("the queue is empty")
     if turns:
-        click.echo("rotating: whoever makes way goes to the end")
+        click.echo("rotation on: the finished athlete moves to the end")

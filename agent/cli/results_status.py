@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from agent.settings import Settings
 
 _WORDS = {
-    "waiting": "awaited",
-    "completed": "there",
+    "waiting": "pending",
+    "completed": "completed",
     "failed": "failed",
-    "gone": "gone",
-    "not_seen": "not seen in time",
+    "gone": "deleted at the API",
+    "not_seen": "not completed in time",
 }
 
 
@@ -40,5 +40,5 @@ def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
         f"{counts[state]} {words}" for state, words in _WORDS.items() if state in counts
     )
     if results["kept_bytes"]:
-        told += f"; {size_words(results['kept_bytes'])} kept"
-    return [("analyses", told if results["followed"] else f"{told}; NOT followed (results.follow)")]
+        told += f"; {size_words(results['kept_bytes'])} stored"
+    return [("analyses", told if results["followed"] else f"{told}; NOT polled (results.follow)")]

@@ -14,10 +14,10 @@ from agent.errors import RequestError
 def run(config: Path | None) -> None:
     """Run the station in the foreground.
 
-    Logs go to standard error.  SIGTERM or Ctrl-C ends it within 10 s, whatever it is doing;
-    the next start goes on from there.  SIGHUP reads the settings again; a mistake in them
-    leaves the old ones in force. Without an API key it films and keeps, and delivers once
-    there is one.
+    Logs go to standard error.  SIGTERM or Ctrl-C stops it within 10 s; the next start resumes
+    the work.  SIGHUP reloads the settings; invalid settings are rejected and the current ones
+    stay active.  Without an API key, recordings are processed and stored, and uploading begins
+    once there is a key.
     """
     # `spotter --help` loads this module too: with the daemon it would take ten times as long.
     from agent.logs import configure_logs
@@ -28,7 +28,7 @@ def run(config: Path | None) -> None:
     owner = other_owner(settings.paths.state)
     if owner is not None:
         name = user_name(owner.st_uid)
-        told = f"{settings.paths.state} belongs to {name}: root runs no station there"
+        told = f"{settings.paths.state} belongs to {name}: do not run the station as root"
         raise RequestError(told, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
     run_station(settings, read_again=lambda: settings_of(config))

@@ -8,14 +8,14 @@ from agent.cli.common import config_option
 from agent.errors import BusyError
 
 EXAMPLES = (
-    ("spotter sandbox", "all is well"),
-    ("spotter sandbox --fault 503", "the first upload gets a 503"),
-    ("spotter sandbox --fault lost-answer*3", "three answers are lost"),
-    ("spotter sandbox --fault 401@any*always", "the key is refused everywhere"),
+    ("spotter sandbox", "no faults"),
+    ("spotter sandbox --fault 503", "the first upload fails with 503"),
+    ("spotter sandbox --fault lost-answer*3", "three responses are lost"),
+    ("spotter sandbox --fault 401@any*always", "every request is rejected (401)"),
 )
 _FORM = """\
-WHAT[:OPTION,...][@PLACE][*COUNT].  It happens once, or COUNT times, or always, where its group
-says or at PLACE: {places}.  Every fault takes after=N: N requests pass first.
+WHAT[:OPTION,...][@PLACE][*COUNT].  It happens once, COUNT times or always, where its group
+says or at PLACE: {places}.  Every fault accepts after=N: the first N requests pass.
 """
 
 
@@ -32,7 +32,7 @@ class _WithFaults(click.Command):
 
         with formatter.section("A FAULT"):
             formatter.write_text(_FORM.format(places=", ".join(PLACES)))
-        with formatter.section("A number as an answer, to an upload or at a PLACE"):
+        with formatter.section("A status code as the response, to an upload or at a PLACE"):
             options = [(f"STATUS:{option}", words) for option, words in STATUS_OPTIONS.items()]
             formatter.write_dl([("STATUS", STATUS.words), *options])
         for group in GROUPS:
@@ -47,55 +47,57 @@ class _WithFaults(click.Command):
     type=click.IntRange(0, 65535),
     default=8765,
     show_default=True,
-    help="0 takes any free one.",
+    help="0: any free port.",
 )
-@click.option("--key", default="sandbox-key", show_default=True, help="The key it accepts.")
+@click.option("--key", default="sandbox-key", show_default=True, help="The accepted API key.")
 @click.option(
     "--role",
     type=click.Choice(["admin", "subadmin", "user"]),
     default="admin",
     show_default=True,
-    help="Whose key it is: a user's acts for its owner alone.",
+    help="Role of the key's owner; a user's key acts for its owner only.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="Play a fault of the list below; may be given several times.",
+    help="Inject a fault from the list below; may be repeated.",
 )
-@click.option("--tls", is_flag=True, help="Speak TLS, with an authority of its own.")
+@click.option("--tls", is_flag=True, help="Use TLS, with its own certificate authority.")
 @click.option(
     "--processing",
     "processing",
     default="5",
     show_default=True,
     metavar="SECONDS",
-    help="Until a session's analysed video is there; of 2-90, each session draws its own.",
+    help="Time until a session is analysed; 2-90: random per session.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of what is drawn by chance.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option(
     "--link-seconds",
     "link_s",
     default=3600.0,
     show_default=True,
-    help="How long a link to a video opens it.",
+    help="How long a video link is valid.",
 )
 @click.option(
     "--plan-limit",
     type=click.IntRange(0),
     metavar="N",
-    help="Sessions that the plan has; more are refused with 404.",
+    help="Session limit of the plan; further uploads get 404.",
 )
-@click.option("--per-user", is_flag=True, help="The plan's limit is each athlete's own.")
+@click.option("--per-user", is_flag=True, help="The session limit applies per athlete.")
 @click.option(
-    "--allowed-domain", metavar="D", help="The domain that the key serves: the Origin must say it."
+    "--allowed-domain",
+    metavar="D",
+    help="The domain the key is bound to; requests need it as Origin.",
 )
 @click.option(
     "--athletes",
     type=click.IntRange(1, 20_000),
     metavar="N",
-    help="So many athletes, with names of many scripts.",
+    help="Number of athletes, with names in many scripts.",
 )
 @click.option(
     "--sessions",
@@ -103,14 +105,14 @@ class _WithFaults(click.Command):
     type=click.IntRange(0, 1_000_000),
     default=0,
     metavar="N",
-    help="So many sessions that the account has had for years.",
+    help="Number of old sessions in the account.",
 )
 @click.option(
     "--keep",
     "keep_dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep the received videos here.",
+    help="Store received videos in this folder.",
 )
 @config_option
 def sandbox(
@@ -130,9 +132,9 @@ def sandbox(
     old_sessions: int,
     config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
 ) -> None:
-    """Run a local stand-in for the API.
+    """Run a local sandbox of the API.
 
-    It is strict about the contract, and keeps books of every session and request.
+    It validates requests against the API contract and records every session and request.
     """
     from agent.sandbox.command import serve
     from agent.sandbox.people import roster
@@ -155,10 +157,10 @@ def sandbox(
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise BusyError(
-            f"port {port}: {error.strerror}", hint="spotter sandbox --port 0 takes a free one"
+            f"port {port}: {error.strerror}", hint="use a free port: spotter sandbox --port 0"
         ) from None
     if per_user and plan_limit is None:
-        raise click.UsageError("--per-user goes with --plan-limit")
+        raise click.UsageError("--per-user needs --plan-limit")
     server.plan_limit, server.limit_is_per_user = plan_limit, per_user
     server.allowed_domain, server.old_sessions = allowed_domain, old_sessions
     if athletes is not None:

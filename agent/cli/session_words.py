@@ -5,6 +5,7 @@ from agent.local_time import LocalTime
 from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.results.record import Number, Result
 from agent.outbox.views.sessions import Followed
+from agent.plurals import counted
 
 _FEW = 4  # numbers in a line
 
@@ -64,7 +65,7 @@ def session_lines(followed: Followed, here: LocalTime) -> list[tuple[str, str]]:
         ("filmed", _full(entry.filmed_at, here)),
         ("delivered", _full(entry.sent_at, here)),
         ("state", follow_up.words),
-        ("looks", _looks(followed, here)),
+        ("checks", _looks(followed, here)),
     ]
     if result is not None:
         lines.append(("analysed", _full(result.got_at, here)))
@@ -82,16 +83,16 @@ def _looks(followed: Followed, here: LocalTime) -> str:
     asked_at, due_at = follow_up.last_asked_at, follow_up.due_at
     told = "none yet"
     if asked_at is not None:
-        told = f"{follow_up.polls}, the last {here.moment(asked_at)}"
+        told = f"{follow_up.polls}, last {here.moment(asked_at)}"
     if due_at is None or follow_up.state is FollowUpState.COMPLETED:
         return told
-    return f"{told}; the next after {here.moment(due_at)}"
+    return f"{told}; next after {here.moment(due_at)}"
 
 
 def _video(result: Result) -> str:
     if result.video_state == "present":
-        return f"on this box, {result.video_bytes / 1e6:.1f} MB"
-    told = "a link to it is known" if result.analysed_video_url else "no link to it is known"
+        return f"on this device, {result.video_bytes / 1e6:.1f} MB"
+    told = "available at the API" if result.analysed_video_url else "not available yet"
     detail = f": {result.video_detail}" if result.video_detail else ""
     return told + ("" if result.video_state == "none" else f"; {result.video_state}{detail}")
 
@@ -106,7 +107,7 @@ def session_cells(followed: Followed, here: LocalTime) -> tuple[str, ...]:
     entry, follow_up, result = followed.entry, followed.follow_up, followed.result
     numbers = list({} if result is None else result.numbers.items())
     told = ", ".join(f"{name} {number_words(value)}" for name, value in numbers[:_FEW])
-    more = f" and {len(numbers) - _FEW} more" if len(numbers) > _FEW else ""
+    more = f" and {counted(len(numbers) - _FEW, 'more metric')}" if len(numbers) > _FEW else ""
     return (
         here.moment(followed.at),
         entry.user_id or "-",

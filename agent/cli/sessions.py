@@ -31,9 +31,9 @@ _FRESH_S = 300.0  # a link that was told within so long surely opens
 
 
 @click.command()
-@click.option("--athlete", metavar="USER_ID", help="Only this athlete's.")
-@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes from then on.")
-@click.option("--state", type=click.Choice(_STATES), help="Only what is in this state.")
+@click.option("--athlete", metavar="USER_ID", help="Only sessions of this athlete.")
+@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes recorded since then.")
+@click.option("--state", type=click.Choice(_STATES), help="Only sessions in this state.")
 @config_option
 @json_option
 def sessions(
@@ -43,7 +43,7 @@ def sessions(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """List what came of the takes: sessions and their numbers."""
+    """List sessions and their metrics."""
     from agent.cli.session_words import session_cells, session_document
 
     settings = settings_of(config)
@@ -61,21 +61,21 @@ def sessions(
 
 @click.command()
 @click.argument("wanted", metavar="ID")
-@click.option("--look", is_flag=True, help="Ask the API now, even if it was given up.")
-@click.option("--open", "opens", is_flag=True, help="Show the analysed video in the browser here.")
+@click.option("--look", is_flag=True, help="Ask the API now, even after polling has ended.")
+@click.option("--open", "opens", is_flag=True, help="Open the analysed video in a browser.")
 @click.option(
     "--download",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Bring the analysed video and the export here; broken off, it goes on from there.",
+    help="Download the analysed video and the export; an interrupted download resumes.",
 )
 @click.option(
     "--export",
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Fetch the API's key points, angles and timestamps.",
+    help="Download the key points, angles and timestamps.",
 )
 @config_option
 @json_option
@@ -88,10 +88,10 @@ def session(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell what came of one take.  ID is a session, a clip code or e7.
+    """Show one session.  ID is a session id, a clip code or e7.
 
-    The API's whole answer, with angles and timestamps, lies in the folder `results` of the state
-    folder, named by the clip's code.
+    The API's complete response, with angles and timestamps, is stored as results/CLIP_CODE.json
+    in the state folder.
     """
     from agent.cli.downloading import download_into
     from agent.cli.session_words import session_document, session_lines
@@ -122,8 +122,8 @@ def _found(box: "Outbox", wanted: str) -> "Followed":
     if followed is None:
         entry = entries[0]
         raise RequestError(
-            f"{entry.name} is {entry.state}: it is no session at the API",
-            hint=f"spotter why {entry.name}",
+            f"{entry.name} is {entry.state}: it has no session at the API yet",
+            hint=f"spotter show {entry.name}",
         )
     return followed
 
@@ -154,10 +154,10 @@ def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Pa
     from agent.cli.words import size_words
     from agent.on_request.asking import fetch_export
 
-    click.echo("fetching ...", err=True)
+    click.echo("downloading ...", err=True)
     with file_for_person(settings, target) as here:
         size_bytes = fetch_export(settings, box, followed.entry, here)
-    click.echo(f"{size_words(size_bytes)} in {target}", err=True)
+    click.echo(f"{target}: {size_words(size_bytes)}", err=True)
 
 
 def _open(settings: "Settings", followed: "Followed") -> None:
@@ -171,5 +171,5 @@ def _open(settings: "Settings", followed: "Followed") -> None:
         show_in_browser(result.analysed_video_url)
     else:
         raise RequestError(
-            f"there is no analysed video of {code} yet", hint=f"spotter session {code} --look"
+            f"no analysed video of {code} yet", hint=f"ask the API: spotter session {code} --look"
         )

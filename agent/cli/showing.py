@@ -32,7 +32,7 @@ def show_in_browser(address: str) -> None:
             opened = webbrowser.open(page.as_uri())
         if not opened:
             raise RequestError(
-                "there is no browser on this box",
-                hint="look at it on the coach's page, or fetch it with --download",
+                "no browser is available here",
+                hint="open it on the coach's page, or use --download DIR",
             )
         threading.Event().wait(_LOADS_WITHIN_S)  # then the page may go

@@ -32,4 +32,4 @@ class Since(click.ParamType[float]):
         try:
             return datetime.fromisoformat(text).astimezone().timestamp()
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no moment: write 2d, today or 2026-11-25", param, ctx)
+            self.fail(f"{value!r} is not a time (examples: 2d, today, 2026-11-25)", param, ctx)

@@ -188,12 +188,12 @@ def _print(document: dict[str, object]) -> None:
         ("time here", here.full(here.now_s)),
         *needs_lines(document["needs_you"]),
         ("athlete", _athlete(assignment)),
-        ("filming", _filming(document["filming"])),
-        ("last recording", _last_recording(document["camera"])),
-        ("captures", _counts(document["captures"])),
+        ("capture", _filming(document)),
+        ("camera", _last_recording(document["camera"])),
+        ("recordings", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
         *attention_lines(document),
-        ("waiting since", here.moment_or(document["oldest_waiting_at"], "nothing waits")),
+        ("waiting since", here.moment_or(document["oldest_waiting_at"], "nothing is waiting")),
         ("last upload", here.moment_or(document["last_upload_at"], "none yet")),
         *line_lines(document, here),
         *results_lines(document),
@@ -214,8 +214,8 @@ def _database_lines(rebuilt: Any, here: "LocalTime") -> list[tuple[str, str]]:
     if rebuilt is None:
         return []
     kept = rebuilt["damaged_kept_as"]
-    told = f"made anew {here.moment_or(rebuilt['at'])}, for {rebuilt['why']}"
-    return [("database", told + (f"; the damaged one is kept as {kept}" if kept else ""))]
+    told = f"rebuilt {here.moment_or(rebuilt['at'])}, because {rebuilt['why']}"
+    return [("database", told + (f"; damaged copy: {kept}" if kept else ""))]
 
 
 def _athlete(assignment: dict[str, Any]) -> str:
@@ -223,32 +223,33 @@ def _athlete(assignment: dict[str, Any]) -> str:
 
     who = assignment["user_id"] or assignment.get("guest")
     if who is None:
-        return "nobody is assigned"
+        return "none assigned"
     movement = assignment["exercise"] or assignment["activity"]
     mass = assignment["barbell_mass"]
     rest_s = assignment["runs_out_in_s"]
-    rest = "" if rest_s is None else f", runs out in {duration_words(rest_s)}"
+    rest = "" if rest_s is None else f", expires in {duration_words(rest_s)}"
     return f"{who}, {movement}" + (f", {mass:g} kg" if mass else "") + rest
 
 
-def _filming(filming: object) -> str:
+def _filming(document: dict[str, object]) -> str:
     from agent.cli.words import duration_words
 
-    assert isinstance(filming, dict)  # made above
+    filming, camera = document["filming"], document["camera"]
+    assert isinstance(filming, dict) and isinstance(camera, dict)  # made above
+    age_s = camera["last_recording_age_s"]
+    last = "no recording yet" if age_s is None else f"last recording {duration_words(age_s)} ago"
     if not filming["stopped"]:
-        return "yes"
+        return f"enabled ({last})"
     rest_s = filming["ends_in_s"]
-    until = "until: spotter filming start" if rest_s is None else f"for {duration_words(rest_s)}"
-    return f"STOPPED {until}; removed unseen: {filming['removed_unseen']}"
+    until = "resume with: spotter filming start"
+    if rest_s is not None:
+        until = f"resumes in {duration_words(rest_s)}"
+    return f"PAUSED, {until}; deleted unseen: {filming['removed_unseen']} ({last})"
 
 
 def _last_recording(camera: object) -> str:
-    from agent.cli.words import duration_words
-
     assert isinstance(camera, dict)  # made above
-    age_s, state = camera["last_recording_age_s"], camera["state"]
-    ago = "none yet" if age_s is None else f"{duration_words(age_s)} ago"
-    return f"{ago}; the camera is {'SILENT' if state == 'silent' else state}"
+    return "SILENT" if camera["state"] == "silent" else str(camera["state"])
 
 
 def _counts(counts: object) -> str:
@@ -259,10 +260,10 @@ def _counts(counts: object) -> str:
 def _api(api: dict[str, object], here: "LocalTime") -> str:
     if api["paused"] is not None:
         asked = here.moment_or(api["next_probe_at"], "at once")
-        return f"{api['host']}: paused, {api['detail']} (next look {asked})"
+        return f"{api['host']}: uploads PAUSED, {api['detail']} (next try {asked})"
     if api["last_answer_at"] is None:
-        return f"{api['host']}: not asked yet"
-    return f"{api['host']}: open, last answer {here.moment_or(api['last_answer_at'])}"
+        return f"{api['host']}: not contacted yet"
+    return f"{api['host']}: uploads enabled, last response {here.moment_or(api['last_answer_at'])}"
 
 
 def _limit_lines(api: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]]:
@@ -271,9 +272,9 @@ def _limit_lines(api: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]
 
     lines = []
     if api["limit"] is not None:
-        clips = counted(api["limit"]["clips"], "clip waits", "clips wait")
+        clips = counted(api["limit"]["clips"], "clip waiting", "clips waiting")
         tried = here.moment_or(api["limit"]["next_try_at"], "at once")
-        told = f"sessions are USED UP: {clips}; next try {tried} ({api['limit']['detail']})"
+        told = f"session limit REACHED: {clips}; next try {tried} ({api['limit']['detail']})"
         lines.append(("plan", told))
     if api["key_expires_soon"]:
         lines.append(("API key", f"EXPIRES {here.moment_or(api['key_expires_at'])}: get a new one"))
@@ -288,9 +289,9 @@ def _last_error(document: dict[str, object], here: "LocalTime") -> str:
 
 def _folder_lines(folder: object) -> list[tuple[str, str]]:
     assert isinstance(folder, dict)  # made above
-    missing = "" if folder["present"] else " is MISSING: intake waits for it"
+    missing = "" if folder["present"] else " is MISSING: intake paused"
     left = folder["left_alone"]["told"]
     return [
         ("capture folder", f"{folder['path']}{missing}"),
-        *([("left alone", f"{left} (capture.suffixes)")] if left else []),
+        *([("ignored", f"{left} (capture.suffixes)")] if left else []),
     ]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write it.  [default: spotter-support-DATE.tar.gz in this folder]",
+    help="File to write.  [default: spotter-support-DATE.tar.gz in this folder]",
 )
 @config_option
 def support(out: Path | None, config: Path | None) -> None:
-    """Make one archive for whoever helps you.
+    """Create a support bundle.
 
-    It holds doctor's report, settings, versions, counts and recent events.  Keys, PINs, names,
-    file names and pictures are left out; athletes stand under pseudonyms.
+    It contains the report of spotter doctor, settings, versions, counts and recent events, but
+    no keys, PINs, names, file names or pictures; athletes appear under pseudonyms.
     """
     from agent.clock import read_clock
     from agent.errors import RequestError
@@ -51,16 +51,16 @@ def support(out: Path | None, config: Path | None) -> None:
         )
     except OSError as error:
         raise RequestError(
-            f"{target}: {error.strerror}", hint="name another file: --out FILE"
+            f"{target}: {error.strerror}", hint="choose another file: --out FILE"
         ) from None
     click.echo(f"{target}: {', '.join(names)}")
     if settings is None:
         click.echo(
-            "Without settings and counts: doctor.json says why (rights: sudo spotter support)"
+            "Settings and counts are missing: see doctor.json (permissions: sudo spotter support)"
         )
     if not journal and SYSTEMD.is_dir():
-        click.echo("Without the service's log, which this user may not read: sudo spotter support")
-    click.echo(f"Look into it before you send it: tar -xOzf {target} | less")
+        click.echo("The service's log is missing, this user may not read it: sudo spotter support")
+    click.echo(f"Review it before you send it: tar -xOzf {target} | less")
 
 
 def _findings(config: Path | None, now: "Instant") -> list[dict[str, object]]:
@@ -70,7 +70,7 @@ def _findings(config: Path | None, now: "Instant") -> list[dict[str, object]]:
     findings: list[dict[str, object]] = []
     for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[Klooking at: {name}", nl=False, err=True)
+            click.echo(f"\r\x1b[Kchecking: {name}", nl=False, err=True)
         findings += [
             {"name": f.name, "state": str(f.state), "finding": f.finding, "remedy": f.remedy}
             for f in look()

@@ -21,16 +21,14 @@ class _Moment(click.ParamType[float]):
     ) -> float:
         matched = _CLOCK.fullmatch(str(value))
         if matched is None:
-            self.fail(
-                f"{value!r} is no moment: give seconds (83.5) or minutes (1:23.5)", param, ctx
-            )
+            self.fail(f"{value!r} is not a position (examples: 83.5, 1:23.5)", param, ctx)
         hours, minutes, seconds = (float(part or 0) for part in matched.groups())
         return hours * 3600 + minutes * 60 + seconds
 
 
 @click.group()
 def takes() -> None:
-    """Make clips by hand, where the analysis missed something."""
+    """Create clips manually where the analysis missed a take."""
 
 
 @takes.command()
@@ -40,11 +38,11 @@ def takes() -> None:
 @config_option
 @json_option
 def add(file: str, start: float, end: float, config: Path | None, as_json: bool) -> None:
-    """Make a clip of a capture from START to END.
+    """Create a clip of a recording from START to END.
 
-    FILE is the name that the camera gave, or the capture's ID (c12).  START and END are seconds
-    or m:ss from the beginning of the capture.  The clip gets no padding; whose it is follows
-    from the time of filming, as ever.
+    FILE is the recording's file name or ID (c12).  START and END are seconds or m:ss from the
+    beginning of the recording.  The clip gets no padding; its athlete follows from the recording
+    time, as always.
     """
     from agent.clock import read_clock
     from agent.station.by_hand import add_take, find_capture
@@ -55,7 +53,7 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
     if as_json:
         print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
     else:
-        click.echo(f"{capture.name} gets a clip of {start:g} to {end:g} s (take {take.number})")
+        click.echo(f"{capture.name}: clip from {start:g} to {end:g} s queued (take {take.number})")
 
 
 @click.command()
@@ -63,10 +61,10 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
 @config_option
 @json_option
 def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
-    """Look again at a capture, after settings have changed.
+    """Analyse a recording again, with the current settings.
 
-    Its unsent clips are discarded, and what is found now takes their place.  What was sent, or
-    made by hand, never gets a second clip.
+    Clips that are not uploaded yet are discarded and replaced by the new result.  What was
+    uploaded or created manually never gets a second clip.
     """
     from agent.clock import read_clock
     from agent.station.by_hand import find_capture, look_again

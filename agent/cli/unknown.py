@@ -20,14 +20,18 @@ def warn_of_unknown(outbox: "Outbox", user_id: str | None) -> None:
 
 def unknown_words(outbox: "Outbox", user_id: str | None) -> str | None:
     """Return what to say of somebody whom the roster does not hold, or None."""
+    from agent.cli.common import local_time
     from agent.outbox.people.roster import GUEST_PREFIX
+    from agent.outbox.people.switches import ROSTER_SYNCED_AT
 
     if user_id is None or user_id.startswith(GUEST_PREFIX):
         return None
     athlete, known = outbox.roster.by_user_id(user_id), outbox.roster.count()
     if not known or (athlete is not None and athlete.gone_at is None):
         return None
+    synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)
+    as_of = "" if synced_at is None else f" (as of {local_time().moment(synced_at)})"
     return (
-        f"{user_id} is nobody of the account as this box knows it: is it spelt right?  "
-        "spotter athletes lists those it knows, --sync asks the API"
+        f"{user_id} is not in the account's roster{as_of}; check the spelling "
+        "(spotter athletes --sync reloads the roster)"
     )

@@ -1,97 +1,220 @@
-"""spotter why."""
+"""spotter show, spotter why: where anything is, and what to do about it."""
 
 import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.cli.common import (
+    complain,
+    config_option,
+    json_option,
+    local_time,
+    opened_outbox,
+    print_json,
+    settings_of,
+)
+from agent.cli.lying import still_outside
+from agent.cli.words import size_words
+from agent.clock import read_clock
 from agent.errors import RequestError
+from agent.local_time import LocalTime
+from agent.outbox.file_name import printable
+from agent.outbox.store import Outbox
+from agent.settings import Settings, find_config
+from agent.station.description import Document, Scene, describe, file_described, headline
+from agent.station.finding import find_all, find_named
+from agent.unit import start_command
 
-if TYPE_CHECKING:
-    from agent.outbox.capture import Capture
-    from agent.outbox.entry import Entry
-    from agent.outbox.store import Outbox
-    from agent.settings import Settings
+_WIDTH = 13  # columns of a name
+_SHORT = ("id", "name", "state", "told")
 
 
 @click.command()
-@click.argument("wanted", metavar="FILE_OR_CODE")
+@click.argument("wanted", metavar="ANYTHING")
+@config_option
+@json_option
+def show(wanted: str, config: Path | None, as_json: bool) -> None:
+    """Show where anything is, its history, and what to do next.
+
+    ANYTHING is a file (its name, path or the beginning of its SHA-256), a clip code, a session
+    id, c12 (a recording), c12/1 (its first take), e7 (a clip), a user_id or an athlete's name.
+    A name that fits several lists them, with exit code 1.  Short form: spotter why ANYTHING
+    """
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        scene = _scene(settings, outbox, config)
+        try:
+            found = find_named(outbox, wanted)
+        except RequestError as nothing:
+            documents = [_elsewhere(scene, wanted, nothing)]
+        else:
+            tell = describe if len(found) == 1 else headline
+            documents = [tell(scene, one) for one in found]
+    if len(documents) > 1:
+        _refuse_ambiguous(printable(wanted), documents, as_json=as_json)
+    if as_json:
+        print_json(documents[0])
+    else:
+        _print(documents[0])
+
+
+@click.command()
+@click.argument("wanted", metavar="ANYTHING")
 @config_option
 @json_option
 def why(wanted: str, config: Path | None, as_json: bool) -> None:
-    """Say where a take is now and what it waits for.
+    """Show a take's status and what it is waiting for.
 
-    FILE_OR_CODE is a file (its name or path), a clip code, a session id, a user_id, c12 or e7.
+    The short form of spotter show: one line for each clip.
     """
-    from agent.cli.lying import still_outside
-    from agent.outbox.file_name import printable
-    from agent.settings import find_config
-    from agent.station.finding import find_all
-    from agent.unit import start_command
-
     settings = settings_of(config)
-    start = start_command(find_config(config, os.environ))
     with opened_outbox(settings) as outbox:
+        scene = _scene(settings, outbox, config)
         try:
             found = find_all(outbox, wanted)
-        except RequestError:
-            told = still_outside(settings, outbox, wanted, start=start)
-            if told is None:
-                raise
-            documents = [_told(None, printable(Path(wanted).name), None, told)]
+        except RequestError as nothing:
+            documents = [_elsewhere(scene, wanted, nothing)]
         else:
-            documents = [_document(settings, outbox, subject, start=start) for subject in found]
+            documents = [headline(scene, subject) for subject in found]
     if as_json:
-        print_json(documents)
+        print_json([{name: document[name] for name in _SHORT} for document in documents])
         return
     for document in documents:
         click.echo(f"{document['name']} {document['told']}")
+    if not documents:
+        click.echo(f"{printable(wanted)} has no clips")
 
 
-def _document(
-    settings: "Settings", outbox: "Outbox", subject: "Capture | Entry", *, start: str
-) -> dict[str, object]:
-    from agent.clock import read_clock
-    from agent.outbox.capture import Capture
-    from agent.outbox.disk.owner import OwnerLock
-    from agent.station.of_settings import api_host, state_folder
-    from agent.station.whereabouts import Surroundings, whereabouts
-    from agent.timetable import parse_timetable
+def _scene(settings: Settings, outbox: Outbox, config: Path | None) -> Scene:
+    start = start_command(find_config(config, os.environ))
+    return Scene(settings=settings, outbox=outbox, start=start, now=read_clock())
 
-    if isinstance(subject, Capture):
-        called, ahead = subject.file_name, outbox.listing.captures_ahead_of(subject.id)
+
+def _elsewhere(scene: Scene, wanted: str, nothing: RequestError) -> Document:
+    """Return what a name means that the outbox does not hold: a new file, or this station.
+
+    Raises:
+        RequestError: it means neither.
+    """
+    told = still_outside(scene.settings, scene.outbox, wanted, start=scene.start)
+    if told is not None:
+        return file_described(printable(Path(wanted).name), told)
+    station = scene.settings.station
+    if wanted in {station.id, station.name}:
+        return file_described(wanted, "is this station", next_="spotter status")
+    raise nothing
+
+
+def _refuse_ambiguous(wanted: str, documents: list[Document], *, as_json: bool) -> None:
+    """List the candidates for a name, and end as where nothing was found."""
+    if as_json:
+        print_json({"candidates": documents})
     else:
-        called, ahead = subject.clip_code, outbox.listing.clips_ahead_of(subject.due_at)
-    is_clip = not isinstance(subject, Capture)
-    waits = {pause.part: pause.detail for pause in outbox.pauses.all()}
-    first, now_s = outbox.outcomes.settled_first(), read_clock().utc_s
-    around = Surroundings(
-        now_s=now_s,
-        follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
-        lane=outbox.lanes.get(api_host(settings)),
-        runs=OwnerLock(state_folder(settings)).is_taken(),
-        start=start,
-        ahead=ahead,
-        waits=waits.get("analysis"),
-        opens_at=parse_timetable(settings.delivery.schedule).closed_until(now_s),
-        first=None if first is None else first.name,
+        for document in documents:
+            click.echo(f"{document['kind']} {document['name']} {document['told']}")
+    error = RequestError(
+        f"{wanted!r} is ambiguous: {len(documents)} matches",
+        hint="use the ID of one, such as the c12, e7 or user_id above",
     )
-    name = f"{subject.name} ({called})"
-    told = whereabouts(subject, around) + _sent_anew(outbox, subject)
-    return _told(subject.name, name, subject.state, told)
+    complain(error)
+    sys.exit(error.exit_code)
 
 
-def _sent_anew(outbox: "Outbox", subject: "Capture | Entry") -> str:
-    """Return how far a clip is on its way to the right athlete; nothing where it is on none."""
-    from agent.outbox.capture import Capture
-    from agent.outbox.resends import OPEN
-    from agent.outbox.views.story import sent_anew_words
+def _print(document: Document) -> None:
+    click.echo(f"{document['name']} {document['told']}")
+    for name in ("cause", "next"):
+        if document.get(name):
+            click.echo(f"{name:{_WIDTH}} {document[name]}")
+    here = local_time()
+    facts = [(name, words) for name, words in _facts(document, here) if words]
+    if facts:
+        click.echo()
+    previous = ""
+    for name, words in facts:
+        click.echo(f"{'' if name == previous else name:{_WIDTH}} {words}")
+        previous = name
+    _print_clips(document)
+    _print_story(document, here)
 
-    resend = None if isinstance(subject, Capture) else outbox.resends.of_entry(subject.id)
-    return "" if resend is None or resend.state not in OPEN else f"; {sent_anew_words(resend)}"
+
+def _facts(document: Mapping[str, Any], here: LocalTime) -> Iterator[tuple[str, str | None]]:
+    if document["kind"] == "clip":
+        yield "athlete", _athlete(document["athlete"])
+        yield "movement", _movement(document["movement"])
+        if document["recorded_at"]:
+            yield "recorded", here.moment_or(document["recorded_at"])
+        yield "clip", _clip(document["clip"])
+        yield from _session(document["session"], here)
+    recordings = document.get("recordings") or [document.get("recording")]
+    for recording in recordings:
+        if recording is not None:
+            yield from _recording(recording, here, with_time=document["kind"] == "recording")
+    for warning in document.get("warnings", ()):
+        yield "warnings", warning
+    for name, path in document.get("files", {}).items():
+        yield "files", f"{path} ({name.replace('_', ' ')})"
 
 
-def _told(id_: str | None, name: str, state: str | None, told: str) -> dict[str, object]:
-    return {"id": id_, "name": name, "state": state, "told": told}
+def _athlete(athlete: Mapping[str, Any]) -> str:
+    key, name = athlete["user_id"] or athlete["guest"], athlete["name"]
+    if key is None:
+        return "unassigned"
+    return key if name in {None, key} else f"{key} ({name})"
+
+
+def _movement(movement: Mapping[str, Any]) -> str:
+    told = movement["exercise"] or movement["activity"]
+    if movement["barbell_mass"] is not None:
+        told += f", {movement['barbell_mass']:g} kg"
+    if movement["incline_degree"] is not None:
+        told += f", {movement['incline_degree']:g}° incline"
+    return str(told)
+
+
+def _clip(clip: Mapping[str, Any]) -> str:
+    cut = f", {clip['cut']}" if clip["cut"] else ""
+    return f"{clip['seconds']:.1f} s, {size_words(clip['bytes'])}{cut}"
+
+
+def _session(session: Mapping[str, Any] | None, here: LocalTime) -> Iterator[tuple[str, str]]:
+    if session is None:
+        yield "session", "none at the API yet"
+        return
+    yield "session", f"{session['session_id']}, uploaded {here.moment_or(session['sent_at'])}"
+    if session["analysis"]:
+        yield "analysis", session["analysis"]
+
+
+def _recording(
+    recording: Mapping[str, Any], here: LocalTime, *, with_time: bool
+) -> Iterator[tuple[str, str]]:
+    length = "" if recording["seconds"] is None else f", {recording['seconds']:.1f} s"
+    size = size_words(recording["bytes"])
+    yield "recording", f"{recording['id']}, {recording['file_name']}{length}, {size}"
+    if with_time and recording["recorded_at"]:
+        yield "recorded", here.moment_or(recording["recorded_at"])
+    if recording["recorded_by"]:
+        yield "time from", recording["recorded_by"]
+    yield "stored as", recording["path"] or "deleted after upload"
+
+
+def _print_clips(document: Mapping[str, Any]) -> None:
+    clips = document.get("clips")
+    if not clips:
+        return
+    click.echo("\nclips")
+    for clip in clips:
+        click.echo(f"  {clip['name']} {clip['told']}")
+
+
+def _print_story(document: Mapping[str, Any], here: LocalTime) -> None:
+    story = document.get("story")
+    if not story:
+        return
+    click.echo(f"\nhistory (times in {here.zone})")
+    for line in story:
+        click.echo(f"  {here.moment_or(line['at'])}  {line['what']}")

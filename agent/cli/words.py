@@ -38,12 +38,12 @@ def assignment_document(said: Assignment | None) -> dict[str, object]:
 def assignment_words(said: Assignment | None) -> str:
     """Return an assignment in one sentence."""
     if said is None or said.kind is AssignmentKind.NOBODY:
-        return "nobody is on the station"
+        return "nobody is assigned"
     if said.kind is AssignmentKind.DEFAULT:
-        return "the station is back to its default"
+        return "back to the station's default athlete"
     lasts = "" if said.lasts_s is None else f", for {duration_words(said.lasts_s)}"
     who = said.user_id or f"guest:{said.guest_id}"
-    return f"{who} is on the station: {movement_words(said)}{lasts}"
+    return f"assigned: {who}, {movement_words(said)}{lasts}"
 
 
 def movement_words(said: "Assignment | Whose") -> str:
@@ -84,13 +84,13 @@ def filming_words(stands: "Filming") -> str:
     """Return whether the station films in one sentence."""
     waits = ""
     if stands.waiting:
-        waits = f"; {counted(stands.waiting, 'recording')} waiting until that cannot be undone"
+        waits = f"; {counted(stands.waiting, 'recording')} waiting until the undo period is over"
     if stands.stopped is None:
-        return f"what the camera films is taken in{waits}"
-    until = "until: spotter filming start"
+        return f"recording enabled{waits}"
+    until = "resume with: spotter filming start"
     if stands.left_s is not None:
-        until = f"for {duration_words(stands.left_s)} more"
-    return f"STOPPED {until}; removed unseen so far: {stands.unseen}{waits}"
+        until = f"resumes in {duration_words(stands.left_s)}"
+    return f"recording PAUSED, {until}; deleted unseen so far: {stands.unseen}{waits}"
 
 
 def duration_words(seconds: float) -> str:

@@ -33,7 +33,7 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
     outbox.follow_ups.resume(entry.id, now_s=read_clock().utc_s)
     follow_up = outbox.follow_ups.of_entry(entry.id)
     if follow_up is None or follow_up.state == "gone":
-        raise RequestError(f"{entry.name} is nobody's any more: nothing is asked about it")
+        raise RequestError(f"{entry.name} has no athlete any more: nothing to look up")
     folder = state_folder(settings)
     with api_client(settings, check=ignore_wake) as client:
         stage = follow_up_stage(
@@ -44,7 +44,7 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> Look:
         if look.fault.reason == "key":
             hint = f"put the right key into {settings.api.key_file}"
             raise RequestError(str(look.fault), hint=hint)
-        raise UnreachableError(str(look.fault), hint="the daemon goes on asking")
+        raise UnreachableError(str(look.fault), hint="the daemon keeps trying")
     return look
 
 
@@ -61,7 +61,7 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
     try:
         fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
     except OSError as error:
-        hint = "name a file in another folder"
+        hint = "choose another folder"
         raise RequestError(f"{target}: {error.strerror}", hint=hint) from error
     unfinished = Path(name)
     try:
@@ -84,16 +84,16 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
 def _fault_of(answer: Answer, content: Path) -> str | None:
     """Return why what came is no export; None where it is one."""
     if answer.is_cut:
-        return f"it is longer than {_MOST_EXPORT_BYTES >> 20} MB"
+        return f"larger than {_MOST_EXPORT_BYTES >> 20} MB"
     if answer.status != 200:
         words = answer.error_words()
-        return f"HTTP {answer.status}" + (f": {words}" if words else ", not an answer of the API")
+        return f"HTTP {answer.status}" + (f": {words}" if words else ", not a response of the API")
     with content.open("rb") as file:
         begins = file.read(_EDGE_BYTES).lstrip()[:1]
         file.seek(-min(_EDGE_BYTES, content.stat().st_size), os.SEEK_END)
         ends = file.read().rstrip()[-1:]
     is_document = (begins, ends) in {(b"{", b"}"), (b"[", b"]")}
-    return None if is_document else "what came is no JSON: a captive portal?"
+    return None if is_document else "the response is not JSON: a captive portal?"
 
 
 def key_for_asking(settings: Settings, outbox: Outbox) -> ApiKey:
@@ -104,7 +104,7 @@ def key_for_asking(settings: Settings, outbox: Outbox) -> ApiKey:
     """
     token = read_api_key(settings.api, os.environ)
     if token is None:
-        raise RequestError("there is no API key", hint=f"put it into {settings.api.key_file}")
+        raise RequestError("no API key", hint=f"put it into {settings.api.key_file}")
     known = outbox.lanes.get(api_host(settings)).key_header
     wanted = known if settings.api.key_header == "auto" else settings.api.key_header
     return ApiKey(

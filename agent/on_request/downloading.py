@@ -65,10 +65,10 @@ def download_video(
 
 def _missing(outbox: Outbox, entry: Entry) -> AgentError:
     """Return why no analysed video of a clip is known."""
-    hint = f"spotter session {entry.clip_code} --look asks the API now"
+    hint = f"ask the API now: spotter session {entry.clip_code} --look"
     follow_up = outbox.follow_ups.of_entry(entry.id)
     if follow_up is None or follow_up.state not in _NEVER_SEEN:
-        return BusyError(f"the analysis of {entry.clip_code} is not there yet", hint=hint)
+        return BusyError(f"the analysis of {entry.clip_code} is not complete yet", hint=hint)
     told = f"no analysed video of {entry.clip_code}: {follow_up.words}"
     return RequestError(told, hint=hint)
 
@@ -78,7 +78,7 @@ def _told(error: FetchError, entry: Entry) -> AgentError:
     words = f"no analysed video of {entry.clip_code}: {error}"
     if isinstance(error, UnfitError):
         return RequestError(words)
-    hint = "the same command goes on from where it broke off"
+    hint = "run the same command again: the download resumes"
     if isinstance(error, HostUnreachableError):
         return UnreachableError(words, hint=hint)
     return BusyError(words, hint=hint)

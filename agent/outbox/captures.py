@@ -65,6 +65,12 @@ class Captures:
         """Return the capture with this content."""
         return _one(self._db.row("SELECT * FROM capture WHERE sha256 = ?", (sha256,)))
 
+    def by_hash_prefix(self, prefix: str, *, most: int) -> list[Capture]:
+        """Return the captures whose hash begins with some hexadecimal digits."""
+        query = "SELECT * FROM capture WHERE sha256 BETWEEN ? AND ? ORDER BY sha256 LIMIT ?"
+        rows = self._db.rows(query, (prefix, prefix + "g", most))
+        return [Capture.from_row(row) for row in rows]
+
     def by_file_name(self, file_name: str) -> list[Capture]:
         """Return the captures that the camera program gave this name, oldest first."""
         query = "SELECT * FROM capture WHERE file_name = ? ORDER BY id"

@@ -51,6 +51,12 @@ class Entries:
         """Return the entry with this clip code."""
         return _one(self._db.row("SELECT * FROM entry WHERE clip_code = ?", (clip_code,)))
 
+    def by_code_prefix(self, prefix: str, *, most: int) -> list[Entry]:
+        """Return the entries whose clip code begins with some characters."""
+        query = "SELECT * FROM entry WHERE clip_code BETWEEN ? AND ? ORDER BY clip_code LIMIT ?"
+        rows = self._db.rows(query, (prefix, prefix + "~", most))
+        return [Entry.from_row(row) for row in rows]
+
     def in_states(self, states: Collection[EntryState]) -> list[Entry]:
         """Return the entries in any of `states`, oldest first."""
         marks = ", ".join("?" * len(states))

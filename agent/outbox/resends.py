@@ -28,14 +28,14 @@ class ResendState(StrEnum):
 
 
 RESEND_WORDS: dict[ResendState, str] = {
-    ResendState.ASKED: "will be sent anew; spotter undo takes it back for ten seconds",
-    ResendState.SENDING: "being sent anew; the wrong session stays until the right one is there",
-    ResendState.DELETING: "sent anew; the wrong session is being deleted",
-    ResendState.REFUSED: "sent anew, but the API does not delete the wrong session: spotter outbox "
-    "delete-wrong tries again, or delete it there by hand",
-    ResendState.DONE: "sent anew, and the wrong session is deleted",
-    ResendState.UNDONE: "not sent anew: it was taken back",
-    ResendState.GIVEN_UP: "not sent anew",
+    ResendState.ASKED: "will be resent; spotter undo reverts it for 10 s",
+    ResendState.SENDING: "being resent; the wrong session stays until the right one exists",
+    ResendState.DELETING: "resent; the wrong session is being deleted",
+    ResendState.REFUSED: "resent, but the API does not delete the wrong session: retry with "
+    "spotter outbox delete-wrong, or delete it there",
+    ResendState.DONE: "resent, and the wrong session is deleted",
+    ResendState.UNDONE: "not resent: undone",
+    ResendState.GIVEN_UP: "not resent",
 }
 
 OPEN = frozenset(

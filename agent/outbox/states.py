@@ -83,62 +83,64 @@ class Reason(StrEnum):
 
 
 REASON_TEXTS: dict[Reason, str] = {
-    Reason.UNASSIGNED: "nobody was assigned when it was filmed: release it with --user-id",
+    Reason.UNASSIGNED: "no athlete was assigned when it was recorded: release it with --user-id",
     Reason.TWO_ATHLETES: "the athlete changed during the take: release it with --user-id",
     Reason.RECORDING_TIME_UNKNOWN: (
-        "it cannot be known when it was filmed, so not who is in it: release it with --user-id; "
-        "capture.clock_offset_s vouches for the camera's clock"
+        "its recording time is uncertain, and so is its athlete: release it with --user-id; if the "
+        "camera's clock is right, set capture.clock_offset_s"
     ),
-    Reason.ANALYSIS_FAILED: "the analysis failed on it: release sends the whole capture",
-    Reason.ANALYSIS_HOLD: "the analysis could not decide: look at the clip, then release it",
-    Reason.KEY_CANNOT_SEND: "the API key may only send its owner's own clips",
+    Reason.ANALYSIS_FAILED: "its analysis failed: release uploads the whole recording",
+    Reason.ANALYSIS_HOLD: "the analysis is not sure: review the clip, then release or discard it",
+    Reason.KEY_CANNOT_SEND: "the API key may only upload its owner's clips: use an admin's key",
     Reason.OUTCOME_UNKNOWN: (
-        "it was sent whole, and the API neither confirms nor denies it: look there, then "
-        "release (sends again) or discard; Spotter itself goes on looking, retry looks at once"
+        "it was uploaded completely, but the API does not confirm it: check your account there, "
+        "then release (uploads again) or discard; Spotter keeps checking, retry checks now"
     ),
     Reason.RECORD_DAMAGED: (
-        "what was last decided about it is lost, and the API does not have it: release sends it, "
-        "or discard it"
+        "its last decision was lost and the API does not have it: release uploads it, or discard it"
     ),
     Reason.REFUSED_FOR_ATHLETE: (
-        "the API refuses this athlete: retry once that is mended, or release with another --user-id"
+        "the API rejects this athlete: fix that and retry, or release it with --user-id"
     ),
     Reason.ACTIVITY_NOT_IN_PLAN: (
-        "the account's plan lacks this activity: retry once that is mended"
+        "the account's plan does not include this activity: upgrade the plan, then retry"
     ),
     Reason.CLIP_DAMAGED: (
-        "the clip's file is missing or damaged: it is cut again while its capture is there"
+        "the clip's file is missing or damaged: it is cut again if the recording is still stored"
     ),
-    Reason.CAPTURE_MISSING: "its file is gone: put the same file into the capture folder again",
-    Reason.CAPTURE_DAMAGED: "its file is torn: put the whole one into the capture folder again",
-    Reason.GREW_AFTER_ADMISSION: "its writer went on after it was taken in: taken in anew",
-    Reason.BY_PERSON: "a person discarded it",
-    Reason.LOOKED_AGAIN: "its capture was analysed again: the clips of that took its place",
-    Reason.GUEST: "its athlete is a guest, not in the account: say who it is, or release it to one",
-    Reason.HELD_BY_PERSON: "a person holds it back: release it, or discard it",
-    Reason.FILMING_STOPPED: "filmed while filming was stopped: removed unseen",
+    Reason.CAPTURE_MISSING: "its file is missing: copy the same file into the capture folder again",
+    Reason.CAPTURE_DAMAGED: (
+        "its file is incomplete: copy the complete file into the capture folder again"
+    ),
+    Reason.GREW_AFTER_ADMISSION: "it grew after it was ingested: ingested again",
+    Reason.BY_PERSON: "discarded by a person",
+    Reason.LOOKED_AGAIN: "its recording was analysed again: replaced by the new clips",
+    Reason.GUEST: (
+        "its athlete is a guest: link the guest to an athlete, or release with --user-id"
+    ),
+    Reason.HELD_BY_PERSON: "held by a person: release or discard it",
+    Reason.FILMING_STOPPED: "recorded while recording was paused: deleted unseen",
     Reason.FILMING_MAY_BE_STOPPED: (
-        "it may have been filmed while filming was stopped: nobody has looked into it; discard it, "
-        "or retry to have it looked into"
+        "it may have been recorded while recording was paused: not analysed; discard it, or retry "
+        "to analyse it"
     ),
     Reason.STOP_CAN_BE_UNDONE: (
-        "it was filmed while filming was stopped, or may have been: nobody looks at it while the "
-        "stop can still be undone"
+        "it was or may have been recorded while recording was paused: not analysed while the pause "
+        "can still be undone"
     ),
-    Reason.SENT_ANEW: "it was sent again under the right athlete",
-    Reason.FORGOTTEN: "its athlete was forgotten",
-    Reason.JOINED: "it goes on in the next recording: one clip over both took its place",
-    Reason.NEXT_RECORDING: "it may go on in the next recording, which is waited for",
+    Reason.SENT_ANEW: "resent for the right athlete",
+    Reason.FORGOTTEN: "its athlete's data was deleted",
+    Reason.JOINED: "it continues in the next recording: replaced by one clip of both",
+    Reason.NEXT_RECORDING: "it may continue in the next recording: waiting for it",
     Reason.SAME_MOMENT: (
-        "another clip shows some of the same moment: look at both; release sends this one too, "
-        "discard keeps it from being sent"
+        "another clip shows part of the same moment: review both, then release or discard this one"
     ),
     Reason.TOO_LARGE: (
-        "the API takes no clip of this size: a smaller rendition is being made; "
-        "release sends it as it is"
+        "the API rejects a clip of this size: a smaller rendition is being made; "
+        "release uploads it as it is"
     ),
     Reason.FAILS_AT_SERVER: (
-        "the API failed on it ten times while others passed: tried once a day; retry tries at once"
+        "the API failed on it ten times while others passed: retried once a day; retry tries now"
     ),
 }
 

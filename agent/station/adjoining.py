@@ -154,16 +154,16 @@ def seam_between(gap: Gap | None, compared: Compared, *, is_next: bool) -> Seam 
             return replace(adjoining, shift_s=adjoining.shift_s + stamps_s, gap_s=stamps_s)
     why = _why_apart(gap, is_next=is_next)
     if why is None and not compared.is_continuous:
-        why = "the second does not begin with the picture that the first ends with"
+        why = "the second does not begin where the first ends"
     return adjoining if why is None else why
 
 
 def _why_apart(gap: Gap | None, *, is_next: bool) -> str | None:
     """Return in words why the clocks say that two recordings do not adjoin; None where they may."""
     if gap is None:
-        return None if is_next else "nothing says that one follows the other"
+        return None if is_next else "no evidence that one follows the other"
     if gap.least_s > 0:
-        return f"about {gap.middle_s:.1f} s between them were not filmed"
+        return f"about {gap.middle_s:.1f} s between them were not recorded"
     if gap.most_s < 0:
         return f"their times contradict: they would overlap by about {-gap.middle_s:.1f} s"
     return None

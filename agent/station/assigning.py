@@ -146,7 +146,7 @@ def step_mass(
     """
     present = _present(outbox, now=now)
     if present.activity != "weightlifting":
-        raise RequestError(f"a barbell mass does not go with {present.activity}")
+        raise RequestError(f"a barbell mass cannot be set for {present.activity}")
     mass_kg = present.barbell_mass_kg
     if mass_kg is None:
         last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
@@ -173,7 +173,7 @@ def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
     """
     present = _present(outbox, now=now)
     if present.layer is not Layer.COACH or present.id is None:
-        raise RequestError("the station's default does not run out")
+        raise RequestError("the default athlete's assignment does not expire")
     with outbox.transaction():
         if present.lasts_s is None:
             outbox.assignments.renew(present.id, now, RenewedBy.KEPT)
@@ -247,7 +247,7 @@ def _present(outbox: Outbox, *, now: Instant) -> Assignment:
         record_run_out_now(outbox, now=now)
         present = present_of(outbox, now=now).at(now).assignment
     if present is None:
-        raise RequestError("nobody is on the station", hint="spotter assign USER_ID")
+        raise RequestError("no athlete is assigned", hint="spotter assign USER_ID")
     return present
 
 

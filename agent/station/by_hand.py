@@ -28,14 +28,14 @@ def find_capture(outbox: Outbox, wanted: str) -> Capture:
         found = outbox.captures.by_sha256(digest)
         if found is None:
             raise RequestError(
-                f"{wanted} was never taken in", hint="put it into the capture folder first"
+                f"no recording named {wanted}", hint="copy it into the capture folder first"
             )
         return found
     named = outbox.captures.by_file_name(path.name)
     if len(named) > 1:
         ids = ", ".join(capture.name for capture in named)
         raise RequestError(
-            f"several captures are named {named[0].file_name}", hint=f"name one: {ids}"
+            f"several recordings are named {named[0].file_name}", hint=f"use the ID of one: {ids}"
         )
     if named:
         return named[0]
@@ -60,21 +60,21 @@ def add_take(
         _refuse_unless_looked_into(capture)
         if not 0 <= start_s < end_s or end_s > (capture.duration_s or end_s) + 0.5:
             raise RequestError(
-                f"{start_s:g} to {end_s:g} s is no stretch of {capture.name}",
-                hint=f"it lasts {capture.duration_s or 0:.1f} s; START comes before END",
+                f"{start_s:g} to {end_s:g} s is outside {capture.name}",
+                hint=f"it is {capture.duration_s or 0:.1f} s long; START comes before END",
             )
         if capture.hides(start_s, end_s):
             raise RequestError(
-                f"filming was stopped during {start_s:g} to {end_s:g} s of {capture.name}",
-                hint="spotter outbox show names the stretches that nobody may see",
+                f"recording was paused during {start_s:g} to {end_s:g} s of {capture.name}",
+                hint=f"for the paused parts see: spotter outbox show {capture.name}",
             )
         take = outbox.takes.add_by_hand(capture, start_s=start_s, end_s=end_s)
         for other in [*outbox.takes.kept(capture), *outbox.takes.waiting(capture)]:
             if other.number != take.number and other.overlaps(take):
                 raise RequestError(
                     f"{other.active_start_s:.1f} to {other.active_end_s:.1f} s of {capture.name} "
-                    "has its clip already",
-                    hint=f"spotter outbox show {capture.name}; discard that clip first if unsent",
+                    "already has a clip",
+                    hint=f"see spotter show {capture.name}; discard that clip first if possible",
                 )
         _look_again_at(outbox, capture, now_s=now_s)
     return take
@@ -113,8 +113,8 @@ def _refuse_if_all_sent(outbox: Outbox, capture: Capture) -> None:
         )
     if entries and all(entry.state in _SENT for entry in entries):
         raise RequestError(
-            f"all clips of {capture.name} are sent",
-            hint=f"for what was missed: spotter takes add {capture.name} START END",
+            f"all clips of {capture.name} are uploaded already",
+            hint=f"for a missed take: spotter takes add {capture.name} START END",
         )
 
 
@@ -125,8 +125,8 @@ def _refuse_if_joined(outbox: Outbox, capture: Capture) -> None:
         if len(captures) > 1 and entry.state is not EntryState.DISCARDED:
             names = " and ".join(f"c{number}" for number in captures)
             raise RequestError(
-                f"{entry.name} is one clip over {names}",
-                hint=f"discard {entry.name} first; then spotter takes add makes clips of its parts",
+                f"{entry.name} is one clip of {names}",
+                hint=f"discard {entry.name} first, then clip its parts: spotter takes add",
             )
 
 
@@ -137,13 +137,13 @@ def _refuse_unless_looked_into(capture: Capture, *more: CaptureState) -> None:
         raise RequestError(f"{capture.name} is {capture.state}")
     if capture.file_state is not FileState.PRESENT:
         raise RequestError(
-            f"the file of {capture.name} is gone: it was cleared away",
-            hint="capture.keep_originals_h says how long originals stay after delivery",
+            f"the file of {capture.name} was deleted after its upload",
+            hint="see capture.keep_originals_h: how long recordings are kept after upload",
         )
 
 
 def _look_again_at(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
     moved = outbox.captures.move(capture, CaptureState.CAPTURED, now_s=now_s)
     if moved is None:
-        raise BusyError("it moved at this very moment", hint="try again")
+        raise BusyError("its state changed just now", hint="try again")
     return moved

@@ -255,8 +255,8 @@ class CameraWatch:
 def camera_words(camera: Camera, *, now_s: float) -> str:
     """Return what is wrong with a camera in words, for machines and commands."""
     if camera.state is not CameraState.SILENT:
-        return f"{camera.state}: the last recordings cannot be used"
+        return f"{camera.state}: the last recordings are unusable"
     age_s = camera.age_s(now_s)
     if age_s is None:
-        return "silent: nothing was ever recorded"
+        return "silent: no recording yet"
     return f"silent: last recording {age_s / _MINUTE_S:.0f} min ago"

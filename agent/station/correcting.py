@@ -127,7 +127,10 @@ def give_all(
         try:
             entry = find(outbox, wanted_id)
             if isinstance(entry, Capture):
-                raise RequestError(f"{entry.name} is a capture: name its clips, e1 and the like")
+                raise RequestError(
+                    f"{entry.name} is a recording, not a clip",
+                    hint=f"its clips: spotter show {entry.name}",
+                )
             given = give(outbox, entry, key, wanted, rules=rules, now_s=now_s)
             outcomes.append(Outcome(id=given.name, state=given.state, change=(entry, given)))
         except AgentError as error:
@@ -168,7 +171,7 @@ def send_now(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:
 
 def _unless_gone(moved: Entry | None) -> Entry:
     if moved is None:
-        raise BusyError("it moved at this very moment", hint="try again")
+        raise BusyError("its state changed just now", hint="try again")
     return moved
 
 
@@ -180,5 +183,5 @@ def _refuse_unless_unsent(entry: Entry) -> None:
             f"{entry.name} is {entry.state}",
             hint=f"spotter outbox resend {entry.name} --user-id WHO"
             if entry.session_id
-            else "spotter undo takes a discard back for 10 s",
+            else "spotter undo reverts a discard for 10 s",
         )

@@ -54,7 +54,7 @@ class LeftAlone:
         files = counted(self.count, "file", "files")
         are = "is not a video" if self.count == 1 else "are not videos"
         rest = ", …" if self.count > len(self.names) else ""
-        return f"{files} in the capture folder {are} by name: {', '.join(self.names)}{rest}"
+        return f"{files} in the capture folder {are}: {', '.join(self.names)}{rest}"
 
 
 def left_alone(root: Path, suffixes: Collection[str], *, now_s: float) -> LeftAlone:

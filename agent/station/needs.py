@@ -6,10 +6,10 @@ from typing import NamedTuple
 from agent.plurals import counted
 
 _WORDS = {
-    "captures": {"quarantined": ("recording is set aside", "recordings are set aside")},
+    "captures": {"quarantined": ("recording is quarantined", "recordings are quarantined")},
     "entries": {
-        "held": ("clip is held for you", "clips are held for you"),
-        "dead": ("clip was refused", "clips were refused"),
+        "held": ("clip is held for review", "clips are held for review"),
+        "dead": ("clip was rejected by the API", "clips were rejected by the API"),
     },
 }
 

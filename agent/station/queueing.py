@@ -40,7 +40,7 @@ def enqueue(
     whose = complete(outbox, for_person(outbox, key, movement), station=rules.default)
     with outbox.transaction():
         if len(outbox.queue.all()) >= MOST_QUEUED:
-            raise RequestError(f"{MOST_QUEUED} are in the queue: no more")
+            raise RequestError(f"the queue is full ({MOST_QUEUED} athletes)")
         return outbox.queue.append(whose)
 
 
@@ -53,7 +53,7 @@ def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
     with outbox.transaction():
         ids = [queued.id for queued in outbox.queue.all()]
         if queued_id not in ids:
-            raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
+            raise RequestError(f"no entry {queued_id} in the queue", hint="spotter queue")
         ids.remove(queued_id)
         ids.insert(max(0, to - 1), queued_id)
         outbox.queue.arrange(ids)

@@ -55,11 +55,11 @@ class RecordedBy(StrEnum):
 
 _WORDS = {
     RecordedBy.SIDECAR: "the recorder's sidecar",
-    RecordedBy.GROWTH: "its growth in the folder",
-    RecordedBy.CONTAINER: "the time inside the file",
-    RecordedBy.NAME: "the time in its name",
-    RecordedBy.FILE_TIME: "the file's own time",
-    RecordedBy.UNKNOWN: "nothing that can be relied on",
+    RecordedBy.GROWTH: "the file's growth while recording",
+    RecordedBy.CONTAINER: "the creation time in the file",
+    RecordedBy.NAME: "the time in the file name",
+    RecordedBy.FILE_TIME: "the file's modification time",
+    RecordedBy.UNKNOWN: "no reliable evidence",
 }
 
 

@@ -28,13 +28,13 @@ def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
         entry: the clip.
     """
     if entry.state not in _SENT or entry.session_id is None:
-        return f"{entry.name} is {entry.state}, not delivered"
+        return f"{entry.name} is {entry.state}: only uploaded clips can be resent"
     before = outbox.resends.of_entry(entry.id)
     if before is not None and before.entry_id == entry.id and before.state in OPEN:
-        return f"{entry.name} is being sent anew already"
+        return f"{entry.name} is already being resent"
     if not is_here(clips, entry):
         return (
-            f"the clip of {entry.name} is no longer on this box: delivered clips are kept for "
+            f"the clip of {entry.name} is no longer stored: uploaded clips are kept for "
             "capture.keep_clips_days"
         )
     return None
@@ -68,7 +68,8 @@ def resend(
     whose = whose_for(outbox, entry, key, wanted, station=rules.default)
     if whose.recipient is not Recipient.ATHLETE:
         raise RequestError(
-            "a guest has no place at the API", hint="spotter athletes --resolve says who it is"
+            "a guest has no account at the API",
+            hint="link the guest to an athlete: spotter athletes --resolve GUEST USER_ID",
         )
     with outbox.transaction():
         why_not = why_not_resend(outbox, clips, entry)
@@ -87,8 +88,8 @@ def retry_deletion(outbox: Outbox, resend_id: int, *, now_s: float) -> Resend:
     """
     found = outbox.resends.by_id(resend_id)
     if found is None or found.state not in {ResendState.REFUSED, ResendState.DELETING}:
-        raise RequestError("there is no deletion to try again")
+        raise RequestError("there is no failed deletion to retry")
     moved = outbox.resends.move(found, ResendState.DELETING, now_s=now_s)
     if moved is None:
-        raise BusyError("it moved at this very moment", hint="try again")
+        raise BusyError("its state changed just now", hint="try again")
     return moved

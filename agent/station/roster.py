@@ -68,7 +68,7 @@ def for_person(outbox: Outbox, key: str, wanted: Whose) -> Whose:
     if guest_id is not None:
         guest = outbox.roster.by_id(guest_id)
         if guest is None or not guest.is_guest:
-            raise RequestError(f"there is no {key}", hint="spotter athletes shows who there is")
+            raise RequestError(f"no athlete {key}", hint="list them: spotter athletes")
         user_id = guest.resolved_to
         guest_id = None if user_id is not None else guest_id
     recipient = Recipient.UNKNOWN if user_id is None else Recipient.ATHLETE
@@ -87,7 +87,7 @@ def check_user_id(user_id: str | None) -> str:
         or not user_id.isprintable()
         or user_id.startswith(GUEST_PREFIX)
     ):
-        raise RequestError(f"{user_id!r} is no user id")
+        raise RequestError(f"{user_id!r} is not a valid user_id")
     return user_id
 
 
@@ -117,10 +117,10 @@ def resolve_guest(
     check_user_id(user_id)
     guest = athlete_of(outbox, key)
     if guest is None or not guest.is_guest:
-        raise RequestError(f"there is no guest {key}", hint="spotter athletes shows the guests")
+        raise RequestError(f"no guest {key}", hint="list the guests: spotter athletes")
     with outbox.transaction():
         if not outbox.roster.resolve(guest, user_id, now_s=now_s):
-            raise RequestError(f"{key} is on record as {guest.resolved_to}")
+            raise RequestError(f"{key} is already linked to {guest.resolved_to}")
         outbox.queue.rename_guest(guest.id, user_id)
         return _release_held(outbox, guest.id, user_id, now_s=now_s, due_at=now_s + send_delay_s)
 

@@ -46,7 +46,9 @@ def find(outbox: Outbox, wanted: str) -> Capture | Entry:
     elif is_clip_code(wanted):
         found = outbox.entries.by_code(wanted.lower())
     if found is None:
-        raise RequestError(f"no {wanted!r} in the outbox", hint="spotter outbox list --all")
+        raise RequestError(
+            f"no recording or clip {wanted!r}", hint="list them: spotter outbox list --all"
+        )
     return found
 
 
@@ -121,7 +123,7 @@ def release(
         RequestError: it is not held, no athlete is known, or the API would refuse it.
     """
     if entry.state is not EntryState.HELD:
-        raise RequestError(f"{entry.name} is not held but {entry.state}")
+        raise RequestError(f"{entry.name} is {entry.state}, not held")
     known = whose = known_of(entry)
     if known.guest_id is not None:  # by now it may be known who that is
         known = whose = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
@@ -134,7 +136,7 @@ def release(
         whose = fill_movement(whose, known if known.activity == said.activity else station)
     if whose.recipient is Recipient.UNKNOWN:
         raise RequestError(
-            f"nobody knows whose {entry.name} is",
+            f"the athlete of {entry.name} is unknown",
             hint=f"spotter outbox release {entry.name} --user-id WHO",
         )
     changes = {
@@ -254,5 +256,5 @@ def _move_capture(
 
 def _unless_gone(moved: Row | None) -> Row:
     if moved is None:
-        raise BusyError("it moved at this very moment", hint="try again")
+        raise BusyError("its state changed just now", hint="try again")
     return moved

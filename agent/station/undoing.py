@@ -64,7 +64,7 @@ def unqueue(outbox: Outbox, queued_id: int, *, now: Instant) -> Undoable:
         ids = [queued.id for queued in outbox.queue.all()]
         left = outbox.queue.remove(queued_id)
         if left is None:
-            raise RequestError(f"no place {queued_id} in the queue", hint="spotter queue")
+            raise RequestError(f"no entry {queued_id} in the queue", hint="spotter queue")
         was = {"queue": [left], "place": ids.index(queued_id)}
         return outbox.undoables.add(UndoKind.LEAVE_QUEUE, was, now=now)
 
@@ -83,7 +83,7 @@ def undo(outbox: Outbox, undoable_id: int, *, now: Instant) -> Undoable:
     with outbox.transaction():
         undoable = outbox.undoables.by_id(undoable_id)
         if undoable is None or undoable.left_s(now) <= 0:
-            raise RequestError("it is too late to undo that")
+            raise RequestError("too late to undo: the 10 s are over")
         outbox.undoables.settle(undoable, "undone")
         _UNDO[undoable.kind](outbox, undoable, now.utc_s)
     return undoable
@@ -96,13 +96,13 @@ def _undo_discard(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
         *(undoables.restore_capture(row, now_s=now_s) for row in rows_of(undoable, "captures")),
     ]
     if not all(restored):
-        raise BusyError("it moved at this very moment", hint="spotter outbox list")
+        raise BusyError("its state changed just now", hint="spotter outbox list")
 
 
 def _undo_give(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
     rows = rows_of(undoable, "entries")
     if not all(outbox.undoables.restore_given(row, now_s=now_s) for row in rows):
-        raise BusyError("it has moved on since", hint="spotter outbox list")
+        raise BusyError("cannot be undone: its state has changed since", hint="spotter outbox list")
 
 
 def _undo_clear(outbox: Outbox, undoable: Undoable, _now_s: float) -> None:
@@ -117,14 +117,14 @@ def _undo_leave(outbox: Outbox, undoable: Undoable, _now_s: float) -> None:
 def _undo_resend(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
     found = outbox.resends.of_undoable(undoable.id)
     if found is None or found.state is not ResendState.ASKED:
-        raise RequestError("it has begun: it is too late to undo that")
+        raise RequestError("too late to undo: it has already begun")
     outbox.resends.move(found, ResendState.UNDONE, now_s=now_s)
 
 
 def _undo_forget(outbox: Outbox, undoable: Undoable, now_s: float) -> None:
     found = outbox.forgettings.of_undoable(undoable.id)
     if found is None or not outbox.forgettings.move(found, "undone", now_s=now_s):
-        raise RequestError("it has begun: it is too late to undo that")
+        raise RequestError("too late to undo: it has already begun")
 
 
 def _undo_stop(outbox: Outbox, undoable: Undoable, now_s: float) -> None:

@@ -15,7 +15,7 @@ def want_video(outbox: Outbox, entry: Entry, *, now_s: float) -> VideoState:
     state = outbox.videos.want(entry.id, now_s=now_s)
     if state is None:
         raise RequestError(
-            f"there is no analysed video of {entry.clip_code} yet",
-            hint=f"spotter session {entry.clip_code} tells how far it is",
+            f"no analysed video of {entry.clip_code} yet",
+            hint=f"see its state: spotter session {entry.clip_code}",
         )
     return state

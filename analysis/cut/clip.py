@@ -54,7 +54,7 @@ def cut_clip(
         _refuse_copy(path, options)
         frames = _copy(work)
         method: Literal["copy", "encode"] = "copy"
-        why = "the keyframes allow it"
+        why = "keyframes allow a lossless cut"
     except COPY_ERRORS as reason:
         frames, method, remarks = _without_copy(work)
         why = "; ".join([str(reason), *remarks])
@@ -190,7 +190,7 @@ def _remarks(made: Encoded) -> Iterator[str]:
     if len(made.sizes) > 1:
         sizes = ", ".join(f"{width}x{height}" for width, height in sorted(made.sizes))
         one = "{}x{}".format(*made.look.shown_size)
-        yield f"the picture's size changes in it ({sizes}): all of it is shown as {one}"
+        yield f"the picture size changes in the recording ({sizes}): encoded to one size, {one}"
     if made.has_fields:
         yield "it stays interlaced"
     if made.moved:

@@ -77,16 +77,16 @@ def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) ->
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["assign"], 2, "name exactly one"),
-        (["assign", "x", "--clear"], 2, "name exactly one"),
+        (["assign"], 2, "give exactly one of"),
+        (["assign", "x", "--clear"], 2, "give exactly one of"),
         (["export", "--csv", "/nowhere/at/all.csv"], 1, "/nowhere/at/all.csv: No such file"),
-        (["assign", "--clear", "--for", "30m"], 2, "go with a USER_ID"),
-        (["assign", "x", "--exercise", "snatch"], 1, "none belongs to it"),
-        (["assign", "x", "--activity", "jumping"], 1, "needs an exercise"),
-        (["assign", "x", "--barbell-mass", "heavy"], 2, "'heavy' is no number: write 62.5"),
-        (["assign", "x", "--barbell-mass", "nan"], 2, "is no number"),
-        (["analyse", "/"], 1, "/: is no file"),
-        (["forget", "x"], 130, "ended, as you asked"),
+        (["assign", "--clear", "--for", "30m"], 2, "need a USER_ID"),
+        (["assign", "x", "--exercise", "snatch"], 1, "it has no exercises"),
+        (["assign", "x", "--activity", "jumping"], 1, "exercise is required for jumping"),
+        (["assign", "x", "--barbell-mass", "heavy"], 2, "'heavy' is not a number (example: 62.5)"),
+        (["assign", "x", "--barbell-mass", "nan"], 2, "is not a number"),
+        (["analyse", "/"], 1, "/: not a file"),
+        (["forget", "x"], 130, "interrupted"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -60,7 +60,7 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
 
     done = CliRunner().invoke(drill, ["--json"])
 
-    assert "not everything held" in str(done.exception)
+    assert "fault-injection self-tests failed" in str(done.exception)
     card = json.loads(done.stdout)
     told = {line["name"]: (line["held"], line["detail"]) for line in card["faults"]}
     assert told == {

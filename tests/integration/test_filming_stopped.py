@@ -157,7 +157,7 @@ def test_of_one_recording_what_is_before_and_after_a_stop_is_cut(
         shown = frames(station.state / "clips" / entry.stored_name)
         assert shown / 15 <= entry.clip_seconds + 0.1  # every frame that is stored is shown
     refused = station.spotter("takes", "add", capture.name, "7", "11", code=1)
-    assert "filming was stopped" in refused
+    assert "recording was paused" in refused
 
 
 def frames(clip: Path) -> int:

@@ -115,9 +115,9 @@ def test_the_answer_to_the_key_is_said(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--activity", "weightlifting"), "--exercise is missing: snatch"),
-        ((), "--activity is missing: running"),
-        (("--activity", "running", "--exercise", "snatch"), "none belongs to it"),
+        (("--activity", "weightlifting"), "--exercise is required: snatch"),
+        ((), "--activity is required: running"),
+        (("--activity", "running", "--exercise", "snatch"), "it has no exercises"),
         ((*LIFT, "--key-file", "/proc/none/key"), "/proc/none/key: No such file"),
         ((*LIFT, "--key-file", "{two_lines}"), "does not hold an API key"),
         ((*LIFT, "--name", "a\nb"), "no control characters"),

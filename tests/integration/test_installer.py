@@ -53,7 +53,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             code=1,  # the doctor's: there is no key yet
         )
         assert "sudo nano /etc/spotter/station.toml" in told
-        assert told.rstrip().splitlines()[-1].startswith("Mend this first, API key")
+        assert told.rstrip().splitlines()[-1].startswith("Fix this first, API key")
         assert not (hostile / "imported").exists()
         box.run("sh", "-c", f"cd {hostile} && PYTHONPATH={hostile} /usr/local/bin/spotter --help")
         assert not (hostile / "imported").exists()

@@ -57,10 +57,10 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
         "changes_at": None,
         "opens_at": None,
     }
-    assert "3 clips, 2 kB: once the daemon runs" in told and "capped to" in told
-    assert "sent in about 3 s" in dict(line_lines({**status, "running": True}, here))["to be sent"]
+    assert "3 clips, 2 kB: when the daemon runs" in told and "limited to" in told
+    assert "done in about 3 s" in dict(line_lines({**status, "running": True}, here))["to upload"]
     paused = {**status, "running": True, "api": {"paused": "network"}}
-    assert "once the way to the API is open" in dict(line_lines(paused, here))["to be sent"]
+    assert "once the way to the API is open" in dict(line_lines(paused, here))["to upload"]
 
 
 def a_sending(outbox: Outbox, entry: Entry) -> Entry:
@@ -97,8 +97,8 @@ def test_status_tells_of_the_first_lost_answer_that_holds_everything(tmp_path: P
             "hours": {"open": True, "cap_bytes_s": None, "changes_at": None},
         },
     }
-    told = dict(line_lines(document, LocalTime(NOW_S)))["to be sent"]
-    assert told.startswith("2 clips, 1 kB: once it is known whether e1 has reached the API")
+    told = dict(line_lines(document, LocalTime(NOW_S)))["to upload"]
+    assert told.startswith("2 clips, 1 kB: after e1 has been looked up at the API")
 
 
 def test_what_counts_down_or_backs_off_is_not_sent_before(tmp_path: Path) -> None:
@@ -123,5 +123,5 @@ def test_status_tells_when_uploads_open_again(tmp_path: Path) -> None:
 
     if not hours["open"]:  # but for one minute of the week
         assert hours["opens_at"] == hours["changes_at"] is not None
-        assert "CLOSED until Mon 00:00" in told
+        assert "uploads PAUSED until Mon 00:00" in told
     assert "not measured yet" in told

@@ -63,7 +63,7 @@ def test_status_tells_how_many_clips_wait_and_that_the_key_expires(tmp_path: Pat
     assert document["api"]["paused"] == PLAN_LIMIT and document["api"]["reachable"] is True
     assert document["api"]["key_expires_soon"] is True
     assert "plan_limit" in [need["what"] for need in document["needs_you"]]
-    assert "sessions are USED UP: 3 clips wait" in told and "EXPIRES" in told
+    assert "session limit REACHED: 3 clips waiting" in told and "EXPIRES" in told
 
 
 def test_page_notices_and_doctor_tell_it(tmp_path: Path) -> None:

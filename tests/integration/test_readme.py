@@ -113,7 +113,7 @@ def test_paths_named_in_the_readme_exist() -> None:
 
 
 def test_help_is_a_word_too() -> None:
-    assert "Every day:" in give(["help"]).stdout
+    assert "Daily use:" in give(["help"]).stdout
     assert "Usage: spotter outbox list" in give(["help", "outbox", "list"]).stdout
 
 
@@ -121,9 +121,9 @@ def test_wrong_usage_ends_with_2_and_no_traceback() -> None:
     for words, told in (
         (["nonsense"], "No such command 'nonsense'"),
         (["statu"], "Did you mean"),
-        (["--config", "x", "status"], "It goes behind the command"),
-        (["outbox", "--json", "list"], "It goes behind the command"),
-        (["assign", "--for", "soon", "x"], "'soon' is no duration: write 90s, 30m or 2h"),
+        (["--config", "x", "status"], "Options go after the command"),
+        (["outbox", "--json", "list"], "Options go after the command"),
+        (["assign", "--for", "soon", "x"], "'soon' is not a duration (examples: 90s, 30m, 2h)"),
         (["outbox", "list", "--state", "x"], "'x' is not one of"),
     ):
         done = give(words)

@@ -122,7 +122,7 @@ def test_a_backlog_that_grows_slowly_is_of_its_own_time_or_held(
         assert (entry["state"], entry["reason"]) == ("held", "recording_time_unknown")
         assert f"{ANN}, if" in str(entry["detail"]) and f"{BEN}, if" in str(entry["detail"])
         shown = station.spotter("outbox", "show", str(entry["id"]))
-        assert "filmed_by" in shown and "the time in its name says" in shown
+        assert "filmed_by" in shown and "the time in the file name says" in shown
 
 
 def test_what_grows_as_it_is_filmed_is_of_now(tmp_path: Path, sandbox: Sandbox) -> None:

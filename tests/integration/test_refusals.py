@@ -39,7 +39,7 @@ def test_nobody_is_warned_of_in_what_is_refused(station: Station) -> None:
 
     told = station.spotter("outbox", "release", "e1", "--user-id", "x", code=1)
 
-    assert told == "spotter: e1 is not held but ready\n"
+    assert told == "spotter: e1 is ready, not held\n"
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,7 @@ def test_nobody_is_warned_of_in_what_is_refused(station: Station) -> None:
     ],
 )
 def test_what_is_no_text_is_one_clear_line(station: Station, words: list[str]) -> None:
-    assert station.spotter(*words, code=2) == (
-        "spotter: 'caf\\udce9' is no text: nothing is called that\n"
-    )
+    assert station.spotter(*words, code=2) == ("spotter: 'caf\\udce9' is not valid UTF-8\n")
 
 
 @pytest.mark.parametrize("at_once", ["", "1"])
@@ -68,7 +66,7 @@ def test_output_that_cannot_be_written_is_one_clear_line(station: Station, at_on
                 text=True,
                 env={**os.environ, "PYTHONUNBUFFERED": at_once},
             )
-        told = "spotter: nothing more can be written: No space left on device\n"
+        told = "spotter: cannot write the output: No space left on device\n"
         assert (done.returncode, done.stderr) == (1, told)
 
 
@@ -83,9 +81,9 @@ def test_scripts_read_a_state_where_people_read_what_to_do(
 
     (told,) = json.loads(station.spotter(*words, "--json"))
     assert (told["id"], told["state"], "told" in told) == ("e1", "asked", False)
-    assert "to athlete-0002: will be sent anew" in station.spotter("why", "e1")
+    assert "to athlete-0002: will be resent" in station.spotter("why", "e1")
     station.spotter("undo")
-    assert "sent anew" not in station.spotter("why", "e1")
+    assert "resent" not in station.spotter("why", "e1")
     assert "going to athlete-0002 anew (spotter undo" in station.spotter(*words)
 
 
@@ -103,7 +101,7 @@ def test_a_clip_that_is_given_away_goes_on_showing_what_it_shows(station: Statio
 
 
 def test_where_an_option_goes_is_told_where_it_was_misplaced_alone(station: Station) -> None:
-    hint = "It goes behind the command"
+    hint = "Options go after the command"
 
     assert hint in run_spotter(["--json", "status"]).stderr
     assert hint in run_spotter(["outbox", "--json", "list"]).stderr

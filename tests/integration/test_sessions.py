@@ -113,12 +113,13 @@ def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Out
     told = json.loads(station.spotter("session", "e1", "--look", "--json"))
 
     assert told["state"] == "completed" and 0.9 <= told["numbers"]["bar_height"] <= 1.3
-    assert "its analysis is there" in station.spotter("why", "e1")
+    assert "its analysis is complete" in station.spotter("why", "e1")
     assert "analyses" in station.spotter("status") and "3 there" in station.spotter("status")
     show = json.loads(station.spotter("outbox", "show", "e1", "--json"))
     assert show["analysis"].startswith("its analysis is there; 1 look;")
     lines = [line["what"] for line in show["story"]]
-    assert any("not seen in time" in line for line in lines) and "its analysis is there" in lines
+    assert any("not completed in time" in line for line in lines)
+    assert "its analysis is complete" in lines
 
 
 def test_key_points_are_fetched_into_a_file_or_not_at_all(

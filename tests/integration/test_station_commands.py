@@ -32,17 +32,19 @@ def test_two_athletes_take_turns(station: Station) -> None:
 
 
 def test_turns_are_told_of_while_nobody_waits(station: Station) -> None:
-    assert "rotating" not in station.spotter("queue")
-    assert "rotating: whoever makes way goes to the end" in station.spotter("queue", "rotate", "on")
-    assert "rotating" not in station.spotter("queue", "rotate", "off")
+    assert "rotation on" not in station.spotter("queue")
+    assert "rotation on: the finished athlete moves to the end" in station.spotter(
+        "queue", "rotate", "on"
+    )
+    assert "rotation on" not in station.spotter("queue", "rotate", "off")
 
 
 def test_an_athlete_is_kept_and_done(station: Station) -> None:
     station.spotter("assign", "athlete-0002")
     assert told(station, "keep")["user_id"] == "athlete-0002"
-    assert "runs out in 45 min" in station.spotter("status")
+    assert "expires in 45 min" in station.spotter("status")
     assert told(station, "done")["kind"] == "nobody"
-    assert "nobody is on the station" in station.spotter("keep", code=1)
+    assert "no athlete is assigned" in station.spotter("keep", code=1)
 
 
 def test_a_guest_is_on_the_station_by_a_number_not_a_name(station: Station) -> None:
@@ -54,7 +56,7 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
     found = json.loads(station.spotter("athletes", "--sync", "--json"))
     assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
     for words in (["assign", "athlete-002"], ["queue", "add", "athlete-002"]):
-        assert "is it spelt right?" in run_spotter([*words, "--config", str(station.config)]).stderr
+        assert "check the spelling" in run_spotter([*words, "--config", str(station.config)]).stderr
 
     sandbox.stop()
     assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
@@ -94,7 +96,7 @@ def test_clips_are_given_held_and_brought_back(station: Station, sandbox: Sandbo
         assert delivered(sandbox, 1)
     assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0003"]
     assert "e1 is uploaded" in station.spotter("outbox", "hold", "e1", code=1)
-    assert "was not sent anew" in station.spotter("outbox", "delete-wrong", "e1", code=1)
+    assert "was not resent" in station.spotter("outbox", "delete-wrong", "e1", code=1)
 
 
 def test_an_athlete_is_forgotten(station: Station, sandbox: Sandbox) -> None:

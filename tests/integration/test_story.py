@@ -25,23 +25,23 @@ def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandb
     shown = json.loads(station.spotter("outbox", "show", "e1", "--json"))
     life = [line["what"] for line in shown["story"]]
     begins = [
-        "set 1.mp4 seen in the capture folder",
-        "last seen growing",
-        "settled: quiet",
-        "taken in as c1",
-        "being looked into",
+        "set 1.mp4 detected in the capture folder",
+        "last growth seen",
+        "file complete",
+        "ingested as c1",
+        "analysis started",
         "cut as ",
-        "ready to be sent",
-        "looked into: its takes are cut",
-        "attempt 1 to send it: HTTP 503",
-        "attempt 2 to send it: uploaded",
-        "delivered as session",
+        "ready to upload",
+        "analysed: its takes are cut",
+        "upload attempt 1: HTTP 503",
+        "upload attempt 2: uploaded",
+        "uploaded as session",
     ]
     place = -1
     for begin in begins:
         place = next((n for n, told in enumerate(life) if n > place and told.startswith(begin)), -1)
         assert place >= 0, f"{begin} is missing or too early in {life}"
-    assert "attempt 2 to send it" in station.spotter("outbox", "show", "e1")
+    assert "upload attempt 2" in station.spotter("outbox", "show", "e1")
 
 
 def test_why_finds_a_take_by_whatever_is_at_hand(station: Station, sandbox: Sandbox) -> None:
@@ -56,12 +56,14 @@ def test_why_finds_a_take_by_whatever_is_at_hand(station: Station, sandbox: Sand
 
         for name in ("set-1.mp4", "c1", "e1", str(entry["clip_code"]), session.session_id, ATHLETE):
             assert safe in said(station, name), name
-        assert "holds no effort" in said(station, "empty.mp4")
+        assert "no take found" in said(station, "empty.mp4")
 
-    assert "nothing on record" in station.spotter("why", "nothing.mp4", code=1)
+    assert "no recording, clip, session or athlete named" in station.spotter(
+        "why", "nothing.mp4", code=1
+    )
     (station.capture / "new [1].mp4").write_bytes(b"half")
     lying = said(station, "new [1].mp4")
-    assert "taken in once it is quiet" in lying and "daemon does not run" in lying
+    assert "not ingested yet" in lying and "daemon is not running" in lying
     (told,) = json.loads(station.spotter("why", "e1", "--json"))
     assert (told["id"], told["state"]) == ("e1", "uploaded")
 
@@ -72,9 +74,9 @@ def test_why_says_that_nothing_moves_without_a_daemon(station: Station) -> None:
     station.config.write_text(text.replace("send_delay_s = 0", "send_delay_s = 600"))
     with station.running():
         until(lambda: station.states() == ["ready"])
-        until(lambda: "can still be corrected" in said(station, "e1"))  # no next recording comes
+        until(lambda: "it can be corrected" in said(station, "e1"))  # no next recording comes
 
-    assert "daemon does not run" in said(station, "e1")
+    assert "daemon is not running" in said(station, "e1")
 
 
 def test_a_person_naming_the_athlete_is_on_record(station: Station) -> None:
@@ -99,14 +101,14 @@ def test_why_finds_a_file_by_its_name_whatever_bytes_it_is_made_of(station: Stat
             admitted(outbox, number, file_name=printable(name))
     (station.capture / names[2]).write_bytes(b"half")
 
-    assert said(station, family).startswith("c1 (lift \\u200d.mp4) was taken in")
-    assert "c2 (\\x1b[31mred\\nline.mp4) was taken in" in said(station, names[1])
+    assert said(station, family).startswith("c1 (lift \\u200d.mp4) was ingested")
+    assert "c2 (\\x1b[31mred\\nline.mp4) was ingested" in said(station, names[1])
     for name in (names[2], "caf\\udce9.mp4"):
-        assert said(station, name).startswith("caf\\udce9.mp4 lies in the capture folder")
+        assert said(station, name).startswith("caf\\udce9.mp4 is in the capture folder")
     for words in (["why", names[3]], ["logs", names[3]], ["logs", names[2]]):
-        assert "nothing on record is called" in station.spotter(*words, code=1)
+        assert "no recording, clip, session or athlete named" in station.spotter(*words, code=1)
     for name in names[2:]:
-        assert "in the outbox" in station.spotter("takes", "add", name, "1", "2", code=1)
+        assert "no recording named" in station.spotter("takes", "add", name, "1", "2", code=1)
 
 
 def test_why_says_what_is_left_alone(station: Station) -> None:
@@ -116,7 +118,7 @@ def test_why_says_what_is_left_alone(station: Station) -> None:
 
     assert "is hidden" in said(station, ".hidden.mp4")
     assert "is a link" in said(station, "link.mp4")
-    assert "no video by its name" in said(station, "notes.txt")
+    assert "not a video extension" in said(station, "notes.txt")
 
 
 def test_why_names_the_upload_hours_that_are_waited_for(station: Station) -> None:
@@ -125,7 +127,7 @@ def test_why_names_the_upload_hours_that_are_waited_for(station: Station) -> Non
     station.__post_init__()
     station.put_clip()
 
-    assert "nothing is sent before" in said(station, "e1")
+    assert "no uploads before" in said(station, "e1")
     assert "06:00 (delivery.schedule)" in said(station, "e1")
 
 
@@ -134,9 +136,9 @@ def test_why_names_what_keeps_a_file_from_being_taken_in(station: Station) -> No
     station.__post_init__()
     (station.capture / "set-1.mp4").write_bytes(b"half")
     with station.running():
-        until(lambda: "intake waits" in said(station, "set-1.mp4"))
+        until(lambda: "intake is paused" in said(station, "set-1.mp4"))
         assert "make room on the disk" in said(station, "set-1.mp4")
 
     station.spotter("filming", "stop")
     lying = said(station, "set-1.mp4")
-    assert "is removed unseen" in lying and "daemon does not run" in lying
+    assert "is deleted unseen" in lying and "daemon is not running" in lying

@@ -105,7 +105,7 @@ def test_who_may_not_read_the_journal_is_told_that_it_is_left_out(
     monkeypatch.setattr(unit, "SYSTEMD", tmp_path)
     monkeypatch.setattr(journal, "journal_lines", lambda unit: [])  # noqa: ARG005  # as it is called
     told = CliRunner().invoke(support, [*words, str(out)])
-    assert "Without the service's log" in told.output and "sudo spotter support" in told.output
+    assert "The service's log is missing" in told.output and "sudo spotter support" in told.output
 
     monkeypatch.setattr(journal, "journal_lines", lambda unit: ["a line"])  # noqa: ARG005  # as it is called
     told = CliRunner().invoke(support, [*words, f"{out}-2"])

@@ -21,7 +21,7 @@ def test_a_take_made_by_hand_is_delivered_and_never_a_second_time(
         sent = station.spotter("reanalyse", "missed.mp4", code=1)
 
     assert told == {"capture": "c1", "take": 1, "start_s": 0.2, "end_s": 0.8}
-    assert "has its clip already" in refused and "all clips of c1 are sent" in sent
+    assert "already has a clip" in refused and "all clips of c1 are uploaded" in sent
     (row,) = station.entries()
     assert row["clip_seconds"] == 0.6
     assert "no moment" in station.spotter("takes", "add", "c1", "soon", "2", code=2)

@@ -25,11 +25,11 @@ class FollowUpState(StrEnum):
 
 
 FOLLOW_UP_WORDS: dict[FollowUpState, str] = {
-    FollowUpState.WAITING: "its analysis is not there yet",
-    FollowUpState.COMPLETED: "its analysis is there",
-    FollowUpState.FAILED: "the API says that its analysis failed",
-    FollowUpState.GONE: "the API knows no such session",
-    FollowUpState.NOT_SEEN: "its analysis was not seen in time: --look asks once more",
+    FollowUpState.WAITING: "its analysis is pending",
+    FollowUpState.COMPLETED: "its analysis is complete",
+    FollowUpState.FAILED: "its analysis failed at the API",
+    FollowUpState.GONE: "the session no longer exists at the API",
+    FollowUpState.NOT_SEEN: "its analysis was not completed in time: check again with --look",
 }
 
 

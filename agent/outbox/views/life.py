@@ -1,6 +1,6 @@
 """A capture's or a clip's life, line by line: pure words over what is on record.
 
-seen, settled, taken in, looked into, cut, tried, looked up, delivered, cleared: each with its time.
+Detected, complete, ingested, analysed, cut, tried, looked up, uploaded, deleted: with times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,29 +15,34 @@ from agent.outbox.results.follow_ups import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, FileState, reason_text
 
 _FILE_WORDS = {
-    FileState.CLEARING: "clearing its file away",
-    FileState.CLEARED: "its file is cleared away",
-    FileState.PRESENT: "its file is back",
-    FileState.DAMAGED: "its file is missing or torn: to be cut again",
+    FileState.CLEARING: "deleting its file",
+    FileState.CLEARED: "its file was deleted",
+    FileState.PRESENT: "its file was restored",
+    FileState.DAMAGED: "its file is missing or damaged: to be cut again",
 }
 _CAPTURE_WORDS: dict[str, str] = {
-    CaptureState.CAPTURED: "waits to be looked into again",
-    CaptureState.ANALYSING: "being looked into",
-    CaptureState.ANALYSED: "looked into: its takes are cut",
-    CaptureState.SKIPPED: "looked into: nobody makes an effort in it",
-    CaptureState.QUARANTINED: "set aside",
+    CaptureState.CAPTURED: "queued for analysis again",
+    CaptureState.ANALYSING: "analysis started",
+    CaptureState.ANALYSED: "analysed: its takes are cut",
+    CaptureState.SKIPPED: "analysed: no take found",
+    CaptureState.QUARANTINED: "quarantined",
     CaptureState.DISCARDED: "discarded",
 }
 _ENTRY_WORDS: dict[str, str] = {
-    EntryState.READY: "ready to be sent",
-    EntryState.HELD: "held for a person",
-    EntryState.UNCERTAIN: "sent whole without an answer: looked up before anything is sent again",
-    EntryState.UPLOADED: "delivered",
-    EntryState.COMPLETED: "its analysis is there",
-    EntryState.DEAD: "refused by the API",
+    EntryState.READY: "ready to upload",
+    EntryState.HELD: "held for review",
+    EntryState.UNCERTAIN: "uploaded without a response: looked up before it is uploaded again",
+    EntryState.UPLOADED: "uploaded",
+    EntryState.COMPLETED: "its analysis is complete",
+    EntryState.DEAD: "rejected by the API",
     EntryState.DISCARDED: "discarded",
 }
 
+_CUT_WORDS = {
+    "copy": "cut without re-encoding",
+    "encode": "re-encoded",
+    "whole": "whole recording",
+}
 _WITH_DETAIL = frozenset({CaptureState.QUARANTINED, EntryState.HELD, EntryState.DEAD})
 
 
@@ -61,10 +66,10 @@ def capture_life(capture: Capture, events: Sequence[Event], *, verdict: str | No
     order, seen = events[0].id, capture.evidence
     size = f"{capture.facts.size_bytes / 1e6:.1f} MB"
     before = [
-        (seen.appeared.utc_s, f"{capture.file_name} seen in the capture folder"),
-        (_utc_s(seen.grew_until), "last seen growing"),
-        (_utc_s(seen.settled), "settled: quiet, and closed by its writer"),
-        (capture.admitted_at, f"taken in as {capture.name}, {size}"),
+        (seen.appeared.utc_s, f"{capture.file_name} detected in the capture folder"),
+        (_utc_s(seen.grew_until), "last growth seen"),
+        (_utc_s(seen.settled), "file complete (closed by writer)"),
+        (capture.admitted_at, f"ingested as {capture.name}, {size}"),
     ]
     lines = [Line(order=order, at=at, what=what) for at, what in before if at is not None]
     for event in events[1:]:
@@ -79,7 +84,7 @@ def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt
     """Return a clip's life from its cut on, oldest first."""
     cut = f"cut as {entry.clip_code}: {entry.clip_seconds:.1f} s, {entry.clip_bytes / 1e6:.1f} MB"
     if entry.cut_method:
-        cut += f", {entry.cut_method}" + (f" ({entry.cut_why})" if entry.cut_why else "")
+        cut += f", {cut_words(entry)}"
     lines = [Line(order=events[0].id, at=entry.created_at, what=cut)]
     tried = dict(_tried(attempts))
     for event in events:
@@ -91,14 +96,20 @@ def entry_life(entry: Entry, events: Sequence[Event], attempts: Sequence[Attempt
     return lines
 
 
+def cut_words(entry: Entry) -> str:
+    """Return how a clip was cut, and why so; an empty text where that is not on record."""
+    how = _CUT_WORDS.get(entry.cut_method or "", entry.cut_method or "")
+    return f"{how} ({entry.cut_why})" if how and entry.cut_why else how
+
+
 def event_words(event: Event, *, of_capture: bool) -> str:
     """Return one event in words, for who does not see the whole life."""
     if event.word == CaptureState.CAPTURED:
-        return "waits to be looked into"  # taken in, or again
+        return "queued for analysis"  # ingested, or again
     if of_capture:
         return _told(event, _CAPTURE_WORDS.get(event.word or "", event.word or ""))
     if event.word == EntryState.UPLOADING:
-        return "being sent"
+        return "upload started"
     return _told(event, _entry_words(event, None))
 
 
@@ -108,7 +119,7 @@ def _utc_s(instant: Instant | None) -> float | None:
 
 def _entry_words(event: Event, entry: Entry | None) -> str:
     if event.what is EventKind.ATHLETE:
-        return f"athlete: {event.word or 'nobody'}"
+        return f"athlete: {event.word or 'unassigned'}"
     if event.what is EventKind.FILE:
         return ""
     if event.what is EventKind.FOLLOW_UP:
@@ -135,15 +146,15 @@ def _tried(attempts: Sequence[Attempt]) -> Iterator[tuple[str, str]]:
     for attempt in attempts:
         if attempt.kind is AttemptKind.UPLOAD:
             number += 1
-            told = f"attempt {number} to send it"
+            told = f"upload attempt {number}"
         else:
-            told = "looked for at the API"
+            told = "looked up at the API"
         yield str(attempt.id), f"{told}: {_outcome(attempt)}"
 
 
 def _outcome(attempt: Attempt) -> str:
     if attempt.outcome is None:
-        return "cut off, or still under way"
+        return "interrupted, or still in progress"
     words = [attempt.detail or attempt.outcome]
     if attempt.seconds is not None:
         words.append(f"{attempt.seconds:.1f} s")

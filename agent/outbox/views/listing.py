@@ -78,6 +78,13 @@ class Listing:
         )
         return _as_entries(rows)
 
+    def of_guest(self, guest_id: int, *, most: int) -> "list[Entry]":
+        """Return a guest's latest clips, the newest first."""
+        rows = self._db.rows(
+            "SELECT * FROM entry WHERE guest_id = ? ORDER BY id DESC LIMIT ?", (guest_id, most)
+        )
+        return _as_entries(rows)
+
     def counts(
         self,
         *,

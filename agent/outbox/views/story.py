@@ -89,8 +89,8 @@ def sent_anew_words(resend: Resend) -> str:
 def _analysis(followed: Followed) -> str:
     """Return what came of a clip's session, in a sentence."""
     follow_up, result = followed.follow_up, followed.result
-    told = f"{follow_up.words}; {counted(follow_up.polls, 'look')}"
-    return told if result is None else f"{told}; {counted(len(result.numbers), 'number')}"
+    told = f"{follow_up.words}; {counted(follow_up.polls, 'check')}"
+    return told if result is None else f"{told}; {counted(len(result.numbers), 'metric')}"
 
 
 def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:

@@ -42,7 +42,7 @@ def test_a_video_that_is_wished_for_comes_and_stays(fetching: Fetching) -> None:
 
 
 def test_what_was_never_analysed_cannot_be_wished_for(fetching: Fetching) -> None:
-    with pytest.raises(RequestError, match="there is no analysed video of"):
+    with pytest.raises(RequestError, match="no analysed video of"):
         want_video(fetching.world.outbox, ready_entry(fetching.world.outbox), now_s=0.0)
 
 

@@ -114,7 +114,7 @@ def test_what_doctor_says_of_a_webhook(
 
 
 def test_nothing_set_up_is_a_matter_of_settings(station: Station) -> None:
-    assert "no receiver is set up" in station.spotter("notify", "test", code=78)
+    assert "no notification receiver is configured" in station.spotter("notify", "test", code=78)
 
 
 def doctors(station: Station) -> list[Finding]:

@@ -70,7 +70,7 @@ def test_a_take_by_hand_waits_to_be_cut_under_a_new_number(outbox: Outbox) -> No
 def test_what_has_a_clip_gets_no_second_one(outbox: Outbox, state: EntryState) -> None:
     capture = analysed(outbox, state)
 
-    with pytest.raises(RequestError, match=r"10\.0 to 14\.0 s of c1 has its clip already"):
+    with pytest.raises(RequestError, match=r"10\.0 to 14\.0 s of c1 already has a clip"):
         add_take(outbox, capture, start_s=13.0, end_s=20.0, now_s=NOW_S)
 
     assert len(outbox.takes.of(capture)) == 1  # nothing stays of the refused one

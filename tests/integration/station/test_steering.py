@@ -57,9 +57,9 @@ def test_what_was_left_open_comes_from_the_station_for_the_same_activity(outbox:
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({"exercise": "squat"}, "no exercise 'squat'"),
-        ({"activity": "jumping"}, "jumping needs an exercise"),
-        ({"activity": "running", "barbell_mass_kg": 60.0}, "does not go with running"),
+        ({"exercise": "squat"}, "unknown exercise 'squat'"),
+        ({"activity": "jumping"}, "exercise is required for jumping"),
+        ({"activity": "running", "barbell_mass_kg": 60.0}, "cannot be set for running"),
         ({"barbell_mass_kg": 5000.0}, "at most 500"),
         ({"user_id": "two\nlines"}, "no user id"),
         ({"user_id": ""}, "no user id"),
@@ -104,7 +104,7 @@ def release(outbox: Outbox, entry: Entry, said: Whose | None) -> Entry:
 def test_release_needs_an_athlete_where_none_is_known(outbox: Outbox) -> None:
     entry = held(outbox)
 
-    with pytest.raises(RequestError, match="nobody knows whose e1 is"):
+    with pytest.raises(RequestError, match="the athlete of e1 is unknown"):
         release(outbox, entry, None)
     released = release(outbox, entry, wanted())
 

@@ -38,7 +38,7 @@ def test_a_link_is_shown_as_a_code_and_kept_as_a_hash_alone(tmp_path: Path) -> N
     assert [(one["id"], one["role"], one["way"]) for one in listed] == [("efgh", Role.COACH, "pin")]
     assert "no device" in station.spotter("pair", "--end", "nobody", code=1)
     assert "efgh" in station.spotter("pair", "--end", "all")
-    assert "no device is paired" in station.spotter("pair", "--list")
+    assert "no paired devices" in station.spotter("pair", "--list")
 
 
 def test_there_is_nothing_to_pair_with_where_the_page_is_off(tmp_path: Path) -> None:
