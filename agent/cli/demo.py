@@ -148,7 +148,7 @@ def _show(out: "Console", outcome: "Outcome") -> None:
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
         "metrics": ", ".join(_numbers(outcome.numbers)),
         "clip": str(outcome.clip),
-        "thumbnail": str(outcome.poster),
+        "poster": str(outcome.poster),
         "analysis": str(outcome.document),
         "video": str(outcome.video),
     }

@@ -114,7 +114,7 @@ def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(
 
 
 def test_an_empty_station_says_so(station: Station) -> None:
-    assert station.spotter("outbox", "list").strip() == "nothing here"
+    assert station.spotter("outbox", "list").strip() == "the queue is empty"
     assert json.loads(station.spotter("outbox", "list", "--json")) == []
     assert "NOT running" in station.spotter("status")
 

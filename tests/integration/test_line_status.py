@@ -60,7 +60,7 @@ def test_status_tells_backlog_speed_and_upload_hours(tmp_path: Path) -> None:
     assert "3 clips, 2 kB: when the daemon runs" in told and "limited to" in told
     assert "done in about 3 s" in dict(line_lines({**status, "running": True}, here))["to upload"]
     paused = {**status, "running": True, "api": {"paused": "network"}}
-    assert "once the way to the API is open" in dict(line_lines(paused, here))["to upload"]
+    assert "when uploads are enabled again" in dict(line_lines(paused, here))["to upload"]
 
 
 def a_sending(outbox: Outbox, entry: Entry) -> Entry:

@@ -65,7 +65,7 @@ def test_commands_of_the_readme_run_as_written(
 
 def check_demo(shown: str) -> None:
     """The demo shows the analysed session, what was saved, and files that are there."""
-    names = "session|title|saved|measured|poster|analysis|its video"
+    names = "session|title|saved|metrics|poster|analysis|video"
     facts = dict(re.findall(rf"^({names}) +(.+?) *$", shown, flags=re.MULTILINE))
     assert re.fullmatch(r"[0-9a-f]{16}", facts["session"])
     assert re.match(r"\[[0-9a-z]{10}\] snatch 60kg ", facts["title"])
@@ -73,9 +73,9 @@ def check_demo(shown: str) -> None:
     assert saved_s is not None and float(saved_s[1]) > 10
     poster = Path(facts["poster"])
     assert poster.read_bytes()[:3] == b"\xff\xd8\xff"
-    assert re.search(r"peak_velocity \d\.\d+", facts["measured"])
+    assert re.search(r"peak_velocity \d\.\d+", facts["metrics"])
     assert Path(facts["analysis"]).read_bytes().startswith(b'{"spotter"')
-    assert Path(facts["its video"]).read_bytes()[4:8] == b"ftyp"
+    assert Path(facts["video"]).read_bytes()[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize(("words", "command"), commands_of(spotter).items())

@@ -20,7 +20,7 @@ def test_each_of_several_that_cannot_be_changed_is_named(station: Station) -> No
 
     told = station.spotter("outbox", "retry", "e1", "e7", "c1", code=1)
 
-    assert "no 'e7' in the outbox" in told and "c1 is analysed" in told
+    assert "no recording or clip 'e7'" in told and "c1 is analysed" in told
     assert "spotter reanalyse c1" in told
 
 
@@ -84,7 +84,7 @@ def test_scripts_read_a_state_where_people_read_what_to_do(
     assert "to athlete-0002: will be resent" in station.spotter("why", "e1")
     station.spotter("undo")
     assert "resent" not in station.spotter("why", "e1")
-    assert "going to athlete-0002 anew (spotter undo" in station.spotter(*words)
+    assert "being resent for athlete-0002 (spotter undo" in station.spotter(*words)
 
 
 def test_a_clip_that_is_given_away_goes_on_showing_what_it_shows(station: Station) -> None:
@@ -112,7 +112,9 @@ def test_a_check_of_the_settings_is_a_document_for_scripts(station: Station) -> 
     told = json.loads(station.spotter("config", "--check", "--json"))
 
     assert told == {"file": str(station.config), "usable": True}
-    assert "goes without --json" in station.spotter("config", "--sample", "--json", code=2)
+    assert "cannot be combined with --json" in station.spotter(
+        "config", "--sample", "--json", code=2
+    )
 
 
 def test_a_devices_name_commands_no_terminal(station: Station) -> None:

@@ -108,7 +108,7 @@ def test_why_finds_a_file_by_its_name_whatever_bytes_it_is_made_of(station: Stat
     for words in (["why", names[3]], ["logs", names[3]], ["logs", names[2]]):
         assert "no recording, clip, session or athlete named" in station.spotter(*words, code=1)
     for name in names[2:]:
-        assert "no recording named" in station.spotter("takes", "add", name, "1", "2", code=1)
+        assert "no recording or clip" in station.spotter("takes", "add", name, "1", "2", code=1)
 
 
 def test_why_says_what_is_left_alone(station: Station) -> None:

@@ -185,7 +185,7 @@ def test_what_a_take_shows_is_edited_and_whose_it_is_stays(
     assert (edited.user_id, edited.recipient) == (entry.user_id, entry.recipient)
     assert edited.state is (EntryState.READY if state is EntryState.DEAD else state)
     assert edited.reason == (entry.reason if state is EntryState.HELD else None)
-    with pytest.raises(RequestError, match="does not go with running"):
+    with pytest.raises(RequestError, match="cannot be set for running"):
         wrong = replace(SHOWN, activity="running", exercise=None)
         edit(outbox, edited, wrong, rules=PATIENT, now_s=NOW_S)
 

@@ -80,7 +80,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     [
         ('[station]\nactivity = "weightlifting"', "exercise is missing: one of snatch"),
         ('[station]\nactivity = "jumping"\nexercise = "snatch"', "Countermovement Jump"),
-        ('[station]\nactivity = "running"\nbarbell_mass = 60', "does not go with running"),
+        ('[station]\nactivity = "running"\nbarbell_mass = 60', "cannot be set for running"),
         (f'{SMALLEST}[api]\nbase_url = "http://example.org"', "use https"),
         (f'{SMALLEST}[api]\nbase_url = "ftp://example.org"', "must be an address"),
         (f'{SMALLEST}[web]\nlisten = "0.0.0.0:8377"', "needs pin"),

@@ -22,13 +22,11 @@ def test_it_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert left_alone(tmp_path, SUFFIXES, now_s=NOW_S).words() == ""
     put(tmp_path, "a.txt")
     left = left_alone(tmp_path, SUFFIXES, now_s=NOW_S)
-    assert left.words() == "1 file in the capture folder is not a video by name: a.txt"
+    assert left.words() == "1 file in the capture folder is not a video: a.txt"
     for name in ("b.doc", "deep/c", "d.zip"):
         put(tmp_path, name)
     left = left_alone(tmp_path, SUFFIXES, now_s=NOW_S)
-    assert left.words() == (
-        "4 files in the capture folder are not videos by name: a.txt, b.doc, d.zip, …"
-    )
+    assert left.words() == ("4 files in the capture folder are not videos: a.txt, b.doc, d.zip, …")
     assert left.videos == 0
 
 

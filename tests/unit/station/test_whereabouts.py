@@ -131,6 +131,6 @@ def test_there_are_words_for_every_state_of_a_capture(state: CaptureState) -> No
 def test_what_only_a_running_daemon_moves_says_that_none_runs() -> None:
     stopped = replace(AROUND, runs=False)
 
-    assert "daemon does not run" in whereabouts(clip(EntryState.READY), stopped)
-    assert "daemon does not run" in whereabouts(capture(CaptureState.CAPTURED), stopped)
+    assert "daemon is not running" in whereabouts(clip(EntryState.READY), stopped)
+    assert "daemon is not running" in whereabouts(capture(CaptureState.CAPTURED), stopped)
     assert "daemon" not in whereabouts(clip(EntryState.HELD), stopped)
