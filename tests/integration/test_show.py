@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.station import ATHLETE, Station, delivered, until
 from tests.videos import film_nobody, film_run
 
 
-def shown(station: Station, wanted: str) -> dict[str, object]:
+def shown(station: Station, wanted: str) -> dict[str, Any]:
     """Return what scripts see of something."""
     document = json.loads(station.spotter("show", wanted, "--json"))
     assert isinstance(document, dict)
@@ -45,12 +46,12 @@ def test_a_delivered_clip_is_shown_by_whatever_names_it(station: Station, sandbo
         "guest": None,
         "name": "Ada Example",
     }
-    assert told["session"]["session_id"] == session.session_id  # type: ignore[index]
-    clip = Path(told["files"]["clip"])  # type: ignore[index]
+    assert told["session"]["session_id"] == session.session_id
+    clip = Path(told["files"]["clip"])
     assert clip.read_bytes() and "spotter session e1 --look" in str(told["next"])
-    (recording,) = told["recordings"]  # type: ignore[misc]
+    (recording,) = told["recordings"]
     found = shown(station, str(recording["sha256"])[:8])
-    assert found["kind"] == "recording" and found["clips"][0]["id"] == "e1"  # type: ignore[index]
+    assert found["kind"] == "recording" and found["clips"][0]["id"] == "e1"
     assert shown(station, "set-1.mp4")["id"] == recording["id"]
     words = station.spotter("show", f"{recording['id']}/1")
     assert words.splitlines()[0] == station.spotter("why", "e1").strip()
