@@ -1,11 +1,11 @@
-# Spotter: what a person types.  systemd/packages.sh lists what is needed besides make.
+# Spotter's development commands.  systemd/packages.sh lists the system packages that they need.
 
 PYTHON ?= $(shell sh systemd/packages.sh --python)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Compiled code is kept, whatever the shell says: without it every start compiles the agent anew.
+# Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference messages wheelhouse clean
@@ -15,20 +15,20 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make or update .venv, and nothing else
+setup: $(READY) ## Create or update .venv, and nothing else
 
 $(READY): requirements-dev.lock pyproject.toml systemd/packages.sh
 	@sh systemd/packages.sh station
 	@test -x $(BIN)/python || $(PYTHON) -I -m venv $(VENV) || \
-	    { echo "the virtual environment $(VENV) could not be made; see above" >&2; rm -rf $(VENV); exit 1; }
-	@echo "installing into $(VENV) (about 800 MB, a minute on a good line) ..."
+	    { echo "the virtual environment $(VENV) could not be created; see above" >&2; rm -rf $(VENV); exit 1; }
+	@echo "installing into $(VENV) (about 800 MB, a minute on a fast connection) ..."
 	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	    -r requirements-dev.lock
 	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps \
 	    --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## Run the whole job once, offline
+demo: setup ## Run the full pipeline once, offline
 	@$(BIN)/spotter demo
 
 test: test-packages setup ## Run the whole test suite, after installing what it needs
@@ -42,41 +42,41 @@ check: setup ## Lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-accuracy: setup ## Measure how well takes are found, on captures whose truth is known
+accuracy: setup ## Measure how well takes are found, on recordings with known truth
 	@$(BIN)/python -m tests.accuracy
 
 bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench
 
-contract: setup ## Compare what we rely on with the vendor's API description: CONTRACT=FILE
+contract: setup ## Compare the agent's assumptions with the vendor's API description: CONTRACT=FILE
 	@$(BIN)/python -m tests.contract $(CONTRACT)
 
-soak: setup ## Run the long fault tests
+soak: setup ## Run the long fault-injection tests
 	@$(BIN)/pytest -m soak --timeout 7200
 
-pictures: setup ## Take the README's pictures of the page, in a real browser
+pictures: setup ## Take the README's screenshots of the page, in a real browser
 	@$(BIN)/python -m tests.browser.pictures
 
-sample: setup ## Write config/station.sample.toml anew from the settings model
+sample: setup ## Generate config/station.sample.toml from the settings model
 	@$(BIN)/python -m agent.settings > config/station.sample.toml
 
-reference: setup ## Write docs/settings.md anew from the settings model
+reference: setup ## Generate docs/settings.md from the settings model
 	@$(BIN)/python -m agent.settings reference > docs/settings.md
 
 messages: setup ## Bring the page's translations up to date with its texts, and compile them
 	@$(BIN)/python -m tests.messages
 
-# uv is needed for this alone; the second OpenCV is kept out by pyproject's override.
+# Only this needs uv; pyproject's override excludes the second OpenCV.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \
     --python-version 3.11 --quiet
-lock: ## Resolve the dependencies anew
+lock: ## Resolve and lock the dependencies
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(LOCK) -o requirements.lock
 	$(LOCK) --extra dev -o requirements-dev.lock
 	@{ echo "# What builds the agent's wheel, as in requirements-dev.lock; written by \`make lock\`."; \
 	    awk '/^[a-z]/ {inside = /^setuptools==/} inside && !/^ *#/' requirements-dev.lock; } > requirements-build.lock
 
-wheelhouse: setup ## Make the folder from which install.sh installs without a network
+wheelhouse: setup ## Create the folder from which install.sh installs without a network
 	@rm -rf wheelhouse build
 	@echo "collecting wheels for this Python and this kind of processor ..."
 	@$(BIN)/python -I -m pip download --quiet --disable-pip-version-check --only-binary :all: --no-deps \
