@@ -27,10 +27,8 @@ from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.pulse import START_BOUND_S, Pulses
 from agent.settings import Settings
-from agent.stage import StopFlag
+from agent.stage import StageName, StopFlag
 from agent.station.of_settings import api_host, renew_reserve, reserve_of, state_folder
-
-_START = "start"
 
 
 def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> None:
@@ -46,7 +44,7 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
         OutboxError: the outbox cannot be opened or trusted.
     """
     pulses = Pulses()
-    pulses.begin(_START, bound_s=START_BOUND_S)
+    pulses.begin(StageName.START, bound_s=START_BOUND_S)
     with Watchman(ServiceManager.of(os.environ), pulses) as watchman:
         folder = state_folder(settings)
         end_at_once_when_asked()
@@ -91,7 +89,7 @@ class _Run:
         self._watchman = watchman
         self._pulses = pulses
         self._next: Settings | None = None
-        self._disk = Waiting(outbox.pauses, "disk", now=read_clock)
+        self._disk = Waiting(outbox.pauses, StageName.DAEMON, now=read_clock)
 
     def go_on(self, settings: Settings, read_again: Callable[[], Settings]) -> None:
         """Run with these settings, then with those that a reload brought, and so on."""
@@ -111,7 +109,7 @@ class _Run:
             self._run_once(settings_now, watching)
 
     def _run_once(self, settings: Settings, watching: Watching) -> None:
-        self._pulses.begin(_START, bound_s=START_BOUND_S)
+        self._pulses.begin(StageName.START, bound_s=START_BOUND_S)
         end_at_once_when_asked()
         renew_reserve(self._reserve, settings)
         stop = StopFlag()
@@ -142,7 +140,7 @@ class _Run:
             self._disk.end()
 
     def _has_started(self) -> None:
-        self._pulses.end(_START)
+        self._pulses.end(StageName.START)
         self._watchman.has_started()
 
     def _reload(self, reloading: Reloading, settings: Settings) -> bool:

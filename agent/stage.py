@@ -3,10 +3,36 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Protocol
 
 Wake = Callable[[], object]  # what it returns is of no interest
 WAKE_ONLY = float("inf")  # a step's answer: nothing to do until somebody wakes the stage
+
+
+class StageName(StrEnum):
+    """The names of the daemon's stages, the same in log, pauses, metrics, status and doctor."""
+
+    INTAKE = "intake"  # files of the capture folder become captures
+    CLIPPING = "clipping"  # captures are analysed and cut into clips
+    DELIVERY = "delivery"  # clips are uploaded, unknown outcomes reconciled
+    FOLLOW_UP = "follow_up"  # sessions are polled until their analysis is there
+    VIDEOS = "videos"  # analysed videos are downloaded
+    DATING = "dating"  # sessions get the date of their recording
+    RESENDING = "resending"  # clips that went to the wrong athlete are sent to the right one
+    ERASURE = "erasure"  # sessions are deleted at the API
+    RETENTION = "retention"  # files that are no longer needed are cleared
+    STATION = "station"  # assignments expire
+    ROSTER = "roster"  # the account's athletes are fetched
+    PAGE = "page"  # the coach page is served
+    WEBHOOK = "webhook"  # notifications are sent to a webhook
+    MQTT = "mqtt"  # notifications are sent to an MQTT broker
+    # These log or pause, and are driven by no thread of their own.
+    START = "start"  # before the stages run: locks, mounts, repair
+    DAEMON = "daemon"  # what runs the stages
+    SETTINGS = "settings"  # a reload that was rejected
+    ARCHIVE = "archive"  # copies of originals, made by retention
+    NOTIFICATIONS = "notifications"  # what webhook and mqtt have in common
 
 
 class Stopping(Exception):  # not an error: the daemon was asked to end
@@ -14,9 +40,11 @@ class Stopping(Exception):  # not an error: the daemon was asked to end
 
 
 class Stage(Protocol):
-    """One part of a capture's way, driven by its own thread."""
+    """One part of the pipeline, driven by its own thread."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Which of `StageName` this is."""
 
     def step(self) -> float:
         """Do one thing and return the seconds until there may be another (0: at once)."""

@@ -24,7 +24,7 @@ from tests.factories import waiting_clip
 
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
-_RUNNING = "event=running"
+_RUNNING = 'event="daemon started"'
 _PYTHON = Path(sys.executable)
 # For the whole process, so they get their own.
 _SET_UP_LOGS = {"run", "forget", "--look", "--open", "--download"}

@@ -10,11 +10,11 @@ from agent.notices.receivers import receiver_of
 from agent.outbox.store import Outbox
 from agent.settings import Settings
 from agent.settings.notifying import EVENTS, channels_of
-from agent.stage import Stage, StopFlag
+from agent.stage import Stage, StageName, StopFlag
 from agent.station.camera import CameraWatch
 from agent.station.of_settings import api_host
 
-NOTICES = ("webhook", "mqtt")
+NOTICES = (StageName.WEBHOOK, StageName.MQTT)
 
 
 def begin_channels(outbox: Outbox, settings: Settings) -> None:

@@ -9,16 +9,14 @@ from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.pulse import Pulses
 from agent.settings import Settings
-from agent.stage import Stage, StopFlag
+from agent.stage import Stage, StageName, StopFlag
 from agent.station.of_settings import station_rules
-
-PAGE = "page"
 
 
 class PageStage:
     """Serves the page; what that takes is loaded in its own thread, so that nobody waits for it."""
 
-    name = PAGE
+    name = StageName.PAGE
 
     def __init__(self, load: Callable[[], Stage]) -> None:
         """Prepare to serve.

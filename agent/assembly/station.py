@@ -7,7 +7,7 @@ from agent.assembly.attendance import ATTENDING, attending_stages
 from agent.assembly.delivery import DELIVERING, delivery_stages
 from agent.assembly.files import intake_stage, retention_stage
 from agent.assembly.notices import NOTICES, begin_channels, notice_stages
-from agent.assembly.page import PAGE, page_stages
+from agent.assembly.page import page_stages
 from agent.clock import read_clock
 from agent.daemon.loop import Bells, Daemon, Watching
 from agent.delivery.lane import Lane
@@ -25,7 +25,7 @@ from agent.outbox.disk.space import Space
 from agent.outbox.repair.start import Repair
 from agent.outbox.store import Outbox
 from agent.settings import Settings
-from agent.stage import Stage, StopFlag
+from agent.stage import Stage, StageName, StopFlag
 from agent.station.assigning import record_default
 from agent.station.of_settings import (
     api_host,
@@ -34,7 +34,7 @@ from agent.station.of_settings import (
 
 _STAGES = (
     *(Intake.name, TakeFinder.name, *DELIVERING, Retention.name),
-    *(*ATTENDING, *NOTICES, PAGE),
+    *(*ATTENDING, *NOTICES, StageName.PAGE),
 )
 
 
@@ -88,7 +88,7 @@ def assemble_daemon(
         wake_path=folder.wake_socket,
         on_disk_full=lambda: reserve.release(outbox.database),
         watching=watching,
-        without_end={PAGE},
+        without_end={StageName.PAGE},
     )
 
 

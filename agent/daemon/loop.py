@@ -23,7 +23,7 @@ from agent.errors import AgentError, OutboxError
 from agent.outbox.disk.space import is_disk_full, is_refusal
 from agent.outbox.health import DATABASE_NAME, distrust, is_damage, trouble_of
 from agent.pulse import START_BOUND_S, Pulses, beat, bounded
-from agent.stage import Stage, StopFlag, Stopping, ignore_wake
+from agent.stage import Stage, StageName, StopFlag, Stopping, ignore_wake
 from agent.wake import WakeSocket
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
@@ -36,7 +36,7 @@ _EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager 
 _JOIN_S = 0.2
 _END_WITHIN_S = 8.0  # a stage that is slower is cut off: the next start goes on from there
 
-log = structlog.get_logger(stage="daemon")
+log = structlog.get_logger(stage=StageName.DAEMON)
 
 
 class Bells:
@@ -135,7 +135,7 @@ class Daemon:
         ]
         for thread in threads:
             thread.start()
-        log.info("running", process=os.getpid())
+        log.info("daemon started", pid=os.getpid())
         self._watching.on_running()
         if self._watching.stop_asked or self._watching.reload_asked:
             listener.interrupt()
@@ -169,7 +169,7 @@ class Daemon:
             listener.interrupt()
 
     def _end_as_asked(self, by: signal.Signals) -> None:
-        log.info("asked to end", signal=by.name)
+        log.info("shutdown requested", signal=by.name)
         self._watching.on_stopping()
         self._is_reloading = False
         self.end()
@@ -215,7 +215,7 @@ class Daemon:
             except Stopping:
                 break
             except Exception:  # one bad minute never stops the service, nor does a failed remedy
-                log.exception("step failed unexpectedly", part=stage.name)
+                log.exception("step crashed", stage=stage.name)
                 wait_s = _AFTER_FAILURE_S
             if wait_s > 0 and not (self._stop.is_set() or self._is_reloading):
                 wait_s = min(wait_s, _LONGEST_WAIT_S)
@@ -256,7 +256,7 @@ class Daemon:
         damaged = isinstance(error, sqlite3.Error) and is_damage(error)
         if damaged and not self._is_surely_damaged():
             return self._after_refusal(stage, error)
-        self._is_news("database error", stage, error)
+        self._is_news("database access failed", stage, error)
         if damaged:
             with suppress(OSError):  # a card may have gone read-only: the next start looks anyway
                 distrust(self._wake_path.parent, str(error))
@@ -290,7 +290,7 @@ class Daemon:
 
     def _after_refusal(self, stage: Stage, error: Exception) -> float:
         """Say that the disk refuses, and try again soon; that is no progress."""
-        self._is_news("the disk refuses", stage, error)
+        self._is_news("disk access failed", stage, error)
         self._faulty.add(stage.name)
         self._pulses.note_refusal(stage.name, str(error))
         self._watching.on_disk(self._pulses.refusals())
@@ -298,19 +298,19 @@ class Daemon:
 
     def _after_full_disk(self, stage: Stage, error: Exception) -> float:
         """Let the outbox use its reserve, and wait."""
-        is_news = self._is_news("the disk is full", stage, error)
+        is_news = self._is_news("disk space exhausted", stage, error)
         with suppress(OSError, sqlite3.Error, AgentError):  # it may refuse the remedy, too
             self._on_disk_full()
         self._faulty.discard(stage.name)
         self._pulses.note_refusal(stage.name, str(error))
         return _WITH_RESERVE_S if is_news else _WHILE_FULL_S
 
-    def _is_news(self, message: str, stage: Stage, error: Exception) -> bool:
+    def _is_news(self, event: str, stage: Stage, error: Exception) -> bool:
         """Log a stage's trouble, unless it is the one that it had before; tell which."""
         if self._troubles.get(stage.name) == str(error):
             return False
         self._troubles[stage.name] = str(error)
-        log.error(message, part=stage.name, error=str(error))
+        log.error(event, stage=stage.name, error=str(error))
         return True
 
     def _await_end(self, threads: Sequence[threading.Thread]) -> None:
@@ -319,11 +319,11 @@ class Daemon:
             thread.join(max(0.0, latest_s - time.monotonic()))
         late = [thread.name for thread in threads if thread.is_alive()]
         if late:
-            log.warning("cut off", parts=",".join(late))
+            log.warning("shutdown forced", stages=",".join(late))
             with suppress(OSError):
                 sys.stderr.flush()
             os._exit(self._exit_code_cut_off())
-        log.info("ended")
+        log.info("daemon stopped")
 
     def _exit_code_cut_off(self) -> int:
         if self._fatal is not None:

@@ -15,10 +15,9 @@ from agent.clock import Now
 from agent.errors import AgentError, ConfigError
 from agent.outbox.pauses import Pause, Pauses
 from agent.settings import Settings
+from agent.stage import StageName
 
-_PART = "settings"
-
-log = structlog.get_logger(stage="daemon")
+log = structlog.get_logger(stage=StageName.DAEMON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,27 +79,27 @@ class Reloading:
             self._refuse(error)
             return None
         with _if_it_can_be_recorded():
-            self._pauses.end(_PART)
+            self._pauses.end(StageName.SETTINGS)
         renewal = renewed(old, new)
         for key in renewal.at_restart:
             log.warning(
-                "waits for a restart",
+                "restart required",
                 setting=key,
                 hint="sudo systemctl restart spotter (or spotter@NAME)",
             )
         if renewal.settings is None:
-            log.info("settings read again: nothing to take over")
+            log.info("config reload skipped")
         return renewal.settings
 
     def _refuse(self, error: Exception) -> None:
         told = " ".join(str(error).split())
-        log.error("settings not taken over, the old ones stay", error=told)
+        log.error("config reload rejected", error=told)
         hint = error.hint if isinstance(error, ConfigError) else None
         detail = f"the edit was not taken over, the old settings stay: {told}"
         with _if_it_can_be_recorded():
             self._pauses.begin(
                 Pause(
-                    part=_PART,
+                    part=StageName.SETTINGS,
                     reason="not_taken_over",
                     detail=f"{detail}; {hint}" if hint else detail,
                     since=self._now().utc_s,
@@ -114,4 +113,4 @@ def _if_it_can_be_recorded() -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, AgentError, OSError) as error:
-        log.warning("not on record", part=_PART, error=str(error))
+        log.warning("pause not recorded", error=str(error))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from agent.pulse import Pulses
+from agent.stage import StageName
 
 _SEND_WITHIN_S = 1.0
 _START_TICK_S = 5.0
@@ -21,7 +22,7 @@ _START_MORE_S = 30.0  # asked for again and again, while the start makes progres
 _TICK_S = 30.0  # where no watchdog asks for more
 _LONGEST_STATUS = 240
 
-log = structlog.get_logger(stage="daemon")
+log = structlog.get_logger(stage=StageName.DAEMON)
 
 
 class ServiceManager:
@@ -103,7 +104,7 @@ class Watchman:
         """Look once whether everything goes on, and tell."""
         stuck = self._pulses.stuck()
         if stuck != self._complained and stuck:
-            log.error("no progress: the watchdog is not fed", parts=",".join(stuck))
+            log.error("stages stalled", stages=",".join(stuck))
         self._complained = stuck
         if stuck:
             self.say(f"no progress in {', '.join(stuck)}")
@@ -125,12 +126,12 @@ class Watchman:
     def _tell_status(self) -> None:
         refusals = self._pulses.refusals()
         if refusals:
-            self.say(f"the disk refuses: {'; '.join(f'{k}: {v}' for k, v in refusals.items())}")
+            self.say(f"disk access failed: {'; '.join(f'{k}: {v}' for k, v in refusals.items())}")
             return
         try:
             words = self.describe()
         except Exception as error:  # noqa: BLE001  # a busy database must not stop the feeding
-            log.debug("no status", error=str(error))
+            log.debug("status line skipped", error=str(error))
             return
         self.say(words)
 

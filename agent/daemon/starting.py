@@ -20,6 +20,7 @@ from agent.outbox.disk.mounts import Mounts
 from agent.outbox.disk.space import is_fault
 from agent.outbox.opening import is_about_full_disk, is_locked
 from agent.pulse import beat
+from agent.stage import StageName
 
 Result = TypeVar("Result")
 Say = Callable[[str], None]  # tells whoever looks on what the start waits for
@@ -28,7 +29,7 @@ _FULL = "the disk is full"
 _FAULTY = "the disk refuses"
 _IN_USE = "somebody else writes into the outbox"
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 def _say_nothing(_words: str) -> None:
@@ -55,12 +56,12 @@ def await_mounts(mounts: Mounts, *paths: Path, say: Say = _say_nothing) -> None:
     told: Path | None = None
     while (place := mounts.missing_for(*paths)) is not None:
         if place != told:
-            log.error("start waits: a mount is missing", mount=str(place))
-            say(f"start waits: {place} is not mounted")
+            log.error("start paused", reason="a mount is missing", mount=str(place))
+            say(f"start paused: {place} is not mounted")
             told = place
         _wait()
     if told is not None:
-        log.info("start goes on")
+        log.info("start resumed")
 
 
 def patiently(
@@ -90,12 +91,12 @@ def patiently(
             if told == why:
                 _wait()
             else:  # the reserve may have been enough
-                told, waits = why, f"start waits: {why}"
-                log.error(waits, error=str(error))
-                say(waits)
+                told = why
+                log.error("start paused", reason=why, error=str(error))
+                say(f"start paused: {why}")
         else:
             if told is not None:
-                log.info("start goes on")
+                log.info("start resumed")
             return result
 
 

@@ -14,30 +14,30 @@ def describe_station(outbox: Outbox, host: str) -> str:
     words += _left_to_people(counts["entries"])
     lane = outbox.lanes.get(host)
     if lane.paused_reason is not None:
-        words.append(f"lane paused: {_spelt(lane.paused_reason)}")
-    words += [f"{pause.part} waits: {_spelt(pause.reason)}" for pause in outbox.pauses.all()]
+        words.append(f"uploads paused: {_spelt(lane.paused_reason)}")
+    words += [f"{pause.part} paused: {_spelt(pause.reason)}" for pause in outbox.pauses.all()]
     return "; ".join(words)
 
 
 def _work(captures: Mapping[str, int], entries: Mapping[str, int]) -> list[str]:
     words = []
     if captures.get(CaptureState.ANALYSING):
-        words.append("looks into a capture")
+        words.append("analysing a capture")
     if entries.get(EntryState.UPLOADING):
-        words.append("sends a clip")
+        words.append("uploading a clip")
     if waiting := sum(entries.get(state, 0) for state in TO_BE_SENT):
-        words.append(f"{counted(waiting, 'clip')} to send")
+        words.append(f"{counted(waiting, 'clip')} to upload")
     if ahead := captures.get(CaptureState.CAPTURED, 0):
-        words.append(f"{counted(ahead, 'capture')} to look into")
+        words.append(f"{counted(ahead, 'capture')} to analyse")
     return words
 
 
 def _left_to_people(entries: Mapping[str, int]) -> list[str]:
     words = []
     if held := entries.get(EntryState.HELD):
-        words.append(f"{held} held for a person")
+        words.append(f"{held} held for review")
     if dead := entries.get(EntryState.DEAD):
-        words.append(f"{dead} refused")
+        words.append(f"{dead} rejected")
     return words
 
 

@@ -11,13 +11,13 @@ from agent.delivery.keeping import Keeper
 from agent.delivery.looking import Look, Sight
 from agent.outbox.results.follow_ups import FollowUp, FollowUpState
 from agent.outbox.store import Outbox
-from agent.stage import Wake
+from agent.stage import StageName, Wake
 
 _SHARES = (0.85, 1.15)  # of a wait: what came together need not be asked about together
 
 Share = Callable[[], float]
 
-log = structlog.get_logger(stage="follow-up")
+log = structlog.get_logger(stage=StageName.FOLLOW_UP)
 
 
 def share_by_chance() -> float:
@@ -57,7 +57,7 @@ class Concluder:
         noted = self._outbox.follow_ups.note(follow_up, changes, now_s=self._now().utc_s)
         if noted is not None and noted.state not in {follow_up.state, FollowUpState.WAITING}:
             log.warning(
-                "no analysis",
+                "session follow-up ended",
                 entry=f"e{follow_up.entry_id}",
                 clip=follow_up.clip_code,
                 session=follow_up.session_id,

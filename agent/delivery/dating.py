@@ -16,21 +16,20 @@ from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Entry
 from agent.outbox.store import Outbox
-from agent.stage import WAKE_ONLY
+from agent.stage import WAKE_ONLY, StageName
 
-STAGE = "dating"
 _LOOK_AGAIN_S = 30.0
 _SINCE = "sessions_dated_since"  # Unix time at which the setting was first met
 _MOST_WORDS = 300
 _FOR_LATER = frozenset({401, 402, 408, 425, 429})
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.DATING)
 
 
 class Dating:
     """Dates the sessions of the station at one API host."""
 
-    name = STAGE
+    name = StageName.DATING
 
     def __init__(
         self,
@@ -94,7 +93,10 @@ class Dating:
             )
             return
         state = "dated" if refusal is None else "refused"
-        log.info("session dated" if refusal is None else "date refused", entry=entry.name)
+        if refusal is None:
+            log.info("session dated", entry=entry.name)
+        else:
+            log.warning("session date refused", entry=entry.name, answer=refusal)
         self._outbox.dates.note(entry.id, state, due_at=now_s, failures=0, detail=refusal)
 
     def _ask(self, session_id: str, key: ApiKey, told: str) -> str | None:

@@ -17,12 +17,12 @@ from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.deletions import DeletionState, SessionDeletion
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
-STAGE = "erasure"
 _LOOK_AGAIN_S = 30.0
 _MOST_WORDS = 300
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.ERASURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class SessionDeleter:
 class Erasure:
     """Deletes the sessions of athletes who were forgotten here and at the API."""
 
-    name = STAGE
+    name = StageName.ERASURE
 
     def __init__(
         self, outbox: Outbox, deleter: SessionDeleter, *, backoff: Backoff, now: Now

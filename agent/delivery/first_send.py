@@ -23,11 +23,12 @@ from agent.outbox.entry import Entry
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.outbox.store import Outbox
 from agent.pulse import moving
+from agent.stage import StageName
 
 _PIECE_BYTES = 1 << 20
 _MOST_STEM = 60  # characters of the old name: any file system can hold them
 
-log = structlog.get_logger(stage="delivery")
+log = structlog.get_logger(stage=StageName.DELIVERY)
 
 
 class _Original(Enum):
@@ -73,7 +74,7 @@ class FirstSendCheck:
                 return False
         if self._is_whole(entry):
             return True
-        log.error("clip is damaged", entry=entry.name, clip=entry.clip_code)
+        log.error("clip file damaged", entry=entry.name, clip=entry.clip_code)
         self._outbox.files.note_damage(entry.id, now_s=self._now().utc_s)
         return False
 
@@ -104,11 +105,11 @@ class FirstSendCheck:
         return self._copied(capture, found) if begins_as_before else self._damaged(capture)
 
     def _damaged(self, capture: Capture) -> _Original:
-        log.warning("its content has changed: the clip was cut before", capture=capture.name)
+        log.warning("capture file changed", capture=capture.name)
         return _Original.AS_IT_WAS
 
     def _copied(self, capture: Capture, found: FileFacts) -> _Original:
-        log.warning("was copied here: its clips are looked up first", capture=capture.name)
+        log.warning("capture copy detected", capture=capture.name)
         with self._outbox.transaction():
             self._outbox.captures.restore_file(capture, found, now_s=self._now().utc_s)
             self._outbox.outcomes.doubt(capture.id)
@@ -116,7 +117,7 @@ class FirstSendCheck:
 
     def _hold(self, capture: Capture) -> None:
         """Let a person look at clips whose original is another one; its clips may be intact."""
-        log.warning("its file was overwritten: its clips are held", capture=capture.name)
+        log.warning("capture file overwritten", capture=capture.name)
         found = FileFacts.of((self._folder.captures / capture.stored_name).stat())
         now_s, reason = self._now().utc_s, Reason.GREW_AFTER_ADMISSION
         with self._outbox.transaction():
@@ -128,7 +129,7 @@ class FirstSendCheck:
     def _void(self, capture: Capture) -> None:
         """End a capture's clips and let its file be taken in anew."""
         now_s = self._now().utc_s
-        log.warning("grew after it was taken in: taken in anew", capture=capture.name)
+        log.warning("grown capture returned", capture=capture.name)
         with self._outbox.transaction():
             for entry in self._outbox.entries.of_capture(capture.id):
                 if entry.state in {EntryState.READY, EntryState.HELD}:
@@ -155,7 +156,7 @@ class FirstSendCheck:
                 if source.exists():
                     move_durably(source, target)
             except OSError as error:
-                log.warning("cannot go back into its folder", file=target.name, error=str(error))
+                log.warning("capture return failed", file=target.name, error=str(error))
             else:
                 del self._to_go_back[source]
 

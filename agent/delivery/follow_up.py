@@ -22,19 +22,18 @@ from agent.errors import LaneError
 from agent.outbox.backoff import Backoff
 from agent.outbox.results.follow_ups import FollowUp
 from agent.outbox.store import Outbox
-from agent.stage import WAKE_ONLY, Wake, ignore_wake
+from agent.stage import WAKE_ONLY, StageName, Wake, ignore_wake
 
-STAGE = "follow-up"
 _LOOK_AT_LANE_S = 15.0
 _SETBACKS = Backoff(base_s=10.0, longest_s=3600.0)
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.FOLLOW_UP)
 
 
 class FollowUpStage:
     """Follows the station's sessions at one API host."""
 
-    name = STAGE
+    name = StageName.FOLLOW_UP
 
     def __init__(
         self,
@@ -135,6 +134,6 @@ class FollowUpStage:
             self._setbacks = 0
             return
         if self._setbacks == 0:
-            log.info("sessions cannot be asked about now", detail=str(fault))
+            log.info("session poll failed", detail=str(fault))
         self._setbacks += 1
         self._pace.hold(_SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s))

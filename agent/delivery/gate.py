@@ -24,6 +24,7 @@ from agent.outbox.backoff import Backoff
 from agent.outbox.lanes import LIMITS_IN_ROW, PLAN_LIMIT, TRIAL_AFTER_S, LaneState
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
 _ASK_AGAIN_S = 3600.0  # whether a key may still do no more than send its owner's own clips
@@ -37,7 +38,7 @@ _KEYS_FAULT = frozenset(
 
 ReadKey = Callable[[], str | None]
 
-log = structlog.get_logger(stage="delivery")
+log = structlog.get_logger(stage=StageName.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ class Gate:
         else:
             delay_s = _PROBES.delay_s(probes)
         if before.paused_reason != fault.reason:
-            log.warning("lane paused", reason=fault.reason, detail=str(fault))
+            log.warning("uploads paused", reason=fault.reason, detail=str(fault))
         if fault.reason != PLAN_LIMIT:
             self._passage = None
         self._outbox.lanes.update(
@@ -193,7 +194,7 @@ class Gate:
         """Record that uploads work: the next pause is a short one again."""
         self._setbacks = 0
         if self._lane.paused_reason == PLAN_LIMIT:
-            log.info("lane open again", was=PLAN_LIMIT)
+            log.info("uploads resumed", after=PLAN_LIMIT)
             self._outbox.lanes.update(self._host, _OPEN)
 
     def pause_for_limit(self, words: str, *, account: str) -> None:
@@ -212,7 +213,7 @@ class Gate:
 
     def note_altered_title(self) -> None:
         """Record that this host changes titles: absence can never be proven by them again."""
-        log.warning("the API changed a title: unknown outcomes will need a person")
+        log.warning("session title altered")
         self._outbox.lanes.update(self._host, {"titles_altered": 1})
 
     def keeps_titles(self) -> bool:
@@ -240,7 +241,7 @@ class Gate:
             self._outbox.limits.forget()
         stays_limited = state.paused_reason == PLAN_LIMIT and not key_is_new
         if state.paused_reason is not None and not stays_limited:
-            log.info("lane open again", was=state.paused_reason)
+            log.info("uploads resumed", after=state.paused_reason)
             self._outbox.entries.forget_failures()
         self._revive(self._passage, key_is_new=key_is_new)
         self._outbox.lanes.update(
@@ -304,7 +305,7 @@ class Gate:
                 passage.acts_for_others or passage.is_owners(entry.user_id)
             ):
                 continue
-            log.info("goes on with this key", entry=entry.name, was=entry.reason)
+            log.info("entry released", entry=entry.name, after=entry.reason)
             self._outbox.entries.move(
                 entry, EntryState.READY, now_s=now_s, changes={"due_at": now_s, "failures": 0}
             )

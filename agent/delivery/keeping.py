@@ -14,11 +14,12 @@ from agent.outbox.results.follow_ups import FollowUp
 from agent.outbox.results.record import DocumentState, NewResult
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _LOOK_FOR_ROOM_S = 3600.0
 _NAMES = frozenset({"user_name", "email"})  # the roster alone keeps names
 
-log = structlog.get_logger(stage="follow-up")
+log = structlog.get_logger(stage=StageName.FOLLOW_UP)
 
 
 class Keeper:
@@ -62,11 +63,11 @@ class Keeper:
             self._folder.result_document(follow_up.clip_code).unlink(missing_ok=True)
         if is_kept and follow_up.state != "completed":
             log.info(
-                "analysed",
+                "session analysed",
                 entry=f"e{follow_up.entry_id}",
                 clip=follow_up.clip_code,
                 session=follow_up.session_id,
-                numbers=len(new.numbers),
+                metrics=len(new.numbers),
             )
         return is_kept
 
@@ -81,7 +82,9 @@ class Keeper:
         except OSError as error:
             if not is_disk_full(error):  # of this place alone: other sessions must not wait
                 log.warning(
-                    "no document", entry=f"e{follow_up.entry_id}", detail=str(error.strerror)
+                    "result document not stored",
+                    entry=f"e{follow_up.entry_id}",
+                    detail=str(error.strerror),
                 )
             return None
 

@@ -23,19 +23,19 @@ from agent.outbox.disk.space import is_disk_full, is_refusal
 from agent.outbox.entry import Entry
 from agent.outbox.states import Reason, Recipient
 from agent.outbox.store import Outbox
-from agent.stage import WAKE_ONLY, Stopping, Wake
+from agent.stage import WAKE_ONLY, StageName, Stopping, Wake
 
 _UNREADABLE = 3  # times that the disk may refuse a clip before it is held and cut again
 
 CheckFresh = Callable[[Entry], bool]
 
-log = structlog.get_logger(stage="delivery")
+log = structlog.get_logger(stage=StageName.DELIVERY)
 
 
 class Lane:
     """The way of the station's clips to one API host."""
 
-    name = "delivery"
+    name = StageName.DELIVERY
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class Lane:
         crash_point("uploaded")
         self._reaction.note_delivered(entry, passage)
         log.info(
-            "delivered",
+            "clip uploaded",
             entry=entry.name,
             clip=entry.clip_code,
             session=sent.made.session_id,

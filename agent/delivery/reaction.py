@@ -20,7 +20,7 @@ from agent.outbox.entry import SMALLER, Entry
 from agent.outbox.lanes import LIMITS_IN_ROW
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
-from agent.stage import Wake
+from agent.stage import StageName, Wake
 
 _IN_A_ROW = 3  # so many different clips in trouble, and the lane is at fault
 _ABOUT_ACCOUNT = frozenset({402, 403})
@@ -28,7 +28,7 @@ _LIMIT = 404  # of an upload: the sessions of the plan, or of the athlete, are u
 _TOO_LARGE = 413
 _CUT_AGAIN = frozenset({Reason.CLIP_DAMAGED, Reason.TOO_LARGE})
 
-log = structlog.get_logger(stage="delivery")
+log = structlog.get_logger(stage=StageName.DELIVERY)
 
 
 class Reaction:
@@ -60,7 +60,7 @@ class Reaction:
 
     def carry_out(self, entry: Entry, error: UploadError, passage: Passage) -> None:
         """Do what the retry table says of a failed upload, whose attempt is on record."""
-        log.info("not delivered", entry=entry.name, clip=entry.clip_code, answer=str(error))
+        log.info("upload failed", entry=entry.name, clip=entry.clip_code, answer=str(error))
         if isinstance(error, LaneError):
             self._gate.pause(error)
             self.put_back(entry)
@@ -86,7 +86,7 @@ class Reaction:
 
     def hold(self, entry: Entry, reason: Reason, *, detail: str | None = None) -> None:
         """Let an entry wait for a person, or for the analysis to cut it again."""
-        log.warning("held", entry=entry.name, clip=entry.clip_code, reason=reason)
+        log.warning("entry held", entry=entry.name, clip=entry.clip_code, reason=reason)
         self._move(entry, EntryState.HELD, reason=reason, detail=detail)
         if reason in _CUT_AGAIN:
             self._wake_analysis()
@@ -127,7 +127,7 @@ class Reaction:
         in_row = self._outbox.limits.note(
             passage.uid, entry.user_id, now_s=self._now().utc_s, detail=str(error)
         )
-        log.warning("sessions are used up", entry=entry.name, athletes_in_row=in_row)
+        log.warning("session limit reached", entry=entry.name, athletes_in_row=in_row)
         if in_row >= LIMITS_IN_ROW:
             self._gate.pause_for_limit(str(error), account=passage.uid)
 

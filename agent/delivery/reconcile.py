@@ -34,6 +34,7 @@ from agent.outbox.backoff import Backoff
 from agent.outbox.entry import Entry, LookFirst
 from agent.outbox.states import EntryState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _MOST_AT_ONCE = 50  # held clips that are looked for in one list
 _MOST_BY_FILTER = 5  # held clips that are looked for one by one
@@ -43,7 +44,7 @@ _OF_THE_WAY = frozenset({"network", "tls", "key"})  # no fault of the filter's
 _LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look at what is held
 _AFTER_NO_LIST = Backoff(base_s=30.0, longest_s=3600.0)
 
-log = structlog.get_logger(stage="delivery")
+log = structlog.get_logger(stage=StageName.DELIVERY)
 
 
 class Reconciler:
@@ -299,11 +300,13 @@ class Reconciler:
             self._hold(entry)
             return
         if entry.look_first is LookFirst.THEN_HOLD:
-            log.warning("not at the API, its record is damaged: held", entry=entry.name)
+            log.warning(
+                "entry held", entry=entry.name, clip=entry.clip_code, reason=Reason.RECORD_DAMAGED
+            )
             changes: dict[str, object] = {"reason": Reason.RECORD_DAMAGED}
             self._move(entry, EntryState.HELD, {**changes, **_concluded(entry)})
             return
-        log.info("not at the API: will be sent again", entry=entry.name, clip=entry.clip_code)
+        log.info("upload not found", entry=entry.name, clip=entry.clip_code)
         after = self._patience.after_failure(entry, failures=entry.failures, waited_s=wait_s)
         self._move(entry, EntryState.READY, {**after, **_concluded(entry)})
 
@@ -311,7 +314,9 @@ class Reconciler:
         """Let a person say what became of it; it is still looked for."""
         self._first_looks.pop((entry.id, entry.attempts), None)
         self._refused.discard(entry.id)
-        log.warning("outcome cannot be known: held", entry=entry.name, clip=entry.clip_code)
+        log.warning(
+            "entry held", entry=entry.name, clip=entry.clip_code, reason=Reason.OUTCOME_UNKNOWN
+        )
         later_s = self._now().utc_s + _LOOK_AGAIN_S[0]
         told: dict[str, object] = {} if detail is None else {"detail": detail}
         waits = {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s}
@@ -338,15 +343,15 @@ class Reconciler:
             for other in others:
                 self._outbox.outcomes.note_second_session(entry.id, other.session_id)
         log.info(
-            "delivered (found)",
+            "upload confirmed",
             entry=entry.name,
             clip=entry.clip_code,
             session=session.session_id,
         )
         if was_given:
-            log.warning("it had gone to the athlete before", entry=entry.name)
+            log.warning("athlete mismatch found", entry=entry.name)
         for other in others:
-            log.error("the API made a second session", entry=entry.name, session=other.session_id)
+            log.error("duplicate session found", entry=entry.name, session=other.session_id)
 
 
 def _concluded(entry: Entry) -> dict[str, object]:

@@ -21,21 +21,20 @@ from agent.outbox.entry import ClipFile, Entry, NewEntry
 from agent.outbox.resends import Resend, ResendState
 from agent.outbox.states import EntryState, FileState
 from agent.outbox.store import Outbox
-from agent.stage import Wake
+from agent.stage import StageName, Wake
 
-STAGE = "resending"
 _LOOK_AGAIN_S = 30.0
 _ONE_BY_ONE_S = 1.0
 _SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _AT_WORK = frozenset({ResendState.ASKED, ResendState.SENDING, ResendState.DELETING})
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.RESENDING)
 
 
 class Resending:
     """Sends anew what went to the wrong athlete."""
 
-    name = STAGE
+    name = StageName.RESENDING
 
     def __init__(
         self,
@@ -86,7 +85,7 @@ class Resending:
                 resend, ResendState.SENDING, now_s=now_s, new_entry_id=entry.id
             )
         crash_point("resend-entered")
-        log.info("sent anew", entry=old.name, as_=entry.name, clip=entry.clip_code)
+        log.info("resend queued", entry=old.name, new_entry=entry.name, clip=entry.clip_code)
         self._wake_lane()
 
     def _follow(self, resend: Resend) -> None:
@@ -121,7 +120,7 @@ class Resending:
             return
         crash_point("resend-deleted")
         if not told.is_gone:
-            log.warning("wrong session stays", session=resend.session_id, answer=told.words)
+            log.warning("session deletion refused", session=resend.session_id, answer=told.words)
             self._end(resend, ResendState.REFUSED, f"HTTP {told.status}: {told.words}")
             return
         assert resend.new_entry_id is not None  # as above
@@ -129,7 +128,7 @@ class Resending:
             new_name = self._entry(resend.new_entry_id).name
             self._outbox.resends.end_old(resend, new_name=new_name, now_s=now_s)
             self._outbox.resends.move(resend, ResendState.DONE, now_s=now_s)
-        log.info("wrong session deleted", session=resend.session_id)
+        log.info("session deleted", session=resend.session_id)
 
     def _end(self, resend: Resend, to: ResendState, detail: str) -> None:
         self._outbox.resends.move(resend, to, now_s=self._now().utc_s, detail=detail)

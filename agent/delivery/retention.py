@@ -21,7 +21,7 @@ from agent.outbox.disk.space import Space
 from agent.outbox.repair.recovery import tend_ledger
 from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
-from agent.stage import Wake, ignore_wake
+from agent.stage import StageName, Wake, ignore_wake
 
 _HOUR_S = 3600.0
 _EVERY_S = 600.0
@@ -30,7 +30,7 @@ _JUMP_S = _HOUR_S  # a clock that moves so far by itself was wrong before, or is
 _DOUBT_S = 24 * _HOUR_S
 _HOWEVER_YOUNG, _NONE = float("inf"), float("-inf")
 
-log = structlog.get_logger(stage="retention")
+log = structlog.get_logger(stage=StageName.RETENTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class RetentionPolicy:
 class Retention:
     """Keeps the disk from filling with what the API has long acknowledged."""
 
-    name = "retention"
+    name = StageName.RETENTION
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Retention:
         self._keep_reserve = keep_reserve
         self._removal = Removal(outbox, folder, now=now)
         self._archive = None if policy.archive is None else Archive(policy.archive, folder)
-        self._waiting = Waiting(outbox.pauses, "clearing", now=now)
-        self._archiving = Waiting(outbox.pauses, "archive", now=now)
+        self._waiting = Waiting(outbox.pauses, StageName.RETENTION, now=now)
+        self._archiving = Waiting(outbox.pauses, StageName.ARCHIVE, now=now)
         self._ages = _Ages()
         self._refused: str | None = None  # why a file could not be removed at the last step
         self._noted_s = 0.0  # when the room was last recorded
@@ -104,7 +104,7 @@ class Retention:
             self._removal.finish()
         except OSError as error:
             if str(error) != self._refused:
-                log.error("a file cannot be removed", error=str(error))
+                log.error("file removal failed", error=str(error))
             self._refused = str(error)
         else:
             self._refused = None
@@ -226,7 +226,7 @@ class _Ages:
             return True
         offset_s = now.utc_s - now.boot_s
         if self._offset_s is not None and abs(offset_s - self._offset_s) > _JUMP_S:
-            log.warning("clock was set anew: nothing is cleared by age for a day")
+            log.warning("clock jump detected")
             self._doubted_until_s = now.boot_s + _DOUBT_S
         self._offset_s = offset_s
         return now.boot_s >= self._doubted_until_s

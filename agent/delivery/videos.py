@@ -21,15 +21,14 @@ from agent.outbox.disk.folders import StateFolder
 from agent.outbox.disk.space import is_disk_full
 from agent.outbox.results.videos import Wanted
 from agent.outbox.store import Outbox
-from agent.stage import WAKE_ONLY
+from agent.stage import WAKE_ONLY, StageName
 
-STAGE = "videos"
 _SETBACKS = Backoff(base_s=10.0, longest_s=3600.0)
 _LOOK_FOR_ROOM_S = 600.0
 _MOST_LOOKED_AT = 200
 _DAY_S = 86_400.0
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.VIDEOS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,7 @@ class VideoPolicy:
 class VideoStage:
     """Fetches the analysed videos that are wished for."""
 
-    name = STAGE
+    name = StageName.VIDEOS
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class VideoStage:
         except FetchError as error:
             self._setbacks.pop(wanted.entry_id, None)
             self._outbox.videos.fail(wanted.entry_id, str(error))
-            log.warning("no video", entry=f"e{wanted.entry_id}", detail=str(error))
+            log.warning("video download failed", entry=f"e{wanted.entry_id}", detail=str(error))
         except OSError as error:  # of this video's place: the others must not wait for it
             self._put_back(wanted, _refusal(error))
         else:
@@ -117,7 +116,7 @@ class VideoStage:
             self._folder.analysed_video(wanted.clip_code).unlink(missing_ok=True)
             return
         log.info(
-            "video fetched",
+            "video downloaded",
             entry=f"e{wanted.entry_id}",
             clip=wanted.clip_code,
             bytes=size_bytes,
@@ -151,7 +150,7 @@ class VideoStage:
             delay_s = _SETBACKS.delay_s(failures, retry_after_s=retry_after_s)
         self._setbacks[wanted.entry_id] = (failures, self._now().utc_s + delay_s)
         if failures == 1:
-            log.info("a video comes later", entry=f"e{wanted.entry_id}", detail=str(error))
+            log.info("video download postponed", entry=f"e{wanted.entry_id}", detail=str(error))
 
 
 def _refusal(error: OSError) -> NotNowError:

@@ -23,7 +23,7 @@ from agent.wake import wake
 ATHLETE, OTHER_ATHLETE = "someUserId123", "athlete-0002"  # both are in the sandbox's account
 _FIRST_KEY = "drill-key"
 _LOOK_EVERY_S = 0.03
-_RUNNING = "event=running"
+_RUNNING = 'event="daemon started"'
 _SETTINGS = """\
 [station]
 id = "drill"

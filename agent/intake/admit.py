@@ -44,6 +44,7 @@ from agent.outbox.file_name import printable
 from agent.outbox.journal.sidecars import is_unfinished_sidecar
 from agent.outbox.states import CaptureState, FileState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _SIDECAR_SUFFIX = ".json"
 _MOST_SIDECAR_BYTES = 1 << 24
@@ -51,7 +52,7 @@ _DIGEST_SIGNS = 64
 _LARGE_BYTES = 256 << 20
 _NEVER_AGAIN = frozenset({Reason.FILMING_STOPPED, Reason.FORGOTTEN})  # nobody may see it
 
-log = structlog.get_logger(stage="intake")
+log = structlog.get_logger(stage=StageName.INTAKE)
 
 
 class Admitted(Enum):
@@ -150,7 +151,10 @@ class Admission:
         if not moved:
             file.remove()
         log.info(
-            "taken in", capture=capture.name, file=capture.file_name, bytes=expected.size_bytes
+            "capture admitted",
+            capture=capture.name,
+            file=capture.file_name,
+            bytes=expected.size_bytes,
         )
         return Admitted.NEW
 
@@ -185,7 +189,7 @@ class Admission:
         except PermissionError:
             self._put_aside(path)
         except UnsettledError:
-            log.warning("still being written: taken in when it is whole", file=path.name)
+            log.warning("capture recovery postponed", file=path.name)
             return False
         return True
 
@@ -222,7 +226,7 @@ class Admission:
             move_durably(path, grown)
             path = grown
         capture = self._write_row(sha256, path, sidecar)
-        log.info("taken in after a restart", capture=capture.name, file=capture.file_name)
+        log.info("capture recovered", capture=capture.name, file=capture.file_name)
 
     def _sidecar_of(self, path: Path, *, is_named_by_content: bool) -> _Sidecar | None:
         """Return what is known of a file without a row; None where it never was one of ours.
@@ -258,7 +262,7 @@ class Admission:
             if file.is_at(stored):  # no copy but the only one, by another name
                 raise PermissionError(errno.EPERM, "this is Spotter's own file, linked here")
             file.remove()
-            log.info("same content again", capture=known.name, file=printable(path.name))
+            log.info("duplicate capture ignored", capture=known.name, file=printable(path.name))
             return Admitted.KNOWN
         if is_torn:
             put_aside(stored, self._folder)
@@ -274,7 +278,7 @@ class Admission:
             self._outbox.captures.restore_file(known, facts_of(stored), now_s=now_s)
             if known.reason in {Reason.CAPTURE_MISSING, Reason.CAPTURE_DAMAGED}:
                 self._outbox.captures.move(known, CaptureState.CAPTURED, now_s=now_s)
-        log.info("original is back", capture=known.name, file=known.file_name)
+        log.info("original restored", capture=known.name, file=known.file_name)
 
     def _bring_in(self, file: SettledFile, stored: Path, expected: FileFacts) -> bool:
         """Give a file its place in the work folder; False where it had to be copied.

@@ -13,13 +13,14 @@ import structlog
 from agent.clock import Instant
 from agent.outbox.capture import SidecarTime
 from agent.outbox.file_name import printable
+from agent.stage import StageName
 
 _SCHEMA = 1
 _MOST_BYTES = 65536
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME = -100, 0x100, 0x800
 _STATX_BYTES, _BTIME_AT = 256, 80  # of struct statx, linux/stat.h
 
-log = structlog.get_logger(stage="intake")
+log = structlog.get_logger(stage=StageName.INTAKE)
 
 
 def born_s(path: Path) -> float | None:
@@ -66,5 +67,5 @@ def read_sidecar(path: Path) -> SidecarTime | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        log.warning("sidecar cannot be used", file=printable(path.name))
+        log.warning("sidecar rejected", file=printable(path.name))
         return None

@@ -25,19 +25,19 @@ from agent.intake.watch import CaptureFolder
 from agent.intake.writers import writer_state
 from agent.outbox.disk.space import is_disk_full
 from agent.outbox.file_name import printable
-from agent.stage import Wake
+from agent.stage import StageName, Wake
 
 _REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this
 _AT_ONCE = 100  # files; between two such rounds hints are followed and the daemon may end
 _REST = 10.0  # a scan that took a second is not begun again for so many
 
-log = structlog.get_logger(stage="intake")
+log = structlog.get_logger(stage=StageName.INTAKE)
 
 
 class Intake:
     """From the capture folder into the outbox."""
 
-    name = "intake"
+    name = StageName.INTAKE
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class Intake:
         self._door.has_let_in(path)
         if str(path) in self._complained:
             self._complained.discard(str(path))
-            log.info("file can be taken in after all", file=printable(path.name))
+            log.info("admission recovered", file=printable(path.name))
         if admitted is not Admitted.KNOWN:
             self._wake_next()
 
@@ -197,7 +197,7 @@ class Intake:
         if str(path) not in self._complained:
             self._complained.add(str(path))
             log.error(
-                "file cannot be taken in",
+                "admission failed",
                 file=printable(path.name),
                 error=error.strerror,
                 hint="give the group spotter the right to read and move it" if refused else None,

@@ -22,6 +22,7 @@ import structlog
 
 from agent.errors import AnalysisError, AnalysisFault
 from agent.pulse import beat, bounded
+from agent.stage import StageName
 
 _REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
 _SLOWEST = 20.0  # a box slower than that is not waited for any longer
@@ -35,7 +36,7 @@ _NICE = 10  # the recorder on the same box comes first
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_ARENA_MAX": "2"}
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ class AnalysisChild:
         try:
             return bool(self._measure(self._warm()).get("found"))
         except AnalysisError as error:
-            log.error("the known picture fails too", error=str(error))
+            log.error("self-test failed", error=str(error))
             return False
 
     def _measure(self, child: "_Running") -> Mapping[str, object]:

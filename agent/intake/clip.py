@@ -15,10 +15,11 @@ from agent.outbox.disk.folders import StateFolder, fsync_file, move_durably
 from agent.outbox.disk.linking import link_or_copy
 from agent.outbox.entry import ClipFile
 from agent.pulse import moving
+from agent.stage import StageName
 
 _NEXT_FRAMES_S = 1.0  # which a frame before them may be made of
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 class ClipCutter:
@@ -59,7 +60,7 @@ class ClipCutter:
                 out=str(unfinished),
                 options={**self._options, **(rendition or {})},
             )
-            log.info("cut", clip=clip_code, method=result["method"], why=result["why"])
+            log.info("clip cut", clip=clip_code, method=result["method"], why=result["why"])
             crash_point("clip-cut")
             return self._keep(
                 unfinished,
@@ -101,7 +102,7 @@ class ClipCutter:
                 fsync_file(unfinished)
                 move_durably(unfinished, self._folder.pictures / name)
         except (AnalysisError, OSError) as error:
-            log.warning("no picture", picture=name, error=str(error))
+            log.warning("picture drawing failed", picture=name, error=str(error))
 
     def _keep(
         self, unfinished: Path, *, seconds: float, method: str = "whole", why: str | None = None

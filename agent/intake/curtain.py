@@ -19,13 +19,14 @@ from agent.outbox.clearing.removal import Removal
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.assigning import timeline_of
 from agent.station.filming import Sight, View, view_of
 from agent.station.recording_time import RecordingTime
 
 _LOOKED_AGAIN_S = 5.0  # a stop may have been undone meanwhile
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 class Curtain:
@@ -82,7 +83,7 @@ class Curtain:
         if view.sight is Sight.FORBIDDEN:
             crash_point("hidden")
             self._removal.finish()
-            log.info("filming was stopped: removed unseen", capture=capture.name)
+            log.info("capture discarded", capture=capture.name, reason=Reason.FILMING_STOPPED)
         return view.sight in {Sight.ALLOWED, Sight.PARTLY}
 
     def _let_wait(self, capture: Capture, left_s: float) -> None:
@@ -94,7 +95,7 @@ class Curtain:
             reason=Reason.STOP_CAN_BE_UNDONE,
         )
         if capture.reason != Reason.STOP_CAN_BE_UNDONE:
-            log.info("filming was stopped: waits until that is final", capture=capture.name)
+            log.info("capture postponed", capture=capture.name, reason=Reason.STOP_CAN_BE_UNDONE)
 
     def _discard(self, capture: Capture) -> None:
         now_s = self._now().utc_s
@@ -110,7 +111,9 @@ class Curtain:
             now_s=self._now().utc_s,
             reason=Reason.FILMING_MAY_BE_STOPPED,
         )
-        log.warning("filming may have been stopped: quarantined unseen", capture=capture.name)
+        log.warning(
+            "capture quarantined", capture=capture.name, reason=Reason.FILMING_MAY_BE_STOPPED
+        )
 
     def _was_allowed(self, capture: Capture) -> bool:
         """Tell whether a person let it be looked into after it was quarantined."""

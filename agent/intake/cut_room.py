@@ -8,7 +8,7 @@ from agent.outbox.waiting import Waiting
 _MARGIN_BYTES = 4_000_000  # a clip's index, its pictures, and what is written beside it
 _PREROLL_S = 4.0  # a lossless cut begins at the keyframe before
 _COSTLIEST = 2.0  # a clip that is encoded again may take more than it did; a joined one, twice
-_ASKER = "analysis"
+_ASKER = "clipping"
 
 
 def cut_bytes(take: Take, *, capture_bytes: int, capture_s: float) -> int:

@@ -14,6 +14,7 @@ from agent.outbox.clip_code import derive_clip_code
 from agent.outbox.entry import ClipFile, Entry, NewEntry, Whose
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.assigning import timeline_of
 from agent.station.moments import Plan
 from agent.station.recording_time import RecordingTime, recorded_by_words
@@ -22,7 +23,7 @@ from agent.station.whose import Decision, UnassignedPolicy, decide_whose
 
 _LONGEST_WAIT_S = 3600.0  # for the next recording; then a clip goes as it is, whatever comes
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ def _take_over(outbox: Outbox, plan: Plan, *, now_s: float) -> None:
 
 def _tell(entry: Entry) -> None:
     log.info(
-        "clip",
+        "clip created",
         entry=entry.name,
         clip=entry.clip_code,
         state=entry.state,

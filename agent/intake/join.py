@@ -14,6 +14,7 @@ from agent.outbox.entry import Entry, Source
 from agent.outbox.joins import RECENT, Neighbour
 from agent.outbox.states import TO_BE_LOOKED_INTO
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.adjoining import (
     LONGEST_GAP_S,
     Compared,
@@ -33,7 +34,7 @@ _COPIED_LATE_S = 120.0  # so much later than another a file may have come that w
 _QUIET_SHARE = 1.5  # of a recording's length: so long the next one may take to appear
 _LONGEST_QUIET_S = 30.0
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ class Joiner:
         is_next = kin is Kinship.SAME and counts_on(first.file_name, second.file_name)
         seam = seam_between(gap, compared, is_next=is_next)
         if isinstance(seam, str):
-            log.info("not joined", capture=capture.name, with_=other.name, why=seam)
+            log.info("recordings not joined", capture=capture.name, other=other.name, why=seam)
             return None
         return _relation(seam, compared, other_is_first=first is other)
 
@@ -175,7 +176,10 @@ class Joiner:
             if error.fault is AnalysisFault.NO_SPACE:
                 raise
             log.warning(
-                "recordings not compared", capture=first.name, with_=second.name, error=str(error)
+                "recording comparison failed",
+                capture=first.name,
+                other=second.name,
+                error=str(error),
             )
             return None
         return Compared(**{field.name: told[field.name] for field in fields(Compared)})  # type: ignore[arg-type]  # the child is our own
@@ -204,7 +208,7 @@ class NextRecording:
             else:
                 due_at = max(now_s, entry.created_at + self._send_delay_s)
                 self._outbox.joins.let_go(entry, due_at=due_at)
-                log.info("clip waits no longer", entry=entry.name, clip=entry.clip_code)
+                log.info("clip wait ended", entry=entry.name, clip=entry.clip_code)
         return still
 
     def _must_wait(

@@ -14,11 +14,12 @@ from agent.outbox.disk.folders import StateFolder
 from agent.outbox.entry import ClipFile, Entry, Source
 from agent.outbox.states import Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _SMALLER_PX = 720
 _SMALLER_KBIT_S = (100, 2500)  # of the rate; half of what the clip has, within these
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 Mend = Callable[[Entry], Entry | None]
 
@@ -63,19 +64,20 @@ class Mender:
             mended = mend(entry)
         except FileNotFoundError as error:
             log.error(
-                "a clip cannot be cut again: its file is gone",
+                "clip recut failed",
                 entry=entry.name,
                 clip=entry.clip_code,
+                error="the file is missing",
                 file=str(error.filename),
             )
         except AnalysisError as error:
             if error.fault is AnalysisFault.NO_SPACE:
                 self._tried.discard(entry.id)
                 return False
-            log.error("a clip cannot be cut again", entry=entry.name, error=str(error))
+            log.error("clip recut failed", entry=entry.name, error=str(error))
         else:
             self._tried.discard(entry.id)
-            log.info("cut again", entry=entry.name, clip=entry.clip_code, done=mended is not None)
+            log.info("clip recut", entry=entry.name, clip=entry.clip_code, done=mended is not None)
         return True
 
     def _replace(self, entry: Entry) -> Entry | None:

@@ -37,7 +37,7 @@ from agent.outbox.entry import ClipFile
 from agent.outbox.states import CaptureState, Reason
 from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
-from agent.stage import WAKE_ONLY, Stopping, Wake
+from agent.stage import WAKE_ONLY, StageName, Stopping, Wake
 from agent.station.assigning import timeline_of
 from agent.station.moments import Plan, alone, apart
 from agent.station.recording_time import RecordingTime, recording_time
@@ -56,13 +56,13 @@ _FILE_AT_FAULT = frozenset(
 # What no code of ours raises on purpose: something about this one capture was not thought of.
 _UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
-log = structlog.get_logger(stage="analysis")
+log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
 class TakeFinder:
     """From a capture that was taken in to entries that wait for delivery."""
 
-    name = "analysis"
+    name = StageName.CLIPPING
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class TakeFinder:
         self._folder = folder
         self._child = child
         self._cutter = ClipCutter(child, folder, options=policy.cut)
-        self._room = CutRoom(space, Waiting(outbox.pauses, "analysis", now=now))
+        self._room = CutRoom(space, Waiting(outbox.pauses, StageName.CLIPPING, now=now))
         self._joiner = Joiner(outbox, folder, child)
         self._mender = Mender(outbox, folder, child, self._cutter, now=now)
         self._curtain = Curtain(outbox, folder, now=now)
@@ -109,7 +109,7 @@ class TakeFinder:
         try:
             return self._deal_with(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
-            log.exception("cannot be dealt with", capture=capture.name)
+            log.exception("analysis crashed", capture=capture.name)
             told = f"{type(error).__name__}: {error}"
             self._quarantine(capture, AnalysisError(told, fault=AnalysisFault.INTERNAL))
         return 0.0
@@ -176,7 +176,7 @@ class TakeFinder:
                 self._outbox.takes.retire(capture, plan.take, now_s=now_s)
             reason = Reason.SAME_MOMENT if same else None
             self._move(capture, CaptureState.SKIPPED, reason=reason, detail=told)
-        log.info("capture skipped", capture=capture.name, why=told or "no take in it")
+        log.info("capture skipped", capture=capture.name, why=told or "no takes found")
 
     def _cut(self, capture: Capture, path: Path, plan: Plan) -> CutTake:
         clip_code = derive_clip_code(capture.sha256, plan.take.number)
@@ -242,7 +242,10 @@ class TakeFinder:
         takes = [take for take in takes_in(report) if not any(take.overlaps(o) for o in taken)]
         self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
-            "analysed", capture=capture.name, takes=len(takes), verdict=str(report.get("verdict"))
+            "capture analysed",
+            capture=capture.name,
+            takes=len(takes),
+            verdict=str(report.get("verdict")),
         )
 
     def _inspect_parts(
@@ -310,7 +313,7 @@ class TakeFinder:
         log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
         if not self._child.box_works():
             self._move(capture, CaptureState.CAPTURED)
-            log.error("this box cannot analyse now: captures wait", error=str(error))
+            log.error("analysis postponed", error=str(error))
             return _BOX_AT_FAULT_S
         if self._keep_whole(capture):
             self._let_go()
@@ -325,7 +328,9 @@ class TakeFinder:
         return _BOX_AT_FAULT_S
 
     def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
-        log.warning("set aside", capture=capture.name, reason=error.fault, detail=str(error))
+        log.warning(
+            "capture quarantined", capture=capture.name, reason=error.fault, detail=str(error)
+        )
         self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
         self._let_go()
 

@@ -27,7 +27,7 @@ from agent.outbox.capture import FileFacts
 from agent.outbox.file_name import printable
 from agent.outbox.store import Outbox
 from agent.settings import Settings
-from agent.stage import ignore_wake
+from agent.stage import StageName, ignore_wake
 from agent.station.camera import CameraWatch
 
 _SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
@@ -36,7 +36,7 @@ ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow b
 _SIDECAR_BYTES = 65536
 _UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 
-log = structlog.get_logger(stage="intake")
+log = structlog.get_logger(stage=StageName.INTAKE)
 
 
 class CaptureFolder:
@@ -219,7 +219,7 @@ class CaptureFolder:
             observer.start()
         except OSError as error:  # such as the system's limit of watches
             if not self._complained:
-                log.warning("folder is not watched, only scanned", error=error.strerror)
+                log.warning("folder watch failed", error=error.strerror)
             self._complained = True
             return None
         self._complained = False

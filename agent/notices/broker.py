@@ -26,13 +26,14 @@ from agent.notices.standing import Interest
 from agent.notices.topics import OFFLINE, ONLINE, Message, Topics
 from agent.notices.wire import MOST_HEARD_BYTES, Wire
 from agent.pulse import beat
+from agent.stage import StageName
 
 _KEEP_ALIVE_S = 60  # the broker gives a station up that it has not heard of for half as long again
 _CONNECT_WITHIN_S = 4.0
 _ANSWER_WITHIN_S = 10.0
 _LEAVE_WITHIN_S = 1.5
 _TURN_S = 0.2
-log = structlog.get_logger(stage="notices")
+log = structlog.get_logger(stage=StageName.NOTIFICATIONS)
 
 _VERSIONS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
 
@@ -137,7 +138,7 @@ class Broker:
             except NotifyError as fault:
                 if self._client is None:
                     raise
-                log.warning("Home Assistant is not told of the station", detail=str(fault))
+                log.warning("discovery failed", detail=str(fault))
                 return
 
     def _publish_or_drop(self, message: Message) -> None:

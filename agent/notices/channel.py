@@ -17,12 +17,13 @@ from agent.notices.patience import Patience
 from agent.notices.standing import Interest, Standing, is_news
 from agent.outbox.backoff import Backoff
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 LOOK_EVERY_S = 2.0
 BACKOFF = Backoff(base_s=2.0, longest_s=300.0)
 MOST_TRIES = 8  # of one notice, before it is found out whether it alone is refused
 
-log = structlog.get_logger(stage="notices")
+log = structlog.get_logger(stage=StageName.NOTIFICATIONS)
 
 
 class Receiver(Protocol):
@@ -123,13 +124,13 @@ class Channel:
         if failing or self._is_failing is False:
             return
         if self._is_failing:
-            log.info("the receiver takes notices again", channel=self.name)
+            log.info("notifications resumed", channel=self.name)
         self._outbox.channels.note_well(self.name)
         self._is_failing = False
 
     def _note(self, fault: NotifyError, delay_s: float) -> None:
         if not self._is_failing:
-            log.warning("notices wait", channel=self.name, detail=str(fault))
+            log.warning("notifications paused", channel=self.name, detail=str(fault))
         self._is_failing = True
         now_s = self._now().utc_s
         self._outbox.channels.note_failure(
@@ -163,7 +164,9 @@ class Channel:
         if why is None:
             self._feed.acknowledge(event_id, now_s=now_s)
         else:
-            log.error("a notice is given up", channel=self.name, notice=notice.id, detail=why)
+            log.error(
+                "notification abandoned", channel=self.name, notification=notice.id, detail=why
+            )
             self._feed.set_aside(event_id, notice, why=why, now_s=now_s)
         return True
 

@@ -22,6 +22,7 @@ from agent.outbox.views.life import cut_words
 from agent.outbox.views.story import sent_anew_words, story
 from agent.plurals import counted
 from agent.settings import Settings
+from agent.stage import StageName
 from agent.station.finding import Found, FoundAthlete
 from agent.station.of_settings import api_host, state_folder
 from agent.station.roster import name_of, split_key
@@ -274,7 +275,7 @@ def _surroundings(scene: Scene, subject: Capture | Entry) -> Surroundings:
         runs=scene.runs,
         start=scene.start,
         ahead=ahead,
-        waits=waits.get("analysis"),
+        waits=waits.get(StageName.CLIPPING),
         opens_at=parse_timetable(settings.delivery.schedule).closed_until(now_s),
         first=None if first is None else first.name,
     )

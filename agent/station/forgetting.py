@@ -23,6 +23,7 @@ from agent.outbox.repair.recovery import ledger_written_anew
 from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.assigning import assign_nobody
 from agent.station.present import present_of
 from agent.station.roster import for_person
@@ -31,7 +32,7 @@ _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
 _UNKNOWN_OUTCOMES = frozenset({Reason.OUTCOME_UNKNOWN, Reason.RECORD_DAMAGED})
 _UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 
-log = structlog.get_logger(stage="station")
+log = structlog.get_logger(stage=StageName.STATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ def carry_out(outbox: Outbox, folder: StateFolder, forgetting: Forgetting, *, no
         return Progress(done=False, waits_for=waits_for)
     removed = remove_old_copies(folder.root)
     if removed:
-        log.info("copies of the outbox as it was knew the athlete: removed", files=removed)
+        log.info("old outbox copies removed", files=removed)
     _finish(outbox, forgetting, entries, captures, now=now)
     return Progress(done=True, waits_for=())
 
@@ -185,7 +186,7 @@ def _finish(
     now_s = now().utc_s
     with ledger_written_anew(outbox):  # its older lines tell whose the clips were
         outbox.forgettings.finish(forgetting, entries, captures, now_s=now_s)
-    log.info("an athlete was forgotten", clips=len(entries))
+    log.info("athlete erased", clips=len(entries))
 
 
 def _person(outbox: Outbox, key: str) -> tuple[str | None, int | None]:

@@ -10,10 +10,10 @@ from agent.errors import LaneError, RequestError
 from agent.outbox.people.roster import Known
 from agent.outbox.people.switches import ROSTER_ASKED_AT, ROSTER_SYNCED_AT
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.names import clean_name, searchable
 from agent.station.roster import check_user_id
 
-STAGE = "roster"
 _EVERY_S = 4 * 3600.0
 _AFTER_FAILURE_S = 600.0
 _LOOK_AGAIN_S = 5.0  # whether the lane is open by now
@@ -29,7 +29,7 @@ class Named(NamedTuple):
 
 Fetch = Callable[[], tuple[Iterable[Named], bool]]  # who there is, and whether these are all
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.ROSTER)
 
 
 def take_over(outbox: Outbox, named: Iterable[Named], *, complete: bool, now_s: float) -> int:
@@ -60,7 +60,7 @@ def request_roster(outbox: Outbox, *, now_s: float) -> None:
 class RosterRefresh:
     """Looks for the account's athletes at the start, every few hours, and when asked."""
 
-    name = STAGE
+    name = StageName.ROSTER
 
     def __init__(
         self, outbox: Outbox, *, fetch: Fetch, is_open: Callable[[], bool], now: Now
@@ -84,11 +84,11 @@ class RosterRefresh:
         try:
             named, complete = self._fetch()
         except LaneError as fault:
-            log.warning("no roster", detail=str(fault))
+            log.warning("roster sync failed", detail=str(fault))
             self._not_before_s = now_s + _AFTER_FAILURE_S
             return _AFTER_FAILURE_S
         count = take_over(self._outbox, named, complete=complete, now_s=now_s)
-        log.info("roster", athletes=count, complete=complete)
+        log.info("roster synced", athletes=count, complete=complete)
         return _EVERY_S
 
     def close(self) -> None:

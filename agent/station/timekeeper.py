@@ -11,20 +11,20 @@ import structlog
 from agent.clock import Now
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 from agent.station.forgetting import carry_out_due
 from agent.station.running_out import overdue_s, record_run_out_now
 
-STAGE = "station"
 _LONGEST_RECORDING_S = 1200.0
 _LOOK_AGAIN_S = 30.0
 
-log = structlog.get_logger(stage=STAGE)
+log = structlog.get_logger(stage=StageName.STATION)
 
 
 class Timekeeper:
     """Records what ends by time."""
 
-    name = STAGE
+    name = StageName.STATION
 
     def __init__(
         self, outbox: Outbox, folder: StateFolder, *, still_comes: Callable[[], bool], now: Now
@@ -54,5 +54,5 @@ class Timekeeper:
         if over_s < _LONGEST_RECORDING_S and self._still_comes():
             return _LOOK_AGAIN_S
         if record_run_out_now(self._outbox, now=now):
-            log.info("assignment ran out: nobody is on the station")
+            log.info("assignment expired")
         return _LOOK_AGAIN_S

@@ -29,7 +29,7 @@ class Facts:
     is_stopped: bool  # by a coach: stop filming
     is_filming: bool  # a capture is being written
     folder_is_missing: bool  # the capture folder
-    paused: tuple[str, ...]  # parts of the station that wait: intake, analysis
+    paused: tuple[str, ...]  # parts of the station that wait: intake, clipping
     captures_waiting: int  # taken in, or being looked into
     clips_waiting: int  # to be sent, or looked up
     held: int

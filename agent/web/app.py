@@ -15,6 +15,7 @@ from agent.errors import AgentError
 from agent.outbox.disk.folders import StateFolder
 from agent.outbox.store import Outbox
 from agent.settings import Settings
+from agent.stage import StageName
 from agent.station.assigning import StationRules
 from agent.web import (
     athletes,
@@ -39,7 +40,7 @@ from agent.web.page import Page
 from agent.web.places import route
 from agent.web.source import Signs
 
-log = structlog.get_logger(stage="page")
+log = structlog.get_logger(stage=StageName.PAGE)
 
 PLACES = (
     *(*starting.PLACES, *live.PLACES, *media.PLACES),
@@ -95,7 +96,7 @@ def make_app(page: Page) -> Starlette:
         )
 
     async def on_refusing_disk(request: Request, error: Exception) -> Response:
-        log.error("a change was refused", path=request.url.path[:80], error=str(error))
+        log.error("change not saved", path=request.url.path[:80], error=str(error))
         return _answer(
             request,
             page.texts.gettext(

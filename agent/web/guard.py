@@ -8,9 +8,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.stage import StageName
 from agent.web.access.origin import Call, Hosts, comes_from_here
 
-log = structlog.get_logger(stage="page")
+log = structlog.get_logger(stage=StageName.PAGE)
 
 
 class Guard:
@@ -41,7 +42,7 @@ class Guard:
         try:
             await app(scope, receive, send_guarded)
         except Exception:  # the page never harms the daemon
-            log.exception("a page failed", path=scope["path"][:80])
+            log.exception("request failed", path=scope["path"][:80])
             if not begun:
                 sorry = PlainTextResponse("internal error: see the log", 500)
                 await sorry(scope, receive, send_guarded)

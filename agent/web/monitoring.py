@@ -21,6 +21,7 @@ from agent.errors import AgentError
 from agent.outbox.pauses import Pause
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings
+from agent.stage import StageName
 from agent.station.camera import camera_words
 from agent.station.word import NEEDS_PERSON
 from agent.web.page import Page
@@ -34,7 +35,7 @@ _MOST_TOKEN_BYTES = 4096
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")  # a proxy's word: not from this box
 
-log = structlog.get_logger(stage="page")
+log = structlog.get_logger(stage=StageName.PAGE)
 
 
 async def metrics(page: Page, visit: Visit) -> Response:
@@ -123,7 +124,7 @@ async def _pauses(page: Page) -> list[Pause] | None:
         async with asyncio.timeout(_ANSWER_WITHIN_S):
             return await page.desk.read(page.outbox.pauses.all)
     except (sqlite3.Error, AgentError, OSError, TimeoutError) as error:
-        log.error("the outbox does not answer", error=str(error))
+        log.error("outbox query failed", error=str(error))
         return None
 
 

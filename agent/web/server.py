@@ -16,7 +16,7 @@ from agent.outbox.store import Outbox
 from agent.outbox.waiting import Waiting
 from agent.pulse import beat
 from agent.settings import Settings, WebSettings
-from agent.stage import StopFlag
+from agent.stage import StageName, StopFlag
 from agent.station.assigning import StationRules
 from agent.web.access.door import read_pin
 from agent.web.app import make_app, make_page
@@ -38,13 +38,13 @@ _LARGEST_HEAD = 16384
 
 __all__ = ["PageServer", "Signs"]
 
-log = structlog.get_logger(stage="page")
+log = structlog.get_logger(stage=StageName.PAGE)
 
 
 class PageServer:
     """Serves the page until the daemon ends; whatever happens to it stays here."""
 
-    name = "page"
+    name = StageName.PAGE
 
     def __init__(
         self,
@@ -125,14 +125,14 @@ class PageServer:
         )
         config.load()
         config.ssl = None if certificate is None else certificate.context
-        log.info("the page is open", listen=self._settings.web.listen, tls=certificate is not None)
+        log.info("page opened", listen=self._settings.web.listen, tls=certificate is not None)
         asyncio.run(_serve_on(listener, _Server(config, listener, self._stop, certificate)))
 
 
 def warn_without_pin(settings: WebSettings) -> None:
     """Say that the PIN that was meant is not there: until it is, only paired devices come in."""
     if settings.pin_file is not None and read_pin(settings) is None:
-        log.warning("no PIN of six characters or more", file=str(settings.pin_file))
+        log.warning("pin not configured", file=str(settings.pin_file))
 
 
 async def _serve_on(listener: PageSocket, server: uvicorn.Server) -> None:
@@ -188,4 +188,4 @@ async def _keep(certificate: "PageCertificate") -> None:
             await asyncio.to_thread(certificate.renew)
             certificate.take_over()  # here: the one that serves is no other thread's to change
         except (OSError, ConfigError) as error:
-            log.warning("the page's certificate stays as it was", error=str(error))
+            log.warning("certificate renewal failed", error=str(error))

@@ -21,7 +21,7 @@ def test_a_kill_while_clearing_is_made_good_at_the_next_start(
         assert daemon.wait(40) == -9, f"{point} was never passed"
 
     with station.running(at_once):
-        until(lambda: "event=cleared" in station.log.read_text())
+        until(lambda: 'event="original cleared"' in station.log.read_text())
     left = [
         path.name for place in ("captures", "clips") for path in (station.state / place).iterdir()
     ]

@@ -75,9 +75,9 @@ def record(station: Station, trace: Path) -> None:
     with station.log.open("ab") as log, subprocess.Popen(command, stderr=log) as daemon:
         lock = station.state / "owner.lock"
         try:
-            until(lambda: "delivered" in station.log.read_text(), timeout_s=80)
+            until(lambda: 'event="clip uploaded"' in station.log.read_text(), timeout_s=80)
             wake(station.state / "wake.sock")  # nothing is said, but the original may go
-            until(lambda: "event=cleared" in station.log.read_text(), timeout_s=60)
+            until(lambda: 'event="original cleared"' in station.log.read_text(), timeout_s=60)
         finally:
             os.kill(int(lock.read_text()), signal.SIGTERM)
             daemon.wait(20)

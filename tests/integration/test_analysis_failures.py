@@ -60,7 +60,7 @@ def test_a_box_that_cannot_analyse_keeps_everything_and_says_so(
     film_run(station.capture / "one.mp4")
 
     with station.running():
-        until(lambda: "this box cannot analyse" in station.log.read_text())
+        until(lambda: "analysis postponed" in station.log.read_text())
         until(lambda: [row["state"] for row in station.rows()] == ["captured"])
 
     mended = Station(tmp_path, sandbox.base_url)

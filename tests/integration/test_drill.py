@@ -71,7 +71,7 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
         "books": (True, None),
     }
     assert not card["held"]
-    assert "event=running" in Path(card["folder"], "daemon.log").read_text()
+    assert 'event="daemon started"' in Path(card["folder"], "daemon.log").read_text()
     shutil.rmtree(card["folder"])
 
 

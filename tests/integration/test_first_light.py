@@ -245,7 +245,7 @@ def test_the_api_key_is_nowhere_in_logs_or_process_lists(
 
     station.put_clip()
     with station.running():
-        until(lambda: "lane paused" in station.log.read_text())
+        until(lambda: "uploads paused" in station.log.read_text())
         processes = [
             path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)
         ]

@@ -226,7 +226,7 @@ with Outbox.open(folder.root) as outbox:
 _START_ONCE = """
 touch /opt/log
 setpriv --reuid spotter --regid spotter --init-groups /usr/local/bin/spotter run 2>/opt/log &
-until grep -q event=running /opt/log; do kill -0 $! || { cat /opt/log; exit 1; }; sleep 0.1; done
+until grep -q 'daemon started' /opt/log; do kill -0 $! || { cat /opt/log; exit 1; }; sleep 0.1; done
 kill $! && wait $!
 """
 

@@ -168,7 +168,7 @@ def test_a_clip_over_two_recordings_that_was_torn_is_cut_again_from_both(
     clip.write_bytes(b"")
 
     with station.running():
-        until(lambda: "cut again" in station.log.read_text())
+        until(lambda: "clip recut" in station.log.read_text())
         until(lambda: station.states()[1] == "ready")
 
     assert clip.read_bytes() == content

@@ -26,7 +26,7 @@ def test_a_pause_is_shown_with_its_reason_and_next_look_and_retry_ends_it(
         with Outbox.open(station.state) as outbox:
             entry = ready_entry(outbox)
         station.spotter("outbox", "retry", entry.name)
-        until(lambda: "lane open again" in station.log.read_text())
+        until(lambda: "uploads resumed" in station.log.read_text())
 
     assert (api["paused"], api["next_probe_at"] is not None) == ("server", True)
     assert (
@@ -41,6 +41,6 @@ def test_a_changed_key_file_ends_a_pause_without_a_restart(
 ) -> None:
     sandbox.replace_key("another-key")
     with station.running():
-        until(lambda: "lane paused" in station.log.read_text())
+        until(lambda: "uploads paused" in station.log.read_text())
         station.key_file.write_text("another-key")
-        until(lambda: "lane open again" in station.log.read_text())
+        until(lambda: "uploads resumed" in station.log.read_text())

@@ -65,7 +65,7 @@ def test_poison_is_set_aside_and_a_good_clip_behind_it_is_delivered(
     left = {"link.mp4", "pipe.mp4", "folder.mp4", "hollow.mp4"}
     with station.running() as daemon:
         film = film_run(station.root / "film.mp4", seed=9)
-        until(lambda: "event=running" in station.log.read_text())
+        until(lambda: 'event="daemon started"' in station.log.read_text())
         before = resident_bytes(daemon.pid)
         poison(station.capture, film.read_bytes())
         tagged(film, station.capture / name_of(2), creation_time="the day before yesterday")

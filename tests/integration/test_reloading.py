@@ -90,4 +90,4 @@ def test_a_start_waits_for_who_holds_the_outbox(
     root = outbox.database.path.parent
     assert starting.patiently(step, root, lambda: given_way.append(None), say=said.append) == "done"
 
-    assert said == ["start waits: somebody else writes into the outbox"] and given_way == []
+    assert said == ["start paused: somebody else writes into the outbox"] and given_way == []

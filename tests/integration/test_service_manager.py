@@ -41,7 +41,7 @@ def test_it_says_that_it_runs_what_it_does_and_that_it_ends(
     ("point", "part"),
     [
         ("intake-hashed", "intake"),
-        pytest.param("takes-recorded", "analysis", marks=pytest.mark.soak),
+        pytest.param("takes-recorded", "clipping", marks=pytest.mark.soak),
         ("before-upload", "delivery"),
         ("intake-hashed:gil", None),  # nothing at all runs any more
     ],
@@ -80,7 +80,7 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
     film_run(station.capture / "long.mp4", seconds=20)
     with service_manager(tmp_path) as (environment, heard):
         with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
-            until(lambda: "event=analysed" in station.log.read_text(), timeout_s=100)
+            until(lambda: 'event="capture analysed"' in station.log.read_text(), timeout_s=100)
         assert heard.longest_gap_s("WATCHDOG=1", until_s=heard.times("STOPPING=1")[0]) < 6
     assert not heard.times("STATUS=no progress")
 
@@ -106,7 +106,7 @@ def test_a_start_that_waits_asks_for_more_time_and_says_what_it_waits_for(
     )
     with service_manager(tmp_path) as (environment, heard):
         daemon = station.start({**environment, **_WATCHDOG}, wait=False)
-        heard.wait_for(f"STATUS=start waits: {missing} is not mounted")
+        heard.wait_for(f"STATUS=start paused: {missing} is not mounted")
         heard.wait_for("EXTEND_TIMEOUT_USEC=30000000", count=2)
         daemon.terminate()
         assert daemon.wait(12) == 0
@@ -123,7 +123,7 @@ def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
     ):
         station.config.write_text(good.replace('"activity": "running"', "") + "\n[nonsense]\n")
         daemon.send_signal(signal.SIGHUP)
-        heard.wait_for("STATUS=watching; settings waits: not taken over")
+        heard.wait_for("STATUS=watching; settings paused: not taken over")
         heard.wait_for("READY=1", count=2)
         assert "did you mean" in station.log.read_text() or "no table" in station.log.read_text()
 
@@ -136,7 +136,7 @@ def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
         )
         daemon.send_signal(signal.SIGHUP)
         heard.wait_for("READY=1", count=3)
-        assert 'event="waits for a restart" setting=paths.state' in station.log.read_text()
+        assert 'event="restart required" setting=paths.state' in station.log.read_text()
         station.config.write_text(good.replace(str(station.capture), str(elsewhere)))
         film_run(elsewhere / "one.mp4")
         assert delivered(sandbox, 1)

@@ -30,7 +30,7 @@ def stopped_in_upload(station: Station, relay: Relay) -> None:
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(12) == 0, station.log.read_text()[-3000:]
     assert time.monotonic() - began_s < _ENDS_WITHIN_S
-    assert "cut off" not in station.log.read_text()
+    assert "shutdown forced" not in station.log.read_text()
 
 
 def delivered_by_the_next_start(station: Station, relay: Relay, sandbox: Sandbox) -> None:

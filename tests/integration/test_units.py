@@ -89,7 +89,7 @@ def test_model_database_and_watcher_work_under_the_restrictions_of_the_unit(
     finally:
         daemon.terminate()
         daemon.wait(15)
-    assert "not watched" not in station.log.read_text()
+    assert "folder watch failed" not in station.log.read_text()
 
 
 # What the restrictions refuse, each told by its word: proof that they are there.

@@ -43,7 +43,10 @@ def test_demo_and_drill_start_daemon_and_commands_isolated(hostile: Path, tmp_pa
 
     assert run_command(["config"], station.config).returncode == 0
     daemon = start_daemon(station.config, log=log)
-    until(lambda: daemon.poll() is not None or "event=running" in log.read_text(), timeout_s=90)
+    until(
+        lambda: daemon.poll() is not None or 'event="daemon started"' in log.read_text(),
+        timeout_s=90,
+    )
     assert end_daemon(daemon), log.read_text()
 
     assert not (hostile / "imported").exists()

@@ -11,8 +11,9 @@ from agent.outbox.capture import Capture
 from agent.outbox.disk.folders import StateFolder, fsync_folder, note_of, part_of
 from agent.outbox.entry import Entry
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
-log = structlog.get_logger(stage="retention")
+log = structlog.get_logger(stage=StageName.RETENTION)
 
 
 class Removal:
@@ -84,7 +85,7 @@ class Removal:
         fsync_folder(self._folder.captures)
         crash_point("cleared")
         self._outbox.clearing.end_original(capture, now_s=self._now().utc_s)
-        log.info("cleared", capture=capture.name, bytes=capture.facts.size_bytes)
+        log.info("original cleared", capture=capture.name, bytes=capture.facts.size_bytes)
 
     def _unlink_results(self, entry_id: int, clip_code: str) -> None:
         self.forget_results([clip_code])

@@ -20,12 +20,13 @@ import structlog
 from agent.errors import BusyError, ConfigError, plain_words
 from agent.outbox.disk.space import READ_ONLY_REMEDY, is_disk_full, is_read_only
 from agent.outbox.file_name import plain_name, printable
+from agent.stage import StageName
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 _OTHER_FILES = ("mounts.json", "page-secret", "page-cert.pem", "page-key.pem")  # in its root
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 _NOTED = b"user.spotter.seq"
 
@@ -182,9 +183,9 @@ class StateFolder:
                     leftover.unlink()
             except OSError as error:  # such as of a file that was made immutable
                 log.warning(
-                    "left alone",
+                    "file removal failed",
                     file=printable(leftover.name),
-                    why=plain_words(error),
+                    error=plain_words(error),
                     folder="tmp",
                 )
 
@@ -243,7 +244,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         name, place = printable(path.name), printable(path.parent.name)
-        log.warning("left alone", file=name, folder=place, why=plain_words(error))
+        log.warning("file removal failed", file=name, folder=place, error=plain_words(error))
 
 
 def quarantine(path: Path, folder: StateFolder, *, why: str) -> None:
@@ -252,9 +253,13 @@ def quarantine(path: Path, folder: StateFolder, *, why: str) -> None:
     try:
         target = put_aside(path, folder)
     except OSError as error:
-        log.warning("left alone", file=name, folder=place, why=f"{why}; {plain_words(error)}")
+        log.warning(
+            "file quarantine failed", file=name, folder=place, why=why, error=plain_words(error)
+        )
     else:
-        log.warning("quarantined", file=name, folder=place, why=why, kept_as=printable(target.name))
+        log.warning(
+            "file quarantined", file=name, folder=place, why=why, kept_as=printable(target.name)
+        )
 
 
 def part_of(final: Path) -> Path:

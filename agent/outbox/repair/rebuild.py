@@ -28,6 +28,7 @@ from agent.outbox.repair.witnesses import (
     doubt,
     note_lost_history,
 )
+from agent.stage import StageName
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to look at
@@ -59,7 +60,7 @@ _LOOSE_ENDS = (
     "DELETE FROM forgetting WHERE undoable_id NOT IN (SELECT id FROM undoable)",
 )
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def rebuild(
     Raises:
         OutboxError: a newer Spotter wrote the ledger.
     """
-    log.error("the database cannot be trusted: it is rebuilt", why=why)
+    log.error("database rebuild started", why=why)
     ledger = witnesses.ledger
     refuse_newer(ledger.path, witnesses.survey.written_by)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -110,10 +111,10 @@ def rebuild(
     if not witnesses.tell_all and ledger.path.exists():
         ledger.path.replace(ledger.path.with_name(copy_damaged(LEDGER_NAME, stamp)))
     log.error(
-        "the database is rebuilt",
+        "database rebuilt",
         damaged=aside,
         **counts,
-        **({"ledger": "damaged: what it lost is looked up first"} if is_lost else {}),
+        **({"ledger": "damaged: affected clips are reconciled first"} if is_lost else {}),
     )
 
 
@@ -176,7 +177,7 @@ def _take_over(connection: sqlite3.Connection, damaged: Path, known: Known) -> N
                 apply_image(connection, "entry", read_image(old, ("entry", entry_id)))
                 taken += 1
     except (sqlite3.Error, ValueError, KeyError, TypeError, OSError) as error:
-        log.warning("the damaged database tells no more", rows=taken, error=str(error))
+        log.warning("database salvage stopped", rows=taken, error=str(error))
 
 
 def _move_aside(root: Path, name: str) -> None:

@@ -32,6 +32,7 @@ from agent.outbox.repair.witnesses import (
     note_lost_history,
 )
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _RECORDS = (
     *(DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", f"{DATABASE_NAME}-journal"),
@@ -39,7 +40,7 @@ _RECORDS = (
 )
 _SMALLEST_TO_SHORTEN_BYTES = 16 << 20
 _SHORTEN_BEYOND = 4  # times what the ledger of the whole outbox takes, by the database's size
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 def open_as_owner(root: Path, *, now_s: float) -> Outbox:
@@ -118,13 +119,13 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
                 raise _ContradictionError(why, was_copied=was_copied)
         if known.applied:
             tie_loose_ends(connection)
-            log.warning("commits that the database lost are made good", rows=known.applied)
+            log.warning("lost commits replayed", rows=known.applied)
         doubted = [] if witnesses.agree_with(reached) else doubt(connection, known, now_s=now_s)
         lacks = witnesses.lack_after(reached)
         lost_at = _note_loss(connection, survey, lacks=lacks, was_copied=was_copied, now_s=now_s)
         if lacks or doubted or not _is_in_step(survey, reached):
             if survey.damaged or survey.last_seq < reached:
-                log.error("the ledger is damaged: it is written again", lines=survey.damaged)
+                log.error("ledger rewritten", lines=survey.damaged)
                 keep_damaged_ledger(witnesses.ledger.path, now_s=now_s)
             _begin_anew(outbox, last_seq=witnesses.last_seq)
         else:
@@ -147,7 +148,7 @@ def _note_loss(
 ) -> float | None:
     """Remember a loss that was found now and return its moment; also one from the ledger alone."""
     if lacks or was_copied:
-        log.error("what was sent before is not all known: clips are looked up before they go")
+        log.error("upload history lost")
         return note_lost_history(connection, now_s=now_s, doubt_all=was_copied)
     (known,) = connection.execute("SELECT lost_at FROM ledger_mark WHERE id = 1").fetchone()
     if known is None and survey.lost_at is not None:
@@ -188,7 +189,7 @@ def _doubt_copy(connection: sqlite3.Connection, path: Path) -> bool:
     connection.execute("UPDATE ledger_mark SET inode = ?, born_ns = ?", (own, own_born_ns))
     is_copy = inode not in (None, own) or born_ns not in (None, own_born_ns)
     if is_copy:
-        log.warning("the outbox was copied here: clips are looked up before they are sent")
+        log.warning("outbox copy detected")
     return is_copy
 
 

@@ -11,10 +11,11 @@ from agent.outbox.results.documents import Head, read_head
 from agent.outbox.results.record import DocumentState, NewResult
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _SUFFIX = ".json"
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 class ResultRepair:
@@ -32,7 +33,7 @@ class ResultRepair:
         for entry_id, clip_code, size_bytes in list(self._outbox.results.documents()):
             path = found.pop(clip_code, None)
             if path is None or path.stat().st_size != size_bytes:
-                log.warning("a result's file is damaged: fetched again", entry=f"e{entry_id}")
+                log.warning("result document damaged", entry=f"e{entry_id}")
                 self._outbox.results.note_document_lost(entry_id, now_s=self._now().utc_s)
         for clip_code, path in sorted(found.items()):
             self._place(clip_code, path)

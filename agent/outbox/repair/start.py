@@ -20,10 +20,11 @@ from agent.outbox.repair.results import ResultRepair
 from agent.outbox.repair.videos import VideoRepair
 from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, Reason
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _STRIP = "-strip"
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 class Repair:
@@ -52,7 +53,7 @@ class Repair:
     def _capture_is_damaged(self, capture: OnDisk, path: Path) -> None:
         """Keep what is left of it; one that was not looked into yet waits for a person."""
         exists = path.exists()
-        log.error("a capture's file is damaged", capture=f"c{capture.id}", missing=not exists)
+        log.error("capture file damaged", capture=f"c{capture.id}", missing=not exists)
         if capture.state != CaptureState.CAPTURED:
             if exists:
                 quarantine(path, self._folder, why="it is shorter than it was")
@@ -68,10 +69,10 @@ class Repair:
     def _clip_is_damaged(self, clip: OnDisk, path: Path) -> None:
         now_s = self._now().utc_s
         if clip.state in UNSETTLED_ENTRIES:
-            log.error("a clip's file is damaged", entry=f"e{clip.id}", missing=not path.exists())
+            log.error("clip file damaged", entry=f"e{clip.id}", missing=not path.exists())
             self._outbox.files.note_damage(clip.id, now_s=now_s)
         elif not path.exists():
-            log.warning("a clip's file is gone", entry=f"e{clip.id}", state=clip.state)
+            log.warning("clip file lost", entry=f"e{clip.id}", state=clip.state)
             self._outbox.files.note_gone("entry", clip.id, now_s=now_s)
 
     def _place_strays(self, to_come: set[str]) -> None:

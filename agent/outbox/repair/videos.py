@@ -12,10 +12,11 @@ from agent.outbox.disk.folders import StateFolder, fsync_folder, quarantine, rem
 from agent.outbox.results.videos import VideoState
 from agent.outbox.states import EntryState
 from agent.outbox.store import Outbox
+from agent.stage import StageName
 
 _OF_RESULTS = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 class VideoRepair:
@@ -40,7 +41,7 @@ class VideoRepair:
             elif kind in {"mp4.part", "mp4.note"} and self._state(code) is not VideoState.WANTED:
                 remove(path)
         for code, (entry_id, _) in due.items():
-            log.warning("an analysed video is gone", clip=code)
+            log.warning("analysed video lost", clip=code)
             videos.lose(entry_id)
         fsync_folder(self._folder.results)
 

@@ -17,6 +17,7 @@ from agent.outbox.entry import LookFirst
 from agent.outbox.journal.images import apply_image
 from agent.outbox.journal.ledger import Ledger, Survey
 from agent.outbox.journal.sidecars import Sidecar, Sidecars
+from agent.stage import StageName
 
 NATURAL_KEYS = {"capture": "sha256", "entry": "clip_code"}
 _ENDED = frozenset({"uploaded", "completed", "discarded"})
@@ -24,7 +25,7 @@ NOTHING = -1  # the number that a database has reached of which nothing is left
 
 RowKey = tuple[str, object]  # kind and natural key
 
-log = structlog.get_logger(stage="start")
+log = structlog.get_logger(stage=StageName.START)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,6 @@ def _apply(connection: sqlite3.Connection, kind: str, image: Mapping[str, object
     try:
         apply_image(connection, kind, image)
     except (sqlite3.IntegrityError, KeyError, TypeError, ValueError) as error:
-        log.error("a record cannot be applied", kind=kind, error=str(error))
+        log.error("record rejected", kind=kind, error=str(error))
         return False
     return True

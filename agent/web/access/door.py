@@ -15,6 +15,7 @@ from agent.outbox.people.devices import Device, Role
 from agent.outbox.store import Outbox
 from agent.settings.tables import is_loopback
 from agent.settings.web import WebSettings
+from agent.stage import StageName
 from agent.web.access.origin import Hosts
 from agent.web.access.pins import SHORTEST, PinGuard, network_of
 from agent.web.access.secret import load_secret
@@ -24,7 +25,7 @@ from agent.web.desk import Desk
 _LONGEST_PIN = 64
 _MOST_KNOWN = 64  # addresses
 
-log = structlog.get_logger(stage="page")
+log = structlog.get_logger(stage=StageName.PAGE)
 
 
 class Door:
@@ -64,7 +65,7 @@ class Door:
         if right is None or wait_s > 0:
             return wait_s
         if not self._pins.is_right(pin, right, address=address, now_s=boot_s, is_known=is_known):
-            log.warning("wrong PIN", address=address)
+            log.warning("login rejected", method="pin", address=address)
             return self._pins.wait_s(address, now_s=boot_s, is_known=is_known)
         session = self._new(Role.COACH)
         await self._desk.write(
@@ -72,7 +73,7 @@ class Door:
                 device_id=session.device_id, now_s=self._now().utc_s, address=address
             )
         )
-        log.info("a device came in by PIN", device=session.device_id, address=address)
+        log.info("device logged in", method="pin", device=session.device_id, address=address)
         return session
 
     async def _has_come_in_from(self, address: str) -> bool:
@@ -90,7 +91,7 @@ class Door:
         )
         if device is None:
             return None
-        log.info("a device was paired", device=device.id, role=device.role)
+        log.info("device paired", device=device.id, role=device.role)
         return Session(device_id=device.id, role=device.role, issued_at=int(now_s))
 
     async def leave(self, session: Session) -> None:

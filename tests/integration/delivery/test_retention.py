@@ -214,7 +214,7 @@ def test_however_short_space_is_nothing_undelivered_goes(world: World) -> None:
     run(retention(world, free_bytes=-1_000_000))
 
     (pause,) = world.outbox.pauses.all()
-    assert (pause.part, pause.reason) == ("clearing", "nothing_may_go")
+    assert (pause.part, pause.reason) == ("retention", "nothing_may_go")
     assert weights(world)[0] == "captures/1" and len(weights(world)) == 2
 
 

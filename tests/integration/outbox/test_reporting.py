@@ -12,9 +12,9 @@ def test_it_says_what_there_is_and_nothing_else(outbox: Outbox) -> None:
     assert describe_station(outbox, _HOST) == "watching"
 
     admitted(outbox, 1)
-    assert describe_station(outbox, _HOST) == "1 capture to look into"
+    assert describe_station(outbox, _HOST) == "1 capture to analyse"
 
     ready_entry(outbox, 2)
     outbox.pauses.begin(Pause(part="settings", reason="not_taken_over", detail="", since=NOW_S))
     told = describe_station(outbox, _HOST)
-    assert told == "1 clip to send; 2 captures to look into; settings waits: not taken over"
+    assert told == "1 clip to upload; 2 captures to analyse; settings paused: not taken over"
