@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference messages wheelhouse clean
+.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference messages events wheelhouse clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -65,6 +65,9 @@ reference: setup ## Generate docs/settings.md from the settings model
 
 messages: setup ## Bring the page's translations up to date with its texts, and compile them
 	@$(BIN)/python -m tests.messages
+
+events: setup ## Generate docs/log-events.md from the code and its table of meanings
+	@$(BIN)/python -m tests.tools.log_events
 
 # Only this needs uv; pyproject's override excludes the second OpenCV.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \
