@@ -164,9 +164,7 @@ class Channel:
         if why is None:
             self._feed.acknowledge(event_id, now_s=now_s)
         else:
-            log.error(
-                "notification abandoned", channel=self.name, notification=notice.id, detail=why
-            )
+            log.error("notification dropped", channel=self.name, notification=notice.id, detail=why)
             self._feed.set_aside(event_id, notice, why=why, now_s=now_s)
         return True
 

@@ -27,7 +27,7 @@ _HEAD = """# Log events
 Every event that Spotter logs. A line is `timestamp=… level=… stage=… event="…"` and the event's own
 fields as `key=value`. In the system's journal every field is one of the journal's: `journalctl -t
 spotter -g "upload failed"` finds an event, `journalctl SPOTTER_CLIP=k3x9q2m4pd` all of one clip. A
-field that does not apply is left out. Repeats of an event within a minute are counted (`repeated=`).
+field that does not apply is left out. Repeats within a minute are counted (`repeated=`).
 
 `capture` is a recording (`c12`), `entry` a clip in the outbox (`e7`), `clip` its code and `session`
 what the API made of it. `stage` is what logged it:
@@ -323,8 +323,8 @@ EVENTS: dict[str, tuple[str, str]] = {
         "`spotter notify test`",
     ),
     "notifications resumed": ("The receiver accepts notifications again.", ""),
-    "notification abandoned": (
-        "A receiver refused one notification for good; it is kept, and the next ones are sent.",
+    "notification dropped": (
+        "A receiver refused one notification for good; it is kept on record and the next is sent.",
         "`spotter status`",
     ),
     "discovery failed": (
