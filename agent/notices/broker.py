@@ -164,11 +164,13 @@ class Broker:
         except (OSError, ValueError) as error:
             raise NotifyError(self._words(error)) from error
         self._client = client
-        self._await(client, lambda: self._answer is not None, "to let us in", _ANSWER_WITHIN_S)
+        self._await(
+            client, lambda: self._answer is not None, "to accept the connection", _ANSWER_WITHIN_S
+        )
         assert self._answer is not None  # just awaited
         if self._answer.is_failure:
             self._drop()
-            raise NotifyError(f"the broker does not let us in: {self._answer}")
+            raise NotifyError(f"the broker refused the connection: {self._answer}")
 
     def _new_client(self) -> Wire:
         settings = self._settings
@@ -193,12 +195,12 @@ class Broker:
     def _publish(self, message: Message, *, within_s: float) -> None:
         client = self._client
         if client is None:
-            raise NotifyError("there is no connection to the broker")
+            raise NotifyError("not connected to the broker")
         told = client.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        self._await(client, lambda: told.mid in self._taken, "to take a notice", within_s)
+        self._await(client, lambda: told.mid in self._taken, "to acknowledge an event", within_s)
         code = self._taken.pop(told.mid)
         if code.is_failure:
-            raise NotifyError(f"the broker refuses {message.topic}: {code}")
+            raise NotifyError(f"the broker rejected {message.topic}: {code}")
 
     def _await(
         self, client: Wire, has_come: Callable[[], bool], what: str, within_s: float
@@ -209,7 +211,7 @@ class Broker:
             beat()
             if time.monotonic() > latest_s:
                 self._drop()
-                raise NotifyError(f"the broker takes longer than {within_s:g} s {what}")
+                raise NotifyError(f"the broker takes more than {within_s:g} s {what}")
             try:
                 self._turn(client, _TURN_S)
             except NotifyError:

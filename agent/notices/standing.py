@@ -54,7 +54,7 @@ class Standing:
             "delivered_today": facts.sent,
             "last_delivered_at": iso_utc(self.last_delivered_at),
             "paused": list(facts.paused),
-            "lane_paused": facts.lane_reason,
+            "uploads_paused": facts.lane_reason,
             "camera": None if facts.camera is None else str(facts.camera.state),
             "last_recording_at": None if facts.camera is None else iso_utc(facts.camera.last_at),
             "disk": {"free_bytes": self.free_bytes, "total_bytes": self.total_bytes},

@@ -1,4 +1,4 @@
-"""Where a station's notices stand at the broker, and what Home Assistant is told of it.  Pure.
+"""The MQTT topics of a station's events, and its Home Assistant discovery messages.  Pure.
 
     spotter/platform-3/event/take.ready    each notice, once
     spotter/platform-3/state               the station's state, kept by the broker
@@ -38,12 +38,12 @@ class Topics:
 
     @property
     def state(self) -> str:
-        """Where the station's state stands."""
+        """The topic of the station's state."""
         return f"{self.prefix}/{self.station}/state"
 
     @property
     def availability(self) -> str:
-        """Where it stands whether the station is there."""
+        """The topic of the station's availability."""
         return f"{self.prefix}/{self.station}/availability"
 
     def message_of(self, notice: Notice) -> Message:
@@ -71,7 +71,7 @@ _SENSORS: dict[str, tuple[str, dict[str, object]]] = {
     "needs_person": (
         "binary_sensor",
         {
-            "name": "Needs a person",
+            "name": "Action required",
             "device_class": "problem",
             "value_template": "{{ 'ON' if value_json.needs_person else 'OFF' }}",
         },
@@ -79,7 +79,7 @@ _SENSORS: dict[str, tuple[str, dict[str, object]]] = {
     "clips_to_send": (
         "sensor",
         {
-            "name": "Clips to send",
+            "name": "Clips to upload",
             "state_class": "measurement",
             "value_template": "{{ value_json.backlog.clips }}",
         },
@@ -87,7 +87,7 @@ _SENSORS: dict[str, tuple[str, dict[str, object]]] = {
     "takes_held": (
         "sensor",
         {
-            "name": "Takes held",
+            "name": "Takes held for review",
             "state_class": "measurement",
             "value_template": "{{ value_json.held }}",
         },
@@ -107,7 +107,7 @@ _SENSORS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 def discovery(topics: Topics, *, prefix: str) -> Iterator[Message]:
-    """Yield what tells Home Assistant of the station: a device with its sensors.
+    """Yield the Home Assistant discovery messages of the station: a device with its sensors.
 
     Args:
         topics: of the station.

@@ -19,10 +19,10 @@ from agent.notices.standing import Interest
 
 _ASK_TO_WAIT = frozenset({429, 503})
 _REMEDIES = {
-    401: "does it know this secret?",
-    403: "does it know this secret?",
-    404: "is webhook.url right?",
-    405: "is webhook.url right?",
+    401: "check that both sides use the same secret",
+    403: "check that both sides use the same secret",
+    404: "check webhook.url",
+    405: "check webhook.url",
 }
 
 
@@ -106,7 +106,7 @@ class Webhook:
     def _key(self) -> bytes:
         secret = self._read_secret()
         if secret is None:
-            raise NotifyError("there is no secret to sign with: see webhook.secret_file")
+            raise NotifyError("no secret to sign with: see webhook.secret_file")
         try:
             return signing_key(secret)
         except ValueError as error:
@@ -149,6 +149,6 @@ class Webhook:
 def words_of(status: int) -> str:
     """Return what an answer that is no 2xx says."""
     if 300 <= status < 400:
-        return f"the receiver sends elsewhere (HTTP {status}): webhook.url is not its address"
+        return f"the receiver redirects (HTTP {status}): webhook.url must be its final address"
     remedy = _REMEDIES.get(status)
-    return f"the receiver answers HTTP {status}" + (f": {remedy}" if remedy else "")
+    return f"the receiver answered HTTP {status}" + (f": {remedy}" if remedy else "")

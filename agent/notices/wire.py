@@ -66,5 +66,5 @@ class Wire(mqtt.Client):
         part = super()._sock_recv(min(bufsize, MOST_HEARD_BYTES))
         self.heard_bytes += len(part)
         if self.heard_bytes > MOST_HEARD_BYTES:
-            raise ConnectionError("the broker sends without end")
+            raise ConnectionError("the broker sends too much data")
         return part

@@ -24,7 +24,7 @@ from agent.station.camera import CameraState, CameraWatch
 
 
 class Measures(Collector):
-    """Everything that is measured; used by one thread at a time."""
+    """Every metric of a station; used by one thread at a time."""
 
     def __init__(
         self, settings: Settings, outbox: Outbox, camera: CameraWatch, *, host: str
@@ -44,7 +44,7 @@ class Measures(Collector):
 
         Args:
             now: this moment.
-            stuck: parts of the daemon that make no progress.
+            stuck: stages that make no progress.
         """
         self._now, self._stuck = now, tuple(stuck)
         return generate_latest(self._registry)
@@ -54,16 +54,21 @@ class Measures(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every measure."""
+        """Yield every metric."""
         totals = self._tally.count(now_s=self._now.utc_s)
         station = self._settings.station
         yield _one(
             "spotter_build_info",
-            "This Spotter, and what it films.",
+            "Version, station and activity.",
             {"version": __version__, "station": station.id, "activity": station.activity},
             1,
         )
-        yield _parts("spotter_stuck", "Parts that make no progress.", "part", self._stuck)
+        yield _parts(
+            "spotter_component_stalled",
+            "1: the component makes no progress.",
+            "component",
+            self._stuck,
+        )
         yield from _totals(totals)
         yield from self._states()
         yield from self._line(totals)
@@ -73,7 +78,7 @@ class Measures(Collector):
     def _recordings(self) -> Iterator[Metric]:
         camera = self._camera.look(self._now)
         family = GaugeMetricFamily(
-            "spotter_camera_state", "1: what the camera does.", labels=["state"]
+            "spotter_camera_state", "1: the present state of the camera.", labels=["state"]
         )
         for state in CameraState:
             family.add_metric([state], float(camera.state is state))
@@ -81,20 +86,20 @@ class Measures(Collector):
         age_s = camera.age_s(self._now.utc_s)
         if age_s is not None:
             name = "spotter_last_recording_age_seconds"
-            yield _gauge(name, "How long ago a recording that can be used last grew.", age_s)
+            yield _gauge(name, "Time since a usable recording last grew.", age_s)
         is_open = self._camera.hours(self._now.utc_s).limit_s(self._now.utc_s) is not None
-        yield _gauge("spotter_station_open", "1: the camera must record by now.", is_open)
+        yield _gauge("spotter_station_open", "1: within the station's hours.", is_open)
 
     def _states(self) -> Iterator[Metric]:
         counts = self._outbox.listing.counts()
         for kind, name in (("captures", "spotter_captures"), ("entries", "spotter_clips")):
-            words = f"{name.removeprefix('spotter_').capitalize()} in each state."
+            words = f"{name.removeprefix('spotter_').capitalize()} by state."
             family = GaugeMetricFamily(name, words, labels=["state"])
             for state, number in counts[kind].items():
                 family.add_metric([state], number)
             yield family
         sessions = GaugeMetricFamily(
-            "spotter_sessions", "Sessions by what is known of their analysis.", labels=["state"]
+            "spotter_sessions", "Sessions by the state of their analysis.", labels=["state"]
         )
         for state, number in self._outbox.follow_ups.counts().items():
             sessions.add_metric([state], number)
@@ -107,27 +112,33 @@ class Measures(Collector):
         age_s = 0.0 if oldest_at is None else max(0.0, self._now.utc_s - oldest_at)
         goodput = measure(self._outbox.traffic.sendings(most=RECENT))
         lane = self._outbox.lanes.get(self._host)
-        yield _gauge("spotter_backlog_clips", "Clips that wait for the line.", backlog.clips)
-        yield _gauge("spotter_backlog_bytes", "Bytes of these.", backlog.size_bytes)
-        yield _gauge("spotter_backlog_age_seconds", "How long the oldest has waited.", age_s)
+        yield _gauge("spotter_backlog_clips", "Clips waiting to be uploaded.", backlog.clips)
+        yield _gauge(
+            "spotter_backlog_bytes", "Size of the clips waiting to be uploaded.", backlog.size_bytes
+        )
+        yield _gauge(
+            "spotter_backlog_age_seconds", "How long the oldest clip has been waiting.", age_s
+        )
         if goodput is not None:
             name = "spotter_goodput_bytes_per_second"
-            yield _gauge(name, "What the line takes, from recent uploads.", goodput.bytes_s)
-        yield _gauge("spotter_lane_open", "1: clips may go.", lane.paused_reason is None)
+            yield _gauge(name, "Upload throughput, from recent uploads.", goodput.bytes_s)
+        yield _gauge(
+            "spotter_uploads_enabled", "1: clips may be uploaded.", lane.paused_reason is None
+        )
         paused = () if lane.paused_reason is None else (lane.paused_reason,)
-        yield _parts("spotter_lane_paused", "Why the way to the API is closed.", "reason", paused)
+        yield _parts("spotter_uploads_paused", "1: why uploads are paused.", "reason", paused)
         limited = self._outbox.limits.limited(lane.uid)
         clips = 0 if limited is None else limited.clips
         if lane.paused_reason == PLAN_LIMIT:
             clips = backlog.clips
-        told = "Clips that wait because the plan's sessions are used up."
+        told = "Clips waiting because the plan's session limit is reached."
         yield _gauge("spotter_limited_clips", told, clips)
         if lane.key_expires_at is not None:
             name = "spotter_api_key_expires_timestamp_seconds"
-            yield _gauge(name, "When the API key expires, as it says.", lane.key_expires_at)
+            yield _gauge(name, "When the API key expires.", lane.key_expires_at)
         yield _gauge(
             "spotter_titles_altered",
-            "1: the API changes the titles of sessions.",
+            "1: the API alters session titles.",
             lane.titles_altered,
         )
         yield from _moments(
@@ -143,41 +154,47 @@ class Measures(Collector):
         root = self._settings.paths.state
         space = Space(root, min_free_mb=self._settings.disk.min_free_mb)
         room = space.room()
-        yield _gauge("spotter_disk_free_bytes", "Free on the disk.", room.free_bytes)
+        yield _gauge("spotter_disk_free_bytes", "Free space of the disk.", room.free_bytes)
         yield _gauge("spotter_disk_size_bytes", "Size of the disk.", room.total_bytes)
         yield _gauge(
-            "spotter_disk_floor_bytes", "Under this nothing is taken in.", space.floor_bytes()
+            "spotter_disk_floor_bytes", "Free space below which intake pauses.", space.floor_bytes()
         )
         there = self._settings.paths.capture.is_dir()
-        yield _gauge("spotter_capture_folder_present", "1: the capture folder is there.", there)
+        yield _gauge("spotter_capture_folder_present", "1: the capture folder exists.", there)
         rebuilt = self._outbox.rebuilt()
         if rebuilt is not None:
             name = "spotter_database_rebuilt_timestamp_seconds"
-            yield _gauge(name, "When the database was made anew after damage.", rebuilt.at)
+            yield _gauge(name, "When the database was last rebuilt after damage.", rebuilt.at)
 
 
 def _totals(totals: Totals) -> Iterator[Metric]:
-    yield _counter("spotter_captures_taken_in", "Captures taken in.", totals.captures)
-    yield _counter("spotter_takes_found", "Takes found in them, or made by hand.", totals.takes)
-    yield _counter("spotter_clips_made", "Clips cut of them.", totals.clips)
+    yield _counter("spotter_captures_admitted", "Captures admitted.", totals.captures)
+    yield _counter("spotter_takes_found", "Takes found in captures or added by hand.", totals.takes)
+    yield _counter("spotter_clips_created", "Clips created.", totals.clips)
     verdicts = CounterMetricFamily(
-        "spotter_verdicts", "What looking into captures came to.", labels=["verdict"]
+        "spotter_verdicts", "Verdicts of the analysis of captures.", labels=["verdict"]
     )
     for word, number in sorted(totals.verdicts.items()):
         verdicts.add_metric([word], number)
     yield verdicts
     labels = ["kind", "outcome"]
-    tries = CounterMetricFamily("spotter_attempts", "Uploads and look-ups.", labels=labels)
-    sent = CounterMetricFamily("spotter_attempt_bytes", "Bytes handed to the line.", labels=labels)
+    tries = CounterMetricFamily(
+        "spotter_attempts", "Uploads and look-ups by outcome.", labels=labels
+    )
+    sent = CounterMetricFamily(
+        "spotter_attempt_bytes", "Bytes sent by these attempts.", labels=labels
+    )
     for (kind, outcome), spent in sorted(totals.attempts.items()):
         tries.add_metric([kind, outcome], spent.times)
         sent.add_metric([kind, outcome], spent.size_bytes)
     yield from (tries, sent)
     durations = SummaryMetricFamily(
-        "spotter_stage_duration_seconds", "What one capture or clip took.", labels=["stage"]
+        "spotter_operation_duration_seconds",
+        "Processing time of one capture or clip.",
+        labels=["operation"],
     )
-    for stage, spent in (("analysis", totals.looks), *_by_kind(totals)):
-        durations.add_metric([stage], count_value=spent.times, sum_value=spent.seconds)
+    for operation, spent in (("analysis", totals.looks), *_by_kind(totals)):
+        durations.add_metric([operation], count_value=spent.times, sum_value=spent.seconds)
     yield durations
 
 
@@ -191,7 +208,11 @@ def _by_kind(totals: Totals) -> list[tuple[str, Spent]]:
 
 
 def _pauses(pauses: Iterable[Pause]) -> Metric:
-    family = GaugeMetricFamily("spotter_paused", "Parts that wait.", labels=["part", "reason"])
+    family = GaugeMetricFamily(
+        "spotter_component_paused",
+        "1: the component is paused for this reason.",
+        labels=["component", "reason"],
+    )
     for pause in pauses:
         family.add_metric([pause.part, pause.reason], 1)
     return family
@@ -199,7 +220,9 @@ def _pauses(pauses: Iterable[Pause]) -> Metric:
 
 def _moments(moments: dict[str, float | None]) -> Iterator[Metric]:
     family = GaugeMetricFamily(
-        "spotter_last_success_timestamp_seconds", "When each last succeeded.", labels=["what"]
+        "spotter_last_success_timestamp_seconds",
+        "When each operation last succeeded.",
+        labels=["what"],
     )
     for what, at in moments.items():
         if at is not None:

@@ -53,7 +53,7 @@ async def healthz(page: Page, visit: Visit) -> Response:
     """Say whether the daemon makes progress."""
     reasons = _no_progress(page)
     if not reasons and await _pauses(page) is None:
-        reasons = ["the outbox does not answer"]
+        reasons = ["the database does not answer"]
     return _answer(page, visit, reasons)
 
 
@@ -64,11 +64,11 @@ async def readyz(page: Page, visit: Visit) -> Response:
         reasons.append("the capture folder is missing")
     pauses = await _pauses(page)
     if pauses is None:
-        return _answer(page, visit, [*reasons, "the outbox does not answer"])
-    reasons += [f"{pause.part} waits: {pause.reason}" for pause in pauses]
+        return _answer(page, visit, [*reasons, "the database does not answer"])
+    reasons += [f"{pause.part} paused: {pause.reason}" for pause in pauses]
     lane = await page.desk.read(lambda: page.outbox.lanes.get(page.host))
     if lane.paused_reason in NEEDS_PERSON:
-        reasons.append(f"delivery waits: {lane.paused_reason}")
+        reasons.append(f"uploads paused: {lane.paused_reason}")
     camera = await page.desk.read(lambda: page.camera.look(page.now()))
     if camera.is_faulty:
         reasons.append(f"the camera is {camera_words(camera, now_s=page.now().utc_s)}")
@@ -77,9 +77,9 @@ async def readyz(page: Page, visit: Visit) -> Response:
 
 def _no_progress(page: Page) -> list[str]:
     """Return why parts of the daemon make no progress: they are stuck, or the disk refuses."""
-    stuck = [f"stuck: {name}" for name in page.signs.stuck()]
+    stuck = [f"stalled: {name}" for name in page.signs.stuck()]
     refusals = sorted(page.signs.refusals().items())
-    return [*stuck, *(f"the disk refuses: {name}: {words}" for name, words in refusals)]
+    return [*stuck, *(f"disk access failed: {name}: {words}" for name, words in refusals)]
 
 
 def may_see(settings: WebSettings, request: Request) -> bool:

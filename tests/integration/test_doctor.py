@@ -274,7 +274,7 @@ def test_a_daemon_that_makes_no_progress(tmp_path: Path) -> None:
         (stuck,) = check_page(patient)
         lock.release()
     assert whole.state is State.FINE, whole
-    assert stuck.state is State.BROKEN and "stuck: delivery" in stuck.finding
+    assert stuck.state is State.BROKEN and "stalled: delivery" in stuck.finding
 
 
 def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -> None:

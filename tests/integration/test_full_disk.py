@@ -14,7 +14,7 @@ from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run, name_of
 
 _CLIPS = 2
-_WAITS = "start paused: the disk is full"
+_WAITS = 'event="start paused" reason="the disk is full"'
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
             filler = fill(place)
             os.truncate(filler, filler.stat().st_size - whole.stat().st_size)
             whole.rename(station.capture / name_of(1))  # on the same disk that takes no room
-            until(lambda: "analysis WAITS" in station.spotter("status"))
+            until(lambda: "clipping WAITS" in station.spotter("status"))
             assert [row["state"] for row in station.rows()] == ["captured"]
 
             filler.unlink()

@@ -86,7 +86,7 @@ def test_page_notices_and_doctor_tell_it(tmp_path: Path) -> None:
     assert replace(facts, captures_waiting=0).lane_reason == PLAN_LIMIT
     assert decide_word(replace(facts, captures_waiting=0)) is Word.NEEDS
     assert standing.needs_person
-    assert standing.document()["lane_paused"] == PLAN_LIMIT
+    assert standing.document()["uploads_paused"] == PLAN_LIMIT
     for language, word in (("en", "used up"), ("de", "verbraucht")):
         told = Texts(language).gettext(UPLOADS_PAUSED[PLAN_LIMIT], n=3)
         assert word in told and "3" in told

@@ -34,7 +34,7 @@ def answer(listen: str, path: str) -> httpx.Response:
 
 def says_that_the_disk_refuses(listen: str) -> bool:
     said = answer(listen, "/healthz")
-    return said.status_code == 503 and "the disk refuses" in said.text
+    return said.status_code == 503 and "disk access failed" in said.text
 
 
 @pytest.mark.soak

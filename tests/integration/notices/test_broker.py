@@ -132,7 +132,7 @@ def test_what_the_broker_refuses_for_good_is_given_up_alone(
 def test_a_broker_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path, more="allow_anonymous false") as mosquitto,
-        pytest.raises(NotifyError, match="does not let us in: Not authorized"),
+        pytest.raises(NotifyError, match="refused the connection: Not authorized"),
     ):
         broker(mosquitto.port, user="spotter").keep_up()
 

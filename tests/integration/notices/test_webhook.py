@@ -49,7 +49,7 @@ def test_while_the_receiver_fails_notices_wait_in_order(
 
     state = bench.outbox.channels.get("webhook")
     assert state is not None and state.failing_since == instant().utc_s
-    assert state.last_error == "the receiver answers HTTP 500" and state.failures == 3
+    assert state.last_error == "the receiver answered HTTP 500" and state.failures == 3
     receiver.otherwise = 204
     bench.turn(channel, steps=3)
     assert codes(receiver) == waiting
@@ -89,7 +89,7 @@ def test_one_notice_that_is_refused_for_good_does_not_keep_back_the_rest(
     assert codes(receiver) == [None, None, good]
     count, last = bench.outbox.channels.refused("webhook")
     assert count == 1 and last is not None
-    assert bad in last.notice and last.why == "the receiver answers HTTP 400"
+    assert bad in last.notice and last.why == "the receiver answered HTTP 400"
     channel.close()
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_plain_answer_harms_nothing(receiver: Receiver, answer: str) 
     if answer == "endless":
         way.send(notice)  # its head says enough: nothing more is read
     else:
-        told = "no answer within 0.5 s" if answer == "hang" else "sends elsewhere"
+        told = "no answer within 0.5 s" if answer == "hang" else "redirects"
         with pytest.raises(NotifyError, match=told):
             way.send(notice)
 

@@ -59,14 +59,14 @@ def test_measures_tell_what_is_on_record(page: ServedPage) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert found["spotter_clips", "state=held"] == 1 and found["spotter_clips", "state=dead"] == 1
     assert found["spotter_backlog_clips", ""] == 2 and found["spotter_backlog_bytes", ""] == 1000
-    assert found["spotter_captures_taken_in_total", ""] == 6
+    assert found["spotter_captures_admitted_total", ""] == 6
     assert found["spotter_verdicts_total", "verdict=analysed"] == 6
     assert before["spotter_attempts_total", "kind=upload,outcome=uploaded"] == 1
     assert found["spotter_attempts_total", "kind=upload,outcome=uploaded"] == 2
     assert found["spotter_attempts_total", "kind=upload,outcome=RefusedError"] == 1
-    assert found["spotter_stage_duration_seconds_count", "stage=upload"] == 5
+    assert found["spotter_operation_duration_seconds_count", "operation=upload"] == 5
     assert found["spotter_last_success_timestamp_seconds", "what=delivery"] == NOW_S
-    assert found["spotter_lane_open", ""] == 1 and found["spotter_disk_free_bytes", ""] > 0
+    assert found["spotter_uploads_enabled", ""] == 1 and found["spotter_disk_free_bytes", ""] > 0
 
 
 def test_measures_name_nobody(page: ServedPage) -> None:
@@ -122,13 +122,13 @@ def test_health_is_about_progress_and_readiness_about_work(page: ServedPage) -> 
         assert client.get("/readyz").status_code == 200  # it heals by itself
         page.outbox.lanes.update(page_host(page), {"paused_reason": "key"})
         keyless = client.get("/readyz")
-        page.stuck.append("analysis")
+        page.stuck.append("clipping")
         stuck = client.get("/healthz")
         text = client.get("/metrics").text
-    assert (waits.status_code, waits.json()["reasons"]) == (503, ["intake waits: disk_full"])
-    assert (keyless.status_code, keyless.json()["reasons"]) == (503, ["delivery waits: key"])
-    assert (stuck.status_code, stuck.json()["reasons"]) == (503, ["stuck: analysis"])
-    assert 'spotter_stuck{part="analysis"} 1.0' in text
+    assert (waits.status_code, waits.json()["reasons"]) == (503, ["intake paused: disk_full"])
+    assert (keyless.status_code, keyless.json()["reasons"]) == (503, ["uploads paused: key"])
+    assert (stuck.status_code, stuck.json()["reasons"]) == (503, ["stalled: clipping"])
+    assert 'spotter_component_stalled{component="clipping"} 1.0' in text
 
 
 HOURS = {"hours": ["daily 00:00-24:00"], "camera_silent_min": 0.01}
@@ -222,7 +222,7 @@ def test_rules_and_dashboard_ask_for_what_a_station_tells(page: ServedPage) -> N
     lived_in(page)
     page.outbox.pauses.begin(Pause(part="intake", reason="x", detail="x", since=NOW_S))
     page.outbox.lanes.update(page_host(page), {"paused_reason": "key"})
-    page.stuck.append("analysis")
+    page.stuck.append("clipping")
     with page.client() as client:
         told = named(client.get("/metrics").text)
     told |= {"spotter_database_rebuilt_timestamp_seconds", "spotter_goodput_bytes_per_second"}
