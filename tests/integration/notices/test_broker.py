@@ -126,7 +126,7 @@ def test_what_the_broker_refuses_for_good_is_given_up_alone(
 
     count, last = bench.outbox.channels.refused("mqtt")
     assert count == 1 and last is not None and code in last.notice
-    assert "refuses spotter/p3/event/take.ready: Not authorized" in last.why
+    assert "rejected spotter/p3/event/take.ready: Not authorized" in last.why
 
 
 def test_a_broker_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:
