@@ -9,22 +9,77 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError
 from agent.outbox.database import Row
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.results.record import Number
-from agent.outbox.store import Outbox
-from agent.rehearsal import end_daemon, start_daemon
-from agent.sandbox.book import Session
+from agent.outbox.outbox import Outbox
+from agent.outbox.results import Number
+from agent.sandbox.account import SandboxSession
 from agent.sandbox.server import Sandbox
+
+END_WITHIN_S = 10.0  # what `spotter run` promises
+_NOBODYS = "/"  # only root writes there
+
+
+def start_daemon(
+    config: Path, *, log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `spotter run`, its log appended to a file."""
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            _command(["run"], config),
+            stderr=stream,
+            cwd=_NOBODYS,
+            env={**_plain_environment(), **(environment or {})},
+        )
+
+
+def end_daemon(daemon: subprocess.Popen[bytes]) -> bool:
+    """End a daemon as the service manager would; False if it did not end in time by itself."""
+    daemon.send_signal(signal.SIGTERM)
+    try:
+        return daemon.wait(END_WITHIN_S) == 0
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+        return False
+
+
+def run_command(words: Sequence[str], config: Path) -> subprocess.CompletedProcess[str]:
+    """Run another command of Spotter's on the same settings."""
+    return subprocess.run(
+        _command(words, config),
+        capture_output=True,
+        text=True,
+        cwd=_NOBODYS,
+        env=_plain_environment(),
+        timeout=60,
+        check=False,
+    )
+
+
+def _command(words: Sequence[str], config: Path) -> list[str]:
+    return [sys.executable, "-I", "-m", "agent", *words, "--config", str(config.absolute())]
+
+
+def _plain_environment() -> dict[str, str]:
+    """Return the environment without a station's settings and without proxies."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SPOTTER_") and not name.lower().endswith("_proxy")
+    }
+
 
 ATHLETE = "someUserId123"
 _KEY = "demo-key"
@@ -72,10 +127,10 @@ listen = "{listen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class DemoResult:
     """What the demo came to."""
 
-    session: Session
+    session: SandboxSession
     numbers: Mapping[str, Number]  # what the API measured
     document: Path  # everything it told
     video: Path  # the analysed one
@@ -109,7 +164,7 @@ class _Place:
 
 
 @contextlib.contextmanager
-def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[Outcome]:
+def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
     """Run the demo; the station lives on until the context ends, with its page if it is kept.
 
     Raises:
@@ -202,15 +257,15 @@ def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
 
 def _film(path: Path, tell: Tell) -> None:
     """Let the camera program film, and tell how far the file has grown."""
-    from agent.sandbox.drawn import Camera, storyboards
+    from agent.synthetic import SceneCamera, storyboard
 
-    story = storyboards.demo()
-    Camera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
+    story = storyboard.demo()
+    SceneCamera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
 
 
 def _follow(
     place: _Place, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
-) -> Outcome:
+) -> DemoResult:
     """Tell what becomes of the capture, until its analysed video is here."""
     latest_s = time.monotonic() + _WITHIN_S
     with Outbox.open(place.state) as outbox:
@@ -245,7 +300,7 @@ def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
         tell("analysed", 1.0)
 
 
-def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> Outcome:
+def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> DemoResult:
     session = sandbox.book.find(str(row["session_id"]))
     assert session is not None  # the sandbox itself gave this id
     if session.video_sha256 != row["clip_sha256"]:
@@ -253,7 +308,7 @@ def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> Outco
     folder, code = StateFolder(place.state), str(row["clip_code"])
     result = outbox.results.of_entry(int(str(row["id"]).removeprefix("e")))
     assert result is not None  # it is completed by that
-    return Outcome(
+    return DemoResult(
         session=session,
         numbers=result.numbers,
         document=folder.result_document(code),

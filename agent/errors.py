@@ -91,11 +91,11 @@ class OutboxError(AgentError):
     """The local database cannot be opened or trusted."""
 
 
-class FetchError(AgentError):
+class DownloadError(AgentError):
     """A file of a storage host did not come; the subclasses say what that means."""
 
 
-class NotNowError(FetchError):
+class TemporaryDownloadError(DownloadError):
     """It may come later; what has arrived stays."""
 
     exit_code = 75
@@ -105,19 +105,19 @@ class NotNowError(FetchError):
         self.retry_after_s = retry_after_s  # the host's own wish
 
 
-class HostUnreachableError(NotNowError):
+class HostUnreachableError(TemporaryDownloadError):
     """No connection to the host, or nobody knows where it is."""
 
     exit_code = 69
 
 
-class LinkExpiredError(FetchError):
+class LinkExpiredError(DownloadError):
     """The link opens nothing any more; a fresh one may."""
 
     exit_code = 75
 
 
-class UnfitError(FetchError):
+class RejectedDownloadError(DownloadError):
     """What the link leads to is not asked for, or not kept; a person may see why."""
 
 
@@ -142,11 +142,11 @@ class UploadError(AgentError):
         self.retry_after_s = retry_after_s  # the server's own wish: it holds the whole lane
 
 
-class NotMadeError(UploadError):
+class NotCreatedError(UploadError):
     """No session can have been made; the same upload may succeed later."""
 
 
-class OutOfHoursError(NotMadeError):
+class OutOfHoursError(NotCreatedError):
     """Upload hours ended while a clip was on its way: not its fault."""
 
 
@@ -158,7 +158,7 @@ class TimedOutError(OutcomeUnknownError):
     """The whole body went out and nothing was said for long: the API may be at it still."""
 
 
-class LaneError(UploadError):
+class ApiUnavailableError(UploadError):
     """The way to the API is at fault, not the clip: nothing is counted against it."""
 
     def __init__(

@@ -35,7 +35,7 @@ class StageName(StrEnum):
     NOTIFICATIONS = "notifications"  # what webhook and mqtt have in common
 
 
-class Stopping(Exception):  # not an error: the daemon was asked to end
+class ShutdownRequested(Exception):  # not an error: the daemon was asked to end
     """The daemon ends; whatever was under way is left so that the next start goes on."""
 
 
@@ -92,9 +92,9 @@ class StopFlag:
     def wait(self, seconds: float) -> None:
         """Wait, and raise `Stopping` as soon as the daemon ends."""
         if self._event.wait(seconds):
-            raise Stopping
+            raise ShutdownRequested
 
     def check(self) -> None:
         """Raise `Stopping` if the daemon ends."""
         if self._event.is_set():
-            raise Stopping
+            raise ShutdownRequested

@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 from analysis.cut.clip import cut_clip
-from analysis.errors import VideoError
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
-from analysis.pictures.activity import activity_svg
-from analysis.pictures.filmstrip import draw_filmstrip
-from analysis.pictures.poster import draw_poster
+from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
+from analysis.pose_model import PoseFinder
 from analysis.report import Report
 from analysis.takes import TakeOptions
+from analysis.video import VideoError
 
 
 def main() -> int:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.crop import Crop
-from analysis.intervals import Interval
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
 from analysis.motion import Motion
+from analysis.primitives import Crop, Interval
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
 
@@ -27,7 +26,7 @@ _ALIKE = 1.4  # ratio of two bodies' weight below which nobody can tell
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class TrackCandidate:
     """Somebody who may be the athlete, and his efforts."""
 
     motion: Motion
@@ -83,7 +82,9 @@ def restless_elsewhere(restless: NDArray[np.int64], poses: Poses) -> Crop | None
     return found.widened(2 * _MARGIN)
 
 
-def choose_athlete(followed: Candidate, other: Candidate | None) -> tuple[Candidate, bool]:
+def choose_athlete(
+    followed: TrackCandidate, other: TrackCandidate | None
+) -> tuple[TrackCandidate, bool]:
     """Return who the athlete is, and whether that is sure."""
     if other is None or not other.efforts:
         return followed, True
@@ -97,7 +98,7 @@ def choose_athlete(followed: Candidate, other: Candidate | None) -> tuple[Candid
     return first, sure
 
 
-def _how_well_seen(one: Candidate) -> tuple[bool, int]:
+def _how_well_seen(one: TrackCandidate) -> tuple[bool, int]:
     """Return what tells the better of two views of one body: whether it shows an effort at all."""
     return bool(one.efforts), int(one.motion.is_found.sum())
 

@@ -22,10 +22,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.intervals import Interval, merged
 from analysis.landmarks import FloatArray
-from analysis.masks import Mask, around, lasting, runs, unbroken, wide
 from analysis.motion import GRID_FPS, Motion
+from analysis.primitives import Interval, Mask, around, lasting, merged, runs, unbroken, wide
 
 _LOW = 0.22  # torsos below standing
 _STANDING_SHARE = 80  # percentile of the hips' height in a stay that counts as standing
@@ -61,7 +60,7 @@ _SEEN_LATE_S, _SEEN_EARLY_S = 1.0, 0.5  # a slow begin and end hardly show in th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
+class EffortSignals:
     """The signs of effort on the grid, each (T,)."""
 
     low: Mask
@@ -76,7 +75,7 @@ class Signs:
         return self.low | self.raised | self.flying | self.running | self.busy
 
 
-def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
+def signs_of(motion: Motion, *, count_busy: bool) -> EffortSignals:
     """Return the signs of effort of one body.
 
     Args:
@@ -85,7 +84,7 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
     """
     if not len(motion.visit):  # not one picture could be looked at
         none = np.zeros(0, dtype=np.bool_)
-        return Signs(low=none, raised=none, flying=none, running=none, busy=none)
+        return EffortSignals(low=none, raised=none, flying=none, running=none, busy=none)
     alive = _alive(motion)
     going = np.abs(np.nan_to_num(motion.going))
     low = _low(motion) & alive & ~walking_of(motion)
@@ -101,7 +100,7 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
         busy = unbroken(going_on, round(_BUSY_S * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy &= _windowed(np.nan_to_num(motion.posture_speed), _BUSY_S) > _BUSY
     found = motion.is_found
-    return Signs(
+    return EffortSignals(
         low=low & found,
         raised=lasting(raised & alive & found, 2),
         flying=_flying(motion) & found,
@@ -112,7 +111,7 @@ def signs_of(motion: Motion, *, count_busy: bool) -> Signs:
 
 def efforts_of(
     motion: Motion,
-    signs: Signs,
+    signs: EffortSignals,
     *,
     rest_s: float,
     within: Interval,
@@ -264,7 +263,7 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
     return Interval(start_s=min(ends_s), end_s=max(ends_s))
 
 
-def _is_effort(effort: Interval, motion: Motion, signs: Signs) -> bool:
+def _is_effort(effort: Interval, motion: Motion, signs: EffortSignals) -> bool:
     """Tell whether the signs in an interval last long enough and the posture really changed."""
     inside = (motion.times_s >= effort.start_s) & (motion.times_s <= effort.end_s)
     lasting = float(signs.any[inside].sum()) / GRID_FPS >= _SHORTEST_S

@@ -13,32 +13,137 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from analysis.athlete import (
-    Candidate,
+    TrackCandidate,
     choose_athlete,
     only_in_zone,
     restless_elsewhere,
     zone_crop,
 )
-from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
-from analysis.crop import Crop
 from analysis.display import Orientation
 from analysis.efforts import efforts_of, signs_of
-from analysis.glimpses import Glimpses, look_for_others, take_glimpses
-from analysis.intervals import Interval, merged
-from analysis.judging import Evidence, judge
-from analysis.landmarker import PoseFinder
-from analysis.looking import LookOptions, Track, follow_body
-from analysis.motion import motion_of
+from analysis.motion import Motion, motion_of
 from analysis.packets import Packets
-from analysis.quality.remarks import Remark
+from analysis.pose_model import PoseFinder
+from analysis.primitives import Crop, Grey, Interval, merged
+from analysis.quality import (
+    QualityWarning,
+    judge_amount,
+    judge_framing,
+    judge_frozen,
+    judge_light,
+    judge_others,
+    judge_stance,
+    judge_timing,
+    judge_uprightness,
+    judge_view,
+    remark,
+    weighed,
+)
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
 from analysis.reps import between_lifts
 from analysis.screening import keys_to_glimpse, look_further, where_to_look
 from analysis.stillness import stretches_of
-from analysis.takes import FoundTake, TakeOptions, takes_of
-from analysis.telling import take_report
-from analysis.video import Progress, Reading, VideoFacts, read_packets, stored_facts
+from analysis.takes import FoundTake, TakeOptions, take_report, takes_of
+from analysis.tracking import (
+    KeyframeSamples,
+    Moved,
+    Track,
+    TrackingOptions,
+    Whereabouts,
+    follow_body,
+    look_for_others,
+    moments_within,
+    restless_beside,
+    take_glimpses,
+)
+from analysis.video import Progress, VideoFacts, VideoReading, read_packets, stored_facts
+
+_SURE = 0.6  # confidence from which a contradiction to the assignment is worth a remark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFacts:
+    """All that is known of a capture."""
+
+    packets: Packets
+    facts: VideoFacts
+    glimpses: KeyframeSamples
+    motion: Motion
+    takes: Sequence[FoundTake]
+    named: Sequence[TakeReport]
+    is_sure: bool  # who the athlete is
+    damaged_at_s: Sequence[float]
+    others: Sequence[tuple[float, float]]  # looks for somebody else, as `judge_others` wants them
+
+
+def judge(evidence: CaptureFacts, options: TakeOptions) -> Sequence[QualityWarning]:
+    """Return the remarks on a capture, the first of each kind."""
+    return weighed(_all(evidence, options), options.severities)
+
+
+def _all(evidence: CaptureFacts, options: TakeOptions) -> Iterator[QualityWarning]:
+    looked = evidence.motion.looked
+    active = [take.active for take in evidence.takes]
+    activity = options.activity or next((named.looks_like for named in evidence.named), None)
+    looks = [*looked.is_found, *(facts.found for facts in evidence.glimpses.facts)]
+    yield from judge_timing(
+        evidence.packets,
+        activity=activity,
+        damaged_at_s=evidence.damaged_at_s,
+    )
+    yield from judge_light(
+        evidence.glimpses.facts, found_share=float(np.mean(looks)) if looks else 0.0
+    )
+    stored_px = (evidence.facts.height, evidence.facts.width)
+    is_sideways = evidence.facts.rotation_deg % 180 != 0
+    yield from judge_framing(looked, active, stored_height_px=stored_px[is_sideways])
+    yield from judge_view(looked, active, activity=activity, stored_px=stored_px)
+    yield from judge_amount(activity, [named.reps for named in evidence.named], active)
+    yield from judge_others(evidence.others)
+    yield from judge_uprightness(evidence.motion)
+    pictures = [(glimpse.time_s, glimpse.grey) for glimpse in evidence.glimpses.pictures]
+    yield from judge_frozen(pictures)
+    yield from judge_stance(_reference(options.reference, pictures), pictures)
+    if not evidence.is_sure:
+        yield remark("athlete_undecided", at_s=active[0].start_s if active else None)
+    yield from _edges(evidence.takes)
+    yield from _contradictions(evidence.named, options.activity)
+
+
+def _edges(takes: Sequence[FoundTake]) -> Iterator[QualityWarning]:
+    for take in takes:
+        if take.begins_before:
+            yield remark("begins_before", at_s=take.active.start_s)
+        if take.goes_on:
+            yield remark("goes_on", at_s=take.active.end_s)
+        if take.is_limited:
+            yield remark("take_limited", at_s=take.active.end_s)
+
+
+def _contradictions(named: Sequence[TakeReport], assigned: str | None) -> Iterator[QualityWarning]:
+    for take in named:
+        differs = assigned is not None and take.looks_like not in {assigned, "other"}
+        if differs and take.confidence >= _SURE:
+            sides = f"assigned: {assigned}, seen: {take.looks_like}"
+            yield remark("activity_differs", at_s=take.active_start_s, detail=sides)
+
+
+def _reference(path: str | None, pictures: Sequence[tuple[float, Grey]]) -> Grey | None:
+    """Return the reference picture as large as the capture's small ones, or None without it."""
+    if path is None or not pictures:
+        return None
+    stored = cv2.imread(str(Path(path)), cv2.IMREAD_GRAYSCALE)
+    if stored is None:
+        return None
+    height, width = pictures[0][1].shape
+    return cv2.resize(stored, (width, height), interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
+
 
 _FURTHER = 4  # times to look further, where an effort goes on beyond what was looked at
 
@@ -49,8 +154,8 @@ class _Seen:
 
     packets: Packets
     facts: VideoFacts
-    glimpses: Glimpses
-    candidate: Candidate
+    glimpses: KeyframeSamples
+    candidate: TrackCandidate
     is_sure: bool
     decoded: int
     looks: int
@@ -115,7 +220,7 @@ def _report(
     motion = seen.candidate.motion
     signs = signs_of(motion, count_busy=options.activity is None)
     reports = [take_report(take, motion, signs, options) for take in takes]
-    evidence = Evidence(
+    evidence = CaptureFacts(
         packets=seen.packets,
         facts=seen.facts,
         glimpses=seen.glimpses,
@@ -137,7 +242,7 @@ def _report(
     )
 
 
-def _verdict(takes: Sequence[TakeReport], quality: Sequence[Remark]) -> Verdict:
+def _verdict(takes: Sequence[TakeReport], quality: Sequence[QualityWarning]) -> Verdict:
     if not takes:
         return "skip"
     return "hold" if any(remark.severity == "hold" for remark in quality) else "upload"
@@ -198,7 +303,7 @@ class _Looker:
 
     def follow(
         self, track: Track, crop: Crop | None, *, without: Whereabouts | None = None
-    ) -> Reading:
+    ) -> VideoReading:
         self.finder.forget()
         return follow_body(
             self.path,
@@ -208,7 +313,7 @@ class _Looker:
             track,
             crop=crop,
             without=without,
-            options=LookOptions.for_activity(self.options.activity),
+            options=TrackingOptions.for_activity(self.options.activity),
             on_progress=self.on_progress,
         )
 
@@ -218,7 +323,7 @@ class _Looker:
             (time_s, self.orientation.upright(moved)) for time_s, moved in track.stillness.moves
         ]
 
-    def candidate(self, track: Track) -> Candidate:
+    def candidate(self, track: Track) -> TrackCandidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
         signs = signs_of(motion, count_busy=self.options.activity is None)
         efforts = efforts_of(
@@ -229,11 +334,11 @@ class _Looker:
             stirring=track.stillness.stirring,
             moving=stretches_of(moments_within(self.moves(track), track.poses())),
         )
-        return Candidate(motion, efforts)
+        return TrackCandidate(motion, efforts)
 
 
 def _elsewhere(
-    candidate: Candidate, track: Track, looker: _Looker
+    candidate: TrackCandidate, track: Track, looker: _Looker
 ) -> Iterator[tuple[Crop, Whereabouts | None]]:
     """Yield where to look for somebody else, and whom to paint over, the likelier place first."""
     restless = track.stillness.restless

@@ -16,8 +16,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.intervals import Interval
 from analysis.landmarks import FloatArray
+from analysis.primitives import Interval
 
 Ticks = NDArray[np.int64]
 
@@ -32,7 +32,7 @@ _NEARLY_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Jump:
+class TimeJump:
     """Where time stamps jump; the jump itself takes no time."""
 
     at_s: float  # of the first frame behind it
@@ -49,7 +49,7 @@ class Packets:
     is_shown: NDArray[np.bool_]  # (N,); an edit list hides some that others need
     pixels: int  # of one picture
     last_s: float = 0.0  # how long the last frame is shown; 0: not said
-    jumps: Sequence[Jump] = ()
+    jumps: Sequence[TimeJump] = ()
     is_rate_assumed: bool = False  # whether nothing says how many frames a second there are
 
     @property
@@ -93,12 +93,12 @@ class Packets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class PacketTimeline:
     """When each packet's frame is shown, in ticks from the first shown one on."""
 
     pts: Ticks
     shift: int | None  # what was added to all time stamps; None: not to all the same
-    jumps: Sequence[Jump]
+    jumps: Sequence[TimeJump]
     at_jump: Ticks  # numbers of the packets on both sides of each
 
 
@@ -109,7 +109,7 @@ def shown_timeline(
     is_key: NDArray[np.bool_],
     is_shown: NDArray[np.bool_],
     reorders: bool,
-) -> Timeline:
+) -> PacketTimeline:
     """Return when each packet's frame is shown.
 
     A step forwards by more than 10 s, or by more than ten usual frames where these are far
@@ -130,7 +130,7 @@ def shown_timeline(
         stamps[shown], is_key[shown], longest=longest, depth=_REORDERED if reorders else _TOLD
     )
     pts, shifts = stamps.copy(), np.zeros(len(shown), dtype=np.int64)
-    jumps: list[Jump] = []
+    jumps: list[TimeJump] = []
     end, last_stamp = 0, 0  # of what was placed so far
     for number in range(int(part.max()) + 1):
         inside = np.flatnonzero(part == number)
@@ -138,7 +138,7 @@ def shown_timeline(
         shift = end - int(own.min())
         if number:
             by_s = float((int(own.min()) - last_stamp - usual) * base)
-            jumps.append(Jump(at_s=float(end * base), by_s=by_s))
+            jumps.append(TimeJump(at_s=float(end * base), by_s=by_s))
         placed = spread(own + shift, usual)
         pts[shown[inside]], shifts[inside] = placed, shift
         end, last_stamp = int(placed.max()) + usual, int(own.max())
@@ -147,7 +147,7 @@ def shown_timeline(
     pts[hidden] = stamps[hidden] + shifts[following]
     is_even = not jumps and bool(np.all(pts == stamps + shifts[0]))
     edges = np.flatnonzero(np.diff(part))
-    return Timeline(
+    return PacketTimeline(
         pts=pts,
         shift=int(shifts[0]) if is_even else None,
         jumps=tuple(jumps),

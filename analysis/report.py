@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.motion import Motion
-from analysis.quality.remarks import Remark
+from analysis.quality import QualityWarning
 from analysis.video import VideoFacts
 
 Verdict = Literal["upload", "hold", "skip"]
@@ -67,7 +67,7 @@ class Report:
 
     video: VideoFacts
     takes: Sequence[TakeReport]
-    quality: Sequence[Remark]
+    quality: Sequence[QualityWarning]
     verdict: Verdict
     curve: Curve
     cost: Cost

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.intervals import Interval
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
-from analysis.masks import runs
 from analysis.motion import GRID_FPS, Motion
+from analysis.primitives import Interval, runs
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
 _HIPS_RANGE = 0.25  # the same of the hips in squats and pulls

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from analysis.intervals import Interval
 from analysis.packets import Packets
-from analysis.video import Reading, VideoPacket
+from analysis.primitives import Grey, Interval
+from analysis.video import VideoPacket, VideoReading
 
 _FULL_RATE_FPS = 20.0  # from there on frames that no other needs may be left out
 _REORDERED_S = 0.5  # frames shown before a moment come at most so much later in the file
@@ -30,7 +31,7 @@ class Decoded:
     frame: VideoFrame
 
 
-def decode_keys(reading: Reading, numbers: Collection[int]) -> Iterator[Decoded]:
+def decode_keys(reading: VideoReading, numbers: Collection[int]) -> Iterator[Decoded]:
     """Yield single keyframes, each decoded by itself.
 
     Args:
@@ -51,7 +52,7 @@ def decode_keys(reading: Reading, numbers: Collection[int]) -> Iterator[Decoded]
 
 
 def decode_stretches(
-    reading: Reading, packets: Packets, stretches: Sequence[Interval]
+    reading: VideoReading, packets: Packets, stretches: Sequence[Interval]
 ) -> Iterator[Decoded]:
     """Yield the frames of some stretches, in order of presentation.
 
@@ -98,7 +99,7 @@ def _needed(packets: Packets, stretches: Sequence[Interval]) -> NDArray[np.bool_
 
 
 def _inside(
-    reading: Reading, number: int, frames: Sequence[VideoFrame], stretches: Sequence[Interval]
+    reading: VideoReading, number: int, frames: Sequence[VideoFrame], stretches: Sequence[Interval]
 ) -> Iterator[Decoded]:
     for frame in frames:
         if frame.pts is None:
@@ -108,7 +109,7 @@ def _inside(
             yield Decoded(number, time_s, frame)
 
 
-def _decoded(reading: Reading, packet: VideoPacket) -> Sequence[VideoFrame]:
+def _decoded(reading: VideoReading, packet: VideoPacket) -> Sequence[VideoFrame]:
     try:
         return packet.decode()
     except av.error.FFmpegError:
@@ -116,9 +117,45 @@ def _decoded(reading: Reading, packet: VideoPacket) -> Sequence[VideoFrame]:
         return ()
 
 
-def _rest(reading: Reading) -> Sequence[VideoFrame]:
+def _rest(reading: VideoReading) -> Sequence[VideoFrame]:
     """Return what the decoder still holds."""
     try:
         return reading.stream.codec_context.decode(None)
     except av.error.FFmpegError:
         return ()
+
+
+LONGEST_PX = 160
+_ROWS = 5  # averaged into one: more cost time and show nothing else
+_EIGHT_BIT_LUMA = frozenset(
+    {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
+)
+_TEN_BIT_LUMA = frozenset({"yuv420p10le", "yuv422p10le", "yuv444p10le"})
+
+
+def grey_thumbnail(
+    frame: VideoFrame, *, longest_px: int = LONGEST_PX, like: tuple[int, int] | None = None
+) -> Grey:
+    """Return the brightness of a frame as it is stored, averaged to at most `longest_px` a side.
+
+    A damaged recording may change its size midway; `like`, a width and height, keeps the small
+    pictures alike.
+
+    The frame's own brightness plane is read where it lies, of a large one only some rows, which is
+    many times cheaper than a conversion of the whole frame.
+    """
+    width, height = like or (frame.width, frame.height)
+    scale = min(1.0, longest_px / max(width, height, 1))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    step = max(1, frame.height // (_ROWS * size[1]))
+    plane = frame.planes[0]
+    if frame.format.name in _EIGHT_BIT_LUMA:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
+        luma = rows[: frame.height : step, : frame.width]
+    elif frame.format.name in _TEN_BIT_LUMA:
+        deep = np.frombuffer(plane, "<u2").reshape(-1, plane.line_size // 2)  # type: ignore[call-overload]  # a plane is a buffer
+        luma = (deep[: frame.height : step, : frame.width] >> 2).astype(np.uint8)
+    else:
+        luma = frame.to_ndarray(format="gray")
+    small: Grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return small

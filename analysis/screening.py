@@ -14,10 +14,83 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bursts import bursts_of
-from analysis.image import Grey
-from analysis.intervals import Interval, merged
+from analysis.landmarks import FloatArray
 from analysis.packets import Packets
+from analysis.primitives import Grey, Interval, merged
+
+_WINDOW_S = 0.75
+_STEP_S = 0.25
+_CALM_SHARE = 35  # percentile of the packets of a kind that counts as calm
+_MOST = 30  # percentile of a window's packets: so many may be small in a movement
+_BURST = 1.7  # of calm: a standing body sways up to 1.6, an effort makes 2 and more
+_OVERHEAD_BYTES = 100  # of headers; a packet of a few bytes twice as large tells nothing
+_TELLING_BITS = 0.03  # bits a pixel above which calm packets say little: noise, or constant rate
+_BUSIEST = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """Where packets are large."""
+
+    stretches: list[Interval]
+    tell: bool  # whether small packets prove a quiet picture in this capture
+
+    def within(self, stretch: Interval) -> list[Interval]:
+        """Return the bursts that touch a stretch of the capture."""
+        return [
+            burst
+            for burst in self.stretches
+            if burst.start_s < stretch.end_s and burst.end_s > stretch.start_s
+        ]
+
+
+def bursts_of(packets: Packets) -> Bursts:
+    """Return where packets are large.
+
+    Keyframes are left out: they are large whatever happens.
+    """
+    delta = ~packets.is_key & packets.is_shown
+    sizes = packets.sizes[delta].astype(np.float64) + _OVERHEAD_BYTES
+    if not len(sizes):
+        return Bursts([], tell=False)
+    looks_back = _looks_back_only(packets)[delta]
+    over_calm = np.ones(len(sizes))
+    for kind in (looks_back, ~looks_back):
+        if kind.any():
+            over_calm[kind] = sizes[kind] / np.percentile(sizes[kind], _CALM_SHARE)
+    starts_s, loudness = _windows(packets.times_s[delta], over_calm)
+    loud = [
+        Interval(start_s=float(start_s), end_s=float(start_s) + _WINDOW_S)
+        for start_s in starts_s[loudness > _BURST]
+    ]
+    calm_bits = 8 * float(np.percentile(sizes, _CALM_SHARE)) / packets.pixels
+    spread = float(np.percentile(loudness, _BUSIEST))
+    return Bursts(merged(loud, rest_s=0.0), tell=calm_bits < _TELLING_BITS or spread > _BURST)
+
+
+def _windows(times_s: FloatArray, over_calm: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the windows' starts, (W,), and how large most packets in each are, (W,)."""
+    order = np.argsort(times_s, kind="stable")
+    times_s, over_calm = times_s[order], over_calm[order]
+    starts_s = np.arange(times_s[0], times_s[-1] + _STEP_S, _STEP_S)
+    firsts = np.searchsorted(times_s, starts_s)
+    ends = np.searchsorted(times_s, starts_s + _WINDOW_S)
+    loudness = [
+        float(np.percentile(over_calm[first:end], _MOST)) if end > first else 0.0
+        for first, end in zip(firsts, ends, strict=True)
+    ]
+    return starts_s, np.array(loudness, dtype=np.float64)
+
+
+def _looks_back_only(packets: Packets) -> NDArray[np.bool_]:
+    """Return which packets are shown after all before them in the file, (N,).
+
+    The others are shown before one that was decoded earlier: they lie between two known frames.
+    """
+    newest_s = np.maximum.accumulate(packets.times_s)
+    looks_back: NDArray[np.bool_] = packets.times_s >= newest_s
+    return looks_back
+
 
 _KEYS_TELL_S = 1.3  # keyframes that close see any effort
 _GLIMPSE_EVERY_S = 2.0
@@ -34,7 +107,7 @@ _TO_NOISE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class KeyframeSample:
     """One keyframe, small."""
 
     number: int  # of its packet
@@ -62,7 +135,7 @@ def keys_to_glimpse(packets: Packets) -> list[int]:
     return chosen
 
 
-def where_to_look(packets: Packets, glimpses: Sequence[Glimpse]) -> list[Interval]:
+def where_to_look(packets: Packets, glimpses: Sequence[KeyframeSample]) -> list[Interval]:
     """Return the stretches of the capture in which something may be happening, in order."""
     bursts = bursts_of(packets)
     marks = sorted(glimpses, key=lambda glimpse: glimpse.time_s)
@@ -110,7 +183,7 @@ def _with_margin(stretch: Interval, span: Interval) -> Interval:
     return stretch.padded(_MARGIN_S, _MARGIN_S, within=span)
 
 
-def _unwitnessed(marks: Sequence[Glimpse], span: Interval) -> list[Interval]:
+def _unwitnessed(marks: Sequence[KeyframeSample], span: Interval) -> list[Interval]:
     """Return what lies before the first keyframe and behind the last: nothing to compare with."""
     if not marks:
         return [span]

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.image import Grey
-from analysis.intervals import Interval, merged
+from analysis.primitives import Grey, Interval, merged
 from analysis.screening import changed_blocks, moved_blocks
 
 _OLDER_S = 0.5
@@ -73,7 +72,7 @@ def stretches_of(moved_s: Sequence[float]) -> list[Interval]:
     return merged(moments, rest_s=_LINGER_S)
 
 
-class Pace:
+class SamplingRate:
     """Decides which frames the model looks at: few while nothing moves, many while it does."""
 
     def __init__(self, *, active_fps: float, steady_fps: float, idle_fps: float) -> None:

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from fractions import Fraction
 from itertools import chain, compress, islice
 from pathlib import Path
@@ -29,9 +30,28 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.display import Appearance, Orientation, appearance_of, believable, fitted, readable
-from analysis.errors import Fault, VideoError
-from analysis.image import Image
 from analysis.packets import Packets, Ticks, shown_timeline, spread, usual_ticks
+from analysis.primitives import Image
+
+
+class VideoFault(StrEnum):
+    """The kinds of trouble."""
+
+    UNREADABLE = "unreadable"  # no demuxer or decoder makes sense of it
+    INCOMPLETE = "incomplete"  # an MP4 or MOV whose recorder died before writing the index
+    NO_VIDEO = "no_video"  # no pictures in it
+    REFUSED = "refused"  # not a plain file, or a picture too large to be one
+    NO_SPACE = "no_space"  # the disk is full
+    INTERNAL = "internal"  # our own mistake
+
+
+class VideoError(Exception):
+    """A video cannot be used; `fault` says how."""
+
+    def __init__(self, message: str, *, fault: VideoFault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
 
 Progress = Callable[[float], None]
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
@@ -117,7 +137,7 @@ class Index:
         return max(1, min(end - pts, max(until - pts, usual)))
 
 
-class Reading:
+class VideoReading:
     """A video being decoded, and what was noticed on the way."""
 
     def __init__(
@@ -231,14 +251,14 @@ def _container_aspect(stream: VideoStream) -> Fraction | None:
     return believable(guessed) if guessed != own else None
 
 
-def stored_facts(packets: Packets, reading: Reading) -> VideoFacts:
+def stored_facts(packets: Packets, reading: VideoReading) -> VideoFacts:
     """Return what a video is, by its packets and what was decoded of it.
 
     Raises:
         VideoError: not one frame could be decoded.
     """
     if reading.frames == 0:
-        raise VideoError("not one picture in it can be decoded", fault=Fault.UNREADABLE)
+        raise VideoError("not one picture in it can be decoded", fault=VideoFault.UNREADABLE)
     width, height = reading.appearance.shown_size if reading.appearance else (0, 0)
     return VideoFacts(
         duration_s=packets.span.end_s,
@@ -261,7 +281,7 @@ def _fps(packets: Packets) -> float:
 
 
 @contextmanager
-def open_video(path: Path, *, from_s: float | None = None) -> Iterator[Reading]:
+def open_video(path: Path, *, from_s: float | None = None) -> Iterator[VideoReading]:
     """Open a video for decoding, from its begin or where decoding shows what comes at `from_s`.
 
     Raises:
@@ -278,7 +298,7 @@ def open_video(path: Path, *, from_s: float | None = None) -> Iterator[Reading]:
         stream = main_stream(container, index)
         large = stream.codec_context.width * stream.codec_context.height > LARGE_PIXELS
         stream.thread_type = "SLICE" if large else "AUTO"  # each frame thread holds pictures
-        yield Reading(container, index, packets, first)
+        yield VideoReading(container, index, packets, first)
 
 
 def main_stream(container: InputContainer, index: Index) -> VideoStream:
@@ -421,7 +441,8 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
         pixels = max(1, context.width * context.height)
         if pixels > _MOST_PIXELS:
             raise VideoError(
-                f"a picture of {context.width}x{context.height} is too large", fault=Fault.REFUSED
+                f"a picture of {context.width}x{context.height} is too large",
+                fault=VideoFault.REFUSED,
             )
         told = _told_by(container, stream, on_progress)
         rate = context.framerate or _NOT_SAID
@@ -432,7 +453,7 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
     if is_timed:
         told = _placed_only(told)
     if not any(told.is_shown):
-        raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
+        raise VideoError("there are no pictures in it", fault=VideoFault.NO_VIDEO)
     is_assumed = not is_timed and rate == _NOT_SAID
     index = _plain_index(told, base, track, rate=_ASSUMED_FPS if is_assumed else rate)
     index = replace(
@@ -656,7 +677,7 @@ def _main_track(path: Path, container: InputContainer, on_progress: Progress) ->
     """Return the number of the largest track with moving pictures, whichever comes first."""
     tracks = [stream for stream in container.streams.video if stream.codec_context is not None]
     if not tracks:
-        raise VideoError("its pictures are in no known form", fault=Fault.UNREADABLE)
+        raise VideoError("its pictures are in no known form", fault=VideoFault.UNREADABLE)
     tracks = [stream for stream in tracks if not stream.disposition & _BESIDE] or tracks
     if len(tracks) == 1:
         return tracks[0].index
@@ -719,7 +740,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         raise _unreadable(path, error) from None
     with container:
         if not container.streams.video:
-            raise VideoError("there are no pictures in it", fault=Fault.NO_VIDEO)
+            raise VideoError("there are no pictures in it", fault=VideoFault.NO_VIDEO)
         yield container
 
 
@@ -727,11 +748,11 @@ def _refuse_strange_files(path: Path) -> None:
     try:
         found = path.lstat()
     except OSError as error:
-        raise VideoError(f"cannot be read: {error.strerror}", fault=Fault.REFUSED) from None
+        raise VideoError(f"cannot be read: {error.strerror}", fault=VideoFault.REFUSED) from None
     if not stat.S_ISREG(found.st_mode):
-        raise VideoError("not a plain file", fault=Fault.REFUSED)
+        raise VideoError("not a plain file", fault=VideoFault.REFUSED)
     if found.st_size == 0:
-        raise VideoError("the file is empty", fault=Fault.UNREADABLE)
+        raise VideoError("the file is empty", fault=VideoFault.UNREADABLE)
 
 
 def _unreadable(path: Path, error: Exception) -> VideoError:
@@ -741,8 +762,28 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
     if head[4:8] in _INDEXED:
         return VideoError(
             "the index is missing: the recorder ended before it could write it",
-            fault=Fault.INCOMPLETE,
+            fault=VideoFault.INCOMPLETE,
         )
     return VideoError(
-        f"not a video that can be read ({type(error).__name__})", fault=Fault.UNREADABLE
+        f"not a video that can be read ({type(error).__name__})", fault=VideoFault.UNREADABLE
     )
+
+
+READ = ("h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1", "aac", "pcm_s16le")
+WRITTEN = ("libx264",)
+
+
+def missing_codecs() -> list[str]:
+    """Return the names of codecs that cameras use, or clips need, and that are not there."""
+    from av.codec import Codec, codecs_available
+
+    def lacks(name: str, mode: str) -> bool:
+        if name not in codecs_available:
+            return True
+        try:
+            Codec(name, "w" if mode == "w" else "r")
+        except ValueError:
+            return True
+        return False
+
+    return [name for name in READ if lacks(name, "r")] + [n for n in WRITTEN if lacks(n, "w")]

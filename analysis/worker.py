@@ -18,10 +18,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
-from analysis.errors import Fault, VideoError
+from analysis.video import VideoError, VideoFault
 
 if TYPE_CHECKING:
-    from analysis.landmarker import PoseFinder
+    from analysis.pose_model import PoseFinder
 
 Request = dict[str, object]
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -59,7 +59,12 @@ class Worker:
             told = f"{type(error).__name__}: {error}"
             full = getattr(error, "errno", None) in _DISK_FULL  # FFmpeg's errors have it too
             self._say(
-                {"error": {"kind": Fault.NO_SPACE if full else Fault.INTERNAL, "message": told}}
+                {
+                    "error": {
+                        "kind": VideoFault.NO_SPACE if full else VideoFault.INTERNAL,
+                        "message": told,
+                    }
+                }
             )
 
     def _say(self, message: Request) -> None:
@@ -77,8 +82,8 @@ class Worker:
         """Find the athlete in the picture known to hold one: proof that this box can."""
         import cv2
 
-        from analysis.image import Image
-        from analysis.landmarker import shipped_model
+        from analysis.pose_model import shipped_model
+        from analysis.primitives import Image
 
         picture = cv2.imread(str(shipped_model().with_name("known_good_frame.png")))
         assert picture is not None  # it comes with the package
@@ -94,7 +99,7 @@ class Worker:
         return {"pose_ms": round(pose_ms, 2), "found": found is not None}
 
     def _codecs(self, _request: Request) -> object:
-        from analysis.codecs import missing_codecs
+        from analysis.video import missing_codecs
 
         return {"missing": missing_codecs()}
 
@@ -112,7 +117,7 @@ class Worker:
 
     def _inspect(self, request: Request) -> object:
         from analysis.inspection import inspect_video
-        from analysis.pictures.activity import activity_svg
+        from analysis.pictures import activity_svg
         from analysis.takes import TakeOptions
         from analysis.video import LARGE_PIXELS
 
@@ -130,7 +135,7 @@ class Worker:
         return report.to_json()
 
     def _compare(self, request: Request) -> object:
-        from analysis.comparing import Clocks, compare_recordings
+        from analysis.comparison import Clocks, compare_recordings
 
         compared = compare_recordings(
             _path(request),
@@ -141,13 +146,13 @@ class Worker:
         return asdict(compared)
 
     def _join(self, request: Request) -> object:
-        from analysis.cut.copying import COPY_ERRORS
-        from analysis.cut.joining import Part, join_recordings
+        from analysis.cut.copy import COPY_ERRORS
+        from analysis.cut.join import JoinPart, join_recordings
 
         try:
             shifts_s = join_recordings(
                 [
-                    Part(
+                    JoinPart(
                         path=_path(part),
                         start_s=_number(part, "start_s"),
                         end_s=_number(part, "end_s"),
@@ -163,7 +168,7 @@ class Worker:
 
     def _cut(self, request: Request) -> object:
         from analysis.cut.clip import cut_clip
-        from analysis.cut.options import CutOptions
+        from analysis.cut.target import CutOptions
 
         cut = cut_clip(
             _path(request),
@@ -176,7 +181,7 @@ class Worker:
         return asdict(cut)
 
     def _poster(self, request: Request) -> object:
-        from analysis.pictures.poster import draw_poster
+        from analysis.pictures import draw_poster
 
         width, height = draw_poster(
             _path(request),
@@ -188,7 +193,7 @@ class Worker:
         return {"width": width, "height": height}
 
     def _filmstrip(self, request: Request) -> object:
-        from analysis.pictures.filmstrip import draw_filmstrip
+        from analysis.pictures import draw_filmstrip
 
         width, height = draw_filmstrip(
             _path(request),
@@ -201,7 +206,7 @@ class Worker:
 
     def _finder(self, model: Path | None) -> "PoseFinder":
         """Return a finder, made once: its creation costs as much as a dozen looks."""
-        from analysis.landmarker import PoseFinder
+        from analysis.pose_model import PoseFinder
 
         if model not in self._finders:
             self._finders[model] = PoseFinder(model)

@@ -5,7 +5,7 @@ import struct
 import time
 from urllib.parse import urlsplit
 
-from agent.sandbox.book import Request, Session, new_session_id
+from agent.sandbox.account import Request, SandboxSession, new_session_id
 from agent.sandbox.server import Sandbox
 from tests.station import ATHLETE
 
@@ -16,12 +16,14 @@ def mp4(size_bytes: int, *, seed: int = 1) -> bytes:
     return head + _box(b"mdat", random.Random(seed).randbytes(size_bytes - len(head) - 8))
 
 
-def analysed_session(sandbox: Sandbox, video: bytes, *, activity: str = "running") -> Session:
+def analysed_session(
+    sandbox: Sandbox, video: bytes, *, activity: str = "running"
+) -> SandboxSession:
     """Let the account have a session whose analysed video is there."""
     session_id = new_session_id()
     path = sandbox.videos / f"{session_id}.mp4"
     path.write_bytes(video)
-    session = Session(
+    session = SandboxSession(
         session_id=session_id,
         title="a run",
         activity=activity,
@@ -38,7 +40,7 @@ def analysed_session(sandbox: Sandbox, video: bytes, *, activity: str = "running
     return session
 
 
-def link_of(sandbox: Sandbox, session: Session) -> str:
+def link_of(sandbox: Sandbox, session: SandboxSession) -> str:
     """A link to its analysed video, as the API would tell it now."""
     return sandbox.link(f"/media/{session.session_id}/analyzed.mp4")
 

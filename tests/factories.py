@@ -4,12 +4,20 @@ import hashlib
 from dataclasses import replace
 
 from agent.clock import Instant
-from agent.outbox.capture import Capture, Evidence, FileFacts
-from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import (
+    Capture,
+    CaptureEvidence,
+    ClipFile,
+    ClipSource,
+    ClipTarget,
+    Entry,
+    FileFacts,
+    NewEntry,
+    derive_clip_code,
+)
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
-from agent.outbox.store import Outbox
 
 NOW_S = 1_795_000_000.0
 BOOT = "7d6f7a3e-0000-4000-8000-000000000001"
@@ -21,9 +29,11 @@ def instant(seconds: float = 0.0, *, boot_id: str | None = BOOT, trusted: bool =
     return Instant(utc_s=NOW_S + seconds, boot_id=boot_id, boot_s=boot_s, trusted=trusted)
 
 
-def evidence(seconds: float = 0.0) -> Evidence:
+def evidence(seconds: float = 0.0) -> CaptureEvidence:
     """A file that was seen growing until then."""
-    return Evidence(grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds)
+    return CaptureEvidence(
+        grew_until=instant(seconds), appeared=instant(seconds), mtime_s=NOW_S + seconds
+    )
 
 
 def admitted(outbox: Outbox, number: int = 1, *, file_name: str | None = None) -> Capture:
@@ -110,12 +120,14 @@ def new_entry(
     return NewEntry(
         clip_code=code,
         generation=0,
-        sources=(Source(capture_id=capture.id, take_number=take_number, start_s=1.0, end_s=4.0),),
+        sources=(
+            ClipSource(capture_id=capture.id, take_number=take_number, start_s=1.0, end_s=4.0),
+        ),
         state=state,
         reason=None,
         due_at=due_at,
         clip=ClipFile(stored_name=f"{code}.mp4", sha256="0" * 64, size_bytes=500, seconds=3.0),
-        whose=Whose(
+        whose=ClipTarget(
             recipient=recipient,
             user_id=user_id,
             activity="weightlifting",
@@ -131,7 +143,7 @@ def waiting_clip(
     folder: StateFolder,
     number: int,
     *,
-    whose: Whose,
+    whose: ClipTarget,
     size_bytes: int,
     now_s: float,
 ) -> Entry:

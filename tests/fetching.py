@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.deadline import Timeouts
-from agent.api.storage import Storage
-from agent.api.taking import Pace
+from agent.api.downloads import Pace, Storage
+from agent.api.transfer import Timeouts
 from agent.clock import read_clock
-from agent.delivery.part import PartFile
-from agent.errors import FetchError
-from agent.outbox.disk.folders import part_of
+from agent.disk.state_folder import part_of
+from agent.errors import DownloadError
+from agent.results.videos import ResumableFile
 from agent.sandbox.server import Sandbox
 from tests.analysed import mp4
 
@@ -59,13 +58,13 @@ class World:
         )
 
     def fetch(self, link: object = None, *, pace: Pace = lambda _progress: None) -> bytes:
-        with PartFile(self.final, now=read_clock) as part:
+        with ResumableFile(self.final, now=read_clock) as part:
             self.storage().fetch(
                 self.link if link is None else link, part, most_bytes=MOST, pace=pace
             )
         return part_of(self.final).read_bytes()
 
-    def refused(self, kind: type[FetchError], link: object = None) -> str:
+    def refused(self, kind: type[DownloadError], link: object = None) -> str:
         with pytest.raises(kind) as refused:
             self.fetch(link)
         assert "signature" not in str(refused.value)

@@ -12,7 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from agent.clock import Instant
-from agent.outbox.capture import Evidence
+from agent.outbox.models import CaptureEvidence
 from agent.station.recording_time import CreationIs, Inside
 from tests.factories import NOW_S
 
@@ -31,7 +31,7 @@ class Filmed:
     end_s: float
     here_s: float  # when it was complete in the folder
     shown_s: float  # how long it plays
-    evidence: Evidence
+    evidence: CaptureEvidence
     inside: Inside
     name: str
     clock_offset_s: float | None  # what the settings say of the camera's clock
@@ -132,12 +132,12 @@ class _Camera:
 
 def _evidence(
     way: _Way, born_s: float, took_s: float, here_s: float, written_s: float, see: See
-) -> Evidence:
+) -> CaptureEvidence:
     growth = tuple((see(born_s + took_s * n / 9), 100_000 * n) for n in range(10))
     settled = see(here_s + 2)
     off_s = settled.utc_s - NOW_S - here_s - 2  # of the box's clock
     if way.in_view:
-        return Evidence(
+        return CaptureEvidence(
             grew_until=see(here_s),
             appeared=see(born_s),
             mtime_s=NOW_S + written_s + (0.0 if way.keeps_time else off_s),
@@ -145,7 +145,7 @@ def _evidence(
             growth=growth,
             born_s=NOW_S + born_s + off_s,
         )
-    return Evidence(
+    return CaptureEvidence(
         grew_until=None,
         appeared=see(here_s),
         mtime_s=NOW_S + written_s + (0.0 if way.keeps_time else off_s),

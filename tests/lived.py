@@ -1,11 +1,10 @@
 """An outbox that has seen one clip go each way, with every file in its place."""
 
-from agent.outbox.attempts import AttemptEnd
-from agent.outbox.capture import Take
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Whose
+from agent.disk.state_folder import StateFolder
+from agent.outbox.entries import AttemptEnd
+from agent.outbox.models import ClipTarget, Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Recipient
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry
 
 WAYS = ("ready", "uploaded", "held", "discarded", "marked", "resent", "dead", "released")
@@ -29,7 +28,7 @@ def send(outbox: Outbox, folder: StateFolder, number: int, way: str) -> None:
     if way == "released":
         held = outbox.entries.move(entry, EntryState.HELD, now_s=NOW_S)
         assert held is not None
-        tom = Whose(recipient=Recipient.ATHLETE, user_id="tom", activity="running")
+        tom = ClipTarget(recipient=Recipient.ATHLETE, user_id="tom", activity="running")
         outbox.entries.assign(held, tom, now_s=NOW_S)
     if way not in {"uploaded", "marked", "resent", "dead"}:
         return

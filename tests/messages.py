@@ -14,7 +14,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from agent.settings.web import LOCALES
+from agent.settings.model import LOCALES
 from tests.conftest import REPOSITORY
 
 SOURCE = "en"

@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.store import Outbox
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.outbox import Outbox
 from tests.factories import ready_entry
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 import httpx
 
 from agent.clock import read_clock
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.people.devices import Role
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag
-from agent.station.of_settings import station_rules
-from agent.web.access.secret import load_secret
-from agent.web.access.sessions import Session, Signer
-from agent.web.server import PageServer, Signs
+from agent.station.assignments import station_rules
+from agent.web.auth import LoginSession, Signer, load_secret
+from agent.web.server import DaemonSignals, PageServer
 from tests.station import until
 
 PIN = "482913"
@@ -53,7 +52,7 @@ class ServedPage:
 
     def session(
         self, role: Role = Role.COACH, *, age_s: float = 0.0, device_id: str | None = None
-    ) -> Session:
+    ) -> LoginSession:
         """A device's session; the device is let in unless it is named."""
         now_s = read_clock().utc_s
         if device_id is None:
@@ -61,9 +60,9 @@ class ServedPage:
             token = secrets.token_hex(8)
             self.outbox.devices.offer(token, role=role, name="", now_s=now_s, lasts_s=60)
             assert self.outbox.devices.pair(token, device_id=device_id, now_s=now_s)
-        return Session(device_id=device_id, role=role, issued_at=int(now_s - age_s))
+        return LoginSession(device_id=device_id, role=role, issued_at=int(now_s - age_s))
 
-    def client(self, session: Session | None = None, **headers: str) -> httpx.Client:
+    def client(self, session: LoginSession | None = None, **headers: str) -> httpx.Client:
         """A browser's stand-in, with a session's cookie and its CSRF token."""
         given = {"origin": self.origin, "accept": "application/json", **headers}
         cookies = {}
@@ -101,7 +100,9 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
     stop, filming = StopFlag(), threading.Event()
     stuck: list[str] = []
     with Outbox.open(folder.root) as outbox:
-        signs = Signs(is_filming=filming.is_set, wake=lambda: None, stop=stop, stuck=lambda: stuck)
+        signs = DaemonSignals(
+            is_filming=filming.is_set, wake=lambda: None, stop=stop, stuck=lambda: stuck
+        )
         server = PageServer(
             settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
         )

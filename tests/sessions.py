@@ -1,8 +1,8 @@
 """Sessions for tests, as an upload leaves them: in the outbox, and in the sandbox's books."""
 
-from agent.outbox.entry import Entry
-from agent.outbox.store import Outbox
-from agent.sandbox.book import Session
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
+from agent.sandbox.account import SandboxSession
 from agent.sandbox.server import Sandbox
 from tests.factories import ready_entry
 from tests.station import ATHLETE
@@ -11,7 +11,7 @@ from tests.station import ATHLETE
 def made_session(outbox: Outbox, sandbox: Sandbox, number: int, *, now_s: float) -> Entry:
     """A clip that became a session, at that moment of both clocks."""
     entry = ready_entry(outbox, number)
-    session = Session(
+    session = SandboxSession(
         session_id=f"session{number:03}",
         title=f"[{entry.clip_code}] snatch",
         activity=entry.activity,

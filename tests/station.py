@@ -14,11 +14,10 @@ from pathlib import Path
 from unittest import mock
 
 from agent import cli
-from agent.outbox.capture import Take
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Whose
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import ClipTarget, Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Recipient
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import waiting_clip
 
@@ -116,7 +115,7 @@ class Station:
         folder = StateFolder(self.state)
         folder.prepare()
         now_s = time.time()
-        whose = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+        whose = ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
         # In one commit: a daemon that runs may not see the capture before it was looked into.
         with Outbox.open(folder.root) as outbox, outbox.transaction():
             waiting_clip(outbox, folder, number, whose=whose, size_bytes=size_bytes, now_s=now_s)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from string import ascii_lowercase
 
-from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.synthetic import SceneCamera, Segment, Storyboard
 
 
 def name_of(number: int) -> str:
@@ -51,5 +51,5 @@ def _nobody(suffix: str) -> bytes:
 def _filmed(story: Storyboard, suffix: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"film{suffix}")
-        Camera(story).record(path)
+        SceneCamera(story).record(path)
         return path.read_bytes()

@@ -1,6 +1,7 @@
 """The API over HTTP.  Only this package knows httpx; its errors become ours here."""
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,23 +12,66 @@ from typing import IO, Literal
 import httpx
 
 from agent import __version__
-from agent.api.answers import Answer, Made, lane_fault, session_made, upload_failure
-from agent.api.body import ClipBody
 from agent.api.contract import path_of, query_of
-from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
-from agent.api.payloads import Account, not_our_api, read_account
+from agent.api.responses import (
+    Account,
+    ApiResponse,
+    CreatedSession,
+    lane_fault,
+    not_our_api,
+    read_account,
+    session_made,
+    upload_failure,
+)
 from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import tls_context, tls_fault, tls_words
-from agent.api.unpacking import ACCEPTED, body_parts
-from agent.api.watch import Watch
+from agent.api.transfer import (
+    ClipBody,
+    DeadlineExceededError,
+    ExchangeWatchdog,
+    Timeouts,
+    UploadDeadline,
+    longest_answer_s,
+)
 from agent.clock import Now
 from agent.errors import (
-    LaneError,
-    NotMadeError,
+    ApiUnavailableError,
+    NotCreatedError,
     OutcomeUnknownError,
     TimedOutError,
     plain_words,
 )
+
+ACCEPTED = {"Accept": "application/json", "Accept-Encoding": "gzip"}  # what is asked for
+_NAMES = frozenset({"gzip", "x-gzip"})  # one and the same (RFC 9110, 8.4.1.3)
+_MOST_AT_ONCE = 256 << 10  # unpacked bytes
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+def body_parts(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives, unpacked, in parts that are never large.
+
+    Raises:
+        httpx.RequestError: it breaks off, or is not packed as it says.
+    """
+    parts = response.iter_raw()
+    if response.headers.get("Content-Encoding", "").strip().lower() in _NAMES:
+        return _unpacked(parts)
+    return parts
+
+
+def _unpacked(parts: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        for part in parts:
+            left = part
+            while left and not unpacker.eof:
+                yield unpacker.decompress(left, _MOST_AT_ONCE)
+                left = unpacker.unconsumed_tail
+        yield unpacker.flush()
+    except zlib.error:
+        raise httpx.DecodingError("the answer is not packed as it says") from None
+
 
 KeyHeader = Literal["Authorization", "API-KEY"]  # the two forms that the vendor's pages name
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -162,7 +206,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         path = query_of("find_sessions", title=title)
         try:
             self._documents(path, key, visit, most_bytes=_MOST_FOUND_BYTES)
-        except LaneError:
+        except ApiUnavailableError:
             if not found:
                 raise
         return found
@@ -183,7 +227,9 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                 raise not_our_api("the session list") from None
         return True
 
-    def change_session(self, session_id: str, key: ApiKey, changes: Mapping[str, str]) -> Answer:
+    def change_session(
+        self, session_id: str, key: ApiKey, changes: Mapping[str, str]
+    ) -> ApiResponse:
         """Change the title or the date of a session, and return the answer.
 
         Raises:
@@ -193,7 +239,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             "PUT", path_of("change_session", session_id=session_id), key, changes
         )
 
-    def delete_session(self, session_id: str, key: ApiKey) -> Answer:
+    def delete_session(self, session_id: str, key: ApiKey) -> ApiResponse:
         """Delete a session, and return the answer.
 
         Raises:
@@ -203,7 +249,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
 
     def _at_session(
         self, method: Method, path: str, key: ApiKey, document: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> ApiResponse:
         """Ask at a session's path in the form that served last, else in the other one."""
         for ends_in_slash in (self._ends_in_slash, not self._ends_in_slash):
             form = f"{path}/" if ends_in_slash else path
@@ -221,7 +267,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         *,
         document: Mapping[str, object] | None = None,
         most_bytes: int = _MOST_ANSWER_BYTES,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Ask something that may be asked again, and return the answer, whatever it says.
 
         Args:
@@ -237,7 +283,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         with self._asked(path, key, method=method, document=document) as response:
             return _read(response, most_bytes)
 
-    def save(self, path: str, key: ApiKey, target: IO[bytes], *, most_bytes: int) -> Answer:
+    def save(self, path: str, key: ApiKey, target: IO[bytes], *, most_bytes: int) -> ApiResponse:
         """Write a good answer's body to a file as it arrives, and return the answer without it.
 
         Raises:
@@ -252,17 +298,17 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                 if left_bytes < 0:
                     break
                 target.write(part)
-        return Answer(status=200, body=b"", is_cut=left_bytes < 0)
+        return ApiResponse(status=200, body=b"", is_cut=left_bytes < 0)
 
     def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, body: ClipBody, key: ApiKey
-    ) -> Made:
+    ) -> CreatedSession:
         """Send a clip and return the session that was made of it.
 
         Raises:
             NotMadeError, OutcomeUnknownError, LaneError, RefusedError: as the retry table says.
         """
-        with self._upload_errors(body), Watch(self._judge_of(body)) as watch:
+        with self._upload_errors(body), ExchangeWatchdog(self._judge_of(body)) as watch:
             request = self._http.build_request(
                 "POST",
                 path,
@@ -303,10 +349,10 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             received_bytes = sum(answer.num_bytes_downloaded for answer in answers)
             longest_s = longest_answer_s(self._times, received_bytes=received_bytes)
             if time.monotonic() - began_s > longest_s:
-                raise OutOfTimeError(f"no whole answer within {longest_s:.0f} s")
+                raise DeadlineExceededError(f"no whole answer within {longest_s:.0f} s")
 
         try:
-            with Watch(judge) as watch:
+            with ExchangeWatchdog(judge) as watch:
                 request = self._http.build_request(
                     method,
                     path,
@@ -319,7 +365,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
                     yield answers[0]
                 finally:
                     answers[0].close()
-        except (httpx.RequestError, httpx.InvalidURL, OutOfTimeError) as error:
+        except (httpx.RequestError, httpx.InvalidURL, DeadlineExceededError) as error:
             raise self._lane_error(error) from error
 
     def _judge_of(self, body: ClipBody) -> Callable[[int], None]:
@@ -346,26 +392,28 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             yield
         except _CONNECTING as error:
             raise self._lane_error(error) from error
-        except (httpx.RequestError, OutOfTimeError) as error:
+        except (httpx.RequestError, DeadlineExceededError) as error:
             told = plain_words(error)
             if body.is_complete:
                 kind = TimedOutError if _was_silent(error, body) else OutcomeUnknownError
                 raise kind(f"sent whole, no answer ({told})") from error
             way = f"{body.sent_bytes} of {body.size_bytes} bytes"
-            raise NotMadeError(f"not sent whole: {way} ({told})") from error
+            raise NotCreatedError(f"not sent whole: {way} ({told})") from error
 
-    def _lane_error(self, error: Exception) -> LaneError:
+    def _lane_error(self, error: Exception) -> ApiUnavailableError:
         fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None
         if fault is not None:
             host = self._http.base_url.host
-            return LaneError(tls_words(fault, host=host, now=self._now()), reason="tls")
-        return LaneError(f"the API cannot be reached: {plain_words(error)}", reason="network")
+            return ApiUnavailableError(tls_words(fault, host=host, now=self._now()), reason="tls")
+        return ApiUnavailableError(
+            f"the API cannot be reached: {plain_words(error)}", reason="network"
+        )
 
 
 def _was_silent(error: Exception, body: ClipBody) -> bool:
     """Tell whether an answer did not come in time, for us or for whatever closed the connection."""
     silent_s = 0.0 if body.out_at_s is None else time.monotonic() - body.out_at_s
-    return isinstance(error, OutOfTimeError) or silent_s >= _SILENT_S
+    return isinstance(error, DeadlineExceededError) or silent_s >= _SILENT_S
 
 
 def _bounded(parts: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
@@ -378,7 +426,7 @@ def _bounded(parts: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
         yield part
 
 
-def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Answer:
+def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> ApiResponse:
     """Read an answer up to a bound; what is longer is cut and will not be taken for JSON."""
     body = bytearray()
     try:
@@ -388,7 +436,7 @@ def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Ans
                 break
     finally:
         response.close()
-    return Answer(
+    return ApiResponse(
         status=response.status_code,
         body=bytes(body[:most_bytes]),
         is_cut=len(body) > most_bytes,

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from agent.activities import ACTIVITIES, EXERCISES
+from agent.exercises import ACTIVITIES, EXERCISES
 
 Schema = dict[str, Any]
 

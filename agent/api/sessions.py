@@ -1,12 +1,21 @@
-"""The list of sessions, read as it arrives: an account of many years needs no more memory."""
+"""What the API says of one session after its upload, read leniently: its fields are not fixed.
+
+Whatever comes, it is harmless: values of wrong types are passed over, names and texts are made
+printable, numbers of them are bounded, and a link is taken for one only if it looks like one.
+"""
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-from agent.api.texts import plain, whole_number
+from agent.api import contract
+from agent.api.responses import ApiResponse
+from agent.text import plain, printable, whole_number
 
 _WIDEST_ZONE = timedelta(hours=14)  # the list's times carry no zone
 # Of one session: more is no answer, and would become fifty times as much of objects.
@@ -165,3 +174,162 @@ def read_session(session_id: str, told: object) -> ListedSession:
 
 def _text(value: object) -> str:
     return plain(value) if isinstance(value, str) else ""
+
+
+Number = float | int | str | bool
+Ask = Callable[[str], ApiResponse]
+
+_LINK_NAMES = ("analyzed_video_url", "analysed_video_url", "analyzedVideoUrl")
+_LINK = re.compile(r"https?://[!-~]{1,4000}")
+_STATE_NAMES = ("status", "state", "processing_status", "analysis_status")
+_FAILED = frozenset({"failed", "failure", "error", "errored", "rejected"})
+_WORDS_NAMES = ("error", "error_message", "failure_reason", "message", "detail")
+_MOST_WRAPPING = 3  # names beside it; what has more is the session itself
+_MOST_NUMBERS = 200
+_MOST_NAME = 80
+_MOST_TEXT = 200
+_MOST_WORDS = 300
+_DEEPEST = 6
+_MOST_REPETITIONS = 5  # in one session, of which a list holds a value each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What an answer says of a session."""
+
+    document: Mapping[str, object] = field(repr=False)  # everything, as it came
+    numbers: Mapping[str, Number]  # its metrics that are plain values, by their path
+    link: str | None = field(repr=False)  # to the analysed video: signed, so it is shown nowhere
+    failure: str | None  # the API's words for why there will be no analysis
+
+
+def session_path(activity: str, session_id: str) -> str:
+    """Where the API tells of one session."""
+    return contract.path_of("session", activity, session_id=session_id)
+
+
+def export_path(activity: str, session_id: str) -> str:
+    """Where the API gives key points, angles and timestamps of one session."""
+    return contract.path_of("export", activity, session_id=session_id)
+
+
+def link_path(activity: str, session_id: str) -> str:
+    """Where the API gives the link to an analysed video; asking may make it draw one."""
+    flags = dict.fromkeys(contract.rendering_flags(activity), "true")
+    query = f"?{urlencode(flags)}" if flags else ""
+    return contract.path_of("rendering", session_id=session_id) + query
+
+
+def read_analysis(told: object, session_id: str) -> Analysis | None:
+    """Return what a document says of a session; None where it is none about one.
+
+    Args:
+        told: the value that came, whatever it is.
+        session_id: of the session that was asked about.
+    """
+    session = _unwrapped(told, session_id)
+    if session is None:
+        return None
+    return Analysis(
+        document=session,
+        numbers=dict(_bounded(_plain_values(session.get("metrics"), "", _DEEPEST))),
+        link=_link(session),
+        failure=_failure(session),
+    )
+
+
+def read_link(told: object) -> str | None:
+    """Return the link in an answer about an analysed video, or None."""
+    return _link(told) if isinstance(told, Mapping) else None
+
+
+def _unwrapped(told: object, session_id: str) -> Mapping[str, object] | None:
+    """Return the session in a document that may wrap it: {…}, {"session": {…}}, {id: {…}}."""
+    for _ in range(3):
+        if not isinstance(told, Mapping):
+            return None
+        inner = next(
+            (
+                told[name]
+                for name in ("session", "sessions", "data", session_id)
+                if isinstance(told.get(name), Mapping)
+            ),
+            None,
+        )
+        if inner is None or len(told) > _MOST_WRAPPING:
+            return told
+        told = inner
+    return told if isinstance(told, Mapping) else None
+
+
+def _link(session: Mapping[str, object]) -> str | None:
+    for name in _LINK_NAMES:
+        value = session.get(name)
+        if isinstance(value, str) and _LINK.fullmatch(value.strip()):
+            return value.strip()
+    return None
+
+
+def _failure(session: Mapping[str, object]) -> str | None:
+    told = session.get("error")
+    states = (session.get(name) for name in _STATE_NAMES)
+    has_failed = any(isinstance(s, str) and s.strip().lower() in _FAILED for s in states)
+    if not told and not has_failed:
+        return None
+    words = (session.get(name) for name in _WORDS_NAMES)
+    said = next((printable(word, _MOST_WORDS) for word in words if isinstance(word, str)), "")
+    return said or "it says no more than that it failed"
+
+
+def _plain_values(value: object, path: str, depth: int) -> Iterator[tuple[str, Number]]:
+    """Yield every plain value below `value`, each with its path."""
+    if isinstance(value, bool | int | float | str):
+        if path and _is_worth_keeping(value):
+            yield path, printable(value, _MOST_TEXT) if isinstance(value, str) else value
+        return
+    if depth == 0:
+        return
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            shown = printable(str(name), _MOST_NAME)
+            yield from _plain_values(inner, f"{path}.{shown}" if path else shown, depth - 1)
+    elif isinstance(value, list):
+        yield from _values_of_list(value, path, depth)
+
+
+def _values_of_list(value: list[Any], path: str, depth: int) -> Iterator[tuple[str, Number]]:
+    """Yield the values of repetitions; a long list of plain values is a curve, and passed over."""
+    if "." not in path and _are_of_repetitions(value):
+        for position, inner in enumerate(value, start=1):
+            yield from _plain_values(inner, path if len(value) == 1 else f"{path}.{position}", 0)
+    elif all(isinstance(inner, Mapping) for inner in value):
+        for position, inner in enumerate(value, start=1):
+            name, inner_value = _named(inner, position)
+            yield from _plain_values(inner_value, f"{path}.{name}" if path else name, depth - 1)
+
+
+def _are_of_repetitions(values: list[object]) -> bool:
+    """Tell whether a metric has a value for each of a few repetitions, as for jumps."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return 0 < len(numbers) == len(values) <= _MOST_REPETITIONS and all(
+        _is_worth_keeping(number) for number in numbers
+    )
+
+
+def _named(told: Mapping[str, object], position: int) -> tuple[str, object]:
+    """Return name and value of {"name": …, "value": …}; of any other object, its position."""
+    name = told.get("name")
+    if isinstance(name, str) and "value" in told:
+        return printable(name, _MOST_NAME), told["value"]
+    return str(position), told
+
+
+def _is_worth_keeping(value: Number) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip()) and "://" not in value  # a link may be a signed one
+    return isinstance(value, bool) or abs(value) < 1e15  # no NaN is; and integers have no end
+
+
+def _bounded(values: Iterator[tuple[str, Number]]) -> Iterator[tuple[str, Number]]:
+    for _, (path, value) in zip(range(_MOST_NUMBERS), values, strict=False):
+        yield path[:_MOST_NAME], value

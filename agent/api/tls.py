@@ -1,12 +1,12 @@
 """What hosts are judged by, and what is wrong, in words that a person at the box can act on."""
 
+import socket
 import ssl
 from pathlib import Path
 
 import httpx
 
-from agent.clock import Instant
-from agent.local_time import LocalTime
+from agent.clock import Instant, LocalTime
 
 # Codes of OpenSSL's certificate verification (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -69,3 +69,18 @@ def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
 def _clock_words(now: Instant) -> str:
     told = f"this box's clock says {LocalTime(now.utc_s).full(now.utc_s)}"
     return told if now.trusted else f"{told}, but nothing has set it yet"
+
+
+def certificate_ends_at(host: str, port: int, *, ca_file: Path | None, wait_s: float) -> float:
+    """Return the Unix time at which the certificate of a host ends.
+
+    Raises:
+        OSError: it cannot be reached, or its certificate is refused.
+    """
+    with (
+        socket.create_connection((host, port), timeout=wait_s) as plain,
+        tls_context(ca_file).wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        found = secured.getpeercert()
+    assert found is not None  # it was verified
+    return float(ssl.cert_time_to_seconds(str(found["notAfter"])))

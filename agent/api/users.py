@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from agent.api import contract
-from agent.api.answers import Answer, lane_fault
-from agent.api.payloads import not_our_api
+from agent.api.responses import ApiResponse, lane_fault, not_our_api
 
 PAGES_PATH = contract.path_of("find_users")
 WHOLE_PATH = contract.path_of("users")
@@ -18,7 +17,7 @@ _MOST_PAGES = MOST_USERS  # one at a time is the least a page can bring
 # What the API's forces and powers are computed from; whether they are there is read, no value is.
 BODY_MEASURES = ("weight", "height", "leg_length", "ycom")
 
-Ask = Callable[[str], Answer]
+Ask = Callable[[str], ApiResponse]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,7 @@ def _fetch_pages(ask: Ask, *, now_s: float) -> Users:
     return Users(users=list(found.values())[:MOST_USERS], complete=False)
 
 
-def _read_page(answer: Answer) -> _Page:
+def _read_page(answer: ApiResponse) -> _Page:
     """Return the athletes in an answer; one that makes no sense is passed over."""
     document = answer.json()
     listed = document.get("users") if isinstance(document, Mapping) else None

@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from agent import __version__
-from agent.cli.common import complain
+from agent.cli.common import print_error
 from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
@@ -31,36 +31,36 @@ _SECTIONS = {
         "done": "assign",
         "queue": "queue",
         "athletes": "athletes",
-        "filming": "filming",
+        "filming": "assign",
         "status": "status",
         "show": "why",
         "why": "why",
-        "undo": "correct",
+        "undo": "corrections",
     },
     "Results and uploads": {
         "sessions": "sessions",
         "session": "sessions",
         "export": "export",
         "outbox": "outbox",
-        "takes": "takes",
-        "reanalyse": "takes",
-        "forget": "forget",
+        "takes": "outbox",
+        "reanalyse": "outbox",
+        "forget": "athletes",
     },
     "Setup and maintenance": {
         "init": "init",
         "run": "run",
         "doctor": "doctor",
-        "config": "config",
+        "config": "run",
         "pair": "pair",
-        "notify": "notify",
-        "logs": "logs",
-        "support": "support",
+        "notify": "doctor",
+        "logs": "why",
+        "support": "doctor",
     },
     "Try it out": {
         "demo": "demo",
         "analyse": "analyse",
-        "sandbox": "sandbox",
-        "drill": "drill",
+        "sandbox": "demo",
+        "drill": "demo",
     },
 }
 _COMMANDS = {name: module for part in _SECTIONS.values() for name, module in part.items()}
@@ -138,7 +138,7 @@ def main() -> None:
             click.echo("Options go after the command: spotter status --config FILE", err=True)
         sys.exit(error.exit_code)
     except AgentError as error:
-        complain(error)
+        print_error(error)
         sys.exit(error.exit_code)
     except Exception as error:
         _end_for(error)

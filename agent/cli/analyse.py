@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from agent.activities import ACTIVITIES
 from agent.cli.common import config_option, json_option, print_json
 from agent.errors import AnalysisError, RequestError
+from agent.exercises import ACTIVITIES
 
 
 @click.command()
@@ -60,13 +60,13 @@ def _report(
     from rich.console import Console
     from rich.progress import Progress
 
-    from agent.intake.child import AnalysisChild, ChildLimits
+    from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 
     with Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
     ) as progress:
         bar = progress.add_task("analysing", total=1.0)
-        child = AnalysisChild(
+        child = AnalysisProcess(
             limits=ChildLimits(),
             check=lambda: None,
             on_progress=lambda done: progress.update(bar, completed=done),
@@ -91,9 +91,9 @@ def _report(
 def _cut(
     child: object, file: Path, out: Path, number: int, take: Mapping[str, object]
 ) -> dict[str, object]:
-    from agent.intake.child import AnalysisChild
+    from agent.clipping.analysis_process import AnalysisProcess
 
-    assert isinstance(child, AnalysisChild)  # imported late: it is slow to load
+    assert isinstance(child, AnalysisProcess)  # imported late: it is slow to load
     clip = out / f"take-{number}.mp4"
     bounds = {"start_s": take["start_s"], "end_s": take["end_s"]}
     cut = child.ask("cut", path=str(file), **bounds, out=str(clip.resolve()))
@@ -110,7 +110,7 @@ def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _print(report: Mapping[str, object]) -> None:
-    from agent.plurals import counted
+    from agent.text import counted
 
     video, cost = report["video"], report["cost"]
     assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own

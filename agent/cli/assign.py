@@ -2,22 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.common import config_option, json_option, print_json, steered_outbox
-from agent.cli.duration import Duration
-from agent.cli.movement import Told, movement_options
-from agent.cli.number import Number
+from agent.cli.options import Duration, MovementOptions, Number, movement_options
+from agent.clock import Instant
+from agent.outbox.assignments import Assignment
+from agent.outbox.outbox import Outbox
+from agent.station.assignments import StationRules
 
-if TYPE_CHECKING:
-    from agent.clock import Instant
-    from agent.outbox.people.assignments import Assignment
-    from agent.outbox.store import Outbox
-    from agent.station.assigning import StationRules
-
-    Say = Callable[[Outbox, StationRules, Instant], Assignment]
+AssignCommand = Callable[[Outbox, StationRules, Instant], Assignment]
 
 SET_BY = "command line"
 
@@ -39,7 +34,7 @@ SET_BY = "command line"
 @json_option
 def assign(
     user_id: str | None,
-    told: Told,
+    told: MovementOptions,
     lasts_s: float | None,
     guest: str | None,
     again: bool,
@@ -63,13 +58,13 @@ def assign(
     if again and (user_id is None or told.is_something):
         raise click.UsageError("--again needs a USER_ID and no other option")
 
-    def say(outbox: "Outbox", rules: "StationRules", now: "Instant") -> "Assignment":
-        from agent.station import assigning
+    def say(outbox: Outbox, rules: StationRules, now: Instant) -> Assignment:
+        from agent.station import assignments
 
         if step_kg is not None:
-            return assigning.step_mass(outbox, step_kg, rules=rules, now=now, set_by=SET_BY)
+            return assignments.step_mass(outbox, step_kg, rules=rules, now=now, set_by=SET_BY)
         if clear or nobody:
-            speak = assigning.clear_assignment if clear else assigning.assign_nobody
+            speak = assignments.clear_assignment if clear else assignments.assign_nobody
             return speak(outbox, now=now, set_by=SET_BY)
         return _assign(outbox, rules, now, user_id, guest, told, again=again, lasts_s=lasts_s)
 
@@ -77,20 +72,20 @@ def assign(
 
 
 def _assign(
-    outbox: "Outbox",
-    rules: "StationRules",
-    now: "Instant",
+    outbox: Outbox,
+    rules: StationRules,
+    now: Instant,
     user_id: str | None,
     guest: str | None,
-    told: Told,
+    told: MovementOptions,
     *,
     again: bool,
     lasts_s: float | None,
-) -> "Assignment":
+) -> Assignment:
     """Put an athlete or a guest on the station."""
     from dataclasses import replace
 
-    from agent.station import assigning
+    from agent.station import assignments
     from agent.station.roster import note_guest
 
     wanted = told.over(rules.default)
@@ -98,7 +93,7 @@ def _assign(
         wanted = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
     with outbox.transaction():
         key = user_id or note_guest(outbox, guest or "", now_s=now.utc_s).key
-        return assigning.assign_person(
+        return assignments.assign_person(
             outbox, key, wanted, rules=rules, now=now, set_by=SET_BY, lasts_s=lasts_s
         )
 
@@ -108,10 +103,10 @@ def _assign(
 @json_option
 def done(config: Path | None, as_json: bool) -> None:
     """Clear the current assignment."""
-    from agent.station import assigning
+    from agent.station import assignments
 
     _speak(
-        lambda outbox, _rules, now: assigning.assign_nobody(outbox, now=now, set_by=SET_BY),
+        lambda outbox, _rules, now: assignments.assign_nobody(outbox, now=now, set_by=SET_BY),
         config=config,
         as_json=as_json,
     )
@@ -125,30 +120,90 @@ def keep(config: Path | None, as_json: bool) -> None:
 
     The time until it expires (station.runs_out_after_min) starts again.
     """
-    from agent.station import assigning
+    from agent.station import assignments
 
     _speak(
-        lambda outbox, _rules, now: assigning.keep(outbox, now=now, set_by=SET_BY),
+        lambda outbox, _rules, now: assignments.keep(outbox, now=now, set_by=SET_BY),
         config=config,
         as_json=as_json,
     )
 
 
-def _speak(say: "Say", *, config: Path | None, as_json: bool) -> None:
+def _speak(say: AssignCommand, *, config: Path | None, as_json: bool) -> None:
     """Record what is said, wake the daemon, and tell what holds now."""
-    from agent.cli.unknown import warn_of_unknown
-    from agent.cli.words import assignment_document, assignment_words
+    from agent.cli.common import warn_unknown_athlete
+    from agent.cli.formatting import assignment_document, assignment_words
     from agent.clock import read_clock
-    from agent.station.assigning import record_default
-    from agent.station.of_settings import station_rules
+    from agent.station.assignments import record_default, station_rules
 
     now = read_clock()
     with steered_outbox(config) as (settings, outbox):
         rules = station_rules(settings)
         record_default(outbox, rules.default, now=now)
         said = say(outbox, rules, now)
-        warn_of_unknown(outbox, None if said is None else said.user_id)
+        warn_unknown_athlete(outbox, None if said is None else said.user_id)
     if as_json:
         print_json(assignment_document(said))
     else:
         click.echo(assignment_words(said))
+
+
+PauseCommand = Callable[[Outbox, Instant], object]
+
+_SET_BY = "command line"
+
+
+@click.group()
+def filming() -> None:
+    """Pause and resume recording."""
+
+
+@filming.command()
+@click.option(
+    "--for", "lasts_s", type=Duration(), metavar="30m", help="Resume automatically after this time."
+)
+@config_option
+@json_option
+def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
+    """Pause recording: new footage is deleted unseen.
+
+    spotter undo reverts the pause within 30 s; footage is deleted after that.  Footage from
+    before and after the pause is processed as usual, even if it is in the same file.  A file
+    whose recording time is uncertain is held for review, unanalysed.
+    """
+    from agent.station.recording_pause import stop_filming
+
+    _say(
+        lambda outbox, now: stop_filming(outbox, now=now, set_by=_SET_BY, lasts_s=lasts_s),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@filming.command()
+@config_option
+@json_option
+def start(config: Path | None, as_json: bool) -> None:
+    """Resume recording."""
+    from agent.station.recording_pause import start_filming
+
+    _say(
+        lambda outbox, now: start_filming(outbox, now=now, set_by=_SET_BY),
+        config=config,
+        as_json=as_json,
+    )
+
+
+def _say(say: PauseCommand, *, config: Path | None, as_json: bool) -> None:
+    from agent.cli.formatting import filming_document, filming_words
+    from agent.clock import read_clock
+    from agent.station.recording_pause import filming as filming_now
+
+    now = read_clock()
+    with steered_outbox(config) as (_settings, outbox):
+        say(outbox, now)
+        stands = filming_now(outbox, now=now)
+    if as_json:
+        print_json(filming_document(stands))
+    else:
+        click.echo(filming_words(stands))

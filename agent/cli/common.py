@@ -6,18 +6,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
+from rich.console import Console
 
-from agent.errors import AgentError, OutboxError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from agent.local_time import LocalTime
-    from agent.outbox.store import Outbox
-    from agent.settings import Settings
+from agent.clock import LocalTime
+from agent.errors import AgentError, OutboxError, RequestError
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
+from agent.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -44,39 +42,38 @@ def json_option(command: Command) -> Command:
     return _json(command)
 
 
-def settings_of(config: Path | None) -> "Settings":
+def settings_of(config: Path | None) -> Settings:
     """Load the settings that a command works with."""
     from agent.settings import load_settings
 
     settings = load_settings(config)
     if os.geteuid() == 0:
-        from agent.settings.notifying import read_secrets
+        from agent.settings.model import read_secrets
 
         read_secrets(settings, os.environ)  # only root may, perhaps
     return settings
 
 
 @contextmanager
-def opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
+def opened_outbox(settings: Settings) -> Iterator[Outbox]:
     """Open the outbox that the settings name; SQLite is the interface, daemon or not.
 
     Root has the rights of the state folder's owner alone meanwhile.
     """
-    from agent.outbox.disk.folders import acting_as_owner
+    from agent.disk.state_folder import acting_as_owner
 
     with acting_as_owner(settings.paths.state), _opened_outbox(settings) as outbox:
         yield outbox
 
 
 @contextmanager
-def _opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
+def _opened_outbox(settings: Settings) -> Iterator[Outbox]:
     import sqlite3
 
+    from agent.disk.mounts import Mounts
     from agent.errors import BusyError
-    from agent.outbox.disk.mounts import Mounts
-    from agent.outbox.opening import open_with
-    from agent.outbox.store import Outbox
-    from agent.station.of_settings import reserve_of, state_folder
+    from agent.outbox.outbox import Outbox, open_with
+    from agent.station.assignments import reserve_of, state_folder
 
     folder = state_folder(settings)
     missing = Mounts(settings.disk.mounts).missing_above(folder.root)
@@ -100,14 +97,14 @@ def _opened_outbox(settings: "Settings") -> Iterator["Outbox"]:
 
 
 @contextmanager
-def file_for_person(settings: "Settings", target: Path) -> Iterator[Path]:
+def file_for_person(settings: Settings, target: Path) -> Iterator[Path]:
     """Yield where to write a person's file while the outbox is open.
 
     Root's is written beside the station's unfinished files, and then copied with root's rights to
     where root wants it.
     """
-    from agent.outbox.disk.folders import acting_as_caller, is_acting, open_plain, rewriting
-    from agent.station.of_settings import state_folder
+    from agent.disk.state_folder import acting_as_caller, is_acting, open_plain, rewriting
+    from agent.station.assignments import state_folder
 
     if not is_acting():
         yield target
@@ -122,7 +119,7 @@ def file_for_person(settings: "Settings", target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def steered_outbox(config: Path | None) -> Iterator[tuple["Settings", "Outbox"]]:
+def steered_outbox(config: Path | None) -> Iterator[tuple[Settings, Outbox]]:
     """Open the outbox for a change, and wake the daemon once that is on record."""
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
@@ -130,17 +127,17 @@ def steered_outbox(config: Path | None) -> Iterator[tuple["Settings", "Outbox"]]
     wake_daemon(settings)
 
 
-def wake_daemon(settings: "Settings") -> None:
+def wake_daemon(settings: Settings) -> None:
     """Tell a running daemon to look now."""
-    from agent.outbox.disk.folders import acting_as_owner
-    from agent.station.of_settings import state_folder
-    from agent.wake import wake
+    from agent.disk.state_folder import acting_as_owner
+    from agent.station.assignments import state_folder
+    from agent.wakeup import wake
 
     with acting_as_owner(settings.paths.state):
         wake(state_folder(settings).wake_socket)
 
 
-def complain(error: AgentError) -> None:
+def print_error(error: AgentError) -> None:
     """Say on standard error what went wrong, and what helps."""
     click.echo(f"spotter: {error}", err=True)
     if error.hint:
@@ -173,21 +170,122 @@ def _columns(text: str) -> int:
     )
 
 
-def local_time() -> "LocalTime":
+def local_time() -> LocalTime:
     """Return the box's wall clock at this moment, by which people read times."""
-    from agent.clock import read_clock
-    from agent.local_time import LocalTime
+    from agent.clock import LocalTime, read_clock
 
     return LocalTime(read_clock().utc_s)
 
 
-def headed(words: Sequence[str], here: "LocalTime") -> tuple[str, ...]:
+def headed(words: Sequence[str], here: LocalTime) -> tuple[str, ...]:
     """Return the head of a table, with the zone of its times where that is left open."""
     return tuple(word.format(zone=here.zone) for word in words)
 
 
-def console() -> "Console":
+def console() -> Console:
     """Return where people read results: colours in a terminal, plain when piped."""
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+
+Change = Callable[[Settings, Outbox, str], dict[str, object]]
+
+TOLD = "told"  # what people are told of an outcome, and scripts are not
+
+
+def apply_to_each(
+    ids: Sequence[str],
+    change: Change,
+    *,
+    config: Path | None,
+    as_json: bool,
+    probe: bool = False,
+) -> None:
+    """Change each ID and tell what became of it.
+
+    Args:
+        ids: what people named.
+        change: changes one and returns its `id`, its `state`, and `error`: None; perhaps with
+            what people are told instead of the state.
+        config, as_json: the options of the command.
+        probe: let a paused lane ask at once.
+
+    Raises:
+        SystemExit: some could not be changed, each of which was told; with the code of
+            the first.
+    """
+    from agent.station.assignments import api_host
+
+    outcomes: list[dict[str, object]] = []
+    failed: list[AgentError] = []
+    with steered_outbox(config) as (settings, box):
+        for wanted in ids:
+            try:
+                outcomes.append(change(settings, box, wanted))
+            except AgentError as error:
+                failed.append(error)
+                outcomes.append({"id": wanted, "state": None, "error": str(error)})
+        if probe:
+            lane = box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+            box.limits.try_now(lane.uid)
+    _tell(outcomes, as_json=as_json)
+    for refusal in failed:
+        print_error(refusal)
+    if failed:
+        sys.exit(failed[0].exit_code)
+
+
+def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
+    words = [outcome.pop(TOLD, outcome["state"]) for outcome in outcomes]
+    if as_json:
+        print_json(outcomes)
+        return
+    for outcome, told in zip(outcomes, words, strict=True):
+        if outcome["error"] is None:
+            click.echo(f"{outcome['id']} is now {told}")
+
+
+def clip_named(box: Outbox, wanted: str) -> Entry:
+    """Return the clip that an ID stands for.
+
+    Raises:
+        RequestError: there is no such thing, or it is a capture.
+    """
+    from agent.outbox.models import Capture
+    from agent.station.clip_actions import find
+
+    entry = find(box, wanted)
+    if isinstance(entry, Capture):
+        raise RequestError(
+            f"{entry.name} is a recording, not a clip", hint=f"its clips: spotter show {entry.name}"
+        )
+    return entry
+
+
+def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
+    """Say on standard error that the roster does not hold somebody; nothing where there is none.
+
+    It is only a word: who joined the account a minute ago may lift before the roster knows it.
+    """
+    told = unknown_words(outbox, user_id)
+    if told is not None:
+        click.echo(f"  {told}", err=True)
+
+
+def unknown_words(outbox: Outbox, user_id: str | None) -> str | None:
+    """Return what to say of somebody whom the roster does not hold, or None."""
+    pass
+    from agent.outbox.roster import GUEST_PREFIX, ROSTER_SYNCED_AT
+
+    if user_id is None or user_id.startswith(GUEST_PREFIX):
+        return None
+    athlete, known = outbox.roster.by_user_id(user_id), outbox.roster.count()
+    if not known or (athlete is not None and athlete.gone_at is None):
+        return None
+    synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)
+    as_of = "" if synced_at is None else f" (as of {local_time().moment(synced_at)})"
+    return (
+        f"{user_id} is not in the account's roster{as_of}; check the spelling "
+        "(spotter athletes --sync reloads the roster)"
+    )

@@ -8,17 +8,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
 
-from agent.cli.common import config_option, console
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from agent.demo import Outcome
-    from agent.outbox.results.record import Number
+from agent.cli.common import config_option, console, json_option, print_json
+from agent.demo import DemoResult
+from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult
+from agent.errors import AgentError, BusyError
+from agent.outbox.results import Number
 
 _WORDS = {
     "film": "camera records an animated athlete",
@@ -81,7 +79,7 @@ def own_command() -> str:
 class _Stages:
     """The stages as they happen: progress bars in a terminal, one line each when piped."""
 
-    def __init__(self, out: "Console", names: tuple[str, ...]) -> None:
+    def __init__(self, out: Console, names: tuple[str, ...]) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._out = out
@@ -129,11 +127,11 @@ class _Stages:
             self._progress.update(self._bars[waiting[0]], total=None)
 
 
-def _show(out: "Console", outcome: "Outcome") -> None:
+def _show(out: Console, outcome: DemoResult) -> None:
     """Show what the API made, and what trimming saved."""
     from rich.markup import escape
 
-    from agent.cli.words import size_words
+    from agent.cli.formatting import size_words
 
     session, fields = outcome.session, outcome.session.fields
     saved_s = outcome.capture_seconds - outcome.clip_seconds
@@ -157,9 +155,244 @@ def _show(out: "Console", outcome: "Outcome") -> None:
         out.print(f"{name:10} {words}")
 
 
-def _numbers(numbers: "Mapping[str, Number]") -> "Iterator[str]":
+def _numbers(numbers: Mapping[str, Number]) -> Iterator[str]:
     """Yield what was measured, as the API names it."""
     from rich.markup import escape
 
     for name, value in numbers.items():
         yield escape(f"{name} {value}")
+
+
+@click.command()
+@config_option
+@json_option
+def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every command takes --config; the drill makes its own
+    """Run fault-injection self-tests (about two minutes).
+
+    The real daemon runs against a local sandbox of the API in a temporary folder.  The
+    station's own folders, settings and key are not touched, whether its daemon runs or not.
+    """
+    from agent.drill.scenarios import run_drill
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the drill's daemon too
+    progress = _Progress(console(), quiet=as_json)
+    card = run_drill(progress.begin, progress.enter)
+    progress.close()
+    if as_json:
+        print_json(_document(card))
+    else:
+        held = sum(line.held for line in card.lines)
+        click.echo(f"\n{held} of {len(card.lines)} passed in {card.seconds:.0f} s")
+    if not card.held:
+        raise AgentError("fault-injection self-tests failed", hint=f"logs and files: {card.folder}")
+
+
+class _Progress:
+    """What is rehearsed now, and a line for each that is over."""
+
+    def __init__(self, out: Console, *, quiet: bool) -> None:
+        from rich.status import Status
+
+        self._out = out
+        self._quiet = quiet
+        self._status = Status("", console=out) if out.is_terminal and not quiet else None
+        if self._status is not None:
+            self._status.start()
+
+    def begin(self, rehearsal: Scenario) -> None:
+        """Show what is under way."""
+        if self._status is not None:
+            self._status.update(rehearsal.done)
+
+    def enter(self, line: ScenarioResult) -> None:
+        """Show how it ended."""
+        from rich.markup import escape
+
+        if self._quiet:
+            return
+        mark = "[green]PASS[/green]" if line.held else "[red]FAIL[/red]"
+        self._out.print(f"{mark} {line.seconds:5.1f} s  {escape(line.done)}")
+        self._out.print(f"              [dim]{escape(line.detail or line.holds)}[/dim]")
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        if self._status is not None:
+            self._status.stop()
+
+
+def _document(card: DrillReport) -> dict[str, object]:
+    return {
+        "held": card.held,
+        "seconds": round(card.seconds, 1),
+        "folder": None if card.folder is None else str(card.folder),
+        "faults": [
+            {
+                "name": line.name,
+                "done": line.done,
+                "holds": line.holds,
+                "held": line.held,
+                "seconds": round(line.seconds, 2),
+                "detail": line.detail,
+            }
+            for line in card.lines
+        ],
+    }
+
+
+EXAMPLES = (
+    ("spotter sandbox", "no faults"),
+    ("spotter sandbox --fault 503", "the first upload fails with 503"),
+    ("spotter sandbox --fault lost-answer*3", "three responses are lost"),
+    ("spotter sandbox --fault 401@any*always", "every request is rejected (401)"),
+)
+_FORM = """\
+WHAT[:OPTION,...][@PLACE][*COUNT].  It happens once, COUNT times or always, where its group
+says or at PLACE: {places}.  Every fault accepts after=N: the first N requests pass.
+"""
+
+
+class _WithFaults(click.Command):
+    """A command whose help begins with examples and ends with the faults."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Examples"):
+            formatter.write_dl(EXAMPLES, col_max=40)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from agent.sandbox.faults import GROUPS, PLACES, STATUS, STATUS_OPTIONS
+
+        with formatter.section("A FAULT"):
+            formatter.write_text(_FORM.format(places=", ".join(PLACES)))
+        with formatter.section("A status code as the response, to an upload or at a PLACE"):
+            options = [(f"STATUS:{option}", words) for option, words in STATUS_OPTIONS.items()]
+            formatter.write_dl([("STATUS", STATUS.words), *options])
+        for group in GROUPS:
+            with formatter.section(group.title):
+                formatter.write_dl([(k.form(name), k.words) for name, k in group.kinds.items()])
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(cls=_WithFaults)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0: any free port.",
+)
+@click.option("--key", default="sandbox-key", show_default=True, help="The accepted API key.")
+@click.option(
+    "--role",
+    type=click.Choice(["admin", "subadmin", "user"]),
+    default="admin",
+    show_default=True,
+    help="Role of the key's owner; a user's key acts for its owner only.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="Inject a fault from the list below; may be repeated.",
+)
+@click.option("--tls", is_flag=True, help="Use TLS, with its own certificate authority.")
+@click.option(
+    "--processing",
+    "processing",
+    default="5",
+    show_default=True,
+    metavar="SECONDS",
+    help="Time until a session is analysed; 2-90: random per session.",
+)
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--link-seconds",
+    "link_s",
+    default=3600.0,
+    show_default=True,
+    help="How long a video link is valid.",
+)
+@click.option(
+    "--plan-limit",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Session limit of the plan; further uploads get 404.",
+)
+@click.option("--per-user", is_flag=True, help="The session limit applies per athlete.")
+@click.option(
+    "--allowed-domain",
+    metavar="D",
+    help="The domain the key is bound to; requests need it as Origin.",
+)
+@click.option(
+    "--athletes",
+    type=click.IntRange(1, 20_000),
+    metavar="N",
+    help="Number of athletes, with names in many scripts.",
+)
+@click.option(
+    "--sessions",
+    "old_sessions",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    metavar="N",
+    help="Number of old sessions in the account.",
+)
+@click.option(
+    "--keep",
+    "keep_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Store received videos in this folder.",
+)
+@config_option
+def sandbox(
+    port: int,
+    key: str,
+    role: str,
+    faults: tuple[str, ...],
+    tls: bool,
+    processing: str,
+    seed: int,
+    link_s: float,
+    keep_dir: Path | None,
+    plan_limit: int | None,
+    per_user: bool,
+    allowed_domain: str | None,
+    athletes: int | None,
+    old_sessions: int,
+    config: Path | None,  # noqa: ARG001  # every command takes it; the sandbox has its own options
+) -> None:
+    """Run a local sandbox of the API.
+
+    It validates requests against the API contract and records every session and request.
+    """
+    from agent.sandbox.account import parse_span, roster
+    from agent.sandbox.server import Sandbox, serve
+
+    try:
+        server = Sandbox(
+            port=port,
+            key=key,
+            role=role,
+            faults=faults,
+            processing_s=parse_span(processing),
+            seed=seed,
+            keep_dir=keep_dir,
+            tls=tls,
+            link_s=link_s,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise BusyError(
+            f"port {port}: {error.strerror}", hint="use a free port: spotter sandbox --port 0"
+        ) from None
+    if per_user and plan_limit is None:
+        raise click.UsageError("--per-user needs --plan-limit")
+    server.plan_limit, server.limit_is_per_user = plan_limit, per_user
+    server.allowed_domain, server.old_sessions = allowed_domain, old_sessions
+    if athletes is not None:
+        server.athletes = roster(athletes)
+    serve(server, click.echo)

@@ -1,16 +1,16 @@
-"""spotter doctor."""
+"""spotter support."""
 
 import os
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import config_option, json_option, print_json
-
-if TYPE_CHECKING:
-    from agent.doctor.finding import Finding
+from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.clock import Instant
+from agent.doctor.check import CheckResult
+from agent.settings import Settings
 
 _SIGNS = {"fine": "OK  ", "warning": "WARN", "broken": "FAIL"}
 _COLOURS = {"fine": "green", "warning": "yellow", "broken": "red"}
@@ -28,12 +28,12 @@ def doctor(config: Path | None, as_json: bool) -> None:
     it, otherwise a WARN.
     """
     from agent.clock import read_clock
-    from agent.doctor.finding import State, worst
-    from agent.doctor.rounds import rounds
+    from agent.doctor.check import Severity, worst
+    from agent.doctor.runner import rounds
     from agent.settings import find_config
 
     path = find_config(config, os.environ)
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
     for name, look in rounds(path, explicit=config, now=read_clock()):
         _say_under_way(name, quiet=as_json)
         found = look()
@@ -47,12 +47,12 @@ def doctor(config: Path | None, as_json: bool) -> None:
         print_json({"worst": state, "checks": [_document(finding) for finding in findings]})
     else:
         _print_end(findings)
-    if state is State.BROKEN:
-        wrong = any(f.state is State.BROKEN and f.name == "settings" for f in findings)
+    if state is Severity.BROKEN:
+        wrong = any(f.state is Severity.BROKEN and f.name == "settings" for f in findings)
         sys.exit(_WRONG_SETTINGS if wrong else 1)
 
 
-def _document(finding: "Finding") -> dict[str, object]:
+def _document(finding: CheckResult) -> dict[str, object]:
     return {
         "name": finding.name,
         "state": str(finding.state),
@@ -67,15 +67,15 @@ def _say_under_way(name: str, *, quiet: bool) -> None:
         click.echo("\r\x1b[K" + (f"checking: {name}" if name else ""), nl=False)
 
 
-def _print(finding: "Finding") -> None:
+def _print(finding: CheckResult) -> None:
     sign = click.style(_SIGNS[finding.state], fg=_COLOURS[finding.state])
     click.echo(f"{sign} {finding.name:20} {finding.finding}")
     if finding.remedy:
         click.echo(f"{'':25} -> {finding.remedy}")
 
 
-def _print_end(findings: "list[Finding]") -> None:
-    from agent.plurals import counted
+def _print_end(findings: list[CheckResult]) -> None:
+    from agent.text import counted
 
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")
@@ -84,3 +84,152 @@ def _print_end(findings: "list[Finding]") -> None:
     first = next((f for f in findings if str(f.state) == "broken"), None)
     if first is not None:
         click.echo(f"Fix this first, {first.name}: {first.remedy}")
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File to write.  [default: spotter-support-DATE.tar.gz in this folder]",
+)
+@config_option
+def support(out: Path | None, config: Path | None) -> None:
+    """Create a support bundle.
+
+    It contains the report of spotter doctor, settings, versions, counts and recent events, but
+    no keys, PINs, names, file names or pictures; athletes appear under pseudonyms.
+    """
+    from agent.clock import read_clock
+    from agent.daemon.systemd import SYSTEMD, unit_of
+    from agent.errors import RequestError
+    from agent.settings import find_config
+    from agent.support_bundle import journal_lines, write_archive
+
+    now = read_clock()
+    moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))
+    target = out or Path(f"spotter-support-{moment}.tar.gz")
+    findings, settings = _findings(config, now), _settings(config)
+    journal = journal_lines(unit=unit_of(find_config(config, os.environ)))
+    try:
+        names = write_archive(
+            target,
+            settings,
+            findings=findings,
+            journal=journal,
+            now=now,
+        )
+    except OSError as error:
+        raise RequestError(
+            f"{target}: {error.strerror}", hint="choose another file: --out FILE"
+        ) from None
+    click.echo(f"{target}: {', '.join(names)}")
+    if settings is None:
+        click.echo(
+            "Settings and counts are missing: see doctor.json (permissions: sudo spotter support)"
+        )
+    if not journal and SYSTEMD.is_dir():
+        click.echo("The service's log is missing, this user may not read it: sudo spotter support")
+    click.echo(f"Review it before you send it: tar -xOzf {target} | less")
+
+
+def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
+    from agent.doctor.runner import rounds
+    from agent.settings import find_config
+
+    findings: list[dict[str, object]] = []
+    for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[Kchecking: {name}", nl=False, err=True)
+        findings += [
+            {"name": f.name, "state": str(f.state), "finding": f.finding, "remedy": f.remedy}
+            for f in look()
+        ]
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    return findings
+
+
+def _settings(config: Path | None) -> Settings | None:
+    from agent.errors import ConfigError
+    from agent.settings import load_settings
+
+    try:
+        return load_settings(config)
+    except ConfigError:
+        return None  # the archive's first finding
+
+
+@click.group()
+def notify() -> None:
+    """Test the notifications (webhook, MQTT)."""
+
+
+@notify.command("test")
+@config_option
+def test_channels(config: Path | None) -> None:
+    """Send a test notification to every configured receiver.
+
+    The event is called station.test.  Exit codes: 69 a receiver is unreachable or rejects it,
+    78 nothing is configured or a secret is missing.
+    """
+    from agent.errors import ConfigError, NotifyError
+    from agent.settings.model import channels_of
+
+    settings = settings_of(config)
+    names = channels_of(settings.webhook, settings.mqtt)
+    if not names:
+        raise ConfigError(
+            "no notification receiver is configured", hint="set webhook.url or mqtt.host"
+        )
+    faults = []
+    for name in names:
+        try:
+            _send(name, settings)
+        except NotifyError as fault:
+            faults.append(fault)
+            click.echo(f"{name}: {fault}", err=True)
+        else:
+            click.echo(f"{name}: sent to {_place(name, settings)}")
+    if faults:
+        raise NotifyError(
+            f"{len(faults)} of {len(names)} receivers did not accept the notification"
+        )
+
+
+def _send(name: str, settings: Settings) -> None:
+    """Send the notice.
+
+    Raises:
+        ConfigError: there is no secret to sign with.
+        NotifyError: it was not taken.
+    """
+    import os
+
+    from agent.clock import read_clock
+    from agent.errors import ConfigError
+    from agent.notifications.message import trial_notice
+    from agent.notifications.stage import receiver_of
+    from agent.notifications.webhook import command_for_secret
+    from agent.settings.model import read_webhook_secret
+    from agent.stage import ignore_wake
+
+    webhook = settings.webhook
+    if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:
+        raise ConfigError(
+            f"webhook secret file {webhook.secret_file} is missing or empty",
+            hint=command_for_secret(webhook.secret_file),
+        )
+    receiver = receiver_of(name, settings, check=ignore_wake, role="test")
+    try:
+        receiver.keep_up()
+        receiver.send(trial_notice(station=settings.station.id, at=read_clock().utc_s))
+    finally:
+        receiver.close()
+
+
+def _place(name: str, settings: Settings) -> str:
+    if name == "webhook":
+        return settings.webhook.place
+    host, port = settings.mqtt.address
+    return f"{host}:{port}"

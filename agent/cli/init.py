@@ -1,13 +1,346 @@
-"""spotter init."""
+"""The first settings of a station: written so that they load, and never over others unasked."""
 
+import contextlib
+import errno
+import grp
 import os
 import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
-from agent.activities import ACTIVITIES, EXERCISES
 from agent.cli.common import config_option, json_option, print_json
+from agent.clock import Instant
+from agent.daemon.systemd import start_command
+from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
+from agent.doctor.network import ask_status, judge_answer
+from agent.errors import ApiUnavailableError, ConfigError, RequestError
+from agent.exercises import ACTIVITIES, EXERCISES, check_movement
+from agent.settings import Settings, load_settings, read_api_key, sample_toml
+from agent.settings.load import DEFAULT_PATH, toml_value, user_folder
+from agent.settings.model import is_key
+
+_SYSTEM_STATE = Path("/var/lib/spotter")
+_SYSTEM_KEY = Path("/etc/spotter/api-key")
+_GROUP = "spotter"
+_MOST_KEY_BYTES = 4096
+_HEAD = """\
+# Spotter: the settings of one station, written by `spotter init`.
+# `spotter config` shows every setting in force, `spotter config --sample` explains all of them.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedSettings:
+    """What a person says of a new station."""
+
+    activity: str
+    exercise: str | None = None
+    user_id: str | None = None
+    name: str | None = None
+    station_id: str | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupPlaces:
+    """Where the files of a station are stored."""
+
+    config: Path
+    key: Path
+    capture: Path
+    state: Path
+    is_system: bool
+
+    @classmethod
+    def of_system(cls) -> "SetupPlaces":
+        """Return the places that the installed service uses."""
+        return cls(
+            config=DEFAULT_PATH,
+            key=_SYSTEM_KEY,
+            capture=_SYSTEM_STATE / "capture",
+            state=_SYSTEM_STATE,
+            is_system=True,
+        )
+
+    @classmethod
+    def of_user(cls, environ: Mapping[str, str], config: Path | None = None) -> "SetupPlaces":
+        """Return places below the user's home; each settings file has folders of its own."""
+        folder = user_folder(environ, "XDG_CONFIG_HOME", ".config")
+        chosen = (config or folder / "station.toml").absolute()
+        plain = chosen.parent == folder and chosen.stem == "station"
+        own = user_folder(environ, "XDG_DATA_HOME", ".local/share")
+        data = own if plain else own / "stations" / chosen.stem
+        return cls(
+            config=chosen,
+            key=chosen.parent / ("api-key" if plain else f"{chosen.stem}-api-key"),
+            capture=data / "capture",
+            state=data,
+            is_system=False,
+        )
+
+
+class KeyAnswer(StrEnum):
+    """How the key of a new station was answered."""
+
+    ACCEPTED = "accepted"
+    MISSING = "missing"  # there is none yet
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"  # nobody answered who can tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFiles:
+    """What was written, and how the key was answered."""
+
+    config: Path
+    kept: Path | None  # the settings of before
+    capture: Path
+    key: KeyAnswer
+    finding: str  # the same in one sentence
+    remedy: str | None
+
+
+def write_station(
+    wanted: WantedSettings,
+    places: SetupPlaces,
+    *,
+    key: str | None,
+    key_file: Path | None,
+    replace: bool,
+    now: Instant,
+) -> WrittenFiles:
+    """Write the settings of a station, make its folders, and try its key.
+
+    Args:
+        wanted: what a person says of the station.
+        places: where its files go.
+        key: a key that was typed: stored in the key file of these places.
+        key_file: a file that holds the key; the system's service gets a copy of it.
+        replace: whether settings that are there already may be replaced; a copy is kept.
+        now: this moment.
+
+    Raises:
+        RequestError: what was said contradicts itself, or the file exists.
+        ConfigError: the settings would not load, or a place cannot be written.
+    """
+    check_movement(wanted.activity, wanted.exercise, barbell_mass_kg=None, incline_deg=None)
+    if key_file is not None:
+        given = _key_in(key_file)
+        key, key_file = (given, None) if places.is_system else (None, key_file.absolute())
+    _check_place(places, replace=replace)
+    content = _toml(wanted, places, key_file=key_file or places.key)
+    _check(wanted, places, content)
+    try:
+        for folder in (places.config.parent, places.state, places.capture):
+            _make_folder(folder, private=not places.is_system and folder != places.capture)
+        if key is not None:
+            _write(places.key, key.strip() + "\n", mode=0o600, group=None)
+        elif key_file is None and not places.key.exists():
+            _write(places.key, "", mode=0o600, group=None)
+        kept = _keep_before(places.config)
+        _write(places.config, content, mode=0o640, group=_GROUP if places.is_system else None)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or places.config}: {error.strerror}",
+            hint="sudo spotter init --system" if error.errno in _RIGHTS else "check the disk: df",
+        ) from None
+    settings = load_settings(places.config)
+    patient = StationUnderTest(settings=settings, config=places.config, now=now, environ=os.environ)
+    answer, finding = try_key(patient)
+    return WrittenFiles(
+        config=places.config,
+        kept=kept,
+        capture=settings.paths.capture,
+        key=answer,
+        finding=finding.finding,
+        remedy=finding.remedy,
+    )
+
+
+_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+
+
+def try_key(patient: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
+    """Ask the API whose key this is."""
+    api = patient.settings.api
+    token = read_api_key(api, patient.environ)
+    if token is None:
+        words = "no key yet: clips are kept until there is one"
+        return KeyAnswer.MISSING, warning(
+            "API", words, f"write it into {api.key_file}, alone in one line"
+        )
+    try:
+        answer = ask_status(patient, token)
+    except ApiUnavailableError as fault:
+        answered = KeyAnswer.UNREACHABLE if fault.status is None else KeyAnswer.REFUSED
+        return answered, warning("API", str(fault), "spotter doctor")
+    judged = judge_answer(patient, answer)
+    if judged.state is not Severity.BROKEN:
+        return KeyAnswer.ACCEPTED, judged
+    is_refused = answer.status in {401, 402, 403} and answer.error_words() is not None
+    return KeyAnswer.REFUSED if is_refused else KeyAnswer.UNREACHABLE, judged
+
+
+def next_steps(written: WrittenFiles, places: SetupPlaces) -> list[str]:
+    """Return what is left for a person to do, in order, each as one line."""
+    steps = []
+    if written.key is KeyAnswer.UNREACHABLE:
+        steps.append(f"the connection to the API: {written.remedy}")
+    elif written.key is not KeyAnswer.ACCEPTED:
+        steps.append(f"the key: {written.remedy}")
+    named = "" if places.is_system else _named(places)
+    start = start_command(places.config) if places.is_system else f"spotter run{named}"
+    again = "sudo -u spotter " if places.is_system else ""
+    return [
+        *steps,
+        f"start it: {start}",
+        f"let the camera program write into {written.capture} "
+        "(a file that is put there is moved away, and deleted 48 h after its delivery)",
+        f"see that all is well: {again}spotter doctor{named}",
+    ]
+
+
+def _named(places: SetupPlaces) -> str:
+    """Return the option that a command of this station needs."""
+    plain = user_folder(os.environ, "XDG_CONFIG_HOME", ".config") / "station.toml"
+    found = places.config == plain and not DEFAULT_PATH.exists()
+    return "" if found else f" --config {places.config}"
+
+
+def _check_place(places: SetupPlaces, *, replace: bool) -> None:
+    """Refuse to replace settings that somebody wrote."""
+    if places.is_system and os.geteuid() != 0:
+        raise RequestError("the system's settings are root's", hint="sudo spotter init --system")
+    if places.is_system and not _is_installed():
+        raise RequestError(
+            "Spotter is not installed as a service on this machine",
+            hint="sudo systemd/install.sh first; or leave out --system to try it as this user",
+        )
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        if places.config.read_text(errors="replace") != sample_toml() and not replace:
+            raise RequestError(
+                f"{places.config} exists",
+                hint="edit it; or --force to write another (a copy of it is kept)",
+            )
+
+
+def _is_installed() -> bool:
+    try:
+        grp.getgrnam(_GROUP)
+    except KeyError:
+        return False
+    return True
+
+
+def _key_in(path: Path) -> str:
+    """Return the key in a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not hold one key.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_KEY_BYTES + 1).decode("ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="name a file with the key") from None
+    except UnicodeDecodeError:
+        text = ""
+    if not can_be_key(text):
+        raise ConfigError(
+            f"{path} does not hold an API key", hint="the key alone, in one line, without spaces"
+        )
+    return text
+
+
+def can_be_key(text: str) -> bool:
+    """Tell whether a text can be an API key: there is one, not too long, that looks like it."""
+    return 0 < len(text) <= _MOST_KEY_BYTES and is_key(text)
+
+
+def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str:
+    tables: dict[str, dict[str, object]] = {
+        "station": {
+            "id": wanted.station_id,
+            "name": wanted.name,
+            "activity": wanted.activity,
+            "exercise": wanted.exercise,
+            "user_id": wanted.user_id,
+        },
+        "paths": {"capture": places.capture, "state": places.state},
+        "api": {"base_url": wanted.base_url, "key_file": key_file},
+    }
+    lines = [_HEAD]
+    for table, values in tables.items():
+        lines.append(f"[{table}]")
+        lines += [f"{key} = {toml_value(value)}" for key, value in values.items() if value]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _check(wanted: WantedSettings, places: SetupPlaces, content: str) -> None:
+    """Refuse values that would not load, before anything is written."""
+    station = {
+        "activity": wanted.activity,
+        "exercise": wanted.exercise,
+        "user_id": wanted.user_id,
+        "name": wanted.name,
+        **({"id": wanted.station_id} if wanted.station_id else {}),
+    }
+    api = {"base_url": wanted.base_url} if wanted.base_url else {}
+    values: dict[str, object] = {"station": station, "api": api}
+    if not content.isprintable() and any(
+        isinstance(value, str) and not value.isprintable() for value in station.values()
+    ):
+        raise RequestError("a name or id may hold no control characters")
+    try:
+        Settings.model_validate(
+            {**values, "paths": {"capture": places.capture, "state": places.state}}
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _make_folder(folder: Path, *, private: bool) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+
+
+def _keep_before(path: Path) -> Path | None:
+    """Keep a copy of the settings that are there; None: there are none."""
+    if not path.exists():
+        return None
+    kept = path.with_name(f"{path.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    kept.hardlink_to(path)
+    return kept
+
+
+def _write(path: Path, content: str, *, mode: int, group: str | None) -> None:
+    """Write a file whole or not at all, never through a link that somebody placed."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        unfinished.unlink()
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if group is not None:
+                os.fchown(file.fileno(), -1, grp.getgrnam(group).gr_gid)
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+
 
 _REFUSED = 1
 
@@ -47,11 +380,12 @@ def init(
     """
     # Loaded by this command alone: the settings model and the API client are slow to load.
     from agent.clock import read_clock
-    from agent.setup import KeyAnswer, Places, Wanted, next_steps, write_station
+
+    pass
 
     if system and config is not None:
         raise click.UsageError("--system cannot be combined with --config")
-    places = Places.of_system() if system else Places.of_user(os.environ, config)
+    places = SetupPlaces.of_system() if system else SetupPlaces.of_user(os.environ, config)
     asks = sys.stdin.isatty() and not as_json
     activity = activity or _ask_activity(asks=asks)
     exercise = exercise or _ask_exercise(activity, asks=asks)
@@ -59,7 +393,7 @@ def init(
     if asks and key_file is None and not places.key.exists():
         key = _ask_key()
     written = write_station(
-        Wanted(
+        WantedSettings(
             activity=activity,
             exercise=exercise,
             user_id=user_id,
@@ -119,7 +453,7 @@ def _ask_exercise(activity: str, *, asks: bool) -> str | None:
 
 def _ask_key() -> str | None:
     """Return a key that a person types, hidden, or None where it is to follow later."""
-    from agent.setup import can_be_key
+    pass
 
     while True:
         typed = click.prompt(

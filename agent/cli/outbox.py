@@ -1,12 +1,14 @@
 """spotter outbox."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from agent.cli.common import (
+    apply_to_each,
     config_option,
     headed,
     json_option,
@@ -15,21 +17,18 @@ from agent.cli.common import (
     print_columns,
     print_json,
     settings_of,
+    steered_outbox,
+    warn_unknown_athlete,
 )
-from agent.cli.correct import delete_wrong, edit, give, hold, resend
-from agent.cli.each import change_each
-from agent.cli.movement import Told, movement_options
-from agent.cli.unknown import warn_of_unknown
+from agent.cli.corrections import delete_wrong, edit, give, hold, resend
+from agent.cli.options import MovementOptions, movement_options
+from agent.clock import LocalTime
 from agent.errors import RequestError
+from agent.outbox.models import Capture, ClipTarget, Entry
+from agent.outbox.outbox import Outbox
+from agent.settings import Settings
 
-if TYPE_CHECKING:
-    from agent.local_time import LocalTime
-    from agent.outbox.capture import Capture
-    from agent.outbox.entry import Entry, Whose
-    from agent.outbox.store import Outbox
-    from agent.settings import Settings
-
-    Change = Callable[[Outbox, str], Capture | Entry]
+Change = Callable[[Outbox, str], Capture | Entry]
 
 _HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "MOVEMENT", "FILMED ({zone})", "FILE", "")
 _STATES = [
@@ -81,10 +80,10 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
 @json_option
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
     """Show all stored data of one recording or clip."""
-    from agent.outbox.views.story import story
+    from agent.outbox.history import story
 
     settings = settings_of(config)
-    from agent.station.steering import find
+    from agent.station.clip_actions import find
 
     with opened_outbox(settings) as box:
         document = story(box, find(box, wanted))
@@ -98,7 +97,7 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
     click.echo(f"{'times':16} local time, {here.zone}")
 
 
-def _show(name: str, value: object, here: "LocalTime") -> None:
+def _show(name: str, value: object, here: LocalTime) -> None:
     """Print one fact; a list of facts gets a line each."""
     if not isinstance(value, list):
         click.echo(f"{name:16} {_plain(name, value, here)}")
@@ -113,7 +112,7 @@ def _show(name: str, value: object, here: "LocalTime") -> None:
         click.echo(f"{'' if number else name:16} {told}")
 
 
-def _plain(name: str, value: object, here: "LocalTime") -> str:
+def _plain(name: str, value: object, here: LocalTime) -> str:
     if name.endswith("_at") and isinstance(value, str):
         return here.moment_or(value)
     return f"{value:.2f}" if isinstance(value, float) else str(value)
@@ -126,12 +125,12 @@ def _plain(name: str, value: object, here: "LocalTime") -> str:
 def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry now; also retries a paused connection."""
     from agent.clock import read_clock
-    from agent.station import steering
+    from agent.station import clip_actions
 
     now_s = read_clock().utc_s
     _steer(
         ids,
-        lambda box, wanted: steering.retry(box, steering.find(box, wanted), now_s=now_s),
+        lambda box, wanted: clip_actions.retry(box, clip_actions.find(box, wanted), now_s=now_s),
         config=config,
         as_json=as_json,
         probe=True,
@@ -148,13 +147,13 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     The files stay until the clean-up removes them.  spotter undo reverts it within 10 s.
     """
     from agent.clock import read_clock
-    from agent.station import steering, undoing
+    from agent.station import clip_actions
 
     now = read_clock()
 
-    def change(box: "Outbox", wanted: str) -> "Capture | Entry":
-        undoing.discard(box, steering.find(box, wanted), now=now)
-        return steering.find(box, wanted)
+    def change(box: Outbox, wanted: str) -> Capture | Entry:
+        clip_actions.discard_undoably(box, clip_actions.find(box, wanted), now=now)
+        return clip_actions.find(box, wanted)
 
     _steer(ids, change, config=config, as_json=as_json)
 
@@ -168,7 +167,7 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 def release(
     ids: tuple[str, ...],
     user_id: str | None,
-    told: Told,
+    told: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -178,15 +177,15 @@ def release(
     reverts it within 10 s.
     """
     from agent.clock import read_clock
-    from agent.outbox.capture import Capture
-    from agent.station import steering
-    from agent.station.of_settings import station_rules
-    from agent.station.undoing import remember_given
+    from agent.outbox.models import Capture
+    from agent.station import clip_actions
+    from agent.station.assignments import station_rules
+    from agent.station.clip_actions import remember_given
 
     rules, now = station_rules(settings_of(config)), read_clock()
 
-    def change(box: "Outbox", wanted: str) -> "Entry":
-        entry = steering.find(box, wanted)
+    def change(box: Outbox, wanted: str) -> Entry:
+        entry = clip_actions.find(box, wanted)
         if isinstance(entry, Capture):
             raise RequestError(
                 f"{entry.name} is a recording, not a clip",
@@ -194,7 +193,7 @@ def release(
             )
         said = _said(entry, user_id, told)
         with box.transaction():
-            released = steering.release(
+            released = clip_actions.release(
                 box,
                 entry,
                 said=said,
@@ -203,19 +202,19 @@ def release(
                 send_delay_s=rules.send_delay_s,
             )
             remember_given(box, [(entry, released)], now=now)
-        warn_of_unknown(box, user_id)
+        warn_unknown_athlete(box, user_id)
         return released
 
     _steer(ids, change, config=config, as_json=as_json)
 
 
-def _said(entry: "Entry", user_id: str | None, told: Told) -> "Whose | None":
+def _said(entry: Entry, user_id: str | None, told: MovementOptions) -> ClipTarget | None:
     """Return what a person said of a clip, as far as it was said."""
-    from agent.outbox.entry import Whose
+    from agent.outbox.models import ClipTarget
 
     if user_id is None and not told.is_something:
         return None
-    return Whose(
+    return ClipTarget(
         recipient=entry.recipient,
         user_id=user_id,
         activity=told.activity or entry.activity,
@@ -227,7 +226,7 @@ def _said(entry: "Entry", user_id: str | None, told: Told) -> "Whose | None":
 
 def _steer(
     ids: tuple[str, ...],
-    change: "Change",
+    change: Change,
     *,
     config: Path | None,
     as_json: bool,
@@ -235,11 +234,11 @@ def _steer(
 ) -> None:
     """Change each ID, and say how it stands."""
 
-    def outcome(_settings: "Settings", box: "Outbox", wanted: str) -> dict[str, object]:
+    def outcome(_settings: Settings, box: Outbox, wanted: str) -> dict[str, object]:
         changed = change(box, wanted)
         return {"id": changed.name, "state": changed.state, "error": None}
 
-    change_each(ids, outcome, config=config, as_json=as_json, probe=probe)
+    apply_to_each(ids, outcome, config=config, as_json=as_json, probe=probe)
 
 
 def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
@@ -248,7 +247,7 @@ def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
 
-def _cells(row: Mapping[str, object], here: "LocalTime") -> tuple[str, ...]:
+def _cells(row: Mapping[str, object], here: LocalTime) -> tuple[str, ...]:
     """Return a row's words: where it is, whose it is, and what it came to or waits for."""
     filmed_at = row["filmed_at"] or (None if row["kind"] == "entry" else row["created_at"])
     moment = here.moment_or(filmed_at, "unknown")
@@ -259,3 +258,72 @@ def _cells(row: Mapping[str, object], here: "LocalTime") -> tuple[str, ...]:
     words = (row["id"], row["clip_code"], row["state"], row["user_id"])
     movement = row["exercise"] or row["activity"]
     return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], told))
+
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")
+
+
+class _Moment(click.ParamType[float]):
+    """A moment of a capture: seconds, m:ss or h:mm:ss."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        matched = _CLOCK.fullmatch(str(value))
+        if matched is None:
+            self.fail(f"{value!r} is not a position (examples: 83.5, 1:23.5)", param, ctx)
+        hours, minutes, seconds = (float(part or 0) for part in matched.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+
+@click.group()
+def takes() -> None:
+    """Create clips manually where the analysis missed a take."""
+
+
+@takes.command()
+@click.argument("file")
+@click.argument("start", type=_Moment())
+@click.argument("end", type=_Moment())
+@config_option
+@json_option
+def add(file: str, start: float, end: float, config: Path | None, as_json: bool) -> None:
+    """Create a clip of a recording from START to END.
+
+    FILE is the recording's file name or ID (c12).  START and END are seconds or m:ss from the
+    beginning of the recording.  The clip gets no padding; its athlete follows from the recording
+    time, as always.
+    """
+    from agent.clock import read_clock
+    from agent.station.manual_takes import add_take, find_capture
+
+    with steered_outbox(config) as (_settings, box):
+        capture = find_capture(box, file)
+        take = add_take(box, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
+    if as_json:
+        print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
+    else:
+        click.echo(f"{capture.name}: clip from {start:g} to {end:g} s queued (take {take.number})")
+
+
+@click.command()
+@click.argument("capture")
+@config_option
+@json_option
+def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
+    """Analyse a recording again, with the current settings.
+
+    Clips that are not uploaded yet are discarded and replaced by the new result.  What was
+    uploaded or created manually never gets a second clip.
+    """
+    from agent.clock import read_clock
+    from agent.station.manual_takes import find_capture, look_again
+
+    with steered_outbox(config) as (_settings, box):
+        again = look_again(box, find_capture(box, capture), now_s=read_clock().utc_s)
+    if as_json:
+        print_json({"id": again.name, "state": again.state})
+    else:
+        click.echo(f"{again.name} will be analysed again")

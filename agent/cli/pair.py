@@ -19,7 +19,7 @@ from agent.cli.common import (
 from agent.errors import RequestError
 
 if TYPE_CHECKING:
-    from agent.outbox.people.devices import Device
+    from agent.outbox.devices import Device
     from agent.settings import Settings
 
 _HEAD = ("DEVICE", "ROLE", "LOGIN", "SINCE ({zone})", "NAME")
@@ -72,9 +72,9 @@ def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_js
     from base64 import b32encode
 
     from agent.clock import iso_utc, read_clock
-    from agent.outbox.people.devices import Role
-    from agent.station.names import clean_name
-    from agent.web.access.address import page_address
+    from agent.outbox.devices import Role
+    from agent.station.roster import clean_name
+    from agent.web.security import page_address
 
     if not settings.web.listen:
         raise RequestError(
@@ -98,8 +98,8 @@ def _show(settings: "Settings", address: str, lasts_s: float) -> None:
 
     import segno
 
-    from agent.cli.words import duration_words
-    from agent.settings.tables import is_loopback
+    from agent.cli.formatting import duration_words
+    from agent.settings.model import is_loopback
 
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.common import config_option, json_option, print_json, steered_outbox
-from agent.cli.movement import Told, movement_options
+from agent.cli.options import MovementOptions, movement_options
 
 if TYPE_CHECKING:
-    from agent.outbox.store import Outbox
-    from agent.station.assigning import StationRules
+    from agent.outbox.outbox import Outbox
+    from agent.station.assignments import StationRules
 
     Change = Callable[[Outbox, StationRules], object]
 
@@ -35,7 +35,7 @@ def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
 @json_option
 def add(
     athlete: str,
-    told: Told,
+    told: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -44,13 +44,13 @@ def add(
     USER_ID may be a guest (guest:3).  Omitted options default to the athlete's last exercise and
     weight.
     """
-    from agent.cli.unknown import warn_of_unknown
-    from agent.station.queueing import enqueue
+    from agent.cli.common import warn_unknown_athlete
+    from agent.station.queue import enqueue
 
     def change(outbox: "Outbox", rules: "StationRules") -> None:
         wanted = told.over(rules.default)
         enqueue(outbox, athlete, wanted, rules=rules)
-        warn_of_unknown(outbox, athlete)
+        warn_unknown_athlete(outbox, athlete)
 
     _change(change, config=config, as_json=as_json)
 
@@ -65,7 +65,7 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
     spotter undo reverts it within 10 s.
     """
     from agent.clock import read_clock
-    from agent.station.undoing import unqueue
+    from agent.station.clip_actions import unqueue
 
     now = read_clock()
     _change(
@@ -82,7 +82,7 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 @json_option
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
     """Move an athlete from PLACE to another; 1 is next."""
-    from agent.station.queueing import move_in_queue
+    from agent.station.queue import move_in_queue
 
     _change(
         lambda outbox, _rules: move_in_queue(outbox, _id_at(outbox, place), to=to),
@@ -97,7 +97,7 @@ def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
 def next_(config: Path | None, as_json: bool) -> None:
     """Assign the next athlete in the queue."""
     from agent.clock import read_clock
-    from agent.station.queueing import next_in_queue
+    from agent.station.queue import next_in_queue
 
     now = read_clock()
     _change(
@@ -113,7 +113,7 @@ def next_(config: Path | None, as_json: bool) -> None:
 @json_option
 def rotate(switch: str, config: Path | None, as_json: bool) -> None:
     """Move the finished athlete to the end of the queue."""
-    from agent.station.queueing import set_rotate
+    from agent.station.queue import set_rotate
 
     _change(
         lambda outbox, _rules: set_rotate(outbox, on=switch == "on"),
@@ -128,7 +128,7 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
 def clear(config: Path | None, as_json: bool) -> None:
     """Clear the queue; spotter undo reverts it within 10 s."""
     from agent.clock import read_clock
-    from agent.station.undoing import clear_queue
+    from agent.station.clip_actions import clear_queue
 
     now = read_clock()
     _change(lambda outbox, _rules: clear_queue(outbox, now=now), config=config, as_json=as_json)
@@ -136,7 +136,7 @@ def clear(config: Path | None, as_json: bool) -> None:
 
 def _id_at(outbox: "Outbox", place: int) -> int:
     from agent.errors import RequestError
-    from agent.plurals import counted
+    from agent.text import counted
 
     waiting = outbox.queue.all()
     if place > len(waiting):
@@ -148,16 +148,16 @@ def _id_at(outbox: "Outbox", place: int) -> int:
 
 def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
     """Change the queue and tell how it stands."""
-    from agent.cli.words import (
+    from agent.cli.formatting import (
         assignment_document,
         assignment_words,
         movement_words,
         whose_document,
     )
     from agent.clock import read_clock
-    from agent.station.of_settings import station_rules
-    from agent.station.queueing import rotates
-    from agent.station.running_out import standing
+    from agent.station.assignments import station_rules
+    from agent.station.expiry import standing
+    from agent.station.queue import rotates
 
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))

@@ -1,11 +1,11 @@
-"""spotter run."""
+"""spotter config."""
 
 import shlex
 from pathlib import Path
 
 import click
 
-from agent.cli.common import config_option, settings_of
+from agent.cli.common import config_option, json_option, print_json, settings_of
 from agent.errors import RequestError
 
 
@@ -20,9 +20,9 @@ def run(config: Path | None) -> None:
     once there is a key.
     """
     # `spotter --help` loads this module too: with the daemon it would take ten times as long.
+    from agent.daemon.run import run_station
+    from agent.disk.state_folder import other_owner, user_name
     from agent.logs import configure_logs
-    from agent.outbox.disk.folders import other_owner, user_name
-    from agent.running import run_station
 
     settings = settings_of(config)
     owner = other_owner(settings.paths.state)
@@ -32,3 +32,54 @@ def run(config: Path | None) -> None:
         raise RequestError(told, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
     run_station(settings, read_again=lambda: settings_of(config))
+
+
+@click.command()
+@click.option("--sample", is_flag=True, help="Print a commented sample file.")
+@click.option("--check", is_flag=True, help="Validate the settings.")
+@config_option
+@json_option
+def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> None:
+    """Show the active settings and the origin of each.
+
+    The output has the form of a settings file; secrets are hidden.  --sample prints a file with
+    every setting and its meaning.
+    """
+    from agent.settings import effective, loaded_settings, sample_toml
+
+    if sample and as_json:
+        raise click.UsageError("--sample cannot be combined with --json")
+    if sample:
+        click.echo(sample_toml(), nl=False)
+        return
+    loaded = loaded_settings(config)
+    if check:
+        _tell_usable(loaded.path, as_json=as_json)
+        return
+    tables, origins = effective(loaded.settings), loaded.origins
+    if as_json:
+        print_json({**tables, "origins": {"file": str(loaded.path), **origins}})
+        return
+    for table, values in tables.items():
+        click.echo(f"[{table}]")
+        for key, value in values.items():
+            origin = origins[table][key]
+            told = str(loaded.path) if origin == "file" else str(origin)
+            click.echo(f"{_line(key, value):50}  # {told}")
+        click.echo()
+
+
+def _tell_usable(path: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(path), "usable": True})
+    else:
+        click.echo(f"{path} is valid")
+
+
+def _line(key: str, value: object) -> str:
+    """Return a setting as it would stand in the file; what cannot stand there is a remark."""
+    from agent.settings.load import HIDDEN, toml_value
+
+    if value is None:
+        return f"# {key} is not set"
+    return f"# {key} is hidden" if value == HIDDEN else f"{key} = {toml_value(value)}"

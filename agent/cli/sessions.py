@@ -1,10 +1,16 @@
 """spotter sessions, spotter session."""
 
+import contextlib
+import html
+import sys
+import tempfile
+import threading
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from agent.api.downloads import DownloadProgress as Told
 from agent.cli.common import (
     config_option,
     file_for_person,
@@ -17,13 +23,12 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
-from agent.cli.since import Since
+from agent.cli.options import Since
 from agent.errors import RequestError
-
-if TYPE_CHECKING:
-    from agent.outbox.store import Outbox
-    from agent.outbox.views.sessions import Followed
-    from agent.settings import Settings
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.queries import Followed
+from agent.settings import Settings
 
 _STATES = ("waiting", "completed", "failed", "gone", "not_seen")
 _HEAD = ("FILMED ({zone})", "ATHLETE", "MOVEMENT", "STATE", "CLIP", "SESSION", "")
@@ -44,7 +49,7 @@ def sessions(
     as_json: bool,
 ) -> None:
     """List sessions and their metrics."""
-    from agent.cli.session_words import session_cells, session_document
+    from agent.cli.formatting import session_cells, session_document
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:
@@ -93,8 +98,8 @@ def session(
     The API's complete response, with angles and timestamps, is stored as results/CLIP_CODE.json
     in the state folder.
     """
-    from agent.cli.downloading import download_into
-    from agent.cli.session_words import session_document, session_lines
+    pass
+    from agent.cli.formatting import session_document, session_lines
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:
@@ -114,8 +119,8 @@ def session(
         _open(settings, followed)
 
 
-def _found(box: "Outbox", wanted: str) -> "Followed":
-    from agent.cli.each import clip_named
+def _found(box: Outbox, wanted: str) -> Followed:
+    from agent.cli.common import clip_named
 
     entries = box.listing.of_session(wanted) or [clip_named(box, wanted)]
     followed = box.sessions.of(entries[0])
@@ -128,7 +133,7 @@ def _found(box: "Outbox", wanted: str) -> "Followed":
     return followed
 
 
-def _link_is_old(followed: "Followed") -> bool:
+def _link_is_old(followed: Followed) -> bool:
     from agent.clock import read_clock
 
     result = followed.result
@@ -137,10 +142,10 @@ def _link_is_old(followed: "Followed") -> bool:
     return result.video_state != "present" and read_clock().utc_s - result.url_at > _FRESH_S
 
 
-def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Followed":
+def _looked(settings: Settings, box: Outbox, followed: Followed) -> Followed:
     """Ask the API about a session now, and return how it stands then."""
+    from agent.cli.session_requests import look_now
     from agent.logs import configure_logs
-    from agent.on_request.asking import look_now
 
     configure_logs("error")
     look_now(settings, box, followed.entry)
@@ -150,9 +155,9 @@ def _looked(settings: "Settings", box: "Outbox", followed: "Followed") -> "Follo
     return now_known
 
 
-def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Path) -> None:
-    from agent.cli.words import size_words
-    from agent.on_request.asking import fetch_export
+def _fetch(settings: Settings, box: Outbox, followed: Followed, target: Path) -> None:
+    from agent.cli.formatting import size_words
+    from agent.cli.session_requests import fetch_export
 
     click.echo("downloading ...", err=True)
     with file_for_person(settings, target) as here:
@@ -160,9 +165,9 @@ def _fetch(settings: "Settings", box: "Outbox", followed: "Followed", target: Pa
     click.echo(f"{target}: {size_words(size_bytes)}", err=True)
 
 
-def _open(settings: "Settings", followed: "Followed") -> None:
-    from agent.cli.showing import show_in_browser
-    from agent.station.of_settings import state_folder
+def _open(settings: Settings, followed: Followed) -> None:
+    pass
+    from agent.station.assignments import state_folder
 
     result, code = followed.result, followed.entry.clip_code
     if result is not None and result.video_state == "present":
@@ -173,3 +178,71 @@ def _open(settings: "Settings", followed: "Followed") -> None:
         raise RequestError(
             f"no analysed video of {code} yet", hint=f"ask the API: spotter session {code} --look"
         )
+
+
+def download_into(settings: Settings, box: Outbox, entry: Entry, folder: Path) -> None:
+    """Bring the analysed video and the API's export of a clip into a folder."""
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    from agent.cli.common import file_for_person
+    from agent.cli.formatting import size_words
+    from agent.cli.session_requests import download_video, fetch_export, key_for_asking
+    from agent.disk.state_folder import acting_as_caller
+
+    video, export = (
+        folder / f"{entry.clip_code}{end}" for end in ("-analysed.mp4", "-export.json")
+    )
+    try:
+        with acting_as_caller():
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder}: {error.strerror}") from error
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as shown:
+        bar = shown.add_task("analysed video", total=None)
+
+        def pace(told: Told) -> None:
+            shown.update(bar, completed=told.have_bytes, total=told.total_bytes)
+
+        with file_for_person(settings, video) as here:
+            size_bytes = download_video(
+                settings, box, entry, here, key=lambda: key_for_asking(settings, box), pace=pace
+            )
+        click.echo(f"{video}: {size_words(size_bytes)}", err=True)
+        shown.update(bar, description="key points and angles", completed=0, total=None)
+        with file_for_person(settings, export) as here:
+            size_bytes = fetch_export(settings, box, entry, here)
+    click.echo(f"{export}: {size_words(size_bytes)}", err=True)
+
+
+_LOADS_WITHIN_S = 1.5
+
+_PAGE = """<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={address}"><title>Spotter</title>
+"""
+
+
+def show_in_browser(address: str) -> None:
+    """Open an address that nobody else is to see: no process list shows it.
+
+    The browser is given a page of this user's alone that leads there.
+
+    Raises:
+        RequestError: there is no browser here.
+    """
+    with tempfile.TemporaryDirectory(prefix="spotter-open-") as folder:
+        page = Path(folder) / "open.html"
+        page.write_text(_PAGE.format(address=html.escape(address)), encoding="utf-8")
+        opened = False
+        with contextlib.suppress(webbrowser.Error):
+            opened = webbrowser.open(page.as_uri())
+        if not opened:
+            raise RequestError(
+                "no browser is available here",
+                hint="open it on the coach's page, or use --download DIR",
+            )
+        threading.Event().wait(_LOADS_WITHIN_S)  # then the page may go

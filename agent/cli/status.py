@@ -2,31 +2,367 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from agent.cli.attention_status import attention_documents, attention_lines
-from agent.cli.common import (
-    config_option,
-    json_option,
-    opened_outbox,
-    print_json,
-    settings_of,
-)
-from agent.cli.disk_status import disk_documents, disk_lines
-from agent.cli.line_status import line_document, line_lines
-from agent.cli.needs_status import needs_document, needs_lines
-from agent.cli.notice_status import notice_lines, notices_document
-from agent.cli.results_status import results_document, results_lines
+from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
+from agent.clock import LocalTime
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import LaneState
+from agent.settings import Settings
+from agent.station.camera import Camera
+from agent.station.expiry import AssignmentStatus
 
-if TYPE_CHECKING:
-    from agent.local_time import LocalTime
-    from agent.outbox.lanes import LaneState
-    from agent.outbox.store import Outbox
-    from agent.settings import Settings
-    from agent.station.camera import Camera
-    from agent.station.running_out import Standing
+_MOST = 3  # named in a line; the others are counted
+
+
+def attention_documents(outbox: Outbox) -> dict[str, object]:
+    """Return the parts `set_aside` and `fails_at_server` of the status."""
+    return {
+        "set_aside": outbox.listing.set_aside(),
+        "fails_at_server": outbox.listing.failing_at_server(),
+    }
+
+
+def attention_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+    """Return the same for people; nothing where there is nothing."""
+    aside, failing = document["set_aside"], document["fails_at_server"]
+    assert isinstance(aside, list) and isinstance(failing, list)  # made above
+    lines = []
+    if aside:
+        named = [f"{row['id']} {row['capture']} ({row['reason']})" for row in aside[:_MOST]]
+        lines.append(("quarantined", f"{_listed(named, len(aside))}: spotter show ID"))
+    if failing:
+        named = [str(row["id"]) for row in failing[:_MOST]]
+        lines.append(
+            ("API fails on", f"{_listed(named, len(failing))}: retried once a day; spotter show ID")
+        )
+    return lines
+
+
+def _listed(named: list[str], count: int) -> str:
+    rest = count - len(named)
+    return ", ".join(named) + (f" and {rest} more" if rest else "")
+
+
+Lines = list[tuple[str, str]]
+
+
+def disk_documents(
+    settings: Settings, outbox: Outbox, *, running: bool, now_s: float
+) -> dict[str, object]:
+    """Return the parts `disk`, `intake` and `pauses` of the status."""
+    from agent.clock import iso_utc
+    from agent.disk.space import DiskSpace
+    from agent.outbox.disk_history import read_disk
+
+    space = DiskSpace(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
+    disk = read_disk(outbox.rooms, space, now_s=now_s)
+    weights = outbox.rooms.weights()
+    pauses = [
+        {"part": p.part, "reason": p.reason, "detail": p.detail, "since": iso_utc(p.since)}
+        for p in (outbox.pauses.all() if running else [])  # another run's are over
+    ]
+    intake = next((pause for pause in pauses if pause["part"] == "intake"), None)
+    return {
+        "disk": {
+            "free_bytes": disk.room.free_bytes,
+            "total_bytes": disk.room.total_bytes,
+            "min_free_bytes": disk.floor_bytes,
+            "captures_bytes": weights.captures,
+            "quarantined_bytes": weights.quarantined,
+            "clips_waiting_bytes": weights.clips_waiting,
+            "clips_delivered_bytes": weights.clips_delivered,
+            "may_go_bytes": disk.may_go_bytes,
+            "set_aside_bytes": _set_aside_bytes(settings),
+            "forecast_known": disk.ahead.known,
+            "full_in_s": _whole(disk.ahead.full_in_s),
+        },
+        "intake": intake or {"part": "intake", "reason": None, "detail": None, "since": None},
+        "pauses": pauses,
+    }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
+    """Return the same for people."""
+    from agent.cli.formatting import size_words
+
+    disk, pauses = document["disk"], document["pauses"]
+    assert isinstance(disk, dict) and isinstance(pauses, list)  # made above
+    lines = [
+        (f"{pause['part']} PAUSED", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
+        for pause in pauses
+    ]
+    free, total = size_words(disk["free_bytes"]), size_words(disk["total_bytes"])
+    lines.append(("disk", f"{free} free of {total}; {_outlook(disk)}"))
+    kept = {
+        "recordings": disk["captures_bytes"],
+        "clips to upload": disk["clips_waiting_bytes"],
+        "clips uploaded": disk["clips_delivered_bytes"],
+    }
+    told = [f"{size_words(size)} {name}" for name, size in kept.items() if size]
+    lines.append(("disk usage", ", ".join(told) or "nothing yet"))
+    aside = disk["quarantined_bytes"] + disk["set_aside_bytes"]
+    if aside:
+        lines.append(("quarantined", f"{size_words(aside)}; kept until discarded"))
+    return lines
+
+
+def _outlook(disk: dict[str, object]) -> str:
+    from agent.cli.formatting import duration_words
+
+    full_in_s = disk["full_in_s"]
+    if isinstance(full_in_s, int):
+        if full_in_s == 0:
+            return "LOW on space"
+        return f"full in about {duration_words(full_in_s)} at the current rate"
+    return "not filling up" if disk["forecast_known"] else "not enough data for a forecast"
+
+
+def _set_aside_bytes(settings: Settings) -> int:
+    from agent.station.assignments import state_folder
+
+    aside = state_folder(settings).set_aside
+    return sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
+
+
+def line_document(settings: Settings, outbox: Outbox, *, now_s: float) -> dict[str, object]:
+    """Return the part `delivery` of the status."""
+    from agent.clock import iso_utc
+    from agent.delivery.scheduling import read_uplink_status
+
+    line = read_uplink_status(outbox, schedule=settings.delivery.schedule, now_s=now_s)
+    backlog, timetable, sent_at = line.backlog, line.timetable, line.sent_at
+    rate = timetable.rate_at(now_s)
+    return {
+        "backlog": {"clips": backlog.clips, "bytes": backlog.size_bytes},
+        "goodput_bytes_s": None if line.goodput is None else round(line.goodput.bytes_s),
+        "until_sent_s": None if sent_at is None else round(sent_at - now_s),
+        "unknown_first": None
+        if line.unsettled is None
+        else {"id": line.unsettled.name, "looked_for_at": iso_utc(line.unsettled.due_at)},
+        "sent_by": iso_utc(sent_at) if backlog.clips else None,
+        "hours": {
+            "schedule": settings.delivery.schedule,
+            "open": rate > 0,
+            "cap_bytes_s": round(rate) if timetable.is_cap(rate) else None,
+            "changes_at": iso_utc(timetable.changes_at(now_s)),
+            "opens_at": iso_utc(timetable.closed_until(now_s)),
+        },
+    }
+
+
+def line_lines(document: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
+    """Return the same for people."""
+    line = document["delivery"]
+    backlog = _backlog(line, _standstill(document, here), here)
+    return [("to upload", backlog), ("uplink", f"{_speed(line)}; {_hours(line['hours'], here)}")]
+
+
+def _standstill(document: dict[str, Any], here: LocalTime) -> str | None:
+    """Return what keeps everything from being sent, or None: then a time can be told."""
+    if not document["running"]:
+        return "when the daemon runs"
+    if document["api"]["paused"] is not None:
+        return "when uploads are enabled again"
+    first = document["delivery"]["unknown_first"]
+    if first is None:
+        return None
+    looked = here.moment_or(first["looked_for_at"])
+    return f"after {first['id']} has been looked up at the API ({looked})"
+
+
+def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> str:
+    from agent.cli.formatting import duration_words, size_words
+    from agent.text import counted
+
+    clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
+    if not clips:
+        return "nothing"
+    told = f"{counted(clips, 'clip')}, {size_words(size_bytes)}"
+    if standstill is not None:
+        return f"{told}: {standstill}"
+    if line["until_sent_s"] is not None:
+        soon = duration_words(max(line["until_sent_s"], 1))
+        return f"{told}: done in about {soon}, by {_hour(line['sent_by'], here)}"
+    known = line["goodput_bytes_s"] is not None
+    return (
+        f"{told}: {'more than a year at this speed' if known else 'upload speed not measured yet'}"
+    )
+
+
+def _speed(line: dict[str, Any]) -> str:
+    from agent.cli.formatting import size_words
+
+    rate = line["goodput_bytes_s"]
+    return "speed not measured yet" if rate is None else f"{size_words(rate)}/s"
+
+
+def _hours(hours: dict[str, Any], here: LocalTime) -> str:
+    from agent.cli.formatting import size_words
+
+    if not hours["open"]:
+        return f"uploads PAUSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
+    cap = hours["cap_bytes_s"]
+    told = "no limit" if cap is None else f"limited to {size_words(cap)}/s"
+    changes_at = hours["changes_at"]
+    return told if changes_at is None else f"{told} until {_hour(changes_at, here)}"
+
+
+def _hour(moment: str, here: LocalTime) -> str:
+    """Return an hour by the box's own clock, which upload hours go by."""
+    from agent.clock import seconds_of
+
+    return here.hour(seconds_of(moment))
+
+
+_KEYS = {
+    "no_key": "no API key: uploads are paused",
+    "key": "the API rejects the key: uploads are paused",
+}
+
+
+def needs_document(
+    settings: Settings,
+    counts: dict[str, dict[str, int]],
+    lane: LaneState,
+    *,
+    start: str | None,
+    camera: Camera,
+    now_s: float,
+) -> list[dict[str, str]]:
+    """Return what must be done, the most urgent first.
+
+    Args:
+        settings: of the station.
+        counts: of captures and entries by state.
+        lane: the way to the API.
+        start: how the daemon is started; None: it runs.
+        camera: what it does.
+        now_s: Unix time.
+    """
+    from agent.station.camera import camera_words
+    from agent.station.status import needs_person
+
+    needs = []
+    if start is not None:
+        needs.append({"what": "daemon", "told": "the daemon is not running", "do": start})
+    told = _KEYS.get(lane.paused_reason or "")
+    if told is not None:
+        needs.append({"what": "key", "told": told, "do": f"sudoedit {settings.api.key_file}"})
+    if lane.paused_reason == "plan_limit":
+        told = "the plan's session limit is reached: uploads resume automatically after that"
+        needs.append(
+            {"what": "plan_limit", "told": told, "do": "delete sessions or upgrade the plan"}
+        )
+    if not settings.paths.capture.is_dir():
+        told = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
+        needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
+    if camera.is_faulty:
+        told = f"the camera is {camera_words(camera, now_s=now_s)}"
+        needs.append({"what": "camera", "told": told, "do": "spotter doctor"})
+    return needs + [
+        {"what": need.state, "told": need.told, "do": need.command} for need in needs_person(counts)
+    ]
+
+
+def needs_lines(needs: object) -> list[tuple[str, str]]:
+    """Return the same for people, a line each."""
+    assert isinstance(needs, list)  # made above
+    lines = [f"{need['told']} ({need['do']})" for need in needs] or ["none"]
+    return [("" if number else "action required", line) for number, line in enumerate(lines)]
+
+
+_MOST_COUNTED = 1000
+
+
+def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
+    """Return the part `notices` of the status: a part for every channel that is on."""
+    channels = outbox.channels.all()
+    if not channels:
+        return {}
+    from agent.clock import iso_utc
+    from agent.notifications.stage import count_waiting
+
+    told: dict[str, object] = {}
+    for channel in channels:
+        wanted = settings.webhook.events if channel.name == "webhook" else None
+        refused, last = outbox.channels.refused(channel.name)
+        told[channel.name] = {
+            "waiting": count_waiting(outbox, channel.cursor, wanted=wanted, most=_MOST_COUNTED),
+            "last_acknowledged_at": iso_utc(channel.acknowledged_at),
+            "failing_since": iso_utc(channel.failing_since),
+            "failures": channel.failures,
+            "next_try_at": iso_utc(channel.next_try_at),
+            "last_error": channel.last_error,
+            "refused": refused,
+            "last_refused": None if last is None else {"notice": last.notice, "why": last.why},
+        }
+    return told
+
+
+def notice_lines(document: dict[str, object], here: LocalTime) -> list[tuple[str, str]]:
+    """Return the same for people."""
+    notices = document["notices"]
+    assert isinstance(notices, dict)  # made above
+    return [(name, _words(channel, here)) for name, channel in notices.items()]
+
+
+def _words(channel: dict[str, Any], here: LocalTime) -> str:
+    waiting = f"{channel['waiting']} waiting"
+    if channel["failing_since"] is not None:
+        since = here.moment_or(channel["failing_since"])
+        return f"FAILING since {since}, {waiting}: {channel['last_error']}"
+    heard = channel["last_acknowledged_at"]
+    told = "no event sent yet" if heard is None else f"last event received {here.moment_or(heard)}"
+    if channel["waiting"]:
+        told += f", {waiting}"
+    if channel["refused"]:
+        told += f"; {channel['refused']} rejected, last {channel['last_refused']['notice']}"
+    return told
+
+
+_WORDS = {
+    "waiting": "pending",
+    "completed": "completed",
+    "failed": "failed",
+    "gone": "deleted at the API",
+    "not_seen": "not completed in time",
+}
+
+
+def results_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
+    """Return the part `analyses` of the status."""
+    from agent.clock import iso_utc
+
+    return {
+        "followed": settings.results.follow,
+        "counts": outbox.follow_ups.counts(),
+        "oldest_awaited_since": iso_utc(outbox.follow_ups.oldest_waiting_at()),
+        "kept_bytes": outbox.result_clearing.weight_bytes(),
+    }
+
+
+def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+    """Return the same for people; nothing where nothing was delivered yet."""
+    from agent.cli.formatting import size_words
+
+    results = document["analyses"]
+    assert isinstance(results, dict)  # made above
+    counts = results["counts"]
+    if not counts:
+        return []
+    told = ", ".join(
+        f"{counts[state]} {words}" for state, words in _WORDS.items() if state in counts
+    )
+    if results["kept_bytes"]:
+        told += f"; {size_words(results['kept_bytes'])} stored"
+    return [("analyses", told if results["followed"] else f"{told}; NOT polled (results.follow)")]
 
 
 @click.command()
@@ -34,8 +370,8 @@ if TYPE_CHECKING:
 @json_option
 def status(config: Path | None, as_json: bool) -> None:
     """Show what the station is doing."""
-    from agent.settings.place import find_config
-    from agent.unit import start_command
+    from agent.daemon.systemd import start_command
+    from agent.settings.load import find_config
 
     settings = settings_of(config)
     start = start_command(find_config(config, os.environ))
@@ -47,19 +383,19 @@ def status(config: Path | None, as_json: bool) -> None:
         _print(document)
 
 
-def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, object]:
+def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, object]:
     from agent import __version__
-    from agent.cli.words import filming_document
+    from agent.cli.formatting import filming_document
     from agent.clock import iso_utc, read_clock
-    from agent.intake.watch import watch_of
-    from agent.outbox.disk.owner import OwnerLock
-    from agent.station.filming import filming
-    from agent.station.of_settings import api_host, state_folder
-    from agent.station.running_out import standing
+    from agent.disk.lock import StateFolderLock
+    from agent.intake.watcher import watch_of
+    from agent.station.assignments import api_host, state_folder
+    from agent.station.expiry import standing
+    from agent.station.recording_pause import filming
 
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
-    running, counts = OwnerLock(state_folder(settings)).is_taken(), outbox.listing.counts()
+    running, counts = StateFolderLock(state_folder(settings)).is_taken(), outbox.listing.counts()
     camera = watch_of(outbox, settings).look(now)
     return {
         "at": iso_utc(now.utc_s),
@@ -88,7 +424,7 @@ def _status(settings: "Settings", outbox: "Outbox", *, start: str) -> dict[str, 
     }
 
 
-def camera_document(camera: "Camera", *, now_s: float) -> dict[str, object]:
+def camera_document(camera: Camera, *, now_s: float) -> dict[str, object]:
     """Return what the camera does, and when it last recorded."""
     from agent.clock import iso_utc
 
@@ -100,7 +436,7 @@ def camera_document(camera: "Camera", *, now_s: float) -> dict[str, object]:
     }
 
 
-def _limit(outbox: "Outbox", lane: "LaneState") -> dict[str, object] | None:
+def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
     """Return what waits because sessions are used up, or None."""
     from agent.clock import iso_utc
 
@@ -117,9 +453,9 @@ def _limit(outbox: "Outbox", lane: "LaneState") -> dict[str, object] | None:
     }
 
 
-def _api_document(lane: "LaneState", *, now_s: float) -> dict[str, object]:
-    from agent.api.jwt import expires_soon
+def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
     from agent.clock import iso_utc
+    from agent.settings.secrets import expires_soon
 
     return {
         "host": lane.host,
@@ -135,8 +471,8 @@ def _api_document(lane: "LaneState", *, now_s: float) -> dict[str, object]:
     }
 
 
-def _capture_folder(settings: "Settings", *, now_s: float) -> dict[str, object]:
-    from agent.station.left_alone import left_alone
+def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
+    from agent.station.camera import left_alone
 
     path = settings.paths.capture
     left = left_alone(path, settings.capture.suffixes, now_s=now_s)
@@ -147,7 +483,7 @@ def _capture_folder(settings: "Settings", *, now_s: float) -> dict[str, object]:
     }
 
 
-def _rebuilt(outbox: "Outbox") -> dict[str, object] | None:
+def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
     """Return that the database was damaged and made anew, if it ever was."""
     from agent.clock import iso_utc
 
@@ -162,8 +498,8 @@ def _rebuilt(outbox: "Outbox") -> dict[str, object] | None:
     }
 
 
-def _assignment(stands: "Standing") -> dict[str, object]:
-    from agent.cli.words import assignment_document
+def _assignment(stands: AssignmentStatus) -> dict[str, object]:
+    from agent.cli.formatting import assignment_document
 
     rest_s = None if stands.left_s is None else round(stands.left_s)
     return {**assignment_document(stands.assignment), "runs_out_in_s": rest_s}
@@ -177,7 +513,7 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
 
 
 def _print(document: dict[str, object]) -> None:
-    from agent.local_time import LocalTime, seconds_of
+    from agent.clock import LocalTime, seconds_of
 
     assignment, api = document["assignment"], document["api"]
     assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
@@ -209,7 +545,7 @@ def _print(document: dict[str, object]) -> None:
         click.echo(f"{name:15} {words}")
 
 
-def _database_lines(rebuilt: Any, here: "LocalTime") -> list[tuple[str, str]]:
+def _database_lines(rebuilt: Any, here: LocalTime) -> list[tuple[str, str]]:
     """Return what to say of a database that was made anew; nothing of one that never was."""
     if rebuilt is None:
         return []
@@ -219,7 +555,7 @@ def _database_lines(rebuilt: Any, here: "LocalTime") -> list[tuple[str, str]]:
 
 
 def _athlete(assignment: dict[str, Any]) -> str:
-    from agent.cli.words import duration_words
+    from agent.cli.formatting import duration_words
 
     who = assignment["user_id"] or assignment.get("guest")
     if who is None:
@@ -232,7 +568,7 @@ def _athlete(assignment: dict[str, Any]) -> str:
 
 
 def _filming(document: dict[str, object]) -> str:
-    from agent.cli.words import duration_words
+    from agent.cli.formatting import duration_words
 
     filming, camera = document["filming"], document["camera"]
     assert isinstance(filming, dict) and isinstance(camera, dict)  # made above
@@ -257,7 +593,7 @@ def _counts(counts: object) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
 
 
-def _api(api: dict[str, object], here: "LocalTime") -> str:
+def _api(api: dict[str, object], here: LocalTime) -> str:
     if api["paused"] is not None:
         asked = here.moment_or(api["next_probe_at"], "at once")
         return f"{api['host']}: uploads PAUSED, {api['detail']} (next try {asked})"
@@ -266,9 +602,9 @@ def _api(api: dict[str, object], here: "LocalTime") -> str:
     return f"{api['host']}: uploads enabled, last response {here.moment_or(api['last_answer_at'])}"
 
 
-def _limit_lines(api: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]]:
+def _limit_lines(api: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
     """Return what to say of used-up sessions and a key that expires; nothing where all is well."""
-    from agent.plurals import counted
+    from agent.text import counted
 
     lines = []
     if api["limit"] is not None:
@@ -281,7 +617,7 @@ def _limit_lines(api: dict[str, Any], here: "LocalTime") -> list[tuple[str, str]
     return lines
 
 
-def _last_error(document: dict[str, object], here: "LocalTime") -> str:
+def _last_error(document: dict[str, object], here: LocalTime) -> str:
     if document["last_error"] is None:
         return "none"
     return f"{document['last_error']} ({here.moment_or(document['last_error_at'])})"

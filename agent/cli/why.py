@@ -9,25 +9,93 @@ from typing import Any
 import click
 
 from agent.cli.common import (
-    complain,
     config_option,
     json_option,
     local_time,
     opened_outbox,
+    print_error,
     print_json,
     settings_of,
 )
-from agent.cli.lying import still_outside
-from agent.cli.words import size_words
-from agent.clock import read_clock
+from agent.cli.formatting import duration_words, size_words
+from agent.clock import LocalTime, read_clock
+from agent.daemon.systemd import start_command
+from agent.disk.lock import StateFolderLock
+from agent.doctor.folders import how_to_give, may_take, whose_rights
 from agent.errors import RequestError
-from agent.local_time import LocalTime
-from agent.outbox.file_name import printable
-from agent.outbox.store import Outbox
+from agent.outbox.models import Capture, Entry
+from agent.outbox.outbox import Outbox
 from agent.settings import Settings, find_config
+from agent.station.assignments import state_folder
 from agent.station.description import Document, Scene, describe, file_described, headline
-from agent.station.finding import find_all, find_named
-from agent.unit import start_command
+from agent.station.lookup import find_all, find_named
+from agent.station.recording_pause import filming
+from agent.text import printable_file_name
+
+
+def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str) -> str | None:
+    """Return why a file was not ingested yet; None where the folder has none of that name."""
+    found = _lying(settings.paths.capture, wanted)
+    if found is None:
+        return None
+    runs = StateFolderLock(state_folder(settings)).is_taken()
+    told = _left_alone(settings, found)
+    if told is None and runs:  # what the last daemon waited for is over
+        told = _paused(outbox)
+    if told is None:
+        told = _settles(settings, found)
+        if filming(outbox, now=read_clock()).stopped is not None:
+            told += "; recording is paused: new footage is deleted unseen"
+        if not runs:
+            told += f"; but the daemon is not running ({start})"
+    return f"is in the capture folder{told}"
+
+
+def _settles(settings: Settings, found: Path) -> str:
+    capture, facts = settings.capture, found.stat()
+    if not facts.st_size:
+        return (
+            " and is empty: if nothing is written to it within "
+            f"{capture.settle_unseen_s:g} s, it is quarantined"
+        )
+    return (
+        f", not ingested yet (last write {duration_words(read_clock().utc_s - facts.st_mtime)} ago)"
+        f": it is ingested after {capture.settle_s:g} s without writes, once nobody has it open "
+        f"for writing ({capture.settle_unseen_s:g} s where that is unknown)"
+    )
+
+
+def _paused(outbox: Outbox) -> str | None:
+    """Return why intake is paused, or None."""
+    waits = [pause.detail for pause in outbox.pauses.all() if pause.part == "intake"]
+    return f": intake is paused, {waits[0]}" if waits else None
+
+
+def _lying(capture: Path, wanted: str) -> Path | None:
+    """Return the file of a name, as it is or as Spotter writes it, in the capture folder."""
+    shown = printable_file_name(Path(wanted).name)
+    for folder, _, names in os.walk(capture):
+        for name in names:
+            path = Path(folder, name)
+            if printable_file_name(name) == shown and path.is_file():
+                return path
+    return None
+
+
+def _left_alone(settings: Settings, found: Path) -> str | None:
+    """Return why intake ignores a file; None where it ingests it."""
+    inside = found.relative_to(settings.paths.capture)
+    if any(part.startswith(".") for part in inside.parts):
+        return " but is hidden: names that begin with a dot are ignored"
+    if found.suffix.lower() not in settings.capture.suffixes:
+        return " but is ignored: its extension is not a video extension (capture.suffixes)"
+    if found.is_symlink():
+        return " but is ignored: it is a link, and only regular files are ingested"
+    who = whose_rights(settings.paths.state)
+    if not may_take(found, who):
+        return f", but {who.name} has no permission to read and move it: {how_to_give(found, who)}"
+    return None
+
 
 _WIDTH = 13  # columns of a name
 _SHORT = ("id", "name", "state", "told")
@@ -55,7 +123,7 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
             tell = describe if len(found) == 1 else headline
             documents = [tell(scene, one) for one in found]
     if len(documents) > 1:
-        _refuse_ambiguous(printable(wanted), documents, as_json=as_json)
+        _refuse_ambiguous(printable_file_name(wanted), documents, as_json=as_json)
     if as_json:
         print_json(documents[0])
     else:
@@ -86,7 +154,7 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
     for document in documents:
         click.echo(f"{document['name']} {document['told']}")
     if not documents:
-        click.echo(f"{printable(wanted)} has no clips")
+        click.echo(f"{printable_file_name(wanted)} has no clips")
 
 
 def _scene(settings: Settings, outbox: Outbox, config: Path | None) -> Scene:
@@ -102,7 +170,7 @@ def _elsewhere(scene: Scene, wanted: str, nothing: RequestError) -> Document:
     """
     told = still_outside(scene.settings, scene.outbox, wanted, start=scene.start)
     if told is not None:
-        return file_described(printable(Path(wanted).name), told)
+        return file_described(printable_file_name(Path(wanted).name), told)
     station = scene.settings.station
     if wanted in {station.id, station.name}:
         return file_described(wanted, "is this station", next_="spotter status")
@@ -120,7 +188,7 @@ def _refuse_ambiguous(wanted: str, documents: list[Document], *, as_json: bool) 
         f"{wanted!r} is ambiguous: {len(documents)} matches",
         hint="use the ID of one, such as the c12, e7 or user_id above",
     )
-    complain(error)
+    print_error(error)
     sys.exit(error.exit_code)
 
 
@@ -218,3 +286,80 @@ def _print_story(document: Mapping[str, Any], here: LocalTime) -> None:
     click.echo(f"\nhistory (times in {here.zone})")
     for line in story:
         click.echo(f"  {here.moment_or(line['at'])}  {line['what']}")
+
+
+_RECENT = 50
+
+
+@click.command()
+@click.argument("code", required=False)
+@config_option
+@json_option
+def logs(code: str | None, config: Path | None, as_json: bool) -> None:
+    """Show the event log (of one clip).
+
+    From the outbox and, where available, the systemd journal.  CODE is a clip code, file,
+    session id, c12 or e7.  Without CODE: the latest events of the station.
+    """
+    from agent.station.lookup import find_all
+
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        if code is None:
+            documents = [_latest(outbox)]
+        else:
+            documents = [_story(outbox, subject) for subject in find_all(outbox, code)]
+    if as_json:
+        print_json(documents)
+        return
+    for document in documents:
+        _logs_print(document)
+
+
+def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
+    from agent.outbox.history import story
+    from agent.outbox.models import Capture
+    from agent.support_bundle import journal_lines
+
+    if isinstance(subject, Capture):
+        matches = [f"SPOTTER_CAPTURE={subject.name}"]
+    else:
+        captures = outbox.entries.captures_of(subject.id)
+        matches = [
+            f"SPOTTER_CLIP={subject.clip_code}",
+            f"SPOTTER_ENTRY={subject.name}",
+            *(f"SPOTTER_CAPTURE=c{number}" for number in captures),
+        ]
+    return {
+        "of": subject.name,
+        "story": story(outbox, subject)["story"],
+        "journal": journal_lines(*matches),
+    }
+
+
+def _latest(outbox: Outbox) -> dict[str, object]:
+    from agent.clock import iso_utc
+    from agent.outbox.entries import EventKind
+    from agent.outbox.history import event_words
+
+    lines = []
+    for name, event in outbox.events.recent(most=_RECENT):
+        if event.what is EventKind.ATTEMPT:
+            continue  # what came of it follows
+        told = event_words(event, of_capture=name.startswith("c"))
+        lines.append({"at": iso_utc(event.at), "what": f"{name} {told}"})
+    return {"of": "everything", "story": lines, "journal": []}
+
+
+def _logs_print(document: dict[str, object]) -> None:
+    story, journal = document["story"], document["journal"]
+    assert isinstance(story, list) and isinstance(journal, list)  # made above
+    if not story and not journal:
+        click.echo("no events yet")
+        return
+    here = local_time()
+    click.echo(f"{document['of']} (times in {here.zone}):")
+    for line in story:
+        click.echo(f"  {here.moment_or(line['at'])}  {line['what']}")
+    for line in journal:
+        click.echo(f"  {line}")

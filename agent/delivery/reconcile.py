@@ -3,8 +3,8 @@
 The API's filter by title is asked first: what that costs does not grow with the account.  What it
 finds is there.  Absence is proven only by two looks, `wait_s` apart, the later one with its
 positive control: the same query finds a clip that this station delivered.  Where the filter fails
-that, or nothing was delivered yet, the whole list is read (`agent.delivery.evidence`).  A host that
-has ever changed a title proves nothing.
+that, or nothing was delivered yet, the whole list is read.  A host that has ever changed a title
+proves nothing.
 
 After a time-out (504, no answer in time, a crash of ours meanwhile) the API may still be at it, and
 its list late: there the looks are `_PATIENCE` times as far apart.  That is the bound: a session
@@ -15,26 +15,145 @@ The pause between the looks runs on the monotonic clock of this process; after a
 anew, which costs time and never a second clip.
 """
 
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
 
 import structlog
 
 from agent.api.client import ApiClient
+from agent.api.contract import ACTIVITY_LABELS
 from agent.api.sessions import ListedSession
 from agent.clock import Now
-from agent.crashpoints import crash_point
-from agent.delivery.evidence import Control, Finding, Search, is_shown
-from agent.delivery.gate import Passage
-from agent.delivery.patience import Patience
-from agent.errors import LaneError
-from agent.outbox.attempts import AttemptEnd, AttemptKind
-from agent.outbox.backoff import Backoff
-from agent.outbox.entry import Entry, LookFirst
+from agent.delivery.circuit_breaker import ApiAccess
+from agent.delivery.retry_policy import ClipBackoff
+from agent.errors import ApiUnavailableError
+from agent.failpoints import crash_point
+from agent.outbox.deliveries import DeliveryQueries
+from agent.outbox.entries import AttemptEnd, AttemptKind
+from agent.outbox.models import Entry, LookFirst
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Reason
-from agent.outbox.store import Outbox
+from agent.retry import Backoff
 from agent.stage import StageName
+
+_ANY_CODE = re.compile(r"\[[0-9a-hjkmnp-tv-z]{10}\]")  # of any station
+
+
+class LookupResult(StrEnum):
+    """What one look-up shows."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"  # the filter does not show it; it was not tried on another one
+    ABSENT = "absent"
+    UNPROVEN = "unproven"  # not there, but the list may not show everything
+
+
+def is_shown(delivered: tuple[str, str] | None, session: ListedSession) -> bool:
+    """Tell whether a session is that of a delivered clip, its code still in its title."""
+    if delivered is None:
+        return False
+    session_id, code = delivered
+    return session.session_id == session_id and code in session.title.lower()
+
+
+class TitleSearch:
+    """One reading of the list for the codes of some clips; no more is kept of it."""
+
+    def __init__(self, clip_codes: Collection[str]) -> None:
+        self._found: dict[str, dict[str, ListedSession]] = {c.lower(): {} for c in clip_codes}
+
+    def see(self, session: ListedSession) -> None:
+        """Take note of one listed session."""
+        title = session.title.lower()
+        for code, sessions in self._found.items():
+            if code in title:  # a list may name one and the same session twice
+                sessions.setdefault(session.session_id, session)
+
+    def found(self, clip_code: str) -> list[ListedSession]:
+        """Return the sessions whose title carries a code: one, or by the server's fault more."""
+        return list(self._found[clip_code.lower()].values())
+
+
+class PositiveControl:
+    """The same reading of the list, asked whether it would show a session if there were one."""
+
+    def __init__(
+        self, entry: Entry, outcomes: DeliveryQueries, *, began_at: float, is_its_account: bool
+    ) -> None:
+        """Prepare to read a list.
+
+        Args:
+            entry: the clip that is looked for.
+            outcomes: what was delivered before and after.
+            began_at: Unix time, when it was sent at the latest.
+            is_its_account: whether the list is surely of the account that it was sent to.
+        """
+        self._entry = entry
+        self._moment = datetime.fromtimestamp(began_at, UTC)
+        self._is_its_account = is_its_account
+        self._before = outcomes.newest_delivered_before(entry)
+        self._after = outcomes.newest_delivered_after(entry)
+        self._shown_ids: set[str] = set()  # of the two
+        self._count = 0
+        self._shows_older = False
+        self._shows_newer = False
+        self._may_be_ours = False
+
+    def see(self, session: ListedSession) -> None:
+        """Take note of one listed session."""
+        self._count += 1
+        for delivered in (self._before, self._after):
+            if is_shown(delivered, session):
+                self._shown_ids.add(session.session_id)
+        self._shows_newer |= session.is_surely_newer_than(self._moment)
+        if session.is_surely_older_than(self._moment):
+            self._shows_older = True
+        else:
+            self._may_be_ours |= self._could_be_ours(session)
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether the list shows what was there before the attempt."""
+        if self._before is not None:
+            return self._before[0] in self._shown_ids
+        return self._is_its_account and self._shows_older and not self._may_be_ours
+
+    def reaches_the_present(self, session_number: int | None) -> bool:
+        """Whether the list shows what was made after the attempt, too.
+
+        Args:
+            session_number: how many sessions the account has, by its own count after this
+                reading; None: it tells none.
+        """
+        if self._shows_newer or (self._after is not None and self._after[0] in self._shown_ids):
+            return True
+        if session_number is None:
+            return self._before is not None
+        return self._count >= session_number
+
+    @property
+    def is_its_account(self) -> bool:
+        """Whether the list is surely of the account that the clip was sent to."""
+        return self._is_its_account
+
+    def _could_be_ours(self, session: ListedSession) -> bool:
+        """Tell whether a session that is not older could be this clip's, its title replaced."""
+        return (
+            not _ANY_CODE.search(session.title.lower())
+            and session.activity.lower() in self._names_of_activity()
+            and (self._entry.user_id is None or session.user_id in {"", self._entry.user_id})
+        )
+
+    def _names_of_activity(self) -> set[str]:
+        """Return what the API may call the clip's activity; nothing where it does not tell."""
+        activity = self._entry.activity
+        label = ACTIVITY_LABELS.get(activity, activity).lower()
+        return {"", activity, label, label.replace(" ", "")}
+
 
 _MOST_AT_ONCE = 50  # held clips that are looked for in one list
 _MOST_BY_FILTER = 5  # held clips that are looked for one by one
@@ -54,7 +173,7 @@ class Reconciler:
         self,
         outbox: Outbox,
         client: ApiClient,
-        patience: Patience,
+        patience: ClipBackoff,
         *,
         wait_s: float,
         keeps_titles: Callable[[], bool],
@@ -68,12 +187,12 @@ class Reconciler:
         self._keeps_titles = keeps_titles
         self._now = now
         self._monotonic = monotonic
-        self._first_looks: dict[tuple[int, int], tuple[float, Finding]] = {}
+        self._first_looks: dict[tuple[int, int], tuple[float, LookupResult]] = {}
         self._no_lists = 0  # look-ups in a row to which the API gave no list
         self._refused: set[int] = set()  # entries for whose look-up the list was refused
         self._filter_works = False  # it stood its control when it was last tried
 
-    def look_up(self, entry: Entry, passage: Passage) -> bool:
+    def look_up(self, entry: Entry, passage: ApiAccess) -> bool:
         """Look one uncertain entry up and move it, or set when to look again; True if it is there.
 
         Raises:
@@ -84,7 +203,7 @@ class Reconciler:
             return False
         try:
             found, finding = self._look(entry, passage, is_last=self._rest_s(entry) == 0)
-        except LaneError as fault:
+        except ApiUnavailableError as fault:
             if fault.status == 403 and entry.id in self._refused:
                 self._hold(entry, detail=f"{_NO_LIST}: {fault}")
                 return False
@@ -102,7 +221,7 @@ class Reconciler:
             self._conclude(entry, finding)
         return bool(found)
 
-    def may_go_again(self, entry: Entry, passage: Passage) -> bool:
+    def may_go_again(self, entry: Entry, passage: ApiAccess) -> bool:
         """Look once more before a clip is sent again; False where it was found.
 
         What a person saw, or what proved its absence hours ago, may have been a list that was late.
@@ -133,7 +252,7 @@ class Reconciler:
         """Return when something that is held is looked for again, or None."""
         return self._outbox.outcomes.unknown_due_at()
 
-    def look_for_held(self, passage: Passage) -> None:
+    def look_for_held(self, passage: ApiAccess) -> None:
         """Look for the clips that are held because nobody knows: the list may have been late.
 
         Raises:
@@ -152,13 +271,13 @@ class Reconciler:
         if not passage.has_list:
             return
         clip_codes = [entry.clip_code for entry in entries]
-        search = Search(clip_codes)
+        search = TitleSearch(clip_codes)
         self._search(search, clip_codes, passage)
         for entry in entries:
             if found := search.found(entry.clip_code):
                 self._adopt(entry, found)
 
-    def _search(self, search: Search, clip_codes: Sequence[str], passage: Passage) -> None:
+    def _search(self, search: TitleSearch, clip_codes: Sequence[str], passage: ApiAccess) -> None:
         """Look for several clips, in the cheaper way."""
         if not self._filter_works:
             self._client.sessions(passage.key, search.see)
@@ -168,8 +287,8 @@ class Reconciler:
                 search.see(session)
 
     def _look(
-        self, entry: Entry, passage: Passage, *, is_last: bool
-    ) -> tuple[list[ListedSession], Finding]:
+        self, entry: Entry, passage: ApiAccess, *, is_last: bool
+    ) -> tuple[list[ListedSession], LookupResult]:
         """Look for one entry, and keep the look on record.
 
         Args:
@@ -184,10 +303,10 @@ class Reconciler:
         end = AttemptEnd(outcome="no_list", seconds=0.0)
         try:
             found, finding = self._look_by_filter(entry, passage, is_last=is_last)
-            if finding is Finding.UNPROVEN:
+            if finding is LookupResult.UNPROVEN:
                 found, finding = self._look_by_list(entry, passage)
             end = replace(end, outcome=finding)
-        except LaneError as error:
+        except ApiUnavailableError as error:
             end = replace(end, status=error.status, detail=str(error))
             raise
         finally:
@@ -197,8 +316,8 @@ class Reconciler:
         return found, finding
 
     def _look_by_filter(
-        self, entry: Entry, passage: Passage, *, is_last: bool
-    ) -> tuple[list[ListedSession], Finding]:
+        self, entry: Entry, passage: ApiAccess, *, is_last: bool
+    ) -> tuple[list[ListedSession], LookupResult]:
         """Ask the filter; unproven where it does not serve.
 
         Raises:
@@ -210,28 +329,30 @@ class Reconciler:
                 shown = self._client.find_sessions(passage.key, delivered[1])
                 self._filter_works = any(is_shown(delivered, session) for session in shown)
             found = self._client.find_sessions(passage.key, entry.clip_code)
-        except LaneError as fault:
+        except ApiUnavailableError as fault:
             if fault.reason in _OF_THE_WAY or fault.status == 429:
                 raise
             self._filter_works = False
-            return [], Finding.UNPROVEN
+            return [], LookupResult.UNPROVEN
         if found:
-            return found, Finding.FOUND
+            return found, LookupResult.FOUND
         if delivered is None:
-            return [], Finding.UNPROVEN
+            return [], LookupResult.UNPROVEN
         if not is_last:
-            return [], Finding.NOT_FOUND
+            return [], LookupResult.NOT_FOUND
         proven = self._filter_works and self._keeps_titles()
-        return [], Finding.ABSENT if proven else Finding.UNPROVEN
+        return [], LookupResult.ABSENT if proven else LookupResult.UNPROVEN
 
-    def _look_by_list(self, entry: Entry, passage: Passage) -> tuple[list[ListedSession], Finding]:
+    def _look_by_list(
+        self, entry: Entry, passage: ApiAccess
+    ) -> tuple[list[ListedSession], LookupResult]:
         """Read the whole list.
 
         Raises:
             LaneError: the API gave none.
         """
         control = self._control(entry, passage)
-        search = Search([entry.clip_code])
+        search = TitleSearch([entry.clip_code])
 
         def see(session: ListedSession) -> None:
             search.see(session)
@@ -239,9 +360,9 @@ class Reconciler:
 
         has_sessions = self._client.sessions(passage.key, see)
         if found := search.found(entry.clip_code):
-            return found, Finding.FOUND
+            return found, LookupResult.FOUND
         if not self._keeps_titles():
-            return [], Finding.UNPROVEN
+            return [], LookupResult.UNPROVEN
         if has_sessions:
             proven = control.reaches_back
         else:
@@ -249,18 +370,18 @@ class Reconciler:
         if proven:
             number = self._client.organization_status(passage.key).session_number
             proven = control.reaches_the_present(number) if has_sessions else not number
-        return [], Finding.ABSENT if proven else Finding.UNPROVEN
+        return [], LookupResult.ABSENT if proven else LookupResult.UNPROVEN
 
-    def _is_its_account(self, entry: Entry, passage: Passage) -> bool:
+    def _is_its_account(self, entry: Entry, passage: ApiAccess) -> bool:
         """Tell whether a clip was sent to the account that the key opens now."""
         upload = self._outbox.attempts.last_upload(entry.id)
         account = upload.account if upload else None
         return account in {None, passage.uid}  # an older Spotter did not keep it
 
-    def _control(self, entry: Entry, passage: Passage) -> Control:
+    def _control(self, entry: Entry, passage: ApiAccess) -> PositiveControl:
         upload = self._outbox.attempts.last_upload(entry.id)
         began_at = upload.began_at if upload else entry.sent_after
-        return Control(
+        return PositiveControl(
             entry,
             self._outbox.outcomes,
             began_at=min(began_at, self._now().utc_s),  # the clock may have been ahead
@@ -278,7 +399,7 @@ class Reconciler:
             return None
         return max(0.0, first[0] + self._wait_between_looks_s(entry) - self._monotonic())
 
-    def _conclude(self, entry: Entry, finding: Finding) -> None:
+    def _conclude(self, entry: Entry, finding: LookupResult) -> None:
         now_s, wait_s = self._now().utc_s, self._wait_between_looks_s(entry)
         sending = (entry.id, entry.attempts)
         rest_s = self._rest_s(entry)
@@ -286,17 +407,17 @@ class Reconciler:
             self._first_looks[sending] = (self._monotonic(), finding)
             self._outbox.entries.postpone(entry, due_at=now_s + wait_s)
             return
-        if rest_s > 0 or finding is Finding.NOT_FOUND:  # that was asked a moment too early
+        if rest_s > 0 or finding is LookupResult.NOT_FOUND:  # that was asked a moment too early
             self._outbox.entries.postpone(entry, due_at=now_s + rest_s)
             return
         _, first_finding = self._first_looks[sending]
-        if finding is Finding.ABSENT and first_finding is Finding.UNPROVEN:
+        if finding is LookupResult.ABSENT and first_finding is LookupResult.UNPROVEN:
             # A proof is there since, as when another clip was found meanwhile: it counts from now.
             self._first_looks[sending] = (self._monotonic(), finding)
             self._outbox.entries.postpone(entry, due_at=now_s + wait_s)
             return
         del self._first_looks[sending]
-        if finding is not Finding.ABSENT:
+        if finding is not LookupResult.ABSENT:
             self._hold(entry)
             return
         if entry.look_first is LookFirst.THEN_HOLD:

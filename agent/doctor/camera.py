@@ -7,17 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.doctor.folders import may_take, whose_rights
 from agent.errors import AgentError
-from agent.intake.settle import WriterState
-from agent.intake.watch import watch_of
-from agent.intake.writers import writer_state
-from agent.outbox.file_name import printable
-from agent.outbox.repair.audit import opened_as_it_is
-from agent.plurals import counted
-from agent.station.camera import Camera, camera_words
-from agent.station.left_alone import LeftAlone, left_alone
+from agent.intake.stability import WriterState, writer_state
+from agent.intake.watcher import watch_of
+from agent.outbox.consistency import opened_as_it_is
+from agent.station.camera import Camera, LeftAlone, camera_words, left_alone
+from agent.text import counted, printable_file_name
 
 _QUIET_DAYS = 3
 _DAY_S = 86400.0
@@ -27,7 +24,7 @@ _MOST = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lying:
+class PendingFile:
     """One file in the capture folder."""
 
     name: str
@@ -37,7 +34,9 @@ class Lying:
     may_be_taken: bool = True  # the daemon may read it and move it
 
 
-def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collection[str]) -> Finding:
+def judge_lying(
+    files: Collection[PendingFile], *, settle_s: float, suffixes: Collection[str]
+) -> CheckResult:
     """Judge what lies in the capture folder of a station that runs."""
     name = "files in the folder"
     closed = [f for f in files if f.is_video and not f.may_be_taken]
@@ -65,13 +64,13 @@ def judge_lying(files: Collection[Lying], *, settle_s: float, suffixes: Collecti
     return fine(name, f"{len(files)} on their way" if files else "none is stuck")
 
 
-def judge_left(left: LeftAlone, *, suffixes: Collection[str]) -> Finding:
+def judge_left(left: LeftAlone, *, suffixes: Collection[str]) -> CheckResult:
     """Judge what is not taken in for its name."""
     remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move away what is no video"
     return warning("files in the folder", left.words(), remedy)
 
 
-def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: float) -> Finding:
+def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: float) -> CheckResult:
     """Judge when the camera last delivered anything, and whether it should have since.
 
     Args:
@@ -98,7 +97,7 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
     return fine(name, ago)
 
 
-def check_camera(patient: Patient) -> list[Finding]:
+def check_camera(patient: StationUnderTest) -> list[CheckResult]:
     """Look into the capture folder and for the last capture."""
     settings = patient.settings
     if not settings.paths.capture.is_dir():
@@ -120,7 +119,7 @@ def check_camera(patient: Patient) -> list[Finding]:
     return findings
 
 
-def _camera(patient: Patient) -> tuple[float | None, Camera | None]:
+def _camera(patient: StationUnderTest) -> tuple[float | None, Camera | None]:
     """Return when a capture was last taken in, and what the camera does."""
     try:
         with opened_as_it_is(patient.folder.root) as outbox:
@@ -132,7 +131,7 @@ def _camera(patient: Patient) -> tuple[float | None, Camera | None]:
         return None, None  # said by the check of the outbox
 
 
-def files_in(patient: Patient) -> Iterator[Path]:
+def files_in(patient: StationUnderTest) -> Iterator[Path]:
     """Yield what lies in the capture folder, but for what its writer calls unfinished."""
     seen = 0
     for folder, subfolders, names in os.walk(patient.settings.paths.capture):
@@ -144,15 +143,15 @@ def files_in(patient: Patient) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _lying(patient: Patient) -> Iterator[Lying]:
+def _lying(patient: StationUnderTest) -> Iterator[PendingFile]:
     suffixes = patient.settings.capture.suffixes
     daemon = whose_rights(patient.folder.root)
     for path in files_in(patient):
         with suppress(OSError):
             quiet_s = patient.now.utc_s - path.lstat().st_mtime
             is_video = path.suffix.lower() in suffixes
-            yield Lying(
-                name=printable(path.name),
+            yield PendingFile(
+                name=printable_file_name(path.name),
                 quiet_s=quiet_s,
                 is_video=is_video,
                 is_written=is_video and writer_state(path) is WriterState.OPEN,

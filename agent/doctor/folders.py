@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.doctor.finding import Finding, Patient, broken, fine, warning
-from agent.outbox.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
-from agent.outbox.disk.space import READ_ONLY_REMEDY, is_read_only
-from agent.outbox.file_name import printable
-from agent.plurals import counted
+from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.disk.space import READ_ONLY_REMEDY, is_read_only
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.settings.load import how_to_read
+from agent.text import counted, printable_file_name
 
 STATE = "state folder"
 _READ, _WRITE, _ENTER = 4, 2, 1
@@ -21,7 +21,7 @@ _ALL = _READ | _WRITE | _ENTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
+class ServiceUser:
     """Whose rights count: the user that the daemon runs as."""
 
     name: str
@@ -29,7 +29,7 @@ class Who:
     groups: frozenset[int]
 
 
-def whose_rights(state_folder: Path) -> Who:
+def whose_rights(state_folder: Path) -> ServiceUser:
     """Return the owner of the state folder, whom the daemon runs as; this user where there is none.
 
     Whoever else asks, the rights that count are the daemon's, and nothing is to be taken from it.
@@ -38,16 +38,18 @@ def whose_rights(state_folder: Path) -> Who:
     with suppress(OSError):
         uid = state_folder.stat().st_uid
     if uid == os.geteuid():
-        return Who(name=_name(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()}))
+        return ServiceUser(
+            name=_name(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()})
+        )
     try:
         known = pwd.getpwuid(uid)
     except KeyError:  # a user without a name, as of another system's disk
-        return Who(name=_name(uid), uid=uid, groups=frozenset())
+        return ServiceUser(name=_name(uid), uid=uid, groups=frozenset())
     groups = os.getgrouplist(known.pw_name, known.pw_gid)
-    return Who(name=known.pw_name, uid=uid, groups=frozenset(groups))
+    return ServiceUser(name=known.pw_name, uid=uid, groups=frozenset(groups))
 
 
-def may(found: os.stat_result, who: Who, wanted: int) -> bool:
+def may(found: os.stat_result, who: ServiceUser, wanted: int) -> bool:
     """Tell whether a user has rights (4 read, 2 write, 1 enter), as the mode says."""
     if who.uid == 0:
         return True
@@ -59,7 +61,7 @@ def may(found: os.stat_result, who: Who, wanted: int) -> bool:
     return mode & wanted == wanted
 
 
-def may_read(path: Path, who: Who) -> bool:
+def may_read(path: Path, who: ServiceUser) -> bool:
     """Tell whether a user may read a file.
 
     Raises:
@@ -68,7 +70,7 @@ def may_read(path: Path, who: Who) -> bool:
     return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ENTER)
 
 
-def may_take(path: Path, who: Who) -> bool:
+def may_take(path: Path, who: ServiceUser) -> bool:
     """Tell whether a user may read a file and move it out of its folder.
 
     Raises:
@@ -77,13 +79,13 @@ def may_take(path: Path, who: Who) -> bool:
     return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ALL)
 
 
-def how_to_give(path: Path, who: Who) -> str:
+def how_to_give(path: Path, who: ServiceUser) -> str:
     """Return what lets a user take a file."""
     name = shlex.quote(str(path))
     return f"sudo chgrp {_group_of(who)} {name}; sudo chmod g+r {name}"
 
 
-def check_folder(name: str, path: Path, who: Who) -> Finding:
+def check_folder(name: str, path: Path, who: ServiceUser) -> CheckResult:
     """See that a folder is there and that the daemon may use it."""
     make = f"sudo install -d -o {who.name} -g {_group_of(who)} -m 2770 {path}"
     try:
@@ -97,7 +99,9 @@ def check_folder(name: str, path: Path, who: Who) -> Finding:
     return _judge_folder(name, path, found, who, make=make)
 
 
-def _judge_folder(name: str, path: Path, found: os.stat_result, who: Who, *, make: str) -> Finding:
+def _judge_folder(
+    name: str, path: Path, found: os.stat_result, who: ServiceUser, *, make: str
+) -> CheckResult:
     if not stat.S_ISDIR(found.st_mode):
         return broken(name, f"{path} is no folder", f"move it away, then {make}")
     if not may(found, who, _ALL):
@@ -117,7 +121,7 @@ def _judge_folder(name: str, path: Path, found: os.stat_result, who: Who, *, mak
     return fine(name, f"{path}, {who.name} may use it")
 
 
-def check_inside(root: Path, who: Who, *, capture: Path) -> Finding:
+def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
     """Look for files in the state folder that the daemon could not use, as root may leave them.
 
     Those in the capture folder, which may lie in it, are others' until they are taken in.
@@ -132,12 +136,12 @@ def check_inside(root: Path, who: Who, *, capture: Path) -> Finding:
     return broken(
         "files in it",
         f"{counted(len(foreign), 'is', 'are')} not {who.name}'s to use, as "
-        f"{printable(foreign[0].name)}",
+        f"{printable_file_name(foreign[0].name)}",
         f"sudo chown -R {who.name}:{_group_of(who)} {root}",
     )
 
 
-def check_mounts(patient: Patient, *, fstab: Path | None = None) -> Finding:
+def check_mounts(patient: StationUnderTest, *, fstab: Path | None = None) -> CheckResult:
     """See that the folders are on the disks that are meant."""
     settings = patient.settings
     mounts = Mounts(settings.disk.mounts, **({} if fstab is None else {"fstab": fstab}))
@@ -154,7 +158,7 @@ def check_mounts(patient: Patient, *, fstab: Path | None = None) -> Finding:
     return fine("mounts", f"{capture} is on {mount_point_of(capture.resolve(), mounted_now())}")
 
 
-def check_folders(patient: Patient) -> list[Finding]:
+def check_folders(patient: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
     paths = patient.settings.paths
     who = whose_rights(paths.state)
@@ -170,14 +174,14 @@ def check_folders(patient: Patient) -> list[Finding]:
     return [*findings, check_mounts(patient)]
 
 
-def _may_make(path: Path, who: Who) -> bool:
+def _may_make(path: Path, who: ServiceUser) -> bool:
     try:
         return may(path.parent.stat(), who, _ALL)
     except OSError:
         return False
 
 
-def _is_out_of_reach(path: Path, root: Path, who: Who) -> bool:
+def _is_out_of_reach(path: Path, root: Path, who: ServiceUser) -> bool:
     try:
         found = path.lstat()
     except OSError:
@@ -204,8 +208,36 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-def _group_of(who: Who) -> str:
+def _group_of(who: ServiceUser) -> str:
     try:
         return _group(pwd.getpwuid(who.uid).pw_gid)
     except KeyError:
         return who.name
+
+
+LEFT_OUT = "outbox, records, camera, notices and service are not looked at"
+
+
+def may_look(state_folder: Path) -> bool:
+    """Tell whether this user may read the state folder; one that is not there yet hides nothing."""
+    try:
+        state_folder.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return os.access(state_folder, os.R_OK | os.X_OK)
+
+
+def check_rights(patient: StationUnderTest) -> list[CheckResult]:
+    """Say what gives this user the right to look; nothing where nothing is closed."""
+    root = patient.folder.root
+    if may_look(root):
+        return []
+    return [
+        broken(
+            "your rights",
+            f"this user may not look into {root}: {LEFT_OUT}",
+            f"sudo spotter doctor; for good: {how_to_read(root)}",
+        )
+    ]

@@ -11,18 +11,18 @@ from urllib.parse import urljoin
 import httpx
 
 from agent.clock import read_clock
-from agent.doctor.finding import Finding, Patient, broken, fine, warning
+from agent.daemon.systemd import unit_of
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError
+from agent.outbox.consistency import opened_as_it_is
+from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
-from agent.outbox.repair.audit import opened_as_it_is
-from agent.outbox.store import Outbox
-from agent.settings.tables import is_loopback
+from agent.settings.model import is_loopback
 from agent.stage import StopFlag
-from agent.station.of_settings import station_rules
-from agent.unit import unit_of
-from agent.web.access.secret import has_secret
+from agent.station.assignments import station_rules
 from agent.web.app import make_page
-from agent.web.source import Signs
+from agent.web.auth import has_secret
+from agent.web.context import DaemonSignals
 
 _WHICH = "sudo ss -ltnp 'sport = :{port}' says which; or set another web.listen"
 _AGAIN = "{log}; where a file is missing, install Spotter again: sudo systemd/install.sh"
@@ -34,7 +34,7 @@ _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0
 _MOST_STEPS = 3  # of being sent on
 
 
-def check_page(patient: Patient) -> list[Finding]:
+def check_page(patient: StationUnderTest) -> list[CheckResult]:
     """Look at the page as a browser would, and draw what only a paired device may see."""
     listen = patient.settings.web.listen
     if not listen:
@@ -49,7 +49,7 @@ def check_page(patient: Patient) -> list[Finding]:
     return [_guarded(patient, f"at {listen}, once the daemon runs")]
 
 
-def _judge_running(patient: Patient, host: str, port: str) -> Finding:
+def _judge_running(patient: StationUnderTest, host: str, port: str) -> CheckResult:
     """Judge the page of a daemon that runs; one that has just started gets some seconds."""
     listen = patient.settings.web.listen
     log = f"sudo journalctl -u {unit_of(patient.config)} -n 20"
@@ -79,7 +79,7 @@ def _judge_progress(answer: httpx.Response) -> str | None:
     return f"the daemon makes no progress: {told}"
 
 
-def _guarded(patient: Patient, found: str) -> Finding:
+def _guarded(patient: StationUnderTest, found: str) -> CheckResult:
     """Return that the page is well, unless its PIN can be read on the network."""
     web = patient.settings.web
     if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
@@ -91,7 +91,7 @@ def _guarded(patient: Patient, found: str) -> Finding:
     return fine("page", found)
 
 
-def _fault_of_answers(patient: Patient, host: str, port: str) -> str | None:
+def _fault_of_answers(patient: StationUnderTest, host: str, port: str) -> str | None:
     """Fetch everything that a browser without a PIN may; return what is wrong, or None."""
     is_over_tls = patient.settings.web.tls != "off"
     shown_host = f"[{host}]" if ":" in host else host
@@ -128,7 +128,7 @@ def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
     return None
 
 
-def _fault_of_drawing(patient: Patient) -> str | None:
+def _fault_of_drawing(patient: StationUnderTest) -> str | None:
     """Draw the start page and the wall from the station's own data; return what fails, or None."""
     if not has_secret(patient.folder):
         return None  # the daemon makes it, not the doctor
@@ -143,13 +143,13 @@ def _fault_of_drawing(patient: Patient) -> str | None:
     return None
 
 
-def _draw(patient: Patient, outbox: Outbox) -> None:
+def _draw(patient: StationUnderTest, outbox: Outbox) -> None:
     page = make_page(
         patient.settings,
         station_rules(patient.settings),
         outbox,
         patient.folder,
-        signs=Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),
+        signs=DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),
         now=read_clock,
     )
     with closing(page.desk):
@@ -157,7 +157,7 @@ def _draw(patient: Patient, outbox: Outbox) -> None:
             page.board.drawing(wall=wall)
 
 
-def _pause_of_page(patient: Patient) -> Pause | None:
+def _pause_of_page(patient: StationUnderTest) -> Pause | None:
     """Return why the daemon cannot serve its page; None where it can."""
     with suppress(sqlite3.Error, AgentError), opened_as_it_is(patient.folder.root) as outbox:
         pauses = [] if outbox is None else outbox.pauses.all()

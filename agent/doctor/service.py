@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sqlite3
+import stat
 import subprocess
 import time
 import tomllib
@@ -9,12 +11,52 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.doctor.finding import Finding, Patient, broken, fine, warning
-from agent.doctor.waiting import waiting_for_daemon
-from agent.errors import ConfigError
-from agent.plurals import counted
+from agent.daemon.systemd import SYSTEMD, unit_of
+from agent.doctor.camera import files_in
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.doctor.folders import how_to_give, may_read, whose_rights
+from agent.errors import AgentError, ConfigError
+from agent.outbox.consistency import opened_as_it_is
+from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
 from agent.settings import Settings
-from agent.unit import SYSTEMD, unit_of
+from agent.text import counted
+
+
+def waiting_for_daemon(patient: StationUnderTest) -> str | None:
+    """Return in words what a daemon would have to do; None where there is nothing."""
+    suffixes = patient.settings.capture.suffixes
+    lying = sum(path.suffix.lower() in suffixes for path in files_in(patient))
+    return waiting_words(lying, _counts(patient))
+
+
+def waiting_words(lying: int, counts: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Return in words what waits; None where nothing does.
+
+    Args:
+        lying: videos in the capture folder.
+        counts: captures and entries by their states.
+    """
+    captures, clips = (
+        sum(counts.get(kind, {}).get(state, 0) for state in states)
+        for kind, states in (("captures", TO_BE_LOOKED_INTO), ("entries", TO_BE_SENT))
+    )
+    parts = (
+        (lying, "file in the capture folder", "files in the capture folder"),
+        (captures, "capture", "captures"),
+        (clips, "clip", "clips"),
+    )
+    told = [counted(number, one, many) for number, one, many in parts if number]
+    verb = "waits" if lying + captures + clips == 1 else "wait"
+    return f"{', '.join(told)} {verb}" if told else None
+
+
+def _counts(patient: StationUnderTest) -> Mapping[str, Mapping[str, int]]:
+    try:
+        with opened_as_it_is(patient.folder.root) as outbox:
+            return {} if outbox is None else outbox.listing.counts()
+    except (sqlite3.Error, OSError, AgentError):
+        return {}  # said by the check of the outbox
+
 
 _SHOWN = (
     *("LoadState", "ActiveState", "SubState", "NRestarts", "Result", "UnitFileState"),
@@ -45,7 +87,7 @@ def judge_unit(
     runs: bool,
     waiting: str | None = None,
     boot_s: float = 0.0,
-) -> Finding:
+) -> CheckResult:
     """Judge what systemd says of the unit.
 
     A station that is meant to run and does not is broken; so is one for which something waits,
@@ -85,7 +127,7 @@ def judge_unit(
     return _judge_steadiness(unit, told, boot_s=boot_s)
 
 
-def _judge_steadiness(unit: str, told: Mapping[str, str], *, boot_s: float) -> Finding:
+def _judge_steadiness(unit: str, told: Mapping[str, str], *, boot_s: float) -> CheckResult:
     """Judge a unit that is up, or is being started."""
     state, sub = told["ActiveState"], told.get("SubState", "running")
     restarts, why = int(told.get("NRestarts") or 0), f"sudo journalctl -u {unit} -n 20"
@@ -117,7 +159,9 @@ def _result(told: Mapping[str, str]) -> str:
     return f"{result}, {kind} {status}" + (f": {reason}" if reason else "")
 
 
-def judge_others(patient: Patient, others: Mapping[Path, Mapping[str, Any]]) -> list[Finding]:
+def judge_others(
+    patient: StationUnderTest, others: Mapping[Path, Mapping[str, Any]]
+) -> list[CheckResult]:
     """Look for another station's settings on this box with the same folder or port."""
     own, findings = patient.settings, []
     port = own.web.listen.rpartition(":")[2]
@@ -146,7 +190,7 @@ def judge_others(patient: Patient, others: Mapping[Path, Mapping[str, Any]]) -> 
     return findings or [fine("other stations", f"{len(others)} on this box, none in the way")]
 
 
-def check_service(patient: Patient) -> list[Finding]:
+def check_service(patient: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
     unit = unit_of(patient.config)
     return [
@@ -161,7 +205,7 @@ def check_service(patient: Patient) -> list[Finding]:
     ]
 
 
-def _judge_plain(runs: bool, waiting: str | None) -> Finding:
+def _judge_plain(runs: bool, waiting: str | None) -> CheckResult:
     if runs:
         return fine("service", "running, without systemd")
     if waiting is not None:
@@ -213,3 +257,121 @@ def _is_used(told: Mapping[str, str]) -> bool:
         return True
     starts = told.get("UnitFileState") in {"enabled", "enabled-runtime", "linked"}
     return starts or told.get("ActiveState") not in {"inactive", None}
+
+
+_UNSTEADY_S = 60.0  # a camera that cannot be reached is given up after ten seconds, again and again
+_MEANT = frozenset({"enabled", "enabled-runtime"})
+_NAME = "recorder"
+
+
+def check_recorders(patient: StationUnderTest) -> list[CheckResult]:
+    """Ask systemd about each camera that has its settings beside the station's."""
+    files = sorted(patient.config.parent.glob("camera-*.env"))
+    units = [f"spotter-camera@{file.stem.removeprefix('camera-')}.service" for file in files]
+    judged = [judge_recorder(unit, ask_systemd(unit), now_s=time.monotonic()) for unit in units]
+    return [found for found in judged if found is not None]
+
+
+def judge_recorder(unit: str, told: Mapping[str, str], *, now_s: float) -> CheckResult | None:
+    """Judge what systemd says of a recorder; None where nobody wants it to run.
+
+    Args:
+        unit: its name.
+        told: what `systemctl show` says; nothing where there is no systemd.
+        now_s: seconds since the box started, as systemd counts them.
+    """
+    if told.get("LoadState") != "loaded":
+        return None
+    state, again = told.get("ActiveState", ""), int(told.get("NRestarts") or 0)
+    why = f"sudo journalctl -u {unit} -n 20"
+    if state == "failed" or told.get("SubState") == "auto-restart":
+        return broken(_NAME, f"{unit} does not stay up: nothing is filmed", why)
+    if state != "active":
+        is_meant = told.get("UnitFileState") in _MEANT
+        remedy = f"sudo systemctl start {unit}"
+        return broken(_NAME, f"{unit} is {state}: nothing is filmed", remedy) if is_meant else None
+    since_s = now_s - int(told.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    if again and since_s < _UNSTEADY_S:
+        times = counted(again, "time")
+        return warning(_NAME, f"{unit} was started again {times}, {since_s:.0f} s ago too", why)
+    return fine(_NAME, f"{unit} is {state}")
+
+
+def check_settings(patient: StationUnderTest) -> list[CheckResult]:
+    """Name what is worth a second thought; what is wrong does not load at all."""
+    findings = [*_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
+    return findings or [fine("settings", f"{patient.config} loads")]
+
+
+def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
+    settings, findings = patient.settings, []
+    if settings.station.unassigned == "discard":
+        findings.append(
+            warning(
+                "settings",
+                "clips of nobody are thrown away",
+                patient.setting('station.unassigned = "hold" keeps them for a person'),
+            )
+        )
+    if settings.api.allow_http and settings.api.base_url.startswith("http:"):
+        findings.append(
+            warning(
+                "settings",
+                "the key goes over the network without TLS",
+                patient.setting("api.base_url with https"),
+            )
+        )
+    if settings.disk.reserve_mb == 0:
+        findings.append(
+            warning(
+                "settings",
+                "nothing is held ready for a disk that others fill to the last byte",
+                patient.setting("disk.reserve_mb = 32"),
+            )
+        )
+    pin_file = settings.web.pin_file
+    if pin_file is not None and settings.web.listen and not _has_content(pin_file):
+        findings.append(
+            warning(
+                "settings",
+                f"no PIN in {pin_file}: only paired devices come in",
+                f"sudoedit {pin_file}; six characters or more",
+            )
+        )
+    return findings
+
+
+def _closed(patient: StationUnderTest) -> list[CheckResult]:
+    """Tell of settings that root can read, who asks, and the service cannot, as after an edit."""
+    who, file = whose_rights(patient.settings.paths.state), patient.config
+    try:
+        if may_read(file, who):
+            return []
+    except OSError:
+        return []  # not there: all comes from the environment
+    told = f"{who.name}, as whom the service runs, may not read {file}"
+    return [broken("settings", told, how_to_give(file, who))]
+
+
+def _open_secrets(patient: StationUnderTest) -> list[CheckResult]:
+    holds = patient.settings.api.key is not None or patient.settings.web.pin is not None
+    try:
+        is_open = bool(patient.config.stat().st_mode & stat.S_IRWXO)
+    except OSError:
+        return []
+    if not (holds and is_open):
+        return []
+    return [
+        warning(
+            "settings",
+            f"{patient.config} holds a secret and every user of this box can read it",
+            f"sudo chmod o= {patient.config}",
+        )
+    ]
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return bool(path.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        return False

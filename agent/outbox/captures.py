@@ -2,11 +2,22 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from agent.outbox.capture import Capture, Evidence, FileFacts, integer
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.file_name import printable
-from agent.outbox.states import CAPTURE_MOVES, CaptureState, FileState
+from agent.outbox.entries import Entries
+from agent.outbox.models import (
+    Capture,
+    CaptureEvidence,
+    ClipSource,
+    Entry,
+    FileFacts,
+    Take,
+    TakeOrigin,
+    integer,
+)
+from agent.outbox.states import CAPTURE_MOVES, CaptureState, EntryState, FileState, Reason
+from agent.text import printable_file_name
 
 _BROKEN = "'unreadable', 'incomplete', 'no_video', 'refused'"  # files, by their reasons
 _BLIND = "'too_dark', 'picture_frozen'"  # remarks on captures in which nobody was seen
@@ -27,7 +38,7 @@ class Captures:
         file_name: str,
         stored_name: str,
         facts: FileFacts,
-        evidence: Evidence,
+        evidence: CaptureEvidence,
         now_s: float,
     ) -> Capture:
         """Record a capture whose file lies durably in the work folder.
@@ -74,7 +85,7 @@ class Captures:
     def by_file_name(self, file_name: str) -> list[Capture]:
         """Return the captures that the camera program gave this name, oldest first."""
         query = "SELECT * FROM capture WHERE file_name = ? ORDER BY id"
-        rows = self._db.rows(query, (printable(file_name),))
+        rows = self._db.rows(query, (printable_file_name(file_name),))
         return [Capture.from_row(row) for row in rows]
 
     def stored_names(self) -> set[str]:
@@ -272,3 +283,230 @@ RETURNING *
 
 def _one(row: Row | None) -> Capture | None:
     return None if row is None else Capture.from_row(row)
+
+
+# Delivered, on its way, waiting, or refused: a person's no is the only thing that frees a stretch.
+_HAS_ENTRY = """
+EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
+         WHERE entry_capture.capture_id = take.capture_id
+           AND entry_capture.take_number = take.number AND entry.state != 'discarded')
+"""
+_WAS_CUT = """
+EXISTS (SELECT 1 FROM entry_capture
+         WHERE entry_capture.capture_id = take.capture_id
+           AND entry_capture.take_number = take.number)
+"""
+
+
+class Takes:
+    """The table of takes."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def record(self, capture: Capture, takes: Sequence[Take], *, report: str) -> list[Take]:
+        """Commit what the analysis found, all of it at once and before anything is cut.
+
+        What is on record already stays.  The takes get the numbers that follow the highest one
+        ever given in this capture, and are returned with them.
+        """
+        with self._db.transaction():
+            if self.report(capture.id) is None:
+                self._db.change("UPDATE capture SET report = ? WHERE id = ?", (report, capture.id))
+                for take in takes:
+                    self._insert(capture, take)
+            return self.waiting(capture)
+
+    def add_by_hand(self, capture: Capture, *, start_s: float, end_s: float) -> Take:
+        """Record a take that a person saw."""
+        take = Take(
+            number=0,
+            start_s=start_s,
+            end_s=end_s,
+            active_start_s=start_s,
+            active_end_s=end_s,
+            origin=TakeOrigin.BY_HAND,
+        )
+        with self._db.transaction():
+            return self._insert(capture, take)
+
+    def of(self, capture: Capture) -> list[Take]:
+        """Return the takes on record for a capture, in order, without those given up."""
+        return self._where(capture, "retired_at IS NULL")
+
+    def waiting(self, capture: Capture) -> list[Take]:
+        """Return the takes that have no clip yet."""
+        return self._where(capture, f"retired_at IS NULL AND NOT {_WAS_CUT}")
+
+    def kept(self, capture: Capture) -> list[Take]:
+        """Return the takes whose clips are sent, waiting or refused, but not discarded."""
+        return self._where(capture, _HAS_ENTRY)
+
+    def begin_anew(self, capture: Capture, *, now_s: float) -> None:
+        """Give up what the analysis found and has no clip to keep, so that it looks again."""
+        with self._db.transaction():
+            self._db.change("UPDATE capture SET report = NULL WHERE id = ?", (capture.id,))
+            self._db.change(
+                f"""
+                UPDATE take SET retired_at = ?
+                 WHERE capture_id = ? AND origin = 'found' AND retired_at IS NULL
+                   AND NOT {_HAS_ENTRY}
+                """,  # noqa: S608  # our own words
+                (now_s, capture.id),
+            )
+
+    def retire(self, capture: Capture, take: Take, *, now_s: float) -> None:
+        """Give up a take whose moment another clip shows."""
+        self._db.change(
+            "UPDATE take SET retired_at = ? WHERE capture_id = ? AND number = ?",
+            (now_s, capture.id, take.number),
+        )
+
+    def report(self, capture_id: int) -> str | None:
+        """Return the analysis report as it was stored, or None."""
+        row = self._db.row("SELECT report FROM capture WHERE id = ?", (capture_id,))
+        return None if row is None or row["report"] is None else str(row["report"])
+
+    def _insert(self, capture: Capture, take: Take) -> Take:
+        row = self._db.row(
+            "SELECT coalesce(max(number), 0) + 1 AS next FROM take WHERE capture_id = ?",
+            (capture.id,),
+        )
+        assert row is not None and isinstance(row["next"], int)  # an aggregate gives one row
+        numbered = replace(take, number=row["next"])
+        values = {name: getattr(numbered, name) for name in Take.__slots__}
+        self._db.insert("take", {"capture_id": capture.id, **values})
+        return numbered
+
+    def _where(self, capture: Capture, condition: str) -> list[Take]:
+        query = f"SELECT * FROM take WHERE capture_id = ? AND {condition} ORDER BY number"  # noqa: S608  # our own words
+        return [_take(row) for row in self._db.rows(query, (capture.id,))]
+
+
+def _take(row: Row) -> Take:
+    values = {name: row[name] for name in Take.__slots__}
+    values["origin"] = TakeOrigin(str(row["origin"]))
+    values.update({name: bool(row[name]) for name in ("begins_before", "goes_on")})
+    return Take(**values)  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+
+
+RECENT = 8  # captures; one station's recordings come one after the other
+
+# Ended because another clip took its place, or because a setting says so of whatever is like it.
+_NOT_SHOWN = frozenset(
+    {
+        Reason.JOINED,
+        Reason.LOOKED_AGAIN,
+        Reason.GREW_AFTER_ADMISSION,
+        Reason.SENT_ANEW,
+        Reason.UNASSIGNED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A clip, and what it was cut from, in order."""
+
+    entry: Entry
+    sources: tuple[ClipSource, ...]
+    captures: tuple[Capture, ...]
+    takes: tuple[Take, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still become a part of a longer clip: nobody tried or decided on it."""
+        return (
+            self.entry.state in {EntryState.READY, EntryState.HELD}
+            and self.entry.fence == 0
+            and self.entry.reason != Reason.SAME_MOMENT
+            and self.entry.cut_method != "whole"
+            and all(capture.file_state is FileState.PRESENT for capture in self.captures)
+        )
+
+
+class JoinCandidates:
+    """Which clips hold what is close to a capture."""
+
+    def __init__(
+        self, database: OutboxDatabase, captures: Captures, takes: Takes, entries: Entries
+    ) -> None:
+        self._db = database
+        self._captures = captures
+        self._takes = takes
+        self._entries = entries
+
+    def near(self, capture: Capture) -> list[Neighbour]:
+        """Return the clips of captures taken in shortly before or after, the closest first."""
+        rows = self._db.rows(NEAR, {"capture": capture.id, "most": RECENT})
+        entry_ids = dict.fromkeys(int(str(row["entry_id"])) for row in rows)
+        found = (self._neighbour(entry_id) for entry_id in entry_ids)
+        return [neighbour for neighbour in found if neighbour is not None]
+
+    def waiting(self) -> list[tuple[Entry, list[Capture]]]:
+        """Return the clips that wait for the next recording, with what they were cut from."""
+        rows = self._db.rows(WAITING, {"reason": Reason.NEXT_RECORDING})
+        entries = [Entry.from_row(row) for row in rows]
+        return [(entry, [c for _, c in self._cut_from(entry.id)]) for entry in entries]
+
+    def behind(self, capture: Capture) -> list[Capture]:
+        """Return the captures that were taken in behind one, the oldest first."""
+        rows = self._db.rows(
+            "SELECT * FROM capture WHERE id > ? AND id <= ? ORDER BY id",
+            (capture.id, capture.id + 8 * RECENT),
+        )
+        return [Capture.from_row(row) for row in rows]
+
+    def let_go(self, entry: Entry, *, due_at: float) -> None:
+        """Let a clip that waited for the next recording be sent as it is."""
+        self._db.change(
+            """
+            UPDATE entry SET due_at = ?, reason = NULL
+             WHERE id = ? AND state = 'ready' AND reason = ? AND fence = ?
+            """,
+            (due_at, entry.id, Reason.NEXT_RECORDING, entry.fence),
+        )
+
+    def _neighbour(self, entry_id: int) -> Neighbour | None:
+        entry = self._entries.by_id(entry_id)
+        assert entry is not None  # it was found by its id
+        if entry.state is EntryState.DISCARDED and entry.reason in _NOT_SHOWN:
+            return None
+        cut_from = self._cut_from(entry_id)
+        takes = [
+            take
+            for source, capture in cut_from
+            for take in self._takes.of(capture)
+            if take.number == source.take_number
+        ]
+        if not takes or len(takes) != len(cut_from):
+            return None
+        return Neighbour(
+            entry=entry,
+            sources=tuple(source for source, _ in cut_from),
+            captures=tuple(capture for _, capture in cut_from),
+            takes=tuple(takes),
+        )
+
+    def _cut_from(self, entry_id: int) -> list[tuple[ClipSource, Capture]]:
+        rows = self._db.rows(
+            """
+            SELECT capture_id, take_number, start_s, end_s FROM entry_capture
+             WHERE entry_id = ? ORDER BY position
+            """,
+            (entry_id,),
+        )
+        sources = [ClipSource(**row) for row in rows]  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        found = [(source, self._captures.by_id(source.capture_id)) for source in sources]
+        return [(source, capture) for source, capture in found if capture is not None]
+
+
+NEAR = """
+SELECT entry_id FROM entry_capture
+ WHERE capture_id BETWEEN :capture - :most AND :capture + :most AND capture_id != :capture
+ ORDER BY abs(capture_id - :capture), entry_id
+"""  # index: entry_capture_by_capture
+
+WAITING = """
+SELECT * FROM entry WHERE state = 'ready' AND reason = :reason ORDER BY id
+"""  # index: entry_by_state_and_due

@@ -1,19 +1,19 @@
 """The connection to the outbox: durable, one per thread, migrated as a whole or not at all."""
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 
-from agent.crashpoints import crash_point
+from agent.disk.space import is_disk_full, is_nearly_full, is_refusal
+from agent.disk.state_folder import LEDGER_NAME, device_of
 from agent.errors import BusyError, OutboxError
-from agent.outbox.disk.device import device_of
-from agent.outbox.disk.folders import LEDGER_NAME
-from agent.outbox.disk.space import is_disk_full, is_nearly_full, is_refusal
-from agent.outbox.journal.ledger import Ledger
-from agent.outbox.journal.sidecars import Sidecars
-from agent.outbox.journal.writing import Changes, Journal
+from agent.failpoints import crash_point
+from agent.outbox.journal.log import ChangeLog, Journal, PendingChanges
+from agent.outbox.journal.snapshots import Sidecars
 from agent.outbox.migrate import migrate
 
 Row = Mapping[str, object]
@@ -39,7 +39,7 @@ class OutboxDatabase:
         try:
             migrate(self.connection, path)
             self._identity = _identity(path)
-            ledger, sidecars = Ledger(path.with_name(LEDGER_NAME)), Sidecars(path.parent)
+            ledger, sidecars = ChangeLog(path.with_name(LEDGER_NAME)), Sidecars(path.parent)
             self.journal = Journal(ledger, sidecars)
         except sqlite3.DatabaseError as error:
             self.close()
@@ -225,9 +225,9 @@ class OutboxDatabase:
                 connection.close()
         self._opened = [(owner, of) for owner, of in self._opened if owner.is_alive()]
 
-    def _changes(self, connection: sqlite3.Connection) -> Changes:
+    def _changes(self, connection: sqlite3.Connection) -> PendingChanges:
         """Return what this thread's connection has changed, watched from its first writing on."""
-        changes: Changes | None = getattr(self._local, "changes", None)
+        changes: PendingChanges | None = getattr(self._local, "changes", None)
         if changes is None:
             changes = self._local.changes = self.journal.watch(connection)
         return changes
@@ -282,3 +282,43 @@ def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
     if "unable to open" in str(error) or "readonly" in str(error):
         return f"you need the right to write in {path.parent}: join the group spotter, or use sudo"
     return "restart the daemon: it makes the outbox anew from its files and its ledger"
+
+
+_EACH = """
+SELECT state, n FROM (SELECT value AS state,
+                             (SELECT count(*) FROM {table} WHERE state = value) AS n
+                        FROM json_each(?))
+ WHERE n > 0
+"""
+_ALL = """
+WITH usual AS MATERIALIZED (
+         SELECT state FROM {table} WHERE rowid >= (SELECT max(rowid) / 2 FROM {table})
+          ORDER BY rowid LIMIT 1),
+     counted AS MATERIALIZED (
+         SELECT value AS state, (SELECT count(*) FROM {table} WHERE state = value) AS n
+           FROM json_each(?) WHERE value NOT IN (SELECT state FROM usual))
+SELECT state, n FROM counted WHERE n > 0
+ UNION ALL
+SELECT state, (SELECT count(*) FROM {table}) - (SELECT coalesce(sum(n), 0) FROM counted) FROM usual
+"""
+
+
+def count_by_state(
+    database: OutboxDatabase,
+    table: str,
+    kind: type[StrEnum],
+    only: Collection[StrEnum] | None = None,
+) -> dict[str, int]:
+    """Return how many rows are in each state, in the order of the states, where there are any.
+
+    Args:
+        database: the outbox.
+        table: one with an index that begins with `state`.
+        kind: every state that there is.
+        only: count these alone; None: all of them.
+    """
+    query = _ALL if only is None else _EACH
+    states = json.dumps([str(state) for state in (kind if only is None else only)])
+    rows = database.rows(query.format(table=table), (states,))
+    found = {str(row["state"]): int(str(row["n"])) for row in rows}
+    return {state.value: found[state] for state in kind if state in found}

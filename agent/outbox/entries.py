@@ -2,12 +2,104 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 
-from agent.outbox.attempts import AttemptKind, Attempts
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.entry import Entry, LookFirst, NewEntry, Whose
+from agent.outbox.models import ClipTarget, Entry, LookFirst, NewEntry
 from agent.outbox.states import ENTRY_MOVES, EntryState
+
+
+class AttemptKind(StrEnum):
+    """What was tried."""
+
+    UPLOAD = "upload"
+    LOOK_UP = "look_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How an attempt ended."""
+
+    outcome: str  # begins with the state it leads to
+    seconds: float
+    size_bytes: int = 0  # of the clip, handed to the network
+    sending_s: float | None = None  # from the body's first part to its arrival or its end
+    throttled_s: float | None = None  # of these, waited because of our own cap
+    status: int | None = None  # HTTP status, None where no answer came
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt, as its row stood when it was read."""
+
+    id: int
+    entry_id: int
+    kind: AttemptKind
+    began_at: float  # Unix time
+    body_complete_at: float | None  # marked before the last part of the body went out
+    account: str | None  # the uid of the key, from the mark on
+    seconds: float | None
+    bytes: int | None
+    status: int | None
+    outcome: str | None  # None: under way, or cut off by a crash
+    detail: str | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Attempt":
+        """Build an attempt from a row of its table."""
+        plain = {name: row[name] for name in cls.__slots__ if name != "kind"}
+        return cls(kind=AttemptKind(str(row["kind"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+
+class Attempts:
+    """The table of attempts."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def begin(self, entry_id: int, kind: AttemptKind, *, now_s: float) -> int:
+        """Record that an attempt begins and return its id."""
+        return self._db.insert("attempt", {"entry_id": entry_id, "kind": kind, "began_at": now_s})
+
+    def mark_body_complete(
+        self, attempt_id: int, *, now_s: float, account: str | None = None
+    ) -> None:
+        """Record, durably and beforehand, that the body may from now on have gone out whole."""
+        self._db.change(
+            "UPDATE attempt SET body_complete_at = ?, account = ? WHERE id = ?",
+            (now_s, account, attempt_id),
+        )
+
+    def end(self, attempt_id: int, end: AttemptEnd) -> None:
+        """Record how an attempt ended; an ended one stays as it is."""
+        self._db.change(
+            """
+            UPDATE attempt SET outcome = :outcome, seconds = :seconds, bytes = :size_bytes,
+                   sending_s = :sending_s, throttled_s = :throttled_s, status = :status,
+                   detail = :detail
+             WHERE id = :id AND outcome IS NULL
+            """,
+            {**asdict(end), "id": attempt_id},
+        )
+
+    def of_entry(self, entry_id: int) -> list[Attempt]:
+        """Return the attempts of one entry, oldest first."""
+        rows = self._db.rows("SELECT * FROM attempt WHERE entry_id = ? ORDER BY id", (entry_id,))
+        return [Attempt.from_row(row) for row in rows]
+
+    def last_upload(self, entry_id: int) -> Attempt | None:
+        """Return the latest upload begun for an entry."""
+        row = self._db.row(
+            """
+            SELECT * FROM attempt WHERE entry_id = ? AND kind = 'upload'
+             ORDER BY id DESC LIMIT 1
+            """,
+            (entry_id,),
+        )
+        return None if row is None else Attempt.from_row(row)
+
 
 _WAITING = (EntryState.READY, EntryState.UNCERTAIN)
 
@@ -248,7 +340,7 @@ class Entries:
     def assign(
         self,
         entry: Entry,
-        whose: Whose,
+        whose: ClipTarget,
         *,
         now_s: float,
         to: EntryState = EntryState.READY,
@@ -317,9 +409,70 @@ def _columns(new: NewEntry, *, now_s: float) -> dict[str, object]:
     }
 
 
-def _whose_columns(whose: Whose) -> dict[str, object]:
-    return {name: getattr(whose, name) for name in Whose.__slots__}
+def _whose_columns(whose: ClipTarget) -> dict[str, object]:
+    return {name: getattr(whose, name) for name in ClipTarget.__slots__}
 
 
 def _one(row: Row | None) -> Entry | None:
     return None if row is None else Entry.from_row(row)
+
+
+class EventKind(StrEnum):
+    """What changed."""
+
+    STATE = "state"
+    FILE = "file"  # whether it is still on the disk
+    ATHLETE = "athlete"
+    ATTEMPT = "attempt"  # begun; its own row says how it ended
+    FOLLOW_UP = "follow_up"  # what is known of its session's analysis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change, as its row stands."""
+
+    id: int  # in the order in which they happened, whatever the clock said
+    at: float  # Unix time
+    what: EventKind
+    word: str | None  # the new state, file state or user_id; an attempt's id
+    reason: str | None
+    detail: str | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Event":
+        """Build an event from a row of its table."""
+        plain = {name: row[name] for name in ("id", "at", "word", "reason", "detail")}
+        return cls(what=EventKind(str(row["what"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+
+class Events:
+    """The table of events."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def of_capture(self, capture_id: int) -> list[Event]:
+        """Return what happened to a capture, oldest first."""
+        return self._of("SELECT * FROM event WHERE capture_id = ? ORDER BY id", capture_id)
+
+    def of_entry(self, entry_id: int) -> list[Event]:
+        """Return what happened to an entry, oldest first."""
+        return self._of("SELECT * FROM event WHERE entry_id = ? ORDER BY id", entry_id)
+
+    def recent(self, *, most: int) -> list[tuple[str, Event]]:
+        """Return what last happened to anything, oldest first, each with its name (c12, e7)."""
+        rows = self._db.rows(RECENT, (most,))
+        return [(_subject(row), Event.from_row(row)) for row in reversed(rows)]
+
+    def _of(self, query: str, row_id: int) -> list[Event]:
+        return [Event.from_row(row) for row in self._db.rows(query, (row_id,))]
+
+
+def _subject(row: Row) -> str:
+    entry, capture = row["entry_id"], row["capture_id"]
+    return f"c{capture}" if entry is None else f"e{entry}"
+
+
+RECENT = """
+SELECT * FROM event WHERE id > (SELECT max(id) FROM event) - ? ORDER BY id DESC
+"""

@@ -4,15 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.outbox.capture import Capture
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.entry import SMALLER, ClipFile, Entry, Source
-from agent.outbox.file_name import plain_name
+from agent.outbox.models import SMALLER, Capture, ClipFile, ClipSource, Entry
 from agent.outbox.states import UNSETTLED_ENTRIES, EntryState, FileState, Reason
+from agent.text import plain_name
 
 
 @dataclass(frozen=True, slots=True)
-class OnDisk:
+class StoredFile:
     """A file that a row stands for."""
 
     id: int
@@ -27,18 +26,18 @@ class Files:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def captures(self) -> Iterator[OnDisk]:
+    def captures(self) -> Iterator[StoredFile]:
         """Yield the captures whose originals should be there."""
         yield from self._on_disk(CAPTURES)
 
-    def clips(self) -> Iterator[OnDisk]:
+    def clips(self) -> Iterator[StoredFile]:
         """Yield the clips that should be there."""
         yield from self._on_disk(CLIPS)
 
-    def _on_disk(self, query: str) -> Iterator[OnDisk]:
+    def _on_disk(self, query: str) -> Iterator[StoredFile]:
         for row in self._db.rows(query):
             named = {**row, "stored_name": plain_name(row["stored_name"])}
-            yield OnDisk(*named.values())  # type: ignore[arg-type]  # STRICT tables keep the types
+            yield StoredFile(*named.values())  # type: ignore[arg-type]  # STRICT tables keep the types
 
     def known(self, stored_name: str) -> bool:
         """Tell whether a clip file has a row."""
@@ -76,11 +75,11 @@ class Files:
             key=lambda entry: entry.id,
         )
 
-    def sources(self, entry_id: int) -> list[tuple[Source, Capture]]:
+    def sources(self, entry_id: int) -> list[tuple[ClipSource, Capture]]:
         """Return what a clip was cut from, in order."""
         return [
             (
-                Source(
+                ClipSource(
                     capture_id=capture.id,
                     take_number=int(str(row["take_number"])),
                     start_s=float(str(row["start_s"])),
@@ -163,4 +162,13 @@ UPDATE entry SET file_state = :file_state, stored_name = :name, clip_sha256 = :s
        remarks = :remarks,
        state = :state, reason = :reason, fence = fence + 1, changed_at = :now
  WHERE id = :id AND fence = :fence RETURNING *
+"""
+
+
+# Beside the clips of a capture that was looked into, none may wait; a capture that is looked into
+# again is `captured`, and one that cannot be read waits for a person.
+ALL_DELIVERED = """
+NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
+             WHERE entry_capture.capture_id = capture.id
+               AND entry.state NOT IN ('uploaded', 'completed', 'discarded'))
 """

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from agent.errors import OutboxError
-from agent.outbox.disk.folders import (
+from agent.disk.state_folder import (
     LEDGER_NAME,
     fsync_file,
     fsync_folder,
     give_to_owner_of,
     is_plain,
 )
-from agent.outbox.health import DATABASE_NAME
+from agent.errors import OutboxError
+from agent.outbox.integrity import DATABASE_NAME
 
 # The migrations in `agent.outbox.schema`, in order.
 UP_TO_DATE: tuple[str, ...] = ("first_schema",)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.entry import Entry, Source, Whose
+from agent.outbox.models import ClipSource, ClipTarget, Entry
 from agent.outbox.states import Reason, Recipient
 
 _WHOSE = ("user_id", "activity", "exercise", "barbell_mass_kg", "incline_deg")
@@ -56,14 +56,14 @@ class Resend:
     detail: str | None  # why it is refused or given up, in a sentence
     failures: int  # of the deletion, in a row
     due_at: float  # Unix time: the deletion is not tried before
-    whose: Whose  # for whom it is sent anew
+    whose: ClipTarget  # for whom it is sent anew
     changed_at: float
 
     @classmethod
     def from_row(cls, row: Row) -> "Resend":
         """Build it from a row of its table."""
         plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "whose"}}
-        whose = Whose(recipient=Recipient.ATHLETE, **{name: row[name] for name in _WHOSE})  # type: ignore[arg-type]  # as below
+        whose = ClipTarget(recipient=Recipient.ATHLETE, **{name: row[name] for name in _WHOSE})  # type: ignore[arg-type]  # as below
         return cls(state=ResendState(str(row["state"])), whose=whose, **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
 
 
@@ -73,7 +73,7 @@ class Resends:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def add(self, entry: Entry, whose: Whose, *, undoable_id: int, now_s: float) -> Resend:
+    def add(self, entry: Entry, whose: ClipTarget, *, undoable_id: int, now_s: float) -> Resend:
         """Record that a delivered clip is to go to somebody else."""
         resend_id = self._db.insert(
             "resend",
@@ -139,7 +139,7 @@ class Resends:
         )
         return None if row is None else Resend.from_row(row)
 
-    def sources_of(self, entry_id: int) -> tuple[Source, ...]:
+    def sources_of(self, entry_id: int) -> tuple[ClipSource, ...]:
         """Return what a clip was cut from, in order."""
         rows = self._db.rows(
             """
@@ -148,9 +148,9 @@ class Resends:
             """,
             (entry_id,),
         )
-        return tuple(Source(**row) for row in rows)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return tuple(ClipSource(**row) for row in rows)  # type: ignore[arg-type]  # STRICT tables keep the types
 
-    def next_generation(self, source: Source) -> int:
+    def next_generation(self, source: ClipSource) -> int:
         """Return the generation of a take that was never sent."""
         row = self._db.row(
             """

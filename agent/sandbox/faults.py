@@ -1,11 +1,175 @@
-"""What can go wrong at the API, as words: `WHAT[:name=value,...][@WHERE][*COUNT]`."""
+"""Every kind of fault, in the groups in which `spotter sandbox --help` lists them.
+
+What is told of a kind fits on one line; the options stand in its form, as in cut:at=PERCENT.
+"""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import NamedTuple
 
-from agent.sandbox.kinds import FLAGS, KINDS, PLACES, STATUS
+PLACES = (
+    *("upload", "list", "filter", "status", "users", "session", "processing", "storage"),
+    *("any", "connection"),
+)
+
+
+def written(option: tuple[str, str]) -> str:
+    """Return how an option is written, from its name and what stands for its value."""
+    name, value = option
+    return f"{name}={value}" if value else name
+
+
+class FaultKind(NamedTuple):
+    """One kind of fault: what it may be told, and what it does."""
+
+    words: str
+    options: Mapping[str, str] = {}  # what stands for the value; nothing: it takes none
+    where: str = "upload"  # unless it is said otherwise
+
+    def form(self, name: str) -> str:
+        """Return how it is written, with its options."""
+        told = ",".join(map(written, self.options.items()))
+        return f"{name}:{told}" if told else name
+
+
+class FaultGroup(NamedTuple):
+    """Kinds that belong together."""
+
+    title: str
+    kinds: dict[str, FaultKind]
+
+
+STATUS = FaultKind(
+    "an answer with this status, from 200 to 599",
+    {
+        "error": "WORDS",
+        "code": "CODE",
+        "retry-after": "SECONDS",
+        "body": "html",
+        "early": "",
+        "made": "",
+        "user": "ID",
+    },
+)
+_STATUS_WORDS = {
+    "error": "what the answer says",
+    "code": "its error_code",
+    "retry-after": "or date+SECONDS: the same as a date",
+    "body": "a page instead of JSON",
+    "early": "before the body is read, and close",
+    "made": "the session is made all the same",
+    "user": "only for uploads of that athlete",
+}
+# How each of its options is written, and what it does.
+STATUS_OPTIONS = {written(option): _STATUS_WORDS[option[0]] for option in STATUS.options.items()}
+
+GROUPS = (
+    FaultGroup(
+        "Another answer to an upload",
+        {
+            "html": FaultKind("200 with a page, as a captive portal answers"),
+            "empty": FaultKind("204"),
+            "truncated-json": FaultKind("the session is made, 200 with half a document"),
+            "redirect": FaultKind(
+                "302; to=loop: to itself; to=chain: on and on", {"to": "ADDRESS"}
+            ),
+            "interim": FaultKind("100, 102 and 103 come before the answer"),
+            "more-fields": FaultKind("the answer holds fields that nobody knows"),
+        },
+    ),
+    FaultGroup(
+        "An answer to an upload that is lost or late",
+        {
+            "lost-answer": FaultKind("the session is made, no answer: connection closed"),
+            "late-answer": FaultKind(
+                "the session is made, the answer comes later", {"s": "SECONDS"}
+            ),
+            "late-made": FaultKind("no answer, and the session is made later", {"s": "SECONDS"}),
+            "twice": FaultKind("two sessions are made; lost: and no answer comes", {"lost": ""}),
+            "silent": FaultKind("reads everything and never answers"),
+        },
+    ),
+    FaultGroup(
+        "A line that breaks or crawls while a clip is sent",
+        {
+            "cut": FaultKind("closed after so much of the body", {"at": "PERCENT"}),
+            "reset": FaultKind("the same, by RST", {"at": "PERCENT"}),
+            "stall": FaultKind("reads so much, then nothing more: half-open", {"at": "PERCENT"}),
+            "slow": FaultKind("reads so many bytes a second; 64k", {"rate": "BYTES"}),
+        },
+    ),
+    FaultGroup(
+        "The list of sessions, in which a lost one is looked for, and its filter",
+        {
+            "late-list": FaultKind("sessions are listed only later", {"s": "SECONDS"}, "list"),
+            "limit-list": FaultKind("only the newest n are listed", {"n": "NUMBER"}, "list"),
+            "oldest-list": FaultKind("only the oldest n are listed", {"n": "NUMBER"}, "list"),
+            "hide-list": FaultKind("the list is empty", where="list"),
+            "long-list": FaultKind("n old sessions more are listed", {"n": "NUMBER"}, "list"),
+            "strip-titles": FaultKind("brackets and what is in them are gone", where="list"),
+            "short-titles": FaultKind("titles are cut to n signs", {"n": "NUMBER"}, "list"),
+            "blind-filter": FaultKind("the filter finds nothing, ever", where="filter"),
+            "open-filter": FaultKind("the filter lets everything pass", where="filter"),
+        },
+    ),
+    FaultGroup(
+        "A session and its analysis",
+        {
+            "never-done": FaultKind("a new session stays in the works", where="processing"),
+            "failed": FaultKind(
+                "the analysis of a new one fails", {"error": "WORDS"}, "processing"
+            ),
+            "no-rendering": FaultKind(
+                "metrics, and a video only when asked for", where="processing"
+            ),
+            "late-session": FaultKind(
+                "a new one is found only later", {"s": "SECONDS"}, "processing"
+            ),
+            "odd-metrics": FaultKind("metrics of every kind that nobody knows", where="processing"),
+            "link": FaultKind(
+                "the video's link is that", {"to": "ADDRESS", "json": "VALUE"}, "session"
+            ),
+            "long-json": FaultKind(
+                "the answer is one document of n bytes", {"n": "NUMBER"}, "session"
+            ),
+            "deep-json": FaultKind("the answer is nested n deep", {"n": "NUMBER"}, "session"),
+        },
+    ),
+    FaultGroup(
+        "The analysed video",
+        {
+            "huge": FaultKind("n bytes, as is told", {"n": "NUMBER"}, "storage"),
+            "endless": FaultKind("it has no end", where="storage"),
+            "disguised": FaultKind("a page that is called a video", where="storage"),
+            "packed": FaultKind("n bytes of nothing, packed small", {"n": "NUMBER"}, "storage"),
+            "wrong-length": FaultKind(
+                "n bytes more are told than come; n=-9: fewer", {"n": "NUMBER"}, "storage"
+            ),
+            "no-ranges": FaultKind("the whole video, whatever part is asked for", where="storage"),
+            "changed": FaultKind("it is not the one it was a moment ago", where="storage"),
+        },
+    ),
+    FaultGroup(
+        "The connection (the certificates with --tls)",
+        {
+            "drop": FaultKind("closed at once, by RST", where="connection"),
+            "tls-expired": FaultKind("its certificate has expired", where="connection"),
+            "tls-not-yet": FaultKind("its certificate is not valid yet", where="connection"),
+            "tls-unknown-ca": FaultKind("nobody knows its authority", where="connection"),
+            "tls-wrong-host": FaultKind("its certificate is another host's", where="connection"),
+        },
+    ),
+)
+KINDS = {name: kind for group in GROUPS for name, kind in group.kinds.items()}
+FLAGS = frozenset(  # options without a value
+    option
+    for kind in (STATUS, *KINDS.values())
+    for option, value in kind.options.items()
+    if not value
+)
+
 
 _APART = frozenset(
     {"processing", "storage", "connection"}
@@ -16,7 +180,7 @@ _ALWAYS = frozenset({"after"})  # options that every fault may be told
 
 
 @dataclass(slots=True)
-class Fault:
+class PlannedFault:
     """One fault, to be played `count` times at `where`."""
 
     what: str
@@ -39,7 +203,7 @@ class Fault:
         return float(text.rstrip("kM")) * factor
 
 
-def parse_fault(text: str) -> Fault:
+def parse_fault(text: str) -> PlannedFault:
     """Return the fault that a text describes.
 
     Raises:
@@ -61,7 +225,7 @@ def parse_fault(text: str) -> Fault:
         raise ValueError(f"{text!r}: no place {where!r} for it; one of {', '.join(places)}")
     if count and count != "always" and not (count.isdigit() and int(count) > 0):
         raise ValueError(f"{text!r}: a count is a number or 'always'")
-    fault = Fault(what, where, _count(count), options=options)
+    fault = PlannedFault(what, where, _count(count), options=options)
     for name in ("at", "rate", "s", "n", "after"):
         _check_number(fault, name, text)
     fault.after = int(fault.number("after", 0))
@@ -86,7 +250,7 @@ class FaultPlan:
         with self._lock:
             self._waiting.clear()
 
-    def take(self, where: str, *, user_id: str | None = None) -> Fault | None:
+    def take(self, where: str, *, user_id: str | None = None) -> PlannedFault | None:
         """Return the fault to be played now at a place, counting it.
 
         Args:
@@ -113,7 +277,7 @@ def _close_to(what: str) -> str:
     return f"is {close[0]} meant?  " if close else ""
 
 
-def _fits(fault: Fault, where: str, user_id: str | None) -> bool:
+def _fits(fault: PlannedFault, where: str, user_id: str | None) -> bool:
     if fault.options.get("user") != user_id:
         return False
     return fault.where == where or (fault.where == "any" and where not in _APART)
@@ -132,7 +296,7 @@ def _count(text: str) -> int:
     return _FOR_EVER if text == "always" else int(text)
 
 
-def _check_number(fault: Fault, name: str, text: str) -> None:
+def _check_number(fault: PlannedFault, name: str, text: str) -> None:
     try:
         fault.number(name, 0.0)
     except ValueError:

@@ -1,22 +1,22 @@
 """The sandbox: a real HTTP server on loopback that speaks the API's contract, or breaks it."""
 
 import contextlib
+import signal
 import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-from agent.sandbox.account import Account
-from agent.sandbox.exchange import RESET_ON_CLOSE, Exchange
-from agent.sandbox.faults import Fault
-from agent.sandbox.people import Key
-from agent.sandbox.processing import Span
-from agent.sandbox.routes import ApiExchange
-from agent.sandbox.storage import StorageExchange
+from agent.sandbox.account import SandboxAccount, SandboxKey, Span
+from agent.sandbox.api import ApiRequestHandler
+from agent.sandbox.faults import PlannedFault
+from agent.sandbox.http import RESET_ON_CLOSE, RequestHandler
+from agent.sandbox.storage_host import StorageRequestHandler
+from agent.text import counted
 
 # Leaf keys that everybody knows, for localhost alone; the authority's own key was thrown away.
 CERTIFICATES = Path(__file__).parent / "certificates"
@@ -33,7 +33,7 @@ def _refuse_vain(faults: Sequence[str]) -> None:
             raise ValueError(f"{fault!r} happens with --tls alone")
 
 
-class Sandbox(Account, AbstractContextManager["Sandbox"]):
+class Sandbox(SandboxAccount, AbstractContextManager["Sandbox"]):
     """A stand-in for the API; use it as a context manager."""
 
     def __init__(
@@ -65,11 +65,11 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
         videos.mkdir(parents=True, exist_ok=True)
-        first_key = Key(token=key, role=role)
+        first_key = SandboxKey(token=key, role=role)
         super().__init__(first_key, videos, processing_s, faults=faults, link_s=link_s, seed=seed)
         self.tls = tls
-        self._api = _Server(("127.0.0.1", port), self, ApiExchange)
-        self._storage = _Server(("127.0.0.1", 0), self, StorageExchange)
+        self._api = _Server(("127.0.0.1", port), self, ApiRequestHandler)
+        self._storage = _Server(("127.0.0.1", 0), self, StorageRequestHandler)
         self.port = int(self._api.server_address[1])  # the one it listens on
         self._storage_port = int(self._storage.server_address[1])
         self.storage_url = f"{self._scheme}://127.0.0.1:{self._storage_port}"
@@ -115,8 +115,8 @@ class Sandbox(Account, AbstractContextManager["Sandbox"]):
     def come_back(self) -> None:
         """Listen again, at the same addresses and with the same books."""
         self.stopping = threading.Event()
-        self._api = _Server(("127.0.0.1", self.port), self, ApiExchange)
-        self._storage = _Server(("127.0.0.1", self._storage_port), self, StorageExchange)
+        self._api = _Server(("127.0.0.1", self.port), self, ApiRequestHandler)
+        self._storage = _Server(("127.0.0.1", self._storage_port), self, StorageRequestHandler)
         self.start()
 
     @property
@@ -138,7 +138,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, address: tuple[str, int], account: "Sandbox", exchange: type[Exchange]
+        self, address: tuple[str, int], account: Sandbox, exchange: type[RequestHandler]
     ) -> None:
         self.account = account
         self._exchange = exchange
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
             with self._lock:
                 self._living.discard(request)
 
-    def _opened(self, request: socket.socket, fault: Fault | None) -> socket.socket:
+    def _opened(self, request: socket.socket, fault: PlannedFault | None) -> socket.socket:
         """Return a connection as it is spoken on, or break it as a fault says."""
         if fault is not None and fault.what == "drop":
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -170,7 +170,7 @@ class _Server(ThreadingHTTPServer):
         name = "good" if fault is None else fault.what.removeprefix("tls-")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATES / f"{name}.pem")
-        request.settimeout(ApiExchange.timeout)
+        request.settimeout(ApiRequestHandler.timeout)
         opened = context.wrap_socket(request, server_side=True)
         with self._lock:
             self._living.add(opened)
@@ -185,3 +185,26 @@ class _Server(ThreadingHTTPServer):
             for living in self._living:
                 with contextlib.suppress(OSError):
                     living.shutdown(socket.SHUT_RDWR)
+
+
+def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
+    """Run a sandbox until SIGINT or SIGTERM, telling what it receives."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    sandbox.book.on_change = echo
+    with sandbox:
+        keys = ", ".join(sandbox.tokens)
+        echo(f"sandbox API at {sandbox.base_url}, keys: {keys}; videos at {sandbox.storage_url}")
+        echo("point a station at it:")
+        echo(
+            f"  export SPOTTER_API__BASE_URL={sandbox.base_url}"
+            f" SPOTTER_API__KEY={sandbox.tokens[0]}"
+        )
+        if sandbox.tls:
+            echo(f"  export SPOTTER_API__CA_FILE={sandbox.ca_file}")
+        echo("Ctrl-C ends it")
+        ended.wait()
+        sessions = len(sandbox.book.sessions)
+        asked = counted(len(sandbox.book.requests), "request")
+        echo(f"ended: {counted(sessions, 'session')} made, {asked}")

@@ -2,7 +2,6 @@
 
 import sys
 
-from agent.settings.reference import reference_markdown
-from agent.settings.sample import sample_toml
+from agent.settings.generate import reference_markdown, sample_toml
 
 sys.stdout.write(reference_markdown() if "reference" in sys.argv[1:] else sample_toml())

@@ -1,9 +1,11 @@
 """Loading the settings, and saying of every mistake at once what would be right."""
 
 import difflib
+import grp
 import os
+import pwd
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +16,85 @@ from pydantic_core import ErrorDetails
 
 from agent.errors import ConfigError
 from agent.settings.model import ENV_PREFIX, Settings
-from agent.settings.place import CONFIG_VARIABLE, find_config
-from agent.settings.rights import how_to_read
-from agent.settings.toml import toml_value
+
+DEFAULT_PATH = Path("/etc/spotter/station.toml")
+CONFIG_VARIABLE = "SPOTTER_CONFIG"
+
+
+def find_config(
+    explicit: Path | None, environ: Mapping[str, str], *, system: Path = DEFAULT_PATH
+) -> Path:
+    """Return the settings file: as given, else $SPOTTER_CONFIG, else the system's, else the user's.
+
+    The user's file serves only where the system has none, so that a file in somebody's home can
+    never replace a station that is installed.
+    """
+    if explicit or environ.get(CONFIG_VARIABLE):
+        return explicit or Path(environ[CONFIG_VARIABLE])
+    own = user_folder(environ, "XDG_CONFIG_HOME", ".config") / "station.toml"
+    return own if not _exists(system) and _exists(own) else system
+
+
+def user_folder(environ: Mapping[str, str], variable: str, beneath_home: str) -> Path:
+    """Return Spotter's folder of one kind for the current user (XDG Base Directory)."""
+    named = environ.get(variable, "")
+    base = Path(named) if named.startswith("/") else Path(environ.get("HOME") or "/") / beneath_home
+    return base / "spotter"
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is such a file, also where this user may not look into its folder."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def how_to_read(path: Path) -> str:
+    """Return what gives this user the right to read a file of the station."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()).pw_name, _group_of(path)
+        folder = _group_of(path.parent)
+    except (KeyError, OSError):  # a user or a group without a name
+        return "use sudo"
+    if _is_of_mine(folder) and folder.gr_gid != group.gr_gid:  # put there by root, in an edit
+        return f"sudo chgrp {folder.gr_name} {path}; sudo chmod 640 {path}"
+    if group.gr_gid == 0:  # nobody should join that one
+        return "use sudo"
+    if user in group.gr_mem:
+        return f"you are in the group {group.gr_name} from your next login on: log in anew"
+    return f"sudo adduser {user} {group.gr_name}, then log in anew; or use sudo"
+
+
+def _is_of_mine(group: grp.struct_group) -> bool:
+    return group.gr_gid != 0 and group.gr_gid in {os.getegid(), *os.getgroups()}
+
+
+def _group_of(path: Path) -> grp.struct_group:
+    """Return the group of a path, or of the nearest folder above it that can be looked at."""
+    for place in (path, *path.parents):
+        try:
+            return grp.getgrgid(place.stat().st_gid)
+        except PermissionError:
+            continue
+    raise FileNotFoundError(path)
+
+
+def toml_value(value: object) -> str:
+    """Return a value as a person would write it in the file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(toml_value(part) for part in value)}]"
+    assert isinstance(value, str | Path) and not isinstance(value, SecretStr)  # no others exist
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
 
 _SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
 _KINDS_WANTED = {

@@ -5,20 +5,22 @@ Outside them, and while filming is stopped, a silent camera is no fault.
 """
 
 import math
+import os
+import stat
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from agent.bandwidth_schedule import Timetable, parse_hours
 from agent.clock import Instant
-from agent.outbox.people.assignments import AssignmentKind, Layer
-from agent.outbox.store import Outbox
-from agent.timetable import Timetable, parse_hours
-
-if TYPE_CHECKING:
-    from agent.settings import Settings
+from agent.outbox.assignments import AssignmentKind, AssignmentLayer
+from agent.outbox.outbox import Outbox
+from agent.settings import Settings
+from agent.text import counted, printable_file_name
 
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
@@ -150,7 +152,7 @@ def _longest_pause(spans: Sequence[tuple[float, float]], start_s: float) -> floa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
+class CameraSigns:
     """What was seen of the camera."""
 
     recorded_at: float | None  # when a recording that can be used was last taken in
@@ -160,7 +162,7 @@ class Signs:
     unusable: CameraState | None  # what all of the last recordings suffer from
 
 
-def judge_camera(signs: Signs, hours: Hours, *, now_s: float) -> Camera:
+def judge_camera(signs: CameraSigns, hours: Hours, *, now_s: float) -> Camera:
     """Return what the camera does.  Pure."""
     seen = [at for at in (signs.recorded_at, signs.written_at) if at is not None]
     last_at = min(now_s, max(seen)) if seen else None
@@ -187,7 +189,7 @@ class CameraWatch:
     """Looks at one station's camera; the hours that are learnt are remembered for an hour."""
 
     def __init__(
-        self, outbox: Outbox, settings: "Settings", written_at: Callable[[], float | None]
+        self, outbox: Outbox, settings: Settings, written_at: Callable[[], float | None]
     ) -> None:
         """Prepare to look.
 
@@ -207,7 +209,7 @@ class CameraWatch:
         """Return what the camera does now."""
         is_stopped, resumed_at = self._filming(now)
         booted_at = 0.0 if now.boot_s is None else now.utc_s - now.boot_s
-        signs = Signs(
+        signs = CameraSigns(
             recorded_at=self._outbox.captures.last_usable_at(),
             written_at=self._written_at(),
             watched_since=max(booted_at, resumed_at),
@@ -233,7 +235,7 @@ class CameraWatch:
         said = [
             one
             for one in self._outbox.assignments.latest(of_each_layer=1)
-            if one.layer is Layer.CAMERA
+            if one.layer is AssignmentLayer.CAMERA
         ]
         if not said:
             return False, 0.0
@@ -260,3 +262,84 @@ def camera_words(camera: Camera, *, now_s: float) -> str:
     if age_s is None:
         return "silent: no recording yet"
     return f"silent: last recording {age_s / _MINUTE_S:.0f} min ago"
+
+
+_NAMED = 3
+_MOST_NAME = 60  # characters
+_MOST_SEEN = 20_000
+_MOST_COUNTED = 1000
+_AT_REST_S = 60.0  # younger ones may be renamed by their writer yet
+_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
+_SIDECARS = frozenset({".json", ".xml", ".thm", ".lrv", ".srt", ".md5", ".sha256"})
+# What cameras write and no setting names: footage is lost if nobody looks.
+_MAY_BE_VIDEOS = frozenset(
+    {
+        *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
+        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".avc", ".flv", ".f4v"),
+        *(
+            ".wmv",
+            ".asf",
+            ".vob",
+            ".ogv",
+            ".mjpeg",
+            ".mjpg",
+            ".dav",
+            ".mxf",
+            ".ivf",
+            ".mod",
+            ".tod",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAlone:
+    """What lies in the capture folder and is not taken in for its name."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()  # the first few, as they may be shown
+    videos: int = 0  # of these, how many may be videos all the same
+
+    def words(self) -> str:
+        """Return it in a sentence; "" where there is nothing."""
+        if not self.count:
+            return ""
+        files = counted(self.count, "file", "files")
+        are = "is not a video" if self.count == 1 else "are not videos"
+        rest = ", …" if self.count > len(self.names) else ""
+        return f"{files} in the capture folder {are}: {', '.join(self.names)}{rest}"
+
+
+def left_alone(root: Path, suffixes: Collection[str], *, now_s: float) -> LeftAlone:
+    """Return what lies in the capture folder and is not taken in for its name.
+
+    Hidden and unfinished files are not meant, nor what cameras write beside their videos.
+    """
+    names: list[str] = []
+    count = videos = seen = 0
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(files):
+            seen += 1
+            if seen > _MOST_SEEN or count >= _MOST_COUNTED:
+                return LeftAlone(count=count, names=tuple(names), videos=videos)
+            suffix = Path(name).suffix.lower()
+            if name.startswith(".") or suffix in suffixes or suffix in _SIDECARS:
+                continue
+            if name.lower().endswith(_UNFINISHED) or not _is_at_rest(Path(folder, name), now_s):
+                continue
+            count += 1
+            videos += suffix in _MAY_BE_VIDEOS
+            if len(names) < _NAMED:
+                shown = printable_file_name(name)
+                names.append(shown if len(shown) <= _MOST_NAME else f"{shown[:_MOST_NAME]}…")
+    return LeftAlone(count=count, names=tuple(names), videos=videos)
+
+
+def _is_at_rest(path: Path, now_s: float) -> bool:
+    """Tell whether a path is a plain file that nobody has written for a while."""
+    with suppress(OSError):
+        found = path.lstat()
+        return stat.S_ISREG(found.st_mode) and abs(now_s - found.st_mtime) > _AT_REST_S
+    return False

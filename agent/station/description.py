@@ -3,32 +3,24 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant, iso_utc
-from agent.outbox.capture import Capture
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.owner import OwnerLock
-from agent.outbox.entry import Entry
-from agent.outbox.people.roster import GUEST_PREFIX
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder
+from agent.outbox.history import cut_words, sent_anew_words, story
+from agent.outbox.models import Capture, Entry
+from agent.outbox.outbox import Outbox
 from agent.outbox.resends import OPEN
-from agent.outbox.states import (
-    TO_BE_LOOKED_INTO,
-    TO_BE_SENT,
-    CaptureState,
-    EntryState,
-    Reason,
-)
-from agent.outbox.store import Outbox
-from agent.outbox.views.life import cut_words
-from agent.outbox.views.story import sent_anew_words, story
-from agent.plurals import counted
+from agent.outbox.roster import GUEST_PREFIX
+from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT, CaptureState, EntryState, Reason
 from agent.settings import Settings
 from agent.stage import StageName
-from agent.station.finding import Found, FoundAthlete
-from agent.station.of_settings import api_host, state_folder
+from agent.station.assignments import api_host, state_folder
+from agent.station.expiry import standing
+from agent.station.lookup import Found, FoundAthlete
 from agent.station.roster import name_of, split_key
-from agent.station.running_out import standing
-from agent.station.whereabouts import Surroundings, whereabouts
-from agent.timetable import parse_timetable
+from agent.station.status import StatusContext, describe_location
+from agent.text import counted
 
 Document = dict[str, object]
 
@@ -65,7 +57,7 @@ class Scene:
     @property
     def runs(self) -> bool:
         """Whether a daemon runs."""
-        return OwnerLock(self.folder).is_taken()
+        return StateFolderLock(self.folder).is_taken()
 
 
 def headline(scene: Scene, found: Found) -> Document:
@@ -75,7 +67,7 @@ def headline(scene: Scene, found: Found) -> Document:
     called = found.file_name if isinstance(found, Capture) else found.clip_code
     kind = "recording" if isinstance(found, Capture) else "clip"
     name = f"{found.name} ({called})"
-    told = whereabouts(found, _surroundings(scene, found)) + _resent(scene.outbox, found)
+    told = describe_location(found, _surroundings(scene, found)) + _resent(scene.outbox, found)
     return _headline(kind, found.name, name, str(found.state), told)
 
 
@@ -259,7 +251,7 @@ def _headline(kind: str, id_: str | None, name: str, state: str | None, told: st
     return {"kind": kind, "id": id_, "name": name, "state": state, "told": told}
 
 
-def _surroundings(scene: Scene, subject: Capture | Entry) -> Surroundings:
+def _surroundings(scene: Scene, subject: Capture | Entry) -> StatusContext:
     outbox, settings, now_s = scene.outbox, scene.settings, scene.now.utc_s
     is_clip = isinstance(subject, Entry)
     if isinstance(subject, Capture):
@@ -268,7 +260,7 @@ def _surroundings(scene: Scene, subject: Capture | Entry) -> Surroundings:
         ahead = outbox.listing.clips_ahead_of(subject.due_at)
     waits = {pause.part: pause.detail for pause in outbox.pauses.all()}
     first = outbox.outcomes.settled_first()
-    return Surroundings(
+    return StatusContext(
         now_s=now_s,
         follow_up=outbox.follow_ups.of_entry(subject.id) if is_clip else None,
         lane=outbox.lanes.get(api_host(settings)),

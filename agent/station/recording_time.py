@@ -17,6 +17,7 @@ Readings that contradict each other remain side by side: whoever asks whose a ta
 it may be deleted, has to find the same answer for all of them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,8 +25,112 @@ from enum import StrEnum
 from typing import Literal
 
 from agent.clock import Instant, iso_utc
-from agent.outbox.capture import Evidence
-from agent.station.named_time import is_later_chapter, named_time, was_passed_on
+from agent.outbox.models import CaptureEvidence
+
+# In the order in which they are tried; a later form finds what an earlier one cannot.
+_DATE = (
+    re.compile(r"(?<!\d)(20\d\d)Y(\d\d)M(\d\d)D"),  # Yi: 2026Y11M28D19H/34M12S60.mp4
+    re.compile(r"(?<!\d)(20\d\d)([-_. /]?)(0[1-9]|1[0-2])\2([0-2]\d|3[01])(?=\D|\d{4,6}(?!\d))"),
+    re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?([0-2]\d|3[01])(?=\D|\d{4,9}(?!\d)|$)"),
+    re.compile(r"(?<!\d)()([0-2]\d|3[01])[-_.]([0-2]\d|3[01])[-_.](20\d\d)(?!\d)"),
+)
+_TIME = re.compile(
+    r"(?<!\d)(?P<h>[01]\d|2[0-3])(?:[-_.:hH/ ]{0,2}(?P<m>[0-5]\d)"
+    r"[-_.:mM ]{0,2}(?P<s>[0-5]\d)(?:\d{1,6})?(?!\d)"
+    r"|[-_.:hH/](?P<m2>[0-5]\d)(?!\d))"  # four digits alone may be a counter
+)
+_IN_FOLDER = re.compile(r"(?<!\d)(?P<h>[01]\d|2[0-3])[-.:](?P<m>[0-5]\d)[-.:](?P<s>[0-5]\d)(?!\d)")
+_HOUR_12 = re.compile(
+    r"(?<!\d)(?P<h>\d{1,2})[.:](?P<m>[0-5]\d)(?:[.:](?P<s>[0-5]\d))?\s*(?P<half>[AaPp]\.?[Mm])"
+)
+_EPOCH = re.compile(r"(?<!\d)(1[4-9]\d{8}|2\d{9})(?:(\d{3})|[.-]\d{1,6})?(?!\d)")
+_IN_UTC = re.compile(r"^PXL_|\dZ(?![A-Za-z])|UTC", re.IGNORECASE)
+# What a messenger names, it names when the file is passed on.
+_PASSED_ON = re.compile(r"WhatsApp|-WA\d{4}|telegram|signal-20|snapchat|FB_VID|received_", re.I)
+_CHAPTER = re.compile(r"^G[HXPL](?P<part>\d\d)\d{4}\.", re.IGNORECASE)  # GoPro: part 2 and up
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTime:
+    """When a name says that a recording began, the likeliest reading first."""
+
+    readings: tuple[float, ...]  # Unix times
+    precision_s: float = 1.0  # how much later it may have been
+
+
+def named_time(name: str, *, folder: str = "") -> NamedTime | None:
+    """Return when a file was recorded by its name; None where that says nothing.
+
+    Args:
+        name: of the file, without its folder.
+        folder: below the capture folder; some cameras write the date there.
+    """
+    if was_passed_on(name):
+        return None
+    for text in (name, f"{folder}/{name}") if folder else (name,):
+        found = _moments(text)
+        if found is not None:
+            return found
+    epoch = _EPOCH.search(name)
+    return None if epoch is None else NamedTime(readings=(float(epoch[1]),))
+
+
+def was_passed_on(name: str) -> bool:
+    """Tell whether a messenger named a file: such a name says when it was sent."""
+    return _PASSED_ON.search(name) is not None
+
+
+def is_later_chapter(name: str) -> bool:
+    """Tell whether a file goes on a recording whose creation time it repeats."""
+    found = _CHAPTER.match(name)
+    return found is not None and int(found["part"]) > 1
+
+
+def _moments(text: str) -> NamedTime | None:
+    in_utc = _IN_UTC.search(text) is not None
+    for year, month, day, end in _dates(text):
+        told = _HOUR_12.search(text, end)
+        if told is None and "/" in text[end:]:  # the date is a folder's
+            told = _IN_FOLDER.search(text.rpartition("/")[2])
+        told = told or _TIME.search(_opened(text, end))
+        if told is None:
+            continue
+        time = told.groupdict()
+        hour, minute, seconds = int(time["h"]), int(time["m"] or time["m2"]), time["s"]
+        if half := time.get("half"):
+            hour = hour % 12 + (12 if half[0] in "pP" else 0)
+        try:
+            moment = datetime(year, month, day, hour, minute, int(seconds or 0))  # noqa: DTZ001  # the zone comes next
+        except ValueError:
+            continue
+        utc_s, here_s = moment.replace(tzinfo=UTC).timestamp(), moment.timestamp()
+        readings = (utc_s, here_s) if in_utc else (here_s, utc_s)
+        precision_s = _MINUTE_S if seconds is None else 1.0
+        return NamedTime(readings=tuple(dict.fromkeys(readings)), precision_s=precision_s)
+    return None
+
+
+def _opened(text: str, end: int) -> str:
+    """Return what follows a date, so that digits that touch it are a time of their own."""
+    return text[end:].lstrip("T_- .@/")
+
+
+def _dates(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Yield year, month, day, and where the date ends."""
+    for form in _DATE:
+        for found in form.finditer(text):
+            parts = [int(part) for part in found.groups() if part.isdigit()]
+            if len(parts) != 3:
+                continue
+            if parts[0] < 100:  # the day first; where that is none, the month
+                day, month, year = parts
+                if month > 12:
+                    day, month = month, day
+            else:
+                year, month, day = parts
+            yield year, month, day, found.end()
+
 
 AGREEMENT_S = 120.0
 _SEEN_S = 1.5  # what our own eyes may be off by
@@ -89,7 +194,7 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ClockEvidence:
     """One moment at which a capture may have been filmed."""
 
     by: RecordedBy
@@ -105,7 +210,7 @@ class RecordingTime:
     start: Instant  # where unknown: before the earliest moment that any clock names
     end: Instant
     pace: float = 1.0  # seconds filmed for each second shown
-    others: tuple[Reading, ...] = ()  # further readings; where unknown: what is claimed
+    others: tuple[ClockEvidence, ...] = ()  # further readings; where unknown: what is claimed
     is_proof: bool = False  # whether footage may be deleted on the strength of it
     margin_s: float = _EXACT_S  # how far off it may be
 
@@ -142,7 +247,7 @@ class RecordingTime:
 
 
 def recording_time(
-    evidence: Evidence,
+    evidence: CaptureEvidence,
     *,
     inside: Inside,
     name: str = "",
@@ -171,7 +276,7 @@ def creation_s(told: object) -> float | None:
         return None
 
 
-class Pace(StrEnum):
+class WriteRate(StrEnum):
     """How fast the bytes of a file came, beside how long what they show took."""
 
     FITS = "fits"
@@ -179,36 +284,38 @@ class Pace(StrEnum):
     OTHER = "other"  # a copy's
 
 
-def pace_of_growth(evidence: Evidence, filmed_s: float) -> Pace:
+def pace_of_growth(evidence: CaptureEvidence, filmed_s: float) -> WriteRate:
     """Return how the growth that was seen fits the length of what was filmed."""
     samples = evidence.growth
     if len(samples) < 2 or samples[-1][1] <= 0:
-        return Pace.SHORT
+        return WriteRate.SHORT
     whole = _pace(samples, filmed_s)
     # What was held from before the event is written at once; then the pace is that of filming.
     late = [sample for sample in samples if samples[0][0].elapsed_s(sample[0]) >= _BURST_S]
-    if whole is Pace.OTHER and len(late) > 2:
+    if whole is WriteRate.OTHER and len(late) > 2:
         rest_s = filmed_s * (late[-1][1] - late[0][1]) / late[-1][1]
-        if rest_s >= 2 * _TOO_SHORT_S and _pace(late, filmed_s, evenly=True) is Pace.FITS:
-            return Pace.SHORT
+        if rest_s >= 2 * _TOO_SHORT_S and _pace(late, filmed_s, evenly=True) is WriteRate.FITS:
+            return WriteRate.SHORT
     return whole
 
 
-def _pace(samples: Sequence[tuple[Instant, int]], filmed_s: float, *, evenly: bool = False) -> Pace:
+def _pace(
+    samples: Sequence[tuple[Instant, int]], filmed_s: float, *, evenly: bool = False
+) -> WriteRate:
     (first, had), (last, has) = samples[0], samples[-1]
     expected_s, took_s = filmed_s * (has - had) / has, first.elapsed_s(last)
     return _compared(took_s, expected_s, whole=evenly or had == 0)
 
 
-def _compared(took_s: float, expected_s: float, *, whole: bool) -> Pace:
+def _compared(took_s: float, expected_s: float, *, whole: bool) -> WriteRate:
     """Compare the seconds for which a file was written with those that it shows."""
     if expected_s < _TOO_SHORT_S:
-        return Pace.SHORT if took_s < 3 * expected_s + 3 * _TOO_SHORT_S else Pace.OTHER
+        return WriteRate.SHORT if took_s < 3 * expected_s + 3 * _TOO_SHORT_S else WriteRate.OTHER
     if whole and 0.85 * expected_s - 1 <= took_s <= 1.15 * expected_s + 3:
-        return Pace.FITS
+        return WriteRate.FITS
     if not whole and 0.5 * expected_s - 1 <= took_s <= 2 * expected_s + 3:
-        return Pace.SHORT  # bytes do not come evenly
-    return Pace.OTHER
+        return WriteRate.SHORT  # bytes do not come evenly
+    return WriteRate.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +337,7 @@ class _Weighing:
     """One capture's evidence."""
 
     def __init__(
-        self, evidence: Evidence, inside: Inside, name: str, clock_offset_s: float | None
+        self, evidence: CaptureEvidence, inside: Inside, name: str, clock_offset_s: float | None
     ) -> None:
         self._seen = evidence
         self._name = name
@@ -284,9 +391,9 @@ class _Weighing:
         seen = self._seen
         if seen.grew_until is not None and not self._kept_time:
             pace = pace_of_growth(seen, self._length_s)
-            if pace is Pace.OTHER:
+            if pace is WriteRate.OTHER:
                 return None
-            return self._ending(RecordedBy.GROWTH, seen.grew_until, proof=pace is Pace.FITS)
+            return self._ending(RecordedBy.GROWTH, seen.grew_until, proof=pace is WriteRate.FITS)
         if abs(seen.appeared.utc_s - seen.mtime_s) > AGREEMENT_S or was_passed_on(self._name):
             return None
         end = _on_our_clock(min(seen.mtime_s, self._complete.utc_s), seen.appeared)
@@ -294,9 +401,9 @@ class _Weighing:
             return self._ending(RecordedBy.FILE_TIME, end, margin_s=AGREEMENT_S)
         took_s = seen.mtime_s - seen.born_s
         pace = _compared(took_s, self._length_s, whole=True)
-        if pace is Pace.OTHER and self._length_s < took_s < _DAY_S:
+        if pace is WriteRate.OTHER and self._length_s < took_s < _DAY_S:
             return None  # no recorder takes longer than what it records, unless the clock jumped
-        return self._ending(RecordedBy.FILE_TIME, end, proof=pace is Pace.FITS)
+        return self._ending(RecordedBy.FILE_TIME, end, proof=pace is WriteRate.FITS)
 
     def _claimed(self, inside: Inside) -> Iterator[_Claim]:
         """Yield what the camera says, the best first."""
@@ -457,7 +564,7 @@ class _Weighing:
 
     def _readings(
         self, claims: Sequence[tuple[RecordedBy, float]], *, beside: Sequence[float]
-    ) -> tuple[Reading, ...]:
+    ) -> tuple[ClockEvidence, ...]:
         """Return those that are far enough apart to be others."""
         known, readings = list(beside), []
         for by, start in claims:
@@ -467,11 +574,11 @@ class _Weighing:
             readings.append(self._reading(by, start))
         return tuple(readings)
 
-    def _reading(self, by: RecordedBy, start_s: float) -> Reading:
+    def _reading(self, by: RecordedBy, start_s: float) -> ClockEvidence:
         """Return a reading; one that ends a little too late ends when the file was complete."""
         end_s = min(start_s + self._length_s, self._complete.utc_s)
         end = _on_our_clock(end_s, self._complete)
-        return Reading(by=by, start=end.shifted(-self._length_s), end=end)
+        return ClockEvidence(by=by, start=end.shifted(-self._length_s), end=end)
 
     def _is_impossible(self, start_s: float) -> bool:
         """Tell whether filming would have ended after the file was complete here."""

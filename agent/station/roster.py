@@ -4,14 +4,61 @@ A person has a key: the user_id, or `guest:3` for a guest.  Names are for the pa
 `spotter athletes` alone: never for titles, logs, file names or metrics.
 """
 
+import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
-from agent.errors import RequestError
-from agent.outbox.entry import Entry, Whose
-from agent.outbox.people.roster import GUEST_PREFIX, Athlete
+import structlog
+
+from agent.clock import Now
+from agent.errors import ApiUnavailableError, RequestError
+from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.roster import (
+    GUEST_PREFIX,
+    ROSTER_ASKED_AT,
+    ROSTER_SYNCED_AT,
+    AccountAthlete,
+    RosterAthlete,
+)
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.outbox.store import Outbox
-from agent.station.names import clean_name, fold, searchable
+from agent.stage import StageName
+
+MOST_NAME = 120  # characters; what is longer is no name
+
+_JOINERS = "\u200c\u200d"  # belong to the spelling of several scripts
+_PLAIN = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ŧ": "t"}
+)
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+
+def clean_name(name: str) -> str:
+    """Return a name that can be shown: one line, no control or direction signs, bounded."""
+    known = unicodedata.normalize("NFC", name[: 4 * MOST_NAME])
+    shown = "".join(sign if _is_shown(sign) else " " for sign in known)
+    return " ".join(shown.split())[:MOST_NAME].strip()
+
+
+def fold(text: str) -> str:
+    """Return text as it is searched: no case, no accents."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")
+    return " ".join(plain.casefold().translate(_PLAIN).split())
+
+
+def searchable(name: str) -> str:
+    """Return everything under which a name is found: Müller as muller and as mueller."""
+    folded = fold(name)
+    composed = unicodedata.normalize("NFC", name.casefold())
+    german = fold(composed.translate(_GERMAN))
+    return folded if german == folded else f"{folded} {german}"
+
+
+def _is_shown(sign: str) -> bool:
+    return sign in _JOINERS or unicodedata.category(sign)[0] != "C"
+
 
 MOST_OFFERED = 50
 _MOST_ID = 128  # characters of a user_id; the API's are far shorter
@@ -20,7 +67,7 @@ _MOST_QUERY = 200
 
 def search_athletes(
     outbox: Outbox, text: str = "", *, most: int = MOST_OFFERED, with_gone: bool = False
-) -> list[Athlete]:
+) -> list[RosterAthlete]:
     """Return the people whose names hold every word of `text`, in any case, with any accents.
 
     Who was on the station last comes first.  People who left the account are not offered.
@@ -29,7 +76,7 @@ def search_athletes(
     return outbox.roster.search(words, most=most, with_gone=with_gone)
 
 
-def athlete_of(outbox: Outbox, key: str) -> Athlete | None:
+def athlete_of(outbox: Outbox, key: str) -> RosterAthlete | None:
     """Return the person of a key, or None where the roster does not know it."""
     user_id, guest_id = split_key(key)
     if guest_id is not None:
@@ -58,7 +105,7 @@ def split_key(key: str) -> tuple[str | None, int | None]:
     return check_user_id(key), None
 
 
-def for_person(outbox: Outbox, key: str, wanted: Whose) -> Whose:
+def for_person(outbox: Outbox, key: str, wanted: ClipTarget) -> ClipTarget:
     """Return `wanted` for the person of a key; a guest who was resolved is that athlete.
 
     Raises:
@@ -91,7 +138,7 @@ def check_user_id(user_id: str | None) -> str:
     return user_id
 
 
-def note_guest(outbox: Outbox, name: str, *, now_s: float) -> Athlete:
+def note_guest(outbox: Outbox, name: str, *, now_s: float) -> RosterAthlete:
     """Note a person who is not in the account; their clips will be held until they are.
 
     Raises:
@@ -132,9 +179,106 @@ def _release_held(
     for entry in outbox.entries.in_states({EntryState.HELD}):
         if entry.guest_id != guest_id or entry.reason != Reason.GUEST:
             continue
-        known = Whose(**{name: getattr(entry, name) for name in Whose.__slots__})
+        known = ClipTarget(**{name: getattr(entry, name) for name in ClipTarget.__slots__})
         whose = replace(known, recipient=Recipient.ATHLETE, user_id=user_id, guest_id=None)
         moved = outbox.entries.assign(entry, whose, now_s=now_s, changes={"due_at": due_at})
         if moved is not None:
             released.append(moved)
     return released
+
+
+_EVERY_S = 4 * 3600.0
+_AFTER_FAILURE_S = 600.0
+_LOOK_AGAIN_S = 5.0  # whether the lane is open by now
+
+
+class NamedAthlete(NamedTuple):
+    """One athlete as the account names them."""
+
+    user_id: str
+    name: str
+    lacks: tuple[str, ...] = ()  # body measures that the account does not have
+
+
+Fetch = Callable[[], tuple[Iterable[NamedAthlete], bool]]  # who there is, and whether these are all
+
+log = structlog.get_logger(stage=StageName.ROSTER)
+
+
+def take_over(
+    outbox: Outbox, named: Iterable[NamedAthlete], *, complete: bool, now_s: float
+) -> int:
+    """Take over what the account says of its athletes; return how many are offered now."""
+    known = []
+    for user_id, name, lacks in named:
+        try:
+            check_user_id(user_id)
+        except RequestError:
+            continue
+        if outbox.forgettings.is_forgotten(user_id):
+            continue
+        shown = clean_name(name) or user_id
+        known.append(
+            AccountAthlete(
+                user_id=user_id, name=shown, folded=searchable(shown), lacks=tuple(lacks)
+            )
+        )
+    with outbox.transaction():
+        outbox.roster.replace(known, complete=complete and bool(known), now_s=now_s)
+        outbox.switches.set(ROSTER_SYNCED_AT, repr(now_s))
+    return outbox.roster.count()
+
+
+def request_roster(outbox: Outbox, *, now_s: float) -> None:
+    """Ask the daemon to look for the account's athletes at once; wake it afterwards."""
+    outbox.switches.set(ROSTER_ASKED_AT, repr(now_s))
+
+
+class RosterStage:
+    """Looks for the account's athletes at the start, every few hours, and when asked."""
+
+    name = StageName.ROSTER
+
+    def __init__(
+        self, outbox: Outbox, *, fetch: Fetch, is_open: Callable[[], bool], now: Now
+    ) -> None:
+        self._outbox = outbox
+        self._fetch = fetch
+        self._is_open = is_open
+        self._now = now
+        self._not_before_s = 0.0  # after a failure
+        self._answered_ask = outbox.switches.get(ROSTER_ASKED_AT)  # a start looks anyway
+
+    def step(self) -> float:
+        """Fetch the roster if it is time and the lane is open."""
+        now_s = self._now().utc_s
+        rest_s = self._rest_s(now_s)
+        if rest_s > 0:
+            return rest_s
+        if not self._is_open():
+            return _LOOK_AGAIN_S
+        self._answered_ask = self._outbox.switches.get(ROSTER_ASKED_AT)
+        try:
+            named, complete = self._fetch()
+        except ApiUnavailableError as fault:
+            log.warning("roster sync failed", detail=str(fault))
+            self._not_before_s = now_s + _AFTER_FAILURE_S
+            return _AFTER_FAILURE_S
+        count = take_over(self._outbox, named, complete=complete, now_s=now_s)
+        log.info("roster synced", athletes=count, complete=complete)
+        return _EVERY_S
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _rest_s(self, now_s: float) -> float:
+        """Return the seconds until the roster is to be fetched."""
+        synced_at = self._outbox.switches.moment(ROSTER_SYNCED_AT)
+        if self._answered_ask != self._outbox.switches.get(ROSTER_ASKED_AT):
+            return 0.0
+        wait_s = self._not_before_s - now_s
+        if not 0 < wait_s <= _AFTER_FAILURE_S:  # no failure, or the clock jumped
+            wait_s = 0.0
+        if synced_at is None or synced_at > now_s:  # never, or the clock was set back
+            return wait_s
+        return max(synced_at + _EVERY_S - now_s, wait_s)

@@ -8,9 +8,71 @@ never touches the past.  Within a layer a statement holds until the next one.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.clock import Instant
-from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
-from agent.station.chronology import Chronology, UndecidableError
+from agent.clock import BEGINNING, Instant
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.outbox import Outbox
+
+
+class UndecidableError(Exception):
+    """Which of two moments came first rests on a clock that was not yet trusted."""
+
+
+class Chronology:
+    """The order of moments, for a station that knows in which order its boots came."""
+
+    def __init__(self, boots: Sequence[str], *, believes: bool = False) -> None:
+        self._order = {boot_id: seq for seq, boot_id in enumerate(boots)}
+        self._believes = believes  # every clock: good for a guess that a person judges
+
+    def precedes(self, first: Instant, second: Instant) -> bool:
+        """Tell whether `first` lies before `second`.
+
+        Raises:
+            UndecidableError: only an untrusted clock could tell.
+        """
+        first_boot = self._order.get(first.boot_id or "")
+        second_boot = self._order.get(second.boot_id or "")
+        if first_boot is None or second_boot is None:
+            return self._precedes_by_utc(first, second)
+        if first_boot != second_boot:
+            return first_boot < second_boot
+        assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
+        return first.boot_s < second.boot_s
+
+    def latest(self, moments: Iterable[Instant]) -> Instant:
+        """Return the last of some moments; what cannot be told apart goes by its place."""
+        found, *others = moments
+        for moment in others:
+            if self._surely_precedes(found, moment):
+                found = moment
+        return found
+
+    def in_order(self, said: Iterable[Assignment]) -> list[Assignment]:
+        """Return statements by the moment from which they hold.
+
+        Of one moment the later said comes last; so does one whose moment cannot be told: people
+        speak of the present, and only what runs out is recorded afterwards.
+        """
+        ordered: list[Assignment] = []
+        for statement in said:
+            place = len(ordered)
+            while place and self._surely_precedes(statement.starts, ordered[place - 1].starts):
+                place -= 1
+            ordered.insert(place, statement)
+        return ordered
+
+    def _surely_precedes(self, first: Instant, second: Instant) -> bool:
+        try:
+            return self.precedes(first, second)
+        except UndecidableError:
+            return False
+
+    def _precedes_by_utc(self, first: Instant, second: Instant) -> bool:
+        certain = BEGINNING in (first, second) or (first.trusted and second.trusted)
+        if not (certain or self._believes):
+            raise UndecidableError("the clock could not yet be trusted")
+        return first.utc_s < second.utc_s
+
 
 __all__ = ["NOBODY", "OnStation", "Timeline", "UndecidableError"]
 
@@ -44,9 +106,9 @@ class Timeline:
         self.order = Chronology(boots, believes=believes)
         self._said, self._boots = tuple(assignments), tuple(boots)
         made = self.order.in_order(self._said)
-        self._coach = [a for a in made if a.layer is Layer.COACH]
-        self._station = [a for a in made if a.layer is Layer.STATION]
-        self._camera = [a for a in made if a.layer is Layer.CAMERA]
+        self._coach = [a for a in made if a.layer is AssignmentLayer.COACH]
+        self._station = [a for a in made if a.layer is AssignmentLayer.STATION]
+        self._camera = [a for a in made if a.layer is AssignmentLayer.CAMERA]
 
     def believing(self) -> "Timeline":
         """Return the same, believing every clock: for guesses that a person judges."""
@@ -113,9 +175,13 @@ class Timeline:
             stretches.append((from_s, to_s))
         return stretches
 
-    def last_said(self, layer: Layer) -> Assignment | None:
+    def last_said(self, layer: AssignmentLayer) -> Assignment | None:
         """Return the latest statement of a layer, by the moment from which it holds."""
-        said = {Layer.COACH: self._coach, Layer.STATION: self._station, Layer.CAMERA: self._camera}
+        said = {
+            AssignmentLayer.COACH: self._coach,
+            AssignmentLayer.STATION: self._station,
+            AssignmentLayer.CAMERA: self._camera,
+        }
         return said[layer][-1] if said[layer] else None
 
     def _last_before(self, layer: Sequence[Assignment], moment: Instant) -> Assignment | None:
@@ -153,3 +219,13 @@ def _seconds_between(first: Instant, second: Instant) -> float:
         assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
         return second.boot_s - first.boot_s
     return second.utc_s - first.utc_s
+
+
+_LATEST = 200  # of each layer; the present is among the last words, the past need not be read
+
+
+def present_of(outbox: Outbox, *, now: Instant) -> Timeline:
+    """Return a timeline that tells who is on the station now; of the past it knows no more."""
+    outbox.assignments.note_boot(now.boot_id)
+    said = outbox.assignments.latest(of_each_layer=_LATEST)
+    return Timeline(said, boots=outbox.assignments.boots())

@@ -11,42 +11,32 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from agent.clock import Now
+from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StageName
-from agent.station.assigning import StationRules
-from agent.web import (
-    athletes,
-    entering,
-    files,
-    following,
-    live,
-    media,
-    monitoring,
-    recordings,
-    running,
-    starting,
-    stationing,
-    taking,
-)
-from agent.web.access.door import Door
-from agent.web.desk import Desk
-from agent.web.drawing import make_templates, static
-from agent.web.guard import Guard
+from agent.station.assignments import StationRules
+from agent.web import login, monitoring, page_routes, station_routes, take_routes
+from agent.web.auth import Authenticator
+from agent.web.context import DaemonSignals, DatabaseExecutor
 from agent.web.i18n import Texts
-from agent.web.page import Page
-from agent.web.places import route
-from agent.web.source import Signs
+from agent.web.rendering import make_templates, static
+from agent.web.routing import WebContext, route
+from agent.web.security import Guard
 
 log = structlog.get_logger(stage=StageName.PAGE)
 
-PLACES = (
-    *(*starting.PLACES, *live.PLACES, *media.PLACES),
-    *(*stationing.PLACES, *taking.PLACES, *following.PLACES, *athletes.PLACES),
-    *(*recordings.PLACES, *running.PLACES),
-    *(*entering.PLACES, *files.PLACES, *monitoring.PLACES),
+ROUTES = (
+    *(*page_routes.START_ROUTES, *page_routes.LIVE_ROUTES, *take_routes.MEDIA_ROUTES),
+    *(
+        *station_routes.STATION_ROUTES,
+        *take_routes.TAKE_ROUTES,
+        *take_routes.RESULT_ROUTES,
+        *page_routes.ATHLETE_ROUTES,
+    ),
+    *(*take_routes.RECORDING_ROUTES, *station_routes.SETTINGS_ROUTES),
+    *(*login.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
 )
 
 
@@ -56,17 +46,17 @@ def make_page(
     outbox: Outbox,
     folder: StateFolder,
     *,
-    signs: Signs,
+    signs: DaemonSignals,
     now: Now,
-) -> Page:
+) -> WebContext:
     """Return what the page's places work with.
 
     Raises:
         OSError: the secret that signs sessions cannot be read or written.
     """
-    desk = Desk()
+    desk = DatabaseExecutor()
     texts = Texts(settings.web.language)
-    return Page(
+    return WebContext(
         settings=settings,
         rules=rules,
         host=urlsplit(settings.api.base_url).netloc,
@@ -75,13 +65,13 @@ def make_page(
         now=now,
         signs=signs,
         desk=desk,
-        door=Door(settings.web, folder, outbox, desk, now=now),
+        door=Authenticator(settings.web, folder, outbox, desk, now=now),
         texts=texts,
         templates=make_templates(settings, texts),
     )
 
 
-def make_app(page: Page) -> Starlette:
+def make_app(page: WebContext) -> Starlette:
     """Return the application of a page."""
 
     async def on_refusal(request: Request, error: Exception) -> Response:
@@ -107,7 +97,7 @@ def make_app(page: Page) -> Starlette:
         )
 
     app = Starlette(
-        routes=[route(page, place) for place in PLACES],
+        routes=[route(page, place) for place in ROUTES],
         middleware=[Middleware(Guard, hosts=page.door.hosts, styles=static("page.css"))],
         exception_handlers={
             HTTPException: on_refusal,

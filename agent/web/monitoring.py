@@ -19,16 +19,14 @@ from starlette.responses import JSONResponse, Response
 
 from agent.errors import AgentError
 from agent.outbox.pauses import Pause
-from agent.settings.tables import is_loopback
-from agent.settings.web import WebSettings
+from agent.settings.model import WebSettings, is_loopback
 from agent.stage import StageName
 from agent.station.camera import camera_words
-from agent.station.word import NEEDS_PERSON
-from agent.web.page import Page
-from agent.web.places import Access, See, Visit
+from agent.station.status import NEEDS_PERSON
+from agent.web.routing import GetEndpoint, RequestContext, RequiredAccess, WebContext
 
 if TYPE_CHECKING:
-    from agent.web.measures import Measures
+    from agent.web.metrics import Metrics
 
 _ANSWER_WITHIN_S = 5.0
 _MOST_TOKEN_BYTES = 4096
@@ -38,7 +36,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")  # a proxy's word: no
 log = structlog.get_logger(stage=StageName.PAGE)
 
 
-async def metrics(page: Page, visit: Visit) -> Response:
+async def metrics(page: WebContext, visit: RequestContext) -> Response:
     """Return every measure in Prometheus' text format."""
     if not may_see(page.settings.web, visit.request):
         raise HTTPException(401, "bearer token required")
@@ -49,7 +47,7 @@ async def metrics(page: Page, visit: Visit) -> Response:
     return Response(text, media_type=_TEXT)
 
 
-async def healthz(page: Page, visit: Visit) -> Response:
+async def healthz(page: WebContext, visit: RequestContext) -> Response:
     """Say whether the daemon makes progress."""
     reasons = _no_progress(page)
     if not reasons and await _pauses(page) is None:
@@ -57,7 +55,7 @@ async def healthz(page: Page, visit: Visit) -> Response:
     return _answer(page, visit, reasons)
 
 
-async def readyz(page: Page, visit: Visit) -> Response:
+async def readyz(page: WebContext, visit: RequestContext) -> Response:
     """Say whether captures are taken in and clips may go; a lost network is no reason."""
     reasons = _no_progress(page)
     if not page.settings.paths.capture.is_dir():
@@ -75,7 +73,7 @@ async def readyz(page: Page, visit: Visit) -> Response:
     return _answer(page, visit, reasons)
 
 
-def _no_progress(page: Page) -> list[str]:
+def _no_progress(page: WebContext) -> list[str]:
     """Return why parts of the daemon make no progress: they are stuck, or the disk refuses."""
     stuck = [f"stalled: {name}" for name in page.signs.stuck()]
     refusals = sorted(page.signs.refusals().items())
@@ -109,16 +107,16 @@ def _content(path: Path) -> str | None:
         return None
 
 
-def _measures(page: Page) -> "Measures":
+def _measures(page: WebContext) -> "Metrics":
     """Return what measures, made when it is first asked for: its library takes memory."""
     if page.measures is None:
-        from agent.web.measures import Measures
+        from agent.web.metrics import Metrics
 
-        page.measures = Measures(page.settings, page.outbox, page.camera, host=page.host)
+        page.measures = Metrics(page.settings, page.outbox, page.camera, host=page.host)
     return page.measures
 
 
-async def _pauses(page: Page) -> list[Pause] | None:
+async def _pauses(page: WebContext) -> list[Pause] | None:
     """Return what waits by itself; None where the outbox does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_S):
@@ -128,15 +126,15 @@ async def _pauses(page: Page) -> list[Pause] | None:
         return None
 
 
-def _answer(page: Page, visit: Visit, reasons: Sequence[str]) -> Response:
+def _answer(page: WebContext, visit: RequestContext, reasons: Sequence[str]) -> Response:
     document: dict[str, object] = {"ok": not reasons}
     if may_see(page.settings.web, visit.request):
         document["reasons"] = list(reasons)
     return JSONResponse(document, 503 if reasons else 200)
 
 
-PLACES = (
-    See(path="/metrics", access=Access.ANYBODY, answer=metrics),
-    See(path="/healthz", access=Access.ANYBODY, answer=healthz),
-    See(path="/readyz", access=Access.ANYBODY, answer=readyz),
+MONITORING_ROUTES = (
+    GetEndpoint(path="/metrics", access=RequiredAccess.ANYBODY, answer=metrics),
+    GetEndpoint(path="/healthz", access=RequiredAccess.ANYBODY, answer=healthz),
+    GetEndpoint(path="/readyz", access=RequiredAccess.ANYBODY, answer=readyz),
 )

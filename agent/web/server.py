@@ -3,30 +3,167 @@
 import asyncio
 import contextlib
 import errno
+import socket
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+import h11
 import structlog
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.clock import Now
+from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
-from agent.outbox.waiting import Waiting
-from agent.pulse import beat
+from agent.heartbeat import beat
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import PauseReporter
 from agent.settings import Settings, WebSettings
 from agent.stage import StageName, StopFlag
-from agent.station.assigning import StationRules
-from agent.web.access.door import read_pin
+from agent.station.assignments import StationRules
 from agent.web.app import make_app, make_page
-from agent.web.connection import LimitedConnection
-from agent.web.crowding import PageSocket, listen_on
-from agent.web.page import Page
-from agent.web.source import Signs
+from agent.web.auth import read_pin
+from agent.web.context import DaemonSignals
+from agent.web.routing import WebContext
+from agent.web.tls import PageCertificate
 
-if TYPE_CHECKING:
-    from agent.web.access.tls import PageCertificate
+_REQUEST_WITHIN_S = 10.0  # for the head of a request, or what is left of one answered, to come
+
+
+class LimitedConnection(H11Protocol):
+    """A connection of uvicorn's, under this limit."""
+
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn says less of the transport
+        """Take a connection in."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; those of a request's head must be followed by the rest of it."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Note that a request has its answer; what is left of its body must come soon."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if not self._is_owed():
+            self._stop_watching()
+        elif self._limit is None and not self.transport.is_closing():
+            self._limit = self.loop.call_later(_REQUEST_WITHIN_S, self._end)
+
+    def _is_owed(self) -> bool:
+        """Tell whether the other side has yet to say something before anything can be done."""
+        if self.conn.their_state is h11.SEND_BODY:  # the body of what has its answer already
+            return self.cycle is not None and self.cycle.response_complete
+        return self.conn.their_state is h11.IDLE
+
+    def _stop_watching(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _end(self) -> None:
+        if self._is_owed() and not self.transport.is_closing():
+            self.transport.abort()
+
+
+_MOST = 96  # at once
+_MOST_OF_ONE = 24  # of one address; a tablet with a full page of pictures uses six
+_MOST_TURNED_AWAY = 64  # at a stretch: whoever is connected has a turn in between
+_QUEUE = 64  # connections that wait to be accepted
+
+
+class LimitedListener(socket.socket):
+    """A socket that listens, and knows which of its connections are open."""
+
+    def __init__(self, *given: int) -> None:
+        """Make a socket of a family, kind and protocol."""
+        super().__init__(*given)
+        self._open: list[tuple[str, socket.socket]] = []  # from where, the latest last
+        self.is_known: Callable[[str], bool] = lambda _address: False
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Return the next connection for which there is a place.
+
+        Raises:
+            BlockingIOError: nobody waits, or enough were turned away for now.
+        """
+        for _ in range(_MOST_TURNED_AWAY):
+            connection, address = super().accept()
+            if self._lets_in(connection, str(address[0])):
+                return connection, address
+            connection.close()
+        raise BlockingIOError
+
+    def end_all(self) -> bool:
+        """End every connection; tell whether some are still open, as the server has not met it."""
+        self._open = [(of, one) for of, one in self._open if one.fileno() >= 0]
+        for _, connection in self._open:
+            with contextlib.suppress(OSError):  # it may have gone by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        return bool(self._open)
+
+    def _lets_in(self, connection: socket.socket, address: str) -> bool:
+        self._open = [(of, one) for of, one in self._open if one.fileno() >= 0]
+        held = Counter(of for of, _ in self._open)
+        if held[address] >= _MOST_OF_ONE:
+            return False
+        if len(self._open) >= _MOST and not self._makes_room(address, held):
+            return False
+        self._open.append((address, connection))
+        return True
+
+    def _makes_room(self, address: str, held: Counter[str]) -> bool:
+        """End a connection for a new one: of strangers first, of who holds the most of them."""
+        others = {of: number for of, number in held.items() if not self.is_known(of)}
+        least = held[address] + 2  # so that two who hold much do not end each other in turns
+        if self.is_known(address):
+            others, least = (others, 1) if others else (dict(held), least)
+        greediest = max(others, key=others.__getitem__, default=address)
+        if held[greediest] < least:
+            return False
+        self._end_latest_of(greediest)
+        return True
+
+    def _end_latest_of(self, address: str) -> None:
+        """End a connection: the server meets its end as if the other side had gone."""
+        at = max(at for at, (of, _) in enumerate(self._open) if of == address)
+        _, connection = self._open.pop(at)
+        with contextlib.suppress(OSError):  # it may have gone by itself
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def listen_on(listen: str) -> LimitedListener:
+    """Return a socket that listens on an address such as 127.0.0.1:8377.
+
+    Raises:
+        OSError: the address is taken or not this box's.
+    """
+    host, _, port = listen.rpartition(":")
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM
+    )[0]
+    listener = LimitedListener(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_QUEUE)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
 
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
@@ -36,7 +173,7 @@ _KEEP_ALIVE_S = 30
 _CERTIFICATE_EVERY_S = 600.0  # it is looked at
 _LARGEST_HEAD = 16384
 
-__all__ = ["PageServer", "Signs"]
+__all__ = ["DaemonSignals", "PageServer"]
 
 log = structlog.get_logger(stage=StageName.PAGE)
 
@@ -53,7 +190,7 @@ class PageServer:
         outbox: Outbox,
         folder: StateFolder,
         *,
-        signs: Signs,
+        signs: DaemonSignals,
         now: Now,
     ) -> None:
         self._settings = settings
@@ -63,7 +200,7 @@ class PageServer:
         self._signs = signs
         self._now = now
         self._stop = signs.stop
-        self._waiting = Waiting(outbox.pauses, self.name, now=now)
+        self._waiting = PauseReporter(outbox.pauses, self.name, now=now)
 
     def step(self) -> float:
         """Serve until the daemon ends, or until the page fails: then it is tried again later."""
@@ -96,16 +233,16 @@ class PageServer:
     def close(self) -> None:
         """Nothing is held: the server has ended with its step."""
 
-    def _certificate(self) -> "PageCertificate | None":
+    def _certificate(self) -> PageCertificate | None:
         if self._settings.web.tls == "off":
             return None
         # Its cryptography takes 11 MiB, which a page without TLS does not need.
-        from agent.web.access.tls import PageCertificate
+        from agent.web.tls import PageCertificate
 
         return PageCertificate(self._settings.web, self._folder, now=self._now)
 
     def _serve(
-        self, page: Page, listener: PageSocket, certificate: "PageCertificate | None"
+        self, page: WebContext, listener: LimitedListener, certificate: PageCertificate | None
     ) -> None:
         warn_without_pin(self._settings.web)
         config = uvicorn.Config(
@@ -135,7 +272,7 @@ def warn_without_pin(settings: WebSettings) -> None:
         log.warning("pin not configured", file=str(settings.pin_file))
 
 
-async def _serve_on(listener: PageSocket, server: uvicorn.Server) -> None:
+async def _serve_on(listener: LimitedListener, server: uvicorn.Server) -> None:
     """Serve, and at the end let no connection be left, not even those that never shook hands."""
     await server.serve(sockets=[listener])
     for left in list(server.server_state.connections):
@@ -153,9 +290,9 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        listener: PageSocket,
+        listener: LimitedListener,
         stop: StopFlag,
-        certificate: "PageCertificate | None",
+        certificate: PageCertificate | None,
     ) -> None:
         super().__init__(config)
         self._listener = listener
@@ -180,7 +317,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
 
 
-async def _keep(certificate: "PageCertificate") -> None:
+async def _keep(certificate: PageCertificate) -> None:
     """Keep a certificate up; what goes wrong leaves the one before in its place."""
     while True:
         await asyncio.sleep(_CERTIFICATE_EVERY_S)

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from analysis.cut.copying import COPY_ERRORS, CannotCopy, copy_clip
-from analysis.cut.encoding import Encoded, encode_clip
-from analysis.cut.options import CutOptions
-from analysis.cut.proof import Expected, difference, look_at, picture_at
-from analysis.errors import Fault, VideoError
-from analysis.video import Progress, open_video
+from analysis.cut.copy import COPY_ERRORS, CannotCopy, copy_clip
+from analysis.cut.encode import Encoded, encode_clip
+from analysis.cut.target import CutOptions
+from analysis.cut.verify import Expected, difference, look_at, picture_at
+from analysis.video import Progress, VideoError, VideoFault, open_video
 
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})  # no other way helps
 
@@ -147,7 +146,7 @@ def _without_copy(work: _Work) -> tuple[int, Literal["copy", "encode"], list[str
     except COPY_ERRORS:
         raise VideoError(
             f"the encoded clip is not what it should be: {wrong}; in plain colours {plainly_wrong}",
-            fault=Fault.INTERNAL,
+            fault=VideoFault.INTERNAL,
         ) from None
 
 

@@ -1,19 +1,42 @@
 """The MP4 that a clip is written to, and what it tells players of the picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import av
 from av.container import Container, OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from analysis.cut.options import CutOptions
 from analysis.display import Appearance, Colours
 from analysis.video import codec_name
+
+Method = Literal["auto", "copy", "encode"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOptions:
+    """What the settings say about cutting."""
+
+    method: Method = "auto"
+    max_preroll_s: float = 2.0  # a reader that ignores edit lists would see all of the pre-roll
+    keep_audio: bool = False
+    keep_metadata: bool = False
+    rendition_height: int | None = None  # px of the upright picture
+    rendition_kbit_s: int | None = None
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, object]) -> "CutOptions":
+        """Read options as they come over a pipe; unknown ones are an error."""
+        known = {field.name for field in fields(cls)}
+        if unknown := set(options) - known:
+            raise ValueError(f"unknown cut options: {', '.join(sorted(unknown))}")
+        return cls(**options)  # type: ignore[arg-type]  # the settings have checked them
+
 
 _OPTIONS = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
 _CREATED = "creation_time"

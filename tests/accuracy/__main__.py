@@ -4,7 +4,7 @@ import statistics
 import sys
 import time
 
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from tests.accuracy.captures import ALL
 from tests.accuracy.measure import Score, cache_folder, filmed, measure
 

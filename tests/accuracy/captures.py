@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.sandbox.drawn import Bystander, Segment, Storyboard
-from agent.sandbox.drawn.layers import HangingPlate, Layer, Light, Noise, Shake
-from agent.sandbox.drawn.lens import View
+from agent.synthetic import Bystander, Segment, Storyboard
+from agent.synthetic.effects import HangingPlate, Light, Noise, PictureLayer, Shake
+from agent.synthetic.shapes import View
 
 WIDTH, HEIGHT = 960, 540
 
@@ -18,7 +18,7 @@ class Capture:
     segments: Sequence[tuple[str, float | None]]
     activity: str | None
     view: View = "side"
-    layers: Sequence[Layer] = ()
+    layers: Sequence[PictureLayer] = ()
     bystanders: Sequence[Bystander] = ()
     fps: float = 30.0
     keyframe_every_s: float = 2.0

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.sandbox.drawn import Camera
-from agent.sandbox.drawn.storyboard import Effort
+from agent.synthetic import SceneCamera
+from agent.synthetic.storyboard import Effort
 from analysis.inspection import inspect_video
-from analysis.intervals import Interval, merged
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
+from analysis.primitives import Interval, merged
 from analysis.report import Report
 from analysis.takes import RULES, TakeOptions
 from tests.accuracy.captures import Capture
@@ -40,13 +40,13 @@ def cache_folder() -> Path:
 
 def filmed(name: str, capture: Capture, folder: Path) -> Path:
     """Return the file of a capture, drawn where it is not there yet."""
-    sources = sorted(Path(__file__).parents[2].glob("agent/sandbox/drawn/*.py"))
+    sources = sorted(Path(__file__).parents[2].glob("agent/synthetic/*.py"))
     drawn_by = b"".join(source.read_bytes() for source in sources)
     mark = hashlib.sha256(repr(capture).encode() + drawn_by).hexdigest()[:12]
     path = folder / f"{name}-{mark}.mp4"
     if not path.exists():
         partial = path.with_suffix(".part.mp4")
-        Camera(capture.story(), keyframe_every_s=capture.keyframe_every_s).record(partial)
+        SceneCamera(capture.story(), keyframe_every_s=capture.keyframe_every_s).record(partial)
         partial.rename(path)
     return path
 

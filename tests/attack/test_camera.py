@@ -15,12 +15,11 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
+from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError
-from agent.intake.admit import Admission
-from agent.intake.unchanged import UnsettledError
-from agent.intake.watch import CaptureFolder
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
+from agent.intake.admission import Admission, UnsettledError
+from agent.intake.watcher import CaptureFolder
+from agent.outbox.outbox import Outbox
 from agent.stage import ignore_wake
 from tests.attack.users import CAMERA, GROUP, as_user, need_users
 from tests.conftest import REPOSITORY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.owner import OwnerLock
+from agent.disk.lock import StateFolderLock
 from tests.attack.users import GROUP, MEMBER, SERVICE, Town, as_user, environment, run_as
 from tests.planted import plant
 
@@ -83,7 +83,7 @@ def test_a_reader_of_the_folder_does_not_keep_the_daemon_from_starting(place: To
         assert holder.stdout is not None and holder.stdin is not None
         assert holder.stdout.readline() == b"held\n"
 
-        daemon = OwnerLock(place.folder)
+        daemon = StateFolderLock(place.folder)
         daemon.take()
 
         daemon.release()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.results.record import NewResult
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
+from agent.outbox.results import NewResult
 from agent.sandbox.server import Sandbox
 from tests.analysed import link_of, mp4
 from tests.attack.users import GROUP, SERVICE, Town, environment

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
+from agent.disk.state_folder import StateFolder
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
 from tests.station import Station

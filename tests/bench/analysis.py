@@ -10,10 +10,10 @@ import av
 import cv2
 import numpy as np
 
-from agent.intake.child import AnalysisChild, ChildLimits
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from analysis.cut.clip import cut_clip
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.report import Report
 from analysis.takes import TakeOptions
 from tests.bench.captures import capture, capture_4k
@@ -135,11 +135,11 @@ def look_at_every_frame(path: Path) -> None:
     video.release()
 
 
-def _child() -> AnalysisChild:
-    return AnalysisChild(limits=ChildLimits(), check=lambda: None)
+def _child() -> AnalysisProcess:
+    return AnalysisProcess(limits=ChildLimits(), check=lambda: None)
 
 
-def _peak_mib(child: AnalysisChild) -> float:
+def _peak_mib(child: AnalysisProcess) -> float:
     status = Path(f"/proc/{child.process_id}/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

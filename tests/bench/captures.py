@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
-from agent.sandbox.drawn import Segment, Storyboard
-from agent.sandbox.drawn.scene import draw_frame
+from agent.synthetic import Segment, Storyboard
+from agent.synthetic.render import draw_frame
 from tests.accuracy.measure import cache_folder
 
 FPS = 30

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from tests.bench.timing import ratio
 from tests.factories import NOW_S
 from tests.seeded import seed

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent.web.crowding import listen_on
+from agent.web.server import listen_on
 from tests.bench.timing import ratio
 from tests.seeded import seed
 from tests.served_page import ServedPage, free_port, page_settings, served_page

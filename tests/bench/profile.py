@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from analysis import glimpses, inspection, looking, sampling
-from analysis.landmarker import PoseFinder
+from analysis import inspection, sampling, tracking
+from analysis.pose_model import PoseFinder
 from analysis.stillness import Stillness
 from analysis.takes import TakeOptions
-from analysis.video import Reading
+from analysis.video import VideoReading
 
 # What is timed: where it is looked up when it is called, and what it is called in the print.
 _PARTS: tuple[tuple[object, str, str], ...] = (
     (inspection, "read_packets", "reading packets"),
     (sampling, "_decoded", "decoding"),
     (sampling, "_rest", "decoding"),
-    (Reading, "upright", "scaling"),
-    (looking, "grey_thumbnail", "watching for movement"),
-    (glimpses, "grey_thumbnail", "watching for movement"),
+    (VideoReading, "upright", "scaling"),
+    (tracking, "grey_thumbnail", "watching for movement"),
+    (tracking, "grey_thumbnail", "watching for movement"),
     (Stillness, "is_moving", "watching for movement"),
     (inspection, "where_to_look", "watching for movement"),
-    (glimpses, "picture_facts", "judging light"),
+    (tracking, "picture_facts", "judging light"),
     (PoseFinder, "find", "looking"),
     (inspection, "_conclude", "concluding"),
 )

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent.api.body import ClipBody
 from agent.api.client import ApiClient, ApiKey
+from agent.api.transfer import ClipBody
 from agent.clock import read_clock
 from agent.stage import ignore_wake
 from tests.bench.timing import ratio

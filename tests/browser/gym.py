@@ -18,20 +18,28 @@ from pathlib import Path
 import cv2
 
 from agent.clock import read_clock
-from agent.outbox.capture import Capture, Evidence, FileFacts, Take
-from agent.outbox.clip_code import derive_clip_code
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import ClipFile, Entry, NewEntry, Source, Whose
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import (
+    Capture,
+    CaptureEvidence,
+    ClipFile,
+    ClipSource,
+    ClipTarget,
+    Entry,
+    FileFacts,
+    NewEntry,
+    Take,
+    derive_clip_code,
+)
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
-from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, Segment, Storyboard
-from agent.sandbox.drawn.scene import draw_frame
 from agent.sandbox.server import Sandbox
 from agent.settings import load_settings
-from agent.station.assigning import StationRules, assign_nobody, assign_person
-from agent.station.of_settings import station_rules
-from agent.station.queueing import set_rotate
-from agent.wake import wake
+from agent.station.assignments import StationRules, assign_nobody, assign_person, station_rules
+from agent.station.queue import set_rotate
+from agent.synthetic import SceneCamera, Segment, Storyboard
+from agent.synthetic.render import draw_frame
+from agent.wakeup import wake
 from tests.came_back import analysed
 from tests.served_page import free_port
 from tests.station import KEY, Station, until
@@ -112,7 +120,7 @@ class Gym:
             NewEntry(
                 clip_code=code,
                 generation=0,
-                sources=(Source(capture_id=capture.id, take_number=1, start_s=0.0, end_s=5.5),),
+                sources=(ClipSource(capture_id=capture.id, take_number=1, start_s=0.0, end_s=5.5),),
                 state=EntryState.READY if known else EntryState.HELD,
                 reason=None if known else reason,
                 due_at=now.utc_s + goes_in_s,
@@ -122,7 +130,7 @@ class Gym:
                     size_bytes=clip.stat().st_size,
                     seconds=5.5,
                 ),
-                whose=Whose(
+                whose=ClipTarget(
                     recipient=Recipient.ATHLETE if known else Recipient.UNKNOWN,
                     user_id=user_id,
                     activity="weightlifting",
@@ -176,7 +184,7 @@ class Gym:
             file_name=f"set-{number}.mp4",
             stored_name=f"set-{number}.mp4",
             facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
-            evidence=Evidence(grew_until=now, appeared=now, mtime_s=now.utc_s),
+            evidence=CaptureEvidence(grew_until=now, appeared=now, mtime_s=now.utc_s),
             now_s=now.utc_s,
         )
         claimed = self.outbox.captures.move(capture, CaptureState.ANALYSING, now_s=now.utc_s)
@@ -225,7 +233,7 @@ def small_footage(size: tuple[int, int] = _SMALL) -> Footage:
     story = Storyboard([Segment("snatch")], width=width, height=height, fps=6.0)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
-        Camera(story).record(clip)
+        SceneCamera(story).record(clip)
         content = clip.read_bytes()
     frames = [cv2.cvtColor(draw_frame(story, n), cv2.COLOR_RGB2BGR) for n in range(2, 32, 5)]
     strip = cv2.resize(cv2.hconcat(frames), (720, 720 * height // (len(frames) * width)))

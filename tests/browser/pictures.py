@@ -5,13 +5,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from agent.outbox.entry import Entry
-from agent.outbox.people.roster import Known
-from agent.sandbox.drawn import Camera, Segment, Storyboard
-from agent.station.queueing import enqueue
-from analysis.landmarker import PoseFinder
-from analysis.pictures.filmstrip import draw_filmstrip
-from analysis.pictures.poster import draw_poster
+from agent.outbox.models import Entry
+from agent.outbox.roster import AccountAthlete
+from agent.station.queue import enqueue
+from agent.synthetic import SceneCamera, Segment, Storyboard
+from analysis.pictures import draw_filmstrip, draw_poster
+from analysis.pose_model import PoseFinder
 from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT
 from tests.browser.gym import ADA, ANNA, JOERG, Footage, Gym, open_gym
 from tests.conftest import REPOSITORY
@@ -48,7 +47,7 @@ def _film(folder: Path, what: str, share: float, finder: PoseFinder) -> Footage:
     """Film one movement, and draw its pictures as the analysis does."""
     story = Storyboard([Segment(what)], view="oblique", width=640, height=360, fps=12.0)
     clip, poster, strip = (folder / f"{what}{end}" for end in (".mp4", ".jpg", "-strip.jpg"))
-    Camera(story).record(clip)
+    SceneCamera(story).record(clip)
     at_s = story.duration_s * share
     draw_poster(clip, at_s=at_s, out=poster, finder=finder, on_progress=_ignore)
     draw_filmstrip(clip, start_s=0.0, end_s=story.duration_s, out=strip, on_progress=_ignore)
@@ -60,7 +59,7 @@ def _fill(gym: Gym, snatch: Footage, jerk: Footage) -> None:
         a for a in gym.outbox.roster.search([], most=50) if a.name.isascii() or a.user_id in _SHOWN
     ]
     gym.outbox.roster.replace(
-        [Known(user_id=a.key, name=a.name, folded=a.name.casefold()) for a in named],
+        [AccountAthlete(user_id=a.key, name=a.name, folded=a.name.casefold()) for a in named],
         complete=True,
         now_s=0.0,
     )  # the others' scripts need letters that a bare box lacks

@@ -6,8 +6,8 @@ import secrets
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from agent.clock import read_clock
-from agent.outbox.people.assignments import AssignmentKind
-from agent.outbox.people.devices import Role
+from agent.outbox.assignments import AssignmentKind
+from agent.outbox.devices import Role
 from tests.browser.gym import ADA, Gym
 from tests.served_page import PIN
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from agent.activities import EXERCISES
-from agent.api.analyses import export_path, link_path, session_path
-from agent.api.body import ClipBody
 from agent.api.client import ApiClient, ApiKey
 from agent.api.contract import path_of, query_of, rendering_flags
+from agent.api.sessions import export_path, link_path, session_path
+from agent.api.transfer import ClipBody
 from agent.api.users import fetch_users
 from agent.clock import read_clock
-from agent.delivery.form import upload_form
+from agent.delivery.upload import upload_form
 from agent.errors import UploadError
-from agent.outbox.entry import Entry
+from agent.exercises import EXERCISES
+from agent.outbox.models import Entry
 from agent.sandbox.server import Sandbox
 from tests.contract.playing import Exchanged, listening_to
 from tests.factories import an_entry

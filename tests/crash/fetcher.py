@@ -9,17 +9,15 @@ import sys
 from pathlib import Path
 
 from agent.api.client import ApiClient
-from agent.api.storage import Storage
+from agent.api.downloads import Storage
+from agent.bandwidth_schedule import parse_timetable
 from agent.clock import read_clock
-from agent.delivery.download_pace import DownloadPace
-from agent.delivery.fetching import VideoFetcher
-from agent.delivery.videos import VideoPolicy, VideoStage
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.space import Space
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.start import Repair
+from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolder
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.recovery import open_as_owner
+from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.stage import StopFlag, ignore_wake
-from agent.timetable import parse_timetable
 
 
 def fetch(state: Path, base_url: str) -> None:
@@ -30,11 +28,11 @@ def fetch(state: Path, base_url: str) -> None:
         ApiClient(base_url, now=read_clock) as client,
     ):
         folder.empty_tmp()
-        Repair(outbox, folder, now=read_clock).run()
+        ConsistencyCheck(outbox, folder, now=read_clock).run()
         pace = DownloadPace(
             parse_timetable(""),
             outbox.entries,
-            Space(state, min_free_mb=0),
+            DiskSpace(state, min_free_mb=0),
             gives_way=False,
             now=read_clock,
             wait=StopFlag().wait,

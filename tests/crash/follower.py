@@ -10,13 +10,12 @@ from pathlib import Path
 
 from agent.api.client import ApiClient, ApiKey
 from agent.clock import Instant
-from agent.delivery.conclusion import FollowUpPolicy
-from agent.delivery.follow_up import FollowUpStage
-from agent.delivery.keeping import Keeper
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.space import Space
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.start import Repair
+from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolder
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.recovery import open_as_owner
+from agent.results.follow_up import FollowUpStage
+from agent.results.polling import FollowUpPolicy, ResultStore
 from tests.station import KEY
 
 
@@ -33,11 +32,11 @@ def follow(state: Path, base_url: str, clock: Path) -> None:
         ApiClient(base_url, now=now) as client,
     ):
         folder.empty_tmp()
-        Repair(outbox, folder, now=now).run()
+        ConsistencyCheck(outbox, folder, now=now).run()
         stage = FollowUpStage(
             outbox,
             client,
-            Keeper(outbox, folder, Space(state, min_free_mb=0), now=now),
+            ResultStore(outbox, folder, DiskSpace(state, min_free_mb=0), now=now),
             policy=FollowUpPolicy(),
             key=lambda: ApiKey(token=KEY, header="Authorization"),
             now=now,

@@ -15,13 +15,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent.intake.unchanged import facts_of
-from agent.outbox.capture import Take
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
-from agent.outbox.entry import ClipFile, Entry, Whose
-from agent.outbox.health import DATABASE_NAME
+from agent.disk.state_folder import LEDGER_NAME, StateFolder
+from agent.intake.admission import facts_of
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import ClipFile, ClipTarget, Entry, Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import evidence, new_entry
 from tests.station import ATHLETE, Station, until
@@ -66,7 +65,7 @@ def put(station: Station, number: int, *, filmed_at: float) -> Entry:
         entry = outbox.entries.create(
             replace(
                 plain,
-                whose=Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running"),
+                whose=ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running"),
                 clip=ClipFile(
                     stored_name=plain.clip.stored_name,
                     sha256=hashlib.sha256(clip).hexdigest(),

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder, part_of
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.results.record import NewResult
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder, part_of
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.results import NewResult
 from agent.sandbox.server import Sandbox
 from tests.analysed import analysed_session, link_of, mp4
 from tests.conftest import REPOSITORY

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.results.documents import read_head, read_session
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.results import read_head, read_session
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.intake.admit import Admission
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.start import Repair
+from agent.disk.state_folder import StateFolder
+from agent.intake.admission import Admission
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import CaptureState, EntryState, FileState
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
-from agent.wake import wake
+from agent.wakeup import wake
 from tests.crash.power import CALLS, Call, Disk, Variant, moments, read_trace, replay
 from tests.needs import need
 from tests.station import KEY, Station, delivered, until
@@ -91,7 +91,7 @@ def start_on(state: Path) -> Outbox:
     outbox = open_as_owner(state, now_s=read_clock().utc_s)
     outbox.resume_interrupted(now_s=read_clock().utc_s)
     Admission(outbox, folder, now=read_clock).resume()
-    Repair(outbox, folder, now=read_clock).run()
+    ConsistencyCheck(outbox, folder, now=read_clock).run()
     return outbox
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent.outbox.database import OutboxDatabase
 from agent.sandbox.server import Sandbox
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from tests.integration.plans import watch_plans
 from tests.station import KEY, Station
 

@@ -2,7 +2,7 @@
 
 import resource
 
-from agent.outbox.disk.folders import LEDGER_NAME
+from agent.disk.state_folder import LEDGER_NAME
 from agent.sandbox.server import Sandbox
 from tests.station import KEY, Station, delivered, until
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from agent.cli.attention_status import attention_documents, attention_lines
-from agent.doctor.life import judge_failing
+from agent.cli.status import attention_documents, attention_lines
+from agent.doctor.database import judge_failing
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
-from agent.outbox.store import Outbox
-from agent.station.needs import needs_person
+from agent.station.status import needs_person
 from tests.factories import NOW_S, admitted, ready_entry
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor.folders import Who, check_folder
+from agent.doctor.folders import ServiceUser, check_folder
 from agent.settings import effective, load_settings
 from tests.disks import mounted
 from tests.station import Station, run_spotter
@@ -161,6 +161,6 @@ def test_a_disk_that_can_only_be_read_says_so(tmp_path: Path) -> None:
 
         assert "can only be read" in station.spotter("status", code=75)
         assert "can only be read" in station.spotter("run", code=75)
-        who = Who(name="root", uid=0, groups=frozenset())
+        who = ServiceUser(name="root", uid=0, groups=frozenset())
         found = check_folder("state folder", station.state, who)
         assert "can only be read" in found.finding and "remount,rw" in str(found.remedy)

@@ -11,18 +11,17 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.doctor.api import check_api
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder
 from agent.doctor.camera import check_camera
-from agent.doctor.finding import Finding, Patient, State
+from agent.doctor.check import CheckResult, Severity, StationUnderTest
+from agent.doctor.database import check_life, check_outbox
 from agent.doctor.folders import check_mounts
-from agent.doctor.life import check_life
+from agent.doctor.network import check_api
 from agent.doctor.page import check_page
-from agent.doctor.records import check_outbox
-from agent.doctor.rounds import rounds
+from agent.doctor.runner import rounds
 from agent.doctor.service import check_service
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.owner import OwnerLock
-from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings
 from tests.factories import NOW_S, instant
@@ -33,15 +32,17 @@ from tests.station import KEY, Station, run_spotter, until
 _PAGE_BYTES = 4096
 
 
-def patient_of(station: Station) -> Patient:
-    return Patient(
+def patient_of(station: Station) -> StationUnderTest:
+    return StationUnderTest(
         settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
     )
 
 
-def examined(station: Station, check: Callable[[Patient], list[Finding]]) -> Finding:
+def examined(
+    station: Station, check: Callable[[StationUnderTest], list[CheckResult]]
+) -> CheckResult:
     """The worst that a check finds."""
-    order = list(State)
+    order = list(Severity)
     return max(check(patient_of(station)), key=lambda found: order.index(found.state))
 
 
@@ -60,14 +61,14 @@ def test_a_station_that_works_is_fine_and_nothing_of_it_changes(station: Station
     folder = lived_in(station)
     before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
 
-    running = OwnerLock(folder)
+    running = StateFolderLock(folder)
     running.take()
 
     done = run_spotter(["doctor", "--config", str(station.config), "--json"])
 
     running.release()
     stopped = examined(station, check_service)
-    assert stopped.state is State.BROKEN and "1 clip waits" in stopped.finding
+    assert stopped.state is Severity.BROKEN and "1 clip waits" in stopped.finding
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["worst"] == "warning", told
     states = {check["name"]: check["state"] for check in told["checks"]}
@@ -85,7 +86,7 @@ def test_a_stranger_is_told_how_to_come_in_and_nothing_inside_is_judged(
     found = dict(rounds(station.config, explicit=station.config, now=read_clock()))
 
     (closed,) = found["rights"]()
-    assert closed.state is State.BROKEN and "not looked at" in closed.finding
+    assert closed.state is Severity.BROKEN and "not looked at" in closed.finding
     assert str(closed.remedy).startswith("sudo spotter doctor")
     assert not {"outbox", "records", "camera", "service"} & set(found)
 
@@ -99,7 +100,7 @@ def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None
         if name == "settings":
             (found,) = look()
 
-    assert found.state is State.BROKEN and "curling" in found.finding
+    assert found.state is Severity.BROKEN and "curling" in found.finding
     assert names == ["software", "analysis (a few seconds)", "settings"]
 
 
@@ -110,7 +111,7 @@ def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None
 def test_an_api_that_refuses(tmp_path: Path, fault: str, words: str) -> None:
     with Sandbox(key=KEY, faults=[fault]) as sandbox:
         found = examined(Station(tmp_path, sandbox.base_url), check_api)
-    assert found.state is State.BROKEN and words in found.finding and found.remedy
+    assert found.state is Severity.BROKEN and words in found.finding and found.remedy
 
 
 def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) -> None:
@@ -121,10 +122,10 @@ def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) 
         assert "cannot act for others" in found.finding or "nothing has set" in found.finding
         sandbox.go_away()
         found = examined(station, check_api)
-        assert found.state is State.BROKEN and "cannot be reached" in found.finding
+        assert found.state is Severity.BROKEN and "cannot be reached" in found.finding
         station.key_file.write_text("")
         found = examined(station, check_api)
-        assert found.state is State.BROKEN and "sudoedit" in str(found.remedy)
+        assert found.state is Severity.BROKEN and "sudoedit" in str(found.remedy)
         sandbox.come_back()
 
 
@@ -135,7 +136,7 @@ def test_a_certificate_that_does_not_hold(tmp_path: Path, fault: str) -> None:
             tmp_path, sandbox.base_url, {"api": {"ca_file": str(CERTIFICATES / "ca.pem")}}
         )
         found = examined(station, check_api)
-    assert found.state is State.BROKEN and "TLS" in found.finding
+    assert found.state is Severity.BROKEN and "TLS" in found.finding
 
 
 @pytest.mark.parametrize("key", [KEY, ""])
@@ -170,7 +171,7 @@ def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
         (found,) = (
             found for found in check_api(patient_of(station)) if found.name == "certificate"
         )
-    assert found.state is State.FINE and "holds until" in found.finding
+    assert found.state is Severity.FINE and "holds until" in found.finding
 
 
 def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> None:
@@ -184,12 +185,12 @@ def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> Non
         file.seek((page - 1) * _PAGE_BYTES)
         file.write(b"\xff" * _PAGE_BYTES)
     found = examined(station, check_outbox)
-    assert found.state is State.BROKEN and "restart" in str(found.remedy)
+    assert found.state is Severity.BROKEN and "restart" in str(found.remedy)
     path.unlink()
     found = examined(station, check_outbox)
-    assert found.state is State.BROKEN and "missing" in found.finding
+    assert found.state is Severity.BROKEN and "missing" in found.finding
     path.mkdir()
-    assert examined(station, check_outbox).state is State.BROKEN
+    assert examined(station, check_outbox).state is Severity.BROKEN
 
 
 def test_of_several_stations_the_one_that_is_examined_is_started_again(station: Station) -> None:
@@ -212,7 +213,7 @@ def test_a_row_that_was_changed_behind_the_ledgers_back(station: Station) -> Non
 
     found = examined(station, check_outbox)
 
-    assert found.state is State.BROKEN and "entry 1 is not what the ledger says" in found.finding
+    assert found.state is Severity.BROKEN and "entry 1 is not what the ledger says" in found.finding
 
 
 def test_a_file_that_is_missing_and_one_that_was_cut(station: Station) -> None:
@@ -222,11 +223,11 @@ def test_a_file_that_is_missing_and_one_that_was_cut(station: Station) -> None:
     for path in folder.clips.glob("*.mp4"):
         path.write_bytes(content[:-1])
     found = examined(station, check_outbox)
-    assert found.state is State.BROKEN and "not as they were written" in found.finding
+    assert found.state is Severity.BROKEN and "not as they were written" in found.finding
     for path in folder.clips.glob("*.mp4"):
         path.unlink()
     found = examined(station, check_outbox)
-    assert found.state is State.BROKEN and "missing: e1" in found.finding
+    assert found.state is Severity.BROKEN and "missing: e1" in found.finding
 
 
 def test_a_database_of_a_newer_spotter_is_left_alone(station: Station) -> None:
@@ -241,7 +242,7 @@ def test_a_database_of_a_newer_spotter_is_left_alone(station: Station) -> None:
 
     found = examined(station, check_outbox)
 
-    assert found.state is State.BROKEN and "holograms" in found.finding
+    assert found.state is Severity.BROKEN and "holograms" in found.finding
     assert check_life(patient_of(station)) == []
 
 
@@ -251,7 +252,7 @@ def test_a_mount_that_is_missing(station: Station, tmp_path: Path) -> None:
 
     found = examined(station, lambda patient: [check_mounts(patient, fstab=fstab)])
 
-    assert found.state is State.BROKEN and "sudo mount" in str(found.remedy)
+    assert found.state is Severity.BROKEN and "sudo mount" in str(found.remedy)
 
 
 def test_a_port_that_another_program_has(tmp_path: Path) -> None:
@@ -259,22 +260,22 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
         listen = page.settings.web.listen
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
         found = examined(station, check_page)
-    assert found.state is State.BROKEN and "another program" in found.finding
+    assert found.state is Severity.BROKEN and "another program" in found.finding
 
 
 def test_a_daemon_that_makes_no_progress(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path, web={"pin": None})) as page:
-        patient = Patient(
+        patient = StationUnderTest(
             settings=page.settings, config=tmp_path / "station.toml", now=read_clock(), environ={}
         )
-        lock = OwnerLock(page.folder)
+        lock = StateFolderLock(page.folder)
         lock.take()
         (whole,) = check_page(patient)
         page.stuck.append("delivery")
         (stuck,) = check_page(patient)
         lock.release()
-    assert whole.state is State.FINE, whole
-    assert stuck.state is State.BROKEN and "stalled: delivery" in stuck.finding
+    assert whole.state is Severity.FINE, whole
+    assert stuck.state is Severity.BROKEN and "stalled: delivery" in stuck.finding
 
 
 def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -
         with station.running():
             until(lambda: "it is not open" in examined(station, check_page).finding)
             found = examined(station, check_page)
-    assert found.state is State.BROKEN and f"it is not open: {listen}" in found.finding
+    assert found.state is Severity.BROKEN and f"it is not open: {listen}" in found.finding
     assert str(found.remedy).startswith("sudo ss -ltnp")
 
 
@@ -295,7 +296,7 @@ def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Stat
     os.utime(strange, (NOW_S - 3600, NOW_S - 3600))  # at rest: a young one may be renamed yet
     folder = StateFolder(station.state)
     folder.prepare()
-    running = OwnerLock(folder)
+    running = StateFolderLock(folder)
     running.take()
     _, found, _ = check_camera(patient_of(station))
     running.release()
@@ -314,5 +315,5 @@ def test_athletes_without_the_measures_that_forces_need_are_named(station: Stati
         finding for finding in check_life(patient_of(station)) if finding.name == "body measures"
     ]
 
-    assert [finding.state for finding in told] == [State.WARNING]
+    assert [finding.state for finding in told] == [Severity.WARNING]
     assert "athlete-0005: ycom" in told[0].finding and "ياسمين" not in told[0].finding

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from agent.cli import spotter
-from agent.notices.notice import STATION_STATE, TEST
+from agent.notifications.message import STATION_STATE, TEST
 from agent.settings import Settings
 from tests.conftest import REPOSITORY
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.results.follow_ups import FollowUpState
-from agent.outbox.results.record import NewResult
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.results import NewResult
 from agent.sandbox.server import Sandbox
 from tests.analysed import link_of, mp4, storage_requests
 from tests.sessions import made_session

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.cli.drill import drill
-from agent.drill.card import run_drill
-from agent.drill.faults import REHEARSALS, Rehearsal
-from agent.drill.ground import DrillGround, hold
+from agent.cli.demo import drill
+from agent.drill.environment import DrillEnvironment, hold
+from agent.drill.scenarios import REHEARSALS, Scenario, run_drill
 from tests.station import run_spotter
 
 
@@ -49,14 +48,14 @@ def _signals() -> Iterator[None]:
 def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(drill: DrillGround) -> None:
+    def fail(drill: DrillEnvironment) -> None:
         drill.end()
         hold(2 > 3, "two is more than three")
 
     real = {rehearsal.name: rehearsal for rehearsal in REHEARSALS}
-    broken = Rehearsal("broken", "something is done", "It holds", fail)
+    broken = Scenario("broken", "something is done", "It holds", fail)
     some = [real["connection_cut"], broken, real["answer_lost"]]
-    monkeypatch.setattr("agent.drill.card.run_drill", partial(run_drill, rehearsals=some))
+    monkeypatch.setattr("agent.drill.scenarios.run_drill", partial(run_drill, rehearsals=some))
 
     done = CliRunner().invoke(drill, ["--json"])
 
@@ -80,10 +79,10 @@ def test_a_drill_that_is_broken_off_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    def press_ctrl_c(_drill: DrillGround) -> None:
+    def press_ctrl_c(_drill: DrillEnvironment) -> None:
         raise KeyboardInterrupt
 
-    broken_off = Rehearsal("broken_off", "Ctrl-C", "It ends", press_ctrl_c)
+    broken_off = Scenario("broken_off", "Ctrl-C", "It ends", press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         run_drill(lambda _begun: None, lambda _line: None, rehearsals=[broken_off])
 

@@ -11,13 +11,13 @@ import av
 import pytest
 
 from agent.clock import read_clock
-from agent.outbox.capture import Capture
-from agent.outbox.disk.folders import StateFolder
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import Capture
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState
-from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.sandbox.server import Sandbox
-from agent.station.filming import start_filming, stop_filming
+from agent.station.recording_pause import start_filming, stop_filming
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.station import Station, delivered, until
 from tests.videos import film_run
 
@@ -40,7 +40,9 @@ def filmed(station: Station, number: int, *, ended_at: float, keep: Path | None 
     """A recording in which somebody runs and goes, so that nothing goes on in another one."""
     film = station.root / "film.mp4"
     parts = [Segment("run", _RUN_S), Segment("nobody", _REST_S)]
-    Camera(Storyboard(parts, width=160, height=240, fps=15, seed=number, noise=2.0)).record(film)
+    SceneCamera(Storyboard(parts, width=160, height=240, fps=15, seed=number, noise=2.0)).record(
+        film
+    )
     if keep is not None:
         shutil.copy(film, keep)
     return put(station, film, ended_at=ended_at, seconds=_RUN_S + _REST_S)
@@ -134,7 +136,7 @@ def test_of_one_recording_what_is_before_and_after_a_stop_is_cut(
     run, rest = Segment("run", 4.0), Segment("nobody", 4.0)
     parts = [run, rest, run, Segment("nobody", 8.0), run, rest]
     story = Storyboard(parts, width=160, height=240, fps=15, noise=2.0)
-    Camera(story).record(station.root / "film.mp4")
+    SceneCamera(story).record(station.root / "film.mp4")
     ended_at = time.time() - 1
     began_ago_s = 28 + 1 + (time.time() - ended_at - 1)
     # From 6 s to 12 s of it nobody may be seen.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.sandbox.server import Sandbox
-from agent.settings.place import find_config
+from agent.settings.load import find_config
 from tests.station import KEY, delivered
 from tests.videos import film_run
 

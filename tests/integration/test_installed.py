@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from agent.sandbox.server import Sandbox
-from agent.web.app import PLACES
+from agent.web.app import ROUTES
 from tests.conftest import REPOSITORY
 from tests.installed import SHIPPED, Installed
 from tests.served_page import free_port
@@ -78,7 +78,7 @@ def test_the_installed_daemon_delivers_a_capture_and_serves_every_place_of_its_p
         until(lambda: with_page.states() == ["uploaded"])
         values = {**_VALUES, "code": str(with_page.entries()[0]["clip_code"])}
         with httpx.Client(base_url=origin_of(with_page), follow_redirects=True) as visitor:
-            for place in PLACES:
+            for place in ROUTES:
                 if place.method != "GET" or place.path in _STREAMS:
                     continue
                 path = re.sub(r"{(\w+)(:\w+)?}", lambda found: values[found[1]], place.path)

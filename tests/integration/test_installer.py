@@ -208,8 +208,8 @@ _FILL = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(REPOSITORY)!r})
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.outbox import Outbox
 from tests.seeded import seed
 folder = StateFolder(Path("/var/lib/spotter"))
 folder.prepare()

@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import pytest
 
-from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.station import ATHLETE, Station, delivered, until
 
 SPLIT_S = 4.0
@@ -28,7 +28,7 @@ def film_in_two(folder: Path) -> tuple[Path, Path]:
         height=360,
         fps=15,
     )
-    Camera(story).record(whole)
+    SceneCamera(story).record(whole)
     parts = folder / NAMES[0], folder / NAMES[1]
     with av.open(str(whole)) as source:
         stream = source.streams.video[0]

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.line_status import line_lines
-from agent.clock import iso_utc
-from agent.delivery.goodput import Goodput
-from agent.delivery.line import read_line
-from agent.delivery.outlook import all_sent_at
-from agent.local_time import LocalTime, seconds_of
-from agent.outbox.attempts import AttemptEnd
-from agent.outbox.entry import Entry
-from agent.outbox.outcomes import Unsettled
+from agent.bandwidth_schedule import parse_timetable
+from agent.cli.status import line_lines
+from agent.clock import LocalTime, iso_utc, seconds_of
+from agent.delivery.scheduling import Goodput, all_sent_at, read_uplink_status
+from agent.outbox.deliveries import Backlog, UncertainClip
+from agent.outbox.entries import AttemptEnd
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
-from agent.outbox.traffic import Backlog
-from agent.timetable import parse_timetable
 from tests.factories import NOW_S, ready_entry
 from tests.station import Station
 
@@ -81,11 +77,11 @@ def test_status_tells_of_the_first_lost_answer_that_holds_everything(tmp_path: P
         outbox.entries.move(
             first, EntryState.UNCERTAIN, now_s=NOW_S, changes={"due_at": NOW_S + 90}
         )
-        held = read_line(outbox, schedule="", now_s=NOW_S)
+        held = read_uplink_status(outbox, schedule="", now_s=NOW_S)
         outbox.entries.adopt_session(first.id, session_id="abcd", server_title="x", now_s=NOW_S)
-        open_again = read_line(outbox, schedule="", now_s=NOW_S)
+        open_again = read_uplink_status(outbox, schedule="", now_s=NOW_S)
 
-    assert (held.unsettled, held.sent_at) == (Unsettled(first.name, NOW_S + 90), None)
+    assert (held.unsettled, held.sent_at) == (UncertainClip(first.name, NOW_S + 90), None)
     assert open_again.unsettled is None and open_again.sent_at is not None
     document = {
         "running": True,
@@ -106,7 +102,7 @@ def test_what_counts_down_or_backs_off_is_not_sent_before(tmp_path: Path) -> Non
         a_sending(outbox, ready_entry(outbox, 1))
         ready_entry(outbox, 2, due_at=NOW_S + 600)
 
-        line = read_line(outbox, schedule="", now_s=NOW_S)
+        line = read_uplink_status(outbox, schedule="", now_s=NOW_S)
 
     assert line.sent_at is not None and line.sent_at >= NOW_S + 600
 

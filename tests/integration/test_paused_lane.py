@@ -3,8 +3,8 @@
 import json
 import time
 
-from agent.local_time import LocalTime
-from agent.outbox.store import Outbox
+from agent.clock import LocalTime
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import ready_entry
 from tests.station import Station, until

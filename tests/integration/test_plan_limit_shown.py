@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor.api import check_api, judge_expiry
-from agent.doctor.finding import State
-from agent.doctor.life import judge_lane
-from agent.notices.standing import Standing
-from agent.outbox.lanes import PLAN_LIMIT
-from agent.outbox.store import Outbox
-from agent.sandbox.people import OWNER_UID
+from agent.doctor.check import Severity
+from agent.doctor.database import judge_lane
+from agent.doctor.network import check_api, judge_expiry
+from agent.notifications.message import StationReport
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import PLAN_LIMIT
+from agent.sandbox.account import OWNER_UID
 from agent.sandbox.server import Sandbox
-from agent.station.facts import read_facts
-from agent.station.word import Word, decide_word
+from agent.station.status import StationStatus, read_facts, station_status
 from agent.web.i18n import UPLOADS_PAUSED, Texts
 from tests.factories import NOW_S, instant, ready_entry
 from tests.integration.test_doctor import patient_of
@@ -79,26 +78,26 @@ def test_page_notices_and_doctor_tell_it(tmp_path: Path) -> None:
             now_s=NOW_S,
         )
         lane = outbox.lanes.get(HOST)
-    standing = Standing(
+    standing = StationReport(
         facts=facts, backlog_bytes=0, free_bytes=1, total_bytes=2, last_delivered_at=None
     )
 
     assert replace(facts, captures_waiting=0).lane_reason == PLAN_LIMIT
-    assert decide_word(replace(facts, captures_waiting=0)) is Word.NEEDS
+    assert station_status(replace(facts, captures_waiting=0)) is StationStatus.NEEDS
     assert standing.needs_person
     assert standing.document()["uploads_paused"] == PLAN_LIMIT
     for language, word in (("en", "used up"), ("de", "verbraucht")):
         told = Texts(language).gettext(UPLOADS_PAUSED[PLAN_LIMIT], n=3)
         assert word in told and "3" in told
     judged = judge_lane(lane)
-    assert judged.state is State.WARNING and "used up" in judged.finding
+    assert judged.state is Severity.WARNING and "used up" in judged.finding
 
 
 def test_doctor_tells_when_a_key_expires() -> None:
     now = instant()
 
     assert judge_expiry("sandbox-key", now) == []
-    for days, state in ((-1, State.BROKEN), (13, State.WARNING), (30, State.FINE)):
+    for days, state in ((-1, Severity.BROKEN), (13, Severity.WARNING), (30, Severity.FINE)):
         (found,) = judge_expiry(token({"exp": NOW_S + days * DAY_S}), now)
         assert found.state is state
 

@@ -11,13 +11,13 @@ import av
 import pytest
 
 from agent.clock import read_clock
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Whose
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import Recipient
-from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, Segment, Storyboard
 from agent.sandbox.server import Sandbox
-from agent.station.assigning import assign
+from agent.station.assignments import assign
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.station import Station, until
 
 ANN, BEN = "athlete-0002", "athlete-0003"  # whom the stand-in API knows
@@ -28,7 +28,7 @@ def film(path: Path, *, tags: Mapping[str, str] | None = None) -> Path:
     """Film somebody who runs in the middle, and write what a camera writes about it."""
     plain = path.with_suffix(".plain.mp4")
     parts = [Segment("nobody", 4.0), Segment("run", 4.0), Segment("nobody", 4.0)]
-    Camera(Storyboard(parts, width=160, height=240, fps=15, noise=2.0)).record(plain)
+    SceneCamera(Storyboard(parts, width=160, height=240, fps=15, noise=2.0)).record(plain)
     options = {"movflags": "use_metadata_tags"}
     with av.open(str(plain)) as source, av.open(str(path), "w", options=options) as target:
         target.metadata.update(tags or {})
@@ -53,10 +53,10 @@ def assigned(station: Station, *, ann: float, ben: float) -> None:
     """Let athletes have come so many seconds ago, Ann before Ben."""
     now = read_clock()
     StateFolder(station.state).prepare()
-    plain = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+    plain = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
     with Outbox.open(station.state) as outbox:
         for who, seconds in ((ANN, ann), (BEN, ben)):
-            wanted = Whose(recipient=Recipient.ATHLETE, user_id=who, activity="running")
+            wanted = ClipTarget(recipient=Recipient.ATHLETE, user_id=who, activity="running")
             at = now.shifted(-seconds)
             assign(outbox, wanted, station=plain, now=at, set_by="test")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import admitted
 from tests.station import Station, delivered, run_spotter, until

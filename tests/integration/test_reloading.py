@@ -7,10 +7,10 @@ from contextlib import closing
 import pytest
 
 from agent.clock import read_clock
-from agent.daemon import starting
-from agent.daemon.reloading import Reloading
+from agent.daemon import run
+from agent.daemon.reload import SettingsReloader
 from agent.errors import ConfigError, OutboxError
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.settings.load import load_settings
 from tests.station import Station
@@ -32,8 +32,8 @@ def writer(outbox: Outbox) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-def reloading(outbox: Outbox, read: Callable[[], Settings]) -> Reloading:
-    return Reloading(read, try_out=lambda _: None, pauses=outbox.pauses, now=read_clock)
+def reloading(outbox: Outbox, read: Callable[[], Settings]) -> SettingsReloader:
+    return SettingsReloader(read, try_out=lambda _: None, pauses=outbox.pauses, now=read_clock)
 
 
 def test_a_broken_edit_that_cannot_be_recorded_changes_nothing(
@@ -84,10 +84,13 @@ def test_a_start_waits_for_who_holds_the_outbox(
 
     said: list[str] = []
     given_way: list[None] = []
-    monkeypatch.setattr(starting, "_wait", lambda: writer.execute("ROLLBACK"))
+    monkeypatch.setattr(run, "_wait", lambda: writer.execute("ROLLBACK"))
     writer.execute("BEGIN IMMEDIATE")
 
     root = outbox.database.path.parent
-    assert starting.patiently(step, root, lambda: given_way.append(None), say=said.append) == "done"
+    assert (
+        run.retry_until_startable(step, root, lambda: given_way.append(None), say=said.append)
+        == "done"
+    )
 
     assert said == ["start paused: somebody else writes into the outbox"] and given_way == []

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from agent.outbox.disk.folders import LEDGER_NAME
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import LEDGER_NAME
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from tests.station import KEY, Station, delivered, until
 from tests.videos import film_run, name_of

@@ -8,9 +8,9 @@ import av
 import pytest
 
 from agent.clock import Instant, read_clock
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
-from agent.station.filming import start_filming, stop_filming
+from agent.station.recording_pause import start_filming, stop_filming
 from tests.integration.analysis.test_times import restamped
 from tests.station import Station, delivered
 from tests.videos import film_run, name_of

@@ -12,9 +12,9 @@ from typing import Literal
 import av
 import pytest
 
-from agent.outbox.store import Outbox
-from agent.sandbox.drawn import Camera, Segment, Storyboard
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.station import Station, delivered, until
 
 FPS = 15
@@ -65,7 +65,7 @@ def film(
         view=view,
     )
     plain = path.with_suffix(".raw.mp4")
-    Camera(story).record(plain)
+    SceneCamera(story).record(plain)
     words = ["ffmpeg", "-y", "-v", "error", "-i", str(plain), "-c:v", "libx264", "-crf", "20"]
     subprocess.run(
         [*words, "-bf", "0", "-g", str(FPS), "-sc_threshold", "0", str(path)], check=True

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.crashpoints import STUCK_VARIABLE
-from agent.pulse import BOUND_VARIABLE
+from agent.failpoints import STUCK_VARIABLE
+from agent.heartbeat import BOUND_VARIABLE
 from agent.sandbox.server import Sandbox
-from agent.wake import wake
+from agent.wakeup import wake
 from tests.service_manager import Heard, service_manager
 from tests.station import Station, delivered, until
 from tests.videos import film_run

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.on_request.tabulating import harmless
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.people.roster import Known
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.results.record import NewResult, Number
+from agent.cli.export import harmless
+from agent.disk.state_folder import StateFolder
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.results import NewResult, Number
+from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.conftest import InZone
 from tests.sessions import made_session
@@ -48,7 +48,7 @@ def outbox(station: Station, sandbox: Sandbox) -> Iterator[Outbox]:
                 assert opened.results.record(entry.id, new, now_s=made_s)
                 opened.entries.move(entry, EntryState.COMPLETED, now_s=made_s)
         opened.roster.replace(
-            [Known(user_id="athlete-1", name="Jörg @Müller", folded="jorg muller")],
+            [AccountAthlete(user_id="athlete-1", name="Jörg @Müller", folded="jorg muller")],
             complete=True,
             now_s=now_s,
         )

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from agent.clock import Instant
-from agent.outbox.capture import Capture, Evidence, FileFacts
-from agent.outbox.entry import Entry
-from agent.outbox.people.roster import Known
+from agent.outbox.models import Capture, CaptureEvidence, Entry, FileFacts
+from agent.outbox.outbox import Outbox
+from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, Reason
-from agent.outbox.store import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import admitted, new_entry
 from tests.station import ATHLETE, Station, delivered, until
@@ -71,7 +70,7 @@ def held(station: Station, number: int, reason: Reason, *, clock_is_set: bool = 
             file_name=f"held-{number}.mp4",
             stored_name=f"held-{number}.mp4",
             facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
-            evidence=Evidence(grew_until=at, appeared=at, mtime_s=at.utc_s),
+            evidence=CaptureEvidence(grew_until=at, appeared=at, mtime_s=at.utc_s),
             now_s=at.utc_s,
         )
         assert isinstance(capture, Capture)
@@ -121,7 +120,7 @@ def test_an_ambiguous_name_lists_its_candidates(made: Station) -> None:
             capture = admitted(outbox, number, file_name="lift.mp4")
             assert outbox.captures.move(capture, CaptureState.DISCARDED, now_s=1.0) is not None
         known = [
-            Known(user_id=user_id, name=name, folded=name.lower())
+            AccountAthlete(user_id=user_id, name=name, folded=name.lower())
             for user_id, name in (("u1", "Ann Berg"), ("u2", "Ann Dahl"), ("u3", "Ann Dahl Lund"))
         ]
         outbox.roster.replace(known, complete=True, now_s=1.0)

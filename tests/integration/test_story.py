@@ -3,9 +3,9 @@
 import json
 import time
 
-from agent.outbox.file_name import printable
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from agent.text import printable_file_name
 from tests.factories import admitted
 from tests.station import ATHLETE, Station, delivered, until
 from tests.videos import film_nobody, film_run
@@ -98,7 +98,7 @@ def test_why_finds_a_file_by_its_name_whatever_bytes_it_is_made_of(station: Stat
     station.spotter("status")  # makes the outbox
     with Outbox.open(station.state) as outbox:
         for number, name in enumerate(names[:2], start=1):
-            admitted(outbox, number, file_name=printable(name))
+            admitted(outbox, number, file_name=printable_file_name(name))
     (station.capture / names[2]).write_bytes(b"half")
 
     assert said(station, family).startswith("c1 (lift \\u200d.mp4) was ingested")

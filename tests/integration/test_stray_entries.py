@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import LEDGER_NAME
+from agent.disk.state_folder import LEDGER_NAME
 from agent.sandbox.server import Sandbox
 from tests.station import KEY, Station, delivered, until
 from tests.strays import HUGE_BYTES, KINDS, put_all, release

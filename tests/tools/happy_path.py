@@ -33,7 +33,7 @@ _PHASES = ("start-up", "idle", "path")
 _IDLE_S = 15.0
 _WAIT_S = 180.0
 _TRACED = "--traced"
-_GENERATORS = ("agent.synthetic", "agent.sandbox.drawn")  # of the animated test athlete
+_GENERATORS = ("agent.synthetic", "agent.synthetic")  # of the animated test athlete
 _SETTINGS = """
 [station]
 id = "happy-path"

@@ -1,113 +1,155 @@
-"""The house keeps its shape: imports run one way, the daemon stays light."""
+"""The architecture: layers, no import cycles, unique class names, no native code in the daemon."""
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 
-# Who may import whom, from the ground up.  A part may import its own tier's other parts only
-# where that is listed beside it.
-GROUND = {
-    *("errors", "clock", "stage", "crashpoints", "activities", "settings", "timetable", "pulse"),
-    *("redaction", "local_time", "plurals", "unit"),
-}
-STAGES = GROUND | {"outbox", "station", "intake", "delivery", "notices", "web"}
-TIERS: dict[str, set[str]] = {
-    "outbox": GROUND,
-    "api": GROUND,
-    "station": GROUND | {"outbox"},
-    "intake": GROUND | {"outbox", "station"},
-    "delivery": GROUND | {"outbox", "api"},
-    "sandbox": GROUND | {"outbox", "api"},
-    "drill": GROUND | {"outbox", "station", "sandbox", "rehearsal", "wake"},
-    "web": GROUND | {"outbox", "station", "delivery", "timetable"},
-    "notices": GROUND | {"outbox", "station", "api"},
-    "support": GROUND | {"outbox"},
-    "doctor": GROUND | {"outbox", "api", "station", "intake", "notices", "web"},
-    "daemon": GROUND | {"outbox", "wake"},
-    "assembly": STAGES | {"api", "daemon"},
-    "on_request": STAGES | {"api", "assembly"},
-}
-PURE = (
-    *(
-        "athlete",
-        "bursts",
-        "crop",
-        "efforts",
-        "image",
-        "intervals",
-        "landmarks",
-        "motion",
-        "movement",
-    ),
-    *("packets", "reps", "screening", "stillness", "takes", "visits"),
-    *("quality/framing", "quality/light", "quality/remarks", "quality/stance", "quality/timing"),
+# The packages and modules directly below agent/, from the lowest layer up.  A layer may import the
+# layers below it, and within its own layer only what IN_LAYER names.
+LAYERS = (
+    {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "retry", "logs", "text"}
+    | {"bandwidth_schedule", "exercises", "log_events"},
+    {"settings", "disk"},
+    {"outbox", "api"},
+    {"station", "sandbox", "synthetic", "support_bundle"},
+    {"intake", "clipping", "delivery", "results", "notifications", "retention"},
+    {"web"},
+    {"daemon", "demo"},
+    {"doctor", "drill"},
+    {"cli"},
+    {"__main__"},
 )
-HEAVY = {"av", "cv2", "mediapipe"}
+IN_LAYER = {
+    ("bandwidth_schedule", "errors"),
+    ("exercises", "errors"),
+    ("text", "logs"),
+    ("retry", "stage"),
+    ("results", "delivery"),  # downloads keep to the same bandwidth as uploads
+}
+PURE = {
+    *("analysis.athlete", "analysis.efforts", "analysis.landmarks", "analysis.motion"),
+    *("analysis.packets", "analysis.primitives", "analysis.quality", "analysis.reps"),
+    *("analysis.screening", "analysis.stillness", "analysis.takes"),
+}
+NATIVE = {"av", "cv2", "mediapipe", "numpy"}
+SERVERS = {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho"}
+FEWEST_MODULES_MEASURED = 100  # fewer would mean that the paths below lead nowhere
 
 
-def modules(*parts: str) -> list[Path]:
-    return sorted(REPOSITORY.joinpath(*parts).rglob("*.py"))
+def _modules() -> dict[str, Path]:
+    found = {}
+    for part in ("agent", "analysis"):
+        for path in sorted((REPOSITORY / part).rglob("*.py")):
+            words = path.relative_to(REPOSITORY).with_suffix("").parts
+            found[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+    assert len(found) > FEWEST_MODULES_MEASURED
+    return found
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+MODULES = _modules()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def _imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """Yield the modules that import statements load; of this project down to the module."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                yield whole if whole in MODULES else node.module
 
 
-@pytest.mark.parametrize("part", sorted(TIERS))
-def test_imports_run_one_way(part: str) -> None:
-    allowed = TIERS[part] | {part}
+def _part(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def test_every_part_of_the_agent_has_a_layer() -> None:
+    parts = {_part(name) for name in MODULES if name.startswith("agent.")}
+
+    assert parts <= set().union(*LAYERS)
+
+
+def test_imports_run_down_the_layers() -> None:
+    floor = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 
     wrong = [
-        f"{path.relative_to(REPOSITORY)} imports {name}"
-        for path in modules("agent", part)
-        for name in imports(path)
-        if name.startswith("agent.") and name.split(".")[1] not in allowed
+        f"{module} imports {name}"
+        for module, tree in TREES.items()
+        if module.startswith("agent.")
+        for name in _imported(ast.walk(tree))
+        if name.startswith("agent.") and _part(name) != _part(module)
+        if floor[_part(name)] >= floor[_part(module)]
+        if (_part(module), _part(name)) not in IN_LAYER
     ]
 
     assert not wrong
 
 
-def test_the_ground_stands_on_nothing() -> None:
-    for part in sorted(GROUND):
-        paths = modules("agent", part) or [REPOSITORY / "agent" / f"{part}.py"]
-        for path in paths:
-            above = {
-                name.split(".")[1] for name in imports(path) if name.startswith("agent.")
-            } - GROUND
-            assert not above, path
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {
+        module: {name for name in _imported(ast.walk(tree)) if name in MODULES and name != module}
+        for module, tree in TREES.items()
+    }
+
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' <- '.join(error.args[1])}")
 
 
-def test_the_agent_reaches_the_analysis_through_its_child_alone() -> None:
+def test_a_public_class_name_is_defined_once() -> None:
+    homes = defaultdict(list)
+    for module, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(module)
+
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def test_the_agent_reaches_the_analysis_through_its_process_alone() -> None:
     assert not [
-        path
-        for path in modules("agent")
-        for name in imports(path)
-        if name.split(".")[0] == "analysis"
+        module
+        for module, tree in TREES.items()
+        if module.startswith("agent") and any(_is_analysis(n) for n in _imported(ast.walk(tree)))
     ]
-    speaking = [path.name for path in modules("agent") if "analysis.worker" in path.read_text()]
-    assert speaking == ["child.py"]
+    speaking = [
+        module
+        for module, path in MODULES.items()
+        if module.startswith("agent") and "analysis.worker" in path.read_text(encoding="utf-8")
+    ]
+    assert speaking == ["agent.clipping.analysis_process"]
 
 
 def test_the_analysis_knows_nothing_of_the_agent() -> None:
-    assert not [p for p in modules("analysis") for name in imports(p) if name.startswith("agent")]
+    assert not [
+        module
+        for module, tree in TREES.items()
+        if _is_analysis(module)
+        if any(name.split(".")[0] == "agent" for name in _imported(ast.walk(tree)))
+    ]
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_pure_modules_import_numpy_alone(name: str) -> None:
+def _is_analysis(module: str) -> bool:
+    return module.split(".")[0] == "analysis"
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_pure_modules_import_numpy_alone(module: str) -> None:
     outside = {
-        found.split(".")[0]
-        for found in imports(REPOSITORY / "analysis" / f"{name}.py")
-        if found.split(".")[0] not in sys.stdlib_module_names
+        name.split(".")[0]
+        for name in _imported(ast.walk(TREES[module]))
+        if name.split(".")[0] not in sys.stdlib_module_names
     }
 
     assert outside <= {"numpy", "analysis"}
@@ -116,42 +158,32 @@ def test_pure_modules_import_numpy_alone(name: str) -> None:
 def test_tables_are_named_in_the_outbox_alone() -> None:
     words = ("INSERT INTO", "UPDATE entry", "UPDATE capture", "SELECT ")
     assert not [
-        path.relative_to(REPOSITORY)
-        for path in modules("agent")
-        if "outbox" not in path.parts and any(word in path.read_text() for word in words)
+        module
+        for module, path in MODULES.items()
+        if module.startswith("agent") and not module.startswith("agent.outbox")
+        if any(word in path.read_text(encoding="utf-8") for word in words)
     ]
 
 
-# A start on an outbox that is up to date does without what would bring it there.
-FOR_UPGRADES = {"numpy", "sqlite_utils"}
+def _loaded_by(code: str) -> set[str]:
+    """Return the top-level packages that a fresh process has loaded after the code."""
+    probe = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    return set(done.stdout.split())
 
 
 def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
-    probe = (
-        "import sys, agent.running, agent.cli.run, agent.cli.status;"
-        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
-    )
+    loaded = _loaded_by("import agent.daemon.run, agent.cli.run, agent.cli.status")
 
-    loaded = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    ).stdout.split()
-
-    assert not (HEAVY | FOR_UPGRADES) & set(loaded)
+    assert "structlog" in loaded and not NATIVE & loaded
 
 
 def test_what_serves_page_and_broker_is_loaded_only_where_there_is_one() -> None:
-    probe = (
-        "import sys, agent.assembly.station, agent.cli, agent.cli.run;"
-        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
-    )
+    loaded = _loaded_by("import agent.daemon.wiring, agent.cli, agent.cli.run")
 
-    loaded = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    ).stdout.split()
-
-    assert not {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho"} & set(
-        loaded
-    )
+    assert not SERVERS & loaded
 
 
 def test_exactly_one_opencv_is_locked_and_no_registry_is_named() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon import loop as daemons
-from agent.daemon.loop import Bells, Daemon, Watching
+from agent.daemon import supervisor as daemons
+from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
 from agent.errors import OutboxError
-from agent.pulse import Pulses
+from agent.heartbeat import Heartbeats
 from agent.stage import StopFlag
 
 
@@ -55,13 +55,13 @@ def run(
     stage: FailingStage,
     folder: Path,
     *,
-    watching: Watching | None = None,
+    watching: DaemonHooks | None = None,
     on_disk_full: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the daemon until the stage is through with its failures; else end it as not through."""
     daemon = Daemon(
         [stage],
-        bells=Bells([stage.name]),
+        bells=StageEvents([stage.name]),
         stop=StopFlag(),
         wake_path=folder / "wake",
         on_disk_full=on_disk_full,
@@ -121,7 +121,7 @@ class BrokenOff(BaseException):
 
 def test_a_stage_that_breaks_off_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    watching = Watching(pulses=Pulses(bound_s=1.0, clock=lambda: now_s))
+    watching = DaemonHooks(pulses=Heartbeats(bound_s=1.0, clock=lambda: now_s))
 
     class BreakingStage(FailingStage):
         def step(self) -> float:

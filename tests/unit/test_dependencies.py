@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from agent.doctor.software import LIBRARIES
+from agent.doctor.box import LIBRARIES
 from tests.conftest import REPOSITORY
 
 

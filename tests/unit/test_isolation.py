@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.rehearsal import end_daemon, run_command, start_daemon
+from agent.demo import end_daemon, run_command, start_daemon
 from tests.conftest import REPOSITORY
 from tests.planted import plant
 from tests.station import Station, until

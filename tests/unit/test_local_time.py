@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from agent.local_time import LocalTime, seconds_of
+from agent.clock import LocalTime, seconds_of
 from tests.conftest import InZone
 
 # The rules of these zones themselves: a box need not have the zones' files.

@@ -12,9 +12,17 @@ from pathlib import Path
 import pytest
 import structlog
 
-from agent.journald import JournalLogger, encode, is_ours
-from agent.logs import RepeatLimit, hide_secrets, stamp
-from agent.redaction import HIDDEN, hide_always, redacted
+from agent.logs import (
+    HIDDEN,
+    JournalLogger,
+    RepeatLimit,
+    encode,
+    hide_always,
+    hide_secrets,
+    is_ours,
+    redacted,
+    stamp,
+)
 from tests.conftest import REPOSITORY, InZone
 
 

@@ -1,6 +1,6 @@
 """One is told as one."""
 
-from agent.plurals import counted
+from agent.text import counted
 
 
 def test_one_is_told_as_one_and_others_as_many() -> None:

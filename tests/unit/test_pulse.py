@@ -4,8 +4,8 @@ import os
 import socket
 from pathlib import Path
 
-from agent.daemon.service_manager import ServiceManager
-from agent.pulse import Pulses, beat, moving
+from agent.daemon.systemd import NotifySocket
+from agent.heartbeat import Heartbeats, beat, moving
 
 _DAY_S = 86400.0
 
@@ -19,7 +19,7 @@ class Clock:
 
 def test_an_idle_month_is_no_stuck_stage() -> None:
     clock = Clock()
-    pulses = Pulses(bound_s=120, clock=clock)
+    pulses = Heartbeats(bound_s=120, clock=clock)
     pulses.begin("intake")
     while clock.now_s < 30 * _DAY_S:
         beat(waits_s=60)
@@ -30,7 +30,7 @@ def test_an_idle_month_is_no_stuck_stage() -> None:
 
 def test_a_stage_that_says_nothing_is_stuck_after_its_bound_and_no_other_hides_it() -> None:
     clock = Clock()
-    pulses = Pulses(bound_s=120, clock=clock)
+    pulses = Heartbeats(bound_s=120, clock=clock)
     other = pulses.begin("delivery")
     pulses.begin("analysis")
     with moving(4_000_000_000):
@@ -48,7 +48,7 @@ def test_a_stage_that_says_nothing_is_stuck_after_its_bound_and_no_other_hides_i
 
 
 def test_without_a_stage_a_beat_is_nothing() -> None:
-    Pulses().end("nobody")
+    Heartbeats().end("nobody")
     beat(waits_s=1)
 
 
@@ -57,17 +57,17 @@ def test_lines_reach_a_socket_in_the_abstract_namespace_too(tmp_path: Path) -> N
         bound = "\0" + address[1:] if address[0] == "@" else address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(bound)
-            ServiceManager.of({"NOTIFY_SOCKET": address}).tell("READY=1", "STATUS=x")
+            NotifySocket.of({"NOTIFY_SOCKET": address}).tell("READY=1", "STATUS=x")
             assert listener.recv(100) == b"READY=1\nSTATUS=x"
 
 
 def test_a_service_manager_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    ServiceManager.of({"NOTIFY_SOCKET": str(tmp_path / "gone")}).tell_ready()
-    ServiceManager.of({}).tell_ready()
+    NotifySocket.of({"NOTIFY_SOCKET": str(tmp_path / "gone")}).tell_ready()
+    NotifySocket.of({}).tell_ready()
 
 
 def test_the_watchdog_of_another_process_is_not_ours() -> None:
     ours = {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "60000000"}
-    assert ServiceManager.of(ours).watchdog_s == 60
-    assert ServiceManager.of({**ours, "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 60
-    assert ServiceManager.of({**ours, "WATCHDOG_PID": "1"}).watchdog_s is None
+    assert NotifySocket.of(ours).watchdog_s == 60
+    assert NotifySocket.of({**ours, "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 60
+    assert NotifySocket.of({**ours, "WATCHDOG_PID": "1"}).watchdog_s is None

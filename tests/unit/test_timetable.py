@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.timetable import UNLIMITED, Timetable, parse_rate, parse_timetable
+from agent.bandwidth_schedule import UNLIMITED, Timetable, parse_rate, parse_timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = datetime(2026, 11, 23, tzinfo=BERLIN)

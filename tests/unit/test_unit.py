@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.unit import start_command, unit_of
+from agent.daemon.systemd import start_command, unit_of
 
 PLAIN = Path("/etc/spotter/station.toml")
 SECOND = Path("/etc/spotter/rack-2.toml")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wake import WakeSocket, wake
+from agent.wakeup import WakeSocket, wake
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.cli.words import duration_words, size_words
+from agent.cli.formatting import duration_words, size_words
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
 from tests.accuracy.captures import SHORT
 from tests.accuracy.measure import filmed, score

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.sandbox.drawn import Camera, Segment, Storyboard
-from analysis.comparing import Clocks, Comparison, compare_recordings
+from agent.synthetic import SceneCamera, Segment, Storyboard
+from analysis.comparison import Clocks, Comparison, compare_recordings
 
 
 def compare(first: Path, second: Path, clocks: Clocks) -> Comparison:
@@ -18,7 +18,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody stands for 2 s, runs for 6 s, and stands again."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     segments = [Segment("stand", 2.0), Segment("run", 6.0), Segment("stand", 2.0)]
-    Camera(Storyboard(segments, width=160, height=240, fps=15, noise=2.0)).record(path)
+    SceneCamera(Storyboard(segments, width=160, height=240, fps=15, noise=2.0)).record(path)
     return path
 
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from analysis.cut.clip import Cut, cut_clip
-from analysis.cut.options import CutOptions
-from analysis.errors import Fault, VideoError
-from analysis.thumbnail import grey_thumbnail
-from analysis.video import open_video
+from analysis.cut.target import CutOptions
+from analysis.sampling import grey_thumbnail
+from analysis.video import VideoError, VideoFault, open_video
 from tests.footage import Form, record
 
 START_S, END_S = 0.55, 1.45
@@ -156,4 +155,4 @@ def test_an_empty_stretch_makes_no_clip(tmp_path: Path) -> None:
     with pytest.raises(VideoError) as caught:
         cut(source, tmp_path / "clip.mp4", 50.0, 60.0)
 
-    assert caught.value.fault is Fault.UNREADABLE
+    assert caught.value.fault is VideoFault.UNREADABLE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.errors import AnalysisError, AnalysisFault
-from agent.intake.child import AnalysisChild, ChildLimits
 from tests.footage import Form, record
 from tests.mutation import mutated
 from tests.videos import film_run
@@ -24,8 +24,8 @@ _FAST_LIMITS = ChildLimits(stall_s=5.0, memory_bytes=900 << 20)
 
 
 @pytest.fixture
-def child() -> Iterator[AnalysisChild]:
-    one = AnalysisChild(limits=_FAST_LIMITS, check=lambda: None)
+def child() -> Iterator[AnalysisProcess]:
+    one = AnalysisProcess(limits=_FAST_LIMITS, check=lambda: None)
     yield one
     one.close()
 
@@ -41,7 +41,7 @@ def open_handles() -> int:
 
 
 def survive(
-    child: AnalysisChild, originals: list[Path], seeds: range, folder: Path
+    child: AnalysisProcess, originals: list[Path], seeds: range, folder: Path
 ) -> Counter[str]:
     """Look into damaged copies and cut them; return what became of them."""
     outcomes: Counter[str] = Counter()
@@ -60,14 +60,14 @@ def survive(
     return outcomes
 
 
-def check_unharmed(child: AnalysisChild, good: Path, handles: int) -> None:
+def check_unharmed(child: AnalysisProcess, good: Path, handles: int) -> None:
     assert child.ask("inspect", path=str(good), options={})["verdict"] == "upload"
     child.close()
     assert open_handles() <= handles
 
 
 def test_damaged_files_are_used_or_refused(
-    child: AnalysisChild, originals: list[Path], tmp_path: Path
+    child: AnalysisProcess, originals: list[Path], tmp_path: Path
 ) -> None:
     handles = open_handles()
 
@@ -80,7 +80,7 @@ def test_damaged_files_are_used_or_refused(
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_a_thousand_damaged_files_are_used_or_refused(
-    child: AnalysisChild, originals: list[Path], tmp_path: Path
+    child: AnalysisProcess, originals: list[Path], tmp_path: Path
 ) -> None:
     handles = open_handles()
 

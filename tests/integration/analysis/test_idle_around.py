@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
 from analysis.video import open_video
 from tests.conftest import VIDEOS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.cut.clip import cut_clip
-from analysis.cut.copying import CannotCopy
-from analysis.cut.joining import Part, join_recordings
+from analysis.cut.copy import CannotCopy
+from analysis.cut.join import JoinPart, join_recordings
 from analysis.video import open_video, read_packets
 from tests.footage import Form, record
 from tests.integration.analysis.test_cut import frames_of, quiet
@@ -31,8 +31,8 @@ def join(first: Path, second: Path, out: Path, *, overlap_s: float = 0.0) -> lis
     begins_s = (read_packets(first).span.start_s, read_packets(second).span.start_s)
     return join_recordings(
         [
-            Part(path=first, start_s=begins_s[0] + FROM_S, end_s=ends_s),
-            Part(path=second, start_s=begins_s[1], end_s=begins_s[1] + UNTIL_S),
+            JoinPart(path=first, start_s=begins_s[0] + FROM_S, end_s=ends_s),
+            JoinPart(path=second, start_s=begins_s[1], end_s=begins_s[1] + UNTIL_S),
         ],
         out,
         on_progress=quiet,

@@ -7,13 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from analysis.errors import VideoError
-from analysis.landmarker import PoseFinder
-from analysis.pictures.activity import activity_svg
-from analysis.pictures.filmstrip import draw_filmstrip
-from analysis.pictures.poster import draw_poster
+from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
+from analysis.pose_model import PoseFinder
 from analysis.report import Cost, Curve, Report, TakeReport
-from analysis.video import VideoFacts
+from analysis.video import VideoError, VideoFacts
 from tests.footage import Form, record
 from tests.videos import film_run
 

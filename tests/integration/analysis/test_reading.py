@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.report import Report
 from analysis.takes import TakeOptions
 from analysis.video import probe

@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 
 from analysis.cut.clip import cut_clip
-from analysis.errors import Fault, VideoError
 from analysis.inspection import inspect_video
-from analysis.intervals import Interval
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
+from analysis.primitives import Interval
 from analysis.report import Report
 from analysis.takes import TakeOptions
-from analysis.video import open_video, probe
+from analysis.video import VideoError, VideoFault, open_video, probe
 from tests.conftest import VIDEOS
 
 pytestmark = pytest.mark.skipif(not VIDEOS.exists(), reason=f"no real clips in {VIDEOS}")
@@ -203,13 +202,13 @@ def test_a_clip_begins_with_the_very_frame_that_was_asked_for(
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", Fault.UNREADABLE),
-        (b"just a text", Fault.UNREADABLE),
-        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", Fault.UNREADABLE),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2\0\0\0\x08free", Fault.INCOMPLETE),
+        (b"", VideoFault.UNREADABLE),
+        (b"just a text", VideoFault.UNREADABLE),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", VideoFault.UNREADABLE),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2\0\0\0\x08free", VideoFault.INCOMPLETE),
     ],
 )
-def test_what_is_no_video_says_so(tmp_path: Path, content: bytes, fault: Fault) -> None:
+def test_what_is_no_video_says_so(tmp_path: Path, content: bytes, fault: VideoFault) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
 

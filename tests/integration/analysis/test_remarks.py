@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Bystander, Camera, Segment, Storyboard
-from agent.sandbox.drawn.scene import draw_frame
-from analysis.image import Image
+from agent.synthetic import Bystander, SceneCamera, Segment, Storyboard
+from agent.synthetic.render import draw_frame
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
+from analysis.primitives import Image
 from analysis.takes import TakeOptions
 
 FPS, WIDTH, HEIGHT = 24, 640, 360
@@ -112,7 +112,7 @@ def test_somebody_beside_the_athlete_is_said(
         bystanders=[Bystander(segments=[Segment("stand", 20)], place=(-1.1, 0.2))] * beside,
     )
     path = tmp_path / "lift.mp4"
-    Camera(story, keyframe_every_s=1.0).record(path)
+    SceneCamera(story, keyframe_every_s=1.0).record(path)
 
     report = inspect_video(path, TakeOptions(activity="weightlifting"), finder=finder)
 
@@ -131,7 +131,7 @@ def test_two_lifts_without_rest_are_two_clips(finder: PoseFinder, tmp_path: Path
         fps=FPS,
     )
     path = tmp_path / "lifts.mp4"
-    Camera(story).record(path)
+    SceneCamera(story).record(path)
     options = TakeOptions(activity="weightlifting")
     together = TakeOptions(
         activity="weightlifting", rules={"weightlifting": {"one_lift_per_clip": False}}

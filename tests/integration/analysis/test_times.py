@@ -15,9 +15,9 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from analysis.cut.clip import Cut, cut_clip
-from analysis.cut.options import CutOptions
+from analysis.cut.target import CutOptions
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
 from analysis.video import index_of, probe
 from tests.footage import Form, record

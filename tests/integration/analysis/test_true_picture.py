@@ -15,11 +15,11 @@ from av.video.reformatter import VideoReformatter
 
 from analysis.cut import clip as cutting
 from analysis.cut.clip import Cut, cut_clip
-from analysis.cut.options import CutOptions
-from analysis.cut.proof import Expected, difference, look_at, picture_of
+from analysis.cut.target import CutOptions
+from analysis.cut.verify import Expected, difference, look_at, picture_of
 from analysis.display import Orientation
 from analysis.inspection import inspect_video
-from analysis.landmarker import PoseFinder
+from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
 from analysis.video import open_video
 from tests.needs import need

@@ -11,26 +11,24 @@ from pathlib import Path
 import pytest
 
 from agent.api.client import ApiClient
-from agent.api.deadline import Timeouts
+from agent.api.transfer import Timeouts
+from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant
-from agent.delivery.first_send import FirstSendCheck
-from agent.delivery.gate import Gate, KeySettings
-from agent.delivery.lane import Lane
-from agent.delivery.patience import Patience
-from agent.delivery.reaction import Reaction
+from agent.delivery.circuit_breaker import CircuitBreaker, KeyPolicy
+from agent.delivery.preflight import PreflightCheck
 from agent.delivery.reconcile import Reconciler
-from agent.delivery.throttle import Throttle
-from agent.delivery.turn import Order
-from agent.delivery.upload import Uploader
-from agent.outbox.backoff import Backoff
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Entry, Whose
-from agent.outbox.lanes import LaneState
+from agent.delivery.retry_policy import ClipBackoff, RetryPolicy
+from agent.delivery.scheduling import UploadOrder
+from agent.delivery.stage import DeliveryStage
+from agent.delivery.upload import Throttle, Uploader
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import LaneState
 from agent.outbox.states import EntryState, Recipient
-from agent.outbox.store import Outbox
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
-from agent.timetable import parse_timetable
 from tests.factories import NOW_S, waiting_clip
 from tests.station import ATHLETE, KEY
 
@@ -49,12 +47,12 @@ class World:
     client: ApiClient
     host: str
     key: str | None = KEY
-    settings: KeySettings = field(default_factory=KeySettings)
+    settings: KeyPolicy = field(default_factory=KeyPolicy)
     clock_s: float = NOW_S
     schedule: str = ""
     smaller_if_too_large: bool = False
     wait: Callable[[float], None] = field(default=time.sleep)
-    lane: Lane = field(init=False)
+    lane: DeliveryStage = field(init=False)
 
     def __post_init__(self) -> None:
         self.start()
@@ -64,7 +62,7 @@ class World:
 
     def start(self) -> None:
         """Make the lane anew, as a start of the daemon does."""
-        gate = Gate(
+        gate = CircuitBreaker(
             self.outbox,
             self.client,
             host=self.host,
@@ -74,8 +72,8 @@ class World:
         )
         timetable = parse_timetable(self.schedule, zone=UTC)
         backoff = Backoff(base_s=5.0, longest_s=3600.0)
-        patience = Patience(self.outbox, backoff, now=self.now)
-        self.lane = Lane(
+        patience = ClipBackoff(self.outbox, backoff, now=self.now)
+        self.lane = DeliveryStage(
             self.outbox,
             gate,
             Uploader(
@@ -94,9 +92,9 @@ class World:
                 now=self.now,
                 monotonic=lambda: self.clock_s,
             ),
-            order=Order(self.outbox, timetable, now=self.now),
+            order=UploadOrder(self.outbox, timetable, now=self.now),
             patience=patience,
-            reaction=Reaction(
+            reaction=RetryPolicy(
                 self.outbox,
                 gate,
                 patience,
@@ -104,7 +102,7 @@ class World:
                 now=self.now,
                 wake_analysis=ignore_wake,
             ),
-            is_still_whole=FirstSendCheck(
+            is_still_whole=PreflightCheck(
                 self.outbox, self.folder, capture_folder=self.folder.root, now=self.now
             ),
             now=self.now,
@@ -128,7 +126,7 @@ class World:
         mass_kg: float | None = None,
     ) -> Entry:
         """Put a clip into the outbox, file and all."""
-        whose = Whose(
+        whose = ClipTarget(
             recipient=recipient,
             user_id=user_id,
             activity=activity,

@@ -5,17 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from agent.api.client import ApiKey
-from agent.api.deadline import Timeouts
-from agent.api.storage import Storage
-from agent.api.taking import Progress
-from agent.delivery.download_pace import DownloadPace
-from agent.delivery.fetching import VideoFetcher
-from agent.delivery.videos import VideoPolicy, VideoStage
-from agent.outbox.disk.space import Space
-from agent.outbox.entry import Entry
-from agent.outbox.results.record import NewResult, Result
+from agent.api.downloads import DownloadProgress, Storage
+from agent.api.transfer import Timeouts
+from agent.bandwidth_schedule import parse_timetable
+from agent.disk.space import DiskSpace
+from agent.outbox.models import Entry
+from agent.outbox.results import NewResult, Result
+from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.sandbox.server import Sandbox
-from agent.timetable import parse_timetable
 from tests.analysed import analysed_session, link_of, mp4
 from tests.factories import ready_entry
 from tests.integration.delivery.conftest import World
@@ -27,9 +24,9 @@ VIDEO = mp4(600_000)
 class HookedPace(DownloadPace):
     """A pace on which a test looks on."""
 
-    hook: Callable[[Progress], None] = staticmethod(lambda _progress: None)
+    hook: Callable[[DownloadProgress], None] = staticmethod(lambda _progress: None)
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: DownloadProgress) -> None:
         """Tell the test, then keep the pace."""
         self.hook(progress)
         super().__call__(progress)
@@ -52,7 +49,7 @@ class Fetching:
     def start(self) -> None:
         """Make the stage anew, as a start of the daemon does."""
         world = self.world
-        self.space = Space(world.folder.root, min_free_mb=self.min_free_mb)
+        self.space = DiskSpace(world.folder.root, min_free_mb=self.min_free_mb)
         self.pace = HookedPace(
             parse_timetable(self.schedule, zone=UTC),
             world.outbox.entries,

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.api.client import ApiKey
-from agent.delivery.concluding import Share
-from agent.delivery.conclusion import FollowUpPolicy
-from agent.delivery.follow_up import FollowUpStage
-from agent.delivery.keeping import Keeper
-from agent.outbox.disk.space import Space
-from agent.outbox.entry import Entry
-from agent.outbox.results.follow_ups import FollowUp
-from agent.outbox.results.record import Result
+from agent.disk.space import DiskSpace
+from agent.outbox.follow_ups import FollowUp
+from agent.outbox.models import Entry
+from agent.outbox.results import Result
+from agent.results.follow_up import FollowUpStage
+from agent.results.polling import FollowUpPolicy, ResultStore, Share
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.sessions import made_session
@@ -37,11 +35,11 @@ class Following:
 
     def start(self) -> None:
         """Make the stage anew, as a start of the daemon does."""
-        space = Space(self.world.folder.root, min_free_mb=0)
+        space = DiskSpace(self.world.folder.root, min_free_mb=0)
         self.stage = FollowUpStage(
             self.world.outbox,
             self.world.client,
-            Keeper(self.world.outbox, self.world.folder, space, now=self.world.now),
+            ResultStore(self.world.outbox, self.world.folder, space, now=self.world.now),
             policy=self.policy,
             key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
             now=self.world.now,

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.outbox.entry import Whose
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import ledger_written_anew, open_as_owner
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import ClipTarget
+from agent.outbox.recovery import ledger_written_anew, open_as_owner
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
-from agent.station import forgetting, steering
+from agent.station import clip_actions, erasure
 from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
 from tests.station import ATHLETE, KEY
 
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 _YEAR_S = 365 * 86_400.0
 
 
@@ -30,7 +30,9 @@ def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
     assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
 
     sandbox.add_fault("cut:at=50")
-    steering.release(world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s)
+    clip_actions.release(
+        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
+    )
     world.run(600)
 
     world.check_delivered_once(sandbox, 2)
@@ -128,14 +130,14 @@ def test_a_clip_under_way_when_its_athlete_is_forgotten_is_not_sent_once_more(
     world.add(2)
     world.lane.step()
     assert world.states() == ["uploaded", "uncertain"]
-    forgetting.forget(world.outbox, ATHLETE, now=world.now())
+    erasure.forget(world.outbox, ATHLETE, now=world.now())
     world.clock_s += 20
-    forgetting.carry_out_due(world.outbox, world.folder, now=world.now)
+    erasure.carry_out_due(world.outbox, world.folder, now=world.now)
 
     world.run(600)
 
     assert world.states() == ["uploaded", "discarded"]
-    forgetting.carry_out_due(world.outbox, world.folder, now=world.now)
+    erasure.carry_out_due(world.outbox, world.folder, now=world.now)
     assert not (world.folder.clips / world.entry(2).stored_name).exists()
     assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0002"]
 
@@ -149,8 +151,10 @@ def test_a_clip_that_was_given_to_another_athlete_and_had_gone_to_the_first_is_t
     sandbox.add_fault("hide-list*always")
     world.add(2)
     world.run(WAIT_S + 10)
-    other = Whose(recipient=Recipient.ATHLETE, user_id="athlete-0002", activity="running")
-    steering.release(world.outbox, world.entry(2), said=other, station=STATION, now_s=world.clock_s)
+    other = ClipTarget(recipient=Recipient.ATHLETE, user_id="athlete-0002", activity="running")
+    clip_actions.release(
+        world.outbox, world.entry(2), said=other, station=STATION, now_s=world.clock_s
+    )
     sandbox.clear_faults()
 
     world.run(600)

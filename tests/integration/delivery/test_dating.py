@@ -4,16 +4,16 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from agent.api.client import ApiKey
-from agent.delivery.dating import Dating
-from agent.outbox.backoff import Backoff
+from agent.delivery.session_dates import SessionDatesStage
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
 from tests.factories import NOW_S
 from tests.integration.delivery.conftest import World
 from tests.station import KEY
 
 
-def dating(world: World, zone: str | None) -> Dating:
-    return Dating(
+def dating(world: World, zone: str | None) -> SessionDatesStage:
+    return SessionDatesStage(
         world.outbox,
         world.client,
         zone=None if zone is None else ZoneInfo(zone),
@@ -23,7 +23,7 @@ def dating(world: World, zone: str | None) -> Dating:
     )
 
 
-def work(stage: Dating) -> None:
+def work(stage: SessionDatesStage) -> None:
     while stage.step() == 0.0:
         pass
 

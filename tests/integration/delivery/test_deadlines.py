@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from agent.api.client import ApiClient
-from agent.api.deadline import Timeouts
+from agent.api.transfer import Timeouts
 from agent.clock import Instant
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
-from agent.stage import StopFlag, Stopping
+from agent.stage import ShutdownRequested, StopFlag
 from tests.factories import NOW_S
 from tests.integration.delivery.conftest import WAIT_S, World
 from tests.relay import Relay
@@ -139,7 +139,7 @@ def test_stopped_in_mid_body_it_was_surely_not_made(
         world.add(size_bytes=5_000_000)
         relay.on_upload = stop.set
 
-        with pytest.raises(Stopping):
+        with pytest.raises(ShutdownRequested):
             world.run()
 
         assert (world.entry().state, world.entry().failures) == ("ready", 0)
@@ -153,7 +153,7 @@ def test_stopped_while_the_answer_is_awaited_it_is_looked_up(
         world.add()
         sandbox.book.on_change = lambda _line: stop.set()  # the session is made
 
-        with pytest.raises(Stopping):
+        with pytest.raises(ShutdownRequested):
             world.run()
 
         assert world.states() == ["uncertain"]

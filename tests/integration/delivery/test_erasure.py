@@ -8,14 +8,13 @@ import pytest
 
 from agent.api.client import ApiKey
 from agent.clock import Instant
-from agent.delivery.erasure import Erasure, SessionDeleter
-from agent.outbox.backoff import Backoff
-from agent.outbox.deletions import DeletionState, SessionDeletion
+from agent.delivery.session_deletion import SessionDeleter, SessionDeletionStage
+from agent.outbox.erasures import DeletionState, SessionDeletion
 from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.station.forgetting import carry_out, forget
-from agent.station.receipt import receipt, receipt_page
-from agent.station.undoing import undo
+from agent.station.clip_actions import undo
+from agent.station.erasure import carry_out, forget, receipt, receipt_page
 from tests.integration.delivery.conftest import World
 from tests.station import ATHLETE, KEY
 
@@ -48,7 +47,7 @@ class Erasing:
 
     def run(self, *, steps: int = 12) -> None:
         """Let the stage work, as after a start."""
-        stage = Erasure(
+        stage = SessionDeletionStage(
             self.world.outbox,
             SessionDeleter(
                 self.world.client,

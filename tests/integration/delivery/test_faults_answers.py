@@ -4,7 +4,7 @@ import pytest
 
 from agent.outbox.states import Reason
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import WAIT_S, World
 
 DAY_S = 86_400.0
@@ -132,7 +132,7 @@ def test_one_refused_clip_among_ten_is_dead_in_the_servers_words_and_retry_reviv
     dead = world.entry(5)
     assert world.states() == ["uploaded"] * 4 + ["dead"] + ["uploaded"] * 5
     assert (dead.reason, dead.detail) == (f"http_{status}", f"HTTP {status}: the video is too odd")
-    steering.retry(world.outbox, dead, now_s=world.clock_s)
+    clip_actions.retry(world.outbox, dead, now_s=world.clock_s)
     world.run(60)
     world.check_delivered_once(sandbox, 10)
 
@@ -230,7 +230,7 @@ def test_what_the_server_fails_on_ten_times_waits_up_to_a_day_and_is_flagged(
     assert world.entry(2).due_at - world.clock_s <= DAY_S
 
     sandbox.clear_faults()
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(600)  # it may be between the two look-ups just now
     assert world.entry(2).state == "uploaded"
 

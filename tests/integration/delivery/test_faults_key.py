@@ -4,7 +4,7 @@ import pytest
 
 from agent.outbox.states import EntryState, Reason
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import World
 from tests.station import ATHLETE
 
@@ -85,7 +85,7 @@ def test_a_retry_lets_a_paused_lane_ask_at_once(world: World, sandbox: Sandbox) 
     entry = world.add()
     world.run()
 
-    steering.retry(world.outbox, world.entry(entry.id), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(entry.id), now_s=world.clock_s)
     world.outbox.lanes.update(world.host, {"next_probe_at": 0.0})  # as the command does
     world.run(1)
 
@@ -116,7 +116,7 @@ def test_a_refusal_for_one_athlete_of_three_holds_that_athletes_clips_alone(
 
     sandbox.clear_faults()
     for entry in held:
-        steering.retry(world.outbox, entry, now_s=world.clock_s)
+        clip_actions.retry(world.outbox, entry, now_s=world.clock_s)
     world.run(60)
     world.check_delivered_once(sandbox, 9)
 

@@ -5,13 +5,13 @@ Never doubled: what cannot be proven absent is held, and a person has the choice
 
 import pytest
 
-from agent.outbox.entry import Whose
+from agent.outbox.models import ClipTarget
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import WAIT_S, World
 
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 
 
 def lose_an_answer(world: World, sandbox: Sandbox, fault: str, *, made: bool = True) -> None:
@@ -61,7 +61,9 @@ def test_release_sends_what_is_held_again_unless_it_is_found_by_now(
     world: World, sandbox: Sandbox, made: bool
 ) -> None:
     lose_an_answer(world, sandbox, "hide-list", made=made)
-    steering.release(world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s)
+    clip_actions.release(
+        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
+    )
     sandbox.clear_faults()
     world.run(5)
 
@@ -74,7 +76,9 @@ def test_release_sends_again_where_the_list_still_says_nothing(
 ) -> None:
     lose_an_answer(world, sandbox, "hide-list", made=False)
 
-    steering.release(world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s)
+    clip_actions.release(
+        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
+    )
     world.run(5)
 
     world.check_delivered_once(sandbox, 2)
@@ -84,12 +88,12 @@ def test_retry_of_an_unknown_outcome_looks_at_once_and_never_sends(
     world: World, sandbox: Sandbox
 ) -> None:
     lose_an_answer(world, sandbox, "hide-list")
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(5)
     assert (world.entry(2).state, world.entry(2).attempts) == ("held", 1)
 
     sandbox.clear_faults()
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(5)
     world.check_delivered_once(sandbox, 2)
 
@@ -97,7 +101,7 @@ def test_retry_of_an_unknown_outcome_looks_at_once_and_never_sends(
 def test_what_is_discarded_is_neither_sent_nor_looked_for(world: World, sandbox: Sandbox) -> None:
     lose_an_answer(world, sandbox, "hide-list", made=False)
 
-    steering.discard(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.discard(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(7200)
 
     assert world.states() == ["uploaded", "discarded"]

@@ -6,7 +6,7 @@ the books of the API's side.
 
 import pytest
 
-from agent.local_time import LocalTime
+from agent.clock import LocalTime
 from agent.outbox.states import EntryState
 from agent.sandbox.server import Sandbox
 from tests.factories import NOW_S

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from agent.api.body import ClipBody
 from agent.api.client import ApiKey
+from agent.api.transfer import ClipBody
 from agent.errors import RefusedError
-from agent.outbox.entry import ClipFile
+from agent.outbox.models import ClipFile
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import LARGE, World, way_to
 from tests.station import KEY
 
@@ -33,7 +33,7 @@ def test_too_large_is_understood_while_the_body_is_under_way(
     assert (entry.state, entry.reason) == ("dead", "http_413")
     assert "the clip has 20.0 MB" in str(entry.detail) and "0.2 MB" in str(entry.detail)
     world.check_fresh_clip_flows()
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(60)
     world.check_delivered_once(sandbox, 3)
 

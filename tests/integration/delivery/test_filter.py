@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from agent.outbox.states import Reason
-from agent.sandbox.book import Request
+from agent.sandbox.account import Request
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import SLOW_S, WAIT_S, World
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.delivery import first_send
-from agent.intake.admit import Admission
-from agent.outbox.capture import FileFacts
-from agent.outbox.disk.folders import open_plain
-from agent.outbox.entry import Entry
+from agent.delivery import preflight
+from agent.disk.state_folder import open_plain
+from agent.heartbeat import Heartbeats
+from agent.intake.admission import Admission
+from agent.outbox.models import Entry, FileFacts
 from agent.outbox.states import CaptureState, EntryState, Reason
-from agent.pulse import Pulses
 from tests.factories import NOW_S, evidence, new_entry
 from tests.integration.delivery.conftest import World
 
@@ -24,7 +23,7 @@ def test_a_large_clip_that_a_slow_card_reads_is_not_taken_for_a_stuck_stage(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock_s = [0.0]
-    pulses = Pulses(bound_s=120, clock=lambda: clock_s[0])
+    pulses = Heartbeats(bound_s=120, clock=lambda: clock_s[0])
     pulses.begin("delivery")
     digest = hashlib.file_digest
     stuck: list[str] = []
@@ -69,7 +68,7 @@ def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
         raise Killed
 
     admission, entry, stored = grown_after_admission(world)
-    monkeypatch.setattr(first_send, "move_durably", kill)
+    monkeypatch.setattr(preflight, "move_durably", kill)
     with pytest.raises(Killed):
         world.run()
     assert world.entry(entry.id).state is EntryState.DISCARDED
@@ -90,7 +89,7 @@ def test_a_grown_capture_whose_folder_takes_nothing_now_goes_back_later(
 
     _, _, stored = grown_after_admission(world)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(first_send, "move_durably", refuse)
+        meanwhile.setattr(preflight, "move_durably", refuse)
         world.run()
     assert stored.exists()
 
@@ -113,7 +112,7 @@ def test_a_clip_that_cannot_be_read_is_tried_again_then_held_and_blocks_no_other
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return open_plain(path)
 
-    monkeypatch.setattr(first_send, "open_plain", refuse)
+    monkeypatch.setattr(preflight, "open_plain", refuse)
     for _ in range(2):
         with pytest.raises(OSError, match="Input/output error"):  # the disk may do it next time
             world.run()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from agent.api.client import ApiClient, ApiKey
-from agent.delivery.conclusion import FollowUpPolicy
-from agent.outbox.results.documents import read_head, read_session
-from agent.outbox.results.follow_ups import FollowUpState
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.results import read_head, read_session
 from agent.outbox.states import EntryState
+from agent.results.polling import FollowUpPolicy
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following

@@ -4,10 +4,10 @@ import io
 
 import pytest
 
-from agent.api.analyses import export_path
 from agent.api.client import ApiKey
-from agent.outbox.results.documents import read_session
-from agent.outbox.results.follow_ups import FollowUpState
+from agent.api.sessions import export_path
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.results import read_session
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following

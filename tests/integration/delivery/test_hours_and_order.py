@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.outbox.attempts import AttemptEnd, AttemptKind
-from agent.outbox.entry import Whose
+from agent.outbox.entries import AttemptEnd, AttemptKind
+from agent.outbox.models import ClipTarget
 from agent.outbox.states import Recipient
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World, way_to
@@ -159,7 +159,7 @@ def test_a_backlog_of_a_week_drains_the_oldest_first(
 ) -> None:
     late_s = [number * 7 * 86_400.0 / waiting for number in range(waiting)]
     random.Random(21).shuffle(late_s)  # taken in in any order
-    ada = Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+    ada = ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
     with world.outbox.transaction():
         for number, seconds in enumerate(late_s, start=1):
             world.clock_s = MONDAY_NOON_S + seconds

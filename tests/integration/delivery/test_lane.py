@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.delivery.gate import KeySettings
-from agent.outbox.disk.folders import LEDGER_NAME
+from agent.delivery.circuit_breaker import KeyPolicy
+from agent.disk.state_folder import LEDGER_NAME
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
@@ -34,7 +34,7 @@ def test_every_activity_goes_to_its_endpoint_by_either_role(
 ) -> None:
     sandbox.add_key("its-key", role=role, uid=ATHLETE)
     world.key = "its-key"
-    world.settings = KeySettings(owner_id=ATHLETE)
+    world.settings = KeyPolicy(owner_id=ATHLETE)
     world.start()
     world.add(activity=activity, exercise=exercise, mass_kg=mass_kg)
 
@@ -91,7 +91,7 @@ def test_nobodys_clip_goes_to_the_key_owner_even_with_an_admins_key(
 
 
 def test_a_forced_role_is_not_asked_for(world: World, sandbox: Sandbox) -> None:
-    world.settings = KeySettings(role="user")
+    world.settings = KeyPolicy(role="user")
     world.start()
     world.add(user_id="athlete-0002")
 

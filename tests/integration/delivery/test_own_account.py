@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from agent.delivery.gate import KeySettings
+from agent.delivery.circuit_breaker import KeyPolicy
 from agent.outbox.states import Reason, Recipient
-from agent.sandbox.people import OWNER_UID
+from agent.sandbox.account import OWNER_UID
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import SLOW_S, World
 from tests.integration.delivery.test_faults_list import STATION
 from tests.station import KEY
@@ -25,7 +25,7 @@ def jwt(**claims: object) -> str:
 def own(world: World, sandbox: Sandbox, request: pytest.FixtureRequest) -> World:
     """A lane with an own-account key, whose owner is known from either."""
     if request.param == "setting":
-        world.settings = KeySettings(owner_id=OWNER_UID)
+        world.settings = KeyPolicy(owner_id=OWNER_UID)
         world.renew_key(sandbox, "users-key", role="user")
     else:
         world.renew_key(sandbox, jwt(uid=OWNER_UID), role="user")
@@ -63,7 +63,7 @@ def test_an_unknown_outcome_goes_to_a_person_and_pauses_nothing(
     own.run(2 * 86_400)
     assert own.lane_state.paused_reason is None
 
-    steering.release(own.outbox, own.entry(1), said=None, station=STATION, now_s=own.clock_s)
+    clip_actions.release(own.outbox, own.entry(1), said=None, station=STATION, now_s=own.clock_s)
     own.run(60)
     own.check_delivered_once(sandbox, 2)
 
@@ -92,7 +92,7 @@ def test_a_key_that_becomes_an_admins_releases_what_was_held(own: World, sandbox
 
 
 def test_a_forced_admin_role_pauses_the_lane_instead(world: World, sandbox: Sandbox) -> None:
-    world.settings = KeySettings(role="admin")
+    world.settings = KeyPolicy(role="admin")
     world.renew_key(sandbox, "users-key", role="user")
     world.start()
     world.add(1, user_id="athlete-0002")

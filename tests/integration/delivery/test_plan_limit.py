@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.outbox.lanes import PLAN_LIMIT
-from agent.sandbox.people import OWNER_UID
+from agent.outbox.pauses import PLAN_LIMIT
+from agent.sandbox.account import OWNER_UID
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.station import ATHLETE

@@ -4,7 +4,7 @@ import pytest
 
 from agent.outbox.states import Reason
 from agent.sandbox.server import Sandbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.integration.delivery.conftest import WAIT_S, World
 
 
@@ -89,7 +89,7 @@ def test_a_person_who_has_it_looked_for_at_once_does_not_shorten_the_proof(
     world.clock_s += 3600
     world.add(2)
     world.run(1)
-    steering.retry(world.outbox, world.entry(2), now_s=world.clock_s)
+    clip_actions.retry(world.outbox, world.entry(2), now_s=world.clock_s)
     world.run(1)
 
     assert world.states() == ["uploaded", "uncertain"]

@@ -7,24 +7,23 @@ import pytest
 
 from agent.api.client import ApiKey
 from agent.clock import Instant
-from agent.delivery.erasure import SessionDeleter
-from agent.delivery.resending import Resending
+from agent.delivery.resend import ResendStage
+from agent.delivery.session_deletion import SessionDeleter
 from agent.errors import RequestError
-from agent.outbox.backoff import Backoff
-from agent.outbox.entry import Whose
+from agent.outbox.models import ClipTarget
 from agent.outbox.resends import Resend, ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
 from agent.stage import ignore_wake
-from agent.station.assigning import StationRules
-from agent.station.resending import resend, retry_deletion, why_not_resend
+from agent.station.assignments import StationRules
+from agent.station.clip_actions import resend, retry_deletion, undo, why_not_resend
 from agent.station.roster import note_guest
-from agent.station.undoing import undo
 from tests.integration.delivery.conftest import World
 from tests.station import ATHLETE, KEY
 
 RULES = StationRules(
-    default=Whose(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+    default=ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
 )
 RIGHT = "athlete-0002"
 
@@ -49,7 +48,7 @@ class Correcting:
     def run(self, seconds: float = 11.0) -> None:
         """Let the stage and the lane work, as after a start."""
         self.world.clock_s += seconds
-        stage = Resending(
+        stage = ResendStage(
             self.world.outbox,
             self.world.folder,
             SessionDeleter(

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Instant
-from agent.delivery.retention import Retention, RetentionPolicy
-from agent.outbox.disk.space import Room, Space
+from agent.disk.space import DiskSpace, DiskUsage
 from agent.outbox.states import CaptureState, EntryState, FileState
+from agent.retention import RetentionPolicy, RetentionStage
 from tests.factories import NOW_S, admitted
 from tests.integration.delivery.conftest import World
 
@@ -29,7 +29,7 @@ def analysed(world: World, number: int = 1) -> Path:
 
 
 @dataclass
-class Disk(Space):
+class Disk(DiskSpace):
     """A disk whose free space is what a test says, plus what was cleared since."""
 
     root: Path
@@ -40,9 +40,9 @@ class Disk(Space):
         super().__init__(self.root, min_free_mb=self.floor / 1e6)
         self._taken_bytes = self._weight()
 
-    def room(self) -> Room:
+    def room(self) -> DiskUsage:
         free = self.free_bytes + self._taken_bytes - self._weight()
-        return Room(free_bytes=free, total_bytes=1_000_000, free_files=None)
+        return DiskUsage(free_bytes=free, total_bytes=1_000_000, free_files=None)
 
     def _weight(self) -> int:
         return sum(p.stat().st_size for p in self.root.rglob("*.mp4"))
@@ -50,8 +50,8 @@ class Disk(Space):
 
 def retention(
     world: World, policy: RetentionPolicy | None = None, *, free_bytes: int = 100_000
-) -> Retention:
-    return Retention(
+) -> RetentionStage:
+    return RetentionStage(
         world.outbox,
         world.folder,
         Disk(world.folder.root, free_bytes),
@@ -60,7 +60,7 @@ def retention(
     )
 
 
-def run(stage: Retention) -> None:
+def run(stage: RetentionStage) -> None:
     """Let it clear until it rests."""
     for _ in range(100):
         if stage.step() > 0:
@@ -238,7 +238,7 @@ def test_a_clock_that_was_set_anew_makes_nothing_old(world: World) -> None:
         return Instant(utc_s=world.clock_s, boot_id="b", boot_s=since_boot_s)
 
     disk = Disk(world.folder.root, 100_000)
-    stage = Retention(world.outbox, world.folder, disk, policy=RetentionPolicy(), now=now)
+    stage = RetentionStage(world.outbox, world.folder, disk, policy=RetentionPolicy(), now=now)
     run(stage)
     world.clock_s += 365 * 24 * HOUR_S
     run(stage)
@@ -257,7 +257,7 @@ def test_a_clock_that_nobody_trusts_makes_nothing_old(world: World) -> None:
     disk = Disk(world.folder.root, 100_000)
 
     run(
-        Retention(
+        RetentionStage(
             world.outbox,
             world.folder,
             disk,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.deadline import Timeouts
-from agent.api.taking import Progress
+from agent.api.downloads import DownloadProgress
+from agent.api.transfer import Timeouts
 from agent.clock import read_clock
-from agent.delivery.part import PartFile, drop_part
-from agent.errors import LinkExpiredError, NotNowError, UnfitError
-from agent.outbox.disk.folders import note_of, part_of
+from agent.disk.state_folder import note_of, part_of
+from agent.errors import LinkExpiredError, RejectedDownloadError, TemporaryDownloadError
+from agent.results.videos import ResumableFile, drop_part
 from agent.sandbox.server import Sandbox
-from agent.stage import Stopping
+from agent.stage import ShutdownRequested
 from tests.analysed import analysed_session, link_of, storage_port, storage_requests
 from tests.fetching import MOST, VIDEO, World
 
@@ -47,7 +47,7 @@ def test_a_video_comes_whole_without_a_key_and_without_a_word_in_the_logs(
 def test_after_a_cut_only_the_rest_comes(world: World, fault: str, stall_s: float) -> None:
     world.sandbox.add_fault(f"{fault}@storage")
     world.times = Timeouts(stall_s=stall_s)
-    world.refused(NotNowError)
+    world.refused(TemporaryDownloadError)
     world.times = Timeouts()
     kept = world.kept_bytes
 
@@ -62,7 +62,7 @@ def test_after_a_cut_only_the_rest_comes(world: World, fault: str, stall_s: floa
 @pytest.mark.parametrize("fault", ["no-ranges", "changed"])
 def test_a_part_of_no_use_is_begun_anew(world: World, fault: str) -> None:
     world.sandbox.add_fault("cut:at=60@storage")
-    world.refused(NotNowError)
+    world.refused(TemporaryDownloadError)
     world.sandbox.add_fault(fault)
 
     assert world.fetch() == VIDEO
@@ -70,7 +70,7 @@ def test_a_part_of_no_use_is_begun_anew(world: World, fault: str) -> None:
 
 def test_a_fresh_link_to_the_same_video_goes_on_too(world: World) -> None:
     world.sandbox.add_fault("cut:at=60@storage")
-    world.refused(NotNowError)
+    world.refused(TemporaryDownloadError)
     world.sandbox.link_s = 7200.0
     session = world.sandbox.book.sessions[0]
 
@@ -81,7 +81,7 @@ def test_a_fresh_link_to_the_same_video_goes_on_too(world: World) -> None:
 def test_a_length_that_is_told_too_large_is_found_out_at_the_end(world: World) -> None:
     world.sandbox.add_fault("wrong-length:n=1000")
 
-    assert "broke off" in world.refused(NotNowError)
+    assert "broke off" in world.refused(TemporaryDownloadError)
     assert world.fetch() == VIDEO
 
 
@@ -113,7 +113,7 @@ def test_a_hostile_answer_harms_nothing_and_ends_in_a_clear_reason(world: World)
         world.sandbox.add_fault(fault)
         drop_part(world.final)
 
-        assert told in world.refused(UnfitError), fault
+        assert told in world.refused(RejectedDownloadError), fault
         assert world.kept_bytes <= kept, fault
 
     world.sandbox.clear_faults()
@@ -127,7 +127,7 @@ def test_a_private_address_is_not_asked_whatever_it_is_called(world: World) -> N
         *("10.0.0.1", "192.168.1.1:8080", "169.254.169.254", "100.64.0.1", "[fd00::1]"),
         *("127.0.0.1", "[::1]", "localhost", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]"),
     ):
-        told = world.refused(UnfitError, f"https://{host}/a.mp4?signature=1")
+        told = world.refused(RejectedDownloadError, f"https://{host}/a.mp4?signature=1")
         assert "not asked" in told, host
 
 
@@ -138,7 +138,7 @@ def test_a_name_that_leads_inside_is_not_asked(world: World) -> None:
         "rebind.example.com": [["10.1.2.3", "fe80::1%eth0"]],
     }
 
-    told = world.refused(UnfitError, "https://rebind.example.com/a.mp4")
+    told = world.refused(RejectedDownloadError, "https://rebind.example.com/a.mp4")
 
     assert told == "rebind.example.com leads to 10.1.2.3, which is private: not asked"
 
@@ -159,7 +159,7 @@ def test_an_api_inside_opens_its_own_address_and_no_other(world: World) -> None:
     world.names.known = {"beside.test": [["127.0.0.2"]], "other.test": [["192.168.0.9"]]}
 
     for name in world.names.known:
-        told = world.refused(UnfitError, world.link.replace("127.0.0.1", name))
+        told = world.refused(RejectedDownloadError, world.link.replace("127.0.0.1", name))
         assert "not asked" in told
 
 
@@ -170,14 +170,16 @@ def test_the_next_address_is_asked_where_one_cannot_be_reached(world: World) -> 
     world.names.known["127.0.0.1"] = [["::1", "127.0.0.1"]]
 
     assert world.fetch(world.link.replace("//127.0.0.1", "//storage.test")) == VIDEO
-    told = world.refused(NotNowError, f"http://127.0.0.1:{dead_port}/a.mp4")
+    told = world.refused(TemporaryDownloadError, f"http://127.0.0.1:{dead_port}/a.mp4")
     assert told == "127.0.0.1 cannot be reached"
 
 
 def test_a_name_that_is_not_found_may_be_found_later(world: World) -> None:
-    told = world.refused(NotNowError, "http://storage.invalid/a.mp4")
+    told = world.refused(TemporaryDownloadError, "http://storage.invalid/a.mp4")
     assert told == "storage.invalid cannot be found in the network"
-    assert "cannot be found" in world.refused(NotNowError, f"http://{'a' * 70}.test/a.mp4")
+    assert "cannot be found" in world.refused(
+        TemporaryDownloadError, f"http://{'a' * 70}.test/a.mp4"
+    )
 
 
 @pytest.mark.parametrize("fault", ["slow:rate=20k", "silent@storage"])
@@ -185,7 +187,7 @@ def test_what_is_too_slow_is_ended_and_gone_on_with(world: World, fault: str) ->
     world.times = Timeouts(connect_s=2, stall_s=0.6, allowance_s=0.5, min_rate_bytes_s=1e6)
     world.sandbox.add_fault(f"{fault}*always" if "@" in fault else f"{fault}@storage*always")
 
-    told = world.refused(NotNowError)
+    told = world.refused(TemporaryDownloadError)
 
     assert "slower than" in told or "nothing came" in told
     world.sandbox.clear_faults()
@@ -197,7 +199,7 @@ def test_our_own_pace_is_not_held_against_the_host(world: World) -> None:
     world.times = Timeouts(connect_s=2, stall_s=0.5, allowance_s=0.5, min_rate_bytes_s=1e9)
     waited = threading.Event()
 
-    def pace(progress: Progress) -> None:
+    def pace(progress: DownloadProgress) -> None:
         if progress.part_bytes == 0:
             waited.wait(1.0)
 
@@ -205,12 +207,12 @@ def test_our_own_pace_is_not_held_against_the_host(world: World) -> None:
 
 
 def test_who_looks_on_may_end_it(world: World) -> None:
-    def pace(progress: Progress) -> None:
+    def pace(progress: DownloadProgress) -> None:
         assert progress.can_resume and progress.total_bytes == len(VIDEO)
         if progress.have_bytes > 100_000:
-            raise NotNowError("gives way")
+            raise TemporaryDownloadError("gives way")
 
-    with pytest.raises(NotNowError, match="gives way"):
+    with pytest.raises(TemporaryDownloadError, match="gives way"):
         world.fetch(pace=pace)
     assert world.fetch() == VIDEO
 
@@ -221,9 +223,9 @@ def test_the_daemon_ends_it_at_once(world: World) -> None:
 
     def stop() -> None:
         if next(looks, None) is None:
-            raise Stopping
+            raise ShutdownRequested
 
-    with PartFile(world.final, now=read_clock) as part, pytest.raises(Stopping):
+    with ResumableFile(world.final, now=read_clock) as part, pytest.raises(ShutdownRequested):
         world.storage(check=stop).fetch(
             world.link, part, most_bytes=MOST, pace=lambda _progress: None
         )
@@ -243,7 +245,7 @@ def test_over_tls_the_certificate_is_judged_by_the_name_and_not_by_the_address(
 
     assert secure.fetch() == VIDEO
     assert secure.fetch(secure.link.replace("127.0.0.1", "localhost")) == VIDEO
-    told = secure.refused(NotNowError, secure.link.replace("127.0.0.1", "other.test"))
+    told = secure.refused(TemporaryDownloadError, secure.link.replace("127.0.0.1", "other.test"))
     assert told.startswith("TLS: the certificate is not for other.test")
 
 
@@ -252,8 +254,8 @@ def test_tls_is_never_given_up(secure: World, sandbox: Sandbox) -> None:
         f"redirect:to={link_of(sandbox, analysed_session(sandbox, VIDEO))}@storage"
     )
 
-    assert "no TLS" in secure.refused(UnfitError)
-    assert "no TLS" in secure.refused(UnfitError, secure.link.replace("https:", "http:"))
+    assert "no TLS" in secure.refused(RejectedDownloadError)
+    assert "no TLS" in secure.refused(RejectedDownloadError, secure.link.replace("https:", "http:"))
 
 
 def test_a_link_is_not_followed_out_of_the_folder(world: World) -> None:

@@ -5,12 +5,12 @@ from datetime import UTC
 
 import pytest
 
-from agent.api.taking import Progress
-from agent.delivery.videos import VideoPolicy
+from agent.api.downloads import DownloadProgress
+from agent.bandwidth_schedule import parse_timetable
 from agent.errors import RequestError
+from agent.results.videos import VideoPolicy
 from agent.sandbox.server import Sandbox
-from agent.station.videos import want_video
-from agent.timetable import parse_timetable
+from agent.station.clip_actions import want_video
 from tests.analysed import storage_requests
 from tests.factories import ready_entry
 from tests.integration.delivery.conftest import World
@@ -242,7 +242,7 @@ def test_a_video_on_its_way_gives_way_to_a_clip_and_goes_on(fetching: Fetching) 
     fetching.start()
     fetching.analysed(1)
 
-    def hook(progress: Progress) -> None:
+    def hook(progress: DownloadProgress) -> None:
         fetching.world.clock_s += 0.3
         if progress.have_bytes > 200_000 and not clips:
             clips.append(ready_entry(fetching.world.outbox, 2))

@@ -2,14 +2,14 @@
 
 import pytest
 
-from agent.api.taking import Progress
+from agent.api.downloads import DownloadProgress
 from agent.clock import Instant
-from agent.delivery.retention import Retention, RetentionPolicy
-from agent.delivery.videos import VideoPolicy
-from agent.outbox.repair.start import Repair
+from agent.outbox.consistency import ConsistencyCheck
+from agent.results.videos import VideoPolicy
+from agent.retention import RetentionPolicy, RetentionStage
 from agent.sandbox.server import Sandbox
-from agent.station.forgetting import carry_out, forget
-from agent.station.videos import want_video
+from agent.station.clip_actions import want_video
+from agent.station.erasure import carry_out, forget
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.fetching import VIDEO, Fetching
 
@@ -25,7 +25,7 @@ def test_nothing_is_left_of_somebody_who_is_forgotten_meanwhile(fetching: Fetchi
     fetching.wished()
     outbox, folder = fetching.world.outbox, fetching.world.folder
 
-    def hook(progress: Progress) -> None:
+    def hook(progress: DownloadProgress) -> None:
         if progress.part_bytes and not outbox.forgettings.unfinished():
             forget(outbox, "athlete-1", now=fetching.world.now())
             (asked,) = outbox.forgettings.unfinished()
@@ -120,12 +120,12 @@ def test_a_video_stays_for_its_days_from_when_it_came(fetching: Fetching) -> Non
     assert fetching.names == []
 
 
-def retention(fetching: Fetching) -> Retention:
+def retention(fetching: Fetching) -> RetentionStage:
     def now() -> Instant:
         return Instant(utc_s=fetching.world.clock_s)
 
     policy = RetentionPolicy(keep_clips_days=1000.0)
-    return Retention(
+    return RetentionStage(
         fetching.world.outbox, fetching.world.folder, fetching.space, policy=policy, now=now
     )
 
@@ -144,7 +144,7 @@ def test_a_start_brings_rows_and_files_together(fetching: Fetching) -> None:
     for stray in (three, folder.analysed_video("9876543210")):
         stray.with_name(f"{stray.name}.part").write_bytes(b"half")
 
-    Repair(world.outbox, folder, now=world.now).run()
+    ConsistencyCheck(world.outbox, folder, now=world.now).run()
 
     states = [fetching.result(number).video_state for number in (1, 2, 3, 4)]
     assert states == ["wanted", "present", "none", "none"]

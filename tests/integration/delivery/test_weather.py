@@ -11,17 +11,17 @@ from contextlib import suppress
 import pytest
 
 from agent.errors import AgentError
-from agent.outbox.entry import Entry, Whose
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.people.undoables import Undoable
-from agent.outbox.repair.recovery import ledger_written_anew, open_as_owner
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.recovery import ledger_written_anew, open_as_owner
 from agent.outbox.states import EntryState, Reason, Recipient
+from agent.outbox.undo import UndoableAction
 from agent.sandbox.server import Sandbox
-from agent.station import correcting, steering, undoing
-from agent.station.assigning import StationRules
+from agent.station import clip_actions
+from agent.station.assignments import StationRules
 from tests.integration.delivery.conftest import World
 
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 ATHLETES = ("someUserId123", "athlete-0002")
 FAULTS = (
     *("cut:at=0", "cut:at=50", "cut:at=99", "reset:at=50", "503:retry-after=30,early"),
@@ -45,7 +45,7 @@ class Weather:
         self._sandbox = sandbox
         self._chance = random.Random(seed)
         self._clips = 1
-        self._undoable: Undoable | None = None
+        self._undoable: UndoableAction | None = None
         sandbox.clock = lambda: world.clock_s
         world.outbox.close()
         self._open()
@@ -118,17 +118,17 @@ class Weather:
             return
         if verb == "give":
             whom, rules = self._chance.choice(ATHLETES), StationRules(default=STATION)
-            correcting.give(box, entry, whom, rules=rules, now_s=now.utc_s)
+            clip_actions.give(box, entry, whom, rules=rules, now_s=now.utc_s)
         elif verb == "hold":
-            correcting.hold(box, entry, now_s=now.utc_s)
+            clip_actions.hold(box, entry, now_s=now.utc_s)
         elif verb == "release":
-            steering.release(box, entry, said=None, station=STATION, now_s=now.utc_s)
+            clip_actions.release(box, entry, said=None, station=STATION, now_s=now.utc_s)
         elif verb == "discard":
-            self._undoable = undoing.discard(box, entry, now=now)
+            self._undoable = clip_actions.discard_undoably(box, entry, now=now)
         elif verb == "undo" and self._undoable is not None:
-            undoing.undo(box, self._undoable.id, now=now)
+            clip_actions.undo(box, self._undoable.id, now=now)
         elif verb == "retry":
-            steering.retry(box, entry, now_s=now.utc_s)
+            clip_actions.retry(box, entry, now_s=now.utc_s)
 
     def _may_be_sent_again(self, entry: Entry) -> bool:
         """Play the person who looks at the API before having an unknown outcome sent again."""

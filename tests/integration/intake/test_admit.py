@@ -12,18 +12,16 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder
 from agent.errors import BusyError
-from agent.intake.admit import Admission, Admitted
-from agent.intake.settle import WriterState
-from agent.intake.unchanged import UnsettledError
-from agent.intake.writers import writer_state
-from agent.outbox.capture import FileFacts
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.owner import OwnerLock
-from agent.outbox.file_name import printable
-from agent.outbox.repair.recovery import open_as_owner
+from agent.intake.admission import Admission, AdmissionResult, UnsettledError
+from agent.intake.stability import WriterState, writer_state
+from agent.outbox.models import FileFacts
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import FileState
-from agent.outbox.store import Outbox
+from agent.text import printable_file_name
 from tests.factories import evidence
 from tests.videos import film_run
 
@@ -42,7 +40,7 @@ class Door:
         path.write_bytes(content)
         return path
 
-    def admit(self, path: Path) -> Admitted:
+    def admit(self, path: Path) -> AdmissionResult:
         facts = FileFacts.of(path.stat())
         return self.admission.admit(path, expected=facts, evidence=evidence())
 
@@ -65,7 +63,7 @@ def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
 def test_a_file_is_moved_in_with_its_name_on_record(door: Door) -> None:
     path = door.put("Set 1.MP4")
 
-    assert door.admit(path) is Admitted.NEW
+    assert door.admit(path) is AdmissionResult.NEW
 
     assert (door.stored(), path.exists()) == ([b"video"], False)
     capture = door.outbox.captures.by_id(1)
@@ -77,7 +75,7 @@ def test_the_same_content_under_any_name_makes_nothing_new(door: Door) -> None:
     door.admit(door.put("a.mp4"))
     again = door.put("b.mov")
 
-    assert door.admit(again) is Admitted.KNOWN
+    assert door.admit(again) is AdmissionResult.KNOWN
     assert (len(door.stored()), again.exists()) == (1, False)
 
 
@@ -88,7 +86,7 @@ def test_an_original_that_was_cleared_comes_back_instead_of_being_lost(door: Doo
     (door.folder.captures / capture.stored_name).unlink()
     door.outbox.captures.set_file_state(1, FileState.CLEARED, now_s=0)
 
-    assert door.admit(door.put("a.mp4")) is Admitted.RESTORED
+    assert door.admit(door.put("a.mp4")) is AdmissionResult.RESTORED
 
     back = door.outbox.captures.by_id(1)
     assert back is not None and back.file_state is FileState.PRESENT
@@ -163,8 +161,8 @@ def test_a_file_that_is_still_being_written_after_a_kill_gets_its_row_when_it_is
 def test_odd_names_can_be_stored_and_shown() -> None:
     odd = os.fsdecode(b"caf\xe9\n\x1b[31m.mp4")
 
-    assert printable(odd) == "caf\\udce9\\n\\x1b[31m.mp4"
-    assert printable("李小龍 set.mp4") == "李小龍 set.mp4"
+    assert printable_file_name(odd) == "caf\\udce9\\n\\x1b[31m.mp4"
+    assert printable_file_name("李小龍 set.mp4") == "李小龍 set.mp4"
 
 
 def test_the_kernel_says_whether_a_writer_is_at_it(tmp_path: Path) -> None:
@@ -176,7 +174,7 @@ def test_the_kernel_says_whether_a_writer_is_at_it(tmp_path: Path) -> None:
 
 
 def test_an_index_that_covers_the_file_is_seen(tmp_path: Path) -> None:
-    from agent.intake.writers import index_covers
+    from agent.intake.stability import index_covers
 
     whole = film_run(tmp_path / "whole.mp4")
     with whole.open("rb") as file:
@@ -189,16 +187,16 @@ def test_an_index_that_covers_the_file_is_seen(tmp_path: Path) -> None:
 
 def test_one_process_owns_a_state_folder(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
-    lock = OwnerLock(folder)
+    lock = StateFolderLock(folder)
     lock.take()
 
-    assert OwnerLock(folder).is_taken()
+    assert StateFolderLock(folder).is_taken()
     lock.release()
-    assert not OwnerLock(folder).is_taken()
+    assert not StateFolderLock(folder).is_taken()
 
 
 def test_who_may_only_read_cannot_keep_the_daemon_from_starting(tmp_path: Path) -> None:
-    lock = OwnerLock(StateFolder(tmp_path))
+    lock = StateFolderLock(StateFolder(tmp_path))
     lock.take()
     lock.release()
     path = tmp_path / "owner.lock"
@@ -208,13 +206,13 @@ def test_who_may_only_read_cannot_keep_the_daemon_from_starting(tmp_path: Path) 
             fd = os.open(place, os.O_RDONLY)
             held.callback(os.close, fd)
             fcntl.flock(fd, fcntl.LOCK_EX)  # all that a reader can do
-        assert not OwnerLock(StateFolder(tmp_path)).is_taken()
+        assert not StateFolderLock(StateFolder(tmp_path)).is_taken()
 
         lock.take()
 
-        assert OwnerLock(StateFolder(tmp_path)).is_taken()
+        assert StateFolderLock(StateFolder(tmp_path)).is_taken()
         with pytest.raises(BusyError, match="another spotter"):
-            OwnerLock(StateFolder(tmp_path)).take()
+            StateFolderLock(StateFolder(tmp_path)).take()
     lock.release()
 
 
@@ -222,7 +220,7 @@ def test_a_lock_that_was_laid_by_another_version_is_closed_to_readers(tmp_path: 
     path = tmp_path / "owner.lock"
     path.touch(mode=0o666)
     path.chmod(0o666)
-    lock = OwnerLock(StateFolder(tmp_path))
+    lock = StateFolderLock(StateFolder(tmp_path))
 
     lock.take()
     lock.release()

@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor.software import shipped_model
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
+from agent.doctor.box import shipped_model
 from agent.errors import AnalysisError, AnalysisFault
-from agent.intake.child import AnalysisChild, ChildLimits
-from agent.sandbox.drawn import Camera, Segment, Storyboard
-from agent.stage import StopFlag, Stopping
+from agent.stage import ShutdownRequested, StopFlag
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.planted import plant
 from tests.station import until
 from tests.videos import film_run
 
-Make = Callable[..., AnalysisChild]
+Make = Callable[..., AnalysisProcess]
 
 
 @pytest.fixture
 def make() -> Iterator[Make]:
     """Makes children, and ends them."""
-    made: list[AnalysisChild] = []
+    made: list[AnalysisProcess] = []
 
-    def child(**limits: float) -> AnalysisChild:
+    def child(**limits: float) -> AnalysisProcess:
         made.append(
-            AnalysisChild(
+            AnalysisProcess(
                 limits=ChildLimits(**limits),  # type: ignore[arg-type]  # numbers all of them
                 check=lambda: None,
             )
@@ -40,7 +40,7 @@ def make() -> Iterator[Make]:
         one.close()
 
 
-def fault_of(child: AnalysisChild, operation: str, **fields: object) -> AnalysisFault:
+def fault_of(child: AnalysisProcess, operation: str, **fields: object) -> AnalysisFault:
     with pytest.raises(AnalysisError) as caught:
         child.ask(operation, **fields)
     return caught.value.fault
@@ -62,9 +62,9 @@ def test_it_probes_inspects_and_works_on(make: Make, tmp_path: Path) -> None:
 
 def test_a_long_cut_tells_that_it_goes_on(tmp_path: Path) -> None:
     told: list[float] = []
-    child = AnalysisChild(limits=ChildLimits(), check=lambda: None, on_progress=told.append)
+    child = AnalysisProcess(limits=ChildLimits(), check=lambda: None, on_progress=told.append)
     story = Storyboard([Segment("run", 3.0)], width=320, height=180)
-    Camera(story).record(tmp_path / "run.mp4")
+    SceneCamera(story).record(tmp_path / "run.mp4")
 
     cut = child.ask(
         "cut", path=str(tmp_path / "run.mp4"), start_s=0, end_s=3, out=str(tmp_path / "clip.mp4")
@@ -105,7 +105,7 @@ def test_a_first_look_that_fails_is_made_again_with_more_time_and_blames_no_file
     model = tmp_path / "slow.task"
     os.mkfifo(model)  # whoever opens it waits
     limits = ChildLimits(stall_s=0.1)
-    child = AnalysisChild(limits=limits, check=lambda: None, model=model)
+    child = AnalysisProcess(limits=limits, check=lambda: None, model=model)
 
     for _ in range(3):
         with pytest.raises(AnalysisError, match="no progress for"):
@@ -143,21 +143,21 @@ def test_a_child_that_grows_too_large_is_ended(make: Make, tmp_path: Path) -> No
 
 def test_the_daemons_end_ends_it_at_once(tmp_path: Path) -> None:
     stop = StopFlag()
-    child = AnalysisChild(
+    child = AnalysisProcess(
         limits=ChildLimits(),
         check=stop.check,
         on_progress=lambda _done: stop.set(),
     )
     video = film_run(tmp_path / "run.mp4", seconds=8)
 
-    with pytest.raises(Stopping):
+    with pytest.raises(ShutdownRequested):
         child.ask("inspect", path=str(video), options={})
 
 
 def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path;"
-        "from agent.intake.child import AnalysisChild, ChildLimits;"
+        "from agent.clipping.analysis_process import AnalysisChild, ChildLimits;"
         "c = AnalysisChild(limits=ChildLimits(), check=lambda: None);"
         "c.ask('check'); print(c.process_id, flush=True); time.sleep(60)"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.intake.holes import refuse_hollow
+from agent.intake.stability import reject_sparse
 
 GIB = 1 << 30
 
@@ -21,7 +21,7 @@ def test_a_file_with_more_holes_than_anybody_would_read_is_refused(
             file.write(b"v")
 
     with pytest.raises(OSError, match="mostly holes"):
-        refuse_hollow(path)
+        reject_sparse(path)
 
 
 @pytest.mark.parametrize("holes_bytes", [0, 4096, 4 * GIB])
@@ -31,11 +31,11 @@ def test_a_few_holes_are_no_reason(tmp_path: Path, holes_bytes: int) -> None:
         file.write(bytes(100))
         file.truncate(100 + holes_bytes)
 
-    refuse_hollow(path)
+    reject_sparse(path)
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to("/etc/hostname")
 
     with pytest.raises(OSError, match="link"):
-        refuse_hollow(tmp_path / "link.mp4")
+        reject_sparse(tmp_path / "link.mp4")

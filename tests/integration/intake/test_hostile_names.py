@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.intake import unchanged
-from agent.intake.admit import Admission, Admitted
-from agent.intake.unchanged import UnsettledError, show_unremoved
-from agent.intake.watch import CaptureFolder
-from agent.outbox.capture import FileFacts
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.intake import admission
+from agent.intake.admission import Admission, AdmissionResult, UnsettledError, show_unremoved
+from agent.intake.watcher import CaptureFolder
+from agent.outbox.models import FileFacts
+from agent.outbox.outbox import Outbox
 from agent.stage import ignore_wake
 from tests.factories import evidence
 
@@ -36,12 +35,12 @@ class Gate:
         path.write_bytes(content)
         return path
 
-    def admit(self, path: Path, facts: FileFacts | None = None) -> Admitted:
+    def admit(self, path: Path, facts: FileFacts | None = None) -> AdmissionResult:
         found = FileFacts.of(path.lstat()) if facts is None else facts
         return self.admission.admit(path, expected=found, evidence=evidence())
 
     def just_before_moving(self, act: Callable[[], object]) -> None:
-        self._patch.setattr(unchanged, "crash_point", lambda _name: act())
+        self._patch.setattr(admission, "crash_point", lambda _name: act())
 
     def stored(self) -> dict[str, bytes]:
         return {path.stem: path.read_bytes() for path in self.folder.captures.glob("*.mp4")}
@@ -73,7 +72,7 @@ def test_a_file_that_took_the_name_of_the_hashed_one_is_not_stored_under_its_has
 
     assert (gate.stored(), path.read_bytes()) == ({}, b"the second recording")
     gate.just_before_moving(lambda: None)
-    assert gate.admission.resume() and gate.admit(path) is Admitted.NEW
+    assert gate.admission.resume() and gate.admit(path) is AdmissionResult.NEW
     assert list(gate.stored().values()) == [b"the second recording"]
 
 
@@ -99,7 +98,7 @@ def test_what_took_the_name_stays_in_the_work_folder_where_its_name_is_taken_aga
     gate._patch.undo()
 
     assert gate.admission.resume()
-    assert gate.admit(path) is Admitted.NEW
+    assert gate.admit(path) is AdmissionResult.NEW
     assert sorted(gate.stored().values()) == [b"three", b"two"]
     assert gate.outbox.captures.by_id(2) is not None
 
@@ -199,4 +198,4 @@ def test_a_removal_that_was_cut_off_is_begun_again(gate: Gate) -> None:
     show_unremoved(gate.capture)
 
     (again,) = gate.scan()
-    assert gate.admit(again) is Admitted.KNOWN and gate.scan() == []
+    assert gate.admit(again) is AdmissionResult.KNOWN and gate.scan() == []

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
+from agent.clipping.entries import ClippingPolicy
+from agent.clipping.stage import ClippingStage
 from agent.clock import read_clock
-from agent.intake.child import AnalysisChild, ChildLimits
-from agent.intake.enter import TakePolicy
-from agent.intake.take import TakeFinder
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.space import Space
-from agent.outbox.entry import Whose
+from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolder
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Recipient
-from agent.outbox.store import Outbox
 from agent.stage import WAKE_ONLY, ignore_wake
 from tests.factories import admitted
 
 
-class StrangeChild(AnalysisChild):
+class StrangeChild(AnalysisProcess):
     """One that answers something else than ours does."""
 
     def ask(self, operation: str, **fields: object) -> Mapping[str, object]:  # noqa: ARG002  # any
@@ -31,13 +31,13 @@ def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
     limits = ChildLimits()
     with Outbox.open(tmp_path) as outbox:
         strange, next_one = admitted(outbox, 1), admitted(outbox, 2)
-        stage = TakeFinder(
+        stage = ClippingStage(
             outbox,
             folder,
             StrangeChild(limits=limits, check=lambda: None),
-            Space(tmp_path, min_free_mb=0),
-            policy=TakePolicy(
-                station=Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+            DiskSpace(tmp_path, min_free_mb=0),
+            policy=ClippingPolicy(
+                station=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
             ),
             now=read_clock,
             wake_next=ignore_wake,

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.notices.channel import Channel, Receiver
-from agent.notices.feed import Feed
-from agent.notices.standing import Standing
-from agent.notices.webhook import Webhook
-from agent.outbox.backoff import Backoff
-from agent.outbox.store import Outbox
-from agent.settings.notifying import EVENTS
+from agent.notifications.message import StationReport
+from agent.notifications.stage import Feed, NotificationStage, Receiver
+from agent.notifications.webhook import Webhook
+from agent.outbox.outbox import Outbox
+from agent.retry import Backoff
+from agent.settings.model import EVENTS
 from tests.factories import admitted, instant, new_entry
 from tests.receiver import Receiver as WebReceiver
 
@@ -44,10 +43,10 @@ class Workbench:
         receiver: Receiver,
         *,
         name: str = "webhook",
-        look: Callable[[], Standing] | None = None,
-    ) -> Channel:
+        look: Callable[[], StationReport] | None = None,
+    ) -> NotificationStage:
         """A channel that goes on from where its cursor is."""
-        return Channel(
+        return NotificationStage(
             name,
             self.outbox,
             receiver,
@@ -65,7 +64,7 @@ class Workbench:
         new = new_entry(admitted(self.outbox, self.count))
         return self.outbox.entries.create(new, now_s=instant(self.count).utc_s).clip_code
 
-    def turn(self, channel: Channel, *, steps: int = 1) -> None:
+    def turn(self, channel: NotificationStage, *, steps: int = 1) -> None:
         """Let a channel step, each time after any backoff."""
         for _ in range(steps):
             channel.step()

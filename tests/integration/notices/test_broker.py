@@ -11,10 +11,10 @@ from typing import Literal
 import pytest
 
 from agent.errors import NotifyError
-from agent.notices.broker import Broker, BrokerSettings
-from agent.notices.channel import MOST_TRIES, Channel
-from agent.notices.notice import trial_notice
-from agent.notices.topics import Topics, discovery
+from agent.notifications.home_assistant import Topics, discovery
+from agent.notifications.message import trial_notice
+from agent.notifications.mqtt import Broker, BrokerSettings
+from agent.notifications.stage import MOST_TRIES, NotificationStage
 from agent.sandbox.server import CERTIFICATES
 from tests.factories import instant
 from tests.integration.notices.conftest import STATION, Workbench
@@ -54,7 +54,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield running
 
 
-def turn(bench: Workbench, channel: Channel, *, steps: int = 3) -> None:
+def turn(bench: Workbench, channel: NotificationStage, *, steps: int = 3) -> None:
     for _ in range(steps):
         channel.step()
         bench.clock.now_s += 301

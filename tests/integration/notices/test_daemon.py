@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.doctor.channels import check_channels
-from agent.doctor.finding import Finding, Patient, State
-from agent.notices.feed import count_waiting
+from agent.doctor.check import CheckResult, Severity, StationUnderTest
+from agent.doctor.network import check_channels
+from agent.notifications.stage import count_waiting
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 from agent.settings import load_settings
 from tests.factories import NOW_S, admitted, new_entry
 from tests.integration.notices.conftest import SECRET
@@ -85,13 +85,13 @@ def test_a_notice_on_trial_and_what_doctor_says(tmp_path: Path, receiver: Receiv
         assert [posted.event for posted in receiver.taken] == ["station.test"]
         listener.wait_for(lambda heard: bool(heard.notices()))
         assert listener.topics() == ["spotter/test/event/station.test"]  # and no word of a station
-        assert {found.state for found in doctors(station)} == {State.FINE}
+        assert {found.state for found in doctors(station)} == {Severity.FINE}
 
     told = station.spotter("notify", "test", code=69)
     assert "mqtt: the broker cannot be reached" in told
     assert {f.name: f.state for f in doctors(station)} == {
-        "webhook": State.FINE,
-        "mqtt": State.BROKEN,
+        "webhook": Severity.FINE,
+        "mqtt": Severity.BROKEN,
     }
 
 
@@ -108,7 +108,7 @@ def test_what_doctor_says_of_a_webhook(
 ) -> None:
     station = Station(tmp_path, "http://127.0.0.1:9", {"webhook": {"url": receiver.url, **webhook}})
 
-    (wrong,) = [found for found in doctors(station) if found.state is State.BROKEN]
+    (wrong,) = [found for found in doctors(station) if found.state is Severity.BROKEN]
 
     assert wrong.name == name and words in wrong.finding
 
@@ -117,8 +117,8 @@ def test_nothing_set_up_is_a_matter_of_settings(station: Station) -> None:
     assert "no notification receiver is configured" in station.spotter("notify", "test", code=78)
 
 
-def doctors(station: Station) -> list[Finding]:
-    patient = Patient(
+def doctors(station: Station) -> list[CheckResult]:
+    patient = StationUnderTest(
         settings=load_settings(station.config), config=station.config, now=read_clock(), environ={}
     )
     return check_channels(patient)

@@ -7,14 +7,14 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agent.notices.feed import Feed
-from agent.outbox.channels import Channels
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import open_as_owner
+from agent.disk.state_folder import StateFolder
+from agent.notifications.stage import Feed
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.notification_cursors import Channels
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
-from agent.settings.notifying import EVENTS
+from agent.settings.model import EVENTS
 from tests.factories import NOW_S, admitted, new_entry, ready_entry
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from agent.errors import NotifyError
-from agent.notices.channel import MOST_TRIES
-from agent.notices.notice import trial_notice
-from agent.notices.signature import signed_headers, signing_key
+from agent.notifications.message import trial_notice
+from agent.notifications.stage import MOST_TRIES
+from agent.notifications.webhook import signed_headers, signing_key
 from tests.factories import instant
 from tests.integration.notices.conftest import SECRET, Workbench, webhook
 from tests.receiver import Receiver

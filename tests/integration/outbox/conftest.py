@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.store import Outbox
+from agent.outbox.outbox import Outbox
 
 
 @pytest.fixture

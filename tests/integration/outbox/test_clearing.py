@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.capture import Capture
-from agent.outbox.clearing import originals
-from agent.outbox.clip_code import derive_clip_code
+from agent.outbox import cleanup, disk_history
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.disk import history
-from agent.outbox.entry import Entry, NewEntry, Source
+from agent.outbox.models import Capture, ClipSource, Entry, NewEntry, derive_clip_code
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry
 
 _ALL = float("inf")
@@ -36,7 +33,7 @@ def joined(outbox: Outbox, first: Capture, second: Capture) -> Entry:
     plain = new_entry(second, 2)
     values = {name: getattr(plain, name) for name in NewEntry.__slots__}
     sources = tuple(
-        Source(capture_id=c.id, take_number=2, start_s=0.0, end_s=1.0) for c in (first, second)
+        ClipSource(capture_id=c.id, take_number=2, start_s=0.0, end_s=1.0) for c in (first, second)
     )
     code = derive_clip_code(second.sha256, 2)
     return outbox.entries.create(
@@ -142,13 +139,13 @@ def test_the_weights_are_those_of_the_files_on_the_disk(outbox: Outbox) -> None:
 @pytest.mark.parametrize(
     ("query", "parameters"),
     [
-        (originals.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
-        (originals.CLIPS, {"delivered": 0, "most": 9}),
-        (originals.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
-        (originals.BEGIN_CLIP, {"id": 1, "now": 0}),
-        (history.CAPTURE_WEIGHTS, {}),
-        (history.CLIP_WEIGHTS, {}),
-        (history.DELIVERED_ORIGINALS, {}),
+        (cleanup.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
+        (cleanup.CLIPS, {"delivered": 0, "most": 9}),
+        (cleanup.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
+        (cleanup.BEGIN_CLIP, {"id": 1, "now": 0}),
+        (disk_history.CAPTURE_WEIGHTS, {}),
+        (disk_history.CLIP_WEIGHTS, {}),
+        (disk_history.DELIVERED_ORIGINALS, {}),
     ],
 )
 def test_no_query_about_files_scans_a_table(

@@ -3,9 +3,9 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.outbox.counting import count_by_state
+from agent.outbox.database import count_by_state
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 
 STATES = st.lists(st.sampled_from(EntryState), max_size=40)
 

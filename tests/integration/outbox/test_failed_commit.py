@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.audit import audit
-from agent.outbox.repair.recovery import open_as_owner
+from agent.disk.state_folder import StateFolder
+from agent.outbox.consistency import audit
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S
 from tests.lived import send
 

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Entry
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.results.follow_ups import FollowUpState
-from agent.outbox.results.record import NewResult
+from agent.disk.state_folder import StateFolder
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.results import NewResult
 from agent.outbox.states import EntryState, Reason
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, ready_entry
 
 FIRST_S = 20.0

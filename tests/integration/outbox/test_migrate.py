@@ -12,14 +12,14 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
 from agent.clock import read_clock
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder
 from agent.errors import OutboxError
 from agent.outbox import migrate, schema
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.owner import OwnerLock
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.start import Repair
-from agent.outbox.store import Outbox
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from tests.factories import NOW_S
 from tests.seeded import seed
 
@@ -142,7 +142,7 @@ def opened_with(together: threading.Barrier, root: Path) -> tuple[str, ...]:
 
 def test_the_owner_of_the_folder_migrates_its_outbox(tmp_path: Path) -> None:
     old_outbox(tmp_path)
-    lock = OwnerLock(StateFolder(tmp_path))
+    lock = StateFolderLock(StateFolder(tmp_path))
     lock.take()
     with later_version(), open_as_owner(tmp_path, now_s=NOW_S):
         assert applied_in(tmp_path / DATABASE_NAME) == _NEW
@@ -184,7 +184,7 @@ def files_of(folder: StateFolder) -> dict[Path, tuple[int, int]]:
 def start(folder: StateFolder) -> None:
     """Do what every start does."""
     with open_as_owner(folder.root, now_s=NOW_S) as outbox:
-        Repair(outbox, folder, now=read_clock).run()
+        ConsistencyCheck(outbox, folder, now=read_clock).run()
         outbox.resume_interrupted(now_s=NOW_S)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from agent.clock import BEGINNING
+from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import OutboxError
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
-from agent.outbox.health import DATABASE_NAME, distrust
-from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
-from agent.outbox.repair.recovery import open_as_owner
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.integrity import DATABASE_NAME, distrust
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, instant, new_entry
 from tests.lived import AS_IT_WAS, WAYS, send, states
 
@@ -30,9 +30,11 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_as_owner(folder.root, now_s=NOW_S) as outbox:
         for number, way in enumerate(WAYS, start=1):
             send(outbox, folder, number, way)
-        said = Assignment(layer=Layer.COACH, kind=AssignmentKind.ATHLETE, starts=instant(5))
+        said = Assignment(
+            layer=AssignmentLayer.COACH, kind=AssignmentKind.ATHLETE, starts=instant(5)
+        )
         outbox.assignments.append(
-            Assignment(layer=Layer.STATION, kind=AssignmentKind.NOBODY, starts=BEGINNING)
+            Assignment(layer=AssignmentLayer.STATION, kind=AssignmentKind.NOBODY, starts=BEGINNING)
         )
         outbox.assignments.append(said)
         outbox.lanes.update("api", {"titles_altered": 1})

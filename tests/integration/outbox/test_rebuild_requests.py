@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Whose
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.people.undoables import UndoKind
-from agent.outbox.repair.recovery import open_as_owner
+from agent.disk.state_folder import StateFolder
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.resends import OPEN, ResendState
 from agent.outbox.states import Recipient
-from agent.outbox.store import Outbox
-from agent.station.forgetting import forget
+from agent.outbox.undo import UndoKind
+from agent.station.erasure import forget
 from tests.factories import NOW_S, instant
 from tests.lived import WAYS, send
 
-_TOM = Whose(recipient=Recipient.ATHLETE, user_id="tom", activity="running")
+_TOM = ClipTarget(recipient=Recipient.ATHLETE, user_id="tom", activity="running")
 
 
 def ask_to_resend(outbox: Outbox, state: ResendState) -> None:

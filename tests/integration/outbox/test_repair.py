@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Instant
-from agent.intake.admit import Admission, Admitted
-from agent.outbox.capture import FileFacts
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.start import Repair
+from agent.disk.state_folder import StateFolder
+from agent.intake.admission import Admission, AdmissionResult
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.models import FileFacts
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import CaptureState, FileState, Reason
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, evidence, new_entry
 from tests.lived import WAYS, send
 
@@ -33,7 +33,7 @@ class Box:
         """Set right what every start sets right."""
         self.outbox.resume_interrupted(now_s=NOW_S)
         Admission(self.outbox, self.folder, now=now).resume()
-        Repair(self.outbox, self.folder, now=now).run()
+        ConsistencyCheck(self.outbox, self.folder, now=now).run()
 
     def clip(self, way: str) -> Path:
         entry = self.outbox.entries.by_id(WAYS.index(way) + 1)
@@ -132,7 +132,7 @@ def waiting(box: Box, content: bytes) -> tuple[Admission, Path]:
     path = box.folder.root / "set-9.mp4"
     path.write_bytes(content)
     facts = FileFacts.of(path.stat())
-    assert admission.admit(path, expected=facts, evidence=evidence()) is Admitted.NEW
+    assert admission.admit(path, expected=facts, evidence=evidence()) is AdmissionResult.NEW
     (name,) = box.outbox.captures.in_state(CaptureState.CAPTURED)
     return admission, box.folder.captures / name.stored_name
 
@@ -151,7 +151,7 @@ def test_a_capture_that_is_missing_or_torn_waits_until_the_same_file_comes_again
     again.write_bytes(b"a whole video")
     facts = FileFacts.of(again.stat())
 
-    assert admission.admit(again, expected=facts, evidence=evidence()) is Admitted.RESTORED
+    assert admission.admit(again, expected=facts, evidence=evidence()) is AdmissionResult.RESTORED
     assert stored.read_bytes() == b"a whole video"
     assert [c.id for c in box.outbox.captures.in_state(CaptureState.CAPTURED)] == [set_aside.id]
     assert len(box.aside()) == (left is not None)

@@ -1,8 +1,8 @@
 """The line that systemctl status shows."""
 
-from agent.daemon.status_line import describe_station
+from agent.daemon.systemd import describe_station
+from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, ready_entry
 
 _HOST = "api.example.org"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.reserve import Reserve
-from agent.outbox.disk.space import Space
-from agent.outbox.store import Outbox
+from agent.disk.space import DiskSpace
+from agent.outbox.outbox import Outbox
+from agent.outbox.reserve import Reserve
 from tests.disks import fill, mounted
 from tests.factories import NOW_S, ready_entry
 
@@ -36,7 +36,7 @@ def make_rows(outbox: Outbox, reserve: Reserve, numbers: range) -> int:
 
 def test_rows_are_written_though_others_took_the_last_byte(disk: Path) -> None:
     with Outbox.open(disk) as outbox:
-        reserve = Reserve(disk, Space(disk), reserve_mb=32)
+        reserve = Reserve(disk, DiskSpace(disk), reserve_mb=32)
         reserve.top_up(outbox.database)
         fill(disk)
 
@@ -60,7 +60,7 @@ def test_without_a_reserve_a_full_disk_takes_no_row(disk: Path) -> None:
 
 def test_the_reserve_is_made_again_when_there_is_room(disk: Path) -> None:
     with Outbox.open(disk) as outbox:
-        reserve = Reserve(disk, Space(disk), reserve_mb=32)
+        reserve = Reserve(disk, DiskSpace(disk), reserve_mb=32)
         reserve.top_up(outbox.database)
         filler = fill(disk)
         reserve.release(outbox.database)
@@ -71,12 +71,12 @@ def test_the_reserve_is_made_again_when_there_is_room(disk: Path) -> None:
         reserve.top_up(outbox.database)
 
         assert reserve.is_held()
-        assert (disk / "reserve").stat().st_size == Space(disk).room().total_bytes // 50 // 4
+        assert (disk / "reserve").stat().st_size == DiskSpace(disk).room().total_bytes // 50 // 4
 
 
 def test_no_reserve_is_made_where_none_is_wanted(tmp_path: Path) -> None:
     with Outbox.open(tmp_path) as outbox:
-        Reserve(tmp_path, Space(tmp_path), reserve_mb=0).top_up(outbox.database)
+        Reserve(tmp_path, DiskSpace(tmp_path), reserve_mb=0).top_up(outbox.database)
 
     assert not (tmp_path / "reserve").exists()
 
@@ -85,7 +85,7 @@ def test_another_reserve_is_taken_over_larger_smaller_or_none(disk: Path) -> Non
     with Outbox.open(disk) as outbox:
         sizes = []
         for reserve_mb in (0.8, 1.0, 0.6, 0.0):
-            Reserve(disk, Space(disk), reserve_mb=reserve_mb).top_up(outbox.database)
+            Reserve(disk, DiskSpace(disk), reserve_mb=reserve_mb).top_up(outbox.database)
             file = disk / "reserve"
             sizes.append(file.stat().st_blocks * 512 if file.exists() else 0)
 
@@ -94,9 +94,9 @@ def test_another_reserve_is_taken_over_larger_smaller_or_none(disk: Path) -> Non
 
 def test_a_reserve_that_cannot_grow_stays_as_it_is(disk: Path) -> None:
     with Outbox.open(disk) as outbox:
-        Reserve(disk, Space(disk), reserve_mb=0.8).top_up(outbox.database)
+        Reserve(disk, DiskSpace(disk), reserve_mb=0.8).top_up(outbox.database)
         fill(disk)
 
-        Reserve(disk, Space(disk), reserve_mb=1.2).top_up(outbox.database)
+        Reserve(disk, DiskSpace(disk), reserve_mb=1.2).top_up(outbox.database)
 
     assert (disk / "reserve").stat().st_size == 200_000

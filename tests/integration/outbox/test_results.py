@@ -6,15 +6,21 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Instant
-from agent.outbox.clearing.removal import Removal
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Entry
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import open_as_owner
-from agent.outbox.repair.results import ResultRepair
-from agent.outbox.results.documents import Head, read_head, read_session, write_document
-from agent.outbox.results.follow_ups import FollowUpState
-from agent.outbox.results.record import DocumentState, NewResult
+from agent.disk.state_folder import StateFolder
+from agent.outbox.consistency import ResultRepair
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import Entry
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.removal import FileRemover
+from agent.outbox.results import (
+    DocumentState,
+    Head,
+    NewResult,
+    read_head,
+    read_session,
+    write_document,
+)
 from agent.outbox.states import EntryState
 from tests.factories import NOW_S, ready_entry
 
@@ -145,7 +151,7 @@ def test_results_outlive_a_lost_database(box: Box) -> None:
 
 def test_files_go_and_the_numbers_stay(box: Box) -> None:
     first, second = box.completed(1), box.completed(2)
-    clearing, removal = box.outbox.result_clearing, Removal(box.outbox, box.folder, now=now)
+    clearing, removal = box.outbox.result_clearing, FileRemover(box.outbox, box.folder, now=now)
     assert clearing.may_go(got_before=NOW_S + 2, most=9) == [first.id]
     assert clearing.weight_bytes() == sum(box.path(e).stat().st_size for e in (first, second))
 

@@ -17,10 +17,10 @@ from hypothesis.stateful import (
 )
 
 from agent.errors import AgentError
-from agent.outbox.entry import Entry
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import ENTRY_MOVES, EntryState
-from agent.outbox.store import Outbox
-from agent.station import steering
+from agent.station import clip_actions
 from tests.factories import NOW_S, admitted, new_entry
 
 OUTCOMES = st.sampled_from(["made", "not_made", "unknown", "dead", "lane"])
@@ -121,7 +121,7 @@ class OutboxMachine(RuleBasedStateMachine):
         entry = self._outbox.entries.by_id(entry_id)
         assert entry is not None
         try:
-            moved = getattr(steering, verb)(self._outbox, entry, now_s=self._now_s)
+            moved = getattr(clip_actions, verb)(self._outbox, entry, now_s=self._now_s)
         except AgentError:
             return
         state = self._model[entry_id]

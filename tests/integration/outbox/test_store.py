@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from agent.errors import OutboxError
-from agent.outbox import captures, entries, outcomes
-from agent.outbox.attempts import AttemptEnd
-from agent.outbox.capture import Take
+from agent.outbox import captures, deliveries, entries
 from agent.outbox.database import OutboxDatabase
+from agent.outbox.entries import AttemptEnd
+from agent.outbox.models import Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry, ready_entry
 
 
@@ -139,13 +139,13 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (entries.NEXT_READY, {"now": 0}),
         (entries.NEXT_UNCERTAIN, {"now": 0}),
         (entries.NEXT_DUE, {"state": "ready"}),
-        (outcomes.NEWEST_DELIVERED, {"before": 0}),
-        (outcomes.ANY_DELIVERED, {"after": 0}),
-        (outcomes.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
-        (outcomes.UNKNOWN_DUE, {"now": 0, "most": 1}),
-        (outcomes.NEXT_UNKNOWN, {}),
-        (outcomes.NEXT_UNSETTLED, {}),
-        (outcomes.SETTLED_FIRST, {}),
+        (deliveries.NEWEST_DELIVERED, {"before": 0}),
+        (deliveries.ANY_DELIVERED, {"after": 0}),
+        (deliveries.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
+        (deliveries.UNKNOWN_DUE, {"now": 0, "most": 1}),
+        (deliveries.NEXT_UNKNOWN, {}),
+        (deliveries.NEXT_UNSETTLED, {}),
+        (deliveries.SETTLED_FIRST, {}),
         (captures.CLAIM_NEXT, {"now": 0, "but_not": "[]"}),
     ],
 )

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.attempts import AttemptEnd
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
-from agent.outbox.entry import Entry, LookFirst
-from agent.outbox.health import DATABASE_NAME
-from agent.outbox.repair.recovery import open_as_owner
+from agent.disk.state_folder import LEDGER_NAME, StateFolder
+from agent.outbox.entries import AttemptEnd
+from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.models import Entry, LookFirst
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState, FileState
-from agent.outbox.store import Outbox
 from tests.factories import NOW_S, admitted, new_entry
 from tests.lived import send
 

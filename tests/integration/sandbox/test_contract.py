@@ -3,7 +3,7 @@
 import pytest
 
 from agent.api import contract
-from agent.sandbox.people import roster
+from agent.sandbox.account import roster
 from agent.sandbox.server import Sandbox
 from tests.contract.asking import ask_everything
 from tests.contract.playing import Exchanged

@@ -5,12 +5,12 @@ from pathlib import Path
 import av
 import pytest
 
-from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame, storyboards
-from analysis.landmarker import PoseFinder
+from agent.synthetic import SceneCamera, Segment, Storyboard, draw_frame, storyboard
+from analysis.pose_model import PoseFinder
 
 
 def test_an_empty_place_holds_nobody(finder: PoseFinder) -> None:
-    story = storyboards.nobody()
+    story = storyboard.nobody()
 
     assert [finder.find(draw_frame(story, i)) for i in range(0, 30, 6)] == [None] * 5
 
@@ -29,7 +29,7 @@ def test_the_camera_writes_every_frame_at_any_size_and_rate(
 ) -> None:
     story = Storyboard([Segment("run", 1.0)], fps=fps, width=width, height=height)
 
-    Camera(story, fragmented=fragmented).record(tmp_path / name)
+    SceneCamera(story, fragmented=fragmented).record(tmp_path / name)
 
     with av.open(str(tmp_path / name)) as container:
         stream = container.streams.video[0]
@@ -43,7 +43,7 @@ def test_the_file_grows_while_the_camera_films(tmp_path: Path) -> None:
     path, sizes = tmp_path / "grows.mp4", []
     story = Storyboard([Segment("run", 4.0)], width=640, height=360, noise=3.0)
 
-    Camera(story).record(path, on_frame=lambda _done: sizes.append(path.stat().st_size))
+    SceneCamera(story).record(path, on_frame=lambda _done: sizes.append(path.stat().st_size))
 
     assert len(sizes) == story.frame_count
     assert len({size for size in sizes if size}) > 5

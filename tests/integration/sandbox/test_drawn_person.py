@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Camera, Segment, Storyboard, draw_frame
-from agent.sandbox.drawn.body import JOINTS
-from agent.sandbox.drawn.layers import Light
-from agent.sandbox.drawn.lens import View
-from analysis.image import Image
-from analysis.landmarker import PoseFinder, shipped_model
+from agent.synthetic import SceneCamera, Segment, Storyboard, draw_frame
+from agent.synthetic.body import JOINTS
+from agent.synthetic.effects import Light
+from agent.synthetic.shapes import View
+from analysis.pose_model import PoseFinder, shipped_model
+from analysis.primitives import Image
 
 SAMPLE_FPS = 7.5
 SIDES = ("left", "right")
@@ -111,8 +111,8 @@ def test_the_picture_for_the_self_check_holds_somebody_who_stands() -> None:
 def test_a_capture_may_have_a_single_keyframe(tmp_path: Path) -> None:
     story = Storyboard([Segment("run", 2.0)], width=160, height=120, fps=15)
 
-    Camera(story, keyframe_every_s=3600).record(tmp_path / "one.mp4")
-    Camera(story, keyframe_every_s=0.4).record(tmp_path / "many.mp4")
+    SceneCamera(story, keyframe_every_s=3600).record(tmp_path / "one.mp4")
+    SceneCamera(story, keyframe_every_s=0.4).record(tmp_path / "many.mp4")
 
     keyframes = {}
     for name in ("one", "many"):
@@ -125,7 +125,7 @@ def test_a_capture_may_have_a_single_keyframe(tmp_path: Path) -> None:
 
 def test_what_is_decoded_is_what_was_drawn(tmp_path: Path) -> None:
     story = Storyboard([Segment("countermovement_jump")], width=320, height=180)
-    Camera(story).record(tmp_path / "jump.mkv")
+    SceneCamera(story).record(tmp_path / "jump.mkv")
 
     with av.open(str(tmp_path / "jump.mkv")) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -144,7 +144,7 @@ def test_a_fragmented_file_can_be_read_before_it_is_finished(tmp_path: Path) -> 
             with av.open(str(path)) as container:
                 readable.append(sum(1 for _ in container.decode(video=0)))
 
-    Camera(story, fragmented=True).record(path, on_frame=look)
+    SceneCamera(story, fragmented=True).record(path, on_frame=look)
 
     assert 15 <= readable[0] <= 40
 
@@ -153,14 +153,14 @@ def test_filming_in_real_time_takes_as_long_as_what_is_filmed(tmp_path: Path) ->
     story = Storyboard([Segment("stand", 1.0)], width=160, height=120, fps=15)
 
     began_s = time.monotonic()
-    Camera(story).record(tmp_path / "live.mp4", realtime=True)
+    SceneCamera(story).record(tmp_path / "live.mp4", realtime=True)
 
     assert time.monotonic() - began_s >= 1.0
 
 
 def test_the_camera_program_films_and_photographs(tmp_path: Path) -> None:
     def run(*words: str) -> None:
-        program = [sys.executable, "-m", "agent.sandbox.drawn", "--storyboard", "idle", *words]
+        program = [sys.executable, "-m", "agent.synthetic", "--storyboard", "idle", *words]
         subprocess.run(program, check=True)
 
     run("--out", str(tmp_path / "idle.png"), "--view", "front", "--size", "480x360")

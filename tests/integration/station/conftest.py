@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.entry import Whose
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import Recipient
-from agent.outbox.store import Outbox
-from agent.station.assigning import StationRules
+from agent.station.assignments import StationRules
 
-LIFTING = Whose(
+LIFTING = ClipTarget(
     recipient=Recipient.ATHLETE,
     user_id="owner",
     activity="weightlifting",
@@ -27,9 +27,9 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
         yield opened
 
 
-def doing(exercise: str | None = None, mass_kg: float | None = None) -> Whose:
+def doing(exercise: str | None = None, mass_kg: float | None = None) -> ClipTarget:
     """What somebody lifts, whoever it is."""
-    return Whose(
+    return ClipTarget(
         recipient=Recipient.UNKNOWN,
         user_id=None,
         activity="weightlifting",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import BusyError, RequestError
-from agent.outbox.capture import Capture, Take, TakeOrigin
+from agent.outbox.models import Capture, Take, TakeOrigin
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
-from agent.outbox.store import Outbox
-from agent.station.by_hand import add_take, find_capture, look_again
+from agent.station.manual_takes import add_take, find_capture, look_again
 from tests.factories import NOW_S, admitted, new_entry
 
 

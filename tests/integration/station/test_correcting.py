@@ -7,17 +7,27 @@ import pytest
 
 from agent.clock import Instant
 from agent.errors import AgentError, BusyError, RequestError
-from agent.outbox.entry import Entry, Whose
+from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
-from agent.outbox.store import Outbox
-from agent.station.assigning import assign_person
-from agent.station.correcting import edit, give, give_all, hold, send_now
-from agent.station.queueing import enqueue
-from agent.station.resending import resend
+from agent.station.assignments import assign_person
+from agent.station.attribution import ClipWarning
+from agent.station.clip_actions import (
+    clear_queue,
+    discard_undoably,
+    edit,
+    give,
+    give_all,
+    hold,
+    last_undoable,
+    release,
+    remember_given,
+    resend,
+    send_now,
+    undo,
+)
+from agent.station.queue import enqueue
 from agent.station.roster import note_guest, resolve_guest
-from agent.station.steering import release
-from agent.station.undoing import clear_queue, discard, last_undoable, remember_given, undo
-from agent.station.whose import Remark
 from tests.factories import NOW_S, admitted, instant, new_entry, ready_entry
 from tests.integration.station.conftest import RULES, doing
 
@@ -60,7 +70,7 @@ def test_a_clip_that_counts_down_goes_to_somebody_else_and_goes_on_counting(
     assert stale is None  # whoever read it before sends nothing to the wrong one
 
 
-SHOWN = Whose(
+SHOWN = ClipTarget(
     recipient=Recipient.UNKNOWN,
     user_id=None,
     activity="weightlifting",
@@ -71,11 +81,11 @@ RUNNING = replace(SHOWN, activity="running", exercise=None, barbell_mass_kg=None
 JUMPING = replace(SHOWN, activity="jumping", exercise="Drop Jump", barbell_mass_kg=None)
 
 
-def movement_of(known: Entry | Whose) -> tuple[object, ...]:
+def movement_of(known: Entry | ClipTarget) -> tuple[object, ...]:
     return known.activity, known.exercise, known.barbell_mass_kg, known.incline_deg
 
 
-def showing(outbox: Outbox, shown: Whose, state: EntryState = EntryState.HELD) -> Entry:
+def showing(outbox: Outbox, shown: ClipTarget, state: EntryState = EntryState.HELD) -> Entry:
     """A clip that shows something else than the station's default."""
     new = new_entry(admitted(outbox), state=state, user_id=None, due_at=NOW_S + 15)
     return outbox.entries.create(replace(new, whose=shown), now_s=NOW_S)
@@ -84,7 +94,7 @@ def showing(outbox: Outbox, shown: Whose, state: EntryState = EntryState.HELD) -
 @pytest.mark.parametrize("shown", [SHOWN, RUNNING, JUMPING])
 @pytest.mark.parametrize("way", ["give", "release", "several", "guest", "hold and give"])
 def test_what_a_take_shows_stays_with_the_take_by_every_way_to_another_athlete(
-    outbox: Outbox, shown: Whose, way: str
+    outbox: Outbox, shown: ClipTarget, way: str
 ) -> None:
     for key in ("ann", "ben"):
         assign_person(outbox, key, doing("snatch", 90), rules=RULES, now=instant(), set_by="test")
@@ -96,7 +106,7 @@ def test_what_a_take_shows_stays_with_the_take_by_every_way_to_another_athlete(
         give_all(outbox, [entry.name], "ben", rules=RULES, now_s=NOW_S)
         given = again(outbox, entry)
     elif way == "release":
-        said = Whose(recipient=Recipient.UNKNOWN, user_id="ben", activity=shown.activity)
+        said = ClipTarget(recipient=Recipient.UNKNOWN, user_id="ben", activity=shown.activity)
         given = release(outbox, entry, said=said, station=RULES.default, now_s=NOW_S)
     elif way == "guest":
         guest = note_guest(outbox, "Ben", now_s=NOW_S)
@@ -129,7 +139,7 @@ def test_what_was_never_known_of_a_take_is_what_the_coach_had_said_of_this_athle
         wanted = doing("clean_and_jerk", mass_kg)
         assign_person(outbox, "ben", wanted, rules=RULES, now=instant(at), set_by="test")
     new = new_entry(admitted(outbox), state=EntryState.HELD, user_id=None)
-    unknown = Whose(
+    unknown = ClipTarget(
         recipient=Recipient.UNKNOWN, user_id=None, activity="weightlifting", exercise="snatch"
     )
     two = replace(new, whose=unknown, reason=Reason.TWO_ATHLETES)
@@ -195,7 +205,7 @@ def test_a_take_without_a_mass_says_so_until_it_has_one(outbox: Outbox) -> None:
     entry = showing(outbox, bare, EntryState.READY)
 
     edited = edit(outbox, entry, bare, rules=RULES, now_s=NOW_S)
-    assert edited.remarks == (Remark.NO_MASS,)
+    assert edited.remarks == (ClipWarning.NO_MASS,)
     weighed = edit(outbox, edited, SHOWN, rules=RULES, now_s=NOW_S)
     assert weighed.remarks == ()
 
@@ -227,7 +237,7 @@ def test_what_is_under_way_is_left_alone(outbox: Outbox, state: EntryState) -> N
         lambda: give(outbox, entry, "ben", rules=RULES, now_s=NOW_S),
         lambda: hold(outbox, entry, now_s=NOW_S),
         lambda: send_now(outbox, entry, now_s=NOW_S),
-        lambda: discard(outbox, entry, now=instant()),
+        lambda: discard_undoably(outbox, entry, now=instant()),
     ):
         with pytest.raises(BusyError, match=f"e1 is {state}"):
             refused()
@@ -268,7 +278,7 @@ def test_a_discard_is_undone_within_ten_seconds_as_if_it_had_never_been(
 ) -> None:
     entry = entry_in(outbox, state)
 
-    ended = discard(outbox, entry, now=instant())
+    ended = discard_undoably(outbox, entry, now=instant())
     assert again(outbox, entry).state is EntryState.DISCARDED
     assert last_undoable(outbox, now=instant(9.9)) == ended
     undo(outbox, ended.id, now=instant(9.9))
@@ -287,7 +297,7 @@ LATER_BOOT = Instant(utc_s=NOW_S + 3, boot_id="another", boot_s=2.0)
 @pytest.mark.parametrize("when", [instant(10), instant(10**6), instant(-5), LATER_BOOT])
 def test_after_that_or_after_a_restart_of_the_box_it_stays(outbox: Outbox, when: Instant) -> None:
     entry = entry_in(outbox, EntryState.READY)
-    ended = discard(outbox, entry, now=instant())
+    ended = discard_undoably(outbox, entry, now=instant())
 
     with pytest.raises(RequestError, match="too late"):
         undo(outbox, ended.id, now=when)
@@ -299,13 +309,13 @@ def test_a_capture_comes_back_with_its_clips_all_or_none(outbox: Outbox) -> None
     outbox.entries.create(new_entry(admitted(outbox), 2, state=EntryState.HELD), now_s=NOW_S)
     capture = outbox.captures.by_id(1)
     assert capture is not None
-    first = discard(outbox, capture, now=instant())
+    first = discard_undoably(outbox, capture, now=instant())
     undo(outbox, first.id, now=instant(5))
     assert [e.state for e in outbox.entries.of_capture(1)] == ["ready", "held"]
 
     capture = outbox.captures.by_id(1)
     assert capture is not None and capture.state is CaptureState.CAPTURED
-    second = discard(outbox, capture, now=instant(6))
+    second = discard_undoably(outbox, capture, now=instant(6))
     found = outbox.clearing.begin_clip(entry.id, now_s=NOW_S)  # its file is going
     assert found is not None and found.file_state is FileState.CLEARING
     with pytest.raises(BusyError):
@@ -327,5 +337,5 @@ def test_a_cleared_queue_comes_back_before_whoever_came_since(outbox: Outbox) ->
 
 def test_a_refused_discard_leaves_nothing_to_undo(outbox: Outbox) -> None:
     with pytest.raises(AgentError):
-        discard(outbox, entry_in(outbox, EntryState.UPLOADED), now=instant())
+        discard_undoably(outbox, entry_in(outbox, EntryState.UPLOADED), now=instant())
     assert outbox.undoables.open() == []

@@ -5,26 +5,18 @@ from dataclasses import replace
 import pytest
 
 from agent.clock import Instant
+from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import RequestError
-from agent.outbox.capture import Capture
-from agent.outbox.disk.folders import LEDGER_NAME, StateFolder
-from agent.outbox.entry import Entry
-from agent.outbox.people.roster import Known
-from agent.outbox.results.record import NewResult
+from agent.outbox.models import Capture, Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.results import NewResult
+from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
-from agent.outbox.store import Outbox
-from agent.station.assigning import assign_person, record_default, timeline_of
-from agent.station.forgetting import (
-    Progress,
-    belongings,
-    carry_out,
-    carry_out_due,
-    forget,
-)
-from agent.station.queueing import enqueue
-from agent.station.refreshing import Named, take_over
-from agent.station.roster import note_guest, search_athletes
-from agent.station.undoing import undo
+from agent.station.assignments import assign_person, record_default, timeline_of
+from agent.station.clip_actions import undo
+from agent.station.erasure import ErasureProgress, belongings, carry_out, carry_out_due, forget
+from agent.station.queue import enqueue
+from agent.station.roster import NamedAthlete, note_guest, search_athletes, take_over
 from tests.factories import NOW_S, admitted, instant, new_entry
 from tests.integration.station.conftest import LIFTING, RULES, doing
 
@@ -70,7 +62,7 @@ class Gym:
             )
         return entry
 
-    def forget(self, key: str = GONE) -> Progress:
+    def forget(self, key: str = GONE) -> ErasureProgress:
         """Forget somebody at once, as the command does."""
         undoable = forget(self.outbox, key, now=self.now())
         asked = self.outbox.forgettings.of_undoable(undoable.id)
@@ -100,7 +92,7 @@ def test_clips_and_pictures_go_sent_or_not_and_the_sessions_are_listed(gym: Gym)
     owned = belongings(gym.outbox, GONE)
     assert (owned.clips, owned.unsent, owned.sessions) == (3, 2, ["s3"])
 
-    assert gym.forget() == Progress(done=True, waits_for=())
+    assert gym.forget() == ErasureProgress(done=True, waits_for=())
 
     assert [gym.files_of(clip) for clip in clips] == [[False] * 3] * 3
     assert gym.files_of(other) == [True] * 3
@@ -114,7 +106,9 @@ def test_clips_and_pictures_go_sent_or_not_and_the_sessions_are_listed(gym: Gym)
 
 def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     gym.outbox.roster.replace(
-        [Known(user_id=GONE, name="Gerda Gone", folded="gerda gone")], complete=True, now_s=NOW_S
+        [AccountAthlete(user_id=GONE, name="Gerda Gone", folded="gerda gone")],
+        complete=True,
+        now_s=NOW_S,
     )
     record_default(gym.outbox, LIFTING, now=instant())
     assign_person(gym.outbox, GONE, doing("snatch", 50), rules=RULES, now=instant(), set_by="test")
@@ -134,11 +128,14 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     root = gym.folder.root
     assert GONE.encode() not in (root / LEDGER_NAME).read_bytes()
     take_over(
-        gym.outbox, [Named(GONE, "Gerda Gone"), Named("ann", "Ann")], complete=True, now_s=NOW_S
+        gym.outbox,
+        [NamedAthlete(GONE, "Gerda Gone"), NamedAthlete("ann", "Ann")],
+        complete=True,
+        now_s=NOW_S,
     )
     assert [person.name for person in search_athletes(gym.outbox)] == ["Ann"]
     assign_person(gym.outbox, GONE, doing("snatch"), rules=RULES, now=instant(200), set_by="test")
-    take_over(gym.outbox, [Named(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
+    take_over(gym.outbox, [NamedAthlete(GONE, "Gerda Gone")], complete=False, now_s=NOW_S)
     assert [person.name for person in search_athletes(gym.outbox, "gone")] == ["Gerda Gone"]
 
 
@@ -167,7 +164,7 @@ def test_others_in_the_same_recording_lose_nothing(gym: Gym) -> None:
 
     progress = gym.forget()
 
-    assert progress == Progress(done=False, waits_for=["c1"])
+    assert progress == ErasureProgress(done=False, waits_for=["c1"])
     assert gym.files_of(theirs) == [False] * 3
     assert gym.files_of(others) == [True] * 3
     assert gym.entry(others).state is EntryState.READY

@@ -1,10 +1,9 @@
 """The roster keeps itself up to date, and is kept when it cannot."""
 
 from agent.clock import Instant
-from agent.errors import LaneError
-from agent.outbox.store import Outbox
-from agent.station.refreshing import Named, RosterRefresh, request_roster
-from agent.station.roster import search_athletes
+from agent.errors import ApiUnavailableError
+from agent.outbox.outbox import Outbox
+from agent.station.roster import NamedAthlete, RosterStage, request_roster, search_athletes
 from tests.factories import NOW_S, instant
 
 
@@ -13,20 +12,23 @@ class Refreshing:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.account: list[Named] | LaneError = [Named("a", "Ann"), Named("b", "Ben")]
+        self.account: list[NamedAthlete] | ApiUnavailableError = [
+            NamedAthlete("a", "Ann"),
+            NamedAthlete("b", "Ben"),
+        ]
         self.is_open = True
         self.asked = 0
         self.clock_s = 0.0
-        self.stage = RosterRefresh(
+        self.stage = RosterStage(
             outbox, fetch=self._fetch, is_open=lambda: self.is_open, now=self._now
         )
 
     def _now(self) -> Instant:
         return instant(self.clock_s)
 
-    def _fetch(self) -> tuple[list[Named], bool]:
+    def _fetch(self) -> tuple[list[NamedAthlete], bool]:
         self.asked += 1
-        if isinstance(self.account, LaneError):
+        if isinstance(self.account, ApiUnavailableError):
             raise self.account
         return self.account, True
 
@@ -43,7 +45,7 @@ def test_it_is_fetched_at_the_start_and_every_few_hours(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
 
     assert refreshing.step(0) == 4 * 3600
-    refreshing.account = [Named("b", "Ben"), Named("c", "Cleo")]
+    refreshing.account = [NamedAthlete("b", "Ben"), NamedAthlete("c", "Cleo")]
     assert refreshing.step(3600) == 3 * 3600
     assert refreshing.names == ["Ann", "Ben"]
     refreshing.step(4 * 3600)
@@ -64,7 +66,7 @@ def test_nothing_is_asked_while_the_lane_is_closed(outbox: Outbox) -> None:
 def test_a_failure_keeps_what_is_there_and_is_tried_again_later(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
     refreshing.step(0)
-    refreshing.account = LaneError("gone", reason="network")
+    refreshing.account = ApiUnavailableError("gone", reason="network")
 
     assert refreshing.step(4 * 3600) == 600
     assert refreshing.step(4 * 3600 + 60) == 540
@@ -97,11 +99,11 @@ def test_an_empty_account_is_not_believed(outbox: Outbox) -> None:
 def test_hostile_names_and_ids_are_tamed(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
     refreshing.account = [
-        Named("a", "A\x00\u202ename\n" + "x" * 10_000),
-        Named("b", "\u200f"),
-        Named("two\nlines", "Eve"),
-        Named("guest:1", "Mallory"),
-        Named("x" * 500, "Long"),
+        NamedAthlete("a", "A\x00\u202ename\n" + "x" * 10_000),
+        NamedAthlete("b", "\u200f"),
+        NamedAthlete("two\nlines", "Eve"),
+        NamedAthlete("guest:1", "Mallory"),
+        NamedAthlete("x" * 500, "Long"),
     ]
 
     refreshing.step(0)
@@ -112,12 +114,12 @@ def test_hostile_names_and_ids_are_tamed(outbox: Outbox) -> None:
 
 def test_missing_body_measures_are_known_until_the_account_has_them(outbox: Outbox) -> None:
     refreshing = Refreshing(outbox)
-    refreshing.account = [Named("a", "Ann", ("weight", "ycom")), Named("b", "Ben")]
+    refreshing.account = [NamedAthlete("a", "Ann", ("weight", "ycom")), NamedAthlete("b", "Ben")]
     refreshing.step(0)
 
     assert [(one.user_id, one.lacks) for one in outbox.roster.lacking()] == [
         ("a", ("weight", "ycom"))
     ]
-    refreshing.account = [Named("a", "Ann"), Named("b", "Ben")]
+    refreshing.account = [NamedAthlete("a", "Ann"), NamedAthlete("b", "Ben")]
     refreshing.step(4 * 3600)
     assert not outbox.roster.lacking()

@@ -3,18 +3,18 @@
 import pytest
 
 from agent.errors import RequestError
-from agent.outbox.entry import Entry
-from agent.outbox.people.roster import Known
+from agent.outbox.models import Entry
+from agent.outbox.outbox import Outbox
+from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import EntryState, Reason
-from agent.outbox.store import Outbox
-from agent.station.assigning import assign_person, last_combination
-from agent.station.names import searchable
+from agent.station.assignments import assign_person, last_combination
 from agent.station.roster import (
     athlete_of,
     name_of,
     note_guest,
     resolve_guest,
     search_athletes,
+    searchable,
 )
 from tests.factories import NOW_S, admitted, instant, new_entry
 from tests.integration.station.conftest import RULES, doing
@@ -22,7 +22,9 @@ from tests.integration.station.conftest import RULES, doing
 
 def know(outbox: Outbox, *names: str, complete: bool = True, now_s: float = NOW_S) -> None:
     """Let the account name these athletes; ids are their names in lower case."""
-    known = [Known(user_id=name.lower(), name=name, folded=searchable(name)) for name in names]
+    known = [
+        AccountAthlete(user_id=name.lower(), name=name, folded=searchable(name)) for name in names
+    ]
     outbox.roster.replace(known, complete=complete, now_s=now_s)
 
 
@@ -74,7 +76,7 @@ def test_who_left_the_account_stays_for_old_clips_and_is_not_offered(outbox: Out
 def test_a_new_name_takes_the_place_of_the_old_one(outbox: Outbox) -> None:
     know(outbox, "Ann")
     outbox.roster.replace(
-        [Known(user_id="ann", name="Ännchen", folded=searchable("Ännchen"))],
+        [AccountAthlete(user_id="ann", name="Ännchen", folded=searchable("Ännchen"))],
         complete=True,
         now_s=NOW_S,
     )

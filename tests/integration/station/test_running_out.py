@@ -1,16 +1,10 @@
 """An assignment without a take ends: at the right moment, whatever the box went through."""
 
 from agent.clock import Instant
-from agent.outbox.people.assignments import AssignmentKind
-from agent.outbox.store import Outbox
-from agent.station.assigning import (
-    assign_person,
-    keep,
-    record_default,
-    step_mass,
-    timeline_of,
-)
-from agent.station.running_out import record_run_out, record_run_out_now, renew, standing
+from agent.outbox.assignments import AssignmentKind
+from agent.outbox.outbox import Outbox
+from agent.station.assignments import assign_person, keep, record_default, step_mass, timeline_of
+from agent.station.expiry import record_run_out, record_run_out_now, renew, standing
 from tests.factories import admitted, instant
 from tests.integration.station.conftest import LIFTING, RULES, doing
 

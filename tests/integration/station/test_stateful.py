@@ -13,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agent.clock import Instant
 from agent.errors import RequestError
-from agent.outbox.capture import Take
+from agent.outbox.models import Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
-from agent.outbox.store import Outbox
-from agent.station import assigning, queueing
+from agent.station import assignments, queue
+from agent.station.attribution import decide_whose
+from agent.station.expiry import record_run_out, record_run_out_now, renew, standing
 from agent.station.recording_time import RecordedBy, RecordingTime
-from agent.station.running_out import record_run_out, record_run_out_now, renew, standing
-from agent.station.whose import decide_whose
 from tests.factories import NOW_S, admitted
 from tests.integration.station.conftest import LIFTING, RULES, doing
 
@@ -48,7 +48,7 @@ class StationMachine(RuleBasedStateMachine):
         self._captures = 0
         self._waits = False  # whether a capture waits to be looked into
         self._ever_waited = False
-        assigning.record_default(self._outbox, LIFTING, now=self._now())
+        assignments.record_default(self._outbox, LIFTING, now=self._now())
 
     def teardown(self) -> None:
         self._outbox.close()
@@ -109,7 +109,7 @@ class StationMachine(RuleBasedStateMachine):
     @rule(who=PEOPLE)
     def assign(self, who: str) -> None:
         self._say(who, IDLE_S)
-        assigning.assign_person(
+        assignments.assign_person(
             self._outbox, who, doing("snatch", 50), rules=RULES, now=self._now(), set_by="test"
         )
 
@@ -129,12 +129,12 @@ class StationMachine(RuleBasedStateMachine):
     @rule()
     def be_done(self) -> None:
         self._say(None, None)
-        assigning.assign_nobody(self._outbox, now=self._now(), set_by="test")
+        assignments.assign_nobody(self._outbox, now=self._now(), set_by="test")
 
     @rule()
     def go_back_to_the_default(self) -> None:
         self._say("owner", None)
-        assigning.clear_assignment(self._outbox, now=self._now(), set_by="test")
+        assignments.clear_assignment(self._outbox, now=self._now(), set_by="test")
 
     @precondition(lambda self: not self._waits)
     @rule(by_kg=st.sampled_from([2.5, -2.5]))
@@ -142,7 +142,7 @@ class StationMachine(RuleBasedStateMachine):
         self._let_run_out(self._true_s)
         who = self._holder(self._true_s)
         try:
-            assigning.step_mass(self._outbox, by_kg, rules=RULES, now=self._now(), set_by="test")
+            assignments.step_mass(self._outbox, by_kg, rules=RULES, now=self._now(), set_by="test")
         except RequestError:
             assert who is None
             return
@@ -153,7 +153,7 @@ class StationMachine(RuleBasedStateMachine):
     def keep(self) -> None:
         self._let_run_out(self._true_s)
         try:
-            assigning.keep(self._outbox, now=self._now(), set_by="test")
+            assignments.keep(self._outbox, now=self._now(), set_by="test")
         except RequestError:
             assert self._said[-1][2] is None  # nobody, or the default
             return
@@ -161,13 +161,13 @@ class StationMachine(RuleBasedStateMachine):
 
     @rule(who=PEOPLE)
     def enqueue(self, who: str) -> None:
-        queueing.enqueue(self._outbox, who, rules=RULES)
+        queue.enqueue(self._outbox, who, rules=RULES)
         self._queue.append(who)
 
     @rule()
     def let_the_next_one_on(self) -> None:
         try:
-            queueing.next_in_queue(self._outbox, rules=RULES, now=self._now())
+            queue.next_in_queue(self._outbox, rules=RULES, now=self._now())
         except RequestError:
             assert self._queue == []
             return
@@ -208,8 +208,10 @@ class StationMachine(RuleBasedStateMachine):
         start = self._instant(start_s)
         recorded = RecordingTime(by=RecordedBy.GROWTH, start=start, end=start.shifted(_TAKE_S))
         take = Take(number=1, start_s=0, end_s=_TAKE_S, active_start_s=0, active_end_s=_TAKE_S)
-        record_run_out(self._outbox, assigning.timeline_of(self._outbox, now=self._now()), by=start)
-        timeline = assigning.timeline_of(self._outbox, now=self._now())
+        record_run_out(
+            self._outbox, assignments.timeline_of(self._outbox, now=self._now()), by=start
+        )
+        timeline = assignments.timeline_of(self._outbox, now=self._now())
         if renews:
             renew(self._outbox, timeline, recorded.end)
         decision = decide_whose(take, recorded, timeline, station=LIFTING, unassigned="hold")

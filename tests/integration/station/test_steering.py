@@ -6,16 +6,15 @@ from pathlib import Path
 import pytest
 
 from agent.errors import BusyError, RequestError
-from agent.outbox.capture import Capture
-from agent.outbox.entry import Entry, Whose
-from agent.outbox.people.assignments import AssignmentKind
+from agent.outbox.assignments import AssignmentKind
+from agent.outbox.models import Capture, ClipTarget, Entry
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
-from agent.outbox.store import Outbox
-from agent.station import assigning, steering
+from agent.station import assignments, clip_actions
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, NOW_S, admitted, instant, new_entry, ready_entry
 
-LIFTING = Whose(
+LIFTING = ClipTarget(
     recipient=Recipient.ATHLETE,
     user_id="owner",
     activity="weightlifting",
@@ -24,9 +23,9 @@ LIFTING = Whose(
 )
 
 
-def wanted(**told: object) -> Whose:
+def wanted(**told: object) -> ClipTarget:
     plain = {"recipient": Recipient.ATHLETE, "user_id": "ann", "activity": "weightlifting"}
-    return Whose(**{**plain, **told})  # type: ignore[arg-type]  # tests say what they need
+    return ClipTarget(**{**plain, **told})  # type: ignore[arg-type]  # tests say what they need
 
 
 @pytest.fixture
@@ -35,8 +34,10 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
         yield opened
 
 
-def say(outbox: Outbox, whose: Whose, *, at: float = 0.0, lasts_s: float | None = None) -> None:
-    assigning.assign(
+def say(
+    outbox: Outbox, whose: ClipTarget, *, at: float = 0.0, lasts_s: float | None = None
+) -> None:
+    assignments.assign(
         outbox, whose, station=LIFTING, lasts_s=lasts_s, now=instant(at), set_by="test"
     )
 
@@ -74,20 +75,20 @@ def test_what_the_api_would_refuse_is_refused_at_once(
 
 
 def test_editing_the_settings_never_touches_the_past(outbox: Outbox) -> None:
-    assigning.record_default(outbox, LIFTING, now=instant(0))
-    assigning.record_default(outbox, LIFTING, now=instant(50))
-    assigning.record_default(outbox, wanted(user_id="ben", exercise="snatch"), now=instant(100))
+    assignments.record_default(outbox, LIFTING, now=instant(0))
+    assignments.record_default(outbox, LIFTING, now=instant(50))
+    assignments.record_default(outbox, wanted(user_id="ben", exercise="snatch"), now=instant(100))
 
     assert len(outbox.assignments.all()) == 2
     assert (who(outbox, -(10**6)), who(outbox, 99), who(outbox, 101)) == ("owner", "owner", "ben")
 
 
 def test_an_assignment_runs_out_into_nobody(outbox: Outbox) -> None:
-    assigning.record_default(outbox, LIFTING, now=instant(0))
+    assignments.record_default(outbox, LIFTING, now=instant(0))
     say(outbox, wanted(), at=10, lasts_s=60)
 
     assert [who(outbox, at) for at in (5, 10, 69, 71)] == ["owner", "ann", "ann", None]
-    cleared = assigning.clear_assignment(outbox, now=instant(100), set_by="test")
+    cleared = assignments.clear_assignment(outbox, now=instant(100), set_by="test")
     assert cleared.kind is AssignmentKind.DEFAULT
     assert who(outbox, 101) == "owner"
 
@@ -97,8 +98,8 @@ def held(outbox: Outbox, user_id: str | None = None) -> Entry:
     return outbox.entries.create(new, now_s=NOW_S)
 
 
-def release(outbox: Outbox, entry: Entry, said: Whose | None) -> Entry:
-    return steering.release(outbox, entry, said=said, station=LIFTING, now_s=NOW_S)
+def release(outbox: Outbox, entry: Entry, said: ClipTarget | None) -> Entry:
+    return clip_actions.release(outbox, entry, said=said, station=LIFTING, now_s=NOW_S)
 
 
 def test_release_needs_an_athlete_where_none_is_known(outbox: Outbox) -> None:
@@ -125,12 +126,12 @@ def test_what_is_under_way_can_neither_be_discarded_nor_sent_again(outbox: Outbo
     claimed = outbox.entries.claim(ready_entry(outbox), now_s=NOW_S)
     assert claimed is not None
 
-    for verb in (steering.discard, steering.retry):
+    for verb in (clip_actions.discard, clip_actions.retry):
         with pytest.raises(BusyError, match="e1 is uploading"):
             verb(outbox, claimed[0], now_s=NOW_S)
     capture = outbox.captures.claim_next(NOW_S)
     assert capture is not None
-    for verb in (steering.discard, steering.retry):
+    for verb in (clip_actions.discard, clip_actions.retry):
         with pytest.raises(BusyError, match="c1 is analysing"):
             verb(outbox, capture, now_s=NOW_S)
 
@@ -140,7 +141,7 @@ def test_discarding_a_capture_discards_its_clips(outbox: Outbox) -> None:
     capture = outbox.captures.by_id(1)
     assert capture is not None
 
-    steering.discard(outbox, capture, now_s=NOW_S)
+    clip_actions.discard(outbox, capture, now_s=NOW_S)
 
     ended = outbox.entries.by_id(entry.id)
     assert ended is not None
@@ -153,9 +154,9 @@ def test_a_quarantined_capture_can_be_looked_at_again(outbox: Outbox) -> None:
     assert claimed is not None
     outbox.captures.move(claimed, CaptureState.QUARANTINED, now_s=NOW_S, reason="unreadable")
 
-    found = steering.find(outbox, "c1")
+    found = clip_actions.find(outbox, "c1")
     assert isinstance(found, Capture)
-    assert steering.retry(outbox, found, now_s=NOW_S).state is CaptureState.CAPTURED
+    assert clip_actions.retry(outbox, found, now_s=NOW_S).state is CaptureState.CAPTURED
 
 
 @pytest.mark.parametrize("wanted_id", ["e2", "c9", "x", "", "e-1", "gwwmm5jrw9", "e1 or 1=1"])
@@ -163,11 +164,11 @@ def test_an_id_of_nothing_is_said_so(outbox: Outbox, wanted_id: str) -> None:
     ready_entry(outbox)
 
     with pytest.raises(RequestError, match="in the outbox"):
-        steering.find(outbox, wanted_id)
+        clip_actions.find(outbox, wanted_id)
 
 
 def test_a_clip_is_found_by_its_code_in_either_case(outbox: Outbox) -> None:
     entry = ready_entry(outbox)
 
-    assert steering.find(outbox, entry.clip_code.upper()) == entry
-    assert steering.find(outbox, "e1") == entry
+    assert clip_actions.find(outbox, entry.clip_code.upper()) == entry
+    assert clip_actions.find(outbox, "e1") == entry

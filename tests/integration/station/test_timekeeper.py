@@ -1,10 +1,10 @@
 """The stage that records what ends by time."""
 
 from agent.clock import Instant
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.store import Outbox
-from agent.station.assigning import assign_person
-from agent.station.timekeeper import Timekeeper
+from agent.disk.state_folder import StateFolder
+from agent.outbox.outbox import Outbox
+from agent.station.assignments import assign_person
+from agent.station.stage import StationStage
 from tests.factories import admitted, instant
 from tests.integration.station.conftest import RULES, doing
 
@@ -19,7 +19,7 @@ class Keeping:
         self.moment = instant()
         self.comes = False
         folder = StateFolder(outbox.database.path.parent)
-        self.stage = Timekeeper(outbox, folder, still_comes=lambda: self.comes, now=self._now)
+        self.stage = StationStage(outbox, folder, still_comes=lambda: self.comes, now=self._now)
 
     def _now(self) -> Instant:
         return self.moment

@@ -12,22 +12,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from agent.clipping.stage import RecordingPauseFilter
 from agent.clock import Instant
+from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
-from agent.intake.curtain import Curtain
-from agent.outbox.capture import Capture, FileFacts, Take
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.entry import Whose
+from agent.outbox.models import Capture, ClipTarget, FileFacts, Take
+from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
-from agent.outbox.store import Outbox
-from agent.station import assigning, undoing
-from agent.station.filming import start_filming, stop_filming
+from agent.station import assignments, clip_actions
+from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_whose
+from agent.station.recording_pause import start_filming, stop_filming
 from agent.station.recording_time import RecordingTime, recording_time
-from agent.station.whose import NEAR_EDGE_S, Remark, decide_whose
 from tests.factories import NOW_S
 from tests.filmed import Filmed, recordings
 
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 SECONDS = st.sampled_from([3, 12, 29, 31, 60, 600, 5000])
 AGO = st.sampled_from([4, 9, 25, 50, 70, 100, 900])
 _LATE_S = 1.5  # how late recorders write, and clocks that are vouched for may be off
@@ -74,9 +73,9 @@ class TrustMachine(RuleBasedStateMachine):
         self._model = Model()
         self._filmed: dict[int, Filmed] = {}
         self._outbox = Outbox.open(self._folder.root)
-        assigning.record_default(
+        assignments.record_default(
             self._outbox,
-            Whose(recipient=Recipient.ATHLETE, user_id="owner", activity="running"),
+            ClipTarget(recipient=Recipient.ATHLETE, user_id="owner", activity="running"),
             now=self._now(),
         )
         self._curtain = self._new_curtain()
@@ -88,8 +87,8 @@ class TrustMachine(RuleBasedStateMachine):
     def _now(self) -> Instant:
         return self._model.see(self._model.now_s)
 
-    def _new_curtain(self) -> Curtain:
-        return Curtain(
+    def _new_curtain(self) -> RecordingPauseFilter:
+        return RecordingPauseFilter(
             self._outbox, self._folder, now=self._now, monotonic=lambda: self._model.now_s
         )
 
@@ -100,13 +99,13 @@ class TrustMachine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(["ann", "ben", "cleo"]))
     def assign(self, who: str) -> None:
         self._model.came.append((self._model.now_s, who))
-        wanted = Whose(recipient=Recipient.ATHLETE, user_id=who, activity="running")
-        assigning.assign(self._outbox, wanted, station=STATION, now=self._now(), set_by="test")
+        wanted = ClipTarget(recipient=Recipient.ATHLETE, user_id=who, activity="running")
+        assignments.assign(self._outbox, wanted, station=STATION, now=self._now(), set_by="test")
 
     @rule()
     def be_done(self) -> None:
         self._model.came.append((self._model.now_s, None))
-        assigning.assign_nobody(self._outbox, now=self._now(), set_by="test")
+        assignments.assign_nobody(self._outbox, now=self._now(), set_by="test")
 
     @rule()
     def stop(self) -> None:
@@ -129,7 +128,7 @@ class TrustMachine(RuleBasedStateMachine):
         stop = self._model.stops[-1]
         assert stop.undoable is not None
         try:
-            undoing.undo(self._outbox, stop.undoable, now=self._now())
+            clip_actions.undo(self._outbox, stop.undoable, now=self._now())
         except RequestError:
             return
         self._model.stops.remove(stop)
@@ -203,7 +202,7 @@ class TrustMachine(RuleBasedStateMachine):
             active_start_s=begins_s,
             active_end_s=ends_s,
         )
-        timeline = assigning.timeline_of(self._outbox, now=self._now())
+        timeline = assignments.timeline_of(self._outbox, now=self._now())
         decision = decide_whose(take, recorded, timeline, station=STATION, unassigned="hold")
         if decision.state is not EntryState.READY:
             return
@@ -211,7 +210,7 @@ class TrustMachine(RuleBasedStateMachine):
         to_s = filmed.start_s + ends_s * filmed.pace
         who, model = decision.whose.user_id, self._model
         nearly = model.there(from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
-        is_flagged = Remark.NEAR_CHANGE in decision.remarks and who in nearly
+        is_flagged = ClipWarning.NEAR_CHANGE in decision.remarks and who in nearly
         assert {who} == model.there(from_s, to_s) or is_flagged, recorded.told
 
     def _check_unseen(self, capture: Capture, filmed: Filmed) -> None:

@@ -9,15 +9,15 @@ import pytest
 from starlette.routing import Route
 
 from agent.clock import read_clock
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.people.devices import Role
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
-from agent.station.of_settings import station_rules
-from agent.web.access.sessions import Signer
-from agent.web.app import PLACES, make_app, make_page
-from agent.web.places import Access, Guarded, Place
-from agent.web.source import Signs
+from agent.station.assignments import station_rules
+from agent.web.app import ROUTES, make_app, make_page
+from agent.web.auth import Signer
+from agent.web.context import DaemonSignals
+from agent.web.routing import Endpoint, GuardedEndpoint, RequiredAccess
 from tests.served_page import PIN, ServedPage, page_settings, served_page
 
 # Whoever adds a route that anybody may use must say so here, too.
@@ -33,16 +33,16 @@ FOR_ANYBODY = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 }
-GUARDED = [place for place in PLACES if (place.method, place.path) not in FOR_ANYBODY]
-FOR_COACHES = [place for place in GUARDED if place.access is Access.COACH]
+GUARDED = [place for place in ROUTES if (place.method, place.path) not in FOR_ANYBODY]
+FOR_COACHES = [place for place in GUARDED if place.access is RequiredAccess.COACH]
 CHANGING = [place for place in GUARDED if place.method != "GET"]
 
 
-def named(place: Place) -> str:
+def named(place: Endpoint) -> str:
     return f"{place.method} {place.path}"
 
 
-def ask(client: httpx.Client, place: Place) -> httpx.Response:
+def ask(client: httpx.Client, place: Endpoint) -> httpx.Response:
     path = (
         re.sub(r"\{\w+:int\}", "1", place.path)
         .replace("{code}", "k3x9q2m4pd")
@@ -57,7 +57,7 @@ def test_every_route_of_the_application_is_one_of_these(tmp_path: Path) -> None:
     settings = page_settings(tmp_path)
     folder = StateFolder(settings.paths.state)
     folder.prepare()
-    signs = Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
+    signs = DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
     with Outbox.open(folder.root) as outbox:
         page = make_page(
             settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
@@ -66,13 +66,15 @@ def test_every_route_of_the_application_is_one_of_these(tmp_path: Path) -> None:
         page.desk.close()
 
     behind = [
-        r.endpoint.place for r in routes if isinstance(r, Route) and isinstance(r.endpoint, Guarded)
+        r.endpoint.place
+        for r in routes
+        if isinstance(r, Route) and isinstance(r.endpoint, GuardedEndpoint)
     ]
-    assert behind == list(PLACES) and len(behind) == len(routes)
+    assert behind == list(ROUTES) and len(behind) == len(routes)
 
 
 def test_the_places_for_anybody_are_few_and_known() -> None:
-    anybody = {(p.method, p.path) for p in PLACES if p.access is Access.ANYBODY}
+    anybody = {(p.method, p.path) for p in ROUTES if p.access is RequiredAccess.ANYBODY}
 
     assert anybody == FOR_ANYBODY
     assert len(GUARDED) > 15
@@ -80,7 +82,7 @@ def test_the_places_for_anybody_are_few_and_known() -> None:
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
 def test_nobody_comes_in_without_or_with_a_wrong_or_an_old_session(
-    page: ServedPage, place: Place
+    page: ServedPage, place: Endpoint
 ) -> None:
     forged = Signer(b"x" * 32, lasts_days=90)
     coach = page.session()
@@ -96,7 +98,7 @@ def test_nobody_comes_in_without_or_with_a_wrong_or_an_old_session(
 
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
-def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place: Place) -> None:
+def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place: Endpoint) -> None:
     coach = page.session()
     for origin in ("http://evil.example", "null", f"{page.origin}.evil.example", "https://["):
         with page.client(coach, origin=origin) as foreign:
@@ -108,19 +110,21 @@ def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place
 
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
-def test_a_foreign_host_is_refused_even_with_a_session(page: ServedPage, place: Place) -> None:
+def test_a_foreign_host_is_refused_even_with_a_session(page: ServedPage, place: Endpoint) -> None:
     with page.client(page.session(), host="rebound.example", origin="http://rebound.example") as c:
         assert ask(c, place).status_code == 421
 
 
 @pytest.mark.parametrize("place", FOR_COACHES, ids=named)
-def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Place) -> None:
+def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> None:
     with page.client(page.session(Role.WALL)) as wall:
         assert ask(wall, place).status_code == 403
 
 
 @pytest.mark.parametrize("place", CHANGING, ids=named)
-def test_a_change_wants_the_csrf_token_of_this_very_device(page: ServedPage, place: Place) -> None:
+def test_a_change_wants_the_csrf_token_of_this_very_device(
+    page: ServedPage, place: Endpoint
+) -> None:
     coach, other = page.session(), page.session()
     with page.client(coach) as client:
         for token in ("", "wrong", page.signer.csrf_token(other)):

@@ -3,9 +3,9 @@
 import re
 
 from agent.clock import read_clock
-from agent.outbox.people.roster import Known
-from agent.outbox.results.record import Number
-from agent.station.facts import midnight
+from agent.outbox.results import Number
+from agent.outbox.roster import AccountAthlete
+from agent.station.status import midnight
 from tests.came_back import HOSTILE, analysed, delivered
 from tests.served_page import ServedPage
 
@@ -14,7 +14,7 @@ DAY_S = 86_400.0
 
 def known(page: ServedPage, user_id: str, name: str, lacks: tuple[str, ...] = ()) -> None:
     """Let an athlete be in the roster."""
-    athlete = Known(user_id=user_id, name=name, folded=name.casefold(), lacks=lacks)
+    athlete = AccountAthlete(user_id=user_id, name=name, folded=name.casefold(), lacks=lacks)
     page.outbox.roster.replace([athlete], complete=False, now_s=0.0)
 
 

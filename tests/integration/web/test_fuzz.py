@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.web.app import PLACES
-from agent.web.places import Do, Place
+from agent.web.app import ROUTES
+from agent.web.routing import Endpoint, PostEndpoint
 from tests.factories import ready_entry
 from tests.served_page import ServedPage
 
@@ -70,7 +70,7 @@ def in_order(answer: httpx.Response) -> None:
     assert "Traceback" not in answer.text
 
 
-def path_of(place: Place, values: list[str]) -> str:
+def path_of(place: Endpoint, values: list[str]) -> str:
     given_values = iter(values)
 
     def fill(_found: re.Match[str]) -> str:
@@ -80,8 +80,8 @@ def path_of(place: Place, values: list[str]) -> str:
 
 
 _ASKED = ("q", "v", "days", "number")
-DOING: list[Place] = [place for place in PLACES if isinstance(place, Do)]
-SEEING = [place for place in PLACES if place.method == "GET" and not place.path.endswith("/live")]
+DOING: list[Endpoint] = [place for place in ROUTES if isinstance(place, PostEndpoint)]
+SEEING = [place for place in ROUTES if place.method == "GET" and not place.path.endswith("/live")]
 
 
 @pytest.mark.parametrize("place", DOING, ids=lambda p: p.path)
@@ -90,9 +90,9 @@ SEEING = [place for place in PLACES if place.method == "GET" and not place.path.
 )
 @given(data=st.data())
 def test_no_form_brings_the_page_down(
-    coach: httpx.Client, place: Place, data: st.DataObject
+    coach: httpx.Client, place: Endpoint, data: st.DataObject
 ) -> None:
-    assert isinstance(place, Do)
+    assert isinstance(place, PostEndpoint)
     if place.path in {"/leave", "/login"}:
         return  # would end the session, or use up the guesses
     known = [*place.form.model_fields, "extra"]
@@ -109,7 +109,7 @@ def test_no_form_brings_the_page_down(
 )
 @given(value=VALUES, query=VALUES, kept=VALUES)
 def test_no_path_query_or_header_brings_the_page_down(
-    coach: httpx.Client, place: Place, value: str, query: str, kept: str
+    coach: httpx.Client, place: Endpoint, value: str, query: str, kept: str
 ) -> None:
     printable = "".join(sign for sign in kept if " " < sign < "\x7f")
     headers = {"range": f"bytes={printable}", "if-range": "x", "accept": "text/html"}

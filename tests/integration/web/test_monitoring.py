@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.clock import read_clock
+from agent.outbox.counters import Counters
 from agent.outbox.pauses import Pause
 from agent.outbox.states import CaptureState
-from agent.outbox.views.tally import Tally
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S, admitted
 from tests.lived import send
@@ -83,7 +83,7 @@ def test_measures_name_nobody(page: ServedPage) -> None:
 def test_an_attempt_under_way_is_counted_when_it_ends(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path)) as page:
         send(page.outbox, page.folder, 1, "marked")  # an upload that has not ended
-        tally = Tally(page.outbox.database)
+        tally = Counters(page.outbox.database)
         assert tally.count(now_s=NOW_S).attempts == {}
         late = tally.count(now_s=NOW_S + 10**6).attempts
     assert late["upload", "cut_off"].times == 1

@@ -5,10 +5,10 @@ import re
 import stat
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.people.devices import Role
-from agent.outbox.store import Outbox
-from agent.web.access.secret import load_secret
+from agent.disk.state_folder import StateFolder
+from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
+from agent.web.auth import load_secret
 from tests.station import Station
 
 

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from agent.outbox.capture import Capture
-from agent.outbox.disk.folders import note_of, part_of
-from agent.outbox.entry import Entry
-from agent.outbox.results.follow_ups import FollowUpState
-from agent.outbox.results.record import Number
+from agent.disk.state_folder import note_of, part_of
+from agent.outbox.follow_ups import FollowUpState
+from agent.outbox.models import Capture, Entry
+from agent.outbox.results import Number
 from agent.outbox.states import CaptureState
 from tests.came_back import HOSTILE, analysed, delivered, followed
 from tests.factories import NOW_S, admitted, new_entry

@@ -24,18 +24,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.types import Receive, Scope, Send
 
 from agent.clock import Instant, read_clock
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.people.devices import Role
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
-from agent.station.of_settings import station_rules
-from agent.web import connection, crowding
+from agent.station.assignments import station_rules
 from agent.web import server as web_server
-from agent.web.access.origin import Hosts
-from agent.web.access.tls import PageCertificate
-from agent.web.crowding import listen_on
-from agent.web.guard import Guard
-from agent.web.server import PageServer, Signs
+from agent.web.security import Guard, Hosts
+from agent.web.server import DaemonSignals, PageServer, listen_on
+from agent.web.tls import PageCertificate
 from tests.factories import NOW_S, admitted, new_entry
 from tests.served_page import ServedPage, page_settings, served_page
 from tests.station import until
@@ -127,7 +124,7 @@ def test_who_never_shakes_hands_takes_no_more_places_than_others(tmp_path: Path)
 def test_a_crowd_from_many_addresses_shuts_out_neither_coach_nor_stranger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crowding, "_MOST", 8)
+    monkeypatch.setattr(web_server, "_MOST", 8)
     with served_page(page_settings(tmp_path)) as page, contextlib.ExitStack() as held:
         coach = page.session()
         with page.client(coach) as client:
@@ -147,7 +144,7 @@ def test_a_crowd_from_many_addresses_shuts_out_neither_coach_nor_stranger(
 def test_a_request_that_never_comes_whole_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_REQUEST_WITHIN_S", 0.3)
+    monkeypatch.setattr(web_server, "_REQUEST_WITHIN_S", 0.3)
     with served_page(page_settings(tmp_path)) as page:
         answered = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         with_body = answered.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n")
@@ -175,7 +172,7 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
     settings = page_settings(tmp_path)
     folder = StateFolder(settings.paths.state)
     folder.prepare()
-    signs = Signs(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
+    signs = DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
     with (
         contextlib.closing(listen_on(settings.web.listen)),
         Outbox.open(folder.root) as outbox,

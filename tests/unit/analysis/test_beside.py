@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.beside import Moved, Whereabouts, moments_within, restless_beside
-from analysis.image import Image
+from analysis.primitives import Image
+from analysis.tracking import Moved, Whereabouts, moments_within, restless_beside
 from tests.unit.analysis.bodies import HEIGHT_PX, STANDING, WIDTH_PX, Posture, nobody, poses
 
 ROWS, COLUMNS = 12, 20

@@ -3,12 +3,12 @@
 import numpy as np
 
 from analysis.motion import motion_of
-from analysis.stillness import Pace
+from analysis.stillness import SamplingRate
 from tests.unit.analysis.bodies import STANDING, Posture, poses
 
 
 def test_the_model_looks_seldom_at_rest_and_often_once_something_moves() -> None:
-    pace = Pace(active_fps=10.0, steady_fps=6.5, idle_fps=2.0)
+    pace = SamplingRate(active_fps=10.0, steady_fps=6.5, idle_fps=2.0)
     looks: list[float] = []
     resting: list[bool] = []
     for index in range(72):

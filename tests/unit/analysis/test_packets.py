@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.packets import LONGEST_STILL_S, Timeline, shown_timeline, usual_ticks
+from analysis.packets import LONGEST_STILL_S, PacketTimeline, shown_timeline, usual_ticks
 
 BASE = Fraction(1, 1000)
 STEP = 40
 
 
-def line(stamps: np.ndarray, is_key: np.ndarray | None = None, **told: bool) -> Timeline:
+def line(stamps: np.ndarray, is_key: np.ndarray | None = None, **told: bool) -> PacketTimeline:
     keys = np.arange(len(stamps)) % 30 == 0 if is_key is None else is_key
     shown = np.ones(len(stamps), dtype=np.bool_)
     reorders = told.get("reorders", False)

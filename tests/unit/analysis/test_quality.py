@@ -5,27 +5,34 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.intervals import Interval
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
 from analysis.packets import Packets
-from analysis.quality.framing import (
+from analysis.primitives import Interval
+from analysis.quality import (
+    TEXTS,
+    PictureFacts,
+    QualityWarning,
     judge_amount,
     judge_framing,
+    judge_frozen,
+    judge_light,
     judge_others,
+    judge_stance,
+    judge_timing,
     judge_uprightness,
     judge_view,
+    remark,
+    sharpness,
+    shift_between,
+    weighed,
 )
-from analysis.quality.light import PictureFacts, judge_light, sharpness
-from analysis.quality.remarks import TEXTS, Remark, remark, weighed
-from analysis.quality.stance import judge_frozen, judge_stance, shift_between
-from analysis.quality.timing import judge_timing
 from tests.unit.analysis.bodies import Posture, poses
 
 ALL = Interval(start_s=0.0, end_s=4.0)
 
 
-def codes(remarks: list[Remark]) -> list[str]:
+def codes(remarks: list[QualityWarning]) -> list[str]:
     return [found.code for found in remarks]
 
 

@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.bursts import bursts_of
-from analysis.image import Grey
-from analysis.intervals import Interval
 from analysis.packets import Packets
-from analysis.screening import Glimpse, has_changed, keys_to_glimpse, look_further, where_to_look
+from analysis.primitives import Grey, Interval
+from analysis.screening import (
+    KeyframeSample,
+    bursts_of,
+    has_changed,
+    keys_to_glimpse,
+    look_further,
+    where_to_look,
+)
 
 FPS, SECONDS, PIXELS = 30, 40, 1920 * 1080
 KEY, BACK, BETWEEN = 100_000, 2_000, 400
@@ -48,10 +53,10 @@ def hall() -> Grey:
     return picture
 
 
-def glimpses(of: Packets, *, moved_s: float = float("inf")) -> list[Glimpse]:
+def glimpses(of: Packets, *, moved_s: float = float("inf")) -> list[KeyframeSample]:
     before, after = hall(), np.roll(hall(), 25, axis=1)
     return [
-        Glimpse(number, at_s, before if at_s < moved_s else after)
+        KeyframeSample(number, at_s, before if at_s < moved_s else after)
         for number in keys_to_glimpse(of)
         for at_s in [float(of.times_s[number])]
     ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.visits import visits_of
+from analysis.motion import visits_of
 
 TORSO = 60.0
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.answers import Answer, parse_retry_after, session_made, upload_failure
+from agent.api.responses import ApiResponse, parse_retry_after, session_made, upload_failure
 from agent.errors import (
-    LaneError,
-    NotMadeError,
+    ApiUnavailableError,
+    NotCreatedError,
     OutcomeUnknownError,
     RefusedError,
     UploadError,
 )
-from agent.redaction import hide_always
+from agent.logs import hide_always
 
 NOW_S = 1_795_000_000.0
 WORDS = json.dumps({"error": "no"}).encode()
@@ -23,26 +23,26 @@ WORDS = json.dumps({"error": "no"}).encode()
 @pytest.mark.parametrize(
     ("status", "body", "body_complete", "kind"),
     [
-        (200, b"<html>", False, LaneError),
+        (200, b"<html>", False, ApiUnavailableError),
         (200, b"<html>", True, OutcomeUnknownError),
         (204, b"", True, OutcomeUnknownError),
-        (302, b"", False, LaneError),
+        (302, b"", False, ApiUnavailableError),
         (302, b"", True, OutcomeUnknownError),
         (101, b"", True, OutcomeUnknownError),
         (400, WORDS, True, RefusedError),
-        (400, b"<html>", True, LaneError),
-        (401, WORDS, True, LaneError),
+        (400, b"<html>", True, ApiUnavailableError),
+        (401, WORDS, True, ApiUnavailableError),
         (402, WORDS, True, RefusedError),
         (403, WORDS, True, RefusedError),
         (404, WORDS, True, RefusedError),
-        (404, b"<html>", True, LaneError),
-        (408, b"", False, NotMadeError),
+        (404, b"<html>", True, ApiUnavailableError),
+        (408, b"", False, NotCreatedError),
         (408, b"", True, OutcomeUnknownError),
         (413, b"<html>", False, RefusedError),
         (422, WORDS, True, RefusedError),
-        (425, b"", True, NotMadeError),
-        (429, b"", True, NotMadeError),
-        (500, WORDS, False, NotMadeError),
+        (425, b"", True, NotCreatedError),
+        (429, b"", True, NotCreatedError),
+        (500, WORDS, False, NotCreatedError),
         (500, WORDS, True, OutcomeUnknownError),
         (503, b"", True, OutcomeUnknownError),
         (520, b"", True, OutcomeUnknownError),
@@ -51,7 +51,7 @@ WORDS = json.dumps({"error": "no"}).encode()
 def test_the_retry_table(
     status: int, body: bytes, body_complete: bool, kind: type[UploadError]
 ) -> None:
-    answer = Answer(status=status, body=body)
+    answer = ApiResponse(status=status, body=body)
 
     error = upload_failure(answer, body_complete=body_complete, now_s=NOW_S)
 
@@ -64,7 +64,7 @@ def test_a_host_that_repeats_what_it_was_sent_does_not_bring_the_key_to_others(b
     words = f"{'x' * before} bad header: API-KEY k3y-of-this-test-alone"
 
     error = upload_failure(
-        Answer(status=400, body=json.dumps({"error": words}).encode()),
+        ApiResponse(status=400, body=json.dumps({"error": words}).encode()),
         body_complete=True,
         now_s=NOW_S,
     )
@@ -77,7 +77,7 @@ def test_a_host_that_repeats_what_it_was_sent_does_not_bring_the_key_to_others(b
 def test_no_answer_whatever_it_holds_brings_the_lane_down(
     status: int, body: bytes, body_complete: bool
 ) -> None:
-    answer = Answer(status=status, body=body)
+    answer = ApiResponse(status=status, body=body)
 
     if session_made(answer) is None:
         error = upload_failure(answer, body_complete=body_complete, now_s=NOW_S)
@@ -99,7 +99,7 @@ def test_no_answer_whatever_it_holds_brings_the_lane_down(
 def test_only_a_2xx_with_a_session_id_is_an_acknowledgement(
     status: int, document: object, session_id: str | None
 ) -> None:
-    made = session_made(Answer(status=status, body=json.dumps(document).encode()))
+    made = session_made(ApiResponse(status=status, body=json.dumps(document).encode()))
 
     assert (made and made.session_id) == session_id
 
@@ -134,12 +134,12 @@ def test_retry_after_in_every_form(header: str | None, seconds: float | None) ->
 def test_the_code_of_an_error_is_told_with_its_words(
     document: dict[str, object], words: str | None
 ) -> None:
-    assert Answer(status=404, body=json.dumps(document).encode()).error_words() == words
+    assert ApiResponse(status=404, body=json.dumps(document).encode()).error_words() == words
 
 
 def test_what_can_be_read_but_not_processed_is_refused() -> None:
     body = json.dumps({"error": "no person in it", "error_code": "NO_PERSON"}).encode()
-    answer = Answer(status=422, body=body)
+    answer = ApiResponse(status=422, body=body)
 
     failure = upload_failure(answer, body_complete=True, now_s=0.0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.containers import breaks_off, is_video
+from agent.api.downloads import breaks_off, is_video
 
 
 def box(kind: bytes, content: bytes = b"") -> bytes:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.deadline import OutOfTimeError, Timeouts, UploadDeadline, longest_answer_s
+from agent.api.transfer import DeadlineExceededError, Timeouts, UploadDeadline, longest_answer_s
 
 TIMES = Timeouts(min_rate_bytes_s=1000, allowance_s=60, stall_s=30, answer_s=120)
 
@@ -21,7 +21,7 @@ def ends_at(rate_bytes_s: float, size_bytes: int) -> float | None:
         sent = min(size_bytes, sent + rate_bytes_s)
         try:
             one.judge(now_s, arrived_bytes=int(sent), is_out=sent >= size_bytes)
-        except OutOfTimeError:
+        except DeadlineExceededError:
             return now_s
     return None
 
@@ -40,7 +40,7 @@ def test_what_stands_still_is_ended_whatever_is_left() -> None:
     one.judge(1, arrived_bytes=5000, is_out=False)
     one.judge(31, arrived_bytes=5000, is_out=False)
 
-    with pytest.raises(OutOfTimeError, match="nothing moved for 30 s"):
+    with pytest.raises(DeadlineExceededError, match="nothing moved for 30 s"):
         one.judge(31.1, arrived_bytes=5000, is_out=False)
 
 
@@ -49,7 +49,7 @@ def test_the_answer_has_a_time_of_its_own_from_when_the_body_has_arrived() -> No
     one.judge(1000, arrived_bytes=1_000_000, is_out=True)
     one.judge(1119, arrived_bytes=1_000_000, is_out=True)
 
-    with pytest.raises(OutOfTimeError, match="no whole answer within 120 s"):
+    with pytest.raises(DeadlineExceededError, match="no whole answer within 120 s"):
         one.judge(1121, arrived_bytes=1_000_000, is_out=True)
 
 
@@ -60,7 +60,7 @@ def test_what_was_handed_over_late_counts_as_body_again() -> None:
     one.judge(25, arrived_bytes=1_000_000, is_out=True)
 
     one.judge(144, arrived_bytes=1_000_000, is_out=True)
-    with pytest.raises(OutOfTimeError):
+    with pytest.raises(DeadlineExceededError):
         one.judge(146, arrived_bytes=1_000_000, is_out=True)
 
 

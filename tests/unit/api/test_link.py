@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.link import follow, read_link
-from agent.errors import UnfitError
+from agent.api.url_guard import follow, read_link
+from agent.errors import RejectedDownloadError
 
 SECRET = "X-Signature=abcdef"
 GOOD = f"https://storage.example.com/a/b%20c.mp4?{SECRET}"
@@ -26,7 +26,7 @@ def test_a_proper_link_keeps_every_sign_and_shows_none_of_its_secret() -> None:
 
 @pytest.mark.parametrize("told", [None, True, 42, 4.2, [], {}, [GOOD], {"url": GOOD}])
 def test_what_is_no_text_is_no_link(told: object) -> None:
-    with pytest.raises(UnfitError, match="the link is no text but"):
+    with pytest.raises(RejectedDownloadError, match="the link is no text but"):
         read_link(told)
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_text_is_no_link(told: object) -> None:
     ],
 )
 def test_what_is_no_proper_link_is_refused_with_a_reason(told: str, words: str) -> None:
-    with pytest.raises(UnfitError, match=words) as refused:
+    with pytest.raises(RejectedDownloadError, match=words) as refused:
         read_link(told)
     assert SECRET not in str(refused.value)
 
@@ -76,7 +76,7 @@ def test_a_redirect_is_read_like_a_link_and_never_gives_tls_up() -> None:
         ("file:///etc/passwd", "no web address"),
         ("https://[", "no host"),
     ):
-        with pytest.raises(UnfitError, match=words):
+        with pytest.raises(RejectedDownloadError, match=words):
             follow(link, onward, allow_http=True)
 
 
@@ -84,7 +84,7 @@ def test_a_redirect_is_read_like_a_link_and_never_gives_tls_up() -> None:
 def test_any_text_is_a_link_to_a_host_or_refused(told: str) -> None:
     try:
         link = read_link(told)
-    except UnfitError:
+    except RejectedDownloadError:
         return
     assert link.scheme == "https"
     assert link.host and link.host.isascii() and "@" not in link.host

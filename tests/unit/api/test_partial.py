@@ -3,10 +3,21 @@
 import httpx
 import pytest
 
-from agent.api.partial import Accepted, Origin, OtherFile, range_headers, read_head
-from agent.errors import FetchError, LinkExpiredError, NotNowError, UnfitError
+from agent.api.downloads import (
+    RangeResponse,
+    RemoteFile,
+    RemoteFileChanged,
+    range_headers,
+    read_head,
+)
+from agent.errors import (
+    DownloadError,
+    LinkExpiredError,
+    RejectedDownloadError,
+    TemporaryDownloadError,
+)
 
-HERE = Origin(validator='"v1"', total_bytes=1000)
+HERE = RemoteFile(validator='"v1"', total_bytes=1000)
 
 
 def head(
@@ -14,8 +25,8 @@ def head(
     headers: dict[str, str] | None = None,
     *,
     have: int = 400,
-    origin: Origin | None = HERE,
-) -> Accepted:
+    origin: RemoteFile | None = HERE,
+) -> RangeResponse:
     told = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return read_head(
         status, httpx.Headers(told), have_bytes=have, origin=origin, most_bytes=5000, now_s=0.0
@@ -24,7 +35,7 @@ def head(
 
 def test_only_a_part_that_can_be_recognised_is_gone_on_with() -> None:
     assert range_headers(400, HERE) == {"Range": "bytes=400-", "If-Range": '"v1"'}
-    for have, origin in ((0, HERE), (400, None), (400, Origin(total_bytes=1000))):
+    for have, origin in ((0, HERE), (400, None), (400, RemoteFile(total_bytes=1000))):
         assert range_headers(have, origin) == {}
 
 
@@ -45,19 +56,19 @@ def test_the_rest_of_the_same_file_goes_on() -> None:
     ],
 )
 def test_another_part_or_another_file_makes_it_begin_anew(headers: dict[str, str]) -> None:
-    with pytest.raises(OtherFile):
+    with pytest.raises(RemoteFileChanged):
         head(206, headers)
 
 
 def test_a_part_that_nobody_asked_for_is_not_taken() -> None:
-    with pytest.raises(OtherFile):
+    with pytest.raises(RemoteFileChanged):
         head(206, {"Content-Range": "bytes 0-9/10"}, have=0, origin=None)
 
 
 def test_a_whole_answer_begins_at_the_beginning() -> None:
     got = head(200, {"ETag": '"v2"', "Content-Length": "2000", "Accept-Ranges": "bytes"})
 
-    assert (got.start, got.origin) == (0, Origin(validator='"v2"', total_bytes=2000))
+    assert (got.start, got.origin) == (0, RemoteFile(validator='"v2"', total_bytes=2000))
     assert got.can_resume and not got.is_complete
 
 
@@ -82,7 +93,7 @@ def test_what_vouches_for_nothing_is_not_resumed_by(
 def test_nothing_beyond_the_end_means_that_all_is_here() -> None:
     assert head(416, {"Content-Range": "bytes */1000"}, have=1000).is_complete
     for headers in ({"Content-Range": "bytes */900"}, {}):
-        with pytest.raises(OtherFile):
+        with pytest.raises(RemoteFileChanged):
             head(416, headers, have=1000)
 
 
@@ -90,17 +101,17 @@ def test_nothing_beyond_the_end_means_that_all_is_here() -> None:
     ("status", "kind"),
     [
         *((status, LinkExpiredError) for status in (400, 401, 403, 404, 410)),
-        *((status, NotNowError) for status in (408, 425, 429, 500, 503, 520)),
-        *((status, UnfitError) for status in (204, 205, 304, 405, 416, 451)),
+        *((status, TemporaryDownloadError) for status in (408, 425, 429, 500, 503, 520)),
+        *((status, RejectedDownloadError) for status in (204, 205, 304, 405, 416, 451)),
     ],
 )
-def test_every_other_answer_has_its_meaning(status: int, kind: type[FetchError]) -> None:
+def test_every_other_answer_has_its_meaning(status: int, kind: type[DownloadError]) -> None:
     with pytest.raises(kind, match=f"HTTP {status}"):
         head(status, have=0)
 
 
 def test_a_host_may_ask_to_be_left_alone() -> None:
-    with pytest.raises(NotNowError) as refused:
+    with pytest.raises(TemporaryDownloadError) as refused:
         head(503, {"Retry-After": "7"})
     assert refused.value.retry_after_s == 7.0
 
@@ -121,7 +132,7 @@ def test_a_host_may_ask_to_be_left_alone() -> None:
 def test_what_says_itself_that_it_is_not_wanted_is_not_taken(
     headers: dict[str, str], words: str
 ) -> None:
-    with pytest.raises(UnfitError, match=words):
+    with pytest.raises(RejectedDownloadError, match=words):
         head(200, headers)
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.api.answers import Answer
+from agent.api.responses import ApiResponse
 from agent.api.sessions import ListedSession, read_sessions
-from agent.api.texts import plain
+from agent.text import plain
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -90,7 +90,7 @@ def test_a_number_without_end_costs_neither_the_list_nor_an_answer() -> None:
     content = document(a={"title": "[abc]", "metrics": 7}, b={}).replace(b"7", b"-" + b"7" * 9000)
 
     assert [session.title for session in read_sessions([content])] == ["[abc]", ""]
-    assert Answer(status=200, body=content).json() is not None
+    assert ApiResponse(status=200, body=content).json() is not None
 
 
 def test_a_session_without_end_is_not_read_to_its_end() -> None:

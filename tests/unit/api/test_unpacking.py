@@ -7,7 +7,7 @@ import zlib
 import httpx
 import pytest
 
-from agent.api.unpacking import body_parts
+from agent.api.client import body_parts
 
 WORDS = b'{"sessions": {}}'
 PACKED = gzip.compress(WORDS, mtime=0)  # the same in every process that runs these tests

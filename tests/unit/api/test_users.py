@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.answers import Answer
+from agent.api.responses import ApiResponse
 from agent.api.users import BODY_MEASURES, MOST_USERS, WHOLE_PATH, fetch_users
-from agent.errors import LaneError
+from agent.errors import ApiUnavailableError
 
 Host = Callable[[str, str | None], object]  # path and start_after_id -> document
 
 
-def asking(host: Host, *, most: int = 50) -> Callable[[str], Answer]:
+def asking(host: Host, *, most: int = 50) -> Callable[[str], ApiResponse]:
     """Ask a host; one that is asked more than `most` times was not left in peace."""
     asked = []
 
-    def ask(path: str) -> Answer:
+    def ask(path: str) -> ApiResponse:
         asked.append(path)
         assert len(asked) <= most, "it does not come to an end"
         parts = urlsplit(path)
         after = parse_qs(parts.query).get("start_after_id", [None])[0]
         told = host(parts.path, after)
-        if isinstance(told, Answer):
+        if isinstance(told, ApiResponse):
             return told
-        return Answer(status=200, body=json.dumps(told).encode())
+        return ApiResponse(status=200, body=json.dumps(told).encode())
 
     return ask
 
@@ -42,8 +42,8 @@ def page(*ids: object, last: object = None) -> dict[str, object]:
     return {"users": users(*ids), "last_uid": last}
 
 
-def refusal(status: int) -> Answer:
-    return Answer(status=status, body=b'{"error": "no"}')
+def refusal(status: int) -> ApiResponse:
+    return ApiResponse(status=status, body=b'{"error": "no"}')
 
 
 def ids_of(host: Host, *, most: int = 50) -> tuple[list[str], bool]:
@@ -118,13 +118,13 @@ def test_an_endless_account_is_bounded() -> None:
         (refusal(401), "key"),
         (refusal(403), "account"),
         (refusal(500), "server"),
-        (Answer(status=200, body=b"<html>"), "not_our_api"),
-        (Answer(status=200, body=b'{"users": {}}'), "not_our_api"),
-        (Answer(status=302, body=b""), "not_our_api"),
+        (ApiResponse(status=200, body=b"<html>"), "not_our_api"),
+        (ApiResponse(status=200, body=b'{"users": {}}'), "not_our_api"),
+        (ApiResponse(status=302, body=b""), "not_our_api"),
     ],
 )
-def test_what_is_no_roster_is_the_lanes_fault(answer: Answer, reason: str) -> None:
-    with pytest.raises(LaneError) as fault:
+def test_what_is_no_roster_is_the_lanes_fault(answer: ApiResponse, reason: str) -> None:
+    with pytest.raises(ApiUnavailableError) as fault:
         ids_of(lambda _path, _after: answer)
     assert fault.value.reason == reason
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.taking import Progress
+from agent.api.downloads import DownloadProgress
+from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant
-from agent.delivery.download_pace import DownloadPace, NoRoomError
-from agent.outbox.disk.space import Space
-from agent.outbox.store import Outbox
-from agent.timetable import parse_timetable
+from agent.disk.space import DiskSpace
+from agent.outbox.outbox import Outbox
+from agent.results.videos import DownloadPace, NoRoomError
 from tests.factories import NOW_S
 
 
@@ -32,7 +32,7 @@ def fetched_in_s(outbox: Outbox, schedule: str, *, size_bytes: int) -> float:
     pace = DownloadPace(
         parse_timetable(schedule, zone=UTC),
         outbox.entries,
-        Space(outbox.database.path.parent, min_free_mb=0),
+        DiskSpace(outbox.database.path.parent, min_free_mb=0),
         gives_way=False,
         now=lambda: Instant(utc_s=clock.now_s),
         wait=clock.wait,
@@ -40,7 +40,7 @@ def fetched_in_s(outbox: Outbox, schedule: str, *, size_bytes: int) -> float:
     )
     for have_bytes in range(0, size_bytes + 1, 50_000):
         pace(
-            Progress(
+            DownloadProgress(
                 part_bytes=50_000 if have_bytes else 0,
                 have_bytes=have_bytes,
                 total_bytes=size_bytes,

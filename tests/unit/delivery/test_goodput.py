@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.delivery.goodput import measure
-from agent.outbox.traffic import Sending
+from agent.delivery.scheduling import measure
+from agent.outbox.deliveries import TransferSample
 
 
 def sending(
     size_bytes: int, sending_s: float, *, throttled_s: float = 0.0, answer_s: float = 0.5
-) -> Sending:
-    return Sending(
+) -> TransferSample:
+    return TransferSample(
         size_bytes=size_bytes,
         sending_s=sending_s,
         throttled_s=throttled_s,
@@ -20,7 +20,7 @@ def sending(
     )
 
 
-def bytes_s(*sendings: Sending) -> float:
+def bytes_s(*sendings: TransferSample) -> float:
     measured = measure(sendings)
     assert measured is not None
     return measured.bytes_s

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from agent.clock import Instant
-from agent.delivery.pace import Pace
-from agent.outbox.people.switches import Switches
+from agent.outbox.roster import StationFlags
+from agent.results.follow_up import RequestBudget
 
 PER_MINUTE = 2.5
 
@@ -23,8 +23,8 @@ class Record:
     def set(self, name: str, value: str) -> None:
         self.kept[name] = value
 
-    def pace(self) -> Pace:
-        return Pace(cast(Switches, self), now=lambda: Instant(utc_s=self.now_s))
+    def pace(self) -> RequestBudget:
+        return RequestBudget(cast(StationFlags, self), now=lambda: Instant(utc_s=self.now_s))
 
 
 def test_requests_are_so_many_a_minute_and_restarts_make_no_more() -> None:

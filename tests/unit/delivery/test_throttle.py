@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant
-from agent.delivery.throttle import Throttle
+from agent.delivery.upload import Throttle
 from agent.errors import OutOfHoursError
-from agent.stage import Stopping
-from agent.timetable import parse_timetable
+from agent.stage import ShutdownRequested
 
 EVENING_S = datetime(2026, 11, 23, 21, 59, 0, tzinfo=UTC).timestamp()
 PART = 64 * 1024
@@ -136,8 +136,8 @@ def test_a_stop_ends_the_wait() -> None:
     line = Line("800 bit/s")
 
     def stopping(_seconds: float) -> None:
-        raise Stopping
+        raise ShutdownRequested
 
     line.throttle._wait = stopping
-    with pytest.raises(Stopping):
+    with pytest.raises(ShutdownRequested):
         line.send(100_000)

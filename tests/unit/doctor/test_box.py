@@ -10,10 +10,21 @@ import pytest
 from click.testing import CliRunner
 
 from agent.cli.doctor import doctor
-from agent.doctor.disk import judge_room, judge_speed
-from agent.doctor.finding import Finding, State, fine, worst
+from agent.disk.space import DiskUsage
+from agent.doctor.box import (
+    MODEL_SHA256,
+    check_libraries,
+    check_model,
+    check_opencv,
+    judge_codecs,
+    judge_pose,
+    judge_room,
+    judge_speed,
+    shipped_model,
+)
+from agent.doctor.check import CheckResult, Severity, fine, worst
 from agent.doctor.folders import (
-    Who,
+    ServiceUser,
     check_folder,
     check_inside,
     how_to_give,
@@ -21,67 +32,58 @@ from agent.doctor.folders import (
     may_take,
     whose_rights,
 )
-from agent.doctor.sight import judge_codecs, judge_pose
-from agent.doctor.software import (
-    MODEL_SHA256,
-    check_libraries,
-    check_model,
-    check_opencv,
-    shipped_model,
-)
-from agent.outbox.disk.space import Room
 from tests.conftest import REPOSITORY
 
-STRANGER = Who(name="nobody", uid=65534, groups=frozenset({65534}))
+STRANGER = ServiceUser(name="nobody", uid=65534, groups=frozenset({65534}))
 
 
-def told(finding: Finding, state: State, *words: str) -> None:
+def told(finding: CheckResult, state: Severity, *words: str) -> None:
     assert finding.state is state, finding
     text = f"{finding.finding} {finding.remedy}"
     assert all(word in text for word in words), text
-    assert state is not State.BROKEN or finding.remedy
+    assert state is not Severity.BROKEN or finding.remedy
 
 
 def test_a_missing_library_of_the_system() -> None:
-    told(check_libraries(lambda name: "EGL" not in name), State.BROKEN, "libEGL.so.1", "libegl1")
+    told(check_libraries(lambda name: "EGL" not in name), Severity.BROKEN, "libEGL.so.1", "libegl1")
 
 
 @pytest.mark.parametrize("names", [[], ["opencv-python", "opencv-python-headless", "numpy"]])
 def test_no_opencv_or_two(names: list[str]) -> None:
-    told(check_opencv(names), State.BROKEN, "installed", "sudo systemd/install.sh")
+    told(check_opencv(names), Severity.BROKEN, "installed", "sudo systemd/install.sh")
 
 
 def test_a_model_that_is_not_the_one_that_was_shipped(tmp_path: Path) -> None:
     torn = tmp_path / "pose.task"
     torn.write_bytes(shipped_model().read_bytes()[:-1])
 
-    told(check_model(torn, None), State.BROKEN, "not the file that was shipped")
-    told(check_model(tmp_path / "none.task", None), State.BROKEN, "No such file")
-    told(check_model(shipped_model(), torn), State.WARNING, "analysis.model")
+    told(check_model(torn, None), Severity.BROKEN, "not the file that was shipped")
+    told(check_model(tmp_path / "none.task", None), Severity.BROKEN, "No such file")
+    told(check_model(shipped_model(), torn), Severity.WARNING, "analysis.model")
     assert MODEL_SHA256 in (REPOSITORY / "NOTICE").read_text()
 
 
 def test_an_analysis_that_finds_nobody_or_is_slow() -> None:
-    told(judge_pose({"found": False, "pose_ms": 12.0}), State.BROKEN, "analysis.model")
-    told(judge_pose({"found": True, "pose_ms": 400.0}), State.WARNING, "400 ms")
+    told(judge_pose({"found": False, "pose_ms": 12.0}), Severity.BROKEN, "analysis.model")
+    told(judge_pose({"found": True, "pose_ms": 400.0}), Severity.WARNING, "400 ms")
 
 
 def test_a_codec_that_is_not_there() -> None:
-    told(judge_codecs({"missing": ["hevc"]}), State.BROKEN, "hevc")
-    told(judge_codecs({}), State.BROKEN, "unknown")
+    told(judge_codecs({"missing": ["hevc"]}), Severity.BROKEN, "hevc")
+    told(judge_codecs({}), Severity.BROKEN, "unknown")
 
 
 def test_a_folder_that_is_missing_or_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("nowhere", "file"):
         found = check_folder("capture folder", tmp_path / name, STRANGER)
-        told(found, State.BROKEN, str(tmp_path / name), "sudo install -d -o nobody")
+        told(found, Severity.BROKEN, str(tmp_path / name), "sudo install -d -o nobody")
 
 
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
 
-    told(check_folder("state folder", tmp_path, STRANGER), State.BROKEN, "nobody may not")
+    told(check_folder("state folder", tmp_path, STRANGER), Severity.BROKEN, "nobody may not")
 
 
 def test_the_rights_that_count_are_the_daemons_whoever_asks(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_the_rights_that_count_are_the_daemons_whoever_asks(tmp_path: Path) -> N
 def test_a_state_folder_that_is_open_to_everybody(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
 
-    told(check_folder("state folder", tmp_path, STRANGER), State.WARNING, "sudo chmod o-rwx")
+    told(check_folder("state folder", tmp_path, STRANGER), Severity.WARNING, "sudo chmod o-rwx")
 
 
 def test_files_that_root_left_in_the_state_folder(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_files_that_root_left_in_the_state_folder(tmp_path: Path) -> None:
 
     told(
         check_inside(tmp_path, STRANGER, capture=tmp_path / "in"),
-        State.BROKEN,
+        Severity.BROKEN,
         "outbox.db",
         "sudo chown -R nobody",
     )
@@ -114,11 +116,11 @@ def test_a_recording_that_its_writer_made_read_only_is_no_trouble(tmp_path: Path
     recording.write_bytes(b"film")
     recording.parent.chmod(0o777)
     recording.chmod(0o444)
-    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), State.FINE)
+    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), Severity.FINE)
 
     recording.chmod(0o440)
-    told(check_inside(tmp_path, STRANGER, capture=recording.parent), State.FINE)
-    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), State.BROKEN, "84f2.mp4")
+    told(check_inside(tmp_path, STRANGER, capture=recording.parent), Severity.FINE)
+    told(check_inside(tmp_path, STRANGER, capture=tmp_path / "in"), Severity.BROKEN, "84f2.mp4")
 
 
 def test_a_file_of_a_user_who_keeps_it_to_himself(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_rights_go_by_the_first_class_that_fits() -> None:
     def mode(bits: int, uid: int, gid: int) -> os.stat_result:
         return os.stat_result((stat.S_IFDIR | bits, 0, 0, 0, uid, gid, 0, 0, 0, 0))
 
-    someone = Who(name="someone", uid=7, groups=frozenset({8}))
+    someone = ServiceUser(name="someone", uid=7, groups=frozenset({8}))
     assert may(mode(0o700, 7, 1), someone, 7)
     assert not may(mode(0o077, 7, 8), someone, 7)  # the owner's own bits deny
     assert may(mode(0o070, 1, 8), someone, 7) and not may(mode(0o707, 1, 8), someone, 7)
@@ -150,39 +152,39 @@ def test_rights_go_by_the_first_class_that_fits() -> None:
 
 
 def test_a_disk_that_is_full_or_soon_will_be() -> None:
-    full = Room(free_bytes=10**8, total_bytes=10**11, free_files=None)
-    soon = Room(free_bytes=3 * 10**9, total_bytes=10**11, free_files=None)
-    nameless = Room(free_bytes=10**11, total_bytes=10**11, free_files=3)
+    full = DiskUsage(free_bytes=10**8, total_bytes=10**11, free_files=None)
+    soon = DiskUsage(free_bytes=3 * 10**9, total_bytes=10**11, free_files=None)
+    nameless = DiskUsage(free_bytes=10**11, total_bytes=10**11, free_files=3)
 
-    told(judge_room(full, min_free_mb=None), State.BROKEN, "100 MB free", "disk.min_free_mb")
-    told(judge_room(soon, min_free_mb=None), State.WARNING, "soon short")
-    told(judge_room(nameless, min_free_mb=None), State.BROKEN, "inodes")
+    told(judge_room(full, min_free_mb=None), Severity.BROKEN, "100 MB free", "disk.min_free_mb")
+    told(judge_room(soon, min_free_mb=None), Severity.WARNING, "soon short")
+    told(judge_room(nameless, min_free_mb=None), Severity.BROKEN, "inodes")
 
 
 def test_a_slow_disk() -> None:
-    told(judge_speed(8 << 20, 8.0), State.WARNING, "slow", "SSD")
-    told(judge_speed(8 << 20, 0.1), State.FINE)
+    told(judge_speed(8 << 20, 8.0), Severity.WARNING, "slow", "SSD")
+    told(judge_speed(8 << 20, 0.1), Severity.FINE)
 
 
 @pytest.mark.parametrize(
     ("name", "state", "code"),
     [
-        ("disk", State.FINE, 0),
-        ("disk", State.WARNING, 0),
-        ("disk", State.BROKEN, 1),
-        ("settings", State.BROKEN, 78),
+        ("disk", Severity.FINE, 0),
+        ("disk", Severity.WARNING, 0),
+        ("disk", Severity.BROKEN, 1),
+        ("settings", Severity.BROKEN, 78),
     ],
 )
 def test_the_exit_code_goes_by_the_worst(
-    name: str, state: State, code: int, monkeypatch: pytest.MonkeyPatch
+    name: str, state: Severity, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [fine("x", ""), Finding(name=name, state=state, finding="")]
-    monkeypatch.setattr("agent.doctor.rounds.rounds", lambda *_, **__: [("all", lambda: found)])
+    found = [fine("x", ""), CheckResult(name=name, state=state, finding="")]
+    monkeypatch.setattr("agent.doctor.runner.rounds", lambda *_, **__: [("all", lambda: found)])
     done = CliRunner().invoke(doctor, ["--json"])
     assert done.exit_code == code and json.loads(done.stdout)["worst"] == state
 
 
 def test_the_worst_counts() -> None:
-    found = [Finding(name="x", state=state, finding="") for state in State]
-    assert worst(found) is State.BROKEN and worst(found[:2]) is State.WARNING
-    assert worst([]) is State.FINE
+    found = [CheckResult(name="x", state=state, finding="") for state in Severity]
+    assert worst(found) is Severity.BROKEN and worst(found[:2]) is Severity.WARNING
+    assert worst([]) is Severity.FINE

@@ -5,20 +5,32 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import recorder, service, wishes
-from agent.doctor.api import check_api, judge_certificate, judge_clock
-from agent.doctor.camera import Lying, judge_last, judge_lying
-from agent.doctor.finding import Finding, Patient, State
-from agent.doctor.life import judge_lane, judge_rebuilt, judge_titles, judge_waiting
-from agent.doctor.recorder import check_recorders, judge_recorder
-from agent.doctor.records import judge_audit
-from agent.doctor.service import check_service, judge_others, judge_unit
-from agent.doctor.waiting import waiting_for_daemon, waiting_words
-from agent.doctor.wishes import check_settings
-from agent.local_time import LocalTime
-from agent.outbox.lanes import LaneState
-from agent.outbox.repair.audit import Audit
-from agent.outbox.store import Rebuilt
+from agent.clock import LocalTime
+from agent.doctor import service
+from agent.doctor import service as doctor_service
+from agent.doctor.camera import PendingFile, judge_last, judge_lying
+from agent.doctor.check import CheckResult, Severity, StationUnderTest
+from agent.doctor.database import (
+    judge_audit,
+    judge_lane,
+    judge_rebuilt,
+    judge_titles,
+    judge_waiting,
+)
+from agent.doctor.network import check_api, judge_certificate, judge_clock
+from agent.doctor.service import (
+    check_recorders,
+    check_service,
+    check_settings,
+    judge_others,
+    judge_recorder,
+    judge_unit,
+    waiting_for_daemon,
+    waiting_words,
+)
+from agent.outbox.consistency import Audit
+from agent.outbox.outbox import RecoveryInfo
+from agent.outbox.pauses import LaneState
 from agent.settings import read_api_key
 from agent.station.camera import Camera, CameraState
 from tests.factories import NOW_S, instant
@@ -30,8 +42,8 @@ HERE = LocalTime(NOW_S)
 LOADED = {"LoadState": "loaded", "ActiveState": "active", "NRestarts": "0", "Result": "success"}
 
 
-def patient(tmp_path: Path, **tables: dict[str, object]) -> Patient:
-    return Patient(
+def patient(tmp_path: Path, **tables: dict[str, object]) -> StationUnderTest:
+    return StationUnderTest(
         settings=page_settings(tmp_path, **tables),
         config=tmp_path / "station.toml",
         now=instant(),
@@ -42,22 +54,24 @@ def patient(tmp_path: Path, **tables: dict[str, object]) -> Patient:
 def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
     failed = {**LOADED, "ActiveState": "failed", "Result": "exit-code"}
     judged = judge_unit("spotter.service", failed, runs=False)
-    told(judged, State.BROKEN, "exit-code", "sudo journalctl -u spotter.service")
+    told(judged, Severity.BROKEN, "exit-code", "sudo journalctl -u spotter.service")
     off = {**LOADED, "ActiveState": "inactive"}
     enabled, disabled = (
         {**off, "UnitFileState": f"{word}abled", "Result": "success"} for word in ("en", "dis")
     )
-    told(judge_unit("x.service", enabled, runs=False), State.BROKEN, "enable --now x.service")
-    told(judge_unit("x.service", disabled, runs=False), State.WARNING, "enable --now x.service")
+    told(judge_unit("x.service", enabled, runs=False), Severity.BROKEN, "enable --now x.service")
+    told(judge_unit("x.service", disabled, runs=False), Severity.WARNING, "enable --now x.service")
     some = "1 clip waits"
-    told(judge_unit("x.service", disabled, runs=False, waiting=some), State.BROKEN, some)
-    told(judge_unit("x.service", {}, runs=False, waiting=some), State.BROKEN, some, "spotter run")
+    told(judge_unit("x.service", disabled, runs=False, waiting=some), Severity.BROKEN, some)
+    told(
+        judge_unit("x.service", {}, runs=False, waiting=some), Severity.BROKEN, some, "spotter run"
+    )
     restless = {**LOADED, "NRestarts": "9"}
     steady = judge_unit("x.service", restless, runs=True, boot_s=9000.0)
-    told(steady, State.WARNING, "9 times")
-    told(judge_unit("x.service", {}, runs=False), State.WARNING, "spotter run")
-    told(judge_unit("x.service", LOADED, runs=True), State.FINE)
-    assert judge_unit("x.service", {}, runs=True, waiting=some).state is State.FINE
+    told(steady, Severity.WARNING, "9 times")
+    told(judge_unit("x.service", {}, runs=False), Severity.WARNING, "spotter run")
+    told(judge_unit("x.service", LOADED, runs=True), Severity.FINE)
+    assert judge_unit("x.service", {}, runs=True, waiting=some).state is Severity.FINE
 
 
 @pytest.mark.parametrize(
@@ -68,23 +82,23 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 **{"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "7"},
                 **{"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "217"},
             },
-            State.BROKEN,
+            Severity.BROKEN,
             ("started again", "217", "its user does not exist"),
         ),
         (
             {"ActiveState": "activating", "SubState": "auto-restart-queued", "Result": "timeout"},
-            State.BROKEN,
+            Severity.BROKEN,
             ("started again", "timeout"),
         ),
         # Between two ends it is being started, and the result is of the start that goes on.
         (
             {"ActiveState": "activating", "SubState": "start", "NRestarts": "3"},
-            State.BROKEN,
+            Severity.BROKEN,
             ("3 times", "not up"),
         ),
         (
             {"ActiveState": "activating", "SubState": "start", "StatusText": "waits for a disk"},
-            State.WARNING,
+            Severity.WARNING,
             ("waits for a disk",),
         ),
         (
@@ -92,7 +106,7 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 **{"SubState": "running", "NRestarts": "12"},
                 "ActiveEnterTimestampMonotonic": "996000000",
             },
-            State.BROKEN,
+            Severity.BROKEN,
             ("not stay up", "12 times", "4 s ago"),
         ),
         (
@@ -100,7 +114,7 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 **{"SubState": "running", "NRestarts": "12"},
                 "ActiveEnterTimestampMonotonic": "100000000",
             },
-            State.WARNING,
+            Severity.WARNING,
             ("12 times",),
         ),
         (
@@ -108,17 +122,17 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 **{"ActiveState": "failed", "SubState": "failed", "Result": "signal"},
                 **{"ExecMainCode": "2", "ExecMainStatus": "9"},
             },
-            State.BROKEN,
+            Severity.BROKEN,
             ("signal 9",),
         ),
-        ({"SubState": "exited"}, State.BROKEN, ("does not run",)),
-        ({"LoadState": "masked"}, State.BROKEN, ("masked",)),
-        ({"LoadState": "bad-setting"}, State.BROKEN, ("bad-setting",)),
-        ({"ActiveState": "reloading", "SubState": "reload-notify"}, State.FINE, ()),
+        ({"SubState": "exited"}, Severity.BROKEN, ("does not run",)),
+        ({"LoadState": "masked"}, Severity.BROKEN, ("masked",)),
+        ({"LoadState": "bad-setting"}, Severity.BROKEN, ("bad-setting",)),
+        ({"ActiveState": "reloading", "SubState": "reload-notify"}, Severity.FINE, ()),
     ],
 )
 def test_a_unit_is_judged_by_how_it_runs_and_how_it_ended(
-    said: dict[str, str], state: State, words: tuple[str, ...]
+    said: dict[str, str], state: Severity, words: tuple[str, ...]
 ) -> None:
     told(judge_unit("x.service", {**LOADED, **said}, runs=False, boot_s=1000.0), state, *words)
 
@@ -144,9 +158,9 @@ def test_a_second_station_on_the_same_folder_or_port(tmp_path: Path) -> None:
     }
 
     (found,) = judge_others(mine, {tmp_path / "rack-2.toml": other})
-    told(found, State.BROKEN, "rack-2.toml", "paths.state, web.listen")
+    told(found, Severity.BROKEN, "rack-2.toml", "paths.state, web.listen")
     (found,) = judge_others(mine, {tmp_path / "rack-2.toml": {"station": {}}})
-    told(found, State.FINE)
+    told(found, Severity.FINE)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +177,7 @@ def test_another_file_of_toml_is_no_station(tmp_path: Path, text: str) -> None:
     mine = patient(tmp_path)
     (tmp_path / "other.toml").write_text(text)
 
-    told(check_service(mine)[-1], State.FINE, "0 on this box")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
 
 
 def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
@@ -174,9 +188,9 @@ def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
     (tmp_path / "station-old.toml").write_text(copy)
     said = {**LOADED, "ActiveState": "inactive", "UnitFileState": "disabled"}
     monkeypatch.setattr(service, "ask_systemd", lambda _unit: said)
-    told(check_service(mine)[-1], State.FINE, "0 on this box")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
     said["UnitFileState"] = "enabled"
-    told(check_service(mine)[-1], State.BROKEN, "station-old.toml", "paths.state")
+    told(check_service(mine)[-1], Severity.BROKEN, "station-old.toml", "paths.state")
 
 
 @pytest.mark.parametrize(
@@ -198,64 +212,70 @@ def test_a_malformed_key_is_told_apart_from_a_missing_one(
     mine = patient(tmp_path, api={"key_file": str(file), "base_url": "http://127.0.0.1:9"})
     assert read_api_key(mine.settings.api, {}) is None
     found = check_api(mine)[0]
-    told(found, State.BROKEN, words, f"sudoedit {file}")
+    told(found, Severity.BROKEN, words, f"sudoedit {file}")
     assert content.decode("utf-8", "replace").strip() not in found.finding or not content.strip()
 
 
 def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
-    held = Lying(name="set.mp4", quiet_s=600, is_video=True, is_written=True)
+    held = PendingFile(name="set.mp4", quiet_s=600, is_video=True, is_written=True)
     alone = replace(held, is_written=False)
-    closed = Lying(name="own.mp4", quiet_s=1, is_video=True, is_written=False, may_be_taken=False)
-    text = Lying(name="notes.txt", quiet_s=600, is_video=False, is_written=False)
+    closed = PendingFile(
+        name="own.mp4", quiet_s=1, is_video=True, is_written=False, may_be_taken=False
+    )
+    text = PendingFile(name="notes.txt", quiet_s=600, is_video=False, is_written=False)
     fresh = replace(held, quiet_s=5)
 
-    told(judge_lying([held, alone], settle_s=90, suffixes=()), State.WARNING, "its writer", "why")
-    told(judge_lying([held, closed], settle_s=90, suffixes=()), State.BROKEN, "own.mp4", "why")
-    told(judge_lying([alone], settle_s=90, suffixes=()), State.WARNING, "not taken in")
-    told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), State.WARNING, ".txt", ".mp4")
-    told(judge_lying([fresh], settle_s=90, suffixes=()), State.FINE, "1 on their way")
+    told(
+        judge_lying([held, alone], settle_s=90, suffixes=()), Severity.WARNING, "its writer", "why"
+    )
+    told(judge_lying([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "why")
+    told(judge_lying([alone], settle_s=90, suffixes=()), Severity.WARNING, "not taken in")
+    told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
+    told(judge_lying([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 on their way")
 
 
 def test_a_camera_that_is_silent() -> None:
-    told(judge_last(None, now_s=NOW_S), State.WARNING, "camera program")
-    told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), State.WARNING, "9 days ago")
-    told(judge_last(NOW_S - 60, now_s=NOW_S), State.FINE, "1 min ago")
+    told(judge_last(None, now_s=NOW_S), Severity.WARNING, "camera program")
+    told(judge_last(NOW_S - 9 * DAY_S, now_s=NOW_S), Severity.WARNING, "9 days ago")
+    told(judge_last(NOW_S - 60, now_s=NOW_S), Severity.FINE, "1 min ago")
     silent = Camera(state=CameraState.SILENT, last_at=NOW_S - 720)
     said = judge_last(NOW_S - 720, silent, now_s=NOW_S)
-    told(said, State.BROKEN, "silent: last recording 12 min ago")
+    told(said, Severity.BROKEN, "silent: last recording 12 min ago")
 
 
 def test_settings_that_root_can_read_and_the_service_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     station = patient(tmp_path)
-    monkeypatch.setattr(wishes, "whose_rights", lambda _folder: STRANGER)
+    monkeypatch.setattr(doctor_service, "whose_rights", lambda _folder: STRANGER)
     station.config.write_text("")
     tmp_path.chmod(0o755)
     station.config.chmod(0o640)
-    told(check_settings(station)[0], State.BROKEN, "may not read", "sudo chgrp", "sudo chmod g+r")
+    told(
+        check_settings(station)[0], Severity.BROKEN, "may not read", "sudo chgrp", "sudo chmod g+r"
+    )
     station.config.chmod(0o644)
-    assert all(found.state is not State.BROKEN for found in check_settings(station))
+    assert all(found.state is not Severity.BROKEN for found in check_settings(station))
 
 
 def test_a_recorder_that_does_not_film() -> None:
     unit, up_s = "spotter-camera@main.service", 1000.0
     on = {**LOADED, "SubState": "running", "ActiveEnterTimestampMonotonic": "500000000"}
 
-    def judged(**changed: str) -> Finding:
+    def judged(**changed: str) -> CheckResult:
         found = judge_recorder(unit, {**on, **changed}, now_s=up_s)
         assert found is not None
         return found
 
-    told(judged(), State.FINE)
+    told(judged(), Severity.FINE)
     again = {"ActiveState": "activating", "SubState": "auto-restart"}
-    told(judged(**again), State.BROKEN, "not stay up", f"sudo journalctl -u {unit}")
-    told(judged(ActiveState="failed"), State.BROKEN, "nothing is filmed")
+    told(judged(**again), Severity.BROKEN, "not stay up", f"sudo journalctl -u {unit}")
+    told(judged(ActiveState="failed"), Severity.BROKEN, "nothing is filmed")
     off = {"ActiveState": "inactive", "UnitFileState": "enabled"}
-    told(judged(**off), State.BROKEN, f"sudo systemctl start {unit}")
-    told(judged(NRestarts="4"), State.FINE)  # it has been up for minutes since
+    told(judged(**off), Severity.BROKEN, f"sudo systemctl start {unit}")
+    told(judged(NRestarts="4"), Severity.FINE)  # it has been up for minutes since
     anew = {"NRestarts": "4", "ActiveEnterTimestampMonotonic": "992000000"}
-    told(judged(**anew), State.WARNING, "4 times, 8 s ago")
+    told(judged(**anew), Severity.WARNING, "4 times, 8 s ago")
     turned_off = {**on, "ActiveState": "inactive", "UnitFileState": "disabled"}
     assert judge_recorder(unit, turned_off, now_s=up_s) is None
     assert judge_recorder(unit, {}, now_s=up_s) is None
@@ -267,60 +287,70 @@ def test_every_camera_with_settings_is_asked_about(
     station = patient(tmp_path)
     (tmp_path / "camera-side.env").write_text("SOURCE=/dev/video2\n")
     asked = {"spotter-camera@side.service": {**LOADED, "ActiveState": "failed"}}
-    monkeypatch.setattr(recorder, "ask_systemd", asked.__getitem__)
+    monkeypatch.setattr(doctor_service, "ask_systemd", asked.__getitem__)
 
     (found,) = check_recorders(station)
 
-    told(found, State.BROKEN, "spotter-camera@side.service")
+    told(found, Severity.BROKEN, "spotter-camera@side.service")
 
 
 def test_a_clock_that_nothing_set_or_that_is_off() -> None:
-    told(judge_clock(instant(trusted=False), None), State.WARNING, "set-ntp true")
-    told(judge_clock(instant(3600), "Wed, 18 Nov 2026 10:00:00 GMT"), State.BROKEN, "ahead of")
-    told(judge_clock(instant(), None), State.FINE)
+    told(judge_clock(instant(trusted=False), None), Severity.WARNING, "set-ntp true")
+    told(judge_clock(instant(3600), "Wed, 18 Nov 2026 10:00:00 GMT"), Severity.BROKEN, "ahead of")
+    told(judge_clock(instant(), None), Severity.FINE)
     # Debian 12 has no daemon that could set it, unless it was chosen: set-ntp then fails.
-    told(judge_clock(instant(trusted=False), None), State.WARNING, "apt install systemd-timesyncd")
+    told(
+        judge_clock(instant(trusted=False), None), Severity.WARNING, "apt install systemd-timesyncd"
+    )
 
 
 def test_a_certificate_that_ends_soon() -> None:
     ends_at = NOW_S + 5 * DAY_S
-    told(judge_certificate("api.example", ends_at, now_s=NOW_S), State.WARNING, "in 5 days")
-    told(judge_certificate("api.example", ends_at + 90 * DAY_S, now_s=NOW_S), State.FINE)
+    told(judge_certificate("api.example", ends_at, now_s=NOW_S), Severity.WARNING, "in 5 days")
+    told(judge_certificate("api.example", ends_at + 90 * DAY_S, now_s=NOW_S), Severity.FINE)
 
 
 def test_an_outbox_that_disagrees_with_itself(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
 
-    def judged(audit: Audit, state: State, *words: str) -> None:
+    def judged(audit: Audit, state: Severity, *words: str) -> None:
         findings = judge_audit(audit, path, restart="restart it")
-        worst = sorted(findings, key=lambda f: list(State).index(f.state))[-1]
+        worst = sorted(findings, key=lambda f: list(Severity).index(f.state))[-1]
         told(worst, state, *words)
 
-    judged(Audit(newer=["holograms"]), State.BROKEN, "newer Spotter", "holograms")
-    judged(Audit(contradicts="entry 7 is not"), State.BROKEN, "entry 7", "restart")
-    judged(Audit(ledger_damaged=2), State.WARNING, "2 lines")
-    judged(Audit(behind=3), State.WARNING, "3 commits")
-    judged(Audit(missing_files=["e7"] * 9), State.BROKEN, "and 4 more", "retry e7")
-    judged(Audit(other_size=["c3"]), State.BROKEN, "c3")
-    judged(Audit(broken_rules={"without a session": ["e1"]}), State.BROKEN, "without a session")
-    judged(Audit(busy=True), State.WARNING, "in use")
-    judged(Audit(pending=["next"]), State.FINE, "after a copy")
-    judged(Audit(), State.FINE)
+    judged(Audit(newer=["holograms"]), Severity.BROKEN, "newer Spotter", "holograms")
+    judged(Audit(contradicts="entry 7 is not"), Severity.BROKEN, "entry 7", "restart")
+    judged(Audit(ledger_damaged=2), Severity.WARNING, "2 lines")
+    judged(Audit(behind=3), Severity.WARNING, "3 commits")
+    judged(Audit(missing_files=["e7"] * 9), Severity.BROKEN, "and 4 more", "retry e7")
+    judged(Audit(other_size=["c3"]), Severity.BROKEN, "c3")
+    judged(Audit(broken_rules={"without a session": ["e1"]}), Severity.BROKEN, "without a session")
+    judged(Audit(busy=True), Severity.WARNING, "in use")
+    judged(Audit(pending=["next"]), Severity.FINE, "after a copy")
+    judged(Audit(), Severity.FINE)
 
 
 def test_a_database_that_was_made_anew_and_titles_that_were_altered() -> None:
-    rebuilt = Rebuilt(at=NOW_S, why="malformed", set_aside="damaged-1", history_lost=True)
+    rebuilt = RecoveryInfo(at=NOW_S, why="malformed", set_aside="damaged-1", history_lost=True)
     told(
-        judge_rebuilt(rebuilt, HERE)[0], State.WARNING, "malformed", "damaged-1", "looked up first"
+        judge_rebuilt(rebuilt, HERE)[0],
+        Severity.WARNING,
+        "malformed",
+        "damaged-1",
+        "looked up first",
     )
     assert judge_rebuilt(None, HERE) == []
-    told(judge_titles(LaneState(host="api", titles_altered=1)), State.WARNING, "changes the titles")
-    told(judge_lane(LaneState(host="a", paused_reason="key", paused_detail="no")), State.WARNING)
+    told(
+        judge_titles(LaneState(host="api", titles_altered=1)),
+        Severity.WARNING,
+        "changes the titles",
+    )
+    told(judge_lane(LaneState(host="a", paused_reason="key", paused_detail="no")), Severity.WARNING)
 
 
 def test_what_waits_for_a_person() -> None:
     counts = {"captures": {"quarantined": 1}, "entries": {"held": 3}}
-    told(judge_waiting(counts), State.WARNING, "3 clips", "list --state quarantined")
+    told(judge_waiting(counts), Severity.WARNING, "3 clips", "list --state quarantined")
 
 
 def test_settings_that_somebody_may_not_have_meant(tmp_path: Path) -> None:
@@ -338,4 +368,4 @@ def test_settings_that_somebody_may_not_have_meant(tmp_path: Path) -> None:
     mine = patient(tmp_path)  # its PIN stands in the settings
     mine.config.write_text("")
     mine.config.chmod(0o644)
-    told(check_settings(mine)[0], State.WARNING, "sudo chmod o=")
+    told(check_settings(mine)[0], Severity.WARNING, "sudo chmod o=")

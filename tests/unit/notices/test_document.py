@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notices.notice import Notice, notice_of, station_notice, trial_notice
-from agent.notices.signature import ID, SIGNATURE, TIMESTAMP, signed_headers, signing_key
-from agent.outbox.events import EventKind
+from agent.notifications.message import Notice, notice_of, station_notice, trial_notice
+from agent.notifications.webhook import ID, SIGNATURE, TIMESTAMP, signed_headers, signing_key
+from agent.outbox.entries import EventKind
+from agent.outbox.queries import FeedEvent
 from agent.outbox.states import EntryState
-from agent.outbox.views.happenings import Happening
-from agent.settings.notifying import EVENTS
+from agent.settings.model import EVENTS
 from agent.station.camera import Camera, CameraState
 from tests.conftest import REPOSITORY
 from tests.factories import an_entry
@@ -46,7 +46,7 @@ NUMBERS = {"metrics.peak_velocity": 1.92, "metrics.bar_path.height": 1.31}
 
 def notices() -> Iterator[Notice]:
     for state, before, reason in CHANGES.values():
-        change = Happening(
+        change = FeedEvent(
             event_id=1, at=AT, state=state, before=before, reason=reason, entry=ENTRY
         )
         yield notice_of(change, station=STATION, numbers=NUMBERS)
@@ -64,7 +64,7 @@ def notices() -> Iterator[Notice]:
         last_delivered_at=AT - 300,
     )
     yield station_notice(standing.document(), station=STATION, at=AT)
-    missed = Happening(
+    missed = FeedEvent(
         event_id=1,
         at=AT,
         state="not_seen",

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notices.notice import name_of, notice_of
-from agent.outbox.entry import Entry
-from agent.outbox.events import EventKind
+from agent.notifications.message import name_of, notice_of
+from agent.outbox.entries import EventKind
+from agent.outbox.models import Entry
+from agent.outbox.queries import FeedEvent
 from agent.outbox.states import EntryState
-from agent.outbox.views.happenings import Happening
 from tests.factories import NOW_S, an_entry
 
 
@@ -20,8 +20,8 @@ def happening(
     reason: str | None = None,
     entry: Entry | None = None,
     what: EventKind = EventKind.STATE,
-) -> Happening:
-    return Happening(
+) -> FeedEvent:
+    return FeedEvent(
         event_id=9,
         at=NOW_S + 0.5,
         state=state,

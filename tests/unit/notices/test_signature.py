@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from agent.notices.signature import signed_headers, signing_key
+from agent.notifications.webhook import signed_headers, signing_key
 
 
 def test_the_specifications_own_example_is_signed_as_its_libraries_sign_it() -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notices.standing import Interest, Standing, is_news
+from agent.notifications.message import Interest, StationReport, is_news
 from tests.unit.station.test_word import QUIET as NOTHING_TO_DO
 
 GB = 1_000_000_000
-QUIET = Standing(
+QUIET = StationReport(
     facts=NOTHING_TO_DO,
     backlog_bytes=0,
     free_bytes=50 * GB,
@@ -17,7 +17,7 @@ QUIET = Standing(
 )
 
 
-def but(**changes: object) -> Standing:
+def but(**changes: object) -> StationReport:
     return replace(QUIET, facts=replace(QUIET.facts, **changes))  # type: ignore[arg-type]  # named above
 
 
@@ -35,7 +35,7 @@ def but(**changes: object) -> Standing:
         (replace(QUIET, free_bytes=50 * GB - 1), 1e6, False, False),
     ],
 )
-def test_what_is_news(now: Standing, age_s: float, to_changes: bool, to_numbers: bool) -> None:
+def test_what_is_news(now: StationReport, age_s: float, to_changes: bool, to_numbers: bool) -> None:
     assert is_news(QUIET, now, interest=Interest.CHANGES, age_s=age_s) is to_changes
     assert is_news(QUIET, now, interest=Interest.NUMBERS, age_s=age_s) is to_numbers
     assert is_news(None, now, interest=Interest.CHANGES, age_s=age_s)
@@ -60,5 +60,5 @@ def test_one_more_of_what_waits_for_a_person_is_news() -> None:
         (but(is_filming=True, refused=1), True),  # whatever the word is meanwhile
     ],
 )
-def test_what_only_a_person_can_mend_is_said(standing: Standing, needs: bool) -> None:
+def test_what_only_a_person_can_mend_is_said(standing: StationReport, needs: bool) -> None:
     assert standing.document()["needs_person"] is needs

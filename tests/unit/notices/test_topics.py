@@ -3,9 +3,9 @@
 import json
 import re
 
-from agent.notices.notice import trial_notice
-from agent.notices.topics import Topics, discovery
-from agent.station.word import Word
+from agent.notifications.home_assistant import Topics, discovery
+from agent.notifications.message import trial_notice
+from agent.station.status import StationStatus
 from tests.unit.notices.test_standing import QUIET
 
 TOPICS = Topics(prefix="gym/spotter", station="platform-3")
@@ -45,7 +45,7 @@ def test_every_word_is_an_option_and_every_template_reads_what_is_told() -> None
     for message in discovery(TOPICS, prefix="homeassistant"):
         document = json.loads(message.payload)
         if "options" in document:
-            assert document["options"] == [str(word) for word in Word]
+            assert document["options"] == [str(word) for word in StationStatus]
         (path,) = re.findall(r"value_json((?:\.\w+)+)", document["value_template"])
         value: object = told
         for name in path.strip(".").split("."):

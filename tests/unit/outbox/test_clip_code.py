@@ -5,7 +5,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.clip_code import CODE_LENGTH, derive_clip_code, is_clip_code
+from agent.outbox.models import CODE_LENGTH, derive_clip_code, is_clip_code
 
 HASHES = st.text(alphabet="0123456789abcdef", min_size=64, max_size=64)
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder, give_to_owner_of, link_or_copy, write_new
 from agent.errors import ConfigError
-from agent.outbox.disk.folders import StateFolder, give_to_owner_of, write_new
-from agent.outbox.disk.linking import link_or_copy
-from agent.outbox.disk.owner import OwnerLock
 from tests.disks import mounted
 
 
@@ -91,7 +90,7 @@ def test_a_second_place_for_a_file_costs_no_copy_where_a_link_can_be_made(tmp_pa
 def test_who_owns_the_folder_runs_the_station_after_root_did(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     os.chown(folder.root, 12345, 12345)
-    lock = OwnerLock(folder)
+    lock = StateFolderLock(folder)
 
     lock.take()
     lock.release()
@@ -111,4 +110,4 @@ def test_a_folder_that_is_anothers_is_one_clear_line(
     monkeypatch.setattr(os, "open", refuse)
 
     with pytest.raises(ConfigError, match=r"paths\.state: Permission denied: .*owner\.lock"):
-        OwnerLock(StateFolder(tmp_path)).take()
+        StateFolderLock(StateFolder(tmp_path)).take()

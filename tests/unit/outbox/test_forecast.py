@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.outbox.disk.forecast import Forecast, RoomThen, forecast
+from agent.outbox.disk_history import DiskSample, Forecast, forecast
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -10,15 +10,15 @@ NOW_S = 1_795_000_000.0
 GB = 1_000_000_000
 
 
-def room(hours_ago: float, free_gb: float, may_go_gb: float = 0.0) -> RoomThen:
-    return RoomThen(
+def room(hours_ago: float, free_gb: float, may_go_gb: float = 0.0) -> DiskSample:
+    return DiskSample(
         at=NOW_S - hours_ago * HOUR_S,
         free_bytes=round(free_gb * GB),
         may_go_bytes=round(may_go_gb * GB),
     )
 
 
-def ahead(*history: RoomThen, floor_gb: float = 1.0) -> Forecast:
+def ahead(*history: DiskSample, floor_gb: float = 1.0) -> Forecast:
     return forecast(history, floor_bytes=round(floor_gb * GB), now_s=NOW_S)
 
 

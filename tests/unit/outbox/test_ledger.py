@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.outbox.journal.ledger import Ledger, Line
+from agent.outbox.journal.log import ChangeLog, LogRecord
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.jsonl")
+def ledger(tmp_path: Path) -> ChangeLog:
+    return ChangeLog(tmp_path / "ledger.jsonl")
 
 
 def commit(number: int) -> dict[str, object]:
@@ -20,19 +20,19 @@ def commit(number: int) -> dict[str, object]:
     return {"rows": [["entry", {"clip_code": f"code{number}", "session_id": f"s{number}"}]]}
 
 
-def fill(ledger: Ledger, count: int) -> None:
+def fill(ledger: ChangeLog, count: int) -> None:
     ledger.write_anew([], seq=0, count=0, written_by=["first"])
     for number in range(count):
         ledger.append(commit(number), after=0)
 
 
-def told(ledger: Ledger) -> list[Line]:
+def told(ledger: ChangeLog) -> list[LogRecord]:
     return [line for line in ledger.lines() if line.rows]
 
 
-def test_what_was_appended_is_read_in_order_by_any_process(ledger: Ledger) -> None:
+def test_what_was_appended_is_read_in_order_by_any_process(ledger: ChangeLog) -> None:
     fill(ledger, 3)
-    another = Ledger(ledger.path)
+    another = ChangeLog(ledger.path)
     assert another.append(commit(3), after=0) == 4
     assert ledger.append(commit(4), after=0) == 5  # it notices what the other one wrote
 
@@ -42,7 +42,7 @@ def test_what_was_appended_is_read_in_order_by_any_process(ledger: Ledger) -> No
     assert (survey.is_whole, survey.first_seq, survey.last_seq) == (True, 0, 5)
 
 
-def test_a_torn_last_line_is_no_commit_and_the_next_stands_for_itself(ledger: Ledger) -> None:
+def test_a_torn_last_line_is_no_commit_and_the_next_stands_for_itself(ledger: ChangeLog) -> None:
     fill(ledger, 3)
     os.truncate(ledger.path, ledger.path.stat().st_size - 9)
 
@@ -52,7 +52,7 @@ def test_a_torn_last_line_is_no_commit_and_the_next_stands_for_itself(ledger: Le
     assert ledger.survey().damaged == 1  # no longer the last: it may have been a commit
 
 
-def test_a_ledger_that_lost_lines_says_so(ledger: Ledger) -> None:
+def test_a_ledger_that_lost_lines_says_so(ledger: ChangeLog) -> None:
     fill(ledger, 3)
     lines = ledger.path.read_bytes().split(b"\n\n")
     ledger.path.write_bytes(b"\n\n".join([*lines[:2], *lines[3:]]))
@@ -63,7 +63,7 @@ def test_a_ledger_that_lost_lines_says_so(ledger: Ledger) -> None:
     assert ledger.survey().has_gap
 
 
-def test_a_commit_that_failed_is_void(ledger: Ledger) -> None:
+def test_a_commit_that_failed_is_void(ledger: ChangeLog) -> None:
     fill(ledger, 1)
     ledger.append({"void": 1}, after=1)
 
@@ -71,7 +71,7 @@ def test_a_commit_that_failed_is_void(ledger: Ledger) -> None:
 
 
 def test_an_append_that_the_disk_refuses_leaves_nothing(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: ChangeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, 1)
     before = ledger.path.read_bytes()
@@ -86,7 +86,7 @@ def test_an_append_that_the_disk_refuses_leaves_nothing(
     assert ledger.path.read_bytes() == before
 
 
-def test_a_ledger_written_anew_holds_every_row_or_is_not_whole(ledger: Ledger) -> None:
+def test_a_ledger_written_anew_holds_every_row_or_is_not_whole(ledger: ChangeLog) -> None:
     rows = [("capture", {"sha256": f"{number}"}) for number in range(3)]
     ledger.write_anew(rows, seq=7, count=3, written_by=["first", "second"])
 
@@ -113,7 +113,7 @@ def test_no_damage_invents_a_delivery_or_loses_an_intact_line(
     count: int,
     damages: list[tuple[str, float, int]],
 ) -> None:
-    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.jsonl")
+    ledger = ChangeLog(tmp_path_factory.mktemp("ledger") / "ledger.jsonl")
     fill(ledger, count)
     content = bytearray(ledger.path.read_bytes())
     whole = {bytes(line) for line in content.split(b"\n") if line}

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.disk.mounts import (
+from agent.disk.mounts import (
     MountMemory,
     Mounts,
     mount_point_of,
@@ -13,6 +12,7 @@ from agent.outbox.disk.mounts import (
     mounts_in,
     unescaped,
 )
+from agent.disk.state_folder import StateFolder
 
 FSTAB = """\
 # <file system> <mount point> <type> <options>

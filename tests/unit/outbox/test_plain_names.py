@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox.disk.folders import StateFolder
-from agent.outbox.file_name import NOT_PLAIN, plain_name
-from agent.outbox.repair.audit import audit
-from agent.outbox.store import Outbox
+from agent.disk.state_folder import StateFolder
+from agent.outbox.consistency import audit
+from agent.outbox.outbox import Outbox
+from agent.text import NOT_PLAIN, plain_name
 from tests.factories import ready_entry
 
 

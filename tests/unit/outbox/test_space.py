@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.intake.cut_room import cut_bytes
-from agent.outbox.capture import Take
-from agent.outbox.disk.space import Room, Space, intake_floor, is_disk_full
+from agent.clipping.clips import cut_bytes
+from agent.disk.space import DiskSpace, DiskUsage, intake_floor, is_disk_full
+from agent.outbox.models import Take
 
 GB, MB = 10**9, 10**6
 
@@ -32,7 +32,7 @@ def test_a_person_may_say_otherwise() -> None:
     assert intake_floor(32 * GB, 0) == 0
 
 
-class Disk(Space):
+class Disk(DiskSpace):
     """A disk of which a test says what is free."""
 
     def __init__(self, free_bytes: int, *, free_files: int | None = None) -> None:
@@ -40,8 +40,10 @@ class Disk(Space):
         super().__init__(Path(), min_free_mb=100, on_wish=self._hear)
         self.free_bytes, self.free_files = free_bytes, free_files
 
-    def room(self) -> Room:
-        return Room(free_bytes=self.free_bytes, total_bytes=32 * GB, free_files=self.free_files)
+    def room(self) -> DiskUsage:
+        return DiskUsage(
+            free_bytes=self.free_bytes, total_bytes=32 * GB, free_files=self.free_files
+        )
 
     def _hear(self) -> None:
         self.wishes_heard += 1

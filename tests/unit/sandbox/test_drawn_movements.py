@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Segment
-from agent.sandbox.drawn.body import (
+from agent.synthetic import Segment
+from agent.synthetic.body import (
     ANKLE_UP,
     FOREARM,
     POINTS,
@@ -16,14 +16,11 @@ from agent.sandbox.drawn.body import (
     UPPER_ARM,
     FloatArray,
 )
-from agent.sandbox.drawn.curves import smooth_curve
-from agent.sandbox.drawn.gait import STEPS_A_MINUTE
-from agent.sandbox.drawn.jumps import BOX_UP
-from agent.sandbox.drawn.lens import Lens
-from agent.sandbox.drawn.lifts import PLATE_RADIUS
-from agent.sandbox.drawn.movements import GRAVITY
-from agent.sandbox.drawn.performance import Performance, perform, rehearse
-from agent.sandbox.drawn.repertoire import REPERTOIRE
+from agent.synthetic.gait import STEPS_A_MINUTE
+from agent.synthetic.lifts import BOX_UP, PLATE_RADIUS
+from agent.synthetic.motions import GRAVITY, smooth_curve
+from agent.synthetic.performance import REPERTOIRE, Performance, perform, rehearse
+from agent.synthetic.shapes import Lens
 
 FPS = 120
 SIDE = Lens("side", 640, 360)

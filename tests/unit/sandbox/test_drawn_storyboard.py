@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Bystander, Segment, Storyboard, draw_frame, storyboards
-from agent.sandbox.drawn.body import JOINTS
-from agent.sandbox.drawn.layers import Layer, Light, Shake
+from agent.synthetic import Bystander, Segment, Storyboard, draw_frame, storyboard
+from agent.synthetic.body import JOINTS
+from agent.synthetic.effects import Light, PictureLayer, Shake
 
 EFFORTS = {
     "snatch": ("weightlifting", "snatch"),
@@ -22,9 +22,9 @@ EFFORTS = {
 SMALL = Storyboard([Segment("stand", 2.0)], width=320, height=180)
 
 
-@pytest.mark.parametrize("name", storyboards.BY_NAME)
+@pytest.mark.parametrize("name", storyboard.BY_NAME)
 def test_every_named_script_tells_its_efforts_in_order(name: str) -> None:
-    truth = storyboards.by_name(name).truth()
+    truth = storyboard.by_name(name).truth()
 
     assert truth.joints_px.shape[1:] == (len(JOINTS), 2)
     bounds = [s for e in truth.efforts for s in (e.active_start_s, e.active_end_s)]
@@ -37,7 +37,7 @@ def test_every_named_script_tells_its_efforts_in_order(name: str) -> None:
 
 
 def test_the_demo_is_mostly_idle_with_one_snatch_in_the_middle() -> None:
-    story = storyboards.demo()
+    story = storyboard.demo()
     (effort,) = story.truth().efforts
 
     assert 20 <= story.duration_s <= 26
@@ -55,7 +55,7 @@ def test_repetitions_without_rest_are_one_set() -> None:
 
 @pytest.mark.parametrize("view", ["side", "front"])
 def test_who_runs_past_makes_an_effort_while_he_is_in_sight(view: str) -> None:
-    story = storyboards.by_name("run_past" if view == "side" else "run_past_front")
+    story = storyboard.by_name("run_past" if view == "side" else "run_past_front")
     truth = story.truth()
     (effort,) = truth.efforts
 
@@ -82,7 +82,7 @@ def test_a_bystander_is_seen_but_is_no_part_of_the_truth() -> None:
 
 
 @pytest.mark.parametrize("layer", [Light(0.2, from_s=1.0), Shake(4.0, from_s=1.0)])
-def test_a_disturbance_comes_when_it_is_told_and_again_the_same(layer: Layer) -> None:
+def test_a_disturbance_comes_when_it_is_told_and_again_the_same(layer: PictureLayer) -> None:
     disturbed = replace(SMALL, layers=[layer])
 
     assert np.array_equal(draw_frame(disturbed, 29), draw_frame(SMALL, 29))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from agent.sandbox.drawn import Segment, Storyboard, draw_frame, storyboards
-from agent.sandbox.drawn.body import JOINTS, SHANK, THIGH, Posture, joints_of
+from agent.synthetic import Segment, Storyboard, draw_frame, storyboard
+from agent.synthetic.body import JOINTS, SHANK, THIGH, Posture, joints_of
 
 EFFORTS = ("snatch", "clean_and_jerk", "countermovement_jump", "drop_jump", "run")
 
@@ -18,7 +18,7 @@ def speed_px(story: Storyboard) -> np.ndarray:
 
 @pytest.mark.parametrize("what", EFFORTS)
 def test_the_joints_move_exactly_while_the_truth_says_so(what: str) -> None:
-    story = storyboards.effort(what, idle_s=2.0)
+    story = storyboard.effort(what, idle_s=2.0)
     truth = story.truth()
 
     (effort,) = truth.efforts
@@ -30,20 +30,20 @@ def test_the_joints_move_exactly_while_the_truth_says_so(what: str) -> None:
 
 
 def test_standing_about_moves_less_than_any_effort() -> None:
-    still, moved = speed_px(storyboards.idle()), speed_px(storyboards.effort("snatch"))
+    still, moved = speed_px(storyboard.idle()), speed_px(storyboard.effort("snatch"))
 
     assert 0 < still.max() < moved.max() / 20
 
 
 def test_repetitions_are_efforts_of_their_own() -> None:
-    efforts = storyboards.by_name("three_jumps").truth().efforts
+    efforts = storyboard.by_name("three_jumps").truth().efforts
 
     assert [effort.reps for effort in efforts] == [1, 1, 1]
     assert {effort.exercise for effort in efforts} == {"Countermovement Jump"}
 
 
 def test_a_jump_leaves_the_floor() -> None:
-    story = storyboards.effort("countermovement_jump")
+    story = storyboard.effort("countermovement_jump")
     ankles = story.truth().joints_px[:, JOINTS.index("left_ankle"), 1]
 
     assert ankles[0] - ankles.min() > 0.1 * story.height
@@ -58,7 +58,7 @@ def test_limbs_keep_their_length_in_every_pose() -> None:
 
 
 def test_nobody_there_has_no_joints() -> None:
-    assert np.isnan(storyboards.nobody().truth().joints_px).all()
+    assert np.isnan(storyboard.nobody().truth().joints_px).all()
 
 
 def test_the_same_script_gives_the_same_picture_and_another_seed_another() -> None:
@@ -83,4 +83,4 @@ def test_what_cannot_be_filmed_is_said(segments: list[Segment], width: int, told
 
 def test_an_unknown_storyboard_is_said() -> None:
     with pytest.raises(ValueError, match="no storyboard 'x': demo"):
-        storyboards.by_name("x")
+        storyboard.by_name("x")

@@ -3,9 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from agent.cli.sandbox import EXAMPLES, sandbox
-from agent.sandbox.faults import FaultPlan, parse_fault
-from agent.sandbox.kinds import KINDS, STATUS, STATUS_OPTIONS
+from agent.cli.demo import EXAMPLES, sandbox
+from agent.sandbox.faults import KINDS, STATUS, STATUS_OPTIONS, FaultPlan, parse_fault
 
 
 def test_a_fault_says_what_where_and_how_often() -> None:

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.sandbox.analysed import metrics_of
-from agent.sandbox.book import Session
+from agent.sandbox.account import Processing, ProcessingProgress, SandboxSession, parse_span
+from agent.sandbox.api import metrics_of
 from agent.sandbox.faults import FaultPlan
-from agent.sandbox.processing import Processing, Progress, parse_span
 
-SESSION = Session(
+SESSION = SandboxSession(
     session_id="s1",
     title="a",
     activity="running",
@@ -50,15 +49,15 @@ def test_each_session_draws_its_own_time_and_the_same_with_the_same_seed() -> No
 @pytest.mark.parametrize(
     ("fault", "after_5_s", "after_a_day"),
     [
-        ("never-done", Progress.WORKING, Progress.WORKING),
-        ("failed", Progress.FAILED, Progress.FAILED),
-        ("no-rendering", Progress.MEASURED, Progress.MEASURED),
-        ("late-session:s=60", Progress.UNKNOWN, Progress.READY),
-        ("odd-metrics", Progress.READY, Progress.READY),
+        ("never-done", ProcessingProgress.WORKING, ProcessingProgress.WORKING),
+        ("failed", ProcessingProgress.FAILED, ProcessingProgress.FAILED),
+        ("no-rendering", ProcessingProgress.MEASURED, ProcessingProgress.MEASURED),
+        ("late-session:s=60", ProcessingProgress.UNKNOWN, ProcessingProgress.READY),
+        ("odd-metrics", ProcessingProgress.READY, ProcessingProgress.READY),
     ],
 )
 def test_what_goes_wrong_goes_wrong_with_one_session(
-    fault: str, after_5_s: Progress, after_a_day: Progress
+    fault: str, after_5_s: ProcessingProgress, after_a_day: ProcessingProgress
 ) -> None:
     processing = Processing((0.0, 0.0), FaultPlan([fault]), seed=0)
     other = replace(SESSION, session_id="s2")
@@ -67,9 +66,9 @@ def test_what_goes_wrong_goes_wrong_with_one_session(
     found = [processing.progress(SESSION, now_s=1000.0 + s) for s in (5.0, 86_400.0)]
 
     assert found == [after_5_s, after_a_day]
-    assert processing.progress(other, now_s=1000.0) is Progress.READY
+    assert processing.progress(other, now_s=1000.0) is ProcessingProgress.READY
     processing.ask_for_video(SESSION)
-    assert (processing.progress(SESSION, now_s=1005.0) is Progress.READY) == (
+    assert (processing.progress(SESSION, now_s=1005.0) is ProcessingProgress.READY) == (
         fault in {"no-rendering", "odd-metrics"}
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import rights
+from agent.settings import load
 
 _NAME, _GID = "spotter", 4711
 
@@ -22,15 +22,15 @@ def test_a_stranger_is_told_to_join_and_a_new_member_to_log_in_anew(
 ) -> None:
     me = pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setattr(grp, "getgrgid", refused())
-    told = rights.how_to_read(tmp_path)
+    told = load.how_to_read(tmp_path)
     assert told == f"sudo adduser {me} {_NAME}, then log in anew; or use sudo"
 
     monkeypatch.setattr(grp, "getgrgid", refused(me))
-    assert "log in anew" in rights.how_to_read(tmp_path)
-    assert rights.how_to_read(tmp_path / "nowhere") == "use sudo"
+    assert "log in anew" in load.how_to_read(tmp_path)
+    assert load.how_to_read(tmp_path / "nowhere") == "use sudo"
 
     monkeypatch.setattr(grp, "getgrgid", refused(gid=0))
-    assert rights.how_to_read(tmp_path) == "use sudo"
+    assert load.how_to_read(tmp_path) == "use sudo"
 
 
 def test_the_service_is_given_back_a_file_that_an_edit_took_from_it(
@@ -40,10 +40,10 @@ def test_the_service_is_given_back_a_file_that_an_edit_took_from_it(
         "station.toml": grp.struct_group(("root", "x", 0, [])),
         tmp_path.name: grp.struct_group((_NAME, "x", _GID, [])),
     }
-    monkeypatch.setattr(rights, "_group_of", lambda path: groups[path.name])
+    monkeypatch.setattr(load, "_group_of", lambda path: groups[path.name])
     monkeypatch.setattr(os, "getgroups", lambda: [_GID])
     edited = tmp_path / "station.toml"
 
-    told = rights.how_to_read(edited)
+    told = load.how_to_read(edited)
 
     assert told == f"sudo chgrp {_NAME} {edited}; sudo chmod 640 {edited}"

@@ -10,8 +10,8 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key, sample_toml
+from agent.settings.generate import reference_markdown
 from agent.settings.model import Settings
-from agent.settings.reference import reference_markdown
 from tests.conftest import REPOSITORY
 
 SMALLEST = '[station]\nactivity = "running"\n'

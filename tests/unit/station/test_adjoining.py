@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.capture import Capture
-from agent.station.adjoining import (
+from agent.outbox.models import Capture
+from agent.station.overlaps import (
     Compared,
     Kinship,
     Seam,

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.bandwidth_schedule import parse_hours
 from agent.station.camera import (
+    CameraSigns,
     CameraState,
     Hours,
-    Signs,
     camera_words,
     judge_camera,
     learn_hours,
 )
-from agent.timetable import parse_hours
 
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 WEEKDAYS = parse_hours(["Mon-Fri 06:00-22:00", "Sat 08:00-14:00"], zone=UTC)
@@ -32,8 +32,8 @@ def signs(
     since: float = 0.0,
     stopped: bool = False,
     unusable: CameraState | None = None,
-) -> Signs:
-    return Signs(
+) -> CameraSigns:
+    return CameraSigns(
         recorded_at=recorded_at,
         written_at=written_at,
         watched_since=since,
@@ -74,7 +74,7 @@ AGO = 12 * 60.0
         (signs(at(0, 23), unusable=CameraState.DARK), at(0, 23), CameraState.CLOSED),  # lights off
     ],
 )
-def test_the_camera_is(seen: Signs, now_s: float, state: CameraState) -> None:
+def test_the_camera_is(seen: CameraSigns, now_s: float, state: CameraState) -> None:
     assert judge_camera(seen, SET, now_s=now_s).state is state
 
 

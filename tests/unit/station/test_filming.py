@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from agent.clock import Instant
-from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
-from agent.station.filming import Sight, View, view_of
-from agent.station.recording_time import Reading, RecordedBy, RecordingTime
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.station.recording_pause import CapturePermission, View, view_of
+from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
 
@@ -15,7 +15,7 @@ LATER = instant(9000)
 
 
 def said(kind: AssignmentKind, at: float, lasts_s: float | None = None) -> Assignment:
-    return Assignment(layer=Layer.CAMERA, kind=kind, starts=instant(at), lasts_s=lasts_s)
+    return Assignment(layer=AssignmentLayer.CAMERA, kind=kind, starts=instant(at), lasts_s=lasts_s)
 
 
 def stop(at: float, lasts_s: float | None = None) -> Assignment:
@@ -37,14 +37,14 @@ def view(*words: Assignment, recorded: RecordingTime, now: Instant = LATER) -> V
 @pytest.mark.parametrize(
     ("start", "end", "expected", "hidden"),
     [
-        (0, 90, Sight.ALLOWED, ()),
-        (0, 100, Sight.ALLOWED, ()),  # it ended just before
-        (0, 101, Sight.PARTLY, ((100, 101),)),
-        (102, 198, Sight.FORBIDDEN, ()),
-        (101, 150, Sight.DOUBTFUL, ()),  # it may have begun before
-        (150, 250, Sight.PARTLY, ((0, 52),)),
-        (50, 250, Sight.PARTLY, ((50, 152),)),  # a stop within one recording
-        (200, 260, Sight.ALLOWED, ()),
+        (0, 90, CapturePermission.ALLOWED, ()),
+        (0, 100, CapturePermission.ALLOWED, ()),  # it ended just before
+        (0, 101, CapturePermission.PARTLY, ((100, 101),)),
+        (102, 198, CapturePermission.FORBIDDEN, ()),
+        (101, 150, CapturePermission.DOUBTFUL, ()),  # it may have begun before
+        (150, 250, CapturePermission.PARTLY, ((0, 52),)),
+        (50, 250, CapturePermission.PARTLY, ((50, 152),)),  # a stop within one recording
+        (200, 260, CapturePermission.ALLOWED, ()),
     ],
 )
 @pytest.mark.parametrize("words", [(stop(100), go_on(200)), (stop(100, lasts_s=100),)])
@@ -52,7 +52,7 @@ def test_only_what_lies_inside_a_stop_is_hidden(
     words: tuple[Assignment, ...],
     start: float,
     end: float,
-    expected: Sight,
+    expected: CapturePermission,
     hidden: tuple[tuple[float, float], ...],
 ) -> None:
     seen = view(*words, recorded=filmed(start, end))
@@ -90,33 +90,33 @@ def test_while_a_stop_can_be_undone_nothing_is_decided(passed_s: float) -> None:
         replace(filmed(110, 150), margin_s=120.0),
         replace(
             filmed(0, 50),
-            others=(Reading(by=RecordedBy.NAME, start=instant(110), end=instant(160)),),
+            others=(ClockEvidence(by=RecordedBy.NAME, start=instant(110), end=instant(160)),),
         ),
         replace(
             filmed(110, 160),
-            others=(Reading(by=RecordedBy.NAME, start=instant(0), end=instant(50)),),
+            others=(ClockEvidence(by=RecordedBy.NAME, start=instant(0), end=instant(50)),),
         ),
     ],
 )
 def test_what_may_fall_into_a_stop_is_for_a_person(recorded: RecordingTime) -> None:
-    assert view(stop(100), go_on(200), recorded=recorded).sight is Sight.DOUBTFUL
+    assert view(stop(100), go_on(200), recorded=recorded).sight is CapturePermission.DOUBTFUL
 
 
 def test_what_surely_was_filmed_outside_is_allowed_however_little_is_known() -> None:
     unknown = filmed(300, 400, by=RecordedBy.UNKNOWN)
 
-    assert view(stop(100), go_on(200), recorded=unknown).sight is Sight.ALLOWED
-    assert view(recorded=filmed(0, 400, by=RecordedBy.UNKNOWN)).sight is Sight.ALLOWED
+    assert view(stop(100), go_on(200), recorded=unknown).sight is CapturePermission.ALLOWED
+    assert view(recorded=filmed(0, 400, by=RecordedBy.UNKNOWN)).sight is CapturePermission.ALLOWED
 
 
 def test_a_clock_that_is_not_trusted_shows_nothing() -> None:
     by_utc = Instant(utc_s=instant(150).utc_s, trusted=False)
     recorded = RecordingTime(by=RecordedBy.FILE_TIME, start=by_utc, end=by_utc.shifted(5))
 
-    assert view(stop(100), recorded=recorded).sight is Sight.DOUBTFUL
+    assert view(stop(100), recorded=recorded).sight is CapturePermission.DOUBTFUL
 
 
 def test_a_second_stop_takes_the_place_of_the_first() -> None:
     words = (stop(100, lasts_s=50), stop(120))
 
-    assert view(*words, recorded=filmed(170, 180)).sight is Sight.FORBIDDEN
+    assert view(*words, recorded=filmed(170, 180)).sight is CapturePermission.FORBIDDEN

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.station.left_alone import left_alone
+from agent.station.camera import left_alone
 
 NOW_S = 1_795_000_000.0
 SUFFIXES = (".mp4", ".mkv")

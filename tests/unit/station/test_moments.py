@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.capture import Take
-from agent.outbox.entry import Entry
-from agent.station.moments import Nearby, Plan, Stretch, apart, plan_take
+from agent.outbox.models import Entry, Take
+from agent.station.overlaps import Nearby, Plan, Stretch, apart, plan_take
 from tests.factories import an_entry
 
 PAD_S = 1.0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.station.named_time import is_later_chapter, named_time, was_passed_on
+from agent.station.recording_time import is_later_chapter, named_time, was_passed_on
 
 HERE_S = datetime(2026, 11, 28, 14, 2, 33).timestamp()  # noqa: DTZ001  # the box's zone
 UTC_S = datetime(2026, 11, 28, 14, 2, 33, tzinfo=UTC).timestamp()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.station.names import MOST_NAME, clean_name, fold, searchable
+from agent.station.roster import MOST_NAME, clean_name, fold, searchable
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.clock import Instant
-from agent.outbox.capture import Evidence, SidecarTime
+from agent.outbox.models import CaptureEvidence, SidecarTime
 from agent.station.recording_time import (
     CreationIs,
     Inside,
@@ -31,7 +31,7 @@ def seen(
     written: float | None = None,
     born: float | None = None,
     took: float | None = None,
-) -> Evidence:
+) -> CaptureEvidence:
     """Evidence by seconds after noon; what grew was written evenly within `took` seconds."""
     growth: tuple[tuple[Instant, int], ...] = ()
     if appeared is None:
@@ -40,7 +40,7 @@ def seen(
         written = appeared if grew is None else grew
     if grew is not None and took is not None:
         growth = tuple((instant(grew - took + took * n / 8), n * 1000) for n in range(9))
-    return Evidence(
+    return CaptureEvidence(
         grew_until=None if grew is None else instant(grew),
         appeared=instant(appeared),
         mtime_s=NOW_S + written,
@@ -50,7 +50,7 @@ def seen(
 
 
 def weighed(
-    evidence: Evidence,
+    evidence: CaptureEvidence,
     *,
     created: float | None = None,
     creation_is: CreationIs | None = None,
@@ -337,7 +337,7 @@ def test_evidence_is_stored_whole() -> None:
         sidecar=SidecarTime(start=instant(5), end=instant(25), uncertainty_s=0.1),
     )
 
-    assert Evidence.from_json(evidence.to_json()) == evidence
+    assert CaptureEvidence.from_json(evidence.to_json()) == evidence
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,17 @@ from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from agent.clock import Instant
-from agent.outbox.capture import Take
-from agent.outbox.entry import Whose
-from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Recipient
-from agent.station.filming import Sight, view_of
+from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_whose
+from agent.station.recording_pause import CapturePermission, view_of
 from agent.station.recording_time import recording_time
 from agent.station.timeline import Timeline
-from agent.station.whose import NEAR_EDGE_S, Remark, decide_whose
 from tests.factories import BOOT, NOW_S
 from tests.filmed import Filmed, recordings
 
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 PEOPLE = ("ann", "ben", "cleo", None)
 CHANGES = st.lists(
     st.tuples(st.sampled_from([15, 40, 300, 3000, 20_000]), st.sampled_from(PEOPLE)),
@@ -56,7 +55,7 @@ def stretches(stops: list[tuple[int, int]]) -> list[tuple[float, float]]:
 def timeline_of(came: list[tuple[float, str | None]], stops: list[tuple[float, float]]) -> Timeline:
     words = [
         Assignment(
-            layer=Layer.COACH,
+            layer=AssignmentLayer.COACH,
             kind=AssignmentKind.NOBODY if who is None else AssignmentKind.ATHLETE,
             starts=instant(at),
             user_id=who,
@@ -66,7 +65,7 @@ def timeline_of(came: list[tuple[float, str | None]], stops: list[tuple[float, f
     ]
     for from_s, to_s in stops:
         for at, kind in ((from_s, AssignmentKind.STOPPED), (to_s, AssignmentKind.DEFAULT)):
-            words.append(Assignment(layer=Layer.CAMERA, kind=kind, starts=instant(at)))
+            words.append(Assignment(layer=AssignmentLayer.CAMERA, kind=kind, starts=instant(at)))
     return Timeline(words, boots=(BOOT,))
 
 
@@ -101,12 +100,14 @@ def check_athlete(
         there = on_station(came, from_s, to_s)
         nearly = on_station(came, from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
         sure = {decision.whose.user_id} == there
-        flagged = Remark.NEAR_CHANGE in decision.remarks and decision.whose.user_id in nearly
+        flagged = ClipWarning.NEAR_CHANGE in decision.remarks and decision.whose.user_id in nearly
         assert sure or flagged, (recorded.told, decision.whose.user_id, there)
     return decision.state
 
 
-def check_stops(filmed: Filmed, stops: list[tuple[float, float]], timeline: Timeline) -> Sight:
+def check_stops(
+    filmed: Filmed, stops: list[tuple[float, float]], timeline: Timeline
+) -> CapturePermission:
     recorded = recording_time(
         filmed.evidence,
         inside=filmed.inside,
@@ -114,11 +115,11 @@ def check_stops(filmed: Filmed, stops: list[tuple[float, float]], timeline: Time
         clock_offset_s=filmed.clock_offset_s,
     )
     view = view_of(timeline, recorded, now=instant(500_000))
-    if view.sight is Sight.FORBIDDEN:
+    if view.sight is CapturePermission.FORBIDDEN:
         assert any(from_s <= filmed.start_s and filmed.end_s <= to_s for from_s, to_s in stops), (
             recorded.told
         )
-    if view.sight is Sight.PARTLY:
+    if view.sight is CapturePermission.PARTLY:
         for begins_s, ends_s in view.hidden:
             assert ends_s > begins_s
         for from_s, to_s in stops:
@@ -170,4 +171,4 @@ def test_what_a_recorder_writes_here_is_neither_held_nor_kept(in_view: bool) -> 
         )
 
     assert check_athlete(recorder(300.0), came, timeline, 0.5) is EntryState.READY
-    assert check_stops(recorder(2100.0), stops, timeline) is Sight.FORBIDDEN
+    assert check_stops(recorder(2100.0), stops, timeline) is CapturePermission.FORBIDDEN

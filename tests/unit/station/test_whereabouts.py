@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from agent.outbox.capture import Capture
-from agent.outbox.entry import Entry
-from agent.outbox.lanes import LaneState
-from agent.outbox.results.follow_ups import FollowUp, FollowUpState
+from agent.outbox.follow_ups import FollowUp, FollowUpState
+from agent.outbox.models import Capture, Entry
+from agent.outbox.pauses import LaneState
 from agent.outbox.states import CaptureState, EntryState, Reason
-from agent.station.whereabouts import Surroundings, whereabouts
+from agent.station.status import StatusContext, describe_location
 from tests.conftest import InZone
 from tests.factories import NOW_S, a_capture, an_entry
 
-AROUND = Surroundings(now_s=NOW_S, lane=LaneState(host="api"), runs=True)
+AROUND = StatusContext(now_s=NOW_S, lane=LaneState(host="api"), runs=True)
 PAUSED = LaneState(
     host="api",
     paused_reason="network",
@@ -113,24 +112,24 @@ def _at_greenwich(in_zone: InZone) -> None:
     ],
 )
 def test_it_says_what_is_waited_for(
-    subject: Capture | Entry, around: Surroundings, told: str
+    subject: Capture | Entry, around: StatusContext, told: str
 ) -> None:
-    assert told in whereabouts(subject, around)
+    assert told in describe_location(subject, around)
 
 
 @pytest.mark.parametrize("state", EntryState)
 def test_there_are_words_for_every_state_of_a_clip(state: EntryState) -> None:
-    assert whereabouts(clip(state), AROUND)
+    assert describe_location(clip(state), AROUND)
 
 
 @pytest.mark.parametrize("state", CaptureState)
 def test_there_are_words_for_every_state_of_a_capture(state: CaptureState) -> None:
-    assert whereabouts(capture(state), AROUND)
+    assert describe_location(capture(state), AROUND)
 
 
 def test_what_only_a_running_daemon_moves_says_that_none_runs() -> None:
     stopped = replace(AROUND, runs=False)
 
-    assert "daemon is not running" in whereabouts(clip(EntryState.READY), stopped)
-    assert "daemon is not running" in whereabouts(capture(CaptureState.CAPTURED), stopped)
-    assert "daemon" not in whereabouts(clip(EntryState.HELD), stopped)
+    assert "daemon is not running" in describe_location(clip(EntryState.READY), stopped)
+    assert "daemon is not running" in describe_location(capture(CaptureState.CAPTURED), stopped)
+    assert "daemon" not in describe_location(clip(EntryState.HELD), stopped)

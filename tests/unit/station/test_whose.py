@@ -5,17 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.clock import BEGINNING, Instant
-from agent.outbox.capture import Take
-from agent.outbox.entry import Whose
-from agent.outbox.people.assignments import Assignment, AssignmentKind, Layer
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.station.recording_time import Reading, RecordedBy, RecordingTime
+from agent.station.attribution import Attribution, ClipWarning, UnassignedPolicy, decide_whose
+from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
-from agent.station.whose import Decision, Remark, UnassignedPolicy, decide_whose
 from tests.factories import BOOT, instant
 
 LATER_BOOT = "7d6f7a3e-0000-4000-8000-000000000002"
-STATION = Whose(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
 
 
 def said(
@@ -23,7 +22,7 @@ def said(
 ) -> Assignment:
     """A coach's word."""
     return Assignment(
-        layer=Layer.COACH,
+        layer=AssignmentLayer.COACH,
         kind=kind,
         starts=starts,
         user_id=who,
@@ -38,7 +37,9 @@ def athlete(who: str, at: float, *, lasts_s: float | None = None) -> Assignment:
 
 def default(who: str | None, at: Instant) -> Assignment:
     kind = AssignmentKind.NOBODY if who is None else AssignmentKind.ATHLETE
-    return Assignment(layer=Layer.STATION, kind=kind, starts=at, user_id=who, activity="running")
+    return Assignment(
+        layer=AssignmentLayer.STATION, kind=kind, starts=at, user_id=who, activity="running"
+    )
 
 
 def decide(
@@ -47,7 +48,7 @@ def decide(
     length_s: float = 20.0,
     policy: UnassignedPolicy = "hold",
     recorded: RecordingTime | None = None,
-) -> Decision:
+) -> Attribution:
     """Decide a take that fills a capture filmed from `start` on."""
     recorded = recorded or RecordingTime(
         by=RecordedBy.GROWTH, start=instant(start), end=instant(start + length_s)
@@ -82,7 +83,7 @@ def test_a_change_just_before_or_after_is_remarked(change_at: float) -> None:
     decision = decide(*words)
 
     assert decision.state is EntryState.READY
-    assert decision.remarks == (Remark.NEAR_CHANGE,)
+    assert decision.remarks == (ClipWarning.NEAR_CHANGE,)
 
 
 def test_the_coach_goes_before_the_default_and_back_again() -> None:
@@ -122,13 +123,13 @@ def test_a_capture_of_unknown_time_waits_unless_one_athlete_was_there_all_along(
     held = decide(athlete("ann", 0), recorded=unknown)
     assert (held.state, held.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
     sure = decide(default("owner", BEGINNING), recorded=unknown)
-    assert (sure.whose.user_id, sure.remarks) == ("owner", (Remark.TIME_UNKNOWN,))
+    assert (sure.whose.user_id, sure.remarks) == ("owner", (ClipWarning.TIME_UNKNOWN,))
 
 
 def with_readings(*starts: float) -> RecordingTime:
     """A capture of 20 s with several readings."""
     first, *others = (
-        Reading(by=RecordedBy.NAME, start=instant(at), end=instant(at + 20)) for at in starts
+        ClockEvidence(by=RecordedBy.NAME, start=instant(at), end=instant(at + 20)) for at in starts
     )
     return RecordingTime(
         by=RecordedBy.GROWTH, start=first.start, end=first.end, others=tuple(others)
@@ -171,7 +172,7 @@ def test_of_an_unknown_time_those_are_named_for_whom_something_speaks() -> None:
         by=RecordedBy.UNKNOWN,
         start=instant(-5000),
         end=instant(2100),
-        others=(Reading(by=RecordedBy.NAME, start=instant(100), end=instant(120)),),
+        others=(ClockEvidence(by=RecordedBy.NAME, start=instant(100), end=instant(120)),),
     )
 
     decision = decide(*words, recorded=unknown)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from agent.station.camera import Camera, CameraState
-from agent.station.word import Facts, Word, decide_word
+from agent.station.status import StationStatus, StatusInputs, station_status
 
-QUIET = Facts(
+QUIET = StatusInputs(
     is_stopped=False,
     is_filming=False,
     folder_is_missing=False,
@@ -26,25 +26,25 @@ QUIET = Facts(
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({}, Word.IDLE),
-        ({"ever_sent": True}, Word.SAFE),
-        ({"clips_waiting": 2, "ever_sent": True}, Word.SENDING),
-        ({"clips_waiting": 2, "lane_reason": "network"}, Word.OFFLINE),
-        ({"lane_reason": "tls"}, Word.OFFLINE),
-        ({"lane_reason": "no_key"}, Word.NEEDS),
-        ({"held": 1, "lane_reason": "network"}, Word.NEEDS),
-        ({"refused": 1, "ever_sent": True}, Word.NEEDS),
-        ({"unreadable": 1}, Word.NEEDS),
-        ({"failing": 1, "clips_waiting": 1}, Word.NEEDS),
-        ({"captures_waiting": 1, "held": 3}, Word.ANALYSING),
-        ({"captures_waiting": 1, "paused": ("clipping",)}, Word.NEEDS),
-        ({"is_filming": True, "captures_waiting": 1, "held": 1}, Word.FILMING),
-        ({"folder_is_missing": True, "is_filming": True}, Word.NEEDS),
-        ({"is_stopped": True, "is_filming": True, "held": 1}, Word.STOPPED),
+        ({}, StationStatus.IDLE),
+        ({"ever_sent": True}, StationStatus.SAFE),
+        ({"clips_waiting": 2, "ever_sent": True}, StationStatus.SENDING),
+        ({"clips_waiting": 2, "lane_reason": "network"}, StationStatus.OFFLINE),
+        ({"lane_reason": "tls"}, StationStatus.OFFLINE),
+        ({"lane_reason": "no_key"}, StationStatus.NEEDS),
+        ({"held": 1, "lane_reason": "network"}, StationStatus.NEEDS),
+        ({"refused": 1, "ever_sent": True}, StationStatus.NEEDS),
+        ({"unreadable": 1}, StationStatus.NEEDS),
+        ({"failing": 1, "clips_waiting": 1}, StationStatus.NEEDS),
+        ({"captures_waiting": 1, "held": 3}, StationStatus.ANALYSING),
+        ({"captures_waiting": 1, "paused": ("clipping",)}, StationStatus.NEEDS),
+        ({"is_filming": True, "captures_waiting": 1, "held": 1}, StationStatus.FILMING),
+        ({"folder_is_missing": True, "is_filming": True}, StationStatus.NEEDS),
+        ({"is_stopped": True, "is_filming": True, "held": 1}, StationStatus.STOPPED),
     ],
 )
-def test_the_word_is(changes: dict[str, object], word: Word) -> None:
-    assert decide_word(replace(QUIET, **changes)) is word  # type: ignore[arg-type]  # as above
+def test_the_word_is(changes: dict[str, object], word: StationStatus) -> None:
+    assert station_status(replace(QUIET, **changes)) is word  # type: ignore[arg-type]  # as above
 
 
 def camera(state: CameraState) -> Camera:
@@ -70,7 +70,7 @@ FAULTS: dict[str, dict[str, object]] = {
     **{f"lane {reason}": {"lane_reason": reason} for reason in ("network", "tls", "not_the_api")},
 }
 HEALTHY = ("recording", "quiet", "closed", "stopped")
-CALM = {Word.SAFE, Word.IDLE}
+CALM = {StationStatus.SAFE, StationStatus.IDLE}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -88,15 +88,15 @@ CALM = {Word.SAFE, Word.IDLE}
 )
 def test_no_word_is_green_beside_a_fault(beside: dict[str, object], fault: str) -> None:
     facts = replace(QUIET, **{**beside, **FAULTS[fault]})  # type: ignore[arg-type]  # as above
-    assert decide_word(facts) not in CALM
+    assert station_status(facts) not in CALM
 
 
 @pytest.mark.parametrize("state", HEALTHY)
 def test_a_camera_that_is_well_does_not_change_the_word(state: str) -> None:
     facts = replace(QUIET, ever_sent=True, camera=camera(CameraState(state)))
-    assert decide_word(facts) is Word.SAFE
+    assert station_status(facts) is StationStatus.SAFE
 
 
 def test_a_silent_camera_comes_before_what_is_under_way() -> None:
     facts = replace(QUIET, captures_waiting=3, camera=camera(CameraState.SILENT))
-    assert decide_word(facts) is Word.NEEDS
+    assert station_status(facts) is StationStatus.NEEDS

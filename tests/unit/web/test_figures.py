@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.results.record import Number
-from agent.web.board.figures import by_weight, figures_of, name_shown, plottable, value_shown
+from agent.outbox.results import Number
 from agent.web.i18n import Texts
+from agent.web.views.results import by_weight, figures_of, name_shown, plottable, value_shown
 
 ENGLISH, GERMAN = Texts("en"), Texts("de")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.web.access.origin import Call, Hosts, comes_from_here
+from agent.web.security import Hosts, RequestOrigin, comes_from_here
 
 ALONE = Hosts.of("127.0.0.1", own_name="box", more=())
 ON_NETWORK = Hosts.of("192.168.1.2", own_name="Box", more=("rack.gym.example",))
@@ -32,9 +32,9 @@ def test_every_other_name_is_refused(host: str) -> None:
     assert not ALONE.knows(host) and not ON_NETWORK.knows(host)
 
 
-def call(method: str = "POST", **said: str | None) -> Call:
+def call(method: str = "POST", **said: str | None) -> RequestOrigin:
     plain = {"host": "box:8377", "origin": None, "site": None, "mode": None}
-    return Call(method=method, **{**plain, **said})  # type: ignore[arg-type]  # all texts
+    return RequestOrigin(method=method, **{**plain, **said})  # type: ignore[arg-type]  # all texts
 
 
 def test_a_change_comes_from_this_page() -> None:

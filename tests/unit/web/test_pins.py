@@ -1,6 +1,6 @@
 """Guessing PINs is slow for one address, slow for all together, and harmless to others."""
 
-from agent.web.access.pins import PinGuard
+from agent.web.auth import PinGuard
 
 PIN = "482913"
 HOME, ELSEWHERE = "192.168.1.20", "192.168.1.77"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.web.board.plot import Point, plot, scale
+from agent.web.views.athlete import Point, plot, scale
 
 
 def test_a_few_takes_are_placed_by_their_time_and_value() -> None:

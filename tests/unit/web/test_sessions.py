@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.people.devices import Role
-from agent.web.access.sessions import Session, Signer
+from agent.outbox.devices import Role
+from agent.web.auth import LoginSession, Signer
 from tests.factories import NOW_S
 
 SIGNER = Signer(b"s" * 32, lasts_days=90)
-SESSION = Session(device_id="abcd2345", role=Role.COACH, issued_at=int(NOW_S))
+SESSION = LoginSession(device_id="abcd2345", role=Role.COACH, issued_at=int(NOW_S))
 
 
 def test_what_was_signed_is_known_again_until_it_is_too_old() -> None:
@@ -43,7 +43,7 @@ def test_another_secret_knows_nothing_of_it() -> None:
 
 
 def test_the_csrf_token_is_the_devices_own() -> None:
-    other = Session(device_id="efgh2345", role=Role.COACH, issued_at=int(NOW_S))
+    other = LoginSession(device_id="efgh2345", role=Role.COACH, issued_at=int(NOW_S))
 
     assert SIGNER.verify_csrf(SESSION, SIGNER.csrf_token(SESSION))
     assert not SIGNER.verify_csrf(SESSION, SIGNER.csrf_token(other))

@@ -10,20 +10,19 @@ import pytest
 from jinja2 import Environment
 from jinja2.ext import InternationalizationExtension
 
-from agent.activities import EXERCISES as OFFERED
 from agent.errors import AnalysisFault
+from agent.exercises import EXERCISES as OFFERED
+from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.resends import OPEN
-from agent.outbox.results.follow_ups import FollowUpState
 from agent.outbox.states import EntryState, Reason
 from agent.settings import Settings
-from agent.settings.web import LOCALES
-from agent.station.whose import Remark
-from agent.station.word import Word
+from agent.settings.model import LOCALES
+from agent.station.attribution import ClipWarning
+from agent.station.status import StationStatus
 from agent.web import i18n
-from agent.web.board.words import LB_KG, Movement, Wording
-from agent.web.drawing import make_templates
-from agent.web.i18n import Texts
-from analysis.quality.remarks import TEXTS as ANALYSIS_REMARKS
+from agent.web.i18n import LB_KG, MovementWording, Texts, Wording
+from agent.web.rendering import make_templates
+from analysis.quality import TEXTS as ANALYSIS_REMARKS
 from tests import messages
 from tests.conftest import REPOSITORY
 from tests.messages import Translations
@@ -88,7 +87,7 @@ def test_a_language_is_added_by_a_folder_with_a_catalogue_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(LOCALES, tmp_path / "locale")
-    monkeypatch.setattr("agent.settings.web.LOCALES", tmp_path / "locale")
+    monkeypatch.setattr("agent.settings.model.LOCALES", tmp_path / "locale")
     monkeypatch.setattr(messages, "LOCALES", tmp_path / "locale")
     monkeypatch.setattr(i18n, "LOCALES", tmp_path / "locale")
     added = tmp_path / "locale" / "fr" / "LC_MESSAGES" / "spotter.po"
@@ -134,10 +133,10 @@ def test_neither_a_value_nor_a_translation_can_put_markup_into_a_page(
 
 
 def test_every_state_reason_and_warning_has_words() -> None:
-    remarks = {v for k, v in vars(Remark).items() if k.isupper() and v != Remark.MAY_BE}
+    remarks = {v for k, v in vars(ClipWarning).items() if k.isupper() and v != ClipWarning.MAY_BE}
     offered = {one.lower().replace(" ", "_") for each in OFFERED.values() for one in each}
 
-    assert set(Word) == set(i18n.STATES)
+    assert set(StationStatus) == set(i18n.STATES)
     assert set(EntryState) - {EntryState.DISCARDED} | {"fresh"} == set(i18n.ENTRY_STATES)
     assert set(ANALYSIS_REMARKS) | remarks <= set(i18n.WARNINGS)
     assert set(FollowUpState) - {FollowUpState.COMPLETED} == set(i18n.ANALYSIS_STATES)
@@ -178,7 +177,7 @@ def test_masses_are_shown_in_pounds_and_kept_in_kilograms() -> None:
 
     assert wording.kilograms(135) == round(135 * LB_KG, 2) == 61.23
     assert wording.shown(61.23) == 135.0
-    done = Movement(
+    done = MovementWording(
         activity="weightlifting", exercise="clean_and_jerk", mass_kg=61.23, incline_deg=None
     )
     assert wording.movement(done) == "Clean and jerk, 135 lb"

@@ -1,1 +1,0 @@
-"""Putting the parts of a station together, as its settings say."""

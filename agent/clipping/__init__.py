@@ -1,0 +1,1 @@
+"""From a recording to its clips: analysed, attributed, cut and entered in the outbox."""

@@ -1,0 +1,505 @@
+"""The analysis stage: find the takes of a capture, cut them, and say whose they are.
+
+The list of takes is committed before anything is cut, and cutting reads it: after a crash the
+same takes get the same clip codes.  The clips' entries and the end of the capture's analysis
+are one commit.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from agent.clipping.analysis_process import (
+    AnalysisProcess,
+    inside_of,
+    number_in,
+    parts_shown,
+    report_of_parts,
+    takes_in,
+)
+from agent.clipping.clips import (
+    ClipCutter,
+    ClipRecutter,
+    CutSpaceCheck,
+    NextRecording,
+    RecordingJoiner,
+    nothing_hidden,
+)
+from agent.clipping.entries import (
+    ClippingPolicy,
+    CutClip,
+    JoinConflictError,
+    create_entries,
+    same_words,
+)
+from agent.clock import Now
+from agent.disk.space import DiskSpace, is_disk_full
+from agent.disk.state_folder import StateFolder
+from agent.errors import AnalysisError, AnalysisFault
+from agent.failpoints import crash_point
+from agent.outbox.models import Capture, ClipFile, Take, TakeOrigin, derive_clip_code
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import PauseReporter
+from agent.outbox.removal import FileRemover
+from agent.outbox.states import CaptureState, Reason
+from agent.settings import Settings
+from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake
+from agent.station.assignments import timeline_of
+from agent.station.overlaps import Plan, alone, apart
+from agent.station.recording_pause import CapturePermission, View, view_of
+from agent.station.recording_time import RecordingTime, recording_time
+from agent.station.timeline import UndecidableError
+
+_LOOKED_AGAIN_S = 5.0  # a stop may have been undone meanwhile
+
+
+class RecordingPauseFilter:
+    """Keeps captures, or parts of them, from being looked into."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        *,
+        now: Now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outbox = outbox
+        self._now = now
+        self._monotonic = monotonic
+        self._removal = FileRemover(outbox, folder, now=now)
+        self._waiting: dict[int, float] = {}  # monotonic times, by capture
+
+    def waiting(self) -> set[int]:
+        """Return the captures that wait until a stop can no longer be undone."""
+        now_s = self._monotonic()
+        self._waiting = {name: due_s for name, due_s in self._waiting.items() if due_s > now_s}
+        return set(self._waiting)
+
+    def next_look_s(self) -> float | None:
+        """Return in how many seconds one of them is to be looked at; None where none waits."""
+        due_s = min(self._waiting.values(), default=None)
+        return None if due_s is None else max(0.0, due_s - self._monotonic())
+
+    def opens(self, capture: Capture, recorded: RecordingTime) -> bool:
+        """Tell whether a capture may be looked into; if not, it has been dealt with.
+
+        What of it stays hidden is on record then.
+
+        Args:
+            capture: one that is being analysed.
+            recorded: when it was filmed.
+        """
+        with self._outbox.transaction():  # nobody undoes a stop while its footage goes
+            now = self._now()
+            view = view_of(timeline_of(self._outbox, now=now), recorded, now=now)
+            if view.sight is CapturePermission.DOUBTFUL and self._was_allowed(capture):
+                view = View(sight=CapturePermission.ALLOWED)
+            if view.sight is CapturePermission.ALLOWED or view.undo_left_s <= 0:
+                self._outbox.captures.record_hidden(capture, view.hidden)
+            if view.sight is not CapturePermission.ALLOWED and view.undo_left_s > 0:
+                self._let_wait(capture, view.undo_left_s)
+                return False
+            if view.sight is CapturePermission.FORBIDDEN:
+                self._discard(capture)
+            elif view.sight is CapturePermission.DOUBTFUL:
+                self._quarantine(capture)
+        if view.sight is CapturePermission.FORBIDDEN:
+            crash_point("hidden")
+            self._removal.finish()
+            log.info("capture discarded", capture=capture.name, reason=Reason.FILMING_STOPPED)
+        return view.sight in {CapturePermission.ALLOWED, CapturePermission.PARTLY}
+
+    def _let_wait(self, capture: Capture, left_s: float) -> None:
+        self._waiting[capture.id] = self._monotonic() + min(left_s, _LOOKED_AGAIN_S)
+        self._outbox.captures.move(
+            capture,
+            CaptureState.CAPTURED,
+            now_s=self._now().utc_s,
+            reason=Reason.STOP_CAN_BE_UNDONE,
+        )
+        if capture.reason != Reason.STOP_CAN_BE_UNDONE:
+            log.info("capture postponed", capture=capture.name, reason=Reason.STOP_CAN_BE_UNDONE)
+
+    def _discard(self, capture: Capture) -> None:
+        now_s = self._now().utc_s
+        self._outbox.captures.move(
+            capture, CaptureState.DISCARDED, now_s=now_s, reason=Reason.FILMING_STOPPED
+        )
+        self._outbox.clearing.begin_original(capture.id, now_s=now_s)
+
+    def _quarantine(self, capture: Capture) -> None:
+        self._outbox.captures.move(
+            capture,
+            CaptureState.QUARANTINED,
+            now_s=self._now().utc_s,
+            reason=Reason.FILMING_MAY_BE_STOPPED,
+        )
+        log.warning(
+            "capture quarantined", capture=capture.name, reason=Reason.FILMING_MAY_BE_STOPPED
+        )
+
+    def _was_allowed(self, capture: Capture) -> bool:
+        """Tell whether a person let it be looked into after it was quarantined."""
+        events = self._outbox.events.of_capture(capture.id)
+        return any(event.reason == Reason.FILMING_MAY_BE_STOPPED for event in events)
+
+
+_LOOK_FOR_NEXT_S = 0.5  # how often it is asked whether clips must still wait for the next recording
+_BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
+_FILE_AT_FAULT = frozenset(
+    {
+        AnalysisFault.UNREADABLE,
+        AnalysisFault.INCOMPLETE,
+        AnalysisFault.NO_VIDEO,
+        AnalysisFault.REFUSED,
+    }
+)
+# What no code of ours raises on purpose: something about this one capture was not thought of.
+_UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+log = structlog.get_logger(stage=StageName.CLIPPING)
+
+
+class ClippingStage:
+    """From a capture that was taken in to entries that wait for delivery."""
+
+    name = StageName.CLIPPING
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        child: AnalysisProcess,
+        space: DiskSpace,
+        *,
+        policy: ClippingPolicy,
+        now: Now,
+        wake_next: Wake,
+        arriving: Callable[[], Iterable[str]] = list,
+    ) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._child = child
+        self._cutter = ClipCutter(child, folder, options=policy.cut)
+        self._room = CutSpaceCheck(space, PauseReporter(outbox.pauses, StageName.CLIPPING, now=now))
+        self._joiner = RecordingJoiner(outbox, folder, child)
+        self._mender = ClipRecutter(outbox, folder, child, self._cutter, now=now)
+        self._curtain = RecordingPauseFilter(outbox, folder, now=now)
+        self._next_recording = NextRecording(
+            outbox, send_delay_s=policy.send_delay_s, arriving=arriving
+        )
+        self._policy = policy
+        self._now = now
+        self._wake_next = wake_next
+
+    def step(self) -> float:
+        """Cut one damaged clip again, or analyse the oldest waiting capture."""
+        now_s = self._now().utc_s
+        self._outbox.captures.resume_interrupted(now_s=now_s)  # a step before may have failed
+        if self._mender.mend_next():
+            self._wake_next()
+            return 0.0
+        capture = self._outbox.captures.claim_next(now_s, but_not=self._curtain.waiting())
+        if capture is None:
+            self._child.close()
+            still = self._let_go()
+            next_s = self._curtain.next_look_s()
+            if next_s is None:
+                return _LOOK_FOR_NEXT_S if still else WAKE_ONLY
+            return min(next_s, _LOOK_FOR_NEXT_S) if still else next_s
+        try:
+            return self._deal_with(capture)
+        except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
+            log.exception("analysis crashed", capture=capture.name)
+            told = f"{type(error).__name__}: {error}"
+            self._quarantine(capture, AnalysisError(told, fault=AnalysisFault.INTERNAL))
+        return 0.0
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+    def _deal_with(self, capture: Capture) -> float:
+        """Analyse a capture, or do what its failing says; return how long to leave it then."""
+        try:
+            self._analyse(capture)
+        except AnalysisError as error:
+            return self._judge(capture, error)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            return self._wait_for_room(capture, str(error.strerror))
+        except JoinConflictError:
+            self._move(capture, CaptureState.CAPTURED)  # what was found stays: only cut anew
+            return 0.0
+        except ShutdownRequested:
+            self._move(capture, CaptureState.CAPTURED)
+            raise
+        self._room.is_enough()
+        return 0.0
+
+    def _analyse(self, capture: Capture) -> None:
+        self._look_into(capture)
+        self._let_go()
+
+    def _let_go(self) -> int:
+        """Let clips go that need to wait no longer for the next recording; tell how many wait."""
+        waiting = self._next_recording.release(now_s=self._now().utc_s)
+        self._wake_next()
+        return waiting
+
+    def _look_into(self, capture: Capture) -> None:
+        path = self._folder.captures / capture.stored_name
+        recorded = self._recording_time(capture, path)
+        if not self._curtain.opens(capture, recorded):
+            return
+        shown = self._outbox.captures.by_id(capture.id)
+        assert shown is not None  # rows are never deleted
+        if self._outbox.takes.report(capture.id) is None:
+            self._find_takes(shown, path, recorded)
+        crash_point("takes-recorded")
+        takes = [
+            t for t in self._outbox.takes.waiting(capture) if not shown.hides(t.start_s, t.end_s)
+        ]
+        plans = self._joiner.plan(capture, takes)
+        same = [plan for plan in plans if plan.same_as is not None]
+        cuts = [self._cut(shown, path, plan) for plan in plans if plan not in same]
+        if cuts or self._outbox.takes.kept(capture):
+            hold = self._reason_to_hold(capture)
+            self._enter(capture, recorded, cuts, hold=hold, same=same)
+        else:
+            self._skip(capture, same)
+
+    def _skip(self, capture: Capture, same: Sequence[Plan]) -> None:
+        now_s, told = self._now().utc_s, same_words(same)
+        with self._outbox.transaction():
+            for plan in same:
+                self._outbox.takes.retire(capture, plan.take, now_s=now_s)
+            reason = Reason.SAME_MOMENT if same else None
+            self._move(capture, CaptureState.SKIPPED, reason=reason, detail=told)
+        log.info("capture skipped", capture=capture.name, why=told or "no takes found")
+
+    def _cut(self, capture: Capture, path: Path, plan: Plan) -> CutClip:
+        clip_code = derive_clip_code(capture.sha256, plan.take.number)
+        self._room.ask(
+            plan.take,
+            capture_bytes=capture.facts.size_bytes,
+            capture_s=capture.duration_s or 0.0,
+        )
+        rendition = nothing_hidden(capture, plan.take.start_s, plan.take.end_s)
+        if len(plan.sources) == 1:
+            return CutClip(plan, self._clip(path, plan.take, clip_code, rendition=rendition))
+        join = self._joiner.join(capture, plan)
+        if isinstance(join, str):
+            plan = apart(plan, capture.id, why=join)
+            return CutClip(plan, self._clip(path, plan.take, clip_code))
+        try:
+            clip = self._clip(join.path, join.take_in_file, clip_code)
+        finally:
+            join.path.unlink(missing_ok=True)
+        why = f"{clip.cut_why}; {join.words}" if clip.cut_why else join.words
+        return CutClip(plan, replace(clip, cut_why=why))
+
+    def _clip(
+        self,
+        path: Path,
+        take: Take,
+        clip_code: str,
+        *,
+        rendition: Mapping[str, object] | None = None,
+    ) -> ClipFile:
+        clip = self._cutter.cut(path, take, clip_code=clip_code, rendition=rendition)
+        if self._policy.posters:
+            self._cutter.draw_pictures(path, take, clip_code=clip_code)
+        return clip
+
+    def _recording_time(self, capture: Capture, path: Path) -> RecordingTime:
+        probed = self._child.ask("probe", path=str(path))
+        duration_s = number_in(probed, "duration_s")
+        recorded = recording_time(
+            capture.evidence,
+            inside=inside_of(probed),
+            name=capture.file_name,
+            clock_offset_s=self._policy.clock_offset_s,
+        )
+        self._outbox.captures.record_recording_time(
+            capture,
+            by=recorded.by,
+            start_at=recorded.start.utc_s if recorded.is_known else None,
+            end_at=recorded.end.utc_s if recorded.is_known else None,
+            detail=recorded.told,
+            duration_s=duration_s,
+        )
+        return recorded
+
+    def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> None:
+        options = {"activity": self._activity_at(recorded), **self._policy.options}
+        if capture.hidden_stretches:
+            report = self._inspect_parts(capture, path, options)
+        else:
+            with self._cutter.plot(capture.stored_name) as plot:
+                report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
+        taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
+        takes = [take for take in takes_in(report) if not any(take.overlaps(o) for o in taken)]
+        self._outbox.takes.record(capture, takes, report=json.dumps(report))
+        log.info(
+            "capture analysed",
+            capture=capture.name,
+            takes=len(takes),
+            verdict=str(report.get("verdict")),
+        )
+
+    def _inspect_parts(
+        self, capture: Capture, path: Path, options: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """Look at what may be seen of a capture, each part as a file of its own."""
+        reports: list[tuple[float, Mapping[str, object]]] = []
+        shown = parts_shown(capture.hidden_stretches, capture.duration_s or 0.0)
+        for from_s, to_s in shown:
+            part = self._folder.tmp / f"{capture.sha256}-{from_s:.3f}.mp4"
+            try:
+                self._child.ask(
+                    "cut",
+                    path=str(path),
+                    start_s=from_s,
+                    end_s=to_s,
+                    out=str(part),
+                    options={"method": "encode" if from_s else "auto"},
+                )
+                report = self._child.ask("inspect", path=str(part), options=options, plot=None)
+                reports.append((from_s, report))
+            finally:
+                part.unlink(missing_ok=True)
+        return report_of_parts(reports, shown, length_s=capture.duration_s or 0.0)
+
+    def _activity_at(self, recorded: RecordingTime) -> str:
+        """Return what was said to be filmed, as a hint for the analysis."""
+        try:
+            said = timeline_of(self._outbox, now=self._now()).at(recorded.end).assignment
+        except UndecidableError:
+            said = None
+        return (said and said.activity) or self._policy.station.activity
+
+    def _reason_to_hold(self, capture: Capture) -> Reason | None:
+        report = json.loads(self._outbox.takes.report(capture.id) or "{}")
+        return Reason.ANALYSIS_HOLD if report.get("verdict") == "hold" else None
+
+    def _enter(
+        self,
+        capture: Capture,
+        recorded: RecordingTime,
+        cuts: Sequence[CutClip],
+        *,
+        hold: Reason | None,
+        same: Sequence[Plan] = (),
+    ) -> None:
+        create_entries(
+            self._outbox,
+            capture,
+            cuts,
+            recorded=recorded,
+            policy=self._policy,
+            hold=hold,
+            now=self._now(),
+            same=same,
+        )
+
+    def _judge(self, capture: Capture, error: AnalysisError) -> float:
+        """Find out whether the file or the box is at fault, and act on it."""
+        if error.fault in _FILE_AT_FAULT:
+            self._quarantine(capture, error)
+            return 0.0
+        if error.fault is AnalysisFault.NO_SPACE:
+            return self._wait_for_room(capture, str(error))
+        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
+        if not self._child.box_works():
+            self._move(capture, CaptureState.CAPTURED)
+            log.error("analysis postponed", error=str(error))
+            return _BOX_AT_FAULT_S
+        if self._keep_whole(capture):
+            self._let_go()
+        else:
+            self._quarantine(capture, error)
+        return 0.0
+
+    def _wait_for_room(self, capture: Capture, why: str) -> float:
+        """Leave a capture as it is until there is room for its clips."""
+        self._room.lacks(why)
+        self._move(capture, CaptureState.CAPTURED)
+        return _BOX_AT_FAULT_S
+
+    def _quarantine(self, capture: Capture, error: AnalysisError) -> None:
+        log.warning(
+            "capture quarantined", capture=capture.name, reason=error.fault, detail=str(error)
+        )
+        self._move(capture, CaptureState.QUARANTINED, reason=error.fault, detail=str(error))
+        self._let_go()
+
+    def _keep_whole(self, capture: Capture) -> bool:
+        """Make the whole file one clip.
+
+        False if it is no video, has clips already, or holds what nobody may see.
+        """
+        by_hand = (t for t in self._outbox.takes.waiting(capture) if t.origin is TakeOrigin.BY_HAND)
+        if self._outbox.takes.kept(capture) or any(by_hand):
+            return False
+        path = self._folder.captures / capture.stored_name
+        try:
+            recorded = self._recording_time(capture, path)
+        except AnalysisError:
+            return False
+        shown = self._outbox.captures.by_id(capture.id)
+        assert shown is not None  # rows are never deleted
+        if shown.hidden_stretches:
+            return False
+        duration_s = shown.duration_s or 0.0
+        whole = Take(
+            number=1, start_s=0.0, end_s=duration_s, active_start_s=0.0, active_end_s=duration_s
+        )
+        self._outbox.takes.begin_anew(capture, now_s=self._now().utc_s)
+        (whole,) = self._outbox.takes.record(capture, [whole], report="{}")
+        clip_code = derive_clip_code(capture.sha256, whole.number)
+        clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)
+        hold = Reason.ANALYSIS_FAILED if self._policy.on_failure == "hold" else None
+        self._enter(capture, recorded, [CutClip(alone(whole, capture.id), clip)], hold=hold)
+        return True
+
+    def _move(
+        self,
+        capture: Capture,
+        to: CaptureState,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        self._outbox.captures.move(
+            capture, to, now_s=self._now().utc_s, reason=reason, detail=detail
+        )
+
+
+def look_options(settings: Settings) -> dict[str, object]:
+    """Return what the analysis is asked for whenever it looks into a capture."""
+    analysis = settings.analysis
+    return {
+        "rules": {
+            name: getattr(settings, name).model_dump()
+            for name in ("running", "jumping", "weightlifting")
+        },
+        "zone": _polygon(analysis.zone),
+        "severities": settings.quality.model_dump(),
+        "model": None if analysis.model is None else str(analysis.model),
+        "reference": None if analysis.reference is None else str(analysis.reference),
+    }
+
+
+def _polygon(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """Return the corners of a zone; two of them are a rectangle's."""
+    if len(zone) != 2:
+        return list(zone)
+    (left, top), (right, bottom) = zone
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]

@@ -1,0 +1,253 @@
+"""One run of the daemon, from its start to its end, and what the service manager hears of it."""
+
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+import structlog
+
+from agent.clock import read_clock
+from agent.daemon.reload import SettingsReloader
+from agent.daemon.supervisor import DaemonHooks
+from agent.daemon.systemd import NotifySocket, SystemdNotifier, describe_station
+from agent.daemon.wiring import api_client, assemble_daemon, prepare_outbox
+from agent.disk.lock import StateFolderLock
+from agent.disk.mounts import Mounts
+from agent.disk.space import is_fault
+from agent.disk.state_folder import StateFolder
+from agent.errors import AgentError
+from agent.heartbeat import START_BOUND_S, Heartbeats, beat
+from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with
+from agent.outbox.pauses import PauseReporter
+from agent.outbox.recovery import open_as_owner
+from agent.outbox.reserve import Reserve
+from agent.settings import Settings
+from agent.stage import StageName, StopFlag
+from agent.station.assignments import api_host, renew_reserve, reserve_of, state_folder
+
+Result = TypeVar("Result")
+Say = Callable[[str], None]  # tells whoever looks on what the start waits for
+_AGAIN_S = 2.0
+_FULL = "the disk is full"
+_FAULTY = "the disk refuses"
+_IN_USE = "somebody else writes into the outbox"
+
+log = structlog.get_logger(stage=StageName.START)
+
+
+def _say_nothing(_words: str) -> None:
+    """Stand in for somebody who looks on."""
+
+
+def end_at_once_when_asked() -> None:
+    """Let SIGTERM end a start that waits; the daemon, once it runs, ends in its own way."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def ignore_reload() -> None:
+    """Let SIGHUP pass while a start goes on: it has only just read the settings."""
+    if not sys.stderr.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def await_mounts(mounts: Mounts, *paths: Path, say: Say = _say_nothing) -> None:
+    """Wait until every mount is there that these paths need."""
+    told: Path | None = None
+    while (place := mounts.missing_for(*paths)) is not None:
+        if place != told:
+            log.error("start paused", reason="a mount is missing", mount=str(place))
+            say(f"start paused: {place} is not mounted")
+            told = place
+        _wait()
+    if told is not None:
+        log.info("start resumed")
+
+
+def retry_until_startable(
+    step: Callable[[], Result],
+    root: Path,
+    give_way: Callable[[], None] = lambda: None,
+    *,
+    say: Say = _say_nothing,
+) -> Result:
+    """Take one step of a start; while the disk of `root` is full, make way and try it again.
+
+    Likewise while somebody else holds the outbox for long, such as a doctor who compares it all.
+
+    Raises:
+        whatever the step raises that is about neither.
+    """
+    told: str | None = None
+    while True:
+        try:
+            result = step()
+        except (AgentError, OSError, sqlite3.OperationalError) as error:
+            why = _what_passes(error, root)
+            if why is None:
+                raise
+            if why == _FULL:
+                give_way()
+            if told == why:
+                _wait()
+            else:  # the reserve may have been enough
+                told = why
+                log.error("start paused", reason=why, error=str(error))
+                say(f"start paused: {why}")
+        else:
+            if told is not None:
+                log.info("start resumed")
+            return result
+
+
+def _what_passes(error: Exception, root: Path) -> str | None:
+    """Return what a start waits for, of which an error came; None: waiting helps nobody."""
+    if is_about_full_disk(error, root):
+        return _FULL
+    causes = (error, error.__cause__)
+    if any(is_fault(cause) for cause in causes):
+        return _FAULTY
+    return _IN_USE if any(is_locked(cause) for cause in causes) else None
+
+
+def _wait() -> None:
+    beat()
+    threading.Event().wait(_AGAIN_S)
+
+
+def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> None:
+    """Run the daemon in the foreground until it is asked to end.
+
+    Args:
+        settings: what to begin with.
+        read_again: reads the settings anew, when SIGHUP asks for it.
+
+    Raises:
+        BusyError: another daemon owns the state folder.
+        ConfigError: a folder cannot be used.
+        OutboxError: the outbox cannot be opened or trusted.
+    """
+    pulses = Heartbeats()
+    pulses.begin(StageName.START, bound_s=START_BOUND_S)
+    with SystemdNotifier(NotifySocket.of(os.environ), pulses) as watchman:
+        folder = state_folder(settings)
+        end_at_once_when_asked()
+        ignore_reload()
+        await_mounts(Mounts(settings.disk.mounts), folder.root, say=watchman.say)
+        retry_until_startable(folder.prepare, folder.root, say=watchman.say)
+        lock = StateFolderLock(folder)
+        lock.take()
+        reserve = reserve_of(settings)
+        try:
+            folder.empty_tmp()
+            folder.quarantine_strange()
+            opening = partial(open_with, reserve, partial(_open, folder))
+            opened = retry_until_startable(opening, folder.root, reserve.release, say=watchman.say)
+            with opened as outbox:
+                run = _Run(folder, outbox, reserve, watchman=watchman, pulses=pulses)
+                run.go_on(settings, read_again)
+        finally:
+            reserve.hold()  # what stood in for the log, whose blocks were given back just now
+            lock.release()
+
+
+def _open(folder: StateFolder) -> Outbox:
+    return open_as_owner(folder.root, now_s=read_clock().utc_s)
+
+
+class _Run:
+    """The daemon on an open outbox: put together anew for every reload."""
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        outbox: Outbox,
+        reserve: Reserve,
+        *,
+        watchman: SystemdNotifier,
+        pulses: Heartbeats,
+    ) -> None:
+        self._folder = folder
+        self._outbox = outbox
+        self._reserve = reserve
+        self._watchman = watchman
+        self._pulses = pulses
+        self._next: Settings | None = None
+        self._disk = PauseReporter(outbox.pauses, StageName.DAEMON, now=read_clock)
+
+    def go_on(self, settings: Settings, read_again: Callable[[], Settings]) -> None:
+        """Run with these settings, then with those that a reload brought, and so on."""
+        reloading = SettingsReloader(
+            read_again, try_out=_try_out, pauses=self._outbox.pauses, now=read_clock
+        )
+        watching = DaemonHooks(
+            pulses=self._pulses,
+            on_stopping=self._watchman.manager.tell_stopping,
+            on_running=self._has_started,
+            on_disk=self._note_disk,
+        )
+        self._next = settings
+        while (settings_now := self._next) is not None and not watching.stop_asked:
+            self._next = None
+            watching.on_reload = partial(self._reload, reloading, settings_now)
+            self._run_once(settings_now, watching)
+
+    def _run_once(self, settings: Settings, watching: DaemonHooks) -> None:
+        self._pulses.begin(StageName.START, bound_s=START_BOUND_S)
+        end_at_once_when_asked()
+        renew_reserve(self._reserve, settings)
+        stop = StopFlag()
+        with api_client(settings, check=stop.check) as client:
+            retry_until_startable(
+                lambda: prepare_outbox(self._outbox, self._folder, settings),
+                self._folder.root,
+                lambda: self._reserve.release(self._outbox.database),
+                say=self._watchman.say,
+            )
+            self._watchman.describe = partial(describe_station, self._outbox, api_host(settings))
+            assemble_daemon(
+                settings,
+                self._folder,
+                self._outbox,
+                client,
+                stop=stop,
+                reserve=self._reserve,
+                watching=watching,
+            ).run()
+
+    def _note_disk(self, refusals: Mapping[str, str]) -> None:
+        """Put on record what the disk refuses, as far as it lets us, and that it does no more."""
+        if refusals:
+            told = "; ".join(f"{stage}: {words}" for stage, words in sorted(refusals.items()))
+            self._disk.begin("disk_refuses", told)
+        else:
+            self._disk.end()
+
+    def _has_started(self) -> None:
+        self._pulses.end(StageName.START)
+        self._watchman.has_started()
+
+    def _reload(self, reloading: SettingsReloader, settings: Settings) -> bool:
+        """Read the settings again; tell whether the stages must end for what they say."""
+        self._watchman.manager.tell_reloading()
+        self._next = reloading.renew(settings)
+        if self._next is None:
+            self._watchman.has_started()
+        return self._next is not None
+
+
+def _try_out(settings: Settings) -> None:
+    """Make what could fail once nothing runs any more: certificates are read here."""
+    state_folder(settings)
+    with api_client(settings, check=lambda: None):
+        pass

@@ -1,0 +1,643 @@
+"""Putting the delivery stages together, as the station's settings say."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
+from agent.api.downloads import Storage
+from agent.api.transfer import Timeouts
+from agent.api.users import Users, fetch_users
+from agent.bandwidth_schedule import parse_timetable
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
+from agent.clipping.entries import ClippingPolicy
+from agent.clipping.stage import ClippingStage, look_options
+from agent.clock import read_clock
+from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
+from agent.delivery.circuit_breaker import CircuitBreaker, KeyPolicy
+from agent.delivery.preflight import PreflightCheck
+from agent.delivery.reconcile import Reconciler
+from agent.delivery.resend import ResendStage
+from agent.delivery.retry_policy import ClipBackoff, RetryPolicy
+from agent.delivery.scheduling import UploadOrder
+from agent.delivery.session_dates import SessionDatesStage
+from agent.delivery.session_deletion import SessionDeleter, SessionDeletionStage
+from agent.delivery.stage import DeliveryStage
+from agent.delivery.upload import Throttle, Uploader
+from agent.disk.mounts import Mounts
+from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolder
+from agent.errors import ApiUnavailableError
+from agent.heartbeat import Heartbeats
+from agent.intake.admission import Admission, names_on_the_way
+from agent.intake.stability import StabilityTracker
+from agent.intake.stage import IntakeGuard, IntakeStage
+from agent.intake.watcher import ARRIVES_WITHIN_S, CaptureFolder
+from agent.notifications.message import STATION_STATE, StationLook
+from agent.notifications.stage import Feed, NotificationStage, receiver_of
+from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import PauseReporter
+from agent.outbox.reserve import Reserve
+from agent.results.follow_up import FollowUpStage
+from agent.results.polling import FollowUpPolicy, ResultStore
+from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
+from agent.retention import RetentionPolicy, RetentionStage
+from agent.retry import Backoff
+from agent.settings import Settings, read_api_key
+from agent.settings.model import EVENTS, channels_of
+from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
+from agent.station.assignments import api_host, record_default, station_default, station_rules
+from agent.station.camera import CameraWatch
+from agent.station.roster import NamedAthlete, RosterStage
+from agent.station.stage import StationStage
+
+ATTENDING = (
+    StationStage.name,
+    RosterStage.name,
+    ResendStage.name,
+    SessionDeletionStage.name,
+    SessionDatesStage.name,
+)
+
+
+def attending_stages(
+    settings: Settings,
+    outbox: Outbox,
+    client: ApiClient,
+    captures: CaptureFolder,
+    bells: StageEvents,
+    *,
+    host: str,
+) -> list[Stage]:
+    """Return the stages named in `ATTENDING`."""
+    key = key_of_open_lane(settings, outbox, host)
+    folder = StateFolder(settings.paths.state)
+
+    delivery = settings.delivery
+    deleter = SessionDeleter(client, key=key, now=read_clock)
+    backoff = Backoff(
+        base_s=settings.delivery.backoff_base_s, longest_s=settings.delivery.backoff_max_s
+    )
+
+    def fetch() -> tuple[list[NamedAthlete], bool]:
+        opened = key()
+        if opened is None:
+            raise ApiUnavailableError("the lane was closed", reason="closed")
+        return named(_fetch(client, opened))
+
+    return [
+        StationStage(outbox, folder, still_comes=captures.holds_any, now=read_clock),
+        RosterStage(outbox, fetch=fetch, is_open=lambda: key() is not None, now=read_clock),
+        ResendStage(
+            outbox,
+            folder,
+            deleter,
+            backoff=backoff,
+            now=read_clock,
+            wake_lane=bells.ringer(DeliveryStage.name),
+        ),
+        SessionDeletionStage(outbox, deleter, backoff=backoff, now=read_clock),
+        SessionDatesStage(
+            outbox,
+            client,
+            zone=ZoneInfo(delivery.date_zone) if delivery.date_sessions else None,
+            key=key,
+            backoff=backoff,
+            now=read_clock,
+        ),
+    ]
+
+
+def key_of_open_lane(settings: Settings, outbox: Outbox, host: str) -> Callable[[], ApiKey | None]:
+    """Return what gives the key while the lane is open: it answered for a key, in some header."""
+
+    def key() -> ApiKey | None:
+        lane = outbox.lanes.get(host)
+        header = next((form for form in KEY_HEADERS if form == lane.key_header), None)
+        if not lane.answers or lane.answered_at is None or header is None:
+            return None
+        token = read_api_key(settings.api, os.environ)
+        return None if token is None else ApiKey(token=token, header=header)
+
+    return key
+
+
+def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host: str) -> Users:
+    """Return the account's athletes, whatever the lane's state: a person asks.
+
+    Raises:
+        LaneError: no answer, or a refusal.
+    """
+    token = read_api_key(settings.api, os.environ)
+    if token is None:
+        raise ApiUnavailableError("there is no API key", reason="no_key")
+    remembered = outbox.lanes.get(host).key_header
+    forms = sorted(KEY_HEADERS, key=lambda form: form != remembered)
+    if settings.api.key_header != "auto":
+        forms = [settings.api.key_header]
+    for form in forms[:-1]:
+        try:
+            return _fetch(client, ApiKey(token=token, header=form))
+        except ApiUnavailableError as fault:
+            if fault.status not in {401, 403}:
+                raise
+    return _fetch(client, ApiKey(token=token, header=forms[-1]))
+
+
+def named(users: Users) -> tuple[list[NamedAthlete], bool]:
+    """Return the account's athletes as the roster takes them over."""
+    return [
+        NamedAthlete(user.user_id, user.name, user.lacks) for user in users.users
+    ], users.complete
+
+
+def _fetch(client: ApiClient, key: ApiKey) -> Users:
+    return fetch_users(lambda path: client.ask("GET", path, key), now_s=read_clock().utc_s)
+
+
+_MB = 1_000_000
+
+
+def video_fetcher(
+    settings: Settings,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    key: Callable[[], ApiKey | None],
+    check: Callable[[], None],
+) -> VideoFetcher:
+    """Return what fetches single videos; what `check` raises ends it."""
+    storage = Storage(
+        settings.api.base_url,
+        now=read_clock,
+        timeouts=Timeouts(
+            connect_s=settings.api.connect_timeout_s,
+            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
+        ),
+        ca_file=settings.api.ca_file,
+        check=check,
+    )
+
+    def note_link(entry_id: int, link: str) -> None:
+        outbox.results.note_link(entry_id, link, now_s=read_clock().utc_s)
+
+    return VideoFetcher(
+        storage,
+        client,
+        key=key,
+        note_link=note_link,
+        most_bytes=round(settings.results.max_video_mb * _MB),
+        now=read_clock,
+    )
+
+
+def video_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    space: DiskSpace,
+    *,
+    key: Callable[[], ApiKey | None],
+    stop: StopFlag,
+) -> VideoStage:
+    """Return the stage that brings analysed videos to the station."""
+    results = settings.results
+    pace = DownloadPace(
+        parse_timetable(settings.delivery.schedule),
+        outbox.entries,
+        space,
+        gives_way=results.video == "always",
+        now=read_clock,
+        wait=stop.wait,
+    )
+    return VideoStage(
+        outbox,
+        folder,
+        video_fetcher(settings, outbox, client, key=key, check=stop.check),
+        pace,
+        policy=VideoPolicy(when=results.video, keep_days=results.keep_days),
+        now=read_clock,
+    )
+
+
+def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
+    """Return the way to the API; what `check` raises ends any exchange."""
+    return ApiClient(
+        settings.api.base_url,
+        now=read_clock,
+        timeouts=Timeouts(
+            connect_s=settings.api.connect_timeout_s,
+            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
+            answer_s=settings.api.answer_timeout_s,
+        ),
+        ca_file=settings.api.ca_file,
+        origin=settings.api.origin,
+        check=check,
+    )
+
+
+DELIVERING = (DeliveryStage.name, FollowUpStage.name, VideoStage.name)
+
+
+def delivery_stages(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    bells: StageEvents,
+    space: DiskSpace,
+    *,
+    stop: StopFlag,
+) -> list[Stage]:
+    """Return the stages named in `DELIVERING`."""
+    key = key_of_open_lane(settings, outbox, api_host(settings))
+    return [
+        delivery_lane(
+            settings,
+            folder,
+            outbox,
+            client,
+            stop=stop,
+            wake_analysis=bells.ringer(ClippingStage.name),
+            wake_next=bells.ringer(FollowUpStage.name),
+        ),
+        follow_up_stage(
+            settings,
+            folder,
+            outbox,
+            client,
+            space,
+            key=key,
+            wake_next=bells.ringer(VideoStage.name),
+        ),
+        video_stage(settings, folder, outbox, client, space, key=key, stop=stop),
+    ]
+
+
+def delivery_lane(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    stop: StopFlag,
+    wake_analysis: Wake,
+    wake_next: Wake,
+) -> DeliveryStage:
+    """Return the lane to the API and all that it needs."""
+    delivery = settings.delivery
+    timetable = parse_timetable(delivery.schedule)
+    gate = _gate(settings, outbox, client)
+    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
+    patience = ClipBackoff(outbox, backoff, now=read_clock)
+    throttle = Throttle(timetable, now=read_clock, wait=stop.wait)
+    reaction = RetryPolicy(
+        outbox,
+        gate,
+        patience,
+        smaller_if_too_large=delivery.smaller_if_too_large,
+        now=read_clock,
+        wake_analysis=wake_analysis,
+    )
+    return DeliveryStage(
+        outbox,
+        gate,
+        Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=read_clock),
+        _reconciler(settings, outbox, client, gate, patience),
+        order=UploadOrder(outbox, timetable, now=read_clock),
+        patience=patience,
+        reaction=reaction,
+        is_still_whole=PreflightCheck(
+            outbox, folder, capture_folder=settings.paths.capture, now=read_clock
+        ),
+        now=read_clock,
+        wake_next=wake_next,
+    )
+
+
+def follow_up_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    space: DiskSpace,
+    *,
+    key: Callable[[], ApiKey | None],
+    wake_next: Wake = ignore_wake,
+) -> FollowUpStage:
+    """Return the stage that follows sessions, for the daemon or for one look of a person's."""
+    results = settings.results
+    policy = FollowUpPolicy(
+        follow=results.follow,
+        first_look_s=results.first_look_s,
+        longest_s=results.longest_s,
+        give_up_s=results.give_up_days * 86_400,
+    )
+    return FollowUpStage(
+        outbox,
+        client,
+        ResultStore(outbox, folder, space, now=read_clock),
+        policy=policy,
+        key=key,
+        now=read_clock,
+        wake_next=wake_next,
+    )
+
+
+def _reconciler(
+    settings: Settings,
+    outbox: Outbox,
+    client: ApiClient,
+    gate: CircuitBreaker,
+    patience: ClipBackoff,
+) -> Reconciler:
+    return Reconciler(
+        outbox,
+        client,
+        patience,
+        wait_s=settings.delivery.reconcile_wait_s,
+        keeps_titles=gate.keeps_titles,
+        now=read_clock,
+    )
+
+
+def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> CircuitBreaker:
+    return CircuitBreaker(
+        outbox,
+        client,
+        host=api_host(settings),
+        settings=KeyPolicy(
+            header=settings.api.key_header, role=settings.api.role, owner_id=settings.api.owner_id
+        ),
+        read_key=partial(read_api_key, settings.api, os.environ),
+        now=read_clock,
+        setbacks=Backoff(base_s=settings.delivery.backoff_base_s),
+    )
+
+
+def intake_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    bells: StageEvents,
+    captures: CaptureFolder,
+    space: DiskSpace,
+) -> IntakeStage:
+    """Return the stage that takes captures in."""
+    capture = settings.capture
+    return IntakeStage(
+        captures,
+        StabilityTracker(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
+        Admission(outbox, folder, now=read_clock, capture=settings.paths.capture),
+        IntakeGuard(
+            space,
+            PauseReporter(outbox.pauses, IntakeStage.name, now=read_clock),
+            folder,
+            settings.paths.capture,
+            mounts=Mounts(settings.disk.mounts),
+        ),
+        rescan_s=capture.rescan_s,
+        now=read_clock,
+        wake_next=bells.ringer(ClippingStage.name),
+    )
+
+
+def retention_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    bells: StageEvents,
+    space: DiskSpace,
+    reserve: Reserve,
+) -> RetentionStage:
+    """Return the stage that clears away."""
+    capture = settings.capture
+    return RetentionStage(
+        outbox,
+        folder,
+        space,
+        policy=RetentionPolicy(
+            originals=capture.originals,
+            archive=capture.archive_dir,
+            keep_originals_h=capture.keep_originals_h,
+            keep_skipped_days=capture.keep_skipped_days,
+            keep_clips_days=capture.keep_clips_days,
+            keep_results_days=settings.results.keep_days,
+        ),
+        now=read_clock,
+        keep_reserve=lambda: reserve.top_up(outbox.database),
+        wake_next=_both(bells.ringer(IntakeStage.name), bells.ringer(ClippingStage.name)),
+    )
+
+
+def _both(first: Wake, second: Wake) -> Wake:
+    def wake() -> None:
+        first()
+        second()
+
+    return wake
+
+
+NOTICES = (StageName.WEBHOOK, StageName.MQTT)
+
+
+def begin_channels(outbox: Outbox, settings: Settings) -> None:
+    """Let the channels be on that the settings name: from before anything happens."""
+    outbox.channels.keep(channels_of(settings.webhook, settings.mqtt))
+
+
+def notice_stages(
+    settings: Settings, outbox: Outbox, captures: CaptureFolder, *, stop: StopFlag
+) -> list[Stage]:
+    """Return a stage for every channel that is on."""
+    return [
+        _stage(name, settings, outbox, captures, stop=stop)
+        for name in channels_of(settings.webhook, settings.mqtt)
+    ]
+
+
+def _stage(
+    name: str, settings: Settings, outbox: Outbox, captures: CaptureFolder, *, stop: StopFlag
+) -> NotificationStage:
+    station = settings.station.id
+    wanted = settings.webhook.events if name == "webhook" else EVENTS
+    look = StationLook(
+        outbox,
+        host=api_host(settings),
+        capture_folder=settings.paths.capture,
+        state_folder=settings.paths.state,
+        is_filming=captures.is_growing,
+        camera=CameraWatch(outbox, settings, captures.written_at),
+        now=read_clock,
+    )
+    return NotificationStage(
+        name,
+        outbox,
+        receiver_of(name, settings, check=stop.check),
+        feed=Feed(outbox, name, station=station, wanted=wanted),
+        look=look.standing if STATION_STATE in wanted else None,
+        station=station,
+        now=read_clock,
+    )
+
+
+class PageStage:
+    """Serves the page; what that takes is loaded in its own thread, so that nobody waits for it."""
+
+    name = StageName.PAGE
+
+    def __init__(self, load: Callable[[], Stage]) -> None:
+        """Prepare to serve.
+
+        Args:
+            load: makes the server.
+        """
+        self._load = load
+        self._server: Stage | None = None
+
+    def step(self) -> float:
+        """Serve until the daemon ends, or until the page fails."""
+        if self._server is None:
+            self._server = self._load()
+        return self._server.step()
+
+    def close(self) -> None:
+        """Let go of what the server holds, if there was one."""
+        if self._server is not None:
+            self._server.close()
+
+
+def page_stages(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    captures: CaptureFolder,
+    *,
+    bells: StageEvents,
+    stop: StopFlag,
+    pulses: Heartbeats,
+) -> list[Stage]:
+    """Return the stage that serves the page, or none where it is turned off."""
+    if not settings.web.listen:
+        return []
+
+    def load() -> Stage:
+        from agent.web.server import DaemonSignals, PageServer
+
+        signs = DaemonSignals(
+            is_filming=captures.is_growing,
+            wake=bells.ring_all,
+            stop=stop,
+            stuck=pulses.stuck,
+            refusals=pulses.refusals,
+            written_at=captures.written_at,
+        )
+        rules = station_rules(settings)
+        return PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)
+
+    return [PageStage(load)]
+
+
+_STAGES = (
+    *(IntakeStage.name, ClippingStage.name, *DELIVERING, RetentionStage.name),
+    *(*ATTENDING, *NOTICES, StageName.PAGE),
+)
+
+
+def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> None:
+    """Go on from wherever the last run was cut off."""
+    now = read_clock()
+    outbox.assignments.note_boot(now.boot_id)
+    outbox.pauses.forget()
+    begin_channels(outbox, settings)
+    record_default(outbox, station_default(settings), now=now)
+    outbox.resume_interrupted(now_s=now.utc_s)
+    Admission(outbox, folder, now=read_clock, capture=settings.paths.capture).resume()
+    ConsistencyCheck(outbox, folder, now=read_clock).run()
+
+
+def assemble_daemon(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    client: ApiClient,
+    *,
+    stop: StopFlag,
+    reserve: Reserve,
+    watching: DaemonHooks,
+) -> Daemon:
+    """Return the daemon that does what the settings say."""
+    bells = StageEvents(_STAGES)
+    captures = CaptureFolder(
+        settings.paths.capture,
+        suffixes=frozenset(settings.capture.suffixes),
+        now=read_clock,
+        on_hint=bells.ringer(IntakeStage.name),
+    )
+    captures.watch()  # whoever hears that the station runs may film from that moment on
+    pulses = watching.pulses
+    wish = bells.ringer(RetentionStage.name)
+    space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
+    stages: list[Stage] = [
+        intake_stage(settings, folder, outbox, bells, captures, space),
+        _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
+        *delivery_stages(settings, folder, outbox, client, bells, space, stop=stop),
+        retention_stage(settings, folder, outbox, bells, space, reserve),
+        *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
+        *notice_stages(settings, outbox, captures, stop=stop),
+        *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, pulses=pulses),
+    ]
+    return Daemon(
+        stages,
+        bells=bells,
+        stop=stop,
+        wake_path=folder.wake_socket,
+        on_disk_full=lambda: reserve.release(outbox.database),
+        watching=watching,
+        without_end={StageName.PAGE},
+    )
+
+
+def _analysis(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    bells: StageEvents,
+    captures: CaptureFolder,
+    space: DiskSpace,
+    *,
+    check: Callable[[], None],
+) -> ClippingStage:
+    analysis = settings.analysis
+    limits = ChildLimits(
+        stall_s=analysis.stall_limit_s, memory_bytes=analysis.memory_limit_mb << 20
+    )
+    return ClippingStage(
+        outbox,
+        folder,
+        AnalysisProcess(limits=limits, check=check, model=analysis.model),
+        space,
+        policy=ClippingPolicy(
+            station=station_default(settings),
+            unassigned=settings.station.unassigned,
+            send_delay_s=settings.delivery.send_delay_s,
+            clock_offset_s=settings.capture.clock_offset_s,
+            on_failure=analysis.on_analysis_failure,
+            posters=analysis.poster,
+            options=look_options(settings),
+            cut=settings.cut.model_dump(),
+        ),
+        now=read_clock,
+        wake_next=bells.ringer(DeliveryStage.name),
+        arriving=lambda: _arriving(captures, outbox, folder),
+    )
+
+
+def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> list[str]:
+    """Return the names of recordings under way; asked in the order in which files travel."""
+    since_s = read_clock().utc_s - ARRIVES_WITHIN_S
+    names = captures.arriving(since_s=since_s)
+    return [*names, *names_on_the_way(outbox, folder, since_s=since_s)]

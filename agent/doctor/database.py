@@ -1,0 +1,260 @@
+"""What the outbox tells of the station's life: what went wrong before, and what waits."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.clock import LocalTime
+from agent.daemon.systemd import unit_of
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.errors import AgentError
+from agent.outbox.consistency import Audit, audit, opened_as_it_is
+from agent.outbox.integrity import DATABASE_NAME, holds_history, trouble_of
+from agent.outbox.outbox import RecoveryInfo
+from agent.outbox.pauses import PLAN_LIMIT, LaneState
+from agent.station.status import needs_person
+from agent.text import counted
+
+_A_START = "a start mends it and keeps what was there"
+
+
+def check_outbox(patient: StationUnderTest) -> list[CheckResult]:
+    """Look the outbox over, without changing it."""
+    root = patient.folder.root
+    path = root / DATABASE_NAME
+    restart = f"sudo systemctl restart {unit_of(patient.config)}; {_A_START}"
+    if not path.exists():
+        if root.is_dir() and holds_history(root):
+            return [broken("outbox", f"{path} is missing, its ledger is there", restart)]
+        return [fine("outbox", "none yet: the first start makes it")]
+    try:
+        why = trouble_of(root)
+        if why is not None:
+            return [broken("outbox", f"damaged: {why}", restart)]
+        found = audit(root)
+    except (sqlite3.Error, OSError, AgentError) as error:
+        return [broken("outbox", f"cannot be examined: {error}", _right_to_read(path))]
+    return judge_audit(found, path, restart=restart)
+
+
+def judge_audit(found: Audit, path: Path, *, restart: str) -> list[CheckResult]:
+    """Judge what looking the outbox over has shown.
+
+    Args:
+        found: what it has shown.
+        path: of the database.
+        restart: what to say where the next start mends it.
+    """
+    if found.newer:
+        return [
+            broken(
+                "version",
+                f"{path} was written by a newer Spotter ({', '.join(found.newer)})",
+                "install that version again; nothing was changed",
+            )
+        ]
+    if found.pending:
+        return [fine("version", "the next start brings the outbox up to date, after a copy")]
+    if found.busy:
+        return [warning("outbox", "in use by another program for seconds", "spotter doctor")]
+    return [*_ledger(found, restart), _rules(found), _files(found)]
+
+
+def _ledger(found: Audit, restart: str) -> list[CheckResult]:
+    if found.contradicts is not None:
+        return [broken("outbox", f"against its ledger: {found.contradicts}", restart)]
+    if found.behind or found.ledger_damaged:
+        told = counted(found.behind, "commit is", "commits are") + " in the ledger alone"
+        if found.ledger_damaged:
+            damaged = counted(found.ledger_damaged, "line")
+            told = f"{damaged} of its ledger cannot be read"
+        return [warning("outbox", told, restart)]
+    return [fine("outbox", "whole, and in step with its ledger")]
+
+
+def _rules(found: Audit) -> CheckResult:
+    if not found.broken_rules:
+        return fine("outbox rules", "hold for every row")
+    told = "; ".join(f"{rule}: {_some(ids)}" for rule, ids in found.broken_rules.items())
+    return broken("outbox rules", told, "spotter support, and send the archive to us")
+
+
+def _files(found: Audit) -> CheckResult:
+    if found.missing_files:
+        return broken(
+            "files of the outbox",
+            f"missing: {_some(found.missing_files)}",
+            "put them back if you have them; a lost clip is cut again: "
+            f"spotter outbox retry {found.missing_files[0]}",
+        )
+    if found.other_size:
+        return broken(
+            "files of the outbox",
+            f"not as they were written: {_some(found.other_size)}",
+            f"spotter outbox show {found.other_size[0]}; check the disk: sudo dmesg",
+        )
+    return fine("files of the outbox", "all there")
+
+
+def _right_to_read(path: Path) -> str:
+    return f"as a user of the group of {path.parent} (sudo adduser NAME spotter), or with sudo"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+_SHOWN = 5  # athletes by name of their ids
+_LONG_S = 24 * 3600.0  # an analysis takes minutes
+
+
+def check_life(patient: StationUnderTest) -> list[CheckResult]:
+    """Ask the outbox, where there is one that can be opened."""
+    try:
+        with opened_as_it_is(patient.folder.root) as outbox:
+            if outbox is None:
+                return []
+            here = LocalTime(patient.now.utc_s)
+            host = urlsplit(patient.settings.api.base_url).netloc
+            lane = outbox.lanes.get(host)
+            pauses = outbox.pauses.all() if patient.runs else []
+            pauses = [pause for pause in pauses if pause.part != "page"]  # has its own check
+            return [
+                *judge_rebuilt(outbox.rebuilt(), here),
+                *judge_history(outbox.history_lost_at(), here),
+                judge_titles(lane),
+                *([judge_lane(lane)] if patient.runs else []),
+                *(
+                    warning(
+                        p.part, f"waits since {here.moment(p.since)}: {p.detail}", "spotter status"
+                    )
+                    for p in pauses
+                ),
+                judge_waiting(outbox.listing.counts()),
+                *judge_measures(
+                    [(one.user_id or "", one.lacks) for one in outbox.roster.lacking()]
+                ),
+                *judge_failing([str(row["id"]) for row in outbox.listing.failing_at_server()]),
+                *judge_analyses(
+                    outbox.follow_ups.counts(),
+                    oldest_at=outbox.follow_ups.oldest_waiting_at(),
+                    follows=patient.settings.results.follow,
+                    now_s=patient.now.utc_s,
+                ),
+            ]
+    except (sqlite3.Error, AgentError):
+        return []  # said by the check of the outbox
+
+
+def judge_measures(lacking: Sequence[tuple[str, Sequence[str]]]) -> list[CheckResult]:
+    """Name the athletes whose forces and power the API cannot compute.
+
+    Args:
+        lacking: user ids, each with the body measures that the account does not have.
+    """
+    if not lacking:
+        return []
+    shown = "; ".join(f"{user_id}: {', '.join(lacks)}" for user_id, lacks in lacking[:_SHOWN])
+    more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    return [
+        warning(
+            "body measures",
+            f"the account lacks some of {counted(len(lacking), 'athlete')}, so that the API "
+            f"computes no forces for them: {shown}{more}",
+            "add them in the account; spotter athletes lists all",
+        )
+    ]
+
+
+def judge_rebuilt(rebuilt: RecoveryInfo | None, here: LocalTime) -> list[CheckResult]:
+    """Tell of a database that was damaged and made anew."""
+    if rebuilt is None:
+        return []
+    told = f"made anew {here.moment(rebuilt.at)}: {rebuilt.why}"
+    if rebuilt.history_lost:
+        told += "; its ledger was damaged too: what may have been sent is looked up first"
+    kept = rebuilt.set_aside
+    remedy = "check the disk: sudo dmesg; sudo smartctl -a /dev/DISK"
+    return [
+        warning(
+            "database", told, remedy if kept is None else f"{remedy} (damaged one kept: {kept})"
+        )
+    ]
+
+
+def judge_history(lost_at: float | None, here: LocalTime) -> list[CheckResult]:
+    """Tell of a record that is incomplete, as after a backup was restored."""
+    if lost_at is None:
+        return []
+    told = f"incomplete before {here.moment(lost_at)}: what was filmed before is looked up first"
+    return [fine("record of deliveries", told)]
+
+
+def judge_titles(lane: LaneState) -> CheckResult:
+    """Tell of an API that changes titles: then it can never be proven that a clip is not there."""
+    if lane.titles_altered:
+        return warning(
+            "titles",
+            f"{lane.host} changes the titles of sessions: after a lost answer a clip is held "
+            "instead of sent again",
+            "tell the vendor; held clips: spotter outbox list --state held",
+        )
+    return fine("titles", "come back as they were sent")
+
+
+def judge_lane(lane: LaneState) -> CheckResult:
+    """Tell whether the way to the API is open."""
+    if lane.paused_reason is None:
+        return fine("lane", "open")
+    if lane.paused_reason == PLAN_LIMIT:
+        remedy = "delete sessions at the vendor's or extend the plan: the clips go by themselves"
+        return warning("lane", str(lane.paused_detail), remedy)
+    return warning(
+        "lane", f"paused: {lane.paused_detail}", "see API below; it goes on by itself once mended"
+    )
+
+
+def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
+    """Tell what only a person can move on."""
+    needs = needs_person(counts)
+    if not needs:
+        return fine("needs you", "nothing")
+    return warning("needs you", ", ".join(need.told for need in needs), needs[0].command)
+
+
+def judge_failing(names: Sequence[str]) -> list[CheckResult]:
+    """Tell of clips on which the API fails again and again while others pass."""
+    if not names:
+        return []
+    count = counted(len(names), "clip")
+    return [
+        warning(
+            "API and clips",
+            f"the API fails on {count}, as {names[0]}, and takes others: tried once a day",
+            f"spotter outbox show {names[0]}; tell the vendor what it answered",
+        )
+    ]
+
+
+def judge_analyses(
+    counts: Mapping[str, int], *, oldest_at: float | None, follows: bool, now_s: float
+) -> list[CheckResult]:
+    """Tell whether analyses come back; nothing where nothing was delivered yet."""
+    if not counts:
+        return []
+    if not follows:
+        return [fine("analyses", "not followed: results.follow = false")]
+    lost = {state: counts[state] for state in ("failed", "not_seen") if counts.get(state)}
+    if oldest_at is not None and now_s - oldest_at > _LONG_S:
+        awaited = counted(counts["waiting"], "is awaited", "are awaited")
+        told = f"{awaited}, the oldest since {LocalTime(now_s).moment(oldest_at)}"
+        return [warning("analyses", told, "spotter sessions --state waiting")]
+    if lost:
+        told = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in lost.items())
+        remedy = f"spotter sessions --state {next(iter(lost))}; spotter session ID --look"
+        return [warning("analyses", told, remedy)]
+    awaited = f", {counts['waiting']} awaited" if counts.get("waiting") else ""
+    there = counted(counts.get("completed", 0), "is there", "are there")
+    return [fine("analyses", f"{there}{awaited}")]

@@ -1,0 +1,401 @@
+"""The way to the API: key, role, certificate, and what its clock says of ours."""
+
+import os
+import socket
+import sqlite3
+import ssl
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
+from agent.api.responses import ApiResponse, lane_fault, read_account
+from agent.api.tls import certificate_ends_at, tls_context
+from agent.api.transfer import Timeouts
+from agent.clock import Instant, LocalTime
+from agent.daemon.systemd import unit_of
+from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.errors import AgentError, ApiUnavailableError, plain_words
+from agent.notifications.stage import receiver_of
+from agent.notifications.webhook import command_for_secret, signing_key
+from agent.outbox.consistency import opened_as_it_is
+from agent.outbox.notification_cursors import ChannelState, RefusedNotice
+from agent.settings import read_api_key, secrets
+from agent.settings.model import (
+    channels_of,
+    is_loopback,
+    malformed_key,
+    read_mqtt_password,
+    read_webhook_secret,
+)
+from agent.text import counted
+
+_DAY_S = 86400.0
+_SOON_DAYS = 21
+_CLOCK_OFF_S = 120.0
+_WAIT_S = 10.0
+_SET_CLOCK = "sudo timedatectl set-ntp true; where that fails: sudo apt install systemd-timesyncd"
+_AFTER = {
+    "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
+    "tls": "timedatectl; then api.base_url and api.ca_file",
+    "key": "sudoedit {key_file}; {then}",
+    "domain": "a key that is bound to a domain needs api.origin; else ask the vendor",
+    "not_our_api": "sign in to the network's portal, or correct api.base_url",
+}
+
+
+def check_api(patient: StationUnderTest) -> list[CheckResult]:
+    """Ask the API whose key this is, and look at what comes along."""
+    api = patient.settings.api
+    token = read_api_key(api, patient.environ)
+    malformed = malformed_key(api, patient.environ) if token is None else None
+    findings = [check_key(token, api.key_file, malformed), *judge_expiry(token, patient.now)]
+    answer = None
+    if token is not None:
+        try:
+            answer = ask_status(patient, token)
+            findings.append(judge_answer(patient, answer))
+        except ApiUnavailableError as fault:
+            findings.append(_refused(patient, fault))
+    # Whatever the API says: a wrong clock is often why TLS fails.
+    findings.append(judge_clock(patient.now, None if answer is None else answer.date))
+    return findings if answer is None else [*findings, *_certificate(patient)]
+
+
+def check_key(token: str | None, key_file: Path, malformed: str | None = None) -> CheckResult:
+    """See that there is a key, and that not everybody can read it."""
+    if token is None and key_file.exists() and not os.access(key_file, os.R_OK):
+        return warning(
+            "API key", f"this user may not read {key_file}: not looked at", "sudo spotter doctor"
+        )
+    if token is None and malformed is not None:
+        return broken(
+            "API key",
+            f"what stands in {key_file} is no key: {malformed}; clips wait",
+            f"sudoedit {key_file}; the key alone, in one line",
+        )
+    if token is None:
+        return broken(
+            "API key",
+            f"there is none in {key_file}: clips wait",
+            f"sudoedit {key_file}; the key alone, in one line",
+        )
+    try:
+        is_open = bool(key_file.stat().st_mode & 0o007)
+    except OSError:
+        is_open = False
+    if is_open:
+        return warning(
+            "API key", f"every user of this box can read {key_file}", f"sudo chmod o= {key_file}"
+        )
+    return fine("API key", "there is one")
+
+
+def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
+    """Tell when a key expires, where it says so itself; the API alone knows."""
+    at = None if token is None else secrets.expires_at(token)
+    if at is None:
+        return []
+    here = LocalTime(now.utc_s)
+    remedy = "the account's super admin makes a new one; put it into the key file"
+    if at <= now.utc_s and now.trusted:
+        return [broken("API key's end", f"it expired {here.moment(at)}", remedy)]
+    if secrets.expires_soon(at, now_s=now.utc_s):
+        return [warning("API key's end", f"it expires {here.moment(at)}", remedy)]
+    return [fine("API key's end", f"it holds until {here.day(at)}")]
+
+
+def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
+    """Judge what organization-status says: whose key it is, and what it may do."""
+    try:
+        if answer.status == 403 and answer.error_words() and patient.settings.api.role != "admin":
+            return _own_account(patient, answer)
+        if answer.status != 200:
+            raise lane_fault(answer, now_s=patient.now.utc_s)
+        account = read_account(answer)
+    except ApiUnavailableError as fault:
+        return _refused(patient, fault)
+    if not account.has_api_access:
+        return warning(
+            "API",
+            f"answers; the account's plan is {account.payment_type}: only Pro and Enterprise have "
+            "access to the API",
+            "ask whoever holds the account to extend its plan",
+        )
+    whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
+    if account.acts_for_others:
+        return fine("API", f"answers; the key is {whose} and acts for all athletes")
+    if patient.settings.station.unassigned == "upload":
+        return warning(
+            "API",
+            f"answers; the key is {whose}: clips of others than its owner are held",
+            "use an admin's key for a station with several athletes",
+        )
+    return warning(
+        "API",
+        f"answers; the key is {whose} and cannot act for others: only clips of {account.uid} go",
+        "use an admin's key for a station with several athletes",
+    )
+
+
+def _own_account(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
+    """Judge a key that may not ask for the account: its owner's own, or bound to a domain."""
+    api = patient.settings.api
+    owner = api.owner_id or "its owner (api.owner_id names them)"
+    bound = "" if api.origin else "; or it is bound to a domain, which api.origin must say"
+    return warning(
+        "API",
+        f"answers; the key is no admin's and cannot act for others ({answer.error_words()}): "
+        f"only clips of {owner} go{bound}",
+        "use an admin's key for a station with several athletes",
+    )
+
+
+def judge_clock(now: Instant, date: str | None) -> CheckResult:
+    """Compare the clock with the API's."""
+    if not now.trusted:
+        return warning(
+            "clock",
+            "nothing has set it since this box started; times of takes may be wrong",
+            f"{_SET_CLOCK}; a box without network needs a battery clock",
+        )
+    offset_s = _offset_s(now, date)
+    if offset_s is not None and abs(offset_s) > _CLOCK_OFF_S:
+        way = "ahead of" if offset_s > 0 else "behind"
+        return broken(
+            "clock",
+            f"{abs(offset_s):.0f} s {way} the API's",
+            _SET_CLOCK,
+        )
+    told = "set" if offset_s is None else "set, and agrees with the API's"
+    return fine("clock", f"{told}; it is {LocalTime(now.utc_s).full(now.utc_s)}")
+
+
+def judge_certificate(host: str, ends_at: float, *, now_s: float) -> CheckResult:
+    """Judge how long the API's certificate still holds."""
+    days = (ends_at - now_s) / _DAY_S
+    until = LocalTime(now_s).day(ends_at)
+    if days < _SOON_DAYS:
+        return warning(
+            "certificate",
+            f"{host}'s ends on {until}, in {counted(round(days), 'day')}",
+            "tell whoever runs that host",
+        )
+    return fine("certificate", f"{host}'s holds until {until}")
+
+
+def ask_status(patient: StationUnderTest, token: str) -> ApiResponse:
+    """Return the answer to the first form of the key that the host takes, else the last one.
+
+    Raises:
+        LaneError: nobody answered.
+    """
+    api = patient.settings.api
+    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
+    keys = [ApiKey(token=token, header=header) for header in headers]
+    with ApiClient(
+        api.base_url,
+        now=lambda: patient.now,
+        timeouts=Timeouts(connect_s=min(api.connect_timeout_s, _WAIT_S), answer_s=_WAIT_S),
+        ca_file=api.ca_file,
+        origin=api.origin,
+    ) as client:
+        for key in keys:
+            answer = client.ask("GET", STATUS_PATH, key)
+            if answer.status != 401:
+                break
+        if answer.status == 403 and not client.opens_anything(key):
+            told = f"the API refuses the key everywhere: {answer.error_words()}"
+            raise ApiUnavailableError(told, reason="domain", status=403)
+    return answer
+
+
+def _certificate(patient: StationUnderTest) -> list[CheckResult]:
+    address = urlsplit(patient.settings.api.base_url)
+    if address.scheme != "https" or address.hostname is None:
+        return []
+    host, port = address.hostname, address.port or 443
+    try:
+        ends_at = certificate_ends_at(
+            host, port, ca_file=patient.settings.api.ca_file, wait_s=_WAIT_S
+        )
+    except OSError as error:  # it answered a moment ago
+        return [warning("certificate", f"cannot be looked at: {error}")]
+    return [judge_certificate(host, ends_at, now_s=patient.now.utc_s)]
+
+
+def _refused(patient: StationUnderTest, fault: ApiUnavailableError) -> CheckResult:
+    api = patient.settings.api
+    remedy = _AFTER.get(fault.reason, "spotter status says what it waits for")
+    host = urlsplit(api.base_url).hostname
+    then = _after_a_new_key(patient)
+    return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file, then=then))
+
+
+def _after_a_new_key(patient: StationUnderTest) -> str:
+    """Say how a new key comes to the daemon, which has one of root's alone as a credential."""
+    try:
+        is_roots = not patient.settings.api.key_file.stat().st_mode & 0o077
+    except OSError:
+        is_roots = False
+    unit = unit_of(patient.config)
+    return f"sudo systemctl restart {unit}" if is_roots else "it is read without a restart"
+
+
+def _offset_s(now: Instant, date: str | None) -> float | None:
+    try:
+        return None if date is None else now.utc_s - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
+
+
+_CHANNELS_WAIT_S = 5.0
+_TRY = "then try it: spotter notify test"
+
+
+def check_channels(patient: StationUnderTest) -> list[CheckResult]:
+    """Look at every channel that is on; nothing is sent."""
+    settings = patient.settings
+    names = channels_of(settings.webhook, settings.mqtt)
+    findings = []
+    if "webhook" in names:
+        findings += [*_webhook_secret(patient), _webhook_way(patient)]
+    if "mqtt" in names:
+        findings += [*_mqtt_password(patient), _mqtt_way(patient)]
+    return [*findings, *_standing(patient, names)]
+
+
+def judge_channel(
+    state: ChannelState,
+    refused: int,
+    last: RefusedNotice | None,
+    *,
+    runs: bool,
+    here: LocalTime,
+) -> list[CheckResult]:
+    """Judge what is on record about a channel."""
+    findings = []
+    if runs and state.failing_since is not None:
+        findings.append(
+            warning(
+                state.name,
+                f"failing since {here.moment(state.failing_since)}: {state.last_error}",
+                "notices wait, and go by themselves once it is mended: spotter status",
+            )
+        )
+    if last is not None:
+        findings.append(
+            warning(
+                state.name,
+                f"refused {counted(refused, 'notice')} while it took others; the last: "
+                f"{last.notice} ({last.why})",
+                "mend the receiver; what it refused is not sent again",
+            )
+        )
+    return findings
+
+
+def _webhook_secret(patient: StationUnderTest) -> list[CheckResult]:
+    webhook = patient.settings.webhook
+    secret, file = read_webhook_secret(webhook, patient.environ), webhook.secret_file
+    if secret is None and file.exists() and not os.access(file, os.R_OK):
+        return [_unreadable("webhook secret", file)]
+    if secret is None:
+        make = f"{command_for_secret(file)}; sudo chown root:spotter {file}"
+        return [broken("webhook secret", f"there is none in {file}: notices wait", make)]
+    try:
+        signing_key(secret)
+    except ValueError as error:
+        return [broken("webhook secret", f"{error}: notices wait", command_for_secret(file))]
+    return _open_file("webhook secret", file)
+
+
+def _mqtt_password(patient: StationUnderTest) -> list[CheckResult]:
+    mqtt = patient.settings.mqtt
+    file = mqtt.password_file
+    findings = []
+    if mqtt.user is not None and not (mqtt.tls or is_loopback(mqtt.host)):
+        told = "the password goes over the network without TLS"
+        findings.append(warning("mqtt", told, "mqtt.tls = true"))
+    if file is None or read_mqtt_password(mqtt, patient.environ) is not None:
+        return findings + ([] if file is None else _open_file("mqtt password", file))
+    if file.exists() and not os.access(file, os.R_OK):
+        return [*findings, _unreadable("mqtt password", file)]
+    return [*findings, broken("mqtt password", f"there is none in {file}", f"sudoedit {file}")]
+
+
+def _webhook_way(patient: StationUnderTest) -> CheckResult:
+    webhook = patient.settings.webhook
+    parts = urlsplit("" if webhook.url is None else webhook.url.get_secret_value())
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    try:
+        context = tls_context(webhook.ca_file) if is_tls else None
+        _reach(host, parts.port or (443 if is_tls else 80), context)
+    except OSError as error:
+        return broken(
+            "webhook",
+            f"{webhook.place} cannot be reached: {plain_words(error)}",
+            f"webhook.url; {_TRY}",
+        )
+    if not is_tls and not is_loopback(host):
+        told = f"{webhook.place} answers; user ids go over the network without TLS"
+        return warning("webhook", told, "an https address, and allow_http = false")
+    return fine("webhook", f"{webhook.place} answers")
+
+
+def _reach(host: str, port: int, context: ssl.SSLContext | None) -> None:
+    """Connect and leave.
+
+    Raises:
+        OSError: it cannot be reached, or its certificate is not right.
+    """
+    with socket.create_connection((host, port), timeout=_CHANNELS_WAIT_S) as plain:
+        if context is not None:
+            with context.wrap_socket(plain, server_hostname=host):
+                pass
+
+
+def _mqtt_way(patient: StationUnderTest) -> CheckResult:
+    host, port = patient.settings.mqtt.address
+    receiver = receiver_of("mqtt", patient.settings, check=lambda: None, role="doctor")
+    try:
+        receiver.keep_up()
+    except AgentError as fault:
+        return broken("mqtt", f"{host}:{port}: {fault}", f"mqtt.host, mqtt.user; {_TRY}")
+    finally:
+        receiver.close()
+    return fine("mqtt", f"{host}:{port} lets us in")
+
+
+def _standing(patient: StationUnderTest, names: list[str]) -> list[CheckResult]:
+    try:
+        with opened_as_it_is(patient.folder.root) as outbox:
+            if outbox is None:
+                return []
+            return [
+                finding
+                for state in outbox.channels.all()
+                if state.name in names
+                for finding in judge_channel(
+                    state,
+                    *outbox.channels.refused(state.name),
+                    runs=patient.runs,
+                    here=LocalTime(patient.now.utc_s),
+                )
+            ]
+    except (sqlite3.Error, AgentError):
+        return []  # said by the check of the outbox
+
+
+def _unreadable(name: str, file: Path) -> CheckResult:
+    return warning(name, f"this user may not read {file}: not looked at", "sudo spotter doctor")
+
+
+def _open_file(name: str, file: Path) -> list[CheckResult]:
+    try:
+        is_open = bool(file.stat().st_mode & 0o007)
+    except OSError:
+        is_open = False
+    if not is_open:
+        return []
+    return [warning(name, f"every user of this box can read {file}", f"sudo chmod o= {file}")]

@@ -1,0 +1,117 @@
+"""The rounds of the doctor: every check in order, from the box up to the service."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from agent.clock import Instant
+from agent.disk.state_folder import acting_as_owner
+from agent.doctor.box import (
+    check_disk,
+    check_files,
+    check_libraries,
+    check_model,
+    check_opencv,
+    check_sight,
+    installed_distributions,
+    installed_files,
+    shipped_model,
+)
+from agent.doctor.camera import check_camera
+from agent.doctor.check import Check, CheckResult, StationUnderTest, broken
+from agent.doctor.database import check_life, check_outbox
+from agent.doctor.folders import check_folders, check_rights, may_look
+from agent.doctor.network import check_api, check_channels
+from agent.doctor.page import check_page
+from agent.doctor.service import check_recorders, check_service, check_settings
+from agent.errors import ConfigError
+from agent.settings import Loaded, loaded_settings
+from agent.settings.model import read_secrets
+
+# What is done as root; all else with the rights of the state folder's owner.
+_AS_CALLER = frozenset({"settings", "rights", "recorder", "API", "service"})
+_INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service", "page"})
+
+Rounds = Iterator[tuple[str, Callable[[], list[CheckResult]]]]
+
+# What is said while a check is under way, and the check.
+_OF_A_STATION: tuple[tuple[str, Check], ...] = (
+    ("settings", check_settings),
+    ("rights", check_rights),
+    ("folders", check_folders),
+    ("disk", check_disk),
+    ("outbox", check_outbox),
+    ("records", check_life),
+    ("camera", check_camera),
+    ("recorder", check_recorders),
+    ("API", check_api),
+    ("receivers of notices", check_channels),
+    ("service", check_service),
+    ("page", check_page),
+)
+
+
+def rounds(
+    config: Path, *, explicit: Path | None, now: Instant, environ: Mapping[str, str] | None = None
+) -> Rounds:
+    """Yield what is looked at next, and what to call for its findings.
+
+    Args:
+        config: the file of the settings.
+        explicit: the same if a person named it, as `load_settings` wants it.
+        now: this moment.
+        environ: None for this process's own.
+    """
+    own_model: Path | None = None
+    loaded: Loaded | None = None
+    mistake: CheckResult | None = None
+    try:
+        loaded = loaded_settings(explicit)
+        own_model = loaded.settings.analysis.model
+    except ConfigError as error:
+        mistake = broken("settings", str(error), error.hint or "spotter config --sample")
+    yield "software", lambda: _software(own_model)
+    yield "analysis (a few seconds)", lambda: check_sight(own_model)
+    if mistake is not None:
+        told = mistake
+        yield "settings", lambda: [told]
+    if loaded is None:
+        return
+    patient = StationUnderTest(
+        settings=loaded.settings,
+        config=config,
+        now=now,
+        environ=environ or os.environ,
+    )
+    read_secrets(patient.settings, patient.environ)  # as root, who alone may, perhaps
+    is_open = may_look(patient.folder.root)
+    for name, check in _OF_A_STATION:
+        if is_open or name not in _INSIDE:
+            yield name, _guarded(name, check, patient)
+
+
+def _software(own_model: Path | None) -> list[CheckResult]:
+    return [
+        check_files(installed_files()),
+        check_libraries(),
+        check_opencv(installed_distributions()),
+        check_model(shipped_model(), own_model),
+    ]
+
+
+def _guarded(name: str, check: Check, patient: StationUnderTest) -> Callable[[], list[CheckResult]]:
+    """Return a check that ends with a finding, whatever the disk does to it."""
+
+    def carry_out() -> list[CheckResult]:
+        try:
+            if name in _AS_CALLER:
+                return check(patient)
+            with acting_as_owner(patient.folder.root):
+                return check(patient)
+        except OSError as error:
+            told = f"cannot be examined: {error.strerror or error}"
+            if error.filename is not None:
+                told += f": {error.filename}"
+            return [broken(name, told, "sudo spotter doctor")]
+
+    return carry_out

@@ -1,0 +1,415 @@
+"""The intake stage: notice, settle, admit.
+
+Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
+is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody; a
+disk that is short or a folder that is missing makes all of them wait, and intake goes on by
+itself when that is over.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import sqlite3
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.clock import Instant, Now
+from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.disk.space import READ_ONLY_REMEDY, DiskSpace, is_disk_full, is_read_only, megabytes
+from agent.disk.state_folder import StateFolder
+from agent.intake.admission import Admission, AdmissionResult, UnsettledError
+from agent.intake.stability import NOTHING, StabilityTracker, reject_sparse, writer_state
+from agent.intake.watcher import CaptureFolder
+from agent.outbox.models import FileFacts, SidecarTime
+from agent.outbox.pauses import PauseReporter
+from agent.stage import StageName, Wake
+from agent.text import counted, printable_file_name
+
+_SMALL_BYTES = 65536  # a sidecar, a row, and the names of both
+_ASKER = "intake"
+
+
+class IntakeGuard:
+    """Lets captures in, or says why not."""
+
+    def __init__(
+        self,
+        space: DiskSpace,
+        waiting: PauseReporter,
+        folder: StateFolder,
+        capture: Path,
+        *,
+        mounts: Mounts,
+    ) -> None:
+        self._space = space
+        self._waiting = waiting
+        self._folder = folder
+        self._capture = capture
+        self._mounts = mounts
+        self._memory = MountMemory(folder, capture)
+        self._copies = False  # the folders are on different file systems
+        self._missing: str | None = None  # what a folder lacks
+        self._short = False  # less is free than must stay free
+        self._refused = False  # the disk refused a write, whatever it says it has free
+        self._too_large: dict[Path, int] = {}  # files that wait until there is room for them
+
+    @property
+    def is_shut(self) -> bool:
+        """Tell whether nothing is taken in as things were found last."""
+        return self._short or self._missing is not None
+
+    @property
+    def folder_is_missing(self) -> bool:
+        """Tell whether a folder, or the file system it should be on, is not there to be used."""
+        return self._missing is not None
+
+    def look(self) -> None:
+        """Look at the folders and the room anew."""
+        self._missing, reason = self._find_missing(), "mount_missing"
+        if self._missing is None and is_read_only(self._capture):
+            # What is taken in must leave the folder, or it would be met at every look again.
+            told = f"capture folder can only be read: {self._capture}"
+            self._missing, reason = f"{told}; {READ_ONLY_REMEDY}", "folder_read_only"
+        if self._missing is not None:
+            self._waiting.begin(reason, self._missing)
+            return
+        self._copies = self._are_apart()
+        self._look_at_room()  # what was told is taken back once the folder was read
+
+    def is_open(self) -> bool:
+        """Tell whether files may be taken in; room that came back is noticed at once."""
+        if self._short and self._missing is None:
+            self._look_at_room()
+            self._end_if_over()
+        return not self.is_shut
+
+    def lets_in(self, path: Path, facts: FileFacts) -> bool:
+        """Tell whether there is room for one file: all of it where it is copied, else a name."""
+        need = _SMALL_BYTES + (facts.size_bytes if self._copies else 0)
+        if not self._space.lacks_for_intake(need):
+            return True
+        self._too_large[path] = need
+        self._space.wish(_ASKER, min(self._too_large.values()))
+        self._tell_of_room()
+        return False
+
+    def has_let_in(self, path: Path) -> None:
+        """Take note that a file was taken in: whatever was wrong is over."""
+        self._too_large.pop(path, None)
+        self._refused = False
+        self._end_if_over()
+
+    def keep_only(self, present: Iterable[Path]) -> None:
+        """Drop the files that are gone; what they waited for is no trouble any more."""
+        there = set(present)
+        self._too_large = {p: need for p, need in self._too_large.items() if p in there}
+        if not there:
+            self._refused = False
+        self._end_if_over()
+
+    def shut_for_space(self, error: OSError | sqlite3.OperationalError) -> None:
+        """Shut until the next look: the disk refused a write."""
+        self._short = self._refused = True
+        self._space.wish(_ASKER, _SMALL_BYTES)
+        self._waiting.begin(
+            "disk_full", f"the disk takes no more ({_words(error)}); {self._help()}"
+        )
+
+    def shut_for_folder(self, error: OSError | None = None) -> None:
+        """Shut until the next look: the capture folder is missing or cannot be read."""
+        told = "is missing"
+        if error is not None and not isinstance(error, FileNotFoundError):
+            told = f"cannot be read: {error.strerror}"
+        self._missing = f"capture folder {told}: {self._capture}"
+        self._waiting.begin("folder_missing", self._missing)
+
+    def _look_at_room(self) -> None:
+        self._short = self._space.lacks_for_intake() > 0
+        if self._short:
+            self._space.wish(_ASKER, min(self._too_large.values(), default=0))
+            self._tell_of_room()
+
+    def _end_if_over(self) -> None:
+        if not (self.is_shut or self._refused or self._too_large):
+            self._space.wish(_ASKER, None)
+            self._waiting.end()
+
+    def _tell_of_room(self) -> None:
+        floor = megabytes(self._space.floor_bytes())
+        kept = f"less than {floor} would be left free on the disk"
+        count = len(self._too_large)
+        waiting = f"{counted(count, 'file waits', 'files wait')}: " if count else ""
+        if not self._space.room().has_names:
+            kept = "the disk has room for hardly any more files, however small"
+        self._waiting.begin("disk_full", f"{waiting}{kept}; {self._help()}")
+
+    def _help(self) -> str:
+        return f"make room on the disk of {self._folder.root}; delivery goes on"
+
+    def _find_missing(self) -> str | None:
+        place = self._mounts.missing_for(self._capture, self._folder.root)
+        if place is None and not self._folder.captures.is_dir():
+            return f"state folder is missing: {self._folder.root}"
+        if place is not None:
+            return f"{place} is not mounted: mount it, and intake goes on"
+        place = self._memory.missing()
+        if place is None:
+            return None
+        return (
+            f"{self._capture} was on {place}, which is not mounted: mount it, and intake goes on; "
+            f"if it was moved for good, remove {self._memory.path}"
+        )
+
+    def _are_apart(self) -> bool:
+        mounted = mounted_now()
+        places = {
+            mount_point_of(path.resolve(), mounted) for path in (self._capture, self._folder.root)
+        }
+        return len(places) > 1
+
+    def remember_folder(self) -> None:
+        """Remember where the capture folder is, now that it was read."""
+        with contextlib.suppress(OSError):  # tried again at the next look
+            self._memory.note()
+
+
+def _words(error: OSError | sqlite3.OperationalError) -> str:
+    return str(error.strerror if isinstance(error, OSError) else error)
+
+
+_SCHEMA = 1
+_MOST_BYTES = 65536
+_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME = -100, 0x100, 0x800
+_STATX_BYTES, _BTIME_AT = 256, 80  # of struct statx, linux/stat.h
+
+
+def born_s(path: Path) -> float | None:
+    """Return when a file was created, as Unix time; None where the file system does not say."""
+    found = ctypes.create_string_buffer(_STATX_BYTES)
+    try:
+        statx = ctypes.CDLL(None).statx
+    except AttributeError:  # a C library without it
+        return None
+    name = os.fsencode(path)
+    if statx(_AT_FDCWD, name, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, found) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", found.raw, 0)
+    seconds, nanoseconds = struct.unpack_from("=qI", found.raw, _BTIME_AT)
+    return seconds + nanoseconds * 1e-9 if mask & _STATX_BTIME else None
+
+
+def _instant(told: Mapping[str, Any]) -> Instant:
+    boot_id = told.get("boot_id")
+    return Instant(
+        utc_s=float(told["utc_s"]),
+        boot_id=None if boot_id is None else str(boot_id),
+        boot_s=None if boot_id is None else float(told["boot_s"]),
+        trusted=told.get("trusted") is True,
+    )
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return where a recorder writes what it knows of a file."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read_sidecar(path: Path) -> SidecarTime | None:
+    """Return when a recorder says that it recorded a file; None where it says nothing of use."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            stored = json.loads(file.read(_MOST_BYTES))
+        if stored["schema"] != _SCHEMA:
+            return None
+        uncertainty_s = float(stored["uncertainty_ms"]) / 1000
+        start, end = _instant(stored["start"]), _instant(stored["end"])
+        return SidecarTime(start=start, end=end, uncertainty_s=uncertainty_s)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        log.warning("sidecar rejected", file=printable_file_name(path.name))
+        return None
+
+
+_REFUSED_AGAIN_S = 60.0  # a file that we may not read or move is tried again after this
+_AT_ONCE = 100  # files; between two such rounds hints are followed and the daemon may end
+_REST = 10.0  # a scan that took a second is not begun again for so many
+
+log = structlog.get_logger(stage=StageName.INTAKE)
+
+
+class IntakeStage:
+    """From the capture folder into the outbox."""
+
+    name = StageName.INTAKE
+
+    def __init__(
+        self,
+        folder: CaptureFolder,
+        settler: StabilityTracker,
+        admission: Admission,
+        door: IntakeGuard,
+        *,
+        rescan_s: float,
+        now: Now,
+        wake_next: Wake,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._settler = settler
+        self._admission = admission
+        self._door = door
+        self._rescan_s = rescan_s
+        self._now = now
+        self._wake_next = wake_next
+        self._monotonic = monotonic
+        self._next_scan_s = float("-inf")
+        # An admission was cut off: by an error, or (at a start) while its file was being written.
+        self._half_admitted = True
+        self._complained: set[str] = set()  # each file that cannot be taken in is logged once
+
+    def step(self) -> float:
+        """Look where something was noticed, take in what is settled, say when to look again."""
+        monotonic_s = self._monotonic()
+        self._follow_hints(monotonic_s)
+        if monotonic_s >= self._next_scan_s:
+            self._rescan(monotonic_s)
+        if self._door.is_open() and self._finish_admissions():
+            for path in self._settler.ripe(monotonic_s, most=_AT_ONCE):
+                if not self._door.is_shut:
+                    self._take_in_if_settled(path)
+        return self._wait_s()
+
+    def close(self) -> None:
+        """Stop watching the folder."""
+        self._folder.stop()
+
+    def _wait_s(self) -> float:
+        next_s = self._next_scan_s
+        next_look_s = self._settler.next_look_s()
+        if next_look_s is not None and not self._door.is_shut:
+            next_s = min(next_s, next_look_s)
+        return max(0.0, next_s - self._monotonic())
+
+    def _follow_hints(self, monotonic_s: float) -> None:
+        for path, hint in self._folder.take_hints().items():
+            facts = self._folder.look(path)
+            if facts is None:
+                self._settler.forget(path)
+            else:
+                self._settler.observe(path, facts, hint, now=self._now(), monotonic_s=monotonic_s)
+
+    def _rescan(self, monotonic_s: float) -> None:
+        """Look at the whole folder; whatever shut the door is looked at anew, too."""
+        self._next_scan_s = monotonic_s + self._rescan_s
+        self._door.look()
+        if self._door.folder_is_missing or not self._folder.watch():
+            self._folder.stop()
+            if not self._door.folder_is_missing:
+                self._door.shut_for_folder()
+            return
+        try:
+            present = self._look_at_all(monotonic_s)
+        except OSError as error:
+            self._door.shut_for_folder(error)
+            return
+        self._settler.keep_only(present)
+        self._door.keep_only(present)
+        self._door.remember_folder()
+        ended_s = self._monotonic()  # a folder of many thousands must not be all that is done
+        rest_s = max(self._rescan_s, _REST * (ended_s - monotonic_s))
+        self._next_scan_s = ended_s + rest_s
+
+    def _look_at_all(self, monotonic_s: float) -> list[Path]:
+        now = self._now()
+        present = []
+        for path, facts in self._folder.scan():
+            present.append(path)
+            self._settler.observe(path, facts, NOTHING, now=now, monotonic_s=monotonic_s)
+        return present
+
+    def _take_in_if_settled(self, path: Path) -> None:
+        monotonic_s = self._monotonic()
+        try:
+            writer = writer_state(path)
+            if self._settler.is_settled(path, writer, monotonic_s=monotonic_s):
+                self._take_in(path)
+        except UnsettledError:
+            self._settler.forget(path)
+            self._next_scan_s = monotonic_s  # seen anew, it must be quiet anew
+        except FileNotFoundError:
+            if self._folder.look(path) is None:
+                self._settler.forget(path)
+            else:  # it is there, so our own folder is not: the next look will say so
+                self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=monotonic_s)
+        except (OSError, sqlite3.OperationalError) as error:
+            self._put_off(path, error)
+
+    def _take_in(self, path: Path) -> None:
+        facts = self._settler.facts(path)
+        beside = sidecar_of(path)
+        evidence = replace(
+            self._settler.evidence(path),
+            settled=self._now(),
+            born_s=born_s(path),
+            folder=self._folder.below(path),
+            camera=self._folder.camera_of(path),
+            sidecar=read_sidecar(beside),
+        )
+        reject_sparse(path)
+        if not self._door.lets_in(path, facts):
+            self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())
+            return
+        try:
+            admitted = self._admission.admit(path, expected=facts, evidence=evidence)
+        except (OSError, sqlite3.Error, UnsettledError):
+            self._half_admitted = True
+            raise
+        if evidence.sidecar is not None:
+            beside.unlink(missing_ok=True)
+        self._settler.forget(path)
+        self._door.has_let_in(path)
+        if str(path) in self._complained:
+            self._complained.discard(str(path))
+            log.info("admission recovered", file=printable_file_name(path.name))
+        if admitted is not AdmissionResult.KNOWN:
+            self._wake_next()
+
+    def _finish_admissions(self) -> bool:
+        """Give a file its row that got its place in the work folder, and then an error came."""
+        if not self._half_admitted:
+            return True
+        try:
+            self._half_admitted = not self._admission.resume()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not is_disk_full(error):
+                raise
+            self._door.shut_for_space(error)
+            return False
+        self._wake_next()
+        return True
+
+    def _put_off(self, path: Path, error: OSError | sqlite3.OperationalError) -> None:
+        if is_disk_full(error):
+            self._door.shut_for_space(error)
+            return
+        if isinstance(error, sqlite3.OperationalError):
+            raise error
+        refused = isinstance(error, PermissionError)
+        again_s = _REFUSED_AGAIN_S if refused else self._rescan_s
+        self._settler.look_again(path, after_s=again_s, monotonic_s=self._monotonic())
+        if str(path) not in self._complained:
+            self._complained.add(str(path))
+            log.error(
+                "admission failed",
+                file=printable_file_name(path.name),
+                error=error.strerror,
+                hint="give the group spotter the right to read and move it" if refused else None,
+            )

@@ -1,0 +1,351 @@
+"""One channel as a stage: tells its receiver the station's state, and what happens, in order.
+
+A channel that fails waits by itself: every other one, and all delivery, goes on.
+"""
+
+import os
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from agent.clock import Now, read_clock
+from agent.errors import NotifyError
+from agent.failpoints import crash_point
+from agent.notifications.home_assistant import Topics, discovery
+from agent.notifications.message import (
+    Interest,
+    Notice,
+    StationReport,
+    is_news,
+    name_of,
+    notice_of,
+    station_notice,
+    trial_notice,
+)
+from agent.outbox.notification_cursors import RefusedNotice
+from agent.outbox.outbox import Outbox
+from agent.outbox.queries import FeedEvent
+from agent.retry import Backoff, BackoffTimer
+from agent.settings import Settings
+from agent.settings.model import read_mqtt_password, read_webhook_secret
+from agent.stage import StageName
+
+_AT_ONCE = 50
+_LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good
+
+
+class Feed:
+    """What one channel has still to tell.
+
+    The cursor is durable and moves on only behind a notice that the receiver has acknowledged:
+    killed in between, the same notice is sent again, with the same id.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        channel: str,
+        *,
+        station: str,
+        wanted: Collection[str],
+    ) -> None:
+        """Go on from where the channel was.
+
+        Args:
+            outbox: with the feed and the cursors.
+            channel: its name; one that is off begins with now.
+            station: the station's id.
+            wanted: the events that the receiver is to hear of.
+        """
+        self._outbox = outbox
+        self._channel = channel
+        self._station = station
+        self._wanted = wanted
+        state = outbox.channels.get(channel)
+        begin = outbox.happenings.latest() if state is None else state.cursor
+        self._settled = begin  # kept here too: a full disk must not make doubles without end
+        self._durable = self._settled
+
+    def next(self) -> tuple[int, Notice] | None:
+        """Return the oldest notice that is not settled, with its event; None: all is told."""
+        latest = self._outbox.happenings.latest()  # asked first: what comes later is seen later
+        while happenings := self._outbox.happenings.after(self._settled, most=_AT_ONCE):
+            for happening in happenings:
+                if name_of(happening) in self._wanted:
+                    return happening.event_id, self._notice_of(happening)
+                self._settled = happening.event_id
+        self._settled = max(self._settled, latest)
+        self._skip()
+        return None
+
+    def acknowledge(self, event_id: int, *, now_s: float) -> None:
+        """Settle a notice that the receiver has."""
+        self._settled = event_id
+        crash_point("notice-acknowledged")
+        self._outbox.channels.advance(self._channel, event_id, now_s=now_s)
+        self._durable = event_id
+
+    def set_aside(self, event_id: int, notice: Notice, *, why: str, now_s: float) -> None:
+        """Settle a notice that the receiver refuses, on record."""
+        self._settled = event_id
+        refused = RefusedNotice(notice=notice.id, at=now_s, why=why)
+        self._outbox.channels.set_aside(self._channel, event_id, refused)
+        self._durable = event_id
+
+    def _notice_of(self, happening: FeedEvent) -> Notice:
+        result = self._outbox.results.of_entry(happening.entry.id)
+        numbers = {} if result is None else result.numbers
+        return notice_of(happening, station=self._station, numbers=numbers)
+
+    def _skip(self) -> None:
+        """Make it durable that there is nothing to tell, where looking again would cost much."""
+        if self._settled - self._durable >= _LEAST_SKIPPED:
+            self._outbox.channels.advance(self._channel, self._settled, now_s=None)
+            self._durable = self._settled
+
+
+def count_waiting(outbox: Outbox, cursor: int, *, wanted: Collection[str] | None, most: int) -> int:
+    """Return how many notices wait behind a cursor, as far as `most` changes tell.
+
+    Args:
+        outbox: with the feed.
+        cursor: of the channel.
+        wanted: the events that its receiver is to hear of; None: all.
+        most: no more changes are looked at.
+    """
+    names = [name_of(happening) for happening in outbox.happenings.after(cursor, most=most)]
+    return sum(name is not None and (wanted is None or name in wanted) for name in names)
+
+
+LOOK_EVERY_S = 2.0
+BACKOFF = Backoff(base_s=2.0, longest_s=300.0)
+MOST_TRIES = 8  # of one notice, before it is found out whether it alone is refused
+
+log = structlog.get_logger(stage=StageName.NOTIFICATIONS)
+
+
+class Receiver(Protocol):
+    """The way to whoever is told."""
+
+    interest: Interest
+
+    def keep_up(self) -> bool:
+        """Keep the way open; True where it was opened anew, and old news may be forgotten there.
+
+        Raises:
+            NotifyError: it is closed.
+        """
+
+    def send(self, notice: Notice) -> None:
+        """Send a notice, and return once the receiver has acknowledged it.
+
+        Raises:
+            NotifyError: it has not.
+        """
+
+    def close(self) -> None:
+        """Take leave."""
+
+
+class NotificationStage:
+    """The stage of one receiver."""
+
+    def __init__(
+        self,
+        name: str,
+        outbox: Outbox,
+        receiver: Receiver,
+        *,
+        feed: Feed,
+        look: Callable[[], StationReport] | None,
+        station: str,
+        now: Now,
+        monotonic: Callable[[], float] = time.monotonic,
+        backoff: Backoff = BACKOFF,
+    ) -> None:
+        """Prepare to tell.
+
+        Args:
+            name: of the channel, and of the stage.
+            outbox: where it is kept how the channel fares.
+            receiver: the way to whoever is told.
+            feed: what happens to clips.
+            look: gives the station's state; None where the receiver is not to hear of it.
+            station: the station's id.
+            now: the station's clock.
+            monotonic: the clock of waits.
+            backoff: how long to leave alone what failed.
+        """
+        self.name = name
+        self._outbox = outbox
+        self._receiver = receiver
+        self._feed = feed
+        self._look = look
+        self._station = station
+        self._now = now
+        self._monotonic = monotonic
+        self._way = BackoffTimer(backoff, monotonic=monotonic)
+        self._state = BackoffTimer(backoff, monotonic=monotonic)
+        self._news = BackoffTimer(backoff, monotonic=monotonic)
+        self._told: StationReport | None = None
+        self._told_at_s = 0.0
+        self._is_failing: bool | None = None  # None: whatever the last run left on record
+
+    def step(self) -> float:
+        """Tell the state, if it is news, and the next notice."""
+        told = False
+        if self._try(self._way, self._keep_up):
+            self._try(self._state, self._tell_state)
+            told = self._try(self._news, self._tell_next)
+        self._note_well()
+        return 0.0 if told else LOOK_EVERY_S
+
+    def close(self) -> None:
+        """Take leave of the receiver."""
+        self._receiver.close()
+
+    def _try(self, patience: BackoffTimer, act: Callable[[], bool]) -> bool:
+        """Do something that may fail, unless it failed just now; tell what came of it."""
+        if patience.rest_s() > 0:
+            return False
+        try:
+            done = act()
+        except NotifyError as fault:
+            self._note(fault, patience.note_failure(retry_after_s=fault.retry_after_s))
+            return False
+        patience.note_success()
+        return done
+
+    def _note_well(self) -> None:
+        """Record that everything works again, once it does."""
+        failing = any(one.failures for one in (self._way, self._state, self._news))
+        if failing or self._is_failing is False:
+            return
+        if self._is_failing:
+            log.info("notifications resumed", channel=self.name)
+        self._outbox.channels.note_well(self.name)
+        self._is_failing = False
+
+    def _note(self, fault: NotifyError, delay_s: float) -> None:
+        if not self._is_failing:
+            log.warning("notifications paused", channel=self.name, detail=str(fault))
+        self._is_failing = True
+        now_s = self._now().utc_s
+        self._outbox.channels.note_failure(
+            self.name, str(fault), now_s=now_s, next_try_at=now_s + delay_s
+        )
+
+    def _keep_up(self) -> bool:
+        if self._receiver.keep_up():
+            self._told = None
+        return True
+
+    def _tell_state(self) -> bool:
+        if self._look is None:
+            return False
+        standing, now_s = self._look(), self._monotonic()
+        interest = self._receiver.interest
+        if not is_news(self._told, standing, interest=interest, age_s=now_s - self._told_at_s):
+            return False
+        at = self._now().utc_s
+        self._receiver.send(station_notice(standing.document(), station=self._station, at=at))
+        self._told, self._told_at_s = standing, now_s
+        return True
+
+    def _tell_next(self) -> bool:
+        found = self._feed.next()
+        if found is None:
+            return False
+        event_id, notice = found
+        why = self._send(notice)
+        now_s = self._now().utc_s
+        if why is None:
+            self._feed.acknowledge(event_id, now_s=now_s)
+        else:
+            log.error("notification dropped", channel=self.name, notification=notice.id, detail=why)
+            self._feed.set_aside(event_id, notice, why=why, now_s=now_s)
+        return True
+
+    def _send(self, notice: Notice) -> str | None:
+        """Send a notice; return why it is given up, or None.
+
+        It is given up only where its receiver takes others: after many tries it is sent once
+        more, between two that are about nothing and are taken both.  So neither a receiver that
+        comes back in this moment nor one that goes in it costs a notice.
+
+        Raises:
+            NotifyError: it was not taken, and is tried again later.
+        """
+        try:
+            self._receiver.send(notice)
+        except NotifyError as fault:
+            is_asked_to_wait = fault.retry_after_s is not None
+            if self._news.failures + 1 < MOST_TRIES or is_asked_to_wait:
+                raise
+            self._try_out()
+            try:
+                self._receiver.send(notice)
+            except NotifyError as again:
+                self._try_out()
+                return str(again)
+        return None
+
+    def _try_out(self) -> None:
+        """Send a notice that is about nothing; a broker may have shut the door on the last one."""
+        self._keep_up()
+        self._receiver.send(trial_notice(station=self._station, at=self._now().utc_s))
+
+
+def receiver_of(
+    name: str, settings: Settings, *, check: Callable[[], None], role: str | None = None
+) -> Receiver:
+    """Return the way to a channel's receiver.
+
+    Args:
+        name: webhook or mqtt.
+        settings: of the station.
+        check: what it raises ends whatever is under way.
+        role: of a command that only tries the receiver out; None: it is the station itself.
+    """
+    if name == "mqtt":
+        return _broker(settings, check=check, role=role)
+    from agent.notifications.webhook import Webhook
+
+    webhook = settings.webhook
+    assert webhook.url is not None  # the channel is on
+    return Webhook(
+        webhook.url.get_secret_value(),
+        read_secret=partial(read_webhook_secret, webhook, os.environ),
+        ca_file=webhook.ca_file,
+        timeout_s=webhook.timeout_s,
+        now=read_clock,
+        check=check,
+    )
+
+
+def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) -> Receiver:
+    from agent.notifications.mqtt import Broker, BrokerSettings
+
+    mqtt, station = settings.mqtt, settings.station.id
+    topics = Topics(prefix=mqtt.prefix, station=station)
+    host, port = mqtt.address
+    return Broker(
+        BrokerSettings(
+            host=host,
+            port=port,
+            tls=mqtt.tls,
+            ca_file=mqtt.ca_file,
+            version=mqtt.version,
+            user=mqtt.user,
+            client_id=f"spotter-{station}" + ("" if role is None else f"-{role}"),
+        ),
+        topics=topics,
+        greetings=tuple(discovery(topics, prefix=mqtt.discovery_prefix)) if mqtt.discovery else (),
+        read_password=partial(read_mqtt_password, mqtt, os.environ),
+        now=read_clock,
+        check=check,
+        is_station=role is None,
+    )

@@ -1,1 +1,0 @@
-"""What may go from the disk, and its going."""

@@ -1,1 +1,0 @@
-"""Who is who at the station, and what was said there."""

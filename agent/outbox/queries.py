@@ -1,0 +1,413 @@
+"""What people and scripts see of the outbox: the documented rows, and the counts."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from agent.clock import iso_utc
+from agent.outbox.database import OutboxDatabase, Row, count_by_state
+from agent.outbox.entries import EventKind
+from agent.outbox.follow_ups import FollowUp, FollowUps
+from agent.outbox.models import Entry
+from agent.outbox.results import Result, Results
+from agent.outbox.states import CaptureState, EntryState
+
+# The names are fixed for scripts; what does not apply is null.
+_ENTRIES = """
+SELECT 'e' || entry.id AS id, 'entry' AS kind, entry.state, entry.reason, entry.detail,
+       capture.file_name AS capture, entry.clip_code, entry.clip_sha256, entry.user_id,
+       entry.activity, entry.exercise, entry.barbell_mass_kg AS barbell_mass, entry.attempts,
+       CASE WHEN entry.state IN ('ready', 'uncertain') THEN entry.due_at END AS next_attempt_at,
+       entry.session_id, entry.title, entry.created_at, entry.filmed_at, entry.sent_at,
+       entry.clip_seconds, entry.clip_bytes, capture.duration_s AS capture_seconds,
+       capture.bytes AS capture_bytes, entry.remarks
+  FROM entry
+  JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
+  JOIN capture ON capture.id = entry_capture.capture_id
+ WHERE entry.state IN (SELECT value FROM json_each(?))
+ ORDER BY entry.id
+"""  # index: entry_by_state_and_due
+_CAPTURES = """
+SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS capture,
+       NULL AS clip_code, NULL AS clip_sha256, NULL AS user_id, NULL AS activity,
+       NULL AS exercise, NULL AS barbell_mass, NULL AS attempts, NULL AS next_attempt_at,
+       NULL AS session_id, NULL AS title, admitted_at AS created_at,
+       coalesce(recorded_start_at, recorded_end_at - duration_s) AS filmed_at,
+       NULL AS sent_at, NULL AS clip_seconds,
+       NULL AS clip_bytes, duration_s AS capture_seconds, bytes AS capture_bytes,
+       '[]' AS remarks
+  FROM capture
+ WHERE state IN (SELECT value FROM json_each(?))
+ ORDER BY capture.id
+"""  # index: capture_by_state
+_TIMES = ("next_attempt_at", "created_at", "filmed_at", "sent_at")
+
+
+class Listing:
+    """Read-only views over captures and entries."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def rows(self, *, state: str | None = None, all_captures: bool = False) -> list[Row]:
+        """Return entries and captures without clips, as scripts see them.
+
+        Args:
+            state: only what is in this state.
+            all_captures: captures whose clips have entries of their own, too.
+        """
+        captures = [str(s) for s in CaptureState if all_captures or s is not CaptureState.ANALYSED]
+        entries = [str(s) for s in EntryState]
+        if state is not None:
+            captures, entries = ([s for s in known if s == state] for known in (captures, entries))
+        found = [
+            *self._db.rows(_CAPTURES, (json.dumps(captures),)),
+            *self._db.rows(_ENTRIES, (json.dumps(entries),)),
+        ]
+        return [_shown(row) for row in found]
+
+    def of_session(self, session_id: str) -> list[Entry]:
+        """Return the clips that became this session; one, unless the API gave an id twice."""
+        rows = self._db.rows("SELECT * FROM entry WHERE session_id = ?", (session_id,))
+        return _as_entries(rows)
+
+    def of_athlete(self, user_id: str, *, most: int) -> list[Entry]:
+        """Return an athlete's latest clips, the newest first."""
+        rows = self._db.rows(
+            "SELECT * FROM entry WHERE user_id = ? ORDER BY id DESC LIMIT ?", (user_id, most)
+        )
+        return _as_entries(rows)
+
+    def of_guest(self, guest_id: int, *, most: int) -> list[Entry]:
+        """Return a guest's latest clips, the newest first."""
+        rows = self._db.rows(
+            "SELECT * FROM entry WHERE guest_id = ? ORDER BY id DESC LIMIT ?", (guest_id, most)
+        )
+        return _as_entries(rows)
+
+    def counts(
+        self,
+        *,
+        captures: Collection[CaptureState] | None = None,
+        entries: Collection[EntryState] | None = None,
+    ) -> dict[str, dict[str, int]]:
+        """Return how many captures and entries are in each state, or in each of some."""
+        return {
+            "captures": count_by_state(self._db, "capture", CaptureState, captures),
+            "entries": count_by_state(self._db, "entry", EntryState, entries),
+        }
+
+    def set_aside(self) -> list[Row]:
+        """Return the captures that could not be read, each with its reason, the newest first."""
+        return self._db.rows(
+            "SELECT 'c' || id AS id, file_name AS capture, reason FROM capture"
+            " WHERE state = 'quarantined' ORDER BY capture.id DESC"
+        )
+
+    def failing_at_server(self) -> list[Row]:
+        """Return the clips on which the API fails again and again while others pass."""
+        return self._db.rows(
+            "SELECT 'e' || id AS id, clip_code, due_at FROM entry"
+            " WHERE state IN ('ready', 'uncertain') AND reason = 'fails_at_server'"
+            " ORDER BY entry.id"
+        )
+
+    def oldest_waiting_at(self) -> float | None:
+        """Return when the oldest clip that still waits for delivery was made."""
+        return self._time(
+            """
+            SELECT min(created_at) AS at FROM entry
+             WHERE state IN ('ready', 'uploading', 'uncertain')
+            """
+        )
+
+    def last_sent_at(self) -> float | None:
+        """Return when a clip was last acknowledged."""
+        return self._time("SELECT max(sent_at) AS at FROM entry WHERE sent_at IS NOT NULL")
+
+    def captures_ahead_of(self, capture_id: int) -> int:
+        """Return how many captures are looked into before this one."""
+        return self._count(
+            "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?", capture_id
+        )
+
+    def clips_ahead_of(self, due_at: float) -> int:
+        """Return how many clips are due before a moment."""
+        return self._count(
+            "SELECT count(*) AS n FROM entry WHERE state = 'ready' AND due_at < ?", due_at
+        )
+
+    def _count(self, query: str, value: float) -> int:
+        row = self._db.row(query, (value,))
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
+
+    def _time(self, query: str) -> float | None:
+        row = self._db.row(query)
+        return None if row is None or row["at"] is None else float(str(row["at"]))
+
+
+def _as_entries(rows: list[Row]) -> list[Entry]:
+    from agent.outbox.models import Entry  # who asks for counts alone does without
+
+    return [Entry.from_row(row) for row in rows]
+
+
+def _shown(row: Row) -> Mapping[str, object]:
+    times = {name: iso_utc(_number(row[name])) for name in _TIMES}
+    return {**row, **times}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+_MOST_READ = 256  # clips that are remembered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClip:
+    """A clip, and what the analysis said of its take."""
+
+    entry: Entry
+    reps: int | None
+    quality: tuple[str, ...]  # codes of the remarks on the picture
+
+
+class ClipQueries:
+    """Read-only views over clips and their takes."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+        self._read: dict[str, tuple[Row, ShownClip]] = {}  # by clip code, as it was read last
+
+    def latest(self, *, most: int) -> list[ShownClip]:
+        """Return the clips that need nobody, the newest first; no discarded ones."""
+        return [self._shown(row) for row in self._db.rows(LATEST_CLIPS, {"most": most})]
+
+    def needing(self, *, most: int) -> list[ShownClip]:
+        """Return the clips that need a person, the newest first.
+
+        Those that are held, that the API refused, and that it fails on while others pass.
+        """
+        return [self._shown(row) for row in self._db.rows(NEEDING, {"most": most})]
+
+    def of_person(
+        self, user_id: str | None, guest_id: int | None, *, since: float, most: int
+    ) -> list[ShownClip]:
+        """Return a person's clips that were filmed from a Unix time on, the latest first."""
+        wanted = {"user": user_id, "guest": guest_id, "since": since, "most": most}
+        return [self._shown(row) for row in self._db.rows(OF_PERSON, wanted)]
+
+    def has_any(self, user_id: str | None, guest_id: int | None) -> bool:
+        """Tell whether there is any clip of a person."""
+        return bool(self._db.rows(HAS_ANY, {"user": user_id, "guest": guest_id}))
+
+    def of_entry(self, entry_id: int) -> ShownClip:
+        """Return one clip."""
+        (row,) = self._db.rows(f"{_SHOWN} WHERE entry.id = ?", (entry_id,))
+        return self._shown(row)
+
+    def failing(self) -> int:
+        """Return on how many clips the API fails while others pass."""
+        row = self._db.row(f"SELECT count(*) AS n FROM entry WHERE {_FAILING}")  # noqa: S608  # our own words
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
+
+    def sent_since(self, at: float) -> int:
+        """Return how many clips were acknowledged since a moment."""
+        row = self._db.row("SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,))
+        assert row is not None  # an aggregate gives one row
+        return int(str(row["n"]))
+
+    def _shown(self, row: Row) -> ShownClip:
+        """Return a row's clip: the one of last time where nothing in the row has changed."""
+        code = str(row["clip_code"])
+        known = self._read.get(code)
+        if known is None or known[0] != row:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            known = self._read[code] = (row, _gallery_shown(row))
+        return known[1]
+
+
+_SHOWN = """
+SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_s,
+       json_extract(capture.report, '$.quality') AS quality
+  FROM entry
+  JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
+  JOIN capture ON capture.id = entry_capture.capture_id
+  LEFT JOIN take ON take.capture_id = capture.id AND take.number = entry_capture.take_number
+"""
+# The plus keeps SQLite from reading all that is ready; index: entry_failing.
+_FAILING = "entry.reason = 'fails_at_server' AND +entry.state IN ('ready', 'uncertain')"
+LATEST_CLIPS = f"""
+{_SHOWN}
+ WHERE entry.id > (SELECT max(id) FROM entry) - 500
+   AND entry.state NOT IN ('discarded', 'held', 'dead') AND NOT coalesce({_FAILING}, 0)
+ ORDER BY entry.id DESC LIMIT :most
+"""  # noqa: S608  # our own words; what is not among the newest 500 is no latest take
+NEEDING = f"""
+{_SHOWN}
+ WHERE entry.id IN (SELECT id FROM entry WHERE entry.state IN ('held', 'dead')
+                    UNION ALL SELECT id FROM entry WHERE {_FAILING})
+ ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
+"""  # noqa: S608  # our own words; index: entry_by_state_and_due, entry_failing
+
+OF_PERSON = f"""
+{_SHOWN}
+ WHERE (entry.user_id = :user OR entry.guest_id = :guest)
+   AND coalesce(entry.filmed_at, entry.created_at) >= :since AND entry.state != 'discarded'
+ ORDER BY coalesce(entry.filmed_at, entry.created_at) DESC, entry.id DESC LIMIT :most
+"""  # our own words; index: entry_by_user, entry_by_guest
+HAS_ANY = """
+SELECT 1 FROM entry
+ WHERE (entry.user_id = :user OR entry.guest_id = :guest) AND entry.state != 'discarded' LIMIT 1
+"""  # index: entry_by_user, entry_by_guest
+
+
+def _gallery_shown(row: Row) -> ShownClip:
+    remarks = json.loads(str(row["quality"])) if row["quality"] else []
+    reps = row["reps"]
+    return ShownClip(
+        entry=Entry.from_row(row),
+        reps=reps if isinstance(reps, int) else None,
+        quality=tuple(str(r["code"]) for r in remarks if _is_of_take(r.get("at_s"), row)),
+    )
+
+
+def _is_of_take(at_s: float | None, row: Row) -> bool:
+    """Tell whether a remark is on the take, or on the whole capture."""
+    bounds = (row["take_start_s"], row["take_end_s"])
+    if at_s is None or not all(isinstance(bound, float) for bound in bounds):
+        return True
+    start_s, end_s = (float(str(bound)) for bound in bounds)
+    return start_s <= at_s <= end_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A clip that became a session."""
+
+    entry: Entry
+    follow_up: FollowUp
+    result: Result | None  # None: nothing came back yet
+
+    @property
+    def at(self) -> float:
+        """When the take was filmed, or else when it was delivered."""
+        sent_at = self.entry.sent_at or self.follow_up.began_at
+        return self.entry.filmed_at or sent_at
+
+
+class SessionList:
+    """A read-only view over entries, follow-ups and results."""
+
+    def __init__(self, database: OutboxDatabase, follow_ups: FollowUps, results: Results) -> None:
+        self._db = database
+        self._follow_ups = follow_ups
+        self._results = results
+
+    def of(self, entry: Entry) -> Followed | None:
+        """Return what came of one clip; None where it is no session."""
+        follow_up = self._follow_ups.of_entry(entry.id)
+        if follow_up is None:
+            return None
+        result = self._results.of_entry(entry.id)
+        return Followed(entry=entry, follow_up=follow_up, result=result)
+
+    def latest(
+        self,
+        *,
+        since: float = 0.0,
+        user_id: str | None = None,
+        state: str | None = None,
+        most: int = 1_000_000,
+    ) -> list[Followed]:
+        """Return the clips that became sessions, the latest first; no discarded ones.
+
+        Args:
+            since: only takes that were filmed (or else delivered) from that Unix time on.
+            user_id: only this athlete's.
+            state: only with a follow-up in this state.
+            most: no more than so many.
+        """
+        wanted = {"since": since, "user": user_id, "state": state, "most": most}
+        entries = [Entry.from_row(row) for row in self._db.rows(LATEST_SESSIONS, wanted)]
+        ids = [entry.id for entry in entries]
+        follow_ups, results = self._follow_ups.of_entries(ids), self._results.of_entries(ids)
+        return [
+            Followed(entry=entry, follow_up=follow_ups[entry.id], result=results.get(entry.id))
+            for entry in entries
+            if entry.id in follow_ups
+        ]
+
+
+# A take is filmed before it is sent: what was sent earlier need not be looked at.  A camera's clock
+# may run ahead, so the time of filming alone would not do.
+LATEST_SESSIONS = """
+SELECT entry.* FROM entry JOIN follow_up ON follow_up.entry_id = entry.id
+ WHERE entry.state IN ('uploaded', 'completed')
+   AND entry.sent_at >= :since AND coalesce(entry.filmed_at, entry.sent_at) >= :since
+   AND (:user IS NULL OR entry.user_id = :user)
+   AND (:state IS NULL OR follow_up.state = :state)
+ ORDER BY entry.sent_at DESC LIMIT :most
+"""  # index: entry_by_sending
+
+
+# What may be worth a notice; `before` tells a clip's arrival from its return.
+AFTER = """
+SELECT entry.*, event.id AS event_id, event.at AS event_at, event.what, event.word,
+       event.reason AS event_reason,
+       (SELECT earlier.word FROM event AS earlier
+         WHERE earlier.entry_id = event.entry_id AND earlier.id < event.id
+           AND earlier.what = 'state'
+         ORDER BY earlier.id DESC LIMIT 1) AS before
+  FROM event CROSS JOIN entry ON entry.id = event.entry_id
+ WHERE event.id > ?
+   AND ((event.what = 'state' AND event.word IN ('ready', 'held', 'dead', 'uploaded', 'completed'))
+        OR (event.what = 'follow_up' AND event.word IN ('failed', 'gone', 'not_seen')))
+ ORDER BY event.id LIMIT ?
+"""  # index: the event's own number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEvent:
+    """One change of a clip's state or its session's, and the clip as it stands now."""
+
+    event_id: int  # in the order in which they happened
+    at: float  # Unix time
+    state: str  # the new one
+    before: str | None  # the state that it left; None: the clip was made
+    reason: str | None
+    entry: Entry
+    what: EventKind = EventKind.STATE
+
+    @classmethod
+    def from_row(cls, row: Row) -> "FeedEvent":
+        """Build it from a row of the feed."""
+        return cls(
+            event_id=int(str(row["event_id"])),
+            at=float(str(row["event_at"])),
+            state=str(row["word"]),
+            before=None if row["before"] is None else str(row["before"]),
+            reason=None if row["event_reason"] is None else str(row["event_reason"]),
+            entry=Entry.from_row(row),
+            what=EventKind(str(row["what"])),
+        )
+
+
+class EventFeed:
+    """Read-only: the feed."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def after(self, event_id: int, *, most: int) -> list[FeedEvent]:
+        """Return what happened after an event, oldest first."""
+        return [FeedEvent.from_row(row) for row in self._db.rows(AFTER, (event_id, most))]
+
+    def latest(self) -> int:
+        """Return the number of the last event of all; 0 where there is none."""
+        row = self._db.row("SELECT max(id) AS id FROM event")
+        return 0 if row is None or row["id"] is None else int(str(row["id"]))

@@ -1,1 +1,0 @@
-"""The outbox as people and scripts look at it; nothing here changes anything."""

@@ -1,0 +1,356 @@
+"""Asking about many sessions by one read of the list, as it arrives.
+
+The list tells less than a session's own document: what it leaves open is asked for singly, and what
+is asked for singly in vain is looked for in the list.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+
+import structlog
+
+from agent.api.client import ApiClient, ApiKey
+from agent.api.sessions import read_analysis
+from agent.clock import Instant, Now
+from agent.errors import ApiUnavailableError
+from agent.failpoints import crash_point
+from agent.outbox.follow_ups import FollowUp, FollowUpState
+from agent.outbox.outbox import Outbox
+from agent.outbox.roster import StationFlags
+from agent.results.polling import (
+    FollowUpPolicy,
+    FollowUpRecorder,
+    PollOutcome,
+    PollResult,
+    ResultStore,
+    SessionPoller,
+    Share,
+    judged,
+    share_by_chance,
+)
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, StageName, Wake, ignore_wake
+
+MOST_OPEN = 10_000  # sessions that are looked for in one list
+_MANY = 3  # sessions that are due at once: from so many on, one read of the list asks about all
+_LISTED_FOR_ONE = 500  # sessions in a list that are read for one that is due
+_MOST_KEPT = 500  # results that one list brings: what is left comes with the next
+_BY_LIST = frozenset({1, 3})  # after so many looks in a row for nothing
+_RESTS_S = 600.0  # after a list that failed, sessions are asked about one by one
+
+Conclude = Callable[[FollowUp, PollResult], None]
+
+
+class _SeenAll(Exception):  # not an error: the rest of the list need not be read
+    """Every session that is looked for was in the list so far."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sighted:
+    """What one list told of the sessions that are looked for."""
+
+    wanted: dict[str, list[FollowUp]]  # by session: an API may call several uploads the same
+    listed: int = 0  # sessions in the list, as far as it was read
+    kept: int = 0
+    looks: list[tuple[FollowUp, PollResult]] = field(default_factory=list)
+
+
+class BatchPoller:
+    """Reads the list where that is the better way, and knows what it does not tell."""
+
+    def __init__(self, outbox: Outbox, client: ApiClient, *, conclude: Conclude, now: Now) -> None:
+        """Prepare to read.
+
+        Args:
+            outbox: where the sessions are that are looked for.
+            client: the way to the host.
+            conclude: records what a look leads to.
+            now: the station's clock.
+        """
+        self._outbox = outbox
+        self._client = client
+        self._conclude = conclude
+        self._now = now
+        self._singly: set[int] = set()  # entries of which the list does not tell enough
+        self._failed_at: float | None = None
+        self._listed = 0  # sessions in the last list, as far as it had to be read
+
+    def serves(self, due: Sequence[FollowUp]) -> list[FollowUp]:
+        """Return those of what is due that the list is to be read for; none: ask about one."""
+        missing = [f for f in due if f.state is not FollowUpState.COMPLETED]
+        by_list = [f for f in missing if f.entry_id not in self._singly]
+        many = max(_MANY, self._listed // _LISTED_FOR_ONE)
+        is_wished = len(by_list) >= many or (by_list and _other_way(by_list[0]))
+        return by_list if is_wished and not self._rests() else []
+
+    def asked_singly(self, follow_up: FollowUp) -> None:
+        """Hear that a session was asked about by itself."""
+        self._singly.discard(follow_up.entry_id)
+
+    def look(self, due: Sequence[FollowUp], key: ApiKey) -> None:
+        """Read the list, and record what it tells of what is due.
+
+        Raises:
+            LaneError: the way to the API is at fault; what came before that is kept.
+        """
+        sighted = _Sighted(wanted={})
+        for open_ in self._outbox.follow_ups.open(most=MOST_OPEN):
+            sighted.wanted.setdefault(open_.session_id, []).append(open_)
+        try:
+            with suppress(_SeenAll):  # the newest come first
+                self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
+        except ApiUnavailableError as fault:
+            if fault.reason != "network":
+                self._failed_at = self._now().utc_s
+            raise
+        crash_point("looked-at-list")
+        self._listed = sighted.listed
+        self._record(sighted, due)
+
+    def _see(self, sighted: _Sighted, session_id: str, told: object) -> None:
+        """Take note of a session in the list; what is there is kept at once, not held in memory."""
+        sighted.listed += 1
+        analysis = read_analysis(told, session_id) if session_id in sighted.wanted else None
+        if analysis is None:
+            return
+        look = judged(analysis, whole="angles" in analysis.document)
+        for follow_up in sighted.wanted.pop(session_id):
+            if look.sight is not PollOutcome.THERE:
+                slim = replace(analysis, document={})
+                sighted.looks.append((follow_up, replace(look, analysis=slim)))
+            elif sighted.kept < _MOST_KEPT:
+                sighted.kept += 1
+                self._conclude(follow_up, look)
+        if not sighted.wanted:
+            raise _SeenAll
+
+    def _record(self, sighted: _Sighted, due: Sequence[FollowUp]) -> None:
+        are_due, now_s = {f.entry_id for f in due}, self._now().utc_s
+        with self._outbox.transaction():
+            for follow_up, look in sighted.looks:
+                counts = follow_up.entry_id in are_due or _goes_along(follow_up, now_s)
+                if counts or look.sight is PollOutcome.FAILED:
+                    self._conclude(follow_up, look)
+                    self._ask_singly_where_stuck(follow_up, look)
+            for follow_up in due:
+                if follow_up.session_id in sighted.wanted:
+                    self._not_listed(follow_up)
+
+    def _ask_singly_where_stuck(self, follow_up: FollowUp, look: PollResult) -> None:
+        """Let the analysed video be asked for, where metrics are there without it."""
+        if look.analysis is not None and look.analysis.numbers and follow_up.polls > 0:
+            self._singly.add(follow_up.entry_id)
+
+    def _not_listed(self, follow_up: FollowUp) -> None:
+        """Ask singly for what the list does not tell of; it is absent where that failed before."""
+        if _other_way(follow_up):
+            look = PollResult(sight=PollOutcome.ABSENT, words="the API does not list it either")
+            self._conclude(follow_up, look)
+        else:
+            self._singly.add(follow_up.entry_id)
+
+    def _rests(self) -> bool:
+        if self._failed_at is None:
+            return False
+        return abs(self._now().utc_s - self._failed_at) < _RESTS_S
+
+
+def _other_way(follow_up: FollowUp) -> bool:
+    """Tell whether looks at a session served for nothing, so that the list is asked; twice."""
+    return follow_up.absences + follow_up.failures in _BY_LIST
+
+
+def _goes_along(follow_up: FollowUp, now_s: float) -> bool:
+    """Tell whether a list that is read for others may serve as the next look at a session, too.
+
+    Where half of its wait is over: hundreds of sessions come to be due together, and one list in a
+    quarter of an hour does for all.  For each by itself a long list would be read all the time.
+    """
+    if follow_up.last_asked_at is None or follow_up.due_at is None:
+        return False
+    return follow_up.due_at - now_s <= now_s - follow_up.last_asked_at
+
+
+_ON_RECORD = "follow_up_pace"
+_PER_MINUTE = 2.5  # below the three a minute that a station may make, so that bursts fit in
+_BRIM = 2.0  # requests that may be made at once after a rest
+_LONGEST_HOLD_S = 3600.0
+_NOTHING_S = 0.001  # less is an error of rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Level:
+    """How full the bucket was at one moment."""
+
+    left: float
+    at: Instant
+    hold_s: float  # from then on, nothing may be asked for so long
+
+
+class RequestBudget:
+    """The station's budget of requests about sessions."""
+
+    def __init__(self, switches: StationFlags, *, now: Now) -> None:
+        self._switches = switches
+        self._now = now
+
+    def wait_s(self) -> float:
+        """Return the seconds until a request may be made; 0: at once."""
+        level, passed_s = self._level()
+        missing = 1.0 - self._left(level, passed_s)
+        wait_s = max(level.hold_s - passed_s, missing * 60.0 / _PER_MINUTE)
+        return wait_s if wait_s > _NOTHING_S else 0.0
+
+    def spend(self) -> None:
+        """Take note of a request, durably and before it is made.
+
+        One that could not wait, a person's or one that belongs to another, is a debt.
+        """
+        level, passed_s = self._level()
+        left = max(self._left(level, passed_s) - 1.0, -_BRIM)
+        self._note(left, hold_s=max(level.hold_s - passed_s, 0.0))
+
+    def hold(self, seconds: float) -> None:
+        """Ask nothing for so long; an hour is the longest."""
+        level, passed_s = self._level()
+        held_s = max(min(seconds, _LONGEST_HOLD_S), level.hold_s - passed_s)
+        self._note(self._left(level, passed_s), hold_s=held_s)
+
+    def _level(self) -> tuple[_Level, float]:
+        """Return the level on record and how long ago that was."""
+        now = self._now()
+        told = self._switches.get(_ON_RECORD)
+        if told is None:
+            return _Level(left=1.0, at=now, hold_s=0.0), 0.0
+        noted = json.loads(told)
+        level = _Level(left=noted["left"], at=Instant(**noted["at"]), hold_s=noted["hold_s"])
+        passed_s = level.at.elapsed_s(now)
+        if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: begin anew
+            self._note(level.left, hold_s=level.hold_s)
+        return level, max(passed_s, 0.0)
+
+    def _left(self, level: _Level, passed_s: float) -> float:
+        return min(level.left + passed_s * _PER_MINUTE / 60.0, _BRIM)
+
+    def _note(self, left: float, *, hold_s: float) -> None:
+        noted = {"left": left, "at": asdict(self._now()), "hold_s": hold_s}
+        self._switches.set(_ON_RECORD, json.dumps(noted))
+
+
+_LOOK_AT_LANE_S = 15.0
+_SETBACKS = Backoff(base_s=10.0, longest_s=3600.0)
+
+log = structlog.get_logger(stage=StageName.FOLLOW_UP)
+
+
+class FollowUpStage:
+    """Follows the station's sessions at one API host."""
+
+    name = StageName.FOLLOW_UP
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: ApiClient,
+        keeper: ResultStore,
+        *,
+        policy: FollowUpPolicy,
+        key: Callable[[], ApiKey | None],
+        now: Now,
+        wake_next: Wake = ignore_wake,
+        share: Share = share_by_chance,
+    ) -> None:
+        """Prepare to follow.
+
+        Args:
+            outbox: where sessions and results are kept.
+            client: the way to the host.
+            keeper: records results.
+            policy: what the settings say.
+            key: gives the key while the lane is open.
+            now: the station's clock.
+            wake_next: hears that a result is there.
+            share: gives the share of a wait that is really waited.
+        """
+        self._outbox = outbox
+        self._policy = policy
+        self._key = key
+        self._now = now
+        self._looker = SessionPoller(client, now=now)
+        self._pace = RequestBudget(outbox.switches, now=now)
+        concluder = FollowUpRecorder(
+            outbox, keeper, policy, now=now, wake_next=wake_next, share=share
+        )
+        self._conclude = concluder.conclude
+        self._list = BatchPoller(outbox, client, conclude=concluder.conclude, now=now)
+        self._setbacks = 0  # looks in a row that found the way to the API at fault
+
+    def step(self) -> float:
+        """Ask once, and say when there may be another look."""
+        if not self._policy.follow:
+            return WAKE_ONLY
+        now_s = self._now().utc_s
+        first_s = self._policy.first_look_s
+        due = self._outbox.follow_ups.due(
+            now_s, first_look_s=first_s, most=MOST_OPEN, farthest_s=self._policy.farthest_s
+        )
+        if not due:
+            next_at = self._outbox.follow_ups.next_due_at(first_look_s=first_s)
+            return WAKE_ONLY if next_at is None else max(next_at - now_s, 0.1)
+        key = self._key()
+        if key is None:
+            return _LOOK_AT_LANE_S
+        wait_s = self._pace.wait_s()
+        if wait_s > 0:
+            return wait_s
+        self._ask_about(due, key)
+        return 0.0
+
+    def look_now(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
+        """Ask about one session at once: a person wishes it."""
+        return self._look_at(follow_up, key)
+
+    def close(self) -> None:
+        """Nothing is held: the connections belong to whoever made the client."""
+
+    def _ask_about(self, due: Sequence[FollowUp], key: ApiKey) -> None:
+        """Look at the one that is longest due, or at many by one list."""
+        by_list = self._list.serves(due)
+        if by_list:
+            self._look_at_list(by_list, key)
+        else:
+            self._list.asked_singly(due[0])
+            self._look_at(due[0], key)
+
+    def _look_at(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
+        self._pace.spend()
+        look = self._looker.look(follow_up, key)
+        has_numbers = look.analysis is not None and bool(look.analysis.numbers)
+        if look.sight is PollOutcome.NOT_YET and has_numbers and follow_up.polls > 0:
+            self._pace.spend()  # the next look waits for it
+            look = self._looker.ask_for_link(follow_up, key, look)
+        crash_point("looked-at-session")
+        self._conclude(follow_up, look)
+        self._note_way(look.fault)
+        return look
+
+    def _look_at_list(self, due: Sequence[FollowUp], key: ApiKey) -> None:
+        self._pace.spend()
+        try:
+            self._list.look(due, key)
+        except ApiUnavailableError as fault:
+            self._note_way(fault)
+        else:
+            self._note_way(None)
+
+    def _note_way(self, fault: ApiUnavailableError | None) -> None:
+        """Hold this stage, and nothing else, while the way to the API is at fault."""
+        if fault is None:
+            self._setbacks = 0
+            return
+        if self._setbacks == 0:
+            log.info("session poll failed", detail=str(fault))
+        self._setbacks += 1
+        self._pace.hold(_SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s))

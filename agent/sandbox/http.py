@@ -1,0 +1,300 @@
+"""One HTTP exchange on a real socket, with everything a bad server can do to it."""
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qsl, urlsplit
+
+from agent.sandbox.account import Request, SandboxAccount
+from agent.sandbox.faults import PlannedFault
+from agent.sandbox.uploads import Refused
+
+_READ_BYTES = 64 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close sends RST
+
+
+class ConnectionClosed(Exception):
+    """The exchange is over: the connection was cut on purpose, or by the client."""
+
+
+class RequestHandler(BaseHTTPRequestHandler):
+    """Reads requests and writes answers; what they mean is the business of `routes`."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "spotter-sandbox"
+    disable_nagle_algorithm = True  # head and body are written apart: neither waits for the other
+    timeout = 60  # seconds without a byte from a client
+    is_storage = False
+
+    sent_bytes = 0  # of an answer's body
+    _status: int | None = None
+    _read_bytes = 0
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the server ends."""
+        return self.server.account.stopping  # type: ignore[attr-defined, no-any-return]  # its server has one
+
+    @property
+    def body_length(self) -> int:
+        """What the client says that its body has."""
+        text = self.headers.get("Content-Length", "0")
+        return int(text) if text.isdigit() else 0
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters."""
+        return dict(parse_qsl(urlsplit(self.path).query))
+
+    @property
+    def plain_path(self) -> str:
+        """The path without its query."""
+        return urlsplit(self.path).path
+
+    def key_and_form(self) -> tuple[str | None, str | None]:
+        """Return the key that was sent and the header that carried it."""
+        authorization = self.headers.get("Authorization", "")
+        if authorization.startswith("API-KEY "):
+            return authorization.removeprefix("API-KEY ").strip(), "Authorization"
+        if "API-KEY" in self.headers:
+            return self.headers["API-KEY"], "API-KEY"
+        return None, None
+
+    def body(self, fault: PlannedFault | None = None) -> Iterator[bytes]:
+        """Yield the request's body, as a fault would have it read."""
+        length = self.body_length
+        stop_at = self.stop_at(fault, length)
+        pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault and fault.what == "slow" else 0.0
+        while self._read_bytes < length:
+            if fault is not None and stop_at is not None and self._read_bytes >= stop_at:
+                self.break_off(fault)
+            wanted = min(_READ_BYTES, (stop_at or length) - self._read_bytes)
+            part = self._read(wanted)
+            self._read_bytes += len(part)
+            if pause_per_byte_s:
+                self.stopping.wait(len(part) * pause_per_byte_s)
+            yield part
+        if fault is not None and stop_at is not None:
+            self.break_off(fault)
+
+    def drain(self, fault: PlannedFault | None = None) -> None:
+        """Read the rest of the body and forget it."""
+        for _ in self.body(fault):
+            pass
+
+    def answer(self, status: int, document: object, headers: dict[str, str] | None = None) -> None:
+        """Answer with JSON."""
+        content = json.dumps(document).encode()
+        self.answer_raw(status, content, {"Content-Type": "application/json", **(headers or {})})
+
+    def answer_raw(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        """Answer with anything."""
+        self._status = status
+        try:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if status != 204 and self.command != "HEAD":
+                self.wfile.write(content)
+                self.sent_bytes += len(content)
+        except OSError:
+            self.close_connection = True  # the client did not wait: that is its right
+
+    def begin_answer(self, status: int, headers: dict[str, str], length: int | None) -> None:
+        """Send an answer's head, with a length that may not be true, or with none."""
+        self._status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def send_part(self, part: bytes) -> None:
+        """Send a part of an answer's body.
+
+        Raises:
+            OSError: the client went away.
+        """
+        self.wfile.write(part)
+        self.sent_bytes += len(part)
+
+    def answer_interim(self) -> None:
+        """Say what may come before an answer (RFC 9110, 15.2)."""
+        for line in (b"100 Continue", b"102 Processing", b"103 Early Hints"):
+            self.wfile.write(b"HTTP/1.1 " + line + b"\r\n\r\n")
+        self.wfile.flush()
+
+    def hang_up(self) -> None:
+        """Close the connection without an answer, and leave."""
+        self._cut(reset=False)
+
+    def abandon(self) -> None:
+        """Close the connection without an answer, and go on."""
+        with contextlib.suppress(ConnectionClosed):
+            self._cut(reset=False)
+
+    def break_off(self, fault: PlannedFault) -> None:
+        """Stop reading or sending for good, as the fault says."""
+        if fault.what == "stall":
+            self.stopping.wait()
+        self._cut(reset=fault.what == "reset")
+
+    @staticmethod
+    def stop_at(fault: PlannedFault | None, length: int) -> int | None:
+        """Return after how many bytes of a body a fault breaks off; None: it does not."""
+        if fault is None or fault.what not in {"cut", "reset", "stall"}:
+            return None
+        return int(length * min(fault.number("at", 50), 100) / 100)
+
+    def record(self) -> Request:
+        """Return this exchange for the book, and forget it."""
+        request = Request(
+            method=self.command,
+            path=self.plain_path,
+            query=urlsplit(self.path).query,
+            origin=self.headers.get("Origin"),
+            status=self._status,
+            body_bytes=self._read_bytes,
+            sent_bytes=self.sent_bytes,
+            is_storage=self.is_storage,
+            key_form=self.key_and_form()[1],
+            at=time.time(),
+        )
+        self._status, self._read_bytes, self.sent_bytes = None, 0, 0
+        return request
+
+    def log_message(self, format: str, *args: object) -> None:  # the signature is the library's
+        """Stay quiet: the book keeps what happened."""
+
+    def _read(self, wanted: int) -> bytes:
+        try:
+            part = self.rfile.read1(wanted)
+        except OSError:
+            part = b""
+        if not part:
+            self.close_connection = True
+            raise ConnectionClosed
+        return bytes(part)
+
+    def _cut(self, *, reset: bool) -> None:
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        raise ConnectionClosed
+
+
+_PAGE = b"<!doctype html><title>Gym Wi-Fi</title><p>Please accept our terms."
+# Faults of a request that is carried out as it should be.
+_AFTER_ALL = frozenset(
+    {
+        *("lost-answer", "late-answer", "late-made", "twice", "truncated-json", "slow"),
+        *("interim", "more-fields"),
+    }
+)
+
+
+class FaultyRequestHandler(RequestHandler):
+    """One exchange, answered as a fault says; `serve` answers it properly."""
+
+    @property
+    def account(self) -> SandboxAccount:
+        """The server's keys, books and faults."""
+        return self.server.account  # type: ignore[attr-defined, no-any-return]  # its server has one
+
+    def do_GET(self) -> None:  # the library calls it so
+        """Serve any method alike."""
+        try:
+            self.serve()
+        except ConnectionClosed:
+            pass
+        except Refused as refusal:
+            self.drain()
+            self.refuse(refusal)
+        finally:
+            self.account.book.note(self.record())
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # the library calls them so
+
+    def serve(self) -> None:
+        """Answer one request.
+
+        Raises:
+            Refused: it breaks the contract.
+        """
+        raise NotImplementedError
+
+    def refuse(self, refusal: Refused) -> None:
+        """Say that a request breaks the contract."""
+        self.answer(refusal.status, {"error": str(refusal), "error_code": refusal.code})
+
+    def fault_at(self, place: str) -> PlannedFault | None:
+        """Return the fault to be played now at a place."""
+        fault = self.account.plan.take(place)
+        if fault is not None:
+            self.account.book.on_change(f"fault   {fault.what} at {place}")
+        return fault
+
+    def play_instead(self, fault: PlannedFault) -> bool:
+        """Play a fault that leaves nothing to be done; False where the request must go on."""
+        made = "made" in fault.options
+        if fault.what in _AFTER_ALL or made:
+            return False
+        if fault.what == "silent":
+            self.drain()
+            self.account.stopping.wait()
+            self.hang_up()
+        if "early" in fault.options:
+            self.close_connection = True
+        else:
+            self.drain(fault)
+        return self.answer_fault(fault)
+
+    def answer_fault(self, fault: PlannedFault) -> bool:
+        """Answer as a fault says; False where it says nothing of the answer."""
+        if fault.status is not None:
+            headers = {}
+            if "retry-after" in fault.options:
+                headers["Retry-After"] = _retry_after(fault.options["retry-after"])
+            if fault.options.get("body") == "html":
+                self.answer_raw(fault.status, _PAGE, {"Content-Type": "text/html", **headers})
+            else:
+                words = fault.options.get("error", f"sandbox fault {fault.what}")
+                code = {"error_code": fault.options["code"]} if "code" in fault.options else {}
+                self.answer(fault.status, {"error": words, **code}, headers)
+        elif fault.what == "html":
+            self.answer_raw(200, _PAGE, {"Content-Type": "text/html"})
+        elif fault.what == "empty":
+            self.answer_raw(204, b"", {})
+        elif fault.what == "redirect":
+            self.answer_raw(302, b"", {"Location": self._elsewhere(fault)})
+        else:
+            return False
+        return True
+
+    def _elsewhere(self, fault: PlannedFault) -> str:
+        """Return where a redirect leads: an address, round in a circle, or on for ever."""
+        to = fault.options.get("to", "/elsewhere")
+        if to == "loop":
+            return self.path
+        return f"{self.path}&on={time.monotonic_ns()}" if to == "chain" else to
+
+
+def _retry_after(told: str) -> str:
+    """Return a Retry-After header; `date+7` is the date in seven seconds."""
+    kind, plus, seconds = told.partition("+")
+    if kind == "date" and plus:
+        return formatdate(time.time() + float(seconds), usegmt=True)
+    return told

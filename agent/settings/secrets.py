@@ -1,0 +1,99 @@
+"""Where a secret comes from.  It is read anew every time: a renewed one needs no restart."""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from agent.logs import hide_always
+
+_MOST_BYTES = 4096
+
+# A command of root's gives root's rights up before it works in somebody else's folder.
+_READ_AS_ROOT: dict[Path, str] = {}
+
+
+def read_secret(
+    value: SecretStr | None,
+    file: Path | None,
+    environ: Mapping[str, str],
+    *,
+    credential: str,
+    accepts: Callable[[str], bool] = str.isprintable,
+) -> str | None:
+    """Return a secret, or None where there is none; it is hidden in all logs from then on.
+
+    The first that gives one serves: the setting (or its variable), the file, the systemd
+    credential.
+
+    Args:
+        value: as the settings have it.
+        file: with the secret alone, in one line.
+        environ: names the folder of the credentials.
+        credential: its name there.
+        accepts: tells a secret from what somebody put into the file by mistake.
+    """
+    secret = None if value is None else value.get_secret_value().strip()
+    if not secret:
+        places = [] if file is None else [file]
+        if "CREDENTIALS_DIRECTORY" in environ:
+            places.append(Path(environ["CREDENTIALS_DIRECTORY"], credential))
+        found = (_content(place) for place in places)
+        secret = next((text for text in found if text and accepts(text)), None)
+    hide_always(secret)
+    return secret
+
+
+def _content(path: Path) -> str | None:
+    """Return a file's only line, or None where it is missing, unreadable or no text."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES).decode().strip()
+    except PermissionError:
+        return _READ_AS_ROOT.get(path)
+    except (OSError, UnicodeDecodeError):
+        return None
+    if os.geteuid() == 0:
+        _READ_AS_ROOT[path] = content
+    return content
+
+
+_MOST_CHARS = 16_384
+_OWNER_CLAIMS = ("uid", "user_uid", "user_id", "sub")
+_LATEST_S = 1e11  # later is no moment that anybody meant
+_WARN_S = 14 * 86_400.0
+
+
+def expires_at(token: str) -> float | None:
+    """Return the Unix time at which a key expires, or None where it does not say."""
+    told = _claims(token).get("exp")
+    is_number = isinstance(told, int | float) and not isinstance(told, bool)
+    return float(told) if is_number and 0 < told < _LATEST_S else None  # type: ignore[arg-type, operator]  # a number, as was seen
+
+
+def owner_ids(token: str) -> frozenset[str]:
+    """Return whose key it is, in every word that it has for that."""
+    claims = _claims(token)
+    told = (claims.get(name) for name in _OWNER_CLAIMS)
+    return frozenset(one for one in told if isinstance(one, str) and one)
+
+
+def expires_soon(at: float | None, *, now_s: float) -> bool:
+    """Tell whether a person should ask for a new key by now."""
+    return at is not None and at - now_s < _WARN_S
+
+
+def _claims(token: str) -> Mapping[str, object]:
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > _MOST_CHARS:
+        return {}
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        told = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,349 @@
+"""Saying who is on the station: each word is an interval's beginning, and stays on record."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from agent.clock import BEGINNING, Instant
+from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolder
+from agent.errors import RequestError
+from agent.exercises import check_movement
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer, RenewedBy
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
+from agent.outbox.reserve import Reserve
+from agent.outbox.states import Recipient
+from agent.settings import Settings
+from agent.station.expiry import record_run_out_now
+from agent.station.roster import check_user_id, for_person
+from agent.station.timeline import Timeline, present_of
+
+EMPTY_BAR_KG = 20.0  # where plus and minus begin if nobody ever said a mass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationRules:
+    """What the settings say about who is on the station."""
+
+    default: ClipTarget  # who and what is filmed here where no coach has said otherwise
+    idle_s: float | None = None  # an assignment without a take for so long ends; None: never
+    send_delay_s: float = 0.0  # time to correct a take before it goes
+
+
+def record_default(outbox: Outbox, station: ClipTarget, *, now: Instant) -> None:
+    """Record the station's default where it is not the one on record.
+
+    The first default of a station holds since ever: nothing else was ever said.  Every later one
+    begins now, so that editing the settings never touches the past.
+    """
+    before = [said for said in outbox.assignments.all() if said.layer is AssignmentLayer.STATION]
+    kind = AssignmentKind.NOBODY if station.user_id is None else AssignmentKind.ATHLETE
+    default = Assignment(
+        layer=AssignmentLayer.STATION,
+        kind=kind,
+        starts=now if before else BEGINNING,
+        user_id=station.user_id,
+        activity=station.activity,
+        exercise=station.exercise,
+        barbell_mass_kg=station.barbell_mass_kg,
+        incline_deg=station.incline_deg,
+        set_by="settings",
+    )
+    if not before or replace(before[-1], starts=default.starts) != default:
+        outbox.assignments.append(default)
+
+
+def timeline_of(outbox: Outbox, *, now: Instant) -> Timeline:
+    """Return who was on the station when, by everything said so far."""
+    outbox.assignments.note_boot(now.boot_id)
+    return Timeline(outbox.assignments.all(), boots=outbox.assignments.boots())
+
+
+def assign(
+    outbox: Outbox,
+    wanted: ClipTarget,
+    *,
+    station: ClipTarget,
+    lasts_s: float | None = None,
+    idle_s: float | None = None,
+    now: Instant,
+    set_by: str,
+) -> Assignment:
+    """Put an athlete, or a guest, on the station from now on.
+
+    What was not said is the athlete's own last barbell mass, or comes from the station, and only
+    for the same activity: never from the athlete before.
+
+    Args:
+        outbox: where it is recorded.
+        wanted: who does what.
+        station: the station's default.
+        lasts_s: after that, nobody, whatever is filmed.
+        idle_s: after that without a take, nobody; does not go with `lasts_s`.
+        now: from when on.
+        set_by: who said so and how: "command line", "page", "queue".
+
+    Raises:
+        RequestError: the API would refuse such a clip.
+    """
+    if wanted.guest_id is None:
+        check_user_id(wanted.user_id)
+    movement = complete(outbox, wanted, station=station)
+    idle_s = idle_s if lasts_s is None else None
+    assignment = _athlete(movement, starts=now, lasts_s=lasts_s, idle_s=idle_s, set_by=set_by)
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        outbox.assignments.append(assignment)
+    return assignment
+
+
+def assign_person(
+    outbox: Outbox,
+    key: str,
+    wanted: ClipTarget | None = None,
+    *,
+    rules: StationRules,
+    now: Instant,
+    set_by: str,
+    lasts_s: float | None = None,
+) -> Assignment:
+    """Put the person of a key on the station: a user_id, or `guest:3`.
+
+    Args:
+        outbox, rules, now, set_by, lasts_s: as for `assign`.
+        key: who.
+        wanted: what they do; its person is ignored.  None: what they did last, or what is done
+            at this station.
+
+    Raises:
+        RequestError: there is no such guest, or the API would refuse such a clip.
+    """
+    movement = wanted or last_combination(outbox, key) or rules.default
+    whose = for_person(outbox, key, movement)
+    if wanted is None and movement is rules.default:
+        whose = replace(whose, barbell_mass_kg=None, incline_deg=None)  # their own come first
+    return assign(
+        outbox,
+        whose,
+        station=rules.default,
+        lasts_s=lasts_s,
+        idle_s=rules.idle_s,
+        now=now,
+        set_by=set_by,
+    )
+
+
+def last_combination(outbox: Outbox, key: str) -> ClipTarget | None:
+    """Return what a person did last by a coach's word; None where they were never assigned."""
+    wanted = for_person(
+        outbox, key, ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="")
+    )
+    said = outbox.assignments.last_of(wanted.user_id, wanted.guest_id)
+    return None if said is None else whose_of(said)
+
+
+def step_mass(
+    outbox: Outbox, by_kg: float, *, rules: StationRules, now: Instant, set_by: str
+) -> Assignment:
+    """Begin a new interval of the same athlete with more or less on the bar.
+
+    Raises:
+        RequestError: nobody lifts at this moment, or the bar cannot weigh that.
+    """
+    present = _present(outbox, now=now)
+    if present.activity != "weightlifting":
+        raise RequestError(f"a barbell mass cannot be set for {present.activity}")
+    mass_kg = present.barbell_mass_kg
+    if mass_kg is None:
+        last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
+        mass_kg = EMPTY_BAR_KG if last is None else last
+    whose = replace(whose_of(present), barbell_mass_kg=round(mass_kg + by_kg, 3))
+    idle_s = present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s
+    lasts_s = _rest_s(present, now=now)
+    return assign(
+        outbox,
+        whose,
+        station=rules.default,
+        lasts_s=lasts_s,
+        idle_s=idle_s,
+        now=now,
+        set_by=set_by,
+    )
+
+
+def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
+    """Say that it is still the same athlete: the assignment's time begins anew.
+
+    Raises:
+        RequestError: nobody is assigned by a coach.
+    """
+    present = _present(outbox, now=now)
+    if present.layer is not AssignmentLayer.COACH or present.id is None:
+        raise RequestError("the default athlete's assignment does not expire")
+    with outbox.transaction():
+        if present.lasts_s is None:
+            outbox.assignments.renew(present.id, now, RenewedBy.KEPT)
+            return present
+        again = replace(present, starts=now, set_by=set_by, id=None)
+        outbox.assignments.append(again)
+    return again
+
+
+def assign_nobody(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
+    """Say that nobody is on the station, until further notice: the athlete is done."""
+    return _say(outbox, AssignmentKind.NOBODY, now=now, set_by=set_by)
+
+
+def clear_assignment(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
+    """Go back to the station's default."""
+    return _say(outbox, AssignmentKind.DEFAULT, now=now, set_by=set_by)
+
+
+def complete(outbox: Outbox, wanted: ClipTarget, *, station: ClipTarget) -> ClipTarget:
+    """Return `wanted` with what it leaves open: the athlete's own last mass, then the station's.
+
+    Raises:
+        RequestError: the API would refuse the combination.
+    """
+    if wanted.activity == "weightlifting" and wanted.barbell_mass_kg is None:
+        exercise = wanted.exercise or station.exercise
+        own = outbox.assignments.last_mass_kg(wanted.user_id, wanted.guest_id, exercise=exercise)
+        wanted = replace(wanted, barbell_mass_kg=own)
+    return fill_movement(wanted, station)
+
+
+def fill_movement(wanted: ClipTarget, station: ClipTarget) -> ClipTarget:
+    """Return `wanted` with what it leaves open taken from the station, if it fits.
+
+    Raises:
+        RequestError: the API would refuse the combination.
+    """
+    if wanted.activity == station.activity:
+        wanted = replace(
+            wanted,
+            exercise=wanted.exercise or station.exercise,
+            barbell_mass_kg=_first(wanted.barbell_mass_kg, station.barbell_mass_kg),
+            incline_deg=_first(wanted.incline_deg, station.incline_deg),
+        )
+    check_movement(
+        wanted.activity,
+        wanted.exercise,
+        barbell_mass_kg=wanted.barbell_mass_kg,
+        incline_deg=wanted.incline_deg,
+    )
+    return wanted
+
+
+def whose_of(said: Assignment) -> ClipTarget:
+    """Return for whom a take is by an assignment, and what it shows."""
+    return ClipTarget(
+        recipient=Recipient.UNKNOWN if said.user_id is None else Recipient.ATHLETE,
+        user_id=said.user_id,
+        guest_id=said.guest_id,
+        activity=said.activity or "",
+        exercise=said.exercise,
+        barbell_mass_kg=said.barbell_mass_kg,
+        incline_deg=said.incline_deg,
+    )
+
+
+def _present(outbox: Outbox, *, now: Instant) -> Assignment:
+    """Return the assignment of whoever is on the station."""
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        present = present_of(outbox, now=now).at(now).assignment
+    if present is None:
+        raise RequestError("no athlete is assigned", hint="spotter assign USER_ID")
+    return present
+
+
+def _athlete(
+    whose: ClipTarget, *, starts: Instant, lasts_s: float | None, idle_s: float | None, set_by: str
+) -> Assignment:
+    """Return a coach's word that somebody is on the station."""
+    return Assignment(
+        layer=AssignmentLayer.COACH,
+        kind=AssignmentKind.ATHLETE,
+        starts=starts,
+        user_id=whose.user_id,
+        guest_id=whose.guest_id,
+        activity=whose.activity,
+        exercise=whose.exercise,
+        barbell_mass_kg=whose.barbell_mass_kg,
+        incline_deg=whose.incline_deg,
+        lasts_s=lasts_s,
+        idle_s=idle_s,
+        set_by=set_by,
+    )
+
+
+def _rest_s(said: Assignment, *, now: Instant) -> float | None:
+    """Return how long an assignment of fixed length still lasts."""
+    if said.lasts_s is None:
+        return None
+    return max(1.0, said.lasts_s - said.starts.elapsed_s(now))
+
+
+def _say(outbox: Outbox, kind: AssignmentKind, *, now: Instant, set_by: str) -> Assignment:
+    assignment = Assignment(layer=AssignmentLayer.COACH, kind=kind, starts=now, set_by=set_by)
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        outbox.assignments.append(assignment)
+    return assignment
+
+
+def _first(value: float | None, otherwise: float | None) -> float | None:
+    return otherwise if value is None else value
+
+
+def state_folder(settings: Settings) -> StateFolder:
+    """Return the places of a station's state folder."""
+    return StateFolder(settings.paths.state)
+
+
+def api_host(settings: Settings) -> str:
+    """Return the host that the station's lane leads to."""
+    return urlsplit(settings.api.base_url).netloc
+
+
+def station_default(settings: Settings) -> ClipTarget:
+    """Return who and what is filmed here where no coach has said otherwise."""
+    from agent.outbox.models import ClipTarget
+    from agent.outbox.states import Recipient
+
+    station = settings.station
+    return ClipTarget(
+        recipient=Recipient.UNKNOWN if station.user_id is None else Recipient.ATHLETE,
+        user_id=station.user_id,
+        activity=station.activity,
+        exercise=station.exercise,
+        barbell_mass_kg=station.barbell_mass,
+        incline_deg=station.incline_degree or None,
+    )
+
+
+def station_rules(settings: Settings) -> StationRules:
+    """Return what the settings say about who is on the station."""
+    pass
+
+    idle_s = settings.station.runs_out_after_min * 60
+    return StationRules(
+        default=station_default(settings),
+        idle_s=idle_s or None,
+        send_delay_s=settings.delivery.send_delay_s,
+    )
+
+
+def reserve_of(settings: Settings) -> Reserve:
+    """Return what keeps the outbox writable on a full disk."""
+    space = _space_of(settings)
+    return Reserve(settings.paths.state, space, reserve_mb=settings.disk.reserve_mb)
+
+
+def renew_reserve(reserve: Reserve, settings: Settings) -> None:
+    """Let a reserve be what other settings of the same station say."""
+    reserve.renew(_space_of(settings), reserve_mb=settings.disk.reserve_mb)
+
+
+def _space_of(settings: Settings) -> DiskSpace:
+    return DiskSpace(settings.paths.state, min_free_mb=settings.disk.min_free_mb)

@@ -1,0 +1,99 @@
+"""Who comes next: the queue of athletes, and letting the next one onto the station."""
+
+from agent.clock import Instant
+from agent.errors import RequestError
+from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
+from agent.outbox.roster import ROTATE, Queued
+from agent.station.assignments import StationRules, assign, complete, last_combination, whose_of
+from agent.station.expiry import record_run_out_now
+from agent.station.roster import for_person
+from agent.station.timeline import present_of
+
+MOST_QUEUED = 100
+SET_BY = "queue"
+
+
+def enqueue(
+    outbox: Outbox, key: str, wanted: ClipTarget | None = None, *, rules: StationRules
+) -> Queued:
+    """Put the person of a key at the queue's end.
+
+    Args:
+        outbox, rules: as ever.
+        key: a user_id, or `guest:3`.
+        wanted: what they will do; its person is ignored.  None: what they did last, or what is
+            done at this station.
+
+    Raises:
+        RequestError: there is no such guest, or the API would refuse such a clip.
+    """
+    movement = wanted or last_combination(outbox, key) or rules.default
+    whose = complete(outbox, for_person(outbox, key, movement), station=rules.default)
+    with outbox.transaction():
+        if len(outbox.queue.all()) >= MOST_QUEUED:
+            raise RequestError(f"the queue is full ({MOST_QUEUED} athletes)")
+        return outbox.queue.append(whose)
+
+
+def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
+    """Put a place elsewhere in the queue; 1 is the next.
+
+    Raises:
+        RequestError: there is no such place.
+    """
+    with outbox.transaction():
+        ids = [queued.id for queued in outbox.queue.all()]
+        if queued_id not in ids:
+            raise RequestError(f"no entry {queued_id} in the queue", hint="spotter queue")
+        ids.remove(queued_id)
+        ids.insert(max(0, to - 1), queued_id)
+        outbox.queue.arrange(ids)
+
+
+def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assignment:
+    """Let the next one onto the station.
+
+    While rotating, whoever makes way goes to the queue's end, with what they did.
+
+    Raises:
+        RequestError: the queue is empty, or the API would refuse the combination by now.
+    """
+    with outbox.transaction():
+        waiting = outbox.queue.all()
+        if not waiting:
+            raise RequestError("the queue is empty", hint="spotter queue add USER_ID")
+        record_run_out_now(outbox, now=now)
+        before = present_of(outbox, now=now).at(now).assignment
+        following = waiting[0]
+        outbox.queue.remove(following.id)
+        if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
+            assert before is not None  # somebody goes round
+            outbox.queue.append(whose_of(before))
+        return assign(
+            outbox,
+            following.whose,
+            station=rules.default,
+            idle_s=rules.idle_s,
+            now=now,
+            set_by=SET_BY,
+        )
+
+
+def set_rotate(outbox: Outbox, *, on: bool) -> None:
+    """Let whoever makes way for the next go to the queue's end: A, B, A, B."""
+    outbox.switches.turn(ROTATE, on=on)
+
+
+def rotates(outbox: Outbox) -> bool:
+    """Tell whether whoever makes way goes to the queue's end."""
+    return outbox.switches.is_on(ROTATE)
+
+
+def _goes_round(before: Assignment | None, following: Queued) -> bool:
+    """Tell whether whoever is on the station was put there by a coach, and is somebody else."""
+    if before is None or before.layer is not AssignmentLayer.COACH:
+        return False
+    same = before.who == (following.whose.user_id, following.whose.guest_id)
+    return before.kind is AssignmentKind.ATHLETE and not same

@@ -1,0 +1,212 @@
+"""Movements: postures over time, with the moment known at which each begins and ends.  Pure.
+
+A movement is a row of key postures with a smooth curve through them; it begins and ends at rest,
+so that movements can follow each other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from agent.synthetic.body import COLUMNS, FloatArray, Posture
+
+
+def smooth_curve(
+    seconds: FloatArray, at_s: FloatArray, values: FloatArray, slopes: FloatArray | None = None
+) -> FloatArray:
+    """Return values between keys: smooth, never beyond the keys, at rest at both ends.
+
+    Args:
+        seconds: when the values are wanted, (T,); outside the keys the nearest one holds.
+        at_s: the keys' moments, (K,), increasing.
+        values: the keys' values, (K, N).
+        slopes: change per second at the keys, (K, N); NaN where the curve is free to choose.
+
+    Returns:
+        (T, N).
+
+    Source: F. N. Fritsch and J. Butland, "A Method for Constructing Local Monotone Piecewise
+    Cubic Interpolants", 1984.
+    """
+    step_s = np.diff(at_s)[:, None]
+    free = _monotone_slopes(np.diff(values, axis=0) / step_s)
+    slope = free if slopes is None else np.where(np.isnan(slopes), free, slopes)
+    index = np.clip(np.searchsorted(at_s, seconds, side="right") - 1, 0, len(at_s) - 2)
+    length_s = step_s[index]
+    share = np.clip((seconds - at_s[index])[:, None] / length_s, 0.0, 1.0)
+    start, end = values[index], values[index + 1]
+    blend = share**2 * (3 - 2 * share)
+    bow = share * (1 - share) * length_s
+    curve: FloatArray = (
+        start
+        + (end - start) * blend
+        + bow * ((1 - share) * slope[index] - share * slope[index + 1])
+    )
+    return curve
+
+
+def ease(seconds: FloatArray, begin_s: float, end_s: float) -> FloatArray:
+    """Return a share that rises smoothly from 0 to 1 between two moments, (T,)."""
+    share = np.clip((seconds - begin_s) / (end_s - begin_s), 0.0, 1.0)
+    eased: FloatArray = share**2 * (3 - 2 * share)
+    return eased
+
+
+def _monotone_slopes(rises: FloatArray) -> FloatArray:
+    """Return slopes at the keys: harmonic means of the rises beside them, 0 at turns and ends."""
+    before, after = rises[:-1], rises[1:]
+    goes_on = before * after > 0
+    total = np.where(goes_on, before + after, 1.0)
+    inner = np.where(goes_on, 2 * before * after / total, 0.0)
+    rest = np.zeros((1, rises.shape[1]))
+    return np.concatenate([rest, inner, rest])
+
+
+GRAVITY = 9.81 / 1.75  # body heights a second, each second, for somebody of 1.75 m
+STANDING = Posture()
+_SWAY = 0.004  # body heights: 7 mm, as people do
+_SWAY_HZ = (0.23, 0.61)  # slow drift and breath
+_RUBS_HZ = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPose:
+    """A posture to pass through at a moment."""
+
+    at_s: float
+    posture: Posture
+    slopes: dict[str, float] = field(default_factory=dict)  # change per second; else at will
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """When the bar is in the hands."""
+
+    picked_s: float
+    released_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMovement:
+    """A movement of a known length."""
+
+    duration_s: float
+    postures: Callable[[FloatArray], FloatArray]  # seconds from its start (T,) -> vectors (T, N)
+    reps: int | None = None  # None: nothing is counted
+    grip: Grip | None = None  # None: the bar is left alone
+
+
+def through(*keys: KeyPose, reps: int | None = None, grip: Grip | None = None) -> DrawnMovement:
+    """Return the movement through key postures."""
+    at_s = np.array([key.at_s for key in keys])
+    values = np.stack([key.posture.vector() for key in keys])
+    slopes = np.full(values.shape, np.nan)
+    for row, key in zip(slopes, keys, strict=True):
+        for name, slope in key.slopes.items():
+            row[COLUMNS[name]] = slope
+    return DrawnMovement(keys[-1].at_s, lambda s: smooth_curve(s, at_s, values, slopes), reps, grip)
+
+
+def stand(duration_s: float, *, phase: float = 0.0) -> DrawnMovement:
+    """Stand about: sway and breathe as people do, far below any effort."""
+
+    def postures(seconds: FloatArray) -> FloatArray:
+        calm = ease(seconds, 0.0, 1.0) * (1 - ease(seconds, duration_s - 1.0, duration_s))
+        drift, breath = (np.sin(2 * np.pi * hz * seconds + phase) * calm for hz in _SWAY_HZ)
+        vectors = np.tile(STANDING.vector(), (len(seconds), 1))
+        vectors[:, COLUMNS["hip_forward"]] += _SWAY * drift
+        vectors[:, COLUMNS["lean_deg"]] += 40 * _SWAY * drift + 0.25 * breath
+        vectors[:, COLUMNS["left_wrist"]] += 0.2 * _SWAY * breath[:, None]
+        vectors[:, COLUMNS["right_wrist"]] += 0.2 * _SWAY * breath[:, None]
+        return vectors
+
+    return DrawnMovement(duration_s, postures)
+
+
+def fidget(duration_s: float) -> DrawnMovement:
+    """Shift the weight, wipe the hands, stretch a little: no effort."""
+    to_the_left = replace(STANDING, place=(0.0, 0.02), lean_deg=3, hip_forward=-0.01)
+    wiping = replace(
+        to_the_left, left_wrist=(0.13, -0.24), right_wrist=(0.12, -0.22), hands_apart=-0.08
+    )
+    apart = replace(wiping, left_wrist=(0.13, -0.20), right_wrist=(0.13, -0.27))
+    postures = (to_the_left, wiping, apart, wiping, STANDING)
+    at_s = np.linspace(0.0, duration_s, len(postures) + 1)[1:]
+    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
+    return through(KeyPose(0.0, STANDING), *keys)
+
+
+def chalk(duration_s: float) -> DrawnMovement:
+    """Rub chalk into the hands before the belly, fast, and clap: no effort."""
+    before = replace(
+        STANDING, lean_deg=5, left_wrist=(0.16, -0.17), right_wrist=(0.16, -0.17), hands_apart=-0.10
+    )
+    rubbing = (
+        replace(before, left_wrist=(0.18, -0.15), right_wrist=(0.14, -0.19)),
+        replace(before, left_wrist=(0.14, -0.19), right_wrist=(0.18, -0.15)),
+    )
+    clapping = (replace(before, hands_apart=0.02), before)
+    rubs = max(1, round((duration_s - 2.0) * _RUBS_HZ))
+    moves = [rubbing[n % 2] for n in range(rubs)] + [clapping[n % 2] for n in range(4)]
+    at_s = 0.5 + (duration_s - 1.0) * (np.arange(len(moves)) + 1) / (len(moves) + 1)
+    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, moves, strict=True)]
+    return through(KeyPose(0.0, STANDING), *keys, KeyPose(duration_s, STANDING))
+
+
+def on_top(movement: DrawnMovement, *, forward: float, up: float) -> DrawnMovement:
+    """Return the same movement on something `up` high that stands `forward`."""
+
+    def postures(seconds: FloatArray) -> FloatArray:
+        return lifted(movement.postures(seconds), forward=forward, up=up)
+
+    return replace(movement, postures=postures)
+
+
+def lifted(vectors: FloatArray, *, forward: float, up: float) -> FloatArray:
+    """Return posture vectors (T, N) moved onto something."""
+    moved = vectors.copy()
+    moved[:, COLUMNS["place"]] += (forward, 0.0)
+    for name in ("left_ankle", "right_ankle"):
+        moved[:, COLUMNS[name]] += (0.0, up)
+    for name in ("hip_up", "floor_up"):
+        moved[:, COLUMNS[name]] += up
+    return moved
+
+
+_REPS = 3
+_DOWN_S, _UP_S, _PAUSE_S = 0.9, 0.9, 0.5
+_SLOWER = 2.6  # the last repetition
+
+
+def squats() -> DrawnMovement:
+    """Three squats with the hands before the chest."""
+    hands = {"left_wrist": (0.16, -0.06), "right_wrist": (0.16, -0.06), "hands_apart": -0.09}
+    ready = replace(STANDING, feet_apart=0.05, **hands)  # type: ignore[arg-type]  # by name
+    bottom = replace(ready, hip_up=0.29, hip_forward=-0.12, lean_deg=30, knees_out_deg=22)
+    return _set(ready, bottom)
+
+
+def raises() -> DrawnMovement:
+    """Three raises of both arms to the front; the feet never move."""
+    return _set(STANDING, replace(STANDING, left_wrist=(0.33, 0.03), right_wrist=(0.33, 0.03)))
+
+
+def _set(ready: Posture, far: Posture) -> DrawnMovement:
+    """Return repetitions from one posture to another and back, and standing at both ends."""
+    keys, at_s = [KeyPose(0.0, STANDING)], 0.0
+    if ready != STANDING:
+        at_s = 0.7
+        keys.append(KeyPose(at_s, ready))
+    for number in range(_REPS):
+        slower = _SLOWER if number == _REPS - 1 else 1.0
+        keys.append(KeyPose(at_s + slower * _DOWN_S, far))
+        at_s += slower * (_DOWN_S + _UP_S)
+        keys.append(KeyPose(at_s, ready))
+        if number < _REPS - 1:
+            at_s += _PAUSE_S
+            keys.append(KeyPose(at_s, ready))
+    if ready != STANDING:
+        at_s += 0.7
+        keys.append(KeyPose(at_s, STANDING))
+    return through(*keys, reps=_REPS)

@@ -1,0 +1,384 @@
+"""The page's door: which device is at it, and how it gets in."""
+
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+import os
+import re
+import secrets
+import socket
+from base64 import b32encode
+from dataclasses import dataclass
+from pathlib import Path
+
+import itsdangerous
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agent.clock import Now
+from agent.disk.state_folder import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.outbox.devices import Device, Role
+from agent.outbox.outbox import Outbox
+from agent.settings.model import WebSettings, is_loopback
+from agent.stage import StageName
+from agent.web.context import DatabaseExecutor
+from agent.web.security import Hosts
+
+_DAY_S = 86400.0
+_RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day
+_AHEAD_S = _DAY_S  # a session from further in the future is none: or the clock was far wrong
+_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall)\.([0-9]{1,12})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSession:
+    """One device's session."""
+
+    device_id: str
+    role: Role
+    issued_at: int  # Unix time
+
+    @property
+    def payload(self) -> str:
+        """What is signed."""
+        return f"{self.device_id}.{self.role}.{self.issued_at}"
+
+    def is_old(self, now_s: float) -> bool:
+        """Tell whether it should be renewed."""
+        return now_s - self.issued_at > _RENEW_AFTER_S
+
+
+class Signer:
+    """Signs sessions, and verifies its own signatures."""
+
+    def __init__(self, secret: bytes, *, lasts_days: float) -> None:
+        self._sessions = _signer(secret, "session")
+        self._csrf = _signer(secret, "csrf")
+        self._lasts_s = lasts_days * _DAY_S
+
+    @property
+    def lasts_s(self) -> int:
+        """How long a session lasts without use."""
+        return round(self._lasts_s)
+
+    def cookie(self, session: LoginSession) -> str:
+        """Return a session as a cookie's value."""
+        return self._sessions.sign(session.payload).decode()
+
+    def read(self, cookie: str, *, now_s: float) -> LoginSession | None:
+        """Return the session of a cookie; None where it is forged, damaged or too old."""
+        try:
+            payload = self._sessions.unsign(cookie.encode()).decode()
+        except (itsdangerous.BadSignature, UnicodeError):
+            return None
+        parts = _PAYLOAD.fullmatch(payload)
+        if parts is None:
+            return None
+        session = LoginSession(device_id=parts[1], role=Role(parts[2]), issued_at=int(parts[3]))
+        age_s = now_s - session.issued_at
+        return session if -_AHEAD_S <= age_s <= self._lasts_s else None
+
+    def csrf_token(self, session: LoginSession) -> str:
+        """Return the token that every changing request of this device must carry."""
+        return self._csrf.get_signature(session.device_id).decode()
+
+    def verify_csrf(self, session: LoginSession, token: str) -> bool:
+        """Tell whether a request comes from a page of this device."""
+        return self._csrf.verify_signature(session.device_id, token)
+
+
+def _signer(secret: bytes, purpose: str) -> itsdangerous.Signer:
+    """Return what signs for one purpose alone, with a key derived for it."""
+    return itsdangerous.Signer(
+        secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
+    )
+
+
+_BYTES = 32
+_NAME = "page-secret"
+
+
+def load_secret(folder: StateFolder) -> bytes:
+    """Return the station's secret, made anew where it is missing or damaged.
+
+    A new one ends all sessions; nothing else rests on it.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    path = folder.root / _NAME
+    with contextlib.suppress(FileNotFoundError):
+        content = path.read_bytes()
+        if len(content) == _BYTES:
+            return content
+    return _make(path, unfinished=folder.tmp / _NAME)
+
+
+def has_secret(folder: StateFolder) -> bool:
+    """Tell whether the station has its secret already."""
+    try:
+        return (folder.root / _NAME).stat().st_size == _BYTES
+    except OSError:
+        return False
+
+
+def _make(path: Path, *, unfinished: Path) -> bytes:
+    secret = secrets.token_bytes(_BYTES)
+    unfinished.unlink(missing_ok=True)
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o660)
+    with os.fdopen(fd, "wb") as file:
+        file.write(secret)
+    give_to_owner_of(path.parent, unfinished)
+    fsync_file(unfinished)
+    move_durably(unfinished, path)
+    return secret
+
+
+SHORTEST = 6  # characters of a PIN
+_FREE = 3  # wrong PINs of one address without a wait: fingers slip
+_FIRST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 3600.0
+_STOCK = 30  # guesses of all addresses at once
+_REFILL_S = 120.0  # one guess more
+_MOST_ADDRESSES = 1000
+_OWN_NETWORK = 64  # bits of an IPv6 address that one household shares
+
+
+@dataclass(slots=True)
+class _Address:
+    wrong: int = 0
+    blocked_until_s: float = 0.0
+
+
+class PinGuard:
+    """Compares PINs, as often as is safe."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, _Address] = {}
+        self._stock = float(_STOCK)
+        self._filled_at_s = 0.0
+
+    def wait_s(self, address: str, *, now_s: float, is_known: bool = False) -> float:
+        """Return how long an address has to wait before a PIN is looked at; 0: not at all.
+
+        Args:
+            address: where it comes from.
+            now_s: on a clock that never jumps.
+            is_known: a device that may come in has come from there: others' guesses do not count.
+        """
+        known = self._addresses.get(network_of(address))
+        own_s = 0.0 if known is None else max(0.0, known.blocked_until_s - now_s)
+        self._refill(now_s)
+        if is_known:
+            return own_s
+        shared_s = 0.0 if self._stock >= 1 else (1 - self._stock) * _REFILL_S
+        return max(own_s, shared_s)
+
+    def is_right(
+        self, given: str, pin: str, *, address: str, now_s: float, is_known: bool = False
+    ) -> bool:
+        """Compare a PIN; ask `wait_s` first, or it is wrong whatever was given.
+
+        Args:
+            given: what somebody typed.
+            pin: what is right.
+            address: where it came from.
+            now_s, is_known: as for `wait_s`.
+        """
+        if self.wait_s(address, now_s=now_s, is_known=is_known) > 0:
+            return False
+        if hmac.compare_digest(given.encode(), pin.encode()):
+            self._addresses.pop(network_of(address), None)
+            return True
+        if not is_known:
+            self._stock -= 1
+        self._note_wrong(network_of(address), now_s)
+        return False
+
+    def _note_wrong(self, network: str, now_s: float) -> None:
+        known = self._addresses.pop(network, None) or _Address()
+        known.wrong += 1
+        if known.wrong >= _FREE:
+            wait_s = min(_FIRST_WAIT_S * 2 ** min(known.wrong - _FREE, 20), _LONGEST_WAIT_S)
+            known.blocked_until_s = now_s + wait_s
+        self._addresses[network] = known  # the latest last
+        if len(self._addresses) > _MOST_ADDRESSES:
+            del self._addresses[next(iter(self._addresses))]
+
+    def _refill(self, now_s: float) -> None:
+        passed_s = max(0.0, now_s - self._filled_at_s)
+        self._stock = min(float(_STOCK), self._stock + passed_s / _REFILL_S)
+        self._filled_at_s = now_s
+
+
+def network_of(address: str) -> str:
+    """Return what one attacker can change least: an IPv4 address, or an IPv6 network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, _OWN_NETWORK), strict=False))
+    return str(found)
+
+
+_LONGEST_PIN = 64
+_MOST_KNOWN = 64  # addresses
+
+log = structlog.get_logger(stage=StageName.PAGE)
+
+
+class Authenticator:
+    """Sessions, PINs and pairing of one page."""
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        folder: StateFolder,
+        outbox: Outbox,
+        desk: DatabaseExecutor,
+        *,
+        now: Now,
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._desk = desk
+        self._now = now
+        self._pins = PinGuard()
+        self._known: dict[str, None] = {}  # addresses from which devices came that are let in
+        self.signer = Signer(load_secret(folder), lasts_days=settings.session_days)
+        host = settings.listen.rpartition(":")[0]
+        self.hosts = Hosts.of(host, own_name=socket.gethostname(), more=settings.hosts)
+        guarded = settings.pin is not None or settings.pin_file is not None
+        self.is_open = is_loopback(host.strip("[]")) and not guarded  # for this box alone
+        self.over_tls = settings.tls != "off"
+        self._cookie = "__Host-spotter" if self.over_tls else "spotter"
+
+    async def session_of(self, request: Request) -> LoginSession | None:
+        """Return the session of the device that asks; None where it must come in first."""
+        now_s = self._now().utc_s
+        session = self.signer.read(request.cookies.get(self._cookie, ""), now_s=now_s)
+        if session is not None and await self.lets_in(session):
+            self._note_address(request)
+            return session
+        return self._new(Role.COACH) if self.is_open else None
+
+    async def enter_by_pin(self, pin: str, *, address: str) -> LoginSession | float:
+        """Let a device in by its PIN; else return the seconds until the next try may be made."""
+        right, boot_s = read_pin(self._settings), self._now().boot_s or 0.0
+        is_known = await self._has_come_in_from(address)
+        wait_s = self._pins.wait_s(address, now_s=boot_s, is_known=is_known)
+        if right is None or wait_s > 0:
+            return wait_s
+        if not self._pins.is_right(pin, right, address=address, now_s=boot_s, is_known=is_known):
+            log.warning("login rejected", method="pin", address=address)
+            return self._pins.wait_s(address, now_s=boot_s, is_known=is_known)
+        session = self._new(Role.COACH)
+        await self._desk.write(
+            lambda: self._outbox.devices.add_by_pin(
+                device_id=session.device_id, now_s=self._now().utc_s, address=address
+            )
+        )
+        log.info("device logged in", method="pin", device=session.device_id, address=address)
+        return session
+
+    async def _has_come_in_from(self, address: str) -> bool:
+        """Tell whether a device that may still come in has come from an address, or its network."""
+        on_record = await self._desk.read(lambda: self._outbox.devices.addresses(most=_MOST_KNOWN))
+        return network_of(address) in {network_of(one) for one in (*on_record, *self._known)}
+
+    async def enter_by_pairing(self, token: str, *, address: str) -> LoginSession | None:
+        """Let a device in by its pairing link, which serves once."""
+        device_id, now_s = _random_id(), self._now().utc_s
+        device = await self._desk.write(
+            lambda: self._outbox.devices.pair(
+                token, device_id=device_id, now_s=now_s, address=address
+            )
+        )
+        if device is None:
+            return None
+        log.info("device paired", device=device.id, role=device.role)
+        return LoginSession(device_id=device.id, role=device.role, issued_at=int(now_s))
+
+    async def leave(self, session: LoginSession) -> None:
+        """Let a device in no longer."""
+        now_s = self._now().utc_s
+        await self._desk.write(lambda: self._outbox.devices.end(session.device_id, now_s=now_s))
+
+    def give(self, response: Response, session: LoginSession) -> None:
+        """Set a session's cookie, issued now."""
+        fresh = LoginSession(
+            device_id=session.device_id, role=session.role, issued_at=int(self._now().utc_s)
+        )
+        response.set_cookie(
+            self._cookie,
+            self.signer.cookie(fresh),
+            max_age=self.signer.lasts_s,
+            path="/",
+            secure=self.over_tls,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def take_back(self, response: Response) -> None:
+        """Remove the session's cookie."""
+        response.delete_cookie(
+            self._cookie, path="/", secure=self.over_tls, httponly=True, samesite="strict"
+        )
+
+    def is_known(self, address: str) -> bool:
+        """Tell whether a device that is let in came from an address lately."""
+        return address in self._known
+
+    def wants_new_cookie(self, request: Request, session: LoginSession) -> bool:
+        """Tell whether a session is new or old enough to be issued again."""
+        held = self.signer.read(request.cookies.get(self._cookie, ""), now_s=self._now().utc_s)
+        return held != session or session.is_old(self._now().utc_s)
+
+    async def lets_in(self, session: LoginSession) -> bool:
+        """Tell whether a session's device may (still) come in."""
+        device: Device | None = await self._desk.read(
+            lambda: self._outbox.devices.get(session.device_id)
+        )
+        if device is None:
+            return self.is_open and session.role is Role.COACH
+        return device.ended_at is None and device.role is session.role
+
+    def _note_address(self, request: Request) -> None:
+        if request.client is not None:
+            self._known.pop(request.client.host, None)
+            self._known[request.client.host] = None  # the latest last
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+
+    def _new(self, role: Role) -> LoginSession:
+        return LoginSession(device_id=_random_id(), role=role, issued_at=int(self._now().utc_s))
+
+
+def read_pin(settings: WebSettings) -> str | None:
+    """Return the PIN, read anew every time; None where there is none that is long enough."""
+    if settings.pin is not None:
+        return _checked(settings.pin.get_secret_value())
+    return None if settings.pin_file is None else _checked(_content(settings.pin_file))
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_PIN * 2).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _checked(text: str) -> str | None:
+    pin = text.strip()
+    return pin if SHORTEST <= len(pin) <= _LONGEST_PIN else None
+
+
+def _random_id() -> str:
+    return b32encode(secrets.token_bytes(10)).decode().lower()

@@ -1,0 +1,236 @@
+"""The page's live voice: server-sent events with the parts that have changed.
+
+One look at the outbox serves all watchers: the parts are drawn once for all of them, and only
+when something was written.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import TypedDict
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from agent.errors import RequestError
+from agent.web.auth import LoginSession
+from agent.web.i18n import Texts
+from agent.web.rendering import draw, static, version_of
+from agent.web.routing import GetEndpoint, RequestContext, RequiredAccess, WebContext
+from agent.web.take_routes import entry_of
+from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage
+from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
+from agent.web.views.people import MOST_FOUND, MOST_RECENT
+from agent.web.views.results import figures_of
+
+_MOST_SEARCHED = 100  # characters
+
+
+async def start(page: WebContext, visit: RequestContext) -> Response:
+    """Show a coach the station."""
+    assert visit.session is not None  # not for anybody
+    drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
+    csrf_token = page.door.signer.csrf_token(visit.session)
+    return HTMLResponse(_filled(page, drawing.page).replace(CSRF_PLACE, csrf_token))
+
+
+async def wall(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # every place gets its visit
+    """Show everybody in the hall what the station is doing."""
+    drawing = await page.desk.read(lambda: page.board.drawing(wall=True))
+    return HTMLResponse(_filled(page, drawing.page))
+
+
+def _filled(page: WebContext, drawn: str) -> str:
+    return drawn.replace(NOW_PLACE, repr(page.now().utc_s), 1)
+
+
+async def athletes(page: WebContext, visit: RequestContext) -> Response:
+    """Return athletes by any part of their names, as tiles."""
+    text = visit.request.query_params.get("q", "")
+    if len(text) > _MOST_SEARCHED:
+        raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields="q"))
+    most = MOST_FOUND if text.strip() else MOST_RECENT
+    known = page.board.people
+    people = await page.desk.read(lambda: known.found(known.standing(), text, most=most))
+    template = page.templates.get_template("parts/tiles.html")
+    searched = bool(text.strip())
+    return HTMLResponse(
+        template.render(people=people, searched=searched, wording=page.board.wording)
+    )
+
+
+START_ROUTES = (
+    GetEndpoint(path="/", access=RequiredAccess.COACH, answer=start),
+    GetEndpoint(path="/wall", access=RequiredAccess.WALL, answer=wall),
+    GetEndpoint(path="/athletes", access=RequiredAccess.COACH, answer=athletes),
+)
+
+
+class _Common(TypedDict):
+    """What every live page needs."""
+
+    csrf_token: str  # the device's own
+    mark: str  # of the start page's parts: what changes them may change this page
+    now: float
+
+
+async def athlete(page: WebContext, visit: RequestContext) -> Response:
+    """Show an athlete's takes, and a number of theirs over time."""
+    key, query = visit.parameter("key"), visit.request.query_params
+    days = next((span for span in SPANS_DAYS if str(span) == query.get("days")), SPANS_DAYS[0])
+    wished = query.get("number", "")
+    number = wished if 0 < len(wished) <= MOST_NAME and wished.isprintable() else None
+
+    def read() -> tuple[AthletePage | None, str]:
+        sheet = page.board.sheets.of(key, days=days, number=number)
+        return sheet, page.board.drawing(wall=False).mark
+
+    try:
+        sheet, mark = await page.desk.read(read)
+    except RequestError:
+        sheet, mark = None, ""
+    if sheet is None:
+        raise HTTPException(404, page.texts.gettext("No athlete with this name."))
+    return draw(
+        page,
+        "athlete.html",
+        **_common(page, visit, mark),
+        sheet=sheet,
+        spans=_spans(page.texts),
+    )
+
+
+def _spans(texts: Texts) -> dict[int, str]:
+    """Return the periods that can be chosen, by their days."""
+    names = (
+        texts.gettext("Today"),
+        texts.gettext("7 days"),
+        texts.gettext("30 days"),
+        texts.gettext("1 year"),
+    )
+    return dict(zip(SPANS_DAYS, names, strict=True))
+
+
+async def take(page: WebContext, visit: RequestContext) -> Response:
+    """Show one take with every number of it."""
+    entry = await entry_of(page, visit)
+
+    def read() -> tuple[object, object, str]:
+        card, numbers = page.board.sheets.take(page.outbox.gallery.of_entry(entry.id))
+        return card, figures_of(numbers, page.texts), page.board.drawing(wall=False).mark
+
+    card, figures, mark = await page.desk.read(read)
+    return draw(page, "take.html", **_common(page, visit, mark), card=card, figures=figures)
+
+
+def _common(page: WebContext, visit: RequestContext, mark: str) -> _Common:
+    assert visit.session is not None  # not for anybody
+    csrf_token = page.door.signer.csrf_token(visit.session)
+    return _Common(csrf_token=csrf_token, mark=mark, now=page.now().utc_s)
+
+
+ATHLETE_ROUTES = (
+    GetEndpoint(path="/athlete/{key:path}", access=RequiredAccess.COACH, answer=athlete),
+    GetEndpoint(path="/take/{code}", access=RequiredAccess.COACH, answer=take),
+)
+
+
+_LOOK_EVERY_S = 0.5
+_BEAT_EVERY_S = 5.0  # a page that hears nothing for twice as long says so
+_MOST_WATCHERS = 32
+
+
+async def watch(page: WebContext, visit: RequestContext) -> Response:
+    """Send a coach's page its changes for as long as it listens."""
+    return _stream(page, visit, wall=False)
+
+
+async def watch_wall(page: WebContext, visit: RequestContext) -> Response:
+    """Send the wall its changes for as long as it listens."""
+    return _stream(page, visit, wall=True)
+
+
+def _stream(page: WebContext, visit: RequestContext, *, wall: bool) -> Response:
+    if visit.request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    if page.watchers >= _MOST_WATCHERS:
+        return Response("too many connections", 429, headers={"retry-after": "30"})
+    assert visit.session is not None  # not for anybody
+    asked = visit.request  # a browser that listens again says what it heard last
+    mark = asked.headers.get("last-event-id") or asked.query_params.get("mark", "")
+    events = _events(page, visit.session, mark, wall=wall)
+    return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def _events(
+    page: WebContext, session: LoginSession, mark: str, *, wall: bool
+) -> AsyncIterator[str]:
+    """Yield events until the daemon ends or the device may no longer come in."""
+    page.watchers += 1
+    quiet_s = _BEAT_EVERY_S  # the first event goes out at once
+    try:
+        marks = await page.desk.read(lambda: _shown(page, mark, wall=wall))
+        while not page.signs.stop.is_set() and await page.door.lets_in(session):
+            drawing = await page.desk.read(lambda: page.board.drawing(wall=wall))
+            parts = drawing.changed_since(marks)
+            marks = drawing.marks
+            if parts or quiet_s >= _BEAT_EVERY_S:
+                quiet_s = 0.0
+                yield _event(page, drawing.mark, parts)
+            await asyncio.sleep(_LOOK_EVERY_S)
+            quiet_s += _LOOK_EVERY_S
+    finally:
+        page.watchers -= 1
+
+
+def _shown(page: WebContext, mark: str, *, wall: bool) -> Mapping[str, str]:
+    """Return the marks of what a page shows, if it was drawn just now."""
+    drawing = page.board.drawing(wall=wall)
+    return drawing.marks if drawing.mark == mark else {}
+
+
+def _event(page: WebContext, mark: str, parts: Mapping[str, str]) -> str:
+    told = {"now": page.now().utc_s, "version": version_of("page.js"), "parts": parts}
+    return f"id: {mark}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
+
+
+LIVE_ROUTES = (
+    GetEndpoint(path="/live", access=RequiredAccess.COACH, answer=watch),
+    GetEndpoint(path="/wall/live", access=RequiredAccess.WALL, answer=watch_wall),
+)
+
+
+_FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
+
+
+async def script(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # every place gets both
+    """Return the page's script; by its version it may be kept for ever."""
+    is_named = visit.request.query_params.get("v") == version_of("page.js")
+    headers = _FOR_EVER if is_named else None
+    return Response(static("page.js"), media_type="text/javascript", headers=headers)
+
+
+async def icon(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+    """Return the icon."""
+    return Response(static("icon.svg"), media_type="image/svg+xml")
+
+
+async def manifest(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+    """Return what makes the page an application on a home screen; it names nobody."""
+    document = {
+        "name": "Spotter",
+        "short_name": "Spotter",
+        "start_url": "/",
+        "display": "standalone",
+        "background_color": "#101316",
+        "theme_color": "#101316",
+        "icons": [{"src": "/icon.svg", "sizes": "any", "type": "image/svg+xml"}],
+    }
+    return JSONResponse(document, media_type="application/manifest+json")
+
+
+FILE_ROUTES = (
+    GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
+    GetEndpoint(path="/icon.svg", access=RequiredAccess.ANYBODY, answer=icon),
+    GetEndpoint(path="/manifest.webmanifest", access=RequiredAccess.ANYBODY, answer=manifest),
+)

@@ -1,0 +1,298 @@
+"""Places of the page, and who may go there.
+
+Every route is one of two kinds, and both check before anything is looked at: to see (`See`)
+takes a session of the right role; to do (`Do`) takes, besides, the device's CSRF token and
+a form whose every field is known, bounded and of its type.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from agent.outbox.devices import Role
+from agent.outbox.undo import UndoableAction
+from agent.web.auth import Authenticator, LoginSession
+from agent.web.context import DatabaseExecutor, PageContext
+from agent.web.metrics import Metrics
+from agent.web.views.dashboard import Dashboard
+
+
+@dataclass(slots=True, kw_only=True)
+class WebContext(PageContext):
+    """One station's page."""
+
+    desk: DatabaseExecutor
+    door: Authenticator
+    measures: Metrics | None = None  # from when they are first asked for
+    watchers: int = 0  # how many listen to the page's live voice
+    board: Dashboard = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the board, which is drawn from all of this."""
+        PageContext.__post_init__(self)
+        self.board = Dashboard(self)
+
+
+CSRF_FIELD = "csrf_token"
+CSRF_HEADER = "x-csrf-token"
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_MOST_BYTES = 16384
+_MOST_FIELDS = 256
+_BODY_WITHIN_S = 10.0
+
+
+class _NumberConvertor(Convertor[int]):
+    """A number in a path, no longer than the outbox can hold: a longer one is no place."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """Return it."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return it as it stands in a path."""
+        return str(value)
+
+
+register_url_convertor("int", _NumberConvertor())
+
+
+class RequiredAccess(IntEnum):
+    """Who may go somewhere, from anybody to coaches alone."""
+
+    ANYBODY = 0
+    WALL = 1
+    COACH = 2
+
+
+_REACH = {Role.WALL: RequiredAccess.WALL, Role.COACH: RequiredAccess.COACH}
+
+
+class Form(BaseModel):
+    """What a changing request says: nothing unknown, nothing twice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256)
+
+
+class NoForm(Form):
+    """Nothing but the CSRF token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """One request, by whom."""
+
+    request: Request
+    session: LoginSession | None  # always there where a place is not for anybody
+
+    @property
+    def address(self) -> str:
+        """Where the request came from."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def wants_page(self) -> bool:
+        """Tell whether a browser itself asks, not the page's script."""
+        return "text/html" in self.request.headers.get("accept", "")
+
+    def parameter(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def number(self, name: str) -> int:
+        """Return a number in the path."""
+        return int(self.request.path_params[name])
+
+
+FormType = TypeVar("FormType", bound=Form)
+Look = Callable[[WebContext, RequestContext], Awaitable[Response]]
+
+
+class Endpoint(Protocol):
+    """Somewhere to go."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def method(self) -> str:
+        """How one goes there."""
+
+    @property
+    def access(self) -> RequiredAccess:
+        """Who may."""
+
+    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
+        """Answer one who may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEndpoint:
+    """Something to look at."""
+
+    path: str
+    access: RequiredAccess
+    answer: Look
+    method: str = "GET"
+
+    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
+        """Return what is there."""
+        return await self.answer(page, visit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostEndpoint(Generic[FormType]):
+    """Something to do."""
+
+    path: str
+    access: RequiredAccess
+    form: type[FormType]
+    answer: Callable[[WebContext, RequestContext, FormType], Awaitable[Response]]
+    method: str = "POST"
+
+    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
+        """Check the CSRF token and the form, then do it."""
+        fields = await _fields(visit.request)
+        given = fields.pop(CSRF_FIELD, None) or visit.request.headers.get(CSRF_HEADER)
+        token = given if isinstance(given, str) else ""
+        if self.access is not RequiredAccess.ANYBODY:
+            assert visit.session is not None  # checked at the door
+            if not page.door.signer.verify_csrf(visit.session, token):
+                raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
+        try:
+            form = self.form.model_validate(fields)
+        except ValidationError as error:
+            where = ", ".join(
+                sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]})
+            )
+            raise HTTPException(
+                422, page.texts.gettext("Invalid input: %(fields)s", fields=where[:80])
+            ) from None
+        return await self.answer(page, visit, form)
+
+
+class GuardedEndpoint:
+    """A place behind the door."""
+
+    def __init__(self, page: WebContext, place: Endpoint) -> None:
+        self._page = page
+        self.place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        session = await self._page.door.session_of(request)
+        visit = RequestContext(request=request, session=session)
+        if self.place.access is not RequiredAccess.ANYBODY:
+            if session is None:
+                return _ask_in(self._page, visit)
+            if _REACH[session.role] < self.place.access:
+                return _refuse_role(self._page, visit)
+        response = await self.place.respond(self._page, visit)
+        if session is not None and self._may_renew(request, session):
+            self._page.door.give(response, session)
+        return response
+
+    def _may_renew(self, request: Request, session: LoginSession) -> bool:
+        is_ours_to_give = self.place.access is not RequiredAccess.ANYBODY
+        return is_ours_to_give and self._page.door.wants_new_cookie(request, session)
+
+
+def route(page: WebContext, place: Endpoint) -> Route:
+    """Return a place as a route of the application."""
+    return Route(place.path, GuardedEndpoint(page, place), methods=[place.method])
+
+
+def _ask_in(page: WebContext, visit: RequestContext) -> Response:
+    if visit.wants_page and visit.request.method == "GET":
+        return RedirectResponse("/login", 303)
+    raise HTTPException(401, page.texts.gettext("Session expired: reload the page."))
+
+
+def _refuse_role(page: WebContext, visit: RequestContext) -> Response:
+    if visit.wants_page and visit.request.method == "GET":
+        return RedirectResponse("/wall", 303)
+    raise HTTPException(403, page.texts.gettext("This device is read-only."))
+
+
+async def _fields(request: Request) -> dict[str, str | list[str]]:
+    """Return the fields of a form; one that is given several times as a list."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {_FORM_TYPE, ""}:
+        raise HTTPException(415, "the body must be a form")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            body = await _body(request)
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except TimeoutError:
+        raise HTTPException(408, "the form was not received in time") from None
+    except (ValueError, ClientDisconnect):  # UnicodeDecodeError is one
+        raise HTTPException(400, "malformed form") from None
+    return _gathered(pairs)
+
+
+async def _body(request: Request) -> bytes:
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > _MOST_BYTES:
+            raise HTTPException(413, "form too large")
+    return bytes(parts)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    fields: dict[str, str | list[str]] = {}
+    for name, value in pairs:
+        before = fields.get(name)
+        if before is None:
+            fields[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            fields[name] = [before, value]
+    return fields
+
+
+SET_BY = "page"
+Answer = TypeVar("Answer")
+
+
+async def change(page: WebContext, action: Callable[[], Answer]) -> Answer:
+    """Carry out a change, and let every stage look at once."""
+    done = await page.desk.write(action)
+    page.signs.wake()
+    return done
+
+
+def said(
+    page: WebContext, visit: RequestContext, text: str, *, undoable: UndoableAction | None = None
+) -> Response:
+    """Answer a change: a sentence for the page's script, the start page for a bare browser."""
+    if visit.wants_page:
+        return RedirectResponse("/", 303)
+    told: dict[str, object] = {"say": text}
+    if undoable is not None:
+        told["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
+    return JSONResponse(told)

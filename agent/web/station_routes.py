@@ -1,0 +1,347 @@
+"""Who is on the station and who comes next, as a coach says it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from starlette.responses import Response
+
+from agent.outbox.models import ClipTarget
+from agent.outbox.states import Recipient
+from agent.outbox.undo import UndoableAction
+from agent.station import assignments, clip_actions, queue
+from agent.station.erasure import forget, receipt, receipt_content
+from agent.station.recording_pause import start_filming, stop_filming
+from agent.station.roster import name_of, note_guest, request_roster, resolve_guest, split_key
+from agent.web.rendering import draw
+from agent.web.routing import (
+    SET_BY,
+    Form,
+    GetEndpoint,
+    NoForm,
+    PostEndpoint,
+    RequestContext,
+    RequiredAccess,
+    WebContext,
+    change,
+    said,
+)
+
+Key = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class EditForm(Form):
+    """What somebody does; mass in the page's own unit."""
+
+    activity: Literal["running", "jumping", "weightlifting"]
+    exercise: str | None = Field(None, max_length=40)
+    mass: float | None = Field(None, gt=0, le=1200, allow_inf_nan=False)
+    incline: float | None = Field(None, ge=-30, le=60, allow_inf_nan=False)
+
+    def movement(self, page: WebContext) -> ClipTarget:
+        """Return it, of nobody."""
+        mass_kg = None if self.mass is None else page.board.wording.kilograms(self.mass)
+        return ClipTarget(
+            recipient=Recipient.UNKNOWN,
+            user_id=None,
+            activity=self.activity,
+            exercise=self.exercise,
+            barbell_mass_kg=mass_kg,
+            incline_deg=self.incline,
+        )
+
+
+class AssignForm(EditForm):
+    """Somebody, and what they do."""
+
+    key: Key
+
+
+class KeyForm(Form):
+    """Somebody."""
+
+    key: Key
+
+
+class MassForm(Form):
+    """More or less on the bar, in the page's own unit."""
+
+    by: Literal["-5", "-1", "1", "5"]
+
+
+class MoveForm(Form):
+    """Where in the queue; 1 is next."""
+
+    to: int = Field(ge=1, le=1000)
+
+
+class SwitchForm(Form):
+    """On or off."""
+
+    on: Literal["yes", "no"]
+
+
+class GuestForm(Form):
+    """A name that the account does not know."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class ResolveForm(Form):
+    """Which athlete of the account a guest is."""
+
+    key: Key
+    user_id: Key
+
+
+async def assign(page: WebContext, visit: RequestContext, form: AssignForm) -> Response:
+    """Put somebody on the station."""
+    wanted = form.movement(page)
+
+    def put() -> str:
+        assignments.assign_person(
+            page.outbox, form.key, wanted, rules=page.rules, now=page.now(), set_by=SET_BY
+        )
+        return name_of_key(page, form.key)
+
+    return said(
+        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+    )
+
+
+async def repeat(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+    """Put somebody on the station with what they did last."""
+
+    def put() -> str:
+        assignments.assign_person(
+            page.outbox, form.key, rules=page.rules, now=page.now(), set_by=SET_BY
+        )
+        return name_of_key(page, form.key)
+
+    return said(
+        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+    )
+
+
+async def step_mass(page: WebContext, visit: RequestContext, form: MassForm) -> Response:
+    """Put more or less on the bar, from now on."""
+    by_kg = page.board.wording.kilograms(float(form.by))
+    stepped = await change(
+        page,
+        lambda: assignments.step_mass(
+            page.outbox, by_kg, rules=page.rules, now=page.now(), set_by=SET_BY
+        ),
+    )
+    mass = page.board.wording.mass(stepped.barbell_mass_kg or 0.0)
+    return said(page, visit, page.texts.gettext("%(mass)s on the bar.", mass=mass))
+
+
+async def keep(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Say that it is still the same athlete."""
+
+    def stay() -> str:
+        kept = assignments.keep(page.outbox, now=page.now(), set_by=SET_BY)
+        return name_of(page.outbox, *kept.who) or ""
+
+    return said(page, visit, page.texts.gettext("Still %(name)s.", name=await change(page, stay)))
+
+
+async def done(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Say that nobody is on the station."""
+    await change(
+        page, lambda: assignments.assign_nobody(page.outbox, now=page.now(), set_by=SET_BY)
+    )
+    return said(page, visit, page.texts.gettext("Nobody is on the station."))
+
+
+async def next_one(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Let the next one onto the station."""
+
+    def advance() -> str:
+        following = queue.next_in_queue(page.outbox, rules=page.rules, now=page.now())
+        return name_of(page.outbox, *following.who) or ""
+
+    return said(
+        page,
+        visit,
+        page.texts.gettext("%(name)s is on the station.", name=await change(page, advance)),
+    )
+
+
+async def enqueue(page: WebContext, visit: RequestContext, form: AssignForm) -> Response:
+    """Put somebody at the queue's end."""
+    wanted = form.movement(page)
+
+    def append() -> str:
+        queue.enqueue(page.outbox, form.key, wanted, rules=page.rules)
+        return name_of_key(page, form.key)
+
+    return said(
+        page,
+        visit,
+        page.texts.gettext("%(name)s added to the queue.", name=await change(page, append)),
+    )
+
+
+async def move(page: WebContext, visit: RequestContext, form: MoveForm) -> Response:
+    """Put somebody elsewhere in the queue."""
+    place = visit.number("place")
+    await change(page, lambda: queue.move_in_queue(page.outbox, place, to=form.to))
+    return said(page, visit, page.texts.gettext("Queue updated."))
+
+
+async def remove(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Take somebody out of the queue; for ten seconds it can be taken back."""
+    place = visit.number("place")
+    undoable = await change(page, lambda: clip_actions.unqueue(page.outbox, place, now=page.now()))
+    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
+
+
+async def clear(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Empty the queue; for ten seconds it can be taken back."""
+    undoable = await change(page, lambda: clip_actions.clear_queue(page.outbox, now=page.now()))
+    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
+
+
+async def rotate(page: WebContext, visit: RequestContext, form: SwitchForm) -> Response:
+    """Let whoever is done go to the queue's end, or no longer."""
+    on = form.on == "yes"
+    await change(page, lambda: queue.set_rotate(page.outbox, on=on))
+    return said(
+        page,
+        visit,
+        page.texts.gettext("Rotation on.") if on else page.texts.gettext("Rotation off."),
+    )
+
+
+async def guest(page: WebContext, visit: RequestContext, form: GuestForm) -> Response:
+    """Note somebody whom the account does not know."""
+    noted = await change(page, lambda: note_guest(page.outbox, form.name, now_s=page.now().utc_s))
+    return said(page, visit, page.texts.gettext("Guest added: %(name)s.", name=noted.name))
+
+
+async def resolve(page: WebContext, visit: RequestContext, form: ResolveForm) -> Response:
+    """Say who a guest is, and let their takes go."""
+
+    def tell() -> tuple[str, int]:
+        released = resolve_guest(
+            page.outbox,
+            form.key,
+            form.user_id,
+            now_s=page.now().utc_s,
+            send_delay_s=page.rules.send_delay_s,
+        )
+        return name_of_key(page, form.user_id), len(released)
+
+    name, n = await change(page, tell)
+    return said(
+        page,
+        visit,
+        page.texts.ngettext(
+            "Linked to %(name)s. %(n)s take will be uploaded.",
+            "Linked to %(name)s. %(n)s takes will be uploaded.",
+            n,
+            name=name,
+        ),
+    )
+
+
+def name_of_key(page: WebContext, key: str) -> str:
+    """Return a person's name by their key."""
+    return name_of(page.outbox, *split_key(key)) or ""
+
+
+STATION_ROUTES = (
+    PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=AssignForm, answer=assign),
+    PostEndpoint(path="/repeat", access=RequiredAccess.COACH, form=KeyForm, answer=repeat),
+    PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=step_mass),
+    PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=NoForm, answer=keep),
+    PostEndpoint(path="/done", access=RequiredAccess.COACH, form=NoForm, answer=done),
+    PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NoForm, answer=next_one),
+    PostEndpoint(path="/queue", access=RequiredAccess.COACH, form=AssignForm, answer=enqueue),
+    PostEndpoint(
+        path="/queue/{place:int}/move", access=RequiredAccess.COACH, form=MoveForm, answer=move
+    ),
+    PostEndpoint(
+        path="/queue/{place:int}/remove", access=RequiredAccess.COACH, form=NoForm, answer=remove
+    ),
+    PostEndpoint(path="/queue/clear", access=RequiredAccess.COACH, form=NoForm, answer=clear),
+    PostEndpoint(path="/queue/rotate", access=RequiredAccess.COACH, form=SwitchForm, answer=rotate),
+    PostEndpoint(path="/guest", access=RequiredAccess.COACH, form=GuestForm, answer=guest),
+    PostEndpoint(
+        path="/guest/resolve", access=RequiredAccess.COACH, form=ResolveForm, answer=resolve
+    ),
+)
+
+
+_MOST_RECEIPTS = 20
+_LENGTHS_S = {"yes": None, "30": 1800.0}
+
+
+class FilmingForm(Form):
+    """Stop until further notice, stop for 30 minutes, or film again."""
+
+    stop: Literal["yes", "30", "no"]
+
+
+async def film(page: WebContext, visit: RequestContext, form: FilmingForm) -> Response:
+    """Stop filming, or go on; for half a minute a stop can be taken back."""
+    if form.stop == "no":
+        await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
+        return said(page, visit, page.texts.gettext("Recording resumed."))
+    lasts_s = _LENGTHS_S[form.stop]
+    undoable = await change(
+        page,
+        lambda: stop_filming(page.outbox, now=page.now(), set_by=SET_BY, lasts_s=lasts_s),
+    )
+    return said(page, visit, page.texts.gettext("Recording stopped."), undoable=undoable)
+
+
+async def refresh(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Look for the account's athletes at once."""
+    await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
+    return said(page, visit, page.texts.gettext("Refreshing the athlete list."))
+
+
+class ForgetForm(KeyForm):
+    """Whom to forget, and whether at the API too."""
+
+    also_at_api: Literal["", "yes"] = ""
+
+
+async def forget_athlete(page: WebContext, visit: RequestContext, form: ForgetForm) -> Response:
+    """Remove everything of an athlete from this box; for ten seconds it can be taken back."""
+
+    def ask() -> tuple[str, UndoableAction]:
+        at_api = form.also_at_api == "yes"
+        name = name_of_key(page, form.key)
+        return name, forget(page.outbox, form.key, now=page.now(), at_api=at_api)
+
+    name, undoable = await change(page, ask)
+    return said(
+        page,
+        visit,
+        page.texts.gettext("Data of %(name)s will be deleted.", name=name),
+        undoable=undoable,
+    )
+
+
+async def receipts(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+    """Show the receipt of the latest erasures, to print."""
+
+    def read() -> str:
+        now_s = page.now().utc_s
+        station = page.settings.station.name or page.settings.station.id
+        found = receipt(page.outbox, None, station=station, now_s=now_s, most=_MOST_RECEIPTS)
+        return receipt_content(found, language=page.texts.language)
+
+    return draw(page, "erasures.html", content=await page.desk.read(read))
+
+
+SETTINGS_ROUTES = (
+    GetEndpoint(path="/erasures", access=RequiredAccess.COACH, answer=receipts),
+    PostEndpoint(path="/filming", access=RequiredAccess.COACH, form=FilmingForm, answer=film),
+    PostEndpoint(path="/roster", access=RequiredAccess.COACH, form=NoForm, answer=refresh),
+    PostEndpoint(
+        path="/forget", access=RequiredAccess.COACH, form=ForgetForm, answer=forget_athlete
+    ),
+)

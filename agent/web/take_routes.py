@@ -1,0 +1,378 @@
+"""What a coach does with takes: give, hold, discard, send now, send anew, and undo."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from pydantic import Field, field_validator
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from agent.errors import RequestError
+from agent.outbox.models import Capture, Entry, is_clip_code
+from agent.outbox.outbox import Outbox
+from agent.outbox.results import VideoState
+from agent.outbox.states import CaptureState
+from agent.outbox.undo import UndoableAction
+from agent.station import clip_actions
+from agent.station.clip_actions import want_video
+from agent.web.i18n import MovementWording
+from agent.web.routing import (
+    Form,
+    GetEndpoint,
+    NoForm,
+    PostEndpoint,
+    RequestContext,
+    RequiredAccess,
+    WebContext,
+    change,
+    said,
+)
+from agent.web.station_routes import EditForm, Key, KeyForm, name_of_key
+
+_VIDEO = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+}
+
+
+async def entry_of(page: WebContext, visit: RequestContext) -> Entry:
+    """Return the clip that a path names."""
+    code = visit.parameter("code")
+    entry = None
+    if is_clip_code(code):
+        entry = await page.desk.read(lambda: page.outbox.entries.by_code(code))
+    if entry is None:
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
+    return entry
+
+
+async def picture(page: WebContext, visit: RequestContext) -> Response:
+    """Return a take's poster."""
+    entry = await entry_of(page, visit)
+    return file_answer(page, page.folder.pictures_of(entry.clip_code)[0], "image/jpeg")
+
+
+async def strip(page: WebContext, visit: RequestContext) -> Response:
+    """Return a take's filmstrip."""
+    entry = await entry_of(page, visit)
+    return file_answer(page, page.folder.pictures_of(entry.clip_code)[1], "image/jpeg")
+
+
+async def clip(page: WebContext, visit: RequestContext) -> Response:
+    """Return a take's clip, or the range of it that a player asks for."""
+    entry = await entry_of(page, visit)
+    path = page.folder.clips / entry.stored_name
+    return file_answer(page, path, _VIDEO.get(path.suffix, "application/octet-stream"))
+
+
+def file_answer(page: WebContext, path: Path, media_type: str) -> Response:
+    """Return a file of the state folder, or the range of it that a player asks for."""
+    try:
+        found = path.stat()
+    except OSError:
+        raise HTTPException(404, page.texts.gettext("There is no such take.")) from None
+    return FileResponse(path, media_type=media_type, stat_result=found)
+
+
+MEDIA_ROUTES = (
+    GetEndpoint(path="/picture/{code}.jpg", access=RequiredAccess.WALL, answer=picture),
+    GetEndpoint(path="/strip/{code}.jpg", access=RequiredAccess.COACH, answer=strip),
+    GetEndpoint(path="/clip/{code}", access=RequiredAccess.COACH, answer=clip),
+)
+
+
+_MOST_AT_ONCE = 100
+
+
+class Steering(Protocol):
+    """What can be done with one clip."""
+
+    def __call__(self, outbox: Outbox, entry: Entry, /, *, now_s: float) -> object:
+        """Do it."""
+
+
+class TrayForm(Form):
+    """Several takes, and whose they are."""
+
+    key: Key
+    code: Annotated[list[str], Field(min_length=1, max_length=_MOST_AT_ONCE)]
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class UndoForm(Form):
+    """What is to be taken back."""
+
+    id: int = Field(ge=0, le=2**62)
+
+
+async def give(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+    """Give a take that was not sent to somebody else."""
+    entry = await entry_of(page, visit)
+
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: clip_actions.give(
+            page.outbox, entry, form.key, rules=page.rules, now_s=now_s
+        ),
+    )
+    name = await page.desk.read(lambda: name_of_key(page, form.key))
+    return said(
+        page, visit, page.texts.gettext("Assigned to %(name)s.", name=name), undoable=undoable
+    )
+
+
+async def release(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Send a held take as it is."""
+    entry = await entry_of(page, visit)
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: clip_actions.release(
+            page.outbox,
+            entry,
+            said=None,
+            station=page.rules.default,
+            now_s=now_s,
+            send_delay_s=page.rules.send_delay_s,
+        ),
+    )
+    return said(page, visit, page.texts.gettext("It will be uploaded as it is."), undoable=undoable)
+
+
+async def edit(page: WebContext, visit: RequestContext, form: EditForm) -> Response:
+    """Correct what a take shows that was not sent."""
+    entry = await entry_of(page, visit)
+    shows = form.movement(page)
+    undoable = await _correct(
+        page,
+        entry,
+        lambda now_s: clip_actions.edit(page.outbox, entry, shows, rules=page.rules, now_s=now_s),
+    )
+    words = page.board.wording.movement(MovementWording.of(shows))
+    return said(
+        page, visit, page.texts.gettext("Saved: %(movement)s.", movement=words), undoable=undoable
+    )
+
+
+async def _correct(
+    page: WebContext, entry: Entry, action: Callable[[float], Entry]
+) -> UndoableAction:
+    """Correct a take, so that it can be taken back."""
+
+    def correct() -> UndoableAction:
+        now = page.now()
+        with page.outbox.transaction():
+            corrected = action(now.utc_s)
+            return clip_actions.remember_given(page.outbox, [(entry, corrected)], now=now)
+
+    return await change(page, correct)
+
+
+async def give_several(page: WebContext, visit: RequestContext, form: TrayForm) -> Response:
+    """Give several takes to somebody."""
+
+    def hand_over() -> tuple[str, int, int, UndoableAction]:
+        now = page.now()
+        with page.outbox.transaction():
+            outcomes = clip_actions.give_all(
+                page.outbox, form.code, form.key, rules=page.rules, now_s=now.utc_s
+            )
+            given = [outcome.change for outcome in outcomes if outcome.change is not None]
+            if not given:
+                raise RequestError(outcomes[0].error or "")
+            undoable = clip_actions.remember_given(page.outbox, given, now=now)
+        return name_of_key(page, form.key), len(given), len(outcomes) - len(given), undoable
+
+    name, n, failed, undoable = await change(page, hand_over)
+    gettext = page.texts.gettext
+    if failed:
+        text = gettext(
+            "%(n)s takes assigned to %(name)s, %(failed)s failed.", name=name, n=n, failed=failed
+        )
+    elif n == 1:
+        text = gettext("Assigned to %(name)s.", name=name)
+    else:
+        text = gettext("%(n)s takes assigned to %(name)s.", name=name, n=n)
+    return said(page, visit, text, undoable=undoable)
+
+
+async def hold(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Let a take wait for a person."""
+    await _steer(page, visit, clip_actions.hold)
+    return said(page, visit, page.texts.gettext("On hold."))
+
+
+async def send_now(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Let a take that counts down go at once."""
+    await _steer(page, visit, clip_actions.send_now)
+    return said(page, visit, page.texts.gettext("Uploading now."))
+
+
+async def retry(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Try a take again that was refused."""
+    await _steer(page, visit, clip_actions.retry)
+    return said(page, visit, page.texts.gettext("Trying again."))
+
+
+async def discard(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """End a take without sending it; for ten seconds it can be taken back."""
+    entry = await entry_of(page, visit)
+    undoable = await change(
+        page, lambda: clip_actions.discard_undoably(page.outbox, entry, now=page.now())
+    )
+    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
+
+
+async def resend(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+    """Send a delivered take anew for the right athlete; then the wrong session is deleted."""
+    entry = await entry_of(page, visit)
+
+    def send_anew() -> tuple[str, UndoableAction | None]:
+        asked = clip_actions.resend(
+            page.outbox, page.folder.clips, entry, form.key, rules=page.rules, now=page.now()
+        )
+        return name_of_key(page, form.key), page.outbox.undoables.by_id(asked.undoable_id)
+
+    name, undoable = await change(page, send_anew)
+    return said(
+        page,
+        visit,
+        page.texts.gettext(
+            "Uploading again for %(name)s; then the wrong session is deleted.", name=name
+        ),
+        undoable=undoable,
+    )
+
+
+async def delete_wrong(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Try again to delete a wrong session that the API kept."""
+    resend_id = visit.number("resend")
+    await change(
+        page,
+        lambda: clip_actions.retry_deletion(page.outbox, resend_id, now_s=page.now().utc_s),
+    )
+    return said(page, visit, page.texts.gettext("Trying again."))
+
+
+async def undo(page: WebContext, visit: RequestContext, form: UndoForm) -> Response:
+    """Take back what was ended in the last ten seconds."""
+    await change(page, lambda: clip_actions.undo(page.outbox, form.id, now=page.now()))
+    return said(page, visit, page.texts.gettext("Undone."))
+
+
+async def _steer(page: WebContext, visit: RequestContext, action: Steering) -> None:
+    entry = await entry_of(page, visit)
+    await change(page, lambda: action(page.outbox, entry, now_s=page.now().utc_s))
+
+
+TAKE_ROUTES = (
+    PostEndpoint(path="/take/{code}/give", access=RequiredAccess.COACH, form=KeyForm, answer=give),
+    PostEndpoint(
+        path="/take/{code}/release", access=RequiredAccess.COACH, form=NoForm, answer=release
+    ),
+    PostEndpoint(path="/take/{code}/edit", access=RequiredAccess.COACH, form=EditForm, answer=edit),
+    PostEndpoint(path="/take/{code}/hold", access=RequiredAccess.COACH, form=NoForm, answer=hold),
+    PostEndpoint(
+        path="/take/{code}/send", access=RequiredAccess.COACH, form=NoForm, answer=send_now
+    ),
+    PostEndpoint(path="/take/{code}/retry", access=RequiredAccess.COACH, form=NoForm, answer=retry),
+    PostEndpoint(
+        path="/take/{code}/discard", access=RequiredAccess.COACH, form=NoForm, answer=discard
+    ),
+    PostEndpoint(
+        path="/take/{code}/resend", access=RequiredAccess.COACH, form=KeyForm, answer=resend
+    ),
+    PostEndpoint(
+        path="/resend/{resend:int}/delete",
+        access=RequiredAccess.COACH,
+        form=NoForm,
+        answer=delete_wrong,
+    ),
+    PostEndpoint(
+        path="/tray/give", access=RequiredAccess.COACH, form=TrayForm, answer=give_several
+    ),
+    PostEndpoint(path="/undo", access=RequiredAccess.COACH, form=UndoForm, answer=undo),
+)
+
+
+async def retry_recording(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Let a recording be looked into again."""
+    capture = await _capture_of(page, visit)
+    await change(page, lambda: clip_actions.retry(page.outbox, capture, now_s=page.now().utc_s))
+    return said(page, visit, page.texts.gettext("Trying again."))
+
+
+async def discard_recording(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """End a recording; for ten seconds it can be taken back."""
+    capture = await _capture_of(page, visit)
+    undoable = await change(
+        page, lambda: clip_actions.discard_undoably(page.outbox, capture, now=page.now())
+    )
+    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
+
+
+async def _capture_of(page: WebContext, visit: RequestContext) -> Capture:
+    number = visit.number("recording")
+    capture = await page.desk.read(lambda: page.outbox.captures.by_id(number))
+    if capture is None or capture.state is not CaptureState.QUARANTINED:
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
+    return capture
+
+
+RECORDING_ROUTES = (
+    PostEndpoint(
+        path="/recording/{recording:int}/retry",
+        access=RequiredAccess.COACH,
+        form=NoForm,
+        answer=retry_recording,
+    ),
+    PostEndpoint(
+        path="/recording/{recording:int}/discard",
+        access=RequiredAccess.COACH,
+        form=NoForm,
+        answer=discard_recording,
+    ),
+)
+
+
+async def look(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+    """Look for an analysis again that failed or was not seen."""
+    entry = await entry_of(page, visit)
+
+    def resume() -> None:
+        if not page.outbox.follow_ups.resume(entry.id, now_s=page.now().utc_s):
+            raise RequestError(f"nothing is to be looked for of {entry.name}")
+
+    await change(page, resume)
+    return said(page, visit, page.texts.gettext("Checking again."))
+
+
+async def fetch(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Wish for a take's analysed video."""
+    entry = await entry_of(page, visit)
+    await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
+    return said(page, visit, page.texts.gettext("Downloading the analysed video."))
+
+
+async def video(page: WebContext, visit: RequestContext) -> Response:
+    """Return a take's analysed video, or the range of it that a player asks for."""
+    entry = await entry_of(page, visit)
+    state = await page.desk.read(lambda: page.outbox.videos.state(entry.id))
+    if state is not VideoState.PRESENT:
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
+    return file_answer(page, page.folder.analysed_video(entry.clip_code), "video/mp4")
+
+
+RESULT_ROUTES = (
+    PostEndpoint(path="/take/{code}/look", access=RequiredAccess.COACH, form=NoForm, answer=look),
+    PostEndpoint(path="/take/{code}/fetch", access=RequiredAccess.COACH, form=NoForm, answer=fetch),
+    GetEndpoint(path="/analysed/{code}", access=RequiredAccess.COACH, answer=video),
+)

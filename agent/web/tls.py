@@ -1,0 +1,166 @@
+"""TLS of the page: a certificate that was given, or one of Spotter's own making."""
+
+import ipaddress
+import os
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from agent.clock import Instant, Now
+from agent.disk.state_folder import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.errors import ConfigError
+from agent.settings.model import WebSettings
+from agent.web.security import own_address
+
+_DAYS = 800  # some tablets refuse certificates that last longer
+_RENEW_BEFORE_S = 60 * 86400
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+class PageCertificate:
+    """The certificate that the page shows, kept up while it serves."""
+
+    def __init__(self, settings: WebSettings, folder: StateFolder, *, now: Now) -> None:
+        """Take the certificate that was given, or make one.
+
+        Raises:
+            ConfigError: it cannot be used.
+            OSError: it cannot be written.
+        """
+        self._settings = settings
+        self._folder = folder
+        self._now = now
+        self.renew()
+        self._seen = self._marks()
+        self.context = self._fresh()
+
+    @property
+    def _places(self) -> tuple[Path, Path]:
+        """Where certificate and key lie."""
+        if self._settings.tls == "own":
+            return self._folder.root / "page-cert.pem", self._folder.root / "page-key.pem"
+        assert self._settings.tls_cert and self._settings.tls_key  # checked by the settings
+        return self._settings.tls_cert, self._settings.tls_key
+
+    def renew(self) -> None:
+        """Renew a certificate of Spotter's own that is missing, unreadable or not valid now.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        certificate, key = self._places
+        now = self._now()
+        if self._settings.tls == "own" and not _serves(certificate, key, now):
+            _make(certificate, key, self._folder, now=now)
+
+    def take_over(self) -> None:
+        """Show the certificate that lies there now, if that is another one.
+
+        Raises:
+            ConfigError: it cannot be used; the one before is shown on.
+        """
+        marks = self._marks()
+        if marks != self._seen:
+            self._seen = marks
+            self._fresh()  # a half renewed pair must not get into the one that serves
+            self.context.load_cert_chain(*self._places)
+
+    def _fresh(self) -> ssl.SSLContext:
+        certificate, key = self._places
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"the page's certificate {certificate} cannot be used: {error}"
+            ) from None
+        return context
+
+    def _marks(self) -> list[tuple[int, int] | None]:
+        """Return what changes with the files."""
+        return [_mark(place) for place in self._places]
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _serves(certificate: Path, key: Path, now: Instant) -> bool:
+    """Tell whether both can be read and their time is now; a clock that nothing set cannot tell."""
+    if not os.access(key, os.R_OK):
+        return False
+    try:
+        held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError):
+        return False
+    begins_s, ends_s = held.not_valid_before_utc.timestamp(), held.not_valid_after_utc.timestamp()
+    return not now.trusted or begins_s <= now.utc_s < ends_s - _RENEW_BEFORE_S
+
+
+def _make(certificate: Path, key: Path, folder: StateFolder, *, now: Instant) -> None:
+    """Write a new key and its certificate, each whole or not at all."""
+    new_key = ec.generate_private_key(ec.SECP256R1())
+    signed = _signed(new_key, host=socket.gethostname(), address=own_address(), now_s=now.utc_s)
+    secret = new_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = signed.public_bytes(serialization.Encoding.PEM)
+    for content, mode, final in ((secret, 0o600, key), (public, 0o644, certificate)):
+        unfinished = folder.tmp / final.name
+        unfinished.unlink(missing_ok=True)
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        give_to_owner_of(folder.root, unfinished)
+        unfinished.chmod(mode)
+        fsync_file(unfinished)
+        move_durably(unfinished, final)
+
+
+def _signed(
+    key: ec.EllipticCurvePrivateKey, *, host: str, address: str | None, now_s: float
+) -> x509.Certificate:
+    """Return a certificate that signs itself, for every name and address of this box."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Spotter")])
+    begins = datetime.fromtimestamp(int(now_s), UTC)
+    names: list[x509.GeneralName] = [
+        *(x509.DNSName(one) for one in (host, f"{host}.local", "localhost") if one.isascii()),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    if address is not None:
+        names.append(x509.IPAddress(ipaddress.ip_address(address)))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=_DAYS))
+    )
+    usage = dict.fromkeys(_USAGES, False) | {"digital_signature": True, "key_cert_sign": True}
+    for extension, critical in (
+        (x509.BasicConstraints(ca=True, path_length=0), True),  # tablets install only these
+        (x509.KeyUsage(**usage), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(names), False),
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+    ):
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key, hashes.SHA256())

@@ -1,0 +1,284 @@
+"""One athlete's takes: today's or some earlier days', with a number of theirs over time."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.outbox.queries import ShownClip
+from agent.outbox.results import Number, Result
+from agent.station.roster import athlete_of, name_of, split_key
+from agent.station.status import midnight
+from agent.web.context import PageContext
+from agent.web.i18n import BODY_MEASURES
+from agent.web.views.cards import CardBuilder, ClipCard
+from agent.web.views.results import is_measured, name_shown, plottable, value_shown
+
+_WIDTH, _HEIGHT, _MARGIN = 1000.0, 300.0, 14.0
+_LEAST_TICKS = 2  # intervals
+_FLAT = 1e-9  # of the size of values: what differs less is the same
+_NOTHING = 1e-9  # what lies closer together is one value, whatever its unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One take's number."""
+
+    at: float  # Unix time
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """The picture, and what is written around it."""
+
+    line: str  # path data, as in SVG
+    dots: str
+    latest: str  # the last dot once more
+    grid: tuple[str, ...]
+    ticks: tuple[float, ...]  # values of the grid's lines, from the top
+    digits: int  # behind the point of a tick that is worth showing
+    begins_at: float  # Unix times of the first and the last dot
+    ends_at: float
+    lowest: float
+    highest: float
+    last: float
+    count: int
+
+
+def plot(points: Sequence[Point]) -> Plot:
+    """Return the picture of some takes' number.
+
+    Args:
+        points: one at least, the earliest first.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not points:
+        raise ValueError("nothing to draw")
+    values = [point.value for point in points]
+    ticks, digits = scale(min(values), max(values))
+    begins_at, ends_at = points[0].at, points[-1].at
+    placed = [
+        f"{_along(point.at, begins_at, ends_at):.0f} {_above(point.value, ticks):.0f}"
+        for point in points
+    ]
+    return Plot(
+        line=f"M{'L'.join(placed)}",
+        dots="".join(f"M{place}h0" for place in placed),
+        latest=f"M{placed[-1]}h0",
+        grid=tuple(f"M0 {_above(tick, ticks):.0f}H{_WIDTH:.0f}" for tick in ticks),
+        ticks=ticks,
+        digits=digits,
+        begins_at=begins_at,
+        ends_at=ends_at,
+        lowest=min(values),
+        highest=max(values),
+        last=values[-1],
+        count=len(points),
+    )
+
+
+def scale(low: float, high: float) -> tuple[tuple[float, ...], int]:
+    """Return round values that hold a range, the highest first, and the digits they need."""
+    size = max(abs(low), abs(high))
+    if high - low <= max(_FLAT * size, _NOTHING):
+        room = size / 10 if size > _NOTHING else 1.0
+        low, high = low - room, high + room
+    rough = (high - low) / _LEAST_TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = max(share * power for share in (1, 2, 5) if share * power <= rough * (1 + _FLAT))
+    first, last = math.floor(low / step + _FLAT), math.ceil(high / step - _FLAT)
+    digits = max(0, -math.floor(math.log10(step) + _FLAT))
+    return tuple(number * step for number in range(last, first - 1, -1)), digits
+
+
+def _along(at: float, begins_at: float, ends_at: float) -> float:
+    if ends_at <= begins_at:
+        return _WIDTH / 2
+    share = (at - begins_at) / (ends_at - begins_at)
+    return _MARGIN + share * (_WIDTH - 2 * _MARGIN)
+
+
+def _above(value: float, ticks: Sequence[float]) -> float:
+    share = (value - ticks[-1]) / (ticks[0] - ticks[-1])
+    return _HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN)
+
+
+SPANS_DAYS = (1, 7, 30, 365)
+MOST_NAME = 80  # signs of a number's path
+_MOST_LISTED = 30
+_MOST_DRAWN = 200
+_MOST_OFFERED = 60
+_PLAIN_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTakes:
+    """The takes of one day, the latest first."""
+
+    name: str
+    cards: tuple[ClipCard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A number over time, with what is written around it."""
+
+    plot: Plot
+    words: str  # all of it for those who do not see it
+    ticks: tuple[str, ...]
+    begins: str
+    ends: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AthletePage:
+    """What an athlete's page shows."""
+
+    key: str
+    name: str
+    lacks: str  # body measures that the account does not have, in words
+    days: int
+    takes: tuple[DayTakes, ...]
+    unlisted: int  # takes that are drawn and not listed
+    offered: Mapping[str, str]  # numbers to choose from: names by path
+    chosen: str | None
+    values: Mapping[str, str]  # the chosen number of each take, by clip code
+    drawn: Chart | None
+
+
+class AthletePages:
+    """Reads athletes' takes; used in the reading thread alone."""
+
+    def __init__(self, source: PageContext, cards: CardBuilder) -> None:
+        self._source = source
+        self._cards = cards
+
+    def of(self, key: str, *, days: int, number: str | None) -> AthletePage | None:
+        """Return an athlete's page; None where nobody is known by that key.
+
+        Args:
+            key: a user_id, or guest:3.
+            days: today is 1.
+            number: the path of the number to draw, as somebody asked for it; None: the first.
+
+        Raises:
+            RequestError: that is no key.
+        """
+        user_id, guest_id = split_key(key)
+        outbox, gallery = self._source.outbox, self._source.outbox.gallery
+        since = midnight(self._source.now().utc_s) - (days - 1) * 86_400.0
+        shown = gallery.of_person(user_id, guest_id, since=since, most=_MOST_DRAWN)
+        known = athlete_of(outbox, key)
+        if not shown and known is None and not gallery.has_any(user_id, guest_id):
+            return None
+        results = outbox.results.of_entries([one.entry.id for one in shown])
+        offered = plottable((r.numbers for r in results.values()), most=_MOST_OFFERED)
+        chosen = number or next(iter(offered), None)
+        if chosen is not None and chosen not in offered:
+            offered.append(chosen)
+        return AthletePage(
+            key=key,
+            name=name_of(outbox, user_id, guest_id) or key,
+            lacks=", ".join(
+                self._source.texts.gettext(BODY_MEASURES[measure])
+                for measure in (() if known is None else known.lacks)
+            ),
+            days=days,
+            takes=tuple(self._days(shown[:_MOST_LISTED])),
+            unlisted=max(0, len(shown) - _MOST_LISTED),
+            offered={path: name_shown(path, self._source.texts) for path in offered},
+            chosen=chosen,
+            values=self._values(shown, results, chosen),
+            drawn=self._drawn(shown, results, chosen, days=days),
+        )
+
+    def take(self, shown: ShownClip) -> tuple[ClipCard, Mapping[str, Number]]:
+        """Return one take's card, and every number of it."""
+        (card,) = self._cards.cards([shown])
+        result = self._source.outbox.results.of_entry(shown.entry.id)
+        return card, {} if result is None else result.numbers
+
+    def _days(self, shown: Sequence[ShownClip]) -> Iterator[DayTakes]:
+        by_day: dict[str, list[ClipCard]] = {}
+        cards = self._cards.cards(shown)
+        for one, card in zip(shown, cards, strict=True):
+            by_day.setdefault(self._date(_filmed_at(one)), []).append(card)
+        today = self._date(self._source.now().utc_s)
+        for date, of_day in by_day.items():
+            name = self._source.texts.gettext("Today") if date == today else date
+            yield DayTakes(name=name, cards=tuple(of_day))
+
+    def _date(self, at: float) -> str:
+        # Translators: a date, in the codes of strftime: day, month, year.
+        return time.strftime(self._source.texts.translated("%d %b %Y"), time.localtime(at))
+
+    def _values(
+        self, shown: Sequence[ShownClip], results: Mapping[int, Result], chosen: str | None
+    ) -> Mapping[str, str]:
+        return {
+            one.entry.clip_code: value_shown(
+                results[one.entry.id].numbers[chosen], self._source.texts, path=chosen
+            )
+            for one in shown
+            if chosen is not None
+            and one.entry.id in results
+            and chosen in results[one.entry.id].numbers
+        }
+
+    def _drawn(
+        self,
+        shown: Sequence[ShownClip],
+        results: Mapping[int, Result],
+        chosen: str | None,
+        *,
+        days: int,
+    ) -> Chart | None:
+        values = (
+            (one, results[one.entry.id].numbers.get(chosen or ""))
+            for one in shown
+            if one.entry.id in results
+        )
+        points = [
+            Point(at=_filmed_at(one), value=float(value))
+            for one, value in values
+            if value is not None and is_measured(value)
+        ]
+        if not points or chosen is None:
+            return None
+        picture = plot(sorted(points, key=lambda point: point.at))
+        return Chart(
+            plot=picture,
+            words=self._words(chosen, picture),
+            ticks=tuple(self._tick(tick, picture.digits) for tick in picture.ticks),
+            begins=self._moment(picture.begins_at, days),
+            ends=self._moment(picture.ends_at, days),
+        )
+
+    def _words(self, chosen: str, picture: Plot) -> str:
+        texts = self._source.texts
+        name, last = name_shown(chosen, texts), value_shown(picture.last, texts, path=chosen)
+        if picture.count == 1:
+            return texts.gettext("%(name)s: %(last)s in one take.", name=name, last=last)
+        return texts.gettext(
+            "%(name)s: latest %(last)s, lowest %(low)s, highest %(high)s, in %(n)s takes.",
+            name=name,
+            n=picture.count,
+            low=value_shown(picture.lowest, texts, path=chosen),
+            high=value_shown(picture.highest, texts, path=chosen),
+            last=last,
+        )
+
+    def _tick(self, value: float, digits: int) -> str:
+        if digits > _PLAIN_DIGITS:
+            return value_shown(value, self._source.texts)
+        return self._source.texts.number(value, digits=digits, grouped=True)
+
+    def _moment(self, at: float, days: int) -> str:
+        return time.strftime("%H:%M", time.localtime(at)) if days == 1 else self._date(at)
+
+
+def _filmed_at(shown: ShownClip) -> float:
+    return shown.entry.filmed_at or shown.entry.created_at

@@ -1,1 +1,0 @@
-"""Pictures for people: a take's poster and filmstrip, and a capture's activity."""

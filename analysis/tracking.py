@@ -1,0 +1,460 @@
+"""Following the body through the stretches of a capture in which something may be happening.
+
+One thread decodes and decides which frames matter, another shrinks these and lets the model look:
+neither waits for the other longer than it must, and at most a handful of frames is in memory.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from queue import Queue
+from typing import Self
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from analysis.landmarks import COUNT, FloatArray, Poses
+from analysis.packets import Packets
+from analysis.pose_model import PoseFinder
+from analysis.primitives import Crop, Image, Interval
+from analysis.quality import PictureFacts, picture_facts
+from analysis.sampling import Decoded, decode_keys, decode_stretches, grey_thumbnail
+from analysis.screening import KeyframeSample
+from analysis.stillness import SamplingRate, Stillness
+from analysis.video import Progress, VideoReading, open_video
+
+Moved = NDArray[np.bool_]  # which blocks of the upright picture moved, (rows, columns)
+
+_MARGIN = 0.25  # of the body's larger side, to be painted over: hair, hands, shadow
+_CLOSE = 0.08  # the same, for what is the body's own movement
+_NEAR_S = 0.6  # a look tells where the body is for so long
+_LEAST_SHARE = 0.01  # of the blocks: a body far away is no smaller
+_OFTEN = 6  # moments at which a block must have moved
+_WIDENED = 0.12  # of the frame, around what moves
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a body is at each look, as boxes."""
+
+    times_s: FloatArray  # (T,), only looks that found it
+    boxes: FloatArray  # (T, 4): left, top, right, bottom, in fractions of the frame
+
+    @classmethod
+    def of(cls, poses: Poses, *, margin: float = _MARGIN) -> Self:
+        """Return where the body of these poses is, with a margin, a share of its larger side."""
+        points = poses.points_px[poses.is_found] / (
+            max(1, poses.width_px),
+            max(1, poses.height_px),
+        )
+        low, high = points.min(axis=1), points.max(axis=1)
+        beyond = margin * (high - low).max(axis=1, keepdims=True)
+        boxes = np.concatenate([low - beyond, high + beyond], axis=1)
+        return cls(poses.times_s[poses.is_found], np.clip(boxes, 0.0, 1.0))
+
+    def at(self, time_s: float) -> FloatArray | None:
+        """Return the box at a moment, (4,), or None where it is not known."""
+        if not len(self.times_s):
+            return None
+        nearest = np.abs(self.times_s - time_s).min()
+        if nearest > _NEAR_S:
+            return None
+        return np.array([np.interp(time_s, self.times_s, side) for side in self.boxes.T])
+
+    def painted_over(self, image: Image, time_s: float) -> Image:
+        """Return the picture without the body, in the picture's own mean colour."""
+        box = self.at(time_s)
+        if box is None:
+            return image
+        rows, columns = _within(box, image.shape[:2])
+        painted = image.copy()
+        painted[rows, columns] = image.reshape(-1, 3)[::97].mean(axis=0).astype(np.uint8)
+        return painted
+
+
+def moments_within(moves: Sequence[tuple[float, Moved]], poses: Poses) -> list[float]:
+    """Return the moments at which something moved where the body is, or where it may be."""
+    moments, there = [], Whereabouts.of(poses, margin=_CLOSE)
+    for time_s, moved in moves:
+        box = there.at(time_s)
+        if moved.any() if box is None else moved[_within(box, moved.shape)].any():
+            moments.append(time_s)
+    return moments
+
+
+def restless_beside(moves: Sequence[tuple[float, Moved]], there: Whereabouts) -> Crop | None:
+    """Return the part of the picture in which something moves beside the body, or None.
+
+    Args:
+        moves: moments at which something moved, and where.
+        there: where the body is.
+    """
+    if not moves:
+        return None
+    often: NDArray[np.int64] = np.zeros(moves[0][1].shape, dtype=np.int64)
+    for time_s, moved in moves:
+        apart = moved.copy()
+        box = there.at(time_s)
+        if box is not None:
+            apart[_within(box, apart.shape)] = False
+        often += apart
+    where = np.argwhere(often >= _OFTEN)
+    if len(where) < max(2.0, _LEAST_SHARE * often.size):
+        return None
+    rows, columns = where[:, 0], where[:, 1]
+    high, wide = often.shape
+    return Crop(
+        left=float(columns.min()) / wide,
+        top=float(rows.min()) / high,
+        right=float(columns.max() + 1) / wide,
+        bottom=float(rows.max() + 1) / high,
+    ).widened(_WIDENED)
+
+
+def _within(box: FloatArray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return the rows and columns of a picture that a box touches."""
+    high, wide = shape[0], shape[1]
+    left, right = int(box[0] * wide), int(np.ceil(box[2] * wide))
+    top, bottom = int(box[1] * high), int(np.ceil(box[3] * high))
+    return slice(top, bottom), slice(left, right)
+
+
+_QUEUED = 3  # frames between the threads; each is as large as the decoder made it
+_GRID_FPS = 12.0  # how often the picture is checked for movement
+_NEXT_S = 1.0  # a longer step is no next moment
+_KEPT, _KEPT_EVERY_S = 3, 0.12  # frames that were passed over at rest, for a second thought
+
+Found = tuple[FloatArray, FloatArray] | None
+Seen = tuple[Image, FloatArray, tuple[int, int]]  # part of a picture, its corner, the whole's size
+
+
+@dataclass(slots=True)
+class Track:
+    """One body in the frames that the model looked at, growing."""
+
+    times_s: list[float] = field(default_factory=list)
+    points: list[FloatArray] = field(default_factory=list)
+    visibility: list[FloatArray] = field(default_factory=list)
+    size_px: tuple[int, int] = (0, 0)  # width and height of the sampled pictures
+    stillness: Stillness = field(default_factory=Stillness)
+
+    def add(self, time_s: float, found: Found, size_px: tuple[int, int]) -> None:
+        """Add one look."""
+        points, visibility = found or (np.full((COUNT, 2), np.nan), np.zeros(COUNT))
+        self.times_s.append(time_s)
+        self.points.append(points)
+        self.visibility.append(visibility)
+        self.size_px = size_px
+
+    def poses(self) -> Poses:
+        """Return all looks in order of time, one a moment."""
+        _, order = np.unique(np.array(self.times_s), return_index=True)
+        return Poses(
+            times_s=np.array(self.times_s, dtype=np.float64)[order],
+            points_px=np.array(self.points, dtype=np.float64).reshape(-1, COUNT, 2)[order],
+            visibility=np.array(self.visibility, dtype=np.float64).reshape(-1, COUNT)[order],
+            width_px=self.size_px[0],
+            height_px=self.size_px[1],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingOptions:
+    """How closely the model looks."""
+
+    active_fps: float = 10.0  # around the edges of a movement
+    steady_fps: float = 6.5  # in the middle of a long one
+    idle_fps: float = 2.0
+    longest_px: int = 640  # of the sampled pictures; the model itself looks at 256
+
+    @classmethod
+    def for_activity(cls, activity: str | None) -> "TrackingOptions":
+        """Return what an activity asks for: a jump is over quickly, steps are all alike."""
+        steady_fps = {"jumping": 10.0, "running": 5.0}.get(activity or "running", 6.5)
+        return cls(steady_fps=steady_fps)
+
+
+def follow_body(
+    path: Path,
+    packets: Packets,
+    stretches: Sequence[Interval],
+    finder: PoseFinder,
+    track: Track,
+    *,
+    crop: Crop | None,
+    without: Whereabouts | None = None,
+    options: TrackingOptions,
+    on_progress: Progress,
+) -> VideoReading:
+    """Let the model look through some stretches and add what it finds to a track.
+
+    Args:
+        path: the capture.
+        packets: all of its packets.
+        stretches: where to look.
+        finder: the model.
+        track: what is known already; grows.
+        crop: the part of the picture to look at; None: all of it.
+        without: a body to be painted over before the model looks.
+        options: how closely.
+        on_progress: told the share that is done.
+
+    Returns:
+        The closed reading, for what was noticed on the way.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    tell = _teller(stretches, on_progress)
+    with open_video(path) as reading:
+        upright = partial(reading.upright, longest_px=options.longest_px)
+        part_of = _shower(upright, crop=crop, without=without)
+        with _Looker(finder, track, part_of) as looker:
+            for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
+                looker.put(time_s, frame)
+                tell(time_s)
+    return reading
+
+
+def _shower(
+    upright: Callable[[VideoFrame], Image], *, crop: Crop | None, without: Whereabouts | None
+) -> Callable[[float, VideoFrame], Seen]:
+    """Return what turns a frame into what the model is shown of it."""
+
+    def part_of(time_s: float, frame: VideoFrame) -> Seen:
+        image = upright(frame)
+        size_px = (image.shape[1], image.shape[0])
+        shown = image if without is None else without.painted_over(image, time_s)
+        part, offset_px = (shown, np.zeros(2)) if crop is None else crop.of(shown)
+        return part, offset_px, size_px
+
+    return part_of
+
+
+class _Looker:
+    """The thread in which the model looks at frames, in the order in which they come."""
+
+    def __init__(
+        self,
+        finder: PoseFinder,
+        track: Track,
+        part_of: Callable[[float, VideoFrame], Seen],
+    ) -> None:
+        self._finder, self._track, self._part_of = finder, track, part_of
+        self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="look", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_ended: object) -> None:
+        """Wait for the last look; a failure of the model is raised here or by `put`."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._failure is not None and kind is None:
+            raise self._failure
+
+    def put(self, time_s: float, frame: VideoFrame) -> None:
+        """Let the model look at a frame; waits while it is far behind."""
+        if self._failure is not None:
+            raise self._failure
+        self._queue.put((time_s, frame))
+
+    def _run(self) -> None:
+        while (sample := self._queue.get()) is not None:
+            if self._failure is None:  # else only taken, so that nobody waits for a full queue
+                try:
+                    self._look_at(*sample)
+                except BaseException as error:  # noqa: BLE001  # raised again by the other thread
+                    self._failure = error
+
+    def _look_at(self, time_s: float, frame: VideoFrame) -> None:
+        part, offset_px, size_px = self._part_of(time_s, frame)
+        found = self._finder.find(part, time_s=time_s)
+        self._track.add(
+            time_s, None if found is None else (found[0] + offset_px, found[1]), size_px
+        )
+
+
+def _teller(stretches: Sequence[Interval], on_progress: Progress) -> Progress:
+    """Return what turns a moment of the capture into the share that is done."""
+    total_s = max(1e-3, sum(stretch.seconds for stretch in stretches))
+
+    def tell(time_s: float) -> None:
+        done_s = sum(
+            max(0.0, min(time_s, stretch.end_s) - stretch.start_s) for stretch in stretches
+        )
+        on_progress(min(0.99, done_s / total_s))
+
+    return tell
+
+
+def _samples(
+    reading: VideoReading,
+    packets: Packets,
+    stretches: Sequence[Interval],
+    stillness: Stillness,
+    options: TrackingOptions,
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield the frames that the model is to look at.
+
+    While nothing moves they are far apart; when something begins to, those just before are looked
+    at after all, so that the movement's first moment is seen and need not be guessed.
+    """
+    pace = SamplingRate(
+        active_fps=options.active_fps, steady_fps=options.steady_fps, idle_fps=options.idle_fps
+    )
+    checked_s = float("-inf")
+    passed: deque[tuple[float, VideoFrame]] = deque(maxlen=_KEPT)
+    for decoded in decode_stretches(reading, packets, stretches):
+        time_s = decoded.time_s
+        if not 0 <= time_s - checked_s < _NEXT_S:
+            stillness.begin()
+            pace.begin()
+            passed.clear()
+        elif time_s - checked_s < 0.9 / _GRID_FPS:
+            continue
+        checked_s = time_s
+        grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
+        moving = stillness.is_moving(time_s, grey)
+        if pace.wants(time_s, moving=moving):
+            if not pace.is_resting:
+                yield from passed
+            passed.clear()
+            yield time_s, decoded.frame
+        elif pace.is_resting and (not passed or time_s - passed[-1][0] > _KEPT_EVERY_S):
+            passed.append((time_s, decoded.frame))
+
+
+_LOOK_EVERY_S = 8.0
+_MOST_LOOKS = 24
+_LONGEST_PX = 640
+_OTHERS_A_TAKE = 3  # keyframes of each take on which others are looked for
+_OTHERS_AT_MOST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeSamples:
+    """What the keyframes showed."""
+
+    pictures: list[KeyframeSample]
+    facts: list[PictureFacts]
+    reading: VideoReading  # closed
+
+
+def take_glimpses(
+    path: Path,
+    packets: Packets,
+    numbers: Collection[int],
+    finder: PoseFinder,
+    *,
+    on_progress: Progress,
+) -> KeyframeSamples:
+    """Decode single keyframes and let the model look at some.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    every_s = max(_LOOK_EVERY_S, packets.span.seconds / _MOST_LOOKS)
+    looked_s = float("-inf")
+    pictures: list[KeyframeSample] = []
+    facts: list[PictureFacts] = []
+    with open_video(path) as reading:
+        reading.stream.thread_type = "NONE"  # no frame waits for the next one
+        for decoded in decode_keys(reading, numbers):
+            on_progress(0.0)
+            grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
+            pictures.append(KeyframeSample(decoded.number, decoded.time_s, grey))
+            if decoded.time_s - looked_s >= every_s:
+                looked_s = decoded.time_s
+                facts.append(_look_at(decoded, reading, finder))
+    if not pictures:
+        return _first_shown(path, finder)
+    return KeyframeSamples(pictures, facts, reading)
+
+
+def look_for_others(
+    path: Path,
+    packets: Packets,
+    takes: Sequence[Interval],
+    finder: PoseFinder,
+    *,
+    on_progress: Progress,
+) -> list[tuple[float, float]]:
+    """Look at a few keyframes of each take for a second body.
+
+    The model finds one body at a time, so the first is painted over and the model asked again.
+
+    Returns:
+        For each look that found somebody: presentation time, and the torso of the second body
+        against the first one's, 0 where there is none.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+    numbers: set[int] = set()
+    for take in takes:
+        times_s = packets.times_s[packets.shown_keys]
+        inside = packets.shown_keys[(times_s >= take.start_s) & (times_s < take.end_s)]
+        if not len(inside):
+            continue
+        numbers.update(inside[np.linspace(0, len(inside) - 1, _OTHERS_A_TAKE).astype(int)])
+        if len(numbers) >= _OTHERS_AT_MOST:
+            break
+    seen: list[tuple[float, float]] = []
+    if not numbers:
+        return seen
+    with open_video(path) as reading:
+        reading.stream.thread_type = "NONE"  # as above
+        for decoded in decode_keys(reading, numbers):
+            on_progress(1.0)
+            image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
+            first = _one_body(image, finder)
+            if first is None:
+                continue
+            without = Whereabouts.of(first).painted_over(image, 0.0)
+            second = _one_body(np.ascontiguousarray(without), finder)
+            share = 0.0 if second is None else float(second.torso_px()[0] / first.torso_px()[0])
+            seen.append((decoded.time_s, share))
+    return seen
+
+
+def _one_body(image: Image, finder: PoseFinder) -> Poses | None:
+    """Return the body in a single picture, at time 0."""
+    finder.forget()
+    found = finder.find(image)
+    if found is None:
+        return None
+    return Poses(
+        times_s=np.zeros(1),
+        points_px=found[0][None],
+        visibility=found[1][None],
+        width_px=image.shape[1],
+        height_px=image.shape[0],
+    )
+
+
+def _first_shown(path: Path, finder: PoseFinder) -> KeyframeSamples:
+    """Return the first frame that is shown, where no keyframe shows anything by itself."""
+    with open_video(path) as reading:
+        facts = [
+            _look_at(Decoded(0, time_s, frame), reading, finder)
+            for time_s, frame in islice(reading.decode(), 1)
+        ]
+    return KeyframeSamples([], facts, reading)
+
+
+def _look_at(decoded: Decoded, reading: VideoReading, finder: PoseFinder) -> PictureFacts:
+    image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
+    finder.forget()  # seconds later a body is elsewhere: it must be found anew, not followed
+    found = finder.find(image)
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("uint8", copy=False)
+    return picture_facts(decoded.time_s, luma, points=None if found is None else found[0])
