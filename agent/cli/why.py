@@ -27,7 +27,7 @@ from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings, find_config
 from agent.station.assignments import state_folder
-from agent.station.description import Document, Scene, describe, file_described, headline
+from agent.station.description import Document, StationData, describe, file_described, headline
 from agent.station.lookup import find_all, find_named
 from agent.station.recording_pause import filming
 from agent.text import printable_file_name
@@ -157,12 +157,12 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
         click.echo(f"{printable_file_name(wanted)} has no clips")
 
 
-def _scene(settings: Settings, outbox: Outbox, config: Path | None) -> Scene:
+def _scene(settings: Settings, outbox: Outbox, config: Path | None) -> StationData:
     start = start_command(find_config(config, os.environ))
-    return Scene(settings=settings, outbox=outbox, start=start, now=read_clock())
+    return StationData(settings=settings, outbox=outbox, start=start, now=read_clock())
 
 
-def _elsewhere(scene: Scene, wanted: str, nothing: RequestError) -> Document:
+def _elsewhere(scene: StationData, wanted: str, nothing: RequestError) -> Document:
     """Return what a name means that the outbox does not hold: a new file, or this station.
 
     Raises:

@@ -41,7 +41,7 @@ _NEXT: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class StationData:
     """What a description is made from, besides the thing itself."""
 
     settings: Settings
@@ -60,7 +60,7 @@ class Scene:
         return StateFolderLock(self.folder).is_taken()
 
 
-def headline(scene: Scene, found: Found) -> Document:
+def headline(scene: StationData, found: Found) -> Document:
     """Return what something is, where it is now and what it waits for: one line."""
     if isinstance(found, FoundAthlete):
         return _headline("athlete", found.key, _athlete_name(found), None, _person(scene, found))
@@ -71,7 +71,7 @@ def headline(scene: Scene, found: Found) -> Document:
     return _headline(kind, found.name, name, str(found.state), told)
 
 
-def describe(scene: Scene, found: Found) -> Document:
+def describe(scene: StationData, found: Found) -> Document:
     """Return the whole description: where it is, what to do, its facts, files and story."""
     described = headline(scene, found)
     if isinstance(found, FoundAthlete):
@@ -131,7 +131,7 @@ def _next_of_clip(entry: Entry) -> str | None:
     }.get(entry.state)
 
 
-def _of_capture(scene: Scene, capture: Capture) -> Document:
+def _of_capture(scene: StationData, capture: Capture) -> Document:
     told = story(scene.outbox, capture)
     return {
         "recording": _recording(scene, capture),
@@ -141,7 +141,7 @@ def _of_capture(scene: Scene, capture: Capture) -> Document:
     }
 
 
-def _of_clip(scene: Scene, entry: Entry) -> Document:
+def _of_clip(scene: StationData, entry: Entry) -> Document:
     outbox, folder = scene.outbox, scene.folder
     told, followed = story(outbox, entry), outbox.sessions.of(entry)
     captures = [outbox.captures.by_id(number) for number in outbox.entries.captures_of(entry.id)]
@@ -191,7 +191,7 @@ def _of_clip(scene: Scene, entry: Entry) -> Document:
     }
 
 
-def _recording(scene: Scene, capture: Capture) -> Document:
+def _recording(scene: StationData, capture: Capture) -> Document:
     path = scene.folder.captures / capture.stored_name
     return {
         "id": capture.name,
@@ -229,7 +229,7 @@ def _texts(told: object) -> list[str]:
     return [str(one) for one in told]
 
 
-def _person(scene: Scene, person: FoundAthlete) -> str:
+def _person(scene: StationData, person: FoundAthlete) -> str:
     said = standing(scene.outbox, now=scene.now).assignment
     user_id, guest_id = split_key(person.key)
     is_present = said is not None and said.who == (user_id, guest_id)
@@ -251,7 +251,7 @@ def _headline(kind: str, id_: str | None, name: str, state: str | None, told: st
     return {"kind": kind, "id": id_, "name": name, "state": state, "told": told}
 
 
-def _surroundings(scene: Scene, subject: Capture | Entry) -> StatusContext:
+def _surroundings(scene: StationData, subject: Capture | Entry) -> StatusContext:
     outbox, settings, now_s = scene.outbox, scene.settings, scene.now.utc_s
     is_clip = isinstance(subject, Entry)
     if isinstance(subject, Capture):
