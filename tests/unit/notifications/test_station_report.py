@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from agent.notifications.message import Interest, StationReport, is_news
-from tests.unit.station.test_word import QUIET as NOTHING_TO_DO
+from tests.unit.station.test_status import QUIET as NOTHING_TO_DO
 
 GB = 1_000_000_000
 QUIET = StationReport(

@@ -14,7 +14,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
 from agent.settings import load_settings
 from tests.factories import NOW_S, admitted, new_entry
-from tests.integration.notices.conftest import SECRET
+from tests.integration.notifications.conftest import SECRET
 from tests.mosquitto import Listener, Mosquitto
 from tests.receiver import Receiver
 from tests.station import Station, until

@@ -11,9 +11,9 @@ from agent.notifications.message import trial_notice
 from agent.notifications.stage import MOST_TRIES
 from agent.notifications.webhook import signed_headers, signing_key
 from tests.factories import instant
-from tests.integration.notices.conftest import SECRET, Workbench, webhook
+from tests.integration.notifications.conftest import SECRET, Workbench, webhook
 from tests.receiver import Receiver
-from tests.unit.notices.test_standing import QUIET, but
+from tests.unit.notifications.test_station_report import QUIET, but
 
 
 def codes(receiver: Receiver) -> list[object]:

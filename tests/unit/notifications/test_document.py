@@ -16,7 +16,7 @@ from agent.settings.model import EVENTS
 from agent.station.camera import Camera, CameraState
 from tests.conftest import REPOSITORY
 from tests.factories import an_entry
-from tests.unit.notices.test_standing import QUIET
+from tests.unit.notifications.test_station_report import QUIET
 
 PAGE = (REPOSITORY / "docs" / "notifications.md").read_text()
 AT = 1_795_001_234.5

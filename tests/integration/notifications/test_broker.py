@@ -17,9 +17,9 @@ from agent.notifications.mqtt import Broker, BrokerSettings
 from agent.notifications.stage import MOST_TRIES, NotificationStage
 from agent.sandbox.server import CERTIFICATES
 from tests.factories import instant
-from tests.integration.notices.conftest import STATION, Workbench
+from tests.integration.notifications.conftest import STATION, Workbench
 from tests.mosquitto import Listener, Mosquitto
-from tests.unit.notices.test_standing import QUIET, but
+from tests.unit.notifications.test_station_report import QUIET, but
 
 TOPICS = Topics(prefix="spotter", station=STATION)
 LET_IN = b"\x20\x03\x00\x00\x00"  # of MQTT 5

@@ -6,7 +6,7 @@ import re
 from agent.notifications.home_assistant import Topics, discovery
 from agent.notifications.message import trial_notice
 from agent.station.status import StationStatus
-from tests.unit.notices.test_standing import QUIET
+from tests.unit.notifications.test_station_report import QUIET
 
 TOPICS = Topics(prefix="gym/spotter", station="platform-3")
 
