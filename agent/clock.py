@@ -5,6 +5,7 @@ not. So an `Instant` carries both, and two instants are compared by UTC only whe
 better is known.
 """
 
+import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -99,8 +100,6 @@ def _was_set_from_battery_clock() -> bool:
 @cache
 def _kernel_state() -> Callable[[], int]:
     """Return what asks the kernel about its clock; looking it up costs more than asking."""
-    import ctypes  # few boxes need it, and a look at the station shall be quick
-
     adjtimex: Callable[[object], int] = ctypes.CDLL(None).adjtimex
     return lambda: adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
 

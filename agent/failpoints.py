@@ -5,6 +5,7 @@
 `:gil` behind it every other thread too.  Nothing happens without these variables.
 """
 
+import ctypes
 import os
 import signal
 from collections import Counter
@@ -33,7 +34,5 @@ def crash_point(name: str) -> None:
 def _hold(name: str) -> None:
     point, _, how = os.environ.get(STUCK_VARIABLE, "").partition(":")
     if point == name:
-        import ctypes  # in tests alone
-
         library = ctypes.PyDLL(None) if how == "gil" else ctypes.CDLL(None)
         library.sleep(_STUCK_S)

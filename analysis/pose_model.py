@@ -36,6 +36,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
     def __init__(self, model: Path | None = None) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")
         with _nothing_in_place_of(_NEVER_USED):
+            # Only here, so that these stand-ins are not seen by anything else.
             from mediapipe import Image as MediaPipeImage
             from mediapipe import ImageFormat
             from mediapipe.tasks.python import BaseOptions, vision

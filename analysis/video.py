@@ -21,6 +21,7 @@ from typing import TypeAlias, cast
 
 import av
 import numpy as np
+from av.codec import Codec, codecs_available
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -775,7 +776,6 @@ WRITTEN = ("libx264",)
 
 def missing_codecs() -> list[str]:
     """Return the names of codecs that cameras use, or clips need, and that are not there."""
-    from av.codec import Codec, codecs_available
 
     def lacks(name: str, mode: str) -> bool:
         if name not in codecs_available:

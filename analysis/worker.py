@@ -16,12 +16,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from analysis.video import VideoError, VideoFault
+import cv2
 
-if TYPE_CHECKING:
-    from analysis.pose_model import PoseFinder
+from analysis.comparison import Clocks, compare_recordings
+from analysis.cut.clip import cut_clip
+from analysis.cut.copy import COPY_ERRORS
+from analysis.cut.join import JoinPart, join_recordings
+from analysis.cut.target import CutOptions
+from analysis.inspection import inspect_video
+from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
+from analysis.pose_model import PoseFinder, shipped_model
+from analysis.primitives import Image
+from analysis.takes import TakeOptions
+from analysis.video import LARGE_PIXELS, VideoError, VideoFault, missing_codecs, probe
 
 Request = dict[str, object]
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -80,11 +89,6 @@ class Worker:
 
     def _check(self, request: Request) -> object:
         """Find the athlete in the picture known to hold one: proof that this box can."""
-        import cv2
-
-        from analysis.pose_model import shipped_model
-        from analysis.primitives import Image
-
         picture = cv2.imread(str(shipped_model().with_name("known_good_frame.png")))
         assert picture is not None  # it comes with the package
         image: Image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype("uint8")
@@ -99,13 +103,9 @@ class Worker:
         return {"pose_ms": round(pose_ms, 2), "found": found is not None}
 
     def _codecs(self, _request: Request) -> object:
-        from analysis.video import missing_codecs
-
         return {"missing": missing_codecs()}
 
     def _probe(self, request: Request) -> object:
-        from analysis.video import probe
-
         found = probe(_path(request))
         return {
             **asdict(found.facts),
@@ -116,11 +116,6 @@ class Worker:
         }
 
     def _inspect(self, request: Request) -> object:
-        from analysis.inspection import inspect_video
-        from analysis.pictures import activity_svg
-        from analysis.takes import TakeOptions
-        from analysis.video import LARGE_PIXELS
-
         wanted = TakeOptions.from_json(_object(request, "options"))
         report = inspect_video(
             _path(request),
@@ -135,8 +130,6 @@ class Worker:
         return report.to_json()
 
     def _compare(self, request: Request) -> object:
-        from analysis.comparison import Clocks, compare_recordings
-
         compared = compare_recordings(
             _path(request),
             _path(request, "next"),
@@ -146,9 +139,6 @@ class Worker:
         return asdict(compared)
 
     def _join(self, request: Request) -> object:
-        from analysis.cut.copy import COPY_ERRORS
-        from analysis.cut.join import JoinPart, join_recordings
-
         try:
             shifts_s = join_recordings(
                 [
@@ -167,9 +157,6 @@ class Worker:
         return {"joined": True, "shifts_s": shifts_s}
 
     def _cut(self, request: Request) -> object:
-        from analysis.cut.clip import cut_clip
-        from analysis.cut.target import CutOptions
-
         cut = cut_clip(
             _path(request),
             start_s=_number(request, "start_s"),
@@ -181,8 +168,6 @@ class Worker:
         return asdict(cut)
 
     def _poster(self, request: Request) -> object:
-        from analysis.pictures import draw_poster
-
         width, height = draw_poster(
             _path(request),
             at_s=_number(request, "at_s"),
@@ -193,8 +178,6 @@ class Worker:
         return {"width": width, "height": height}
 
     def _filmstrip(self, request: Request) -> object:
-        from analysis.pictures import draw_filmstrip
-
         width, height = draw_filmstrip(
             _path(request),
             start_s=_number(request, "start_s"),
@@ -204,10 +187,8 @@ class Worker:
         )
         return {"width": width, "height": height}
 
-    def _finder(self, model: Path | None) -> "PoseFinder":
+    def _finder(self, model: Path | None) -> PoseFinder:
         """Return a finder, made once: its creation costs as much as a dozen looks."""
-        from analysis.pose_model import PoseFinder
-
         if model not in self._finders:
             self._finders[model] = PoseFinder(model)
         return self._finders[model]

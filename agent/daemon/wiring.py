@@ -525,6 +525,7 @@ def page_stages(
         return []
 
     def load() -> Stage:
+        # Loading the web server takes half as long as the whole start: it happens in this thread.
         from agent.web.server import DaemonSignals, PageServer
 
         signs = DaemonSignals(

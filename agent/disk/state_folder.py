@@ -176,8 +176,6 @@ class StateFolder:
 
     def empty_tmp(self) -> None:
         """Remove what an earlier run left unfinished."""
-        import shutil  # a look at the station never comes here
-
         for leftover in self.tmp.iterdir():
             try:
                 if leftover.is_dir() and not leftover.is_symlink():

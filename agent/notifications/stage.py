@@ -25,6 +25,7 @@ from agent.notifications.message import (
     station_notice,
     trial_notice,
 )
+from agent.notifications.webhook import Webhook
 from agent.outbox.notification_cursors import RefusedNotice
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import FeedEvent
@@ -312,8 +313,6 @@ def receiver_of(
     """
     if name == "mqtt":
         return _broker(settings, check=check, role=role)
-    from agent.notifications.webhook import Webhook
-
     webhook = settings.webhook
     assert webhook.url is not None  # the channel is on
     return Webhook(
@@ -327,6 +326,7 @@ def receiver_of(
 
 
 def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) -> Receiver:
+    # The MQTT library costs memory that a station without a broker need not spend.
     from agent.notifications.mqtt import Broker, BrokerSettings
 
     mqtt, station = settings.mqtt, settings.station.id

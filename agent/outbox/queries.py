@@ -148,8 +148,6 @@ class Listing:
 
 
 def _as_entries(rows: list[Row]) -> list[Entry]:
-    from agent.outbox.models import Entry  # who asks for counts alone does without
-
     return [Entry.from_row(row) for row in rows]
 
 

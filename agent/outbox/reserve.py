@@ -14,6 +14,7 @@ and made again when there is room.  File systems that copy on write (btrfs) prom
 """
 
 import contextlib
+import ctypes
 import os
 import sqlite3
 from pathlib import Path
@@ -119,8 +120,6 @@ def _allocate(path: Path, start: int, size_bytes: int) -> None:
     SQLite locks neither of the files that this is used on, so that closing them here gives no
     lock of its away.  Source: fallocate(2), fcntl(2).
     """
-    import ctypes  # a look at the station never comes here
-
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:

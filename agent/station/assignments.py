@@ -308,9 +308,6 @@ def api_host(settings: Settings) -> str:
 
 def station_default(settings: Settings) -> ClipTarget:
     """Return who and what is filmed here where no coach has said otherwise."""
-    from agent.outbox.models import ClipTarget
-    from agent.outbox.states import Recipient
-
     station = settings.station
     return ClipTarget(
         recipient=Recipient.UNKNOWN if station.user_id is None else Recipient.ATHLETE,
@@ -324,8 +321,6 @@ def station_default(settings: Settings) -> ClipTarget:
 
 def station_rules(settings: Settings) -> StationRules:
     """Return what the settings say about who is on the station."""
-    pass
-
     idle_s = settings.station.runs_out_after_min * 60
     return StationRules(
         default=station_default(settings),

@@ -11,17 +11,14 @@ would either show what nobody may see, or destroy what has nothing to do with th
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Reason
 from agent.outbox.undo import UNDO_STOP_S, UndoableAction, UndoKind
+from agent.station.recording_time import RecordingTime
 from agent.station.timeline import Timeline, UndecidableError, present_of
-
-if TYPE_CHECKING:
-    from agent.station.recording_time import RecordingTime
 
 _NOTHING_S = 0.5  # a shorter rest of a capture shows nothing
 _ROUNDING_S = 1e-3
@@ -94,7 +91,7 @@ def filming(outbox: Outbox, *, now: Instant) -> Filming:
     )
 
 
-def view_of(timeline: Timeline, recorded: "RecordingTime", *, now: Instant) -> View:
+def view_of(timeline: Timeline, recorded: RecordingTime, *, now: Instant) -> View:
     """Return what may be seen of a capture that was filmed then."""
     try:
         stops = [_stops(timeline, reading) for reading in recorded.readings]
@@ -109,7 +106,7 @@ def view_of(timeline: Timeline, recorded: "RecordingTime", *, now: Instant) -> V
         return View(sight=CapturePermission.DOUBTFUL)
 
 
-def _certain_view(timeline: Timeline, recorded: "RecordingTime", left_s: float) -> View:
+def _certain_view(timeline: Timeline, recorded: RecordingTime, left_s: float) -> View:
     """Return what may be seen of a capture that surely touches a stop."""
     margin_s, whole_s = recorded.margin_s, recorded.start.elapsed_s(recorded.end)
     around = timeline.stopped_within(
@@ -136,7 +133,7 @@ def _covers(stretches: Sequence[tuple[float, float]], whole_s: float) -> bool:
     return whole_s - sum(to_s - from_s for from_s, to_s in stretches) < _NOTHING_S
 
 
-def _stops(timeline: Timeline, recorded: "RecordingTime") -> list[Assignment]:
+def _stops(timeline: Timeline, recorded: RecordingTime) -> list[Assignment]:
     """Return the words by which nobody may have been filmed at some moment of a capture."""
     found = []
     for from_s, _ in timeline.stopped_within(recorded.start, recorded.end):

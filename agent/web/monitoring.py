@@ -23,6 +23,7 @@ from agent.settings.model import WebSettings, is_loopback
 from agent.stage import StageName
 from agent.station.camera import camera_words
 from agent.station.status import NEEDS_PERSON
+from agent.web.metrics import Metrics
 from agent.web.routing import GetEndpoint, RequestContext, RequiredAccess, WebContext
 
 if TYPE_CHECKING:
@@ -107,11 +108,9 @@ def _content(path: Path) -> str | None:
         return None
 
 
-def _measures(page: WebContext) -> "Metrics":
+def _measures(page: WebContext) -> Metrics:
     """Return what measures, made when it is first asked for: its library takes memory."""
     if page.measures is None:
-        from agent.web.metrics import Metrics
-
         page.measures = Metrics(page.settings, page.outbox, page.camera, host=page.host)
     return page.measures
 
