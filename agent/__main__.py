@@ -1,4 +1,4 @@
-"""`python -m agent` is `spotter`."""
+"""Entry point of `python -m agent`, which is `spotter`."""
 
 from agent.cli import main
 

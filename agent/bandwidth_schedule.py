@@ -1,4 +1,4 @@
-"""Upload hours and bandwidth caps over the week.  Pure: the time is told, in the station's zone.
+"""Upload hours and bandwidth limits over the week, in the station's time zone.  Pure.
 
     Mon-Fri 06:00-22:00 = 2Mbit/s, Sat Sun = off, else unlimited
 

@@ -1,4 +1,4 @@
-"""The station's clocks: UTC for what is stored, time since boot for what is compared.
+"""Clocks: UTC for stored times, time since boot for comparisons, local time for people.
 
 UTC on a box without a battery clock jumps when the network comes; the time since boot does
 not. So an `Instant` carries both, and two instants are compared by UTC only where nothing

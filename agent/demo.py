@@ -1,4 +1,4 @@
-"""The whole job once, offline: a drawn athlete, the real daemon, a stand-in API.
+"""The whole pipeline once, offline: a synthetic athlete, the real daemon, the sandbox API.
 
 Everything is real but the athlete and the API: the camera program is a process that writes a
 growing file, the daemon is `spotter run`, and what is shown is read from its outbox.

@@ -1,4 +1,4 @@
-"""Every error the agent raises on purpose, and who deals with it.
+"""Every error that the agent raises on purpose, and who handles it.
 
 AgentError
 ├── ConfigError              the operator must change a setting    -> exit 78, no restart

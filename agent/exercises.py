@@ -1,4 +1,4 @@
-"""What the API can be told of a movement, by activity."""
+"""Valid combinations of activity, exercise, weight and incline."""
 
 from agent.errors import RequestError
 

@@ -1,4 +1,4 @@
-"""Named moments at which a test may kill the process, or hold it, to prove that all goes on.
+"""Named points at which a test may kill or stop the process.
 
 `SPOTTER_CRASH_AT=after-answer` kills at the first pass, `after-answer:3` at the third.
 `SPOTTER_STUCK_AT=intake-hashed` holds the thread in native code there for an hour, and with

@@ -1,4 +1,4 @@
-"""Signs of life: what runs says that it makes progress, and until when it will say so again.
+"""Heartbeats: every stage reports progress, and how long its next step may take.
 
 A step that ends, a part of a body that went out, a message of the analysis: each is a beat.  Who
 waits for something that is bounded elsewhere says with the beat how long that may take.  What is

@@ -1,4 +1,4 @@
-"""Logs: one event a line, quiet, without secrets; in the journal's own fields where it reads them.
+"""Logs: one event a line, rate-limited, without secrets, with journald's own fields.
 
 Without a journal, lines go to standard error as key=value, readable by people and by scripts.
 """

@@ -1,4 +1,4 @@
-"""Clearing away: what is delivered goes when its time is over, or as soon as space is short.
+"""Removes delivered files when their time is over, or earlier when space is short.
 
 Nothing undelivered is ever touched, whatever its age and however full the disk.  When space is
 short, what may go goes early: first what the API told of clips and can tell again, then the clips

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: exponential, full jitter, capped."""
+"""Retry delays: exponential, full jitter, capped."""
 
 import time
 from collections.abc import Callable

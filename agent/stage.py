@@ -1,4 +1,4 @@
-"""What the daemon runs: stages, each the same small loop around one step."""
+"""Stages: each a small loop around one step."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Writing the archive: every text goes through the scrubber, and pictures never come in."""
+"""The support bundle: an archive for support, without secrets and without pictures."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Texts that others tell, made harmless: they reach terminals, logs, tables and the page."""
+"""Foreign text made harmless for terminals, logs, tables and the page."""
 
 from agent.logs import without_known
 

@@ -1,4 +1,4 @@
-"""Waking a running daemon: a datagram socket in the state folder.
+"""Wakes a running daemon: a datagram socket in the state folder.
 
 The outbox is the interface; this only says "look now".  Nobody listening is no error.
 """

@@ -1,1 +1,1 @@
-"""Spotter's look into a video: a path in, a report and clips out; knows nothing of the agent."""
+"""The video analysis: a path in, a report and clips out; independent of the agent."""

@@ -1,4 +1,4 @@
-"""`python -m analysis FILE`: look into one video without any agent around."""
+"""`python -m analysis FILE`: analyse one video without the agent."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Who of several people is the athlete.  Pure.
+"""Which of several people is the athlete.  Pure.
 
 With a zone it is the one who stands in it.  Without, it is whoever the model follows by itself,
 unless much else moves elsewhere in the picture, or he makes no effort: then others are looked for

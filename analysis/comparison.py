@@ -1,4 +1,4 @@
-"""Whether two recordings show the same moments, or one goes on where the other ends.
+"""Whether two recordings show the same moments, or one continues the other.
 
 Equal packets are the best proof: no camera makes the same keyframe twice.  Where a recorder has
 encoded the same moments twice, their small pictures tell.  For two that adjoin, the last picture

@@ -1,4 +1,4 @@
-"""How players show a stored picture: its shape, its orientation, its colours, its fields.
+"""How players show a stored picture: shape, orientation, colours, fields.
 
 A file tells them in several places: the stream's own headers, the container, a display matrix.
 What a frame comes with after decoding, and the container's pixel aspect before the stream's, is

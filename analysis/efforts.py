@@ -1,4 +1,4 @@
-"""Which movements are efforts, and from when to when.  Pure.
+"""Which movements are efforts, with start and end.  Pure.
 
 Moving is not enough: people walk in, chalk their hands and shift their weight.  An effort shows
 in the posture.  The body goes down or up, the hands come up to the shoulders or above, or the

@@ -1,4 +1,4 @@
-"""One look at a capture: packets first, then keyframes, then only the frames that matter.
+"""Analyses a capture: packets first, then keyframes, then only the frames that matter.
 
 The method, step by step, each in a module of its own: `packets` and `screening` find the
 stretches in which something may be happening; `looking` follows the body through them; `motion`

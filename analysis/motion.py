@@ -1,4 +1,4 @@
-"""What a body does, as a few curves over time.  Pure.
+"""The movement of a body as curves over time.  Pure.
 
 All lengths are in torso lengths (middle of the shoulders to middle of the hips, as usual around
 that moment), which makes a tall athlete near the camera and a small one far away alike; a bent

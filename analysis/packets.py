@@ -1,4 +1,4 @@
-"""The packets of a video: what can be told before anything is decoded.  Pure.
+"""The packets of a video: what is known before anything is decoded.  Pure.
 
 Reading them costs about a fiftieth of decoding.  Their times show the true frame rate, gaps and
 uneven frames; their sizes show where something may be moving, for a picture that is like the one

@@ -1,4 +1,4 @@
-"""The activity of a capture as a small plot: how much moves when, with the takes marked.  Pure."""
+"""Pictures of a capture: poster, filmstrip, and a plot of its activity."""
 
 from collections.abc import Iterator
 from itertools import pairwise

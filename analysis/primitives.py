@@ -1,4 +1,4 @@
-"""Stretches of time.  Pure."""
+"""Intervals, runs of a mask, and crops of arrays.  Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

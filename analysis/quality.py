@@ -1,4 +1,4 @@
-"""How the body sits in the picture during the effort.  Pure."""
+"""Quality warnings: framing, light, camera position, timing.  Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

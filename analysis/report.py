@@ -1,4 +1,4 @@
-"""What an analysis says of a capture, ready to serialise."""
+"""The report of an analysis, ready to serialise."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Counting repetitions, jumps and steps.  Pure.
+"""Counts repetitions, jumps and steps.  Pure.
 
 A repetition is one full swing of the part of the body that moves furthest: the hands for what is
 lifted overhead or raised, else the hips, which also count while the hands stay up.  A swing

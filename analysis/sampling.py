@@ -1,4 +1,4 @@
-"""Decoding only what matters: single keyframes, and sampled frames of some stretches.
+"""Decodes only what matters: single keyframes, and sampled frames of some sections.
 
 The file is read from front to back, so that containers that cannot seek are no special case;
 packets that are not needed are passed over without being decoded.

@@ -1,4 +1,4 @@
-"""Where in a capture something may be happening, told without decoding it.  Pure.
+"""Where a capture may contain movement, without decoding it.  Pure.
 
 A stretch is left alone only where two witnesses agree that it is quiet: its packets are no
 larger than in the capture's calm parts, and the keyframes at its two ends show the same picture.

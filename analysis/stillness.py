@@ -1,4 +1,4 @@
-"""Whether and where something moves, from one small grey picture to the next.  Pure.
+"""Whether and where something moves between two small grey pictures.  Pure.
 
 A frame is compared with the one before it, which shows fast movements, and with one half a
 second older, which shows slow ones and lets sway pass.  Grain and a change of all light touch

@@ -1,4 +1,4 @@
-"""From efforts to takes: what a clip is to hold.  Pure.
+"""From efforts to takes: what a clip must contain.  Pure.
 
 Efforts with little rest between them are one take; how little depends on what is done.  The
 clip holds some seconds before and after, which a setting decides for each activity.

@@ -1,4 +1,4 @@
-"""Following the body through the stretches of a capture in which something may be happening.
+"""Tracks bodies through the sections of a capture that may contain movement.
 
 One thread decodes and decides which frames matter, another shrinks these and lets the model look:
 neither waits for the other longer than it must, and at most a handful of frames is in memory.

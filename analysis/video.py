@@ -1,4 +1,4 @@
-"""Reading a video: what it is, its packets, and sampled frames in presentation time.
+"""Reads a video: format, packets, and sampled frames in presentation time.
 
 Headers claim frame rates and lengths that are not there, time stamps begin anywhere and jump, edit
 lists hide packets, recorders die.  So the packets are read once for the index: which track is the

@@ -1,4 +1,4 @@
-"""The child process: one request a line on standard input, answers on standard output.
+"""The analysis process: one request a line on standard input, answers on standard output.
 
 Requests: check, codecs, probe, inspect, compare, join, cut, poster, filmstrip.  Answers are JSON
 lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or

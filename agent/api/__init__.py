@@ -1,1 +1,1 @@
-"""The AiKYNETIX API as this agent uses it."""
+"""The client of the AiKYNETIX API."""

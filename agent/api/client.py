@@ -1,4 +1,4 @@
-"""The API over HTTP.  Only this package knows httpx; its errors become ours here."""
+"""The API over HTTP.  Only this package uses httpx; its errors become the agent's own here."""
 
 import time
 import zlib

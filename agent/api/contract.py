@@ -1,4 +1,4 @@
-"""The API's contract as this agent relies on it: paths, fields, answers and errors.  Pure.
+"""The API's contract that this agent depends on: paths, fields, answers and errors.  Pure.
 
 The client builds its requests from these facts and the sandbox judges and answers by them, so
 neither can drift from the other.  `make contract` compares them with the vendor's description.

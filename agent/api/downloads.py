@@ -1,4 +1,4 @@
-"""Files of storage hosts, to which the API's links lead: fetched without the key, and with doubt.
+"""Resumable downloads from storage hosts, without the API key and with every answer checked.
 
 The host is whatever the link says, so it is trusted with nothing.  It gets no key and no cookie.
 Its name is resolved once, every address is judged, and the connection goes to just that address

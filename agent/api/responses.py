@@ -1,4 +1,4 @@
-"""What an answer of the API means.  Pure: the retry table of the design, in one place."""
+"""HTTP responses of the API and the error that each one raises.  Pure."""
 
 import json
 from collections.abc import Mapping

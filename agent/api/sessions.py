@@ -1,4 +1,4 @@
-"""What the API says of one session after its upload, read leniently: its fields are not fixed.
+"""Sessions and their analysis results, parsed leniently: the API does not fix the fields.
 
 Whatever comes, it is harmless: values of wrong types are passed over, names and texts are made
 printable, numbers of them are bounded, and a link is taken for one only if it looks like one.

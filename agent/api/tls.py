@@ -1,4 +1,4 @@
-"""What hosts are judged by, and what is wrong, in words that a person at the box can act on."""
+"""TLS contexts, and certificate errors explained to the person at the box."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""Ending an exchange from outside.
+"""One HTTP exchange: streamed upload body, total deadline, and a watchdog that aborts it.
 
 httpx bounds every single wait, and nothing bounds their sum: a server that takes or gives a byte
 now and then would keep an exchange alive for ever.  And a thread that is blocked in a socket can

@@ -1,4 +1,4 @@
-"""Which addresses a link of somebody else's may lead to: those of the public internet.  Pure.
+"""Checks URLs from API answers: only HTTPS to addresses of the public internet.
 
 A link that comes in an answer could lead into the gym's own network: to the router, to a camera,
 to this box's own page.  So an address is judged by what it is, and by nothing else: a list of what

@@ -1,4 +1,4 @@
-"""The athletes of the account, page by page; whatever the host answers, it comes to an end."""
+"""The athletes of the account, read page by page within fixed limits."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""spotter analyse."""
+"""The command `analyse`."""
 
 import sys
 from collections.abc import Mapping

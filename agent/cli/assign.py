@@ -1,4 +1,4 @@
-"""spotter assign, done, keep."""
+"""The commands `assign`, `done`, `keep` and `filming`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""spotter forget."""
+"""The commands `athletes` and `forget`."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What all commands share: options, settings, the outbox, and how results are printed."""
+"""Shared by all commands: options, settings, the outbox, and printing of results."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""spotter outbox give, edit, hold, send, resend; spotter undo."""
+"""The commands `outbox give`, `edit`, `hold`, `send`, `resend`, and `undo`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""spotter demo."""
+"""The commands `demo`, `drill` and `sandbox`."""
 
 import contextlib
 import shutil

@@ -1,4 +1,4 @@
-"""spotter support."""
+"""The commands `doctor`, `support` and `notify`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A coach's table of takes, safe to open in any spreadsheet."""
+"""The command `export`: takes as a table that is safe to open in any spreadsheet."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Sessions in words and documents."""
+"""Times, sizes, durations and session results as text."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The first settings of a station: written so that they load, and never over others unasked."""
+"""The command `init`: writes the first settings of a station."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""What somebody does, as options that several commands share."""
+"""Parameter types and options that several commands share."""
 
 import math
 import re

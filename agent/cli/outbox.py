@@ -1,4 +1,4 @@
-"""spotter outbox."""
+"""The commands `outbox` and `takes`."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""spotter pair."""
+"""The command `pair`."""
 
 import math
 from pathlib import Path

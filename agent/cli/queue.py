@@ -1,4 +1,4 @@
-"""spotter queue."""
+"""The command `queue`."""
 
 from collections.abc import Callable
 from pathlib import Path

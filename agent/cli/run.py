@@ -1,4 +1,4 @@
-"""spotter config."""
+"""The commands `run` and `config`."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Asking the API for something of one session because a person wishes it, daemon or not."""
+"""On-demand API requests for one session, with or without a running daemon."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""spotter sessions, spotter session."""
+"""The commands `sessions` and `session`."""
 
 import contextlib
 import html

@@ -1,4 +1,4 @@
-"""spotter status."""
+"""The command `status`."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""spotter show, spotter why: where anything is, and what to do about it."""
+"""The commands `show`, `why` and `logs`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The only door to the analysis: a child process that may crash, hang or eat memory alone.
+"""The analysis as a child process, which may crash, hang or exhaust memory alone.
 
 The child speaks JSON, one line a message.  It is started when there is work, stays warm while
 there is more, and is watched: a silence or a size beyond its bound ends it.

@@ -1,4 +1,4 @@
-"""One clip for one moment: of a take that several recordings show, or that goes over them."""
+"""Cutting clips, cutting them again, and joining takes that span several recordings."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

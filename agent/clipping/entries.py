@@ -1,4 +1,4 @@
-"""From cut clips to entries that wait for delivery: whose each is, and all of it in one commit."""
+"""Creates outbox entries from cut clips: attributed, and committed in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

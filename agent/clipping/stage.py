@@ -1,4 +1,4 @@
-"""The analysis stage: find the takes of a capture, cut them, and say whose they are.
+"""The clipping stage: find the takes of a capture, attribute them, and cut them.
 
 The list of takes is committed before anything is cut, and cutting reads it: after a crash the
 same takes get the same clip codes.  The clips' entries and the end of the capture's analysis

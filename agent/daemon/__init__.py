@@ -1,1 +1,1 @@
-"""The daemon: its stages, its start and end, and what the service manager hears of it."""
+"""The daemon: wiring, supervision of the stages, reload, and systemd."""

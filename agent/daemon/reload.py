@@ -1,4 +1,4 @@
-"""Settings read again while the daemon runs: taken over whole, or not at all.
+"""Reloads the settings of a running daemon: all of them, or none.
 
 A mistake in the file is said, and what ran before runs on.  What is right is taken over by ending
 the stages between two steps and putting the station together anew, in the same process.

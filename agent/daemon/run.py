@@ -1,4 +1,4 @@
-"""One run of the daemon, from its start to its end, and what the service manager hears of it."""
+"""One run of the daemon, from start to stop."""
 
 import os
 import signal

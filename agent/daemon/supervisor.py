@@ -1,4 +1,4 @@
-"""The daemon: starts the stages, wakes them, ends them.  It decides nothing.
+"""Starts, wakes and stops the stages.  It makes no decisions of its own.
 
 Every stage runs in its own thread and waits for its bell or for the time that its last step
 named.  A stage that fails is logged and tried again; only a database that cannot be trusted

@@ -1,4 +1,4 @@
-"""Telling the service manager how the daemon fares: systemd's notify protocol.
+"""systemd: readiness, watchdog, status text, and the unit's own name.
 
 Source: sd_notify(3).  Lines go as datagrams to the socket that $NOTIFY_SOCKET names; where it
 names none, nothing is told.

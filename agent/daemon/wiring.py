@@ -1,4 +1,4 @@
-"""Putting the delivery stages together, as the station's settings say."""
+"""Builds every stage from the station's settings."""
 
 import os
 from collections.abc import Callable

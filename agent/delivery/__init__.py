@@ -1,1 +1,1 @@
-"""From a clip that waits in the outbox to a session at the API."""
+"""From a clip in the outbox to a session at the API."""

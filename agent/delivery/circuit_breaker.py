@@ -1,4 +1,4 @@
-"""Whether the lane to the API is open: it pauses as a whole, probes alone, and heals alone.
+"""Pauses all uploads on errors of the connection or key, probes, and resumes by probing.
 
 Network, key, certificate and the server's own wish to be left alone pause the lane; nothing of
 that is counted against a clip.  A paused lane asks for the account and nothing else, one

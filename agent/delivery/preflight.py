@@ -1,4 +1,4 @@
-"""The last look before a clip goes out: is it still the file that we know?
+"""The check before every upload: is the clip still the file that was recorded in the outbox?
 
 Each clip is hashed once in the life of this process, before it is first sent by it: what a power
 cut tore is not sent, and a start need not read everything that waits.  A damaged clip is held,

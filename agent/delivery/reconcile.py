@@ -1,4 +1,4 @@
-"""Unknown outcomes: look for the clip code at the API before anything is sent again.
+"""Uploads of unknown outcome: look for the clip code at the API before anything is sent again.
 
 The API's filter by title is asked first: what that costs does not grow with the account.  What it
 finds is there.  Absence is proven only by two looks, `wait_s` apart, the later one with its

@@ -1,4 +1,4 @@
-"""What becomes of a clip, and of the lane, when an upload fails: the retry table carried out.
+"""What happens to a clip, and to uploads as a whole, after an error: the retry table.
 
 What an answer means is decided in `agent.api.responses`.
 """

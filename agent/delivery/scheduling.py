@@ -1,4 +1,4 @@
-"""Whose turn it is: the clip that is longest due, small before large where the line is thin.
+"""Which clip is uploaded next, and when the backlog will be uploaded.
 
 A clip that takes long may be passed by much smaller ones that are due, until these come to as
 many bytes as it has itself: so nobody waits more than twice as long as in a plain queue, and

@@ -1,4 +1,4 @@
-"""Giving sessions the time of filming, where the upload came later (`delivery.date_sessions`).
+"""Sets the recording time of sessions whose upload came later (`delivery.date_sessions`).
 
 The API dates a session by its upload.  It takes another date in no known zone: the setting says
 which.  A change may be asked for again; what the API refuses is left as it is.

@@ -1,4 +1,4 @@
-"""Deleting sessions at the API: of athletes who are erased, one by one, until all are gone.
+"""Deletes the sessions of erased athletes at the API, one by one, until all are gone.
 
 A deletion can be asked for again: a session that is gone already is deleted.  What the API refuses
 stays on record with its words, for a person.

@@ -1,4 +1,4 @@
-"""The delivery stage: the lane to the API, one clip at a time.
+"""The delivery stage: uploads one clip at a time.
 
 Each step does one thing: asks whether the lane is open, looks one unknown outcome up, or sends
 the clip whose turn it is.  What becomes of one that fails is `agent.delivery.retry_policy`'s.

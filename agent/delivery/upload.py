@@ -1,4 +1,4 @@
-"""How fast clips go out: our own cap by the timetable, applied smoothly, and closed hours.
+"""One upload: multipart form, bandwidth limit, and upload hours.
 
 An upload that is under way when uploads close is ended as not made, unless the rest goes out
 within a minute.  It could neither wait for hours in mid-body, for no server keeps an exchange

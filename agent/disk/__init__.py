@@ -1,1 +1,1 @@
-"""The state folder and its disk: places, moves that last, and how much room there is."""
+"""The state folder and its disk: files, mounts, free space, lock."""

@@ -1,4 +1,4 @@
-"""Who owns a state folder: one process at a time."""
+"""The lock of a state folder: one process owns it at a time."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Which file system a folder is on, and whether it is the one that is meant.
+"""Which file system a folder is on, and whether it is the configured one.
 
 A folder below a mount point looks the same when the mount is missing: empty, and on the disk of
 the system.  Nothing may be written there, and "empty" must not pass for "nothing was filmed".

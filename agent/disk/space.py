@@ -1,4 +1,4 @@
-"""How much room the disk has, and who may use how much of it.
+"""Free space, and which stage may use how much of it.
 
 Three floors, from the highest to the lowest.  Where less is free than
 

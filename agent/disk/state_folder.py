@@ -1,4 +1,4 @@
-"""The state folder: one owner, a place for every kind of file, and moves that survive power cuts.
+"""The state folder: a place for every kind of file, and moves that survive power cuts.
 
 A file gets its final name only after its content is durable, and a row is written only after
 the name is: whatever the moment of a power cut, what has a row is whole.

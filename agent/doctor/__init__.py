@@ -1,1 +1,1 @@
-"""Checks of everything a working station needs, each with what mends it."""
+"""Checks of everything that a working station needs, each with its remedy."""

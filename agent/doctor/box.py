@@ -1,4 +1,4 @@
-"""What must be installed: libraries of the system, exactly one OpenCV, the model as it was made."""
+"""Checks of the box: system libraries, one OpenCV, the pose model, a self-test of the analysis."""
 
 import base64
 import csv

@@ -1,4 +1,4 @@
-"""Whether the camera's files arrive, and are taken in."""
+"""Checks whether recordings arrive and are admitted."""
 
 import os
 import sqlite3

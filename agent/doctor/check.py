@@ -1,4 +1,4 @@
-"""What a check says: how it stands, and what mends it."""
+"""The result of a check: severity, text and remedy."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the outbox tells of the station's life: what went wrong before, and what waits."""
+"""Checks of the outbox: its constraints, its history, and what waits in it."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence

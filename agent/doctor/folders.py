@@ -1,4 +1,4 @@
-"""Folders: there, of the right owner, on the disk that is meant."""
+"""Checks of folders: existence, owner, permissions, file system."""
 
 import grp
 import os

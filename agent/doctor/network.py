@@ -1,4 +1,4 @@
-"""The way to the API: key, role, certificate, and what its clock says of ours."""
+"""Checks of the API connection and of notification receivers."""
 
 import os
 import socket

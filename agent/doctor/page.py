@@ -1,4 +1,4 @@
-"""The coach's page: open, drawn without an error, with its files, and guarded on a network."""
+"""Checks of the coach's page: open, rendered without an error, protected on a network."""
 
 import socket
 import sqlite3

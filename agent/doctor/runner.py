@@ -1,4 +1,4 @@
-"""The rounds of the doctor: every check in order, from the box up to the service."""
+"""Runs all checks in order, from the box up to the service."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The service: whether it is up and stays up, and whether another station is in its way."""
+"""Checks of the service: running, stable, and not in conflict with another station."""
 
 import os
 import shutil

@@ -1,1 +1,1 @@
-"""The drill: faults rehearsed on the real box, against the sandbox, in a scratch folder."""
+"""Fault-injection self-tests on the real box, against the sandbox, in a scratch folder."""

@@ -1,4 +1,4 @@
-"""Where the drill happens: a station of its own, the sandbox, and the real daemon."""
+"""The environment of a drill: its own station, the sandbox, and the real daemon."""
 
 import contextlib
 import json

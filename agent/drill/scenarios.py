@@ -1,4 +1,4 @@
-"""The faults that can be rehearsed, each with what must hold."""
+"""The scenarios of a drill, each with what must hold."""
 
 import shutil
 import subprocess

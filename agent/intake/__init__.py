@@ -1,1 +1,1 @@
-"""From a file in the capture folder to clips that wait in the outbox."""
+"""From a file in the capture folder to a capture in the outbox."""

@@ -1,4 +1,4 @@
-"""Taking one settled file in: hashed, moved, durable, and only then a row.
+"""Admits one settled file: hashed, moved, durable on disk, and only then a row.
 
 Order of the durable steps; whatever is cut off after any of them, the next start goes on:
 

@@ -1,4 +1,4 @@
-"""When a file is complete: unchanged for a while, and closed by its writer.  Pure.
+"""Decides when a file is complete: unchanged for a while, and closed by its writer.
 
 Time comes in, file facts come in; nothing here touches a disk or a clock.
 """

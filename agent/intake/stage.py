@@ -1,4 +1,4 @@
-"""The intake stage: notice, settle, admit.
+"""The intake stage: watch, wait until settled, admit, or wait for space.
 
 Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
 is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody; a

@@ -1,4 +1,4 @@
-"""The capture folder, watched: events are hints, and a scan is the truth."""
+"""Watches the capture folder: events are hints, a scan is authoritative."""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""Telling others what happens at the station: a webhook, an MQTT broker."""
+"""Notifications of events at the station: webhook and MQTT broker."""

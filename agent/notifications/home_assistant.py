@@ -1,4 +1,4 @@
-"""The MQTT topics of a station's events, and its Home Assistant discovery messages.  Pure.
+"""MQTT topics, and Home Assistant discovery messages.  Pure.
 
     spotter/platform-3/event/take.ready    each notice, once
     spotter/platform-3/state               the station's state, kept by the broker

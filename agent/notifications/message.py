@@ -1,4 +1,4 @@
-"""A notice: what a receiver is told, made of one change of a clip or its session.  Pure.
+"""Messages to receivers: the events of clips and sessions, and the station's status.
 
 No names and no links: the clip code and at most the user_id (promise 7).
 """

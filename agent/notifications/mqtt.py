@@ -1,4 +1,4 @@
-"""The way to an MQTT broker; this module, and with it paho, is loaded only where there is one.
+"""The MQTT client.  Only this module imports paho.
 
 Every connection has a client of its own, and a clean session: what was not acknowledged is sent
 again from the outbox, and by nobody else.  Nothing is subscribed to.

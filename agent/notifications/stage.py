@@ -1,4 +1,4 @@
-"""One channel as a stage: tells its receiver the station's state, and what happens, in order.
+"""One receiver as a stage: sends it the station's status and every event, in order.
 
 A channel that fails waits by itself: every other one, and all delivery, goes on.
 """

@@ -1,4 +1,4 @@
-"""The webhook: a notice is an HTTP POST, signed, and taken where the answer is 2xx."""
+"""The webhook: a signed HTTP POST for each event (Standard Webhooks)."""
 
 import base64
 import binascii

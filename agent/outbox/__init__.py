@@ -1,1 +1,1 @@
-"""The outbox: what the station has taken in, and where each clip is on its way."""
+"""The outbox: what was admitted, and the state of every clip."""

@@ -1,4 +1,4 @@
-"""Assignments on record: who was said to be on the station, from when on, and by whom."""
+"""Assignments: who was on the station, from when on, and who said so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Captures in the outbox: taken in once by their hash, analysed once, kept until delivered."""
+"""Captures: admitted once by their hash, analysed once, kept until delivered."""
 
 import json
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""Which files may go, and that they are going: every query that leads to an unlink is here.
+"""Which files may be removed: every query that leads to an unlink.
 
 Undelivered is never among them: a file may go when each clip that was cut of it is acknowledged
 by the API, or was discarded by a person or by a setting a person chose; or when nobody made an

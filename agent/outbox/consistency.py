@@ -1,4 +1,4 @@
-"""Looking an outbox over without changing it: whether its rows, ledger and files agree."""
+"""Checks that rows, change log and files agree, and repairs them when the daemon starts."""
 
 import glob
 import sqlite3

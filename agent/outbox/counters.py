@@ -1,4 +1,4 @@
-"""What has happened since the station was set up, counted without reading it all again each time.
+"""Totals since the station was set up, kept as running counters.
 
 Attempts and events are only ever appended, so a look goes on where the last one ended.
 """

@@ -1,4 +1,4 @@
-"""The connection to the outbox: durable, one per thread, migrated as a whole or not at all."""
+"""Connections to the outbox: durable, one per thread."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What the record says of outcomes: of the clips that were sent, and of those nobody knows."""
+"""Queries on delivered clips, clips of unknown outcome, and transfer rates."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Devices that may use the page, and the links by which they are paired."""
+"""Devices that may use the page, and the links that pair them."""
 
 import hashlib
 from dataclasses import dataclass

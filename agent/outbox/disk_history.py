@@ -1,4 +1,4 @@
-"""The room on the disk over the last days, and what of it our own files take."""
+"""Free space over the last days, and the forecast from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Entries in the outbox: every change of state is one UPDATE guarded by state and fence."""
+"""Entries: every change of state is one UPDATE guarded by state and fence."""
 
 import json
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Athletes who are to go from this box: what is theirs, and what makes the rest say nobody's name.
+"""Erasures of athletes: what is theirs, here and at the API, and what remains to be deleted.
 
 asked -> begun -> done; asked -> undone.  The row of the forgetting stays, with a digest of the
 user_id: by it the roster, which comes from the account, does not bring the name back.

@@ -1,4 +1,4 @@
-"""Rows and their files: what should be on the disk, what is damaged there, what was mended."""
+"""Rows and their files: what should be on the disk, what is damaged, what was repaired."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Follow-ups: one per session, from the upload until its analysis is there or nobody looks.
+"""Follow-ups: one per session, from the upload until its analysis has ended.
 
 waiting -> completed | failed | gone | not_seen.  The last three may still become completed: by a
 later look, while there is a `due_at`, or by a person's.  Rows are made and ended by triggers on

@@ -1,4 +1,4 @@
-"""A capture's or a clip's life, line by line: pure words over what is on record.
+"""The history of a capture or clip, line by line.  Pure.
 
 Detected, complete, ingested, analysed, cut, tried, looked up, uploaded, deleted: with times.
 """

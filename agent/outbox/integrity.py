@@ -1,4 +1,4 @@
-"""Whether the database file can be trusted, found out before anything is written into it."""
+"""Checks whether the database file can be trusted before anything is written to it."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Bringing an outbox up to date: as a whole or not at all, and never without a copy of before.
+"""Migrates an outbox: completely or not at all, and never without a copy.
 
 The copies, and damaged databases, are kept for a person to inspect; Spotter never reads them.
 """

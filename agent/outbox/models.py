@@ -1,4 +1,4 @@
-"""One capture's row in the outbox, and the takes in it, as plain values."""
+"""Captures, takes and entries as values."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Channels: who is told what happens, how far each has heard, and how it fares."""
+"""How far each notification receiver has read the events, and its state."""
 
 import json
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The outbox as one thing: its tables, its folder, and what a start sets right."""
+"""The outbox: its tables, its folder, and opening it."""
 
 import sqlite3
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The lane on record: open or paused, and what its host has said of the key and of limits."""
+"""Stored pauses: of uploads, of stages, and the limits that the API has reported."""
 
 import sqlite3
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What people and scripts see of the outbox: the documented rows, and the counts."""
+"""Queries for people and scripts: lists, counts, cards, sessions, events."""
 
 import json
 from collections.abc import Collection, Mapping

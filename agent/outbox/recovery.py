@@ -1,4 +1,4 @@
-"""Opening the outbox as its owner: checked, made good from the ledger, or made anew.
+"""Opens the outbox as its owner: checked, replayed from the change log, or rebuilt.
 
 A commit that the database lost, as when its write-ahead log is damaged, is in the ledger; it is
 applied again before anything is done.  Rows that contradict the ledger mean that the file is

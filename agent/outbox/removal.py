@@ -1,4 +1,4 @@
-"""Taking cleared files off the disk: row, unlink, fsync of the folder, row."""
+"""Removes cleared files: mark the row, unlink, sync the folder, update the row."""
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Clips that went to the wrong athlete: sent anew first, then the wrong session is deleted.
+"""Resends: clips of the wrong athlete, their new session, and the session to delete.
 
 asked -> sending -> deleting -> done; asked -> undone; deleting -> refused -> deleting (a person
 tries again); asked, sending -> given_up.  Each step is a row before it is anything else.

@@ -1,4 +1,4 @@
-"""Space that is ours when the disk is full: for the record of what is delivered.
+"""Disk space reserved for recording deliveries when the disk is full.
 
 A minimum of free space would not do it: it holds Spotter back and nobody else, and the camera
 program fills the disk to the last block.  Nor would a file that is deleted when the disk is full:

@@ -1,4 +1,4 @@
-"""Results: what the API made of a clip.
+"""Results of sessions: documents, numbers and videos.
 
 The row holds what the station shows; everything that the API told lies beside it in a file, which
 was durable before the row was.  File and row may be lost: the API still has them.

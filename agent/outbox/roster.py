@@ -1,4 +1,4 @@
-"""The roster: the athletes of the account, and guests.  The only table that holds names."""
+"""Athletes of the account, guests and the queue.  The only tables that hold names."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where captures and entries can be, how they may move, and why they wait."""
+"""The states of captures and entries, their transitions, and the reasons for waiting."""
 
 from enum import StrEnum
 

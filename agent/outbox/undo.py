@@ -1,4 +1,4 @@
-"""Second thoughts: what a person ended may be undone for some seconds.
+"""Actions that a person may undo within some seconds.
 
 What takes effect at once (a clip discarded or given to somebody, the queue cleared) is put back as
 it was; what must not be half done (sent anew, forgotten) has not begun before those seconds are

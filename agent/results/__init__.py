@@ -1,1 +1,1 @@
-"""What became of the sessions at the API: their states, results and videos."""
+"""What became of sessions at the API: their states, results and videos."""

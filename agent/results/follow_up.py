@@ -1,4 +1,4 @@
-"""Asking about many sessions by one read of the list, as it arrives.
+"""The follow-up stage: polls sessions, one by one or many by one list, within a request budget.
 
 The list tells less than a session's own document: what it leaves open is asked for singly, and what
 is asked for singly in vain is looked for in the list.

@@ -1,4 +1,4 @@
-"""Asking the API about a session, and what its answer means.  It changes nothing here."""
+"""Polls one session, interprets the answer, and stores results."""
 
 import random
 from collections.abc import Callable, Mapping

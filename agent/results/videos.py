@@ -1,4 +1,4 @@
-"""The stage that brings analysed videos to the station: the wished for ones, one at a time.
+"""The stage that downloads analysed videos on request, one at a time.
 
 What broke off goes on from there the next time, in this run or after a kill.  How long to leave a
 host alone is known to this run only: a start may ask at once.

@@ -1,1 +1,1 @@
-"""The stand-in API server, and the drawn athlete with its camera: for rehearsing and for tests."""
+"""The sandbox: a local API server for demo, drill and tests."""

@@ -1,4 +1,4 @@
-"""The account that a sandbox plays: its keys, its books, its faults."""
+"""The account that a sandbox plays: keys, athletes, sessions, processing."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""The API's endpoints, strict about the contract."""
+"""The endpoints of the sandbox, strict about the API's contract."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Every kind of fault, in the groups in which `spotter sandbox --help` lists them.
+"""The faults that a sandbox can inject.
 
 What is told of a kind fits on one line; the options stand in its form, as in cut:at=PERCENT.
 """

@@ -1,4 +1,4 @@
-"""One HTTP exchange on a real socket, with everything a bad server can do to it."""
+"""HTTP on a real socket, with the faults of a bad server."""
 
 import contextlib
 import json

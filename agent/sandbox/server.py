@@ -1,4 +1,4 @@
-"""The sandbox: a real HTTP server on loopback that speaks the API's contract, or breaks it."""
+"""The sandbox server on loopback."""
 
 import contextlib
 import signal

@@ -1,4 +1,4 @@
-"""The storage host: another server than the API's, to which the links to videos lead.
+"""The storage host that the sandbox's video links lead to.
 
 It knows no keys, and refuses whoever sends one: the link alone opens a file, and only for a
 while.  Like the big ones it serves ranges, and answers in XML where it refuses.

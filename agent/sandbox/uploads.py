@@ -1,4 +1,4 @@
-"""Reading an upload as a stream, and refusing what the contract does not allow."""
+"""Reads uploads as a stream, and rejects what the contract does not allow."""
 
 import hashlib
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""Print the sample file, or the reference: `make sample` and `make reference` write them."""
+"""Prints the sample file or the reference, for `make sample` and `make reference`."""
 
 import sys
 

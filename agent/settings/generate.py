@@ -1,4 +1,4 @@
-"""The commented sample file, generated from the model."""
+"""Generates the commented sample file and the reference from the model."""
 
 import textwrap
 from collections.abc import Iterator, Mapping

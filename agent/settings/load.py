@@ -1,4 +1,4 @@
-"""Loading the settings, and saying of every mistake at once what would be right."""
+"""Loads the settings, and reports every mistake at once."""
 
 import difflib
 import grp

@@ -1,4 +1,4 @@
-"""The tables of the settings.  Descriptions become the comments of the sample file."""
+"""The settings.  Descriptions become the comments of the sample file."""
 
 import ipaddress
 import re

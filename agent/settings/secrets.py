@@ -1,4 +1,4 @@
-"""Where a secret comes from.  It is read anew every time: a renewed one needs no restart."""
+"""Where secrets come from.  They are read at every use: a new one needs no restart."""
 
 import base64
 import binascii

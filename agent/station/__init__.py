@@ -1,1 +1,1 @@
-"""The station: who was on it at which moment, and when a capture was filmed."""
+"""The station: who was on it at which time, and when a capture was recorded."""

@@ -1,4 +1,4 @@
-"""Saying who is on the station: each word is an interval's beginning, and stays on record."""
+"""Assigning athletes: every assignment is recorded with its start and its source."""
 
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit

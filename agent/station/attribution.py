@@ -1,4 +1,4 @@
-"""Whose clip a take is: an athlete, the key's owner, or a question for a person.  Pure."""
+"""Which athlete a clip belongs to: certain, or held for a person.  Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Whether the camera lives: how long ago it recorded, and whether it should have.
+"""Whether the camera works: its last recording, its expected hours, and foreign files.
 
 A station knows its hours: by `station.hours`, or from what was recorded there in the last weeks.
 Outside them, and while filming is stopped, a silent camera is no fault.

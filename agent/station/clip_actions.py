@@ -1,4 +1,4 @@
-"""What a person may do with captures and clips: retry, discard, release."""
+"""What a person may do with captures and clips: retry, discard, release, correct, resend, undo."""
 
 import json
 from collections.abc import Sequence

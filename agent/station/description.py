@@ -1,4 +1,4 @@
-"""Everything about one recording, clip or athlete, as `spotter show` tells it."""
+"""Everything about one recording, clip or athlete, as `spotter show` prints it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Forgetting an athlete: everything of theirs goes from this box, and nothing of anybody else.
+"""Erasing an athlete: everything of theirs, nothing of anybody else, with a receipt.
 
 Their clips go with their pictures, sent or not: it is a person's word.  So do the originals they
 are in, once the other athletes' clips from them are delivered; what is being sent at this moment

@@ -1,4 +1,4 @@
-"""Assignments that run out: after a time without a take, nobody is on the station.
+"""Assignments that end after a time without a take.
 
 The end is a statement of its own, "nobody", from the very moment on.  It is recorded when that
 moment is past, and everything filmed before it was looked into: a take that is found late keeps

@@ -1,4 +1,4 @@
-"""Finding recordings, clips and athletes by whatever a person has at hand."""
+"""Finds recordings, clips and athletes by code, name, hash or id."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What a person may do where the analysis missed something: make a take, or let it look again."""
+"""Takes that a person marks, and new analyses that a person requests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whether two recordings are of one camera, and how the times of one follow the other's.  Pure.
+"""Recordings of one camera that continue or repeat each other.  Pure.
 
 Joining stays within one camera: what a name says without its date, time and counter, the folder
 below the capture folder, and the camera that a recorder names in its sidecar.  Within it, times

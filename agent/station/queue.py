@@ -1,4 +1,4 @@
-"""Who comes next: the queue of athletes, and letting the next one onto the station."""
+"""The queue of athletes, and rotation."""
 
 from agent.clock import Instant
 from agent.errors import RequestError

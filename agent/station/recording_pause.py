@@ -1,4 +1,4 @@
-"""Stop filming: what is filmed meanwhile is removed unseen, and nothing else.
+"""Paused recording: what is recorded meanwhile is deleted, and nothing else.
 
 The camera program goes on; Spotter removes what it writes.  What counts is when a capture was
 filmed, not when it arrived.  Only what surely lies inside a stop, with the whole of it, is removed,

@@ -1,4 +1,4 @@
-"""When a capture was filmed, weighed from everything that tells of it.  Pure.
+"""When a capture was recorded, weighed from all evidence.  Pure.
 
 Two kinds of evidence tell: what happened here (the file grew at the pace of its pictures, or came
 into the folder just when it was written), on the station's clock; and what the camera says of it

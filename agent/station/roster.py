@@ -1,4 +1,4 @@
-"""Who can be put on the station: the account's athletes, and guests.
+"""Who can be assigned: the account's athletes, and guests.
 
 A person has a key: the user_id, or `guest:3` for a guest.  Names are for the page and for
 `spotter athletes` alone: never for titles, logs, file names or metrics.

@@ -1,4 +1,4 @@
-"""The station stage: what is recorded at the station when its time has come.
+"""The station stage: expires assignments and ends recording pauses on time.
 
 An assignment without a take runs out; a recording that still lies in the capture folder may hold
 the take that keeps it alive, and is waited for, within reason.

@@ -1,4 +1,4 @@
-"""Where a capture or a clip is now and what it waits for, in one sentence.  Pure."""
+"""The status of the station, and where a capture or clip is and what it waits for.  Pure."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Who was on the station at a moment, by what was said up to then.  Pure.
+"""Who was on the station at a time, from the recorded assignments.  Pure.
 
 Two layers speak: the coach (an athlete, nobody, or "back to the default"), and below it the
 station's own default, which is recorded whenever it changes so that editing the settings

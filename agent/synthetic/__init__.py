@@ -1,4 +1,4 @@
-"""The drawn athlete: a figure that the pose model takes for a person, filmed as a camera would.
+"""The synthetic athlete: a figure that the pose model recognises as a person, with ground truth.
 
 Its joints and the timing of every movement are known exactly, which makes it the ground truth
 of the tests and the camera of the demo.

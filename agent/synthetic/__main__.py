@@ -1,4 +1,4 @@
-"""`python -m agent.synthetic --storyboard demo --out FILE`: film a drawn athlete.
+"""`python -m agent.synthetic --storyboard demo --out FILE`: record a synthetic athlete.
 
 The picture that a station's self-check looks at was made by
 `python -m agent.synthetic --storyboard idle --view oblique --size 480x360

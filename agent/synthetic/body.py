@@ -1,4 +1,4 @@
-"""A body in space: where its joints are, from a few numbers.  Pure.
+"""A body in space: the positions of its joints from a few numbers.  Pure.
 
 Lengths are in body heights: forward, up, and to the body's left; the floor is at 0.  Segment
 lengths are shares of body height from R. Drillis and R. Contini, "Body Segment Parameters", 1966.

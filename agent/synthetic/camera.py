@@ -1,4 +1,4 @@
-"""The camera program: writes a storyboard as a real H.264 file that grows on the disk."""
+"""The camera: writes a storyboard as a real H.264 file that grows on the disk."""
 
 import time
 from collections.abc import Callable

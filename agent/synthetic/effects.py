@@ -1,4 +1,4 @@
-"""What disturbs a picture after it is drawn: light, noise, a shaken camera.
+"""Disturbances of a rendered picture: light, noise, a shaking camera.
 
 A layer is any value with `applied`; a new disturbance is a new small class here.
 """

@@ -1,4 +1,4 @@
-"""Olympic lifts and the way of the bar.  Pure.
+"""Olympic lifts, jumps, and the path of the bar.  Pure.
 
 Phases and their order follow J. Garhammer, "Biomechanical Profiles of Olympic Weightlifters",
 1985: first pull, transition, second pull, turnover, catch, recovery.

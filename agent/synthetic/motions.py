@@ -1,4 +1,4 @@
-"""Movements: postures over time, with the moment known at which each begins and ends.  Pure.
+"""Postures over time, with the exact start and end of every movement.  Pure.
 
 A movement is a row of key postures with a smooth curve through them; it begins and ends at rest,
 so that movements can follow each other.

@@ -1,4 +1,4 @@
-"""What one person does who follows a script: where the body is at every moment.  Pure."""
+"""One person following a script: the pose of the body at every time.  Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The empty place: a wall, a floor and a platform, slightly out of focus as behind an athlete."""
+"""Renders the scene: room, equipment and athlete."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

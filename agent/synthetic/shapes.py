@@ -1,4 +1,4 @@
-"""The brush: round shapes with light and shade, drawn to a fraction of a pixel."""
+"""Anti-aliased round shapes with light and shade, and the projection to pixels."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""A capture's script, and the truth about it: who moves when, and where every joint is."""
+"""A capture's script, and its ground truth: who moves when, and where every joint is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

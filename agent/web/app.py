@@ -1,4 +1,4 @@
-"""The application: every place of the page, behind its guard."""
+"""The application: all routes behind authentication."""
 
 import sqlite3
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""The page's door: which device is at it, and how it gets in."""
+"""Authentication: PIN, pairing, device sessions."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What the page is drawn from: one station, its settings, and the daemon around it."""
+"""What the page is rendered from: the station, its settings, and the daemon's signals."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Coming in and leaving: PIN, pairing link, and out again."""
+"""Routes for logging in and out."""
 
 import math
 

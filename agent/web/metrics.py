@@ -1,4 +1,4 @@
-"""What Prometheus is told of a station, taken from the outbox at the moment it asks.
+"""Prometheus metrics, computed from the outbox at each request.
 
 Labels are states, reasons and outcomes: neither names nor ids of people, nor of files.
 """

@@ -1,4 +1,4 @@
-"""Places for machines that watch over stations: measures, and whether all is well.
+"""Routes for monitoring: metrics and health.
 
 `/healthz` says whether the daemon makes progress: if not, a restart may help.  `/readyz` says
 whether the station does its work: if not, a person must do something.  Anybody may ask both; why,

@@ -1,4 +1,4 @@
-"""The page's live voice: server-sent events with the parts that have changed.
+"""Routes of the pages, their static files, and server-sent events.
 
 One look at the outbox serves all watchers: the parts are drawn once for all of them, and only
 when something was written.

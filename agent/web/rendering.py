@@ -1,4 +1,4 @@
-"""Templates, and the few files that every page uses."""
+"""Renders templates."""
 
 import hashlib
 from functools import cache

@@ -1,4 +1,4 @@
-"""Places of the page, and who may go there.
+"""Endpoints, required access, and request context.
 
 Every route is one of two kinds, and both check before anything is looked at: to see (`See`)
 takes a session of the right role; to do (`Do`) takes, besides, the device's CSRF token and

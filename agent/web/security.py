@@ -1,4 +1,4 @@
-"""Before and after every request: whether it was meant for this page, and the headers it gets."""
+"""Request origin checks and security headers."""
 
 import hashlib
 import ipaddress

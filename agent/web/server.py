@@ -1,4 +1,4 @@
-"""The page as a part of the daemon: served in a thread of its own, ended with the others."""
+"""The page's HTTP server, in a thread of the daemon, with connection limits."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Who is on the station and who comes next, as a coach says it."""
+"""Routes for the station: assignments, queue, recording, athletes."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What a coach does with takes: give, hold, discard, send now, send anew, and undo."""
+"""Routes for takes: correct, hold, discard, send, resend, undo, and their media."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TLS of the page: a certificate that was given, or one of Spotter's own making."""
+"""The page's TLS certificate: configured, or self-signed."""
 
 import ipaddress
 import os

@@ -1,4 +1,4 @@
-"""Cutting a clip so that every frame of it is the capture's own.
+"""Cuts a clip: by copying packets where possible, else by encoding, and verifies it.
 
 Where the keyframes allow it packets are copied; where that would hide too much in front, or an
 MP4 cannot hold the codec, or a smaller rendition is asked for, the clip is encoded.  Either way

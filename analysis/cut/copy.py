@@ -1,4 +1,4 @@
-"""Cutting without decoding: packets are copied, and an edit list hides those in front.
+"""Cuts without decoding: packets are copied, and an edit list hides those in front.
 
 All times are moved so that the first wanted frame is at 0; the pre-roll, from the keyframe
 before it, turns negative, and players begin at 0.  Which packets make a clip is told by the

@@ -1,4 +1,4 @@
-"""Cutting by encoding again: H.264 at visually lossless quality, every frame at its own time.
+"""Cuts by encoding: H.264 at visually lossless quality, every frame at its own time.
 
 The picture stays as it is stored, with the same pixel aspect and display matrix, in the same
 colours, its fields apart where it has some; more than 8 bits or 4:2:0 becomes that, which every

@@ -1,4 +1,4 @@
-"""Recordings that go on in each other, as one: packets of each, in one MP4.
+"""Joins consecutive recordings: packets of each, in one MP4.
 
 A recorder that splits its recordings, or begins each some seconds early, cuts an effort in two.
 What is made here holds just enough of all for one clip; it is cut like any capture.  Only times

@@ -1,4 +1,4 @@
-"""The sound of a stretch of a capture, where a station keeps it."""
+"""The sound of a section of a capture, where the station keeps it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""The MP4 that a clip is written to, and what it tells players of the picture."""
+"""The MP4 of a clip, and its metadata for players."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

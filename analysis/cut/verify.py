@@ -1,4 +1,4 @@
-"""Looking at a clip before it is believed: its frames, their times, its first and last picture.
+"""Verifies a clip: its frames, their times, its first and last picture.
 
 Pictures are compared as players show them, in their colours, shape and orientation: what is
 stored may be the same and yet be shown otherwise, and the other way round.

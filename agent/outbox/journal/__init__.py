@@ -1,1 +1,1 @@
-"""What outlives the database: every change, in plain files beside it, before it is committed."""
+"""The second record: every change, written to plain files before it is committed."""

@@ -1,4 +1,4 @@
-"""The ledger: what the database is about to commit, in a plain file beside it.
+"""The change log: what the database is about to commit, in a file beside it.
 
 One line a commit, written and made durable before the commit.  A line is a checksum, a number
 that rises by one, and JSON; blank lines stand between them, so that no single damaged byte costs

@@ -1,4 +1,4 @@
-"""Rows as plain documents: what the ledger and the sidecars keep, and how it becomes rows again.
+"""Rows as documents: how the change log and the sidecars store and restore them.
 
 An image is whole: a capture with its takes, a clip with what it was cut from and with the upload
 that may have gone out last.  Applied in order, each replaces the one before it.

@@ -1,1 +1,1 @@
-"""What the start page and the wall show, read from the outbox and drawn part by part."""
+"""Views: what the pages show, read from the outbox."""

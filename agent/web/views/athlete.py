@@ -1,4 +1,4 @@
-"""One athlete's takes: today's or some earlier days', with a number of theirs over time."""
+"""The page of one athlete: takes by day, and one metric over time."""
 
 import math
 import time

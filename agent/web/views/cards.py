@@ -1,4 +1,4 @@
-"""Takes as cards: what was filmed, what became of it, and what may be done with it."""
+"""Takes as cards: what was recorded, its status, and the possible actions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

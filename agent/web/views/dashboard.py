@@ -1,4 +1,4 @@
-"""The state in words: the large one, and the lines beside it."""
+"""The status of the station in words."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Who is on the station, who comes next, and who there is."""
+"""Who is on the station, the queue, and the roster."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What came of takes after their upload, as a card shows it."""
+"""Results of a take, as its card shows them."""
 
 import math
 import re
