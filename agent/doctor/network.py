@@ -249,7 +249,7 @@ def _offset_s(now: Instant, date: str | None) -> float | None:
         return None
 
 
-_CHANNELS_WAIT_S = 5.0
+_RECEIVER_WAIT_S = 5.0
 _TRY = "then try it: spotter notify test"
 
 
@@ -349,7 +349,7 @@ def _reach(host: str, port: int, context: ssl.SSLContext | None) -> None:
     Raises:
         OSError: it cannot be reached, or its certificate is not right.
     """
-    with socket.create_connection((host, port), timeout=_CHANNELS_WAIT_S) as plain:
+    with socket.create_connection((host, port), timeout=_RECEIVER_WAIT_S) as plain:
         if context is not None:
             with context.wrap_socket(plain, server_hostname=host):
                 pass

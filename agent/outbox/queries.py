@@ -225,7 +225,7 @@ class ClipQueries:
         if known is None or known[0] != row:
             if len(self._read) >= _MOST_READ:
                 self._read.clear()
-            known = self._read[code] = (row, _gallery_shown(row))
+            known = self._read[code] = (row, _shown_clip(row))
         return known[1]
 
 
@@ -264,7 +264,7 @@ SELECT 1 FROM entry
 """  # index: entry_by_user, entry_by_guest
 
 
-def _gallery_shown(row: Row) -> ShownClip:
+def _shown_clip(row: Row) -> ShownClip:
     remarks = json.loads(str(row["quality"])) if row["quality"] else []
     reps = row["reps"]
     return ShownClip(

@@ -219,7 +219,7 @@ def _apply(connection: sqlite3.Connection, kind: str, image: Mapping[str, object
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to look at
-_REBUILD_ENDED = """
+_CODES_OF_ENDED = """
 SELECT id, clip_code FROM entry
  WHERE state IN ('held', 'discarded', 'dead')
     OR (state IN ('uploaded', 'completed') AND session_id IS NOT NULL)
@@ -355,7 +355,7 @@ def _take_over(connection: sqlite3.Connection, damaged: Path, known: WitnessedRo
     taken = 0
     try:
         with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as old:
-            codes = old.execute(_REBUILD_ENDED).fetchall()
+            codes = old.execute(_CODES_OF_ENDED).fetchall()
             for entry_id, clip_code in codes:
                 if known.is_sure(("entry", clip_code)):
                     continue

@@ -266,7 +266,7 @@ def _unless_gone(moved: Row | None) -> Row:
     return moved
 
 
-_CORRECTING_UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
+_BEING_SENT = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
 
 
@@ -312,11 +312,9 @@ def give(
     with outbox.transaction():
         due_at = due_after_correction(entry, rules.send_delay_s, now_s=now_s)
         if entry.state is EntryState.DEAD:
-            entry = _correcting_unless_gone(
-                outbox.entries.move(entry, EntryState.READY, now_s=now_s)
-            )
+            entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
         changes = {"due_at": due_at, "remarks": remarks_for(entry, whose)}
-        return _correcting_unless_gone(
+        return _unless_gone(
             outbox.entries.assign(entry, whose, now_s=now_s, to=to, reason=reason, changes=changes)
         )
 
@@ -351,12 +349,10 @@ def edit(
             "remarks": remarks_for(entry, whose),
         }
         if entry.state is EntryState.DEAD:  # the API may take it as it is now
-            entry = _correcting_unless_gone(
-                outbox.entries.move(entry, EntryState.READY, now_s=now_s)
-            )
+            entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
         elif entry.state is EntryState.HELD:
             changes["detail"] = entry.detail
-        return _correcting_unless_gone(
+        return _unless_gone(
             outbox.entries.assign(
                 entry, whose, now_s=now_s, to=entry.state, reason=entry.reason, changes=changes
             )
@@ -401,12 +397,10 @@ def hold(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:
     _refuse_unless_unsent(entry)
     with outbox.transaction():
         if entry.state is EntryState.DEAD:
-            entry = _correcting_unless_gone(
-                outbox.entries.move(entry, EntryState.READY, now_s=now_s)
-            )
+            entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
         if entry.state is EntryState.HELD:
             return entry
-        return _correcting_unless_gone(
+        return _unless_gone(
             outbox.entries.move(entry, EntryState.HELD, now_s=now_s, reason=Reason.HELD_BY_PERSON)
         )
 
@@ -421,17 +415,11 @@ def send_now(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:
     if entry.state is not EntryState.READY:
         _refuse_unless_unsent(entry)
         raise RequestError(f"{entry.name} is {entry.state}", hint="release it instead")
-    return _correcting_unless_gone(outbox.entries.hasten(entry, now_s=now_s))
-
-
-def _correcting_unless_gone(moved: Entry | None) -> Entry:
-    if moved is None:
-        raise BusyError("its state changed just now", hint="try again")
-    return moved
+    return _unless_gone(outbox.entries.hasten(entry, now_s=now_s))
 
 
 def _refuse_unless_unsent(entry: Entry) -> None:
-    if entry.state in _CORRECTING_UNDER_WAY:
+    if entry.state in _BEING_SENT:
         raise BusyError(f"{entry.name} is {entry.state}", hint="try again in a few minutes")
     if entry.state not in _UNSENT:
         raise RequestError(

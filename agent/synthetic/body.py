@@ -276,7 +276,7 @@ def _skull(ahead: float, up: float, left: float = 0.0) -> Spot:
     }
 
 
-def _anatomy_leg(side: str) -> tuple[BodyPart, ...]:
+def _leg_parts(side: str) -> tuple[BodyPart, ...]:
     group = f"{side}_leg"
     hip, knee, ankle, heel, toe = (f"{side}_{n}" for n in ("hip", "knee", "ankle", "heel", "toe"))
     calf = (_between(knee, ankle, 0.32), 0.037)
@@ -298,7 +298,7 @@ def _anatomy_leg(side: str) -> tuple[BodyPart, ...]:
     )
 
 
-def _anatomy_arm(side: str) -> tuple[BodyPart, ...]:
+def _arm_parts(side: str) -> tuple[BodyPart, ...]:
     group = f"{side}_arm"
     shoulder, elbow, wrist, hand = (f"{side}_{n}" for n in ("shoulder", "elbow", "wrist", "hand"))
     return (
@@ -373,12 +373,12 @@ _HEAD = (
 )
 
 PARTS = (
-    *_anatomy_leg("left"),
-    *_anatomy_leg("right"),
+    *_leg_parts("left"),
+    *_leg_parts("right"),
     *_TRUNK,
     *_HEAD,
-    *_anatomy_arm("left"),
-    *_anatomy_arm("right"),
+    *_arm_parts("left"),
+    *_arm_parts("right"),
 )
 CIRCLES: FloatArray = np.array(
     [[spot.get(name, 0.0) for name in POINTS] for part in PARTS for spot, _ in part.circles]

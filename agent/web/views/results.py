@@ -80,7 +80,7 @@ def is_measured(value: object) -> bool:
 
 def name_shown(path: str, texts: Texts) -> str:
     """Return a metric's name in the page's language: peak_velocity_mps is Peak velocity."""
-    *above, last = (_figures_words(part) for part in path.split("."))
+    *above, last = (_words_of_name(part) for part in path.split("."))
     parts = [" ".join(words) for words in (*above, _split_unit(last)[0]) if words]
     named = (texts.gettext(METRICS[part]) if part in METRICS else part for part in parts)
     name = shortened(" · ".join(named), _MOST_NAME)
@@ -93,7 +93,7 @@ def value_shown(value: Number, texts: Texts, *, path: str = "") -> str:
         return texts.gettext("yes") if value else texts.gettext("no")
     if isinstance(value, str):
         return shortened(value, _MOST_VALUE)
-    unit = _split_unit(_figures_words(path.rpartition(".")[2]))[1]
+    unit = _split_unit(_words_of_name(path.rpartition(".")[2]))[1]
     return f"{_number_shown(value, texts)}{unit}"
 
 
@@ -106,7 +106,7 @@ def _number_shown(value: float, texts: Texts) -> str:
     return texts.number(value, digits=min(6, max(0, _DIGITS - before)), grouped=True)
 
 
-def _figures_words(name: str) -> list[str]:
+def _words_of_name(name: str) -> list[str]:
     spaced = _HUMP.sub(" ", name).replace("_", " ").replace("-", " ")
     return [word if word.isupper() and len(word) > 1 else word.lower() for word in spaced.split()]
 
