@@ -35,7 +35,7 @@ def test_what_is_discarded_or_held_does_not_go_and_a_discard_can_be_undone(
     expect(card).to_have_count(0)
     assert gym.state_of(entry) is EntryState.DISCARDED
     page.tap("#undo")
-    expect(card).to_contain_text("Uploading soon")
+    expect(card).to_contain_text("Uploading in ")
     page.tap(f"#hold-{entry.clip_code}")
     expect(page.locator("#tray")).to_contain_text("On hold by you.")
     assert gym.state_of(entry) is EntryState.HELD
