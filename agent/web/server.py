@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import h11
 import structlog
@@ -26,7 +27,9 @@ from agent.web.app import make_app, make_page
 from agent.web.auth import read_pin
 from agent.web.context import DaemonSignals
 from agent.web.routing import WebContext
-from agent.web.tls import PageCertificate
+
+if TYPE_CHECKING:
+    from agent.web.tls import PageCertificate
 
 _REQUEST_WITHIN_S = 10.0  # for the head of a request, or what is left of one answered, to come
 
@@ -233,7 +236,7 @@ class PageServer:
     def close(self) -> None:
         """Nothing is held: the server has ended with its step."""
 
-    def _certificate(self) -> PageCertificate | None:
+    def _certificate(self) -> "PageCertificate | None":
         if self._settings.web.tls == "off":
             return None
         # Its cryptography takes 11 MiB, which a page without TLS does not need.
@@ -242,7 +245,7 @@ class PageServer:
         return PageCertificate(self._settings.web, self._folder, now=self._now)
 
     def _serve(
-        self, page: WebContext, listener: LimitedListener, certificate: PageCertificate | None
+        self, page: WebContext, listener: LimitedListener, certificate: "PageCertificate | None"
     ) -> None:
         warn_without_pin(self._settings.web)
         config = uvicorn.Config(
@@ -292,7 +295,7 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         listener: LimitedListener,
         stop: StopFlag,
-        certificate: PageCertificate | None,
+        certificate: "PageCertificate | None",
     ) -> None:
         super().__init__(config)
         self._listener = listener
@@ -317,7 +320,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
 
 
-async def _keep(certificate: PageCertificate) -> None:
+async def _keep(certificate: "PageCertificate") -> None:
     """Keep a certificate up; what goes wrong leaves the one before in its place."""
     while True:
         await asyncio.sleep(_CERTIFICATE_EVERY_S)
