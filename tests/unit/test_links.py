@@ -57,6 +57,33 @@ def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
     assert broken_links(path) == []
 
 
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (path.parent / link.partition("#")[0]).resolve()
+        for path in DOCUMENTS
+        for link in _LINK.findall(prose(path))
+        if "://" not in link and not link.startswith("#")
+    }
+
+    assert set((REPOSITORY / "docs").glob("*.md")) - linked == set()
+
+
+def test_modules_that_the_architecture_page_names_exist() -> None:
+    page = prose(REPOSITORY / "docs/architecture.md")
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]+)`", page))
+    missing = [
+        name
+        for name in sorted(named)
+        if not any(
+            (REPOSITORY / root / f"{name}{suffix}").exists()
+            for root in ("", "agent")
+            for suffix in ("", ".py")
+        )
+    ]
+
+    assert len(named) > 30 and missing == []
+
+
 def test_broken_links_are_found() -> None:
     page = REPOSITORY / "docs" / "behaviour.md"
 
