@@ -231,7 +231,7 @@ def parse_rate(text: str) -> float:
     match = _RATE.fullmatch(words)
     if match is None or match[2] not in _UNITS or not float(match[1]):
         known = "2Mbit/s, 500kbit/s, 250kB/s, unlimited or off"
-        raise ValueError(f"{words!r} is no rate: write it like {known}")
+        raise ValueError(f"{words!r} is not a rate; expected e.g. {known}")
     return float(match[1]) * _UNITS[match[2]]
 
 

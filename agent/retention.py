@@ -230,9 +230,9 @@ class RetentionStage:
         kept = self._policy.originals == "keep"
         self._waiting.begin(
             "nothing_may_go",
-            "space is short, and nothing that is left may go by itself: "
-            + ("originals = keep keeps what is delivered too" if kept else "it is undelivered")
-            + "; make room, or discard what is not wanted",
+            "disk space is low, and nothing else may be cleared automatically: "
+            + ("originals = keep also keeps what is delivered" if kept else "it is undelivered")
+            + "; free disk space, or discard what is not needed",
         )
 
     def _note_room(self, now: Instant) -> None:

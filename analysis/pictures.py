@@ -113,7 +113,7 @@ def draw_filmstrip(
     moments_s = [start_s + (number + 0.5) * step_s for number in range(_MOMENTS)]
     pictures = list(_pictures(path, moments_s, on_progress))
     if not pictures:
-        raise VideoError("not one picture in it can be decoded", fault=VideoFault.UNREADABLE)
+        raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
     strip = _side_by_side(pictures)
     write_jpeg(strip, out)
     return strip.shape[1], strip.shape[0]
@@ -183,7 +183,7 @@ def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
             chosen = frame
             on_progress(time_s / max(at_s, 1e-3))
         if chosen is None:
-            raise VideoError("not one picture in it can be decoded", fault=VideoFault.UNREADABLE)
+            raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
         return reading.upright(chosen, longest_px=_LONGEST_PX)
 
 

@@ -80,7 +80,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
             Positions, (33, 2), x and y in px of this image; visibility, (33,), 0 to 1.
         """
         if not image.flags.c_contiguous:
-            raise ValueError("MediaPipe finds nobody in an array that is not contiguous")
+            raise ValueError("MediaPipe needs a contiguous array")
         wanted_ms = self._last_ms + _STEP_MS
         if time_s is not None:
             wanted_ms = self._began_ms + round(1000 * time_s)

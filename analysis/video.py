@@ -259,7 +259,7 @@ def stored_facts(packets: Packets, reading: VideoReading) -> VideoFacts:
         VideoError: not one frame could be decoded.
     """
     if reading.frames == 0:
-        raise VideoError("not one picture in it can be decoded", fault=VideoFault.UNREADABLE)
+        raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
     width, height = reading.appearance.shown_size if reading.appearance else (0, 0)
     return VideoFacts(
         duration_s=packets.span.end_s,
@@ -678,7 +678,7 @@ def _main_track(path: Path, container: InputContainer, on_progress: Progress) ->
     """Return the number of the largest track with moving pictures, whichever comes first."""
     tracks = [stream for stream in container.streams.video if stream.codec_context is not None]
     if not tracks:
-        raise VideoError("its pictures are in no known form", fault=VideoFault.UNREADABLE)
+        raise VideoError("its pixel format is unknown", fault=VideoFault.UNREADABLE)
     tracks = [stream for stream in tracks if not stream.disposition & _BESIDE] or tracks
     if len(tracks) == 1:
         return tracks[0].index

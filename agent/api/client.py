@@ -70,7 +70,7 @@ def _unpacked(parts: Iterator[bytes]) -> Iterator[bytes]:
                 left = unpacker.unconsumed_tail
         yield unpacker.flush()
     except zlib.error:
-        raise httpx.DecodingError("the answer is not packed as it says") from None
+        raise httpx.DecodingError("the answer is not compressed as declared") from None
 
 
 KeyHeader = Literal["Authorization", "API-KEY"]  # the two forms that the vendor's pages name
@@ -349,7 +349,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             received_bytes = sum(answer.num_bytes_downloaded for answer in answers)
             longest_s = longest_answer_s(self._times, received_bytes=received_bytes)
             if time.monotonic() - began_s > longest_s:
-                raise DeadlineExceededError(f"no whole answer within {longest_s:.0f} s")
+                raise DeadlineExceededError(f"no complete answer within {longest_s:.0f} s")
 
         try:
             with ExchangeWatchdog(judge) as watch:
@@ -396,9 +396,9 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             told = plain_words(error)
             if body.is_complete:
                 kind = TimedOutError if _was_silent(error, body) else OutcomeUnknownError
-                raise kind(f"sent whole, no answer ({told})") from error
+                raise kind(f"sent completely, no answer ({told})") from error
             way = f"{body.sent_bytes} of {body.size_bytes} bytes"
-            raise NotCreatedError(f"not sent whole: {way} ({told})") from error
+            raise NotCreatedError(f"not sent completely: {way} ({told})") from error
 
     def _lane_error(self, error: Exception) -> ApiUnavailableError:
         fault = tls_fault(error) if isinstance(error, httpx.ConnectError) else None
@@ -422,7 +422,7 @@ def _bounded(parts: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
     for part in parts:
         left_bytes -= len(part)
         if left_bytes < 0:
-            raise ValueError("the answer has no end")
+            raise ValueError("the answer does not end")
         yield part
 
 

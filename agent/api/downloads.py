@@ -155,7 +155,7 @@ def _refusal(
     status: int, headers: Mapping[str, str], now_s: float
 ) -> LinkExpiredError | TemporaryDownloadError | RejectedDownloadError:
     if status in _LINK_IS_OLD:
-        return LinkExpiredError(f"the link opens nothing (HTTP {status}): it may have expired")
+        return LinkExpiredError(f"the link does not work (HTTP {status}): it may have expired")
     if status in _NOT_NOW or status >= 500:
         answer = ApiResponse(
             status=status,
@@ -167,17 +167,17 @@ def _refusal(
             f"the storage host answers HTTP {status}",
             retry_after_s=wished_wait_s(answer, now_s=now_s),
         )
-    return RejectedDownloadError(f"the storage host answers HTTP {status}, which brings no file")
+    return RejectedDownloadError(f"the storage host answers HTTP {status}, which is not a file")
 
 
 def _check_kind(headers: Mapping[str, str]) -> None:
     """Refuse what says itself that it is no video, or packs it."""
     if headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise RejectedDownloadError("the storage host packs the video, which nobody asked for")
+        raise RejectedDownloadError("the storage host compressed the video unasked")
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in _VIDEO_TYPES and not kind.startswith("video/"):
         shown = kind[:40] if re.fullmatch(r"[a-z0-9.+/-]{1,200}", kind) else "something unnamed"
-        raise RejectedDownloadError(f"it is no video but {shown}")
+        raise RejectedDownloadError(f"it is not a video but {shown}")
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
@@ -338,7 +338,9 @@ class Download:
                 break
             beginning += part
         if not is_video(beginning):
-            raise RejectedDownloadError("it is no video: it begins like something else")
+            raise RejectedDownloadError(
+                "it is not a video: its first bytes are those of another format"
+            )
         self._sink.begin(origin)
         yield beginning
         yield from parts
@@ -429,9 +431,7 @@ class Storage:
             try:
                 self._follow(link, Download(sink, most_bytes, pace))
             except RemoteFileChanged:
-                raise TemporaryDownloadError(
-                    "the storage host answers with parts nobody asked for"
-                ) from None
+                raise TemporaryDownloadError("the storage host sent an unrequested range") from None
 
     def _follow(self, link: CheckedUrl, taking: Download) -> None:
         """Ask where a link leads, and where that leads, until the file has come."""

@@ -153,7 +153,7 @@ class _Document:
             pulled.append(self._bytes.decode(part))
             wanted -= len(pulled[-1])
         if not any(pulled[1:]):
-            raise ValueError("the document breaks off")
+            raise ValueError("the document is incomplete")
         self._text, self._at = "".join(pulled), 0
 
 
@@ -278,7 +278,7 @@ def _failure(session: Mapping[str, object]) -> str | None:
         return None
     words = (session.get(name) for name in _WORDS_NAMES)
     said = next((printable(word, _MOST_WORDS) for word in words if isinstance(word, str)), "")
-    return said or "it says no more than that it failed"
+    return said or "no reason given"
 
 
 def _plain_values(value: object, path: str, depth: int) -> Iterator[tuple[str, Number]]:

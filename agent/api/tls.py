@@ -55,7 +55,7 @@ def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
         return f"the certificate of {host} is not valid yet, or this box's clock is behind"
     if code in _UNKNOWN_ISSUER:
         return (
-            f"the certificate of {host} comes from an authority that this box does not know: "
+            f"the certificate of {host} is signed by an unknown authority: "
             f"another box answers, or {table}.ca_file is missing"
         )
     if code in _OTHER_NAME:
@@ -63,7 +63,7 @@ def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
         return f"the certificate is not for {host}: another box answers, or {address} is wrong"
     if code is not None:
         return f"the certificate of {host} is refused ({getattr(fault, 'verify_message', code)})"
-    return f"{host} speaks no proper TLS ({fault.reason or type(fault).__name__})"
+    return f"{host} does not speak valid TLS ({fault.reason or type(fault).__name__})"
 
 
 def _clock_words(now: Instant) -> str:

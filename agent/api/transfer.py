@@ -233,13 +233,13 @@ class UploadDeadline:
         if busy_s > longest_s:
             raise DeadlineExceededError(f"slower than {times.min_rate_bytes_s:g} bytes/s")
         if busy_s - self._moved_at_s > times.stall_s:
-            raise DeadlineExceededError(f"nothing moved for {times.stall_s:g} s")
+            raise DeadlineExceededError(f"no bytes sent for {times.stall_s:g} s")
 
     def _judge_answer(self, busy_s: float) -> None:
         if self._out_at_s is None:
             self._out_at_s = busy_s
         if busy_s - self._out_at_s > self.times.answer_s:
-            raise DeadlineExceededError(f"no whole answer within {self.times.answer_s:g} s")
+            raise DeadlineExceededError(f"no complete answer within {self.times.answer_s:g} s")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -266,7 +266,7 @@ class DownloadDeadline:
         if busy_s > times.allowance_s + received_bytes / times.min_rate_bytes_s:
             raise DeadlineExceededError(f"slower than {times.min_rate_bytes_s:g} bytes/s")
         if busy_s - self._moved_at_s > times.stall_s:
-            raise DeadlineExceededError(f"nothing came for {times.stall_s:g} s")
+            raise DeadlineExceededError(f"no bytes received for {times.stall_s:g} s")
 
 
 def longest_answer_s(times: Timeouts, *, received_bytes: int) -> float:

@@ -47,13 +47,15 @@ def read_link(told: object, *, allow_http: bool = False) -> CheckedUrl:
         UnfitError: it is none that may be asked.
     """
     if not isinstance(told, str):
-        raise RejectedDownloadError(f"the link is no text but {_kind(told)}")
+        raise RejectedDownloadError(f"the link is not text but {_kind(told)}")
     if not told or len(told) > _MOST_CHARS or not told.isprintable() or " " in told:
-        raise RejectedDownloadError("the link is empty, too long, or holds spaces or control signs")
+        raise RejectedDownloadError(
+            "the link is empty, too long, or contains spaces or control characters"
+        )
     try:
         return _checked(httpx.URL(told), allow_http=allow_http)
     except (httpx.InvalidURL, ValueError, TypeError):
-        raise RejectedDownloadError("the link is no web address") from None
+        raise RejectedDownloadError("the link is not a web address") from None
 
 
 def follow(link: CheckedUrl, location: str | None, *, allow_http: bool = False) -> CheckedUrl:
@@ -63,18 +65,20 @@ def follow(link: CheckedUrl, location: str | None, *, allow_http: bool = False) 
         UnfitError: nowhere that may be asked.
     """
     if not location:
-        raise RejectedDownloadError(f"{link.host} redirects to nowhere")
+        raise RejectedDownloadError(f"{link.host} redirects without an address")
     try:
         to = str(link.url.join(location))
     except (httpx.InvalidURL, ValueError, TypeError):
-        raise RejectedDownloadError(f"{link.host} redirects to what is no web address") from None
+        raise RejectedDownloadError(
+            f"{link.host} redirects to something that is not a web address"
+        ) from None
     return read_link(to, allow_http=allow_http and link.scheme == "http")
 
 
 def _checked(url: httpx.URL, *, allow_http: bool) -> CheckedUrl:
     scheme, host = url.scheme, url.raw_host.decode("ascii").lower()
     if scheme not in _PORTS:
-        raise RejectedDownloadError("the link is no web address")
+        raise RejectedDownloadError("the link is not a web address")
     if scheme == "http" and not allow_http:
         raise RejectedDownloadError("the link has no TLS (http instead of https)")
     if url.userinfo:

@@ -252,7 +252,7 @@ class _Running:
 
     def _crashed(self) -> AnalysisError:
         code = self._process.poll()
-        words = self._last_words[-1] if self._last_words else "no last words"
+        words = self._last_words[-1] if self._last_words else "no error message"
         return AnalysisError(
             f"the analysis ended with code {code}: {words}", fault=AnalysisFault.CRASHED
         )

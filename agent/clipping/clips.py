@@ -680,7 +680,7 @@ class CutSpaceCheck:
 
     def lacks(self, why: str) -> None:
         """Say that clips wait for room."""
-        self._waiting.begin("disk_full", f"clips wait to be cut: {why}; make room on the disk")
+        self._waiting.begin("disk_full", f"clips are waiting to be cut: {why}; free disk space")
 
     def is_enough(self) -> None:
         """Say that there was room after all."""

@@ -95,7 +95,7 @@ class SettingsReloader:
         told = " ".join(str(error).split())
         log.error("config reload rejected", error=told)
         hint = error.hint if isinstance(error, ConfigError) else None
-        detail = f"the edit was not taken over, the old settings stay: {told}"
+        detail = f"the edit was rejected, the previous settings stay active: {told}"
         with _if_it_can_be_recorded():
             self._pauses.begin(
                 Pause(

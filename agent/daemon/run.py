@@ -37,7 +37,7 @@ Say = Callable[[str], None]  # tells whoever looks on what the start waits for
 _AGAIN_S = 2.0
 _FULL = "the disk is full"
 _FAULTY = "the disk refuses"
-_IN_USE = "somebody else writes into the outbox"
+_IN_USE = "another process is writing to the database"
 
 log = structlog.get_logger(stage=StageName.START)
 

@@ -263,7 +263,7 @@ class Daemon:
         if damaged or isinstance(error, OutboxError):
             self._fatal = OutboxError(
                 f"the outbox cannot be trusted: {error}",
-                hint="start again: it is made anew from its files and its ledger",
+                hint="restart the daemon: it rebuilds the database from its files and its ledger",
             )
             self.end()
         return _AFTER_FAILURE_S

@@ -84,7 +84,7 @@ def attending_stages(
     def fetch() -> tuple[list[NamedAthlete], bool]:
         opened = key()
         if opened is None:
-            raise ApiUnavailableError("the lane was closed", reason="closed")
+            raise ApiUnavailableError("uploads were paused", reason="closed")
         return named(_fetch(client, opened))
 
     return [

@@ -199,7 +199,7 @@ class CircuitBreaker:
 
     def pause_for_limit(self, words: str, *, account: str) -> None:
         """Send no more than one clip an hour: the sessions of the plan are used up."""
-        told = f"the plan's sessions are used up, as the API says: {words}"
+        told = f"the plan's session limit is reached: {words}"
         self.pause(ApiUnavailableError(told, reason=PLAN_LIMIT))
         next_at = self._outbox.limits.next_try_at(account)
         if next_at is not None:
@@ -333,7 +333,7 @@ class CircuitBreaker:
                 return key, None
         last = faults[-1][1]
         if last.status == 403:
-            told = f"{last}; the key opens nothing: one that is bound to a domain needs api.origin"
+            told = f"{last}; a key that is bound to a domain needs api.origin"
             raise ApiUnavailableError(told, reason=last.reason, status=403)
         raise last
 

@@ -158,7 +158,7 @@ class PositiveControl:
 _MOST_AT_ONCE = 50  # held clips that are looked for in one list
 _MOST_BY_FILTER = 5  # held clips that are looked for one by one
 _PATIENCE = 15  # times as long between the looks after a time-out: 30 min instead of 2
-_NO_LIST = "this key may not see the list of sessions, in which it would be looked for"
+_NO_LIST = "this key may not list the sessions in which it would be looked up"
 _OF_THE_WAY = frozenset({"network", "tls", "key"})  # no fault of the filter's
 _LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look at what is held
 _AFTER_NO_LIST = Backoff(base_s=30.0, longest_s=3600.0)

@@ -188,8 +188,12 @@ class RetryPolicy:
     def _size_words(self, entry: Entry, error: RefusedError) -> str:
         """Tell how large a refused clip is, and what is known of the limit."""
         largest = self._outbox.outcomes.largest_delivered_bytes()
-        taken = "none was taken yet" if largest is None else f"the largest taken had {_mb(largest)}"
-        return f"{error}: the clip has {_mb(entry.clip_bytes)}, more than the API takes ({taken})"
+        taken = (
+            "none was accepted yet"
+            if largest is None
+            else f"the largest accepted one had {_mb(largest)}"
+        )
+        return f"{error}: the clip has {_mb(entry.clip_bytes)}, more than the API accepts ({taken})"
 
     def _blame(self, entry: Entry, error: UploadError) -> None:
         """Pause the lane for what is not this clip's fault alone."""

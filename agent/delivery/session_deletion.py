@@ -55,7 +55,7 @@ class SessionDeleter:
         """
         key = self._key()
         if key is None:
-            raise ApiUnavailableError("the API cannot be asked now", reason="closed")
+            raise ApiUnavailableError("the API cannot be reached now", reason="closed")
         answer = self._client.delete_session(session_id, key)
         return _read(answer, now_s=self._now().utc_s)
 
@@ -67,7 +67,7 @@ class SessionDeleter:
         """
         key = self._key()
         if key is None:
-            raise ApiUnavailableError("the API cannot be asked now", reason="closed")
+            raise ApiUnavailableError("the API cannot be reached now", reason="closed")
         return [found.session_id for found in self._client.find_sessions(key, clip_code)]
 
 

@@ -26,9 +26,8 @@ _LEAST, _MOST = 256 * _MB, 5000 * _MB
 _CLOSED_TO_CUTS = 4  # a quarter of what is kept free
 _COMFORT = 1.25  # clearing goes on until this much of the floor is free: it must not flutter
 READ_ONLY_REMEDY = (
-    "sudo dmesg tells whether its disk has a fault; sudo mount -o remount,rw mends a mount; what "
-    "lies outside /var/lib/spotter (for spotter@NAME: /var/lib/spotter-NAME) needs ReadWritePaths "
-    "in the unit"
+    "sudo dmesg shows disk faults; sudo mount -o remount,rw repairs a mount; folders outside "
+    "/var/lib/spotter (for spotter@NAME: /var/lib/spotter-NAME) need ReadWritePaths in the unit"
 )
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSALS = frozenset(

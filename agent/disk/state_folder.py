@@ -132,7 +132,8 @@ class StateFolder:
         except OSError as error:
             if is_disk_full(error):
                 raise BusyError(
-                    f"the disk of {self.root} is full", hint="make room; it goes on by itself"
+                    f"the disk of {self.root} is full",
+                    hint="free disk space; it resumes automatically",
                 ) from error
             where = self.root if isinstance(error, PermissionError) else error.filename
             raise self.refusal(error, where) from error
@@ -166,13 +167,15 @@ class StateFolder:
         """Return what lets this user in, and takes the folder from nobody."""
         try:
             if not self.root.exists():
-                return f"make it for whoever runs the station: sudo install -d -o USER {self.root}"
+                return f"create it for the station's user: sudo install -d -o USER {self.root}"
             group = self.root.group()
         except (KeyError, OSError):  # a group without a name, or a folder above that is closed
             return "use sudo"
         if group == "root":
             return "use sudo"
-        return f"use sudo, or join its group: sudo adduser $(id -un) {group}, then log in anew"
+        return (
+            f"use sudo, or join its group: sudo adduser $(id -un) {group}, then log out and back in"
+        )
 
     def empty_tmp(self) -> None:
         """Remove what an earlier run left unfinished."""
@@ -324,7 +327,7 @@ def acting_as_owner(root: Path) -> Iterator[None]:
             os.seteuid(owner.st_uid)
         except OSError as error:
             name = user_name(owner.st_uid)
-            told = f"{root} belongs to {name}, whom root may not become here: {error.strerror}"
+            told = f"{root} belongs to {name}, which root cannot switch to here: {error.strerror}"
             raise ConfigError(told, hint=f"use sudo -u {name}") from error
         yield
     finally:

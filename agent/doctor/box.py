@@ -186,7 +186,7 @@ def judge_room(room: DiskUsage, *, min_free_mb: float | None) -> CheckResult:
     if room.free_bytes < floor:
         return broken(
             "disk space",
-            f"{told}: under {megabytes(floor)} nothing is taken in; delivery goes on",
+            f"{told}: under {megabytes(floor)} nothing is taken in; uploads continue",
             "make room on this disk, or set disk.min_free_mb",
         )
     if room.free_bytes < 2 * floor:

@@ -127,7 +127,7 @@ class DrillEnvironment:
             found = self.outbox.captures.by_id(1)
             return found if found is not None and found.state in looked_into else None
 
-        self.until(lambda: hall() is not None, "the first film is looked into", within_s=60.0)
+        self.until(lambda: hall() is not None, "the first film is analysed", within_s=60.0)
         capture = hall()
         assert capture is not None  # waited for above
         *most, (start_s, end_s) = bounds
@@ -216,7 +216,7 @@ class DrillEnvironment:
 
     def until_paused(self, reason: str) -> None:
         """Wait until the lane is paused for a reason."""
-        self.until(lambda: self.lane.paused_reason == reason, f"the lane pauses: {reason}")
+        self.until(lambda: self.lane.paused_reason == reason, f"uploads pause: {reason}")
 
     def check_once(self, *entries: Entry) -> None:
         """Wait until clips are delivered, and insist that the API has each of them once."""

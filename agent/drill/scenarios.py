@@ -60,7 +60,7 @@ def good_day(drill: DrillEnvironment) -> None:
     hold(session.user_id == OTHER_ATHLETE, "it is the athlete's")
 
 
-@_rehearsal("a file that is no video, and a video cut short")
+@_rehearsal("a file that is not a video, and a truncated video")
 def broken_files(drill: DrillEnvironment) -> None:
     """Set aside with the reason."""
     (drill.capture / "notes.mp4").write_text("not a video", encoding="ascii")
@@ -68,7 +68,7 @@ def broken_files(drill: DrillEnvironment) -> None:
     (drill.capture / "cut-short.mp4").write_bytes(content[: len(content) // 2])
     drill.until(
         lambda: drill.outbox.listing.counts()["captures"].get("quarantined") == 2,
-        "both are set aside",
+        "both are quarantined",
     )
     drill.check_once(drill.release())
 
@@ -153,7 +153,7 @@ def too_large(drill: DrillEnvironment) -> None:
     drill.sandbox.add_fault("413:early")
     entry = drill.release(large=True)
     drill.until_state(entry, EntryState.DEAD)
-    hold("MB" in str(drill.entry(entry).detail), "its size is told")
+    hold("MB" in str(drill.entry(entry).detail), "its size is shown")
     drill.check_once(drill.release())
 
 
@@ -199,7 +199,7 @@ def captive_portal(drill: DrillEnvironment) -> None:
     drill.sandbox.add_fault("html@any*always")
     entry, other = drill.release(), drill.release()
     drill.until_paused("not_our_api")
-    drill.until(lambda: drill.lane.probes > 1, "it goes on asking")
+    drill.until(lambda: drill.lane.probes > 1, "it keeps asking")
     hold(drill.outbox.listing.counts()["entries"].get("uploading") is None, "nothing is sent")
     drill.sandbox.clear_faults()
     drill.check_once(entry, other)
@@ -306,7 +306,7 @@ Tell = Callable[[Scenario], None]
 Enter = Callable[[ScenarioResult], None]
 
 _LAY_UP = Scenario(
-    "set_up", "a station is set up and films", "The daemon runs, clips lie ready", lambda _: None
+    "set_up", "a station is set up and films", "The daemon runs, clips are ready", lambda _: None
 )
 
 
@@ -385,7 +385,7 @@ def _audit(drill: DrillEnvironment) -> None:
     doubled = received.total() - len(received)
     hold(doubled == by_the_server, f"{doubled} doubled, {by_the_server} of them by the server")
     waiting = drill.outbox.listing.counts()["entries"]
-    hold(not {"ready", "uploading", "uncertain"} & set(waiting), "nothing waits any more")
+    hold(not {"ready", "uploading", "uncertain"} & set(waiting), "nothing is waiting")
 
 
 _AFTERWARDS = Scenario(

@@ -446,10 +446,10 @@ class Admission:
         if is_unfinished_sidecar(path) or _read_sidecar(path) is not None:
             remove(path)
         else:
-            quarantine(path, self._folder, why="it is beside no capture")
+            quarantine(path, self._folder, why="no capture belongs to it")
 
     def _put_aside(self, path: Path) -> None:
-        quarantine(path, self._folder, why="it is no capture that was taken in")
+        quarantine(path, self._folder, why="it was never admitted as a capture")
 
     def _adopt(self, path: Path) -> None:
         """Write the row that a crash kept from a file, or quarantine the file."""

@@ -298,7 +298,7 @@ def reject_sparse(path: Path) -> None:
         found = os.fstat(fd)
         seems_bytes = found.st_size - found.st_blocks * _BLOCK_BYTES
         if seems_bytes > _MOST_HOLES_BYTES and _holes_bytes(fd, found.st_size) > _MOST_HOLES_BYTES:
-            raise OSError(errno.EINVAL, "it is mostly holes: nothing was ever written there")
+            raise OSError(errno.EINVAL, "it is mostly sparse: nothing was ever written there")
     finally:
         os.close(fd)
 

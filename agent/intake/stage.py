@@ -118,9 +118,7 @@ class IntakeGuard:
         """Shut until the next look: the disk refused a write."""
         self._short = self._refused = True
         self._space.wish(_ASKER, _SMALL_BYTES)
-        self._waiting.begin(
-            "disk_full", f"the disk takes no more ({_words(error)}); {self._help()}"
-        )
+        self._waiting.begin("disk_full", f"the disk is full ({_words(error)}); {self._help()}")
 
     def shut_for_folder(self, error: OSError | None = None) -> None:
         """Shut until the next look: the capture folder is missing or cannot be read."""
@@ -147,24 +145,24 @@ class IntakeGuard:
         count = len(self._too_large)
         waiting = f"{counted(count, 'file waits', 'files wait')}: " if count else ""
         if not self._space.room().has_names:
-            kept = "the disk has room for hardly any more files, however small"
+            kept = "the file system has hardly any inodes left"
         self._waiting.begin("disk_full", f"{waiting}{kept}; {self._help()}")
 
     def _help(self) -> str:
-        return f"make room on the disk of {self._folder.root}; delivery goes on"
+        return f"free disk space on the disk of {self._folder.root}; uploads continue"
 
     def _find_missing(self) -> str | None:
         place = self._mounts.missing_for(self._capture, self._folder.root)
         if place is None and not self._folder.captures.is_dir():
             return f"state folder is missing: {self._folder.root}"
         if place is not None:
-            return f"{place} is not mounted: mount it, and intake goes on"
+            return f"{place} is not mounted: mount it and intake resumes"
         place = self._memory.missing()
         if place is None:
             return None
         return (
-            f"{self._capture} was on {place}, which is not mounted: mount it, and intake goes on; "
-            f"if it was moved for good, remove {self._memory.path}"
+            f"{self._capture} was on {place}, which is not mounted: mount it and intake resumes; "
+            f"if it was moved permanently, remove {self._memory.path}"
         )
 
     def _are_apart(self) -> bool:

@@ -240,18 +240,18 @@ _INVARIANTS = {
         SELECT 'e' || id FROM entry
          WHERE state IN ('uploaded', 'completed') AND session_id IS NULL
     """,
-    "a session that nobody follows": """
+    "a session without follow-up": """
         SELECT 'e' || id FROM entry WHERE state IN ('uploaded', 'completed')
            AND id NOT IN (SELECT entry_id FROM follow_up)
     """,
     "a clip without a capture": """
         SELECT 'e' || id FROM entry WHERE id NOT IN (SELECT entry_id FROM entry_capture)
     """,
-    "undelivered and cleared away": """
+    "not delivered, but cleared": """
         SELECT 'e' || id FROM entry WHERE file_state IN ('clearing', 'cleared')
            AND state IN ('ready', 'held', 'uploading', 'uncertain')
     """,
-    "not looked into and cleared away": """
+    "not analysed, but cleared": """
         SELECT 'c' || id FROM capture WHERE file_state IN ('clearing', 'cleared')
            AND state IN ('captured', 'analysing')
     """,

@@ -250,8 +250,8 @@ class OutboxDatabase:
             if self._identity is not None and self._identity[0] != device_of(self.path.parent):
                 raise BusyError(f"the disk of {self.path.parent} was taken away")
             raise OutboxError(
-                f"the outbox {self.path} was taken away, or replaced by another file",
-                hint="restart the daemon: it makes the outbox anew from its files and its ledger",
+                f"the outbox {self.path} was removed, or replaced by another file",
+                hint="restart the daemon: it rebuilds the database from its files and its ledger",
             )
 
 
@@ -278,10 +278,10 @@ def _number(row: Row | None) -> int:
 
 def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
     if is_disk_full(error) or is_nearly_full(path.parent):
-        return f"the disk is full: make room on the disk of {path.parent}; nothing is lost"
+        return f"the disk is full: free disk space on the disk of {path.parent}; nothing is lost"
     if "unable to open" in str(error) or "readonly" in str(error):
         return f"you need the right to write in {path.parent}: join the group spotter, or use sudo"
-    return "restart the daemon: it makes the outbox anew from its files and its ledger"
+    return "restart the daemon: it rebuilds the database from its files and its ledger"
 
 
 _EACH = """

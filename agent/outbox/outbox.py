@@ -109,7 +109,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         if not path.exists() and holds_history(state_folder):
             raise OutboxError(
                 f"the outbox {path} is missing",
-                hint="restart the daemon: it makes the outbox anew from its files and its ledger",
+                hint="restart the daemon: it rebuilds the database from its files and its ledger",
             )
         return cls(OutboxDatabase(path))
 

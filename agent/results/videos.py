@@ -205,7 +205,7 @@ class VideoFetcher:
             drop_part(final)
             raise
         except FileNotFoundError:
-            raise TemporaryDownloadError("what had come was taken away meanwhile") from None
+            raise TemporaryDownloadError("the partial file was removed meanwhile") from None
         crash_point("video-moved")
         drop_part(final)
         return size_bytes
@@ -243,7 +243,7 @@ class VideoFetcher:
         key = self._key()
         if key is None:
             raise TemporaryDownloadError(
-                "the link is old, and the API cannot be asked for a fresh one now"
+                "the link is old, and the API cannot be asked for a new one now"
             )
         told = self._ask(session_path(wanted.activity, wanted.session_id), key)
         analysis = read_analysis(told, wanted.session_id)
@@ -251,7 +251,7 @@ class VideoFetcher:
         if link is None:
             link = read_link(self._ask(link_path(wanted.activity, wanted.session_id), key))
         if link is None:
-            raise TemporaryDownloadError("the API tells no link to the analysed video")
+            raise TemporaryDownloadError("the API gives no link to the analysed video")
         self._note_link(wanted.entry_id, link)
         return link
 
@@ -262,7 +262,9 @@ class VideoFetcher:
             kind = HostUnreachableError if fault.status is None else TemporaryDownloadError
             raise kind(str(fault), retry_after_s=fault.retry_after_s) from fault
         if answer.status in _ABSENT and answer.error_words() is not None:
-            raise RejectedDownloadError(f"the API knows no such session ({answer.error_words()})")
+            raise RejectedDownloadError(
+                f"the API does not know the session ({answer.error_words()})"
+            )
         if answer.status != 200:
             now_s = self._now().utc_s
             told = str(lane_fault(answer, now_s=now_s))
@@ -273,7 +275,7 @@ class VideoFetcher:
         with path.open("rb") as video:
             if breaks_off(video, size_bytes):
                 raise RejectedDownloadError(
-                    "the video breaks off: the storage host told a wrong length"
+                    "the video is incomplete: the storage host gave a wrong length"
                 )
 
 
@@ -359,7 +361,7 @@ class DownloadPace:
         if lacks_bytes:
             raise NoRoomError(f"the disk lacks {megabytes(lacks_bytes)} for it")
         if progress.can_resume and progress.part_bytes and self.rest_s() > 0:
-            raise GivesWayError("it gives way to clips, and goes on afterwards")
+            raise GivesWayError("uploads have priority; it continues afterwards")
 
     def _clips_are_due(self, now_s: float) -> bool:
         due_at = self._entries.next_due_at(EntryState.READY, EntryState.UPLOADING)
@@ -501,4 +503,4 @@ def _refusal(error: OSError) -> TemporaryDownloadError:
     if is_disk_full(error):
         return NoRoomError("the disk is full")
     place = error.filename2 or error.filename
-    return TemporaryDownloadError(f"the place of the video refuses: {error.strerror}: {place}")
+    return TemporaryDownloadError(f"the video cannot be written: {error.strerror}: {place}")

@@ -76,7 +76,7 @@ GROUPS = (
                 "302; to=loop: to itself; to=chain: on and on", {"to": "ADDRESS"}
             ),
             "interim": FaultKind("100, 102 and 103 come before the answer"),
-            "more-fields": FaultKind("the answer holds fields that nobody knows"),
+            "more-fields": FaultKind("the answer has unknown fields"),
         },
     ),
     FaultGroup(
@@ -127,7 +127,7 @@ GROUPS = (
             "late-session": FaultKind(
                 "a new one is found only later", {"s": "SECONDS"}, "processing"
             ),
-            "odd-metrics": FaultKind("metrics of every kind that nobody knows", where="processing"),
+            "odd-metrics": FaultKind("unknown metrics of every kind", where="processing"),
             "link": FaultKind(
                 "the video's link is that", {"to": "ADDRESS", "json": "VALUE"}, "session"
             ),
@@ -140,12 +140,12 @@ GROUPS = (
     FaultGroup(
         "The analysed video",
         {
-            "huge": FaultKind("n bytes, as is told", {"n": "NUMBER"}, "storage"),
+            "huge": FaultKind("n bytes, as declared", {"n": "NUMBER"}, "storage"),
             "endless": FaultKind("it has no end", where="storage"),
             "disguised": FaultKind("a page that is called a video", where="storage"),
             "packed": FaultKind("n bytes of nothing, packed small", {"n": "NUMBER"}, "storage"),
             "wrong-length": FaultKind(
-                "n bytes more are told than come; n=-9: fewer", {"n": "NUMBER"}, "storage"
+                "n more bytes are declared than sent; n=-9: fewer", {"n": "NUMBER"}, "storage"
             ),
             "no-ranges": FaultKind("the whole video, whatever part is asked for", where="storage"),
             "changed": FaultKind("it is not the one it was a moment ago", where="storage"),
@@ -157,7 +157,7 @@ GROUPS = (
             "drop": FaultKind("closed at once, by RST", where="connection"),
             "tls-expired": FaultKind("its certificate has expired", where="connection"),
             "tls-not-yet": FaultKind("its certificate is not valid yet", where="connection"),
-            "tls-unknown-ca": FaultKind("nobody knows its authority", where="connection"),
+            "tls-unknown-ca": FaultKind("its authority is unknown", where="connection"),
             "tls-wrong-host": FaultKind("its certificate is another host's", where="connection"),
         },
     ),

@@ -65,8 +65,8 @@ def how_to_read(path: Path) -> str:
     if group.gr_gid == 0:  # nobody should join that one
         return "use sudo"
     if user in group.gr_mem:
-        return f"you are in the group {group.gr_name} from your next login on: log in anew"
-    return f"sudo adduser {user} {group.gr_name}, then log in anew; or use sudo"
+        return f"you are in the group {group.gr_name} after your next login: log out and back in"
+    return f"sudo adduser {user} {group.gr_name}, then log out and back in; or use sudo"
 
 
 def _is_of_mine(group: grp.struct_group) -> bool:

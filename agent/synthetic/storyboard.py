@@ -108,7 +108,7 @@ class Storyboard:
         if not self.fps > 0:
             raise ValueError(f"{self.fps} frames a second")
         if self.duration_s * self.fps < 0.5:
-            raise ValueError(f"{self.duration_s} s at {self.fps} frames a second is no frame")
+            raise ValueError(f"{self.duration_s} s at {self.fps} frames per second is not a frame")
 
     @property
     def lens(self) -> Lens:

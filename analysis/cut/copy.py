@@ -376,7 +376,7 @@ def _plan(index: Index, start_s: float, end_s: float) -> _Plan:
     times = index.pts[first:]
     wanted = (times >= start_pts) & packets.is_shown[first:]
     if not wanted.any() or int(times[wanted].min()) >= end_pts:
-        raise CannotCopy("no frame lies in the interval")
+        raise CannotCopy("there are no frames in the interval")
     first_pts = int(times[wanted].min())
     length = _closed_length(times, end_pts)
     times = times[:length]

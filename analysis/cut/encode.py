@@ -103,7 +103,7 @@ def encode_clip(
         plainly: by way of red, green and blue, as players show it, to BT.709.
 
     Raises:
-        VideoError: the capture cannot be read, or no frame lies in the interval.
+        VideoError: the capture cannot be read, or there are no frames in the interval.
     """
     shape = _Shape()
     while True:
@@ -150,7 +150,7 @@ def _encode(
         frames = _inside(reading, start_s, end_s)
         first = next(frames, None)
         if first is None:
-            raise VideoError("not one picture lies in the interval", fault=VideoFault.UNREADABLE)
+            raise VideoError("there are no frames in the interval", fault=VideoFault.UNREADABLE)
         first_s, frame = first
         shape.covers(reading.appearance_of(frame))
         assert shape.look is not None  # it has met one

@@ -39,7 +39,7 @@ def used_up(station: Station) -> None:
                 "uid": OWNER_UID,
                 "answered_at": NOW_S,
                 "paused_reason": PLAN_LIMIT,
-                "paused_detail": "the plan's sessions are used up, as the API says: no more",
+                "paused_detail": "the plan's session limit is reached: no more",
                 "next_probe_at": NOW_S + 3600,
                 "key_expires_at": time.time() + 5 * DAY_S,
                 "plan": "Basic",
@@ -90,7 +90,7 @@ def test_page_notices_and_doctor_tell_it(tmp_path: Path) -> None:
         told = Texts(language).gettext(UPLOADS_PAUSED[PLAN_LIMIT], n=3)
         assert word in told and "3" in told
     judged = judge_lane(lane)
-    assert judged.state is Severity.WARNING and "used up" in judged.finding
+    assert judged.state is Severity.WARNING and "session limit" in judged.finding
 
 
 def test_doctor_tells_when_a_key_expires() -> None:

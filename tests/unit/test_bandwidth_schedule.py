@@ -56,7 +56,7 @@ def test_the_first_rule_that_fits_holds(text: str, day: int, clock: str, rate: f
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("Mon-Fri 06:00-22:00 = 2Mb/s", "'2Mb/s' is no rate: write it like 2Mbit/s"),
+        ("Mon-Fri 06:00-22:00 = 2Mb/s", "'2Mb/s' is not a rate; expected e.g. 2Mbit/s"),
         ("Mon-Fri = 0kbit/s", "is no rate"),
         ("Mo-Fr = off, else unlimited", "days are like Mon-Fri or Sat Sun"),
         ("Mon-Fri 6-22 = off", "times like 06:00-22:00"),

@@ -111,7 +111,7 @@ def test_an_answer_that_does_not_come_is_looked_up_and_nothing_is_doubled(
         world.run()
 
         tried, looked_up = world.outbox.attempts.of_entry(1)
-        assert tried.outcome == "TimedOutError" and "no whole answer" in str(tried.detail)
+        assert tried.outcome == "TimedOutError" and "no complete answer" in str(tried.detail)
         assert looked_up.outcome == "found"
         assert world.states() == ["uploaded"]
     assert len(sandbox.book.sessions) == 1

@@ -91,9 +91,9 @@ def test_a_link_that_opens_nothing_any_more_is_told_apart(world: World) -> None:
 
 
 HOSTILE = (
-    ("html@storage", "it is no video but text/html", 0),
-    ("disguised", "it begins like something else", 0),
-    ("packed", "packs the video", 0),
+    ("html@storage", "it is not a video but text/html", 0),
+    ("disguised", "its first bytes are those of another", 0),
+    ("packed", "compressed the video", 0),
     ("empty@storage", "HTTP 204", 0),
     ("huge", "larger than the 2 MB", 0),
     ("endless", "larger than the 2 MB", MOST),

@@ -83,7 +83,7 @@ def test_a_link_that_never_opens_is_asked_for_less_and_less(fetching: Fetching) 
     fetching.run(600)
 
     assert fetching.result().video_state == "wanted"
-    assert "the link opens nothing" in str(fetching.result().video_detail)
+    assert "the link does not work" in str(fetching.result().video_detail)
     requests = fetching.sandbox.book.requests
     assert 6 < len(requests) < 90
     assert len([r for r in requests if r.is_storage]) == 2 * len(
@@ -97,7 +97,7 @@ def test_without_the_api_an_old_link_waits(fetching: Fetching) -> None:
     fetching.is_open = False
 
     assert fetching.run() > 0
-    assert "cannot be asked for a fresh one" in str(fetching.result().video_detail)
+    assert "cannot be asked for a new one" in str(fetching.result().video_detail)
 
 
 def test_a_hostile_link_is_not_asked_and_says_why(fetching: Fetching) -> None:
@@ -128,7 +128,7 @@ def test_a_session_that_tells_anything_but_a_link_does_no_harm(fetching: Fetchin
         assert fetching.run() > 0
 
         detail = fetching.result().video_detail
-        assert detail == "the API tells no link to the analysed video", told
+        assert detail == "the API gives no link to the analysed video", told
 
 
 def test_what_is_no_video_is_not_kept_and_may_be_wished_for_again(fetching: Fetching) -> None:
@@ -137,7 +137,7 @@ def test_what_is_no_video_is_not_kept_and_may_be_wished_for_again(fetching: Fetc
     fetching.run()
     fetching.sandbox.add_fault("html@storage")
     fetching.run(60)
-    assert fetching.result().video_detail == "it is no video but text/html"
+    assert fetching.result().video_detail == "it is not a video but text/html"
     assert fetching.names == []
 
     want_video(fetching.world.outbox, entry, now_s=fetching.world.clock_s)
@@ -152,7 +152,7 @@ def test_a_length_that_was_told_too_short_is_found_out(fetching: Fetching) -> No
 
     fetching.run()
 
-    assert "breaks off" in str(fetching.result().video_detail)
+    assert "is incomplete" in str(fetching.result().video_detail)
     assert fetching.names == []
 
 
@@ -251,7 +251,7 @@ def test_a_video_on_its_way_gives_way_to_a_clip_and_goes_on(fetching: Fetching) 
     fetching.pace.hook = hook
 
     assert fetching.run() == 5.0
-    assert fetching.result().video_detail == "it gives way to clips, and goes on afterwards"
+    assert fetching.result().video_detail == "uploads have priority; it continues afterwards"
     fetching.world.outbox.entries.adopt_session(
         2, session_id="delivered", server_title=None, now_s=fetching.world.clock_s
     )
@@ -273,7 +273,7 @@ def test_a_place_that_refuses_holds_no_other_video_back(fetching: Fetching, plac
     assert fetching.content(1) == VIDEO
     result = fetching.result(2)
     assert result.video_state == "wanted"
-    assert result.video_detail == f"the place of the video refuses: Is a directory: {in_its_way}"
+    assert result.video_detail == f"the video cannot be written: Is a directory: {in_its_way}"
     (in_its_way / "kept").unlink()
     in_its_way.rmdir()
     fetching.run(3600)

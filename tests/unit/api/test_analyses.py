@@ -60,8 +60,8 @@ def test_what_is_no_object_is_about_no_session(told: object) -> None:
     [
         ({"error": "no person\nfound"}, "no person found"),
         ({"status": "FAILED", "message": "too dark"}, "too dark"),
-        ({"state": "error"}, "it says no more than that it failed"),
-        ({"error": {"code": 7}}, "it says no more than that it failed"),
+        ({"state": "error"}, "no reason given"),
+        ({"error": {"code": 7}}, "no reason given"),
         ({"error": None, "status": "processing"}, None),
         ({"error": "", "status": 7}, None),
     ],

@@ -26,7 +26,7 @@ def test_a_proper_link_keeps_every_sign_and_shows_none_of_its_secret() -> None:
 
 @pytest.mark.parametrize("told", [None, True, 42, 4.2, [], {}, [GOOD], {"url": GOOD}])
 def test_what_is_no_text_is_no_link(told: object) -> None:
-    with pytest.raises(RejectedDownloadError, match="the link is no text but"):
+    with pytest.raises(RejectedDownloadError, match="the link is not text but"):
         read_link(told)
 
 

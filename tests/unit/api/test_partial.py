@@ -119,12 +119,12 @@ def test_a_host_may_ask_to_be_left_alone() -> None:
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"Content-Type": "text/html; charset=utf-8"}, "it is no video but text/html"),
-        ({"Content-Type": "Application/JSON"}, "it is no video but application/json"),
-        ({"Content-Type": "multipart/byteranges"}, "it is no video but multipart/byteranges"),
-        ({"Content-Type": "x\x07y/\u202e"}, "it is no video but something unnamed"),
-        ({"Content-Encoding": "gzip"}, "packs the video"),
-        ({"Content-Encoding": "br, gzip"}, "packs the video"),
+        ({"Content-Type": "text/html; charset=utf-8"}, "it is not a video but text/html"),
+        ({"Content-Type": "Application/JSON"}, "it is not a video but application/json"),
+        ({"Content-Type": "multipart/byteranges"}, "it is not a video but multipart/byteranges"),
+        ({"Content-Type": "x\x07y/\u202e"}, "it is not a video but something unnamed"),
+        ({"Content-Encoding": "gzip"}, "compressed the video"),
+        ({"Content-Encoding": "br, gzip"}, "compressed the video"),
         ({"Content-Length": "5001"}, "larger than the 0.005 MB"),
         ({"Content-Length": "9" * 40}, "larger than the 0.005 MB"),
     ],

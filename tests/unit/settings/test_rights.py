@@ -23,10 +23,10 @@ def test_a_stranger_is_told_to_join_and_a_new_member_to_log_in_anew(
     me = pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setattr(grp, "getgrgid", refused())
     told = load.how_to_read(tmp_path)
-    assert told == f"sudo adduser {me} {_NAME}, then log in anew; or use sudo"
+    assert told == f"sudo adduser {me} {_NAME}, then log out and back in; or use sudo"
 
     monkeypatch.setattr(grp, "getgrgid", refused(me))
-    assert "log in anew" in load.how_to_read(tmp_path)
+    assert "log out and back in" in load.how_to_read(tmp_path)
     assert load.how_to_read(tmp_path / "nowhere") == "use sudo"
 
     monkeypatch.setattr(grp, "getgrgid", refused(gid=0))
