@@ -225,7 +225,7 @@ CREATE TABLE result (              -- what the API made of a clip
     session_id TEXT NOT NULL,
     got_at REAL NOT NULL,
     numbers TEXT NOT NULL,         -- JSON: every metric that is a plain value, by its path
-    analysed_video_url TEXT,       -- signed: whoever has it may see the video, until it expires
+    analysed_video_url TEXT,       -- signed: anyone who has it may see the video, until it expires
     url_at REAL,                   -- when it was received
     document_state TEXT NOT NULL DEFAULT 'none',  -- of the file: see DocumentState
     document_bytes INTEGER NOT NULL DEFAULT 0,

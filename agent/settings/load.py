@@ -186,7 +186,7 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is no text in UTF-8", hint="save it as UTF-8") from None
+        raise ConfigError(f"{path} is not valid UTF-8", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE) from None
 

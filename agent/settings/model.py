@@ -568,7 +568,7 @@ def malformed_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | No
         places.append(Path(environ["CREDENTIALS_DIRECTORY"], _CREDENTIAL))
     for text in (given, *map(_text, places)):
         if text is None:
-            return "it is no text"
+            return "it is not text"
         if not text or is_key(text):
             continue
         if len(text.splitlines()) > 1:

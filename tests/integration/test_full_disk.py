@@ -65,7 +65,7 @@ def test_delivery_goes_on_when_others_have_filled_the_disk(
         filler = fill(disk)
         film(station, _CLIPS)
         until(lambda: status(station)["intake"]["reason"] == "disk_full")
-        assert "intake WAITS" in station.spotter("status")
+        assert "intake PAUSED" in station.spotter("status")
 
         station.key_file.write_text(KEY)
         station.spotter("assign", "--clear")  # any command works, on a full disk too
@@ -135,7 +135,7 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
             filler = fill(place)
             os.truncate(filler, filler.stat().st_size - whole.stat().st_size)
             whole.rename(station.capture / name_of(1))  # on the same disk that takes no room
-            until(lambda: "clipping WAITS" in station.spotter("status"))
+            until(lambda: "clipping PAUSED" in station.spotter("status"))
             assert [row["state"] for row in station.rows()] == ["captured"]
 
             filler.unlink()

@@ -140,7 +140,7 @@ def test_settings_are_read_again_and_a_broken_edit_changes_nothing(
         station.config.write_text(good.replace(str(station.capture), str(elsewhere)))
         film_run(elsewhere / "one.mp4")
         assert delivered(sandbox, 1)
-        assert "WAITS" not in station.spotter("status")
+        assert "PAUSED" not in station.spotter("status")
     reloading = heard.times("RELOADING=1")
     assert len(reloading) == len(heard.times("MONOTONIC_USEC=")) == 2
     assert not (tmp_path / "other").exists()

@@ -137,7 +137,7 @@ def test_why_names_what_keeps_a_file_from_being_taken_in(station: Station) -> No
     (station.capture / "set-1.mp4").write_bytes(b"half")
     with station.running():
         until(lambda: "intake is paused" in said(station, "set-1.mp4"))
-        assert "make room on the disk" in said(station, "set-1.mp4")
+        assert "free disk space on the disk" in said(station, "set-1.mp4")
 
     station.spotter("filming", "stop")
     lying = said(station, "set-1.mp4")

@@ -375,7 +375,7 @@ def reference() -> str:
         places = by_event.get(event, [])
         levels = ", ".join(sorted({place.level for place in places}))
         stages = ", ".join(sorted({stage for place in places for stage in place.stages})) or "any"
-        fields = dict.fromkeys(f"`{name}`" for place in places for name in place.fields)
+        fields = sorted({f"`{name}`" for place in places for name in place.fields})
         cells = (f"`{event}`", levels, stages, ", ".join(fields), meaning, action)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -57,7 +57,7 @@ def test_the_first_rule_that_fits_holds(text: str, day: int, clock: str, rate: f
     ("text", "told"),
     [
         ("Mon-Fri 06:00-22:00 = 2Mb/s", "'2Mb/s' is not a rate; expected e.g. 2Mbit/s"),
-        ("Mon-Fri = 0kbit/s", "is no rate"),
+        ("Mon-Fri = 0kbit/s", "is not a rate"),
         ("Mo-Fr = off, else unlimited", "days are like Mon-Fri or Sat Sun"),
         ("Mon-Fri 6-22 = off", "times like 06:00-22:00"),
         ("Mon 25:00-26:00 = off", "times go from 00:00 to 24:00"),

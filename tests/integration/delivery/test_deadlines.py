@@ -97,7 +97,7 @@ def test_a_reader_that_stops_is_not_waited_for_until_the_deadline(
         world.run()
 
         assert (world.entry().state, world.entry().failures) == ("ready", 1)
-        assert "nothing moved" in str(world.entry().detail)
+        assert "no bytes sent" in str(world.entry().detail)
 
 
 @pytest.mark.parametrize("how", ["withhold", "trickle"])

@@ -103,7 +103,7 @@ def test_without_the_api_an_old_link_waits(fetching: Fetching) -> None:
 def test_a_hostile_link_is_not_asked_and_says_why(fetching: Fetching) -> None:
     hostile = {
         "http://10.0.0.1/a.mp4": "10.0.0.1, which is private",
-        "file:///etc/passwd": "no web address",
+        "file:///etc/passwd": "not a web address",
         "not a link": "spaces",
     }
     for number, link in enumerate(hostile, start=1):
@@ -162,7 +162,7 @@ def test_a_session_that_is_gone_ends_the_wish(fetching: Fetching) -> None:
     fetching.sandbox.book.remove(str(entry.session_id))
 
     assert math.isinf(fetching.run())
-    assert "the API knows no such session" in str(fetching.result().video_detail)
+    assert "the API does not know the session" in str(fetching.result().video_detail)
 
 
 def test_on_a_full_disk_what_has_come_goes_and_the_wish_waits(fetching: Fetching) -> None:

@@ -81,7 +81,7 @@ def test_killed_between_acknowledgement_and_cursor_it_tells_twice_and_loses_noth
 def test_a_notice_on_trial_and_what_doctor_says(tmp_path: Path, receiver: Receiver) -> None:
     with Mosquitto(tmp_path) as mosquitto, Listener(mosquitto.port) as listener:
         station = station_with(tmp_path, receiver.url, mosquitto.port)
-        assert "took it" in station.spotter("notify", "test")
+        assert "sent to" in station.spotter("notify", "test")
         assert [posted.event for posted in receiver.taken] == ["station.test"]
         listener.wait_for(lambda heard: bool(heard.notices()))
         assert listener.topics() == ["spotter/test/event/station.test"]  # and no word of a station

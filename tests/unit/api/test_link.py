@@ -35,21 +35,21 @@ def test_what_is_no_text_is_no_link(told: object) -> None:
     [
         ("", "is empty"),
         (" https://example.com", "spaces"),
-        ("https://example.com/\r\nHost: other", "control signs"),
+        ("https://example.com/\r\nHost: other", "control characters"),
         ("https://example.com/" + "a" * 9000, "too long"),
         ("http://example.com/a", "no TLS"),
-        ("ftp://example.com/a", "no web address"),
-        ("file:///etc/passwd", "no web address"),
-        ("javascript:alert(1)", "no web address"),
-        ("//example.com/a", "no web address"),
-        ("/a/b", "no web address"),
+        ("ftp://example.com/a", "not a web address"),
+        ("file:///etc/passwd", "not a web address"),
+        ("javascript:alert(1)", "not a web address"),
+        ("//example.com/a", "not a web address"),
+        ("/a/b", "not a web address"),
         ("https:///a", "names no host"),
         ("https://user:word@example.com/a", "a user name"),
         ("https://example.com:0/a", "no port"),
         ("https://example.com:99999/a", "no port"),
         ("https://%31%32%37.0.0.1/a", "no host"),
         ("https://exa mple.com/a", "spaces"),
-        ("https://[::1/a", "no web address"),
+        ("https://[::1/a", "not a web address"),
     ],
 )
 def test_what_is_no_proper_link_is_refused_with_a_reason(told: str, words: str) -> None:
@@ -73,7 +73,7 @@ def test_a_redirect_is_read_like_a_link_and_never_gives_tls_up() -> None:
         (None, "to nowhere"),
         ("", "to nowhere"),
         ("http://example.com/x", "no TLS"),
-        ("file:///etc/passwd", "no web address"),
+        ("file:///etc/passwd", "not a web address"),
         ("https://[", "no host"),
     ):
         with pytest.raises(RejectedDownloadError, match=words):

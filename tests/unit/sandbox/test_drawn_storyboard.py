@@ -117,7 +117,7 @@ def test_a_frame_beyond_the_end_is_refused() -> None:
 
 @pytest.mark.parametrize("fps", [0.0, -5.0, 0.1])
 def test_a_rate_without_frames_is_refused(fps: float) -> None:
-    with pytest.raises(ValueError, match="frames a second"):
+    with pytest.raises(ValueError, match="frames per second"):
         replace(SMALL, fps=fps)
 
 

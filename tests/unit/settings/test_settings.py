@@ -88,7 +88,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         (f'{SMALLEST}[paths]\ncapture = "/a/tmp"\nstate = "/a"', "must not lie inside"),
         (f'{SMALLEST}[paths]\ncapture = "videos"', "absolute"),
         (f'{SMALLEST}[capture]\noriginals = "archive"', "needs archive_dir"),
-        (f'{SMALLEST}[delivery]\nschedule = "Mon = 2Mb/s"', "delivery.schedule.*write it like"),
+        (f'{SMALLEST}[delivery]\nschedule = "Mon = 2Mb/s"', "delivery.schedule.*expected e.g."),
         (
             f'{SMALLEST}[delivery]\nschedule = "50kbit/s"',
             "min_rate_bytes_s.*to 3125 or less",
