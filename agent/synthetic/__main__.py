@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--at", type=float, default=0.0, metavar="S", help="moment of a .png")
     parser.add_argument("--view", choices=["side", "front", "oblique"], help="from where")
     parser.add_argument("--size", metavar="WxH", type=_size, help="of the picture, in px")
-    parser.add_argument("--fps", type=float, help="frames a second")
+    parser.add_argument("--fps", type=float, help="frames per second")
     parser.add_argument("--realtime", action="store_true", help="take as long as a real recording")
     given = parser.parse_args()
     changes = {name: getattr(given, name) for name in ("view", "fps") if getattr(given, name)}

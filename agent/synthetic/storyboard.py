@@ -106,7 +106,7 @@ class Storyboard:
                 f"{self.width}x{self.height}: H.264 needs even sides of {_SMALLEST_PX} px or more"
             )
         if not self.fps > 0:
-            raise ValueError(f"{self.fps} frames a second")
+            raise ValueError(f"{self.fps} frames per second")
         if self.duration_s * self.fps < 0.5:
             raise ValueError(f"{self.duration_s} s at {self.fps} frames per second is not a frame")
 

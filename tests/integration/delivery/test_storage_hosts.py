@@ -103,7 +103,7 @@ HOSTILE = (
     ("redirect:to=http://169.254.169.254/x@storage", "which is link-local", 0),
     ("redirect:to=http://[::ffff:10.0.0.1]/x@storage", "which is private", 0),
     ("redirect:to=file:///etc/passwd@storage", "not a web address", 0),
-    ("redirect:to=@storage", "to nowhere", 0),
+    ("redirect:to=@storage", "without an address", 0),
 )
 
 

@@ -70,8 +70,8 @@ def test_a_redirect_is_read_like_a_link_and_never_gives_tls_up() -> None:
     assert follow(link, "/other").host == "storage.example.com"
     assert follow(link, "//cdn.example.com/x").host == "cdn.example.com"
     for onward, words in (
-        (None, "to nowhere"),
-        ("", "to nowhere"),
+        (None, "without an address"),
+        ("", "without an address"),
         ("http://example.com/x", "no TLS"),
         ("file:///etc/passwd", "not a web address"),
         ("https://[", "no host"),

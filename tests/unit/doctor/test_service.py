@@ -198,7 +198,7 @@ def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
     [
         (b"abc def", "spaces"),
         (b"key-one\nkey-two\n", "2 lines"),
-        (b"\xff\xfe\x00k", "no text"),
+        (b"\xff\xfe\x00k", "not text"),
         ("k\u00fcy".encode(), "characters"),
         (b"API-KEY\tabc", "spaces"),
         (b"  \n", "there is none"),

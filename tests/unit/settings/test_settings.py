@@ -148,7 +148,7 @@ def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
     file = tmp_path / "station.toml"
     file.write_bytes(b"\xff\xfe[\0s\0")  # as an editor of another system may save it
 
-    with pytest.raises(ConfigError, match="no text in UTF-8"):
+    with pytest.raises(ConfigError, match="not valid UTF-8"):
         load_settings(file)
 
 
