@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.api.responses import ApiResponse
-from agent.api.sessions import ListedSession, read_sessions
+from agent.api.sessions import ListedSession, read_documents, read_sessions
 from agent.text import plain
 
 JSON = st.recursive(
@@ -73,6 +73,8 @@ def test_what_it_tells_is_taken_and_what_is_odd_is_left_empty() -> None:
     [
         *(b"", b"<html>", b"[]", b'"sessions"', b'{"sessions": {', b'{"sessions": {"a": {}'),
         *(b'{"sessions": {"a" {}}}', b'{"sessions": {"a": {}},', b"{1: 2}", b'{"a": \xff}'),
+        *(b'{"sessions": {"a": {},}}', b'{"sessions": {/**/"a": {}}}', b"\xef\xbb\xbf{}"),
+        *(b'{"sessions": {"a": "\n"}}', b'{"sessions": {"a": 012}}', b'{"a": "\xed\xa0\x80"}'),
         b'{"sessions": {"a": ' + b"[" * 100_000,
     ],
 )
@@ -91,6 +93,39 @@ def test_a_number_without_end_costs_neither_the_list_nor_an_answer() -> None:
 
     assert [session.title for session in read_sessions([content])] == ["[abc]", ""]
     assert ApiResponse(status=200, body=content).json() is not None
+
+
+@pytest.mark.parametrize(
+    ("metric", "read"),
+    [
+        ("NaN", "nan"),  # as Python's json writes it: one such metric must not cost the list
+        ("-Infinity", "-inf"),
+        ("1e999", "inf"),
+        ("1" * 4301, "inf"),  # more digits than Python reads
+        ("9223372036854775808", "9223372036854775808"),  # more than 64 bits
+    ],
+)
+@pytest.mark.parametrize("part_bytes", [1, 7, 1 << 16])
+def test_a_number_that_few_parsers_read_costs_no_list(
+    metric: str, read: str, part_bytes: int
+) -> None:
+    content = document(a={"title": "[abc]", "metrics": [7]}, b={}).replace(b"7", metric.encode())
+
+    parts = (content[at : at + part_bytes] for at in range(0, len(content), part_bytes))
+    found = dict(read_documents(parts))
+
+    assert list(found) == ["a", "b"]
+    first = found["a"]
+    assert isinstance(first, dict) and str(first["metrics"][0]) == read
+
+
+def test_of_a_key_that_comes_twice_the_last_counts_and_of_sessions_both() -> None:
+    content = b'{"sessions": {"a": {"title": "x", "title": "y"}, "a": {}}, "sessions": {"c": {}}}'
+
+    assert [(s.session_id, s.title) for s in read_sessions([content])] == [
+        ("a", "y"),
+        *(("a", ""), ("c", "")),
+    ]
 
 
 def test_a_session_without_end_is_not_read_to_its_end() -> None:
