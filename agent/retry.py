@@ -1,16 +1,23 @@
 """Retry delays: exponential, full jitter, capped."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, wait_random_exponential
+from tenacity import RetryCallState
 from tenacity.wait import wait_base
+
+_MOST_DOUBLINGS = 64  # more would leave the range of a float; every cap is reached long before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """The delays of one kind of failure."""
+class Backoff(wait_base):
+    """The delays of one kind of failure.
+
+    `delay_s` serves waits that outlive the process, whose failures the outbox counts; tries within
+    one call are carried out by tenacity, which takes the object as its wait strategy.
+    """
 
     base_s: float = 5.0  # longest delay after the first failure
     longest_s: float = 3600.0  # no delay is longer, whatever the server asks for
@@ -20,18 +27,14 @@ class Backoff:
 
         Source of the jitter: M. Brooker, "Exponential Backoff and Jitter", 2015.
         """
-        wished = max(_jittered(self._policy(), failures), retry_after_s or 0.0)
-        return min(wished, self.longest_s)
+        doublings = min(max(failures, 1) - 1, _MOST_DOUBLINGS)
+        window_s = min(self.base_s * 2**doublings, self.longest_s)
+        jittered_s = random.uniform(min(1.0, window_s), window_s)  # noqa: S311  # jitter
+        return min(max(jittered_s, retry_after_s or 0.0), self.longest_s)
 
-    def _policy(self) -> wait_base:
-        shortest = min(1.0, self.base_s, self.longest_s)
-        return wait_random_exponential(multiplier=self.base_s, max=self.longest_s, min=shortest)
-
-
-def _jittered(policy: wait_base, failures: int) -> float:
-    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # the policy reads attempt_number alone
-    state.attempt_number = max(failures, 1)
-    return policy(state)
+    def __call__(self, retry_state: RetryCallState) -> float:
+        """Return the seconds to wait after an attempt that tenacity has carried out."""
+        return self.delay_s(retry_state.attempt_number)
 
 
 _LONGEST_WISH_S = 3600.0  # however long a receiver asks to be left alone

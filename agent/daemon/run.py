@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TypeVar
 
 import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from agent.clock import read_clock
 from agent.daemon.reload import SettingsReloader
@@ -28,6 +29,7 @@ from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with
 from agent.outbox.pauses import PauseReporter
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.reserve import Reserve
+from agent.retry import Backoff
 from agent.settings import Settings
 from agent.stage import StageName, StopFlag
 from agent.station.assignments import api_host, renew_reserve, reserve_of, state_folder
@@ -35,6 +37,7 @@ from agent.station.assignments import api_host, renew_reserve, reserve_of, state
 Result = TypeVar("Result")
 Say = Callable[[str], None]  # tells whoever looks on what the start waits for
 _AGAIN_S = 2.0
+_AGAIN = Backoff(base_s=_AGAIN_S, longest_s=_AGAIN_S)
 _FULL = "the disk is full"
 _FAULTY = "the disk refuses"
 _IN_USE = "another process is writing to the database"
@@ -69,7 +72,7 @@ def await_mounts(mounts: Mounts, *paths: Path, say: Say = _say_nothing) -> None:
             log.error("start paused", reason="a mount is missing", mount=str(place))
             say(f"start paused: {place} is not mounted")
             told = place
-        _wait()
+        _wait(_AGAIN_S)
     if told is not None:
         log.info("start resumed")
 
@@ -89,29 +92,33 @@ def retry_until_startable(
         whatever the step raises that is about neither.
     """
     told: str | None = None
-    while True:
-        try:
-            result = step()
-        except (AgentError, OSError, sqlite3.OperationalError) as error:
-            why = _what_passes(error, root)
-            if why is None:
-                raise
-            if why == _FULL:
-                give_way()
-            if told == why:
-                _wait()
-            else:  # the reserve may have been enough
-                told = why
-                log.error("start paused", reason=why, error=str(error))
-                say(f"start paused: {why}")
-        else:
-            if told is not None:
-                log.info("start resumed")
-            return result
+
+    def make_way(state: RetryCallState) -> None:
+        nonlocal told
+        error = state.outcome.exception() if state.outcome is not None else None
+        why = None if error is None else _what_passes(error, root)
+        if why == _FULL:
+            give_way()
+        if told != why:
+            told = why
+            log.error("start paused", reason=why, error=str(error))
+            say(f"start paused: {why}")
+
+    result = Retrying(
+        retry=retry_if_exception(lambda error: _what_passes(error, root) is not None),
+        wait=_AGAIN,
+        sleep=_wait,
+        before_sleep=make_way,
+    )(step)
+    if told is not None:
+        log.info("start resumed")
+    return result
 
 
-def _what_passes(error: Exception, root: Path) -> str | None:
+def _what_passes(error: BaseException, root: Path) -> str | None:
     """Return what a start waits for, of which an error came; None: waiting helps nobody."""
+    if not isinstance(error, AgentError | OSError | sqlite3.OperationalError):
+        return None
     if is_about_full_disk(error, root):
         return _FULL
     causes = (error, error.__cause__)
@@ -120,9 +127,9 @@ def _what_passes(error: Exception, root: Path) -> str | None:
     return _IN_USE if any(is_locked(cause) for cause in causes) else None
 
 
-def _wait() -> None:
+def _wait(seconds: float) -> None:
     beat()
-    threading.Event().wait(_AGAIN_S)
+    threading.Event().wait(seconds)
 
 
 def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> None:

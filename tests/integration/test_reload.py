@@ -84,7 +84,7 @@ def test_a_start_waits_for_who_holds_the_outbox(
 
     said: list[str] = []
     given_way: list[None] = []
-    monkeypatch.setattr(run, "_wait", lambda: writer.execute("ROLLBACK"))
+    monkeypatch.setattr(run, "_wait", lambda _seconds: writer.execute("ROLLBACK"))
     writer.execute("BEGIN IMMEDIATE")
 
     root = outbox.database.path.parent
