@@ -73,7 +73,8 @@ def decide_whose(
     if not recorded.is_known:
         return _decide_unknown(take, recorded, timeline, station)
     found = [
-        _decide_at(take, reading, timeline, station=station, unassigned=unassigned)
+        _decide_at(take, reading, timeline, station)
+        or _unassigned(unassigned, station, reading.at(take.active_start_s))
         for reading in recorded.readings
     ]
     first, start = found[0], recorded.at(take.active_start_s)
@@ -89,14 +90,9 @@ def decide_whose(
 
 
 def _decide_at(
-    take: Take,
-    recorded: RecordingTime,
-    timeline: Timeline,
-    *,
-    station: ClipTarget,
-    unassigned: UnassignedPolicy,
-) -> Attribution:
-    """Decide whose a take is that was filmed at a time that is known."""
+    take: Take, recorded: RecordingTime, timeline: Timeline, station: ClipTarget
+) -> Attribution | None:
+    """Decide whose a take is that was filmed at a time that is known; None: nobody's."""
     start, end = recorded.at(take.active_start_s), recorded.at(take.active_end_s)
     try:
         people = timeline.during(start, end)
@@ -112,7 +108,7 @@ def _decide_at(
         }
         return _naming(held, list(whoever.values()))
     if people[0].who == (None, None):
-        return _unassigned(unassigned, station, start)
+        return None
     return _assigned(people[0], recorded, start, near_edge=near_edge)
 
 

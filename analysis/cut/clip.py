@@ -13,7 +13,7 @@ from typing import Literal
 
 from analysis.cut.copy import COPY_ERRORS, CannotCopy, copy_clip
 from analysis.cut.encode import Encoded, encode_clip
-from analysis.cut.target import CutOptions
+from analysis.cut.target import CutJob, CutOptions
 from analysis.cut.verify import Expected, difference, look_at, picture_at
 from analysis.video import Progress, VideoError, VideoFault, open_video
 
@@ -47,15 +47,21 @@ def cut_clip(
     Raises:
         VideoError: the capture cannot be read, or nothing of it lies in the interval.
     """
-    options = options or CutOptions()
-    work = _Work(path, out, start_s, end_s, options, on_progress)
+    job = CutJob(
+        path=path,
+        out=out,
+        start_s=start_s,
+        end_s=end_s,
+        options=options or CutOptions(),
+        on_progress=on_progress,
+    )
     try:
-        _refuse_copy(path, options)
-        frames = _copy(work)
+        _refuse_copy(job)
+        frames = _copy(job)
         method: Literal["copy", "encode"] = "copy"
         why = "keyframes allow a lossless cut"
     except COPY_ERRORS as reason:
-        frames, method, remarks = _without_copy(work)
+        frames, method, remarks = _without_copy(job)
         why = "; ".join([str(reason), *remarks])
     return Cut(
         clip_frames=frames,
@@ -66,25 +72,14 @@ def cut_clip(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be cut from where to where."""
-
-    path: Path
-    out: Path
-    start_s: float
-    end_s: float
-    options: CutOptions
-    on_progress: Progress
-
-
-def _refuse_copy(path: Path, options: CutOptions) -> None:
+def _refuse_copy(job: CutJob) -> None:
     """Raise CannotCopy where the settings want the clip encoded."""
+    options = job.options
     if options.method == "encode":
         raise CannotCopy("the settings say so")
     if options.rendition_height is None and options.rendition_kbit_s is None:
         return
-    with open_video(path) as reading:
+    with open_video(job.path) as reading:
         size_px = min(reading.width, reading.height)  # upright or turned: the shorter side
         kbit_s = (reading.container.bit_rate or 0) / 1000
     if options.rendition_height is not None and size_px > options.rendition_height:
@@ -93,19 +88,12 @@ def _refuse_copy(path: Path, options: CutOptions) -> None:
         raise CannotCopy(f"a rendition of {options.rendition_kbit_s} kbit/s is asked for")
 
 
-def _copy(work: _Work) -> int:
-    copied = copy_clip(
-        work.path,
-        work.out,
-        start_s=work.start_s,
-        end_s=work.end_s,
-        options=work.options,
-        on_progress=work.on_progress,
-    )
+def _copy(job: CutJob) -> int:
+    copied = copy_clip(job)
     first = copied.first
     assert first is not None  # nothing is copied without it
     times_s = [float(time_s) for time_s in copied.times_s]
-    last = picture_at(work.path, times_s[-1], on_progress=work.on_progress)
+    last = picture_at(job.path, times_s[-1], on_progress=job.on_progress)
     expected = Expected(
         times_s=times_s,
         first=first,
@@ -113,35 +101,35 @@ def _copy(work: _Work) -> int:
         look=first.look,
         has_fields=any(picture and picture.look.is_interlaced for picture in (first, last)),
     )
-    wrong = difference(look_at(work.out, on_progress=work.on_progress), expected, exact=True)
+    wrong = difference(look_at(job.out, on_progress=job.on_progress), expected, exact=True)
     if wrong is not None:
         raise CannotCopy(f"a lossless cut is not possible: {wrong}")
     return len(times_s)
 
 
-def _without_copy(work: _Work) -> tuple[int, Literal["copy", "encode"], list[str]]:
+def _without_copy(job: CutJob) -> tuple[int, Literal["copy", "encode"], list[str]]:
     """Return the number of frames, the way that was taken, and what is to be said of it.
 
     Where the clip is not shown as the capture is, it is made in other ways before anybody has to
     decide: by way of plain red, green and blue, then with a long part hidden in front.
     """
     try:
-        frames, remarks = _encode(work, plainly=False)
+        frames, remarks = _encode(job, plainly=False)
         return frames, "encode", remarks
     except (_NotAsShown, *COPY_ERRORS) as reason:
         if getattr(reason, "errno", None) in _DISK:
             raise
         wrong = reason
     try:
-        frames, remarks = _encode(work, plainly=True)
+        frames, remarks = _encode(job, plainly=True)
         return frames, "encode", [*remarks, f"colours converted to BT.709, because else {wrong}"]
     except (_NotAsShown, *COPY_ERRORS) as reason:
         plainly_wrong = reason
     try:
-        if work.options.method == "encode":
+        if job.options.method == "encode":
             raise CannotCopy("the settings say so")
-        _refuse_copy(work.path, work.options)
-        frames = _copy(replace(work, options=replace(work.options, method="copy")))
+        _refuse_copy(job)
+        frames = _copy(replace(job, options=replace(job.options, method="copy")))
         return frames, "copy", [f"copied with what comes before it, because encoded {wrong}"]
     except COPY_ERRORS:
         raise VideoError(
@@ -154,18 +142,10 @@ class _NotAsShown(Exception):
     """An encoded clip is not shown as the capture is; the text says how."""
 
 
-def _encode(work: _Work, *, plainly: bool) -> tuple[int, list[str]]:
+def _encode(job: CutJob, *, plainly: bool) -> tuple[int, list[str]]:
     """Return the number of frames, and what is to be said of them."""
-    made = encode_clip(
-        work.path,
-        work.out,
-        start_s=work.start_s,
-        end_s=work.end_s,
-        options=work.options,
-        on_progress=work.on_progress,
-        plainly=plainly,
-    )
-    shown = look_at(work.out, on_progress=work.on_progress)
+    made = encode_clip(job, plainly=plainly)
+    shown = look_at(job.out, on_progress=job.on_progress)
     if made.moved and shown is not None:
         times_s = [made.times_s[0] + time_s for time_s in shown.times_s]  # they had to be moved
         times_s = times_s if len(times_s) == len(made.times_s) else made.times_s
@@ -177,7 +157,7 @@ def _encode(work: _Work, *, plainly: bool) -> tuple[int, list[str]]:
         last=made.last,
         look=made.look,
         has_fields=made.has_fields,
-        is_smaller=work.options.rendition_height is not None,
+        is_smaller=job.options.rendition_height is not None,
     )
     wrong = difference(shown, expected, exact=False)
     if wrong is not None:

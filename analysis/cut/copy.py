@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import ceil
-from pathlib import Path
 from typing import cast
 
 import av
@@ -21,11 +20,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.cut.sound import Sound
-from analysis.cut.target import CutOptions, add_copied_stream, open_target
+from analysis.cut.target import CutJob, add_copied_stream, open_target
 from analysis.cut.verify import Picture, picture_at
 from analysis.display import Appearance
 from analysis.landmarks import FloatArray
-from analysis.video import Index, Progress, VideoPacket, VideoReading, codec_name, open_video
+from analysis.video import Index, VideoPacket, VideoReading, codec_name, open_video
 
 CODECS = frozenset({"h264", "hevc"})
 _START = b"\x00\x00\x01"
@@ -241,45 +240,30 @@ class _Plan:
     copied: Copied
 
 
-def copy_clip(
-    path: Path,
-    out: Path,
-    *,
-    start_s: float,
-    end_s: float,
-    options: CutOptions,
-    on_progress: Progress,
-) -> Copied:
-    """Copy the packets of `[start_s, end_s)`; the clip may run on for what its last ones need.
+def copy_clip(job: CutJob) -> Copied:
+    """Copy the packets of an interval; the clip may run on for what its last ones need.
 
     Raises:
-        CannotCopy: something stands in the way; `out` may hold a useless file.
+        CannotCopy: something stands in the way; `job.out` may hold a useless file.
     """
-    with open_video(path, from_s=start_s) as reading:
+    options = job.options
+    with open_video(job.path, from_s=job.start_s) as reading:
         if reading.codec not in COPYABLE:
             raise CannotCopy(f"MP4 cannot hold {reading.codec}")
-        plan = _plan(reading.index, start_s, end_s)
+        plan = _plan(reading.index, job.start_s, job.end_s)
         if options.method == "auto" and plan.copied.preroll_s > options.max_preroll_s:
             raise CannotCopy(
                 f"the keyframe before the start is {plan.copied.preroll_s:.1f} s away: "
                 f"more than max_preroll_s ({options.max_preroll_s:g})"
             )
-        first = picture_at(path, float(plan.copied.times_s[0]), on_progress=on_progress)
+        first = picture_at(job.path, float(plan.copied.times_s[0]), on_progress=job.on_progress)
         if first is None:
             raise CannotCopy("its first picture cannot be found again")
-        _write(path, out, plan, reading, options, first.look, on_progress)
+        _write(job, plan, reading, first.look)
     return replace(plan.copied, first=first)
 
 
-def _write(
-    path: Path,
-    out: Path,
-    plan: _Plan,
-    reading: VideoReading,
-    options: CutOptions,
-    look: Appearance,
-    on_progress: Progress,
-) -> None:
+def _write(job: CutJob, plan: _Plan, reading: VideoReading, look: Appearance) -> None:
     base, packets = reading.index.base, reading.index.packets
     sizes, is_key = packets.sizes, packets.is_key
     start_s, seconds = float(plan.start_pts * base), plan.copied.seconds
@@ -289,10 +273,16 @@ def _write(
         raise _ReadOtherwise
     rewriter = _Rewriter(reading.stream, first[1], look)
     with ExitStack() as stack:
-        target = stack.enter_context(open_target(out, reading.container, options, look))
+        target = stack.enter_context(open_target(job.out, reading.container, job.options, look))
         stream = add_copied_stream(target, reading.stream, look, headers=rewriter.headers)
         sound = stack.enter_context(
-            Sound(path, target, start_s=start_s, end_s=start_s + seconds, wanted=options.keep_audio)
+            Sound(
+                job.path,
+                target,
+                start_s=start_s,
+                end_s=start_s + seconds,
+                wanted=job.options.keep_audio,
+            )
         )
         again = chain((first,), numbered)
         for at, dts in enumerate(plan.dts.tolist(), start=plan.first):
@@ -308,7 +298,7 @@ def _write(
             clip_s = float(packet.pts * base)
             sound.write_until(clip_s)
             target.mux(packet)
-            on_progress(max(0.0, clip_s / max(seconds, 1e-3)))
+            job.on_progress(max(0.0, clip_s / max(seconds, 1e-3)))
         sound.write_until(seconds)
 
 

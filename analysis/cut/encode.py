@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
 from struct import Struct
 
 import av
@@ -25,7 +24,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.cut.sound import Sound
-from analysis.cut.target import CutOptions, describe, open_target
+from analysis.cut.target import CutJob, CutOptions, describe, open_target
 from analysis.cut.verify import Picture, picture_of
 from analysis.display import (
     BT709,
@@ -41,7 +40,6 @@ from analysis.display import (
 )
 from analysis.video import (
     LARGE_PIXELS,
-    Progress,
     VideoError,
     VideoFault,
     VideoPacket,
@@ -81,25 +79,11 @@ class _Unfit(Exception):
     """A later picture does not fit what the encoder was opened for."""
 
 
-def encode_clip(
-    path: Path,
-    out: Path,
-    *,
-    start_s: float,
-    end_s: float,
-    options: CutOptions,
-    on_progress: Progress,
-    plainly: bool = False,
-) -> Encoded:
-    """Encode `[start_s, end_s)`.
+def encode_clip(job: CutJob, *, plainly: bool = False) -> Encoded:
+    """Encode the pictures of an interval.
 
     Args:
-        path: the capture.
-        out: the MP4 to write.
-        start_s: presentation time.
-        end_s: presentation time.
-        options: of the station.
-        on_progress: told the share that is done.
+        job: what is to be cut.
         plainly: by way of red, green and blue, as players show it, to BT.709.
 
     Raises:
@@ -108,7 +92,7 @@ def encode_clip(
     shape = _Shape()
     while True:
         try:
-            return _encode(path, out, (start_s, end_s), options, shape, on_progress, plainly)
+            return _encode(job, shape, plainly=plainly)
         except _Unfit:
             continue  # the shape has grown to what was met
 
@@ -134,19 +118,11 @@ def _pixels(look: Appearance) -> int:
     return look.width * look.height
 
 
-def _encode(
-    path: Path,
-    out: Path,
-    span_s: tuple[float, float],
-    options: CutOptions,
-    shape: _Shape,
-    on_progress: Progress,
-    plainly: bool,
-) -> Encoded:
-    start_s, end_s = span_s
+def _encode(job: CutJob, shape: _Shape, *, plainly: bool) -> Encoded:
+    options, start_s, end_s = job.options, job.start_s, job.end_s
     scaler = VideoReformatter()  # of the small pictures
     with ExitStack() as stack:
-        reading = stack.enter_context(open_video(path))
+        reading = stack.enter_context(open_video(job.path))
         frames = _inside(reading, start_s, end_s)
         first = next(frames, None)
         if first is None:
@@ -157,10 +133,10 @@ def _encode(
         done = Encoded(look=shape.look, times_s=[first_s], has_fields=shape.has_fields)
         plan = _plan(frame, shape, options, plainly=plainly)
         done.first = picture_of(reading, frame, scaler, kept=_kept(frame, plan.look))
-        target = stack.enter_context(open_target(out, reading.container, options, plan.look))
+        target = stack.enter_context(open_target(job.out, reading.container, options, plan.look))
         writer = _Writer(target, reading, frame, plan, options)
         sound = stack.enter_context(
-            Sound(path, target, start_s=first_s, end_s=end_s, wanted=options.keep_audio)
+            Sound(job.path, target, start_s=first_s, end_s=end_s, wanted=options.keep_audio)
         )
         sound.write_until(0.0)
         writer.write(frame)
@@ -169,7 +145,7 @@ def _encode(
             done.times_s.append(time_s)
             sound.write_until(time_s - first_s)
             writer.write(frame)
-            on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
+            job.on_progress((time_s - start_s) / max(end_s - start_s, 1e-3))
         writer.finish(until_s=end_s)
         sound.write_until(end_s)
         done.last = picture_of(reading, frame, scaler, kept=_kept(frame, plan.look))

@@ -13,7 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from analysis.display import Appearance, Colours
-from analysis.video import codec_name
+from analysis.video import Progress, codec_name
 
 Method = Literal["auto", "copy", "encode"]
 
@@ -36,6 +36,18 @@ class CutOptions:
         if unknown := set(options) - known:
             raise ValueError(f"unknown cut options: {', '.join(sorted(unknown))}")
         return cls(**options)  # type: ignore[arg-type]  # the settings have checked them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutJob:
+    """One clip to cut: `[start_s, end_s)` of a capture, in presentation time."""
+
+    path: Path  # of the capture
+    out: Path  # the MP4 to write
+    start_s: float
+    end_s: float
+    options: CutOptions
+    on_progress: Progress  # called with the share that is done
 
 
 _OPTIONS = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
