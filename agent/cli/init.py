@@ -6,8 +6,9 @@ import grp
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from agent.cli.common import config_option, json_option, print_json
 from agent.clock import Instant
 from agent.daemon.systemd import start_command
+from agent.disk.state_folder import rewriting
 from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
 from agent.doctor.network import ask_status, judge_answer
 from agent.errors import ApiUnavailableError, ConfigError, RequestError
@@ -135,7 +137,7 @@ def write_station(
         key, key_file = (given, None) if places.is_system else (None, key_file.absolute())
     _check_place(places, replace=replace)
     content = _toml(wanted, places, key_file=key_file or places.key)
-    _check(wanted, places, content)
+    _check(wanted, content)
     try:
         for folder in (places.config.parent, places.state, places.capture):
             _make_folder(folder, private=not places.is_system and folder != places.capture)
@@ -283,25 +285,12 @@ def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str
     return "\n".join(lines)
 
 
-def _check(wanted: WantedSettings, places: SetupPlaces, content: str) -> None:
-    """Refuse values that would not load, before anything is written."""
-    station = {
-        "activity": wanted.activity,
-        "exercise": wanted.exercise,
-        "user_id": wanted.user_id,
-        "name": wanted.name,
-        **({"id": wanted.station_id} if wanted.station_id else {}),
-    }
-    api = {"base_url": wanted.base_url} if wanted.base_url else {}
-    values: dict[str, object] = {"station": station, "api": api}
-    if not content.isprintable() and any(
-        isinstance(value, str) and not value.isprintable() for value in station.values()
-    ):
+def _check(wanted: WantedSettings, content: str) -> None:
+    """Refuse what would not load, before anything is written."""
+    if not "".join(value for value in astuple(wanted) if value is not None).isprintable():
         raise RequestError("a name or id may hold no control characters")
     try:
-        Settings.model_validate(
-            {**values, "paths": {"capture": places.capture, "state": places.state}}
-        )
+        Settings.model_validate(tomllib.loads(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -324,22 +313,9 @@ def _keep_before(path: Path) -> Path | None:
 
 def _write(path: Path, content: str, *, mode: int, group: str | None) -> None:
     """Write a file whole or not at all, never through a link that somebody placed."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        unfinished.unlink()
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            if group is not None:
-                os.fchown(file.fileno(), -1, grp.getgrnam(group).gr_gid)
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    group_id = None if group is None else grp.getgrnam(group).gr_gid
+    with rewriting(path, mode, group_id=group_id) as file:
+        file.write(content.encode())
 
 
 _REFUSED = 1

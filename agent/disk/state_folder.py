@@ -428,7 +428,7 @@ def is_plain(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def rewriting(path: Path, mode: int = 0o660) -> Iterator[BinaryIO]:
+def rewriting(path: Path, mode: int = 0o660, *, group_id: int | None = None) -> Iterator[BinaryIO]:
     """Write a file's next content beside it, and put it into its place once it is durable.
 
     The unfinished file has a name that nobody can have taken beforehand.
@@ -444,6 +444,8 @@ def rewriting(path: Path, mode: int = 0o660) -> Iterator[BinaryIO]:
             file.flush()
             os.fchmod(file.fileno(), mode)
             give_to_owner_of(path.parent, unfinished)
+            if group_id is not None:
+                os.fchown(file.fileno(), -1, group_id)
             os.fsync(file.fileno())
         unfinished.replace(path)
         fsync_folder(path.parent)
