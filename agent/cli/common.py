@@ -1,5 +1,6 @@
 """Shared by all commands: options, settings, the outbox, and printing of results."""
 
+import io
 import json
 import os
 import sys
@@ -16,6 +17,8 @@ from agent.errors import AgentError, OutboxError, RequestError
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
+
+_NO_MARGIN = 1_000_000  # columns: a cell is never cut or wrapped
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -150,23 +153,33 @@ def print_json(document: object) -> None:
 
 
 def print_columns(lines: Sequence[Sequence[str]]) -> None:
-    """Print lines of cells, each column as wide as its widest cell."""
-    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
+    """Print lines of cells, each column as wide as its widest cell, in full wherever it goes to.
+
+    Signs that would command a terminal are replaced: names and titles are other people's.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not lines:
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in lines[0]:
+        table.add_column(no_wrap=True, overflow="ignore")
     for line in lines:
-        rest = (width - _columns(cell) for cell, width in zip(line, widths, strict=True))
-        padded = (cell + " " * spaces for cell, spaces in zip(line, rest, strict=True))
-        click.echo("  ".join(padded).rstrip())
+        table.add_row(*(Text(_harmless(cell)) for cell in line))
+    drawn = io.StringIO()
+    Console(file=drawn, width=_NO_MARGIN, color_system=None).print(table)
+    for line in drawn.getvalue().split("\n")[:-1]:
+        click.echo(line.rstrip())
 
 
-def _columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes: a sign of Chinese two, an accent none."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import category, east_asian_width
-
-    return sum(
-        0 if category(sign) in {"Mn", "Me", "Cf"} else 2 if east_asian_width(sign) in "WF" else 1
-        for sign in text
+def _harmless(cell: str) -> str:
+    """Return a cell without what is not printable; a space of any kind becomes a plain one."""
+    if cell.isprintable():
+        return cell
+    return "".join(
+        sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in cell
     )
 
 
