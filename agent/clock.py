@@ -7,6 +7,7 @@ better is known.
 
 import ctypes
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,19 @@ def read_clock() -> Instant:
         boot_s=time.clock_gettime(time.CLOCK_BOOTTIME),
         trusted=_is_trusted(),
     )
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """How a part reads the time and waits; the station's own unless a test plays another."""
+
+    now: Now = read_clock
+    monotonic: Callable[[], float] = time.monotonic  # seconds, for waits alone
+    wait: Callable[[float], None] = _wait
 
 
 def iso_utc(utc_s: float | None) -> str | None:

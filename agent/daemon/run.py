@@ -202,12 +202,16 @@ class _Run:
             on_stopping=self._watchman.manager.tell_stopping,
             on_running=self._has_started,
             on_disk=self._note_disk,
+            on_disk_full=self._make_way,
         )
         self._next = settings
         while (settings_now := self._next) is not None and not watching.stop_asked:
             self._next = None
             watching.on_reload = partial(self._reload, reloading, settings_now)
             self._run_once(settings_now, watching)
+
+    def _make_way(self) -> None:
+        self._reserve.release(self._outbox.database)
 
     def _run_once(self, settings: Settings, watching: DaemonHooks) -> None:
         self._pulses.begin(StageName.START, bound_s=START_BOUND_S)
@@ -218,7 +222,7 @@ class _Run:
             retry_until_startable(
                 lambda: prepare_outbox(self._outbox, self._folder, settings),
                 self._folder.root,
-                lambda: self._reserve.release(self._outbox.database),
+                self._make_way,
                 say=self._watchman.say,
             )
             self._watchman.describe = partial(describe_station, self._outbox, api_host(settings))

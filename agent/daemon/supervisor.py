@@ -72,6 +72,7 @@ class DaemonHooks:
     on_disk: Callable[[Mapping[str, str]], None] = field(
         default=lambda _refusals: None
     )  # hears after each step what the disk refuses, by stage
+    on_disk_full: Callable[[], None] = ignore_wake  # makes way for the outbox
     on_stopping: Callable[[], None] = ignore_wake  # hears that the daemon was asked to end
     on_reload: Callable[[], bool] = lambda: False  # reads settings; whether stages must end for it
     reload_asked: bool = False  # by SIGHUP, maybe while another daemon is being put together
@@ -88,7 +89,6 @@ class Daemon:
         bells: StageEvents,
         stop: StopFlag,
         wake_path: Path,
-        on_disk_full: Callable[[], None] = ignore_wake,
         watching: DaemonHooks | None = None,
         without_end: Collection[str] = (),
     ) -> None:
@@ -99,7 +99,6 @@ class Daemon:
             bells: of these stages.
             stop: the wish to end, as the stages know it.
             wake_path: where commands ring all bells.
-            on_disk_full: makes way for the outbox.
             watching: who looks on; nobody if absent.
             without_end: stages whose step goes on until the daemon ends.
         """
@@ -108,7 +107,6 @@ class Daemon:
         self._stop = stop
         self._wake_path = wake_path
         self._listener: WakeSocket | None = None
-        self._on_disk_full = on_disk_full
         self._watching = DaemonHooks() if watching is None else watching
         self._pulses = self._watching.pulses
         self._without_end = without_end
@@ -300,7 +298,7 @@ class Daemon:
         """Let the outbox use its reserve, and wait."""
         is_news = self._is_news("disk space exhausted", stage, error)
         with suppress(OSError, sqlite3.Error, AgentError):  # it may refuse the remedy, too
-            self._on_disk_full()
+            self._watching.on_disk_full()
         self._faulty.discard(stage.name)
         self._pulses.note_refusal(stage.name, str(error))
         return _WITH_RESERVE_S if is_news else _WHILE_FULL_S

@@ -13,18 +13,13 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
 from agent.clipping.stage import ClippingStage, look_options
-from agent.clock import read_clock
+from agent.clock import Clock, read_clock
 from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
-from agent.delivery.circuit_breaker import CircuitBreaker, KeyPolicy
-from agent.delivery.preflight import PreflightCheck
-from agent.delivery.reconcile import Reconciler
+from agent.delivery.circuit_breaker import KeyPolicy
 from agent.delivery.resend import ResendStage
-from agent.delivery.retry_policy import ClipBackoff, RetryPolicy
-from agent.delivery.scheduling import UploadOrder
 from agent.delivery.session_dates import SessionDatesStage
 from agent.delivery.session_deletion import SessionDeleter, SessionDeletionStage
-from agent.delivery.stage import DeliveryStage
-from agent.delivery.upload import Throttle, Uploader
+from agent.delivery.stage import DeliveryEvents, DeliveryPolicy, DeliveryStage
 from agent.disk.mounts import Mounts
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
@@ -41,7 +36,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.outbox.reserve import Reserve
 from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, ResultStore
+from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
 from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.retention import RetentionPolicy, RetentionStage
 from agent.retry import Backoff
@@ -210,8 +205,7 @@ def video_stage(
         outbox.entries,
         space,
         gives_way=results.video == "always",
-        now=read_clock,
-        wait=stop.wait,
+        clock=Clock(wait=stop.wait),
     )
     return VideoStage(
         outbox,
@@ -255,14 +249,16 @@ def delivery_stages(
     """Return the stages named in `DELIVERING`."""
     key = key_of_open_lane(settings, outbox, api_host(settings))
     return [
-        delivery_lane(
-            settings,
-            folder,
+        DeliveryStage(
             outbox,
+            folder,
             client,
-            stop=stop,
-            wake_analysis=bells.ringer(ClippingStage.name),
-            wake_next=bells.ringer(FollowUpStage.name),
+            policy=delivery_policy(settings),
+            clock=Clock(wait=stop.wait),
+            events=DeliveryEvents(
+                on_recut=bells.ringer(ClippingStage.name),
+                on_delivered=bells.ringer(FollowUpStage.name),
+            ),
         ),
         follow_up_stage(
             settings,
@@ -277,44 +273,23 @@ def delivery_stages(
     ]
 
 
-def delivery_lane(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    client: ApiClient,
-    *,
-    stop: StopFlag,
-    wake_analysis: Wake,
-    wake_next: Wake,
-) -> DeliveryStage:
-    """Return the lane to the API and all that it needs."""
-    delivery = settings.delivery
-    timetable = parse_timetable(delivery.schedule)
-    gate = _gate(settings, outbox, client)
-    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
-    patience = ClipBackoff(outbox, backoff, now=read_clock)
-    throttle = Throttle(timetable, now=read_clock, wait=stop.wait)
-    reaction = RetryPolicy(
-        outbox,
-        gate,
-        patience,
-        smaller_if_too_large=delivery.smaller_if_too_large,
-        now=read_clock,
-        wake_analysis=wake_analysis,
-    )
-    return DeliveryStage(
-        outbox,
-        gate,
-        Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=read_clock),
-        _reconciler(settings, outbox, client, gate, patience),
-        order=UploadOrder(outbox, timetable, now=read_clock),
-        patience=patience,
-        reaction=reaction,
-        is_still_whole=PreflightCheck(
-            outbox, folder, capture_folder=settings.paths.capture, now=read_clock
+def delivery_policy(settings: Settings) -> DeliveryPolicy:
+    """Return what the settings say about sending clips."""
+    api, delivery = settings.api, settings.delivery
+    return DeliveryPolicy(
+        host=api_host(settings),
+        key=KeyPolicy(
+            header=api.key_header,
+            role=api.role,
+            owner_id=api.owner_id,
+            setbacks=Backoff(base_s=delivery.backoff_base_s),
         ),
-        now=read_clock,
-        wake_next=wake_next,
+        read_key=partial(read_api_key, api, os.environ),
+        capture_folder=settings.paths.capture,
+        timetable=parse_timetable(delivery.schedule),
+        backoff=Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s),
+        reconcile_wait_s=delivery.reconcile_wait_s,
+        smaller_if_too_large=delivery.smaller_if_too_large,
     )
 
 
@@ -336,45 +311,14 @@ def follow_up_stage(
         longest_s=results.longest_s,
         give_up_s=results.give_up_days * 86_400,
     )
+    keeper = ResultStore(outbox, folder, space, now=read_clock)
     return FollowUpStage(
         outbox,
         client,
-        ResultStore(outbox, folder, space, now=read_clock),
+        FollowUpRecorder(outbox, keeper, policy, now=read_clock, wake_next=wake_next),
         policy=policy,
         key=key,
         now=read_clock,
-        wake_next=wake_next,
-    )
-
-
-def _reconciler(
-    settings: Settings,
-    outbox: Outbox,
-    client: ApiClient,
-    gate: CircuitBreaker,
-    patience: ClipBackoff,
-) -> Reconciler:
-    return Reconciler(
-        outbox,
-        client,
-        patience,
-        wait_s=settings.delivery.reconcile_wait_s,
-        keeps_titles=gate.keeps_titles,
-        now=read_clock,
-    )
-
-
-def _gate(settings: Settings, outbox: Outbox, client: ApiClient) -> CircuitBreaker:
-    return CircuitBreaker(
-        outbox,
-        client,
-        host=api_host(settings),
-        settings=KeyPolicy(
-            header=settings.api.key_header, role=settings.api.role, owner_id=settings.api.owner_id
-        ),
-        read_key=partial(read_api_key, settings.api, os.environ),
-        now=read_clock,
-        setbacks=Backoff(base_s=settings.delivery.backoff_base_s),
     )
 
 
@@ -390,7 +334,11 @@ def intake_stage(
     capture = settings.capture
     return IntakeStage(
         captures,
-        StabilityTracker(settle_s=capture.settle_s, settle_unseen_s=capture.settle_unseen_s),
+        StabilityTracker(
+            settle_s=capture.settle_s,
+            settle_unseen_s=capture.settle_unseen_s,
+            rescan_s=capture.rescan_s,
+        ),
         Admission(outbox, folder, now=read_clock, capture=settings.paths.capture),
         IntakeGuard(
             space,
@@ -399,8 +347,7 @@ def intake_stage(
             settings.paths.capture,
             mounts=Mounts(settings.disk.mounts),
         ),
-        rescan_s=capture.rescan_s,
-        now=read_clock,
+        clock=Clock(),
         wake_next=bells.ringer(ClippingStage.name),
     )
 
@@ -462,25 +409,20 @@ def notice_stages(
 def _stage(
     name: str, settings: Settings, outbox: Outbox, captures: CaptureFolder, *, stop: StopFlag
 ) -> NotificationStage:
-    station = settings.station.id
     wanted = settings.webhook.events if name == "webhook" else EVENTS
     look = StationLook(
         outbox,
-        host=api_host(settings),
-        capture_folder=settings.paths.capture,
-        state_folder=settings.paths.state,
+        settings,
         is_filming=captures.is_growing,
         camera=CameraWatch(outbox, settings, captures.written_at),
-        now=read_clock,
+        clock=Clock(),
     )
     return NotificationStage(
-        name,
         outbox,
         receiver_of(name, settings, check=stop.check),
-        feed=Feed(outbox, name, station=station, wanted=wanted),
+        Feed(outbox, name, station=settings.station.id, wanted=wanted),
         look=look.standing if STATION_STATE in wanted else None,
-        station=station,
-        now=read_clock,
+        clock=Clock(),
     )
 
 
@@ -596,7 +538,6 @@ def assemble_daemon(
         bells=bells,
         stop=stop,
         wake_path=folder.wake_socket,
-        on_disk_full=lambda: reserve.release(outbox.database),
         watching=watching,
         without_end={StageName.PAGE},
     )

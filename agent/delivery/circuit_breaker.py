@@ -10,7 +10,7 @@ results go on, and one small clip an hour tries whether there is room again.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
@@ -73,6 +73,7 @@ class KeyPolicy:
     header: Literal["auto", "Authorization", "API-KEY"] = "auto"
     role: Literal["auto", "admin", "user"] = "auto"
     owner_id: str | None = None  # of the key, where the API does not tell it
+    setbacks: Backoff = field(default_factory=Backoff)  # uploads fail, the account is fine
 
 
 class CircuitBreaker:
@@ -87,7 +88,6 @@ class CircuitBreaker:
         settings: KeyPolicy,
         read_key: ReadKey,
         now: Now,
-        setbacks: Backoff | None = None,
     ) -> None:
         """Stand before one host.
 
@@ -98,9 +98,8 @@ class CircuitBreaker:
             settings: what the operator laid down about the key.
             read_key: reads the key anew, or None where there is none.
             now: the station's clock.
-            setbacks: how long to leave uploads alone that fail though the account is fine.
         """
-        self._delays = setbacks or Backoff()
+        self._delays = settings.setbacks
         self._outbox = outbox
         self._client = client
         self._host = host

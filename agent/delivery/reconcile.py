@@ -16,7 +16,6 @@ anew, which costs time and never a second clip.
 """
 
 import re
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ import structlog
 from agent.api.client import ApiClient
 from agent.api.contract import ACTIVITY_LABELS
 from agent.api.sessions import ListedSession
-from agent.clock import Now
+from agent.clock import Clock
 from agent.delivery.circuit_breaker import ApiAccess
 from agent.delivery.retry_policy import ClipBackoff
 from agent.errors import ApiUnavailableError
@@ -177,16 +176,15 @@ class Reconciler:
         *,
         wait_s: float,
         keeps_titles: Callable[[], bool],
-        now: Now,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._patience = patience
         self._wait_s = wait_s
         self._keeps_titles = keeps_titles
-        self._now = now
-        self._monotonic = monotonic
+        self._now = clock.now
+        self._monotonic = clock.monotonic
         self._first_looks: dict[tuple[int, int], tuple[float, LookupResult]] = {}
         self._no_lists = 0  # look-ups in a row to which the API gave no list
         self._refused: set[int] = set()  # entries for whose look-up the list was refused

@@ -6,29 +6,55 @@ the clip whose turn it is.  What becomes of one that fails is `agent.delivery.re
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from agent.clock import Now
-from agent.delivery.circuit_breaker import ApiAccess, CircuitBreaker
+from agent.api.client import ApiClient
+from agent.bandwidth_schedule import Timetable
+from agent.clock import Clock
+from agent.delivery.circuit_breaker import ApiAccess, CircuitBreaker, KeyPolicy, ReadKey
+from agent.delivery.preflight import PreflightCheck
 from agent.delivery.reconcile import Reconciler
 from agent.delivery.retry_policy import ClipBackoff, RetryPolicy
 from agent.delivery.scheduling import UploadOrder
-from agent.delivery.upload import Uploader, UploadReceipt
+from agent.delivery.upload import Throttle, Uploader, UploadReceipt
 from agent.disk.space import is_disk_full, is_refusal
+from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError, ApiUnavailableError, UploadError
 from agent.failpoints import crash_point
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Reason, Recipient
-from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake, ignore_wake
 
 _UNREADABLE = 3  # times that the disk may refuse a clip before it is held and cut again
 
-CheckFresh = Callable[[Entry], bool]
-
 log = structlog.get_logger(stage=StageName.DELIVERY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPolicy:
+    """What the settings say about sending clips."""
+
+    host: str  # the API's name in the outbox
+    key: KeyPolicy
+    read_key: ReadKey
+    capture_folder: Path  # where the camera writes
+    timetable: Timetable
+    backoff: Backoff  # for a clip that fails
+    reconcile_wait_s: float  # between the two look-ups that prove absence
+    smaller_if_too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryEvents:
+    """Who hears of what came of clips."""
+
+    on_recut: Wake = ignore_wake  # one is to be cut again
+    on_delivered: Wake = ignore_wake
 
 
 class DeliveryStage:
@@ -39,27 +65,47 @@ class DeliveryStage:
     def __init__(
         self,
         outbox: Outbox,
-        gate: CircuitBreaker,
-        uploader: Uploader,
-        reconciler: Reconciler,
+        folder: StateFolder,
+        client: ApiClient,
         *,
-        order: UploadOrder,
-        patience: ClipBackoff,
-        reaction: RetryPolicy,
-        is_still_whole: CheckFresh,
-        now: Now,
-        wake_next: Wake,
+        policy: DeliveryPolicy,
+        clock: Clock,
+        events: DeliveryEvents,
     ) -> None:
         self._outbox = outbox
-        self._gate = gate
-        self._uploader = uploader
-        self._reconciler = reconciler
-        self._order = order
-        self._patience = patience
-        self._reaction = reaction
-        self._is_still_whole = is_still_whole
-        self._now = now
-        self._wake_next = wake_next
+        self._now = now = clock.now
+        self._wake_next = events.on_delivered
+        self._gate = CircuitBreaker(
+            outbox,
+            client,
+            host=policy.host,
+            settings=policy.key,
+            read_key=policy.read_key,
+            now=now,
+        )
+        self._patience = ClipBackoff(outbox, policy.backoff, now=now)
+        throttle = Throttle(policy.timetable, now=now, wait=clock.wait)
+        self._uploader = Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=now)
+        self._reconciler = Reconciler(
+            outbox,
+            client,
+            self._patience,
+            wait_s=policy.reconcile_wait_s,
+            keeps_titles=self._gate.keeps_titles,
+            clock=clock,
+        )
+        self._order = UploadOrder(outbox, policy.timetable, now=now)
+        self._reaction = RetryPolicy(
+            outbox,
+            self._gate,
+            self._patience,
+            smaller_if_too_large=policy.smaller_if_too_large,
+            now=now,
+            wake_analysis=events.on_recut,
+        )
+        self._is_still_whole = PreflightCheck(
+            outbox, folder, capture_folder=policy.capture_folder, now=now
+        )
         self._unreadable: Counter[int] = Counter()  # how often the disk refused a clip
         # An answer that the disk refused.
         self._unrecorded: tuple[Entry, int, UploadReceipt, ApiAccess] | None = None

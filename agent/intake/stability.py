@@ -81,7 +81,8 @@ class _Tracked:
 class StabilityTracker:
     """The files of the capture folder on their way to being complete."""
 
-    def __init__(self, *, settle_s: float, settle_unseen_s: float) -> None:
+    def __init__(self, *, settle_s: float, settle_unseen_s: float, rescan_s: float) -> None:
+        self.rescan_s = rescan_s  # between two looks at the whole folder
         self._settle_s = settle_s
         self._settle_unseen_s = settle_unseen_s
         self._files: dict[Path, _Tracked] = {}

@@ -12,15 +12,14 @@ import json
 import os
 import sqlite3
 import struct
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from agent.clock import Instant, Now
+from agent.clock import Clock, Instant
 from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.disk.space import READ_ONLY_REMEDY, DiskSpace, is_disk_full, is_read_only, megabytes
 from agent.disk.state_folder import StateFolder
@@ -255,19 +254,17 @@ class IntakeStage:
         admission: Admission,
         door: IntakeGuard,
         *,
-        rescan_s: float,
-        now: Now,
+        clock: Clock,
         wake_next: Wake,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._settler = settler
         self._admission = admission
         self._door = door
-        self._rescan_s = rescan_s
-        self._now = now
+        self._rescan_s = settler.rescan_s
+        self._now = clock.now
         self._wake_next = wake_next
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         self._next_scan_s = float("-inf")
         # An admission was cut off: by an error, or (at a start) while its file was being written.
         self._half_admitted = True

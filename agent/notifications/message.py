@@ -4,18 +4,18 @@ No names and no links: the clip code and at most the user_id (promise 7).
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 
-from agent.clock import Now, iso_utc
+from agent.clock import Clock, iso_utc
 from agent.disk.space import measure
 from agent.outbox.entries import EventKind
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import FeedEvent
 from agent.outbox.states import EntryState
+from agent.settings import Settings
+from agent.station.assignments import api_host
 from agent.station.camera import CameraWatch
 from agent.station.recording_pause import filming
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
@@ -227,23 +227,20 @@ class StationLook:
     def __init__(
         self,
         outbox: Outbox,
+        settings: Settings,
         *,
-        host: str,
-        capture_folder: Path,
-        state_folder: Path,
         is_filming: Callable[[], bool],
-        camera: CameraWatch | None = None,
-        now: Now,
-        monotonic: Callable[[], float] = time.monotonic,
+        camera: CameraWatch,
+        clock: Clock,
     ) -> None:
         self._outbox = outbox
-        self._host = host
-        self._capture_folder = capture_folder
-        self._state_folder = state_folder
+        self._host = api_host(settings)
+        self._capture_folder = settings.paths.capture
+        self._state_folder = settings.paths.state
         self._is_filming = is_filming
         self._camera = camera
-        self._now = now
-        self._monotonic = monotonic
+        self._now = clock.now
+        self._monotonic = clock.monotonic
         self._seen: tuple[object, ...] = ()
         self._standing: StationReport | None = None
 
@@ -264,7 +261,7 @@ class StationLook:
             capture_folder=self._capture_folder,
             is_stopped=filming(self._outbox, now=now).stopped is not None,
             is_filming=is_filming,
-            camera=None if self._camera is None else self._camera.look(now),
+            camera=self._camera.look(now),
             now_s=now.utc_s,
         )
         return StationReport(

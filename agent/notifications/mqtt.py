@@ -112,6 +112,7 @@ class BrokerSettings:
     version: Literal["5", "3.1.1"]
     user: str | None
     client_id: str
+    is_station: bool = True  # online from now on; a command that only tries the broker out is not
 
 
 class Broker:
@@ -128,7 +129,6 @@ class Broker:
         read_password: Callable[[], str | None],
         now: Now,
         check: Callable[[], None],
-        is_station: bool = True,
     ) -> None:
         """Prepare the way; nothing is connected yet.
 
@@ -139,8 +139,6 @@ class Broker:
             read_password: reads the password anew, or None where there is none.
             now: the station's clock.
             check: what it raises ends a wait.
-            is_station: whether this is the station itself, which is online from now on; a
-                command that only tries the broker out is not.
         """
         self._settings = settings
         self._topics = topics
@@ -148,7 +146,6 @@ class Broker:
         self._read_password = read_password
         self._now = now
         self._check = check
-        self._is_station = is_station
         self._client: Wire | None = None
         self._answer: ReasonCode | None = None  # to the connection
         self._left: ReasonCode | None = None  # why the broker left
@@ -165,7 +162,7 @@ class Broker:
             self._client.heard_bytes = 0
             return False
         self._connect()
-        if self._is_station:
+        if self._settings.is_station:
             self._greet()
         return True
 
@@ -184,7 +181,7 @@ class Broker:
             return
         self._check = _never  # it is ending already
         try:
-            if self._is_station:
+            if self._settings.is_station:
                 self._publish(self._topics.presence(OFFLINE), within_s=_LEAVE_WITHIN_S)
             client.disconnect()
             self._turn(client, 0.0)
@@ -251,7 +248,7 @@ class Broker:
             client.username_pw_set(settings.user, self._read_password())
         if settings.tls:
             client.tls_set_context(tls_context(settings.ca_file))
-        if self._is_station:
+        if self._settings.is_station:
             client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
         return client
 

@@ -4,14 +4,13 @@ A channel that fails waits by itself: every other one, and all delivery, goes on
 """
 
 import os
-import time
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Protocol
 
 import structlog
 
-from agent.clock import Now, read_clock
+from agent.clock import Clock, read_clock
 from agent.errors import NotifyError
 from agent.failpoints import crash_point
 from agent.notifications.home_assistant import Topics, discovery
@@ -62,8 +61,8 @@ class Feed:
             wanted: the events that the receiver is to hear of.
         """
         self._outbox = outbox
-        self._channel = channel
-        self._station = station
+        self.channel = channel
+        self.station = station
         self._wanted = wanted
         state = outbox.channels.get(channel)
         begin = outbox.happenings.latest() if state is None else state.cursor
@@ -86,25 +85,25 @@ class Feed:
         """Settle a notice that the receiver has."""
         self._settled = event_id
         crash_point("notice-acknowledged")
-        self._outbox.channels.advance(self._channel, event_id, now_s=now_s)
+        self._outbox.channels.advance(self.channel, event_id, now_s=now_s)
         self._durable = event_id
 
     def set_aside(self, event_id: int, notice: Notice, *, why: str, now_s: float) -> None:
         """Settle a notice that the receiver refuses, on record."""
         self._settled = event_id
         refused = RefusedNotice(notice=notice.id, at=now_s, why=why)
-        self._outbox.channels.set_aside(self._channel, event_id, refused)
+        self._outbox.channels.set_aside(self.channel, event_id, refused)
         self._durable = event_id
 
     def _notice_of(self, happening: FeedEvent) -> Notice:
         result = self._outbox.results.of_entry(happening.entry.id)
         numbers = {} if result is None else result.numbers
-        return notice_of(happening, station=self._station, numbers=numbers)
+        return notice_of(happening, station=self.station, numbers=numbers)
 
     def _skip(self) -> None:
         """Make it durable that there is nothing to tell, where looking again would cost much."""
         if self._settled - self._durable >= _LEAST_SKIPPED:
-            self._outbox.channels.advance(self._channel, self._settled, now_s=None)
+            self._outbox.channels.advance(self.channel, self._settled, now_s=None)
             self._durable = self._settled
 
 
@@ -156,41 +155,35 @@ class NotificationStage:
 
     def __init__(
         self,
-        name: str,
         outbox: Outbox,
         receiver: Receiver,
-        *,
         feed: Feed,
+        *,
         look: Callable[[], StationReport] | None,
-        station: str,
-        now: Now,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock,
         backoff: Backoff = BACKOFF,
     ) -> None:
         """Prepare to tell.
 
         Args:
-            name: of the channel, and of the stage.
             outbox: where it is kept how the channel fares.
             receiver: the way to whoever is told.
-            feed: what happens to clips.
+            feed: what happens to clips; it names the channel, and so the stage.
             look: gives the station's state; None where the receiver is not to hear of it.
-            station: the station's id.
-            now: the station's clock.
-            monotonic: the clock of waits.
+            clock: the station's.
             backoff: how long to leave alone what failed.
         """
-        self.name = name
+        self.name = feed.channel
         self._outbox = outbox
         self._receiver = receiver
         self._feed = feed
         self._look = look
-        self._station = station
-        self._now = now
-        self._monotonic = monotonic
-        self._way = BackoffTimer(backoff, monotonic=monotonic)
-        self._state = BackoffTimer(backoff, monotonic=monotonic)
-        self._news = BackoffTimer(backoff, monotonic=monotonic)
+        self._station = feed.station
+        self._now = clock.now
+        self._monotonic = clock.monotonic
+        self._way = BackoffTimer(backoff, monotonic=clock.monotonic)
+        self._state = BackoffTimer(backoff, monotonic=clock.monotonic)
+        self._news = BackoffTimer(backoff, monotonic=clock.monotonic)
         self._told: StationReport | None = None
         self._told_at_s = 0.0
         self._is_failing: bool | None = None  # None: whatever the last run left on record
@@ -341,11 +334,11 @@ def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) 
             version=mqtt.version,
             user=mqtt.user,
             client_id=f"spotter-{station}" + ("" if role is None else f"-{role}"),
+            is_station=role is None,
         ),
         topics=topics,
         greetings=tuple(discovery(topics, prefix=mqtt.discovery_prefix)) if mqtt.discovery else (),
         read_password=partial(read_mqtt_password, mqtt, os.environ),
         now=read_clock,
         check=check,
-        is_station=role is None,
     )

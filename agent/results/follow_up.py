@@ -24,14 +24,11 @@ from agent.results.polling import (
     FollowUpRecorder,
     PollOutcome,
     PollResult,
-    ResultStore,
     SessionPoller,
-    Share,
     judged,
-    share_by_chance,
 )
 from agent.retry import Backoff
-from agent.stage import WAKE_ONLY, StageName, Wake, ignore_wake
+from agent.stage import WAKE_ONLY, StageName
 
 MOST_OPEN = 10_000  # sessions that are looked for in one list
 _MANY = 3  # sessions that are due at once: from so many on, one read of the list asks about all
@@ -254,25 +251,21 @@ class FollowUpStage:
         self,
         outbox: Outbox,
         client: ApiClient,
-        keeper: ResultStore,
+        concluder: FollowUpRecorder,
         *,
         policy: FollowUpPolicy,
         key: Callable[[], ApiKey | None],
         now: Now,
-        wake_next: Wake = ignore_wake,
-        share: Share = share_by_chance,
     ) -> None:
         """Prepare to follow.
 
         Args:
             outbox: where sessions and results are kept.
             client: the way to the host.
-            keeper: records results.
+            concluder: records what comes of a look.
             policy: what the settings say.
             key: gives the key while the lane is open.
             now: the station's clock.
-            wake_next: hears that a result is there.
-            share: gives the share of a wait that is really waited.
         """
         self._outbox = outbox
         self._policy = policy
@@ -280,9 +273,6 @@ class FollowUpStage:
         self._now = now
         self._looker = SessionPoller(client, now=now)
         self._pace = RequestBudget(outbox.switches, now=now)
-        concluder = FollowUpRecorder(
-            outbox, keeper, policy, now=now, wake_next=wake_next, share=share
-        )
         self._conclude = concluder.conclude
         self._list = BatchPoller(outbox, client, conclude=concluder.conclude, now=now)
         self._setbacks = 0  # looks in a row that found the way to the API at fault

@@ -20,7 +20,7 @@ from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.outbox import Outbox
 from agent.outbox.results import MOST_DOCUMENT_BYTES, DocumentState, Head, NewResult, write_document
 from agent.outbox.states import EntryState
-from agent.stage import StageName, Wake
+from agent.stage import StageName, Wake, ignore_wake
 from agent.text import counted
 
 _MB = 1 << 20
@@ -329,10 +329,19 @@ class FollowUpRecorder:
         policy: FollowUpPolicy,
         *,
         now: Now,
-        wake_next: Wake,
-        share: Share,
+        wake_next: Wake = ignore_wake,
+        share: Share = share_by_chance,
     ) -> None:
-        """Prepare to record; the arguments are the stage's own."""
+        """Prepare to record.
+
+        Args:
+            outbox: where sessions are kept.
+            keeper: records results.
+            policy: what the settings say.
+            now: the station's clock.
+            wake_next: hears that a result is there.
+            share: gives the share of a wait that is really waited.
+        """
         self._outbox = outbox
         self._keeper = keeper
         self._policy = policy

@@ -6,7 +6,6 @@ host alone is known to this run only: a start may ask at once.
 
 import json
 import os
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from agent.api.downloads import DownloadProgress, Pace, RemoteFile, Storage, bre
 from agent.api.responses import lane_fault, wished_wait_s
 from agent.api.sessions import link_path, read_analysis, read_link, session_path
 from agent.bandwidth_schedule import UNLIMITED, Timetable
-from agent.clock import Now
+from agent.clock import Clock, Now
 from agent.delivery.upload import TokenBucket
 from agent.disk.space import DiskSpace, is_disk_full, megabytes
 from agent.disk.state_folder import (
@@ -303,9 +302,7 @@ class DownloadPace:
         space: DiskSpace,
         *,
         gives_way: bool,
-        now: Now,
-        wait: Callable[[float], None],
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
         """Keep a pace.
 
@@ -314,17 +311,15 @@ class DownloadPace:
             entries: the clips that may want to go out.
             space: the disk's room.
             gives_way: whether clips and closed hours go first.
-            now: the wall clock.
-            wait: waits for so many seconds; what it raises ends the download.
-            monotonic: the clock of the waits.
+            clock: the station's; what its wait raises ends the download.
         """
         self._timetable = timetable
         self._entries = entries
         self._space = space
         self._gives_way = gives_way
-        self._now = now
-        self._wait = wait
-        self._monotonic = monotonic
+        self._now = clock.now
+        self._wait = clock.wait
+        self._monotonic = clock.monotonic
         self._bucket = TokenBucket()
         self._looked_at_s = float("-inf")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.api.client import ApiClient
 from agent.api.downloads import Storage
 from agent.bandwidth_schedule import parse_timetable
-from agent.clock import read_clock
+from agent.clock import Clock, read_clock
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
 from agent.outbox.consistency import ConsistencyCheck
@@ -34,8 +34,7 @@ def fetch(state: Path, base_url: str) -> None:
             outbox.entries,
             DiskSpace(state, min_free_mb=0),
             gives_way=False,
-            now=read_clock,
-            wait=StopFlag().wait,
+            clock=Clock(wait=StopFlag().wait),
         )
         fetcher = VideoFetcher(
             Storage(base_url, now=read_clock, check=ignore_wake),

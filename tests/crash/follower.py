@@ -15,7 +15,7 @@ from agent.disk.state_folder import StateFolder
 from agent.outbox.consistency import ConsistencyCheck
 from agent.outbox.recovery import open_as_owner
 from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, ResultStore
+from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
 from tests.station import KEY
 
 
@@ -33,11 +33,13 @@ def follow(state: Path, base_url: str, clock: Path) -> None:
     ):
         folder.empty_tmp()
         ConsistencyCheck(outbox, folder, now=now).run()
+        keeper = ResultStore(outbox, folder, DiskSpace(state, min_free_mb=0), now=now)
+        policy = FollowUpPolicy()
         stage = FollowUpStage(
             outbox,
             client,
-            ResultStore(outbox, folder, DiskSpace(state, min_free_mb=0), now=now),
-            policy=FollowUpPolicy(),
+            FollowUpRecorder(outbox, keeper, policy, now=now),
+            policy=policy,
             key=lambda: ApiKey(token=KEY, header="Authorization"),
             now=now,
         )

@@ -56,7 +56,6 @@ def run(
     folder: Path,
     *,
     watching: DaemonHooks | None = None,
-    on_disk_full: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the daemon until the stage is through with its failures; else end it as not through."""
     daemon = Daemon(
@@ -64,7 +63,6 @@ def run(
         bells=StageEvents([stage.name]),
         stop=StopFlag(),
         wake_path=folder / "wake",
-        on_disk_full=on_disk_full,
         watching=watching,
     )
     through = threading.Event()
@@ -99,7 +97,7 @@ def sqlite_error(code: int) -> sqlite3.DatabaseError:
 )
 def test_a_remedy_that_fails_too_does_not_end_the_stage(tmp_path: Path, failure: Exception) -> None:
     stage = FailingStage(failure)
-    run(stage, tmp_path, on_disk_full=refuse)
+    run(stage, tmp_path, watching=DaemonHooks(on_disk_full=refuse))
     assert stage.is_closed
 
 

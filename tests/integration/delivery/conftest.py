@@ -13,14 +13,9 @@ import pytest
 from agent.api.client import ApiClient
 from agent.api.transfer import Timeouts
 from agent.bandwidth_schedule import parse_timetable
-from agent.clock import Instant
-from agent.delivery.circuit_breaker import CircuitBreaker, KeyPolicy
-from agent.delivery.preflight import PreflightCheck
-from agent.delivery.reconcile import Reconciler
-from agent.delivery.retry_policy import ClipBackoff, RetryPolicy
-from agent.delivery.scheduling import UploadOrder
-from agent.delivery.stage import DeliveryStage
-from agent.delivery.upload import Throttle, Uploader
+from agent.clock import Clock, Instant
+from agent.delivery.circuit_breaker import KeyPolicy
+from agent.delivery.stage import DeliveryEvents, DeliveryPolicy, DeliveryStage
 from agent.disk.state_folder import StateFolder
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
@@ -28,7 +23,6 @@ from agent.outbox.pauses import LaneState
 from agent.outbox.states import EntryState, Recipient
 from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.stage import ignore_wake
 from tests.factories import NOW_S, waiting_clip
 from tests.station import ATHLETE, KEY
 
@@ -62,51 +56,22 @@ class World:
 
     def start(self) -> None:
         """Make the lane anew, as a start of the daemon does."""
-        gate = CircuitBreaker(
-            self.outbox,
-            self.client,
-            host=self.host,
-            settings=self.settings,
-            read_key=lambda: self.key,
-            now=self.now,
-        )
-        timetable = parse_timetable(self.schedule, zone=UTC)
-        backoff = Backoff(base_s=5.0, longest_s=3600.0)
-        patience = ClipBackoff(self.outbox, backoff, now=self.now)
         self.lane = DeliveryStage(
             self.outbox,
-            gate,
-            Uploader(
-                self.outbox,
-                self.client,
-                clips=self.folder.clips,
-                throttle=Throttle(timetable, now=self.now, wait=self.wait),
-                now=self.now,
-            ),
-            Reconciler(
-                self.outbox,
-                self.client,
-                patience,
-                wait_s=WAIT_S,
-                keeps_titles=gate.keeps_titles,
-                now=self.now,
-                monotonic=lambda: self.clock_s,
-            ),
-            order=UploadOrder(self.outbox, timetable, now=self.now),
-            patience=patience,
-            reaction=RetryPolicy(
-                self.outbox,
-                gate,
-                patience,
+            self.folder,
+            self.client,
+            policy=DeliveryPolicy(
+                host=self.host,
+                key=self.settings,
+                read_key=lambda: self.key,
+                capture_folder=self.folder.root,
+                timetable=parse_timetable(self.schedule, zone=UTC),
+                backoff=Backoff(base_s=5.0, longest_s=3600.0),
+                reconcile_wait_s=WAIT_S,
                 smaller_if_too_large=self.smaller_if_too_large,
-                now=self.now,
-                wake_analysis=ignore_wake,
             ),
-            is_still_whole=PreflightCheck(
-                self.outbox, self.folder, capture_folder=self.folder.root, now=self.now
-            ),
-            now=self.now,
-            wake_next=ignore_wake,
+            clock=Clock(now=self.now, monotonic=lambda: self.clock_s, wait=self.wait),
+            events=DeliveryEvents(),
         )
 
     def renew_key(self, sandbox: Sandbox, key: str, *, role: str = "admin") -> None:

@@ -8,6 +8,7 @@ from agent.api.client import ApiKey
 from agent.api.downloads import DownloadProgress, Storage
 from agent.api.transfer import Timeouts
 from agent.bandwidth_schedule import parse_timetable
+from agent.clock import Clock
 from agent.disk.space import DiskSpace
 from agent.outbox.models import Entry
 from agent.outbox.results import NewResult, Result
@@ -55,9 +56,7 @@ class Fetching:
             world.outbox.entries,
             self.space,
             gives_way=self.policy.when == "always",
-            now=world.now,
-            wait=lambda _seconds: None,
-            monotonic=lambda: world.clock_s,
+            clock=Clock(now=world.now, monotonic=lambda: world.clock_s, wait=lambda _seconds: None),
         )
         fetcher = VideoFetcher(
             Storage(

@@ -11,7 +11,7 @@ from agent.outbox.follow_ups import FollowUp
 from agent.outbox.models import Entry
 from agent.outbox.results import Result
 from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, ResultStore, Share
+from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore, Share
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.sessions import made_session
@@ -36,15 +36,21 @@ class Following:
     def start(self) -> None:
         """Make the stage anew, as a start of the daemon does."""
         space = DiskSpace(self.world.folder.root, min_free_mb=0)
-        self.stage = FollowUpStage(
+        concluder = FollowUpRecorder(
             self.world.outbox,
-            self.world.client,
             ResultStore(self.world.outbox, self.world.folder, space, now=self.world.now),
-            policy=self.policy,
-            key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
+            self.policy,
             now=self.world.now,
             wake_next=self._ring,
             share=lambda: self.share(),
+        )
+        self.stage = FollowUpStage(
+            self.world.outbox,
+            self.world.client,
+            concluder,
+            policy=self.policy,
+            key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
+            now=self.world.now,
         )
 
     def _ring(self) -> None:

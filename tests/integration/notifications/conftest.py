@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.clock import Clock
 from agent.notifications.message import StationReport
 from agent.notifications.stage import Feed, NotificationStage, Receiver
 from agent.notifications.webhook import Webhook
@@ -21,7 +22,7 @@ STATION = "p3"
 
 
 @dataclass
-class Clock:
+class PlayedClock:
     """A monotonic clock that only we move."""
 
     now_s: float = 1000.0
@@ -35,7 +36,7 @@ class Workbench:
     """Channels on one outbox."""
 
     outbox: Outbox
-    clock: Clock = field(default_factory=Clock)
+    clock: PlayedClock = field(default_factory=PlayedClock)
     count: int = 0
 
     def channel(
@@ -47,14 +48,11 @@ class Workbench:
     ) -> NotificationStage:
         """A channel that goes on from where its cursor is."""
         return NotificationStage(
-            name,
             self.outbox,
             receiver,
-            feed=Feed(self.outbox, name, station=STATION, wanted=EVENTS),
+            Feed(self.outbox, name, station=STATION, wanted=EVENTS),
             look=look,
-            station=STATION,
-            now=instant,
-            monotonic=self.clock,
+            clock=Clock(now=instant, monotonic=self.clock),
             backoff=Backoff(base_s=2.0, longest_s=300.0),
         )
 

@@ -17,7 +17,7 @@ class Watched:
     """One file, watched; time passes as told."""
 
     def __init__(self) -> None:
-        self.settler = StabilityTracker(settle_s=2.0, settle_unseen_s=90.0)
+        self.settler = StabilityTracker(settle_s=2.0, settle_unseen_s=90.0, rescan_s=30.0)
 
     def observe(self, at: float, size_bytes: int = 100, hint: FileEvent = NOTHING) -> None:
         self.settler.observe(

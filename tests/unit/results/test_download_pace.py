@@ -8,7 +8,7 @@ import pytest
 
 from agent.api.downloads import DownloadProgress
 from agent.bandwidth_schedule import parse_timetable
-from agent.clock import Instant
+from agent.clock import Clock, Instant
 from agent.disk.space import DiskSpace
 from agent.outbox.outbox import Outbox
 from agent.results.videos import DownloadPace, NoRoomError
@@ -16,7 +16,7 @@ from tests.factories import NOW_S
 
 
 @dataclass
-class Clock:
+class PlayedClock:
     """A clock that moves when somebody waits."""
 
     now_s: float = NOW_S
@@ -28,15 +28,17 @@ class Clock:
 
 
 def fetched_in_s(outbox: Outbox, schedule: str, *, size_bytes: int) -> float:
-    clock = Clock()
+    clock = PlayedClock()
     pace = DownloadPace(
         parse_timetable(schedule, zone=UTC),
         outbox.entries,
         DiskSpace(outbox.database.path.parent, min_free_mb=0),
         gives_way=False,
-        now=lambda: Instant(utc_s=clock.now_s),
-        wait=clock.wait,
-        monotonic=lambda: clock.now_s,
+        clock=Clock(
+            now=lambda: Instant(utc_s=clock.now_s),
+            monotonic=lambda: clock.now_s,
+            wait=clock.wait,
+        ),
     )
     for have_bytes in range(0, size_bytes + 1, 50_000):
         pace(
