@@ -73,7 +73,7 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
     "a paired coach": (
         ("integration/web/test_fuzz.py", "test_no_path_leads_out_of_the_page"),
         (_ACCESS, "test_who_was_ended_comes_in_no_longer"),
-        (_ACCESS, "test_a_change_wants_the_word_of_this_very_device"),
+        (_ACCESS, "test_a_change_wants_the_csrf_token_of_this_very_device"),
     ),
     "a wall screen": (
         (_ACCESS, "test_the_wall_sees_its_own_view_alone"),
