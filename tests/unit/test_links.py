@@ -65,7 +65,7 @@ def test_every_page_is_linked_from_another() -> None:
         if "://" not in link and not link.startswith("#")
     }
 
-    assert set((REPOSITORY / "docs").glob("*.md")) - linked == set()
+    assert set((REPOSITORY / "docs").glob("**/*.md")) - linked == set()
 
 
 def test_modules_that_the_architecture_page_names_exist() -> None:
