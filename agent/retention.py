@@ -80,6 +80,14 @@ class RetentionPolicy:
     keep_results_days: float = 30.0  # what the API told of a session, and its analysed video
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionEvents:
+    """Who hears of what was cleared away."""
+
+    on_room: Wake = ignore_wake  # space was short, and some was freed
+    on_done: Wake = ignore_wake  # nothing more is to be cleared now
+
+
 class RetentionStage:
     """Keeps the disk from filling with what the API has long acknowledged."""
 
@@ -93,15 +101,13 @@ class RetentionStage:
         *,
         policy: RetentionPolicy,
         now: Now,
-        wake_next: Wake = ignore_wake,
-        keep_reserve: Wake = ignore_wake,
+        events: RetentionEvents | None = None,
     ) -> None:
         self._outbox = outbox
         self._space = space
         self._policy = policy
         self._now = now
-        self._wake_next = wake_next
-        self._keep_reserve = keep_reserve
+        self._events = events or RetentionEvents()
         self._removal = FileRemover(outbox, folder, now=now)
         self._archive = None if policy.archive is None else Archive(policy.archive, folder)
         self._waiting = PauseReporter(outbox.pauses, StageName.RETENTION, now=now)
@@ -122,10 +128,10 @@ class RetentionStage:
             self._waiting.end()
         elif self._clear_early():
             more = True
-            self._wake_next()
+            self._events.on_room()
         if more:
             return 0.0
-        self._keep_reserve()
+        self._events.on_done()
         self._note_room(now)
         tend_ledger(self._outbox)
         return _EVERY_S

@@ -38,7 +38,7 @@ from agent.outbox.reserve import Reserve
 from agent.results.follow_up import FollowUpStage
 from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
 from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
-from agent.retention import RetentionPolicy, RetentionStage
+from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage
 from agent.retry import Backoff
 from agent.settings import Settings, read_api_key
 from agent.settings.model import EVENTS, channels_of
@@ -375,8 +375,10 @@ def retention_stage(
             keep_results_days=settings.results.keep_days,
         ),
         now=read_clock,
-        keep_reserve=lambda: reserve.top_up(outbox.database),
-        wake_next=_both(bells.ringer(IntakeStage.name), bells.ringer(ClippingStage.name)),
+        events=RetentionEvents(
+            on_done=lambda: reserve.top_up(outbox.database),
+            on_room=_both(bells.ringer(IntakeStage.name), bells.ringer(ClippingStage.name)),
+        ),
     )
 
 
