@@ -35,7 +35,7 @@ _SECTIONS = {
         "status": "status",
         "show": "why",
         "why": "why",
-        "undo": "corrections",
+        "undo": "outbox",
     },
     "Results and uploads": {
         "sessions": "sessions",

@@ -10,14 +10,13 @@ from agent.disk.space import is_disk_full, is_nearly_full
 from agent.errors import AgentError, OutboxError
 from agent.outbox.assignments import Assignments
 from agent.outbox.captures import Captures, JoinCandidates, Takes
-from agent.outbox.cleanup import CleanupQueries, ResultCleanup
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.deliveries import DeliveryQueries, TransferStats
 from agent.outbox.devices import Devices
 from agent.outbox.disk_history import DiskHistory
 from agent.outbox.entries import Attempts, Entries, Events
 from agent.outbox.erasures import Erasures, SessionDeletions
-from agent.outbox.files import Files
+from agent.outbox.files import CleanupQueries, Files, ResultCleanup
 from agent.outbox.follow_ups import Dates, FollowUps
 from agent.outbox.integrity import DATABASE_NAME, holds_history
 from agent.outbox.notification_cursors import Channels

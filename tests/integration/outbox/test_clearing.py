@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox import cleanup, disk_history
+from agent.outbox import disk_history, files
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.models import Capture, ClipSource, Entry, NewEntry, derive_clip_code
 from agent.outbox.outbox import Outbox
@@ -139,10 +139,10 @@ def test_the_weights_are_those_of_the_files_on_the_disk(outbox: Outbox) -> None:
 @pytest.mark.parametrize(
     ("query", "parameters"),
     [
-        (cleanup.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
-        (cleanup.CLIPS, {"delivered": 0, "most": 9}),
-        (cleanup.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
-        (cleanup.BEGIN_CLIP, {"id": 1, "now": 0}),
+        (files.ORIGINALS, {"delivered": 0, "skipped": 0, "most": 9}),
+        (files.REMOVABLE_CLIPS, {"delivered": 0, "most": 9}),
+        (files.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
+        (files.BEGIN_CLIP, {"id": 1, "now": 0}),
         (disk_history.CAPTURE_WEIGHTS, {}),
         (disk_history.CLIP_WEIGHTS, {}),
         (disk_history.DELIVERED_ORIGINALS, {}),

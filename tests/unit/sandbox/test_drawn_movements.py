@@ -16,10 +16,9 @@ from agent.synthetic.body import (
     UPPER_ARM,
     FloatArray,
 )
-from agent.synthetic.gait import STEPS_A_MINUTE
 from agent.synthetic.lifts import BOX_UP, PLATE_RADIUS
 from agent.synthetic.motions import GRAVITY, smooth_curve
-from agent.synthetic.performance import REPERTOIRE, Performance, perform, rehearse
+from agent.synthetic.performance import REPERTOIRE, STEPS_A_MINUTE, Performance, perform, rehearse
 from agent.synthetic.shapes import Lens
 
 FPS = 120
