@@ -301,7 +301,6 @@ class SandboxAccount:
         processing_s: float | Span,
         *,
         faults: Sequence[str] = (),
-        key_form: str | None = None,
         link_s: float = 3600.0,
         seed: int = 0,
     ) -> None:
@@ -313,7 +312,6 @@ class SandboxAccount:
             processing_s: until a session's analysed video is there; of a span, each session
                 draws its own.
             faults: what goes wrong, as `faults.parse_fault` reads it.
-            key_form: the only header form that is accepted; None for both.
             link_s: how long a link to a video opens it.
             seed: of what is drawn by chance.
         """
@@ -323,7 +321,7 @@ class SandboxAccount:
         span = processing_s if isinstance(processing_s, tuple) else (processing_s, processing_s)
         self.processing = Processing(span, self.plan, seed=seed)
         self.clock: Callable[[], float] = time.time  # by which sessions are made and analysed
-        self.key_form = key_form
+        self.key_form: str | None = None  # the only header form that is accepted; None: both
         self.link_s = link_s
         self.link_secret = secrets.token_bytes(16)
         self.storage_url = ""  # where videos lie: a host of its own
