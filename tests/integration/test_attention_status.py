@@ -28,9 +28,9 @@ def test_what_was_set_aside_and_what_the_api_fails_on_are_named_in_a_line_each(
         documents = attention_documents(outbox)
 
     (label, aside), (_, failing) = attention_lines(documents)
-    assert label == "set aside"  # for whatever reason: a recording is not always unreadable
+    assert label == "quarantined"  # for whatever reason: a recording is not always unreadable
     assert aside.startswith("c5 set-5.mp4 (capture_damaged), c4 set-4.mp4")
-    assert "and 2 more" in aside and "outbox show" in aside
+    assert "and 2 more" in aside and "spotter show" in aside
     assert failing.startswith("e1: tried once a day")
     (found,) = judge_failing(["e1"])
     assert "1 clip, as e1" in found.finding and "outbox show e1" in str(found.remedy)
@@ -49,4 +49,4 @@ def test_captures_are_listed_in_the_order_in_which_they_came(tmp_path: Path) -> 
 def test_what_is_set_aside_is_not_always_unreadable() -> None:
     (need,) = needs_person({"captures": {"quarantined": 2}, "entries": {}})
 
-    assert need.told == "2 recordings are set aside"
+    assert need.told == "2 recordings are quarantined"

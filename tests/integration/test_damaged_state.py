@@ -43,7 +43,7 @@ def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start
     assert daemon.wait(60) == 1
     said = station.log.read_text().splitlines()[-2:]
     assert "cannot be trusted" in said[0]
-    assert "start again" in said[1]
+    assert "restart the daemon" in said[1]
 
     sandbox.plan.clear()
     with station.running():

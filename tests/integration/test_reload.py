@@ -93,4 +93,4 @@ def test_a_start_waits_for_who_holds_the_outbox(
         == "done"
     )
 
-    assert said == ["start paused: somebody else writes into the outbox"] and given_way == []
+    assert said == ["start paused: another process is writing to the database"] and given_way == []
