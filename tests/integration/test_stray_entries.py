@@ -1,5 +1,6 @@
 """Strange entries in the state folder: left alone or quarantined, and a start goes on."""
 
+import hashlib
 import json
 import os
 import time
@@ -15,39 +16,49 @@ from tests.strays import HUGE_BYTES, KINDS, put_all, release
 from tests.videos import film_run, name_of
 
 START_WITHIN_S = 20.0
+RECORDS = ("outbox.db-wal", "outbox.db-shm", LEDGER_NAME, "owner.lock", "wake.sock", "reserve")
 BUSY_S = 40.0  # more, on a machine that does other things as well
+
+
+def film(station: Station, number: int) -> Path:
+    """Let a film come; return where its original will be."""
+    path = film_run(station.root / "film.mp4", seed=number)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(station.capture / name_of(number))
+    return station.state / "captures" / f"{sha256}.mp4"
+
+
+def let_wait(station: Station, count: int) -> list[Path]:
+    """Let one clip be delivered and so many wait; return the originals of those that wait."""
+    with station.running():
+        film(station, 1)
+        until(lambda: station.states() == ["uploaded"])
+        station.key_file.write_text("")
+        originals = [film(station, number) for number in range(2, count + 2)]
+        until(lambda: sorted(map(str, station.states())) == ["ready"] * count + ["uploaded"])
+    station.key_file.write_text(KEY)
+    return originals
 
 
 @pytest.fixture
 def waiting(station: Station) -> Iterator[Station]:
     """A station where one clip was delivered and one waits."""
-    with station.running():
-        film_run(station.root / "film.mp4", seed=1).rename(station.capture / name_of(1))
-        assert delivered_one(station)
-        station.key_file.write_text("")
-        film_run(station.root / "film.mp4", seed=2).rename(station.capture / name_of(2))
-        until(lambda: station.states() == ["uploaded", "ready"])
-    station.key_file.write_text(KEY)
+    let_wait(station, 1)
     yield station
     release(station.state)
 
 
-def delivered_one(station: Station) -> bool:
-    until(lambda: station.states() == ["uploaded"])
-    return True
-
-
-def flows(station: Station, sandbox: Sandbox) -> None:
+def flows(station: Station, sandbox: Sandbox, *, number: int = 3) -> None:
     """The next start comes soon, and what waits and what comes is delivered once."""
     began_s = time.monotonic()
     with station.running() as daemon:
         assert daemon.poll() is None, station.log.read_text()[-3000:]
         assert time.monotonic() - began_s < START_WITHIN_S + BUSY_S
-        film_run(station.root / "film.mp4", seed=3).rename(station.capture / name_of(3))
-        assert delivered(sandbox, 3), station.log.read_text()[-3000:]
-        until(lambda: station.states() == ["uploaded"] * 3)
-    assert len({session.video_sha256 for session in sandbox.book.sessions}) == 3
-    assert len(sandbox.book.sessions) == 3
+        film(station, number)
+        assert delivered(sandbox, number), station.log.read_text()[-3000:]
+        until(lambda: station.states() == ["uploaded"] * number)
+    assert len({session.video_sha256 for session in sandbox.book.sessions}) == number
+    assert len(sandbox.book.sessions) == number
     assert "Traceback" not in station.log.read_text()
 
 
@@ -88,10 +99,7 @@ def test_one_of_each_kind_in_every_folder_keeps_no_start_from_going_on(
     assert waiting.log.read_text().count("level=warning") - lines < 20
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["outbox.db-wal", "outbox.db-shm", LEDGER_NAME, "owner.lock", "wake.sock", "reserve"],
-)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "kind",
     [
@@ -101,44 +109,39 @@ def test_one_of_each_kind_in_every_folder_keeps_no_start_from_going_on(
     ],
 )
 def test_what_has_the_name_of_a_record_and_is_none_is_taken_out_of_the_way(
-    waiting: Station, sandbox: Sandbox, name: str, kind: str
+    waiting: Station, sandbox: Sandbox, kind: str
 ) -> None:
-    path = waiting.state / name
-    path.unlink(missing_ok=True)
-    if kind == "folder":
-        path.mkdir()
-        (path / "inside").write_text("inside")
-    elif kind == "pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to(path.name)
+    for number, name in enumerate(RECORDS, start=3):
+        path = waiting.state / name
+        path.unlink(missing_ok=True)
+        if kind == "folder":
+            path.mkdir()
+            (path / "inside").write_text("inside")
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(path.name)
 
-    flows(waiting, sandbox)
+        flows(waiting, sandbox, number=number)
 
 
-@pytest.mark.parametrize("change", ["touched", "damaged", "gone", "shorter", "overwritten"])
-def test_an_original_that_is_touched_or_damaged_discards_no_intact_clip(
-    waiting: Station, sandbox: Sandbox, change: str
+def test_originals_that_are_touched_or_damaged_discard_no_intact_clip(
+    station: Station, sandbox: Sandbox
 ) -> None:
-    captures = {path: path.stat().st_mtime for path in (waiting.state / "captures").glob("*.mp4")}
-    original = max(captures, key=captures.__getitem__)
-    content = bytearray(original.read_bytes())
-    if change == "touched":
-        os.utime(original)
-    elif change == "gone":
-        original.unlink()
-    elif change == "shorter":
-        original.write_bytes(content[: len(content) // 2])
-    elif change == "damaged":
-        content[len(content) // 2] ^= 1
-        original.write_bytes(content)
-    else:
-        original.write_bytes(os.urandom(len(content) + 100))
+    touched, gone, shorter, damaged, overwritten = let_wait(station, 5)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    os.utime(touched)
+    gone.unlink()
+    shorter.write_bytes(shorter.read_bytes()[: shorter.stat().st_size // 2])
+    damaged.write_bytes(content)
+    overwritten.write_bytes(os.urandom(overwritten.stat().st_size + 100))
 
-    with waiting.running():
-        if change == "overwritten":
-            until(lambda: waiting.states() == ["uploaded", "held"])
-            waiting.spotter("outbox", "release", "e2")
-        assert delivered(sandbox, 2), waiting.log.read_text()[-3000:]
-        until(lambda: waiting.states() == ["uploaded"] * 2)
-    assert json.loads(waiting.spotter("status", "--json"))
+    with station.running():
+        until(lambda: sorted(map(str, station.states())) == ["held"] + ["uploaded"] * 5)
+        (held,) = (entry for entry in station.entries() if entry["state"] == "held")
+        assert held["capture"] == name_of(6)
+        station.spotter("outbox", "release", str(held["id"]))
+        assert delivered(sandbox, 6), station.log.read_text()[-3000:]
+        until(lambda: station.states() == ["uploaded"] * 6)
+    assert json.loads(station.spotter("status", "--json"))
