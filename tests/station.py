@@ -24,6 +24,7 @@ from tests.factories import waiting_clip
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = 'event="daemon started"'
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.2  # between two looks; one costs up to 10 ms
 _PYTHON = Path(sys.executable)
 # For the whole process, so they get their own.
 _SET_UP_LOGS = {"run", "forget", "--look", "--open", "--download"}
@@ -46,6 +47,7 @@ class Station:
             "api": {"base_url": self.base_url, "key_file": str(self.key_file)},
             "capture": {"settle_s": 0.3, "settle_unseen_s": 2.0, "rescan_s": 1.0},
             "analysis": {"poster": False},
+            "quality": {"others_in_picture": "ignore"},  # which takes a third of the looks
             "delivery": {"send_delay_s": 0, "reconcile_wait_s": 0.4, "backoff_base_s": 0.2},
             "results": {"follow": False},  # what is delivered stays `uploaded`
             "web": {"listen": ""},
@@ -185,10 +187,11 @@ def run_spotter(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 def until(condition: object, *, timeout_s: float = 90.0) -> None:
     """Wait until a condition on another process holds: long, for a busy machine is slow."""
     assert callable(condition)
-    latest_s = time.monotonic() + timeout_s
+    latest_s, pause_s = time.monotonic() + timeout_s, _FIRST_PAUSE_S
     while not condition():
         assert time.monotonic() < latest_s, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, _LONGEST_PAUSE_S)
 
 
 def child_of(daemon: int) -> int | None:

@@ -34,7 +34,9 @@ class Working:
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
     """What lay in the folder before the start was taken in, too."""
     with Sandbox(key=KEY, processing_s=0.0) as api:
-        station = Station(tmp_path_factory.mktemp("working"), api.base_url)
+        as_shipped: dict[str, object] = {"others_in_picture": "warn"}
+        settings = {"quality": as_shipped}
+        station = Station(tmp_path_factory.mktemp("working"), api.base_url, settings)
         film_run(station.capture / "before.mkv")
         with station.running() as daemon:
             assert delivered(api, 1)

@@ -237,4 +237,4 @@ class StationMachine(RuleBasedStateMachine):
 
 
 TestStation = StationMachine.TestCase
-TestStation.settings = settings(max_examples=120, stateful_step_count=20, deadline=None)
+TestStation.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)

@@ -251,4 +251,4 @@ def _is_contradicted(filmed: Filmed) -> bool:
 
 
 TestTrust = TrustMachine.TestCase
-TestTrust.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestTrust.settings = settings(max_examples=90, stateful_step_count=25, deadline=None)
