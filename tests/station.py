@@ -194,6 +194,11 @@ def until(condition: object, *, timeout_s: float = 90.0) -> None:
         pause_s = min(1.2 * pause_s, _LONGEST_PAUSE_S)
 
 
+def until_filmed(seconds: float, *, since_s: float) -> None:
+    """Wait until what takes so long to film can have begun after a moment, in Unix time."""
+    until(lambda: time.time() - since_s > seconds)
+
+
 def child_of(daemon: int) -> int | None:
     """The analysis process of a daemon, once it has the pose model loaded."""
     for children in Path(f"/proc/{daemon}/task").glob("*/children"):

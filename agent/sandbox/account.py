@@ -237,6 +237,16 @@ class Processing:
             return ProcessingProgress.MEASURED
         return ProcessingProgress.READY
 
+    def set_span(self, span: Span) -> None:
+        """Let sessions whose processing begins from now on take so long."""
+        with self._lock:
+            self._span = span
+
+    def restart(self) -> None:
+        """Process every session again, each for a newly drawn time and with the faults of now."""
+        with self._lock:
+            self._works.clear()
+
     def ask_for_video(self, session: SandboxSession) -> None:
         """Let a video that waits for that be drawn."""
         self._work(session).is_asked_for = True

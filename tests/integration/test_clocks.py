@@ -10,7 +10,7 @@ import av
 
 from agent.sandbox.server import Sandbox
 from tests.needs import need
-from tests.station import ATHLETE, Station, delivered, until
+from tests.station import ATHLETE, Station, delivered, until, until_filmed
 from tests.videos import film_run
 
 YEAR, THREE_DAYS_BACK = 365, -3  # days
@@ -58,14 +58,14 @@ def jump_in_a_backoff(station: Station, sandbox: Sandbox, clock: Clock, *, days:
 
     clock.set(days)
     station.spotter("assign", "athlete-0002", "--for", "30m")  # ends by time since boot
-    time.sleep(_RUN_S)
+    until_filmed(_RUN_S, since_s=time.time())
     film(station, before + 2, days=days)
     until(lambda: len(station.entries()) == before + 2)
     sandbox.clear_faults()
     assert delivered(sandbox, before + 2)
     until(lambda: station.states() == ["uploaded"] * (before + 2))
     station.spotter("assign", "--clear")  # wakes every stage, clearing included
-    time.sleep(_RUN_S)
+    until_filmed(_RUN_S, since_s=time.time())
 
 
 def test_jumps_in_the_middle_of_a_backoff_delete_nothing_and_stick_nothing(
@@ -106,7 +106,7 @@ def test_a_cameras_wrong_clock_never_gives_the_wrong_athlete(
     station: Station, sandbox: Sandbox
 ) -> None:
     station.spotter("assign", "athlete-0002")
-    time.sleep(_RUN_S)
+    until_filmed(_RUN_S, since_s=time.time())
     hours_off, late = (2.0, -2.0, 1.0), "at-once-2.mp4"
     for number, hours in enumerate(hours_off, start=1):
         film = stamped(film_run(station.root / "film.mp4", seed=number), hours_off=hours)

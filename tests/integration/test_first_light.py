@@ -15,7 +15,16 @@ import av
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import ATHLETE, KEY, Station, child_of, delivered, run_spotter, until
+from tests.station import (
+    ATHLETE,
+    KEY,
+    Station,
+    child_of,
+    delivered,
+    run_spotter,
+    until,
+    until_filmed,
+)
 from tests.videos import film_nobody, film_run
 
 _RUN_S = 1.6  # length of the filmed runs
@@ -128,11 +137,11 @@ def test_the_athlete_is_who_the_coach_said_and_nobody_is_guessed(
     station.spotter("assign", "athlete-0002")
 
     with station.running():
-        time.sleep(_RUN_S)  # what is filmed now must have begun after the coach's word
+        until_filmed(_RUN_S, since_s=time.time())  # after the coach's word
         film_run(station.capture / "one.mp4", seed=1)
         assert delivered(sandbox, 1)
         station.spotter("assign", "--nobody")
-        time.sleep(_RUN_S)
+        until_filmed(_RUN_S, since_s=time.time())
         film_run(station.capture / "two.mp4", seed=2)
         until(lambda: "held" in station.states())
         (held,) = (row for row in station.entries() if row["state"] == "held")
@@ -180,10 +189,12 @@ def test_a_file_still_open_is_not_taken_in(station: Station, sandbox: Sandbox) -
         with (station.capture / "growing.mp4").open("wb") as growing:
             growing.write(whole[:-1000])
             growing.flush()
-            time.sleep(1.2)  # four times as long as a closed file must be quiet
-            assert station.rows() == []
+            closed = film_run(station.capture / "closed.mp4", seed=2).name
+            until(lambda: closed in {row["capture"] for row in station.rows()})
+            # That came later, and has been quiet for as long as it must be.
+            assert "growing.mp4" not in {row["capture"] for row in station.rows()}
             growing.write(whole[-1000:])
-        assert delivered(sandbox, 1)
+        assert delivered(sandbox, 2)
 
 
 def test_it_ends_within_ten_seconds_in_the_middle_of_an_upload(

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,9 +156,10 @@ def test_the_sample_recorder_renames_closed_segments_into_place(
     assert (station.capture / "main-cut-off.mkv").exists()  # of the time before a power cut
     whole = [frames_of(path) for path in placed()]
     assert whole == [2 * _FPS] * len(whole)
-    time.sleep(0.5)
+    hidden = station.capture / ".camera-main"
+    until(lambda: any(path.stat().st_size for path in hidden.iterdir()))  # one has begun
     recorder.send_signal(signal.SIGTERM)
     recorder.wait(15)
-    assert not list((station.capture / ".camera-main").iterdir())
+    assert not list(hidden.iterdir())
     assert frames_of(placed()[-1]) > 0
     assert all(os.access(path, os.R_OK) for path in placed())

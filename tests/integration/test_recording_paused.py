@@ -17,7 +17,7 @@ from agent.outbox.states import CaptureState
 from agent.sandbox.server import Sandbox
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.synthetic import SceneCamera, Segment, Storyboard
-from tests.station import Station, delivered, until
+from tests.station import Station, delivered, until, until_filmed
 from tests.videos import film_run, name_of
 
 _RUN_S, _REST_S = 1.6, 1.0  # length of the filmed runs, and of the rest after them
@@ -80,7 +80,7 @@ def test_what_is_filmed_meanwhile_is_removed_unseen_by_when_it_was_filmed(
         shutil.copy(copy, station.capture / "copy.mp4")
         until(lambda: not list(station.capture.iterdir()))
         station.spotter("filming", "start")
-        time.sleep(_RUN_S + _REST_S + 1.6)  # to film it takes so long
+        until_filmed(_RUN_S + _REST_S + 1.6, since_s=time.time())
         after = filmed(station, 3, ended_at=time.time())
         assert delivered(sandbox, 2), station.log.read_text()[-3000:]
 
@@ -109,7 +109,7 @@ def test_nothing_is_looked_at_or_removed_while_the_stop_can_be_undone(
 ) -> None:
     waits = ("captured", "stop_can_be_undone")
     station.spotter("filming", "stop")
-    time.sleep(_RUN_S + _REST_S + 1.6)  # to film it takes so long
+    until_filmed(_RUN_S + _REST_S + 1.6, since_s=time.time())
     during = filmed(station, 1, ended_at=time.time())
     with station.running():
         until(lambda: reasons(station).get(during) == waits)

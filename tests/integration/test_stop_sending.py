@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +21,10 @@ def relay(sandbox: Sandbox) -> Iterator[Relay]:
         yield running
 
 
-def stopped_in_upload(station: Station, relay: Relay) -> None:
-    """Start the daemon, and end it as soon as the upload arrives."""
+def stopped_in_upload(station: Station, relay: Relay, waits: Callable[[], object]) -> None:
+    """Start the daemon, and end it as soon as it waits in the middle of the upload."""
     daemon = station.start()
-    until(lambda: relay.uploads > 0)
-    time.sleep(0.5)  # well into whatever it will wait for
+    until(lambda: relay.uploads > 0 and waits())
     began_s = time.monotonic()
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(12) == 0, station.log.read_text()[-3000:]
@@ -47,7 +46,7 @@ def test_blocked_by_a_reader_that_does_not_read(
     station.put_clip(size_bytes=5_000_000)
     relay.rate_bytes_s = 0
 
-    stopped_in_upload(station, relay)
+    stopped_in_upload(station, relay, lambda: station.states() == ["uploading"])
 
     assert station.states() == ["ready"]
     delivered_by_the_next_start(station, relay, sandbox)
@@ -58,7 +57,7 @@ def test_throttled(tmp_path: Path, relay: Relay, sandbox: Sandbox) -> None:
     station = Station(tmp_path, relay.base_url, {"delivery": capped})
     station.put_clip()
 
-    stopped_in_upload(station, relay)
+    stopped_in_upload(station, relay, lambda: relay.arrivals)
 
     assert (station.states(), sandbox.book.sessions) == (["ready"], [])
 
@@ -68,7 +67,7 @@ def test_waiting_for_the_answer(tmp_path: Path, relay: Relay, sandbox: Sandbox) 
     station.put_clip()
     relay.answers = "withhold"
 
-    stopped_in_upload(station, relay)
+    stopped_in_upload(station, relay, lambda: sandbox.book.sessions)
 
     assert station.states() == ["uncertain"]  # for the session is made, as the book shows
     assert len(sandbox.book.sessions) == 1

@@ -7,7 +7,7 @@ from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from agent.text import printable_file_name
 from tests.factories import admitted
-from tests.station import ATHLETE, Station, delivered, until
+from tests.station import ATHLETE, Station, delivered, until, until_filmed
 from tests.videos import film_nobody, film_run
 
 
@@ -81,7 +81,7 @@ def test_why_says_that_nothing_moves_without_a_daemon(station: Station) -> None:
 
 def test_a_person_naming_the_athlete_is_on_record(station: Station) -> None:
     station.spotter("assign", "--nobody")
-    time.sleep(1.6)  # what is filmed now must have begun after that word
+    until_filmed(1.6, since_s=time.time())  # after that word
     with station.running():
         film_run(station.capture / "set-1.mp4")
         until(lambda: station.states() == ["held"])

@@ -26,7 +26,7 @@ def following(world: World, sandbox: Sandbox) -> Following:
 
 def slow(following: Following, seconds: float) -> None:
     """Let every new session take so long."""
-    following.sandbox.processing._span = (seconds, seconds)
+    following.sandbox.processing.set_span((seconds, seconds))
 
 
 def test_a_session_is_followed_until_its_analysis_is_there(following: Following) -> None:
@@ -56,7 +56,7 @@ def test_a_session_is_followed_until_its_analysis_is_there(following: Following)
 def test_many_sessions_cost_three_requests_a_minute_and_none_is_missed(
     following: Following, count: int
 ) -> None:
-    following.sandbox.processing._span = (5.0, 900.0)
+    following.sandbox.processing.set_span((5.0, 900.0))
     began_s = following.world.clock_s
     numbers = range(1, count + 1)
     for number in numbers:
@@ -203,7 +203,7 @@ def test_what_never_comes_is_given_up_and_can_be_looked_for_again(following: Fol
     assert seen.detail == "no analysis within 2 days"
     assert seen.polls > 150 and following.world.entry().state is EntryState.UPLOADED
 
-    following.sandbox.processing._works.clear()  # the API has come to it after all
+    following.sandbox.processing.restart()  # the API has come to it after all
     assert following.world.outbox.follow_ups.resume(entry.id, now_s=following.world.clock_s)
     following.run()
     assert following.world.entry().state is EntryState.COMPLETED
@@ -253,14 +253,14 @@ def test_a_clock_that_jumps_gives_nothing_up_and_stops_nothing(following: Follow
     following.run(25.0)
 
     following.world.clock_s += 400 * DAY_S
-    following.sandbox.processing._works.clear()
-    following.sandbox.processing._span = (1e9, 1e9)
+    following.sandbox.processing.restart()
+    following.sandbox.processing.set_span((1e9, 1e9))
     following.run(60.0)
     assert following.follow_up().state is FollowUpState.WAITING
 
     following.world.clock_s -= 400 * DAY_S
-    following.sandbox.processing._works.clear()
-    following.sandbox.processing._span = (0.0, 0.0)
+    following.sandbox.processing.restart()
+    following.sandbox.processing.set_span((0.0, 0.0))
     following.run()
     assert following.follow_up().state is FollowUpState.COMPLETED
 

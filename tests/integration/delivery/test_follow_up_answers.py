@@ -91,7 +91,7 @@ def test_an_export_ends_where_it_is_longer_than_anybody_wants(following: Followi
 
 
 def test_one_session_for_several_clips_is_asked_about_for_each(following: Following) -> None:
-    following.sandbox.processing._span = (1e6, 1e6)
+    following.sandbox.processing.set_span((1e6, 1e6))
     for number in range(1, 6):
         following.deliver(number)
         following.world.outbox.database.change(
