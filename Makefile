@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages check accuracy bench contract soak lock pictures sample reference messages events wheelhouse clean
+.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -36,6 +36,10 @@ test: test-packages setup ## Run the whole test suite, after installing what it 
 
 test-packages:
 	@sh systemd/packages.sh station test
+
+coverage: test-packages setup ## Measure which lines the tests run, of a part with TESTS=FOLDER
+	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html \
+	    $(if $(TESTS),$(TESTS),--cov-fail-under=90)
 
 check: setup ## Lint and types
 	@$(BIN)/ruff check .
@@ -89,4 +93,4 @@ wheelhouse: setup ## Create the folder from which install.sh installs without a 
 	@du -sh wheelhouse
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov *.egg-info build
