@@ -389,7 +389,7 @@ def test_a_clip_waits_for_the_recording_in_which_it_goes_on_and_says_so(
     with station.running():
         until(lambda: station.states() == ["ready"], timeout_s=60)
         waits_since_s = time.monotonic()
-        assert "waits for the next recording" in station.spotter("why", "e1")
+        assert "waiting for the next recording" in station.spotter("why", "e1")
         until(lambda: time.monotonic() - waits_since_s > 14.0)  # longer than without a file
         assert station.states() == ["ready"]
     with station.running():  # it is known after a restart, too
