@@ -21,7 +21,7 @@ LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
 MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
 _OWN = ("agent/", "analysis/")
 _MODEL = Path("models", "pose_landmarker_lite.task")
-_AGAIN = "install Spotter again, in the folder of its release: sudo systemd/install.sh"
+_AGAIN = "reinstall Spotter, in the folder of its release: sudo systemd/install.sh"
 
 
 def can_load(library: str) -> bool:
@@ -74,11 +74,16 @@ def check_files(files: Mapping[Path, str]) -> CheckResult:
         if not is_same:
             (changed if path.stat().st_size else missing).append(path)
     if missing:
-        return broken("files of Spotter", f"{_some(missing)} missing or empty", _AGAIN)
+        return broken("program files", f"{_some(missing)} missing or empty", _AGAIN)
     if changed:
         told = f"{_some(changed)} changed since the installation"
-        return warning("files of Spotter", told, _AGAIN)
-    return fine("files of Spotter", f"all {len(files)} are as installed" if files else "a clone")
+        return warning("program files", told, _AGAIN)
+    return fine(
+        "program files",
+        f"all {len(files)} unchanged since the installation"
+        if files
+        else "a source checkout, not checked",
+    )
 
 
 def _some(paths: list[Path]) -> str:
@@ -94,10 +99,10 @@ def check_libraries(loads: Callable[[str], bool] = can_load) -> CheckResult:
     """Look for the libraries that the pose model needs from the system."""
     missing = {name: package for name, package in LIBRARIES.items() if not loads(name)}
     if not missing:
-        return fine("system libraries", f"{', '.join(LIBRARIES)} are there")
+        return fine("system libraries", f"{', '.join(LIBRARIES)} available")
     return broken(
         "system libraries",
-        f"missing: {', '.join(missing)}; without them no pose is found",
+        f"missing: {', '.join(missing)}; without them pose estimation fails",
         f"sudo apt install {' '.join(missing.values())}",
     )
 
@@ -106,7 +111,7 @@ def check_opencv(names: Iterable[str]) -> CheckResult:
     """See that there is one OpenCV: two write over each other's files."""
     found = sorted({name.lower() for name in names if name.lower().startswith("opencv-")})
     if len(found) == 1:
-        return fine("OpenCV", f"exactly one: {found[0]}")
+        return fine("OpenCV", f"{found[0]}")
     told = "none is installed" if not found else f"{len(found)} are installed: {', '.join(found)}"
     return broken("OpenCV", told, _AGAIN)
 
@@ -119,10 +124,10 @@ def check_model(path: Path, own: Path | None) -> CheckResult:
     except OSError as error:
         return broken("pose model", f"{path}: {error.strerror}", _AGAIN)
     if digest != MODEL_SHA256:
-        return broken("pose model", f"{path} is not the file that was shipped", _AGAIN)
+        return broken("pose model", f"{path} differs from the shipped file", _AGAIN)
     if own is not None:
-        return warning("pose model", f"another one is in use: {own} (analysis.model)")
-    return fine("pose model", "as it was shipped")
+        return warning("pose model", f"custom model: {own} (analysis.model)")
+    return fine("pose model", "unchanged")
 
 
 _SLOW_MS = 150.0  # ten times the machine on which the analysis was measured
@@ -137,9 +142,9 @@ def check_sight(model: Path | None) -> list[CheckResult]:
     except AnalysisError as error:
         return [
             broken(
-                "pose",
-                f"the analysis does not run: {error}",
-                "mend the lines above first; else install Spotter again",
+                "analysis self-test",
+                f"the analysis fails: {error}",
+                "fix the failures above first; otherwise reinstall Spotter",
             )
         ]
     finally:
@@ -152,24 +157,28 @@ def judge_pose(told: Mapping[str, object]) -> CheckResult:
     pose_ms = told.get("pose_ms")
     if not told.get("found") or not isinstance(pose_ms, int | float):
         return broken(
-            "pose",
-            "nobody is found in the picture that is known to hold an athlete",
-            "remove analysis.model from the settings, or install Spotter again",
+            "analysis self-test",
+            "no athlete found in the test picture",
+            "remove analysis.model from the settings, or reinstall Spotter",
         )
     if pose_ms > _SLOW_MS:
         return warning(
-            "pose", f"found, but {pose_ms:.0f} ms a picture is slow", "is the box too hot or busy?"
+            "analysis self-test",
+            f"works, but slow: {pose_ms:.0f} ms per frame",
+            "check temperature and load",
         )
-    return fine("pose", f"found in the known picture, {pose_ms:.0f} ms a picture")
+    return fine(
+        "analysis self-test", f"athlete found in the test picture, {pose_ms:.0f} ms per frame"
+    )
 
 
 def judge_codecs(told: Mapping[str, object]) -> CheckResult:
     """Judge which codecs the analysis lacks."""
     missing = told.get("missing")
     if isinstance(missing, list) and not missing:
-        return fine("codecs", "those of cameras and phones are there")
+        return fine("codecs", "all required codecs available")
     names = ", ".join(map(str, missing)) if isinstance(missing, list) else "unknown"
-    return broken("codecs", f"missing: {names}", "install Spotter again from its lock file")
+    return broken("codecs", f"missing: {names}", "reinstall Spotter from its lock file")
 
 
 _PROBE_BYTES = 8 << 20
@@ -182,27 +191,27 @@ def judge_room(room: DiskUsage, *, min_free_mb: float | None) -> CheckResult:
     floor = intake_floor(room.total_bytes, min_free_mb)
     told = f"{megabytes(room.free_bytes)} free of {megabytes(room.total_bytes)}"
     if not room.has_names:
-        return broken("disk space", "no more files can be made (inodes)", "df -i")
+        return broken("disk space", "no free inodes: no more files can be created", "df -i")
     if room.free_bytes < floor:
         return broken(
             "disk space",
-            f"{told}: under {megabytes(floor)} nothing is taken in; uploads continue",
-            "make room on this disk, or set disk.min_free_mb",
+            f"{told}: below {megabytes(floor)} intake pauses; uploads continue",
+            "free space on this disk, or lower disk.min_free_mb",
         )
     if room.free_bytes < 2 * floor:
-        return warning("disk space", f"{told}: soon short", "spotter status says what takes it")
+        return warning("disk space", f"{told}: almost low", "see what uses it: spotter status")
     return fine("disk space", told)
 
 
 def judge_speed(size_bytes: int, seconds: float) -> CheckResult:
     """Judge how fast a file became durable."""
     rate = size_bytes / max(seconds, 1e-6)
-    told = f"{megabytes(round(rate))}/s, made durable"
+    told = f"{megabytes(round(rate))}/s, synced to disk"
     if rate < _SLOW_BYTES_S:
         return warning(
             "disk speed",
-            f"{told}: slow, captures may come faster",
-            "a worn card, a USB 2 disk or a busy box? Use an SSD for paths.state",
+            f"{told}: slow, recordings may arrive faster",
+            "use an SSD for paths.state; suspect a worn card, a USB 2 disk or a busy device",
         )
     return fine("disk speed", told)
 

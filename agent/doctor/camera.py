@@ -37,36 +37,36 @@ class PendingFile:
 def judge_lying(
     files: Collection[PendingFile], *, settle_s: float, suffixes: Collection[str]
 ) -> CheckResult:
-    """Judge what lies in the capture folder of a station that runs."""
+    """Judge what is in the capture folder of a station that runs."""
     name = "files in the folder"
     closed = [f for f in files if f.is_video and not f.may_be_taken]
     if closed:
         return broken(
             name,
-            f"{len(closed)} may not be read and moved by the service, as {closed[0].name}",
-            f"spotter why {closed[0].name!r}",
+            f"{len(closed)} cannot be read and moved by the service, such as {closed[0].name}",
+            f"spotter show {closed[0].name!r}",
         )
     stuck = [f for f in files if f.is_video and f.quiet_s > settle_s + _MUST_BE_IN_S]
     if stuck:
         open_ones = [f for f in stuck if f.is_written]
         first = (open_ones or stuck)[0]
-        why = "its writer still has it open" if open_ones else "it is not taken in"
+        why = "a program still has it open for writing" if open_ones else "reason unknown"
         return warning(
             name,
-            f"{counted(len(stuck), 'does', 'do')} not settle, as {first.name}: "
-            f"quiet for {first.quiet_s / 60:.0f} min, {why}",
-            f"spotter why {first.name!r}",
+            f"{counted(len(stuck), 'file')} not ingested, such as {first.name}: "
+            f"no writes for {first.quiet_s / 60:.0f} min, {why}",
+            f"spotter show {first.name!r}",
         )
     others = [f.name for f in files if not f.is_video]
     if others:
         left = LeftAlone(count=len(others), names=tuple(others[:3]))
         return judge_left(left, suffixes=suffixes)
-    return fine(name, f"{len(files)} on their way" if files else "none is stuck")
+    return fine(name, f"{len(files)} in progress" if files else "none")
 
 
 def judge_left(left: LeftAlone, *, suffixes: Collection[str]) -> CheckResult:
     """Judge what is not taken in for its name."""
-    remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move away what is no video"
+    remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move other files away"
     return warning("files in the folder", left.words(), remedy)
 
 
@@ -83,15 +83,19 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
         return broken(
             name,
             f"the camera is {camera_words(camera, now_s=now_s)}",
-            "is the camera on, does it see anything, and does its program write here? "
+            "check the camera's power and picture, and that its program writes here; "
             "station.hours and station.camera_silent_min say when it must",
         )
     if last_at is None:
-        return warning(name, "none yet", "does the camera program write into the capture folder?")
+        return warning(
+            name, "none yet", "check that the camera program writes into the capture folder"
+        )
     days = (now_s - last_at) / _DAY_S
     if days > _QUIET_DAYS:
         return warning(
-            name, f"{days:.0f} days ago", "is the camera on, and does its program write here?"
+            name,
+            f"{days:.0f} days ago",
+            "check the camera's power, and that its program writes here",
         )
     ago = f"{days * 24:.0f} h ago" if days > 1 / 24 else f"{max(0.0, days * 1440):.0f} min ago"
     return fine(name, ago)

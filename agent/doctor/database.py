@@ -16,7 +16,7 @@ from agent.outbox.pauses import PLAN_LIMIT, LaneState
 from agent.station.status import needs_person
 from agent.text import counted
 
-_A_START = "a start mends it and keeps what was there"
+_A_START = "a start repairs it and keeps the data"
 
 
 def check_outbox(patient: StationUnderTest) -> list[CheckResult]:
@@ -26,8 +26,8 @@ def check_outbox(patient: StationUnderTest) -> list[CheckResult]:
     restart = f"sudo systemctl restart {unit_of(patient.config)}; {_A_START}"
     if not path.exists():
         if root.is_dir() and holds_history(root):
-            return [broken("outbox", f"{path} is missing, its ledger is there", restart)]
-        return [fine("outbox", "none yet: the first start makes it")]
+            return [broken("outbox", f"{path} is missing, but its ledger exists", restart)]
+        return [fine("outbox", "not created yet")]
     try:
         why = trouble_of(root)
         if why is not None:
@@ -55,7 +55,7 @@ def judge_audit(found: Audit, path: Path, *, restart: str) -> list[CheckResult]:
             )
         ]
     if found.pending:
-        return [fine("version", "the next start brings the outbox up to date, after a copy")]
+        return [fine("version", "the next start migrates the outbox, after a backup copy")]
     if found.busy:
         return [warning("outbox", "in use by another program for seconds", "spotter doctor")]
     return [*_ledger(found, restart), _rules(found), _files(found)]
@@ -63,38 +63,40 @@ def judge_audit(found: Audit, path: Path, *, restart: str) -> list[CheckResult]:
 
 def _ledger(found: Audit, restart: str) -> list[CheckResult]:
     if found.contradicts is not None:
-        return [broken("outbox", f"against its ledger: {found.contradicts}", restart)]
+        return [broken("outbox", f"differs from its ledger: {found.contradicts}", restart)]
     if found.behind or found.ledger_damaged:
-        told = counted(found.behind, "commit is", "commits are") + " in the ledger alone"
+        told = counted(found.behind, "commit is", "commits are") + " only in the ledger"
         if found.ledger_damaged:
             damaged = counted(found.ledger_damaged, "line")
-            told = f"{damaged} of its ledger cannot be read"
+            told = f"{damaged} of its ledger unreadable"
         return [warning("outbox", told, restart)]
-    return [fine("outbox", "whole, and in step with its ledger")]
+    return [fine("outbox", "intact and consistent with its ledger")]
 
 
 def _rules(found: Audit) -> CheckResult:
     if not found.broken_rules:
-        return fine("outbox rules", "hold for every row")
+        return fine("database constraints", "all hold")
     told = "; ".join(f"{rule}: {_some(ids)}" for rule, ids in found.broken_rules.items())
-    return broken("outbox rules", told, "spotter support, and send the archive to us")
+    return broken(
+        "database constraints", told, "create a support bundle and send it to us: spotter support"
+    )
 
 
 def _files(found: Audit) -> CheckResult:
     if found.missing_files:
         return broken(
-            "files of the outbox",
+            "outbox files",
             f"missing: {_some(found.missing_files)}",
-            "put them back if you have them; a lost clip is cut again: "
+            "restore them if you have copies; to cut a lost clip again: "
             f"spotter outbox retry {found.missing_files[0]}",
         )
     if found.other_size:
         return broken(
-            "files of the outbox",
-            f"not as they were written: {_some(found.other_size)}",
-            f"spotter outbox show {found.other_size[0]}; check the disk: sudo dmesg",
+            "outbox files",
+            f"changed on disk: {_some(found.other_size)}",
+            f"spotter show {found.other_size[0]}; check the disk: sudo dmesg",
         )
-    return fine("files of the outbox", "all there")
+    return fine("outbox files", "all present")
 
 
 def _right_to_read(path: Path) -> str:
@@ -128,7 +130,7 @@ def check_life(patient: StationUnderTest) -> list[CheckResult]:
                 *([judge_lane(lane)] if patient.runs else []),
                 *(
                     warning(
-                        p.part, f"waits since {here.moment(p.since)}: {p.detail}", "spotter status"
+                        p.part, f"paused since {here.moment(p.since)}: {p.detail}", "spotter status"
                     )
                     for p in pauses
                 ),
@@ -161,26 +163,24 @@ def judge_measures(lacking: Sequence[tuple[str, Sequence[str]]]) -> list[CheckRe
     return [
         warning(
             "body measures",
-            f"the account lacks some of {counted(len(lacking), 'athlete')}, so that the API "
+            f"the account lacks some of {counted(len(lacking), 'athlete')}, so the API "
             f"computes no forces for them: {shown}{more}",
-            "add them in the account; spotter athletes lists all",
+            "add them in the account; list: spotter athletes",
         )
     ]
 
 
 def judge_rebuilt(rebuilt: RecoveryInfo | None, here: LocalTime) -> list[CheckResult]:
-    """Tell of a database that was damaged and made anew."""
+    """Tell of a database that was damaged and rebuilt."""
     if rebuilt is None:
         return []
-    told = f"made anew {here.moment(rebuilt.at)}: {rebuilt.why}"
+    told = f"rebuilt {here.moment(rebuilt.at)}: {rebuilt.why}"
     if rebuilt.history_lost:
-        told += "; its ledger was damaged too: what may have been sent is looked up first"
+        told += "; its ledger was damaged too: uncertain clips are looked up first"
     kept = rebuilt.set_aside
     remedy = "check the disk: sudo dmesg; sudo smartctl -a /dev/DISK"
     return [
-        warning(
-            "database", told, remedy if kept is None else f"{remedy} (damaged one kept: {kept})"
-        )
+        warning("database", told, remedy if kept is None else f"{remedy} (damaged copy: {kept})")
     ]
 
 
@@ -188,31 +188,31 @@ def judge_history(lost_at: float | None, here: LocalTime) -> list[CheckResult]:
     """Tell of a record that is incomplete, as after a backup was restored."""
     if lost_at is None:
         return []
-    told = f"incomplete before {here.moment(lost_at)}: what was filmed before is looked up first"
-    return [fine("record of deliveries", told)]
+    told = f"incomplete before {here.moment(lost_at)}: older clips are looked up first"
+    return [fine("upload history", told)]
 
 
 def judge_titles(lane: LaneState) -> CheckResult:
     """Tell of an API that changes titles: then it can never be proven that a clip is not there."""
     if lane.titles_altered:
         return warning(
-            "titles",
-            f"{lane.host} changes the titles of sessions: after a lost answer a clip is held "
-            "instead of sent again",
+            "session titles",
+            f"{lane.host} changes the titles of sessions: after a lost response a clip is held "
+            "instead of uploaded again",
             "tell the vendor; held clips: spotter outbox list --state held",
         )
-    return fine("titles", "come back as they were sent")
+    return fine("session titles", "unchanged by the API")
 
 
 def judge_lane(lane: LaneState) -> CheckResult:
-    """Tell whether the way to the API is open."""
+    """Tell whether uploads are enabled."""
     if lane.paused_reason is None:
-        return fine("lane", "open")
+        return fine("uploads", "enabled")
     if lane.paused_reason == PLAN_LIMIT:
-        remedy = "delete sessions at the vendor's or extend the plan: the clips go by themselves"
-        return warning("lane", str(lane.paused_detail), remedy)
+        remedy = "delete sessions or upgrade the plan: uploads resume automatically"
+        return warning("uploads", str(lane.paused_detail), remedy)
     return warning(
-        "lane", f"paused: {lane.paused_detail}", "see API below; it goes on by itself once mended"
+        "uploads", f"paused: {lane.paused_detail}", "see API below; uploads resume automatically"
     )
 
 
@@ -220,8 +220,8 @@ def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
     """Tell what only a person can move on."""
     needs = needs_person(counts)
     if not needs:
-        return fine("needs you", "nothing")
-    return warning("needs you", ", ".join(need.told for need in needs), needs[0].command)
+        return fine("action required", "nothing")
+    return warning("action required", ", ".join(need.told for need in needs), needs[0].command)
 
 
 def judge_failing(names: Sequence[str]) -> list[CheckResult]:
@@ -232,8 +232,8 @@ def judge_failing(names: Sequence[str]) -> list[CheckResult]:
     return [
         warning(
             "API and clips",
-            f"the API fails on {count}, as {names[0]}, and takes others: tried once a day",
-            f"spotter outbox show {names[0]}; tell the vendor what it answered",
+            f"the API fails on {count}, as {names[0]}, and accepts others: retried once a day",
+            f"spotter show {names[0]}; report the API's response to the vendor",
         )
     ]
 
@@ -245,16 +245,16 @@ def judge_analyses(
     if not counts:
         return []
     if not follows:
-        return [fine("analyses", "not followed: results.follow = false")]
+        return [fine("analyses", "not polled: results.follow = false")]
     lost = {state: counts[state] for state in ("failed", "not_seen") if counts.get(state)}
     if oldest_at is not None and now_s - oldest_at > _LONG_S:
-        awaited = counted(counts["waiting"], "is awaited", "are awaited")
+        awaited = counted(counts["waiting"], "pending", "pending")
         told = f"{awaited}, the oldest since {LocalTime(now_s).moment(oldest_at)}"
         return [warning("analyses", told, "spotter sessions --state waiting")]
     if lost:
         told = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in lost.items())
         remedy = f"spotter sessions --state {next(iter(lost))}; spotter session ID --look"
         return [warning("analyses", told, remedy)]
-    awaited = f", {counts['waiting']} awaited" if counts.get("waiting") else ""
-    there = counted(counts.get("completed", 0), "is there", "are there")
+    awaited = f", {counts['waiting']} pending" if counts.get("waiting") else ""
+    there = counted(counts.get("completed", 0), "completed", "completed")
     return [fine("analyses", f"{there}{awaited}")]

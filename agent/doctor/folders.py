@@ -92,7 +92,7 @@ def check_folder(name: str, path: Path, who: ServiceUser) -> CheckResult:
         found = path.stat()
     except FileNotFoundError:
         if name == STATE and _may_make(path, who):
-            return fine(name, f"{path}: the first start makes it")
+            return fine(name, f"{path}: created at the first start")
         return broken(name, f"{path} is missing", make)
     except OSError as error:
         return broken(name, f"{path}: {error.strerror}", f"as {who.name}: ls -ld {path}")
@@ -103,22 +103,22 @@ def _judge_folder(
     name: str, path: Path, found: os.stat_result, who: ServiceUser, *, make: str
 ) -> CheckResult:
     if not stat.S_ISDIR(found.st_mode):
-        return broken(name, f"{path} is no folder", f"move it away, then {make}")
+        return broken(name, f"{path} is not a folder", f"move it away, then {make}")
     if not may(found, who, _ALL):
         owner = f"{_name(found.st_uid)}:{_group(found.st_gid)}"
         return broken(
             name,
-            f"{path} belongs to {owner} ({stat.filemode(found.st_mode)}): {who.name} may not "
+            f"{path} belongs to {owner} ({stat.filemode(found.st_mode)}): {who.name} cannot "
             "read and write there",
             make,
         )
     if is_read_only(path):
-        return broken(name, f"{path} can only be read", READ_ONLY_REMEDY)
+        return broken(name, f"{path} is read-only", READ_ONLY_REMEDY)
     if name == STATE and found.st_mode & stat.S_IRWXO:
         return warning(
-            name, f"{path} is open to every user of this box", f"sudo chmod o-rwx {path}"
+            name, f"{path} is accessible to every user of this device", f"sudo chmod o-rwx {path}"
         )
-    return fine(name, f"{path}, {who.name} may use it")
+    return fine(name, f"{path}, accessible to {who.name}")
 
 
 def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
@@ -132,7 +132,7 @@ def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
         if path.parent != capture and _is_out_of_reach(path, root, who)
     ]
     if not foreign:
-        return fine("files in it", f"{who.name} may use them all")
+        return fine("files in it", f"all accessible to {who.name}")
     return broken(
         "files in it",
         f"{counted(len(foreign), 'is', 'are')} not {who.name}'s to use, as "
@@ -152,8 +152,8 @@ def check_mounts(patient: StationUnderTest, *, fstab: Path | None = None) -> Che
     if missing is not None:
         return broken(
             "mounts",
-            f"{missing} is not mounted: Spotter waits for it and writes nothing below",
-            f"sudo mount {missing}; if it is meant so, remove {patient.folder.root}/mounts.json",
+            f"{missing} is not mounted: Spotter waits for it and writes nothing there",
+            f"sudo mount {missing}; if that is intended, remove {patient.folder.root}/mounts.json",
         )
     return fine("mounts", f"{capture} is on {mount_point_of(capture.resolve(), mounted_now())}")
 
@@ -215,7 +215,7 @@ def _group_of(who: ServiceUser) -> str:
         return who.name
 
 
-LEFT_OUT = "outbox, records, camera, notices and service are not looked at"
+LEFT_OUT = "outbox, history, camera, notifications and service are not checked"
 
 
 def may_look(state_folder: Path) -> bool:
@@ -236,8 +236,8 @@ def check_rights(patient: StationUnderTest) -> list[CheckResult]:
         return []
     return [
         broken(
-            "your rights",
-            f"this user may not look into {root}: {LEFT_OUT}",
-            f"sudo spotter doctor; for good: {how_to_read(root)}",
+            "permissions",
+            f"this user may not read {root}: {LEFT_OUT}",
+            f"sudo spotter doctor; permanently: {how_to_read(root)}",
         )
     ]

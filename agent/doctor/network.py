@@ -66,19 +66,19 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
     """See that there is a key, and that not everybody can read it."""
     if token is None and key_file.exists() and not os.access(key_file, os.R_OK):
         return warning(
-            "API key", f"this user may not read {key_file}: not looked at", "sudo spotter doctor"
+            "API key", f"not checked: this user may not read {key_file}", "sudo spotter doctor"
         )
     if token is None and malformed is not None:
         return broken(
             "API key",
-            f"what stands in {key_file} is no key: {malformed}; clips wait",
-            f"sudoedit {key_file}; the key alone, in one line",
+            f"{key_file} is malformed, {malformed}; uploads are paused",
+            f"sudoedit {key_file}: the key, in one line",
         )
     if token is None:
         return broken(
             "API key",
-            f"there is none in {key_file}: clips wait",
-            f"sudoedit {key_file}; the key alone, in one line",
+            f"{key_file} is empty or missing; uploads are paused",
+            f"sudoedit {key_file}: the key, in one line",
         )
     try:
         is_open = bool(key_file.stat().st_mode & 0o007)
@@ -88,7 +88,7 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
         return warning(
             "API key", f"every user of this box can read {key_file}", f"sudo chmod o= {key_file}"
         )
-    return fine("API key", "there is one")
+    return fine("API key", "present")
 
 
 def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
@@ -97,12 +97,12 @@ def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
     if at is None:
         return []
     here = LocalTime(now.utc_s)
-    remedy = "the account's super admin makes a new one; put it into the key file"
+    remedy = "ask the account's super admin for a new key and put it into the key file"
     if at <= now.utc_s and now.trusted:
-        return [broken("API key's end", f"it expired {here.moment(at)}", remedy)]
+        return [broken("API key expiry", f"expired {here.moment(at)}", remedy)]
     if secrets.expires_soon(at, now_s=now.utc_s):
-        return [warning("API key's end", f"it expires {here.moment(at)}", remedy)]
-    return [fine("API key's end", f"it holds until {here.day(at)}")]
+        return [warning("API key expiry", f"expires {here.moment(at)}", remedy)]
+    return [fine("API key expiry", f"valid until {here.day(at)}")]
 
 
 def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
@@ -156,8 +156,8 @@ def judge_clock(now: Instant, date: str | None) -> CheckResult:
     if not now.trusted:
         return warning(
             "clock",
-            "nothing has set it since this box started; times of takes may be wrong",
-            f"{_SET_CLOCK}; a box without network needs a battery clock",
+            "clock not synchronised since boot (NTP); recording times may be wrong",
+            f"{_SET_CLOCK}; a device without network needs a battery clock",
         )
     offset_s = _offset_s(now, date)
     if offset_s is not None and abs(offset_s) > _CLOCK_OFF_S:
@@ -178,10 +178,10 @@ def judge_certificate(host: str, ends_at: float, *, now_s: float) -> CheckResult
     if days < _SOON_DAYS:
         return warning(
             "certificate",
-            f"{host}'s ends on {until}, in {counted(round(days), 'day')}",
-            "tell whoever runs that host",
+            f"{host}: expires on {until}, in {counted(round(days), 'day')}",
+            "tell the administrator of that host",
         )
-    return fine("certificate", f"{host}'s holds until {until}")
+    return fine("certificate", f"{host}: valid until {until}")
 
 
 def ask_status(patient: StationUnderTest, token: str) -> ApiResponse:
@@ -205,7 +205,7 @@ def ask_status(patient: StationUnderTest, token: str) -> ApiResponse:
             if answer.status != 401:
                 break
         if answer.status == 403 and not client.opens_anything(key):
-            told = f"the API refuses the key everywhere: {answer.error_words()}"
+            told = f"the API rejects the key everywhere: {answer.error_words()}"
             raise ApiUnavailableError(told, reason="domain", status=403)
     return answer
 
@@ -220,7 +220,7 @@ def _certificate(patient: StationUnderTest) -> list[CheckResult]:
             host, port, ca_file=patient.settings.api.ca_file, wait_s=_WAIT_S
         )
     except OSError as error:  # it answered a moment ago
-        return [warning("certificate", f"cannot be looked at: {error}")]
+        return [warning("certificate", f"cannot be checked: {error}")]
     return [judge_certificate(host, ends_at, now_s=patient.now.utc_s)]
 
 
@@ -280,16 +280,16 @@ def judge_channel(
             warning(
                 state.name,
                 f"failing since {here.moment(state.failing_since)}: {state.last_error}",
-                "notices wait, and go by themselves once it is mended: spotter status",
+                "fix the receiver; waiting events are then sent automatically (spotter status)",
             )
         )
     if last is not None:
         findings.append(
             warning(
                 state.name,
-                f"refused {counted(refused, 'notice')} while it took others; the last: "
+                f"rejected {counted(refused, 'event')} but accepted others; last: "
                 f"{last.notice} ({last.why})",
-                "mend the receiver; what it refused is not sent again",
+                "fix the receiver; rejected events are not sent again",
             )
         )
     return findings
@@ -302,11 +302,11 @@ def _webhook_secret(patient: StationUnderTest) -> list[CheckResult]:
         return [_unreadable("webhook secret", file)]
     if secret is None:
         make = f"{command_for_secret(file)}; sudo chown root:spotter {file}"
-        return [broken("webhook secret", f"there is none in {file}: notices wait", make)]
+        return [broken("webhook secret", f"{file} is empty or missing; events are waiting", make)]
     try:
         signing_key(secret)
     except ValueError as error:
-        return [broken("webhook secret", f"{error}: notices wait", command_for_secret(file))]
+        return [broken("webhook secret", f"{error}; events are waiting", command_for_secret(file))]
     return _open_file("webhook secret", file)
 
 
@@ -315,13 +315,13 @@ def _mqtt_password(patient: StationUnderTest) -> list[CheckResult]:
     file = mqtt.password_file
     findings = []
     if mqtt.user is not None and not (mqtt.tls or is_loopback(mqtt.host)):
-        told = "the password goes over the network without TLS"
-        findings.append(warning("mqtt", told, "mqtt.tls = true"))
+        told = "the password is sent without TLS"
+        findings.append(warning("mqtt", told, "set mqtt.tls = true"))
     if file is None or read_mqtt_password(mqtt, patient.environ) is not None:
         return findings + ([] if file is None else _open_file("mqtt password", file))
     if file.exists() and not os.access(file, os.R_OK):
         return [*findings, _unreadable("mqtt password", file)]
-    return [*findings, broken("mqtt password", f"there is none in {file}", f"sudoedit {file}")]
+    return [*findings, broken("mqtt password", f"{file} is empty or missing", f"sudoedit {file}")]
 
 
 def _webhook_way(patient: StationUnderTest) -> CheckResult:
@@ -338,7 +338,7 @@ def _webhook_way(patient: StationUnderTest) -> CheckResult:
             f"webhook.url; {_TRY}",
         )
     if not is_tls and not is_loopback(host):
-        told = f"{webhook.place} answers; user ids go over the network without TLS"
+        told = f"{webhook.place} answers; user ids are sent without TLS"
         return warning("webhook", told, "an https address, and allow_http = false")
     return fine("webhook", f"{webhook.place} answers")
 
@@ -364,7 +364,7 @@ def _mqtt_way(patient: StationUnderTest) -> CheckResult:
         return broken("mqtt", f"{host}:{port}: {fault}", f"mqtt.host, mqtt.user; {_TRY}")
     finally:
         receiver.close()
-    return fine("mqtt", f"{host}:{port} lets us in")
+    return fine("mqtt", f"{host}:{port} accepts the login")
 
 
 def _standing(patient: StationUnderTest, names: list[str]) -> list[CheckResult]:
@@ -388,7 +388,7 @@ def _standing(patient: StationUnderTest, names: list[str]) -> list[CheckResult]:
 
 
 def _unreadable(name: str, file: Path) -> CheckResult:
-    return warning(name, f"this user may not read {file}: not looked at", "sudo spotter doctor")
+    return warning(name, f"not checked: this user may not read {file}", "sudo spotter doctor")
 
 
 def _open_file(name: str, file: Path) -> list[CheckResult]:

@@ -24,8 +24,8 @@ from agent.web.app import make_page
 from agent.web.auth import has_secret
 from agent.web.context import DaemonSignals
 
-_WHICH = "sudo ss -ltnp 'sport = :{port}' says which; or set another web.listen"
-_AGAIN = "{log}; where a file is missing, install Spotter again: sudo systemd/install.sh"
+_WHICH = "sudo ss -ltnp 'sport = :{port}' shows which; or set another web.listen"
+_AGAIN = "{log}; if a file is missing, reinstall Spotter: sudo systemd/install.sh"
 _ANSWERS_WITHIN_S = 10.0
 _OPENS_WITHIN_S = 10.0
 _LOOKS_EVERY_S = 0.2
@@ -45,8 +45,14 @@ def check_page(patient: StationUnderTest) -> list[CheckResult]:
     if patient.runs:
         return [_judge_running(patient, called, port)]
     if _is_open(called, int(port)):
-        return [broken("page", f"another program has {listen}", _WHICH.format(port=port))]
-    return [_guarded(patient, f"at {listen}, once the daemon runs")]
+        return [
+            broken(
+                "page",
+                f"port already in use by another program: {listen}",
+                _WHICH.format(port=port),
+            )
+        ]
+    return [_guarded(patient, f"will be at {listen} when the daemon runs")]
 
 
 def _judge_running(patient: StationUnderTest, host: str, port: str) -> CheckResult:
@@ -56,15 +62,15 @@ def _judge_running(patient: StationUnderTest, host: str, port: str) -> CheckResu
     latest_s = time.monotonic() + _OPENS_WITHIN_S
     while (pause := _pause_of_page(patient)) is None and not _is_open(host, int(port)):
         if time.monotonic() > latest_s:
-            return broken("page", f"nobody answers at {listen}", _AGAIN.format(log=log))
+            return broken("page", f"no response at {listen}", _AGAIN.format(log=log))
         threading.Event().wait(_LOOKS_EVERY_S)
     if pause is not None:
         remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
-        return broken("page", f"it is not open: {pause.detail}", remedy)
+        return broken("page", f"not open: {pause.detail}", remedy)
     fault = _fault_of_answers(patient, host, port) or _fault_of_drawing(patient)
     if fault is not None:
         return broken("page", fault, _AGAIN.format(log=log))
-    return _guarded(patient, f"at {listen}, and shows what it should")
+    return _guarded(patient, f"at {listen}, works")
 
 
 def _judge_progress(answer: httpx.Response) -> str | None:
@@ -85,7 +91,7 @@ def _guarded(patient: StationUnderTest, found: str) -> CheckResult:
     if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
         return warning(
             "page",
-            f"at {web.listen}; without TLS the PIN can be read on the network",
+            f"at {web.listen}; without TLS the PIN is sent in clear text",
             patient.setting('web.tls = "own"'),
         )
     return fine("page", found)
@@ -106,7 +112,7 @@ def _fault_of_answers(patient: StationUnderTest, host: str, port: str) -> str | 
                     return fault
             return _judge_progress(visitor.get(f"{origin}/healthz"))
     except httpx.HTTPError as error:
-        return f"{origin} is open, but does not answer: {error or type(error).__name__}"
+        return f"{origin} is open, but does not respond: {error or type(error).__name__}"
 
 
 def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
@@ -118,13 +124,13 @@ def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
             break
         address = urljoin(address, answer.headers["location"])
         if not address.startswith(origin + "/"):
-            return f"{place} sends on to another site"
+            return f"{place} redirects to another site"
     if answer.status_code != 200:
         return f"{place} answers {answer.status_code}: {answer.text[:80].strip()!r}"
     if not answer.content:
         return f"{place} is empty"
     if "text/html" in answer.headers.get("content-type", "") and "/page.js" not in answer.text:
-        return f"{place} is not a page of Spotter's"
+        return f"{place} is not a Spotter page"
     return None
 
 
@@ -139,7 +145,7 @@ def _fault_of_drawing(patient: StationUnderTest) -> str | None:
     except sqlite3.Error:
         return None  # the outbox is judged elsewhere
     except Exception as error:  # noqa: BLE001  # whatever a template or its data may raise
-        return f"it cannot be drawn: {type(error).__name__}: {error}"
+        return f"it cannot be rendered: {type(error).__name__}: {error}"
     return None
 
 

@@ -29,23 +29,23 @@ from agent.settings import Loaded, loaded_settings
 from agent.settings.model import read_secrets
 
 # What is done as root; all else with the rights of the state folder's owner.
-_AS_CALLER = frozenset({"settings", "rights", "recorder", "API", "service"})
-_INSIDE = frozenset({"outbox", "records", "camera", "receivers of notices", "service", "page"})
+_AS_CALLER = frozenset({"settings", "permissions", "recorder", "API", "service"})
+_INSIDE = frozenset({"outbox", "history", "camera", "notifications", "service", "page"})
 
 Rounds = Iterator[tuple[str, Callable[[], list[CheckResult]]]]
 
 # What is said while a check is under way, and the check.
 _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
-    ("rights", check_rights),
+    ("permissions", check_rights),
     ("folders", check_folders),
     ("disk", check_disk),
     ("outbox", check_outbox),
-    ("records", check_life),
+    ("history", check_life),
     ("camera", check_camera),
     ("recorder", check_recorders),
     ("API", check_api),
-    ("receivers of notices", check_channels),
+    ("notifications", check_channels),
     ("service", check_service),
     ("page", check_page),
 )
@@ -71,7 +71,7 @@ def rounds(
     except ConfigError as error:
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
     yield "software", lambda: _software(own_model)
-    yield "analysis (a few seconds)", lambda: check_sight(own_model)
+    yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
     if mistake is not None:
         told = mistake
         yield "settings", lambda: [told]

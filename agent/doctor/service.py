@@ -74,8 +74,8 @@ _STARTS_NOT = {
     "203": "its program cannot be run: exec",
     "216": "its group does not exist: group",
     "217": "its user does not exist: user",
-    "226": "its namespace cannot be made: a path of the unit is missing",
-    "238": "its state directory cannot be made",
+    "226": "its namespace cannot be created: a path of the unit is missing",
+    "238": "its state directory cannot be created",
     "243": "its credentials cannot be read",
 }
 
@@ -118,7 +118,7 @@ def judge_unit(
             f"{why}; then sudo systemctl restart {unit}",
         )
     if sub in _RESTARTING:
-        return broken("service", f"{unit} ends and is started again ({_result(told)})", why)
+        return broken("service", f"{unit} exits and restarts ({_result(told)})", why)
     if state not in {"active", "activating", "reloading", "refreshing"}:
         is_meant = told.get("UnitFileState") in _STARTS_BY_ITSELF
         found = f"{unit} is {state}" if waiting is None else f"{unit} is {state}, and {waiting}"
@@ -134,18 +134,18 @@ def _judge_steadiness(unit: str, told: Mapping[str, str], *, boot_s: float) -> C
     times = counted(restarts, "time")
     if sub not in _UP:
         if restarts:
-            found = f"{unit} was started again {times}, and is not up ({sub})"
+            found = f"{unit} was restarted {times} and is not running ({sub})"
             return broken("service", found, why)
         if state == "activating":
             text = told.get("StatusText") or "see its log"
-            return warning("service", f"{unit} is being started: {text}", why)
-        return broken("service", f"{unit} is {state}, but does not run ({sub})", why)
+            return warning("service", f"{unit} is starting: {text}", why)
+        return broken("service", f"{unit} is {state}, but not running ({sub})", why)
     since_s = boot_s - int(told.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if restarts >= _MANY_RESTARTS and 0 <= since_s < _STEADY_S:
-        found = f"{unit} does not stay up: it was started again {times}, {since_s:.0f} s ago too"
+        found = f"{unit} keeps restarting: {times}, last {since_s:.0f} s ago"
         return broken("service", found, why)
     if restarts >= _MANY_RESTARTS:
-        return warning("service", f"{unit} was started again {times}", f"{why} -p warning")
+        return warning("service", f"{unit} was restarted {times}", f"{why} -p warning")
     return fine("service", f"{unit} is {state}")
 
 
@@ -187,7 +187,7 @@ def judge_others(
                     f"give each station its own, or remove {path}",
                 )
             )
-    return findings or [fine("other stations", f"{len(others)} on this box, none in the way")]
+    return findings or [fine("other stations", f"{len(others)} on this device, no conflicts")]
 
 
 def check_service(patient: StationUnderTest) -> list[CheckResult]:
@@ -209,8 +209,8 @@ def _judge_plain(runs: bool, waiting: str | None) -> CheckResult:
     if runs:
         return fine("service", "running, without systemd")
     if waiting is not None:
-        return broken("service", f"the daemon does not run, and {waiting}", "spotter run")
-    return warning("service", "the daemon does not run", "spotter run")
+        return broken("service", f"the daemon is not running, and {waiting}", "spotter run")
+    return warning("service", "the daemon is not running", "spotter run")
 
 
 def ask_systemd(unit: str) -> dict[str, str]:
@@ -285,22 +285,26 @@ def judge_recorder(unit: str, told: Mapping[str, str], *, now_s: float) -> Check
     state, again = told.get("ActiveState", ""), int(told.get("NRestarts") or 0)
     why = f"sudo journalctl -u {unit} -n 20"
     if state == "failed" or told.get("SubState") == "auto-restart":
-        return broken(_NAME, f"{unit} does not stay up: nothing is filmed", why)
+        return broken(_NAME, f"{unit} keeps restarting: nothing is recorded", why)
     if state != "active":
         is_meant = told.get("UnitFileState") in _MEANT
         remedy = f"sudo systemctl start {unit}"
-        return broken(_NAME, f"{unit} is {state}: nothing is filmed", remedy) if is_meant else None
+        return (
+            broken(_NAME, f"{unit} is {state}: nothing is recorded", remedy) if is_meant else None
+        )
     since_s = now_s - int(told.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if again and since_s < _UNSTEADY_S:
         times = counted(again, "time")
-        return warning(_NAME, f"{unit} was started again {times}, {since_s:.0f} s ago too", why)
+        return warning(
+            _NAME, f"{unit} was restarted {times}, the last time {since_s:.0f} s ago", why
+        )
     return fine(_NAME, f"{unit} is {state}")
 
 
 def check_settings(patient: StationUnderTest) -> list[CheckResult]:
     """Name what is worth a second thought; what is wrong does not load at all."""
     findings = [*_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
-    return findings or [fine("settings", f"{patient.config} loads")]
+    return findings or [fine("settings", f"{patient.config} is valid")]
 
 
 def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
@@ -309,15 +313,15 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
         findings.append(
             warning(
                 "settings",
-                "clips of nobody are thrown away",
-                patient.setting('station.unassigned = "hold" keeps them for a person'),
+                "clips without an assigned athlete are discarded",
+                patient.setting('station.unassigned = "hold" keeps them for review'),
             )
         )
     if settings.api.allow_http and settings.api.base_url.startswith("http:"):
         findings.append(
             warning(
                 "settings",
-                "the key goes over the network without TLS",
+                "the API key is sent without TLS",
                 patient.setting("api.base_url with https"),
             )
         )
@@ -325,7 +329,7 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
         findings.append(
             warning(
                 "settings",
-                "nothing is held ready for a disk that others fill to the last byte",
+                "no disk space is reserved for uploads on a full disk",
                 patient.setting("disk.reserve_mb = 32"),
             )
         )
@@ -334,8 +338,8 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
         findings.append(
             warning(
                 "settings",
-                f"no PIN in {pin_file}: only paired devices come in",
-                f"sudoedit {pin_file}; six characters or more",
+                f"no PIN in {pin_file}: only paired devices can log in",
+                f"sudoedit {pin_file}: six characters or more",
             )
         )
     return findings
@@ -349,7 +353,7 @@ def _closed(patient: StationUnderTest) -> list[CheckResult]:
             return []
     except OSError:
         return []  # not there: all comes from the environment
-    told = f"{who.name}, as whom the service runs, may not read {file}"
+    told = f"the service ({who.name}) cannot read {file}"
     return [broken("settings", told, how_to_give(file, who))]
 
 
@@ -364,7 +368,7 @@ def _open_secrets(patient: StationUnderTest) -> list[CheckResult]:
     return [
         warning(
             "settings",
-            f"{patient.config} holds a secret and every user of this box can read it",
+            f"{patient.config} contains a secret and is readable by every user",
             f"sudo chmod o= {patient.config}",
         )
     ]

@@ -60,7 +60,7 @@ def good_day(drill: DrillEnvironment) -> None:
     hold(session.user_id == OTHER_ATHLETE, "it is the athlete's")
 
 
-@_rehearsal("a file that is not a video, and a truncated video")
+@_rehearsal("a non-video file, and a truncated video")
 def broken_files(drill: DrillEnvironment) -> None:
     """Set aside with the reason."""
     (drill.capture / "notes.mp4").write_text("not a video", encoding="ascii")
@@ -87,13 +87,13 @@ def connection_reset(drill: DrillEnvironment) -> None:
     drill.check_once(drill.release())
 
 
-@_rehearsal("the answer is lost, the session was made")
+@_rehearsal("the response is lost, the session was made")
 def answer_lost(drill: DrillEnvironment) -> None:
     """Found in the list, not sent twice."""
     drill.sandbox.add_fault("lost-answer")
     entry = drill.release()
     drill.check_once(entry)
-    hold(drill.entry(entry).attempts == 1, "it was sent once")
+    hold(drill.entry(entry).attempts == 1, "it was uploaded once")
 
 
 @_rehearsal("503 after the whole clip, no session")
@@ -102,10 +102,10 @@ def server_error(drill: DrillEnvironment) -> None:
     drill.sandbox.add_fault("503")
     entry = drill.release()
     drill.check_once(entry)
-    hold(drill.entry(entry).attempts == 2, "it was sent twice, made once")
+    hold(drill.entry(entry).attempts == 2, "it was uploaded twice, made once")
 
 
-@_rehearsal("the server never answers")
+@_rehearsal("the server never responds")
 def no_answer(drill: DrillEnvironment) -> None:
     """Given up, looked up, delivered once."""
     drill.sandbox.add_fault("silent")
@@ -193,7 +193,7 @@ def key_renewed(drill: DrillEnvironment) -> None:
     drill.check_once(*entries)
 
 
-@_rehearsal("a captive portal answers everything")
+@_rehearsal("a captive portal responds to everything")
 def captive_portal(drill: DrillEnvironment) -> None:
     """The lane pauses, and no clip is lost to it."""
     drill.sandbox.add_fault("html@any*always")
@@ -244,7 +244,7 @@ def killed_in_upload(drill: DrillEnvironment) -> None:
     drill.check_once(entry)
 
 
-@_rehearsal("kill -9 after the session was made, before it is on record")
+@_rehearsal("kill -9 after the session was made, before it is recorded")
 def killed_before_record(drill: DrillEnvironment) -> None:
     """Not sent twice."""
     drill.end()
@@ -306,7 +306,7 @@ Tell = Callable[[Scenario], None]
 Enter = Callable[[ScenarioResult], None]
 
 _LAY_UP = Scenario(
-    "set_up", "a station is set up and films", "The daemon runs, clips are ready", lambda _: None
+    "set_up", "a station is set up and records", "The daemon runs, clips are ready", lambda _: None
 )
 
 
@@ -383,11 +383,11 @@ def _audit(drill: DrillEnvironment) -> None:
     )
     hold(set(delivered) == set(received), "what was delivered is what was received")
     doubled = received.total() - len(received)
-    hold(doubled == by_the_server, f"{doubled} doubled, {by_the_server} of them by the server")
+    hold(doubled == by_the_server, f"{doubled} duplicated, {by_the_server} of them by the server")
     waiting = drill.outbox.listing.counts()["entries"]
     hold(not {"ready", "uploading", "uncertain"} & set(waiting), "nothing is waiting")
 
 
 _AFTERWARDS = Scenario(
-    "books", "the books of both sides are compared", "Every clip once, none lost", _audit
+    "books", "the records of both sides are compared", "Every clip once, none lost", _audit
 )

@@ -50,7 +50,7 @@ def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start
         assert delivered(sandbox, 2)
         until(lambda: station.states() == ["uploaded", "discarded", "uploaded"])
         status = json.loads(station.spotter("status", "--json"))
-        assert "made anew" in station.spotter("status")
+        assert "rebuilt" in station.spotter("status")
 
     sent = {session.video_sha256: session.fields["user_id"] for session in sandbox.book.sessions}
     first, _discarded, last_one = station.entries()

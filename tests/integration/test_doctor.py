@@ -72,8 +72,14 @@ def test_a_station_that_works_is_fine_and_nothing_of_it_changes(station: Station
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["worst"] == "warning", told
     states = {check["name"]: check["state"] for check in told["checks"]}
-    assert states["pose"] == states["codecs"] == states["API"] == states["outbox"] == "fine"
-    assert states["files of the outbox"] == "fine" and states["needs you"] == "warning"
+    assert (
+        states["analysis self-test"]
+        == states["codecs"]
+        == states["API"]
+        == states["outbox"]
+        == "fine"
+    )
+    assert states["outbox files"] == "fine" and states["action required"] == "warning"
     assert before == {path: path.stat().st_mtime_ns for path in folder.root.rglob("*.mp4")}
 
 
@@ -85,10 +91,10 @@ def test_a_stranger_is_told_how_to_come_in_and_nothing_inside_is_judged(
 
     found = dict(rounds(station.config, explicit=station.config, now=read_clock()))
 
-    (closed,) = found["rights"]()
-    assert closed.state is Severity.BROKEN and "not looked at" in closed.finding
+    (closed,) = found["permissions"]()
+    assert closed.state is Severity.BROKEN and "are not checked" in closed.finding
     assert str(closed.remedy).startswith("sudo spotter doctor")
-    assert not {"outbox", "records", "camera", "service"} & set(found)
+    assert not {"outbox", "history", "camera", "service"} & set(found)
 
 
 def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None:
@@ -101,7 +107,7 @@ def test_a_broken_settings_file_is_one_of_the_findings(station: Station) -> None
             (found,) = look()
 
     assert found.state is Severity.BROKEN and "curling" in found.finding
-    assert names == ["software", "analysis (a few seconds)", "settings"]
+    assert names == ["software", "analysis self-test (a few seconds)", "settings"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) 
         station = Station(tmp_path, sandbox.base_url)
         station.key_file.chmod(0o600)
         found = examined(station, check_api)
-        assert "cannot act for others" in found.finding or "nothing has set" in found.finding
+        assert "cannot act for others" in found.finding or "not synchronised" in found.finding
         sandbox.go_away()
         found = examined(station, check_api)
         assert found.state is Severity.BROKEN and "cannot be reached" in found.finding
@@ -148,7 +154,7 @@ def test_the_clock_is_looked_at_where_the_api_tells_nothing(tmp_path: Path, key:
 
     found = {finding.name: finding for finding in check_api(patient)}
 
-    assert "nothing has set it" in found["clock"].finding
+    assert "not synchronised" in found["clock"].finding
     assert "certificate" not in found
 
 
@@ -171,7 +177,7 @@ def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
         (found,) = (
             found for found in check_api(patient_of(station)) if found.name == "certificate"
         )
-    assert found.state is Severity.FINE and "holds until" in found.finding
+    assert found.state is Severity.FINE and "valid until" in found.finding
 
 
 def test_a_damaged_a_missing_and_an_unreadable_database(station: Station) -> None:
@@ -223,7 +229,7 @@ def test_a_file_that_is_missing_and_one_that_was_cut(station: Station) -> None:
     for path in folder.clips.glob("*.mp4"):
         path.write_bytes(content[:-1])
     found = examined(station, check_outbox)
-    assert found.state is Severity.BROKEN and "not as they were written" in found.finding
+    assert found.state is Severity.BROKEN and "changed on disk" in found.finding
     for path in folder.clips.glob("*.mp4"):
         path.unlink()
     found = examined(station, check_outbox)
@@ -284,9 +290,9 @@ def test_a_port_that_another_program_has_while_the_daemon_runs(tmp_path: Path) -
         listen = page.settings.web.listen
         station = Station(tmp_path / "mine", "http://127.0.0.1:9", {"web": {"listen": listen}})
         with station.running():
-            until(lambda: "it is not open" in examined(station, check_page).finding)
+            until(lambda: "not open" in examined(station, check_page).finding)
             found = examined(station, check_page)
-    assert found.state is Severity.BROKEN and f"it is not open: {listen}" in found.finding
+    assert found.state is Severity.BROKEN and f"not open: {listen}" in found.finding
     assert str(found.remedy).startswith("sudo ss -ltnp")
 
 

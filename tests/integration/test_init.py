@@ -120,7 +120,7 @@ def test_the_answer_to_the_key_is_said(
         (("--activity", "running", "--exercise", "snatch"), "it has no exercises"),
         ((*LIFT, "--key-file", "/proc/none/key"), "/proc/none/key: No such file"),
         ((*LIFT, "--key-file", "{two_lines}"), "does not hold an API key"),
-        ((*LIFT, "--name", "a\nb"), "no control characters"),
+        ((*LIFT, "--name", "a\nb"), "must not contain control characters"),
         ((*LIFT, "--station-id", "a b"), "station.id"),
         ((*LIFT, "--base-url", "http://example.org"), "without TLS"),
     ],
@@ -159,7 +159,7 @@ def test_in_a_terminal_it_asks_and_never_shows_the_key(
     )
     os.close(theirs)
     shown = ""
-    for asked, answer in (("filmed here", "jumping"), ("exercise", "Drop Jump"), ("key", KEY)):
+    for asked, answer in (("Activity", "jumping"), ("Exercise", "Drop Jump"), ("key", KEY)):
         while f"{asked}" not in shown or not shown.rstrip(" ").endswith(":"):
             shown += os.read(ours, 4096).decode()
         os.write(ours, f"{answer}\n".encode())

@@ -86,7 +86,7 @@ def test_the_installed_daemon_delivers_a_capture_and_serves_every_place_of_its_p
                 gone = place.path.startswith(("/strip", "/picture", "/analysed"))  # none was made
                 assert answer.status_code in ({200, 404} if gone else {200}), (path, answer.text)
         found = doctor_on(with_page, installed)
-        assert (found["page"]["state"], found["files of Spotter"]["state"]) == ("fine", "fine")
+        assert (found["page"]["state"], found["program files"]["state"]) == ("fine", "fine")
 
 
 @pytest.mark.timeout(300)
@@ -117,7 +117,7 @@ def test_doctor_finds_a_page_that_lacks_a_file(
         found = doctor_on(with_page, damaged)
 
     assert found["page"]["state"] == "broken", found["page"]
-    assert missing in str(found["files of Spotter"]["finding"])
+    assert missing in str(found["program files"]["finding"])
 
 
 def test_doctor_finds_what_only_a_paired_device_would_miss(

@@ -67,7 +67,7 @@ def test_sessions_are_listed_by_athlete_time_and_state(station: Station, outbox:
     assert listed("--athlete", "nobody") == []
     shown = station.spotter("sessions")
     assert "peak_velocity -1.5" in shown and SECRET not in shown
-    assert "write 2d, today or" in station.spotter("sessions", "--since", "soon", code=2)
+    assert "examples: 2d, today" in station.spotter("sessions", "--since", "soon", code=2)
     assert station.spotter("sessions", "--athlete", "nobody") == "no sessions\n"
     assert outbox.follow_ups.counts() == {"completed": 2, "waiting": 1}
 
@@ -101,7 +101,7 @@ def test_one_session_is_told_by_any_of_its_names(station: Station, outbox: Outbo
         assert told["analysed_video"]["has_link"] and SECRET not in json.dumps(told)
     shown = station.spotter("session", "e2")
     assert "peak_velocity" in shown and SECRET not in shown
-    assert "no 'nothing'" in station.spotter("session", "nothing", code=1)
+    assert "no recording or clip 'nothing'" in station.spotter("session", "nothing", code=1)
 
 
 def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Outbox) -> None:
@@ -114,9 +114,9 @@ def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Out
 
     assert told["state"] == "completed" and 0.9 <= told["numbers"]["bar_height"] <= 1.3
     assert "its analysis is complete" in station.spotter("why", "e1")
-    assert "analyses" in station.spotter("status") and "3 there" in station.spotter("status")
+    assert "analyses" in station.spotter("status") and "3 completed" in station.spotter("status")
     show = json.loads(station.spotter("outbox", "show", "e1", "--json"))
-    assert show["analysis"].startswith("its analysis is there; 1 look;")
+    assert show["analysis"].startswith("its analysis is complete; 1 check;")
     lines = [line["what"] for line in show["story"]]
     assert any("not completed in time" in line for line in lines)
     assert "its analysis is complete" in lines
@@ -133,7 +133,7 @@ def test_key_points_are_fetched_into_a_file_or_not_at_all(
     assert set(json.loads(target.read_text())) >= {"keypoints", "angles", "all_timestamps"}
 
     refusals = {
-        "html@session": "no JSON",
+        "html@session": "not JSON",
         "404:error=not analysed@session": "HTTP 404: not analysed",
         "empty@session": "HTTP 204",
     }

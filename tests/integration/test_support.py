@@ -129,9 +129,9 @@ def test_logs_tell_one_clips_story(station: Station) -> None:
     recent = station.spotter("logs")
 
     whats = [line["what"] for line in told[0]["story"]]
-    assert told[0]["of"] == "e2" and any("delivered" in what for what in whats)
-    assert "e4 refused by the API: http_400" in recent
-    assert "nothing on record" in station.spotter("logs", "zzzzzzzzzz", code=1)
+    assert told[0]["of"] == "e2" and any("uploaded" in what for what in whats)
+    assert "e4 rejected by the API: http_400" in recent
+    assert "no recording, clip, session or athlete" in station.spotter("logs", "zzzzzzzzzz", code=1)
 
 
 SAID = (  # what an API may write into an error, and what of it must not get out

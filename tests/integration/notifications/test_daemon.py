@@ -98,7 +98,7 @@ def test_a_notice_on_trial_and_what_doctor_says(tmp_path: Path, receiver: Receiv
 @pytest.mark.parametrize(
     ("webhook", "name", "words"),
     [
-        ({"secret_file": "/nonexistent"}, "webhook secret", "there is none in"),
+        ({"secret_file": "/nonexistent"}, "webhook secret", "is empty or missing"),
         ({"secret": "dG9vIHNob3J0"}, "webhook secret", "24 to 64 bytes"),
         ({"url": "http://127.0.0.1:9/x", "secret": SECRET}, "webhook", "cannot be reached"),
     ],

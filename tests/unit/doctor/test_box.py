@@ -57,7 +57,7 @@ def test_a_model_that_is_not_the_one_that_was_shipped(tmp_path: Path) -> None:
     torn = tmp_path / "pose.task"
     torn.write_bytes(shipped_model().read_bytes()[:-1])
 
-    told(check_model(torn, None), Severity.BROKEN, "not the file that was shipped")
+    told(check_model(torn, None), Severity.BROKEN, "differs from the shipped file")
     told(check_model(tmp_path / "none.task", None), Severity.BROKEN, "No such file")
     told(check_model(shipped_model(), torn), Severity.WARNING, "analysis.model")
     assert MODEL_SHA256 in (REPOSITORY / "NOTICE").read_text()
@@ -83,7 +83,7 @@ def test_a_folder_that_is_missing_or_no_folder(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
 
-    told(check_folder("state folder", tmp_path, STRANGER), Severity.BROKEN, "nobody may not")
+    told(check_folder("state folder", tmp_path, STRANGER), Severity.BROKEN, "nobody cannot")
 
 
 def test_the_rights_that_count_are_the_daemons_whoever_asks(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_or_soon_will_be() -> None:
     nameless = DiskUsage(free_bytes=10**11, total_bytes=10**11, free_files=3)
 
     told(judge_room(full, min_free_mb=None), Severity.BROKEN, "100 MB free", "disk.min_free_mb")
-    told(judge_room(soon, min_free_mb=None), Severity.WARNING, "soon short")
+    told(judge_room(soon, min_free_mb=None), Severity.WARNING, "almost low")
     told(judge_room(nameless, min_free_mb=None), Severity.BROKEN, "inodes")
 
 

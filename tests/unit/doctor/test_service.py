@@ -83,18 +83,18 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 **{"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "217"},
             },
             Severity.BROKEN,
-            ("started again", "217", "its user does not exist"),
+            ("restarts", "217", "its user does not exist"),
         ),
         (
             {"ActiveState": "activating", "SubState": "auto-restart-queued", "Result": "timeout"},
             Severity.BROKEN,
-            ("started again", "timeout"),
+            ("restarts", "timeout"),
         ),
         # Between two ends it is being started, and the result is of the start that goes on.
         (
             {"ActiveState": "activating", "SubState": "start", "NRestarts": "3"},
             Severity.BROKEN,
-            ("3 times", "not up"),
+            ("3 times", "not running"),
         ),
         (
             {"ActiveState": "activating", "SubState": "start", "StatusText": "waits for a disk"},
@@ -107,7 +107,7 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
                 "ActiveEnterTimestampMonotonic": "996000000",
             },
             Severity.BROKEN,
-            ("not stay up", "12 times", "4 s ago"),
+            ("keeps restarting", "12 times", "4 s ago"),
         ),
         (
             {
@@ -125,7 +125,7 @@ def test_a_unit_that_failed_is_off_or_does_not_stay_up() -> None:
             Severity.BROKEN,
             ("signal 9",),
         ),
-        ({"SubState": "exited"}, Severity.BROKEN, ("does not run",)),
+        ({"SubState": "exited"}, Severity.BROKEN, ("not running",)),
         ({"LoadState": "masked"}, Severity.BROKEN, ("masked",)),
         ({"LoadState": "bad-setting"}, Severity.BROKEN, ("bad-setting",)),
         ({"ActiveState": "reloading", "SubState": "reload-notify"}, Severity.FINE, ()),
@@ -177,7 +177,7 @@ def test_another_file_of_toml_is_no_station(tmp_path: Path, text: str) -> None:
     mine = patient(tmp_path)
     (tmp_path / "other.toml").write_text(text)
 
-    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this device")
 
 
 def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
@@ -188,7 +188,7 @@ def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
     (tmp_path / "station-old.toml").write_text(copy)
     said = {**LOADED, "ActiveState": "inactive", "UnitFileState": "disabled"}
     monkeypatch.setattr(service, "ask_systemd", lambda _unit: said)
-    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this device")
     said["UnitFileState"] = "enabled"
     told(check_service(mine)[-1], Severity.BROKEN, "station-old.toml", "paths.state")
 
@@ -201,7 +201,7 @@ def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
         (b"\xff\xfe\x00k", "not text"),
         ("k\u00fcy".encode(), "characters"),
         (b"API-KEY\tabc", "spaces"),
-        (b"  \n", "there is none"),
+        (b"  \n", "is empty or missing"),
     ],
 )
 def test_a_malformed_key_is_told_apart_from_a_missing_one(
@@ -226,12 +226,15 @@ def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
     fresh = replace(held, quiet_s=5)
 
     told(
-        judge_lying([held, alone], settle_s=90, suffixes=()), Severity.WARNING, "its writer", "why"
+        judge_lying([held, alone], settle_s=90, suffixes=()),
+        Severity.WARNING,
+        "open for writing",
+        "show",
     )
-    told(judge_lying([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "why")
-    told(judge_lying([alone], settle_s=90, suffixes=()), Severity.WARNING, "not taken in")
+    told(judge_lying([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "show")
+    told(judge_lying([alone], settle_s=90, suffixes=()), Severity.WARNING, "not ingested")
     told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
-    told(judge_lying([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 on their way")
+    told(judge_lying([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 in progress")
 
 
 def test_a_camera_that_is_silent() -> None:
@@ -251,9 +254,7 @@ def test_settings_that_root_can_read_and_the_service_cannot(
     station.config.write_text("")
     tmp_path.chmod(0o755)
     station.config.chmod(0o640)
-    told(
-        check_settings(station)[0], Severity.BROKEN, "may not read", "sudo chgrp", "sudo chmod g+r"
-    )
+    told(check_settings(station)[0], Severity.BROKEN, "cannot read", "sudo chgrp", "sudo chmod g+r")
     station.config.chmod(0o644)
     assert all(found.state is not Severity.BROKEN for found in check_settings(station))
 
@@ -269,13 +270,13 @@ def test_a_recorder_that_does_not_film() -> None:
 
     told(judged(), Severity.FINE)
     again = {"ActiveState": "activating", "SubState": "auto-restart"}
-    told(judged(**again), Severity.BROKEN, "not stay up", f"sudo journalctl -u {unit}")
-    told(judged(ActiveState="failed"), Severity.BROKEN, "nothing is filmed")
+    told(judged(**again), Severity.BROKEN, "keeps restarting", f"sudo journalctl -u {unit}")
+    told(judged(ActiveState="failed"), Severity.BROKEN, "nothing is recorded")
     off = {"ActiveState": "inactive", "UnitFileState": "enabled"}
     told(judged(**off), Severity.BROKEN, f"sudo systemctl start {unit}")
     told(judged(NRestarts="4"), Severity.FINE)  # it has been up for minutes since
     anew = {"NRestarts": "4", "ActiveEnterTimestampMonotonic": "992000000"}
-    told(judged(**anew), Severity.WARNING, "4 times, 8 s ago")
+    told(judged(**anew), Severity.WARNING, "4 times, the last time 8 s ago")
     turned_off = {**on, "ActiveState": "inactive", "UnitFileState": "disabled"}
     assert judge_recorder(unit, turned_off, now_s=up_s) is None
     assert judge_recorder(unit, {}, now_s=up_s) is None
@@ -326,7 +327,7 @@ def test_an_outbox_that_disagrees_with_itself(tmp_path: Path) -> None:
     judged(Audit(other_size=["c3"]), Severity.BROKEN, "c3")
     judged(Audit(broken_rules={"without a session": ["e1"]}), Severity.BROKEN, "without a session")
     judged(Audit(busy=True), Severity.WARNING, "in use")
-    judged(Audit(pending=["next"]), Severity.FINE, "after a copy")
+    judged(Audit(pending=["next"]), Severity.FINE, "after a backup")
     judged(Audit(), Severity.FINE)
 
 
@@ -364,7 +365,7 @@ def test_settings_that_somebody_may_not_have_meant(tmp_path: Path) -> None:
     text = " ".join(found.finding for found in check_settings(strange))
     change = f"sudoedit {strange.config}: disk.reserve_mb = 32; then sudo systemctl reload spotter"
     assert any(str(found.remedy).startswith(change) for found in check_settings(strange))
-    assert "thrown away" in text and "no-pin" in text and "held ready" in text
+    assert "are discarded" in text and "no-pin" in text and "is reserved" in text
     mine = patient(tmp_path)  # its PIN stands in the settings
     mine.config.write_text("")
     mine.config.chmod(0o644)
