@@ -288,7 +288,7 @@ def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str
 def _check(wanted: WantedSettings, content: str) -> None:
     """Refuse what would not load, before anything is written."""
     if not "".join(value for value in astuple(wanted) if value is not None).isprintable():
-        raise RequestError("a name or id may hold no control characters")
+        raise RequestError("a name or id must not contain control characters")
     try:
         Settings.model_validate(tomllib.loads(content))
     except ValidationError as error:
