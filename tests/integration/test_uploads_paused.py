@@ -30,7 +30,7 @@ def test_a_pause_is_shown_with_its_reason_and_next_look_and_retry_ends_it(
 
     assert (api["paused"], api["next_probe_at"] is not None) == ("server", True)
     assert (
-        "paused" in told
+        "uploads PAUSED" in told
         and "HTTP 429" in told
         and LocalTime(time.time()).moment_or(api["next_probe_at"]) in told
     )
