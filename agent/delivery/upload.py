@@ -26,6 +26,7 @@ from agent.outbox.entries import AttemptEnd
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Recipient
+from agent.token_bucket import TokenBucket
 
 _MOST_TITLE = 60
 
@@ -97,30 +98,11 @@ def _number(value: float | None) -> str | None:
     return None if value is None else plain_number(value)
 
 
-_BURST_S = 0.1  # so much of the rate goes out at once, at most
+BURST_S = 0.1  # so much of the rate goes out at once, at most
 _LEAST_PART_BYTES = 1200  # a packet's worth
 _SHORTEST_WAIT_S = 0.001  # less is made up for by the next
 _LONGEST_WAIT_S = 0.2  # then the rate is looked at again
 _GRACE_S = 60.0
-
-
-class TokenBucket:
-    """When the next part may go, for any rate that may change on the way.  Pure.
-
-    Source: the generic cell rate algorithm, as virtual scheduling (ITU-T I.371, annex A).
-    """
-
-    def __init__(self) -> None:
-        self._free_at_s = float("-inf")
-
-    def wait_s(self, now_s: float) -> float:
-        """Return the seconds until the next part may go."""
-        return max(0.0, self._free_at_s - now_s)
-
-    def take(self, size_bytes: int, rate_bytes_s: float, now_s: float) -> None:
-        """Let a part go; one that went late makes up for it by no more than a burst."""
-        from_s = max(self._free_at_s, now_s - _BURST_S)
-        self._free_at_s = from_s + size_bytes / rate_bytes_s
 
 
 class Throttle:
@@ -146,7 +128,7 @@ class Throttle:
         self._now = now
         self._wait = wait
         self._monotonic = monotonic
-        self._bucket = TokenBucket()
+        self._bucket = TokenBucket(capacity_s=BURST_S)
         self.begin()
 
     def begin(self) -> None:
@@ -180,8 +162,8 @@ class Throttle:
     def _let_go(self, wanted_bytes: int, rate: float) -> int:
         size = wanted_bytes
         if rate != UNLIMITED:
-            size = min(wanted_bytes, max(int(rate * _BURST_S), _LEAST_PART_BYTES))
-            self._bucket.take(size, rate, self._monotonic())
+            size = min(wanted_bytes, max(int(rate * BURST_S), _LEAST_PART_BYTES))
+            self._bucket.take(size / rate, self._monotonic())
         self._last_rate = rate
         self._gone_bytes += size
         return size

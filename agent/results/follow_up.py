@@ -29,6 +29,7 @@ from agent.results.polling import (
 )
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
+from agent.token_bucket import TokenBucket
 
 MOST_OPEN = 10_000  # sessions that are looked for in one list
 _MANY = 3  # sessions that are due at once: from so many on, one read of the list asks about all
@@ -171,8 +172,8 @@ def _goes_along(follow_up: FollowUp, now_s: float) -> bool:
 
 
 _ON_RECORD = "follow_up_pace"
-_PER_MINUTE = 2.5  # below the three a minute that a station may make, so that bursts fit in
-_BRIM = 2.0  # requests that may be made at once after a rest
+_REQUEST_S = 60.0 / 2.5  # below the three a minute that a station may make: bursts fit in
+_BRIM_S = 2 * _REQUEST_S  # two requests may be made at once after a rest
 _LONGEST_HOLD_S = 3600.0
 _NOTHING_S = 0.001  # less is an error of rounding
 
@@ -181,7 +182,7 @@ _NOTHING_S = 0.001  # less is an error of rounding
 class _Level:
     """How full the bucket was at one moment."""
 
-    left: float
+    saved_s: float  # what was saved up
     at: Instant
     hold_s: float  # from then on, nothing may be asked for so long
 
@@ -196,8 +197,8 @@ class RequestBudget:
     def wait_s(self) -> float:
         """Return the seconds until a request may be made; 0: at once."""
         level, passed_s = self._level()
-        missing = 1.0 - self._left(level, passed_s)
-        wait_s = max(level.hold_s - passed_s, missing * 60.0 / _PER_MINUTE)
+        bucket_wait_s = _bucket(level).wait_s(passed_s, cost_s=_REQUEST_S)
+        wait_s = max(level.hold_s - passed_s, bucket_wait_s)
         return wait_s if wait_s > _NOTHING_S else 0.0
 
     def spend(self) -> None:
@@ -206,34 +207,38 @@ class RequestBudget:
         One that could not wait, a person's or one that belongs to another, is a debt.
         """
         level, passed_s = self._level()
-        left = max(self._left(level, passed_s) - 1.0, -_BRIM)
-        self._note(left, hold_s=max(level.hold_s - passed_s, 0.0))
+        bucket = _bucket(level)
+        bucket.take(_REQUEST_S, passed_s)
+        saved_s = max(bucket.saved_s(passed_s), -_BRIM_S)
+        self._note(saved_s, hold_s=max(level.hold_s - passed_s, 0.0))
 
     def hold(self, seconds: float) -> None:
         """Ask nothing for so long; an hour is the longest."""
         level, passed_s = self._level()
         held_s = max(min(seconds, _LONGEST_HOLD_S), level.hold_s - passed_s)
-        self._note(self._left(level, passed_s), hold_s=held_s)
+        self._note(_bucket(level).saved_s(passed_s), hold_s=held_s)
 
     def _level(self) -> tuple[_Level, float]:
         """Return the level on record and how long ago that was."""
         now = self._now()
         told = self._switches.get(_ON_RECORD)
         if told is None:
-            return _Level(left=1.0, at=now, hold_s=0.0), 0.0
+            return _Level(saved_s=_REQUEST_S, at=now, hold_s=0.0), 0.0
         noted = json.loads(told)
-        level = _Level(left=noted["left"], at=Instant(**noted["at"]), hold_s=noted["hold_s"])
+        level = _Level(**{**noted, "at": Instant(**noted["at"])})
         passed_s = level.at.elapsed_s(now)
         if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: begin anew
-            self._note(level.left, hold_s=level.hold_s)
+            self._note(level.saved_s, hold_s=level.hold_s)
         return level, max(passed_s, 0.0)
 
-    def _left(self, level: _Level, passed_s: float) -> float:
-        return min(level.left + passed_s * _PER_MINUTE / 60.0, _BRIM)
-
-    def _note(self, left: float, *, hold_s: float) -> None:
-        noted = {"left": left, "at": asdict(self._now()), "hold_s": hold_s}
+    def _note(self, saved_s: float, *, hold_s: float) -> None:
+        noted = {"saved_s": saved_s, "at": asdict(self._now()), "hold_s": hold_s}
         self._switches.set(_ON_RECORD, json.dumps(noted))
+
+
+def _bucket(level: _Level) -> TokenBucket:
+    """Return the bucket on a time axis that begins when the level was noted."""
+    return TokenBucket(capacity_s=_BRIM_S, empty_at_s=-level.saved_s)
 
 
 _LOOK_AT_LANE_S = 15.0

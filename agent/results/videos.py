@@ -20,7 +20,7 @@ from agent.api.responses import lane_fault, wished_wait_s
 from agent.api.sessions import link_path, read_analysis, read_link, session_path
 from agent.bandwidth_schedule import UNLIMITED, Timetable
 from agent.clock import Clock, Now
-from agent.delivery.upload import TokenBucket
+from agent.delivery.upload import BURST_S
 from agent.disk.space import DiskSpace, is_disk_full, megabytes
 from agent.disk.state_folder import (
     StateFolder,
@@ -47,6 +47,7 @@ from agent.outbox.results import MOST_DOCUMENT_BYTES, WantedVideo
 from agent.outbox.states import EntryState
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
+from agent.token_bucket import TokenBucket
 
 
 class ResumableFile(AbstractContextManager["ResumableFile"]):
@@ -320,7 +321,7 @@ class DownloadPace:
         self._now = clock.now
         self._wait = clock.wait
         self._monotonic = clock.monotonic
-        self._bucket = TokenBucket()
+        self._bucket = TokenBucket(capacity_s=BURST_S)
         self._looked_at_s = float("-inf")
 
     def rest_s(self) -> float:
@@ -346,7 +347,7 @@ class DownloadPace:
             self._look(progress)
         rate = self._timetable.rate_at(self._now().utc_s)
         if 0 < rate < UNLIMITED:
-            self._bucket.take(progress.part_bytes, rate, self._monotonic())
+            self._bucket.take(progress.part_bytes / rate, self._monotonic())
             while (wait_s := self._bucket.wait_s(self._monotonic())) > 0:
                 self._wait(min(wait_s, _LONGEST_PAUSE_S))
 

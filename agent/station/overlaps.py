@@ -9,11 +9,11 @@ files are good to about a second.  A counter alone says nothing of a gap, so pic
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum, auto
 from itertools import zip_longest
 
 from agent.outbox.models import Capture, ClipSource, Entry, Take
+from agent.station.recording_time import named_time
 
 FRAMES_S = 1.5  # frames by which time stamps that run on may be off
 _NAMED_S = 1.1  # two names in whole seconds, each rounded down
@@ -25,14 +25,6 @@ _CONTRADICTS_S = 60.0  # by clocks, where time stamps say that it runs on
 
 _DATE = r"20\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
 _TIME = r"[0-2]\d[-_.:h]?[0-5]\d[-_.:m]?[0-6]\d"
-_DATE_AND_TIME = re.compile(
-    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T /]*"
-    r"(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?!\d{1,2}(?!\d))"
-)
-_BY_THE_HOUR = re.compile(  # a folder an hour, a file a minute: 2026-11-28/10/front/15.00.mp4
-    r"(20\d\d)-(\d\d)-(\d\d)/(\d\d)/(?:[^/]+/)?(\d\d)[-_.](\d\d)\.\w+$"
-)
-_EPOCH = re.compile(r"(?<!\d)(1[4-9]\d{8}|2\d{9})(?:\.(\d+)|(\d{3}))?(?!\d)")
 _MOMENTS = (
     re.compile(rf"(?<!\d){_DATE}[-_.t ]*{_TIME}(\d{{3}})?s?(?!\d)"),
     re.compile(rf"(?<!\d)[0-3]\d[-_.][01]\d[-_.]20\d\d[-_.t ]*{_TIME}(?!\d)"),
@@ -213,9 +205,11 @@ def _named_gap(first: Capture, second: Capture) -> Gap | None:
     if stems[0] == stems[1] and first.file_name != second.file_name:  # a recorder's second version
         begins_s = -first.duration_s
         return Gap(least_s=begins_s - _AT_ONCE_S, most_s=begins_s + _AT_ONCE_S, is_named=True)
-    one, other = _named_at(path_of(first)), _named_at(path_of(second))
-    if one is None or other is None:
+    named = (named_time(one.file_name, folder=one.evidence.folder) for one in (first, second))
+    begun_at = [found.readings[0] for found in named if found and found.precision_s <= 1]
+    if len(begun_at) < 2:
         return None
+    one, other = begun_at
     gap_s = other - one - first.duration_s
     exact = 0.2 if other % 1 or one % 1 else _NAMED_S
     return Gap(least_s=gap_s - exact, most_s=gap_s + exact, is_named=True)
@@ -233,21 +227,6 @@ def _seen_gap(first: Capture, second: Capture) -> Gap | None:
         most_s=gap_s + within_s,
         is_sure=abs(second.recorded_end_at - first.recorded_end_at) >= _COPIED_S,
     )
-
-
-def _named_at(name: str) -> float | None:
-    """Return the date and time in a name as seconds, in whatever zone it is; None without one."""
-    found = _DATE_AND_TIME.search(name) or _BY_THE_HOUR.search(name)
-    if found is not None:
-        try:
-            return datetime(*map(int, found.groups()), tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]  # six numbers
-        except ValueError:
-            return None
-    found = _EPOCH.search(name)
-    if found is None:
-        return None
-    seconds, fraction, thousandths = found.groups()
-    return float(f"{seconds}.{fraction or thousandths or 0}")
 
 
 def _kinship_of_folders(folders: list[str], others: list[str]) -> Kinship:

@@ -43,7 +43,10 @@ _IN_FOLDER = re.compile(r"(?<!\d)(?P<h>[01]\d|2[0-3])[-.:](?P<m>[0-5]\d)[-.:](?P
 _HOUR_12 = re.compile(
     r"(?<!\d)(?P<h>\d{1,2})[.:](?P<m>[0-5]\d)(?:[.:](?P<s>[0-5]\d))?\s*(?P<half>[AaPp]\.?[Mm])"
 )
-_EPOCH = re.compile(r"(?<!\d)(1[4-9]\d{8}|2\d{9})(?:(\d{3})|[.-]\d{1,6})?(?!\d)")
+_BY_THE_HOUR = re.compile(  # a folder an hour, a file a minute: 2026-11-28/10/front/15.00.mp4
+    r"(20\d\d)-(\d\d)-(\d\d)/(\d\d)/(?:[^/]+/)?(\d\d)[-_.](\d\d)\.\w+$"
+)
+_EPOCH = re.compile(r"(?<!\d)(1[4-9]\d{8}|2\d{9})(?:(\d{3})|\.(\d{1,6})|-\d{1,6})?(?!\d)")
 _IN_UTC = re.compile(r"^PXL_|\dZ(?![A-Za-z])|UTC", re.IGNORECASE)
 # What a messenger names, it names when the file is passed on.
 _PASSED_ON = re.compile(r"WhatsApp|-WA\d{4}|telegram|signal-20|snapchat|FB_VID|received_", re.I)
@@ -73,7 +76,9 @@ def named_time(name: str, *, folder: str = "") -> NamedTime | None:
         if found is not None:
             return found
     epoch = _EPOCH.search(name)
-    return None if epoch is None else NamedTime(readings=(float(epoch[1]),))
+    if epoch is None:
+        return None
+    return NamedTime(readings=(float(f"{epoch[1]}.{epoch[2] or epoch[3] or 0}"),))
 
 
 def was_passed_on(name: str) -> bool:
@@ -89,6 +94,9 @@ def is_later_chapter(name: str) -> bool:
 
 def _moments(text: str) -> NamedTime | None:
     in_utc = _IN_UTC.search(text) is not None
+    by_the_hour = _BY_THE_HOUR.search(text)
+    if by_the_hour is not None:
+        return _named(tuple(map(int, by_the_hour.groups())), in_utc=in_utc)
     for year, month, day, end in _dates(text):
         told = _HOUR_12.search(text, end)
         if told is None and "/" in text[end:]:  # the date is a folder's
@@ -100,15 +108,22 @@ def _moments(text: str) -> NamedTime | None:
         hour, minute, seconds = int(time["h"]), int(time["m"] or time["m2"]), time["s"]
         if half := time.get("half"):
             hour = hour % 12 + (12 if half[0] in "pP" else 0)
-        try:
-            moment = datetime(year, month, day, hour, minute, int(seconds or 0))  # noqa: DTZ001  # the zone comes next
-        except ValueError:
-            continue
-        utc_s, here_s = moment.replace(tzinfo=UTC).timestamp(), moment.timestamp()
-        readings = (utc_s, here_s) if in_utc else (here_s, utc_s)
-        precision_s = _MINUTE_S if seconds is None else 1.0
-        return NamedTime(readings=tuple(dict.fromkeys(readings)), precision_s=precision_s)
+        wall = (year, month, day, hour, minute, int(seconds or 0))
+        named = _named(wall, in_utc=in_utc, precision_s=_MINUTE_S if seconds is None else 1.0)
+        if named is not None:
+            return named
     return None
+
+
+def _named(wall: tuple[int, ...], *, in_utc: bool, precision_s: float = 1.0) -> NamedTime | None:
+    """Return both readings of a date and time on the wall; None where there is no such date."""
+    try:
+        moment = datetime(*wall)  # type: ignore[arg-type]  # noqa: DTZ001  # six numbers; the zone comes next
+    except ValueError:
+        return None
+    utc_s, here_s = moment.replace(tzinfo=UTC).timestamp(), moment.timestamp()
+    readings = (utc_s, here_s) if in_utc else (here_s, utc_s)
+    return NamedTime(readings=tuple(dict.fromkeys(readings)), precision_s=precision_s)
 
 
 def _opened(text: str, end: int) -> str:

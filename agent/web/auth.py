@@ -23,6 +23,7 @@ from agent.outbox.devices import Device, Role
 from agent.outbox.outbox import Outbox
 from agent.settings.model import WebSettings, is_loopback
 from agent.stage import StageName
+from agent.token_bucket import TokenBucket
 from agent.web.context import DatabaseExecutor
 from agent.web.security import Hosts
 
@@ -158,8 +159,7 @@ class PinGuard:
 
     def __init__(self) -> None:
         self._addresses: dict[str, _Address] = {}
-        self._stock = float(_STOCK)
-        self._filled_at_s = 0.0
+        self._stock = TokenBucket(capacity_s=_STOCK * _REFILL_S)
 
     def wait_s(self, address: str, *, now_s: float, is_known: bool = False) -> float:
         """Return how long an address has to wait before a PIN is looked at; 0: not at all.
@@ -171,11 +171,9 @@ class PinGuard:
         """
         known = self._addresses.get(network_of(address))
         own_s = 0.0 if known is None else max(0.0, known.blocked_until_s - now_s)
-        self._refill(now_s)
         if is_known:
             return own_s
-        shared_s = 0.0 if self._stock >= 1 else (1 - self._stock) * _REFILL_S
-        return max(own_s, shared_s)
+        return max(own_s, self._stock.wait_s(now_s, cost_s=_REFILL_S))
 
     def is_right(
         self, given: str, pin: str, *, address: str, now_s: float, is_known: bool = False
@@ -194,7 +192,7 @@ class PinGuard:
             self._addresses.pop(network_of(address), None)
             return True
         if not is_known:
-            self._stock -= 1
+            self._stock.take(_REFILL_S, now_s)
         self._note_wrong(network_of(address), now_s)
         return False
 
@@ -207,11 +205,6 @@ class PinGuard:
         self._addresses[network] = known  # the latest last
         if len(self._addresses) > _MOST_ADDRESSES:
             del self._addresses[next(iter(self._addresses))]
-
-    def _refill(self, now_s: float) -> None:
-        passed_s = max(0.0, now_s - self._filled_at_s)
-        self._stock = min(float(_STOCK), self._stock + passed_s / _REFILL_S)
-        self._filled_at_s = now_s
 
 
 def network_of(address: str) -> str:

@@ -37,7 +37,7 @@ def test_the_first_moment_is_read_from_a_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PXL_20261128_140233123.mp4", "2026-11-28T14:02:33Z.mkv", f"{int(UTC_S)}.25-ab.mp4"]
+    "name", ["PXL_20261128_140233123.mp4", "2026-11-28T14:02:33Z.mkv", f"{int(UTC_S)}-ab.mp4"]
 )
 def test_some_names_tell_utc(name: str) -> None:
     found = named_time(name)
@@ -85,3 +85,17 @@ def test_what_was_passed_on_and_what_goes_on_are_known_by_name() -> None:
     assert not was_passed_on("VID_20261128_140233.mp4")
     assert is_later_chapter("GX020012.MP4")
     assert not is_later_chapter("GX010012.MP4")
+
+
+def test_seconds_since_the_epoch_keep_their_fraction() -> None:
+    found = named_time(f"front-{int(UTC_S)}.25-ab.mp4")
+
+    assert found is not None and found.readings == (UTC_S + 0.25,)
+
+
+@pytest.mark.parametrize("folder", ["2026-11-28/14", "2026-11-28/14/front"])
+def test_minute_and_second_alone_belong_to_the_folder_of_the_hour(folder: str) -> None:
+    found = named_time("02.33.mp4", folder=folder)
+
+    assert found is not None
+    assert (found.readings[0], found.precision_s) == (HERE_S, 1.0)
