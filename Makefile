@@ -41,10 +41,11 @@ coverage: test-packages setup ## Measure which lines the tests run, of a part wi
 	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html \
 	    $(if $(TESTS),$(TESTS),--cov-fail-under=90)
 
-check: setup ## Lint and types
+check: setup ## Lint, types, dead code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/vulture
 
 accuracy: setup ## Measure how well takes are found, on recordings with known truth
 	@$(BIN)/python -m tests.accuracy

@@ -109,12 +109,6 @@ class Timetable:
         """Return when closed hours end; None where uploads may go at `at_s`."""
         return None if self.rate_at(at_s) else self.opens_at(at_s)
 
-    def closes_at(self, at_s: float) -> float | None:
-        """Return from when on uploads may not go; None where they always may."""
-        if all(self._rates):
-            return None
-        return next((start for start, rate in self._ahead(at_s) if rate == 0), None)
-
     def longest_open_s(self) -> float:
         """Return the longest stretch of the week without closed hours, in seconds."""
         if all(self._rates):

@@ -5,7 +5,6 @@ AgentError
 ├── RequestError             a command asks what cannot be done    -> exit 1
 ├── BusyError                not now: somebody else is at it       -> exit 75
 ├── UnreachableError         the API cannot be reached             -> exit 69
-├── CaptureError             this capture cannot be used           -> set aside, go on
 ├── AnalysisError            the look into a video failed          -> the box's fault or the file's?
 ├── OutboxError              the local database cannot be trusted  -> stop the daemon
 ├── FetchError               a file of a storage host did not come
@@ -59,10 +58,6 @@ class UnreachableError(AgentError):
     """The API could not be reached for a command that needs it."""
 
     exit_code = 69
-
-
-class CaptureError(AgentError):
-    """This capture cannot be used; it is set aside with this reason."""
 
 
 class AnalysisFault(StrEnum):

@@ -59,7 +59,6 @@ class Comparison:
     second_ends_s: float
     stamps_gap_s: float | None  # by time stamps that run on; None where both begin near 0
     spacing_s: float  # of frames
-    unlike: str | None  # why their packets cannot be put into one file
     shift_s: float | None  # from the second's time to the first's, where they share moments
     shared_by: Literal["packets", "pictures"] | None
     is_continuous: bool | None  # whether the second begins with what the first ends with
@@ -73,9 +72,6 @@ class _Recording:
     packets: Packets
     stamps_s: FloatArray  # as the container says, shown ones only
     digests: Sequence[bytes]  # b"" for a packet that tells nothing
-    codec: str
-    size: tuple[int, int]
-    settings: bytes
 
 
 def compare_recordings(
@@ -118,7 +114,6 @@ def compare_recordings(
         second_ends_s=theirs.end_s,
         stamps_gap_s=stamps_gap_s,
         spacing_s=one.packets.spacing_s,
-        unlike=_unlike(one, other),
         shift_s=found,
         shared_by=shared_by,
         is_continuous=is_continuous,
@@ -141,9 +136,6 @@ def _read(path: Path, on_progress: Progress) -> _Recording:
             packets=index.packets,
             stamps_s=stamps.astype(np.float64) * float(index.base),
             digests=digests,
-            codec=reading.codec,
-            size=(reading.width, reading.height),
-            settings=settings,
         )
 
 
@@ -170,17 +162,6 @@ def _slices(payload: bytes, codec: str, settings: bytes) -> list[bytes]:
     if codec == "h264":
         return [unit for unit in units if unit and 1 <= unit[0] & 31 <= 5]
     return [unit for unit in units if unit and (unit[0] >> 1) & 63 < 32]
-
-
-def _unlike(one: _Recording, other: _Recording) -> str | None:
-    for what, mine, theirs in (
-        ("codecs", one.codec, other.codec),
-        ("sizes", one.size, other.size),
-        ("encoder settings", one.settings, other.settings),
-    ):
-        if mine != theirs:
-            return f"the recordings have different {what}"
-    return None
 
 
 def _stamps_gap_s(one: _Recording, other: _Recording) -> float | None:

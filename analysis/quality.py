@@ -11,7 +11,6 @@ from analysis.motion import Motion
 from analysis.packets import Packets, TimeJump
 from analysis.primitives import Grey, Interval
 
-SEVERITIES = ("ignore", "warn", "hold")
 DEFAULT_SEVERITY = "warn"
 _OTHER_DEFAULTS = {"athlete_undecided": "hold"}  # a guess here would be somebody else's clip
 

@@ -48,7 +48,6 @@ class Result:
     video_state: str  # of the fetched video: none, wanted, fetching, present, cleared or failed
     video_detail: str | None
     video_bytes: int
-    video_at: float | None  # when it was wished for, then when it came
 
     @classmethod
     def from_row(cls, row: Row) -> "Result":

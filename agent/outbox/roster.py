@@ -19,7 +19,6 @@ class RosterAthlete:
     user_id: str | None  # None: a guest
     name: str = field(repr=False)  # names stay out of logs
     resolved_to: str | None  # the user_id that a guest turned out to be
-    noted_at: float  # Unix time
     gone_at: float | None  # since then no longer offered
     last_assigned_at: float | None
     masses_kg: Mapping[str, float]  # the last barbell mass of each exercise

@@ -42,7 +42,6 @@ class Request:
     query: str
     origin: str | None  # the header
     status: int | None  # None: no answer was sent
-    body_bytes: int  # read
     sent_bytes: int  # of an answer's body
     is_storage: bool  # whether it came to the storage host
     key_form: str | None  # which header carried a key

@@ -164,7 +164,6 @@ class RequestHandler(BaseHTTPRequestHandler):
             query=urlsplit(self.path).query,
             origin=self.headers.get("Origin"),
             status=self._status,
-            body_bytes=self._read_bytes,
             sent_bytes=self.sent_bytes,
             is_storage=self.is_storage,
             key_form=self.key_and_form()[1],

@@ -79,7 +79,6 @@ class Compared:
     second_ends_s: float
     stamps_gap_s: float | None  # by time stamps that run on from one file to the next
     spacing_s: float  # of frames
-    unlike: str | None  # why both cannot be put into one file as they are
     shift_s: float | None  # from the second's time to the first's, where they share moments
     is_continuous: bool | None  # whether the second begins with what the first ends with
 

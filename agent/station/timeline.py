@@ -151,12 +151,6 @@ class Timeline:
             return None
         return None if self._has_run_out(said, moment) else said
 
-    def filming_stopped_during(self, start: Instant, end: Instant) -> Assignment | None:
-        """Return the first word by which nobody may be filmed at some moment of `[start, end)`."""
-        moments = self._moments(start, end, self._edges(self._camera))
-        stops = (self.filming_stopped_at(moment) for moment in moments)
-        return next((stop for stop in stops if stop is not None), None)
-
     def stopped_within(self, start: Instant, end: Instant) -> list[tuple[float, float]]:
         """Return when nobody may be filmed within `[start, end)`, in seconds after its start.
 
@@ -174,15 +168,6 @@ class Timeline:
                 from_s = stretches.pop()[0]
             stretches.append((from_s, to_s))
         return stretches
-
-    def last_said(self, layer: AssignmentLayer) -> Assignment | None:
-        """Return the latest statement of a layer, by the moment from which it holds."""
-        said = {
-            AssignmentLayer.COACH: self._coach,
-            AssignmentLayer.STATION: self._station,
-            AssignmentLayer.CAMERA: self._camera,
-        }
-        return said[layer][-1] if said[layer] else None
 
     def _last_before(self, layer: Sequence[Assignment], moment: Instant) -> Assignment | None:
         for said in reversed(layer):

@@ -27,7 +27,7 @@ class Sound(ExitStack):
     ) -> None:
         super().__init__()
         self._target = target
-        self._start_s, self._end_s = start_s, end_s
+        self._start_s = start_s
         self._packets: _Packets = iter(())
         self._waiting: Packet[AudioStream] | None = None
         if not wanted:

@@ -128,20 +128,14 @@ def test_what_lies_ahead_agrees_with_every_moment(
     except ValueError:
         return
     now_s = datetime(2026, 10, 1, tzinfo=UTC).timestamp() + second
-    changes_at, opens_at, closes_at = (
-        one.changes_at(now_s),
-        one.opens_at(now_s),
-        one.closes_at(now_s),
-    )
+    changes_at, opens_at = one.changes_at(now_s), one.opens_at(now_s)
     for moment in (now_s, *(now_s + step * 1800 for step in range(336))):
         rate = one.rate_at(moment)
         if changes_at is None or moment < changes_at:
             assert rate == one.rate_at(now_s)
         if opens_at is not None and moment < opens_at:
             assert rate == 0
-        if closes_at is None or moment < closes_at:
-            assert rate > 0 or moment < (opens_at or 0)
-    for border in (changes_at, opens_at, closes_at):
+    for border in (changes_at, opens_at):
         if border is not None and border > now_s:
             assert one.rate_at(border) != one.rate_at(border - 0.001)
 

@@ -1,6 +1,5 @@
 """The present is told by the last words alone, and just as all words would tell it."""
 
-from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import assign_person, record_default, timeline_of
 from agent.station.expiry import standing
@@ -25,5 +24,4 @@ def test_after_years_the_default_and_the_stop_are_still_known(outbox: Outbox) ->
     assert present.at(now) == timeline_of(outbox, now=now).at(now)
     assert standing(outbox, now=now).assignment == present.at(now).assignment
     assert filming(outbox, now=now).stopped is not None
-    assert present.last_said(AssignmentLayer.STATION) is not None
     assert len(outbox.assignments.latest(of_each_layer=200)) == 202

@@ -44,7 +44,6 @@ def compared(
         second_ends_s=seconds,
         stamps_gap_s=stamps_gap_s,
         spacing_s=1 / 30,
-        unlike=None,
         shift_s=shift_s,
         is_continuous=continuous,
     )
