@@ -84,7 +84,7 @@ def test_one_clip_over_both_is_delivered(
     shown = json.loads(station.spotter("outbox", "show", str(joined["id"]), "--json"))
     assert shown["captures"] == ["c1", "c2"] and shown["user_id"] == ATHLETE
     assert not list((station.state / "tmp").glob("*.mp4"))
-    assert "one clip over c1 and c2" in station.spotter("reanalyse", "c1", code=1)
+    assert "one clip of c1 and c2" in station.spotter("reanalyse", "c1", code=1)
 
 
 def test_a_first_part_that_was_sent_stays_and_the_second_is_a_clip_of_its_own(
