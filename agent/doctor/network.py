@@ -120,7 +120,7 @@ def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
             "API",
             f"answers; the account's plan is {account.payment_type}: only Pro and Enterprise have "
             "access to the API",
-            "ask whoever holds the account to extend its plan",
+            "ask the account's owner to extend its plan",
         )
     whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
     if account.acts_for_others:
@@ -145,7 +145,7 @@ def _own_account(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
     bound = "" if api.origin else "; or it is bound to a domain, which api.origin must say"
     return warning(
         "API",
-        f"answers; the key is no admin's and cannot act for others ({answer.error_words()}): "
+        f"answers; the key is not an admin's and cannot act for others ({answer.error_words()}): "
         f"only clips of {owner} go{bound}",
         "use an admin's key for a station with several athletes",
     )
