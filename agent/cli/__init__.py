@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print, map errors to exit codes.
 
-A command's module is imported when the command is asked for, and what it works with inside the
-command: `spotter --help` must not wait for what it never uses.
+A command's module is imported when the command is asked for: `spotter --help` must not wait for
+what it never uses.
 """
 
 import contextlib
@@ -14,56 +14,54 @@ from importlib import import_module
 import click
 
 from agent import __version__
-from agent.cli.common import print_error
 from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
-_AROUND_NAME = 6  # columns, in a list of commands
 
-# Every command in its section of the help, and its module; the command is what stands there under
-# its own name.
+# Every command by its section of the help: its module, where it stands under its own name, and its
+# short help, which is repeated here so that `spotter --help` loads no command.
 _SECTIONS = {
     "Daily use": {
-        "assign": "assign",
-        "keep": "assign",
-        "done": "assign",
-        "queue": "queue",
-        "athletes": "athletes",
-        "filming": "assign",
-        "status": "status",
-        "show": "why",
-        "why": "why",
-        "undo": "outbox",
+        "assign": ("assign", "Assign an athlete to the station."),
+        "keep": ("assign", "Extend the current assignment."),
+        "done": ("assign", "Clear the current assignment."),
+        "queue": ("queue", "Show and change the queue of athletes."),
+        "athletes": ("athletes", "List the athletes who can be assigned."),
+        "filming": ("assign", "Pause and resume recording."),
+        "status": ("status", "Show what the station is doing."),
+        "show": ("why", "Show where anything is, its history, and what to do next."),
+        "why": ("why", "Show a take's status and what it is waiting for."),
+        "undo": ("outbox", "Undo the last action (within 10 s)."),
     },
     "Results and uploads": {
-        "sessions": "sessions",
-        "session": "sessions",
-        "export": "export",
-        "outbox": "outbox",
-        "takes": "outbox",
-        "reanalyse": "outbox",
-        "forget": "athletes",
+        "sessions": ("sessions", "List sessions and their metrics."),
+        "session": ("sessions", "Show one session."),
+        "export": ("export", "Export takes and their metrics as CSV."),
+        "outbox": ("outbox", "Inspect and manage the upload queue."),
+        "takes": ("outbox", "Create clips manually where the analysis missed a take."),
+        "reanalyse": ("outbox", "Analyse a recording again, with the current settings."),
+        "forget": ("athletes", "Delete an athlete's data from this device."),
     },
     "Setup and maintenance": {
-        "init": "init",
-        "run": "run",
-        "doctor": "doctor",
-        "config": "run",
-        "pair": "pair",
-        "notify": "doctor",
-        "logs": "why",
-        "support": "doctor",
+        "init": ("init", "Write a station's settings and test its API key."),
+        "run": ("run", "Run the station in the foreground."),
+        "doctor": ("doctor", "Check the whole station, and say how to fix problems."),
+        "config": ("run", "Show the active settings and the origin of each."),
+        "pair": ("pair", "Pair a tablet with the coach's page by QR code."),
+        "notify": ("doctor", "Test the notifications (webhook, MQTT)."),
+        "logs": ("why", "Show the event log (of one clip)."),
+        "support": ("doctor", "Create a support bundle."),
     },
     "Try it out": {
-        "demo": "demo",
-        "analyse": "analyse",
-        "sandbox": "demo",
-        "drill": "demo",
+        "demo": ("demo", "Run the full pipeline once, offline."),
+        "analyse": ("analyse", "Analyse one video: its takes and quality warnings."),
+        "sandbox": ("demo", "Run a local sandbox of the API."),
+        "drill": ("demo", "Run fault-injection self-tests (about two minutes)."),
     },
 }
-_COMMANDS = {name: module for part in _SECTIONS.values() for name, module in part.items()}
+_COMMANDS = {name: module for part in _SECTIONS.values() for name, (module, _) in part.items()}
 
 
 class _Commands(click.Group):
@@ -90,18 +88,12 @@ class _Commands(click.Group):
         except click.NoSuchCommand as unknown:
             raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx) from unknown
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         longest = max(map(len, _COMMANDS))
-        width = formatter.width - longest - _AROUND_NAME
-        for title, names in _SECTIONS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
+        for title, commands in _SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [
-                        (name.ljust(longest), command.get_short_help_str(width))
-                        for name, command in commands
-                        if command is not None
-                    ]
+                    [(name.ljust(longest), text) for name, (_, text) in commands.items()]
                 )
 
 
@@ -145,6 +137,13 @@ def main() -> None:
         raise
     finally:
         _let_go_of_complaints()
+
+
+def print_error(error: AgentError) -> None:
+    """Print to standard error what went wrong, and what to do."""
+    click.echo(f"spotter: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
 
 
 def _is_misplaced(error: click.ClickException) -> bool:

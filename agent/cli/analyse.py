@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import Progress
 
 from agent.cli.common import config_option, json_option, print_json
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
+from agent.text import counted
 
 
 @click.command()
@@ -57,10 +61,6 @@ def _report(
     file: Path, out: Path | None, activity: str | None, *, quiet: bool
 ) -> dict[str, object]:
     """Let the child analyse a video, and cut it where a folder is given."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 
     with Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
@@ -91,7 +91,6 @@ def _report(
 def _cut(
     child: object, file: Path, out: Path, number: int, take: Mapping[str, object]
 ) -> dict[str, object]:
-    from agent.clipping.analysis_process import AnalysisProcess
 
     assert isinstance(child, AnalysisProcess)  # imported late: it is slow to load
     clip = out / f"take-{number}.mp4"
@@ -110,7 +109,6 @@ def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _print(report: Mapping[str, object]) -> None:
-    from agent.text import counted
 
     video, cost = report["video"], report["cost"]
     assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own

@@ -1,16 +1,33 @@
 """The commands `assign`, `done`, `keep` and `filming`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from agent.cli.common import config_option, json_option, print_json, steered_outbox
+from agent.cli.common import (
+    config_option,
+    json_option,
+    print_json,
+    steered_outbox,
+    warn_unknown_athlete,
+)
+from agent.cli.formatting import (
+    assignment_document,
+    assignment_words,
+    filming_document,
+    filming_words,
+)
 from agent.cli.options import Duration, MovementOptions, Number, movement_options
-from agent.clock import Instant
+from agent.clock import Instant, read_clock
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
-from agent.station.assignments import StationRules
+from agent.station import assignments
+from agent.station.assignments import StationRules, record_default, station_rules
+from agent.station.recording_pause import filming as filming_now
+from agent.station.recording_pause import start_filming, stop_filming
+from agent.station.roster import note_guest
 
 AssignCommand = Callable[[Outbox, StationRules, Instant], Assignment]
 
@@ -59,7 +76,6 @@ def assign(
         raise click.UsageError("--again needs a USER_ID and no other option")
 
     def say(outbox: Outbox, rules: StationRules, now: Instant) -> Assignment:
-        from agent.station import assignments
 
         if step_kg is not None:
             return assignments.step_mass(outbox, step_kg, rules=rules, now=now, set_by=SET_BY)
@@ -83,10 +99,6 @@ def _assign(
     lasts_s: float | None,
 ) -> Assignment:
     """Put an athlete or a guest on the station."""
-    from dataclasses import replace
-
-    from agent.station import assignments
-    from agent.station.roster import note_guest
 
     wanted = told.over(rules.default)
     if wanted is None and not again:
@@ -103,7 +115,6 @@ def _assign(
 @json_option
 def done(config: Path | None, as_json: bool) -> None:
     """Clear the current assignment."""
-    from agent.station import assignments
 
     _speak(
         lambda outbox, _rules, now: assignments.assign_nobody(outbox, now=now, set_by=SET_BY),
@@ -120,7 +131,6 @@ def keep(config: Path | None, as_json: bool) -> None:
 
     The time until it expires (station.runs_out_after_min) starts again.
     """
-    from agent.station import assignments
 
     _speak(
         lambda outbox, _rules, now: assignments.keep(outbox, now=now, set_by=SET_BY),
@@ -131,10 +141,6 @@ def keep(config: Path | None, as_json: bool) -> None:
 
 def _speak(say: AssignCommand, *, config: Path | None, as_json: bool) -> None:
     """Record what is said, wake the daemon, and tell what holds now."""
-    from agent.cli.common import warn_unknown_athlete
-    from agent.cli.formatting import assignment_document, assignment_words
-    from agent.clock import read_clock
-    from agent.station.assignments import record_default, station_rules
 
     now = read_clock()
     with steered_outbox(config) as (settings, outbox):
@@ -171,7 +177,6 @@ def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
     before and after the pause is processed as usual, even if it is in the same file.  A file
     whose recording time is uncertain is held for review, unanalysed.
     """
-    from agent.station.recording_pause import stop_filming
 
     _say(
         lambda outbox, now: stop_filming(outbox, now=now, set_by=_SET_BY, lasts_s=lasts_s),
@@ -185,7 +190,6 @@ def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
 @json_option
 def start(config: Path | None, as_json: bool) -> None:
     """Resume recording."""
-    from agent.station.recording_pause import start_filming
 
     _say(
         lambda outbox, now: start_filming(outbox, now=now, set_by=_SET_BY),
@@ -195,9 +199,6 @@ def start(config: Path | None, as_json: bool) -> None:
 
 
 def _say(say: PauseCommand, *, config: Path | None, as_json: bool) -> None:
-    from agent.cli.formatting import filming_document, filming_words
-    from agent.clock import read_clock
-    from agent.station.recording_pause import filming as filming_now
 
     now = read_clock()
     with steered_outbox(config) as (_settings, outbox):

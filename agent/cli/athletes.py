@@ -1,5 +1,6 @@
 """The commands `athletes` and `forget`."""
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -18,12 +19,22 @@ from agent.cli.common import (
     wake_daemon,
     warn_unknown_athlete,
 )
+from agent.clock import iso_utc, read_clock
+from agent.daemon.wiring import api_client, fetch_roster, named
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import acting_as_caller
 from agent.errors import ApiUnavailableError, RequestError, UnreachableError
+from agent.logs import configure_logs
 from agent.outbox.erasures import Erasure
 from agent.outbox.outbox import Outbox
-from agent.outbox.roster import RosterAthlete
+from agent.outbox.roster import ROSTER_SYNCED_AT, RosterAthlete
 from agent.settings import Settings
-from agent.station.erasure import ErasurePreview
+from agent.stage import ignore_wake
+from agent.station.assignments import api_host, state_folder
+from agent.station.erasure import ErasurePreview, belongings, carry_out, receipt, receipt_page
+from agent.station.erasure import forget as ask_to_forget
+from agent.station.roster import athlete_of, resolve_guest, search_athletes, split_key, take_over
+from agent.text import counted
 
 _HEAD = ("USER_ID", "NAME", "MISSING IN THE ACCOUNT")
 _REFUSALS = frozenset({"key", "account", "no_key"})
@@ -44,10 +55,6 @@ def athletes(
     A guest (guest:3) is not in the account: a guest's clips are held until --resolve links the
     guest to an athlete.
     """
-    from agent.clock import read_clock
-    from agent.outbox.roster import ROSTER_SYNCED_AT
-    from agent.station.roster import resolve_guest, search_athletes
-    from agent.text import counted
 
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
@@ -77,7 +84,6 @@ def athletes(
 
 
 def _document(athlete: RosterAthlete) -> dict[str, object]:
-    from agent.clock import iso_utc
 
     return {
         "user_id": athlete.user_id,
@@ -92,11 +98,6 @@ def _document(athlete: RosterAthlete) -> dict[str, object]:
 
 def _sync(settings: Settings, outbox: Outbox) -> None:
     """Bring the roster up to date now."""
-    from agent.clock import read_clock
-    from agent.daemon.wiring import api_client, fetch_roster, named
-    from agent.stage import ignore_wake
-    from agent.station.assignments import api_host
-    from agent.station.roster import take_over
 
     try:
         with api_client(settings, check=ignore_wake) as client:
@@ -148,8 +149,6 @@ def forget(
     --also-at-api deletes them; that continues in the background until each is deleted or
     refused.  Without USER_ID, --receipt writes the receipt of the latest erasure.
     """
-    from agent.clock import read_clock
-    from agent.logs import configure_logs
 
     if user_id is None and (also_at_api or not (receipt or retry)):
         raise click.UsageError("USER_ID is missing")
@@ -179,11 +178,6 @@ def _erase(
     settings: Settings, box: Outbox, key: str, *, also_at_api: bool, yes: bool
 ) -> dict[str, object]:
     """Erase the person as far as that can be done now; return what scripts are told."""
-    from agent.clock import read_clock
-    from agent.station.assignments import state_folder
-    from agent.station.erasure import belongings, carry_out
-    from agent.station.erasure import forget as ask_to_forget
-    from agent.station.roster import athlete_of, split_key
 
     owned = belongings(box, key)
     before = box.forgettings.of_person(*split_key(key))
@@ -224,8 +218,6 @@ def _erased_before(settings: Settings, key: str, before: Sequence[Erasure]) -> d
 
 def _wait_for_deletions(settings: Settings, box: Outbox, *, quiet: bool) -> None:
     """Wait some seconds for a running daemon to delete sessions, and show how far it is."""
-    from agent.disk.lock import StateFolderLock
-    from agent.station.assignments import state_folder
 
     runs, until_s = StateFolderLock(state_folder(settings)).is_taken(), time.monotonic() + _WAIT_S
     shows = not quiet and sys.stderr.isatty()
@@ -244,9 +236,6 @@ def _receipt(
     settings: Settings, box: Outbox, key: str | None, path: Path | None
 ) -> dict[str, object]:
     """Write the receipt where it is wanted; return what scripts are told of it."""
-    from agent.clock import read_clock
-    from agent.disk.state_folder import acting_as_caller
-    from agent.station.erasure import receipt, receipt_page
 
     station = settings.station.name or settings.station.id
     document = receipt(box, key, station=station, now_s=read_clock().utc_s)
@@ -255,7 +244,6 @@ def _receipt(
         return told
     if not document["erasures"]:
         raise RequestError("no athlete's data was erased on this station: no receipt to write")
-    import json
 
     json_path = path.with_suffix(".json") if path.suffix == ".html" else path
     page_path = json_path.with_suffix(".html")
@@ -270,7 +258,6 @@ def _receipt(
 
 
 def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
-    from agent.text import counted
 
     clips = counted(owned.clips, "clip") if owned.clips else "no clip"
     unsent = f", {owned.unsent} of them not uploaded" if owned.unsent else ""
@@ -287,7 +274,6 @@ def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
 
 
 def _tell(document: dict[str, object]) -> None:
-    from agent.text import counted
 
     retried = document.get("retried")
     if isinstance(retried, int):
@@ -321,7 +307,6 @@ def _tell(document: dict[str, object]) -> None:
 
 
 def _tell_erased(document: dict[str, object]) -> None:
-    from agent.text import counted
 
     who, clips, waits_for = document["user_id"], document["clips"], document["waits_for"]
     assert isinstance(waits_for, list) and isinstance(clips, int)  # made above

@@ -3,20 +3,38 @@
 import io
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfileobj
 from typing import TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from agent.clock import LocalTime
-from agent.errors import AgentError, OutboxError, RequestError
-from agent.outbox.models import Entry
-from agent.outbox.outbox import Outbox
-from agent.settings import Settings
+from agent.cli import print_error
+from agent.clock import LocalTime, read_clock
+from agent.disk.mounts import Mounts
+from agent.disk.state_folder import (
+    acting_as_caller,
+    acting_as_owner,
+    is_acting,
+    open_plain,
+    rewriting,
+)
+from agent.errors import AgentError, BusyError, OutboxError, RequestError
+from agent.outbox.models import Capture, Entry
+from agent.outbox.outbox import Outbox, open_with
+from agent.outbox.roster import GUEST_PREFIX, ROSTER_SYNCED_AT
+from agent.settings import Settings, load_settings
+from agent.settings.model import read_secrets
+from agent.station.assignments import api_host, reserve_of, state_folder
+from agent.station.clip_actions import find
+from agent.wakeup import wake
 
 _NO_MARGIN = 1_000_000  # columns: a cell is never cut or wrapped
 
@@ -47,12 +65,9 @@ def json_option(command: Command) -> Command:
 
 def settings_of(config: Path | None) -> Settings:
     """Load the settings that a command works with."""
-    from agent.settings import load_settings
 
     settings = load_settings(config)
     if os.geteuid() == 0:
-        from agent.settings.model import read_secrets
-
         read_secrets(settings, os.environ)  # only root may, perhaps
     return settings
 
@@ -63,7 +78,6 @@ def opened_outbox(settings: Settings) -> Iterator[Outbox]:
 
     Root has the rights of the state folder's owner alone meanwhile.
     """
-    from agent.disk.state_folder import acting_as_owner
 
     with acting_as_owner(settings.paths.state), _opened_outbox(settings) as outbox:
         yield outbox
@@ -71,12 +85,6 @@ def opened_outbox(settings: Settings) -> Iterator[Outbox]:
 
 @contextmanager
 def _opened_outbox(settings: Settings) -> Iterator[Outbox]:
-    import sqlite3
-
-    from agent.disk.mounts import Mounts
-    from agent.errors import BusyError
-    from agent.outbox.outbox import Outbox, open_with
-    from agent.station.assignments import reserve_of, state_folder
 
     folder = state_folder(settings)
     missing = Mounts(settings.disk.mounts).missing_above(folder.root)
@@ -106,13 +114,10 @@ def file_for_person(settings: Settings, target: Path) -> Iterator[Path]:
     Root's is written beside the station's unfinished files, and then copied with root's rights to
     where root wants it.
     """
-    from agent.disk.state_folder import acting_as_caller, is_acting, open_plain, rewriting
-    from agent.station.assignments import state_folder
 
     if not is_acting():
         yield target
         return
-    from shutil import copyfileobj
 
     written = state_folder(settings).tmp / f"for-root-{target.name}"
     yield written
@@ -132,19 +137,9 @@ def steered_outbox(config: Path | None) -> Iterator[tuple[Settings, Outbox]]:
 
 def wake_daemon(settings: Settings) -> None:
     """Tell a running daemon to look now."""
-    from agent.disk.state_folder import acting_as_owner
-    from agent.station.assignments import state_folder
-    from agent.wakeup import wake
 
     with acting_as_owner(settings.paths.state):
         wake(state_folder(settings).wake_socket)
-
-
-def print_error(error: AgentError) -> None:
-    """Say on standard error what went wrong, and what helps."""
-    click.echo(f"spotter: {error}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
 
 
 def print_json(document: object) -> None:
@@ -157,9 +152,6 @@ def print_columns(lines: Sequence[Sequence[str]]) -> None:
 
     Signs that would command a terminal are replaced: names and titles are other people's.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     if not lines:
         return
@@ -185,7 +177,6 @@ def _harmless(cell: str) -> str:
 
 def local_time() -> LocalTime:
     """Return the box's wall clock at this moment, by which people read times."""
-    from agent.clock import LocalTime, read_clock
 
     return LocalTime(read_clock().utc_s)
 
@@ -197,7 +188,6 @@ def headed(words: Sequence[str], here: LocalTime) -> tuple[str, ...]:
 
 def console() -> Console:
     """Return where people read results: colours in a terminal, plain when piped."""
-    from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
@@ -228,7 +218,6 @@ def apply_to_each(
         SystemExit: some could not be changed, each of which was told; with the code of
             the first.
     """
-    from agent.station.assignments import api_host
 
     outcomes: list[dict[str, object]] = []
     failed: list[AgentError] = []
@@ -265,8 +254,6 @@ def clip_named(box: Outbox, wanted: str) -> Entry:
     Raises:
         RequestError: there is no such thing, or it is a capture.
     """
-    from agent.outbox.models import Capture
-    from agent.station.clip_actions import find
 
     entry = find(box, wanted)
     if isinstance(entry, Capture):
@@ -289,7 +276,6 @@ def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
 def unknown_words(outbox: Outbox, user_id: str | None) -> str | None:
     """Return what to say of somebody whom the roster does not hold, or None."""
     pass
-    from agent.outbox.roster import GUEST_PREFIX, ROSTER_SYNCED_AT
 
     if user_id is None or user_id.startswith(GUEST_PREFIX):
         return None

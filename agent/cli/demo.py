@@ -11,12 +11,19 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.status import Status
 
 from agent.cli.common import config_option, console, json_option, print_json
-from agent.demo import DemoResult
-from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult
+from agent.cli.formatting import size_words
+from agent.demo import STAGES, DemoResult, demonstration
+from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult, run_drill
 from agent.errors import AgentError, BusyError
 from agent.outbox.results import Number
+from agent.sandbox.account import parse_span, roster
+from agent.sandbox.faults import GROUPS, PLACES, STATUS, STATUS_OPTIONS
+from agent.sandbox.server import Sandbox, serve
 
 _WORDS = {
     "film": "camera records an animated athlete",
@@ -37,7 +44,6 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
     Records an animated athlete, cuts the clip, uploads it to a local sandbox of the API and
     downloads the analysis.
     """
-    from agent.demo import STAGES, demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
@@ -80,7 +86,6 @@ class _Stages:
     """The stages as they happen: progress bars in a terminal, one line each when piped."""
 
     def __init__(self, out: Console, names: tuple[str, ...]) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._out = out
         self._done: set[str] = set()
@@ -129,9 +134,6 @@ class _Stages:
 
 def _show(out: Console, outcome: DemoResult) -> None:
     """Show what the API made, and what trimming saved."""
-    from rich.markup import escape
-
-    from agent.cli.formatting import size_words
 
     session, fields = outcome.session, outcome.session.fields
     saved_s = outcome.capture_seconds - outcome.clip_seconds
@@ -157,7 +159,6 @@ def _show(out: Console, outcome: DemoResult) -> None:
 
 def _numbers(numbers: Mapping[str, Number]) -> Iterator[str]:
     """Yield what was measured, as the API names it."""
-    from rich.markup import escape
 
     for name, value in numbers.items():
         yield escape(f"{name} {value}")
@@ -172,7 +173,6 @@ def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every 
     The real daemon runs against a local sandbox of the API in a temporary folder.  The
     station's own folders, settings and key are not touched, whether its daemon runs or not.
     """
-    from agent.drill.scenarios import run_drill
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the drill's daemon too
     progress = _Progress(console(), quiet=as_json)
@@ -191,7 +191,6 @@ class _Progress:
     """What is rehearsed now, and a line for each that is over."""
 
     def __init__(self, out: Console, *, quiet: bool) -> None:
-        from rich.status import Status
 
         self._out = out
         self._quiet = quiet
@@ -206,7 +205,6 @@ class _Progress:
 
     def enter(self, line: ScenarioResult) -> None:
         """Show how it ended."""
-        from rich.markup import escape
 
         if self._quiet:
             return
@@ -260,7 +258,6 @@ class _WithFaults(click.Command):
             formatter.write_dl(EXAMPLES, col_max=40)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from agent.sandbox.faults import GROUPS, PLACES, STATUS, STATUS_OPTIONS
 
         with formatter.section("A FAULT"):
             formatter.write_text(_FORM.format(places=", ".join(PLACES)))
@@ -368,8 +365,6 @@ def sandbox(
 
     It validates requests against the API contract and records every session and request.
     """
-    from agent.sandbox.account import parse_span, roster
-    from agent.sandbox.server import Sandbox, serve
 
     try:
         server = Sandbox(

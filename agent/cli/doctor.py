@@ -8,9 +8,19 @@ from pathlib import Path
 import click
 
 from agent.cli.common import config_option, json_option, print_json, settings_of
-from agent.clock import Instant
-from agent.doctor.check import CheckResult
-from agent.settings import Settings
+from agent.clock import Instant, read_clock
+from agent.daemon.systemd import SYSTEMD, unit_of
+from agent.doctor.check import CheckResult, Severity, worst
+from agent.doctor.runner import rounds
+from agent.errors import ConfigError, NotifyError, RequestError
+from agent.notifications.message import trial_notice
+from agent.notifications.stage import receiver_of
+from agent.notifications.webhook import command_for_secret
+from agent.settings import Settings, find_config, load_settings
+from agent.settings.model import channels_of, read_webhook_secret
+from agent.stage import ignore_wake
+from agent.support_bundle import journal_lines, write_archive
+from agent.text import counted
 
 _SIGNS = {"fine": "OK  ", "warning": "WARN", "broken": "FAIL"}
 _COLOURS = {"fine": "green", "warning": "yellow", "broken": "red"}
@@ -27,10 +37,6 @@ def doctor(config: Path | None, as_json: bool) -> None:
     A daemon that is not running is a FAIL if its unit is enabled or if something is waiting for
     it, otherwise a WARN.
     """
-    from agent.clock import read_clock
-    from agent.doctor.check import Severity, worst
-    from agent.doctor.runner import rounds
-    from agent.settings import find_config
 
     path = find_config(config, os.environ)
     findings: list[CheckResult] = []
@@ -75,7 +81,6 @@ def _print(finding: CheckResult) -> None:
 
 
 def _print_end(findings: list[CheckResult]) -> None:
-    from agent.text import counted
 
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")
@@ -100,11 +105,6 @@ def support(out: Path | None, config: Path | None) -> None:
     It contains the report of spotter doctor, settings, versions, counts and recent events, but
     no keys, PINs, names, file names or pictures; athletes appear under pseudonyms.
     """
-    from agent.clock import read_clock
-    from agent.daemon.systemd import SYSTEMD, unit_of
-    from agent.errors import RequestError
-    from agent.settings import find_config
-    from agent.support_bundle import journal_lines, write_archive
 
     now = read_clock()
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))
@@ -134,8 +134,6 @@ def support(out: Path | None, config: Path | None) -> None:
 
 
 def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
-    from agent.doctor.runner import rounds
-    from agent.settings import find_config
 
     findings: list[dict[str, object]] = []
     for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
@@ -151,8 +149,6 @@ def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
 
 
 def _settings(config: Path | None) -> Settings | None:
-    from agent.errors import ConfigError
-    from agent.settings import load_settings
 
     try:
         return load_settings(config)
@@ -173,8 +169,6 @@ def test_channels(config: Path | None) -> None:
     The event is called station.test.  Exit codes: 69 a receiver is unreachable or rejects it,
     78 nothing is configured or a secret is missing.
     """
-    from agent.errors import ConfigError, NotifyError
-    from agent.settings.model import channels_of
 
     settings = settings_of(config)
     names = channels_of(settings.webhook, settings.mqtt)
@@ -204,15 +198,6 @@ def _send(name: str, settings: Settings) -> None:
         ConfigError: there is no secret to sign with.
         NotifyError: it was not taken.
     """
-    import os
-
-    from agent.clock import read_clock
-    from agent.errors import ConfigError
-    from agent.notifications.message import trial_notice
-    from agent.notifications.stage import receiver_of
-    from agent.notifications.webhook import command_for_secret
-    from agent.settings.model import read_webhook_secret
-    from agent.stage import ignore_wake
 
     webhook = settings.webhook
     if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:

@@ -16,6 +16,7 @@ from agent.errors import RequestError
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
 from agent.outbox.results import Number
+from agent.text import counted
 
 _STANDARD_OUTPUT = "-"
 
@@ -42,7 +43,6 @@ def export(
     One row per take, one column per metric; UTF-8, times in UTC.
     """
     pass
-    from agent.text import counted
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:

@@ -16,7 +16,7 @@ import click
 from pydantic import ValidationError
 
 from agent.cli.common import config_option, json_option, print_json
-from agent.clock import Instant
+from agent.clock import Instant, read_clock
 from agent.daemon.systemd import start_command
 from agent.disk.state_folder import rewriting
 from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
@@ -355,7 +355,6 @@ def init(
     Exit code 1: the API rejects the key; the settings are written anyway.
     """
     # Loaded by this command alone: the settings model and the API client are slow to load.
-    from agent.clock import read_clock
 
     pass
 

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import click
 
+from agent.clock import read_clock
 from agent.exercises import ACTIVITIES
 from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.states import Recipient
 
 _DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
@@ -66,7 +68,6 @@ class Since(click.ParamType[float]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return Unix time."""
-        from agent.clock import read_clock
 
         if isinstance(value, float):
             return value
@@ -110,8 +111,6 @@ class MovementOptions(NamedTuple):
 
     def over(self, default: ClipTarget | Entry) -> ClipTarget | None:
         """Return what somebody does by these words, or None where they say nothing."""
-        from agent.outbox.models import ClipTarget
-        from agent.outbox.states import Recipient
 
         if not self.is_something:
             return None

@@ -1,5 +1,6 @@
 """The commands `outbox`, `takes` and `undo`."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,11 +24,21 @@ from agent.cli.common import (
     warn_unknown_athlete,
 )
 from agent.cli.options import MovementOptions, movement_options
-from agent.clock import LocalTime
+from agent.clock import LocalTime, read_clock
 from agent.errors import RequestError
+from agent.outbox.history import story
 from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
+from agent.station import clip_actions
+from agent.station.assignments import state_folder, station_rules
+from agent.station.clip_actions import edit as edit_clip
+from agent.station.clip_actions import find, last_undoable, remember_given, retry_deletion
+from agent.station.clip_actions import give as give_clip
+from agent.station.clip_actions import hold as hold_clip
+from agent.station.clip_actions import resend as ask_resend
+from agent.station.clip_actions import undo as take_back
+from agent.station.manual_takes import add_take, find_capture, look_again
 
 
 @click.command()
@@ -50,11 +61,6 @@ def give(
     """
 
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
-        from agent.cli.common import warn_unknown_athlete
-        from agent.clock import read_clock
-        from agent.station.assignments import station_rules
-        from agent.station.clip_actions import give as give_clip
-        from agent.station.clip_actions import remember_given
 
         rules, now = station_rules(settings), read_clock()
         entry = clip_named(box, wanted_id)
@@ -85,10 +91,6 @@ def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_js
         )
 
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
-        from agent.clock import read_clock
-        from agent.station.assignments import station_rules
-        from agent.station.clip_actions import edit as edit_clip
-        from agent.station.clip_actions import remember_given
 
         rules, now = station_rules(settings), read_clock()
         entry = clip_named(box, wanted_id)
@@ -110,8 +112,6 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Hold clips for review until they are released."""
 
     def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
-        from agent.clock import read_clock
-        from agent.station.clip_actions import hold as hold_clip
 
         held = hold_clip(box, clip_named(box, wanted_id), now_s=read_clock().utc_s)
         return {"id": held.name, "state": held.state, "error": None}
@@ -139,10 +139,6 @@ def resend(
     """
 
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
-        from agent.cli.common import warn_unknown_athlete
-        from agent.clock import read_clock
-        from agent.station.assignments import state_folder, station_rules
-        from agent.station.clip_actions import resend as ask_resend
 
         rules, clips = station_rules(settings), state_folder(settings).clips
         entry = clip_named(box, wanted_id)
@@ -164,8 +160,6 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
     """Retry deleting the wrong sessions after a resend."""
 
     def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
-        from agent.clock import read_clock
-        from agent.station.clip_actions import retry_deletion
 
         entry = clip_named(box, wanted_id)
         found = box.resends.of_entry(entry.id)
@@ -186,9 +180,6 @@ def undo(config: Path | None, as_json: bool) -> None:
     That is the last give, edit, release, discard, resend, forget (from the page), a paused
     recording, a removed queue entry or a cleared queue.
     """
-    from agent.clock import read_clock
-    from agent.station.clip_actions import last_undoable
-    from agent.station.clip_actions import undo as take_back
 
     now = read_clock()
     with steered_outbox(config) as (_settings, box):
@@ -254,10 +245,8 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
 @json_option
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
     """Show all stored data of one recording or clip."""
-    from agent.outbox.history import story
 
     settings = settings_of(config)
-    from agent.station.clip_actions import find
 
     with opened_outbox(settings) as box:
         document = story(box, find(box, wanted))
@@ -298,8 +287,6 @@ def _plain(name: str, value: object, here: LocalTime) -> str:
 @json_option
 def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry now; also retries a paused connection."""
-    from agent.clock import read_clock
-    from agent.station import clip_actions
 
     now_s = read_clock().utc_s
     _steer(
@@ -320,8 +307,6 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
     The files stay until the clean-up removes them.  spotter undo reverts it within 10 s.
     """
-    from agent.clock import read_clock
-    from agent.station import clip_actions
 
     now = read_clock()
 
@@ -350,11 +335,6 @@ def release(
     Omitted options stay unchanged.  Uploading begins after delivery.send_delay_s; spotter undo
     reverts it within 10 s.
     """
-    from agent.clock import read_clock
-    from agent.outbox.models import Capture
-    from agent.station import clip_actions
-    from agent.station.assignments import station_rules
-    from agent.station.clip_actions import remember_given
 
     rules, now = station_rules(settings_of(config)), read_clock()
 
@@ -384,7 +364,6 @@ def release(
 
 def _said(entry: Entry, user_id: str | None, told: MovementOptions) -> ClipTarget | None:
     """Return what a person said of a clip, as far as it was said."""
-    from agent.outbox.models import ClipTarget
 
     if user_id is None and not told.is_something:
         return None
@@ -416,7 +395,6 @@ def _steer(
 
 
 def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
-    import json
 
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
@@ -470,8 +448,6 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
     beginning of the recording.  The clip gets no padding; its athlete follows from the recording
     time, as always.
     """
-    from agent.clock import read_clock
-    from agent.station.manual_takes import add_take, find_capture
 
     with steered_outbox(config) as (_settings, box):
         capture = find_capture(box, file)
@@ -492,8 +468,6 @@ def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
     Clips that are not uploaded yet are discarded and replaced by the new result.  What was
     uploaded or created manually never gets a second clip.
     """
-    from agent.clock import read_clock
-    from agent.station.manual_takes import find_capture, look_again
 
     with steered_outbox(config) as (_settings, box):
         again = look_again(box, find_capture(box, capture), now_s=read_clock().utc_s)

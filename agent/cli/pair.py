@@ -1,10 +1,13 @@
 """The command `pair`."""
 
 import math
+import secrets
+import sys
+from base64 import b32encode
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+import segno
 
 from agent.cli.common import (
     config_option,
@@ -16,11 +19,14 @@ from agent.cli.common import (
     print_json,
     settings_of,
 )
+from agent.cli.formatting import duration_words
+from agent.clock import iso_utc, read_clock
 from agent.errors import RequestError
-
-if TYPE_CHECKING:
-    from agent.outbox.devices import Device
-    from agent.settings import Settings
+from agent.outbox.devices import Device, Role
+from agent.settings import Settings
+from agent.settings.model import is_loopback
+from agent.station.roster import clean_name
+from agent.web.security import page_address
 
 _HEAD = ("DEVICE", "ROLE", "LOGIN", "SINCE ({zone})", "NAME")
 _TOKEN_BYTES = 15
@@ -67,14 +73,7 @@ def pair(
         _offer(settings, wall=wall, name=name, lasts_s=minutes * 60, as_json=as_json)
 
 
-def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_json: bool) -> None:
-    import secrets
-    from base64 import b32encode
-
-    from agent.clock import iso_utc, read_clock
-    from agent.outbox.devices import Role
-    from agent.station.roster import clean_name
-    from agent.web.security import page_address
+def _offer(settings: Settings, *, wall: bool, name: str, lasts_s: float, as_json: bool) -> None:
 
     if not settings.web.listen:
         raise RequestError(
@@ -93,13 +92,7 @@ def _offer(settings: "Settings", *, wall: bool, name: str, lasts_s: float, as_js
         _show(settings, address, lasts_s)
 
 
-def _show(settings: "Settings", address: str, lasts_s: float) -> None:
-    import sys
-
-    import segno
-
-    from agent.cli.formatting import duration_words
-    from agent.settings.model import is_loopback
+def _show(settings: Settings, address: str, lasts_s: float) -> None:
 
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")
@@ -113,7 +106,7 @@ def _show(settings: "Settings", address: str, lasts_s: float) -> None:
         )
 
 
-def _list(settings: "Settings", *, as_json: bool) -> None:
+def _list(settings: Settings, *, as_json: bool) -> None:
     with opened_outbox(settings) as outbox:
         devices = outbox.devices.all()
     if as_json:
@@ -131,8 +124,7 @@ def _list(settings: "Settings", *, as_json: bool) -> None:
     )
 
 
-def _document(device: "Device") -> dict[str, object]:
-    from agent.clock import iso_utc
+def _document(device: Device) -> dict[str, object]:
 
     return {
         "id": device.id,
@@ -143,8 +135,7 @@ def _document(device: "Device") -> dict[str, object]:
     }
 
 
-def _end(settings: "Settings", wanted: str, *, as_json: bool) -> None:
-    from agent.clock import read_clock
+def _end(settings: Settings, wanted: str, *, as_json: bool) -> None:
 
     now_s = read_clock().utc_s
     with opened_outbox(settings) as outbox:

@@ -2,18 +2,34 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import config_option, json_option, print_json, steered_outbox
+from agent.cli.common import (
+    config_option,
+    json_option,
+    print_json,
+    steered_outbox,
+    warn_unknown_athlete,
+)
+from agent.cli.formatting import (
+    assignment_document,
+    assignment_words,
+    movement_words,
+    whose_document,
+)
 from agent.cli.options import MovementOptions, movement_options
+from agent.clock import read_clock
+from agent.errors import RequestError
+from agent.outbox.outbox import Outbox
+from agent.station.assignments import StationRules, station_rules
+from agent.station.clip_actions import clear_queue, unqueue
+from agent.station.expiry import standing
+from agent.station.queue import enqueue, move_in_queue, next_in_queue, rotates, set_rotate
+from agent.text import counted
 
-if TYPE_CHECKING:
-    from agent.outbox.outbox import Outbox
-    from agent.station.assignments import StationRules
+Change = Callable[[Outbox, StationRules], object]
 
-    Change = Callable[[Outbox, StationRules], object]
 
 MOST = 10**9  # places: more than ever were
 
@@ -44,10 +60,8 @@ def add(
     USER_ID may be a guest (guest:3).  Omitted options default to the athlete's last exercise and
     weight.
     """
-    from agent.cli.common import warn_unknown_athlete
-    from agent.station.queue import enqueue
 
-    def change(outbox: "Outbox", rules: "StationRules") -> None:
+    def change(outbox: Outbox, rules: StationRules) -> None:
         wanted = told.over(rules.default)
         enqueue(outbox, athlete, wanted, rules=rules)
         warn_unknown_athlete(outbox, athlete)
@@ -64,8 +78,6 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 
     spotter undo reverts it within 10 s.
     """
-    from agent.clock import read_clock
-    from agent.station.clip_actions import unqueue
 
     now = read_clock()
     _change(
@@ -82,7 +94,6 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 @json_option
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
     """Move an athlete from PLACE to another; 1 is next."""
-    from agent.station.queue import move_in_queue
 
     _change(
         lambda outbox, _rules: move_in_queue(outbox, _id_at(outbox, place), to=to),
@@ -96,8 +107,6 @@ def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
 @json_option
 def next_(config: Path | None, as_json: bool) -> None:
     """Assign the next athlete in the queue."""
-    from agent.clock import read_clock
-    from agent.station.queue import next_in_queue
 
     now = read_clock()
     _change(
@@ -113,7 +122,6 @@ def next_(config: Path | None, as_json: bool) -> None:
 @json_option
 def rotate(switch: str, config: Path | None, as_json: bool) -> None:
     """Move the finished athlete to the end of the queue."""
-    from agent.station.queue import set_rotate
 
     _change(
         lambda outbox, _rules: set_rotate(outbox, on=switch == "on"),
@@ -127,16 +135,12 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
 @json_option
 def clear(config: Path | None, as_json: bool) -> None:
     """Clear the queue; spotter undo reverts it within 10 s."""
-    from agent.clock import read_clock
-    from agent.station.clip_actions import clear_queue
 
     now = read_clock()
     _change(lambda outbox, _rules: clear_queue(outbox, now=now), config=config, as_json=as_json)
 
 
-def _id_at(outbox: "Outbox", place: int) -> int:
-    from agent.errors import RequestError
-    from agent.text import counted
+def _id_at(outbox: Outbox, place: int) -> int:
 
     waiting = outbox.queue.all()
     if place > len(waiting):
@@ -146,18 +150,8 @@ def _id_at(outbox: "Outbox", place: int) -> int:
     return waiting[place - 1].id
 
 
-def _change(change: "Change", *, config: Path | None, as_json: bool) -> None:
+def _change(change: Change, *, config: Path | None, as_json: bool) -> None:
     """Change the queue and tell how it stands."""
-    from agent.cli.formatting import (
-        assignment_document,
-        assignment_words,
-        movement_words,
-        whose_document,
-    )
-    from agent.clock import read_clock
-    from agent.station.assignments import station_rules
-    from agent.station.expiry import standing
-    from agent.station.queue import rotates
 
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))

@@ -6,7 +6,12 @@ from pathlib import Path
 import click
 
 from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.daemon.run import run_station
+from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
+from agent.logs import configure_logs
+from agent.settings import effective, loaded_settings, sample_toml
+from agent.settings.load import HIDDEN, toml_value
 
 
 @click.command()
@@ -20,9 +25,6 @@ def run(config: Path | None) -> None:
     once there is a key.
     """
     # `spotter --help` loads this module too: with the daemon it would take ten times as long.
-    from agent.daemon.run import run_station
-    from agent.disk.state_folder import other_owner, user_name
-    from agent.logs import configure_logs
 
     settings = settings_of(config)
     owner = other_owner(settings.paths.state)
@@ -45,7 +47,6 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
     The output has the form of a settings file; secrets are hidden.  --sample prints a file with
     every setting and its meaning.
     """
-    from agent.settings import effective, loaded_settings, sample_toml
 
     if sample and as_json:
         raise click.UsageError("--sample cannot be combined with --json")
@@ -78,7 +79,6 @@ def _tell_usable(path: Path, *, as_json: bool) -> None:
 
 def _line(key: str, value: object) -> str:
     """Return a setting as it would stand in the file; what cannot stand there is a remark."""
-    from agent.settings.load import HIDDEN, toml_value
 
     if value is None:
         return f"# {key} is not set"

@@ -9,9 +9,12 @@ import webbrowser
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from agent.api.downloads import DownloadProgress as Told
 from agent.cli.common import (
+    clip_named,
     config_option,
     file_for_person,
     headed,
@@ -23,12 +26,18 @@ from agent.cli.common import (
     settings_of,
     wake_daemon,
 )
+from agent.cli.formatting import session_cells, session_document, session_lines, size_words
 from agent.cli.options import Since
+from agent.cli.session_requests import download_video, fetch_export, key_for_asking, look_now
+from agent.clock import read_clock
+from agent.disk.state_folder import acting_as_caller
 from agent.errors import RequestError
+from agent.logs import configure_logs
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
 from agent.settings import Settings
+from agent.station.assignments import state_folder
 
 _STATES = ("waiting", "completed", "failed", "gone", "not_seen")
 _HEAD = ("FILMED ({zone})", "ATHLETE", "MOVEMENT", "STATE", "CLIP", "SESSION", "")
@@ -49,7 +58,6 @@ def sessions(
     as_json: bool,
 ) -> None:
     """List sessions and their metrics."""
-    from agent.cli.formatting import session_cells, session_document
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:
@@ -99,7 +107,6 @@ def session(
     in the state folder.
     """
     pass
-    from agent.cli.formatting import session_document, session_lines
 
     settings = settings_of(config)
     with opened_outbox(settings) as box:
@@ -120,7 +127,6 @@ def session(
 
 
 def _found(box: Outbox, wanted: str) -> Followed:
-    from agent.cli.common import clip_named
 
     entries = box.listing.of_session(wanted) or [clip_named(box, wanted)]
     followed = box.sessions.of(entries[0])
@@ -134,7 +140,6 @@ def _found(box: Outbox, wanted: str) -> Followed:
 
 
 def _link_is_old(followed: Followed) -> bool:
-    from agent.clock import read_clock
 
     result = followed.result
     if result is None or result.url_at is None:
@@ -144,8 +149,6 @@ def _link_is_old(followed: Followed) -> bool:
 
 def _looked(settings: Settings, box: Outbox, followed: Followed) -> Followed:
     """Ask the API about a session now, and return how it stands then."""
-    from agent.cli.session_requests import look_now
-    from agent.logs import configure_logs
 
     configure_logs("error")
     look_now(settings, box, followed.entry)
@@ -156,8 +159,6 @@ def _looked(settings: Settings, box: Outbox, followed: Followed) -> Followed:
 
 
 def _fetch(settings: Settings, box: Outbox, followed: Followed, target: Path) -> None:
-    from agent.cli.formatting import size_words
-    from agent.cli.session_requests import fetch_export
 
     click.echo("downloading ...", err=True)
     with file_for_person(settings, target) as here:
@@ -167,7 +168,6 @@ def _fetch(settings: Settings, box: Outbox, followed: Followed, target: Path) ->
 
 def _open(settings: Settings, followed: Followed) -> None:
     pass
-    from agent.station.assignments import state_folder
 
     result, code = followed.result, followed.entry.clip_code
     if result is not None and result.video_state == "present":
@@ -182,13 +182,6 @@ def _open(settings: Settings, followed: Followed) -> None:
 
 def download_into(settings: Settings, box: Outbox, entry: Entry, folder: Path) -> None:
     """Bring the analysed video and the API's export of a clip into a folder."""
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-
-    from agent.cli.common import file_for_person
-    from agent.cli.formatting import size_words
-    from agent.cli.session_requests import download_video, fetch_export, key_for_asking
-    from agent.disk.state_folder import acting_as_caller
 
     video, export = (
         folder / f"{entry.clip_code}{end}" for end in ("-analysed.mp4", "-export.json")

@@ -6,13 +6,28 @@ from typing import Any
 
 import click
 
+from agent import __version__
 from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
-from agent.clock import LocalTime
+from agent.cli.formatting import assignment_document, duration_words, filming_document, size_words
+from agent.clock import LocalTime, iso_utc, read_clock, seconds_of
+from agent.daemon.systemd import start_command
+from agent.delivery.scheduling import read_uplink_status
+from agent.disk.lock import StateFolderLock
+from agent.disk.space import DiskSpace
+from agent.intake.watcher import watch_of
+from agent.notifications.stage import count_waiting
+from agent.outbox.disk_history import read_disk
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.settings import Settings
-from agent.station.camera import Camera
-from agent.station.expiry import AssignmentStatus
+from agent.settings.load import find_config
+from agent.settings.secrets import expires_soon
+from agent.station.assignments import api_host, state_folder
+from agent.station.camera import Camera, camera_words, left_alone
+from agent.station.expiry import AssignmentStatus, standing
+from agent.station.recording_pause import filming
+from agent.station.status import needs_person
+from agent.text import counted
 
 _MOST = 3  # named in a line; the others are counted
 
@@ -53,9 +68,6 @@ def disk_documents(
     settings: Settings, outbox: Outbox, *, running: bool, now_s: float
 ) -> dict[str, object]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
-    from agent.clock import iso_utc
-    from agent.disk.space import DiskSpace
-    from agent.outbox.disk_history import read_disk
 
     space = DiskSpace(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
     disk = read_disk(outbox.rooms, space, now_s=now_s)
@@ -90,7 +102,6 @@ def _whole(seconds: float | None) -> int | None:
 
 def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
     """Return the same for people."""
-    from agent.cli.formatting import size_words
 
     disk, pauses = document["disk"], document["pauses"]
     assert isinstance(disk, dict) and isinstance(pauses, list)  # made above
@@ -114,7 +125,6 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
 
 
 def _outlook(disk: dict[str, object]) -> str:
-    from agent.cli.formatting import duration_words
 
     full_in_s = disk["full_in_s"]
     if isinstance(full_in_s, int):
@@ -125,7 +135,6 @@ def _outlook(disk: dict[str, object]) -> str:
 
 
 def _set_aside_bytes(settings: Settings) -> int:
-    from agent.station.assignments import state_folder
 
     aside = state_folder(settings).set_aside
     return sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
@@ -133,8 +142,6 @@ def _set_aside_bytes(settings: Settings) -> int:
 
 def line_document(settings: Settings, outbox: Outbox, *, now_s: float) -> dict[str, object]:
     """Return the part `delivery` of the status."""
-    from agent.clock import iso_utc
-    from agent.delivery.scheduling import read_uplink_status
 
     line = read_uplink_status(outbox, schedule=settings.delivery.schedule, now_s=now_s)
     backlog, timetable, sent_at = line.backlog, line.timetable, line.sent_at
@@ -178,8 +185,6 @@ def _standstill(document: dict[str, Any], here: LocalTime) -> str | None:
 
 
 def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> str:
-    from agent.cli.formatting import duration_words, size_words
-    from agent.text import counted
 
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:
@@ -197,14 +202,12 @@ def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> s
 
 
 def _speed(line: dict[str, Any]) -> str:
-    from agent.cli.formatting import size_words
 
     rate = line["goodput_bytes_s"]
     return "speed not measured yet" if rate is None else f"{size_words(rate)}/s"
 
 
 def _hours(hours: dict[str, Any], here: LocalTime) -> str:
-    from agent.cli.formatting import size_words
 
     if not hours["open"]:
         return f"uploads PAUSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
@@ -216,7 +219,6 @@ def _hours(hours: dict[str, Any], here: LocalTime) -> str:
 
 def _hour(moment: str, here: LocalTime) -> str:
     """Return an hour by the box's own clock, which upload hours go by."""
-    from agent.clock import seconds_of
 
     return here.hour(seconds_of(moment))
 
@@ -246,8 +248,6 @@ def needs_document(
         camera: what it does.
         now_s: Unix time.
     """
-    from agent.station.camera import camera_words
-    from agent.station.status import needs_person
 
     needs = []
     if start is not None:
@@ -286,8 +286,6 @@ def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
     channels = outbox.channels.all()
     if not channels:
         return {}
-    from agent.clock import iso_utc
-    from agent.notifications.stage import count_waiting
 
     told: dict[str, object] = {}
     for channel in channels:
@@ -338,7 +336,6 @@ _WORDS = {
 
 def results_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
     """Return the part `analyses` of the status."""
-    from agent.clock import iso_utc
 
     return {
         "followed": settings.results.follow,
@@ -350,7 +347,6 @@ def results_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
 
 def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
     """Return the same for people; nothing where nothing was delivered yet."""
-    from agent.cli.formatting import size_words
 
     results = document["analyses"]
     assert isinstance(results, dict)  # made above
@@ -370,8 +366,6 @@ def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
 @json_option
 def status(config: Path | None, as_json: bool) -> None:
     """Show what the station is doing."""
-    from agent.daemon.systemd import start_command
-    from agent.settings.load import find_config
 
     settings = settings_of(config)
     start = start_command(find_config(config, os.environ))
@@ -384,14 +378,6 @@ def status(config: Path | None, as_json: bool) -> None:
 
 
 def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, object]:
-    from agent import __version__
-    from agent.cli.formatting import filming_document
-    from agent.clock import iso_utc, read_clock
-    from agent.disk.lock import StateFolderLock
-    from agent.intake.watcher import watch_of
-    from agent.station.assignments import api_host, state_folder
-    from agent.station.expiry import standing
-    from agent.station.recording_pause import filming
 
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
@@ -426,7 +412,6 @@ def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, obje
 
 def camera_document(camera: Camera, *, now_s: float) -> dict[str, object]:
     """Return what the camera does, and when it last recorded."""
-    from agent.clock import iso_utc
 
     age_s = camera.age_s(now_s)
     return {
@@ -438,7 +423,6 @@ def camera_document(camera: Camera, *, now_s: float) -> dict[str, object]:
 
 def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
     """Return what waits because sessions are used up, or None."""
-    from agent.clock import iso_utc
 
     limited = outbox.limits.limited(lane.uid)
     if limited is None:
@@ -454,8 +438,6 @@ def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
 
 
 def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
-    from agent.clock import iso_utc
-    from agent.settings.secrets import expires_soon
 
     return {
         "host": lane.host,
@@ -472,7 +454,6 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
 
 
 def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
-    from agent.station.camera import left_alone
 
     path = settings.paths.capture
     left = left_alone(path, settings.capture.suffixes, now_s=now_s)
@@ -485,7 +466,6 @@ def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
 
 def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
     """Return that the database was damaged and made anew, if it ever was."""
-    from agent.clock import iso_utc
 
     rebuilt = outbox.rebuilt()
     if rebuilt is None:
@@ -499,7 +479,6 @@ def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
 
 
 def _assignment(stands: AssignmentStatus) -> dict[str, object]:
-    from agent.cli.formatting import assignment_document
 
     rest_s = None if stands.left_s is None else round(stands.left_s)
     return {**assignment_document(stands.assignment), "runs_out_in_s": rest_s}
@@ -513,7 +492,6 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
 
 
 def _print(document: dict[str, object]) -> None:
-    from agent.clock import LocalTime, seconds_of
 
     assignment, api = document["assignment"], document["api"]
     assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
@@ -555,7 +533,6 @@ def _database_lines(rebuilt: Any, here: LocalTime) -> list[tuple[str, str]]:
 
 
 def _athlete(assignment: dict[str, Any]) -> str:
-    from agent.cli.formatting import duration_words
 
     who = assignment["user_id"] or assignment.get("guest")
     if who is None:
@@ -568,7 +545,6 @@ def _athlete(assignment: dict[str, Any]) -> str:
 
 
 def _filming(document: dict[str, object]) -> str:
-    from agent.cli.formatting import duration_words
 
     filming, camera = document["filming"], document["camera"]
     assert isinstance(filming, dict) and isinstance(camera, dict)  # made above
@@ -604,7 +580,6 @@ def _api(api: dict[str, object], here: LocalTime) -> str:
 
 def _limit_lines(api: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
     """Return what to say of used-up sessions and a key that expires; nothing where all is well."""
-    from agent.text import counted
 
     lines = []
     if api["limit"] is not None:

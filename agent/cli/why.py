@@ -8,21 +8,23 @@ from typing import Any
 
 import click
 
+from agent.cli import print_error
 from agent.cli.common import (
     config_option,
     json_option,
     local_time,
     opened_outbox,
-    print_error,
     print_json,
     settings_of,
 )
 from agent.cli.formatting import duration_words, size_words
-from agent.clock import LocalTime, read_clock
+from agent.clock import LocalTime, iso_utc, read_clock
 from agent.daemon.systemd import start_command
 from agent.disk.lock import StateFolderLock
 from agent.doctor.folders import how_to_give, may_take, whose_rights
 from agent.errors import RequestError
+from agent.outbox.entries import EventKind
+from agent.outbox.history import event_words, story
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings, find_config
@@ -30,6 +32,7 @@ from agent.station.assignments import state_folder
 from agent.station.description import Document, StationData, describe, file_described, headline
 from agent.station.lookup import find_all, find_named
 from agent.station.recording_pause import filming
+from agent.support_bundle import journal_lines
 from agent.text import printable_file_name
 
 
@@ -301,7 +304,6 @@ def logs(code: str | None, config: Path | None, as_json: bool) -> None:
     From the outbox and, where available, the systemd journal.  CODE is a clip code, file,
     session id, c12 or e7.  Without CODE: the latest events of the station.
     """
-    from agent.station.lookup import find_all
 
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
@@ -317,9 +319,6 @@ def logs(code: str | None, config: Path | None, as_json: bool) -> None:
 
 
 def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
-    from agent.outbox.history import story
-    from agent.outbox.models import Capture
-    from agent.support_bundle import journal_lines
 
     if isinstance(subject, Capture):
         matches = [f"SPOTTER_CAPTURE={subject.name}"]
@@ -338,9 +337,6 @@ def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
 
 
 def _latest(outbox: Outbox) -> dict[str, object]:
-    from agent.clock import iso_utc
-    from agent.outbox.entries import EventKind
-    from agent.outbox.history import event_words
 
     lines = []
     for name, event in outbox.events.recent(most=_RECENT):
