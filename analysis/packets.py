@@ -129,11 +129,13 @@ def shown_timeline(
     part = _parts(
         stamps[shown], is_key[shown], longest=longest, depth=_REORDERED if reorders else _TOLD
     )
+    parts = [np.flatnonzero(part == number) for number in range(int(part.max()) + 1)]
+    # Stamps that jump back stand between earlier ones, which shortens the distances seen above.
+    usual = usual_ticks(stamps[shown], base, parts=parts)
     pts, shifts = stamps.copy(), np.zeros(len(shown), dtype=np.int64)
     jumps: list[TimeJump] = []
     end, last_stamp = 0, 0  # of what was placed so far
-    for number in range(int(part.max()) + 1):
-        inside = np.flatnonzero(part == number)
+    for number, inside in enumerate(parts):
         own = stamps[shown[inside]]
         shift = end - int(own.min())
         if number:
@@ -155,11 +157,18 @@ def shown_timeline(
     )
 
 
-def usual_ticks(stamps: Ticks, base: Fraction) -> int:
-    """Return the usual distance of frames, in ticks, whatever the stamps' jumps."""
+def usual_ticks(stamps: Ticks, base: Fraction, *, parts: Sequence[Ticks] = ()) -> int:
+    """Return the usual distance of frames, in ticks.
+
+    Args:
+        stamps: presentation times in decoding order, (N,), which may jump.
+        base: seconds of a tick.
+        parts: numbers of the stamps between which none jumps, where they are known.
+    """
     steps = [
-        np.diff(np.sort(stamps[first : first + _WINDOW]))
-        for first in range(0, len(stamps), _WINDOW)
+        np.diff(np.sort(stamps[inside[first : first + _WINDOW]]))
+        for inside in parts or (np.arange(len(stamps)),)
+        for first in range(0, len(inside), _WINDOW)
     ]
     each = np.concatenate(steps)
     each = each[each > 0]

@@ -67,6 +67,16 @@ def test_jumps_take_no_time_and_no_frame_changes_its_place(
     assert len(found.jumps) == len(lengths) - 1
 
 
+def test_stamps_that_jump_back_between_earlier_ones_leave_the_distance_of_frames() -> None:
+    """20 frames 40 ms apart, then 20 that begin 399 ms before the last one's end."""
+    first = STEP * np.arange(20)
+    second = first + first[-1] - 399
+
+    found = line(np.concatenate([first, second]), np.arange(40) % 20 == 0)
+
+    assert np.array_equal(found.pts, STEP * np.arange(40))
+
+
 @given(
     stamps=st.lists(st.integers(-(10**7), 10**7), min_size=1, max_size=200), reorders=st.booleans()
 )
