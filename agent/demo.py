@@ -26,7 +26,6 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.results import Number
 from agent.sandbox.account import SandboxSession
 from agent.sandbox.server import Sandbox
-from agent.synthetic import SceneCamera, storyboard
 
 END_WITHIN_S = 10.0  # what `spotter run` promises
 _NOBODYS = "/"  # only root writes there
@@ -258,6 +257,9 @@ def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
 
 def _film(path: Path, tell: Tell) -> None:
     """Let the camera program film, and tell how far the file has grown."""
+    # It loads numpy, OpenCV and PyAV, and `spotter --help` imports this module.
+    from agent.synthetic import SceneCamera, storyboard
+
     story = storyboard.demo()
     SceneCamera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
 
