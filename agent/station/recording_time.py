@@ -514,6 +514,7 @@ class _Weighing:
             elif self._agree(here, nearest, _SAME_S):
                 if not proof and nearest in claim.starts:
                     proof, margin_s = True, max(margin_s, _SAME_S)
+                others += self._alternatives(claim, here)
             elif not exact:
                 others.append((claim.by, nearest))
         readings = self._readings(others, beside=[here.start.utc_s])
@@ -521,6 +522,13 @@ class _Weighing:
         if is_far and not here.is_proof:  # a late copy, which no clock that is right has dated
             return self._unknown()
         return replace(here, others=readings, is_proof=proof and not readings, margin_s=margin_s)
+
+    def _alternatives(self, claim: _Claim, here: RecordingTime) -> list[tuple[RecordedBy, float]]:
+        """Return what a creation time means that may be the start or the end, without proof."""
+        if here.is_proof:
+            return []
+        equals = claim.starts[: claim.equals]
+        return [(claim.by, also) for also in equals if self._agree(here, also, AGREEMENT_S)]
 
     def _prompt(self) -> RecordingTime | None:
         """Return what the camera says of a copy that came at once after the filming."""
@@ -533,6 +541,8 @@ class _Weighing:
                         for other in self._claims
                         if all(abs(s - start) > AGREEMENT_S for s in other.all())
                     ]
+                    # A creation time that may be the start or the end says both.
+                    others += [(claim.by, also) for also in claim.starts[: claim.equals]]
                     arrived = self._complete.utc_s - self._length_s
                     others.append((RecordedBy.FILE_TIME, arrived))
                     return self._claiming(

@@ -286,6 +286,19 @@ def test_a_prompt_copy_is_of_the_time_that_the_camera_says() -> None:
     assert ends(recorded) == [(RecordedBy.CONTAINER, 40), (RecordedBy.FILE_TIME, 60)]
 
 
+def test_a_copy_whose_creation_time_may_be_start_or_end_has_both_readings() -> None:
+    slow = seen(appeared=114, born=2, written=114)  # took longer than what it shows
+    fast = seen(appeared=49, born=31, written=49)  # ended as long after it as it shows
+
+    readings = [ends(weighed(copy, created=0, length_s=45)) for copy in (slow, fast)]
+
+    assert [by for by, _ in readings[0]] == [
+        *(RecordedBy.CONTAINER, RecordedBy.CONTAINER, RecordedBy.FILE_TIME)
+    ]
+    assert sorted(end_s for _, end_s in readings[0]) == [0, 45, 114]
+    assert sorted(end_s for _, end_s in readings[1]) == [0, 49]
+
+
 @pytest.mark.parametrize("name", ["WhatsApp Video.mp4", "VID-20261119-WA0003.mp4"])
 def test_what_a_messenger_passed_on_was_filmed_nobody_knows_when(name: str) -> None:
     assert weighed(seen(appeared=30), name=name).by is RecordedBy.UNKNOWN
