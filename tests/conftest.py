@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import sys
 import time
@@ -27,6 +28,27 @@ VIDEOS = REPOSITORY.parent / "shared" / "videos"
 def pytest_xdist_auto_num_workers() -> int:
     """Let two tests share a core: those that run a daemon wait half of their time."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+# These wait more than they compute: begun first, they leave no worker alone at the end.
+_FIRST = {"test_recording_times", "test_installer", "test_installed", "test_readme"}
+
+
+def pytest_configure() -> None:
+    """Collect the tests without looking for garbage among them."""
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take long."""
+    items.sort(key=lambda item: item.path.stem not in _FIRST)
+
+
+def pytest_collection_finish() -> None:
+    """Let no later search for garbage visit the thousands of collected tests."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
