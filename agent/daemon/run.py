@@ -1,11 +1,13 @@
-"""One run of the daemon, from start to stop."""
+"""One run of the daemon, from start to stop, and reloads of its settings: all of them, or none."""
 
 import os
 import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -14,8 +16,7 @@ from typing import TypeVar
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from agent.clock import read_clock
-from agent.daemon.reload import SettingsReloader
+from agent.clock import Now, read_clock
 from agent.daemon.supervisor import DaemonHooks
 from agent.daemon.systemd import NotifySocket, SystemdNotifier, describe_station
 from agent.daemon.wiring import api_client, assemble_daemon, prepare_outbox
@@ -23,16 +24,115 @@ from agent.disk.lock import StateFolderLock
 from agent.disk.mounts import Mounts
 from agent.disk.space import is_fault
 from agent.disk.state_folder import StateFolder
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.heartbeat import START_BOUND_S, Heartbeats, beat
 from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with
-from agent.outbox.pauses import PauseReporter
+from agent.outbox.pauses import Pause, PauseReporter, Pauses
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.reserve import Reserve
 from agent.retry import Backoff
 from agent.settings import Settings
 from agent.stage import StageName, StopFlag
 from agent.station.assignments import api_host, renew_reserve, reserve_of, state_folder
+
+reload_log = structlog.get_logger(stage=StageName.DAEMON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadResult:
+    """What came of reading the settings again."""
+
+    settings: Settings | None = None  # None: what runs goes on as it is
+    at_restart: tuple[str, ...] = ()  # keys that were changed, and wait for a restart
+
+
+def renewed(old: Settings, new: Settings) -> ReloadResult:
+    """Return what of new settings can be taken over by a daemon that runs with the old ones."""
+    later = {
+        "paths.state": new.paths.state != old.paths.state,
+        "log.level": new.log.level != old.log.level,
+    }
+    usable = new.model_copy(
+        update={
+            "paths": new.paths.model_copy(update={"state": old.paths.state}),
+            "log": old.log,
+        }
+    )
+    return ReloadResult(
+        settings=None if usable == old else usable,
+        at_restart=tuple(key for key, changed in later.items() if changed),
+    )
+
+
+class SettingsReloader:
+    """Reads the settings again whenever a person asks for it."""
+
+    def __init__(
+        self,
+        read: Callable[[], Settings],
+        *,
+        try_out: Callable[[Settings], None],
+        pauses: Pauses,
+        now: Now,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            read: reads the settings.
+            try_out: raises where the box cannot do what they say, as with a missing certificate.
+            pauses: where a refusal is recorded, for `spotter status`.
+            now: the station's clock.
+        """
+        self._read = read
+        self._try_out = try_out
+        self._pauses = pauses
+        self._now = now
+
+    def renew(self, old: Settings) -> Settings | None:
+        """Return what to go on with; None where everything stays as it is, and say why."""
+        try:
+            new = self._read()
+            self._try_out(new)
+        except (AgentError, OSError, ValueError) as error:
+            self._refuse(error)
+            return None
+        with _if_it_can_be_recorded():
+            self._pauses.end(StageName.SETTINGS)
+        renewal = renewed(old, new)
+        for key in renewal.at_restart:
+            reload_log.warning(
+                "restart required",
+                setting=key,
+                hint="sudo systemctl restart spotter (or spotter@NAME)",
+            )
+        if renewal.settings is None:
+            reload_log.info("config reload skipped")
+        return renewal.settings
+
+    def _refuse(self, error: Exception) -> None:
+        told = " ".join(str(error).split())
+        reload_log.error("config reload rejected", error=told)
+        hint = error.hint if isinstance(error, ConfigError) else None
+        detail = f"the edit was rejected, the previous settings stay active: {told}"
+        with _if_it_can_be_recorded():
+            self._pauses.begin(
+                Pause(
+                    part=StageName.SETTINGS,
+                    reason="not_taken_over",
+                    detail=f"{detail}; {hint}" if hint else detail,
+                    since=self._now().utc_s,
+                )
+            )
+
+
+@contextmanager
+def _if_it_can_be_recorded() -> Iterator[None]:
+    """Go on where the outbox is locked or its disk full: the whole daemon would end for a word."""
+    try:
+        yield
+    except (sqlite3.OperationalError, AgentError, OSError) as error:
+        reload_log.warning("pause not recorded", error=str(error))
+
 
 Result = TypeVar("Result")
 Say = Callable[[str], None]  # tells whoever looks on what the start waits for

@@ -8,7 +8,7 @@ import pytest
 
 from agent.clock import read_clock
 from agent.daemon import run
-from agent.daemon.reload import SettingsReloader
+from agent.daemon.run import SettingsReloader
 from agent.errors import ConfigError, OutboxError
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
