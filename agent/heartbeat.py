@@ -37,28 +37,28 @@ class Heartbeat:
 
 
 class Heartbeats:
-    """The pulses of all that runs at the moment."""
+    """The heartbeats of all stages that run at the moment."""
 
     def __init__(self, *, bound_s: float | None = None, clock: Clock = time.monotonic) -> None:
         self._bound_s = bound_s or float(os.environ.get(BOUND_VARIABLE) or BOUND_S)
         self._clock = clock
-        self._pulses: dict[str, Heartbeat] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
         self._refusals: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def begin(self, name: str, *, bound_s: float | None = None) -> Heartbeat:
-        """Listen to what begins now in this thread, until `end`; `beat` is its voice."""
-        pulse = Heartbeat(bound_s=bound_s or self._bound_s, clock=self._clock)
+        """Watch what begins now in this thread, until `end`; it reports with `beat`."""
+        heartbeat = Heartbeat(bound_s=bound_s or self._bound_s, clock=self._clock)
         with self._lock:
-            self._pulses[name] = pulse
-        _own.pulse = pulse
-        return pulse
+            self._heartbeats[name] = heartbeat
+        _own.heartbeat = heartbeat
+        return heartbeat
 
     def end(self, name: str) -> None:
-        """Listen no longer: it has ended."""
+        """Watch it no longer: it has ended."""
         with self._lock:
-            self._pulses.pop(name, None)
-        _own.pulse = None
+            self._heartbeats.pop(name, None)
+        _own.heartbeat = None
 
     def note_refusal(self, name: str, words: str) -> None:
         """Note that the disk refuses what a stage needs for its step."""
@@ -78,39 +78,39 @@ class Heartbeats:
     def stuck(self) -> list[str]:
         """Return the names of what should have been heard of, and was not."""
         with self._lock:
-            return [name for name, pulse in self._pulses.items() if pulse.is_overdue()]
+            return [name for name, heartbeat in self._heartbeats.items() if heartbeat.is_overdue()]
 
 
 class _Own(threading.local):
-    """The pulse of whatever runs in this thread; None in a command or a test."""
+    """The heartbeat of whatever runs in this thread; None in a command or a test."""
 
-    pulse: Heartbeat | None = None
+    heartbeat: Heartbeat | None = None
 
 
 _own = _Own()
 
 
-def own_pulse() -> Heartbeat | None:
-    """Return the pulse of what runs in this thread, for a thread that works on its behalf."""
-    return _own.pulse
+def own_heartbeat() -> Heartbeat | None:
+    """Return the heartbeat of what runs in this thread, for a thread that works on its behalf."""
+    return _own.heartbeat
 
 
 def beat(*, waits_s: float = 0.0) -> None:
-    """Say that what runs in this thread makes progress; see `Pulse.beat`."""
-    if _own.pulse is not None:
-        _own.pulse.beat(waits_s=waits_s)
+    """Say that what runs in this thread makes progress; see `Heartbeat.beat`."""
+    if _own.heartbeat is not None:
+        _own.heartbeat.beat(waits_s=waits_s)
 
 
 @contextmanager
-def moving(size_bytes: int) -> Iterator[None]:
-    """Let so many bytes go through calls that cannot say how far they are."""
-    with bounded(size_bytes / _LEAST_BYTES_S):
+def during_io(size_bytes: int) -> Iterator[None]:
+    """Allow the time that so many bytes need in calls that report no progress."""
+    with allow(size_bytes / _LEAST_BYTES_S):
         yield
 
 
 @contextmanager
-def bounded(longest_s: float) -> Iterator[None]:
-    """Let something take long that is ended by others after `longest_s`."""
+def allow(longest_s: float) -> Iterator[None]:
+    """Allow the next step `longest_s` more than usual; something else ends it after that."""
     beat(waits_s=longest_s)
     try:
         yield

@@ -16,12 +16,12 @@ import structlog
 from agent.clock import Instant, Now
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder, fsync_file, link_or_copy, move_durably
-from agent.heartbeat import moving
+from agent.heartbeat import during_io
 from agent.outbox.disk_history import DiskSample
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
-from agent.outbox.recovery import tend_ledger
+from agent.outbox.recovery import compact_log
 from agent.outbox.removal import FileRemover
 from agent.outbox.states import EntryState
 from agent.stage import StageName, Wake, ignore_wake
@@ -49,7 +49,7 @@ class Archive:
         unfinished = self._place / f".{codes[0]}.part"
         unfinished.unlink(missing_ok=True)
         try:
-            with moving(3 * source.stat().st_size):
+            with during_io(3 * source.stat().st_size):
                 link_or_copy(source, unfinished)
                 fsync_file(unfinished)
         except OSError:
@@ -124,7 +124,7 @@ class RetentionStage:
         if undone_within_s > 0:  # until then nothing goes that a person may want back
             return undone_within_s
         more = self._clear_aged(now)
-        if not self._space.lacks_for_comfort():
+        if not self._space.below_comfort():
             self._waiting.end()
         elif self._clear_early():
             more = True
@@ -133,7 +133,7 @@ class RetentionStage:
             return 0.0
         self._events.on_done()
         self._note_room(now)
-        tend_ledger(self._outbox)
+        compact_log(self._outbox)
         return _EVERY_S
 
     def close(self) -> None:
@@ -176,14 +176,14 @@ class RetentionStage:
                 delivered_before=_HOWEVER_YOUNG, skipped_before=_HOWEVER_YOUNG, while_short=True
             )
         )
-        if not cleared and self._space.lacks_for_comfort():
+        if not cleared and self._space.below_comfort():
             self._say_what_stays()
         return cleared
 
     def _clear_results(self, got_before: float, *, while_short: bool = False) -> bool:
         found = self._outbox.result_clearing.may_go(got_before=got_before, most=_AT_ONCE)
         for entry_id in found:
-            if while_short and not self._space.lacks_for_comfort():
+            if while_short and not self._space.below_comfort():
                 return False
             self._removal.clear_results(entry_id)
         return bool(found)
@@ -191,7 +191,7 @@ class RetentionStage:
     def _clear_clips(self, delivered_before: float, *, while_short: bool = False) -> bool:
         found = self._outbox.clearing.clips(delivered_before=delivered_before, most=_AT_ONCE)
         for entry_id in found:
-            if while_short and not self._space.lacks_for_comfort():
+            if while_short and not self._space.below_comfort():
                 return False
             self._removal.clear_clip(entry_id)
         return bool(found)
@@ -205,7 +205,7 @@ class RetentionStage:
             delivered_before=delivered_before, skipped_before=skipped_before, most=_AT_ONCE
         )
         for capture_id in found:
-            if while_short and not self._space.lacks_for_comfort():
+            if while_short and not self._space.below_comfort():
                 return False
             if not self._is_archived(capture_id):
                 return False

@@ -58,7 +58,7 @@ def ignore_wake() -> None:
 
 
 class StopFlag:
-    """The daemon's wish to end, as every long wait must be able to ask."""
+    """The daemon's request to end, which every long wait checks."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -73,8 +73,8 @@ class StopFlag:
                 tell()
 
     @contextmanager
-    def telling(self, tell: Wake) -> Iterator[None]:
-        """Call `tell` meanwhile as soon as the daemon ends, in whatever thread says so."""
+    def notifying(self, tell: Wake) -> Iterator[None]:
+        """Call `tell` as soon as the daemon ends within the block, in the thread that ends it."""
         with self._lock:
             self._told.append(tell)
         if self.is_set():
@@ -90,11 +90,11 @@ class StopFlag:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait, and raise `Stopping` as soon as the daemon ends."""
+        """Wait, and raise `ShutdownRequested` as soon as the daemon ends."""
         if self._event.wait(seconds):
             raise ShutdownRequested
 
     def check(self) -> None:
-        """Raise `Stopping` if the daemon ends."""
+        """Raise `ShutdownRequested` if the daemon ends."""
         if self._event.is_set():
             raise ShutdownRequested

@@ -146,7 +146,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         return httpx.Client(
             base_url=self._base_url,
             headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED, **self._from},
-            timeout=httpx.Timeout(None, connect=self._times.connect_s),  # the rest: see `Watch`
+            timeout=httpx.Timeout(None, connect=self._times.connect_s),  # see `ExchangeWatchdog`
             verify=self._own_authority or tls_context(None),
             follow_redirects=False,
             # A connection the server closed meanwhile would leave an upload's outcome unknown.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from agent.heartbeat import own_pulse
+from agent.heartbeat import own_heartbeat
 
 # Is told how many bytes may go next and how many are left; waits for as long as they must, and
 # returns how many may go.  What it raises ends the upload.
@@ -118,7 +118,7 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
         self._wire: socket.socket | None = None  # a second handle on the exchange's socket
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._pulse = own_pulse()  # of the exchange, which the judge bounds
+        self._heartbeat = own_heartbeat()  # of the exchange, which the judge bounds
         self._thread = threading.Thread(target=self._look_on, name="watch", daemon=True)
 
     def trace(self, event: str, info: Mapping[str, object]) -> None:
@@ -159,8 +159,8 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
         while not self._over.wait(self._every_s):
             try:
                 self._judge(self._unacknowledged_bytes())
-                if self._pulse is not None:
-                    self._pulse.beat()
+                if self._heartbeat is not None:
+                    self._heartbeat.beat()
             except Exception as cause:  # noqa: BLE001  # whatever it is: the exchange must meet it
                 with self._lock:
                     self._cause = cause

@@ -248,7 +248,7 @@ def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
             click.echo(f"{outcome['id']} is now {told}")
 
 
-def clip_named(box: Outbox, wanted: str) -> Entry:
+def find_clip(box: Outbox, wanted: str) -> Entry:
     """Return the clip that an ID stands for.
 
     Raises:

@@ -11,8 +11,8 @@ import click
 from agent.cli.common import (
     TOLD,
     apply_to_each,
-    clip_named,
     config_option,
+    find_clip,
     headed,
     json_option,
     local_time,
@@ -63,7 +63,7 @@ def give(
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, now = station_rules(settings), read_clock()
-        entry = clip_named(box, wanted_id)
+        entry = find_clip(box, wanted_id)
         wanted = told.of_clip(entry)
         with box.transaction():
             given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
@@ -93,7 +93,7 @@ def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_js
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, now = station_rules(settings), read_clock()
-        entry = clip_named(box, wanted_id)
+        entry = find_clip(box, wanted_id)
         shows = told.of_clip(entry)
         assert shows is not None  # something was told
         with box.transaction():
@@ -113,7 +113,7 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
     def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
 
-        held = hold_clip(box, clip_named(box, wanted_id), now_s=read_clock().utc_s)
+        held = hold_clip(box, find_clip(box, wanted_id), now_s=read_clock().utc_s)
         return {"id": held.name, "state": held.state, "error": None}
 
     apply_to_each(ids, change, config=config, as_json=as_json)
@@ -141,7 +141,7 @@ def resend(
     def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, clips = station_rules(settings), state_folder(settings).clips
-        entry = clip_named(box, wanted_id)
+        entry = find_clip(box, wanted_id)
         wanted = told.of_clip(entry)
         asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
         warn_unknown_athlete(box, user_id)
@@ -161,7 +161,7 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 
     def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
 
-        entry = clip_named(box, wanted_id)
+        entry = find_clip(box, wanted_id)
         found = box.resends.of_entry(entry.id)
         if found is None:
             raise RequestError(f"{entry.name} was not resent", hint=f"spotter show {entry.name}")

@@ -21,9 +21,9 @@ from agent.api.downloads import DownloadProgress as Told
 from agent.api.responses import ApiResponse
 from agent.api.sessions import export_path
 from agent.cli.common import (
-    clip_named,
     config_option,
     file_for_person,
+    find_clip,
     headed,
     json_option,
     local_time,
@@ -329,7 +329,7 @@ def session(
 
 def _found(box: Outbox, wanted: str) -> Followed:
 
-    entries = box.listing.of_session(wanted) or [clip_named(box, wanted)]
+    entries = box.listing.of_session(wanted) or [find_clip(box, wanted)]
     followed = box.sessions.of(entries[0])
     if followed is None:
         entry = entries[0]

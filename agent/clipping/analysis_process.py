@@ -21,7 +21,7 @@ from typing import IO
 import structlog
 
 from agent.errors import AnalysisError, AnalysisFault
-from agent.heartbeat import beat, bounded
+from agent.heartbeat import allow, beat
 from agent.outbox.models import Take
 from agent.stage import StageName
 from agent.station.recording_time import Inside, creation_s
@@ -138,7 +138,7 @@ class AnalysisProcess:
 
     def _await_result(self, child: "_Running") -> Mapping[str, object]:
         stall_s = self._limits.stall_s * (self._slowness or self._presumed)
-        with bounded(stall_s):
+        with allow(stall_s):
             return self._await_within(child, stall_s)
 
     def _await_within(self, child: "_Running", stall_s: float) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ from agent.disk.space import DiskSpace, megabytes
 from agent.disk.state_folder import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.errors import AnalysisError, AnalysisFault
 from agent.failpoints import crash_point
-from agent.heartbeat import moving
+from agent.heartbeat import during_io
 from agent.outbox.captures import RECENT, Neighbour
 from agent.outbox.models import Capture, ClipFile, ClipSource, Entry, Take, TakeOrigin
 from agent.outbox.outbox import Outbox
@@ -91,7 +91,7 @@ class ClipCutter:
         """Make a capture's whole file its clip, without looking into it."""
         unfinished = self._folder.tmp / f"{clip_code}{capture.suffix}"
         unfinished.unlink(missing_ok=True)
-        with moving(3 * capture.stat().st_size):
+        with during_io(3 * capture.stat().st_size):
             link_or_copy(capture, unfinished)
         return self._keep(unfinished, seconds=seconds)
 
@@ -126,7 +126,7 @@ class ClipCutter:
         self, unfinished: Path, *, seconds: float, method: str = "whole", why: str | None = None
     ) -> ClipFile:
         size_bytes = unfinished.stat().st_size
-        with moving(2 * size_bytes):
+        with during_io(2 * size_bytes):
             fsync_file(unfinished)
             with unfinished.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -673,7 +673,7 @@ class CutSpaceCheck:
         need = cut_bytes(take, capture_bytes=capture_bytes, capture_s=capture_s)
         lacking = self._space.lacks_for_work(need)
         if lacking:
-            self._space.wish(_ASKER, need)
+            self._space.request_space(_ASKER, need)
             raise AnalysisError(
                 f"the next clip needs {megabytes(lacking)} more", fault=AnalysisFault.NO_SPACE
             )
@@ -684,5 +684,5 @@ class CutSpaceCheck:
 
     def is_enough(self) -> None:
         """Say that there was room after all."""
-        self._space.wish(_ASKER, None)
+        self._space.request_space(_ASKER, None)
         self._waiting.end()

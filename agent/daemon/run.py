@@ -244,9 +244,9 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
         ConfigError: a folder cannot be used.
         OutboxError: the outbox cannot be opened or trusted.
     """
-    pulses = Heartbeats()
-    pulses.begin(StageName.START, bound_s=START_BOUND_S)
-    with SystemdNotifier(NotifySocket.of(os.environ), pulses) as watchman:
+    heartbeats = Heartbeats()
+    heartbeats.begin(StageName.START, bound_s=START_BOUND_S)
+    with SystemdNotifier(NotifySocket.of(os.environ), heartbeats) as watchman:
         folder = state_folder(settings)
         end_at_once_when_asked()
         ignore_reload()
@@ -261,7 +261,7 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
             opening = partial(open_with, reserve, partial(_open, folder))
             opened = retry_until_startable(opening, folder.root, reserve.release, say=watchman.say)
             with opened as outbox:
-                run = _Run(folder, outbox, reserve, watchman=watchman, pulses=pulses)
+                run = _Run(folder, outbox, reserve, watchman=watchman, heartbeats=heartbeats)
                 run.go_on(settings, read_again)
         finally:
             reserve.hold()  # what stood in for the log, whose blocks were given back just now
@@ -282,13 +282,13 @@ class _Run:
         reserve: Reserve,
         *,
         watchman: SystemdNotifier,
-        pulses: Heartbeats,
+        heartbeats: Heartbeats,
     ) -> None:
         self._folder = folder
         self._outbox = outbox
         self._reserve = reserve
         self._watchman = watchman
-        self._pulses = pulses
+        self._heartbeats = heartbeats
         self._next: Settings | None = None
         self._disk = PauseReporter(outbox.pauses, StageName.DAEMON, now=read_clock)
 
@@ -298,7 +298,7 @@ class _Run:
             read_again, try_out=_try_out, pauses=self._outbox.pauses, now=read_clock
         )
         watching = DaemonHooks(
-            pulses=self._pulses,
+            heartbeats=self._heartbeats,
             on_stopping=self._watchman.manager.tell_stopping,
             on_running=self._has_started,
             on_disk=self._note_disk,
@@ -314,7 +314,7 @@ class _Run:
         self._reserve.release(self._outbox.database)
 
     def _run_once(self, settings: Settings, watching: DaemonHooks) -> None:
-        self._pulses.begin(StageName.START, bound_s=START_BOUND_S)
+        self._heartbeats.begin(StageName.START, bound_s=START_BOUND_S)
         end_at_once_when_asked()
         renew_reserve(self._reserve, settings)
         stop = StopFlag()
@@ -345,7 +345,7 @@ class _Run:
             self._disk.end()
 
     def _has_started(self) -> None:
-        self._pulses.end(StageName.START)
+        self._heartbeats.end(StageName.START)
         self._watchman.has_started()
 
     def _reload(self, reloading: SettingsReloader, settings: Settings) -> bool:

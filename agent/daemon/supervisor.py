@@ -1,6 +1,6 @@
 """Starts, wakes and stops the stages.  It makes no decisions of its own.
 
-Every stage runs in its own thread and waits for its bell or for the time that its last step
+Every stage runs in its own thread and waits for its event or for the time that its last step
 named.  A stage that fails is logged and tried again; only a database that cannot be trusted
 ends the daemon.
 """
@@ -21,8 +21,8 @@ import structlog
 
 from agent.disk.space import is_disk_full, is_refusal
 from agent.errors import AgentError, OutboxError
-from agent.heartbeat import START_BOUND_S, Heartbeats, beat, bounded
-from agent.outbox.integrity import DATABASE_NAME, distrust, is_damage, trouble_of
+from agent.heartbeat import START_BOUND_S, Heartbeats, allow, beat
+from agent.outbox.integrity import DATABASE_NAME, check_integrity, is_damage, mark_corrupt
 from agent.stage import ShutdownRequested, Stage, StageName, StopFlag, ignore_wake
 from agent.wakeup import WakeSocket
 
@@ -40,34 +40,34 @@ log = structlog.get_logger(stage=StageName.DAEMON)
 
 
 class StageEvents:
-    """One bell a stage; ringing never blocks and is never lost."""
+    """One event per stage; setting it never blocks and is never lost."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._bells = {name: threading.Event() for name in names}
+        self._events = {name: threading.Event() for name in names}
 
-    def ringer(self, name: str) -> Callable[[], None]:
+    def waker(self, name: str) -> Callable[[], None]:
         """Return what wakes the stage `name`."""
-        return self._bells[name].set
+        return self._events[name].set
 
-    def ring_all(self) -> None:
+    def wake_all(self) -> None:
         """Wake every stage."""
-        for bell in self._bells.values():
-            bell.set()
+        for event in self._events.values():
+            event.set()
 
     def wait(self, name: str, seconds: float) -> None:
-        """Wait for a stage's bell, at most `seconds`."""
-        self._bells[name].wait(seconds)
+        """Wait for a stage's event, at most `seconds`."""
+        self._events[name].wait(seconds)
 
-    def silence(self, name: str) -> None:
-        """Take note of a bell: what rings from now on counts for the next wait."""
-        self._bells[name].clear()
+    def clear(self, name: str) -> None:
+        """Clear a stage's event: a wake-up from now on counts for the next wait."""
+        self._events[name].clear()
 
 
 @dataclass(slots=True, kw_only=True)
 class DaemonHooks:
     """Who looks on while daemons run one after another: each reload makes another one."""
 
-    pulses: Heartbeats = field(default_factory=Heartbeats)  # where the stages show that they go on
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)  # of the stages
     on_running: Callable[[], None] = ignore_wake  # hears that all stages run
     on_disk: Callable[[Mapping[str, str]], None] = field(
         default=lambda _refusals: None
@@ -86,7 +86,7 @@ class Daemon:
         self,
         stages: Sequence[Stage],
         *,
-        bells: StageEvents,
+        events: StageEvents,
         stop: StopFlag,
         wake_path: Path,
         watching: DaemonHooks | None = None,
@@ -96,19 +96,19 @@ class Daemon:
 
         Args:
             stages: what runs.
-            bells: of these stages.
+            events: of these stages.
             stop: the wish to end, as the stages know it.
-            wake_path: where commands ring all bells.
+            wake_path: where commands wake all stages.
             watching: who looks on; nobody if absent.
             without_end: stages whose step goes on until the daemon ends.
         """
         self._stages = stages
-        self._bells = bells
+        self._events = events
         self._stop = stop
         self._wake_path = wake_path
         self._listener: WakeSocket | None = None
         self._watching = DaemonHooks() if watching is None else watching
-        self._pulses = self._watching.pulses
+        self._heartbeats = self._watching.heartbeats
         self._without_end = without_end
         self._is_reloading = False
         self._faulty: set[str] = set()  # stages that a faulty disk keeps from any progress
@@ -139,7 +139,7 @@ class Daemon:
             listener.interrupt()
         while not self._stop.is_set():
             listener.wait()
-            self._bells.ring_all()
+            self._events.wake_all()
             if self._watching.reload_asked:
                 self._reload(threads)
             if self._watching.stop_asked:
@@ -154,7 +154,7 @@ class Daemon:
     def end(self) -> None:
         """Ask the daemon to end; may be called from anywhere."""
         self._stop.set()
-        self._bells.ring_all()
+        self._events.wake_all()
         listener = self._listener
         if listener is not None:
             listener.interrupt()
@@ -188,7 +188,7 @@ class Daemon:
         if not self._watching.on_reload():
             return
         self._is_reloading = True
-        self._bells.ring_all()
+        self._events.wake_all()
         latest_s = time.monotonic() + _LAST_STEP_WITHIN_S
         for thread in threads:
             while thread.name not in self._without_end and thread.is_alive():
@@ -200,13 +200,13 @@ class Daemon:
 
     def _drive(self, stage: Stage) -> None:
         """Run one stage until the daemon ends; one that breaks off is missed from then on."""
-        self._pulses.begin(stage.name)
+        self._heartbeats.begin(stage.name)
         self._go_on_with(stage)
-        self._pulses.end(stage.name)
+        self._heartbeats.end(stage.name)
 
     def _go_on_with(self, stage: Stage) -> None:
         while not (self._stop.is_set() or self._is_reloading):
-            self._bells.silence(stage.name)
+            self._events.clear(stage.name)
             self._beat_for(stage)
             try:
                 wait_s = self._step(stage)
@@ -218,7 +218,7 @@ class Daemon:
             if wait_s > 0 and not (self._stop.is_set() or self._is_reloading):
                 wait_s = min(wait_s, _LONGEST_WAIT_S)
                 self._beat_for(stage, waits_s=wait_s)
-                self._bells.wait(stage.name, wait_s)
+                self._events.wait(stage.name, wait_s)
         stage.close()
 
     def _beat_for(self, stage: Stage, *, waits_s: float = 0.0) -> None:
@@ -236,8 +236,8 @@ class Daemon:
             return self._after_error(stage, error)
         self._troubles.pop(stage.name, None)
         self._faulty.discard(stage.name)
-        self._pulses.note_step(stage.name)
-        self._watching.on_disk(self._pulses.refusals())
+        self._heartbeats.note_step(stage.name)
+        self._watching.on_disk(self._heartbeats.refusals())
         return wait_s
 
     def _after_database_error(
@@ -257,7 +257,7 @@ class Daemon:
         self._is_news("database access failed", stage, error)
         if damaged:
             with suppress(OSError):  # a card may have gone read-only: the next start looks anyway
-                distrust(self._wake_path.parent, str(error))
+                mark_corrupt(self._wake_path.parent, str(error))
         if damaged or isinstance(error, OutboxError):
             self._fatal = OutboxError(
                 f"the outbox cannot be trusted: {error}",
@@ -272,8 +272,8 @@ class Daemon:
         if not (root / DATABASE_NAME).exists():
             return True
         try:
-            with bounded(START_BOUND_S):
-                return trouble_of(root) is not None
+            with allow(START_BOUND_S):
+                return check_integrity(root) is not None
         except (OutboxError, OSError):
             return False
 
@@ -290,8 +290,8 @@ class Daemon:
         """Say that the disk refuses, and try again soon; that is no progress."""
         self._is_news("disk access failed", stage, error)
         self._faulty.add(stage.name)
-        self._pulses.note_refusal(stage.name, str(error))
-        self._watching.on_disk(self._pulses.refusals())
+        self._heartbeats.note_refusal(stage.name, str(error))
+        self._watching.on_disk(self._heartbeats.refusals())
         return _AFTER_REFUSAL_S
 
     def _after_full_disk(self, stage: Stage, error: Exception) -> float:
@@ -300,7 +300,7 @@ class Daemon:
         with suppress(OSError, sqlite3.Error, AgentError):  # it may refuse the remedy, too
             self._watching.on_disk_full()
         self._faulty.discard(stage.name)
-        self._pulses.note_refusal(stage.name, str(error))
+        self._heartbeats.note_refusal(stage.name, str(error))
         return _WITH_RESERVE_S if is_news else _WHILE_FULL_S
 
     def _is_news(self, event: str, stage: Stage, error: Exception) -> bool:

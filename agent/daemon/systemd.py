@@ -79,10 +79,10 @@ class NotifySocket:
 class SystemdNotifier:
     """Tells the service manager again and again that all goes on, as long as all goes on."""
 
-    def __init__(self, manager: NotifySocket, pulses: Heartbeats) -> None:
-        """Prepare to tell `manager`, as long as everything goes on that has a pulse."""
+    def __init__(self, manager: NotifySocket, heartbeats: Heartbeats) -> None:
+        """Prepare to tell `manager`, as long as every heartbeat is on time."""
         self.manager = manager
-        self._pulses = pulses
+        self._heartbeats = heartbeats
         self.describe: Callable[[], str] = lambda: "starting"  # what the daemon does, in a line
         self._told = ""
         self._complained: list[str] = []
@@ -106,7 +106,7 @@ class SystemdNotifier:
 
     def look(self) -> None:
         """Look once whether everything goes on, and tell."""
-        stuck = self._pulses.stuck()
+        stuck = self._heartbeats.stuck()
         if stuck != self._complained and stuck:
             log.error("stages stalled", stages=",".join(stuck))
         self._complained = stuck
@@ -128,7 +128,7 @@ class SystemdNotifier:
         return min(half_s, _START_TICK_S) if self._is_starting else half_s
 
     def _tell_status(self) -> None:
-        refusals = self._pulses.refusals()
+        refusals = self._heartbeats.refusals()
         if refusals:
             self.say(f"disk access failed: {'; '.join(f'{k}: {v}' for k, v in refusals.items())}")
             return

@@ -62,7 +62,7 @@ def attending_stages(
     outbox: Outbox,
     client: ApiClient,
     captures: CaptureFolder,
-    bells: StageEvents,
+    events: StageEvents,
     *,
     host: str,
 ) -> list[Stage]:
@@ -91,7 +91,7 @@ def attending_stages(
             deleter,
             backoff=backoff,
             now=read_clock,
-            wake_lane=bells.ringer(DeliveryStage.name),
+            wake_lane=events.waker(DeliveryStage.name),
         ),
         SessionDeletionStage(outbox, deleter, backoff=backoff, now=read_clock),
         SessionDatesStage(
@@ -241,7 +241,7 @@ def delivery_stages(
     folder: StateFolder,
     outbox: Outbox,
     client: ApiClient,
-    bells: StageEvents,
+    events: StageEvents,
     space: DiskSpace,
     *,
     stop: StopFlag,
@@ -256,8 +256,8 @@ def delivery_stages(
             policy=delivery_policy(settings),
             clock=Clock(wait=stop.wait),
             events=DeliveryEvents(
-                on_recut=bells.ringer(ClippingStage.name),
-                on_delivered=bells.ringer(FollowUpStage.name),
+                on_recut=events.waker(ClippingStage.name),
+                on_delivered=events.waker(FollowUpStage.name),
             ),
         ),
         follow_up_stage(
@@ -267,7 +267,7 @@ def delivery_stages(
             client,
             space,
             key=key,
-            wake_next=bells.ringer(VideoStage.name),
+            wake_next=events.waker(VideoStage.name),
         ),
         video_stage(settings, folder, outbox, client, space, key=key, stop=stop),
     ]
@@ -326,7 +326,7 @@ def intake_stage(
     settings: Settings,
     folder: StateFolder,
     outbox: Outbox,
-    bells: StageEvents,
+    events: StageEvents,
     captures: CaptureFolder,
     space: DiskSpace,
 ) -> IntakeStage:
@@ -348,7 +348,7 @@ def intake_stage(
             mounts=Mounts(settings.disk.mounts),
         ),
         clock=Clock(),
-        wake_next=bells.ringer(ClippingStage.name),
+        wake_next=events.waker(ClippingStage.name),
     )
 
 
@@ -356,7 +356,7 @@ def retention_stage(
     settings: Settings,
     folder: StateFolder,
     outbox: Outbox,
-    bells: StageEvents,
+    events: StageEvents,
     space: DiskSpace,
     reserve: Reserve,
 ) -> RetentionStage:
@@ -377,7 +377,7 @@ def retention_stage(
         now=read_clock,
         events=RetentionEvents(
             on_done=lambda: reserve.top_up(outbox.database),
-            on_room=_both(bells.ringer(IntakeStage.name), bells.ringer(ClippingStage.name)),
+            on_room=_both(events.waker(IntakeStage.name), events.waker(ClippingStage.name)),
         ),
     )
 
@@ -460,9 +460,9 @@ def page_stages(
     outbox: Outbox,
     captures: CaptureFolder,
     *,
-    bells: StageEvents,
+    events: StageEvents,
     stop: StopFlag,
-    pulses: Heartbeats,
+    heartbeats: Heartbeats,
 ) -> list[Stage]:
     """Return the stage that serves the page, or none where it is turned off."""
     if not settings.web.listen:
@@ -474,10 +474,10 @@ def page_stages(
 
         signs = DaemonSignals(
             is_filming=captures.is_growing,
-            wake=bells.ring_all,
+            wake=events.wake_all,
             stop=stop,
-            stuck=pulses.stuck,
-            refusals=pulses.refusals,
+            stuck=heartbeats.stuck,
+            refusals=heartbeats.refusals,
             written_at=captures.written_at,
         )
         rules = station_rules(settings)
@@ -515,29 +515,31 @@ def assemble_daemon(
     watching: DaemonHooks,
 ) -> Daemon:
     """Return the daemon that does what the settings say."""
-    bells = StageEvents(_STAGES)
+    events = StageEvents(_STAGES)
     captures = CaptureFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),
         now=read_clock,
-        on_hint=bells.ringer(IntakeStage.name),
+        on_hint=events.waker(IntakeStage.name),
     )
     captures.watch()  # whoever hears that the station runs may film from that moment on
-    pulses = watching.pulses
-    wish = bells.ringer(RetentionStage.name)
-    space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_wish=wish)
+    heartbeats = watching.heartbeats
+    wake_retention = events.waker(RetentionStage.name)
+    space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_request=wake_retention)
     stages: list[Stage] = [
-        intake_stage(settings, folder, outbox, bells, captures, space),
-        _analysis(settings, folder, outbox, bells, captures, space, check=stop.check),
-        *delivery_stages(settings, folder, outbox, client, bells, space, stop=stop),
-        retention_stage(settings, folder, outbox, bells, space, reserve),
-        *attending_stages(settings, outbox, client, captures, bells, host=api_host(settings)),
+        intake_stage(settings, folder, outbox, events, captures, space),
+        _analysis(settings, folder, outbox, events, captures, space, check=stop.check),
+        *delivery_stages(settings, folder, outbox, client, events, space, stop=stop),
+        retention_stage(settings, folder, outbox, events, space, reserve),
+        *attending_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, stop=stop),
-        *page_stages(settings, folder, outbox, captures, bells=bells, stop=stop, pulses=pulses),
+        *page_stages(
+            settings, folder, outbox, captures, events=events, stop=stop, heartbeats=heartbeats
+        ),
     ]
     return Daemon(
         stages,
-        bells=bells,
+        events=events,
         stop=stop,
         wake_path=folder.wake_socket,
         watching=watching,
@@ -549,7 +551,7 @@ def _analysis(
     settings: Settings,
     folder: StateFolder,
     outbox: Outbox,
-    bells: StageEvents,
+    events: StageEvents,
     captures: CaptureFolder,
     space: DiskSpace,
     *,
@@ -575,7 +577,7 @@ def _analysis(
             cut=settings.cut.model_dump(),
         ),
         now=read_clock,
-        wake_next=bells.ringer(DeliveryStage.name),
+        wake_next=events.waker(DeliveryStage.name),
         arriving=lambda: _arriving(captures, outbox, folder),
     )
 

@@ -58,7 +58,7 @@ class ApiAccess:
         return user_id is not None and user_id in self.owner_ids | {self.uid} - {""}
 
     def is_same_account(self, other: "ApiAccess | None") -> bool:
-        """Tell whether another passage leads to the same account and allows the same."""
+        """Tell whether another access leads to the same account and allows the same."""
         return other is not None and (self.key, self.uid, self.acts_for_others) == (
             other.key,
             other.uid,
@@ -106,13 +106,13 @@ class CircuitBreaker:
         self._settings = settings
         self._read_key = read_key
         self._now = now
-        self._passage: ApiAccess | None = None
+        self._access: ApiAccess | None = None
         self._key_seen = ""  # a digest: which key the lane's state speaks of
         self._asked_at = 0.0  # Unix time, when the account was last asked for
         self._setbacks = 0  # pauses since the last delivery, though the account was fine
 
-    def pass_through(self) -> ApiAccess | None:
-        """Return the passage of an open lane, asking the host first where that is due."""
+    def acquire(self) -> ApiAccess | None:
+        """Return the access of an open lane, asking the host first where that is due."""
         token = self._read_key()
         digest = hashlib.sha256((token or "").encode()).hexdigest()
         changed = digest != self._key_seen
@@ -123,27 +123,27 @@ class CircuitBreaker:
                 self.pause(ApiUnavailableError("there is no API key", reason="no_key"))
             return None
         if changed:
-            self._passage = None
-        elif self._passage is not None and state.answers and not self._role_is_old():
-            return self._with_limit(self._passage, state)
+            self._access = None
+        elif self._access is not None and state.answers and not self._role_is_old():
+            return self._with_limit(self._access, state)
         elif not state.answers and not self._probe_is_due(state):
             return None
-        passage = self._ask(token, state)
-        return None if passage is None else self._with_limit(passage, self._lane)
+        access = self._ask(token, state)
+        return None if access is None else self._with_limit(access, self._lane)
 
     @property
     def _lane(self) -> LaneState:
         return self._outbox.lanes.get(self._host)
 
-    def _with_limit(self, passage: ApiAccess, state: LaneState) -> ApiAccess:
+    def _with_limit(self, access: ApiAccess, state: LaneState) -> ApiAccess:
         if state.paused_reason != PLAN_LIMIT:
-            return passage
-        return replace(passage, is_limited=True, trial_is_due=self._probe_is_due(state))
+            return access
+        return replace(access, is_limited=True, trial_is_due=self._probe_is_due(state))
 
     def _role_is_old(self) -> bool:
         """Tell whether it is time to see whether a lesser key has become a better one."""
-        passage = self._passage
-        if passage is None or passage.has_list or self._settings.role != "auto":
+        access = self._access
+        if access is None or access.has_list or self._settings.role != "auto":
             return False
         return abs(self._now().utc_s - self._asked_at) > _ASK_AGAIN_S
 
@@ -164,7 +164,7 @@ class CircuitBreaker:
         if before.paused_reason != fault.reason:
             log.warning("uploads paused", reason=fault.reason, detail=str(fault))
         if fault.reason != PLAN_LIMIT:
-            self._passage = None
+            self._access = None
         self._outbox.lanes.update(
             self._host,
             {
@@ -187,7 +187,7 @@ class CircuitBreaker:
 
     def forget_role(self) -> None:
         """Let the account be asked for again before the next upload."""
-        self._passage = None
+        self._access = None
 
     def note_delivered(self) -> None:
         """Record that uploads work: the next pause is a short one again."""
@@ -235,21 +235,21 @@ class CircuitBreaker:
             self.pause(fault)
             return None
         known_uid = None if key_is_new or state.key_digest is None else state.uid
-        self._passage = self._passage_of(key, account, known_uid=known_uid)
+        self._access = self._access_of(key, account, known_uid=known_uid)
         if key_is_new:
             self._outbox.limits.forget()
         stays_limited = state.paused_reason == PLAN_LIMIT and not key_is_new
         if state.paused_reason is not None and not stays_limited:
             log.info("uploads resumed", after=state.paused_reason)
             self._outbox.entries.forget_failures()
-        self._revive(self._passage, key_is_new=key_is_new)
+        self._revive(self._access, key_is_new=key_is_new)
         self._outbox.lanes.update(
             self._host,
             {
                 **({} if stays_limited else _OPEN),
                 "key_header": key.header,
                 "role": "user" if account is None else account.role,
-                "uid": self._passage.uid or None,
+                "uid": self._access.uid or None,
                 "plan": None if account is None else account.payment_type,
                 "session_number": None if account is None else account.session_number,
                 "answered_at": self._now().utc_s,
@@ -258,8 +258,8 @@ class CircuitBreaker:
             },
         )
         if state.paused_reason not in {None, PLAN_LIMIT} and not key_is_new:
-            self._remember_limit(self._passage.uid)
-        return self._passage
+            self._remember_limit(self._access.uid)
+        return self._access
 
     def _remember_limit(self, account: str) -> None:
         """After another pause: what was used up before it is so still."""
@@ -267,7 +267,7 @@ class CircuitBreaker:
         if limited is not None and self._outbox.limits.in_row(account) >= LIMITS_IN_ROW:
             self.pause_for_limit(limited.detail, account=account)
 
-    def _passage_of(
+    def _access_of(
         self, key: ApiKey, account: Account | None, *, known_uid: str | None
     ) -> ApiAccess:
         """Return what may be done with a key.
@@ -295,13 +295,13 @@ class CircuitBreaker:
             owner_ids=named if role == "user" else frozenset(),
         )
 
-    def _revive(self, passage: ApiAccess, *, key_is_new: bool) -> None:
+    def _revive(self, access: ApiAccess, *, key_is_new: bool) -> None:
         """Let go on what was held for what its key could not do, and this one may."""
         reasons = _KEYS_FAULT if key_is_new else frozenset({Reason.KEY_CANNOT_SEND})
         now_s = self._now().utc_s
         for entry in self._outbox.outcomes.held_because(reasons):
             if entry.reason == Reason.KEY_CANNOT_SEND and not (
-                passage.acts_for_others or passage.is_owners(entry.user_id)
+                access.acts_for_others or access.is_owners(entry.user_id)
             ):
                 continue
             log.info("entry released", entry=entry.name, after=entry.reason)

@@ -18,7 +18,7 @@ import structlog
 
 from agent.clock import Now
 from agent.disk.state_folder import StateFolder, move_durably, open_plain
-from agent.heartbeat import moving
+from agent.heartbeat import during_io
 from agent.outbox.models import Capture, Entry, FileFacts
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
@@ -170,13 +170,13 @@ class PreflightCheck:
 
 
 def _sha256(path: Path) -> str:
-    with moving(path.stat().st_size), open_plain(path) as file:
+    with during_io(path.stat().st_size), open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256_of_beginning(path: Path, size_bytes: int) -> str:
     digest, left_bytes = hashlib.sha256(), size_bytes
-    with moving(size_bytes), open_plain(path) as file:
+    with during_io(size_bytes), open_plain(path) as file:
         while left_bytes > 0 and (piece := file.read(min(left_bytes, _PIECE_BYTES))):
             digest.update(piece)
             left_bytes -= len(piece)

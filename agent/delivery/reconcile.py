@@ -190,17 +190,17 @@ class Reconciler:
         self._refused: set[int] = set()  # entries for whose look-up the list was refused
         self._filter_works = False  # it stood its control when it was last tried
 
-    def look_up(self, entry: Entry, passage: ApiAccess) -> bool:
+    def look_up(self, entry: Entry, access: ApiAccess) -> bool:
         """Look one uncertain entry up and move it, or set when to look again; True if it is there.
 
         Raises:
             LaneError: the API gave no list; the entry is looked up again later.
         """
-        if not passage.has_list:
+        if not access.has_list:
             self._hold(entry, detail=_NO_LIST)
             return False
         try:
-            found, finding = self._look(entry, passage, is_last=self._rest_s(entry) == 0)
+            found, finding = self._look(entry, access, is_last=self._rest_s(entry) == 0)
         except ApiUnavailableError as fault:
             if fault.status == 403 and entry.id in self._refused:
                 self._hold(entry, detail=f"{_NO_LIST}: {fault}")
@@ -219,7 +219,7 @@ class Reconciler:
             self._conclude(entry, finding)
         return bool(found)
 
-    def may_go_again(self, entry: Entry, passage: ApiAccess) -> bool:
+    def may_go_again(self, entry: Entry, access: ApiAccess) -> bool:
         """Look once more before a clip is sent again; False where it was found.
 
         What a person saw, or what proved its absence hours ago, may have been a list that was late.
@@ -234,9 +234,9 @@ class Reconciler:
             changes = {"due_at": now_s}
             self._outbox.entries.move(entry, EntryState.UNCERTAIN, now_s=now_s, changes=changes)
             return False
-        if not passage.has_list:
+        if not access.has_list:
             return True  # nobody could look; a person has it sent all the same
-        found, _ = self._look(entry, passage, is_last=not self._filter_works)
+        found, _ = self._look(entry, access, is_last=not self._filter_works)
         if found:
             self._adopt(entry, found)
         return not found
@@ -250,7 +250,7 @@ class Reconciler:
         """Return when something that is held is looked for again, or None."""
         return self._outbox.outcomes.unknown_due_at()
 
-    def look_for_held(self, passage: ApiAccess) -> None:
+    def look_for_held(self, access: ApiAccess) -> None:
         """Look for the clips that are held because nobody knows: the list may have been late.
 
         Raises:
@@ -266,32 +266,32 @@ class Reconciler:
         ) in entries:  # beforehand: a list that cannot be read must not be asked for at once
             wait_s = min(max(now_s - entry.changed_at, _LOOK_AGAIN_S[0]), _LOOK_AGAIN_S[1])
             self._outbox.outcomes.look_again_at(entry, due_at=now_s + wait_s)
-        if not passage.has_list:
+        if not access.has_list:
             return
         clip_codes = [entry.clip_code for entry in entries]
         search = TitleSearch(clip_codes)
-        self._search(search, clip_codes, passage)
+        self._search(search, clip_codes, access)
         for entry in entries:
             if found := search.found(entry.clip_code):
                 self._adopt(entry, found)
 
-    def _search(self, search: TitleSearch, clip_codes: Sequence[str], passage: ApiAccess) -> None:
+    def _search(self, search: TitleSearch, clip_codes: Sequence[str], access: ApiAccess) -> None:
         """Look for several clips, in the cheaper way."""
         if not self._filter_works:
-            self._client.sessions(passage.key, search.see)
+            self._client.sessions(access.key, search.see)
             return
         for clip_code in clip_codes:
-            for session in self._client.find_sessions(passage.key, clip_code):
+            for session in self._client.find_sessions(access.key, clip_code):
                 search.see(session)
 
     def _look(
-        self, entry: Entry, passage: ApiAccess, *, is_last: bool
+        self, entry: Entry, access: ApiAccess, *, is_last: bool
     ) -> tuple[list[ListedSession], LookupResult]:
         """Look for one entry, and keep the look on record.
 
         Args:
             entry: what is looked for.
-            passage: the open lane.
+            access: to the open lane.
             is_last: whether what is not found now is to be proven absent.
         """
         attempt_id = self._outbox.attempts.begin(
@@ -300,9 +300,9 @@ class Reconciler:
         began_s = self._monotonic()
         end = AttemptEnd(outcome="no_list", seconds=0.0)
         try:
-            found, finding = self._look_by_filter(entry, passage, is_last=is_last)
+            found, finding = self._look_by_filter(entry, access, is_last=is_last)
             if finding is LookupResult.UNPROVEN:
-                found, finding = self._look_by_list(entry, passage)
+                found, finding = self._look_by_list(entry, access)
             end = replace(end, outcome=finding)
         except ApiUnavailableError as error:
             end = replace(end, status=error.status, detail=str(error))
@@ -314,7 +314,7 @@ class Reconciler:
         return found, finding
 
     def _look_by_filter(
-        self, entry: Entry, passage: ApiAccess, *, is_last: bool
+        self, entry: Entry, access: ApiAccess, *, is_last: bool
     ) -> tuple[list[ListedSession], LookupResult]:
         """Ask the filter; unproven where it does not serve.
 
@@ -324,9 +324,9 @@ class Reconciler:
         delivered = self._outbox.outcomes.newest_delivered_before(entry)
         try:
             if is_last and delivered is not None:
-                shown = self._client.find_sessions(passage.key, delivered[1])
+                shown = self._client.find_sessions(access.key, delivered[1])
                 self._filter_works = any(is_shown(delivered, session) for session in shown)
-            found = self._client.find_sessions(passage.key, entry.clip_code)
+            found = self._client.find_sessions(access.key, entry.clip_code)
         except ApiUnavailableError as fault:
             if fault.reason in _OF_THE_WAY or fault.status == 429:
                 raise
@@ -342,21 +342,21 @@ class Reconciler:
         return [], LookupResult.ABSENT if proven else LookupResult.UNPROVEN
 
     def _look_by_list(
-        self, entry: Entry, passage: ApiAccess
+        self, entry: Entry, access: ApiAccess
     ) -> tuple[list[ListedSession], LookupResult]:
         """Read the whole list.
 
         Raises:
             LaneError: the API gave none.
         """
-        control = self._control(entry, passage)
+        control = self._control(entry, access)
         search = TitleSearch([entry.clip_code])
 
         def see(session: ListedSession) -> None:
             search.see(session)
             control.see(session)
 
-        has_sessions = self._client.sessions(passage.key, see)
+        has_sessions = self._client.sessions(access.key, see)
         if found := search.found(entry.clip_code):
             return found, LookupResult.FOUND
         if not self._keeps_titles():
@@ -366,24 +366,24 @@ class Reconciler:
         else:
             proven = control.is_its_account and not self._outbox.entries.has_delivered()
         if proven:
-            number = self._client.organization_status(passage.key).session_number
+            number = self._client.organization_status(access.key).session_number
             proven = control.reaches_the_present(number) if has_sessions else not number
         return [], LookupResult.ABSENT if proven else LookupResult.UNPROVEN
 
-    def _is_its_account(self, entry: Entry, passage: ApiAccess) -> bool:
+    def _is_its_account(self, entry: Entry, access: ApiAccess) -> bool:
         """Tell whether a clip was sent to the account that the key opens now."""
         upload = self._outbox.attempts.last_upload(entry.id)
         account = upload.account if upload else None
-        return account in {None, passage.uid}  # an older Spotter did not keep it
+        return account in {None, access.uid}  # an older Spotter did not keep it
 
-    def _control(self, entry: Entry, passage: ApiAccess) -> PositiveControl:
+    def _control(self, entry: Entry, access: ApiAccess) -> PositiveControl:
         upload = self._outbox.attempts.last_upload(entry.id)
         began_at = upload.began_at if upload else entry.sent_after
         return PositiveControl(
             entry,
             self._outbox.outcomes,
             began_at=min(began_at, self._now().utc_s),  # the clock may have been ahead
-            is_its_account=self._is_its_account(entry, passage),
+            is_its_account=self._is_its_account(entry, access),
         )
 
     def _wait_between_looks_s(self, entry: Entry) -> float:

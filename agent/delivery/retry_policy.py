@@ -27,7 +27,7 @@ _FAILS_OFTEN = 10  # server errors in a row, while others passed
 
 
 class ClipBackoff:
-    """The delays of single clips; the lane's own pauses are the gate's."""
+    """The delays of single clips; the lane's own pauses are the circuit breaker's."""
 
     def __init__(self, outbox: Outbox, backoff: Backoff, *, now: Now) -> None:
         self._outbox = outbox
@@ -86,7 +86,7 @@ class RetryPolicy:
     def __init__(
         self,
         outbox: Outbox,
-        gate: CircuitBreaker,
+        breaker: CircuitBreaker,
         patience: ClipBackoff,
         *,
         smaller_if_too_large: bool,
@@ -94,24 +94,24 @@ class RetryPolicy:
         wake_analysis: Wake,
     ) -> None:
         self._outbox = outbox
-        self._gate = gate
+        self._breaker = breaker
         self._patience = patience
         self._smaller_if_too_large = smaller_if_too_large
         self._now = now
         self._wake_analysis = wake_analysis
         self._troubled: set[int] = set()  # different clips that failed since the last success
 
-    def note_delivered(self, entry: Entry, passage: ApiAccess) -> None:
+    def note_delivered(self, entry: Entry, access: ApiAccess) -> None:
         """The lane works: what failed before was the clips' own trouble."""
         self._troubled.clear()
-        self._outbox.limits.lift(passage.uid, entry.user_id)
-        self._gate.note_delivered()
+        self._outbox.limits.lift(access.uid, entry.user_id)
+        self._breaker.note_delivered()
 
-    def carry_out(self, entry: Entry, error: UploadError, passage: ApiAccess) -> None:
+    def carry_out(self, entry: Entry, error: UploadError, access: ApiAccess) -> None:
         """Do what the retry table says of a failed upload, whose attempt is on record."""
         log.info("upload failed", entry=entry.name, clip=entry.clip_code, answer=str(error))
         if isinstance(error, ApiUnavailableError):
-            self._gate.pause(error)
+            self._breaker.pause(error)
             self.put_back(entry)
         elif isinstance(error, OutcomeUnknownError):
             self._move(
@@ -127,7 +127,7 @@ class RetryPolicy:
         elif isinstance(error, NotCreatedError):
             self._back_off(entry, error)
         elif isinstance(error, RefusedError):
-            self._refuse(entry, error, passage)
+            self._refuse(entry, error, access)
 
     def put_back(self, entry: Entry) -> None:
         """Put an entry back as it was: nothing is counted against it."""
@@ -150,14 +150,14 @@ class RetryPolicy:
         self._move(entry, EntryState.READY, failures=failures, detail=str(error), **after)
         self._blame(entry, error)
 
-    def _refuse(self, entry: Entry, error: RefusedError, passage: ApiAccess) -> None:
+    def _refuse(self, entry: Entry, error: RefusedError, access: ApiAccess) -> None:
         """Believe a refusal only of a host that answers for the account as before."""
-        self._gate.forget_role()
-        if not passage.is_same_account(self._gate.pass_through()):
+        self._breaker.forget_role()
+        if not access.is_same_account(self._breaker.acquire()):
             self.put_back(entry)  # the account itself is refused, or it may do something else now
             return
         if error.status == _LIMIT:
-            self._meet_limit(entry, error, passage)
+            self._meet_limit(entry, error, access)
             return
         if error.status in _ABOUT_ACCOUNT:
             in_plan = error.status != 402
@@ -170,15 +170,15 @@ class RetryPolicy:
             self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=told)
         self._count_trouble(entry, error)
 
-    def _meet_limit(self, entry: Entry, error: RefusedError, passage: ApiAccess) -> None:
+    def _meet_limit(self, entry: Entry, error: RefusedError, access: ApiAccess) -> None:
         """Let an athlete's clips wait; where another's was refused so before, everything."""
         self._move(entry, EntryState.READY, due_at=entry.due_at, detail=str(error))
         in_row = self._outbox.limits.note(
-            passage.uid, entry.user_id, now_s=self._now().utc_s, detail=str(error)
+            access.uid, entry.user_id, now_s=self._now().utc_s, detail=str(error)
         )
         log.warning("session limit reached", entry=entry.name, athletes_in_row=in_row)
         if in_row >= LIMITS_IN_ROW:
-            self._gate.pause_for_limit(str(error), account=passage.uid)
+            self._breaker.pause_for_limit(str(error), account=access.uid)
 
     def _can_be_smaller(self, entry: Entry) -> bool:
         """Tell whether the station allows a smaller rendition, and this is none yet."""
@@ -198,7 +198,7 @@ class RetryPolicy:
     def _blame(self, entry: Entry, error: UploadError) -> None:
         """Pause the lane for what is not this clip's fault alone."""
         if error.retry_after_s is not None or error.status == 429:
-            self._gate.pause(
+            self._breaker.pause(
                 ApiUnavailableError(
                     str(error),
                     reason="server_asks_to_wait",
@@ -207,7 +207,7 @@ class RetryPolicy:
                 )
             )
         elif error.status is not None and error.status < 400:
-            self._gate.pause(
+            self._breaker.pause(
                 ApiUnavailableError(
                     f"{error}: a captive portal or a wrong base_url?",
                     reason="not_our_api",
@@ -225,7 +225,7 @@ class RetryPolicy:
         self._troubled.add(entry.id)
         if len(self._troubled) >= _IN_A_ROW:
             told = f"{_IN_A_ROW} clips and more failed in a row, the last one with: {error}"
-            self._gate.pause(
+            self._breaker.pause(
                 ApiUnavailableError(told, reason="many_clips_fail", status=error.status)
             )
 

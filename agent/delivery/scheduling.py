@@ -120,14 +120,14 @@ class UploadOrder:
         self._now = now
         self._turns = UploadScheduler()
 
-    def next_up(self, passage: ApiAccess) -> Entry | None:
+    def next_up(self, access: ApiAccess) -> Entry | None:
         """Return the entry whose turn it is; None where none may go now."""
         now_s = self._now().utc_s
         if self._timetable.rate_at(now_s) == 0:
             return None
-        if passage.is_limited:
-            return self._next_trial(passage, now_s)
-        account = passage.uid
+        if access.is_limited:
+            return self._next_trial(access, now_s)
+        account = access.uid
         first = self._outbox.limits.next_free(account, now_s)
         if first is None:
             return self._outbox.limits.next_trial(account, now_s)
@@ -142,10 +142,10 @@ class UploadOrder:
         chosen = self._turns.next_of(due, line)
         return None if chosen is None else self._outbox.entries.by_id(chosen.id)
 
-    def _next_trial(self, passage: ApiAccess, now_s: float) -> Entry | None:
+    def _next_trial(self, access: ApiAccess, now_s: float) -> Entry | None:
         """Return the clip that tries a plan's limit: once an hour, or another athlete's first."""
-        limits, account = self._outbox.limits, passage.uid
-        if passage.trial_is_due:
+        limits, account = self._outbox.limits, access.uid
+        if access.trial_is_due:
             free = limits.next_free(account, now_s, smallest=True)
             return free or limits.next_trial(account, now_s)
         if limits.in_row(account) < LIMITS_IN_ROW:

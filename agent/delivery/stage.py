@@ -75,7 +75,7 @@ class DeliveryStage:
         self._outbox = outbox
         self._now = now = clock.now
         self._wake_next = events.on_delivered
-        self._gate = CircuitBreaker(
+        self._breaker = CircuitBreaker(
             outbox,
             client,
             host=policy.host,
@@ -91,13 +91,13 @@ class DeliveryStage:
             client,
             self._patience,
             wait_s=policy.reconcile_wait_s,
-            keeps_titles=self._gate.keeps_titles,
+            keeps_titles=self._breaker.keeps_titles,
             clock=clock,
         )
         self._order = UploadOrder(outbox, policy.timetable, now=now)
         self._reaction = RetryPolicy(
             outbox,
-            self._gate,
+            self._breaker,
             self._patience,
             smaller_if_too_large=policy.smaller_if_too_large,
             now=now,
@@ -116,18 +116,18 @@ class DeliveryStage:
         now_s = self._now().utc_s
         self._outbox.entries.resume_interrupted(now_s=now_s)  # a step before may have failed
         self._patience.pull_in()
-        passage = self._gate.pass_through()
-        if passage is None:
-            return max(self._gate.wait_s(), 1.0)
+        access = self._breaker.acquire()
+        if access is None:
+            return max(self._breaker.wait_s(), 1.0)
         next_due_at = self._next_due_at()
         if next_due_at is None:
             return WAKE_ONLY
         if next_due_at > now_s:
             return next_due_at - now_s
         try:
-            return self._do_next(passage, now_s)
+            return self._do_next(access, now_s)
         except ApiUnavailableError as fault:  # of a look-up: an upload's own is dealt with already
-            self._gate.pause(fault)
+            self._breaker.pause(fault)
         return 0.0
 
     def close(self) -> None:
@@ -141,38 +141,38 @@ class DeliveryStage:
         times = (self._outbox.entries.next_due_at(), self._reconciler.next_look_at())
         return min((due_at for due_at in times if due_at is not None), default=None)
 
-    def _do_next(self, passage: ApiAccess, now_s: float) -> float:
+    def _do_next(self, access: ApiAccess, now_s: float) -> float:
         """Look up what is uncertain, else send what is due, else look for what is held."""
         uncertain = self._outbox.entries.next_uncertain(now_s)
         if uncertain is not None:
-            if self._reconciler.look_up(uncertain, passage):
-                self._reaction.note_delivered(uncertain, passage)
+            if self._reconciler.look_up(uncertain, access):
+                self._reaction.note_delivered(uncertain, access)
                 self._wake_next()
             return 0.0
-        entry = self._order.next_up(passage)
+        entry = self._order.next_up(access)
         if entry is None:
-            self._reconciler.look_for_held(passage)
-            self._pause_where_limits_stop_all(passage)
+            self._reconciler.look_for_held(access)
+            self._pause_where_limits_stop_all(access)
             return self._order.rest_s()
-        if self._may_go(entry, passage) and self._reconciler.may_go_again(entry, passage):
+        if self._may_go(entry, access) and self._reconciler.may_go_again(entry, access):
             now_s = self._now().utc_s
-            self._gate.begin_trial()
-            self._outbox.limits.begin_trial(passage.uid, entry.user_id, now_s=now_s)
+            self._breaker.begin_trial()
+            self._outbox.limits.begin_trial(access.uid, entry.user_id, now_s=now_s)
             claimed = self._outbox.entries.claim(entry, now_s=now_s)
             if claimed is not None:
-                self._send(*claimed, passage)
+                self._send(*claimed, access)
         return 0.0
 
-    def _pause_where_limits_stop_all(self, passage: ApiAccess) -> None:
+    def _pause_where_limits_stop_all(self, access: ApiAccess) -> None:
         """Say that the plan is used up where every clip that is due waits for such a limit."""
         limits = self._outbox.limits
-        if passage.is_limited or not limits.in_row(passage.uid):
+        if access.is_limited or not limits.in_row(access.uid):
             return
-        limited = limits.limited(passage.uid)
-        if limited is not None and limits.next_free(passage.uid, self._now().utc_s) is None:
-            self._gate.pause_for_limit(limited.detail, account=passage.uid)
+        limited = limits.limited(access.uid)
+        if limited is not None and limits.next_free(access.uid, self._now().utc_s) is None:
+            self._breaker.pause_for_limit(limited.detail, account=access.uid)
 
-    def _may_go(self, entry: Entry, passage: ApiAccess) -> bool:
+    def _may_go(self, entry: Entry, access: ApiAccess) -> bool:
         """Tell whether an entry may be sent; one that may not has been moved out of the way."""
         if self._outbox.forgettings.is_leaving(entry):  # it was under way when that began
             self._reaction.discard(entry, Reason.FORGOTTEN)
@@ -185,27 +185,27 @@ class DeliveryStage:
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
             return False
-        for_owner = entry.recipient is Recipient.KEY_OWNER or passage.is_owners(entry.user_id)
-        if for_owner or passage.acts_for_others:
+        for_owner = entry.recipient is Recipient.KEY_OWNER or access.is_owners(entry.user_id)
+        if for_owner or access.acts_for_others:
             return True
         self._reaction.hold(entry, Reason.KEY_CANNOT_SEND)
         return False
 
-    def _send(self, entry: Entry, attempt_id: int, passage: ApiAccess) -> None:
+    def _send(self, entry: Entry, attempt_id: int, access: ApiAccess) -> None:
         try:
-            sent = self._uploader.send(entry, attempt_id, passage)
+            sent = self._uploader.send(entry, attempt_id, access)
         except ShutdownRequested:
             # ready, or uncertain if the body may have gone out whole: its mark tells
             self._outbox.entries.resume_interrupted(now_s=self._now().utc_s)
             raise
         except UploadError as error:
-            self._reaction.carry_out(entry, error, passage)
+            self._reaction.carry_out(entry, error, access)
         except (OSError, AgentError) as error:
             if not self._stays_unreadable(entry, error):
                 raise
             self._reaction.hold(entry, Reason.CLIP_DAMAGED, detail=str(error))
         else:
-            self._unrecorded = (entry, attempt_id, sent, passage)
+            self._unrecorded = (entry, attempt_id, sent, access)
             self._record_again()
 
     def _stays_unreadable(self, entry: Entry, error: Exception) -> bool:
@@ -231,7 +231,7 @@ class DeliveryStage:
         self._unrecorded = None
 
     def _record(
-        self, entry: Entry, attempt_id: int, sent: UploadReceipt, passage: ApiAccess
+        self, entry: Entry, attempt_id: int, sent: UploadReceipt, access: ApiAccess
     ) -> None:
         with self._outbox.transaction():
             self._outbox.attempts.end(attempt_id, sent.end)
@@ -245,9 +245,9 @@ class DeliveryStage:
                 self._outbox.outcomes.note_second_session(entry.id, sent.made.session_id)
             self._outbox.entries.note_title(entry.id, sent.title)
             if sent.made.title is not None and entry.clip_code not in sent.made.title.lower():
-                self._gate.note_altered_title()
+                self._breaker.note_altered_title()
         crash_point("uploaded")
-        self._reaction.note_delivered(entry, passage)
+        self._reaction.note_delivered(entry, access)
         log.info(
             "clip uploaded",
             entry=entry.name,

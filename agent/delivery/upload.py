@@ -206,23 +206,23 @@ class Uploader:
         self._throttle = throttle
         self._now = now
 
-    def send(self, entry: Entry, attempt_id: int, passage: ApiAccess) -> UploadReceipt:
+    def send(self, entry: Entry, attempt_id: int, access: ApiAccess) -> UploadReceipt:
         """Send one clip and return the session that was made of it.
 
         Raises:
             UploadError: as the retry table says; the attempt's end is on record.
             OSError: the clip cannot be read.
         """
-        form = upload_form(entry, on_behalf=passage.acts_for_others)
+        form = upload_form(entry, on_behalf=access.acts_for_others)
         began_s = time.monotonic()
         self._throttle.begin()
         with ClipBody(
             self._clips / entry.stored_name,
-            on_last_part=lambda: self._mark(attempt_id, passage),
+            on_last_part=lambda: self._mark(attempt_id, access),
             pace=self._throttle.pace,
         ) as body:
             try:
-                made = self._post(form, body, passage)
+                made = self._post(form, body, access)
             except Exception as error:
                 failed = _end(body, began_s, _outcome(error, body), error)
                 self._outbox.attempts.end(attempt_id, failed)
@@ -232,15 +232,15 @@ class Uploader:
                 made=made, title=form.title, end=_end(body, began_s, "uploaded", made)
             )
 
-    def _post(self, form: UploadForm, body: ClipBody, passage: ApiAccess) -> CreatedSession:
+    def _post(self, form: UploadForm, body: ClipBody, access: ApiAccess) -> CreatedSession:
         crash_point("before-upload")
         return self._client.upload(
-            form.path, fields=form.fields, file_name=form.file_name, body=body, key=passage.key
+            form.path, fields=form.fields, file_name=form.file_name, body=body, key=access.key
         )
 
-    def _mark(self, attempt_id: int, passage: ApiAccess) -> None:
+    def _mark(self, attempt_id: int, access: ApiAccess) -> None:
         self._outbox.attempts.mark_body_complete(
-            attempt_id, now_s=self._now().utc_s, account=passage.uid
+            attempt_id, now_s=self._now().utc_s, account=access.uid
         )
         crash_point("body-marked")
 

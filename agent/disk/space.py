@@ -116,20 +116,20 @@ def is_nearly_full(folder: Path) -> bool:
 
 
 class DiskSpace:
-    """The room of the work folder: asked before it is used, and wished for where it lacks."""
+    """The free space of the state folder, and the requests of those who lack some."""
 
     def __init__(
         self,
         folder: Path,
         *,
         min_free_mb: float | None = None,
-        on_wish: Callable[[], None] = lambda: None,
+        on_request: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._min_free_mb = min_free_mb
-        self._on_wish = on_wish
+        self._on_request = on_request
         self._lock = threading.Lock()
-        self._wishes: dict[str, int] = {}
+        self._requests: dict[str, int] = {}
 
     def room(self) -> DiskUsage:
         """Return the room there is now."""
@@ -147,23 +147,23 @@ class DiskSpace:
         """Return how many bytes are missing to cut a clip; 0: there is room."""
         return self._lacks(self.floor_bytes() // _CLOSED_TO_CUTS + need_bytes)
 
-    def lacks_for_comfort(self) -> int:
-        """Return how much should be cleared away early; 0: nothing."""
+    def below_comfort(self) -> int:
+        """Return how many bytes should be cleared early; 0: none."""
         with self._lock:
-            wished = max(self._wishes.values(), default=0)
+            requested = max(self._requests.values(), default=0)
         floor = self.floor_bytes()
-        if not self._lacks(floor + wished):
+        if not self._lacks(floor + requested):
             return 0
-        return max(1, self._lacks(round(floor * _COMFORT) + wished))
+        return max(1, self._lacks(round(floor * _COMFORT) + requested))
 
-    def wish(self, asker: str, need_bytes: int | None) -> None:
-        """Ask for early clearing, so that there is room for so much; None: no more."""
+    def request_space(self, asker: str, need_bytes: int | None) -> None:
+        """Request early clearing until so many bytes are free; None: withdraw the request."""
         with self._lock:
             if need_bytes is not None:
-                self._wishes[asker] = need_bytes
-            elif self._wishes.pop(asker, None) is None:
+                self._requests[asker] = need_bytes
+            elif self._requests.pop(asker, None) is None:
                 return
-        self._on_wish()
+        self._on_request()
 
     def _lacks(self, wanted_bytes: int) -> int:
         room = self.room()

@@ -10,7 +10,7 @@ from agent.daemon.systemd import unit_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError
 from agent.outbox.consistency import Audit, audit, opened_as_it_is
-from agent.outbox.integrity import DATABASE_NAME, holds_history, trouble_of
+from agent.outbox.integrity import DATABASE_NAME, check_integrity, holds_history
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import PLAN_LIMIT, LaneState
 from agent.station.status import needs_person
@@ -29,7 +29,7 @@ def check_outbox(patient: StationUnderTest) -> list[CheckResult]:
             return [broken("outbox", f"{path} is missing, but its ledger exists", restart)]
         return [fine("outbox", "not created yet")]
     try:
-        why = trouble_of(root)
+        why = check_integrity(root)
         if why is not None:
             return [broken("outbox", f"damaged: {why}", restart)]
         found = audit(root)

@@ -36,7 +36,7 @@ from agent.disk.state_folder import (
     write_durably,
 )
 from agent.failpoints import crash_point
-from agent.heartbeat import moving
+from agent.heartbeat import during_io
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.journal.snapshots import is_unfinished_sidecar
 from agent.outbox.models import Capture, CaptureEvidence, FileFacts
@@ -148,7 +148,7 @@ class SettledFile:
         """
         before = os.fstat(self._fd)
         os.lseek(self._fd, 0, os.SEEK_SET)
-        with moving(self._expected.size_bytes), os.fdopen(os.dup(self._fd), "rb") as file:
+        with during_io(self._expected.size_bytes), os.fdopen(os.dup(self._fd), "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         # The time of modification can be set by whoever owns the file, that of the change cannot.
         if os.fstat(self._fd).st_ctime_ns != before.st_ctime_ns:
@@ -158,7 +158,7 @@ class SettledFile:
 
     def fsync(self) -> None:
         """Make its content durable."""
-        with moving(self._expected.size_bytes):
+        with during_io(self._expected.size_bytes):
             os.fsync(self._fd)
 
     def move_to(self, target: Path) -> bool:
@@ -192,7 +192,7 @@ class SettledFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         os.lseek(self._fd, 0, os.SEEK_SET)
         with (
-            moving(3 * self._expected.size_bytes),  # read, written, made durable
+            during_io(3 * self._expected.size_bytes),  # read, written, made durable
             os.fdopen(os.dup(self._fd), "rb") as source,
             os.fdopen(os.open(target, flags, 0o660), "wb") as copy,
         ):

@@ -95,7 +95,7 @@ class IntakeGuard:
         if not self._space.lacks_for_intake(need):
             return True
         self._too_large[path] = need
-        self._space.wish(_ASKER, min(self._too_large.values()))
+        self._space.request_space(_ASKER, min(self._too_large.values()))
         self._tell_of_room()
         return False
 
@@ -116,7 +116,7 @@ class IntakeGuard:
     def shut_for_space(self, error: OSError | sqlite3.OperationalError) -> None:
         """Shut until the next look: the disk refused a write."""
         self._short = self._refused = True
-        self._space.wish(_ASKER, _SMALL_BYTES)
+        self._space.request_space(_ASKER, _SMALL_BYTES)
         self._waiting.begin("disk_full", f"the disk is full ({_words(error)}); {self._help()}")
 
     def shut_for_folder(self, error: OSError | None = None) -> None:
@@ -130,12 +130,12 @@ class IntakeGuard:
     def _look_at_room(self) -> None:
         self._short = self._space.lacks_for_intake() > 0
         if self._short:
-            self._space.wish(_ASKER, min(self._too_large.values(), default=0))
+            self._space.request_space(_ASKER, min(self._too_large.values(), default=0))
             self._tell_of_room()
 
     def _end_if_over(self) -> None:
         if not (self.is_shut or self._refused or self._too_large):
-            self._space.wish(_ASKER, None)
+            self._space.request_space(_ASKER, None)
             self._waiting.end()
 
     def _tell_of_room(self) -> None:

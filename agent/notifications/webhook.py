@@ -138,7 +138,7 @@ class Webhook:
                     "User-Agent": f"spotter/{__version__}",
                     "Content-Type": "application/json",
                 },
-                timeout=httpx.Timeout(None, connect=self._timeout_s),  # the whole: see `Watch`
+                timeout=httpx.Timeout(None, connect=self._timeout_s),  # see `ExchangeWatchdog`
                 verify=tls_context(self._ca_file),
                 follow_redirects=False,
                 limits=httpx.Limits(max_keepalive_connections=0),

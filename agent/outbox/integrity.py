@@ -39,19 +39,19 @@ def holds_history(root: Path) -> bool:
     return any(place.is_dir() and any(place.iterdir()) for place in (folder.captures, folder.clips))
 
 
-def distrust(root: Path, why: str) -> None:
-    """Let the next start make the database anew: what was met while running says enough."""
+def mark_corrupt(root: Path, why: str) -> None:
+    """Mark the database as corrupt, so that the next start rebuilds it."""
     with rewriting(_mark(root)) as file:
         file.write(why.encode("utf-8", "replace"))
     fsync_folder(root)
 
 
-def trust_again(root: Path) -> None:
-    """Forget what was said against a database that is no longer there."""
+def clear_corrupt_mark(root: Path) -> None:
+    """Remove the mark of a corrupt database that has been replaced."""
     _mark(root).unlink(missing_ok=True)
 
 
-def trouble_of(root: Path, *, monotonic: Callable[[], float] = time.monotonic) -> str | None:
+def check_integrity(root: Path, *, monotonic: Callable[[], float] = time.monotonic) -> str | None:
     """Return why the database cannot be trusted, or None.
 
     Rows and indexes are compared, so that a changed byte in what is indexed shows as well as a

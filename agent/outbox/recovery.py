@@ -27,7 +27,7 @@ from agent.disk.state_folder import (
 from agent.failpoints import crash_point
 from agent.outbox import migrate
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.integrity import DATABASE_NAME, trouble_of, trust_again
+from agent.outbox.integrity import DATABASE_NAME, check_integrity, clear_corrupt_mark
 from agent.outbox.journal.log import ChangeLog, LogSurvey, contradiction
 from agent.outbox.journal.snapshots import Sidecar, Sidecars, apply_image, read_image
 from agent.outbox.migrate import copy_damaged, refuse_newer
@@ -292,7 +292,7 @@ def rebuild(
     fsync_file(new)
     new.replace(damaged)
     fsync_folder(root)
-    trust_again(root)
+    clear_corrupt_mark(root)
     if not witnesses.tell_all and ledger.path.exists():
         ledger.path.replace(ledger.path.with_name(copy_damaged(LEDGER_NAME, stamp)))
     log.error(
@@ -399,7 +399,7 @@ def open_as_owner(root: Path, *, now_s: float) -> Outbox:
         OutboxError: a newer Spotter wrote it, or the disk refuses.
     """
     quarantine_strange_records(root)
-    why = trouble_of(root)
+    why = check_integrity(root)
     witnesses = Witnesses.read(root)
     if why is not None:
         rebuild(root, witnesses, why=why, now_s=now_s)
@@ -431,8 +431,8 @@ def quarantine_strange_records(root: Path) -> None:
             quarantine(path, StateFolder(root), why="it is not a plain file")
 
 
-def tend_ledger(outbox: Outbox) -> None:
-    """Write the ledger anew where it has grown far beyond what it tells."""
+def compact_log(outbox: Outbox) -> None:
+    """Rewrite the change log where it has grown far beyond the size of the database."""
     ledger = outbox.database.journal.ledger
     size_bytes = ledger.path.stat().st_size if ledger.path.exists() else 0
     needed_bytes = outbox.database.path.stat().st_size

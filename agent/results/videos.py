@@ -39,7 +39,7 @@ from agent.errors import (
     TemporaryDownloadError,
 )
 from agent.failpoints import crash_point
-from agent.heartbeat import moving
+from agent.heartbeat import during_io
 from agent.outbox.entries import Entries
 from agent.outbox.outbox import Outbox
 from agent.outbox.removal import FileRemover
@@ -99,7 +99,7 @@ class ResumableFile(AbstractContextManager["ResumableFile"]):
     def rest(self) -> None:
         """Make durable what is here, and note it, so that the next time goes on from here."""
         self._file.flush()
-        with moving(self.have_bytes):
+        with during_io(self.have_bytes):
             os.fsync(self._file.fileno())
         if self.origin is not None:
             self._write_note(durable_bytes=self.have_bytes)

@@ -1,8 +1,8 @@
 """Endpoints, required access, and request context.
 
-Every route is one of two kinds, and both check before anything is looked at: to see (`See`)
-takes a session of the right role; to do (`Do`) takes, besides, the device's CSRF token and
-a form whose every field is known, bounded and of its type.
+Every route is one of two kinds, and both check the request first: a `GetEndpoint` requires a
+session of the right role; a `PostEndpoint` requires the device's CSRF token besides, and a form
+whose every field is known, bounded and of its type.
 """
 
 import asyncio

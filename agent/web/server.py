@@ -307,7 +307,7 @@ class _Server(uvicorn.Server):
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         keeping = None if self._certificate is None else loop.create_task(_keep(self._certificate))
-        with self._stop.telling(partial(loop.call_soon_threadsafe, ended.set)):
+        with self._stop.notifying(partial(loop.call_soon_threadsafe, ended.set)):
             while not (await self.on_tick(0) or ended.is_set()):
                 beat()
                 with contextlib.suppress(TimeoutError):

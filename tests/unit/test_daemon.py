@@ -60,7 +60,7 @@ def run(
     """Run the daemon until the stage is through with its failures; else end it as not through."""
     daemon = Daemon(
         [stage],
-        bells=StageEvents([stage.name]),
+        events=StageEvents([stage.name]),
         stop=StopFlag(),
         wake_path=folder / "wake",
         watching=watching,
@@ -108,7 +108,7 @@ def test_a_failure_that_nobody_thought_of_does_not_end_the_stage(tmp_path: Path)
 def test_a_damaged_file_ends_the_daemon_even_where_nothing_can_be_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemons, "distrust", lambda *_: refuse())
+    monkeypatch.setattr(daemons, "mark_corrupt", lambda *_: refuse())
     with pytest.raises(OutboxError, match="cannot be trusted"):
         run(FailingStage(sqlite_error(sqlite3.SQLITE_CORRUPT)), tmp_path)
 
@@ -119,7 +119,7 @@ class BrokenOff(BaseException):
 
 def test_a_stage_that_breaks_off_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    watching = DaemonHooks(pulses=Heartbeats(bound_s=1.0, clock=lambda: now_s))
+    watching = DaemonHooks(heartbeats=Heartbeats(bound_s=1.0, clock=lambda: now_s))
 
     class BreakingStage(FailingStage):
         def step(self) -> float:
@@ -129,4 +129,4 @@ def test_a_stage_that_breaks_off_is_missed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(threading, "excepthook", lambda _: stage.done())
     run(stage, tmp_path, watching=watching)  # ended from outside: the stage cannot any more
     now_s = 10.0
-    assert watching.pulses.stuck() == [stage.name]
+    assert watching.heartbeats.stuck() == [stage.name]

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from agent.daemon.systemd import NotifySocket
-from agent.heartbeat import Heartbeats, beat, moving
+from agent.heartbeat import Heartbeats, beat, during_io
 
 _DAY_S = 86400.0
 
@@ -19,32 +19,32 @@ class Clock:
 
 def test_an_idle_month_is_no_stuck_stage() -> None:
     clock = Clock()
-    pulses = Heartbeats(bound_s=120, clock=clock)
-    pulses.begin("intake")
+    heartbeats = Heartbeats(bound_s=120, clock=clock)
+    heartbeats.begin("intake")
     while clock.now_s < 30 * _DAY_S:
         beat(waits_s=60)
         clock.now_s += 60
-        assert pulses.stuck() == []
-    pulses.end("intake")
+        assert heartbeats.stuck() == []
+    heartbeats.end("intake")
 
 
 def test_a_stage_that_says_nothing_is_stuck_after_its_bound_and_no_other_hides_it() -> None:
     clock = Clock()
-    pulses = Heartbeats(bound_s=120, clock=clock)
-    other = pulses.begin("delivery")
-    pulses.begin("analysis")
-    with moving(4_000_000_000):
+    heartbeats = Heartbeats(bound_s=120, clock=clock)
+    other = heartbeats.begin("delivery")
+    heartbeats.begin("analysis")
+    with during_io(4_000_000_000):
         clock.now_s = 2000.0
         other.beat()
-        assert pulses.stuck() == []
+        assert heartbeats.stuck() == []
     clock.now_s = 2119.0
     other.beat()
-    assert pulses.stuck() == []
+    assert heartbeats.stuck() == []
     clock.now_s = 2121.0
     other.beat()
-    assert pulses.stuck() == ["analysis"]
-    pulses.end("analysis")
-    assert pulses.stuck() == []
+    assert heartbeats.stuck() == ["analysis"]
+    heartbeats.end("analysis")
+    assert heartbeats.stuck() == []
 
 
 def test_without_a_stage_a_beat_is_nothing() -> None:

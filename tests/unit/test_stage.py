@@ -5,9 +5,9 @@ from agent.stage import StopFlag
 
 def test_who_asked_is_told_once_and_not_after_it_left() -> None:
     stop, heard = StopFlag(), []
-    with stop.telling(lambda: heard.append("gone")):
+    with stop.notifying(lambda: heard.append("gone")):
         pass
-    with stop.telling(lambda: heard.append("there")):
+    with stop.notifying(lambda: heard.append("there")):
         stop.set()
     assert heard == ["there"]
 
@@ -15,5 +15,5 @@ def test_who_asked_is_told_once_and_not_after_it_left() -> None:
 def test_who_asks_after_the_wish_is_told_at_once() -> None:
     stop, heard = StopFlag(), []
     stop.set()
-    with stop.telling(lambda: heard.append("late")):
+    with stop.notifying(lambda: heard.append("late")):
         assert heard == ["late"]

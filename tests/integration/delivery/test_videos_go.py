@@ -60,7 +60,7 @@ def test_videos_go_first_where_space_is_short_and_can_come_back(fetching: Fetchi
     fetching.run()
     clip = world.folder.clips / world.entry().stored_name
     clip.write_bytes(b"x" * 500)
-    fetching.space.wish("a test", 1 << 60)
+    fetching.space.request_space("a test", 1 << 60)
 
     retention(fetching)._clear_early()  # its first round
 

@@ -36,8 +36,8 @@ class Disk(DiskSpace):
     """A disk of which a test says what is free."""
 
     def __init__(self, free_bytes: int, *, free_files: int | None = None) -> None:
-        self.wishes_heard = 0
-        super().__init__(Path(), min_free_mb=100, on_wish=self._hear)
+        self.requests_heard = 0
+        super().__init__(Path(), min_free_mb=100, on_request=self._hear)
         self.free_bytes, self.free_files = free_bytes, free_files
 
     def room(self) -> DiskUsage:
@@ -46,7 +46,7 @@ class Disk(DiskSpace):
         )
 
     def _hear(self) -> None:
-        self.wishes_heard += 1
+        self.requests_heard += 1
 
 
 def test_a_cut_may_use_what_intake_must_leave() -> None:
@@ -59,20 +59,20 @@ def test_a_cut_may_use_what_intake_must_leave() -> None:
 
 def test_a_wish_makes_clearing_go_on_until_it_is_met() -> None:
     disk = Disk(110 * MB)
-    assert disk.lacks_for_comfort() == 0
+    assert disk.below_comfort() == 0
 
-    disk.wish("intake", 500 * MB)
-    assert (disk.wishes_heard, disk.lacks_for_comfort()) == (1, 515 * MB)
-    disk.wish("intake", None)
-    disk.wish("intake", None)
+    disk.request_space("intake", 500 * MB)
+    assert (disk.requests_heard, disk.below_comfort()) == (1, 515 * MB)
+    disk.request_space("intake", None)
+    disk.request_space("intake", None)
 
-    assert (disk.wishes_heard, disk.lacks_for_comfort()) == (2, 0)
+    assert (disk.requests_heard, disk.below_comfort()) == (2, 0)
 
 
 def test_a_disk_without_names_is_full_however_much_is_free() -> None:
     disk = Disk(10 * GB, free_files=3)
 
-    assert disk.lacks_for_intake() > 0 and disk.lacks_for_comfort() > 0
+    assert disk.lacks_for_intake() > 0 and disk.below_comfort() > 0
 
 
 def test_a_full_disk_is_known_by_its_errors() -> None:
