@@ -153,8 +153,8 @@ def write_station(
             hint="sudo spotter init --system" if error.errno in _RIGHTS else "check the disk: df",
         ) from None
     settings = load_settings(places.config)
-    patient = StationUnderTest(settings=settings, config=places.config, now=now, environ=os.environ)
-    answer, finding = try_key(patient)
+    station = StationUnderTest(settings=settings, config=places.config, now=now, environ=os.environ)
+    answer, finding = try_key(station)
     return WrittenFiles(
         config=places.config,
         kept=kept,
@@ -168,21 +168,21 @@ def write_station(
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
 
-def try_key(patient: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
+def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
     """Ask the API whose key this is."""
-    api = patient.settings.api
-    token = read_api_key(api, patient.environ)
+    api = station.settings.api
+    token = read_api_key(api, station.environ)
     if token is None:
         words = "no key yet: clips are kept until there is one"
         return KeyAnswer.MISSING, warning(
             "API", words, f"write it into {api.key_file}, alone in one line"
         )
     try:
-        answer = ask_status(patient, token)
+        answer = ask_status(station, token)
     except ApiUnavailableError as fault:
         answered = KeyAnswer.UNREACHABLE if fault.status is None else KeyAnswer.REFUSED
         return answered, warning("API", str(fault), "spotter doctor")
-    judged = judge_answer(patient, answer)
+    judged = judge_answer(station, answer)
     if judged.state is not Severity.BROKEN:
         return KeyAnswer.ACCEPTED, judged
     is_refused = answer.status in {401, 402, 403} and answer.error_words() is not None

@@ -216,13 +216,13 @@ def judge_speed(size_bytes: int, seconds: float) -> CheckResult:
     return fine("disk speed", told)
 
 
-def check_disk(patient: StationUnderTest) -> list[CheckResult]:
+def check_disk(station: StationUnderTest) -> list[CheckResult]:
     """Measure room and speed of the disk that holds the state folder."""
-    root = patient.settings.paths.state
+    root = station.settings.paths.state
     if not root.is_dir():
         return []  # said by the check of the folders
     room = measure(root)
-    findings = [judge_room(room, min_free_mb=patient.settings.disk.min_free_mb)]
+    findings = [judge_room(room, min_free_mb=station.settings.disk.min_free_mb)]
     if room.free_bytes < _ROOM_FOR_PROBE * _PROBE_BYTES or not os.access(root, os.W_OK):
         return findings
     try:

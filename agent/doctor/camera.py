@@ -101,21 +101,21 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
     return fine(name, ago)
 
 
-def check_camera(patient: StationUnderTest) -> list[CheckResult]:
+def check_camera(station: StationUnderTest) -> list[CheckResult]:
     """Look into the capture folder and for the last capture."""
-    settings = patient.settings
+    settings = station.settings
     if not settings.paths.capture.is_dir():
         return []  # said by the check of the folders
-    last_at, camera = _camera(patient)
-    findings = [judge_last(last_at, camera, now_s=patient.now.utc_s)]
+    last_at, camera = _camera(station)
+    findings = [judge_last(last_at, camera, now_s=station.now.utc_s)]
     suffixes = settings.capture.suffixes
-    left = left_alone(settings.paths.capture, suffixes, now_s=patient.now.utc_s)
+    left = left_alone(settings.paths.capture, suffixes, now_s=station.now.utc_s)
     if left.count:
         findings.append(judge_left(left, suffixes=suffixes))
-    if patient.runs:
+    if station.runs:
         findings.append(
             judge_lying(
-                [file for file in _lying(patient) if file.is_video],
+                [file for file in _lying(station) if file.is_video],
                 settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
                 suffixes=settings.capture.suffixes,
             )
@@ -123,22 +123,22 @@ def check_camera(patient: StationUnderTest) -> list[CheckResult]:
     return findings
 
 
-def _camera(patient: StationUnderTest) -> tuple[float | None, Camera | None]:
+def _camera(station: StationUnderTest) -> tuple[float | None, Camera | None]:
     """Return when a capture was last taken in, and what the camera does."""
     try:
-        with opened_as_it_is(patient.folder.root) as outbox:
+        with opened_as_it_is(station.folder.root) as outbox:
             if outbox is None:
                 return None, None
-            camera = watch_of(outbox, patient.settings).look(patient.now)
+            camera = watch_of(outbox, station.settings).look(station.now)
             return outbox.captures.last_admitted_at(), camera
     except (sqlite3.Error, AgentError):
         return None, None  # said by the check of the outbox
 
 
-def files_in(patient: StationUnderTest) -> Iterator[Path]:
+def files_in(station: StationUnderTest) -> Iterator[Path]:
     """Yield what lies in the capture folder, but for what its writer calls unfinished."""
     seen = 0
-    for folder, subfolders, names in os.walk(patient.settings.paths.capture):
+    for folder, subfolders, names in os.walk(station.settings.paths.capture):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             if name.startswith(".") or name.endswith(_UNFINISHED) or seen >= _MOST:
@@ -147,12 +147,12 @@ def files_in(patient: StationUnderTest) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _lying(patient: StationUnderTest) -> Iterator[PendingFile]:
-    suffixes = patient.settings.capture.suffixes
-    daemon = whose_rights(patient.folder.root)
-    for path in files_in(patient):
+def _lying(station: StationUnderTest) -> Iterator[PendingFile]:
+    suffixes = station.settings.capture.suffixes
+    daemon = whose_rights(station.folder.root)
+    for path in files_in(station):
         with suppress(OSError):
-            quiet_s = patient.now.utc_s - path.lstat().st_mtime
+            quiet_s = station.now.utc_s - path.lstat().st_mtime
             is_video = path.suffix.lower() in suffixes
             yield PendingFile(
                 name=printable_file_name(path.name),

@@ -19,11 +19,11 @@ from agent.text import counted
 _A_START = "a start repairs it and keeps the data"
 
 
-def check_outbox(patient: StationUnderTest) -> list[CheckResult]:
+def check_outbox(station: StationUnderTest) -> list[CheckResult]:
     """Look the outbox over, without changing it."""
-    root = patient.folder.root
+    root = station.folder.root
     path = root / DATABASE_NAME
-    restart = f"sudo systemctl restart {unit_of(patient.config)}; {_A_START}"
+    restart = f"sudo systemctl restart {unit_of(station.config)}; {_A_START}"
     if not path.exists():
         if root.is_dir() and holds_history(root):
             return [broken("outbox", f"{path} is missing, but its ledger exists", restart)]
@@ -112,22 +112,22 @@ _SHOWN = 5  # athletes by name of their ids
 _LONG_S = 24 * 3600.0  # an analysis takes minutes
 
 
-def check_life(patient: StationUnderTest) -> list[CheckResult]:
+def check_life(station: StationUnderTest) -> list[CheckResult]:
     """Ask the outbox, where there is one that can be opened."""
     try:
-        with opened_as_it_is(patient.folder.root) as outbox:
+        with opened_as_it_is(station.folder.root) as outbox:
             if outbox is None:
                 return []
-            here = LocalTime(patient.now.utc_s)
-            host = urlsplit(patient.settings.api.base_url).netloc
+            here = LocalTime(station.now.utc_s)
+            host = urlsplit(station.settings.api.base_url).netloc
             lane = outbox.lanes.get(host)
-            pauses = outbox.pauses.all() if patient.runs else []
+            pauses = outbox.pauses.all() if station.runs else []
             pauses = [pause for pause in pauses if pause.part != "page"]  # has its own check
             return [
                 *judge_rebuilt(outbox.rebuilt(), here),
                 *judge_history(outbox.history_lost_at(), here),
                 judge_titles(lane),
-                *([judge_lane(lane)] if patient.runs else []),
+                *([judge_lane(lane)] if station.runs else []),
                 *(
                     warning(
                         p.part, f"paused since {here.moment(p.since)}: {p.detail}", "spotter status"
@@ -142,8 +142,8 @@ def check_life(patient: StationUnderTest) -> list[CheckResult]:
                 *judge_analyses(
                     outbox.follow_ups.counts(),
                     oldest_at=outbox.follow_ups.oldest_waiting_at(),
-                    follows=patient.settings.results.follow,
-                    now_s=patient.now.utc_s,
+                    follows=station.settings.results.follow,
+                    now_s=station.now.utc_s,
                 ),
             ]
     except (sqlite3.Error, AgentError):

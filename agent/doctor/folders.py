@@ -141,26 +141,26 @@ def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
     )
 
 
-def check_mounts(patient: StationUnderTest, *, fstab: Path | None = None) -> CheckResult:
+def check_mounts(station: StationUnderTest, *, fstab: Path | None = None) -> CheckResult:
     """See that the folders are on the disks that are meant."""
-    settings = patient.settings
+    settings = station.settings
     mounts = Mounts(settings.disk.mounts, **({} if fstab is None else {"fstab": fstab}))
     capture = settings.paths.capture
     missing = mounts.missing_for(settings.paths.state, capture)
     if missing is None and capture.exists():
-        missing = MountMemory(patient.folder, capture).missing()
+        missing = MountMemory(station.folder, capture).missing()
     if missing is not None:
         return broken(
             "mounts",
             f"{missing} is not mounted: Spotter waits for it and writes nothing there",
-            f"sudo mount {missing}; if that is intended, remove {patient.folder.root}/mounts.json",
+            f"sudo mount {missing}; if that is intended, remove {station.folder.root}/mounts.json",
         )
     return fine("mounts", f"{capture} is on {mount_point_of(capture.resolve(), mounted_now())}")
 
 
-def check_folders(patient: StationUnderTest) -> list[CheckResult]:
+def check_folders(station: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
-    paths = patient.settings.paths
+    paths = station.settings.paths
     who = whose_rights(paths.state)
     findings = [
         check_folder("capture folder", paths.capture, who),
@@ -168,10 +168,10 @@ def check_folders(patient: StationUnderTest) -> list[CheckResult]:
     ]
     if paths.state.is_dir() and os.access(paths.state, os.R_OK | os.X_OK):
         findings.append(check_inside(paths.state, who, capture=paths.capture))
-    archive = patient.settings.capture.archive_dir
-    if archive is not None and patient.settings.capture.originals == "archive":
+    archive = station.settings.capture.archive_dir
+    if archive is not None and station.settings.capture.originals == "archive":
         findings.append(check_folder("archive folder", archive, who))
-    return [*findings, check_mounts(patient)]
+    return [*findings, check_mounts(station)]
 
 
 def _may_make(path: Path, who: ServiceUser) -> bool:
@@ -229,9 +229,9 @@ def may_look(state_folder: Path) -> bool:
     return os.access(state_folder, os.R_OK | os.X_OK)
 
 
-def check_rights(patient: StationUnderTest) -> list[CheckResult]:
+def check_rights(station: StationUnderTest) -> list[CheckResult]:
     """Say what gives this user the right to look; nothing where nothing is closed."""
-    root = patient.folder.root
+    root = station.folder.root
     if may_look(root):
         return []
     return [

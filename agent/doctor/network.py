@@ -44,22 +44,22 @@ _AFTER = {
 }
 
 
-def check_api(patient: StationUnderTest) -> list[CheckResult]:
+def check_api(station: StationUnderTest) -> list[CheckResult]:
     """Ask the API whose key this is, and look at what comes along."""
-    api = patient.settings.api
-    token = read_api_key(api, patient.environ)
-    malformed = malformed_key(api, patient.environ) if token is None else None
-    findings = [check_key(token, api.key_file, malformed), *judge_expiry(token, patient.now)]
+    api = station.settings.api
+    token = read_api_key(api, station.environ)
+    malformed = malformed_key(api, station.environ) if token is None else None
+    findings = [check_key(token, api.key_file, malformed), *judge_expiry(token, station.now)]
     answer = None
     if token is not None:
         try:
-            answer = ask_status(patient, token)
-            findings.append(judge_answer(patient, answer))
+            answer = ask_status(station, token)
+            findings.append(judge_answer(station, answer))
         except ApiUnavailableError as fault:
-            findings.append(_refused(patient, fault))
+            findings.append(_refused(station, fault))
     # Whatever the API says: a wrong clock is often why TLS fails.
-    findings.append(judge_clock(patient.now, None if answer is None else answer.date))
-    return findings if answer is None else [*findings, *_certificate(patient)]
+    findings.append(judge_clock(station.now, None if answer is None else answer.date))
+    return findings if answer is None else [*findings, *_certificate(station)]
 
 
 def check_key(token: str | None, key_file: Path, malformed: str | None = None) -> CheckResult:
@@ -105,16 +105,16 @@ def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
     return [fine("API key expiry", f"valid until {here.day(at)}")]
 
 
-def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
+def judge_answer(station: StationUnderTest, answer: ApiResponse) -> CheckResult:
     """Judge what organization-status says: whose key it is, and what it may do."""
     try:
-        if answer.status == 403 and answer.error_words() and patient.settings.api.role != "admin":
-            return _own_account(patient, answer)
+        if answer.status == 403 and answer.error_words() and station.settings.api.role != "admin":
+            return _own_account(station, answer)
         if answer.status != 200:
-            raise lane_fault(answer, now_s=patient.now.utc_s)
+            raise lane_fault(answer, now_s=station.now.utc_s)
         account = read_account(answer)
     except ApiUnavailableError as fault:
-        return _refused(patient, fault)
+        return _refused(station, fault)
     if not account.has_api_access:
         return warning(
             "API",
@@ -125,7 +125,7 @@ def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
     whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
     if account.acts_for_others:
         return fine("API", f"answers; the key is {whose} and acts for all athletes")
-    if patient.settings.station.unassigned == "upload":
+    if station.settings.station.unassigned == "upload":
         return warning(
             "API",
             f"answers; the key is {whose}: clips of others than its owner are held",
@@ -138,9 +138,9 @@ def judge_answer(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
     )
 
 
-def _own_account(patient: StationUnderTest, answer: ApiResponse) -> CheckResult:
+def _own_account(station: StationUnderTest, answer: ApiResponse) -> CheckResult:
     """Judge a key that may not ask for the account: its owner's own, or bound to a domain."""
-    api = patient.settings.api
+    api = station.settings.api
     owner = api.owner_id or "its owner (api.owner_id names them)"
     bound = "" if api.origin else "; or it is bound to a domain, which api.origin must say"
     return warning(
@@ -184,18 +184,18 @@ def judge_certificate(host: str, ends_at: float, *, now_s: float) -> CheckResult
     return fine("certificate", f"{host}: valid until {until}")
 
 
-def ask_status(patient: StationUnderTest, token: str) -> ApiResponse:
+def ask_status(station: StationUnderTest, token: str) -> ApiResponse:
     """Return the answer to the first form of the key that the host takes, else the last one.
 
     Raises:
         LaneError: nobody answered.
     """
-    api = patient.settings.api
+    api = station.settings.api
     headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
     keys = [ApiKey(token=token, header=header) for header in headers]
     with ApiClient(
         api.base_url,
-        now=lambda: patient.now,
+        now=lambda: station.now,
         timeouts=Timeouts(connect_s=min(api.connect_timeout_s, _WAIT_S), answer_s=_WAIT_S),
         ca_file=api.ca_file,
         origin=api.origin,
@@ -210,35 +210,35 @@ def ask_status(patient: StationUnderTest, token: str) -> ApiResponse:
     return answer
 
 
-def _certificate(patient: StationUnderTest) -> list[CheckResult]:
-    address = urlsplit(patient.settings.api.base_url)
+def _certificate(station: StationUnderTest) -> list[CheckResult]:
+    address = urlsplit(station.settings.api.base_url)
     if address.scheme != "https" or address.hostname is None:
         return []
     host, port = address.hostname, address.port or 443
     try:
         ends_at = certificate_ends_at(
-            host, port, ca_file=patient.settings.api.ca_file, wait_s=_WAIT_S
+            host, port, ca_file=station.settings.api.ca_file, wait_s=_WAIT_S
         )
     except OSError as error:  # it answered a moment ago
         return [warning("certificate", f"cannot be checked: {error}")]
-    return [judge_certificate(host, ends_at, now_s=patient.now.utc_s)]
+    return [judge_certificate(host, ends_at, now_s=station.now.utc_s)]
 
 
-def _refused(patient: StationUnderTest, fault: ApiUnavailableError) -> CheckResult:
-    api = patient.settings.api
+def _refused(station: StationUnderTest, fault: ApiUnavailableError) -> CheckResult:
+    api = station.settings.api
     remedy = _AFTER.get(fault.reason, "spotter status says what it waits for")
     host = urlsplit(api.base_url).hostname
-    then = _after_a_new_key(patient)
+    then = _after_a_new_key(station)
     return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file, then=then))
 
 
-def _after_a_new_key(patient: StationUnderTest) -> str:
+def _after_a_new_key(station: StationUnderTest) -> str:
     """Say how a new key comes to the daemon, which has one of root's alone as a credential."""
     try:
-        is_roots = not patient.settings.api.key_file.stat().st_mode & 0o077
+        is_roots = not station.settings.api.key_file.stat().st_mode & 0o077
     except OSError:
         is_roots = False
-    unit = unit_of(patient.config)
+    unit = unit_of(station.config)
     return f"sudo systemctl restart {unit}" if is_roots else "it is read without a restart"
 
 
@@ -253,16 +253,16 @@ _RECEIVER_WAIT_S = 5.0
 _TRY = "then try it: spotter notify test"
 
 
-def check_channels(patient: StationUnderTest) -> list[CheckResult]:
+def check_channels(station: StationUnderTest) -> list[CheckResult]:
     """Look at every channel that is on; nothing is sent."""
-    settings = patient.settings
+    settings = station.settings
     names = channels_of(settings.webhook, settings.mqtt)
     findings = []
     if "webhook" in names:
-        findings += [*_webhook_secret(patient), _webhook_way(patient)]
+        findings += [*_webhook_secret(station), _webhook_way(station)]
     if "mqtt" in names:
-        findings += [*_mqtt_password(patient), _mqtt_way(patient)]
-    return [*findings, *_standing(patient, names)]
+        findings += [*_mqtt_password(station), _mqtt_way(station)]
+    return [*findings, *_standing(station, names)]
 
 
 def judge_channel(
@@ -295,9 +295,9 @@ def judge_channel(
     return findings
 
 
-def _webhook_secret(patient: StationUnderTest) -> list[CheckResult]:
-    webhook = patient.settings.webhook
-    secret, file = read_webhook_secret(webhook, patient.environ), webhook.secret_file
+def _webhook_secret(station: StationUnderTest) -> list[CheckResult]:
+    webhook = station.settings.webhook
+    secret, file = read_webhook_secret(webhook, station.environ), webhook.secret_file
     if secret is None and file.exists() and not os.access(file, os.R_OK):
         return [_unreadable("webhook secret", file)]
     if secret is None:
@@ -310,22 +310,22 @@ def _webhook_secret(patient: StationUnderTest) -> list[CheckResult]:
     return _open_file("webhook secret", file)
 
 
-def _mqtt_password(patient: StationUnderTest) -> list[CheckResult]:
-    mqtt = patient.settings.mqtt
+def _mqtt_password(station: StationUnderTest) -> list[CheckResult]:
+    mqtt = station.settings.mqtt
     file = mqtt.password_file
     findings = []
     if mqtt.user is not None and not (mqtt.tls or is_loopback(mqtt.host)):
         told = "the password is sent without TLS"
         findings.append(warning("mqtt", told, "set mqtt.tls = true"))
-    if file is None or read_mqtt_password(mqtt, patient.environ) is not None:
+    if file is None or read_mqtt_password(mqtt, station.environ) is not None:
         return findings + ([] if file is None else _open_file("mqtt password", file))
     if file.exists() and not os.access(file, os.R_OK):
         return [*findings, _unreadable("mqtt password", file)]
     return [*findings, broken("mqtt password", f"{file} is empty or missing", f"sudoedit {file}")]
 
 
-def _webhook_way(patient: StationUnderTest) -> CheckResult:
-    webhook = patient.settings.webhook
+def _webhook_way(station: StationUnderTest) -> CheckResult:
+    webhook = station.settings.webhook
     parts = urlsplit("" if webhook.url is None else webhook.url.get_secret_value())
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     try:
@@ -355,9 +355,9 @@ def _reach(host: str, port: int, context: ssl.SSLContext | None) -> None:
                 pass
 
 
-def _mqtt_way(patient: StationUnderTest) -> CheckResult:
-    host, port = patient.settings.mqtt.address
-    receiver = receiver_of("mqtt", patient.settings, check=lambda: None, role="doctor")
+def _mqtt_way(station: StationUnderTest) -> CheckResult:
+    host, port = station.settings.mqtt.address
+    receiver = receiver_of("mqtt", station.settings, check=lambda: None, role="doctor")
     try:
         receiver.keep_up()
     except AgentError as fault:
@@ -367,9 +367,9 @@ def _mqtt_way(patient: StationUnderTest) -> CheckResult:
     return fine("mqtt", f"{host}:{port} accepts the login")
 
 
-def _standing(patient: StationUnderTest, names: list[str]) -> list[CheckResult]:
+def _standing(station: StationUnderTest, names: list[str]) -> list[CheckResult]:
     try:
-        with opened_as_it_is(patient.folder.root) as outbox:
+        with opened_as_it_is(station.folder.root) as outbox:
             if outbox is None:
                 return []
             return [
@@ -379,8 +379,8 @@ def _standing(patient: StationUnderTest, names: list[str]) -> list[CheckResult]:
                 for finding in judge_channel(
                     state,
                     *outbox.channels.refused(state.name),
-                    runs=patient.runs,
-                    here=LocalTime(patient.now.utc_s),
+                    runs=station.runs,
+                    here=LocalTime(station.now.utc_s),
                 )
             ]
     except (sqlite3.Error, AgentError):

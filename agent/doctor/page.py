@@ -34,16 +34,16 @@ _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0
 _MOST_STEPS = 3  # of being sent on
 
 
-def check_page(patient: StationUnderTest) -> list[CheckResult]:
+def check_page(station: StationUnderTest) -> list[CheckResult]:
     """Look at the page as a browser would, and draw what only a paired device may see."""
-    listen = patient.settings.web.listen
+    listen = station.settings.web.listen
     if not listen:
         return [fine("page", 'turned off (web.listen = "")')]
     host, _, port = listen.rpartition(":")
     name = host.strip("[]")
     called = _EVERYWHERE.get(name, name)
-    if patient.runs:
-        return [_judge_running(patient, called, port)]
+    if station.runs:
+        return [_judge_running(station, called, port)]
     if _is_open(called, int(port)):
         return [
             broken(
@@ -52,25 +52,25 @@ def check_page(patient: StationUnderTest) -> list[CheckResult]:
                 _WHICH.format(port=port),
             )
         ]
-    return [_guarded(patient, f"will be at {listen} when the daemon runs")]
+    return [_guarded(station, f"will be at {listen} when the daemon runs")]
 
 
-def _judge_running(patient: StationUnderTest, host: str, port: str) -> CheckResult:
+def _judge_running(station: StationUnderTest, host: str, port: str) -> CheckResult:
     """Judge the page of a daemon that runs; one that has just started gets some seconds."""
-    listen = patient.settings.web.listen
-    log = f"sudo journalctl -u {unit_of(patient.config)} -n 20"
+    listen = station.settings.web.listen
+    log = f"sudo journalctl -u {unit_of(station.config)} -n 20"
     latest_s = time.monotonic() + _OPENS_WITHIN_S
-    while (pause := _pause_of_page(patient)) is None and not _is_open(host, int(port)):
+    while (pause := _pause_of_page(station)) is None and not _is_open(host, int(port)):
         if time.monotonic() > latest_s:
             return broken("page", f"no response at {listen}", _AGAIN.format(log=log))
         threading.Event().wait(_LOOKS_EVERY_S)
     if pause is not None:
         remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
         return broken("page", f"not open: {pause.detail}", remedy)
-    fault = _fault_of_answers(patient, host, port) or _fault_of_drawing(patient)
+    fault = _fault_of_answers(station, host, port) or _fault_of_drawing(station)
     if fault is not None:
         return broken("page", fault, _AGAIN.format(log=log))
-    return _guarded(patient, f"at {listen}, works")
+    return _guarded(station, f"at {listen}, works")
 
 
 def _judge_progress(answer: httpx.Response) -> str | None:
@@ -85,21 +85,21 @@ def _judge_progress(answer: httpx.Response) -> str | None:
     return f"the daemon makes no progress: {told}"
 
 
-def _guarded(patient: StationUnderTest, found: str) -> CheckResult:
+def _guarded(station: StationUnderTest, found: str) -> CheckResult:
     """Return that the page is well, unless its PIN can be read on the network."""
-    web = patient.settings.web
+    web = station.settings.web
     if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
         return warning(
             "page",
             f"at {web.listen}; without TLS the PIN is sent in clear text",
-            patient.setting('web.tls = "own"'),
+            station.setting('web.tls = "own"'),
         )
     return fine("page", found)
 
 
-def _fault_of_answers(patient: StationUnderTest, host: str, port: str) -> str | None:
+def _fault_of_answers(station: StationUnderTest, host: str, port: str) -> str | None:
     """Fetch everything that a browser without a PIN may; return what is wrong, or None."""
-    is_over_tls = patient.settings.web.tls != "off"
+    is_over_tls = station.settings.web.tls != "off"
     shown_host = f"[{host}]" if ":" in host else host
     origin = f"{'https' if is_over_tls else 'http'}://{shown_host}:{port}"
     try:
@@ -134,14 +134,14 @@ def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
     return None
 
 
-def _fault_of_drawing(patient: StationUnderTest) -> str | None:
+def _fault_of_drawing(station: StationUnderTest) -> str | None:
     """Draw the start page and the wall from the station's own data; return what fails, or None."""
-    if not has_secret(patient.folder):
+    if not has_secret(station.folder):
         return None  # the daemon makes it, not the doctor
     try:
-        with opened_as_it_is(patient.folder.root) as outbox:
+        with opened_as_it_is(station.folder.root) as outbox:
             if outbox is not None:
-                _draw(patient, outbox)
+                _draw(station, outbox)
     except sqlite3.Error:
         return None  # the outbox is judged elsewhere
     except Exception as error:  # noqa: BLE001  # whatever a template or its data may raise
@@ -149,12 +149,12 @@ def _fault_of_drawing(patient: StationUnderTest) -> str | None:
     return None
 
 
-def _draw(patient: StationUnderTest, outbox: Outbox) -> None:
+def _draw(station: StationUnderTest, outbox: Outbox) -> None:
     page = make_page(
-        patient.settings,
-        station_rules(patient.settings),
+        station.settings,
+        station_rules(station.settings),
         outbox,
-        patient.folder,
+        station.folder,
         signs=DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),
         now=read_clock,
     )
@@ -163,9 +163,9 @@ def _draw(patient: StationUnderTest, outbox: Outbox) -> None:
             page.board.drawing(wall=wall)
 
 
-def _pause_of_page(patient: StationUnderTest) -> Pause | None:
+def _pause_of_page(station: StationUnderTest) -> Pause | None:
     """Return why the daemon cannot serve its page; None where it can."""
-    with suppress(sqlite3.Error, AgentError), opened_as_it_is(patient.folder.root) as outbox:
+    with suppress(sqlite3.Error, AgentError), opened_as_it_is(station.folder.root) as outbox:
         pauses = [] if outbox is None else outbox.pauses.all()
         return next((pause for pause in pauses if pause.part == "page"), None)
     return None  # the outbox is judged elsewhere

@@ -77,17 +77,17 @@ def rounds(
         yield "settings", lambda: [told]
     if loaded is None:
         return
-    patient = StationUnderTest(
+    station = StationUnderTest(
         settings=loaded.settings,
         config=config,
         now=now,
         environ=environ or os.environ,
     )
-    read_secrets(patient.settings, patient.environ)  # as root, who alone may, perhaps
-    is_open = may_look(patient.folder.root)
+    read_secrets(station.settings, station.environ)  # as root, who alone may, perhaps
+    is_open = may_look(station.folder.root)
     for name, check in _OF_A_STATION:
         if is_open or name not in _INSIDE:
-            yield name, _guarded(name, check, patient)
+            yield name, _guarded(name, check, station)
 
 
 def _software(own_model: Path | None) -> list[CheckResult]:
@@ -99,15 +99,15 @@ def _software(own_model: Path | None) -> list[CheckResult]:
     ]
 
 
-def _guarded(name: str, check: Check, patient: StationUnderTest) -> Callable[[], list[CheckResult]]:
+def _guarded(name: str, check: Check, station: StationUnderTest) -> Callable[[], list[CheckResult]]:
     """Return a check that ends with a finding, whatever the disk does to it."""
 
     def carry_out() -> list[CheckResult]:
         try:
             if name in _AS_CALLER:
-                return check(patient)
-            with acting_as_owner(patient.folder.root):
-                return check(patient)
+                return check(station)
+            with acting_as_owner(station.folder.root):
+                return check(station)
         except OSError as error:
             told = f"cannot be examined: {error.strerror or error}"
             if error.filename is not None:

@@ -22,11 +22,11 @@ from agent.settings import Settings
 from agent.text import counted
 
 
-def waiting_for_daemon(patient: StationUnderTest) -> str | None:
+def waiting_for_daemon(station: StationUnderTest) -> str | None:
     """Return in words what a daemon would have to do; None where there is nothing."""
-    suffixes = patient.settings.capture.suffixes
-    lying = sum(path.suffix.lower() in suffixes for path in files_in(patient))
-    return waiting_words(lying, _counts(patient))
+    suffixes = station.settings.capture.suffixes
+    lying = sum(path.suffix.lower() in suffixes for path in files_in(station))
+    return waiting_words(lying, _counts(station))
 
 
 def waiting_words(lying: int, counts: Mapping[str, Mapping[str, int]]) -> str | None:
@@ -50,9 +50,9 @@ def waiting_words(lying: int, counts: Mapping[str, Mapping[str, int]]) -> str | 
     return f"{', '.join(told)} {verb}" if told else None
 
 
-def _counts(patient: StationUnderTest) -> Mapping[str, Mapping[str, int]]:
+def _counts(station: StationUnderTest) -> Mapping[str, Mapping[str, int]]:
     try:
-        with opened_as_it_is(patient.folder.root) as outbox:
+        with opened_as_it_is(station.folder.root) as outbox:
             return {} if outbox is None else outbox.listing.counts()
     except (sqlite3.Error, OSError, AgentError):
         return {}  # said by the check of the outbox
@@ -160,10 +160,10 @@ def _result(told: Mapping[str, str]) -> str:
 
 
 def judge_others(
-    patient: StationUnderTest, others: Mapping[Path, Mapping[str, Any]]
+    station: StationUnderTest, others: Mapping[Path, Mapping[str, Any]]
 ) -> list[CheckResult]:
     """Look for another station's settings on this box with the same folder or port."""
-    own, findings = patient.settings, []
+    own, findings = station.settings, []
     port = own.web.listen.rpartition(":")[2]
     for path, tables in sorted(others.items()):
         theirs = {name: tables.get(name, {}) for name in ("paths", "web")}
@@ -190,18 +190,18 @@ def judge_others(
     return findings or [fine("other stations", f"{len(others)} on this device, no conflicts")]
 
 
-def check_service(patient: StationUnderTest) -> list[CheckResult]:
+def check_service(station: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
-    unit = unit_of(patient.config)
+    unit = unit_of(station.config)
     return [
         judge_unit(
             unit,
             ask_systemd(unit),
-            runs=patient.runs,
-            waiting=None if patient.runs else waiting_for_daemon(patient),
+            runs=station.runs,
+            waiting=None if station.runs else waiting_for_daemon(station),
             boot_s=time.clock_gettime(time.CLOCK_MONOTONIC),
         ),
-        *judge_others(patient, dict(_other_stations(patient.config))),
+        *judge_others(station, dict(_other_stations(station.config))),
     ]
 
 
@@ -264,9 +264,9 @@ _MEANT = frozenset({"enabled", "enabled-runtime"})
 _NAME = "recorder"
 
 
-def check_recorders(patient: StationUnderTest) -> list[CheckResult]:
+def check_recorders(station: StationUnderTest) -> list[CheckResult]:
     """Ask systemd about each camera that has its settings beside the station's."""
-    files = sorted(patient.config.parent.glob("camera-*.env"))
+    files = sorted(station.config.parent.glob("camera-*.env"))
     units = [f"spotter-camera@{file.stem.removeprefix('camera-')}.service" for file in files]
     judged = [judge_recorder(unit, ask_systemd(unit), now_s=time.monotonic()) for unit in units]
     return [found for found in judged if found is not None]
@@ -301,20 +301,20 @@ def judge_recorder(unit: str, told: Mapping[str, str], *, now_s: float) -> Check
     return fine(_NAME, f"{unit} is {state}")
 
 
-def check_settings(patient: StationUnderTest) -> list[CheckResult]:
+def check_settings(station: StationUnderTest) -> list[CheckResult]:
     """Name what is worth a second thought; what is wrong does not load at all."""
-    findings = [*_closed(patient), *_second_thoughts(patient), *_open_secrets(patient)]
-    return findings or [fine("settings", f"{patient.config} is valid")]
+    findings = [*_closed(station), *_second_thoughts(station), *_open_secrets(station)]
+    return findings or [fine("settings", f"{station.config} is valid")]
 
 
-def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
-    settings, findings = patient.settings, []
+def _second_thoughts(station: StationUnderTest) -> list[CheckResult]:
+    settings, findings = station.settings, []
     if settings.station.unassigned == "discard":
         findings.append(
             warning(
                 "settings",
                 "clips without an assigned athlete are discarded",
-                patient.setting('station.unassigned = "hold" keeps them for review'),
+                station.setting('station.unassigned = "hold" keeps them for review'),
             )
         )
     if settings.api.allow_http and settings.api.base_url.startswith("http:"):
@@ -322,7 +322,7 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
             warning(
                 "settings",
                 "the API key is sent without TLS",
-                patient.setting("api.base_url with https"),
+                station.setting("api.base_url with https"),
             )
         )
     if settings.disk.reserve_mb == 0:
@@ -330,7 +330,7 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
             warning(
                 "settings",
                 "no disk space is reserved for uploads on a full disk",
-                patient.setting("disk.reserve_mb = 32"),
+                station.setting("disk.reserve_mb = 32"),
             )
         )
     pin_file = settings.web.pin_file
@@ -345,9 +345,9 @@ def _second_thoughts(patient: StationUnderTest) -> list[CheckResult]:
     return findings
 
 
-def _closed(patient: StationUnderTest) -> list[CheckResult]:
+def _closed(station: StationUnderTest) -> list[CheckResult]:
     """Tell of settings that root can read, who asks, and the service cannot, as after an edit."""
-    who, file = whose_rights(patient.settings.paths.state), patient.config
+    who, file = whose_rights(station.settings.paths.state), station.config
     try:
         if may_read(file, who):
             return []
@@ -357,10 +357,10 @@ def _closed(patient: StationUnderTest) -> list[CheckResult]:
     return [broken("settings", told, how_to_give(file, who))]
 
 
-def _open_secrets(patient: StationUnderTest) -> list[CheckResult]:
-    holds = patient.settings.api.key is not None or patient.settings.web.pin is not None
+def _open_secrets(station: StationUnderTest) -> list[CheckResult]:
+    holds = station.settings.api.key is not None or station.settings.web.pin is not None
     try:
-        is_open = bool(patient.config.stat().st_mode & stat.S_IRWXO)
+        is_open = bool(station.config.stat().st_mode & stat.S_IRWXO)
     except OSError:
         return []
     if not (holds and is_open):
@@ -368,8 +368,8 @@ def _open_secrets(patient: StationUnderTest) -> list[CheckResult]:
     return [
         warning(
             "settings",
-            f"{patient.config} contains a secret and is readable by every user",
-            f"sudo chmod o= {patient.config}",
+            f"{station.config} contains a secret and is readable by every user",
+            f"sudo chmod o= {station.config}",
         )
     ]
 

@@ -235,7 +235,7 @@ def test_a_healthy_outbox_is_left_as_it_is_and_its_ledger_stays_short(root: Path
 def test_commands_neither_make_an_empty_outbox_nor_write_into_a_lost_one(root: Path) -> None:
     with open_as_owner(root, now_s=NOW_S) as outbox:
         lose(root)
-        with pytest.raises(OutboxError, match="taken away"):
+        with pytest.raises(OutboxError, match="was removed"):
             outbox.entries.forget_failures()
     with pytest.raises(OutboxError, match="is missing"):
         Outbox.open(root)
@@ -244,7 +244,7 @@ def test_commands_neither_make_an_empty_outbox_nor_write_into_a_lost_one(root: P
 def test_a_stage_whose_first_look_comes_after_the_loss_makes_no_outbox_either(root: Path) -> None:
     with open_as_owner(root, now_s=NOW_S) as outbox, ThreadPoolExecutor(1) as stage:
         lose(root)
-        with pytest.raises(OutboxError, match="taken away"):
+        with pytest.raises(OutboxError, match="was removed"):
             stage.submit(outbox.listing.counts).result()
     assert not (root / DATABASE_NAME).exists()
 
