@@ -158,7 +158,7 @@ def _draw(station: StationUnderTest, outbox: Outbox) -> None:
         signs=DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),
         now=read_clock,
     )
-    with closing(page.desk):
+    with closing(page.database):
         for wall in (False, True):
             page.board.drawing(wall=wall)
 

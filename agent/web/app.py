@@ -55,7 +55,7 @@ def make_page(
     Raises:
         OSError: the secret that signs sessions cannot be read or written.
     """
-    desk = DatabaseExecutor()
+    database = DatabaseExecutor()
     texts = Texts(settings.web.language)
     return WebContext(
         settings=settings,
@@ -65,8 +65,8 @@ def make_page(
         folder=folder,
         now=now,
         signs=signs,
-        desk=desk,
-        door=Authenticator(settings.web, folder, outbox, desk, now=now),
+        database=database,
+        auth=Authenticator(settings.web, folder, outbox, database, now=now),
         texts=texts,
         templates=make_templates(settings, texts),
     )
@@ -98,8 +98,8 @@ def make_app(page: WebContext) -> Starlette:
         )
 
     app = Starlette(
-        routes=[route(page, place) for place in ROUTES],
-        middleware=[Middleware(Guard, hosts=page.door.hosts, styles=static("page.css"))],
+        routes=[route(page, endpoint) for endpoint in ROUTES],
+        middleware=[Middleware(Guard, hosts=page.auth.hosts, styles=static("page.css"))],
         exception_handlers={
             HTTPException: on_refusal,
             AgentError: on_agent_error,

@@ -234,13 +234,13 @@ class Authenticator:
         settings: WebSettings,
         folder: StateFolder,
         outbox: Outbox,
-        desk: DatabaseExecutor,
+        database: DatabaseExecutor,
         *,
         now: Now,
     ) -> None:
         self._settings = settings
         self._outbox = outbox
-        self._desk = desk
+        self._desk = database
         self._now = now
         self._pins = PinGuard()
         self._known: dict[str, None] = {}  # addresses from which devices came that are let in

@@ -37,41 +37,41 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")  # a proxy's word: no
 log = structlog.get_logger(stage=StageName.PAGE)
 
 
-async def metrics(page: WebContext, visit: RequestContext) -> Response:
+async def metrics(page: WebContext, context: RequestContext) -> Response:
     """Return every measure in Prometheus' text format."""
-    if not may_see(page.settings.web, visit.request):
+    if not may_see(page.settings.web, context.request):
         raise HTTPException(401, "bearer token required")
     measures = _measures(page)
     stuck = page.signs.stuck()
     now = page.now()
-    text = await page.desk.read(lambda: measures.text(now=now, stuck=stuck))
+    text = await page.database.read(lambda: measures.text(now=now, stuck=stuck))
     return Response(text, media_type=_TEXT)
 
 
-async def healthz(page: WebContext, visit: RequestContext) -> Response:
+async def healthz(page: WebContext, context: RequestContext) -> Response:
     """Say whether the daemon makes progress."""
     reasons = _no_progress(page)
     if not reasons and await _pauses(page) is None:
         reasons = ["the database does not answer"]
-    return _answer(page, visit, reasons)
+    return _answer(page, context, reasons)
 
 
-async def readyz(page: WebContext, visit: RequestContext) -> Response:
+async def readyz(page: WebContext, context: RequestContext) -> Response:
     """Say whether captures are taken in and clips may go; a lost network is no reason."""
     reasons = _no_progress(page)
     if not page.settings.paths.capture.is_dir():
         reasons.append("the capture folder is missing")
     pauses = await _pauses(page)
     if pauses is None:
-        return _answer(page, visit, [*reasons, "the database does not answer"])
+        return _answer(page, context, [*reasons, "the database does not answer"])
     reasons += [f"{pause.part} paused: {pause.reason}" for pause in pauses]
-    lane = await page.desk.read(lambda: page.outbox.lanes.get(page.host))
+    lane = await page.database.read(lambda: page.outbox.lanes.get(page.host))
     if lane.paused_reason in NEEDS_PERSON:
         reasons.append(f"uploads paused: {lane.paused_reason}")
-    camera = await page.desk.read(lambda: page.camera.look(page.now()))
+    camera = await page.database.read(lambda: page.camera.look(page.now()))
     if camera.is_faulty:
         reasons.append(f"the camera is {camera_words(camera, now_s=page.now().utc_s)}")
-    return _answer(page, visit, reasons)
+    return _answer(page, context, reasons)
 
 
 def _no_progress(page: WebContext) -> list[str]:
@@ -119,15 +119,15 @@ async def _pauses(page: WebContext) -> list[Pause] | None:
     """Return what waits by itself; None where the outbox does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_S):
-            return await page.desk.read(page.outbox.pauses.all)
+            return await page.database.read(page.outbox.pauses.all)
     except (sqlite3.Error, AgentError, OSError, TimeoutError) as error:
         log.error("outbox query failed", error=str(error))
         return None
 
 
-def _answer(page: WebContext, visit: RequestContext, reasons: Sequence[str]) -> Response:
+def _answer(page: WebContext, context: RequestContext, reasons: Sequence[str]) -> Response:
     document: dict[str, object] = {"ok": not reasons}
-    if may_see(page.settings.web, visit.request):
+    if may_see(page.settings.web, context.request):
         document["reasons"] = list(reasons)
     return JSONResponse(document, 503 if reasons else 200)
 

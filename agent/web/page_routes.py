@@ -39,17 +39,17 @@ from agent.web.views.results import figures_of
 _MOST_SEARCHED = 100  # characters
 
 
-async def start(page: WebContext, visit: RequestContext) -> Response:
+async def start(page: WebContext, context: RequestContext) -> Response:
     """Show a coach the station."""
-    assert visit.session is not None  # not for anybody
-    drawing = await page.desk.read(lambda: page.board.drawing(wall=False))
-    csrf_token = page.door.signer.csrf_token(visit.session)
+    assert context.session is not None  # not for anybody
+    drawing = await page.database.read(lambda: page.board.drawing(wall=False))
+    csrf_token = page.auth.signer.csrf_token(context.session)
     return HTMLResponse(_filled(page, drawing.page).replace(CSRF_PLACE, csrf_token))
 
 
-async def wall(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # every place gets its visit
+async def wall(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Show everybody in the hall what the station is doing."""
-    drawing = await page.desk.read(lambda: page.board.drawing(wall=True))
+    drawing = await page.database.read(lambda: page.board.drawing(wall=True))
     return HTMLResponse(_filled(page, drawing.page))
 
 
@@ -57,14 +57,14 @@ def _filled(page: WebContext, drawn: str) -> str:
     return drawn.replace(NOW_PLACE, repr(page.now().utc_s), 1)
 
 
-async def athletes(page: WebContext, visit: RequestContext) -> Response:
+async def athletes(page: WebContext, context: RequestContext) -> Response:
     """Return athletes by any part of their names, as tiles."""
-    text = visit.request.query_params.get("q", "")
+    text = context.request.query_params.get("q", "")
     if len(text) > _MOST_SEARCHED:
         raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields="q"))
     most = MOST_FOUND if text.strip() else MOST_RECENT
     known = page.board.people
-    people = await page.desk.read(lambda: known.found(known.standing(), text, most=most))
+    people = await page.database.read(lambda: known.found(known.standing(), text, most=most))
     template = page.templates.get_template("parts/tiles.html")
     searched = bool(text.strip())
     return HTMLResponse(
@@ -87,9 +87,9 @@ class _Common(TypedDict):
     now: float
 
 
-async def athlete(page: WebContext, visit: RequestContext) -> Response:
+async def athlete(page: WebContext, context: RequestContext) -> Response:
     """Show an athlete's takes, and a number of theirs over time."""
-    key, query = visit.parameter("key"), visit.request.query_params
+    key, query = context.parameter("key"), context.request.query_params
     days = next((span for span in SPANS_DAYS if str(span) == query.get("days")), SPANS_DAYS[0])
     wished = query.get("number", "")
     number = wished if 0 < len(wished) <= MOST_NAME and wished.isprintable() else None
@@ -99,7 +99,7 @@ async def athlete(page: WebContext, visit: RequestContext) -> Response:
         return sheet, page.board.drawing(wall=False).mark
 
     try:
-        sheet, mark = await page.desk.read(read)
+        sheet, mark = await page.database.read(read)
     except RequestError:
         sheet, mark = None, ""
     if sheet is None:
@@ -107,7 +107,7 @@ async def athlete(page: WebContext, visit: RequestContext) -> Response:
     return draw(
         page,
         "athlete.html",
-        **_common(page, visit, mark),
+        **_common(page, context, mark),
         sheet=sheet,
         spans=_spans(page.texts),
     )
@@ -124,21 +124,21 @@ def _spans(texts: Texts) -> dict[int, str]:
     return dict(zip(SPANS_DAYS, names, strict=True))
 
 
-async def take(page: WebContext, visit: RequestContext) -> Response:
+async def take(page: WebContext, context: RequestContext) -> Response:
     """Show one take with every number of it."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
 
     def read() -> tuple[object, object, str]:
         card, numbers = page.board.sheets.take(page.outbox.gallery.of_entry(entry.id))
         return card, figures_of(numbers, page.texts), page.board.drawing(wall=False).mark
 
-    card, figures, mark = await page.desk.read(read)
-    return draw(page, "take.html", **_common(page, visit, mark), card=card, figures=figures)
+    card, figures, mark = await page.database.read(read)
+    return draw(page, "take.html", **_common(page, context, mark), card=card, figures=figures)
 
 
-def _common(page: WebContext, visit: RequestContext, mark: str) -> _Common:
-    assert visit.session is not None  # not for anybody
-    csrf_token = page.door.signer.csrf_token(visit.session)
+def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
+    assert context.session is not None  # not for anybody
+    csrf_token = page.auth.signer.csrf_token(context.session)
     return _Common(csrf_token=csrf_token, mark=mark, now=page.now().utc_s)
 
 
@@ -153,25 +153,25 @@ _BEAT_EVERY_S = 5.0  # a page that hears nothing for twice as long says so
 _MOST_WATCHERS = 32
 
 
-async def watch(page: WebContext, visit: RequestContext) -> Response:
+async def watch(page: WebContext, context: RequestContext) -> Response:
     """Send a coach's page its changes for as long as it listens."""
-    return _stream(page, visit, wall=False)
+    return _stream(page, context, wall=False)
 
 
-async def watch_wall(page: WebContext, visit: RequestContext) -> Response:
+async def watch_wall(page: WebContext, context: RequestContext) -> Response:
     """Send the wall its changes for as long as it listens."""
-    return _stream(page, visit, wall=True)
+    return _stream(page, context, wall=True)
 
 
-def _stream(page: WebContext, visit: RequestContext, *, wall: bool) -> Response:
-    if visit.request.method == "HEAD":
+def _stream(page: WebContext, context: RequestContext, *, wall: bool) -> Response:
+    if context.request.method == "HEAD":
         return Response(media_type="text/event-stream")
     if page.watchers >= _MOST_WATCHERS:
         return Response("too many connections", 429, headers={"retry-after": "30"})
-    assert visit.session is not None  # not for anybody
-    asked = visit.request  # a browser that listens again says what it heard last
+    assert context.session is not None  # not for anybody
+    asked = context.request  # a browser that listens again says what it heard last
     mark = asked.headers.get("last-event-id") or asked.query_params.get("mark", "")
-    events = _events(page, visit.session, mark, wall=wall)
+    events = _events(page, context.session, mark, wall=wall)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
@@ -182,9 +182,9 @@ async def _events(
     page.watchers += 1
     quiet_s = _BEAT_EVERY_S  # the first event goes out at once
     try:
-        marks = await page.desk.read(lambda: _shown(page, mark, wall=wall))
-        while not page.signs.stop.is_set() and await page.door.lets_in(session):
-            drawing = await page.desk.read(lambda: page.board.drawing(wall=wall))
+        marks = await page.database.read(lambda: _shown(page, mark, wall=wall))
+        while not page.signs.stop.is_set() and await page.auth.lets_in(session):
+            drawing = await page.database.read(lambda: page.board.drawing(wall=wall))
             parts = drawing.changed_since(marks)
             marks = drawing.marks
             if parts or quiet_s >= _BEAT_EVERY_S:
@@ -216,19 +216,19 @@ LIVE_ROUTES = (
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 
 
-async def script(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # every place gets both
+async def script(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets both
     """Return the page's script; by its version it may be kept for ever."""
-    is_named = visit.request.query_params.get("v") == version_of("page.js")
+    is_named = context.request.query_params.get("v") == version_of("page.js")
     headers = _FOR_EVER if is_named else None
     return Response(static("page.js"), media_type="text/javascript", headers=headers)
 
 
-async def icon(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def icon(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Return the icon."""
     return Response(static("icon.svg"), media_type="image/svg+xml")
 
 
-async def manifest(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def manifest(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Return what makes the page an application on a home screen; it names nobody."""
     document = {
         "name": "Spotter",
@@ -264,16 +264,16 @@ class PairForm(Form):
     token: str = Field(max_length=64)
 
 
-async def show_login(page: WebContext, visit: RequestContext) -> Response:
+async def show_login(page: WebContext, context: RequestContext) -> Response:
     """Ask for the PIN; who is in already goes on."""
-    if visit.session is not None:
-        return RedirectResponse(_HOME[visit.session.role], 303)
+    if context.session is not None:
+        return RedirectResponse(_HOME[context.session.role], 303)
     return draw(page, "door.html", pairing=False)
 
 
-async def login(page: WebContext, visit: RequestContext, form: PinForm) -> Response:
+async def login(page: WebContext, context: RequestContext, form: PinForm) -> Response:
     """Let a device in by PIN."""
-    entered = await page.door.enter_by_pin(form.pin.strip(), address=visit.address)
+    entered = await page.auth.enter_by_pin(form.pin.strip(), address=context.address)
     if isinstance(entered, LoginSession):
         return _welcome(page, entered)
     if entered > 0:
@@ -287,14 +287,14 @@ async def login(page: WebContext, visit: RequestContext, form: PinForm) -> Respo
     return draw(page, "door.html", status=403, pairing=False, message=message)
 
 
-async def show_pairing(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # every place gets its visit
+async def show_pairing(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Take a pairing link, whose token is behind the # and so never in a request."""
     return draw(page, "door.html", pairing=True)
 
 
-async def pair(page: WebContext, visit: RequestContext, form: PairForm) -> Response:  # as above
+async def pair(page: WebContext, context: RequestContext, form: PairForm) -> Response:  # as above
     """Let a device in by its pairing link."""
-    session = await page.door.enter_by_pairing(form.token.strip().lower(), address=visit.address)
+    session = await page.auth.enter_by_pairing(form.token.strip().lower(), address=context.address)
     if session is None:
         message = page.texts.gettext(
             "This code is used or expired. Create a new one with “spotter pair”."
@@ -303,18 +303,18 @@ async def pair(page: WebContext, visit: RequestContext, form: PairForm) -> Respo
     return _welcome(page, session)
 
 
-async def leave(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def leave(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Let this device in no longer."""
-    assert visit.session is not None  # not for anybody
-    await page.door.leave(visit.session)
+    assert context.session is not None  # not for anybody
+    await page.auth.leave(context.session)
     response = RedirectResponse("/login", 303)
-    page.door.take_back(response)
+    page.auth.take_back(response)
     return response
 
 
 def _welcome(page: WebContext, session: LoginSession) -> Response:
     response = RedirectResponse(_HOME[session.role], 303)
-    page.door.give(response, session)
+    page.auth.give(response, session)
     return response
 
 

@@ -30,16 +30,16 @@ from agent.web.views.dashboard import Dashboard
 
 @dataclass(slots=True, kw_only=True)
 class WebContext(PageContext):
-    """One station's page."""
+    """What the endpoints of one station's page share."""
 
-    desk: DatabaseExecutor
-    door: Authenticator
+    database: DatabaseExecutor
+    auth: Authenticator
     measures: Metrics | None = None  # from when they are first asked for
-    watchers: int = 0  # how many listen to the page's live voice
+    watchers: int = 0  # how many listen to the page's events
     board: Dashboard = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the board, which is drawn from all of this."""
+        """Make the dashboard, which is drawn from all of this."""
         PageContext.__post_init__(self)
         self.board = Dashboard(self)
 
@@ -53,7 +53,7 @@ _BODY_WITHIN_S = 10.0
 
 
 class _NumberConvertor(Convertor[int]):
-    """A number in a path, no longer than the outbox can hold: a longer one is no place."""
+    """A number in a path, no longer than the outbox can hold: a longer one matches no route."""
 
     regex = "[0-9]{1,18}"
 
@@ -70,7 +70,7 @@ register_url_convertor("int", _NumberConvertor())
 
 
 class RequiredAccess(IntEnum):
-    """Who may go somewhere, from anybody to coaches alone."""
+    """Who may use an endpoint, from anybody to coaches alone."""
 
     ANYBODY = 0
     WALL = 1
@@ -92,10 +92,10 @@ class NoForm(Form):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """One request, by whom."""
+    """One request and the session that it came with."""
 
     request: Request
-    session: LoginSession | None  # always there where a place is not for anybody
+    session: LoginSession | None  # None only where the endpoint is open to anybody
 
     @property
     def address(self) -> str:
@@ -117,45 +117,45 @@ class RequestContext:
 
 
 FormType = TypeVar("FormType", bound=Form)
-Look = Callable[[WebContext, RequestContext], Awaitable[Response]]
+GetHandler = Callable[[WebContext, RequestContext], Awaitable[Response]]
 
 
 class Endpoint(Protocol):
-    """Somewhere to go."""
+    """One path and method of the page."""
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """The path."""
 
     @property
     def method(self) -> str:
-        """How one goes there."""
+        """The HTTP method."""
 
     @property
     def access(self) -> RequiredAccess:
-        """Who may."""
+        """Who may use it."""
 
-    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
-        """Answer one who may."""
+    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+        """Answer a request that is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetEndpoint:
-    """Something to look at."""
+    """An endpoint that changes nothing."""
 
     path: str
     access: RequiredAccess
-    answer: Look
+    answer: GetHandler
     method: str = "GET"
 
-    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
-        """Return what is there."""
-        return await self.answer(page, visit)
+    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+        """Return the response."""
+        return await self.answer(page, context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostEndpoint(Generic[FormType]):
-    """Something to do."""
+    """An endpoint that changes something."""
 
     path: str
     access: RequiredAccess
@@ -163,14 +163,14 @@ class PostEndpoint(Generic[FormType]):
     answer: Callable[[WebContext, RequestContext, FormType], Awaitable[Response]]
     method: str = "POST"
 
-    async def respond(self, page: WebContext, visit: RequestContext) -> Response:
-        """Check the CSRF token and the form, then do it."""
-        fields = await _fields(visit.request)
-        given = fields.pop(CSRF_FIELD, None) or visit.request.headers.get(CSRF_HEADER)
+    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+        """Check the CSRF token and the form, then carry it out."""
+        fields = await _fields(context.request)
+        given = fields.pop(CSRF_FIELD, None) or context.request.headers.get(CSRF_HEADER)
         token = given if isinstance(given, str) else ""
         if self.access is not RequiredAccess.ANYBODY:
-            assert visit.session is not None  # checked at the door
-            if not page.door.signer.verify_csrf(visit.session, token):
+            assert context.session is not None  # checked by `GuardedEndpoint`
+            if not page.auth.signer.verify_csrf(context.session, token):
                 raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
         try:
             form = self.form.model_validate(fields)
@@ -181,15 +181,15 @@ class PostEndpoint(Generic[FormType]):
             raise HTTPException(
                 422, page.texts.gettext("Invalid input: %(fields)s", fields=where[:80])
             ) from None
-        return await self.answer(page, visit, form)
+        return await self.answer(page, context, form)
 
 
 class GuardedEndpoint:
-    """A place behind the door."""
+    """An endpoint that checks the session and its role first."""
 
-    def __init__(self, page: WebContext, place: Endpoint) -> None:
+    def __init__(self, page: WebContext, endpoint: Endpoint) -> None:
         self._page = page
-        self.place = place
+        self.endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -197,36 +197,36 @@ class GuardedEndpoint:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        session = await self._page.door.session_of(request)
-        visit = RequestContext(request=request, session=session)
-        if self.place.access is not RequiredAccess.ANYBODY:
+        session = await self._page.auth.session_of(request)
+        context = RequestContext(request=request, session=session)
+        if self.endpoint.access is not RequiredAccess.ANYBODY:
             if session is None:
-                return _ask_in(self._page, visit)
-            if _REACH[session.role] < self.place.access:
-                return _refuse_role(self._page, visit)
-        response = await self.place.respond(self._page, visit)
+                return _ask_in(self._page, context)
+            if _REACH[session.role] < self.endpoint.access:
+                return _refuse_role(self._page, context)
+        response = await self.endpoint.respond(self._page, context)
         if session is not None and self._may_renew(request, session):
-            self._page.door.give(response, session)
+            self._page.auth.give(response, session)
         return response
 
     def _may_renew(self, request: Request, session: LoginSession) -> bool:
-        is_ours_to_give = self.place.access is not RequiredAccess.ANYBODY
-        return is_ours_to_give and self._page.door.wants_new_cookie(request, session)
+        is_ours_to_give = self.endpoint.access is not RequiredAccess.ANYBODY
+        return is_ours_to_give and self._page.auth.wants_new_cookie(request, session)
 
 
-def route(page: WebContext, place: Endpoint) -> Route:
-    """Return a place as a route of the application."""
-    return Route(place.path, GuardedEndpoint(page, place), methods=[place.method])
+def route(page: WebContext, endpoint: Endpoint) -> Route:
+    """Return an endpoint as a route of the application."""
+    return Route(endpoint.path, GuardedEndpoint(page, endpoint), methods=[endpoint.method])
 
 
-def _ask_in(page: WebContext, visit: RequestContext) -> Response:
-    if visit.wants_page and visit.request.method == "GET":
+def _ask_in(page: WebContext, context: RequestContext) -> Response:
+    if context.wants_page and context.request.method == "GET":
         return RedirectResponse("/login", 303)
     raise HTTPException(401, page.texts.gettext("Session expired: reload the page."))
 
 
-def _refuse_role(page: WebContext, visit: RequestContext) -> Response:
-    if visit.wants_page and visit.request.method == "GET":
+def _refuse_role(page: WebContext, context: RequestContext) -> Response:
+    if context.wants_page and context.request.method == "GET":
         return RedirectResponse("/wall", 303)
     raise HTTPException(403, page.texts.gettext("This device is read-only."))
 
@@ -281,16 +281,16 @@ Answer = TypeVar("Answer")
 
 async def change(page: WebContext, action: Callable[[], Answer]) -> Answer:
     """Carry out a change, and let every stage look at once."""
-    done = await page.desk.write(action)
+    done = await page.database.write(action)
     page.signs.wake()
     return done
 
 
 def said(
-    page: WebContext, visit: RequestContext, text: str, *, undoable: UndoableAction | None = None
+    page: WebContext, context: RequestContext, text: str, *, undoable: UndoableAction | None = None
 ) -> Response:
     """Answer a change: a sentence for the page's script, the start page for a bare browser."""
-    if visit.wants_page:
+    if context.wants_page:
         return RedirectResponse("/", 303)
     told: dict[str, object] = {"say": text}
     if undoable is not None:

@@ -226,11 +226,11 @@ class PageServer:
                 signs=self._signs,
                 now=self._now,
             )
-            listener.is_known = page.door.is_known
+            listener.is_known = page.auth.is_known
             try:
                 self._serve(page, listener, certificate)
             finally:
-                page.desk.close()
+                page.database.close()
         return 0.0 if self._stop.is_set() else _AFTER_FAILURE_S
 
     def close(self) -> None:

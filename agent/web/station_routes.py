@@ -93,7 +93,7 @@ class ResolveForm(Form):
     user_id: Key
 
 
-async def assign(page: WebContext, visit: RequestContext, form: AssignForm) -> Response:
+async def assign(page: WebContext, context: RequestContext, form: AssignForm) -> Response:
     """Put somebody on the station."""
     wanted = form.movement(page)
 
@@ -104,11 +104,13 @@ async def assign(page: WebContext, visit: RequestContext, form: AssignForm) -> R
         return name_of_key(page, form.key)
 
     return said(
-        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+        page,
+        context,
+        page.texts.gettext("%(name)s is on the station.", name=await change(page, put)),
     )
 
 
-async def repeat(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+async def repeat(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Put somebody on the station with what they did last."""
 
     def put() -> str:
@@ -118,11 +120,13 @@ async def repeat(page: WebContext, visit: RequestContext, form: KeyForm) -> Resp
         return name_of_key(page, form.key)
 
     return said(
-        page, visit, page.texts.gettext("%(name)s is on the station.", name=await change(page, put))
+        page,
+        context,
+        page.texts.gettext("%(name)s is on the station.", name=await change(page, put)),
     )
 
 
-async def step_mass(page: WebContext, visit: RequestContext, form: MassForm) -> Response:
+async def step_mass(page: WebContext, context: RequestContext, form: MassForm) -> Response:
     """Put more or less on the bar, from now on."""
     by_kg = page.board.wording.kilograms(float(form.by))
     stepped = await change(
@@ -132,28 +136,28 @@ async def step_mass(page: WebContext, visit: RequestContext, form: MassForm) -> 
         ),
     )
     mass = page.board.wording.mass(stepped.barbell_mass_kg or 0.0)
-    return said(page, visit, page.texts.gettext("%(mass)s on the bar.", mass=mass))
+    return said(page, context, page.texts.gettext("%(mass)s on the bar.", mass=mass))
 
 
-async def keep(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def keep(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Say that it is still the same athlete."""
 
     def stay() -> str:
         kept = assignments.keep(page.outbox, now=page.now(), set_by=SET_BY)
         return name_of(page.outbox, *kept.who) or ""
 
-    return said(page, visit, page.texts.gettext("Still %(name)s.", name=await change(page, stay)))
+    return said(page, context, page.texts.gettext("Still %(name)s.", name=await change(page, stay)))
 
 
-async def done(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def done(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Say that nobody is on the station."""
     await change(
         page, lambda: assignments.assign_nobody(page.outbox, now=page.now(), set_by=SET_BY)
     )
-    return said(page, visit, page.texts.gettext("Nobody is on the station."))
+    return said(page, context, page.texts.gettext("Nobody is on the station."))
 
 
-async def next_one(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def next_one(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Let the next one onto the station."""
 
     def advance() -> str:
@@ -162,12 +166,12 @@ async def next_one(page: WebContext, visit: RequestContext, form: NoForm) -> Res
 
     return said(
         page,
-        visit,
+        context,
         page.texts.gettext("%(name)s is on the station.", name=await change(page, advance)),
     )
 
 
-async def enqueue(page: WebContext, visit: RequestContext, form: AssignForm) -> Response:
+async def enqueue(page: WebContext, context: RequestContext, form: AssignForm) -> Response:
     """Put somebody at the queue's end."""
     wanted = form.movement(page)
 
@@ -177,49 +181,49 @@ async def enqueue(page: WebContext, visit: RequestContext, form: AssignForm) -> 
 
     return said(
         page,
-        visit,
+        context,
         page.texts.gettext("%(name)s added to the queue.", name=await change(page, append)),
     )
 
 
-async def move(page: WebContext, visit: RequestContext, form: MoveForm) -> Response:
+async def move(page: WebContext, context: RequestContext, form: MoveForm) -> Response:
     """Put somebody elsewhere in the queue."""
-    place = visit.number("place")
+    place = context.number("place")
     await change(page, lambda: queue.move_in_queue(page.outbox, place, to=form.to))
-    return said(page, visit, page.texts.gettext("Queue updated."))
+    return said(page, context, page.texts.gettext("Queue updated."))
 
 
-async def remove(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def remove(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Take somebody out of the queue; for ten seconds it can be taken back."""
-    place = visit.number("place")
+    place = context.number("place")
     undoable = await change(page, lambda: clip_actions.unqueue(page.outbox, place, now=page.now()))
-    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
+    return said(page, context, page.texts.gettext("Queue updated."), undoable=undoable)
 
 
-async def clear(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def clear(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Empty the queue; for ten seconds it can be taken back."""
     undoable = await change(page, lambda: clip_actions.clear_queue(page.outbox, now=page.now()))
-    return said(page, visit, page.texts.gettext("Queue updated."), undoable=undoable)
+    return said(page, context, page.texts.gettext("Queue updated."), undoable=undoable)
 
 
-async def rotate(page: WebContext, visit: RequestContext, form: SwitchForm) -> Response:
+async def rotate(page: WebContext, context: RequestContext, form: SwitchForm) -> Response:
     """Let whoever is done go to the queue's end, or no longer."""
     on = form.on == "yes"
     await change(page, lambda: queue.set_rotate(page.outbox, on=on))
     return said(
         page,
-        visit,
+        context,
         page.texts.gettext("Rotation on.") if on else page.texts.gettext("Rotation off."),
     )
 
 
-async def guest(page: WebContext, visit: RequestContext, form: GuestForm) -> Response:
+async def guest(page: WebContext, context: RequestContext, form: GuestForm) -> Response:
     """Note somebody whom the account does not know."""
     noted = await change(page, lambda: note_guest(page.outbox, form.name, now_s=page.now().utc_s))
-    return said(page, visit, page.texts.gettext("Guest added: %(name)s.", name=noted.name))
+    return said(page, context, page.texts.gettext("Guest added: %(name)s.", name=noted.name))
 
 
-async def resolve(page: WebContext, visit: RequestContext, form: ResolveForm) -> Response:
+async def resolve(page: WebContext, context: RequestContext, form: ResolveForm) -> Response:
     """Say who a guest is, and let their takes go."""
 
     def tell() -> tuple[str, int]:
@@ -235,7 +239,7 @@ async def resolve(page: WebContext, visit: RequestContext, form: ResolveForm) ->
     name, n = await change(page, tell)
     return said(
         page,
-        visit,
+        context,
         page.texts.ngettext(
             "Linked to %(name)s. %(n)s take will be uploaded.",
             "Linked to %(name)s. %(n)s takes will be uploaded.",
@@ -283,23 +287,23 @@ class FilmingForm(Form):
     stop: Literal["yes", "30", "no"]
 
 
-async def film(page: WebContext, visit: RequestContext, form: FilmingForm) -> Response:
+async def film(page: WebContext, context: RequestContext, form: FilmingForm) -> Response:
     """Stop filming, or go on; for half a minute a stop can be taken back."""
     if form.stop == "no":
         await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
-        return said(page, visit, page.texts.gettext("Recording resumed."))
+        return said(page, context, page.texts.gettext("Recording resumed."))
     lasts_s = _LENGTHS_S[form.stop]
     undoable = await change(
         page,
         lambda: stop_filming(page.outbox, now=page.now(), set_by=SET_BY, lasts_s=lasts_s),
     )
-    return said(page, visit, page.texts.gettext("Recording stopped."), undoable=undoable)
+    return said(page, context, page.texts.gettext("Recording stopped."), undoable=undoable)
 
 
-async def refresh(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def refresh(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Look for the account's athletes at once."""
     await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
-    return said(page, visit, page.texts.gettext("Refreshing the athlete list."))
+    return said(page, context, page.texts.gettext("Refreshing the athlete list."))
 
 
 class ForgetForm(KeyForm):
@@ -308,7 +312,7 @@ class ForgetForm(KeyForm):
     also_at_api: Literal["", "yes"] = ""
 
 
-async def forget_athlete(page: WebContext, visit: RequestContext, form: ForgetForm) -> Response:
+async def forget_athlete(page: WebContext, context: RequestContext, form: ForgetForm) -> Response:
     """Remove everything of an athlete from this box; for ten seconds it can be taken back."""
 
     def ask() -> tuple[str, UndoableAction]:
@@ -319,13 +323,13 @@ async def forget_athlete(page: WebContext, visit: RequestContext, form: ForgetFo
     name, undoable = await change(page, ask)
     return said(
         page,
-        visit,
+        context,
         page.texts.gettext("Data of %(name)s will be deleted.", name=name),
         undoable=undoable,
     )
 
 
-async def receipts(page: WebContext, visit: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def receipts(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Show the receipt of the latest erasures, to print."""
 
     def read() -> str:
@@ -334,7 +338,7 @@ async def receipts(page: WebContext, visit: RequestContext) -> Response:  # noqa
         found = receipt(page.outbox, None, station=station, now_s=now_s, most=_MOST_RECEIPTS)
         return receipt_content(found, language=page.texts.language)
 
-    return draw(page, "erasures.html", content=await page.desk.read(read))
+    return draw(page, "erasures.html", content=await page.database.read(read))
 
 
 SETTINGS_ROUTES = (

@@ -38,32 +38,32 @@ _VIDEO = {
 }
 
 
-async def entry_of(page: WebContext, visit: RequestContext) -> Entry:
+async def entry_of(page: WebContext, context: RequestContext) -> Entry:
     """Return the clip that a path names."""
-    code = visit.parameter("code")
+    code = context.parameter("code")
     entry = None
     if is_clip_code(code):
-        entry = await page.desk.read(lambda: page.outbox.entries.by_code(code))
+        entry = await page.database.read(lambda: page.outbox.entries.by_code(code))
     if entry is None:
         raise HTTPException(404, page.texts.gettext("There is no such take."))
     return entry
 
 
-async def picture(page: WebContext, visit: RequestContext) -> Response:
+async def picture(page: WebContext, context: RequestContext) -> Response:
     """Return a take's poster."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     return file_answer(page, page.folder.pictures_of(entry.clip_code)[0], "image/jpeg")
 
 
-async def strip(page: WebContext, visit: RequestContext) -> Response:
+async def strip(page: WebContext, context: RequestContext) -> Response:
     """Return a take's filmstrip."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     return file_answer(page, page.folder.pictures_of(entry.clip_code)[1], "image/jpeg")
 
 
-async def clip(page: WebContext, visit: RequestContext) -> Response:
+async def clip(page: WebContext, context: RequestContext) -> Response:
     """Return a take's clip, or the range of it that a player asks for."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     path = page.folder.clips / entry.stored_name
     return file_answer(page, path, _VIDEO.get(path.suffix, "application/octet-stream"))
 
@@ -112,9 +112,9 @@ class UndoForm(Form):
     id: int = Field(ge=0, le=2**62)
 
 
-async def give(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+async def give(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Give a take that was not sent to somebody else."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
 
     undoable = await _correct(
         page,
@@ -123,15 +123,15 @@ async def give(page: WebContext, visit: RequestContext, form: KeyForm) -> Respon
             page.outbox, entry, form.key, rules=page.rules, now_s=now_s
         ),
     )
-    name = await page.desk.read(lambda: name_of_key(page, form.key))
+    name = await page.database.read(lambda: name_of_key(page, form.key))
     return said(
-        page, visit, page.texts.gettext("Assigned to %(name)s.", name=name), undoable=undoable
+        page, context, page.texts.gettext("Assigned to %(name)s.", name=name), undoable=undoable
     )
 
 
-async def release(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def release(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Send a held take as it is."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     undoable = await _correct(
         page,
         entry,
@@ -144,12 +144,14 @@ async def release(page: WebContext, visit: RequestContext, form: NoForm) -> Resp
             send_delay_s=page.rules.send_delay_s,
         ),
     )
-    return said(page, visit, page.texts.gettext("It will be uploaded as it is."), undoable=undoable)
+    return said(
+        page, context, page.texts.gettext("It will be uploaded as it is."), undoable=undoable
+    )
 
 
-async def edit(page: WebContext, visit: RequestContext, form: EditForm) -> Response:
+async def edit(page: WebContext, context: RequestContext, form: EditForm) -> Response:
     """Correct what a take shows that was not sent."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     shows = form.movement(page)
     undoable = await _correct(
         page,
@@ -158,7 +160,7 @@ async def edit(page: WebContext, visit: RequestContext, form: EditForm) -> Respo
     )
     words = page.board.wording.movement(MovementWording.of(shows))
     return said(
-        page, visit, page.texts.gettext("Saved: %(movement)s.", movement=words), undoable=undoable
+        page, context, page.texts.gettext("Saved: %(movement)s.", movement=words), undoable=undoable
     )
 
 
@@ -176,7 +178,7 @@ async def _correct(
     return await change(page, correct)
 
 
-async def give_several(page: WebContext, visit: RequestContext, form: TrayForm) -> Response:
+async def give_several(page: WebContext, context: RequestContext, form: TrayForm) -> Response:
     """Give several takes to somebody."""
 
     def hand_over() -> tuple[str, int, int, UndoableAction]:
@@ -201,39 +203,39 @@ async def give_several(page: WebContext, visit: RequestContext, form: TrayForm) 
         text = gettext("Assigned to %(name)s.", name=name)
     else:
         text = gettext("%(n)s takes assigned to %(name)s.", name=name, n=n)
-    return said(page, visit, text, undoable=undoable)
+    return said(page, context, text, undoable=undoable)
 
 
-async def hold(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def hold(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Let a take wait for a person."""
-    await _steer(page, visit, clip_actions.hold)
-    return said(page, visit, page.texts.gettext("On hold."))
+    await _steer(page, context, clip_actions.hold)
+    return said(page, context, page.texts.gettext("On hold."))
 
 
-async def send_now(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def send_now(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Let a take that counts down go at once."""
-    await _steer(page, visit, clip_actions.send_now)
-    return said(page, visit, page.texts.gettext("Uploading now."))
+    await _steer(page, context, clip_actions.send_now)
+    return said(page, context, page.texts.gettext("Uploading now."))
 
 
-async def retry(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def retry(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Try a take again that was refused."""
-    await _steer(page, visit, clip_actions.retry)
-    return said(page, visit, page.texts.gettext("Trying again."))
+    await _steer(page, context, clip_actions.retry)
+    return said(page, context, page.texts.gettext("Trying again."))
 
 
-async def discard(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def discard(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """End a take without sending it; for ten seconds it can be taken back."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     undoable = await change(
         page, lambda: clip_actions.discard_undoably(page.outbox, entry, now=page.now())
     )
-    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
+    return said(page, context, page.texts.gettext("Discarded."), undoable=undoable)
 
 
-async def resend(page: WebContext, visit: RequestContext, form: KeyForm) -> Response:
+async def resend(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Send a delivered take anew for the right athlete; then the wrong session is deleted."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
 
     def send_anew() -> tuple[str, UndoableAction | None]:
         asked = clip_actions.resend(
@@ -244,7 +246,7 @@ async def resend(page: WebContext, visit: RequestContext, form: KeyForm) -> Resp
     name, undoable = await change(page, send_anew)
     return said(
         page,
-        visit,
+        context,
         page.texts.gettext(
             "Uploading again for %(name)s; then the wrong session is deleted.", name=name
         ),
@@ -252,24 +254,24 @@ async def resend(page: WebContext, visit: RequestContext, form: KeyForm) -> Resp
     )
 
 
-async def delete_wrong(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def delete_wrong(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Try again to delete a wrong session that the API kept."""
-    resend_id = visit.number("resend")
+    resend_id = context.number("resend")
     await change(
         page,
         lambda: clip_actions.retry_deletion(page.outbox, resend_id, now_s=page.now().utc_s),
     )
-    return said(page, visit, page.texts.gettext("Trying again."))
+    return said(page, context, page.texts.gettext("Trying again."))
 
 
-async def undo(page: WebContext, visit: RequestContext, form: UndoForm) -> Response:
+async def undo(page: WebContext, context: RequestContext, form: UndoForm) -> Response:
     """Take back what was ended in the last ten seconds."""
     await change(page, lambda: clip_actions.undo(page.outbox, form.id, now=page.now()))
-    return said(page, visit, page.texts.gettext("Undone."))
+    return said(page, context, page.texts.gettext("Undone."))
 
 
-async def _steer(page: WebContext, visit: RequestContext, action: Steering) -> None:
-    entry = await entry_of(page, visit)
+async def _steer(page: WebContext, context: RequestContext, action: Steering) -> None:
+    entry = await entry_of(page, context)
     await change(page, lambda: action(page.outbox, entry, now_s=page.now().utc_s))
 
 
@@ -303,25 +305,25 @@ TAKE_ROUTES = (
 )
 
 
-async def retry_recording(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def retry_recording(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Let a recording be looked into again."""
-    capture = await _capture_of(page, visit)
+    capture = await _capture_of(page, context)
     await change(page, lambda: clip_actions.retry(page.outbox, capture, now_s=page.now().utc_s))
-    return said(page, visit, page.texts.gettext("Trying again."))
+    return said(page, context, page.texts.gettext("Trying again."))
 
 
-async def discard_recording(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def discard_recording(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """End a recording; for ten seconds it can be taken back."""
-    capture = await _capture_of(page, visit)
+    capture = await _capture_of(page, context)
     undoable = await change(
         page, lambda: clip_actions.discard_undoably(page.outbox, capture, now=page.now())
     )
-    return said(page, visit, page.texts.gettext("Discarded."), undoable=undoable)
+    return said(page, context, page.texts.gettext("Discarded."), undoable=undoable)
 
 
-async def _capture_of(page: WebContext, visit: RequestContext) -> Capture:
-    number = visit.number("recording")
-    capture = await page.desk.read(lambda: page.outbox.captures.by_id(number))
+async def _capture_of(page: WebContext, context: RequestContext) -> Capture:
+    number = context.number("recording")
+    capture = await page.database.read(lambda: page.outbox.captures.by_id(number))
     if capture is None or capture.state is not CaptureState.QUARANTINED:
         raise HTTPException(404, page.texts.gettext("There is no such take."))
     return capture
@@ -343,29 +345,29 @@ RECORDING_ROUTES = (
 )
 
 
-async def look(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every place gets its form
+async def look(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
     """Look for an analysis again that failed or was not seen."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
 
     def resume() -> None:
         if not page.outbox.follow_ups.resume(entry.id, now_s=page.now().utc_s):
             raise RequestError(f"nothing is to be looked for of {entry.name}")
 
     await change(page, resume)
-    return said(page, visit, page.texts.gettext("Checking again."))
+    return said(page, context, page.texts.gettext("Checking again."))
 
 
-async def fetch(page: WebContext, visit: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def fetch(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Wish for a take's analysed video."""
-    entry = await entry_of(page, visit)
+    entry = await entry_of(page, context)
     await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
-    return said(page, visit, page.texts.gettext("Downloading the analysed video."))
+    return said(page, context, page.texts.gettext("Downloading the analysed video."))
 
 
-async def video(page: WebContext, visit: RequestContext) -> Response:
+async def video(page: WebContext, context: RequestContext) -> Response:
     """Return a take's analysed video, or the range of it that a player asks for."""
-    entry = await entry_of(page, visit)
-    state = await page.desk.read(lambda: page.outbox.videos.state(entry.id))
+    entry = await entry_of(page, context)
+    state = await page.database.read(lambda: page.outbox.videos.state(entry.id))
     if state is not VideoState.PRESENT:
         raise HTTPException(404, page.texts.gettext("There is no such take."))
     return file_answer(page, page.folder.analysed_video(entry.clip_code), "video/mp4")

@@ -63,10 +63,10 @@ def test_every_route_of_the_application_is_one_of_these(tmp_path: Path) -> None:
             settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
         )
         routes = make_app(page).routes
-        page.desk.close()
+        page.database.close()
 
     behind = [
-        r.endpoint.place
+        r.endpoint.endpoint
         for r in routes
         if isinstance(r, Route) and isinstance(r.endpoint, GuardedEndpoint)
     ]
