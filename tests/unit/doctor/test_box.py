@@ -179,7 +179,7 @@ def test_the_exit_code_goes_by_the_worst(
     name: str, state: Severity, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [fine("x", ""), CheckResult(name=name, state=state, finding="")]
-    monkeypatch.setattr("agent.doctor.runner.rounds", lambda *_, **__: [("all", lambda: found)])
+    monkeypatch.setattr("agent.cli.doctor.rounds", lambda *_, **__: [("all", lambda: found)])
     done = CliRunner().invoke(doctor, ["--json"])
     assert done.exit_code == code and json.loads(done.stdout)["worst"] == state
 
