@@ -158,15 +158,15 @@ def forget(
     configure_logs("error")
     settings = settings_of(config)
     document: dict[str, object] = {"user_id": user_id}
-    with opened_outbox(settings) as box:
+    with opened_outbox(settings) as outbox:
         if retry:
-            document["retried"] = box.deletions.retry_refused(now_s=read_clock().utc_s)
+            document["retried"] = outbox.deletions.retry_refused(now_s=read_clock().utc_s)
         if user_id is not None:
-            document |= _erase(settings, box, user_id, also_at_api=also_at_api, yes=yes)
+            document |= _erase(settings, outbox, user_id, also_at_api=also_at_api, yes=yes)
         wake_daemon(settings)
         if also_at_api or retry:
-            _wait_for_deletions(settings, box, quiet=as_json)
-        written = _receipt(settings, box, user_id, receipt)
+            _wait_for_deletions(settings, outbox, quiet=as_json)
+        written = _receipt(settings, outbox, user_id, receipt)
     document |= written
     if as_json:
         print_json(document)
@@ -175,23 +175,23 @@ def forget(
 
 
 def _erase(
-    settings: Settings, box: Outbox, key: str, *, also_at_api: bool, yes: bool
+    settings: Settings, outbox: Outbox, key: str, *, also_at_api: bool, yes: bool
 ) -> dict[str, object]:
     """Erase the person as far as that can be done now; return what scripts are told."""
 
-    owned = belongings(box, key)
-    before = box.forgettings.of_person(*split_key(key))
-    is_here = bool(owned.clips or owned.sessions or athlete_of(box, key))
+    owned = belongings(outbox, key)
+    before = outbox.forgettings.of_person(*split_key(key))
+    is_here = bool(owned.clips or owned.sessions or athlete_of(outbox, key))
     if before and not is_here and not also_at_api:
         return _erased_before(settings, key, before)
     if not before and not is_here:
-        warn_unknown_athlete(box, key)
+        warn_unknown_athlete(outbox, key)
     if not yes:
         _confirm(key, owned, also_at_api=also_at_api)
-    undoable = ask_to_forget(box, key, now=read_clock(), at_api=also_at_api)
-    asked = box.forgettings.of_undoable(undoable.id)
+    undoable = ask_to_forget(outbox, key, now=read_clock(), at_api=also_at_api)
+    asked = outbox.forgettings.of_undoable(undoable.id)
     assert asked is not None  # made with it
-    progress = carry_out(box, state_folder(settings), asked, now=read_clock)
+    progress = carry_out(outbox, state_folder(settings), asked, now=read_clock)
     return {
         "done": progress.done,
         "clips": owned.clips,
@@ -216,13 +216,13 @@ def _erased_before(settings: Settings, key: str, before: Sequence[Erasure]) -> d
     }
 
 
-def _wait_for_deletions(settings: Settings, box: Outbox, *, quiet: bool) -> None:
+def _wait_for_deletions(settings: Settings, outbox: Outbox, *, quiet: bool) -> None:
     """Wait some seconds for a running daemon to delete sessions, and show how far it is."""
 
     runs, until_s = StateFolderLock(state_folder(settings)).is_taken(), time.monotonic() + _WAIT_S
     shows = not quiet and sys.stderr.isatty()
     while runs and time.monotonic() < until_s:
-        waiting = box.deletions.count_fresh()
+        waiting = outbox.deletions.count_fresh()
         if not waiting:
             break
         if shows:
@@ -233,12 +233,12 @@ def _wait_for_deletions(settings: Settings, box: Outbox, *, quiet: bool) -> None
 
 
 def _receipt(
-    settings: Settings, box: Outbox, key: str | None, path: Path | None
+    settings: Settings, outbox: Outbox, key: str | None, path: Path | None
 ) -> dict[str, object]:
     """Write the receipt where it is wanted; return what scripts are told of it."""
 
     station = settings.station.name or settings.station.id
-    document = receipt(box, key, station=station, now_s=read_clock().utc_s)
+    document = receipt(outbox, key, station=station, now_s=read_clock().utc_s)
     told: dict[str, object] = {"erasures": document["erasures"], "open": document["open"]}
     if path is None:
         return told

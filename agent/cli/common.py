@@ -221,16 +221,16 @@ def apply_to_each(
 
     outcomes: list[dict[str, object]] = []
     failed: list[AgentError] = []
-    with steered_outbox(config) as (settings, box):
+    with steered_outbox(config) as (settings, outbox):
         for wanted in ids:
             try:
-                outcomes.append(change(settings, box, wanted))
+                outcomes.append(change(settings, outbox, wanted))
             except AgentError as error:
                 failed.append(error)
                 outcomes.append({"id": wanted, "state": None, "error": str(error)})
         if probe:
-            lane = box.lanes.update(api_host(settings), {"next_probe_at": 0.0})
-            box.limits.try_now(lane.uid)
+            lane = outbox.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+            outbox.limits.try_now(lane.uid)
     _tell(outcomes, as_json=as_json)
     for refusal in failed:
         print_error(refusal)
@@ -248,14 +248,14 @@ def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
             click.echo(f"{outcome['id']} is now {told}")
 
 
-def find_clip(box: Outbox, wanted: str) -> Entry:
+def find_clip(outbox: Outbox, wanted: str) -> Entry:
     """Return the clip that an ID stands for.
 
     Raises:
         RequestError: there is no such thing, or it is a capture.
     """
 
-    entry = find(box, wanted)
+    entry = find(outbox, wanted)
     if isinstance(entry, Capture):
         raise RequestError(
             f"{entry.name} is a recording, not a clip", hint=f"its clips: spotter show {entry.name}"

@@ -45,9 +45,9 @@ def export(
     pass
 
     settings = settings_of(config)
-    with opened_outbox(settings) as box:
-        found = box.sessions.latest(since=since or 0.0, user_id=athlete)
-        known = _names(box, found) if names else None
+    with opened_outbox(settings) as outbox:
+        found = outbox.sessions.latest(since=since or 0.0, user_id=athlete)
+        known = _names(outbox, found) if names else None
     if target == _STANDARD_OUTPUT:
         write_csv(sys.stdout, found, names=known)
         return
@@ -59,12 +59,12 @@ def export(
     click.echo(f"{counted(len(found), 'take')} written to {target}", err=True)
 
 
-def _names(box: Outbox, found: Sequence[Followed]) -> Mapping[str, str]:
+def _names(outbox: Outbox, found: Sequence[Followed]) -> Mapping[str, str]:
     """Return the athletes' names by their user_id, as far as the roster knows them."""
 
     def known() -> Iterator[tuple[str, str]]:
         for user_id in {followed.entry.user_id for followed in found} - {None}:
-            athlete = box.roster.by_user_id(str(user_id))
+            athlete = outbox.roster.by_user_id(str(user_id))
             if athlete is not None:
                 yield str(user_id), athlete.name
 

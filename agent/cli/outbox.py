@@ -60,15 +60,15 @@ def give(
     delivery.send_delay_s; spotter undo reverts it within 10 s.
     """
 
-    def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
+    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, now = station_rules(settings), read_clock()
-        entry = find_clip(box, wanted_id)
+        entry = find_clip(outbox, wanted_id)
         wanted = told.of_clip(entry)
-        with box.transaction():
-            given = give_clip(box, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
-            remember_given(box, [(entry, given)], now=now)
-        warn_unknown_athlete(box, user_id)
+        with outbox.transaction():
+            given = give_clip(outbox, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
+            remember_given(outbox, [(entry, given)], now=now)
+        warn_unknown_athlete(outbox, user_id)
         return {"id": given.name, "state": given.state, "error": None}
 
     apply_to_each(ids, change, config=config, as_json=as_json)
@@ -90,15 +90,15 @@ def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_js
             "nothing to change: give --activity, --exercise, --barbell-mass or --incline"
         )
 
-    def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
+    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, now = station_rules(settings), read_clock()
-        entry = find_clip(box, wanted_id)
+        entry = find_clip(outbox, wanted_id)
         shows = told.of_clip(entry)
         assert shows is not None  # something was told
-        with box.transaction():
-            edited = edit_clip(box, entry, shows, rules=rules, now_s=now.utc_s)
-            remember_given(box, [(entry, edited)], now=now)
+        with outbox.transaction():
+            edited = edit_clip(outbox, entry, shows, rules=rules, now_s=now.utc_s)
+            remember_given(outbox, [(entry, edited)], now=now)
         return {"id": edited.name, "state": edited.state, "error": None}
 
     apply_to_each(ids, change, config=config, as_json=as_json)
@@ -111,9 +111,9 @@ def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_js
 def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Hold clips for review until they are released."""
 
-    def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
+    def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
 
-        held = hold_clip(box, find_clip(box, wanted_id), now_s=read_clock().utc_s)
+        held = hold_clip(outbox, find_clip(outbox, wanted_id), now_s=read_clock().utc_s)
         return {"id": held.name, "state": held.state, "error": None}
 
     apply_to_each(ids, change, config=config, as_json=as_json)
@@ -138,13 +138,13 @@ def resend(
     it.  Omitted options stay unchanged.
     """
 
-    def change(settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
+    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
 
         rules, clips = station_rules(settings), state_folder(settings).clips
-        entry = find_clip(box, wanted_id)
+        entry = find_clip(outbox, wanted_id)
         wanted = told.of_clip(entry)
-        asked = ask_resend(box, clips, entry, user_id, wanted, rules=rules, now=read_clock())
-        warn_unknown_athlete(box, user_id)
+        asked = ask_resend(outbox, clips, entry, user_id, wanted, rules=rules, now=read_clock())
+        warn_unknown_athlete(outbox, user_id)
         words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
         done = {"id": entry.name, "state": asked.state, "error": None, "resend": asked.id}
         return {**done, TOLD: words}
@@ -159,13 +159,13 @@ def resend(
 def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry deleting the wrong sessions after a resend."""
 
-    def change(_settings: Settings, box: Outbox, wanted_id: str) -> dict[str, object]:
+    def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
 
-        entry = find_clip(box, wanted_id)
-        found = box.resends.of_entry(entry.id)
+        entry = find_clip(outbox, wanted_id)
+        found = outbox.resends.of_entry(entry.id)
         if found is None:
             raise RequestError(f"{entry.name} was not resent", hint=f"spotter show {entry.name}")
-        moved = retry_deletion(box, found.id, now_s=read_clock().utc_s)
+        moved = retry_deletion(outbox, found.id, now_s=read_clock().utc_s)
         return {"id": entry.name, "state": moved.state, "error": None, "resend": moved.id}
 
     apply_to_each(ids, change, config=config, as_json=as_json)
@@ -182,11 +182,11 @@ def undo(config: Path | None, as_json: bool) -> None:
     """
 
     now = read_clock()
-    with steered_outbox(config) as (_settings, box):
-        last = last_undoable(box, now=now)
+    with steered_outbox(config) as (_settings, outbox):
+        last = last_undoable(outbox, now=now)
         if last is None:
             raise RequestError("nothing to undo: actions can be undone for 10 s")
-        take_back(box, last.id, now=now)
+        take_back(outbox, last.id, now=now)
     if as_json:
         print_json({"undone": last.kind})
     else:
@@ -227,8 +227,8 @@ outbox.add_command(delete_wrong, "delete-wrong")
 def list_(state: str | None, everything: bool, config: Path | None, as_json: bool) -> None:
     """List clips, and recordings without clips."""
     settings = settings_of(config)
-    with opened_outbox(settings) as box:
-        rows = box.listing.rows(state=state, all_captures=everything or state == "analysed")
+    with opened_outbox(settings) as outbox:
+        rows = outbox.listing.rows(state=state, all_captures=everything or state == "analysed")
     if as_json:
         print_json([_without_extras(row) for row in rows])
         return
@@ -248,8 +248,8 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
 
     settings = settings_of(config)
 
-    with opened_outbox(settings) as box:
-        document = story(box, find(box, wanted))
+    with opened_outbox(settings) as outbox:
+        document = story(outbox, find(outbox, wanted))
     if as_json:
         print_json(document)
         return
@@ -289,9 +289,13 @@ def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry now; also retries a paused connection."""
 
     now_s = read_clock().utc_s
+
+    def change(outbox: Outbox, wanted: str) -> Capture | Entry:
+        return clip_actions.retry(outbox, clip_actions.find(outbox, wanted), now_s=now_s)
+
     _steer(
         ids,
-        lambda box, wanted: clip_actions.retry(box, clip_actions.find(box, wanted), now_s=now_s),
+        change,
         config=config,
         as_json=as_json,
         probe=True,
@@ -310,9 +314,9 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
     now = read_clock()
 
-    def change(box: Outbox, wanted: str) -> Capture | Entry:
-        clip_actions.discard_undoably(box, clip_actions.find(box, wanted), now=now)
-        return clip_actions.find(box, wanted)
+    def change(outbox: Outbox, wanted: str) -> Capture | Entry:
+        clip_actions.discard_undoably(outbox, clip_actions.find(outbox, wanted), now=now)
+        return clip_actions.find(outbox, wanted)
 
     _steer(ids, change, config=config, as_json=as_json)
 
@@ -338,25 +342,25 @@ def release(
 
     rules, now = station_rules(settings_of(config)), read_clock()
 
-    def change(box: Outbox, wanted: str) -> Entry:
-        entry = clip_actions.find(box, wanted)
+    def change(outbox: Outbox, wanted: str) -> Entry:
+        entry = clip_actions.find(outbox, wanted)
         if isinstance(entry, Capture):
             raise RequestError(
                 f"{entry.name} is a recording, not a clip",
                 hint=f"its clips: spotter show {entry.name}",
             )
         said = _said(entry, user_id, told)
-        with box.transaction():
+        with outbox.transaction():
             released = clip_actions.release(
-                box,
+                outbox,
                 entry,
                 said=said,
                 station=rules.default,
                 now_s=now.utc_s,
                 send_delay_s=rules.send_delay_s,
             )
-            remember_given(box, [(entry, released)], now=now)
-        warn_unknown_athlete(box, user_id)
+            remember_given(outbox, [(entry, released)], now=now)
+        warn_unknown_athlete(outbox, user_id)
         return released
 
     _steer(ids, change, config=config, as_json=as_json)
@@ -387,8 +391,8 @@ def _steer(
 ) -> None:
     """Change each ID, and say how it stands."""
 
-    def outcome(_settings: Settings, box: Outbox, wanted: str) -> dict[str, object]:
-        changed = change(box, wanted)
+    def outcome(_settings: Settings, outbox: Outbox, wanted: str) -> dict[str, object]:
+        changed = change(outbox, wanted)
         return {"id": changed.name, "state": changed.state, "error": None}
 
     apply_to_each(ids, outcome, config=config, as_json=as_json, probe=probe)
@@ -449,9 +453,9 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
     time, as always.
     """
 
-    with steered_outbox(config) as (_settings, box):
-        capture = find_capture(box, file)
-        take = add_take(box, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
+    with steered_outbox(config) as (_settings, outbox):
+        capture = find_capture(outbox, file)
+        take = add_take(outbox, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
     if as_json:
         print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
     else:
@@ -469,8 +473,8 @@ def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
     uploaded or created manually never gets a second clip.
     """
 
-    with steered_outbox(config) as (_settings, box):
-        again = look_again(box, find_capture(box, capture), now_s=read_clock().utc_s)
+    with steered_outbox(config) as (_settings, outbox):
+        again = look_again(outbox, find_capture(outbox, capture), now_s=read_clock().utc_s)
     if as_json:
         print_json({"id": again.name, "state": again.state})
     else:

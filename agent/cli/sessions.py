@@ -261,8 +261,8 @@ def sessions(
     """List sessions and their metrics."""
 
     settings = settings_of(config)
-    with opened_outbox(settings) as box:
-        found = box.sessions.latest(since=since or 0.0, user_id=athlete, state=state)
+    with opened_outbox(settings) as outbox:
+        found = outbox.sessions.latest(since=since or 0.0, user_id=athlete, state=state)
     if as_json:
         print_json([session_document(followed) for followed in found])
         return
@@ -310,14 +310,14 @@ def session(
     pass
 
     settings = settings_of(config)
-    with opened_outbox(settings) as box:
-        followed = _found(box, wanted)
+    with opened_outbox(settings) as outbox:
+        followed = _found(outbox, wanted)
         if look or (opens and _link_is_old(followed)):
-            followed = _looked(settings, box, followed)
+            followed = _looked(settings, outbox, followed)
         if folder is not None:
-            download_into(settings, box, followed.entry, folder)
+            download_into(settings, outbox, followed.entry, folder)
         if target is not None:
-            _fetch(settings, box, followed, target)
+            _fetch(settings, outbox, followed, target)
     if as_json:
         print_json(session_document(followed))
     else:
@@ -327,10 +327,10 @@ def session(
         _open(settings, followed)
 
 
-def _found(box: Outbox, wanted: str) -> Followed:
+def _found(outbox: Outbox, wanted: str) -> Followed:
 
-    entries = box.listing.of_session(wanted) or [find_clip(box, wanted)]
-    followed = box.sessions.of(entries[0])
+    entries = outbox.listing.of_session(wanted) or [find_clip(outbox, wanted)]
+    followed = outbox.sessions.of(entries[0])
     if followed is None:
         entry = entries[0]
         raise RequestError(
@@ -348,22 +348,22 @@ def _link_is_old(followed: Followed) -> bool:
     return result.video_state != "present" and read_clock().utc_s - result.url_at > _FRESH_S
 
 
-def _looked(settings: Settings, box: Outbox, followed: Followed) -> Followed:
+def _looked(settings: Settings, outbox: Outbox, followed: Followed) -> Followed:
     """Ask the API about a session now, and return how it stands then."""
 
     configure_logs("error")
-    look_now(settings, box, followed.entry)
+    look_now(settings, outbox, followed.entry)
     wake_daemon(settings)
-    now_known = box.sessions.of(followed.entry)
+    now_known = outbox.sessions.of(followed.entry)
     assert now_known is not None  # it has a session
     return now_known
 
 
-def _fetch(settings: Settings, box: Outbox, followed: Followed, target: Path) -> None:
+def _fetch(settings: Settings, outbox: Outbox, followed: Followed, target: Path) -> None:
 
     click.echo("downloading ...", err=True)
     with file_for_person(settings, target) as here:
-        size_bytes = fetch_export(settings, box, followed.entry, here)
+        size_bytes = fetch_export(settings, outbox, followed.entry, here)
     click.echo(f"{target}: {size_words(size_bytes)}", err=True)
 
 
@@ -381,7 +381,7 @@ def _open(settings: Settings, followed: Followed) -> None:
         )
 
 
-def download_into(settings: Settings, box: Outbox, entry: Entry, folder: Path) -> None:
+def download_into(settings: Settings, outbox: Outbox, entry: Entry, folder: Path) -> None:
     """Bring the analysed video and the API's export of a clip into a folder."""
 
     video, export = (
@@ -404,12 +404,17 @@ def download_into(settings: Settings, box: Outbox, entry: Entry, folder: Path) -
 
         with file_for_person(settings, video) as here:
             size_bytes = download_video(
-                settings, box, entry, here, key=lambda: key_for_asking(settings, box), pace=pace
+                settings,
+                outbox,
+                entry,
+                here,
+                key=lambda: key_for_asking(settings, outbox),
+                pace=pace,
             )
         click.echo(f"{video}: {size_words(size_bytes)}", err=True)
         shown.update(bar, description="key points and angles", completed=0, total=None)
         with file_for_person(settings, export) as here:
-            size_bytes = fetch_export(settings, box, entry, here)
+            size_bytes = fetch_export(settings, outbox, entry, here)
     click.echo(f"{export}: {size_words(size_bytes)}", err=True)
 
 
