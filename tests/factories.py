@@ -127,7 +127,7 @@ def new_entry(
         reason=None,
         due_at=due_at,
         clip=ClipFile(stored_name=f"{code}.mp4", sha256="0" * 64, size_bytes=500, seconds=3.0),
-        whose=ClipTarget(
+        target=ClipTarget(
             recipient=recipient,
             user_id=user_id,
             activity="weightlifting",
@@ -143,7 +143,7 @@ def waiting_clip(
     folder: StateFolder,
     number: int,
     *,
-    whose: ClipTarget,
+    target: ClipTarget,
     size_bytes: int,
     now_s: float,
 ) -> Entry:
@@ -152,7 +152,7 @@ def waiting_clip(
     content = plain.clip_code.encode() * (size_bytes // len(plain.clip_code))
     (folder.clips / plain.clip.stored_name).write_bytes(content)
     clip = replace(plain.clip, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-    return outbox.entries.create(replace(plain, whose=whose, clip=clip), now_s=now_s)
+    return outbox.entries.create(replace(plain, target=target, clip=clip), now_s=now_s)
 
 
 def ready_entry(outbox: Outbox, number: int = 1, *, due_at: float = NOW_S) -> Entry:

@@ -117,10 +117,10 @@ class Station:
         folder = StateFolder(self.state)
         folder.prepare()
         now_s = time.time()
-        whose = ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
+        target = ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
         # In one commit: a daemon that runs may not see the capture before it was looked into.
         with Outbox.open(folder.root) as outbox, outbox.transaction():
-            waiting_clip(outbox, folder, number, whose=whose, size_bytes=size_bytes, now_s=now_s)
+            waiting_clip(outbox, folder, number, target=target, size_bytes=size_bytes, now_s=now_s)
             capture = outbox.captures.claim_next(now_s)
             assert capture is not None
             take = Take(number=1, start_s=1.0, end_s=4.0, active_start_s=2.0, active_end_s=3.0)

@@ -56,14 +56,14 @@ def movement_words(said: Assignment | ClipTarget) -> str:
     return ", ".join(parts)
 
 
-def whose_document(whose: ClipTarget) -> dict[str, object]:
+def target_document(target: ClipTarget) -> dict[str, object]:
     """Return who does what, as scripts see it."""
     return {
-        "athlete": whose.user_id or f"guest:{whose.guest_id}",
-        "activity": whose.activity,
-        "exercise": whose.exercise,
-        "barbell_mass": whose.barbell_mass_kg,
-        "incline_degree": whose.incline_deg,
+        "athlete": target.user_id or f"guest:{target.guest_id}",
+        "activity": target.activity,
+        "exercise": target.exercise,
+        "barbell_mass": target.barbell_mass_kg,
+        "incline_degree": target.incline_deg,
     }
 
 

@@ -16,7 +16,7 @@ from agent.cli.formatting import (
     assignment_document,
     assignment_words,
     movement_words,
-    whose_document,
+    target_document,
 )
 from agent.cli.options import MovementOptions, movement_options
 from agent.clock import read_clock
@@ -156,18 +156,18 @@ def _change(change: Change, *, config: Path | None, as_json: bool) -> None:
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))
         present = standing(outbox, now=read_clock()).assignment
-        waiting = [queued.whose for queued in outbox.queue.all()]
+        waiting = [queued.target for queued in outbox.queue.all()]
         turns = rotates(outbox)
     if as_json:
         stands = assignment_document(present)
         print_json(
-            {"assignment": stands, "rotate": turns, "queue": [*map(whose_document, waiting)]}
+            {"assignment": stands, "rotate": turns, "queue": [*map(target_document, waiting)]}
         )
         return
     click.echo(assignment_words(present))
-    for place, whose in enumerate(waiting, start=1):
-        who = whose.user_id or f"guest:{whose.guest_id}"
-        click.echo(f"{place}. {who}, {movement_words(whose)}")
+    for place, target in enumerate(waiting, start=1):
+        who = target.user_id or f"guest:{target.guest_id}"
+        click.echo(f"{place}. {who}, {movement_words(target)}")
     if not waiting:
         click.echo("the queue is empty")
     if turns:

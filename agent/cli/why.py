@@ -21,7 +21,7 @@ from agent.cli.formatting import duration_words, size_words
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.daemon.systemd import start_command
 from agent.disk.lock import StateFolderLock
-from agent.doctor.folders import how_to_give, may_take, whose_rights
+from agent.doctor.folders import how_to_give, may_take, service_user_of
 from agent.errors import RequestError
 from agent.outbox.entries import EventKind
 from agent.outbox.history import event_words, story
@@ -94,7 +94,7 @@ def _left_alone(settings: Settings, found: Path) -> str | None:
         return " but is ignored: its extension is not a video extension (capture.suffixes)"
     if found.is_symlink():
         return " but is ignored: it is a link, and only regular files are ingested"
-    who = whose_rights(settings.paths.state)
+    who = service_user_of(settings.paths.state)
     if not may_take(found, who):
         return f", but {who.name} has no permission to read and move it: {how_to_give(found, who)}"
     return None

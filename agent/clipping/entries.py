@@ -22,7 +22,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.stage import StageName
 from agent.station.assignments import timeline_of
-from agent.station.attribution import Attribution, UnassignedPolicy, decide_whose
+from agent.station.attribution import Attribution, UnassignedPolicy, decide_attribution
 from agent.station.expiry import record_run_out, renew
 from agent.station.overlaps import Plan
 from agent.station.recording_time import RecordingTime, recorded_by_words
@@ -123,7 +123,7 @@ def _decide(
     timeline = timeline_of(outbox, now=now)
     if is_sure:
         renew(outbox, timeline, recorded.at(take.active_end_s))
-    return decide_whose(
+    return decide_attribution(
         take, recorded, timeline, station=policy.station, unassigned=policy.unassigned
     )
 
@@ -177,7 +177,7 @@ def _new_entry(
         detail=plan.question or (None if hold else _in_question(decision)),
         due_at=due_at,
         clip=cut.clip,
-        whose=decision.whose,
+        target=decision.target,
         filmed_at=decision.filmed_at,
         remarks=decision.remarks,
     )

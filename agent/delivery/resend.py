@@ -159,7 +159,7 @@ class ResendStage:
                 cut_method=old.cut_method or "whole",
                 cut_why=old.cut_why,
             ),
-            whose=resend.whose,
+            target=resend.target,
             filmed_at=old.filmed_at,
             remarks=old.remarks,
         )

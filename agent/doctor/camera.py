@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.doctor.folders import may_take, whose_rights
+from agent.doctor.folders import may_take, service_user_of
 from agent.errors import AgentError
 from agent.intake.stability import WriterState, writer_state
 from agent.intake.watcher import watch_of
@@ -149,7 +149,7 @@ def files_in(station: StationUnderTest) -> Iterator[Path]:
 
 def _lying(station: StationUnderTest) -> Iterator[PendingFile]:
     suffixes = station.settings.capture.suffixes
-    daemon = whose_rights(station.folder.root)
+    daemon = service_user_of(station.folder.root)
     for path in files_in(station):
         with suppress(OSError):
             quiet_s = station.now.utc_s - path.lstat().st_mtime

@@ -29,7 +29,7 @@ class ServiceUser:
     groups: frozenset[int]
 
 
-def whose_rights(state_folder: Path) -> ServiceUser:
+def service_user_of(state_folder: Path) -> ServiceUser:
     """Return the owner of the state folder, whom the daemon runs as; this user where there is none.
 
     Whoever else asks, the rights that count are the daemon's, and nothing is to be taken from it.
@@ -161,7 +161,7 @@ def check_mounts(station: StationUnderTest, *, fstab: Path | None = None) -> Che
 def check_folders(station: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
     paths = station.settings.paths
-    who = whose_rights(paths.state)
+    who = service_user_of(paths.state)
     findings = [
         check_folder("capture folder", paths.capture, who),
         check_folder(STATE, paths.state, who),

@@ -122,18 +122,18 @@ def judge_answer(station: StationUnderTest, answer: ApiResponse) -> CheckResult:
             "access to the API",
             "ask the account's owner to extend its plan",
         )
-    whose = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
+    target = f"{'an' if account.role[:1] in 'aeiou' else 'a'} {account.role}'s"
     if account.acts_for_others:
-        return fine("API", f"answers; the key is {whose} and acts for all athletes")
+        return fine("API", f"answers; the key is {target} and acts for all athletes")
     if station.settings.station.unassigned == "upload":
         return warning(
             "API",
-            f"answers; the key is {whose}: clips of others than its owner are held",
+            f"answers; the key is {target}: clips of others than its owner are held",
             "use an admin's key for a station with several athletes",
         )
     return warning(
         "API",
-        f"answers; the key is {whose} and cannot act for others: only clips of {account.uid} go",
+        f"answers; the key is {target} and cannot act for others: only clips of {account.uid} go",
         "use an admin's key for a station with several athletes",
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from agent.daemon.systemd import SYSTEMD, unit_of
 from agent.doctor.camera import files_in
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.doctor.folders import how_to_give, may_read, whose_rights
+from agent.doctor.folders import how_to_give, may_read, service_user_of
 from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
@@ -347,7 +347,7 @@ def _second_thoughts(station: StationUnderTest) -> list[CheckResult]:
 
 def _closed(station: StationUnderTest) -> list[CheckResult]:
     """Tell of settings that root can read, who asks, and the service cannot, as after an edit."""
-    who, file = whose_rights(station.settings.paths.state), station.config
+    who, file = service_user_of(station.settings.paths.state), station.config
     try:
         if may_read(file, who):
             return []

@@ -340,7 +340,7 @@ class Entries:
     def assign(
         self,
         entry: Entry,
-        whose: ClipTarget,
+        target: ClipTarget,
         *,
         now_s: float,
         to: EntryState = EntryState.READY,
@@ -351,12 +351,12 @@ class Entries:
 
         Args:
             entry, now_s, reason, to: as for `move`.
-            whose: for whom it is and what it shows from now on.
+            target: for whom it is and what it shows from now on.
             changes: further columns; without `due_at` it goes at once.
         """
         # What the server said of it may have been said of somebody else.
         plain = {"due_at": now_s, "failures": 0, "detail": None}
-        values = {**plain, **(changes or {}), **_whose_columns(whose)}
+        values = {**plain, **(changes or {}), **_target_columns(target)}
         change = self._change if to is entry.state else self.move
         return change(entry, to, now_s=now_s, reason=reason, changes=values)
 
@@ -405,12 +405,12 @@ def _columns(new: NewEntry, *, now_s: float) -> dict[str, object]:
         "cut_why": new.clip.cut_why,
         "created_at": now_s,
         "changed_at": now_s,
-        **_whose_columns(new.whose),
+        **_target_columns(new.target),
     }
 
 
-def _whose_columns(whose: ClipTarget) -> dict[str, object]:
-    return {name: getattr(whose, name) for name in ClipTarget.__slots__}
+def _target_columns(target: ClipTarget) -> dict[str, object]:
+    return {name: getattr(target, name) for name in ClipTarget.__slots__}
 
 
 def _one(row: Row | None) -> Entry | None:

@@ -241,7 +241,7 @@ def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
 
 def sent_anew_words(resend: Resend) -> str:
     """Return how far a clip is on its way to the right athlete, in a sentence."""
-    way = f"from e{resend.entry_id} to {resend.whose.user_id}: {RESEND_WORDS[resend.state]}"
+    way = f"from e{resend.entry_id} to {resend.target.user_id}: {RESEND_WORDS[resend.state]}"
     return way if resend.detail is None else f"{way} ({resend.detail})"
 
 

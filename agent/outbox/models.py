@@ -255,7 +255,7 @@ class NewEntry:
     reason: str | None
     due_at: float  # Unix time
     clip: ClipFile
-    whose: ClipTarget
+    target: ClipTarget
     filmed_at: float | None  # Unix time of the take's first moment
     remarks: tuple[str, ...] = ()
     detail: str | None = None  # the reason in a sentence, or what a person should know

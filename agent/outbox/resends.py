@@ -12,7 +12,7 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.models import ClipSource, ClipTarget, Entry
 from agent.outbox.states import Reason, Recipient
 
-_WHOSE = ("user_id", "activity", "exercise", "barbell_mass_kg", "incline_deg")
+_TARGET_COLUMNS = ("user_id", "activity", "exercise", "barbell_mass_kg", "incline_deg")
 
 
 class ResendState(StrEnum):
@@ -56,15 +56,16 @@ class Resend:
     detail: str | None  # why it is refused or given up, in a sentence
     failures: int  # of the deletion, in a row
     due_at: float  # Unix time: the deletion is not tried before
-    whose: ClipTarget  # for whom it is sent anew
+    target: ClipTarget  # for whom it is sent anew
     changed_at: float
 
     @classmethod
     def from_row(cls, row: Row) -> "Resend":
         """Build it from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "whose"}}
-        whose = ClipTarget(recipient=Recipient.ATHLETE, **{name: row[name] for name in _WHOSE})  # type: ignore[arg-type]  # as below
-        return cls(state=ResendState(str(row["state"])), whose=whose, **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "target"}}
+        columns = {name: row[name] for name in _TARGET_COLUMNS}
+        target = ClipTarget(recipient=Recipient.ATHLETE, **columns)  # type: ignore[arg-type]  # as below
+        return cls(state=ResendState(str(row["state"])), target=target, **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
 
 
 class Resends:
@@ -73,7 +74,7 @@ class Resends:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def add(self, entry: Entry, whose: ClipTarget, *, undoable_id: int, now_s: float) -> Resend:
+    def add(self, entry: Entry, target: ClipTarget, *, undoable_id: int, now_s: float) -> Resend:
         """Record that a delivered clip is to go to somebody else."""
         resend_id = self._db.insert(
             "resend",
@@ -83,7 +84,7 @@ class Resends:
                 "session_id": entry.session_id,
                 "due_at": now_s,
                 "changed_at": now_s,
-                **{name: getattr(whose, name) for name in _WHOSE},
+                **{name: getattr(target, name) for name in _TARGET_COLUMNS},
             },
         )
         added = self.by_id(resend_id)

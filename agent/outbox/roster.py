@@ -197,14 +197,14 @@ class Queued:
     """One place in the queue."""
 
     id: int  # stays the same wherever it is moved
-    whose: ClipTarget
+    target: ClipTarget
 
     @classmethod
     def from_row(cls, row: Row) -> "Queued":
         """Build a place from a row of its table."""
         recipient = Recipient.UNKNOWN if row["user_id"] is None else Recipient.ATHLETE
         plain = {name: row[name] for name in _PLAIN}
-        return cls(id=int(str(row["id"])), whose=ClipTarget(recipient=recipient, **plain))  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(id=int(str(row["id"])), target=ClipTarget(recipient=recipient, **plain))  # type: ignore[arg-type]  # STRICT tables keep the types
 
 
 class Queue:
@@ -218,14 +218,14 @@ class Queue:
         rows = self._db.rows("SELECT * FROM queue ORDER BY position, id")
         return [Queued.from_row(row) for row in rows]
 
-    def append(self, whose: ClipTarget) -> Queued:
+    def append(self, target: ClipTarget) -> Queued:
         """Put somebody at the end."""
-        columns = {name: getattr(whose, name) for name in _PLAIN}
+        columns = {name: getattr(target, name) for name in _PLAIN}
         with self._db.transaction():
             row = self._db.row("SELECT coalesce(max(position), 0) + 1 AS next FROM queue")
             assert row is not None  # an aggregate gives one row
             row_id = self._db.insert("queue", {"position": row["next"], **columns})
-        return Queued(id=row_id, whose=whose)
+        return Queued(id=row_id, target=target)
 
     def remove(self, queued_id: int) -> Mapping[str, object] | None:
         """Take somebody out, and return what `put_back` needs; None: no such place (any more)."""
@@ -256,18 +256,18 @@ class Queue:
         """Put somebody who was taken out back to a place; 0 is the next one's."""
         with self._db.transaction():
             ids = [queued.id for queued in self.all()]
-            ids.insert(place, self.append(Queued.from_row(dict(held)).whose).id)
+            ids.insert(place, self.append(Queued.from_row(dict(held)).target).id)
             self.arrange(ids)
 
     def restore(self, held: Sequence[Mapping[str, object]]) -> None:
         """Put back what `clear` took, before whatever came since."""
         with self._db.transaction():
-            since = [queued.whose for queued in self.all()]
+            since = [queued.target for queued in self.all()]
             self._db.change("DELETE FROM queue")
             for row in held:
-                self.append(Queued.from_row(row).whose)
-            for whose in since:
-                self.append(whose)
+                self.append(Queued.from_row(row).target)
+            for target in since:
+                self.append(target)
 
 
 class Identities:

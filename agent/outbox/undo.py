@@ -190,9 +190,9 @@ def as_it_was(row: Capture | Entry) -> dict[str, object]:
 
 def before_given(was: Entry, given: Entry) -> dict[str, object]:
     """Return what it takes to put an entry back as it was before it was given to somebody."""
-    whose = {name: getattr(was, name) for name in ClipTarget.__slots__}
+    target = {name: getattr(was, name) for name in ClipTarget.__slots__}
     remarks = json.dumps(list(was.remarks))
-    return {**as_it_was(was), **whose, "remarks": remarks, "fence_since": given.fence}
+    return {**as_it_was(was), **target, "remarks": remarks, "fence_since": given.fence}
 
 
 def rows_of(undoable: UndoableAction, name: str) -> list[Mapping[str, object]]:

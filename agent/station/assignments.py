@@ -119,12 +119,12 @@ def assign_person(
         RequestError: there is no such guest, or the API would refuse such a clip.
     """
     movement = wanted or last_combination(outbox, key) or rules.default
-    whose = for_person(outbox, key, movement)
+    target = for_person(outbox, key, movement)
     if wanted is None and movement is rules.default:
-        whose = replace(whose, barbell_mass_kg=None, incline_deg=None)  # their own come first
+        target = replace(target, barbell_mass_kg=None, incline_deg=None)  # their own come first
     return assign(
         outbox,
-        whose,
+        target,
         station=rules.default,
         lasts_s=lasts_s,
         idle_s=rules.idle_s,
@@ -139,7 +139,7 @@ def last_combination(outbox: Outbox, key: str) -> ClipTarget | None:
         outbox, key, ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="")
     )
     said = outbox.assignments.last_of(wanted.user_id, wanted.guest_id)
-    return None if said is None else whose_of(said)
+    return None if said is None else target_of(said)
 
 
 def step_mass(
@@ -157,12 +157,12 @@ def step_mass(
     if mass_kg is None:
         last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
         mass_kg = EMPTY_BAR_KG if last is None else last
-    whose = replace(whose_of(present), barbell_mass_kg=round(mass_kg + by_kg, 3))
+    target = replace(target_of(present), barbell_mass_kg=round(mass_kg + by_kg, 3))
     idle_s = present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s
     lasts_s = _rest_s(present, now=now)
     return assign(
         outbox,
-        whose,
+        target,
         station=rules.default,
         lasts_s=lasts_s,
         idle_s=idle_s,
@@ -234,7 +234,7 @@ def fill_movement(wanted: ClipTarget, station: ClipTarget) -> ClipTarget:
     return wanted
 
 
-def whose_of(said: Assignment) -> ClipTarget:
+def target_of(said: Assignment) -> ClipTarget:
     """Return for whom a take is by an assignment, and what it shows."""
     return ClipTarget(
         recipient=Recipient.UNKNOWN if said.user_id is None else Recipient.ATHLETE,
@@ -258,19 +258,19 @@ def _present(outbox: Outbox, *, now: Instant) -> Assignment:
 
 
 def _athlete(
-    whose: ClipTarget, *, starts: Instant, lasts_s: float | None, idle_s: float | None, set_by: str
+    target: ClipTarget, *, starts: Instant, lasts_s: float | None, idle_s: float | None, set_by: str
 ) -> Assignment:
     """Return a coach's word that somebody is on the station."""
     return Assignment(
         layer=AssignmentLayer.COACH,
         kind=AssignmentKind.ATHLETE,
         starts=starts,
-        user_id=whose.user_id,
-        guest_id=whose.guest_id,
-        activity=whose.activity,
-        exercise=whose.exercise,
-        barbell_mass_kg=whose.barbell_mass_kg,
-        incline_deg=whose.incline_deg,
+        user_id=target.user_id,
+        guest_id=target.guest_id,
+        activity=target.activity,
+        exercise=target.exercise,
+        barbell_mass_kg=target.barbell_mass_kg,
+        incline_deg=target.incline_deg,
         lasts_s=lasts_s,
         idle_s=idle_s,
         set_by=set_by,

@@ -47,13 +47,13 @@ class Attribution:
 
     state: EntryState
     reason: Reason | None
-    whose: ClipTarget
+    target: ClipTarget
     filmed_at: float | None  # Unix time of the take's first moment
     remarks: tuple[str, ...] = ()
     candidates: tuple[AthleteCandidate, ...] = ()  # who come into question, the likeliest first
 
 
-def decide_whose(
+def decide_attribution(
     take: Take,
     recorded: RecordingTime,
     timeline: Timeline,
@@ -81,7 +81,7 @@ def decide_whose(
     if len(found) == 1:
         return first
     # What a person said of one and the same athlete at both times may differ: the likelier stands.
-    same = {(one.state, one.reason, one.whose.user_id, one.whose.guest_id) for one in found}
+    same = {(one.state, one.reason, one.target.user_id, one.target.guest_id) for one in found}
     if len(same) == 1 and first.reason is not Reason.TWO_ATHLETES:
         remarks = dict.fromkeys(remark for one in found for remark in one.remarks)
         return replace(first, remarks=tuple(remarks))
@@ -169,7 +169,7 @@ def _assigned(
     return Attribution(
         state=EntryState.HELD if is_guest else EntryState.READY,
         reason=Reason.GUEST if is_guest else None,
-        whose=ClipTarget(
+        target=ClipTarget(
             recipient=Recipient.UNKNOWN if is_guest else Recipient.ATHLETE,
             user_id=said.user_id,
             guest_id=said.guest_id,
@@ -193,7 +193,7 @@ def _unassigned(policy: UnassignedPolicy, station: ClipTarget, start: Instant) -
     return Attribution(
         state=state,
         reason=None if policy == "upload" else Reason.UNASSIGNED,
-        whose=ClipTarget(
+        target=ClipTarget(
             recipient=recipient,
             user_id=None,
             activity=station.activity,
@@ -211,7 +211,7 @@ def _held(
     return Attribution(
         state=EntryState.HELD,
         reason=reason,
-        whose=ClipTarget(
+        target=ClipTarget(
             recipient=Recipient.UNKNOWN,
             user_id=None,
             activity=station.activity,

@@ -25,7 +25,7 @@ from agent.outbox.states import (
     Recipient,
 )
 from agent.outbox.undo import UndoableAction, UndoKind, as_it_was, before_given, rows_of
-from agent.station.assignments import StationRules, complete, fill_movement, whose_of
+from agent.station.assignments import StationRules, complete, fill_movement, target_of
 from agent.station.attribution import ClipWarning
 from agent.station.roster import check_user_id, for_person
 
@@ -130,26 +130,26 @@ def release(
     """
     if entry.state is not EntryState.HELD:
         raise RequestError(f"{entry.name} is {entry.state}, not held")
-    known = whose = known_of(entry)
+    known = target = known_of(entry)
     if known.guest_id is not None:  # by now it may be known who that is
-        known = whose = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
+        known = target = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
     if said is not None and said.user_id is not None:
-        whose = whose_for(outbox, entry, check_user_id(said.user_id), said, station=station)
+        target = target_for(outbox, entry, check_user_id(said.user_id), said, station=station)
     elif said is not None:
-        whose = replace(
+        target = replace(
             said, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
         )
-        whose = fill_movement(whose, known if known.activity == said.activity else station)
-    if whose.recipient is Recipient.UNKNOWN:
+        target = fill_movement(target, known if known.activity == said.activity else station)
+    if target.recipient is Recipient.UNKNOWN:
         raise RequestError(
             f"the athlete of {entry.name} is unknown",
             hint=f"spotter outbox release {entry.name} --user-id WHO",
         )
     changes = {
         "due_at": due_after_correction(entry, send_delay_s, now_s=now_s),
-        "remarks": remarks_for(entry, whose),
+        "remarks": remarks_for(entry, target),
     }
-    return _unless_gone(outbox.entries.assign(entry, whose, now_s=now_s, changes=changes))
+    return _unless_gone(outbox.entries.assign(entry, target, now_s=now_s, changes=changes))
 
 
 def due_after_correction(entry: Entry, send_delay_s: float, *, now_s: float) -> float:
@@ -158,11 +158,11 @@ def due_after_correction(entry: Entry, send_delay_s: float, *, now_s: float) -> 
     return max(due_at, entry.due_at) if entry.state is EntryState.READY else due_at
 
 
-def remarks_for(entry: Entry, whose: ClipTarget) -> str:
+def remarks_for(entry: Entry, target: ClipTarget) -> str:
     """Return a clip's remarks, as the outbox keeps them, once it is for somebody."""
     remarks = [remark for remark in entry.remarks if remark != ClipWarning.NO_MASS]
-    is_somebodys = whose.recipient is not Recipient.UNKNOWN
-    if is_somebodys and whose.activity == "weightlifting" and whose.barbell_mass_kg is None:
+    is_somebodys = target.recipient is not Recipient.UNKNOWN
+    if is_somebodys and target.activity == "weightlifting" and target.barbell_mass_kg is None:
         remarks.append(ClipWarning.NO_MASS)
     return json.dumps(remarks)
 
@@ -172,7 +172,7 @@ def known_of(entry: Entry) -> ClipTarget:
     return ClipTarget(**{name: getattr(entry, name) for name in ClipTarget.__slots__})
 
 
-def whose_for(
+def target_for(
     outbox: Outbox, entry: Entry, key: str, wanted: ClipTarget | None, *, station: ClipTarget
 ) -> ClipTarget:
     """Return for whom a clip is and what it shows, if it is the person's of a key.
@@ -184,39 +184,39 @@ def whose_for(
         RequestError: there is no such guest, or the API would refuse it.
     """
     known = known_of(entry)
-    whose = for_person(outbox, key, known if wanted is None else wanted)
-    said = _said_then(outbox, entry, whose)
+    target = for_person(outbox, key, known if wanted is None else wanted)
+    said = _said_then(outbox, entry, target)
     if wanted is None and said is not None and _is_guessed(entry, station):
-        whose = replace(whose, activity=said.activity or whose.activity, exercise=said.exercise)
-    if whose.activity == known.activity:
-        whose = _filled(whose, known)
+        target = replace(target, activity=said.activity or target.activity, exercise=said.exercise)
+    if target.activity == known.activity:
+        target = _filled(target, known)
     if (
         said is not None
-        and said.activity == whose.activity
-        and whose.exercise in {None, said.exercise}
+        and said.activity == target.activity
+        and target.exercise in {None, said.exercise}
     ):
-        whose = _filled(whose, whose_of(said))
-    return complete(outbox, whose, station=station)
+        target = _filled(target, target_of(said))
+    return complete(outbox, target, station=station)
 
 
-def _filled(whose: ClipTarget, other: ClipTarget) -> ClipTarget:
+def _filled(target: ClipTarget, other: ClipTarget) -> ClipTarget:
     """Return `whose` with what it leaves open of the movement taken from another."""
     return replace(
-        whose,
-        exercise=whose.exercise or other.exercise,
+        target,
+        exercise=target.exercise or other.exercise,
         barbell_mass_kg=(
-            other.barbell_mass_kg if whose.barbell_mass_kg is None else whose.barbell_mass_kg
+            other.barbell_mass_kg if target.barbell_mass_kg is None else target.barbell_mass_kg
         ),
-        incline_deg=other.incline_deg if whose.incline_deg is None else whose.incline_deg,
+        incline_deg=other.incline_deg if target.incline_deg is None else target.incline_deg,
     )
 
 
-def _said_then(outbox: Outbox, entry: Entry, whose: ClipTarget) -> Assignment | None:
+def _said_then(outbox: Outbox, entry: Entry, target: ClipTarget) -> Assignment | None:
     """Return what a coach had said of a person by the end of a take, in the same training."""
     if entry.filmed_at is None:
         return None
     said = outbox.assignments.last_of_until(
-        whose.user_id, whose.guest_id, until_s=entry.filmed_at + entry.clip_seconds
+        target.user_id, target.guest_id, until_s=entry.filmed_at + entry.clip_seconds
     )
     if said is None or entry.filmed_at - said.starts.utc_s > _SAME_TRAINING_S:
         return None
@@ -305,17 +305,17 @@ def give(
         RequestError: it is sent or ended, or the API would refuse it.
     """
     _refuse_unless_unsent(entry)
-    whose = whose_for(outbox, entry, key, wanted, station=rules.default)
+    target = target_for(outbox, entry, key, wanted, station=rules.default)
     to, reason = EntryState.READY, None
-    if whose.recipient is Recipient.UNKNOWN:
+    if target.recipient is Recipient.UNKNOWN:
         to, reason = EntryState.HELD, Reason.GUEST
     with outbox.transaction():
         due_at = due_after_correction(entry, rules.send_delay_s, now_s=now_s)
         if entry.state is EntryState.DEAD:
             entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
-        changes = {"due_at": due_at, "remarks": remarks_for(entry, whose)}
+        changes = {"due_at": due_at, "remarks": remarks_for(entry, target)}
         return _unless_gone(
-            outbox.entries.assign(entry, whose, now_s=now_s, to=to, reason=reason, changes=changes)
+            outbox.entries.assign(entry, target, now_s=now_s, to=to, reason=reason, changes=changes)
         )
 
 
@@ -340,13 +340,13 @@ def edit(
         incline_deg=shows.incline_deg,
     )
     known = known_of(entry)
-    whose = replace(
+    target = replace(
         shows, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
     )
     with outbox.transaction():
         changes: dict[str, object] = {
             "due_at": due_after_correction(entry, rules.send_delay_s, now_s=now_s),
-            "remarks": remarks_for(entry, whose),
+            "remarks": remarks_for(entry, target),
         }
         if entry.state is EntryState.DEAD:  # the API may take it as it is now
             entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
@@ -354,7 +354,7 @@ def edit(
             changes["detail"] = entry.detail
         return _unless_gone(
             outbox.entries.assign(
-                entry, whose, now_s=now_s, to=entry.state, reason=entry.reason, changes=changes
+                entry, target, now_s=now_s, to=entry.state, reason=entry.reason, changes=changes
             )
         )
 
@@ -479,8 +479,8 @@ def resend(
     Raises:
         RequestError: it cannot be sent anew, and why; or the athlete is a guest.
     """
-    whose = whose_for(outbox, entry, key, wanted, station=rules.default)
-    if whose.recipient is not Recipient.ATHLETE:
+    target = target_for(outbox, entry, key, wanted, station=rules.default)
+    if target.recipient is not Recipient.ATHLETE:
         raise RequestError(
             "a guest has no account at the API",
             hint="link the guest to an athlete: spotter athletes --resolve GUEST USER_ID",
@@ -490,7 +490,7 @@ def resend(
         if why_not is not None:
             raise RequestError(why_not)
         undoable = outbox.undoables.add(UndoKind.RESEND, {"entry": entry.name}, now=now)
-        return outbox.resends.add(entry, whose, undoable_id=undoable.id, now_s=now.utc_s)
+        return outbox.resends.add(entry, target, undoable_id=undoable.id, now_s=now.utc_s)
 
 
 def retry_deletion(outbox: Outbox, resend_id: int, *, now_s: float) -> Resend:

@@ -194,8 +194,8 @@ def _finish(
 
 def _person(outbox: Outbox, key: str) -> tuple[str | None, int | None]:
     nobody = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="")
-    whose = for_person(outbox, key, nobody)
-    return whose.user_id, whose.guest_id
+    target = for_person(outbox, key, nobody)
+    return target.user_id, target.guest_id
 
 
 SCHEMA = 1

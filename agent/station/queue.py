@@ -6,7 +6,7 @@ from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import ROTATE, Queued
-from agent.station.assignments import StationRules, assign, complete, last_combination, whose_of
+from agent.station.assignments import StationRules, assign, complete, last_combination, target_of
 from agent.station.expiry import record_run_out_now
 from agent.station.roster import for_person
 from agent.station.timeline import present_of
@@ -30,11 +30,11 @@ def enqueue(
         RequestError: there is no such guest, or the API would refuse such a clip.
     """
     movement = wanted or last_combination(outbox, key) or rules.default
-    whose = complete(outbox, for_person(outbox, key, movement), station=rules.default)
+    target = complete(outbox, for_person(outbox, key, movement), station=rules.default)
     with outbox.transaction():
         if len(outbox.queue.all()) >= MOST_QUEUED:
             raise RequestError(f"the queue is full ({MOST_QUEUED} athletes)")
-        return outbox.queue.append(whose)
+        return outbox.queue.append(target)
 
 
 def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
@@ -70,10 +70,10 @@ def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assig
         outbox.queue.remove(following.id)
         if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
             assert before is not None  # somebody goes round
-            outbox.queue.append(whose_of(before))
+            outbox.queue.append(target_of(before))
         return assign(
             outbox,
-            following.whose,
+            following.target,
             station=rules.default,
             idle_s=rules.idle_s,
             now=now,
@@ -95,5 +95,5 @@ def _goes_round(before: Assignment | None, following: Queued) -> bool:
     """Tell whether whoever is on the station was put there by a coach, and is somebody else."""
     if before is None or before.layer is not AssignmentLayer.COACH:
         return False
-    same = before.who == (following.whose.user_id, following.whose.guest_id)
+    same = before.who == (following.target.user_id, following.target.guest_id)
     return before.kind is AssignmentKind.ATHLETE and not same

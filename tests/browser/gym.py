@@ -130,7 +130,7 @@ class Gym:
                     size_bytes=clip.stat().st_size,
                     seconds=5.5,
                 ),
-                whose=ClipTarget(
+                target=ClipTarget(
                     recipient=Recipient.ATHLETE if known else Recipient.UNKNOWN,
                     user_id=user_id,
                     activity="weightlifting",

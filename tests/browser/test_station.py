@@ -73,7 +73,7 @@ def test_the_queue_advances_by_one_touch_and_can_be_rearranged(page: Page, gym: 
     expect(names.last).to_contain_text("Ada Example")
     page.tap("#queue li:first-child button[id^=out]")
     expect(names).to_have_count(1)
-    assert [queued.whose.user_id for queued in gym.outbox.queue.all()] == [ADA]
+    assert [queued.target.user_id for queued in gym.outbox.queue.all()] == [ADA]
 
 
 def test_emptying_the_queue_can_be_undone(page: Page, gym: Gym) -> None:

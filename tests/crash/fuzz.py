@@ -65,7 +65,7 @@ def put(station: Station, number: int, *, filmed_at: float) -> Entry:
         entry = outbox.entries.create(
             replace(
                 plain,
-                whose=ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running"),
+                target=ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running"),
                 clip=ClipFile(
                     stored_name=plain.clip.stored_name,
                     sha256=hashlib.sha256(clip).hexdigest(),

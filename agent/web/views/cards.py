@@ -109,13 +109,14 @@ class CardBuilder:
     def cards(self, takes: Sequence[ShownClip]) -> list[ClipCard]:
         """Return the cards of some clips."""
         now_s = self._source.now().utc_s
-        names = {whose: self._name(*whose) for whose in {_whose(shown.entry) for shown in takes}}
+        people = {_person_of(shown.entry) for shown in takes}
+        names = {person: self._name(*person) for person in people}
         analyses = self._analyses.of([shown.entry for shown in takes])
         seen = (
             self._see(
                 shown,
                 analyses.get(shown.entry.id),
-                name=names[_whose(shown.entry)],
+                name=names[_person_of(shown.entry)],
                 now_s=now_s,
             )
             for shown in takes
@@ -232,7 +233,7 @@ class CardBuilder:
         return self._texts.gettext(RESENDS[resend.state], detail=resend.detail or "")
 
 
-def _whose(entry: Entry) -> tuple[bool, str | None, int | None]:
+def _person_of(entry: Entry) -> tuple[bool, str | None, int | None]:
     return entry.recipient is Recipient.KEY_OWNER, entry.user_id, entry.guest_id
 
 

@@ -104,8 +104,8 @@ class People:
         return [
             QueueEntry(
                 id=queued.id,
-                name=name_of(self._outbox, queued.whose.user_id, queued.whose.guest_id) or "",
-                words=self._wording.movement(MovementWording.of(queued.whose)),
+                name=name_of(self._outbox, queued.target.user_id, queued.target.guest_id) or "",
+                words=self._wording.movement(MovementWording.of(queued.target)),
             )
             for queued in self._outbox.queue.all()
         ]

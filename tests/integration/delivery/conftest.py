@@ -91,7 +91,7 @@ class World:
         mass_kg: float | None = None,
     ) -> Entry:
         """Put a clip into the outbox, file and all."""
-        whose = ClipTarget(
+        target = ClipTarget(
             recipient=recipient,
             user_id=user_id,
             activity=activity,
@@ -102,7 +102,7 @@ class World:
             self.outbox,
             self.folder,
             number,
-            whose=whose,
+            target=target,
             size_bytes=size_bytes,
             now_s=self.clock_s,
         )

@@ -72,8 +72,8 @@ def test_a_plan_that_is_raised_by_little_wastes_no_more(world: World, sandbox: S
 def test_a_limit_per_athlete_lets_the_others_flow(world: World, sandbox: Sandbox) -> None:
     sandbox.plan_limit, sandbox.limit_is_per_user = 20, True
     for number in range(1, 101):  # one athlete has most of the clips
-        whose = ATHLETES[0] if number % 5 else ATHLETES[1 + number // 5 % 4]
-        world.add(number, user_id=whose, size_bytes=SMALL)
+        target = ATHLETES[0] if number % 5 else ATHLETES[1 + number // 5 % 4]
+        world.add(number, user_id=target, size_bytes=SMALL)
 
     world.run(60)
 

@@ -52,7 +52,7 @@ def test_a_clip_that_is_being_sent_anew_goes_on(
 ) -> None:
     with rebuilt(lambda outbox: ask_to_resend(outbox, state)) as outbox:
         (found,) = outbox.resends.in_states(OPEN)
-        assert (found.state, found.session_id, found.whose) == (state, "s2", _TOM)
+        assert (found.state, found.session_id, found.target) == (state, "s2", _TOM)
         assert outbox.undoables.by_id(found.undoable_id) is not None
 
 

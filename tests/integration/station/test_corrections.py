@@ -88,7 +88,7 @@ def movement_of(known: Entry | ClipTarget) -> tuple[object, ...]:
 def showing(outbox: Outbox, shown: ClipTarget, state: EntryState = EntryState.HELD) -> Entry:
     """A clip that shows something else than the station's default."""
     new = new_entry(admitted(outbox), state=state, user_id=None, due_at=NOW_S + 15)
-    return outbox.entries.create(replace(new, whose=shown), now_s=NOW_S)
+    return outbox.entries.create(replace(new, target=shown), now_s=NOW_S)
 
 
 @pytest.mark.parametrize("shown", [SHOWN, RUNNING, JUMPING])
@@ -129,7 +129,7 @@ def test_a_take_that_is_sent_anew_keeps_what_it_shows(outbox: Outbox, tmp_path: 
 
     asked = resend(outbox, tmp_path, entry, "ben", rules=RULES, now=instant())
 
-    assert movement_of(asked.whose) == ("weightlifting", "snatch", 60.0, None)
+    assert movement_of(asked.target) == ("weightlifting", "snatch", 60.0, None)
 
 
 def test_what_was_never_known_of_a_take_is_what_the_coach_had_said_of_this_athlete(
@@ -142,7 +142,7 @@ def test_what_was_never_known_of_a_take_is_what_the_coach_had_said_of_this_athle
     unknown = ClipTarget(
         recipient=Recipient.UNKNOWN, user_id=None, activity="weightlifting", exercise="snatch"
     )
-    two = replace(new, whose=unknown, reason=Reason.TWO_ATHLETES)
+    two = replace(new, target=unknown, reason=Reason.TWO_ATHLETES)
     entry = outbox.entries.create(two, now_s=NOW_S)
 
     given = give(outbox, entry, "ben", rules=RULES, now_s=NOW_S + 100)
@@ -332,7 +332,7 @@ def test_a_cleared_queue_comes_back_before_whoever_came_since(outbox: Outbox) ->
 
     undo(outbox, cleared.id, now=instant(5))
 
-    assert [queued.whose.user_id for queued in outbox.queue.all()] == ["ann", "ben", "cleo"]
+    assert [queued.target.user_id for queued in outbox.queue.all()] == ["ann", "ben", "cleo"]
 
 
 def test_a_refused_discard_leaves_nothing_to_undo(outbox: Outbox) -> None:

@@ -13,7 +13,7 @@ from tests.integration.station.conftest import RULES, doing
 
 
 def waiting(outbox: Outbox) -> list[str | None]:
-    return [queued.whose.user_id for queued in outbox.queue.all()]
+    return [queued.target.user_id for queued in outbox.queue.all()]
 
 
 def following(outbox: Outbox, at: float) -> Assignment:

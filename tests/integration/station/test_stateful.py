@@ -17,7 +17,7 @@ from agent.outbox.models import Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
 from agent.station import assignments, queue
-from agent.station.attribution import decide_whose
+from agent.station.attribution import decide_attribution
 from agent.station.expiry import record_run_out, record_run_out_now, renew, standing
 from agent.station.recording_time import RecordedBy, RecordingTime
 from tests.factories import NOW_S, admitted
@@ -214,7 +214,7 @@ class StationMachine(RuleBasedStateMachine):
         timeline = assignments.timeline_of(self._outbox, now=self._now())
         if renews:
             renew(self._outbox, timeline, recorded.end)
-        decision = decide_whose(take, recorded, timeline, station=LIFTING, unassigned="hold")
+        decision = decide_attribution(take, recorded, timeline, station=LIFTING, unassigned="hold")
         edges = [at for at, _, _ in self._said if start_s < at < start_s + _TAKE_S]
         holders = {self._holder(at) for at in (start_s, *edges)}
         if len(holders) > 1 and None in holders and self._ever_waited:
@@ -222,7 +222,7 @@ class StationMachine(RuleBasedStateMachine):
         if len(holders) > 1:
             assert decision.reason is Reason.TWO_ATHLETES
         else:
-            assert {decision.whose.user_id} == holders
+            assert {decision.target.user_id} == holders
             assert (decision.reason is Reason.UNASSIGNED) == (holders == {None})
 
     @invariant()

@@ -35,10 +35,10 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def say(
-    outbox: Outbox, whose: ClipTarget, *, at: float = 0.0, lasts_s: float | None = None
+    outbox: Outbox, target: ClipTarget, *, at: float = 0.0, lasts_s: float | None = None
 ) -> None:
     assignments.assign(
-        outbox, whose, station=LIFTING, lasts_s=lasts_s, now=instant(at), set_by="test"
+        outbox, target, station=LIFTING, lasts_s=lasts_s, now=instant(at), set_by="test"
     )
 
 

@@ -20,7 +20,7 @@ from agent.outbox.models import Capture, ClipTarget, FileFacts, Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
 from agent.station import assignments, clip_actions
-from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_whose
+from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_attribution
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.station.recording_time import RecordingTime, recording_time
 from tests.factories import NOW_S
@@ -203,12 +203,12 @@ class TrustMachine(RuleBasedStateMachine):
             active_end_s=ends_s,
         )
         timeline = assignments.timeline_of(self._outbox, now=self._now())
-        decision = decide_whose(take, recorded, timeline, station=STATION, unassigned="hold")
+        decision = decide_attribution(take, recorded, timeline, station=STATION, unassigned="hold")
         if decision.state is not EntryState.READY:
             return
         from_s = filmed.start_s + begins_s * filmed.pace
         to_s = filmed.start_s + ends_s * filmed.pace
-        who, model = decision.whose.user_id, self._model
+        who, model = decision.target.user_id, self._model
         nearly = model.there(from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
         is_flagged = ClipWarning.NEAR_CHANGE in decision.remarks and who in nearly
         assert {who} == model.there(from_s, to_s) or is_flagged, recorded.told

@@ -30,7 +30,7 @@ from agent.doctor.folders import (
     how_to_give,
     may,
     may_take,
-    whose_rights,
+    service_user_of,
 )
 from tests.conftest import REPOSITORY
 
@@ -87,8 +87,8 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
 
 
 def test_the_rights_that_count_are_the_daemons_whoever_asks(tmp_path: Path) -> None:
-    assert (whose_rights(Path("/")).uid, whose_rights(Path("/")).name) == (0, "root")
-    assert whose_rights(tmp_path / "nowhere").uid == os.geteuid()
+    assert (service_user_of(Path("/")).uid, service_user_of(Path("/")).name) == (0, "root")
+    assert service_user_of(tmp_path / "nowhere").uid == os.geteuid()
 
 
 def test_a_state_folder_that_is_open_to_everybody(tmp_path: Path) -> None:

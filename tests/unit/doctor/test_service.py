@@ -250,7 +250,7 @@ def test_settings_that_root_can_read_and_the_service_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     station = patient(tmp_path)
-    monkeypatch.setattr(doctor_service, "whose_rights", lambda _folder: STRANGER)
+    monkeypatch.setattr(doctor_service, "service_user_of", lambda _folder: STRANGER)
     station.config.write_text("")
     tmp_path.chmod(0o755)
     station.config.chmod(0o640)

@@ -8,7 +8,7 @@ from agent.clock import BEGINNING, Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.station.attribution import Attribution, ClipWarning, UnassignedPolicy, decide_whose
+from agent.station.attribution import Attribution, ClipWarning, UnassignedPolicy, decide_attribution
 from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
@@ -55,13 +55,13 @@ def decide(
     )
     take = Take(number=1, start_s=0, end_s=length_s, active_start_s=0, active_end_s=length_s)
     timeline = Timeline(words, boots=(BOOT, LATER_BOOT))
-    return decide_whose(take, recorded, timeline, station=STATION, unassigned=policy)
+    return decide_attribution(take, recorded, timeline, station=STATION, unassigned=policy)
 
 
 def test_a_take_goes_to_the_athlete_of_its_time() -> None:
     decision = decide(athlete("ann", 0), athlete("ben", 300))
 
-    assert (decision.state, decision.whose.user_id) == (EntryState.READY, "ann")
+    assert (decision.state, decision.target.user_id) == (EntryState.READY, "ann")
     assert decision.remarks == ()
 
 
@@ -69,11 +69,11 @@ def test_a_change_during_the_take_is_a_question_for_a_person() -> None:
     decision = decide(athlete("ann", 0), athlete("ben", 110))
 
     assert (decision.state, decision.reason) == (EntryState.HELD, Reason.TWO_ATHLETES)
-    assert decision.whose.user_id is None
+    assert decision.target.user_id is None
 
 
 def test_a_new_mass_for_the_same_athlete_is_no_other_athlete() -> None:
-    assert decide(athlete("ann", 0), athlete("ann", 110)).whose.user_id == "ann"
+    assert decide(athlete("ann", 0), athlete("ann", 110)).target.user_id == "ann"
 
 
 @pytest.mark.parametrize("change_at", [91.0, 129.0])
@@ -89,10 +89,10 @@ def test_a_change_just_before_or_after_is_remarked(change_at: float) -> None:
 def test_the_coach_goes_before_the_default_and_back_again() -> None:
     always = default("owner", BEGINNING)
 
-    assert decide(always).whose.user_id == "owner"
-    assert decide(always, athlete("ann", 0)).whose.user_id == "ann"
+    assert decide(always).target.user_id == "owner"
+    assert decide(always, athlete("ann", 0)).target.user_id == "ann"
     cleared = said(AssignmentKind.DEFAULT, instant(50))
-    assert decide(always, athlete("ann", 0), cleared).whose.user_id == "owner"
+    assert decide(always, athlete("ann", 0), cleared).target.user_id == "owner"
 
 
 def test_an_assignment_that_ran_out_leaves_nobody_not_the_default() -> None:
@@ -114,7 +114,7 @@ def test_nobodys_clips_go_where_the_station_is_set(
 ) -> None:
     decision = decide(said(AssignmentKind.NOBODY, instant(0)), policy=policy)
 
-    assert (decision.state, decision.whose.recipient) == (state, recipient)
+    assert (decision.state, decision.target.recipient) == (state, recipient)
 
 
 def test_a_capture_of_unknown_time_waits_unless_one_athlete_was_there_all_along() -> None:
@@ -123,7 +123,7 @@ def test_a_capture_of_unknown_time_waits_unless_one_athlete_was_there_all_along(
     held = decide(athlete("ann", 0), recorded=unknown)
     assert (held.state, held.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
     sure = decide(default("owner", BEGINNING), recorded=unknown)
-    assert (sure.whose.user_id, sure.remarks) == ("owner", (ClipWarning.TIME_UNKNOWN,))
+    assert (sure.target.user_id, sure.remarks) == ("owner", (ClipWarning.TIME_UNKNOWN,))
 
 
 def with_readings(*starts: float) -> RecordingTime:
@@ -141,7 +141,7 @@ def test_readings_that_give_one_athlete_need_nobody() -> None:
 
     decision = decide(*words, recorded=with_readings(2100, 100))
 
-    assert (decision.state, decision.whose.user_id) == (EntryState.READY, "ann")
+    assert (decision.state, decision.target.user_id) == (EntryState.READY, "ann")
 
 
 @pytest.mark.parametrize("others", [(100.0,), (100.0, 1100.0)])
@@ -151,7 +151,7 @@ def test_readings_that_give_different_athletes_are_for_a_person(others: tuple[fl
     decision = decide(*words, recorded=with_readings(2100, *others))
 
     assert (decision.state, decision.reason) == (EntryState.HELD, Reason.RECORDING_TIME_UNKNOWN)
-    assert decision.whose.user_id is None
+    assert decision.target.user_id is None
     assert [one.key for one in decision.candidates] == ["ben", "ann", "cleo"][: 1 + len(others)]
     assert decision.remarks[0] == "may_be:ben"
 
@@ -186,14 +186,14 @@ def test_after_a_clock_jump_the_time_since_boot_decides() -> None:
     before_jump = Instant(utc_s=instant(0).utc_s - 3 * 86400, boot_id=BOOT, boot_s=1000.0)
     assigned = said(AssignmentKind.ATHLETE, before_jump, "ann")
 
-    assert decide(assigned, athlete("ben", 500)).whose.user_id == "ann"
+    assert decide(assigned, athlete("ben", 500)).target.user_id == "ann"
 
 
 def test_what_an_earlier_boot_saw_came_before() -> None:
     later = Instant(utc_s=instant(-99999).utc_s, boot_id=LATER_BOOT, boot_s=5.0, trusted=False)
     recorded = RecordingTime(by=RecordedBy.GROWTH, start=later, end=later.shifted(20))
 
-    assert decide(athlete("ann", 0), recorded=recorded).whose.user_id == "ann"
+    assert decide(athlete("ann", 0), recorded=recorded).target.user_id == "ann"
 
 
 def test_where_only_an_untrusted_clock_could_tell_a_person_must() -> None:

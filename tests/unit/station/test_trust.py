@@ -8,7 +8,7 @@ from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Recipient
-from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_whose
+from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_attribution
 from agent.station.recording_pause import CapturePermission, view_of
 from agent.station.recording_time import recording_time
 from agent.station.timeline import Timeline
@@ -93,15 +93,15 @@ def check_athlete(
         active_start_s=begins_s,
         active_end_s=ends_s,
     )
-    decision = decide_whose(take, recorded, timeline, station=STATION, unassigned="hold")
+    decision = decide_attribution(take, recorded, timeline, station=STATION, unassigned="hold")
     if decision.state is EntryState.READY:
         from_s = filmed.start_s + begins_s * filmed.pace
         to_s = filmed.start_s + ends_s * filmed.pace
         there = on_station(came, from_s, to_s)
         nearly = on_station(came, from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
-        sure = {decision.whose.user_id} == there
-        flagged = ClipWarning.NEAR_CHANGE in decision.remarks and decision.whose.user_id in nearly
-        assert sure or flagged, (recorded.told, decision.whose.user_id, there)
+        sure = {decision.target.user_id} == there
+        flagged = ClipWarning.NEAR_CHANGE in decision.remarks and decision.target.user_id in nearly
+        assert sure or flagged, (recorded.told, decision.target.user_id, there)
     return decision.state
 
 
