@@ -1,25 +1,25 @@
 """Every error that the agent raises on purpose, and who handles it.
 
 AgentError
-├── ConfigError              the operator must change a setting    -> exit 78, no restart
-├── RequestError             a command asks what cannot be done    -> exit 1
-├── BusyError                not now: somebody else is at it       -> exit 75
-├── UnreachableError         the API cannot be reached             -> exit 69
-├── AnalysisError            the look into a video failed          -> the box's fault or the file's?
-├── OutboxError              the local database cannot be trusted  -> stop the daemon
-├── FetchError               a file of a storage host did not come
-│   ├── NotNowError          network, time or the host             -> later, from where it broke off
-│   │   └── HostUnreachableError  no connection at all             -> the same; a command says so
-│   ├── LinkExpiredError     the link opens nothing any more       -> ask the API for a fresh one
-│   └── UnfitError           no link, or no video                  -> not fetched, with the reason
-├── NotifyError              a receiver did not take a notice      -> its channel waits
+├── ConfigError                     the operator must change a setting  -> exit 78, no restart
+├── RequestError                    a command asks the impossible       -> exit 1
+├── BusyError                       not now: somebody else is at it     -> exit 75
+├── UnreachableError                the API cannot be reached           -> exit 69
+├── AnalysisError                   a video could not be analysed       -> retried, or quarantined
+├── OutboxError                     the database cannot be trusted      -> stop the daemon
+├── DownloadError                   a file of a storage host is missing
+│   ├── TemporaryDownloadError      network, time or the host           -> resume later
+│   │   └── HostUnreachableError    no connection at all                -> the same; commands say so
+│   ├── LinkExpiredError            the link has expired                -> ask the API for a new one
+│   └── RejectedDownloadError       no link, or not a video             -> not fetched; reason kept
+├── NotifyError                     a receiver refused a notification   -> its channel waits
 └── UploadError
-    ├── NotMadeError         surely no session was made            -> back off, try again
-    │   └── OutOfHoursError  uploads closed in mid-body            -> waits for the next opening
-    ├── OutcomeUnknownError  the body went out, no answer          -> look it up first
-    │   └── TimedOutError    nobody knows whether it is at it yet  -> the same, more patiently
-    ├── LaneError            network, key, address, certificate    -> the lane pauses
-    └── RefusedError         this clip is refused                  -> dead, or held for a person
+    ├── NotCreatedError             surely no session was created       -> back off, try again
+    │   └── OutOfHoursError         uploads closed during the body      -> wait for the next opening
+    ├── OutcomeUnknownError         the body was sent, no answer        -> look it up first
+    │   └── TimedOutError           it may still be in progress         -> the same, with more time
+    ├── ApiUnavailableError         network, key, address, certificate  -> the lane pauses
+    └── RefusedError                this clip is refused                -> dead, or held
 """
 
 import re

@@ -47,7 +47,7 @@ def send(outbox: Outbox, folder: StateFolder, number: int, way: str) -> None:
                 entry.id, session_id=f"s{number}", server_title=None, now_s=NOW_S
             )
     if way == "resent":
-        outbox.attempts.end(attempt_id, AttemptEnd(outcome="NotMadeError", seconds=1.0))
+        outbox.attempts.end(attempt_id, AttemptEnd(outcome="NotCreatedError", seconds=1.0))
         ready = outbox.entries.move(sending, EntryState.READY, now_s=NOW_S)
         assert ready is not None
         again = outbox.entries.claim(ready, now_s=NOW_S + number)

@@ -157,7 +157,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Return whose key it is.
 
         Raises:
-            LaneError: no answer, or one that is not about an account.
+            ApiUnavailableError: no answer, or one that is not about an account.
         """
         with self._asked(STATUS_PATH, key) as response:
             answer = _read(response)
@@ -169,7 +169,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Tell whether the API serves a key at all: of a session that is none, it says so.
 
         Raises:
-            LaneError: no answer.
+            ApiUnavailableError: no answer.
         """
         answer = self.ask("GET", path_of("session", "running", session_id=_NO_SESSION), key)
         return answer.status == 404 and answer.error_words() is not None
@@ -178,7 +178,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Show every session of the account to `visit`; False where the API says there are none.
 
         Raises:
-            LaneError: no answer, or one that is no list; `visit` may have seen a part of it.
+            ApiUnavailableError: no answer, or not a list; `visit` may have seen a part of it.
         """
         return self.documents(key, lambda id_, told: visit(read_session(id_, told)))
 
@@ -186,7 +186,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Do the same with the id of every session and all that the list tells of it.
 
         Raises:
-            LaneError: as for `sessions`.
+            ApiUnavailableError: as for `sessions`.
         """
         return self._documents(_SESSIONS_PATH, key, visit, most_bytes=_MOST_LIST_BYTES)
 
@@ -194,7 +194,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Return the sessions whose title holds a text, as the API's filter finds them.
 
         Raises:
-            LaneError: no answer, or one that is no such list.
+            ApiUnavailableError: no answer, or one that is no such list.
         """
         found: list[ListedSession] = []
 
@@ -233,7 +233,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Change the title or the date of a session, and return the answer.
 
         Raises:
-            LaneError: no answer.
+            ApiUnavailableError: no answer.
         """
         return self._at_session(
             "PUT", path_of("change_session", session_id=session_id), key, changes
@@ -243,7 +243,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Delete a session, and return the answer.
 
         Raises:
-            LaneError: no answer.
+            ApiUnavailableError: no answer.
         """
         return self._at_session("DELETE", path_of("delete_session", session_id=session_id), key)
 
@@ -278,7 +278,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             most_bytes: of an answer; a longer one is cut, and so no JSON.
 
         Raises:
-            LaneError: no answer.
+            ApiUnavailableError: no answer.
         """
         with self._asked(path, key, method=method, document=document) as response:
             return _read(response, most_bytes)
@@ -287,7 +287,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Write a good answer's body to a file as it arrives, and return the answer without it.
 
         Raises:
-            LaneError: no answer, or it broke off; the file may hold a part of it.
+            ApiUnavailableError: no answer, or it broke off; the file may hold a part of it.
         """
         with self._asked(path, key) as response:
             if response.status_code != 200:
@@ -306,7 +306,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         """Send a clip and return the session that was made of it.
 
         Raises:
-            NotMadeError, OutcomeUnknownError, LaneError, RefusedError: as the retry table says.
+            UploadError: one of its subclasses, as the retry table says.
         """
         with self._upload_errors(body), ExchangeWatchdog(self._judge_of(body)) as watch:
             request = self._http.build_request(

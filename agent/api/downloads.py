@@ -98,8 +98,8 @@ def read_head(
         now_s: Unix time, for a Retry-After given as a date.
 
     Raises:
-        OtherFile: what is here is of no use any more.
-        LinkExpiredError, NotNowError, UnfitError: there is nothing to be taken.
+        RemoteFileChanged: what is here is of no use any more.
+        DownloadError: there is nothing to download.
     """
     if status == 416 and have_bytes:
         return _nothing_left(headers, have_bytes, origin)
@@ -299,8 +299,8 @@ class Download:
         """Take the file that an answer brings.
 
         Raises:
-            OtherFile: what is in the sink is of no use: ask for the whole.
-            NotNowError, LinkExpiredError, UnfitError: it brings none, or not all of it.
+            RemoteFileChanged: what is in the target is of no use: ask for the whole.
+            DownloadError: the file did not arrive, or not all of it.
         """
         asked_for_rest = "Range" in response.request.headers
         accepted = read_head(
@@ -419,9 +419,9 @@ class Storage:
             pace: looks on.
 
         Raises:
-            NotNowError: it may come later; what has come is in the sink.
+            TemporaryDownloadError: it may come later; what has come is in the target.
             LinkExpiredError: the link opens nothing any more.
-            UnfitError: it is not asked for, or it is no video.
+            RejectedDownloadError: it is not asked for, or it is no video.
         """
         link = read_link(told, allow_http=self._allow_http)
         try:

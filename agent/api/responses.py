@@ -198,7 +198,7 @@ def read_account(answer: ApiResponse) -> Account:
     """Return the account that organization-status names.
 
     Raises:
-        LaneError: the answer is not one of the API's.
+        ApiUnavailableError: the answer is not one of the API's.
     """
     try:
         return Account.model_validate_json(answer.body)

@@ -220,7 +220,7 @@ class UploadDeadline:
             is_out: whether the whole body has been.
 
         Raises:
-            OutOfTimeError: the upload must end.
+            DeadlineExceededError: the upload must end.
         """
         if arrived_bytes > self._arrived_bytes:
             self._arrived_bytes, self._moved_at_s = arrived_bytes, busy_s
@@ -258,7 +258,7 @@ class DownloadDeadline:
             received_bytes: so far.
 
         Raises:
-            OutOfTimeError: it must end.
+            DeadlineExceededError: it must end.
         """
         if received_bytes > self._received_bytes:
             self._received_bytes, self._moved_at_s = received_bytes, busy_s

@@ -44,7 +44,7 @@ def read_link(told: object, *, allow_http: bool = False) -> CheckedUrl:
     """Return the link that an answer tells.
 
     Raises:
-        UnfitError: it is none that may be asked.
+        RejectedDownloadError: it is none that may be asked.
     """
     if not isinstance(told, str):
         raise RejectedDownloadError(f"the link is not text but {_kind(told)}")
@@ -62,7 +62,7 @@ def follow(link: CheckedUrl, location: str | None, *, allow_http: bool = False) 
     """Return where a redirect leads.
 
     Raises:
-        UnfitError: nowhere that may be asked.
+        RejectedDownloadError: nowhere that may be asked.
     """
     if not location:
         raise RejectedDownloadError(f"{link.host} redirects without an address")
@@ -202,7 +202,7 @@ class AllowedAddresses:
         """Return the addresses of a host that may be asked.
 
         Raises:
-            UnfitError: none may.
+            RejectedDownloadError: none may.
             HostUnreachableError: the host is not found.
         """
         found = self._resolved(host, port)

@@ -51,7 +51,7 @@ def fetch_users(ask: Ask, *, now_s: float) -> Users:
         now_s: Unix time, for a Retry-After given as a date.
 
     Raises:
-        LaneError: no answer, or one that is not about athletes.
+        ApiUnavailableError: no answer, or one that is not about athletes.
     """
     paged = _fetch_pages(ask, now_s=now_s)
     if paged.complete:

@@ -31,7 +31,7 @@ from agent.outbox.roster import ROSTER_SYNCED_AT, RosterAthlete
 from agent.settings import Settings
 from agent.stage import ignore_wake
 from agent.station.assignments import api_host, state_folder
-from agent.station.erasure import ErasurePreview, belongings, carry_out, receipt, receipt_page
+from agent.station.erasure import ErasurePreview, carry_out, erasure_preview, receipt, receipt_page
 from agent.station.erasure import forget as ask_to_forget
 from agent.station.roster import athlete_of, resolve_guest, search_athletes, split_key, take_over
 from agent.text import counted
@@ -179,7 +179,7 @@ def _erase(
 ) -> dict[str, object]:
     """Erase the person as far as that can be done now; return what scripts are told."""
 
-    owned = belongings(outbox, key)
+    owned = erasure_preview(outbox, key)
     before = outbox.forgettings.of_person(*split_key(key))
     is_here = bool(owned.clips or owned.sessions or athlete_of(outbox, key))
     if before and not is_here and not also_at_api:

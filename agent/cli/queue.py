@@ -24,7 +24,7 @@ from agent.errors import RequestError
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import StationRules, station_rules
 from agent.station.clip_actions import clear_queue, unqueue
-from agent.station.expiry import standing
+from agent.station.expiry import assignment_status
 from agent.station.queue import enqueue, move_in_queue, next_in_queue, rotates, set_rotate
 from agent.text import counted
 
@@ -155,7 +155,7 @@ def _change(change: Change, *, config: Path | None, as_json: bool) -> None:
 
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))
-        present = standing(outbox, now=read_clock()).assignment
+        present = assignment_status(outbox, now=read_clock()).assignment
         waiting = [queued.target for queued in outbox.queue.all()]
         turns = rotates(outbox)
     if as_json:

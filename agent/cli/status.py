@@ -24,7 +24,7 @@ from agent.settings.load import find_config
 from agent.settings.secrets import expires_soon
 from agent.station.assignments import api_host, state_folder
 from agent.station.camera import Camera, camera_words, left_alone
-from agent.station.expiry import AssignmentStatus, standing
+from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.recording_pause import filming
 from agent.station.status import needs_person
 from agent.text import counted
@@ -388,7 +388,7 @@ def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, obje
         "station": settings.station.id,
         "version": __version__,
         "running": running,
-        "assignment": _assignment(standing(outbox, now=now)),
+        "assignment": _assignment(assignment_status(outbox, now=now)),
         "filming": filming_document(filming(outbox, now=now)),
         **counts,
         "needs_you": needs_document(

@@ -540,7 +540,7 @@ class ClipRecutter:
         self._now = now
         self._tried: set[int] = set()
 
-    def mend_next(self) -> bool:
+    def recut_next(self) -> bool:
         """Cut one clip again, damaged ones first; False where there is none that can be."""
         for waiting, mend in (
             (self._outbox.files.damaged, self._replace),

@@ -81,7 +81,7 @@ def create_entries(
         same: takes whose moment another clip shows already.
 
     Raises:
-        BegunElsewhereError: a part of a joined clip is no longer to be had.
+        JoinConflictError: a part of a joined clip is no longer to be had.
     """
     entries = []
     with outbox.transaction():

@@ -50,7 +50,7 @@ from agent.settings import Settings
 from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake
 from agent.station.assignments import timeline_of
 from agent.station.overlaps import Plan, alone, apart
-from agent.station.recording_pause import CapturePermission, View, view_of
+from agent.station.recording_pause import CapturePermission, CaptureView, capture_view
 from agent.station.recording_time import RecordingTime, recording_time
 from agent.station.timeline import UndecidableError
 
@@ -58,7 +58,7 @@ _LOOKED_AGAIN_S = 5.0  # a stop may have been undone meanwhile
 
 
 class RecordingPauseFilter:
-    """Keeps captures, or parts of them, from being looked into."""
+    """Keeps captures, or parts of them, from analysis while recording was paused."""
 
     def __init__(
         self,
@@ -85,10 +85,10 @@ class RecordingPauseFilter:
         due_s = min(self._waiting.values(), default=None)
         return None if due_s is None else max(0.0, due_s - self._monotonic())
 
-    def opens(self, capture: Capture, recorded: RecordingTime) -> bool:
-        """Tell whether a capture may be looked into; if not, it has been dealt with.
+    def lets_through(self, capture: Capture, recorded: RecordingTime) -> bool:
+        """Tell whether a capture may be analysed; if not, it is discarded, held or postponed.
 
-        What of it stays hidden is on record then.
+        The parts of it that stay hidden are recorded.
 
         Args:
             capture: one that is being analysed.
@@ -96,23 +96,23 @@ class RecordingPauseFilter:
         """
         with self._outbox.transaction():  # nobody undoes a stop while its footage goes
             now = self._now()
-            view = view_of(timeline_of(self._outbox, now=now), recorded, now=now)
-            if view.sight is CapturePermission.DOUBTFUL and self._was_allowed(capture):
-                view = View(sight=CapturePermission.ALLOWED)
-            if view.sight is CapturePermission.ALLOWED or view.undo_left_s <= 0:
+            view = capture_view(timeline_of(self._outbox, now=now), recorded, now=now)
+            if view.permission is CapturePermission.DOUBTFUL and self._was_allowed(capture):
+                view = CaptureView(permission=CapturePermission.ALLOWED)
+            if view.permission is CapturePermission.ALLOWED or view.undo_left_s <= 0:
                 self._outbox.captures.record_hidden(capture, view.hidden)
-            if view.sight is not CapturePermission.ALLOWED and view.undo_left_s > 0:
+            if view.permission is not CapturePermission.ALLOWED and view.undo_left_s > 0:
                 self._let_wait(capture, view.undo_left_s)
                 return False
-            if view.sight is CapturePermission.FORBIDDEN:
+            if view.permission is CapturePermission.FORBIDDEN:
                 self._discard(capture)
-            elif view.sight is CapturePermission.DOUBTFUL:
+            elif view.permission is CapturePermission.DOUBTFUL:
                 self._quarantine(capture)
-        if view.sight is CapturePermission.FORBIDDEN:
+        if view.permission is CapturePermission.FORBIDDEN:
             crash_point("hidden")
             self._removal.finish()
             log.info("capture discarded", capture=capture.name, reason=Reason.FILMING_STOPPED)
-        return view.sight in {CapturePermission.ALLOWED, CapturePermission.PARTLY}
+        return view.permission in {CapturePermission.ALLOWED, CapturePermission.PARTLY}
 
     def _let_wait(self, capture: Capture, left_s: float) -> None:
         self._waiting[capture.id] = self._monotonic() + min(left_s, _LOOKED_AGAIN_S)
@@ -188,8 +188,8 @@ class ClippingStage:
         self._cutter = ClipCutter(child, folder, options=policy.cut)
         self._room = CutSpaceCheck(space, PauseReporter(outbox.pauses, StageName.CLIPPING, now=now))
         self._joiner = RecordingJoiner(outbox, folder, child)
-        self._mender = ClipRecutter(outbox, folder, child, self._cutter, now=now)
-        self._curtain = RecordingPauseFilter(outbox, folder, now=now)
+        self._recutter = ClipRecutter(outbox, folder, child, self._cutter, now=now)
+        self._pause_filter = RecordingPauseFilter(outbox, folder, now=now)
         self._next_recording = NextRecording(
             outbox, send_delay_s=policy.send_delay_s, arriving=arriving
         )
@@ -201,14 +201,14 @@ class ClippingStage:
         """Cut one damaged clip again, or analyse the oldest waiting capture."""
         now_s = self._now().utc_s
         self._outbox.captures.resume_interrupted(now_s=now_s)  # a step before may have failed
-        if self._mender.mend_next():
+        if self._recutter.recut_next():
             self._wake_next()
             return 0.0
-        capture = self._outbox.captures.claim_next(now_s, but_not=self._curtain.waiting())
+        capture = self._outbox.captures.claim_next(now_s, but_not=self._pause_filter.waiting())
         if capture is None:
             self._child.close()
             still = self._let_go()
-            next_s = self._curtain.next_look_s()
+            next_s = self._pause_filter.next_look_s()
             if next_s is None:
                 return _LOOK_FOR_NEXT_S if still else WAKE_ONLY
             return min(next_s, _LOOK_FOR_NEXT_S) if still else next_s
@@ -256,7 +256,7 @@ class ClippingStage:
     def _look_into(self, capture: Capture) -> None:
         path = self._folder.captures / capture.stored_name
         recorded = self._recording_time(capture, path)
-        if not self._curtain.opens(capture, recorded):
+        if not self._pause_filter.lets_through(capture, recorded):
             return
         shown = self._outbox.captures.by_id(capture.id)
         assert shown is not None  # rows are never deleted

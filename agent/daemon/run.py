@@ -246,12 +246,12 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
     """
     heartbeats = Heartbeats()
     heartbeats.begin(StageName.START, bound_s=START_BOUND_S)
-    with SystemdNotifier(NotifySocket.of(os.environ), heartbeats) as watchman:
+    with SystemdNotifier(NotifySocket.of(os.environ), heartbeats) as notifier:
         folder = state_folder(settings)
         end_at_once_when_asked()
         ignore_reload()
-        await_mounts(Mounts(settings.disk.mounts), folder.root, say=watchman.say)
-        retry_until_startable(folder.prepare, folder.root, say=watchman.say)
+        await_mounts(Mounts(settings.disk.mounts), folder.root, say=notifier.say)
+        retry_until_startable(folder.prepare, folder.root, say=notifier.say)
         lock = StateFolderLock(folder)
         lock.take()
         reserve = reserve_of(settings)
@@ -259,9 +259,9 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
             folder.empty_tmp()
             folder.quarantine_strange()
             opening = partial(open_with, reserve, partial(_open, folder))
-            opened = retry_until_startable(opening, folder.root, reserve.release, say=watchman.say)
+            opened = retry_until_startable(opening, folder.root, reserve.release, say=notifier.say)
             with opened as outbox:
-                run = _Run(folder, outbox, reserve, watchman=watchman, heartbeats=heartbeats)
+                run = _Run(folder, outbox, reserve, notifier=notifier, heartbeats=heartbeats)
                 run.go_on(settings, read_again)
         finally:
             reserve.hold()  # what stood in for the log, whose blocks were given back just now
@@ -281,13 +281,13 @@ class _Run:
         outbox: Outbox,
         reserve: Reserve,
         *,
-        watchman: SystemdNotifier,
+        notifier: SystemdNotifier,
         heartbeats: Heartbeats,
     ) -> None:
         self._folder = folder
         self._outbox = outbox
         self._reserve = reserve
-        self._watchman = watchman
+        self._notifier = notifier
         self._heartbeats = heartbeats
         self._next: Settings | None = None
         self._disk = PauseReporter(outbox.pauses, StageName.DAEMON, now=read_clock)
@@ -299,7 +299,7 @@ class _Run:
         )
         watching = DaemonHooks(
             heartbeats=self._heartbeats,
-            on_stopping=self._watchman.manager.tell_stopping,
+            on_stopping=self._notifier.manager.tell_stopping,
             on_running=self._has_started,
             on_disk=self._note_disk,
             on_disk_full=self._make_way,
@@ -323,9 +323,9 @@ class _Run:
                 lambda: prepare_outbox(self._outbox, self._folder, settings),
                 self._folder.root,
                 self._make_way,
-                say=self._watchman.say,
+                say=self._notifier.say,
             )
-            self._watchman.describe = partial(describe_station, self._outbox, api_host(settings))
+            self._notifier.describe = partial(describe_station, self._outbox, api_host(settings))
             assemble_daemon(
                 settings,
                 self._folder,
@@ -346,14 +346,14 @@ class _Run:
 
     def _has_started(self) -> None:
         self._heartbeats.end(StageName.START)
-        self._watchman.has_started()
+        self._notifier.has_started()
 
     def _reload(self, reloading: SettingsReloader, settings: Settings) -> bool:
         """Read the settings again; tell whether the stages must end for what they say."""
-        self._watchman.manager.tell_reloading()
+        self._notifier.manager.tell_reloading()
         self._next = reloading.renew(settings)
         if self._next is None:
-            self._watchman.has_started()
+            self._notifier.has_started()
         return self._next is not None
 
 

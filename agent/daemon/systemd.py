@@ -88,7 +88,7 @@ class SystemdNotifier:
         self._complained: list[str] = []
         self._is_starting = True
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchman", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="systemd-notifier", daemon=True)
 
     def __enter__(self) -> "SystemdNotifier":
         if self.manager.listens:

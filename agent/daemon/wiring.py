@@ -123,7 +123,7 @@ def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host:
     """Return the account's athletes, whatever the lane's state: a person asks.
 
     Raises:
-        LaneError: no answer, or a refusal.
+        ApiUnavailableError: no answer, or a refusal.
     """
     token = read_api_key(settings.api, os.environ)
     if token is None:
@@ -311,11 +311,11 @@ def follow_up_stage(
         longest_s=results.longest_s,
         give_up_s=results.give_up_days * 86_400,
     )
-    keeper = ResultStore(outbox, folder, space, now=read_clock)
+    store = ResultStore(outbox, folder, space, now=read_clock)
     return FollowUpStage(
         outbox,
         client,
-        FollowUpRecorder(outbox, keeper, policy, now=read_clock, wake_next=wake_next),
+        FollowUpRecorder(outbox, store, policy, now=read_clock, wake_next=wake_next),
         policy=policy,
         key=key,
         now=read_clock,
@@ -423,7 +423,7 @@ def _stage(
         outbox,
         receiver_of(name, settings, check=stop.check),
         Feed(outbox, name, station=settings.station.id, wanted=wanted),
-        look=look.standing if STATION_STATE in wanted else None,
+        look=look.report if STATION_STATE in wanted else None,
         clock=Clock(),
     )
 

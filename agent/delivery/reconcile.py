@@ -194,7 +194,7 @@ class Reconciler:
         """Look one uncertain entry up and move it, or set when to look again; True if it is there.
 
         Raises:
-            LaneError: the API gave no list; the entry is looked up again later.
+            ApiUnavailableError: the API gave no list; the entry is looked up again later.
         """
         if not access.has_list:
             self._hold(entry, detail=_NO_LIST)
@@ -225,7 +225,7 @@ class Reconciler:
         What a person saw, or what proved its absence hours ago, may have been a list that was late.
 
         Raises:
-            LaneError: the API gave no list.
+            ApiUnavailableError: the API gave no list.
         """
         now_s = self._now().utc_s
         if not self._outbox.outcomes.may_have_been_made(entry, now_s=now_s):
@@ -254,7 +254,7 @@ class Reconciler:
         """Look for the clips that are held because nobody knows: the list may have been late.
 
         Raises:
-            LaneError: the API gave no list.
+            ApiUnavailableError: the API gave no list.
         """
         now_s = self._now().utc_s
         most = _MOST_BY_FILTER if self._filter_works else _MOST_AT_ONCE
@@ -319,7 +319,7 @@ class Reconciler:
         """Ask the filter; unproven where it does not serve.
 
         Raises:
-            LaneError: the way to the API is at fault.
+            ApiUnavailableError: the way to the API is at fault.
         """
         delivered = self._outbox.outcomes.newest_delivered_before(entry)
         try:
@@ -347,7 +347,7 @@ class Reconciler:
         """Read the whole list.
 
         Raises:
-            LaneError: the API gave none.
+            ApiUnavailableError: the API gave none.
         """
         control = self._control(entry, access)
         search = TitleSearch([entry.clip_code])

@@ -103,7 +103,7 @@ class SessionDatesStage:
         """Change a session's date; return the words of a refusal, None where it is done.
 
         Raises:
-            LaneError: it was not the API that answered, or not about this session.
+            ApiUnavailableError: it was not the API that answered, or not about this session.
         """
         answer = self._client.change_session(session_id, key, {"created_at": told})
         words = answer.error_words()

@@ -51,7 +51,7 @@ class SessionDeleter:
         """Delete a session; one that the API does not know is gone.
 
         Raises:
-            LaneError: it was not the API that answered, or not about this session.
+            ApiUnavailableError: it was not the API that answered, or not about this session.
         """
         key = self._key()
         if key is None:
@@ -63,7 +63,7 @@ class SessionDeleter:
         """Return the sessions whose title holds a clip's code.
 
         Raises:
-            LaneError: it was not the API that answered.
+            ApiUnavailableError: it was not the API that answered.
         """
         key = self._key()
         if key is None:
@@ -143,7 +143,7 @@ def _read(answer: ApiResponse, *, now_s: float) -> Deletion:
     """Return what an answer says.
 
     Raises:
-        LaneError: it was not the API that answered, or not about this session.
+        ApiUnavailableError: it was not the API that answered, or not about this session.
     """
     words, document = answer.error_words(), answer.json()
     if 200 <= answer.status < 300 and (document is not None or not answer.body):

@@ -188,7 +188,7 @@ def ask_status(station: StationUnderTest, token: str) -> ApiResponse:
     """Return the answer to the first form of the key that the host takes, else the last one.
 
     Raises:
-        LaneError: nobody answered.
+        ApiUnavailableError: nobody answered.
     """
     api = station.settings.api
     headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)

@@ -183,7 +183,7 @@ class DrillEnvironment:
         """Wait until something holds.
 
         Raises:
-            NotHeld: it did not in time.
+            ScenarioFailed: it did not in time.
         """
         latest_s = time.monotonic() + within_s
         while not condition():

@@ -122,7 +122,7 @@ class StabilityTracker:
         for path in [path for path in self._files if path not in there]:
             self.forget(path)
 
-    def ripe(self, monotonic_s: float, *, most: int | None = None) -> list[Path]:
+    def due(self, monotonic_s: float, *, most: int | None = None) -> list[Path]:
         """Return the files that are quiet long enough to be asked about their writer.
 
         The oldest come first; at most `most` of them, where that is given.
@@ -132,7 +132,7 @@ class StabilityTracker:
         return heapq.nsmallest(limit, found, key=lambda p: (self._files[p].facts.mtime_ns, p))
 
     def is_settled(self, path: Path, writer: WriterState, *, monotonic_s: float) -> bool:
-        """Tell whether a ripe file is complete; if not, it becomes ripe again later."""
+        """Tell whether a due file is complete; if not, it becomes due again later."""
         tracked = self._files[path]
         quiet_s = monotonic_s - tracked.unchanged_since_s
         closed = tracked.closed or writer is WriterState.CLOSED
@@ -143,12 +143,12 @@ class StabilityTracker:
         return False
 
     def look_again(self, path: Path, *, after_s: float, monotonic_s: float) -> None:
-        """Let a file be ripe again after a while."""
+        """Make a file due again after a while."""
         if path in self._files:
             self._files[path].look_again_s = monotonic_s + after_s
 
     def next_look_s(self) -> float | None:
-        """Return the monotonic time at which the next file becomes ripe, or None."""
+        """Return the monotonic time at which the next file becomes due, or None."""
         return min((tracked.look_again_s for tracked in self._files.values()), default=None)
 
     def facts(self, path: Path) -> FileFacts:

@@ -250,18 +250,18 @@ class IntakeStage:
     def __init__(
         self,
         folder: CaptureFolder,
-        settler: StabilityTracker,
+        tracker: StabilityTracker,
         admission: Admission,
-        door: IntakeGuard,
+        guard: IntakeGuard,
         *,
         clock: Clock,
         wake_next: Wake,
     ) -> None:
         self._folder = folder
-        self._settler = settler
+        self._tracker = tracker
         self._admission = admission
-        self._door = door
-        self._rescan_s = settler.rescan_s
+        self._guard = guard
+        self._rescan_s = tracker.rescan_s
         self._now = clock.now
         self._wake_next = wake_next
         self._monotonic = clock.monotonic
@@ -276,9 +276,9 @@ class IntakeStage:
         self._follow_hints(monotonic_s)
         if monotonic_s >= self._next_scan_s:
             self._rescan(monotonic_s)
-        if self._door.is_open() and self._finish_admissions():
-            for path in self._settler.ripe(monotonic_s, most=_AT_ONCE):
-                if not self._door.is_shut:
+        if self._guard.is_open() and self._finish_admissions():
+            for path in self._tracker.due(monotonic_s, most=_AT_ONCE):
+                if not self._guard.is_shut:
                     self._take_in_if_settled(path)
         return self._wait_s()
 
@@ -288,8 +288,8 @@ class IntakeStage:
 
     def _wait_s(self) -> float:
         next_s = self._next_scan_s
-        next_look_s = self._settler.next_look_s()
-        if next_look_s is not None and not self._door.is_shut:
+        next_look_s = self._tracker.next_look_s()
+        if next_look_s is not None and not self._guard.is_shut:
             next_s = min(next_s, next_look_s)
         return max(0.0, next_s - self._monotonic())
 
@@ -297,27 +297,27 @@ class IntakeStage:
         for path, hint in self._folder.take_hints().items():
             facts = self._folder.look(path)
             if facts is None:
-                self._settler.forget(path)
+                self._tracker.forget(path)
             else:
-                self._settler.observe(path, facts, hint, now=self._now(), monotonic_s=monotonic_s)
+                self._tracker.observe(path, facts, hint, now=self._now(), monotonic_s=monotonic_s)
 
     def _rescan(self, monotonic_s: float) -> None:
-        """Look at the whole folder; whatever shut the door is looked at anew, too."""
+        """Look at the whole folder; check again what has paused intake, too."""
         self._next_scan_s = monotonic_s + self._rescan_s
-        self._door.look()
-        if self._door.folder_is_missing or not self._folder.watch():
+        self._guard.look()
+        if self._guard.folder_is_missing or not self._folder.watch():
             self._folder.stop()
-            if not self._door.folder_is_missing:
-                self._door.shut_for_folder()
+            if not self._guard.folder_is_missing:
+                self._guard.shut_for_folder()
             return
         try:
             present = self._look_at_all(monotonic_s)
         except OSError as error:
-            self._door.shut_for_folder(error)
+            self._guard.shut_for_folder(error)
             return
-        self._settler.keep_only(present)
-        self._door.keep_only(present)
-        self._door.remember_folder()
+        self._tracker.keep_only(present)
+        self._guard.keep_only(present)
+        self._guard.remember_folder()
         ended_s = self._monotonic()  # a folder of many thousands must not be all that is done
         rest_s = max(self._rescan_s, _REST * (ended_s - monotonic_s))
         self._next_scan_s = ended_s + rest_s
@@ -327,31 +327,31 @@ class IntakeStage:
         present = []
         for path, facts in self._folder.scan():
             present.append(path)
-            self._settler.observe(path, facts, NOTHING, now=now, monotonic_s=monotonic_s)
+            self._tracker.observe(path, facts, NOTHING, now=now, monotonic_s=monotonic_s)
         return present
 
     def _take_in_if_settled(self, path: Path) -> None:
         monotonic_s = self._monotonic()
         try:
             writer = writer_state(path)
-            if self._settler.is_settled(path, writer, monotonic_s=monotonic_s):
+            if self._tracker.is_settled(path, writer, monotonic_s=monotonic_s):
                 self._take_in(path)
         except UnsettledError:
-            self._settler.forget(path)
+            self._tracker.forget(path)
             self._next_scan_s = monotonic_s  # seen anew, it must be quiet anew
         except FileNotFoundError:
             if self._folder.look(path) is None:
-                self._settler.forget(path)
+                self._tracker.forget(path)
             else:  # it is there, so our own folder is not: the next look will say so
-                self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=monotonic_s)
+                self._tracker.look_again(path, after_s=self._rescan_s, monotonic_s=monotonic_s)
         except (OSError, sqlite3.OperationalError) as error:
             self._put_off(path, error)
 
     def _take_in(self, path: Path) -> None:
-        facts = self._settler.facts(path)
+        facts = self._tracker.facts(path)
         beside = sidecar_of(path)
         evidence = replace(
-            self._settler.evidence(path),
+            self._tracker.evidence(path),
             settled=self._now(),
             born_s=born_s(path),
             folder=self._folder.below(path),
@@ -359,8 +359,8 @@ class IntakeStage:
             sidecar=read_sidecar(beside),
         )
         reject_sparse(path)
-        if not self._door.lets_in(path, facts):
-            self._settler.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())
+        if not self._guard.lets_in(path, facts):
+            self._tracker.look_again(path, after_s=self._rescan_s, monotonic_s=self._monotonic())
             return
         try:
             admitted = self._admission.admit(path, expected=facts, evidence=evidence)
@@ -369,8 +369,8 @@ class IntakeStage:
             raise
         if evidence.sidecar is not None:
             beside.unlink(missing_ok=True)
-        self._settler.forget(path)
-        self._door.has_let_in(path)
+        self._tracker.forget(path)
+        self._guard.has_let_in(path)
         if str(path) in self._complained:
             self._complained.discard(str(path))
             log.info("admission recovered", file=printable_file_name(path.name))
@@ -386,20 +386,20 @@ class IntakeStage:
         except (OSError, sqlite3.OperationalError) as error:
             if not is_disk_full(error):
                 raise
-            self._door.shut_for_space(error)
+            self._guard.shut_for_space(error)
             return False
         self._wake_next()
         return True
 
     def _put_off(self, path: Path, error: OSError | sqlite3.OperationalError) -> None:
         if is_disk_full(error):
-            self._door.shut_for_space(error)
+            self._guard.shut_for_space(error)
             return
         if isinstance(error, sqlite3.OperationalError):
             raise error
         refused = isinstance(error, PermissionError)
         again_s = _REFUSED_AGAIN_S if refused else self._rescan_s
-        self._settler.look_again(path, after_s=again_s, monotonic_s=self._monotonic())
+        self._tracker.look_again(path, after_s=again_s, monotonic_s=self._monotonic())
         if str(path) not in self._complained:
             self._complained.add(str(path))
             log.error(

@@ -204,18 +204,18 @@ def is_news(
     return age_s >= _DISK_NEWS_S and moved_bytes > _DISK_STEP * now.total_bytes
 
 
-def _numbers(standing: StationReport) -> StatusInputs:
+def _numbers(report: StationReport) -> StatusInputs:
     """Return what is counted: not the moment of the last recording, which always moves on."""
-    camera = standing.facts.camera
+    camera = report.facts.camera
     seen = None if camera is None else replace(camera, last_at=None)
-    return replace(standing.facts, camera=seen)
+    return replace(report.facts, camera=seen)
 
 
-def _changes(standing: StationReport) -> tuple[object, ...]:
-    facts = standing.facts
+def _changes(report: StationReport) -> tuple[object, ...]:
+    facts = report.facts
     needing = (facts.held, facts.refused, facts.failing, facts.unreadable)
     fault = facts.camera.state if facts.camera is not None and facts.camera.is_faulty else None
-    return standing.word, standing.needs_person, needing, facts.paused, facts.lane_reason, fault
+    return report.word, report.needs_person, needing, facts.paused, facts.lane_reason, fault
 
 
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock, or by other programs, shows by then
@@ -242,16 +242,16 @@ class StationLook:
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._seen: tuple[object, ...] = ()
-        self._standing: StationReport | None = None
+        self._report: StationReport | None = None
 
-    def standing(self) -> StationReport:
+    def report(self) -> StationReport:
         """Return what the station does."""
         slot = self._monotonic() // _AT_LEAST_EVERY_S
         seen = (self._outbox.version(), self._is_filming(), slot)
-        if self._standing is None or seen != self._seen:
+        if self._report is None or seen != self._seen:
             self._seen = seen
-            self._standing = self._read(is_filming=bool(seen[1]))
-        return self._standing
+            self._report = self._read(is_filming=bool(seen[1]))
+        return self._report
 
     def _read(self, *, is_filming: bool) -> StationReport:
         now, room = self._now(), measure(self._state_folder)

@@ -240,13 +240,13 @@ class NotificationStage:
     def _tell_state(self) -> bool:
         if self._look is None:
             return False
-        standing, now_s = self._look(), self._monotonic()
+        report, now_s = self._look(), self._monotonic()
         interest = self._receiver.interest
-        if not is_news(self._told, standing, interest=interest, age_s=now_s - self._told_at_s):
+        if not is_news(self._told, report, interest=interest, age_s=now_s - self._told_at_s):
             return False
         at = self._now().utc_s
-        self._receiver.send(station_notice(standing.document(), station=self._station, at=at))
-        self._told, self._told_at_s = standing, now_s
+        self._receiver.send(station_notice(report.document(), station=self._station, at=at))
+        self._told, self._told_at_s = report, now_s
         return True
 
     def _tell_next(self) -> bool:

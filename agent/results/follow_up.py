@@ -91,7 +91,7 @@ class BatchPoller:
         """Read the list, and record what it tells of what is due.
 
         Raises:
-            LaneError: the way to the API is at fault; what came before that is kept.
+            ApiUnavailableError: the way to the API is at fault; what came before that is kept.
         """
         sighted = _Sighted(wanted={})
         for open_ in self._outbox.follow_ups.open(most=MOST_OPEN):
@@ -115,7 +115,7 @@ class BatchPoller:
             return
         look = judged(analysis, whole="angles" in analysis.document)
         for follow_up in sighted.wanted.pop(session_id):
-            if look.sight is not PollOutcome.THERE:
+            if look.outcome is not PollOutcome.THERE:
                 slim = replace(analysis, document={})
                 sighted.looks.append((follow_up, replace(look, analysis=slim)))
             elif sighted.kept < _MOST_KEPT:
@@ -129,7 +129,7 @@ class BatchPoller:
         with self._outbox.transaction():
             for follow_up, look in sighted.looks:
                 counts = follow_up.entry_id in are_due or _goes_along(follow_up, now_s)
-                if counts or look.sight is PollOutcome.FAILED:
+                if counts or look.outcome is PollOutcome.FAILED:
                     self._conclude(follow_up, look)
                     self._ask_singly_where_stuck(follow_up, look)
             for follow_up in due:
@@ -144,7 +144,7 @@ class BatchPoller:
     def _not_listed(self, follow_up: FollowUp) -> None:
         """Ask singly for what the list does not tell of; it is absent where that failed before."""
         if _other_way(follow_up):
-            look = PollResult(sight=PollOutcome.ABSENT, words="the API does not list it either")
+            look = PollResult(outcome=PollOutcome.ABSENT, words="the API does not list it either")
             self._conclude(follow_up, look)
         else:
             self._singly.add(follow_up.entry_id)
@@ -256,7 +256,7 @@ class FollowUpStage:
         self,
         outbox: Outbox,
         client: ApiClient,
-        concluder: FollowUpRecorder,
+        recorder: FollowUpRecorder,
         *,
         policy: FollowUpPolicy,
         key: Callable[[], ApiKey | None],
@@ -267,7 +267,7 @@ class FollowUpStage:
         Args:
             outbox: where sessions and results are kept.
             client: the way to the host.
-            concluder: records what comes of a look.
+            recorder: records what comes of a look.
             policy: what the settings say.
             key: gives the key while the lane is open.
             now: the station's clock.
@@ -278,8 +278,8 @@ class FollowUpStage:
         self._now = now
         self._looker = SessionPoller(client, now=now)
         self._pace = RequestBudget(outbox.switches, now=now)
-        self._conclude = concluder.conclude
-        self._list = BatchPoller(outbox, client, conclude=concluder.conclude, now=now)
+        self._conclude = recorder.conclude
+        self._list = BatchPoller(outbox, client, conclude=recorder.conclude, now=now)
         self._setbacks = 0  # looks in a row that found the way to the API at fault
 
     def step(self) -> float:
@@ -323,7 +323,7 @@ class FollowUpStage:
         self._pace.spend()
         look = self._looker.look(follow_up, key)
         has_numbers = look.analysis is not None and bool(look.analysis.numbers)
-        if look.sight is PollOutcome.NOT_YET and has_numbers and follow_up.polls > 0:
+        if look.outcome is PollOutcome.NOT_YET and has_numbers and follow_up.polls > 0:
             self._pace.spend()  # the next look waits for it
             look = self._looker.ask_for_link(follow_up, key, look)
         crash_point("looked-at-session")

@@ -42,7 +42,7 @@ class PollOutcome(StrEnum):
 class PollResult:
     """What one look at a session showed."""
 
-    sight: PollOutcome
+    outcome: PollOutcome
     analysis: Analysis | None = None
     whole: bool = True  # False: from the list, which tells no angles and timestamps
     words: str | None = None  # why, for a person
@@ -52,10 +52,10 @@ class PollResult:
 def judged(analysis: Analysis, *, whole: bool) -> PollResult:
     """Return what an answer about a session shows."""
     if analysis.link is not None:
-        return PollResult(sight=PollOutcome.THERE, analysis=analysis, whole=whole)
+        return PollResult(outcome=PollOutcome.THERE, analysis=analysis, whole=whole)
     if analysis.failure is not None:
-        return PollResult(sight=PollOutcome.FAILED, analysis=analysis, words=analysis.failure)
-    return PollResult(sight=PollOutcome.NOT_YET, analysis=analysis)
+        return PollResult(outcome=PollOutcome.FAILED, analysis=analysis, words=analysis.failure)
+    return PollResult(outcome=PollOutcome.NOT_YET, analysis=analysis)
 
 
 class SessionPoller:
@@ -71,16 +71,16 @@ class SessionPoller:
         try:
             answer = self._client.ask("GET", path, key, most_bytes=MOST_DOCUMENT_BYTES)
         except ApiUnavailableError as fault:
-            return PollResult(sight=PollOutcome.UNCLEAR, words=str(fault), fault=fault)
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=str(fault), fault=fault)
         if not 200 <= answer.status < 300:
             return self._refused(answer)
         if answer.is_cut:
             told = f"the API's answer is longer than {MOST_DOCUMENT_BYTES // _MB} MB"
-            return PollResult(sight=PollOutcome.UNCLEAR, words=told)
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=told)
         analysis = read_analysis(answer.json(), follow_up.session_id)
         if analysis is None:
             strange = self._fault(answer)
-            return PollResult(sight=PollOutcome.UNCLEAR, words=str(strange), fault=strange)
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=str(strange), fault=strange)
         return judged(analysis, whole=True)
 
     def ask_for_link(self, follow_up: FollowUp, key: ApiKey, look: PollResult) -> PollResult:
@@ -99,16 +99,16 @@ class SessionPoller:
         link = read_link(answer.json()) if 200 <= answer.status < 300 else None
         if link is None:
             return look
-        return replace(look, sight=PollOutcome.THERE, analysis=replace(look.analysis, link=link))
+        return replace(look, outcome=PollOutcome.THERE, analysis=replace(look.analysis, link=link))
 
     def _refused(self, answer: ApiResponse) -> PollResult:
         words = answer.error_words()
         told = f"HTTP {answer.status}" + (f": {words}" if words else "")
         if words is not None and answer.status in _ABSENT:
-            return PollResult(sight=PollOutcome.ABSENT, words=told)
+            return PollResult(outcome=PollOutcome.ABSENT, words=told)
         if words is not None and 400 <= answer.status < 500 and answer.status not in _OF_THE_WAY:
-            return PollResult(sight=PollOutcome.UNCLEAR, words=told)  # this session's own trouble
-        return PollResult(sight=PollOutcome.UNCLEAR, words=told, fault=self._fault(answer))
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=told)  # this session's own trouble
+        return PollResult(outcome=PollOutcome.UNCLEAR, words=told, fault=self._fault(answer))
 
     def _fault(self, answer: ApiResponse) -> ApiUnavailableError:
         now_s = self._now().utc_s
@@ -165,13 +165,13 @@ def after_look(
         "first_asked_at": follow_up.first_asked_at or now.utc_s,
         **_counts(follow_up, look),
     }
-    if follow_up.state is FollowUpState.COMPLETED or look.sight is PollOutcome.THERE:
+    if follow_up.state is FollowUpState.COMPLETED or look.outcome is PollOutcome.THERE:
         return {**changes, **_of_completed(follow_up, look, policy, now)}
     state = _state(follow_up, look, now)
     age_s = now.utc_s - follow_up.began_at
     is_late = age_s >= policy.give_up_s and now.trusted
     looks = follow_up.polls + follow_up.failures + 1
-    if look.sight is PollOutcome.UNCLEAR:
+    if look.outcome is PollOutcome.UNCLEAR:
         wait_s = max(_RARELY_S, policy.longest_s) if is_late else policy.wait_s(looks)
         return {**changes, "detail": look.words, "due_at": now.utc_s + wait_s * share()}
     if is_late and looks >= _LEAST_LOOKS:
@@ -186,16 +186,16 @@ def after_look(
 
 
 def _counts(follow_up: FollowUp, look: PollResult) -> dict[str, object]:
-    if look.sight is PollOutcome.UNCLEAR:
+    if look.outcome is PollOutcome.UNCLEAR:
         return {"failures": follow_up.failures + 1}
-    absences = follow_up.absences + 1 if look.sight is PollOutcome.ABSENT else 0
+    absences = follow_up.absences + 1 if look.outcome is PollOutcome.ABSENT else 0
     return {"polls": follow_up.polls + 1, "failures": 0, "absences": absences}
 
 
 def _state(follow_up: FollowUp, look: PollResult, now: Instant) -> FollowUpState:
-    if look.sight is PollOutcome.FAILED:
+    if look.outcome is PollOutcome.FAILED:
         return FollowUpState.FAILED
-    if look.sight is PollOutcome.ABSENT:
+    if look.outcome is PollOutcome.ABSENT:
         is_old = now.utc_s - follow_up.began_at >= _GONE_AFTER_S
         is_gone = is_old and follow_up.absences + 1 >= _GONE_AFTER
         return FollowUpState.GONE if is_gone else follow_up.state
@@ -207,10 +207,10 @@ def _of_completed(
 ) -> dict[str, object]:
     """Complete it; go on asking where the whole document is still missing."""
     plain: dict[str, object] = {"state": FollowUpState.COMPLETED, "detail": None}
-    if look.sight is PollOutcome.UNCLEAR and follow_up.failures + 1 < _LEAST_LOOKS:
+    if look.outcome is PollOutcome.UNCLEAR and follow_up.failures + 1 < _LEAST_LOOKS:
         due_at = now.utc_s + policy.wait_s(follow_up.failures + 1)
         return {**plain, "due_at": due_at}
-    is_partial = look.sight is PollOutcome.THERE and not look.whole
+    is_partial = look.outcome is PollOutcome.THERE and not look.whole
     return {**plain, "due_at": now.utc_s if is_partial else None}
 
 
@@ -325,7 +325,7 @@ class FollowUpRecorder:
     def __init__(
         self,
         outbox: Outbox,
-        keeper: ResultStore,
+        store: ResultStore,
         policy: FollowUpPolicy,
         *,
         now: Now,
@@ -336,14 +336,14 @@ class FollowUpRecorder:
 
         Args:
             outbox: where sessions are kept.
-            keeper: records results.
+            store: of the results.
             policy: what the settings say.
             now: the station's clock.
             wake_next: hears that a result is there.
             share: gives the share of a wait that is really waited.
         """
         self._outbox = outbox
-        self._keeper = keeper
+        self._store = store
         self._policy = policy
         self._now = now
         self._wake_next = wake_next
@@ -353,8 +353,10 @@ class FollowUpRecorder:
         """Keep a result that is there; else note when there may be the next look, if any."""
         changes = after_look(follow_up, look, self._policy, now=self._now(), share=self._share)
         was_completed = follow_up.state is FollowUpState.COMPLETED
-        if look.sight is PollOutcome.THERE or (was_completed and look.sight is PollOutcome.NOT_YET):
-            self._keeper.keep(follow_up, look, changes)
+        if look.outcome is PollOutcome.THERE or (
+            was_completed and look.outcome is PollOutcome.NOT_YET
+        ):
+            self._store.keep(follow_up, look, changes)
             self._wake_next()
             return
         noted = self._outbox.follow_ups.note(follow_up, changes, now_s=self._now().utc_s)

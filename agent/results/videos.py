@@ -191,8 +191,8 @@ class VideoFetcher:
         """Fetch a video to its place, from where it broke off the last time; return its size.
 
         Raises:
-            NotNowError, LinkExpiredError: it may come later; what has come stays.
-            UnfitError: it is not kept, and nothing is left of it.
+            TemporaryDownloadError, LinkExpiredError: it may come later; what has come stays.
+            RejectedDownloadError: it is not kept, and nothing is left of it.
             OSError: the disk refuses.
         """
         try:
@@ -237,8 +237,8 @@ class VideoFetcher:
         """Ask the API where the video is now.
 
         Raises:
-            NotNowError: it cannot be asked, or does not say.
-            UnfitError: it knows no such session.
+            TemporaryDownloadError: it cannot be asked, or does not say.
+            RejectedDownloadError: it knows no such session.
         """
         key = self._key()
         if key is None:

@@ -16,7 +16,7 @@ from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT, CaptureState, Ent
 from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.assignments import api_host, state_folder
-from agent.station.expiry import standing
+from agent.station.expiry import assignment_status
 from agent.station.lookup import Found, FoundAthlete
 from agent.station.roster import name_of, split_key
 from agent.station.status import StatusContext, describe_location
@@ -230,7 +230,7 @@ def _texts(told: object) -> list[str]:
 
 
 def _person(scene: StationData, person: FoundAthlete) -> str:
-    said = standing(scene.outbox, now=scene.now).assignment
+    said = assignment_status(scene.outbox, now=scene.now).assignment
     user_id, guest_id = split_key(person.key)
     is_present = said is not None and said.who == (user_id, guest_id)
     where = "is assigned to the station now" if is_present else "is not assigned now"

@@ -53,7 +53,7 @@ class ErasureProgress:
     waits_for: Sequence[str]  # clips under way, and originals that hold others' unsent clips
 
 
-def belongings(outbox: Outbox, key: str) -> ErasurePreview:
+def erasure_preview(outbox: Outbox, key: str) -> ErasurePreview:
     """Return what would go if the person of a key were forgotten.
 
     Raises:

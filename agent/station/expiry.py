@@ -30,7 +30,9 @@ class AssignmentStatus:
         return self.left_s is not None and self.left_s <= ASKS_BEFORE_S
 
 
-def standing(outbox: Outbox, *, now: Instant, however_long: bool = False) -> AssignmentStatus:
+def assignment_status(
+    outbox: Outbox, *, now: Instant, however_long: bool = False
+) -> AssignmentStatus:
     """Return who is on the station now.  Nothing is recorded.
 
     Args:
@@ -60,7 +62,7 @@ def overdue_s(outbox: Outbox, *, now: Instant) -> float | None:
 
     None where nobody is on the station whose assignment can run out.
     """
-    stands = standing(outbox, now=now, however_long=True)
+    stands = assignment_status(outbox, now=now, however_long=True)
     said = stands.assignment
     return None if said is None or said.idle_s is None or stands.left_s is None else -stands.left_s
 

@@ -28,7 +28,7 @@ _GRACE_S = 1.0  # between the last moment for undoing and what cannot be undone
 
 
 class CapturePermission(Enum):
-    """Whether a capture may be looked into."""
+    """Whether a capture may be analysed."""
 
     ALLOWED = auto()
     FORBIDDEN = auto()  # all of it was filmed while filming was stopped
@@ -37,10 +37,10 @@ class CapturePermission(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class CaptureView:
     """What may be seen of a capture."""
 
-    sight: CapturePermission
+    permission: CapturePermission
     hidden: tuple[tuple[float, float], ...] = ()  # of one that is partly seen, in its seconds
     undo_left_s: float = 0.0  # for which a stop that it falls into can still be undone
 
@@ -91,32 +91,32 @@ def filming(outbox: Outbox, *, now: Instant) -> Filming:
     )
 
 
-def view_of(timeline: Timeline, recorded: RecordingTime, *, now: Instant) -> View:
+def capture_view(timeline: Timeline, recorded: RecordingTime, *, now: Instant) -> CaptureView:
     """Return what may be seen of a capture that was filmed then."""
     try:
         stops = [_stops(timeline, reading) for reading in recorded.readings]
         if not any(stops):
-            return View(sight=CapturePermission.ALLOWED)
+            return CaptureView(permission=CapturePermission.ALLOWED)
         left_s = max(_undo_left_s(said, now) for found in stops for said in found)
         is_certain = recorded.is_proof and len(stops) == 1
         if not recorded.is_known or not is_certain:
-            return View(sight=CapturePermission.DOUBTFUL, undo_left_s=left_s)
+            return CaptureView(permission=CapturePermission.DOUBTFUL, undo_left_s=left_s)
         return _certain_view(timeline, recorded, left_s)
     except UndecidableError:
-        return View(sight=CapturePermission.DOUBTFUL)
+        return CaptureView(permission=CapturePermission.DOUBTFUL)
 
 
-def _certain_view(timeline: Timeline, recorded: RecordingTime, left_s: float) -> View:
+def _certain_view(timeline: Timeline, recorded: RecordingTime, left_s: float) -> CaptureView:
     """Return what may be seen of a capture that surely touches a stop."""
     margin_s, whole_s = recorded.margin_s, recorded.start.elapsed_s(recorded.end)
     around = timeline.stopped_within(
         recorded.start.shifted(-margin_s), recorded.end.shifted(margin_s)
     )
     if _covers(around, whole_s + 2 * margin_s):
-        return View(sight=CapturePermission.FORBIDDEN, undo_left_s=left_s)
+        return CaptureView(permission=CapturePermission.FORBIDDEN, undo_left_s=left_s)
     within = timeline.stopped_within(recorded.start, recorded.end)
     if margin_s > _SHARP_S or _covers(within, whole_s):
-        return View(sight=CapturePermission.DOUBTFUL, undo_left_s=left_s)
+        return CaptureView(permission=CapturePermission.DOUBTFUL, undo_left_s=left_s)
     # Recorders write late: what is taken for the first moment after a stop may be its last one.
     hidden = tuple(
         (
@@ -125,7 +125,7 @@ def _certain_view(timeline: Timeline, recorded: RecordingTime, left_s: float) ->
         )
         for from_s, to_s in within
     )
-    return View(sight=CapturePermission.PARTLY, hidden=hidden, undo_left_s=left_s)
+    return CaptureView(permission=CapturePermission.PARTLY, hidden=hidden, undo_left_s=left_s)
 
 
 def _covers(stretches: Sequence[tuple[float, float]], whole_s: float) -> bool:

@@ -64,7 +64,9 @@ async def athletes(page: WebContext, context: RequestContext) -> Response:
         raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields="q"))
     most = MOST_FOUND if text.strip() else MOST_RECENT
     known = page.board.people
-    people = await page.database.read(lambda: known.found(known.standing(), text, most=most))
+    people = await page.database.read(
+        lambda: known.found(known.assignment_status(), text, most=most)
+    )
     template = page.templates.get_template("parts/tiles.html")
     searched = bool(text.strip())
     return HTMLResponse(

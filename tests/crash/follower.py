@@ -33,12 +33,12 @@ def follow(state: Path, base_url: str, clock: Path) -> None:
     ):
         folder.empty_tmp()
         ConsistencyCheck(outbox, folder, now=now).run()
-        keeper = ResultStore(outbox, folder, DiskSpace(state, min_free_mb=0), now=now)
+        store = ResultStore(outbox, folder, DiskSpace(state, min_free_mb=0), now=now)
         policy = FollowUpPolicy()
         stage = FollowUpStage(
             outbox,
             client,
-            FollowUpRecorder(outbox, keeper, policy, now=now),
+            FollowUpRecorder(outbox, store, policy, now=now),
             policy=policy,
             key=lambda: ApiKey(token=KEY, header="Authorization"),
             now=now,

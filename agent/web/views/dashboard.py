@@ -314,7 +314,7 @@ class Dashboard:
         return due_at is not None and due_at <= self._source.now().utc_s
 
     def _values(self, *, wall: bool) -> dict[str, object]:
-        stands = self.people.standing()
+        stands = self.people.assignment_status()
         common = {
             "state": read_state(self._source, is_filming=self._films),
             "on": self.people.on_station(stands),

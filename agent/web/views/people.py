@@ -6,7 +6,7 @@ from agent.exercises import EXERCISES
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.roster import GUEST_PREFIX, RosterAthlete
 from agent.station.assignments import last_combination
-from agent.station.expiry import AssignmentStatus, standing
+from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.queue import rotates
 from agent.station.roster import name_of, search_athletes
 from agent.web.context import PageContext
@@ -60,9 +60,9 @@ class People:
         self._outbox = source.outbox
         self._wording = wording
 
-    def standing(self) -> AssignmentStatus:
+    def assignment_status(self) -> AssignmentStatus:
         """Return who is on the station, as it is on record."""
-        return standing(self._outbox, now=self._source.now())
+        return assignment_status(self._outbox, now=self._source.now())
 
     def on_station(self, stands: AssignmentStatus) -> StationCard | None:
         """Return who is on the station, or None."""

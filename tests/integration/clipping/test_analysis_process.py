@@ -157,8 +157,8 @@ def test_the_daemons_end_ends_it_at_once(tmp_path: Path) -> None:
 def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path;"
-        "from agent.clipping.analysis_process import AnalysisChild, ChildLimits;"
-        "c = AnalysisChild(limits=ChildLimits(), check=lambda: None);"
+        "from agent.clipping.analysis_process import AnalysisProcess, ChildLimits;"
+        "c = AnalysisProcess(limits=ChildLimits(), check=lambda: None);"
         "c.ask('check'); print(c.process_id, flush=True); time.sleep(60)"
     )
     environ = {**os.environ, "SPOTTER_API__KEY": "very-secret"}

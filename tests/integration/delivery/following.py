@@ -36,7 +36,7 @@ class Following:
     def start(self) -> None:
         """Make the stage anew, as a start of the daemon does."""
         space = DiskSpace(self.world.folder.root, min_free_mb=0)
-        concluder = FollowUpRecorder(
+        recorder = FollowUpRecorder(
             self.world.outbox,
             ResultStore(self.world.outbox, self.world.folder, space, now=self.world.now),
             self.policy,
@@ -47,7 +47,7 @@ class Following:
         self.stage = FollowUpStage(
             self.world.outbox,
             self.world.client,
-            concluder,
+            recorder,
             policy=self.policy,
             key=lambda: ApiKey(token=KEY, header="Authorization") if self.is_open else None,
             now=self.world.now,

@@ -283,7 +283,7 @@ def test_what_was_forgotten_meanwhile_leaves_nothing(following: Following) -> No
 
     look = following.stage.look_now(before, ApiKey(token=KEY, header="Authorization"))
 
-    assert look.sight == "there"
+    assert look.outcome == "there"
     assert following.world.outbox.results.of_entry(entry.id) is None
     assert not following.document().exists()
     assert following.world.entry().state is EntryState.UPLOADED

@@ -14,7 +14,7 @@ from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.station.assignments import assign_person, record_default, timeline_of
 from agent.station.clip_actions import undo
-from agent.station.erasure import ErasureProgress, belongings, carry_out, carry_out_due, forget
+from agent.station.erasure import ErasureProgress, carry_out, carry_out_due, erasure_preview, forget
 from agent.station.queue import enqueue
 from agent.station.roster import NamedAthlete, note_guest, search_athletes, take_over
 from tests.factories import NOW_S, admitted, instant, new_entry
@@ -89,7 +89,7 @@ def test_clips_and_pictures_go_sent_or_not_and_the_sessions_are_listed(gym: Gym)
     states = [EntryState.READY, EntryState.HELD, EntryState.UPLOADED]
     clips = [gym.clip(gym.capture(n), 1, GONE, state) for n, state in enumerate(states, start=1)]
     other = gym.clip(gym.capture(4), 1, "ann")
-    owned = belongings(gym.outbox, GONE)
+    owned = erasure_preview(gym.outbox, GONE)
     assert (owned.clips, owned.unsent, owned.sessions) == (3, 2, ["s3"])
 
     assert gym.forget() == ErasureProgress(done=True, waits_for=())

@@ -4,7 +4,7 @@ from agent.clock import Instant
 from agent.outbox.assignments import AssignmentKind
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import assign_person, keep, record_default, step_mass, timeline_of
-from agent.station.expiry import record_run_out, record_run_out_now, renew, standing
+from agent.station.expiry import assignment_status, record_run_out, record_run_out_now, renew
 from tests.factories import admitted, instant
 from tests.integration.station.conftest import LIFTING, RULES, doing
 
@@ -49,7 +49,7 @@ def test_without_a_take_nobody_is_there_from_the_very_moment_on(outbox: Outbox) 
 def test_a_take_keeps_it_alive_and_so_does_a_word(outbox: Outbox) -> None:
     put(outbox)
     filmed(outbox, 2000)
-    assert standing(outbox, now=instant(2000)).left_s == IDLE_S
+    assert assignment_status(outbox, now=instant(2000)).left_s == IDLE_S
     record_run_out_now(outbox, now=instant(2000 + IDLE_S - 1))
     assert who(outbox, instant(4000)) == "ann"
 
@@ -62,11 +62,14 @@ def test_a_take_keeps_it_alive_and_so_does_a_word(outbox: Outbox) -> None:
 def test_the_page_asks_in_time(outbox: Outbox) -> None:
     put(outbox)
 
-    early, late = standing(outbox, now=instant(60)), standing(outbox, now=instant(IDLE_S - 200))
+    early, late = (
+        assignment_status(outbox, now=instant(60)),
+        assignment_status(outbox, now=instant(IDLE_S - 200)),
+    )
 
     assert (early.since_s, early.left_s, early.asks) == (60, IDLE_S - 60, False)
     assert (late.left_s, late.asks) == (200, True)
-    over = standing(outbox, now=instant(IDLE_S + 1))
+    over = assignment_status(outbox, now=instant(IDLE_S + 1))
     assert (over.assignment, over.asks) == (None, False)
 
 
@@ -77,7 +80,7 @@ def test_while_captures_wait_to_be_looked_into_nothing_runs_out(outbox: Outbox) 
     record_run_out_now(outbox, now=instant(9000))
 
     assert len(outbox.assignments.all()) == 1
-    assert standing(outbox, now=instant(9000)).left_s == 0.0
+    assert assignment_status(outbox, now=instant(9000)).left_s == 0.0
 
 
 def test_an_assignment_that_had_run_out_before_the_next_one_did_so_all_the_same(
@@ -106,7 +109,7 @@ def test_more_on_the_bar_is_a_new_interval_of_the_same_athlete(outbox: Outbox) -
 def test_an_assignment_of_fixed_length_ends_with_it_whatever_is_filmed(outbox: Outbox) -> None:
     put(outbox, lasts_s=1800)
     filmed(outbox, 1700)
-    assert standing(outbox, now=instant(1700)).left_s == 100
+    assert assignment_status(outbox, now=instant(1700)).left_s == 100
     more = step_mass(outbox, 2.5, rules=RULES, now=instant(1700), set_by="page")
     assert more.lasts_s == 100
 

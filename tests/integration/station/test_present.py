@@ -2,7 +2,7 @@
 
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import assign_person, record_default, timeline_of
-from agent.station.expiry import standing
+from agent.station.expiry import assignment_status
 from agent.station.recording_pause import filming, stop_filming
 from agent.station.timeline import present_of
 from tests.factories import instant
@@ -22,6 +22,6 @@ def test_after_years_the_default_and_the_stop_are_still_known(outbox: Outbox) ->
     present = present_of(outbox, now=now)
 
     assert present.at(now) == timeline_of(outbox, now=now).at(now)
-    assert standing(outbox, now=now).assignment == present.at(now).assignment
+    assert assignment_status(outbox, now=now).assignment == present.at(now).assignment
     assert filming(outbox, now=now).stopped is not None
     assert len(outbox.assignments.latest(of_each_layer=200)) == 202

@@ -18,7 +18,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
 from agent.station import assignments, queue
 from agent.station.attribution import decide_attribution
-from agent.station.expiry import record_run_out, record_run_out_now, renew, standing
+from agent.station.expiry import assignment_status, record_run_out, record_run_out_now, renew
 from agent.station.recording_time import RecordedBy, RecordingTime
 from tests.factories import NOW_S, admitted
 from tests.integration.station.conftest import LIFTING, RULES, doing
@@ -229,7 +229,7 @@ class StationMachine(RuleBasedStateMachine):
     def the_station_tells_who_is_there_now(self) -> None:
         if not hasattr(self, "_outbox") or self._waits:
             return
-        said = standing(self._outbox, now=self._now()).assignment
+        said = assignment_status(self._outbox, now=self._now()).assignment
         _, _, idle_s = self._said[-1]
         overdue = idle_s is not None and self._true_s - max(self._signs) >= idle_s
         expected = None if overdue else self._holder(self._true_s)

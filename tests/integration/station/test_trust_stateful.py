@@ -78,7 +78,7 @@ class TrustMachine(RuleBasedStateMachine):
             ClipTarget(recipient=Recipient.ATHLETE, user_id="owner", activity="running"),
             now=self._now(),
         )
-        self._curtain = self._new_curtain()
+        self._pause_filter = self._new_curtain()
 
     def teardown(self) -> None:
         self._outbox.close()
@@ -143,7 +143,7 @@ class TrustMachine(RuleBasedStateMachine):
         self._outbox.close()
         self._outbox = Outbox.open(self._folder.root)
         self._outbox.assignments.note_boot(self._now().boot_id)
-        self._curtain = self._new_curtain()
+        self._pause_filter = self._new_curtain()
 
     @rule(data=st.data(), ago_s=AGO)
     def let_a_recording_come(self, data: st.DataObject, ago_s: int) -> None:
@@ -169,7 +169,7 @@ class TrustMachine(RuleBasedStateMachine):
     def look_into_what_waits(self) -> None:
         while True:
             capture = self._outbox.captures.claim_next(
-                self._now().utc_s, but_not=self._curtain.waiting()
+                self._now().utc_s, but_not=self._pause_filter.waiting()
             )
             if capture is None:
                 break
@@ -180,7 +180,7 @@ class TrustMachine(RuleBasedStateMachine):
                 name=filmed.name,
                 clock_offset_s=filmed.clock_offset_s,
             )
-            if self._curtain.opens(capture, recorded):
+            if self._pause_filter.lets_through(capture, recorded):
                 self._look_into(capture, filmed, recorded)
         for capture_id, filmed in self._filmed.items():
             self._check_kept(capture_id, filmed)

@@ -17,17 +17,17 @@ class Watched:
     """One file, watched; time passes as told."""
 
     def __init__(self) -> None:
-        self.settler = StabilityTracker(settle_s=2.0, settle_unseen_s=90.0, rescan_s=30.0)
+        self.tracker = StabilityTracker(settle_s=2.0, settle_unseen_s=90.0, rescan_s=30.0)
 
     def observe(self, at: float, size_bytes: int = 100, hint: FileEvent = NOTHING) -> None:
-        self.settler.observe(
+        self.tracker.observe(
             FILE, facts(size_bytes, written=at), hint, now=instant(at), monotonic_s=at
         )
 
     def is_settled(self, at: float, writer: WriterState = WriterState.UNKNOWN) -> bool:
-        if FILE not in self.settler.ripe(at):
+        if FILE not in self.tracker.due(at):
             return False
-        return self.settler.is_settled(FILE, writer, monotonic_s=at)
+        return self.tracker.is_settled(FILE, writer, monotonic_s=at)
 
 
 def test_closed_and_quiet_is_settled() -> None:
@@ -74,7 +74,7 @@ def test_growth_after_a_close_starts_the_wait_anew() -> None:
 def test_another_file_of_the_same_name_is_another_file() -> None:
     watched = Watched()
     watched.observe(0, hint=FileEvent(closed=True))
-    watched.settler.observe(FILE, facts(inode=2), NOTHING, now=instant(1.5), monotonic_s=1.5)
+    watched.tracker.observe(FILE, facts(inode=2), NOTHING, now=instant(1.5), monotonic_s=1.5)
 
     assert not watched.is_settled(2.1)
 
@@ -85,14 +85,14 @@ def test_the_last_growth_is_the_end_of_the_recording() -> None:
     watched.observe(10, size_bytes=50, hint=FileEvent(changed=instant(9.5)))
     watched.observe(12, size_bytes=50, hint=FileEvent(closed=True))
 
-    assert watched.settler.evidence(FILE).grew_until == instant(9.5)
+    assert watched.tracker.evidence(FILE).grew_until == instant(9.5)
 
 
 def test_a_file_moved_in_was_not_seen_growing() -> None:
     watched = Watched()
     watched.observe(0, hint=FileEvent(appeared=instant(0), closed=True))
 
-    assert watched.settler.evidence(FILE).grew_until is None
+    assert watched.tracker.evidence(FILE).grew_until is None
 
 
 def test_an_empty_file_is_given_the_long_wait() -> None:

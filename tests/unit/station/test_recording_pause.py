@@ -6,7 +6,7 @@ import pytest
 
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
-from agent.station.recording_pause import CapturePermission, View, view_of
+from agent.station.recording_pause import CapturePermission, CaptureView, capture_view
 from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
@@ -30,8 +30,8 @@ def filmed(start: float, end: float, *, by: RecordedBy = RecordedBy.GROWTH) -> R
     return RecordingTime(by=by, start=instant(start), end=instant(end), is_proof=True, margin_s=2.0)
 
 
-def view(*words: Assignment, recorded: RecordingTime, now: Instant = LATER) -> View:
-    return view_of(Timeline(words, boots=(BOOT,)), recorded, now=now)
+def view(*words: Assignment, recorded: RecordingTime, now: Instant = LATER) -> CaptureView:
+    return capture_view(Timeline(words, boots=(BOOT,)), recorded, now=now)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_only_what_lies_inside_a_stop_is_hidden(
 ) -> None:
     seen = view(*words, recorded=filmed(start, end))
 
-    assert (seen.sight, seen.hidden) == (expected, hidden)
+    assert (seen.permission, seen.hidden) == (expected, hidden)
 
 
 def test_two_stops_hide_two_stretches() -> None:
@@ -99,24 +99,26 @@ def test_while_a_stop_can_be_undone_nothing_is_decided(passed_s: float) -> None:
     ],
 )
 def test_what_may_fall_into_a_stop_is_for_a_person(recorded: RecordingTime) -> None:
-    assert view(stop(100), go_on(200), recorded=recorded).sight is CapturePermission.DOUBTFUL
+    assert view(stop(100), go_on(200), recorded=recorded).permission is CapturePermission.DOUBTFUL
 
 
 def test_what_surely_was_filmed_outside_is_allowed_however_little_is_known() -> None:
     unknown = filmed(300, 400, by=RecordedBy.UNKNOWN)
 
-    assert view(stop(100), go_on(200), recorded=unknown).sight is CapturePermission.ALLOWED
-    assert view(recorded=filmed(0, 400, by=RecordedBy.UNKNOWN)).sight is CapturePermission.ALLOWED
+    assert view(stop(100), go_on(200), recorded=unknown).permission is CapturePermission.ALLOWED
+    assert (
+        view(recorded=filmed(0, 400, by=RecordedBy.UNKNOWN)).permission is CapturePermission.ALLOWED
+    )
 
 
 def test_a_clock_that_is_not_trusted_shows_nothing() -> None:
     by_utc = Instant(utc_s=instant(150).utc_s, trusted=False)
     recorded = RecordingTime(by=RecordedBy.FILE_TIME, start=by_utc, end=by_utc.shifted(5))
 
-    assert view(stop(100), recorded=recorded).sight is CapturePermission.DOUBTFUL
+    assert view(stop(100), recorded=recorded).permission is CapturePermission.DOUBTFUL
 
 
 def test_a_second_stop_takes_the_place_of_the_first() -> None:
     words = (stop(100, lasts_s=50), stop(120))
 
-    assert view(*words, recorded=filmed(170, 180)).sight is CapturePermission.FORBIDDEN
+    assert view(*words, recorded=filmed(170, 180)).permission is CapturePermission.FORBIDDEN

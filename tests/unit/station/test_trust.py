@@ -9,7 +9,7 @@ from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Recipient
 from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_attribution
-from agent.station.recording_pause import CapturePermission, view_of
+from agent.station.recording_pause import CapturePermission, capture_view
 from agent.station.recording_time import recording_time
 from agent.station.timeline import Timeline
 from tests.factories import BOOT, NOW_S
@@ -114,12 +114,12 @@ def check_stops(
         name=filmed.name,
         clock_offset_s=filmed.clock_offset_s,
     )
-    view = view_of(timeline, recorded, now=instant(500_000))
-    if view.sight is CapturePermission.FORBIDDEN:
+    view = capture_view(timeline, recorded, now=instant(500_000))
+    if view.permission is CapturePermission.FORBIDDEN:
         assert any(from_s <= filmed.start_s and filmed.end_s <= to_s for from_s, to_s in stops), (
             recorded.told
         )
-    if view.sight is CapturePermission.PARTLY:
+    if view.permission is CapturePermission.PARTLY:
         for begins_s, ends_s in view.hidden:
             assert ends_s > begins_s
         for from_s, to_s in stops:
@@ -131,7 +131,7 @@ def check_stops(
                 assert any(b - slack_s <= moment_s <= e + slack_s for b, e in view.hidden), (
                     recorded.told
                 )
-    return view.sight
+    return view.permission
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
