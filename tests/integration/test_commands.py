@@ -163,4 +163,4 @@ def test_a_disk_that_can_only_be_read_says_so(tmp_path: Path) -> None:
         assert "can only be read" in station.spotter("run", code=75)
         who = ServiceUser(name="root", uid=0, groups=frozenset())
         found = check_folder("state folder", station.state, who)
-        assert "can only be read" in found.finding and "remount,rw" in str(found.remedy)
+        assert "is read-only" in found.finding and "remount,rw" in str(found.remedy)
