@@ -24,7 +24,7 @@ def test_a_take_made_by_hand_is_delivered_and_never_a_second_time(
     assert "already has a clip" in refused and "all clips of c1 are uploaded" in sent
     (row,) = station.entries()
     assert row["clip_seconds"] == 0.6
-    assert "no moment" in station.spotter("takes", "add", "c1", "soon", "2", code=2)
+    assert "not a position" in station.spotter("takes", "add", "c1", "soon", "2", code=2)
 
 
 def test_a_capture_is_looked_at_again_with_the_settings_of_now(
