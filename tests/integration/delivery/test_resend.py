@@ -186,13 +186,13 @@ def test_while_the_lane_is_closed_nothing_is_deleted(
 def test_without_its_clip_it_is_refused_and_says_why(correcting: Correcting) -> None:
     clip = correcting.world.folder.clips / correcting.old.stored_name
     asked = correcting.ask()
-    with pytest.raises(RequestError, match="sent anew already"):
+    with pytest.raises(RequestError, match="already being resent"):
         correcting.ask()
     clip.unlink()
     correcting.run()
     assert correcting.state(asked) is ResendState.GIVEN_UP
 
-    with pytest.raises(RequestError, match="no longer on this box"):
+    with pytest.raises(RequestError, match="no longer stored"):
         correcting.ask()
     why = why_not_resend(correcting.world.outbox, Path("/nowhere"), correcting.old)
     assert why is not None and "keep_clips_days" in why
@@ -201,7 +201,7 @@ def test_without_its_clip_it_is_refused_and_says_why(correcting: Correcting) -> 
 def test_a_guest_has_no_place_at_the_api(correcting: Correcting) -> None:
     guest = note_guest(correcting.world.outbox, "Zoë", now_s=0.0)
 
-    with pytest.raises(RequestError, match="no place at the API"):
+    with pytest.raises(RequestError, match="no account at the API"):
         correcting.ask(guest.key)
 
 

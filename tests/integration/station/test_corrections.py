@@ -178,7 +178,7 @@ def test_what_has_moved_on_is_not_taken_back(outbox: Outbox) -> None:
         undoable = remember_given(outbox, [(entry, given)], now=instant())
     assert outbox.entries.claim(given, now_s=NOW_S) is not None
 
-    with pytest.raises(BusyError, match="moved on"):
+    with pytest.raises(BusyError, match="cannot be undone"):
         undo(outbox, undoable.id, now=instant(1))
     assert again(outbox, entry).state is EntryState.UPLOADING
 
@@ -258,7 +258,9 @@ def test_several_are_given_each_by_itself(outbox: Outbox) -> None:
     outcomes = give_all(outbox, ["e1", "e2", "e9", "e3"], "ben", rules=RULES, now_s=NOW_S)
 
     assert [outcome.state for outcome in outcomes] == ["ready", None, None, "ready"]
-    assert "uploaded" in str(outcomes[1].error) and "no 'e9'" in str(outcomes[2].error)
+    assert "uploaded" in str(outcomes[1].error) and "no recording or clip 'e9'" in str(
+        outcomes[2].error
+    )
 
 
 def test_hold_and_send_now(outbox: Outbox) -> None:

@@ -80,7 +80,7 @@ def test_what_has_a_clip_gets_no_second_one(outbox: Outbox, state: EntryState) -
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(5, 5), (9, 4), (-1, 4), (58, 75)])
 def test_a_stretch_must_be_one(outbox: Outbox, start_s: float, end_s: float) -> None:
-    with pytest.raises(RequestError, match="no stretch of c1"):
+    with pytest.raises(RequestError, match="is outside c1"):
         add_take(outbox, analysed(outbox), start_s=start_s, end_s=end_s, now_s=NOW_S)
 
 
@@ -110,11 +110,11 @@ def test_looking_again_replaces_what_is_unsent_and_keeps_the_rest(outbox: Outbox
 
 def test_what_is_sent_or_under_way_is_not_looked_at_again(outbox: Outbox) -> None:
     capture = analysed(outbox, EntryState.UPLOADED)
-    with pytest.raises(RequestError, match="all clips of c1 are sent"):
+    with pytest.raises(RequestError, match="all clips of c1 are uploaded"):
         look_again(outbox, capture, now_s=NOW_S)
 
     outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=NOW_S)
-    with pytest.raises(RequestError, match="the file of c1 is gone"):
+    with pytest.raises(RequestError, match="the file of c1 was deleted"):
         add_take(outbox, again(outbox), start_s=30, end_s=40, now_s=NOW_S)
 
 
@@ -136,7 +136,7 @@ def test_a_capture_is_found_by_whatever_a_person_knows_of_it(
         assert find_capture(outbox, wanted) == capture
 
     (tmp_path / "other.mp4").write_text("never seen")
-    with pytest.raises(RequestError, match="never taken in"):
+    with pytest.raises(RequestError, match="no recording named"):
         find_capture(outbox, str(tmp_path / "other.mp4"))
-    with pytest.raises(RequestError, match="no 'c9'"):
+    with pytest.raises(RequestError, match="no recording or clip 'c9'"):
         find_capture(outbox, "c9")

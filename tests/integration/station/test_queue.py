@@ -29,9 +29,9 @@ def test_the_queue_can_be_put_into_any_order(outbox: Outbox) -> None:
     unqueue(outbox, places[1].id, now=instant())
 
     assert waiting(outbox) == ["ann", "cleo"]
-    with pytest.raises(RequestError, match="no place"):
+    with pytest.raises(RequestError, match="no entry"):
         unqueue(outbox, places[1].id, now=instant())
-    with pytest.raises(RequestError, match="no place"):
+    with pytest.raises(RequestError, match="no entry"):
         move_in_queue(outbox, 99, to=1)
 
 
@@ -99,6 +99,6 @@ def test_who_was_there_too_long_does_not_go_round(outbox: Outbox) -> None:
 
 
 def test_the_queue_holds_only_what_the_api_would_take(outbox: Outbox) -> None:
-    with pytest.raises(RequestError, match="no exercise"):
+    with pytest.raises(RequestError, match="unknown exercise"):
         enqueue(outbox, "ann", doing("squat"), rules=RULES)
     assert waiting(outbox) == []

@@ -117,7 +117,7 @@ def test_a_guest_who_is_found_in_the_account_gets_all_that_was_held(outbox: Outb
     assert last is not None and last.exercise == "snatch"
     again = assign_person(outbox, guest.key, rules=RULES, now=instant(5), set_by="test")
     assert again.who == ("zoe-1", None)
-    with pytest.raises(RequestError, match="on record as zoe-1"):
+    with pytest.raises(RequestError, match="already linked to zoe-1"):
         resolve_guest(outbox, guest.key, "somebody-else", now_s=NOW_S)
 
 

@@ -62,8 +62,8 @@ def test_what_was_left_open_comes_from_the_station_for_the_same_activity(outbox:
         ({"activity": "jumping"}, "exercise is required for jumping"),
         ({"activity": "running", "barbell_mass_kg": 60.0}, "cannot be set for running"),
         ({"barbell_mass_kg": 5000.0}, "at most 500"),
-        ({"user_id": "two\nlines"}, "no user id"),
-        ({"user_id": ""}, "no user id"),
+        ({"user_id": "two\nlines"}, "not a valid user_id"),
+        ({"user_id": ""}, "not a valid user_id"),
     ],
 )
 def test_what_the_api_would_refuse_is_refused_at_once(
@@ -118,7 +118,7 @@ def test_what_is_known_is_released_as_it_is(outbox: Outbox) -> None:
 
 
 def test_only_what_is_held_can_be_released(outbox: Outbox) -> None:
-    with pytest.raises(RequestError, match="not held but ready"):
+    with pytest.raises(RequestError, match="is ready, not held"):
         release(outbox, ready_entry(outbox), None)
 
 
@@ -163,7 +163,7 @@ def test_a_quarantined_capture_can_be_looked_at_again(outbox: Outbox) -> None:
 def test_an_id_of_nothing_is_said_so(outbox: Outbox, wanted_id: str) -> None:
     ready_entry(outbox)
 
-    with pytest.raises(RequestError, match="in the outbox"):
+    with pytest.raises(RequestError, match="no recording or clip"):
         clip_actions.find(outbox, wanted_id)
 
 
