@@ -185,16 +185,16 @@ def parse_timetable(text: str, *, zone: tzinfo | None = None) -> Timetable:
     """Return the timetable that a text describes; an empty one is always unlimited.
 
     Raises:
-        ValueError: it describes none; the message says what would be right.
+        ValueError: it is invalid; the message says what is expected.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     rules = [_rule(part) for part in parts]
     for part in parts[:-1]:
         if part.lower().startswith("else"):
-            raise ValueError(f"{part!r} must come last: nothing after it could ever hold")
+            raise ValueError(f"{part!r} must come last: rules after it would never apply")
     table = Timetable(tuple(rules), zone=zone)
     if not table.ever_opens:
-        raise ValueError("it never opens: nothing would ever be sent")
+        raise ValueError("uploads would never be enabled")
     return table
 
 
@@ -202,13 +202,13 @@ def parse_hours(texts: Sequence[str], *, zone: tzinfo | None = None) -> Timetabl
     """Return the hours that texts such as "Mon-Fri 06:00-22:00" describe; None of none.
 
     Raises:
-        ValueError: they describe none; the message says what would be right.
+        ValueError: they are invalid; the message says what is expected.
     """
     if not texts:
         return None
     for text in texts:
         if "=" in text or "," in text or not text.strip()[:1].isalpha():
-            raise ValueError(f"{text!r}: hours are like 'Mon-Fri 06:00-22:00', 'daily 06:00-22:00'")
+            raise ValueError(f"{text!r}: expected e.g. 'Mon-Fri 06:00-22:00'")
     rules = ", ".join(f"{text} = unlimited" for text in texts)
     return parse_timetable(f"{rules}, else off", zone=zone)
 
@@ -240,14 +240,14 @@ def _rule(part: str) -> Rule:
         )
     when, separator, rate = part.partition("=")
     if not separator:
-        raise ValueError(f"{part!r}: a rule is like 'Mon-Fri 06:00-22:00 = 2Mbit/s' or 'else off'")
+        raise ValueError(f"{part!r}: expected e.g. 'Mon-Fri 06:00-22:00 = 2Mbit/s' or 'else off'")
     times = _TIMES.search(when)
     days = when if times is None else when[: times.start()]
     if times is not None and when[times.end() :].strip():
-        raise ValueError(f"{part!r}: after the times comes '='; separate rules by commas")
+        raise ValueError(f"{part!r}: expected '=' after the times, and commas between rules")
     start, end = (0, _DAY_MINUTES) if times is None else _minutes_of(times)
     return Rule(
-        days=_days(days, part),
+        days=_days(days, when.strip()),
         start_minute=start,
         end_minute=end,
         rate_bytes_s=parse_rate(rate),
@@ -259,19 +259,19 @@ def _minutes_of(times: re.Match[str]) -> tuple[int, int]:
     minutes = [int(times[2]), int(times[4])]
     start, end = (hour * 60 + minute for hour, minute in zip(hours, minutes, strict=True))
     if max(minutes) > 59 or start >= _DAY_MINUTES or end > _DAY_MINUTES:
-        raise ValueError(f"{times[0]!r}: times go from 00:00 to 24:00")
+        raise ValueError(f"{times[0]!r}: times must be from 00:00 to 24:00")
     return start, end if end > start else end + _DAY_MINUTES
 
 
-def _days(text: str, part: str) -> frozenset[int]:
-    words = text.replace("/", " ").lower().split()
+def _days(days_text: str, text: str) -> frozenset[int]:
+    words = days_text.replace("/", " ").lower().split()
     if not words or words == ["daily"]:
         return frozenset(range(7))
     days: set[int] = set()
     for word in words:
         first, dash, last = word.partition("-")
         if first not in _DAYS or (dash and last not in _DAYS):
-            raise ValueError(f"{part!r}: days are like Mon-Fri or Sat Sun, times like 06:00-22:00")
+            raise ValueError(f"{text!r}: expected e.g. 'Mon-Fri 06:00-22:00' or 'Sat Sun'")
         start = _DAYS.index(first)
         length = (_DAYS.index(last) - start) % 7 + 1 if dash else 1
         days |= {(start + n) % 7 for n in range(length)}

@@ -132,7 +132,7 @@ def versions() -> dict[str, object]:
 
 
 def settings_document(settings: Settings) -> Mapping[str, object]:
-    """Return the settings in force, without secrets and without the station's name for people."""
+    """Return the settings in effect, without secrets and without the station's name for people."""
     tables = effective(settings)
     tables["station"].pop("name", None)
     return tables
@@ -187,7 +187,7 @@ _README = """\
 Spotter support archive, made {at} ({utc}).  Times in the files are UTC.
 
 doctor.json    what spotter doctor found
-settings.json  the settings in force; secrets are hidden
+settings.json  the settings in effect; secrets are hidden
 versions.json  Spotter, Python, the system and the packages
 counts.json    how many captures and clips are in each state, and how delivery stands
 events.jsonl   what last happened to each capture (c) and clip (e)

@@ -34,7 +34,7 @@ _MOVES = 2.0  # grey levels of change over time: part of the picture in which so
 _ALIKE = 4.0  # grey levels, mean where something moves: two encodings of one moment
 _CLEARLY = 0.4  # of what another shift would differ by
 _WINDOW_S = 2.0  # of the second recording that is looked for in the first
-_RUN_ON_S = 20.0  # time stamps that run on tell of no longer gap or overlap
+_RUN_ON_S = 20.0  # timestamps that run on tell of no longer gap or overlap
 _SHIFTED_S = 0.4  # a shift that is another one
 
 
@@ -57,7 +57,7 @@ class Comparison:
     first_ends_s: float
     second_begins_s: float
     second_ends_s: float
-    stamps_gap_s: float | None  # by time stamps that run on; None where both begin near 0
+    stamps_gap_s: float | None  # by timestamps that run on; None where both begin near 0
     spacing_s: float  # of frames
     shift_s: float | None  # from the second's time to the first's, where they share moments
     shared_by: Literal["packets", "pictures"] | None

@@ -4,7 +4,7 @@ Reading them costs about a fiftieth of decoding.  Their times show the true fram
 uneven frames; their sizes show where something may be moving, for a picture that is like the one
 before it takes few bytes.
 
-The container's time stamps are not the capture's times: they may begin anywhere, jump, run
+The container's timestamps are not the capture's times: they may begin anywhere, jump, run
 backwards or repeat.  `shown_timeline` makes of them the times at which a player that never waits
 shows each frame, beginning at 0.
 """
@@ -21,7 +21,7 @@ from analysis.primitives import Interval
 
 Ticks = NDArray[np.int64]
 
-LONGEST_STILL_S = 10.0  # a frame that is shown for longer is a jump of the time stamps
+LONGEST_STILL_S = 10.0  # a frame that is shown for longer is a jump of the timestamps
 _STILL_FRAMES = 10  # or for longer than so many, where frames are far apart
 _REORDERED = 16  # frames; no codec shows one after more that were decoded later
 _TOLD = 2  # the same where the codec is said not to reorder: it may be told wrongly
@@ -33,7 +33,7 @@ _NEARLY_S = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeJump:
-    """Where time stamps jump; the jump itself takes no time."""
+    """Where timestamps jump; the jump itself takes no time."""
 
     at_s: float  # of the first frame behind it
     by_s: float  # what the stamps are off by; negative: backwards
@@ -97,7 +97,7 @@ class PacketTimeline:
     """When each packet's frame is shown, in ticks from the first shown one on."""
 
     pts: Ticks
-    shift: int | None  # what was added to all time stamps; None: not to all the same
+    shift: int | None  # what was added to all timestamps; None: not to all the same
     jumps: Sequence[TimeJump]
     at_jump: Ticks  # numbers of the packets on both sides of each
 
@@ -195,7 +195,7 @@ def _reordered_at_most(stamps: Ticks, depth: int) -> bool:
 
 
 class _Part:
-    """Packets whose time stamps go on without a jump."""
+    """Packets whose timestamps go on without a jump."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -237,7 +237,7 @@ def _parts_one_by_one(
 
 
 def spread(stamps: Ticks, usual: int) -> Ticks:
-    """Return time stamps in which frames that share one follow each other, as room allows."""
+    """Return timestamps in which frames that share one follow each other, as room allows."""
     order = np.argsort(stamps, kind="stable")
     values, first, counts = np.unique(stamps[order], return_index=True, return_counts=True)
     if counts.max() == 1:

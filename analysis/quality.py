@@ -27,7 +27,7 @@ TEXTS: Mapping[str, str] = {
     "hidden": "The athlete is hidden by others or by plates: clear the view or move the camera.",
     "frame_rate_low": "Too few pictures a second for this activity: set the camera to 30 or more.",
     "frames_uneven": "Pictures are missing or uneven: check the camera's disk and its load.",
-    "times_jump": "The time stamps jump: the recorder lost its clock or its input. Every frame is "
+    "times_jump": "The timestamps jump: the recorder lost its clock or its input. Every frame is "
     "used, the jump takes no time.",
     "frame_rate_assumed": "The recording does not say its frame rate, 30 a second are assumed: let "
     "the recorder write MP4 or MKV.",

@@ -1,6 +1,6 @@
 """Reads a video: format, packets, and sampled frames in presentation time.
 
-Headers claim frame rates and lengths that are not there, time stamps begin anywhere and jump, edit
+Headers claim frame rates and lengths that are not there, timestamps begin anywhere and jump, edit
 lists hide packets, recorders die.  So the packets are read once for the index: which track is the
 main one, and when each of its frames is shown, from 0 on.  Every packet gets that time before it
 is decoded or copied; nobody else sees the container's own.  One bad packet does not end the
@@ -122,7 +122,7 @@ class Index:
     stamps: Ticks  # (N,), presentation times as the container has them
     shift: int | None  # what was added to all of them; None: not to all the same
     is_doubtful: NDArray[np.bool_]  # (N,); damaged, or without a time of its own
-    is_timed: bool  # False: the file has no time stamps at all
+    is_timed: bool  # False: the file has no timestamps at all
     track: int  # number of the main track among the container's streams
     is_ordered: bool = False  # whether the stamps are in the order in which a decoder returns
 
@@ -513,7 +513,7 @@ def _units(content: bytes, codec: str, stored_length: int | None) -> Iterator[in
 
 
 def _plain_index(told: _Told, base: Fraction, track: int, *, rate: Fraction) -> Index:
-    """Return an index with the container's own time stamps, or even ones where it has none."""
+    """Return an index with the container's own timestamps, or even ones where it has none."""
     known = [p if p is not None else d for p, d in zip(told.pts, told.dts, strict=True)]
     is_timed = any(at is not None for at in known)
     step = max(1, round(1 / (rate * base)))
@@ -596,7 +596,7 @@ def _timed_index(index: Index, *, reorders: bool) -> Index:
 
 
 def _in_shown_order(path: Path, index: Index, on_progress: Progress) -> Index:
-    """Return an index whose time stamps, told in decoding order, go by the order of showing.
+    """Return an index whose timestamps, told in decoding order, go by the order of showing.
 
     Nothing but decoding tells that order where a container does not.
     """

@@ -39,10 +39,10 @@ _SECTIONS = {
         "sessions": ("sessions", "List sessions and their metrics."),
         "session": ("sessions", "Show one session."),
         "export": ("export", "Export takes and their metrics as CSV."),
-        "outbox": ("outbox", "Inspect and manage the upload queue."),
+        "outbox": ("outbox", "Show and manage clips and their uploads."),
         "takes": ("outbox", "Create clips manually where the analysis missed a take."),
         "reanalyse": ("outbox", "Analyse a recording again, with the current settings."),
-        "forget": ("athletes", "Delete an athlete's data from this device."),
+        "forget": ("athletes", "Delete an athlete's data from this box."),
     },
     "Setup and maintenance": {
         "init": ("init", "Write a station's settings and test its API key."),

@@ -21,7 +21,7 @@ from agent.text import counted
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the clips to this folder, with thumbnail, filmstrip and activity plot.",
+    help="Write the clips to this folder, with poster, filmstrip and activity plot.",
 )
 @click.option("--activity", type=click.Choice(ACTIVITIES), help="The recorded activity, if known.")
 @config_option

@@ -171,7 +171,7 @@ def filming() -> None:
 @config_option
 @json_option
 def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
-    """Pause recording: new footage is deleted unseen.
+    """Pause recording: new footage is deleted, not analysed.
 
     spotter undo reverts the pause within 30 s; footage is deleted after that.  Footage from
     before and after the pause is processed as usual, even if it is in the same file.  A file

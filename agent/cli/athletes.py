@@ -142,7 +142,7 @@ def forget(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Delete an athlete's data from this device.
+    """Delete an athlete's data from this box.
 
     Deletes name, clips, pictures and results of an athlete or a guest (guest:3), including
     clips that are not uploaded yet.  Sessions at the API are listed and kept, unless
@@ -266,7 +266,7 @@ def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
         sessions = counted(len(owned.sessions), "session")
         there = f"  At the API, {sessions} of this station will be deleted too."
     question = (
-        f"This device has {clips} of {user_id}{unsent}.  All data of this athlete will be deleted "
+        f"This box has {clips} of {user_id}{unsent}.  All data of this athlete will be deleted "
         f"permanently.{there}  Continue?"
     )
     if not click.confirm(question):
@@ -310,7 +310,7 @@ def _tell_erased(document: dict[str, object]) -> None:
 
     who, clips, waits_for = document["user_id"], document["clips"], document["waits_for"]
     assert isinstance(waits_for, list) and isinstance(clips, int)  # made above
-    click.echo(f"deleted from this device: {counted(clips, 'clip')} of {who}")
+    click.echo(f"deleted from this box: {counted(clips, 'clip')} of {who}")
     if waits_for:
         click.echo(
             "deleted automatically later, after other athletes' clips in it are uploaded or its "

@@ -90,7 +90,7 @@ def filming_words(stands: Filming) -> str:
     until = "resume with: spotter filming start"
     if stands.left_s is not None:
         until = f"resumes in {duration_words(stands.left_s)}"
-    return f"recording PAUSED, {until}; deleted unseen so far: {stands.unseen}{waits}"
+    return f"recording PAUSED, {until}; recordings deleted: {stands.unseen}{waits}"
 
 
 def duration_words(seconds: float) -> str:
@@ -198,7 +198,7 @@ def _looks(followed: Followed, here: LocalTime) -> str:
 
 def _video(result: Result) -> str:
     if result.video_state == "present":
-        return f"on this device, {result.video_bytes / 1e6:.1f} MB"
+        return f"on this box, {result.video_bytes / 1e6:.1f} MB"
     told = "available at the API" if result.analysed_video_url else "not available yet"
     detail = f": {result.video_detail}" if result.video_detail else ""
     return told + ("" if result.video_state == "none" else f"; {result.video_state}{detail}")

@@ -33,7 +33,7 @@ _GROUP = "spotter"
 _MOST_KEY_BYTES = 4096
 _HEAD = """\
 # Spotter: the settings of one station, written by `spotter init`.
-# `spotter config` shows every setting in force, `spotter config --sample` explains all of them.
+# `spotter config` shows every setting in effect, `spotter config --sample` explains all of them.
 """
 
 
@@ -203,8 +203,8 @@ def next_steps(written: WrittenFiles, places: SetupPlaces) -> list[str]:
         *steps,
         f"start it: {start}",
         f"let the camera program write into {written.capture} "
-        "(a file that is put there is moved away, and deleted 48 h after its delivery)",
-        f"see that all is well: {again}spotter doctor{named}",
+        "(Spotter moves files out of it, and deletes them 48 h after delivery)",
+        f"verify the installation: {again}spotter doctor{named}",
     ]
 
 
@@ -228,7 +228,7 @@ def _check_place(places: SetupPlaces, *, replace: bool) -> None:
         if places.config.read_text(errors="replace") != sample_toml() and not replace:
             raise RequestError(
                 f"{places.config} exists",
-                hint="edit it; or --force to write another (a copy of it is kept)",
+                hint="edit it, or replace it with --force (a copy is kept)",
             )
 
 
@@ -250,7 +250,9 @@ def _key_in(path: Path) -> str:
         with path.open("rb") as file:
             text = file.read(_MOST_KEY_BYTES + 1).decode("ascii").strip()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="name a file with the key") from None
+        raise ConfigError(
+            f"{path}: {error.strerror}", hint="name the file: --key-file FILE"
+        ) from None
     except UnicodeDecodeError:
         text = ""
     if not can_be_key(text):

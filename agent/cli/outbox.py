@@ -204,7 +204,7 @@ _STATES = [
 
 @click.group()
 def outbox() -> None:
-    """Inspect and manage the upload queue.
+    """Show and manage clips and their uploads.
 
     An ID is c12 (a recording), e7 (a clip) or a clip code.
     """
@@ -233,7 +233,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
         print_json([_without_extras(row) for row in rows])
         return
     if not rows:
-        click.echo("the queue is empty" if state is None else f"nothing is {state}")
+        click.echo("no clips or recordings" if state is None else f"nothing is {state}")
         return
     here = local_time()
     print_columns([headed(_HEAD, here), *(_cells(row, here) for row in rows)])
@@ -450,7 +450,7 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
 
     FILE is the recording's file name or ID (c12).  START and END are seconds or m:ss from the
     beginning of the recording.  The clip gets no padding; its athlete follows from the recording
-    time, as always.
+    time.
     """
 
     with steered_outbox(config) as (_settings, outbox):

@@ -100,7 +100,7 @@ def _show(settings: Settings, address: str, lasts_s: float) -> None:
     if is_loopback(settings.web.listen.rpartition(":")[0].strip("[]")):
         port = settings.web.listen.rpartition(":")[2]
         click.echo(
-            f"The page listens on {settings.web.listen}, on this device only.  For the network "
+            f"The page listens on {settings.web.listen}, on this box only.  For the network "
             "set\n"
             f'  web.listen = "0.0.0.0:{port}" and web.pin_file'
         )

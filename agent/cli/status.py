@@ -556,7 +556,7 @@ def _filming(document: dict[str, object]) -> str:
     until = "resume with: spotter filming start"
     if rest_s is not None:
         until = f"resumes in {duration_words(rest_s)}"
-    return f"PAUSED, {until}; deleted unseen: {filming['removed_unseen']} ({last})"
+    return f"PAUSED, {until}; recordings deleted: {filming['removed_unseen']} ({last})"
 
 
 def _last_recording(camera: object) -> str:

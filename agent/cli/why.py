@@ -48,7 +48,7 @@ def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str
     if told is None:
         told = _settles(settings, found)
         if filming(outbox, now=read_clock()).stopped is not None:
-            told += "; recording is paused: new footage is deleted unseen"
+            told += "; recording is paused: new footage is deleted, not analysed"
         if not runs:
             told += f"; but the daemon is not running ({start})"
     return f"is in the capture folder{told}"

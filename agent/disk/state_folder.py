@@ -117,14 +117,14 @@ class StateFolder:
         state folder steers the station, and nobody else looks at its athletes.
 
         Raises:
-            BusyError: its disk is full, or can only be read.
+            BusyError: its disk is full or read-only.
             ConfigError: the state folder cannot be made or written, or is a trap for root.
         """
         os.umask(0o007)
         if os.geteuid() == 0:
             self._refuse_traps()
         if is_read_only(self.root):
-            raise BusyError(f"{self.root} (paths.state) can only be read", hint=READ_ONLY_REMEDY)
+            raise BusyError(f"{self.root} (paths.state) is read-only", hint=READ_ONLY_REMEDY)
         try:
             for place in self.places:
                 place.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
         camera: what it does; None where nobody could look.
         now_s: Unix time.
     """
-    name = "last capture"
+    name = "last recording"
     if camera is not None and camera.is_faulty:
         return broken(
             name,
@@ -102,7 +102,7 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
 
 
 def check_camera(station: StationUnderTest) -> list[CheckResult]:
-    """Look into the capture folder and for the last capture."""
+    """Check the capture folder and the last recording."""
     settings = station.settings
     if not settings.paths.capture.is_dir():
         return []  # said by the check of the folders

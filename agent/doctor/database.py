@@ -75,7 +75,7 @@ def _ledger(found: Audit, restart: str) -> list[CheckResult]:
 
 def _rules(found: Audit) -> CheckResult:
     if not found.broken_rules:
-        return fine("database constraints", "all hold")
+        return fine("database constraints", "intact")
     told = "; ".join(f"{rule}: {_some(ids)}" for rule, ids in found.broken_rules.items())
     return broken(
         "database constraints", told, "create a support bundle and send it to us: spotter support"

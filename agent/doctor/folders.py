@@ -116,7 +116,7 @@ def _judge_folder(
         return broken(name, f"{path} is read-only", READ_ONLY_REMEDY)
     if name == STATE and found.st_mode & stat.S_IRWXO:
         return warning(
-            name, f"{path} is accessible to every user of this device", f"sudo chmod o-rwx {path}"
+            name, f"{path} is accessible to every user of this box", f"sudo chmod o-rwx {path}"
         )
     return fine(name, f"{path}, accessible to {who.name}")
 
@@ -132,9 +132,9 @@ def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
         if path.parent != capture and _is_out_of_reach(path, root, who)
     ]
     if not foreign:
-        return fine("files in it", f"all accessible to {who.name}")
+        return fine("stored files", f"all accessible to {who.name}")
     return broken(
-        "files in it",
+        "stored files",
         f"{counted(len(foreign), 'is', 'are')} not {who.name}'s to use, as "
         f"{printable_file_name(foreign[0].name)}",
         f"sudo chown -R {who.name}:{_group_of(who)} {root}",

@@ -157,7 +157,7 @@ def judge_clock(now: Instant, date: str | None) -> CheckResult:
         return warning(
             "clock",
             "clock not synchronised since boot (NTP); recording times may be wrong",
-            f"{_SET_CLOCK}; a device without network needs a battery clock",
+            f"{_SET_CLOCK}; a box without a network needs a battery-backed clock",
         )
     offset_s = _offset_s(now, date)
     if offset_s is not None and abs(offset_s) > _CLOCK_OFF_S:

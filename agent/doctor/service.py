@@ -187,7 +187,7 @@ def judge_others(
                     f"give each station its own, or remove {path}",
                 )
             )
-    return findings or [fine("other stations", f"{len(others)} on this device, no conflicts")]
+    return findings or [fine("other stations", f"{len(others)} on this box, no conflicts")]
 
 
 def check_service(station: StationUnderTest) -> list[CheckResult]:

@@ -55,7 +55,7 @@ def good_day(drill: DrillEnvironment) -> None:
     time.sleep(TAKE_S)  # what is filmed now began after that
     film_take(drill.folder / "film.mp4", seed=2).rename(drill.capture / "take.mp4")
     made = drill.sandbox.book.wait_for(lambda book: len(book.sessions) == 1, 60.0)
-    hold(made, "a session is made")
+    hold(made, "a session is created")
     (session,) = drill.sandbox.book.sessions
     hold(session.user_id == OTHER_ATHLETE, "it is the athlete's")
 
@@ -87,7 +87,7 @@ def connection_reset(drill: DrillEnvironment) -> None:
     drill.check_once(drill.release())
 
 
-@_rehearsal("the response is lost, the session was made")
+@_rehearsal("the response is lost, the session was created")
 def answer_lost(drill: DrillEnvironment) -> None:
     """Found in the list, not sent twice."""
     drill.sandbox.add_fault("lost-answer")
@@ -219,7 +219,7 @@ def strange_certificate(drill: DrillEnvironment) -> None:
     drill.check_once(entry)
 
 
-@_rehearsal("the API is gone, connections are refused")
+@_rehearsal("the API is down, connections are refused")
 def api_gone(drill: DrillEnvironment) -> None:
     """The lane pauses and heals alone."""
     drill.sandbox.go_away()
@@ -244,7 +244,7 @@ def killed_in_upload(drill: DrillEnvironment) -> None:
     drill.check_once(entry)
 
 
-@_rehearsal("kill -9 after the session was made, before it is recorded")
+@_rehearsal("kill -9 after the session was created, before it is recorded")
 def killed_before_record(drill: DrillEnvironment) -> None:
     """Not sent twice."""
     drill.end()

@@ -74,7 +74,7 @@ class IntakeGuard:
         self._missing, reason = self._find_missing(), "mount_missing"
         if self._missing is None and is_read_only(self._capture):
             # What is taken in must leave the folder, or it would be met at every look again.
-            told = f"capture folder can only be read: {self._capture}"
+            told = f"capture folder is read-only: {self._capture}"
             self._missing, reason = f"{told}; {READ_ONLY_REMEDY}", "folder_read_only"
         if self._missing is not None:
             self._waiting.begin(reason, self._missing)

@@ -119,7 +119,7 @@ REASON_TEXTS: dict[Reason, str] = {
         "its athlete is a guest: link the guest to an athlete, or release with --user-id"
     ),
     Reason.HELD_BY_PERSON: "held by a person: release or discard it",
-    Reason.FILMING_STOPPED: "recorded while recording was paused: deleted unseen",
+    Reason.FILMING_STOPPED: "recorded while recording was paused: deleted, not analysed",
     Reason.FILMING_MAY_BE_STOPPED: (
         "it may have been recorded while recording was paused: not analysed; discard it, or retry "
         "to analyse it"

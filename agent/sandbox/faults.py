@@ -1,6 +1,6 @@
 """The faults that a sandbox can inject.
 
-What is told of a kind fits on one line; the options stand in its form, as in cut:at=PERCENT.
+The description of a kind fits on one line; its form shows the options, as in cut:at=PERCENT.
 """
 
 import threading
@@ -16,17 +16,17 @@ PLACES = (
 
 
 def written(option: tuple[str, str]) -> str:
-    """Return how an option is written, from its name and what stands for its value."""
+    """Return how an option is written, from its name and the placeholder of its value."""
     name, value = option
     return f"{name}={value}" if value else name
 
 
 class FaultKind(NamedTuple):
-    """One kind of fault: what it may be told, and what it does."""
+    """One kind of fault: its options, and what it does."""
 
     words: str
-    options: Mapping[str, str] = {}  # what stands for the value; nothing: it takes none
-    where: str = "upload"  # unless it is said otherwise
+    options: Mapping[str, str] = {}  # the placeholder of each value; empty: a flag
+    where: str = "upload"  # unless PLACE is given
 
     def form(self, name: str) -> str:
         """Return how it is written, with its options."""
@@ -42,7 +42,7 @@ class FaultGroup(NamedTuple):
 
 
 STATUS = FaultKind(
-    "an answer with this status, from 200 to 599",
+    "a response with this status, from 200 to 599",
     {
         "error": "WORDS",
         "code": "CODE",
@@ -54,111 +54,107 @@ STATUS = FaultKind(
     },
 )
 _STATUS_WORDS = {
-    "error": "what the answer says",
-    "code": "its error_code",
-    "retry-after": "or date+SECONDS: the same as a date",
-    "body": "a page instead of JSON",
-    "early": "before the body is read, and close",
-    "made": "the session is made all the same",
-    "user": "only for uploads of that athlete",
+    "error": "the error message in the response",
+    "code": "the error_code in the response",
+    "retry-after": "Retry-After header; date+SECONDS: as a date",
+    "body": "HTML instead of JSON",
+    "early": "respond before the body is read, then close",
+    "made": "the session is created nevertheless",
+    "user": "only for uploads of this athlete",
 }
 # How each of its options is written, and what it does.
 STATUS_OPTIONS = {written(option): _STATUS_WORDS[option[0]] for option in STATUS.options.items()}
 
 GROUPS = (
     FaultGroup(
-        "Another answer to an upload",
+        "Unexpected responses to an upload",
         {
-            "html": FaultKind("200 with a page, as a captive portal answers"),
-            "empty": FaultKind("204"),
-            "truncated-json": FaultKind("the session is made, 200 with half a document"),
+            "html": FaultKind("200 with HTML, like a captive portal"),
+            "empty": FaultKind("204 without a body"),
+            "truncated-json": FaultKind("the session is created; 200 with half of the JSON"),
             "redirect": FaultKind(
-                "302; to=loop: to itself; to=chain: on and on", {"to": "ADDRESS"}
+                "302; to=loop: to itself; to=chain: endlessly", {"to": "ADDRESS"}
             ),
-            "interim": FaultKind("100, 102 and 103 come before the answer"),
-            "more-fields": FaultKind("the answer has unknown fields"),
+            "interim": FaultKind("100, 102 and 103 precede the response"),
+            "more-fields": FaultKind("the response has unknown fields"),
         },
     ),
     FaultGroup(
-        "An answer to an upload that is lost or late",
+        "Lost or late responses to an upload",
         {
-            "lost-answer": FaultKind("the session is made, no answer: connection closed"),
+            "lost-answer": FaultKind("the session is created; closed without a response"),
             "late-answer": FaultKind(
-                "the session is made, the answer comes later", {"s": "SECONDS"}
+                "the session is created; the response is delayed", {"s": "SECONDS"}
             ),
-            "late-made": FaultKind("no answer, and the session is made later", {"s": "SECONDS"}),
-            "twice": FaultKind("two sessions are made; lost: and no answer comes", {"lost": ""}),
-            "silent": FaultKind("reads everything and never answers"),
+            "late-made": FaultKind("no response; the session is created later", {"s": "SECONDS"}),
+            "twice": FaultKind("two sessions are created; lost: without a response", {"lost": ""}),
+            "silent": FaultKind("reads everything and never responds"),
         },
     ),
     FaultGroup(
-        "A line that breaks or crawls while a clip is sent",
+        "Broken or slow connections during an upload",
         {
-            "cut": FaultKind("closed after so much of the body", {"at": "PERCENT"}),
-            "reset": FaultKind("the same, by RST", {"at": "PERCENT"}),
-            "stall": FaultKind("reads so much, then nothing more: half-open", {"at": "PERCENT"}),
-            "slow": FaultKind("reads so many bytes a second; 64k", {"rate": "BYTES"}),
+            "cut": FaultKind("closed after this share of the body", {"at": "PERCENT"}),
+            "reset": FaultKind("the same, with RST", {"at": "PERCENT"}),
+            "stall": FaultKind("stops reading after this share, stays open", {"at": "PERCENT"}),
+            "slow": FaultKind("reads this many bytes a second, such as 64k", {"rate": "BYTES"}),
         },
     ),
     FaultGroup(
-        "The list of sessions, in which a lost one is looked for, and its filter",
+        "The list of sessions, and its filter",
         {
-            "late-list": FaultKind("sessions are listed only later", {"s": "SECONDS"}, "list"),
+            "late-list": FaultKind("new sessions are listed late", {"s": "SECONDS"}, "list"),
             "limit-list": FaultKind("only the newest n are listed", {"n": "NUMBER"}, "list"),
             "oldest-list": FaultKind("only the oldest n are listed", {"n": "NUMBER"}, "list"),
             "hide-list": FaultKind("the list is empty", where="list"),
-            "long-list": FaultKind("n old sessions more are listed", {"n": "NUMBER"}, "list"),
-            "strip-titles": FaultKind("brackets and what is in them are gone", where="list"),
-            "short-titles": FaultKind("titles are cut to n signs", {"n": "NUMBER"}, "list"),
-            "blind-filter": FaultKind("the filter finds nothing, ever", where="filter"),
-            "open-filter": FaultKind("the filter lets everything pass", where="filter"),
+            "long-list": FaultKind("n more old sessions are listed", {"n": "NUMBER"}, "list"),
+            "strip-titles": FaultKind("titles lose brackets and their content", where="list"),
+            "short-titles": FaultKind("titles are cut to n characters", {"n": "NUMBER"}, "list"),
+            "blind-filter": FaultKind("the filter never finds anything", where="filter"),
+            "open-filter": FaultKind("the filter is ignored", where="filter"),
         },
     ),
     FaultGroup(
         "A session and its analysis",
         {
-            "never-done": FaultKind("a new session stays in the works", where="processing"),
+            "never-done": FaultKind("the analysis of a new session never ends", where="processing"),
             "failed": FaultKind(
-                "the analysis of a new one fails", {"error": "WORDS"}, "processing"
+                "the analysis of a new session fails", {"error": "WORDS"}, "processing"
             ),
-            "no-rendering": FaultKind(
-                "metrics, and a video only when asked for", where="processing"
-            ),
+            "no-rendering": FaultKind("metrics; a video only on request", where="processing"),
             "late-session": FaultKind(
-                "a new one is found only later", {"s": "SECONDS"}, "processing"
+                "a new session is 404 at first", {"s": "SECONDS"}, "processing"
             ),
-            "odd-metrics": FaultKind("unknown metrics of every kind", where="processing"),
+            "odd-metrics": FaultKind("unknown metrics of all types", where="processing"),
             "link": FaultKind(
-                "the video's link is that", {"to": "ADDRESS", "json": "VALUE"}, "session"
+                "the video link is this", {"to": "ADDRESS", "json": "VALUE"}, "session"
             ),
-            "long-json": FaultKind(
-                "the answer is one document of n bytes", {"n": "NUMBER"}, "session"
-            ),
-            "deep-json": FaultKind("the answer is nested n deep", {"n": "NUMBER"}, "session"),
+            "long-json": FaultKind("the response has n bytes", {"n": "NUMBER"}, "session"),
+            "deep-json": FaultKind("the response is n levels deep", {"n": "NUMBER"}, "session"),
         },
     ),
     FaultGroup(
         "The analysed video",
         {
-            "huge": FaultKind("n bytes, as declared", {"n": "NUMBER"}, "storage"),
-            "endless": FaultKind("it has no end", where="storage"),
-            "disguised": FaultKind("a page that is called a video", where="storage"),
-            "packed": FaultKind("n bytes of nothing, packed small", {"n": "NUMBER"}, "storage"),
+            "huge": FaultKind("n bytes, as declared in its length", {"n": "NUMBER"}, "storage"),
+            "endless": FaultKind("never ends", where="storage"),
+            "disguised": FaultKind("HTML with the content type of a video", where="storage"),
+            "packed": FaultKind("n bytes of zeros, compressed", {"n": "NUMBER"}, "storage"),
             "wrong-length": FaultKind(
                 "n more bytes are declared than sent; n=-9: fewer", {"n": "NUMBER"}, "storage"
             ),
-            "no-ranges": FaultKind("the whole video, whatever part is asked for", where="storage"),
-            "changed": FaultKind("it is not the one it was a moment ago", where="storage"),
+            "no-ranges": FaultKind("ignores Range and sends the whole video", where="storage"),
+            "changed": FaultKind("the file changes between requests", where="storage"),
         },
     ),
     FaultGroup(
         "The connection (the certificates with --tls)",
         {
-            "drop": FaultKind("closed at once, by RST", where="connection"),
-            "tls-expired": FaultKind("its certificate has expired", where="connection"),
-            "tls-not-yet": FaultKind("its certificate is not valid yet", where="connection"),
-            "tls-unknown-ca": FaultKind("its authority is unknown", where="connection"),
-            "tls-wrong-host": FaultKind("its certificate is another host's", where="connection"),
+            "drop": FaultKind("closed at once, with RST", where="connection"),
+            "tls-expired": FaultKind("expired certificate", where="connection"),
+            "tls-not-yet": FaultKind("certificate not valid yet", where="connection"),
+            "tls-unknown-ca": FaultKind("unknown certificate authority", where="connection"),
+            "tls-wrong-host": FaultKind("certificate of another host", where="connection"),
         },
     ),
 )
@@ -174,9 +170,9 @@ FLAGS = frozenset(  # options without a value
 _APART = frozenset(
     {"processing", "storage", "connection"}
 )  # what happens at any place does not happen there
-_LINE = "connection"  # before any request: faults of the line happen there, and no others
+_LINE = "connection"  # before any request: connection faults happen there, and no others
 _FOR_EVER = 10**9
-_ALWAYS = frozenset({"after"})  # options that every fault may be told
+_ALWAYS = frozenset({"after"})  # options of every fault
 
 
 @dataclass(slots=True)
@@ -207,7 +203,7 @@ def parse_fault(text: str) -> PlannedFault:
     """Return the fault that a text describes.
 
     Raises:
-        ValueError: it describes none; the message says what would be right.
+        ValueError: it is not a fault; the message says what is expected.
     """
     rest, _, count = text.partition("*")
     rest, _, where = rest.partition("@")
@@ -215,16 +211,18 @@ def parse_fault(text: str) -> PlannedFault:
     options = dict(_option(part, text) for part in told.split(",") if part)
     kind = STATUS if what.isdigit() and 200 <= int(what) <= 599 else KINDS.get(what)
     if kind is None:
-        raise ValueError(f"no fault {text!r}: {_close_to(what)}spotter sandbox --help lists them")
+        raise ValueError(f"unknown fault {text!r}: {_close_to(what)}see spotter sandbox --help")
     allowed = _ALWAYS.union(kind.options)
     if unknown := sorted(set(options) - allowed):
-        raise ValueError(f"{text!r}: no option {unknown[0]}; known: {', '.join(sorted(allowed))}")
+        raise ValueError(
+            f"{text!r}: option {unknown[0]} is not one of {', '.join(sorted(allowed))}"
+        )
     where = where or kind.where
     places = [place for place in PLACES if (place == _LINE) == (kind.where == _LINE)]
     if where not in places:
-        raise ValueError(f"{text!r}: no place {where!r} for it; one of {', '.join(places)}")
+        raise ValueError(f"{text!r}: place {where!r} is not one of {', '.join(places)}")
     if count and count != "always" and not (count.isdigit() and int(count) > 0):
-        raise ValueError(f"{text!r}: a count is a number or 'always'")
+        raise ValueError(f"{text!r}: the count must be a number or 'always'")
     fault = PlannedFault(what, where, _count(count), options=options)
     for name in ("at", "rate", "s", "n", "after"):
         _check_number(fault, name, text)

@@ -99,6 +99,7 @@ def toml_value(value: object) -> str:
 _SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
 _KINDS_WANTED = {
     "string_type": "must be text, in quotes",
+    "string_pattern_mismatch": "must be 1 to 40 letters, digits, - or _",
     "path_type": "must be a path, in quotes",
     "tuple_type": "must be a list, in [ ]",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
@@ -106,7 +107,7 @@ _KINDS_WANTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
 }
 HIDDEN = "********"
-_HOW_TO_MAKE = "name another with --config FILE, or make it: spotter init --config {}"
+_HOW_TO_MAKE = "choose another with --config FILE, or create it: spotter init --config {}"
 _HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
 _MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
 
@@ -157,7 +158,7 @@ def loaded_settings(explicit: Path | None) -> Loaded:
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:
-    """Return every setting as it is in force, ready for JSON, with secrets hidden."""
+    """Return every setting in effect, ready for JSON, with secrets hidden."""
     return {
         table: {key: _shown(value) for key, value in dict(getattr(settings, table)).items()}
         for table in Settings.model_fields
@@ -212,11 +213,11 @@ def _keys(table: str) -> list[str]:
 def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
     for table, values in document.items():
         if table not in Settings.model_fields:
-            yield f"{path}: no table [{table}]{_nearest(table, list(Settings.model_fields))}"
+            yield f"{path}: unknown table [{table}]{_nearest(table, list(Settings.model_fields))}"
         elif isinstance(values, Mapping):
             for key in values:
                 if key not in _keys(table):
-                    yield f"{path}: no key {table}.{key}{_nearest(key, _keys(table))}"
+                    yield f"{path}: unknown setting {table}.{key}{_nearest(key, _keys(table))}"
 
 
 def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
@@ -241,7 +242,7 @@ def _unknown_variables() -> Iterator[str]:
     for name in os.environ:
         is_ours = name.startswith(ENV_PREFIX) and "__" in name
         if is_ours and name.upper() not in known:
-            yield f"environment: no setting {name}{_nearest(name, sorted(known))}"
+            yield f"environment: unknown setting {name}{_nearest(name, sorted(known))}"
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -249,7 +250,7 @@ def _nearest(name: str, known: list[str]) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     more = " and more" if len(known) > _MOST_KNOWN else ""
-    return f"; known are {', '.join(known[:_MOST_KNOWN])}{more}"
+    return f"; known: {', '.join(known[:_MOST_KNOWN])}{more}"
 
 
 def _mistakes(error: ValidationError, path: Path) -> Iterator[str]:
@@ -289,5 +290,5 @@ def _as_written(value: object) -> str:
 def _config_error(mistakes: list[str]) -> ConfigError:
     count = f"{len(mistakes)} mistakes in the settings:\n  " if len(mistakes) > 1 else ""
     return ConfigError(
-        count + "\n  ".join(mistakes), hint="all keys are explained by: spotter config --sample"
+        count + "\n  ".join(mistakes), hint="every setting is explained by: spotter config --sample"
     )

@@ -104,7 +104,9 @@ class StationSettings(Table):
     @model_validator(mode="after")
     def _movement_fits(self) -> "StationSettings":
         if self.exercise is None and EXERCISES[self.activity]:
-            raise ValueError(f"exercise is missing: one of {', '.join(EXERCISES[self.activity])}")
+            *others, last = EXERCISES[self.activity]
+            known = f"{', '.join(others)} or {last}"
+            raise ValueError(f"exercise is required for {self.activity}: {known}")
         try:
             check_movement(
                 self.activity,
@@ -138,9 +140,9 @@ class PathSettings(Table):
     @model_validator(mode="after")
     def _apart(self) -> "PathSettings":
         if self.state.is_relative_to(self.capture):
-            raise ValueError("paths.state must not lie inside paths.capture")
+            raise ValueError("paths.state must not be inside paths.capture")
         if any(self.capture.is_relative_to(self.state / name) for name in _WORK_FOLDERS):
-            raise ValueError("paths.capture must not lie inside a work folder of paths.state")
+            raise ValueError("paths.capture must not be inside a work folder of paths.state")
         return self
 
 
@@ -427,7 +429,7 @@ class AnalysisSettings(Table):
     @classmethod
     def _encloses(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         if len(value) == 1:
-            raise ValueError("must be two corners of a rectangle, or three and more of a polygon")
+            raise ValueError("must be two corners of a rectangle, or three or more of a polygon")
         across, down = {x for x, _ in value}, {y for _, y in value}
         if value and (len(across) < 2 or len(down) < 2):
             raise ValueError("encloses nothing")
@@ -503,7 +505,7 @@ class QualitySettings(Table):
     camera_moved: Severity = _code("The view differs from analysis.reference")
     picture_frozen: Severity = _code("The picture is frozen")
     picture_turned: Severity = _code("Upside down or on its side")
-    times_jump: Severity = _code("Time stamps jump; the jump was cut out")
+    times_jump: Severity = _code("Timestamps jump; the jump was cut out")
     frame_rate_assumed: Severity = _code("A raw stream without a frame rate")
     file_damaged: Severity = _code("The file is damaged")
     athlete_undecided: Severity = Field(
@@ -575,7 +577,7 @@ def malformed_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | No
             return f"it has {len(text.splitlines())} lines"
         if any(sign.isspace() for sign in text):
             return "there are spaces in it"
-        return "there are characters in it that no key has"
+        return "it contains characters that no key has"
     return None
 
 
@@ -830,7 +832,7 @@ class WebSettings(Table):
             return self
         host, _, port = self.listen.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError('listen must be like "127.0.0.1:8377", or "" for no page')
+            raise ValueError('listen needs a port, as in "127.0.0.1:8377"; "" turns the page off')
         if not is_loopback(host.strip("[]")) and self.pin is None and self.pin_file is None:
             raise ValueError("a page on the network needs pin or pin_file")
         return self

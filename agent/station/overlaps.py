@@ -15,13 +15,13 @@ from itertools import zip_longest
 from agent.outbox.models import Capture, ClipSource, Entry, Take
 from agent.station.recording_time import named_time
 
-FRAMES_S = 1.5  # frames by which time stamps that run on may be off
+FRAMES_S = 1.5  # frames by which timestamps that run on may be off
 _NAMED_S = 1.1  # two names in whole seconds, each rounded down
 _AT_ONCE_S = 0.3  # so exact a name's distance is no chance
 _SEEN_S = 1.0  # a recorder writes late what it holds back
 LONGEST_GAP_S = 3.0  # of a gap that stays in a clip: a longer one makes two takes
 _COPIED_S = 2.0  # copied one after the other, files seem to end within so long
-_CONTRADICTS_S = 60.0  # by clocks, where time stamps say that it runs on
+_CONTRADICTS_S = 60.0  # by clocks, where timestamps say that it runs on
 
 _DATE = r"20\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
 _TIME = r"[0-2]\d[-_.:h]?[0-5]\d[-_.:m]?[0-6]\d"
@@ -77,7 +77,7 @@ class Compared:
     first_ends_s: float
     second_begins_s: float
     second_ends_s: float
-    stamps_gap_s: float | None  # by time stamps that run on from one file to the next
+    stamps_gap_s: float | None  # by timestamps that run on from one file to the next
     spacing_s: float  # of frames
     shift_s: float | None  # from the second's time to the first's, where they share moments
     is_continuous: bool | None  # whether the second begins with what the first ends with
@@ -190,7 +190,7 @@ def _overlapping(compared: Compared) -> Seam:
 
 
 def _agrees(gap: Gap | None, stamps_s: float) -> bool:
-    """Tell whether the clocks bear out a gap that time stamps tell of."""
+    """Tell whether the clocks bear out a gap that timestamps tell of."""
     return gap is not None and gap.least_s - 0.5 <= stamps_s <= gap.most_s + 0.5
 
 

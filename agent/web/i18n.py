@@ -33,7 +33,7 @@ STATES: Mapping[str, str] = {  # of the station
 }
 UPLOADS_PAUSED: Mapping[str, str] = {  # why nothing is uploaded; with n, how many takes wait
     "network": N_("No internet. Clips are stored and upload automatically."),
-    "tls": N_("The connection is not secure. Check the device's clock and network."),
+    "tls": N_("The connection is not secure. Check the station's clock and network."),
     "not_our_api": N_("The network answers instead of AiKYNETIX. Does it require a login?"),
     "no_key": N_("No API key. Takes are stored until there is one."),
     "key": N_("The API key is rejected. Takes are stored until it works again."),
@@ -109,7 +109,7 @@ WARNINGS: Mapping[str, str] = {  # about a take, each with its remedy
     "not_from_the_side": N_("Not recorded from the side. Move the camera."),
     "others_in_picture": N_("Someone else is in the picture."),
     "too_few_pixels": N_("Low resolution. Set the camera to 720p or more."),
-    "take_limited": N_("Longer than a clip may be. The rest stays on this device."),
+    "take_limited": N_("Longer than a clip may be. The rest stays on the station."),
     "assignment_changed_within_10_s": N_("Athlete changed within 10 s of this take. Correct?"),
     "filmed_at_another_pace": N_("Recorded faster or slower than it plays."),
     "recording_time_unknown_but_one_athlete_since": N_("The recording time is unknown."),
@@ -125,7 +125,7 @@ FAULTS: Mapping[str, str] = {  # of a recording that could not be processed
     "refused": N_("Not a standard video, or its resolution is far too high."),
     "crashed": N_("The analysis crashed."),
     "stalled": N_("The analysis stalled."),
-    "memory": N_("It needs more memory than this device has."),
+    "memory": N_("It needs more memory than the station has."),
     "no_space": N_("The disk was full."),
     "internal": N_("Internal error."),
 }

@@ -222,7 +222,7 @@ def route(page: WebContext, endpoint: Endpoint) -> Route:
 def _ask_in(page: WebContext, context: RequestContext) -> Response:
     if context.wants_page and context.request.method == "GET":
         return RedirectResponse("/login", 303)
-    raise HTTPException(401, page.texts.gettext("Session expired: reload the page."))
+    raise HTTPException(401, page.texts.gettext("Login expired: reload the page."))
 
 
 def _refuse_role(page: WebContext, context: RequestContext) -> Response:

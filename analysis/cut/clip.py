@@ -83,9 +83,9 @@ def _refuse_copy(job: CutJob) -> None:
         size_px = min(reading.width, reading.height)  # upright or turned: the shorter side
         kbit_s = (reading.container.bit_rate or 0) / 1000
     if options.rendition_height is not None and size_px > options.rendition_height:
-        raise CannotCopy(f"a rendition of {options.rendition_height} px is asked for")
+        raise CannotCopy(f"a rendition of {options.rendition_height} px is requested")
     if options.rendition_kbit_s is not None and not 0 < kbit_s <= options.rendition_kbit_s:
-        raise CannotCopy(f"a rendition of {options.rendition_kbit_s} kbit/s is asked for")
+        raise CannotCopy(f"a rendition of {options.rendition_kbit_s} kbit/s is requested")
 
 
 def _copy(job: CutJob) -> int:

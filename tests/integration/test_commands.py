@@ -114,7 +114,7 @@ def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(
 
 
 def test_an_empty_station_says_so(station: Station) -> None:
-    assert station.spotter("outbox", "list").strip() == "the queue is empty"
+    assert station.spotter("outbox", "list").strip() == "no clips or recordings"
     assert json.loads(station.spotter("outbox", "list", "--json")) == []
     assert "NOT running" in station.spotter("status")
 
@@ -159,8 +159,8 @@ def test_a_disk_that_can_only_be_read_says_so(tmp_path: Path) -> None:
         station.spotter("status")
         subprocess.run(["/bin/mount", "-o", "remount,ro", str(station.state)], check=True)
 
-        assert "can only be read" in station.spotter("status", code=75)
-        assert "can only be read" in station.spotter("run", code=75)
+        assert "is read-only" in station.spotter("status", code=75)
+        assert "is read-only" in station.spotter("run", code=75)
         who = ServiceUser(name="root", uid=0, groups=frozenset())
         found = check_folder("state folder", station.state, who)
         assert "is read-only" in found.finding and "remount,rw" in str(found.remedy)

@@ -55,7 +55,7 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
     real = {rehearsal.name: rehearsal for rehearsal in REHEARSALS}
     broken = Scenario("broken", "something is done", "It holds", fail)
     some = [real["connection_cut"], broken, real["answer_lost"]]
-    monkeypatch.setattr("agent.drill.scenarios.run_drill", partial(run_drill, rehearsals=some))
+    monkeypatch.setattr("agent.cli.demo.run_drill", partial(run_drill, rehearsals=some))
 
     done = CliRunner().invoke(drill, ["--json"])
 

@@ -1,4 +1,4 @@
-"""Recordings whose time stamps are no lengths, and streams without any, through a whole station."""
+"""Recordings whose timestamps are no lengths, and streams without any, through a whole station."""
 
 import time
 from dataclasses import replace

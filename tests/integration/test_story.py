@@ -141,4 +141,4 @@ def test_why_names_what_keeps_a_file_from_being_taken_in(station: Station) -> No
 
     station.spotter("filming", "stop")
     lying = said(station, "set-1.mp4")
-    assert "is deleted unseen" in lying and "daemon is not running" in lying
+    assert "is deleted, not analysed" in lying and "daemon is not running" in lying

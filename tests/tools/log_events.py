@@ -30,7 +30,7 @@ spotter -g "upload failed"` finds an event, `journalctl SPOTTER_CLIP=k3x9q2m4pd`
 field that does not apply is left out. Repeats within a minute are counted (`repeated=`).
 
 `capture` is a recording (`c12`), `entry` a clip in the outbox (`e7`), `clip` its code and `session`
-what the API made of it. `stage` is what logged it:
+what the API created from it. `stage` is the part that logged it:
 """
 
 # What each event means, and what to do about it where something is to be done.
@@ -186,7 +186,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "`spotter outbox show ID`; `spotter outbox retry ID` analyses it again.",
     ),
     "analysis failed": (
-        "The analysis failed; a self-test decides between the file and this machine.",
+        "The analysis failed; a self-test decides between the file and this box.",
         "",
     ),
     "analysis crashed": (
@@ -194,7 +194,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Report it: `spotter support`.",
     ),
     "analysis postponed": (
-        "The self-test failed too: this machine cannot analyse now, and captures wait.",
+        "The self-test failed too: this box cannot analyse now, and captures wait.",
         "`spotter doctor`",
     ),
     "self-test failed": (
@@ -206,19 +206,19 @@ EVENTS: dict[str, tuple[str, str]] = {
     "clip recut": ("A clip was cut again, for damage or for a smaller size.", ""),
     "clip recut failed": ("A clip could not be cut again.", "`spotter outbox show ID`"),
     "clip wait ended": ("A clip no longer waits for the recording that follows it.", ""),
-    "picture drawing failed": ("A thumbnail or filmstrip is missing; the clip is complete.", ""),
+    "picture drawing failed": ("A poster or filmstrip is missing; the clip is complete.", ""),
     "recordings joined": ("A clip spans two recordings, which were joined for it.", ""),
     "recordings not joined": ("Two recordings were not joined, for the reason in `why`.", ""),
     "recording comparison failed": ("Two recordings could not be compared and stay separate.", ""),
     # Delivery.
-    "clip uploaded": ("The API accepted a clip and made a session.", ""),
+    "clip uploaded": ("The API accepted a clip and created a session.", ""),
     "upload failed": (
         "An upload was not accepted; `answer` says why, and the outbox what follows.",
         "",
     ),
     "upload confirmed": ("The session of an upload without an answer was found at the API.", ""),
     "upload not found": (
-        "It is proven that an upload without an answer made no session; it is sent again.",
+        "It is proven that an upload without an answer created no session; it is sent again.",
         "",
     ),
     "uploads paused": (
@@ -244,7 +244,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "`spotter outbox show ID`",
     ),
     "duplicate session found": (
-        "The API made two sessions of one clip.",
+        "The API created two sessions for one clip.",
         "Delete one at the vendor's.",
     ),
     "capture file changed": ("An original's content changed after its clips were cut.", ""),
@@ -279,7 +279,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "session dated": ("A session got the date of its recording.", ""),
     "session date refused": ("The API refused a session's date.", ""),
     "resend queued": ("A clip that went to the wrong athlete is sent to the right one.", ""),
-    "session deleted": ("A session was deleted at the API, as asked for.", ""),
+    "session deleted": ("A session was deleted at the API, as requested.", ""),
     "session deletion refused": (
         "The API refused to delete a session.",
         "Delete it at the vendor's.",
@@ -294,7 +294,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     # The station.
     "assignment expired": ("An assignment ran out; the station has no athlete.", ""),
-    "athlete erased": ("An athlete's data were erased from this machine.", ""),
+    "athlete erased": ("An athlete's data were erased from this box.", ""),
     "old outbox copies removed": (
         "Old copies of the outbox contained data of the erased athlete and were removed.",
         "",
@@ -302,14 +302,14 @@ EVENTS: dict[str, tuple[str, str]] = {
     "roster synced": ("The account's athletes were fetched.", ""),
     "roster sync failed": ("The account's athletes could not be fetched; tried again later.", ""),
     # The page.
-    "page opened": ("The coach page is served at `listen`.", ""),
+    "page opened": ("The coach's page is served at `listen`.", ""),
     "pin not configured": (
         "The PIN file has no PIN of six characters or more; only paired devices can log in.",
         "Write a PIN into `file`.",
     ),
     "device logged in": ("A device logged in.", ""),
     "device paired": ("A device was paired by a link or QR code.", ""),
-    "login rejected": ("A wrong PIN was entered.", "Change the PIN if it was none of yours."),
+    "login rejected": ("A wrong PIN was entered.", "Change the PIN if it was not you."),
     "change not saved": ("The disk refused a change made on the page.", "Check the disk."),
     "request failed": ("An unexpected error in the page.", "Report it: `spotter support`."),
     "outbox query failed": ("A monitoring request got no answer from the database in time.", ""),
@@ -324,7 +324,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "notifications resumed": ("The receiver accepts notifications again.", ""),
     "notification dropped": (
-        "A receiver refused one notification for good; it is kept on record and the next is sent.",
+        "A receiver rejected one notification permanently; the next one is sent.",
         "`spotter status`",
     ),
     "discovery failed": (

@@ -36,7 +36,7 @@ def test_a_size() -> None:
 # Turns that stay out of what people read, each with what to write instead.
 BANNED = {
     r"\banew\b": "again",
-    r"\b(lies|lie|lay) (in|at|on|under|beside|below|there|where)\b": "is in, is stored in",
+    r"\b(lies|lie|lay) (in|at|on|under|beside|below|inside|there|where)\b": ("is in, is stored in"),
     r"\blook(s|ed|ing)? into\b": "analyse, check",
     r"\bgoe?s? on\b": "continues, resumes",
     r"\bby (itself|themselves)\b": "automatically",
@@ -55,6 +55,19 @@ BANNED = {
     r"\bas you asked\b": "(leave it out)",
     r"\bmade good\b": "restored",
     r"\bnobody asked for\b": "unrequested",
+    r"\bunseen\b": "without being analysed",
+    r"\btime stamps?\b": "timestamp",
+    r"\bin force\b": "in effect",
+    r"\bcan only be read\b": "is read-only",
+    r"\bcomes? into question\b": "is possible",
+    r"\ball the same\b": "nevertheless",
+    r"\bfor good\b": "permanently",
+    r"\bon and on\b": "endlessly",
+    r"\bin the works\b": "in progress",
+    r"\bsessions? (is|are) made\b": "is created",
+    r"\bthis is no\b|\bthere is none in\b": "is not a, is missing",
+    r"\bsee that all is well\b": "verify",
+    r"\bcould ever\b": "would",
 }
 _READ = re.compile("|".join(f"(?:{turn})" for turn in BANNED), re.IGNORECASE)
 
@@ -119,6 +132,10 @@ def test_no_banned_turn_is_read_anywhere() -> None:
         ("captures are taken in order", False),
         ("No take in this period has this metric.", False),
         ("the amendment of a recording", False),
+        ("footage lies inside the pause", True),
+        ("new footage is deleted unseen", True),
+        ("the session is made all the same", True),
+        ("settle_unseen_s and timestamps", False),
         ("a device logged in", False),
     ],
 )

@@ -221,7 +221,7 @@ class CardBuilder:
         is_on_its_way = seen.resend is not None and seen.resend.state in OPEN
         return (
             self._texts.gettext(
-                "The clip is no longer on this device and cannot be uploaded again."
+                "The clip is no longer on the station and cannot be uploaded again."
             )
             if seen.is_gone and not is_on_its_way
             else None

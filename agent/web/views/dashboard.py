@@ -185,7 +185,7 @@ def _about_filming(texts: Texts, facts: StatusInputs, word: StationStatus) -> It
     if "intake" in facts.paused:
         yield texts.gettext("Disk full: new recordings wait. Uploads continue and free up space.")
     elif facts.paused:
-        yield texts.gettext("This device cannot analyse recordings at the moment. They are stored.")
+        yield texts.gettext("The station cannot analyse recordings at the moment. They are stored.")
     if facts.captures_waiting > 1 and not facts.paused:
         yield texts.gettext(
             "1 recording is being analysed, %(n)s in the queue.", n=facts.captures_waiting - 1

@@ -1,4 +1,4 @@
-"""Recordings whose time stamps are not what is shown: what is found and cut goes by the frames."""
+"""Recordings whose timestamps are not what is shown: what is found and cut goes by the frames."""
 
 import hashlib
 import subprocess
@@ -45,7 +45,7 @@ def shown_times(path: Path) -> list[float]:
 
 
 def restamped(source: Path, out: Path, stamp: Stamp, **options: str) -> Path:
-    """Copy a recording of even frames, each with another time stamp."""
+    """Copy a recording of even frames, each with another timestamp."""
     with av.open(str(source)) as given, av.open(str(out), "w", options=options) as target:
         stream = given.streams.video[0]
         copied = target.add_stream_from_template(stream)

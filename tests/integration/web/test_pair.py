@@ -28,7 +28,7 @@ def test_a_link_is_shown_as_a_code_and_kept_as_a_hash_alone(tmp_path: Path) -> N
     link = re.search(r"http://127\.0\.0\.1:8377/pair#([a-z2-7]{24})\b", shown)
     assert link is not None
     assert shown.count("█") + shown.count("▀") + shown.count("▄") > 200
-    assert "10 min" in shown and "on this device only" in shown
+    assert "10 min" in shown and "on this box only" in shown
     assert link[1].encode() not in (station.state / "outbox.db").read_bytes()
     with Outbox.open(station.state) as outbox:
         device = outbox.devices.pair(link[1], device_id="abcd", now_s=2e9)

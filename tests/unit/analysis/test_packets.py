@@ -1,4 +1,4 @@
-"""The timeline of what is shown, from whatever time stamps a container has."""
+"""The timeline of what is shown, from whatever timestamps a container has."""
 
 from fractions import Fraction
 

@@ -177,7 +177,7 @@ def test_another_file_of_toml_is_no_station(tmp_path: Path, text: str) -> None:
     mine = patient(tmp_path)
     (tmp_path / "other.toml").write_text(text)
 
-    told(check_service(mine)[-1], Severity.FINE, "0 on this device")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
 
 
 def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
@@ -188,7 +188,7 @@ def test_a_copy_of_the_settings_is_a_station_only_where_a_unit_takes_it(
     (tmp_path / "station-old.toml").write_text(copy)
     said = {**LOADED, "ActiveState": "inactive", "UnitFileState": "disabled"}
     monkeypatch.setattr(service, "ask_systemd", lambda _unit: said)
-    told(check_service(mine)[-1], Severity.FINE, "0 on this device")
+    told(check_service(mine)[-1], Severity.FINE, "0 on this box")
     said["UnitFileState"] = "enabled"
     told(check_service(mine)[-1], Severity.BROKEN, "station-old.toml", "paths.state")
 
