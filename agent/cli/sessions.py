@@ -81,7 +81,7 @@ def look_now(settings: Settings, outbox: Outbox, entry: Entry) -> PollResult:
         stage = follow_up_stage(
             settings, folder, outbox, client, DiskSpace(folder.root, min_free_mb=0), key=lambda: key
         )
-        look = stage.look_now(follow_up, key)
+        look = stage.poll_now(follow_up, key)
     if look.fault is not None and look.analysis is None:
         if look.fault.reason == "key":
             hint = f"put the right key into {settings.api.key_file}"

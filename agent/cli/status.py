@@ -23,7 +23,7 @@ from agent.settings import Settings
 from agent.settings.load import find_config
 from agent.settings.secrets import expires_soon
 from agent.station.assignments import api_host, state_folder
-from agent.station.camera import Camera, camera_words, left_alone
+from agent.station.camera import Camera, camera_words, unrecognised_files
 from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.recording_pause import filming
 from agent.station.status import needs_person
@@ -456,7 +456,7 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
 def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
 
     path = settings.paths.capture
-    left = left_alone(path, settings.capture.suffixes, now_s=now_s)
+    left = unrecognised_files(path, settings.capture.suffixes, now_s=now_s)
     return {
         "path": str(path),
         "present": path.is_dir(),

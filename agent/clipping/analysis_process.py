@@ -85,7 +85,7 @@ class AnalysisProcess:
         """The living child's process, or None."""
         return None if self._running is None else self._running.process_id
 
-    def box_works(self) -> bool:
+    def self_test_passes(self) -> bool:
         """Tell whether a fresh child finds the athlete in the picture known to hold one.
 
         No file is to blame where the first look already failed, by which the box is measured.
@@ -288,8 +288,8 @@ _SHORTEST_PART_S = 0.5
 _MOMENTS = ("start_s", "end_s", "active_start_s", "active_end_s", "decisive_s")
 
 
-def inside_of(probed: Mapping[str, object]) -> Inside:
-    """Return what a file says of itself."""
+def read_recording_clues(probed: Mapping[str, object]) -> Inside:
+    """Return what a video file says about when it was recorded."""
     which, fps = probed.get("creation_is"), probed.get("captured_fps")
     return Inside(
         length_s=number_in(probed, "duration_s"),
@@ -348,7 +348,7 @@ def _later(moment: object, by_s: float, *, most_s: float) -> float | None:
     return min(most_s, float(moment) + by_s) if isinstance(moment, int | float) else None
 
 
-def takes_in(report: Mapping[str, object]) -> list[Take]:
+def read_takes(report: Mapping[str, object]) -> list[Take]:
     """Return the takes that a report names; none where its verdict is to skip."""
     found = report.get("takes")
     assert isinstance(found, list)  # the child is our own

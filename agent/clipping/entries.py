@@ -94,14 +94,14 @@ def create_entries(
         for plan in same:
             outbox.takes.retire(capture, plan.take, now_s=now.utc_s)
         outbox.captures.move(
-            capture, CaptureState.ANALYSED, now_s=now.utc_s, detail=same_words(same)
+            capture, CaptureState.ANALYSED, now_s=now.utc_s, detail=duplicate_note(same)
         )
     crash_point("analysis-ended")
     for entry in entries:
         _tell(entry)
 
 
-def same_words(same: Sequence[Plan]) -> str | None:
+def duplicate_note(same: Sequence[Plan]) -> str | None:
     """Return in words which takes of a capture got no clip; None for none."""
     names = [
         f"{plan.take.active_start_s:.1f} to {plan.take.active_end_s:.1f} s show the same moment "

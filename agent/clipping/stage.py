@@ -15,11 +15,11 @@ import structlog
 
 from agent.clipping.analysis_process import (
     AnalysisProcess,
-    inside_of,
     number_in,
     parts_shown,
+    read_recording_clues,
+    read_takes,
     report_of_parts,
-    takes_in,
 )
 from agent.clipping.clips import (
     ClipCutter,
@@ -34,7 +34,7 @@ from agent.clipping.entries import (
     CutClip,
     JoinConflictError,
     create_entries,
-    same_words,
+    duplicate_note,
 )
 from agent.clock import Now
 from agent.disk.space import DiskSpace, is_disk_full
@@ -213,7 +213,7 @@ class ClippingStage:
                 return _LOOK_FOR_NEXT_S if still else WAKE_ONLY
             return min(next_s, _LOOK_FOR_NEXT_S) if still else next_s
         try:
-            return self._deal_with(capture)
+            return self._process(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
             log.exception("analysis crashed", capture=capture.name)
             told = f"{type(error).__name__}: {error}"
@@ -224,7 +224,7 @@ class ClippingStage:
         """End the child."""
         self._child.close()
 
-    def _deal_with(self, capture: Capture) -> float:
+    def _process(self, capture: Capture) -> float:
         """Analyse a capture, or do what its failing says; return how long to leave it then."""
         try:
             self._analyse(capture)
@@ -276,7 +276,7 @@ class ClippingStage:
             self._skip(capture, same)
 
     def _skip(self, capture: Capture, same: Sequence[Plan]) -> None:
-        now_s, told = self._now().utc_s, same_words(same)
+        now_s, told = self._now().utc_s, duplicate_note(same)
         with self._outbox.transaction():
             for plan in same:
                 self._outbox.takes.retire(capture, plan.take, now_s=now_s)
@@ -323,7 +323,7 @@ class ClippingStage:
         duration_s = number_in(probed, "duration_s")
         recorded = recording_time(
             capture.evidence,
-            inside=inside_of(probed),
+            inside=read_recording_clues(probed),
             name=capture.file_name,
             clock_offset_s=self._policy.clock_offset_s,
         )
@@ -345,7 +345,7 @@ class ClippingStage:
             with self._cutter.plot(capture.stored_name) as plot:
                 report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
         taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
-        takes = [take for take in takes_in(report) if not any(take.overlaps(o) for o in taken)]
+        takes = [take for take in read_takes(report) if not any(take.overlaps(o) for o in taken)]
         self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
             "capture analysed",
@@ -417,7 +417,7 @@ class ClippingStage:
         if error.fault is AnalysisFault.NO_SPACE:
             return self._wait_for_room(capture, str(error))
         log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
-        if not self._child.box_works():
+        if not self._child.self_test_passes():
             self._move(capture, CaptureState.CAPTURED)
             log.error("analysis postponed", error=str(error))
             return _BOX_AT_FAULT_S
@@ -482,7 +482,7 @@ class ClippingStage:
         )
 
 
-def look_options(settings: Settings) -> dict[str, object]:
+def tracking_options(settings: Settings) -> dict[str, object]:
     """Return what the analysis is asked for whenever it looks into a capture."""
     analysis = settings.analysis
     return {

@@ -149,7 +149,7 @@ def _say_nothing(_words: str) -> None:
     """Stand in for somebody who looks on."""
 
 
-def end_at_once_when_asked() -> None:
+def exit_on_sigterm() -> None:
     """Let SIGTERM end a start that waits; the daemon, once it runs, ends in its own way."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -248,7 +248,7 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
     heartbeats.begin(StageName.START, bound_s=START_BOUND_S)
     with SystemdNotifier(NotifySocket.of(os.environ), heartbeats) as notifier:
         folder = state_folder(settings)
-        end_at_once_when_asked()
+        exit_on_sigterm()
         ignore_reload()
         await_mounts(Mounts(settings.disk.mounts), folder.root, say=notifier.say)
         retry_until_startable(folder.prepare, folder.root, say=notifier.say)
@@ -315,7 +315,7 @@ class _Run:
 
     def _run_once(self, settings: Settings, watching: DaemonHooks) -> None:
         self._heartbeats.begin(StageName.START, bound_s=START_BOUND_S)
-        end_at_once_when_asked()
+        exit_on_sigterm()
         renew_reserve(self._reserve, settings)
         stop = StopFlag()
         with api_client(settings, check=stop.check) as client:

@@ -12,7 +12,7 @@ from agent.api.users import Users, fetch_users
 from agent.bandwidth_schedule import parse_timetable
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
-from agent.clipping.stage import ClippingStage, look_options
+from agent.clipping.stage import ClippingStage, tracking_options
 from agent.clock import Clock, read_clock
 from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
 from agent.delivery.circuit_breaker import KeyPolicy
@@ -48,7 +48,7 @@ from agent.station.camera import CameraWatch
 from agent.station.roster import NamedAthlete, RosterStage
 from agent.station.stage import StationStage
 
-ATTENDING = (
+ACCOUNT_STAGES = (
     StationStage.name,
     RosterStage.name,
     ResendStage.name,
@@ -57,7 +57,7 @@ ATTENDING = (
 )
 
 
-def attending_stages(
+def account_stages(
     settings: Settings,
     outbox: Outbox,
     client: ApiClient,
@@ -66,7 +66,7 @@ def attending_stages(
     *,
     host: str,
 ) -> list[Stage]:
-    """Return the stages named in `ATTENDING`."""
+    """Return the stages named in `ACCOUNT_STAGES`."""
     key = key_of_open_lane(settings, outbox, host)
     folder = StateFolder(settings.paths.state)
 
@@ -233,7 +233,7 @@ def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
     )
 
 
-DELIVERING = (DeliveryStage.name, FollowUpStage.name, VideoStage.name)
+DELIVERY_STAGES = (DeliveryStage.name, FollowUpStage.name, VideoStage.name)
 
 
 def delivery_stages(
@@ -246,7 +246,7 @@ def delivery_stages(
     *,
     stop: StopFlag,
 ) -> list[Stage]:
-    """Return the stages named in `DELIVERING`."""
+    """Return the stages named in `DELIVERY_STAGES`."""
     key = key_of_open_lane(settings, outbox, api_host(settings))
     return [
         DeliveryStage(
@@ -487,8 +487,8 @@ def page_stages(
 
 
 _STAGES = (
-    *(IntakeStage.name, ClippingStage.name, *DELIVERING, RetentionStage.name),
-    *(*ATTENDING, *NOTICES, StageName.PAGE),
+    *(IntakeStage.name, ClippingStage.name, *DELIVERY_STAGES, RetentionStage.name),
+    *(*ACCOUNT_STAGES, *NOTICES, StageName.PAGE),
 )
 
 
@@ -531,7 +531,7 @@ def assemble_daemon(
         _analysis(settings, folder, outbox, events, captures, space, check=stop.check),
         *delivery_stages(settings, folder, outbox, client, events, space, stop=stop),
         retention_stage(settings, folder, outbox, events, space, reserve),
-        *attending_stages(settings, outbox, client, captures, events, host=api_host(settings)),
+        *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, stop=stop),
         *page_stages(
             settings, folder, outbox, captures, events=events, stop=stop, heartbeats=heartbeats
@@ -573,7 +573,7 @@ def _analysis(
             clock_offset_s=settings.capture.clock_offset_s,
             on_failure=analysis.on_analysis_failure,
             posters=analysis.poster,
-            options=look_options(settings),
+            options=tracking_options(settings),
             cut=settings.cut.model_dump(),
         ),
         now=read_clock,

@@ -219,7 +219,7 @@ class Reconciler:
             self._conclude(entry, finding)
         return bool(found)
 
-    def may_go_again(self, entry: Entry, access: ApiAccess) -> bool:
+    def may_resend(self, entry: Entry, access: ApiAccess) -> bool:
         """Look once more before a clip is sent again; False where it was found.
 
         What a person saw, or what proved its absence hours ago, may have been a list that was late.
@@ -241,7 +241,7 @@ class Reconciler:
             self._adopt(entry, found)
         return not found
 
-    def settles_first_at(self) -> float | None:
+    def next_settlement_at(self) -> float | None:
         """Return when the next look is due where nothing else may be sent before; else None."""
         first = None if self._no_lists else self._outbox.outcomes.settled_first()
         return None if first is None else first.due_at

@@ -135,7 +135,7 @@ class DeliveryStage:
 
     def _next_due_at(self) -> float | None:
         """Return when there is something to do next, or None."""
-        unsettled_at = self._reconciler.settles_first_at()
+        unsettled_at = self._reconciler.next_settlement_at()
         if unsettled_at is not None:
             return unsettled_at
         times = (self._outbox.entries.next_due_at(), self._reconciler.next_look_at())
@@ -154,7 +154,7 @@ class DeliveryStage:
             self._reconciler.look_for_held(access)
             self._pause_where_limits_stop_all(access)
             return self._order.rest_s()
-        if self._may_go(entry, access) and self._reconciler.may_go_again(entry, access):
+        if self._may_go(entry, access) and self._reconciler.may_resend(entry, access):
             now_s = self._now().utc_s
             self._breaker.begin_trial()
             self._outbox.limits.begin_trial(access.uid, entry.user_id, now_s=now_s)

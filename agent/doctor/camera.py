@@ -13,7 +13,7 @@ from agent.errors import AgentError
 from agent.intake.stability import WriterState, writer_state
 from agent.intake.watcher import watch_of
 from agent.outbox.consistency import opened_as_it_is
-from agent.station.camera import Camera, LeftAlone, camera_words, left_alone
+from agent.station.camera import Camera, UnrecognisedFiles, camera_words, unrecognised_files
 from agent.text import counted, printable_file_name
 
 _QUIET_DAYS = 3
@@ -59,12 +59,12 @@ def judge_lying(
         )
     others = [f.name for f in files if not f.is_video]
     if others:
-        left = LeftAlone(count=len(others), names=tuple(others[:3]))
+        left = UnrecognisedFiles(count=len(others), names=tuple(others[:3]))
         return judge_left(left, suffixes=suffixes)
     return fine(name, f"{len(files)} in progress" if files else "none")
 
 
-def judge_left(left: LeftAlone, *, suffixes: Collection[str]) -> CheckResult:
+def judge_left(left: UnrecognisedFiles, *, suffixes: Collection[str]) -> CheckResult:
     """Judge what is not taken in for its name."""
     remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move other files away"
     return warning("files in the folder", left.words(), remedy)
@@ -109,7 +109,7 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
     last_at, camera = _camera(station)
     findings = [judge_last(last_at, camera, now_s=station.now.utc_s)]
     suffixes = settings.capture.suffixes
-    left = left_alone(settings.paths.capture, suffixes, now_s=station.now.utc_s)
+    left = unrecognised_files(settings.paths.capture, suffixes, now_s=station.now.utc_s)
     if left.count:
         findings.append(judge_left(left, suffixes=suffixes))
     if station.runs:

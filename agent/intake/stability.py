@@ -51,14 +51,14 @@ class FileEvent:
             born=self.born or later.born,
             changed=later.changed or self.changed,
             closed=later.closed or (self.closed and later.changed is None),
-            grown=thinned((*self.grown, *later.grown)),
+            grown=thin_out((*self.grown, *later.grown)),
         )
 
 
 NOTHING = FileEvent()
 
 
-def thinned(growth: Growth) -> Growth:
+def thin_out(growth: Growth) -> Growth:
     """Return a growth in few samples, the first and the last among them."""
     while len(growth) > _MOST_SAMPLES:
         growth = (*growth[:-1:2], growth[-1])
@@ -195,7 +195,7 @@ def _rising(growth: Growth) -> Growth:
             rising.pop()  # it was cut short, or begun again
         if not rising or rising[-1][1] < sample[1]:
             rising.append(sample)
-    return thinned(tuple(rising))
+    return thin_out(tuple(rising))
 
 
 def _last_write(facts: FileFacts, now: Instant) -> Instant:

@@ -25,7 +25,7 @@ from agent.results.polling import (
     PollOutcome,
     PollResult,
     SessionPoller,
-    judged,
+    judge_analysis,
 )
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
@@ -35,7 +35,7 @@ MOST_OPEN = 10_000  # sessions that are looked for in one list
 _MANY = 3  # sessions that are due at once: from so many on, one read of the list asks about all
 _LISTED_FOR_ONE = 500  # sessions in a list that are read for one that is due
 _MOST_KEPT = 500  # results that one list brings: what is left comes with the next
-_BY_LIST = frozenset({1, 3})  # after so many looks in a row for nothing
+_BY_LIST = frozenset({1, 3})  # after so many polls in a row for nothing
 _RESTS_S = 600.0  # after a list that failed, sessions are asked about one by one
 
 Conclude = Callable[[FollowUp, PollResult], None]
@@ -46,13 +46,13 @@ class _SeenAll(Exception):  # not an error: the rest of the list need not be rea
 
 
 @dataclass(slots=True, kw_only=True)
-class _Sighted:
+class _ListScan:
     """What one list told of the sessions that are looked for."""
 
     wanted: dict[str, list[FollowUp]]  # by session: an API may call several uploads the same
     listed: int = 0  # sessions in the list, as far as it was read
     kept: int = 0
-    looks: list[tuple[FollowUp, PollResult]] = field(default_factory=list)
+    results: list[tuple[FollowUp, PollResult]] = field(default_factory=list)
 
 
 class BatchPoller:
@@ -64,7 +64,7 @@ class BatchPoller:
         Args:
             outbox: where the sessions are that are looked for.
             client: the way to the host.
-            conclude: records what a look leads to.
+            conclude: records what a poll leads to.
             now: the station's clock.
         """
         self._outbox = outbox
@@ -87,65 +87,65 @@ class BatchPoller:
         """Hear that a session was asked about by itself."""
         self._singly.discard(follow_up.entry_id)
 
-    def look(self, due: Sequence[FollowUp], key: ApiKey) -> None:
+    def poll(self, due: Sequence[FollowUp], key: ApiKey) -> None:
         """Read the list, and record what it tells of what is due.
 
         Raises:
             ApiUnavailableError: the way to the API is at fault; what came before that is kept.
         """
-        sighted = _Sighted(wanted={})
+        scan = _ListScan(wanted={})
         for open_ in self._outbox.follow_ups.open(most=MOST_OPEN):
-            sighted.wanted.setdefault(open_.session_id, []).append(open_)
+            scan.wanted.setdefault(open_.session_id, []).append(open_)
         try:
             with suppress(_SeenAll):  # the newest come first
-                self._client.documents(key, lambda id_, told: self._see(sighted, id_, told))
+                self._client.documents(key, lambda id_, told: self._see(scan, id_, told))
         except ApiUnavailableError as fault:
             if fault.reason != "network":
                 self._failed_at = self._now().utc_s
             raise
         crash_point("looked-at-list")
-        self._listed = sighted.listed
-        self._record(sighted, due)
+        self._listed = scan.listed
+        self._record(scan, due)
 
-    def _see(self, sighted: _Sighted, session_id: str, told: object) -> None:
+    def _see(self, scan: _ListScan, session_id: str, told: object) -> None:
         """Take note of a session in the list; what is there is kept at once, not held in memory."""
-        sighted.listed += 1
-        analysis = read_analysis(told, session_id) if session_id in sighted.wanted else None
+        scan.listed += 1
+        analysis = read_analysis(told, session_id) if session_id in scan.wanted else None
         if analysis is None:
             return
-        look = judged(analysis, whole="angles" in analysis.document)
-        for follow_up in sighted.wanted.pop(session_id):
-            if look.outcome is not PollOutcome.THERE:
+        result = judge_analysis(analysis, whole="angles" in analysis.document)
+        for follow_up in scan.wanted.pop(session_id):
+            if result.outcome is not PollOutcome.THERE:
                 slim = replace(analysis, document={})
-                sighted.looks.append((follow_up, replace(look, analysis=slim)))
-            elif sighted.kept < _MOST_KEPT:
-                sighted.kept += 1
-                self._conclude(follow_up, look)
-        if not sighted.wanted:
+                scan.results.append((follow_up, replace(result, analysis=slim)))
+            elif scan.kept < _MOST_KEPT:
+                scan.kept += 1
+                self._conclude(follow_up, result)
+        if not scan.wanted:
             raise _SeenAll
 
-    def _record(self, sighted: _Sighted, due: Sequence[FollowUp]) -> None:
+    def _record(self, scan: _ListScan, due: Sequence[FollowUp]) -> None:
         are_due, now_s = {f.entry_id for f in due}, self._now().utc_s
         with self._outbox.transaction():
-            for follow_up, look in sighted.looks:
+            for follow_up, result in scan.results:
                 counts = follow_up.entry_id in are_due or _goes_along(follow_up, now_s)
-                if counts or look.outcome is PollOutcome.FAILED:
-                    self._conclude(follow_up, look)
-                    self._ask_singly_where_stuck(follow_up, look)
+                if counts or result.outcome is PollOutcome.FAILED:
+                    self._conclude(follow_up, result)
+                    self._ask_singly_where_stuck(follow_up, result)
             for follow_up in due:
-                if follow_up.session_id in sighted.wanted:
+                if follow_up.session_id in scan.wanted:
                     self._not_listed(follow_up)
 
-    def _ask_singly_where_stuck(self, follow_up: FollowUp, look: PollResult) -> None:
+    def _ask_singly_where_stuck(self, follow_up: FollowUp, result: PollResult) -> None:
         """Let the analysed video be asked for, where metrics are there without it."""
-        if look.analysis is not None and look.analysis.numbers and follow_up.polls > 0:
+        if result.analysis is not None and result.analysis.numbers and follow_up.polls > 0:
             self._singly.add(follow_up.entry_id)
 
     def _not_listed(self, follow_up: FollowUp) -> None:
         """Ask singly for what the list does not tell of; it is absent where that failed before."""
         if _other_way(follow_up):
-            look = PollResult(outcome=PollOutcome.ABSENT, words="the API does not list it either")
-            self._conclude(follow_up, look)
+            result = PollResult(outcome=PollOutcome.ABSENT, words="the API does not list it either")
+            self._conclude(follow_up, result)
         else:
             self._singly.add(follow_up.entry_id)
 
@@ -156,12 +156,12 @@ class BatchPoller:
 
 
 def _other_way(follow_up: FollowUp) -> bool:
-    """Tell whether looks at a session served for nothing, so that the list is asked; twice."""
+    """Tell whether polls of a session served for nothing, so that the list is asked; twice."""
     return follow_up.absences + follow_up.failures in _BY_LIST
 
 
 def _goes_along(follow_up: FollowUp, now_s: float) -> bool:
-    """Tell whether a list that is read for others may serve as the next look at a session, too.
+    """Tell whether a list that is read for others may serve as the next poll at a session, too.
 
     Where half of its wait is over: hundreds of sessions come to be due together, and one list in a
     quarter of an hour does for all.  For each by itself a long list would be read all the time.
@@ -267,7 +267,7 @@ class FollowUpStage:
         Args:
             outbox: where sessions and results are kept.
             client: the way to the host.
-            recorder: records what comes of a look.
+            recorder: records what comes of a poll.
             policy: what the settings say.
             key: gives the key while the lane is open.
             now: the station's clock.
@@ -276,14 +276,14 @@ class FollowUpStage:
         self._policy = policy
         self._key = key
         self._now = now
-        self._looker = SessionPoller(client, now=now)
-        self._pace = RequestBudget(outbox.switches, now=now)
+        self._poller = SessionPoller(client, now=now)
+        self._budget = RequestBudget(outbox.switches, now=now)
         self._conclude = recorder.conclude
         self._list = BatchPoller(outbox, client, conclude=recorder.conclude, now=now)
-        self._setbacks = 0  # looks in a row that found the way to the API at fault
+        self._setbacks = 0  # polls in a row that found the way to the API at fault
 
     def step(self) -> float:
-        """Ask once, and say when there may be another look."""
+        """Ask once, and say when there may be another poll."""
         if not self._policy.follow:
             return WAKE_ONLY
         now_s = self._now().utc_s
@@ -297,13 +297,13 @@ class FollowUpStage:
         key = self._key()
         if key is None:
             return _LOOK_AT_LANE_S
-        wait_s = self._pace.wait_s()
+        wait_s = self._budget.wait_s()
         if wait_s > 0:
             return wait_s
         self._ask_about(due, key)
         return 0.0
 
-    def look_now(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
+    def poll_now(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
         """Ask about one session at once: a person wishes it."""
         return self._look_at(follow_up, key)
 
@@ -320,21 +320,21 @@ class FollowUpStage:
             self._look_at(due[0], key)
 
     def _look_at(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
-        self._pace.spend()
-        look = self._looker.look(follow_up, key)
-        has_numbers = look.analysis is not None and bool(look.analysis.numbers)
-        if look.outcome is PollOutcome.NOT_YET and has_numbers and follow_up.polls > 0:
-            self._pace.spend()  # the next look waits for it
-            look = self._looker.ask_for_link(follow_up, key, look)
+        self._budget.spend()
+        result = self._poller.poll(follow_up, key)
+        has_numbers = result.analysis is not None and bool(result.analysis.numbers)
+        if result.outcome is PollOutcome.NOT_YET and has_numbers and follow_up.polls > 0:
+            self._budget.spend()  # the next poll waits for it
+            result = self._poller.ask_for_link(follow_up, key, result)
         crash_point("looked-at-session")
-        self._conclude(follow_up, look)
-        self._note_way(look.fault)
-        return look
+        self._conclude(follow_up, result)
+        self._note_way(result.fault)
+        return result
 
     def _look_at_list(self, due: Sequence[FollowUp], key: ApiKey) -> None:
-        self._pace.spend()
+        self._budget.spend()
         try:
-            self._list.look(due, key)
+            self._list.poll(due, key)
         except ApiUnavailableError as fault:
             self._note_way(fault)
         else:
@@ -348,4 +348,4 @@ class FollowUpStage:
         if self._setbacks == 0:
             log.info("session poll failed", detail=str(fault))
         self._setbacks += 1
-        self._pace.hold(_SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s))
+        self._budget.hold(_SETBACKS.delay_s(self._setbacks, retry_after_s=fault.retry_after_s))

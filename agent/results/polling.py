@@ -29,7 +29,7 @@ _OF_THE_WAY = frozenset({401, 402, 408, 425, 429})  # said of every session alik
 
 
 class PollOutcome(StrEnum):
-    """What a look showed."""
+    """What a poll showed."""
 
     THERE = "there"  # the analysed video has a link
     NOT_YET = "not_yet"
@@ -40,7 +40,7 @@ class PollOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollResult:
-    """What one look at a session showed."""
+    """What one poll of a session showed."""
 
     outcome: PollOutcome
     analysis: Analysis | None = None
@@ -49,7 +49,7 @@ class PollResult:
     fault: ApiUnavailableError | None = None  # of the way to the API: others would meet it too
 
 
-def judged(analysis: Analysis, *, whole: bool) -> PollResult:
+def judge_analysis(analysis: Analysis, *, whole: bool) -> PollResult:
     """Return what an answer about a session shows."""
     if analysis.link is not None:
         return PollResult(outcome=PollOutcome.THERE, analysis=analysis, whole=whole)
@@ -65,7 +65,7 @@ class SessionPoller:
         self._client = client
         self._now = now
 
-    def look(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
+    def poll(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
         """Ask the endpoint of a session's activity."""
         path = session_path(follow_up.activity, follow_up.session_id)
         try:
@@ -81,11 +81,11 @@ class SessionPoller:
         if analysis is None:
             strange = self._fault(answer)
             return PollResult(outcome=PollOutcome.UNCLEAR, words=str(strange), fault=strange)
-        return judged(analysis, whole=True)
+        return judge_analysis(analysis, whole=True)
 
-    def ask_for_link(self, follow_up: FollowUp, key: ApiKey, look: PollResult) -> PollResult:
+    def ask_for_link(self, follow_up: FollowUp, key: ApiKey, result: PollResult) -> PollResult:
         """Ask for the analysed video of a session whose metrics are there: it may begin with it."""
-        assert look.analysis is not None  # it told of metrics
+        assert result.analysis is not None  # it told of metrics
         path = link_path(follow_up.activity, follow_up.session_id)
         try:
             answer = self._client.ask("GET", path, key, most_bytes=_MB)
@@ -93,13 +93,15 @@ class SessionPoller:
                 plain, flags = path.partition("?")[0], rendering_flags(follow_up.activity)
                 answer = self._client.ask("POST", plain, key, document=flags, most_bytes=_MB)
         except ApiUnavailableError as fault:
-            return replace(look, fault=fault)
+            return replace(result, fault=fault)
         if answer.status == 429:
-            return replace(look, fault=self._fault(answer))
+            return replace(result, fault=self._fault(answer))
         link = read_link(answer.json()) if 200 <= answer.status < 300 else None
         if link is None:
-            return look
-        return replace(look, outcome=PollOutcome.THERE, analysis=replace(look.analysis, link=link))
+            return result
+        return replace(
+            result, outcome=PollOutcome.THERE, analysis=replace(result.analysis, link=link)
+        )
 
     def _refused(self, answer: ApiResponse) -> PollResult:
         words = answer.error_words()
@@ -118,10 +120,10 @@ class SessionPoller:
 
 
 _GROWTH = 1.6
-_GONE_AFTER = 5  # looks in a row that did not find it ...
+_GONE_AFTER = 5  # polls in a row that did not find it ...
 _GONE_AFTER_S = 3600.0  # ... and so long after the upload: lists may be late
-_LEAST_LOOKS = 8  # before it is given up: a clock that jumps makes no look
-_RARELY_S = 3600.0  # between looks for what is not expected any more
+_LEAST_POLLS = 8  # before it is given up: a clock that jumps counts as no poll
+_RARELY_S = 3600.0  # between polls for what is not expected any more
 _MOST_EXPONENT = 40
 _MOST_JITTER = 1.5  # on any wait
 
@@ -137,25 +139,25 @@ class FollowUpPolicy:
     longest_s: float = 900.0
     give_up_s: float = 2 * 86_400.0
 
-    def wait_s(self, looks: int) -> float:
-        """Return how long to wait after so many looks; it grows."""
-        grown_s = self.first_look_s * _GROWTH ** min(looks, _MOST_EXPONENT)
+    def wait_s(self, polls: int) -> float:
+        """Return how long to wait after so many polls; it grows."""
+        grown_s = self.first_look_s * _GROWTH ** min(polls, _MOST_EXPONENT)
         return min(grown_s, self.longest_s)
 
     @property
     def farthest_s(self) -> float:
-        """How far off a look may be planned at most."""
+        """How far off a poll may be planned at most."""
         return max(_RARELY_S, self.longest_s) * _MOST_JITTER
 
 
-def after_look(
-    follow_up: FollowUp, look: PollResult, policy: FollowUpPolicy, *, now: Instant, share: Share
+def after_poll(
+    follow_up: FollowUp, result: PollResult, policy: FollowUpPolicy, *, now: Instant, share: Share
 ) -> dict[str, object]:
-    """Return the columns that a look changes.
+    """Return the columns that a poll changes.
 
     Args:
         follow_up: as it was before.
-        look: what was seen.
+        result: of the poll.
         policy: what the settings say.
         now: this moment.
         share: gives the share of a wait that is really waited.
@@ -163,39 +165,39 @@ def after_look(
     changes = {
         "last_asked_at": now.utc_s,
         "first_asked_at": follow_up.first_asked_at or now.utc_s,
-        **_counts(follow_up, look),
+        **_counts(follow_up, result),
     }
-    if follow_up.state is FollowUpState.COMPLETED or look.outcome is PollOutcome.THERE:
-        return {**changes, **_of_completed(follow_up, look, policy, now)}
-    state = _state(follow_up, look, now)
+    if follow_up.state is FollowUpState.COMPLETED or result.outcome is PollOutcome.THERE:
+        return {**changes, **_of_completed(follow_up, result, policy, now)}
+    state = _state(follow_up, result, now)
     age_s = now.utc_s - follow_up.began_at
     is_late = age_s >= policy.give_up_s and now.trusted
-    looks = follow_up.polls + follow_up.failures + 1
-    if look.outcome is PollOutcome.UNCLEAR:
-        wait_s = max(_RARELY_S, policy.longest_s) if is_late else policy.wait_s(looks)
-        return {**changes, "detail": look.words, "due_at": now.utc_s + wait_s * share()}
-    if is_late and looks >= _LEAST_LOOKS:
+    polls = follow_up.polls + follow_up.failures + 1
+    if result.outcome is PollOutcome.UNCLEAR:
+        wait_s = max(_RARELY_S, policy.longest_s) if is_late else policy.wait_s(polls)
+        return {**changes, "detail": result.words, "due_at": now.utc_s + wait_s * share()}
+    if is_late and polls >= _LEAST_POLLS:
         if state is FollowUpState.WAITING:
             state, words = FollowUpState.NOT_SEEN, f"no analysis within {_days(age_s)}"
             return {**changes, "state": state, "detail": words, "due_at": None}
-        return {**changes, "state": state, "detail": look.words, "due_at": None}
+        return {**changes, "state": state, "detail": result.words, "due_at": None}
     is_expected = state is FollowUpState.WAITING
-    wait_s = policy.wait_s(looks) if is_expected else max(_RARELY_S, policy.longest_s)
+    wait_s = policy.wait_s(polls) if is_expected else max(_RARELY_S, policy.longest_s)
     due_at = now.utc_s + wait_s * share()
-    return {**changes, "state": state, "detail": look.words, "due_at": due_at}
+    return {**changes, "state": state, "detail": result.words, "due_at": due_at}
 
 
-def _counts(follow_up: FollowUp, look: PollResult) -> dict[str, object]:
-    if look.outcome is PollOutcome.UNCLEAR:
+def _counts(follow_up: FollowUp, result: PollResult) -> dict[str, object]:
+    if result.outcome is PollOutcome.UNCLEAR:
         return {"failures": follow_up.failures + 1}
-    absences = follow_up.absences + 1 if look.outcome is PollOutcome.ABSENT else 0
+    absences = follow_up.absences + 1 if result.outcome is PollOutcome.ABSENT else 0
     return {"polls": follow_up.polls + 1, "failures": 0, "absences": absences}
 
 
-def _state(follow_up: FollowUp, look: PollResult, now: Instant) -> FollowUpState:
-    if look.outcome is PollOutcome.FAILED:
+def _state(follow_up: FollowUp, result: PollResult, now: Instant) -> FollowUpState:
+    if result.outcome is PollOutcome.FAILED:
         return FollowUpState.FAILED
-    if look.outcome is PollOutcome.ABSENT:
+    if result.outcome is PollOutcome.ABSENT:
         is_old = now.utc_s - follow_up.began_at >= _GONE_AFTER_S
         is_gone = is_old and follow_up.absences + 1 >= _GONE_AFTER
         return FollowUpState.GONE if is_gone else follow_up.state
@@ -203,14 +205,14 @@ def _state(follow_up: FollowUp, look: PollResult, now: Instant) -> FollowUpState
 
 
 def _of_completed(
-    follow_up: FollowUp, look: PollResult, policy: FollowUpPolicy, now: Instant
+    follow_up: FollowUp, result: PollResult, policy: FollowUpPolicy, now: Instant
 ) -> dict[str, object]:
     """Complete it; go on asking where the whole document is still missing."""
     plain: dict[str, object] = {"state": FollowUpState.COMPLETED, "detail": None}
-    if look.outcome is PollOutcome.UNCLEAR and follow_up.failures + 1 < _LEAST_LOOKS:
+    if result.outcome is PollOutcome.UNCLEAR and follow_up.failures + 1 < _LEAST_POLLS:
         due_at = now.utc_s + policy.wait_s(follow_up.failures + 1)
         return {**plain, "due_at": due_at}
-    is_partial = look.outcome is PollOutcome.THERE and not look.whole
+    is_partial = result.outcome is PollOutcome.THERE and not result.whole
     return {**plain, "due_at": now.utc_s if is_partial else None}
 
 
@@ -234,29 +236,29 @@ class ResultStore:
         self._space = space
         self._now = now
 
-    def keep(self, follow_up: FollowUp, look: PollResult, changes: Mapping[str, object]) -> bool:
-        """Record what a look showed of a session whose analysis is there.
+    def keep(self, follow_up: FollowUp, result: PollResult, changes: Mapping[str, object]) -> bool:
+        """Record what a poll showed of a session whose analysis is there.
 
         Args:
             follow_up: as it was read; False where it moved meanwhile: then nothing is kept.
-            look: with what the API told.
-            changes: of the follow-up, as `conclusion.after_look` says.
+            result: of the poll.
+            changes: of the follow-up, as `after_poll` returns them.
         """
-        assert look.analysis is not None  # it is there
+        assert result.analysis is not None  # it is there
         now_s = self._now().utc_s
         head = Head(
             session_id=follow_up.session_id,
             got_at=now_s,
-            whole=look.whole,
-            numbers=look.analysis.numbers,
+            whole=result.whole,
+            numbers=result.analysis.numbers,
         )
-        size_bytes = self._write(follow_up, head, look)
+        size_bytes = self._write(follow_up, head, result)
         crash_point("result-written")
         new = NewResult(
-            numbers=look.analysis.numbers,
-            analysed_video_url=look.analysis.link,
+            numbers=result.analysis.numbers,
+            analysed_video_url=result.analysis.link,
             document_bytes=size_bytes or 0,
-            document_state=DocumentState.PRESENT if look.whole else DocumentState.PARTIAL,
+            document_state=DocumentState.PRESENT if result.whole else DocumentState.PARTIAL,
         )
         if size_bytes is None:  # not now: it completes without, and is fetched later
             changes = {**changes, "due_at": now_s + _LOOK_FOR_ROOM_S}
@@ -274,13 +276,13 @@ class ResultStore:
             )
         return is_kept
 
-    def _write(self, follow_up: FollowUp, head: Head, look: PollResult) -> int | None:
+    def _write(self, follow_up: FollowUp, head: Head, result: PollResult) -> int | None:
         """Write the document; None where the disk has no room for it, or its place refuses."""
-        assert look.analysis is not None  # as above
+        assert result.analysis is not None  # as above
         if self._space.lacks_for_intake():
             return None
         try:
-            told = {k: v for k, v in look.analysis.document.items() if k not in _NAMES}
+            told = {k: v for k, v in result.analysis.document.items() if k not in _NAMES}
             return write_document(self._folder, follow_up.clip_code, head, told)
         except OSError as error:
             if not is_disk_full(error):  # of this place alone: other sessions must not wait
@@ -314,13 +316,13 @@ class ResultStore:
 _SHARES = (0.85, 1.15)  # of a wait: what came together need not be asked about together
 
 
-def share_by_chance() -> float:
+def random_share() -> float:
     """Return the share of a wait that is really waited."""
     return random.uniform(*_SHARES)  # noqa: S311  # jitter
 
 
 class FollowUpRecorder:
-    """Records what looks lead to."""
+    """Records what polls lead to."""
 
     def __init__(
         self,
@@ -330,7 +332,7 @@ class FollowUpRecorder:
         *,
         now: Now,
         wake_next: Wake = ignore_wake,
-        share: Share = share_by_chance,
+        share: Share = random_share,
     ) -> None:
         """Prepare to record.
 
@@ -349,14 +351,14 @@ class FollowUpRecorder:
         self._wake_next = wake_next
         self._share = share
 
-    def conclude(self, follow_up: FollowUp, look: PollResult) -> None:
-        """Keep a result that is there; else note when there may be the next look, if any."""
-        changes = after_look(follow_up, look, self._policy, now=self._now(), share=self._share)
+    def conclude(self, follow_up: FollowUp, result: PollResult) -> None:
+        """Keep a result that is there; else note when there may be the next poll, if any."""
+        changes = after_poll(follow_up, result, self._policy, now=self._now(), share=self._share)
         was_completed = follow_up.state is FollowUpState.COMPLETED
-        if look.outcome is PollOutcome.THERE or (
-            was_completed and look.outcome is PollOutcome.NOT_YET
+        if result.outcome is PollOutcome.THERE or (
+            was_completed and result.outcome is PollOutcome.NOT_YET
         ):
-            self._store.keep(follow_up, look, changes)
+            self._store.keep(follow_up, result, changes)
             self._wake_next()
             return
         noted = self._outbox.follow_ups.note(follow_up, changes, now_s=self._now().utc_s)

@@ -294,7 +294,7 @@ _MAY_BE_VIDEOS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftAlone:
+class UnrecognisedFiles:
     """What lies in the capture folder and is not taken in for its name."""
 
     count: int = 0
@@ -311,7 +311,7 @@ class LeftAlone:
         return f"{files} in the capture folder {are}: {', '.join(self.names)}{rest}"
 
 
-def left_alone(root: Path, suffixes: Collection[str], *, now_s: float) -> LeftAlone:
+def unrecognised_files(root: Path, suffixes: Collection[str], *, now_s: float) -> UnrecognisedFiles:
     """Return what lies in the capture folder and is not taken in for its name.
 
     Hidden and unfinished files are not meant, nor what cameras write beside their videos.
@@ -323,7 +323,7 @@ def left_alone(root: Path, suffixes: Collection[str], *, now_s: float) -> LeftAl
         for name in sorted(files):
             seen += 1
             if seen > _MOST_SEEN or count >= _MOST_COUNTED:
-                return LeftAlone(count=count, names=tuple(names), videos=videos)
+                return UnrecognisedFiles(count=count, names=tuple(names), videos=videos)
             suffix = Path(name).suffix.lower()
             if name.startswith(".") or suffix in suffixes or suffix in _SIDECARS:
                 continue
@@ -334,7 +334,7 @@ def left_alone(root: Path, suffixes: Collection[str], *, now_s: float) -> LeftAl
             if len(names) < _NAMED:
                 shown = printable_file_name(name)
                 names.append(shown if len(shown) <= _MOST_NAME else f"{shown[:_MOST_NAME]}…")
-    return LeftAlone(count=count, names=tuple(names), videos=videos)
+    return UnrecognisedFiles(count=count, names=tuple(names), videos=videos)
 
 
 def _is_at_rest(path: Path, now_s: float) -> bool:

@@ -130,7 +130,7 @@ def release(
     """
     if entry.state is not EntryState.HELD:
         raise RequestError(f"{entry.name} is {entry.state}, not held")
-    known = target = known_of(entry)
+    known = target = target_of_entry(entry)
     if known.guest_id is not None:  # by now it may be known who that is
         known = target = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
     if said is not None and said.user_id is not None:
@@ -167,7 +167,7 @@ def remarks_for(entry: Entry, target: ClipTarget) -> str:
     return json.dumps(remarks)
 
 
-def known_of(entry: Entry) -> ClipTarget:
+def target_of_entry(entry: Entry) -> ClipTarget:
     """Return for whom a clip is, and what it shows, as far as it is known."""
     return ClipTarget(**{name: getattr(entry, name) for name in ClipTarget.__slots__})
 
@@ -183,7 +183,7 @@ def target_for(
     Raises:
         RequestError: there is no such guest, or the API would refuse it.
     """
-    known = known_of(entry)
+    known = target_of_entry(entry)
     target = for_person(outbox, key, known if wanted is None else wanted)
     said = _said_then(outbox, entry, target)
     if wanted is None and said is not None and _is_guessed(entry, station):
@@ -339,7 +339,7 @@ def edit(
         barbell_mass_kg=shows.barbell_mass_kg,
         incline_deg=shows.incline_deg,
     )
-    known = known_of(entry)
+    known = target_of_entry(entry)
     target = replace(
         shows, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
     )

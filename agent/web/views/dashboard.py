@@ -8,7 +8,7 @@ from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
 from agent.outbox.disk_history import read_disk
-from agent.station.camera import CameraState, left_alone
+from agent.station.camera import CameraState, unrecognised_files
 from agent.station.recording_pause import Filming, filming
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
 from agent.web.context import PageContext
@@ -50,7 +50,7 @@ def read_state(source: PageContext, *, is_filming: bool) -> StatusLine:
         camera=source.camera.look(source.now()),
         now_s=source.now().utc_s,
     )
-    left = left_alone(
+    left = unrecognised_files(
         source.settings.paths.capture,
         source.settings.capture.suffixes,
         now_s=source.now().utc_s,

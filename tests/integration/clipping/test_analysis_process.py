@@ -110,7 +110,7 @@ def test_a_first_look_that_fails_is_made_again_with_more_time_and_blames_no_file
     for _ in range(3):
         with pytest.raises(AnalysisError, match="no progress for"):
             child.ask("probe", path=str(video))
-        assert not child.box_works()
+        assert not child.self_test_passes()
     child.close()
     assert child._presumed == 20.0
 
@@ -118,7 +118,7 @@ def test_a_first_look_that_fails_is_made_again_with_more_time_and_blames_no_file
     model.write_bytes(shipped_model().read_bytes())
     child._limits = ChildLimits()
     assert child.ask("probe", path=str(video))["packets"] == 24
-    assert child.box_works()
+    assert child.self_test_passes()
     child.close()
 
 

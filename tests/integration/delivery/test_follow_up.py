@@ -281,9 +281,9 @@ def test_what_was_forgotten_meanwhile_leaves_nothing(following: Following) -> No
     before = following.follow_up()
     following.world.outbox.results.forget([entry.id], now_s=following.world.clock_s)
 
-    look = following.stage.look_now(before, ApiKey(token=KEY, header="Authorization"))
+    result = following.stage.poll_now(before, ApiKey(token=KEY, header="Authorization"))
 
-    assert look.outcome == "there"
+    assert result.outcome == "there"
     assert following.world.outbox.results.of_entry(entry.id) is None
     assert not following.document().exists()
     assert following.world.entry().state is EntryState.UPLOADED
