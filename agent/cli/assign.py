@@ -51,7 +51,7 @@ SET_BY = "command line"
 @json_option
 def assign(
     user_id: str | None,
-    told: MovementOptions,
+    options: MovementOptions,
     lasts_s: float | None,
     guest: str | None,
     again: bool,
@@ -69,10 +69,10 @@ def assign(
     """
     if sum((user_id is not None, guest is not None, step_kg is not None, clear, nobody)) != 1:
         raise click.UsageError("give exactly one of USER_ID, --guest, --step, --clear or --nobody")
-    says_more = told.is_something or lasts_s is not None
+    says_more = options.is_something or lasts_s is not None
     if user_id is None and guest is None and says_more:
         raise click.UsageError("the other options need a USER_ID or --guest")
-    if again and (user_id is None or told.is_something):
+    if again and (user_id is None or options.is_something):
         raise click.UsageError("--again needs a USER_ID and no other option")
 
     def say(outbox: Outbox, rules: StationRules, now: Instant) -> Assignment:
@@ -82,7 +82,7 @@ def assign(
         if clear or nobody:
             speak = assignments.clear_assignment if clear else assignments.assign_nobody
             return speak(outbox, now=now, set_by=SET_BY)
-        return _assign(outbox, rules, now, user_id, guest, told, again=again, lasts_s=lasts_s)
+        return _assign(outbox, rules, now, user_id, guest, options, again=again, lasts_s=lasts_s)
 
     _speak(say, config=config, as_json=as_json)
 
@@ -93,14 +93,14 @@ def _assign(
     now: Instant,
     user_id: str | None,
     guest: str | None,
-    told: MovementOptions,
+    options: MovementOptions,
     *,
     again: bool,
     lasts_s: float | None,
 ) -> Assignment:
     """Put an athlete or a guest on the station."""
 
-    wanted = told.over(rules.default)
+    wanted = options.over(rules.default)
     if wanted is None and not again:
         wanted = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
     with outbox.transaction():

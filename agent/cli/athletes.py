@@ -77,10 +77,10 @@ def athletes(
         print_columns(
             [_HEAD, *((athlete.key, athlete.name, ", ".join(athlete.lacks)) for athlete in found)]
         )
-    told = "roster not loaded yet: spotter athletes --sync"
+    text = "roster not loaded yet: spotter athletes --sync"
     if synced_at is not None:
-        told = f"as of {local_time().full(synced_at)}"
-    click.echo(f"{counted(len(found), 'athlete')}, {told}", err=True)
+        text = f"as of {local_time().full(synced_at)}"
+    click.echo(f"{counted(len(found), 'athlete')}, {text}", err=True)
 
 
 def _document(athlete: RosterAthlete) -> dict[str, object]:
@@ -239,9 +239,9 @@ def _receipt(
 
     station = settings.station.name or settings.station.id
     document = receipt(outbox, key, station=station, now_s=read_clock().utc_s)
-    told: dict[str, object] = {"erasures": document["erasures"], "open": document["open"]}
+    result: dict[str, object] = {"erasures": document["erasures"], "open": document["open"]}
     if path is None:
-        return told
+        return result
     if not document["erasures"]:
         raise RequestError("no athlete's data was erased on this station: no receipt to write")
 
@@ -254,7 +254,7 @@ def _receipt(
             page_path.write_text(page)
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}", hint="choose another file") from None
-    return {**told, "receipt": [str(json_path), str(page_path)]}
+    return {**result, "receipt": [str(json_path), str(page_path)]}
 
 
 def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:

@@ -243,9 +243,9 @@ def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
     if as_json:
         print_json(outcomes)
         return
-    for outcome, told in zip(outcomes, words, strict=True):
+    for outcome, text in zip(outcomes, words, strict=True):
         if outcome["error"] is None:
-            click.echo(f"{outcome['id']} is now {told}")
+            click.echo(f"{outcome['id']} is now {text}")
 
 
 def find_clip(outbox: Outbox, wanted: str) -> Entry:
@@ -268,9 +268,9 @@ def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
 
     It is only a word: who joined the account a minute ago may lift before the roster knows it.
     """
-    told = unknown_words(outbox, user_id)
-    if told is not None:
-        click.echo(f"  {told}", err=True)
+    text = unknown_words(outbox, user_id)
+    if text is not None:
+        click.echo(f"  {text}", err=True)
 
 
 def unknown_words(outbox: Outbox, user_id: str | None) -> str | None:

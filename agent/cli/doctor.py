@@ -84,8 +84,8 @@ def _print_end(findings: list[CheckResult]) -> None:
 
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")
-    told = f"{counts['broken']} failed, {warnings}, {counts['fine']} OK"
-    click.echo(f"\n{told}")
+    text = f"{counts['broken']} failed, {warnings}, {counts['fine']} OK"
+    click.echo(f"\n{text}")
     first = next((f for f in findings if str(f.state) == "broken"), None)
     if first is not None:
         click.echo(f"Fix this first, {first.name}: {first.remedy}")

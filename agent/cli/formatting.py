@@ -188,20 +188,20 @@ def _full(at: float | None, here: LocalTime) -> str:
 def _looks(followed: Followed, here: LocalTime) -> str:
     follow_up = followed.follow_up
     asked_at, due_at = follow_up.last_asked_at, follow_up.due_at
-    told = "none yet"
+    text = "none yet"
     if asked_at is not None:
-        told = f"{follow_up.polls}, last {here.moment(asked_at)}"
+        text = f"{follow_up.polls}, last {here.moment(asked_at)}"
     if due_at is None or follow_up.state is FollowUpState.COMPLETED:
-        return told
-    return f"{told}; next after {here.moment(due_at)}"
+        return text
+    return f"{text}; next after {here.moment(due_at)}"
 
 
 def _video(result: Result) -> str:
     if result.video_state == "present":
         return f"on this box, {result.video_bytes / 1e6:.1f} MB"
-    told = "available at the API" if result.analysed_video_url else "not available yet"
+    text = "available at the API" if result.analysed_video_url else "not available yet"
     detail = f": {result.video_detail}" if result.video_detail else ""
-    return told + ("" if result.video_state == "none" else f"; {result.video_state}{detail}")
+    return text + ("" if result.video_state == "none" else f"; {result.video_state}{detail}")
 
 
 def number_words(value: Number) -> str:
@@ -213,7 +213,7 @@ def session_cells(followed: Followed, here: LocalTime) -> tuple[str, ...]:
     """Return a session's cells in the list of many."""
     entry, follow_up, result = followed.entry, followed.follow_up, followed.result
     numbers = list({} if result is None else result.numbers.items())
-    told = ", ".join(f"{name} {number_words(value)}" for name, value in numbers[:_FEW])
+    text = ", ".join(f"{name} {number_words(value)}" for name, value in numbers[:_FEW])
     more = f" and {counted(len(numbers) - _FEW, 'more metric')}" if len(numbers) > _FEW else ""
     return (
         here.moment(followed.at),
@@ -222,5 +222,5 @@ def session_cells(followed: Followed, here: LocalTime) -> tuple[str, ...]:
         follow_up.state,
         entry.clip_code,
         follow_up.session_id,
-        (told + more) or follow_up.detail or "-",
+        (text + more) or follow_up.detail or "-",
     )

@@ -125,26 +125,26 @@ class MovementOptions(NamedTuple):
 
     def of_clip(self, entry: Entry) -> ClipTarget | None:
         """Return what a clip shows by these words; what they leave open is as it was known."""
-        told = self.over(entry)
-        if told is None or told.activity != entry.activity:
-            return told
+        movement = self.over(entry)
+        if movement is None or movement.activity != entry.activity:
+            return movement
         known = entry.barbell_mass_kg
         return replace(
-            told,
-            exercise=told.exercise or entry.exercise,
-            barbell_mass_kg=known if told.barbell_mass_kg is None else told.barbell_mass_kg,
-            incline_deg=entry.incline_deg if told.incline_deg is None else told.incline_deg,
+            movement,
+            exercise=movement.exercise or entry.exercise,
+            barbell_mass_kg=known if movement.barbell_mass_kg is None else movement.barbell_mass_kg,
+            incline_deg=entry.incline_deg if movement.incline_deg is None else movement.incline_deg,
         )
 
 
 def movement_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Give a command the options that say what somebody does, as its one parameter `told`."""
+    """Give a command the options that say what somebody does, as its one parameter `options`."""
 
     @wraps(command)
-    def with_told(**given: object) -> object:
-        told = MovementOptions(*(given.pop(name) for name in MovementOptions._fields))  # type: ignore[arg-type]  # click has converted them
-        return command(told=told, **given)
+    def with_options(**given: object) -> object:
+        options = MovementOptions(*(given.pop(name) for name in MovementOptions._fields))  # type: ignore[arg-type]  # click has converted them
+        return command(options=options, **given)
 
     for option in reversed(_OPTIONS):
-        with_told = option(with_told)
-    return with_told
+        with_options = option(with_options)
+    return with_options

@@ -50,7 +50,7 @@ from agent.station.manual_takes import add_take, find_capture, look_again
 def give(
     ids: tuple[str, ...],
     user_id: str,
-    told: MovementOptions,
+    options: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +64,7 @@ def give(
 
         rules, now = station_rules(settings), read_clock()
         entry = find_clip(outbox, wanted_id)
-        wanted = told.of_clip(entry)
+        wanted = options.of_clip(entry)
         with outbox.transaction():
             given = give_clip(outbox, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
             remember_given(outbox, [(entry, given)], now=now)
@@ -79,13 +79,15 @@ def give(
 @movement_options
 @config_option
 @json_option
-def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_json: bool) -> None:
+def edit(
+    ids: tuple[str, ...], options: MovementOptions, config: Path | None, as_json: bool
+) -> None:
     """Change exercise, weight or incline before upload.
 
     The athlete and the hold stay unchanged, and so do omitted options.  spotter undo reverts it
     within 10 s.
     """
-    if not told.is_something:
+    if not options.is_something:
         raise click.UsageError(
             "nothing to change: give --activity, --exercise, --barbell-mass or --incline"
         )
@@ -94,7 +96,7 @@ def edit(ids: tuple[str, ...], told: MovementOptions, config: Path | None, as_js
 
         rules, now = station_rules(settings), read_clock()
         entry = find_clip(outbox, wanted_id)
-        shows = told.of_clip(entry)
+        shows = options.of_clip(entry)
         assert shows is not None  # something was told
         with outbox.transaction():
             edited = edit_clip(outbox, entry, shows, rules=rules, now_s=now.utc_s)
@@ -128,7 +130,7 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 def resend(
     ids: tuple[str, ...],
     user_id: str,
-    told: MovementOptions,
+    options: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -142,7 +144,7 @@ def resend(
 
         rules, clips = station_rules(settings), state_folder(settings).clips
         entry = find_clip(outbox, wanted_id)
-        wanted = told.of_clip(entry)
+        wanted = options.of_clip(entry)
         asked = ask_resend(outbox, clips, entry, user_id, wanted, rules=rules, now=read_clock())
         warn_unknown_athlete(outbox, user_id)
         words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
@@ -266,13 +268,13 @@ def _show(name: str, value: object, here: LocalTime) -> None:
         click.echo(f"{name:16} {_plain(name, value, here)}")
         return
     for number, part in enumerate(value):
-        told = part
+        text = part
         if isinstance(part, dict) and set(part) == {"at", "what"}:
-            told = f"{here.moment_or(part['at'])}  {part['what']}"
+            text = f"{here.moment_or(part['at'])}  {part['what']}"
         elif isinstance(part, dict):
             facts = {key: fact for key, fact in part.items() if fact is not None}
-            told = "  ".join(f"{key}={_plain(key, facts[key], here)}" for key in facts)
-        click.echo(f"{'' if number else name:16} {told}")
+            text = "  ".join(f"{key}={_plain(key, facts[key], here)}" for key in facts)
+        click.echo(f"{'' if number else name:16} {text}")
 
 
 def _plain(name: str, value: object, here: LocalTime) -> str:
@@ -330,7 +332,7 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 def release(
     ids: tuple[str, ...],
     user_id: str | None,
-    told: MovementOptions,
+    options: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -349,7 +351,7 @@ def release(
                 f"{entry.name} is a recording, not a clip",
                 hint=f"its clips: spotter show {entry.name}",
             )
-        said = _said(entry, user_id, told)
+        said = _said(entry, user_id, options)
         with outbox.transaction():
             released = clip_actions.release(
                 outbox,
@@ -366,18 +368,18 @@ def release(
     _steer(ids, change, config=config, as_json=as_json)
 
 
-def _said(entry: Entry, user_id: str | None, told: MovementOptions) -> ClipTarget | None:
+def _said(entry: Entry, user_id: str | None, options: MovementOptions) -> ClipTarget | None:
     """Return what a person said of a clip, as far as it was said."""
 
-    if user_id is None and not told.is_something:
+    if user_id is None and not options.is_something:
         return None
     return ClipTarget(
         recipient=entry.recipient,
         user_id=user_id,
-        activity=told.activity or entry.activity,
-        exercise=told.exercise,
-        barbell_mass_kg=told.barbell_mass,
-        incline_deg=told.incline,
+        activity=options.activity or entry.activity,
+        exercise=options.exercise,
+        barbell_mass_kg=options.barbell_mass,
+        incline_deg=options.incline,
     )
 
 
@@ -408,12 +410,12 @@ def _cells(row: Mapping[str, object], here: LocalTime) -> tuple[str, ...]:
     filmed_at = row["filmed_at"] or (None if row["kind"] == "entry" else row["created_at"])
     moment = here.moment_or(filmed_at, "unknown")
     detail = None if row["state"] == "discarded" else row["detail"]  # that ended something else
-    told = row["session_id"] or detail or row["reason"]
-    if told is None and row["next_attempt_at"] is not None:
-        told = f"next try {here.moment_or(row['next_attempt_at'])}"
+    text = row["session_id"] or detail or row["reason"]
+    if text is None and row["next_attempt_at"] is not None:
+        text = f"next try {here.moment_or(row['next_attempt_at'])}"
     words = (row["id"], row["clip_code"], row["state"], row["user_id"])
     movement = row["exercise"] or row["activity"]
-    return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], told))
+    return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], text))
 
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")

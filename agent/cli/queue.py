@@ -51,7 +51,7 @@ def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
 @json_option
 def add(
     athlete: str,
-    told: MovementOptions,
+    options: MovementOptions,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -62,7 +62,7 @@ def add(
     """
 
     def change(outbox: Outbox, rules: StationRules) -> None:
-        wanted = told.over(rules.default)
+        wanted = options.over(rules.default)
         enqueue(outbox, athlete, wanted, rules=rules)
         warn_unknown_athlete(outbox, athlete)
 

@@ -30,8 +30,8 @@ def run(config: Path | None) -> None:
     owner = other_owner(settings.paths.state)
     if owner is not None:
         name = user_name(owner.st_uid)
-        told = f"{settings.paths.state} belongs to {name}: do not run the station as root"
-        raise RequestError(told, hint=f"sudo -u {shlex.quote(name)} spotter run")
+        text = f"{settings.paths.state} belongs to {name}: do not run the station as root"
+        raise RequestError(text, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
     run_station(settings, read_again=lambda: settings_of(config))
 
@@ -65,8 +65,8 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
         click.echo(f"[{table}]")
         for key, value in values.items():
             origin = origins[table][key]
-            told = str(loaded.path) if origin == "file" else str(origin)
-            click.echo(f"{_line(key, value):50}  # {told}")
+            text = str(loaded.path) if origin == "file" else str(origin)
+            click.echo(f"{_line(key, value):50}  # {text}")
         click.echo()
 
 

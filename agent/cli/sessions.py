@@ -112,9 +112,9 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
             api_client(settings, check=ignore_wake) as client,
         ):
             answer = client.save(path, key, file, most_bytes=_MOST_EXPORT_BYTES)
-        told = _fault_of(answer, unfinished)
-        if told is not None:
-            raise RequestError(f"no export of {entry.name}: {told}")
+        text = _fault_of(answer, unfinished)
+        if text is not None:
+            raise RequestError(f"no export of {entry.name}: {text}")
         unfinished.replace(target)
     except ApiUnavailableError as fault:
         raise UnreachableError(str(fault), hint="try again later") from fault
@@ -196,8 +196,8 @@ def _missing(outbox: Outbox, entry: Entry) -> AgentError:
     follow_up = outbox.follow_ups.of_entry(entry.id)
     if follow_up is None or follow_up.state not in _NEVER_SEEN:
         return BusyError(f"the analysis of {entry.clip_code} is not complete yet", hint=hint)
-    told = f"no analysed video of {entry.clip_code}: {follow_up.words}"
-    return RequestError(told, hint=hint)
+    text = f"no analysed video of {entry.clip_code}: {follow_up.words}"
+    return RequestError(text, hint=hint)
 
 
 def _told(error: DownloadError, entry: Entry) -> AgentError:
@@ -399,8 +399,8 @@ def download_into(settings: Settings, outbox: Outbox, entry: Entry, folder: Path
     ) as shown:
         bar = shown.add_task("analysed video", total=None)
 
-        def pace(told: Told) -> None:
-            shown.update(bar, completed=told.have_bytes, total=told.total_bytes)
+        def pace(progress: Told) -> None:
+            shown.update(bar, completed=progress.have_bytes, total=progress.total_bytes)
 
         with file_for_person(settings, video) as here:
             size_bytes = download_video(

@@ -116,8 +116,8 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
         "clips to upload": disk["clips_waiting_bytes"],
         "clips uploaded": disk["clips_delivered_bytes"],
     }
-    told = [f"{size_words(size)} {name}" for name, size in kept.items() if size]
-    lines.append(("disk usage", ", ".join(told) or "nothing yet"))
+    parts = [f"{size_words(size)} {name}" for name, size in kept.items() if size]
+    lines.append(("disk usage", ", ".join(parts) or "nothing yet"))
     aside = disk["quarantined_bytes"] + disk["set_aside_bytes"]
     if aside:
         lines.append(("quarantined", f"{size_words(aside)}; kept until discarded"))
@@ -189,15 +189,15 @@ def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> s
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:
         return "nothing"
-    told = f"{counted(clips, 'clip')}, {size_words(size_bytes)}"
+    text = f"{counted(clips, 'clip')}, {size_words(size_bytes)}"
     if standstill is not None:
-        return f"{told}: {standstill}"
+        return f"{text}: {standstill}"
     if line["until_sent_s"] is not None:
         soon = duration_words(max(line["until_sent_s"], 1))
-        return f"{told}: done in about {soon}, by {_hour(line['sent_by'], here)}"
+        return f"{text}: done in about {soon}, by {_hour(line['sent_by'], here)}"
     known = line["goodput_bytes_s"] is not None
     return (
-        f"{told}: {'more than a year at this speed' if known else 'upload speed not measured yet'}"
+        f"{text}: {'more than a year at this speed' if known else 'upload speed not measured yet'}"
     )
 
 
@@ -212,9 +212,9 @@ def _hours(hours: dict[str, Any], here: LocalTime) -> str:
     if not hours["open"]:
         return f"uploads PAUSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
     cap = hours["cap_bytes_s"]
-    told = "no limit" if cap is None else f"limited to {size_words(cap)}/s"
+    text = "no limit" if cap is None else f"limited to {size_words(cap)}/s"
     changes_at = hours["changes_at"]
-    return told if changes_at is None else f"{told} until {_hour(changes_at, here)}"
+    return text if changes_at is None else f"{text} until {_hour(changes_at, here)}"
 
 
 def _hour(moment: str, here: LocalTime) -> str:
@@ -252,22 +252,22 @@ def needs_document(
     needs = []
     if start is not None:
         needs.append({"what": "daemon", "told": "the daemon is not running", "do": start})
-    told = _KEYS.get(lane.paused_reason or "")
-    if told is not None:
-        needs.append({"what": "key", "told": told, "do": f"sudoedit {settings.api.key_file}"})
+    text = _KEYS.get(lane.paused_reason or "")
+    if text is not None:
+        needs.append({"what": "key", "told": text, "do": f"sudoedit {settings.api.key_file}"})
     if lane.paused_reason == "plan_limit":
-        told = "the plan's session limit is reached: uploads resume automatically after that"
+        text = "the plan's session limit is reached: uploads resume automatically after that"
         needs.append(
-            {"what": "plan_limit", "told": told, "do": "delete sessions or upgrade the plan"}
+            {"what": "plan_limit", "told": text, "do": "delete sessions or upgrade the plan"}
         )
     if not settings.paths.capture.is_dir():
-        told = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
-        needs.append({"what": "capture_folder", "told": told, "do": "spotter doctor"})
+        text = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
+        needs.append({"what": "capture_folder", "told": text, "do": "spotter doctor"})
     if camera.is_faulty:
-        told = f"the camera is {camera_words(camera, now_s=now_s)}"
-        needs.append({"what": "camera", "told": told, "do": "spotter doctor"})
+        text = f"the camera is {camera_words(camera, now_s=now_s)}"
+        needs.append({"what": "camera", "told": text, "do": "spotter doctor"})
     return needs + [
-        {"what": need.state, "told": need.told, "do": need.command} for need in needs_person(counts)
+        {"what": need.state, "told": need.text, "do": need.command} for need in needs_person(counts)
     ]
 
 
@@ -287,11 +287,11 @@ def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
     if not channels:
         return {}
 
-    told: dict[str, object] = {}
+    document: dict[str, object] = {}
     for channel in channels:
         wanted = settings.webhook.events if channel.name == "webhook" else None
         refused, last = outbox.channels.refused(channel.name)
-        told[channel.name] = {
+        document[channel.name] = {
             "waiting": count_waiting(outbox, channel.cursor, wanted=wanted, most=_MOST_COUNTED),
             "last_acknowledged_at": iso_utc(channel.acknowledged_at),
             "failing_since": iso_utc(channel.failing_since),
@@ -301,7 +301,7 @@ def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
             "refused": refused,
             "last_refused": None if last is None else {"notice": last.notice, "why": last.why},
         }
-    return told
+    return document
 
 
 def notice_lines(document: dict[str, object], here: LocalTime) -> list[tuple[str, str]]:
@@ -317,12 +317,12 @@ def _words(channel: dict[str, Any], here: LocalTime) -> str:
         since = here.moment_or(channel["failing_since"])
         return f"FAILING since {since}, {waiting}: {channel['last_error']}"
     heard = channel["last_acknowledged_at"]
-    told = "no event sent yet" if heard is None else f"last event received {here.moment_or(heard)}"
+    text = "no event sent yet" if heard is None else f"last event received {here.moment_or(heard)}"
     if channel["waiting"]:
-        told += f", {waiting}"
+        text += f", {waiting}"
     if channel["refused"]:
-        told += f"; {channel['refused']} rejected, last {channel['last_refused']['notice']}"
-    return told
+        text += f"; {channel['refused']} rejected, last {channel['last_refused']['notice']}"
+    return text
 
 
 _WORDS = {
@@ -353,12 +353,12 @@ def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
     counts = results["counts"]
     if not counts:
         return []
-    told = ", ".join(
+    text = ", ".join(
         f"{counts[state]} {words}" for state, words in _WORDS.items() if state in counts
     )
     if results["kept_bytes"]:
-        told += f"; {size_words(results['kept_bytes'])} stored"
-    return [("analyses", told if results["followed"] else f"{told}; NOT polled (results.follow)")]
+        text += f"; {size_words(results['kept_bytes'])} stored"
+    return [("analyses", text if results["followed"] else f"{text}; NOT polled (results.follow)")]
 
 
 @click.command()
@@ -528,8 +528,8 @@ def _database_lines(rebuilt: Any, here: LocalTime) -> list[tuple[str, str]]:
     if rebuilt is None:
         return []
     kept = rebuilt["damaged_kept_as"]
-    told = f"rebuilt {here.moment_or(rebuilt['at'])}, because {rebuilt['why']}"
-    return [("database", told + (f"; damaged copy: {kept}" if kept else ""))]
+    text = f"rebuilt {here.moment_or(rebuilt['at'])}, because {rebuilt['why']}"
+    return [("database", text + (f"; damaged copy: {kept}" if kept else ""))]
 
 
 def _athlete(assignment: dict[str, Any]) -> str:
@@ -585,8 +585,8 @@ def _limit_lines(api: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
     if api["limit"] is not None:
         clips = counted(api["limit"]["clips"], "clip waiting", "clips waiting")
         tried = here.moment_or(api["limit"]["next_try_at"], "at once")
-        told = f"session limit REACHED: {clips}; next try {tried} ({api['limit']['detail']})"
-        lines.append(("plan", told))
+        text = f"session limit REACHED: {clips}; next try {tried} ({api['limit']['detail']})"
+        lines.append(("plan", text))
     if api["key_expires_soon"]:
         lines.append(("API key", f"EXPIRES {here.moment_or(api['key_expires_at'])}: get a new one"))
     return lines

@@ -42,16 +42,16 @@ def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str
     if found is None:
         return None
     runs = StateFolderLock(state_folder(settings)).is_taken()
-    told = _left_alone(settings, found)
-    if told is None and runs:  # what the last daemon waited for is over
-        told = _paused(outbox)
-    if told is None:
-        told = _settles(settings, found)
+    text = _left_alone(settings, found)
+    if text is None and runs:  # what the last daemon waited for is over
+        text = _paused(outbox)
+    if text is None:
+        text = _settles(settings, found)
         if filming(outbox, now=read_clock()).stopped is not None:
-            told += "; recording is paused: new footage is deleted, not analysed"
+            text += "; recording is paused: new footage is deleted, not analysed"
         if not runs:
-            told += f"; but the daemon is not running ({start})"
-    return f"is in the capture folder{told}"
+            text += f"; but the daemon is not running ({start})"
+    return f"is in the capture folder{text}"
 
 
 def _settles(settings: Settings, found: Path) -> str:
@@ -171,9 +171,9 @@ def _elsewhere(scene: StationData, wanted: str, nothing: RequestError) -> Docume
     Raises:
         RequestError: it means neither.
     """
-    told = still_outside(scene.settings, scene.outbox, wanted, start=scene.start)
-    if told is not None:
-        return file_described(printable_file_name(Path(wanted).name), told)
+    text = still_outside(scene.settings, scene.outbox, wanted, start=scene.start)
+    if text is not None:
+        return file_described(printable_file_name(Path(wanted).name), text)
     station = scene.settings.station
     if wanted in {station.id, station.name}:
         return file_described(wanted, "is this station", next_="spotter status")
@@ -238,12 +238,12 @@ def _athlete(athlete: Mapping[str, Any]) -> str:
 
 
 def _movement(movement: Mapping[str, Any]) -> str:
-    told = movement["exercise"] or movement["activity"]
+    text = movement["exercise"] or movement["activity"]
     if movement["barbell_mass"] is not None:
-        told += f", {movement['barbell_mass']:g} kg"
+        text += f", {movement['barbell_mass']:g} kg"
     if movement["incline_degree"] is not None:
-        told += f", {movement['incline_degree']:g}° incline"
-    return str(told)
+        text += f", {movement['incline_degree']:g}° incline"
+    return str(text)
 
 
 def _clip(clip: Mapping[str, Any]) -> str:
@@ -342,8 +342,8 @@ def _latest(outbox: Outbox) -> dict[str, object]:
     for name, event in outbox.events.recent(most=_RECENT):
         if event.what is EventKind.ATTEMPT:
             continue  # what came of it follows
-        told = event_words(event, of_capture=name.startswith("c"))
-        lines.append({"at": iso_utc(event.at), "what": f"{name} {told}"})
+        text = event_words(event, of_capture=name.startswith("c"))
+        lines.append({"at": iso_utc(event.at), "what": f"{name} {text}"})
     return {"of": "everything", "story": lines, "journal": []}
 
 

@@ -228,29 +228,29 @@ class RecordingJoiner:
             AnalysisError: the disk is full.
         """
         path = self._folder.tmp / f"{capture.sha256}-joined.mp4"
-        told = join_sources(self._child, self._folder, self._outbox, plan.sources, path)
-        if isinstance(told, str):
-            log.info("recordings not joined", capture=capture.name, why=told)
+        shifts_s = join_sources(self._child, self._folder, self._outbox, plan.sources, path)
+        if isinstance(shifts_s, str):
+            log.info("recordings not joined", capture=capture.name, why=shifts_s)
             path.unlink(missing_ok=True)
-            return told
+            return shifts_s
         names = " and ".join(f"c{source.capture_id}" for source in plan.sources)
         log.info("recordings joined", capture=capture.name, captures=names)
         at = next(n for n, one in enumerate(plan.sources) if one.capture_id == capture.id)
         return JoinedRecording(
-            path=path, take_in_file=shifted(plan.take, told[at]), words=self._words(plan)
+            path=path, take_in_file=shifted(plan.take, shifts_s[at]), words=self._words(plan)
         )
 
     def _words(self, plan: Plan) -> str:
         """Return what a clip over several recordings is made of."""
-        told = "over " + " and ".join(f"c{source.capture_id}" for source in plan.sources)
+        words = "over " + " and ".join(f"c{source.capture_id}" for source in plan.sources)
         for source in plan.sources[:-1]:
             capture = self._outbox.captures.by_id(source.capture_id)
             beyond_s = 0.0 if capture is None else source.end_s - (capture.duration_s or 0.0)
             if beyond_s >= _WORTH_TELLING_S:
-                told += f", {beyond_s:.1f} s between them were not filmed"
+                words += f", {beyond_s:.1f} s between them were not filmed"
             elif beyond_s <= -_WORTH_TELLING_S:
-                told += f", which share {-beyond_s:.1f} s"
-        return told
+                words += f", which share {-beyond_s:.1f} s"
+        return words
 
     def _nearby(self, capture: Capture, takes: Sequence[Take]) -> tuple[list[Nearby], float]:
         relations: dict[int, _Relation | None] = {}
@@ -306,7 +306,7 @@ class RecordingJoiner:
         self, first: Capture, second: Capture, clocks: dict[str, object]
     ) -> Compared | None:
         try:
-            told = self._child.ask(
+            answer = self._child.ask(
                 "compare",
                 path=str(self._folder.captures / first.stored_name),
                 next=str(self._folder.captures / second.stored_name),
@@ -322,7 +322,7 @@ class RecordingJoiner:
                 error=str(error),
             )
             return None
-        return Compared(**{field.name: told[field.name] for field in fields(Compared)})  # type: ignore[arg-type]  # the child is our own
+        return Compared(**{field.name: answer[field.name] for field in fields(Compared)})  # type: ignore[arg-type]  # the child is our own
 
 
 class NextRecording:
@@ -397,13 +397,13 @@ def join_sources(
         path = folder.captures / capture.stored_name
         parts.append({"path": str(path), "start_s": source.start_s, "end_s": source.end_s})
     try:
-        told = child.ask("join", parts=parts, out=str(out))
+        answer = child.ask("join", parts=parts, out=str(out))
     except AnalysisError as error:
         if error.fault is AnalysisFault.NO_SPACE:
             raise
         return str(error)
-    shifts_s = told.get("shifts_s")
-    return [float(s) for s in shifts_s] if isinstance(shifts_s, list) else str(told["why"])
+    shifts_s = answer.get("shifts_s")
+    return [float(s) for s in shifts_s] if isinstance(shifts_s, list) else str(answer["why"])
 
 
 def shifted(take: Take, by_s: float) -> Take:
@@ -619,10 +619,10 @@ class ClipRecutter:
         """Cut a clip over several recordings, as it was cut before."""
         joined = self._folder.tmp / f"{entry.clip_code}-joined.mp4"
         try:
-            told = join_sources(self._child, self._folder, self._outbox, bounds, joined)
-            if isinstance(told, str):
-                raise AnalysisError(told, fault=AnalysisFault.INTERNAL)
-            whole = _take(bounds[0].start_s + told[0], bounds[-1].end_s + told[-1])
+            shifts = join_sources(self._child, self._folder, self._outbox, bounds, joined)
+            if isinstance(shifts, str):
+                raise AnalysisError(shifts, fault=AnalysisFault.INTERNAL)
+            whole = _take(bounds[0].start_s + shifts[0], bounds[-1].end_s + shifts[-1])
             return self._cutter.cut(joined, whole, clip_code=entry.clip_code)
         finally:
             joined.unlink(missing_ok=True)

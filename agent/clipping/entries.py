@@ -187,9 +187,9 @@ def _in_question(decision: Attribution) -> str | None:
     """Say who come into question; None where nobody asks."""
     if not decision.candidates:
         return None
-    told = [
+    candidates = [
         f"{candidate.key}, if it was filmed at {LocalTime(0).full(candidate.filmed_at)}, as "
         f"{recorded_by_words(candidate.by)} says"
         for candidate in decision.candidates
     ]
-    return "; or ".join(told)
+    return "; or ".join(candidates)

@@ -216,8 +216,8 @@ class ClippingStage:
             return self._process(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
             log.exception("analysis crashed", capture=capture.name)
-            told = f"{type(error).__name__}: {error}"
-            self._quarantine(capture, AnalysisError(told, fault=AnalysisFault.INTERNAL))
+            text = f"{type(error).__name__}: {error}"
+            self._quarantine(capture, AnalysisError(text, fault=AnalysisFault.INTERNAL))
         return 0.0
 
     def close(self) -> None:
@@ -276,13 +276,13 @@ class ClippingStage:
             self._skip(capture, same)
 
     def _skip(self, capture: Capture, same: Sequence[Plan]) -> None:
-        now_s, told = self._now().utc_s, duplicate_note(same)
+        now_s, note = self._now().utc_s, duplicate_note(same)
         with self._outbox.transaction():
             for plan in same:
                 self._outbox.takes.retire(capture, plan.take, now_s=now_s)
             reason = Reason.SAME_MOMENT if same else None
-            self._move(capture, CaptureState.SKIPPED, reason=reason, detail=told)
-        log.info("capture skipped", capture=capture.name, why=told or "no takes found")
+            self._move(capture, CaptureState.SKIPPED, reason=reason, detail=note)
+        log.info("capture skipped", capture=capture.name, why=note or "no takes found")
 
     def _cut(self, capture: Capture, path: Path, plan: Plan) -> CutClip:
         clip_code = derive_clip_code(capture.sha256, plan.take.number)
@@ -332,7 +332,7 @@ class ClippingStage:
             by=recorded.by,
             start_at=recorded.start.utc_s if recorded.is_known else None,
             end_at=recorded.end.utc_s if recorded.is_known else None,
-            detail=recorded.told,
+            detail=recorded.basis,
             duration_s=duration_s,
         )
         return recorded

@@ -110,10 +110,10 @@ class SettingsReloader:
         return renewal.settings
 
     def _refuse(self, error: Exception) -> None:
-        told = " ".join(str(error).split())
-        reload_log.error("config reload rejected", error=told)
+        text = " ".join(str(error).split())
+        reload_log.error("config reload rejected", error=text)
         hint = error.hint if isinstance(error, ConfigError) else None
-        detail = f"the edit was rejected, the previous settings stay active: {told}"
+        detail = f"the edit was rejected, the previous settings stay active: {text}"
         with _if_it_can_be_recorded():
             self._pauses.begin(
                 Pause(
@@ -166,14 +166,14 @@ def ignore_reload() -> None:
 
 def await_mounts(mounts: Mounts, *paths: Path, say: Say = _say_nothing) -> None:
     """Wait until every mount is there that these paths need."""
-    told: Path | None = None
+    announced: Path | None = None
     while (place := mounts.missing_for(*paths)) is not None:
-        if place != told:
+        if place != announced:
             log.error("start paused", reason="a mount is missing", mount=str(place))
             say(f"start paused: {place} is not mounted")
-            told = place
+            announced = place
         _wait(_AGAIN_S)
-    if told is not None:
+    if announced is not None:
         log.info("start resumed")
 
 
@@ -191,16 +191,16 @@ def retry_until_startable(
     Raises:
         whatever the step raises that is about neither.
     """
-    told: str | None = None
+    announced: str | None = None
 
     def make_way(state: RetryCallState) -> None:
-        nonlocal told
+        nonlocal announced
         error = state.outcome.exception() if state.outcome is not None else None
         why = None if error is None else _what_passes(error, root)
         if why == _FULL:
             give_way()
-        if told != why:
-            told = why
+        if announced != why:
+            announced = why
             log.error("start paused", reason=why, error=str(error))
             say(f"start paused: {why}")
 
@@ -210,7 +210,7 @@ def retry_until_startable(
         sleep=_wait,
         before_sleep=make_way,
     )(step)
-    if told is not None:
+    if announced is not None:
         log.info("start resumed")
     return result
 
@@ -339,8 +339,8 @@ class _Run:
     def _note_disk(self, refusals: Mapping[str, str]) -> None:
         """Put on record what the disk refuses, as far as it lets us, and that it does no more."""
         if refusals:
-            told = "; ".join(f"{stage}: {words}" for stage, words in sorted(refusals.items()))
-            self._disk.begin("disk_refuses", told)
+            detail = "; ".join(f"{stage}: {words}" for stage, words in sorted(refusals.items()))
+            self._disk.begin("disk_refuses", detail)
         else:
             self._disk.end()
 

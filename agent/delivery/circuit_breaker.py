@@ -198,8 +198,8 @@ class CircuitBreaker:
 
     def pause_for_limit(self, words: str, *, account: str) -> None:
         """Send no more than one clip an hour: the sessions of the plan are used up."""
-        told = f"the plan's session limit is reached: {words}"
-        self.pause(ApiUnavailableError(told, reason=PLAN_LIMIT))
+        text = f"the plan's session limit is reached: {words}"
+        self.pause(ApiUnavailableError(text, reason=PLAN_LIMIT))
         next_at = self._outbox.limits.next_try_at(account)
         if next_at is not None:
             self._outbox.lanes.update(self._host, {"next_probe_at": next_at})
@@ -332,8 +332,8 @@ class CircuitBreaker:
                 return key, None
         last = faults[-1][1]
         if last.status == 403:
-            told = f"{last}; a key that is bound to a domain needs api.origin"
-            raise ApiUnavailableError(told, reason=last.reason, status=403)
+            text = f"{last}; a key that is bound to a domain needs api.origin"
+            raise ApiUnavailableError(text, reason=last.reason, status=403)
         raise last
 
 

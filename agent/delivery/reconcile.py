@@ -437,9 +437,9 @@ class Reconciler:
             "entry held", entry=entry.name, clip=entry.clip_code, reason=Reason.OUTCOME_UNKNOWN
         )
         later_s = self._now().utc_s + _LOOK_AGAIN_S[0]
-        told: dict[str, object] = {} if detail is None else {"detail": detail}
+        details: dict[str, object] = {} if detail is None else {"detail": detail}
         waits = {"reason": Reason.OUTCOME_UNKNOWN, "due_at": later_s}
-        self._move(entry, EntryState.HELD, {**waits, **told, **_concluded(entry)})
+        self._move(entry, EntryState.HELD, {**waits, **details, **_concluded(entry)})
 
     def _move(self, entry: Entry, to: EntryState, changes: Mapping[str, object]) -> None:
         self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)

@@ -103,7 +103,7 @@ class ResendStage:
         if not self._deleter.is_open or 0 < wait_s <= self._backoff.longest_s:
             return  # more: the clock jumped
         try:
-            told = self._deleter.delete(resend.session_id)
+            deletion = self._deleter.delete(resend.session_id)
         except ApiUnavailableError as fault:
             failures = resend.failures + 1
             due_at = now_s + self._backoff.delay_s(failures, retry_after_s=fault.retry_after_s)
@@ -117,9 +117,11 @@ class ResendStage:
             )
             return
         crash_point("resend-deleted")
-        if not told.is_gone:
-            log.warning("session deletion refused", session=resend.session_id, answer=told.words)
-            self._end(resend, ResendState.REFUSED, f"HTTP {told.status}: {told.words}")
+        if not deletion.is_gone:
+            log.warning(
+                "session deletion refused", session=resend.session_id, answer=deletion.words
+            )
+            self._end(resend, ResendState.REFUSED, f"HTTP {deletion.status}: {deletion.words}")
             return
         assert resend.new_entry_id is not None  # as above
         with self._outbox.transaction():

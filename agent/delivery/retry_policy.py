@@ -166,8 +166,8 @@ class RetryPolicy:
         elif error.status == _TOO_LARGE and self._can_be_smaller(entry):
             self.hold(entry, Reason.TOO_LARGE, detail=self._size_words(entry, error))
         else:
-            told = self._size_words(entry, error) if error.status == _TOO_LARGE else str(error)
-            self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=told)
+            detail = self._size_words(entry, error) if error.status == _TOO_LARGE else str(error)
+            self._move(entry, EntryState.DEAD, reason=f"http_{error.status}", detail=detail)
         self._count_trouble(entry, error)
 
     def _meet_limit(self, entry: Entry, error: RefusedError, access: ApiAccess) -> None:
@@ -224,9 +224,9 @@ class RetryPolicy:
         """
         self._troubled.add(entry.id)
         if len(self._troubled) >= _IN_A_ROW:
-            told = f"{_IN_A_ROW} clips and more failed in a row, the last one with: {error}"
+            text = f"{_IN_A_ROW} clips and more failed in a row, the last one with: {error}"
             self._breaker.pause(
-                ApiUnavailableError(told, reason="many_clips_fail", status=error.status)
+                ApiUnavailableError(text, reason="many_clips_fail", status=error.status)
             )
 
     def _move(self, entry: Entry, to: EntryState, **changes: object) -> None:

@@ -87,9 +87,9 @@ class SessionDatesStage:
         except ApiUnavailableError as fault:
             failures = self._outbox.dates.failures(entry.id) + 1
             due_at = now_s + self._backoff.delay_s(failures, retry_after_s=fault.retry_after_s)
-            told = str(fault)[:_MOST_WORDS]
+            detail = str(fault)[:_MOST_WORDS]
             self._outbox.dates.note(
-                entry.id, "waiting", due_at=due_at, failures=failures, detail=told
+                entry.id, "waiting", due_at=due_at, failures=failures, detail=detail
             )
             return
         state = "dated" if refusal is None else "refused"
@@ -99,13 +99,13 @@ class SessionDatesStage:
             log.warning("session date refused", entry=entry.name, answer=refusal)
         self._outbox.dates.note(entry.id, state, due_at=now_s, failures=0, detail=refusal)
 
-    def _ask(self, session_id: str, key: ApiKey, told: str) -> str | None:
+    def _ask(self, session_id: str, key: ApiKey, created_at: str) -> str | None:
         """Change a session's date; return the words of a refusal, None where it is done.
 
         Raises:
             ApiUnavailableError: it was not the API that answered, or not about this session.
         """
-        answer = self._client.change_session(session_id, key, {"created_at": told})
+        answer = self._client.change_session(session_id, key, {"created_at": created_at})
         words = answer.error_words()
         if 200 <= answer.status < 300 and answer.json() is not None:
             return None

@@ -103,7 +103,7 @@ class SessionDeletionStage:
             if not due.is_known:
                 self._look_up(due)
                 return
-            told = self._deleter.delete(due.session_id)
+            deletion = self._deleter.delete(due.session_id)
         except ApiUnavailableError as fault:
             now_s = self._now().utc_s
             delay_s = self._backoff.delay_s(due.failures + 1, retry_after_s=fault.retry_after_s)
@@ -118,14 +118,14 @@ class SessionDeletionStage:
             return
         crash_point("erasure-deleted")
         now_s = self._now().utc_s
-        to = DeletionState.DELETED if told.is_gone else DeletionState.REFUSED
+        to = DeletionState.DELETED if deletion.is_gone else DeletionState.REFUSED
         self._outbox.deletions.record(
-            due, to, status=told.status, answer=told.words, due_at=now_s, now_s=now_s
+            due, to, status=deletion.status, answer=deletion.words, due_at=now_s, now_s=now_s
         )
-        if told.is_gone:
+        if deletion.is_gone:
             log.info("session deleted", session=due.session_id, clip=due.clip_code)
         else:
-            log.warning("session deletion refused", session=due.session_id, answer=told.words)
+            log.warning("session deletion refused", session=due.session_id, answer=deletion.words)
 
     def _look_up(self, due: SessionDeletion) -> None:
         """Find the sessions of a clip whose outcome was never known."""
@@ -148,8 +148,8 @@ def _read(answer: ApiResponse, *, now_s: float) -> Deletion:
     words, document = answer.error_words(), answer.json()
     if 200 <= answer.status < 300 and (document is not None or not answer.body):
         success = document.get("success") if isinstance(document, dict) else None
-        told = success[:_MOST_WORDS] if isinstance(success, str) else None
-        return Deletion(is_gone=success is not False, status=answer.status, words=told)
+        words = success[:_MOST_WORDS] if isinstance(success, str) else None
+        return Deletion(is_gone=success is not False, status=answer.status, words=words)
     if words is None or answer.status in {401, 408, 425, 429} or answer.status >= 500:
         raise lane_fault(answer, now_s=now_s)
     return Deletion(is_gone=answer.status == 404, status=answer.status, words=words[:_MOST_WORDS])

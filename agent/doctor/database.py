@@ -221,7 +221,7 @@ def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
     needs = needs_person(counts)
     if not needs:
         return fine("action required", "nothing")
-    return warning("action required", ", ".join(need.told for need in needs), needs[0].command)
+    return warning("action required", ", ".join(need.text for need in needs), needs[0].command)
 
 
 def judge_failing(names: Sequence[str]) -> list[CheckResult]:

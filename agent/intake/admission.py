@@ -481,9 +481,9 @@ class Admission:
 
         A file that is named by its content was taken in once, whatever became of its sidecar.
         """
-        told = _read_sidecar(_sidecar_path(path))
-        if told is not None or not is_named_by_content:
-            return told
+        sidecar = _read_sidecar(_sidecar_path(path))
+        if sidecar is not None or not is_named_by_content:
+            return sidecar
         seen = CaptureEvidence(grew_until=None, appeared=self._now(), mtime_s=path.stat().st_mtime)
         return _Sidecar(file_name=path.name, evidence=seen)
 

@@ -74,8 +74,8 @@ class IntakeGuard:
         self._missing, reason = self._find_missing(), "mount_missing"
         if self._missing is None and is_read_only(self._capture):
             # What is taken in must leave the folder, or it would be met at every look again.
-            told = f"capture folder is read-only: {self._capture}"
-            self._missing, reason = f"{told}; {READ_ONLY_REMEDY}", "folder_read_only"
+            text = f"capture folder is read-only: {self._capture}"
+            self._missing, reason = f"{text}; {READ_ONLY_REMEDY}", "folder_read_only"
         if self._missing is not None:
             self._waiting.begin(reason, self._missing)
             return
@@ -121,10 +121,10 @@ class IntakeGuard:
 
     def shut_for_folder(self, error: OSError | None = None) -> None:
         """Shut until the next look: the capture folder is missing or cannot be read."""
-        told = "is missing"
+        text = "is missing"
         if error is not None and not isinstance(error, FileNotFoundError):
-            told = f"cannot be read: {error.strerror}"
-        self._missing = f"capture folder {told}: {self._capture}"
+            text = f"cannot be read: {error.strerror}"
+        self._missing = f"capture folder {text}: {self._capture}"
         self._waiting.begin("folder_missing", self._missing)
 
     def _look_at_room(self) -> None:
@@ -202,13 +202,13 @@ def born_s(path: Path) -> float | None:
     return seconds + nanoseconds * 1e-9 if mask & _STATX_BTIME else None
 
 
-def _instant(told: Mapping[str, Any]) -> Instant:
-    boot_id = told.get("boot_id")
+def _instant(values: Mapping[str, Any]) -> Instant:
+    boot_id = values.get("boot_id")
     return Instant(
-        utc_s=float(told["utc_s"]),
+        utc_s=float(values["utc_s"]),
         boot_id=None if boot_id is None else str(boot_id),
-        boot_s=None if boot_id is None else float(told["boot_s"]),
-        trusted=told.get("trusted") is True,
+        boot_s=None if boot_id is None else float(values["boot_s"]),
+        trusted=values.get("trusted") is True,
     )
 
 

@@ -73,10 +73,10 @@ class CaptureFolder:
         sidecar = path.with_name(f"{path.name}.json")
         try:
             with sidecar.open("rb") as file:
-                told = json.loads(file.read(_SIDECAR_BYTES))
+                values = json.loads(file.read(_SIDECAR_BYTES))
         except (OSError, ValueError):
             return None
-        camera = told.get("camera") if isinstance(told, dict) else None
+        camera = values.get("camera") if isinstance(values, dict) else None
         return printable_file_name(camera) if isinstance(camera, str) and camera else None
 
     def watch(self) -> bool:

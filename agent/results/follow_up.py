@@ -98,7 +98,7 @@ class BatchPoller:
             scan.wanted.setdefault(open_.session_id, []).append(open_)
         try:
             with suppress(_SeenAll):  # the newest come first
-                self._client.documents(key, lambda id_, told: self._see(scan, id_, told))
+                self._client.documents(key, lambda id_, document: self._see(scan, id_, document))
         except ApiUnavailableError as fault:
             if fault.reason != "network":
                 self._failed_at = self._now().utc_s
@@ -107,10 +107,10 @@ class BatchPoller:
         self._listed = scan.listed
         self._record(scan, due)
 
-    def _see(self, scan: _ListScan, session_id: str, told: object) -> None:
+    def _see(self, scan: _ListScan, session_id: str, document: object) -> None:
         """Take note of a session in the list; what is there is kept at once, not held in memory."""
         scan.listed += 1
-        analysis = read_analysis(told, session_id) if session_id in scan.wanted else None
+        analysis = read_analysis(document, session_id) if session_id in scan.wanted else None
         if analysis is None:
             return
         result = judge_analysis(analysis, whole="angles" in analysis.document)
@@ -221,10 +221,10 @@ class RequestBudget:
     def _level(self) -> tuple[_Level, float]:
         """Return the level on record and how long ago that was."""
         now = self._now()
-        told = self._switches.get(_ON_RECORD)
-        if told is None:
+        saved = self._switches.get(_ON_RECORD)
+        if saved is None:
             return _Level(saved_s=_REQUEST_S, at=now, hold_s=0.0), 0.0
-        noted = json.loads(told)
+        noted = json.loads(saved)
         level = _Level(**{**noted, "at": Instant(**noted["at"])})
         passed_s = level.at.elapsed_s(now)
         if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: begin anew

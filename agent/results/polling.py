@@ -75,8 +75,8 @@ class SessionPoller:
         if not 200 <= answer.status < 300:
             return self._refused(answer)
         if answer.is_cut:
-            told = f"the API's answer is longer than {MOST_DOCUMENT_BYTES // _MB} MB"
-            return PollResult(outcome=PollOutcome.UNCLEAR, words=told)
+            text = f"the API's answer is longer than {MOST_DOCUMENT_BYTES // _MB} MB"
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=text)
         analysis = read_analysis(answer.json(), follow_up.session_id)
         if analysis is None:
             strange = self._fault(answer)
@@ -105,12 +105,12 @@ class SessionPoller:
 
     def _refused(self, answer: ApiResponse) -> PollResult:
         words = answer.error_words()
-        told = f"HTTP {answer.status}" + (f": {words}" if words else "")
+        text = f"HTTP {answer.status}" + (f": {words}" if words else "")
         if words is not None and answer.status in _ABSENT:
-            return PollResult(outcome=PollOutcome.ABSENT, words=told)
+            return PollResult(outcome=PollOutcome.ABSENT, words=text)
         if words is not None and 400 <= answer.status < 500 and answer.status not in _OF_THE_WAY:
-            return PollResult(outcome=PollOutcome.UNCLEAR, words=told)  # this session's own trouble
-        return PollResult(outcome=PollOutcome.UNCLEAR, words=told, fault=self._fault(answer))
+            return PollResult(outcome=PollOutcome.UNCLEAR, words=text)  # this session's own trouble
+        return PollResult(outcome=PollOutcome.UNCLEAR, words=text, fault=self._fault(answer))
 
     def _fault(self, answer: ApiResponse) -> ApiUnavailableError:
         now_s = self._now().utc_s
@@ -282,8 +282,8 @@ class ResultStore:
         if self._space.lacks_for_intake():
             return None
         try:
-            told = {k: v for k, v in result.analysis.document.items() if k not in _NAMES}
-            return write_document(self._folder, follow_up.clip_code, head, told)
+            document = {k: v for k, v in result.analysis.document.items() if k not in _NAMES}
+            return write_document(self._folder, follow_up.clip_code, head, document)
         except OSError as error:
             if not is_disk_full(error):  # of this place alone: other sessions must not wait
                 log.warning(

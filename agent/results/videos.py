@@ -145,9 +145,9 @@ def _opened(path: Path, flags: int) -> int:
 def _read(note: Path) -> tuple[RemoteFile, int, str | None] | None:
     """Return of what a part is, how much is durable, and since which boot; None: not known."""
     try:
-        told = json.loads(note.read_text(encoding="ascii"))
-        origin = RemoteFile(validator=told["validator"], total_bytes=told["total_bytes"])
-        return origin, int(told["durable_bytes"]), told["boot_id"]
+        saved = json.loads(note.read_text(encoding="ascii"))
+        origin = RemoteFile(validator=saved["validator"], total_bytes=saved["total_bytes"])
+        return origin, int(saved["durable_bytes"]), saved["boot_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -245,8 +245,8 @@ class VideoFetcher:
             raise TemporaryDownloadError(
                 "the link is old, and the API cannot be asked for a new one now"
             )
-        told = self._ask(session_path(wanted.activity, wanted.session_id), key)
-        analysis = read_analysis(told, wanted.session_id)
+        document = self._ask(session_path(wanted.activity, wanted.session_id), key)
+        analysis = read_analysis(document, wanted.session_id)
         link = None if analysis is None else analysis.link
         if link is None:
             link = read_link(self._ask(link_path(wanted.activity, wanted.session_id), key))
@@ -267,8 +267,8 @@ class VideoFetcher:
             )
         if answer.status != 200:
             now_s = self._now().utc_s
-            told = str(lane_fault(answer, now_s=now_s))
-            raise TemporaryDownloadError(told, retry_after_s=wished_wait_s(answer, now_s=now_s))
+            text = str(lane_fault(answer, now_s=now_s))
+            raise TemporaryDownloadError(text, retry_after_s=wished_wait_s(answer, now_s=now_s))
         return answer.json()
 
     def _judge(self, path: Path, size_bytes: int) -> None:

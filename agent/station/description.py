@@ -67,8 +67,8 @@ def headline(scene: StationData, found: Found) -> Document:
     called = found.file_name if isinstance(found, Capture) else found.clip_code
     kind = "recording" if isinstance(found, Capture) else "clip"
     name = f"{found.name} ({called})"
-    told = describe_location(found, _surroundings(scene, found)) + _resent(scene.outbox, found)
-    return _headline(kind, found.name, name, str(found.state), told)
+    text = describe_location(found, _surroundings(scene, found)) + _resent(scene.outbox, found)
+    return _headline(kind, found.name, name, str(found.state), text)
 
 
 def describe(scene: StationData, found: Found) -> Document:
@@ -88,18 +88,18 @@ def describe(scene: StationData, found: Found) -> Document:
     return described | _of_clip(scene, found)
 
 
-def file_described(name: str, told: str, *, next_: str | None = None) -> Document:
+def file_described(name: str, text: str, *, next_: str | None = None) -> Document:
     """Return the description of a file that is not ingested yet."""
-    return {**_headline("file", None, name, None, told), "next": next_}
+    return {**_headline("file", None, name, None, text), "next": next_}
 
 
 def next_step(subject: Capture | Entry, *, runs: bool, start: str) -> str | None:
     """Return what a person should do next; None where nothing is left to do."""
     if isinstance(subject, Capture):
-        moves, told = subject.state in TO_BE_LOOKED_INTO, _next_of_capture(subject)
+        moves, text = subject.state in TO_BE_LOOKED_INTO, _next_of_capture(subject)
     else:
-        moves, told = subject.state in TO_BE_SENT, _next_of_clip(subject)
-    return f"start the daemon: {start}" if moves and not runs else told
+        moves, text = subject.state in TO_BE_SENT, _next_of_clip(subject)
+    return f"start the daemon: {start}" if moves and not runs else text
 
 
 def _next_of_capture(capture: Capture) -> str | None:
@@ -132,18 +132,18 @@ def _next_of_clip(entry: Entry) -> str | None:
 
 
 def _of_capture(scene: StationData, capture: Capture) -> Document:
-    told = story(scene.outbox, capture)
+    history = story(scene.outbox, capture)
     return {
         "recording": _recording(scene, capture),
-        "warnings": told["picture"],
+        "warnings": history["picture"],
         "clips": [headline(scene, e) for e in scene.outbox.entries.of_capture(capture.id)],
-        "story": told["story"],
+        "story": history["story"],
     }
 
 
 def _of_clip(scene: StationData, entry: Entry) -> Document:
     outbox, folder = scene.outbox, scene.folder
-    told, followed = story(outbox, entry), outbox.sessions.of(entry)
+    history, followed = story(outbox, entry), outbox.sessions.of(entry)
     captures = [outbox.captures.by_id(number) for number in outbox.entries.captures_of(entry.id)]
     poster, strip = folder.pictures_of(entry.clip_code)
     files = {
@@ -174,20 +174,20 @@ def _of_clip(scene: StationData, entry: Entry) -> Document:
             "cut": cut_words(entry) or None,
         },
         "files": {name: str(path) for name, path in files.items() if path.is_file()},
-        "uploads": told["tries"],
+        "uploads": history["tries"],
         "session": None
         if entry.session_id is None
         else {
             "session_id": entry.session_id,
             "title": entry.server_title or entry.title,
             "sent_at": iso_utc(entry.sent_at),
-            "analysis": told["analysis"],
+            "analysis": history["analysis"],
             "metrics": 0
             if followed is None or followed.result is None
             else len(followed.result.numbers),
         },
-        "warnings": [*entry.remarks, *_texts(told["picture"])],
-        "story": told["story"],
+        "warnings": [*entry.remarks, *_texts(history["picture"])],
+        "story": history["story"],
     }
 
 
@@ -224,9 +224,9 @@ def _known(captures: Iterable[Capture | None]) -> list[Capture]:
     return [capture for capture in captures if capture is not None]
 
 
-def _texts(told: object) -> list[str]:
-    assert isinstance(told, list)  # a story's own
-    return [str(one) for one in told]
+def _texts(warnings: object) -> list[str]:
+    assert isinstance(warnings, list)  # a story's own
+    return [str(one) for one in warnings]
 
 
 def _person(scene: StationData, person: FoundAthlete) -> str:
@@ -239,16 +239,16 @@ def _person(scene: StationData, person: FoundAthlete) -> str:
     states: dict[str, int] = {}
     for entry in person.clips:
         states[str(entry.state)] = states.get(str(entry.state), 0) + 1
-    told = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{where}; latest {counted(len(person.clips), 'clip')}: {told}"
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{where}; latest {counted(len(person.clips), 'clip')}: {counts}"
 
 
 def _athlete_name(person: FoundAthlete) -> str:
     return person.key if person.name is None else f"{person.key} ({person.name})"
 
 
-def _headline(kind: str, id_: str | None, name: str, state: str | None, told: str) -> Document:
-    return {"kind": kind, "id": id_, "name": name, "state": state, "told": told}
+def _headline(kind: str, id_: str | None, name: str, state: str | None, text: str) -> Document:
+    return {"kind": kind, "id": id_, "name": name, "state": state, "told": text}
 
 
 def _surroundings(scene: StationData, subject: Capture | Entry) -> StatusContext:

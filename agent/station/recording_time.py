@@ -98,13 +98,13 @@ def _moments(text: str) -> NamedTime | None:
     if by_the_hour is not None:
         return _named(tuple(map(int, by_the_hour.groups())), in_utc=in_utc)
     for year, month, day, end in _dates(text):
-        told = _HOUR_12.search(text, end)
-        if told is None and "/" in text[end:]:  # the date is a folder's
-            told = _IN_FOLDER.search(text.rpartition("/")[2])
-        told = told or _TIME.search(_opened(text, end))
-        if told is None:
+        match = _HOUR_12.search(text, end)
+        if match is None and "/" in text[end:]:  # the date is a folder's
+            match = _IN_FOLDER.search(text.rpartition("/")[2])
+        match = match or _TIME.search(_opened(text, end))
+        if match is None:
             continue
-        time = told.groupdict()
+        time = match.groupdict()
         hour, minute, seconds = int(time["h"]), int(time["m"] or time["m2"]), time["s"]
         if half := time.get("half"):
             hour = hour % 12 + (12 if half[0] in "pP" else 0)
@@ -243,7 +243,7 @@ class RecordingTime:
         )
 
     @property
-    def told(self) -> str:
+    def basis(self) -> str:
         """Say what it rests on, and what contradicts it."""
         others = [
             f"{_WORDS[other.by]} says {iso_utc(other.start.utc_s)} to {iso_utc(other.end.utc_s)}"
@@ -280,13 +280,13 @@ def recording_time(
     return replace(weighing.conclude(), pace=inside.pace)
 
 
-def creation_s(told: object) -> float | None:
+def creation_s(text: object) -> float | None:
     """Return a container's creation time as Unix time; None where it tells none that is one.
 
     Whoever writes a file may write any words there.
     """
     try:
-        return datetime.fromisoformat(str(told)).timestamp() if told else None
+        return datetime.fromisoformat(str(text)).timestamp() if text else None
     except (ValueError, OverflowError):
         return None
 
@@ -371,9 +371,9 @@ class _Weighing:
         self._claims = list(self._claimed(inside))
 
     def conclude(self) -> RecordingTime:
-        told = self._by_sidecar()
-        if told is not None:
-            return told
+        reading = self._by_sidecar()
+        if reading is not None:
+            return reading
         here = self._seen_here()
         vouched = None if self._offset_s is None else self._vouched()
         if here is not None and here.by is RecordedBy.GROWTH and vouched is not None:
@@ -388,17 +388,17 @@ class _Weighing:
 
     def _by_sidecar(self) -> RecordingTime | None:
         """Return what the recorder wrote beside the file, unless it contradicts the file."""
-        told = self._seen.sidecar
-        if told is None:
+        sidecar = self._seen.sidecar
+        if sidecar is None:
             return None
-        off_s = abs(told.start.elapsed_s(told.end) - self._length_s)
-        late_s = told.end.utc_s - self._complete.utc_s
+        off_s = abs(sidecar.start.elapsed_s(sidecar.end) - self._length_s)
+        late_s = sidecar.end.utc_s - self._complete.utc_s
         if off_s > _EXACT_S + 0.02 * self._length_s or late_s > _EXACT_S:
             return None
-        start = told.end.shifted(-self._length_s)
-        margin_s = max(1.0, told.uncertainty_s)
+        start = sidecar.end.shifted(-self._length_s)
+        margin_s = max(1.0, sidecar.uncertainty_s)
         return RecordingTime(
-            by=RecordedBy.SIDECAR, start=start, end=told.end, is_proof=True, margin_s=margin_s
+            by=RecordedBy.SIDECAR, start=start, end=sidecar.end, is_proof=True, margin_s=margin_s
         )
 
     def _seen_here(self) -> RecordingTime | None:
@@ -459,11 +459,11 @@ class _Weighing:
         length_s = self._length_s
         if length_s < 2 * _EXACT_S:
             return "start"
-        told = [(named, 0.0), (named, -length_s)] if named is not None else []
+        bounds = [(named, 0.0), (named, -length_s)] if named is not None else []
         if self._kept_time:
             mtime_s = self._seen.mtime_s
-            told = [(mtime_s, length_s), (mtime_s, 0.0), *told]
-        for (other, if_start_s), (_, if_end_s) in zip(told[::2], told[1::2], strict=True):
+            bounds = [(mtime_s, length_s), (mtime_s, 0.0), *bounds]
+        for (other, if_start_s), (_, if_end_s) in zip(bounds[::2], bounds[1::2], strict=True):
             for is_, apart_s in (("start", if_start_s), ("end", if_end_s)):
                 # Zones apart, they differ by what they should.
                 rest_s = (other - created - apart_s + _QUARTER_S / 2) % _QUARTER_S - _QUARTER_S / 2

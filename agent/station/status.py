@@ -174,7 +174,7 @@ class ActionItem(NamedTuple):
     """Something that only a person can move on."""
 
     state: str
-    told: str
+    text: str
     command: str  # which lists it
 
 
@@ -214,12 +214,12 @@ class StatusContext:
 def describe_location(subject: Capture | Entry, around: StatusContext) -> str:
     """Return where something is and what it waits for, as one sentence without its name."""
     if isinstance(subject, Capture):
-        told, moves = _CAPTURES[subject.state](subject, around), subject.state in TO_BE_LOOKED_INTO
+        text, moves = _CAPTURES[subject.state](subject, around), subject.state in TO_BE_LOOKED_INTO
     else:
-        told, moves = _ENTRIES[subject.state](subject, around), subject.state in TO_BE_SENT
+        text, moves = _ENTRIES[subject.state](subject, around), subject.state in TO_BE_SENT
     if moves and not around.runs:
-        return f"{told}; but the daemon is not running ({around.start})"
-    return told
+        return f"{text}; but the daemon is not running ({around.start})"
+    return text
 
 
 def _captured(capture: Capture, around: StatusContext) -> str:
@@ -240,8 +240,8 @@ def _analysing(capture: Capture, around: StatusContext) -> str:
 
 
 def _analysed(capture: Capture, around: StatusContext) -> str:
-    told = f"was analysed at {around.moment(capture.changed_at)}, and its clips are cut"
-    return f"{told}; {capture.detail}" if capture.detail else told
+    text = f"was analysed at {around.moment(capture.changed_at)}, and its clips are cut"
+    return f"{text}; {capture.detail}" if capture.detail else text
 
 
 def _skipped(capture: Capture, _around: StatusContext) -> str:
@@ -316,15 +316,15 @@ def _delivered(entry: Entry, around: StatusContext) -> str:
 
 
 def _uploaded(entry: Entry, around: StatusContext) -> str:
-    told, follow_up = _delivered(entry, around), around.follow_up
+    text, follow_up = _delivered(entry, around), around.follow_up
     if follow_up is None:
-        return told
-    told += f"; {FOLLOW_UP_WORDS[follow_up.state]}"
+        return text
+    text += f"; {FOLLOW_UP_WORDS[follow_up.state]}"
     if follow_up.detail:
-        told += f" ({follow_up.detail})"
+        text += f" ({follow_up.detail})"
     if follow_up.due_at is None or follow_up.last_asked_at is None:
-        return told
-    return f"{told}, next check at {around.moment(follow_up.due_at)}"
+        return text
+    return f"{text}, next check at {around.moment(follow_up.due_at)}"
 
 
 def _completed(entry: Entry, around: StatusContext) -> str:

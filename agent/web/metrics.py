@@ -130,8 +130,8 @@ class Metrics(Collector):
         clips = 0 if limited is None else limited.clips
         if lane.paused_reason == PLAN_LIMIT:
             clips = backlog.clips
-        told = "Clips waiting because the plan's session limit is reached."
-        yield _gauge("spotter_limited_clips", told, clips)
+        text = "Clips waiting because the plan's session limit is reached."
+        yield _gauge("spotter_limited_clips", text, clips)
         if lane.key_expires_at is not None:
             name = "spotter_api_key_expires_timestamp_seconds"
             yield _gauge(name, "When the API key expires.", lane.key_expires_at)

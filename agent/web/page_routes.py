@@ -205,8 +205,8 @@ def _shown(page: WebContext, mark: str, *, wall: bool) -> Mapping[str, str]:
 
 
 def _event(page: WebContext, mark: str, parts: Mapping[str, str]) -> str:
-    told = {"now": page.now().utc_s, "version": version_of("page.js"), "parts": parts}
-    return f"id: {mark}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
+    event = {"now": page.now().utc_s, "version": version_of("page.js"), "parts": parts}
+    return f"id: {mark}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
 LIVE_ROUTES = (

@@ -292,7 +292,7 @@ def said(
     """Answer a change: a sentence for the page's script, the start page for a bare browser."""
     if context.wants_page:
         return RedirectResponse("/", 303)
-    told: dict[str, object] = {"say": text}
+    document: dict[str, object] = {"say": text}
     if undoable is not None:
-        told["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
-    return JSONResponse(told)
+        document["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
+    return JSONResponse(document)

@@ -49,4 +49,4 @@ def test_captures_are_listed_in_the_order_in_which_they_came(tmp_path: Path) -> 
 def test_what_is_set_aside_is_not_always_unreadable() -> None:
     (need,) = needs_person({"captures": {"quarantined": 2}, "entries": {}})
 
-    assert need.told == "2 recordings are quarantined"
+    assert need.text == "2 recordings are quarantined"

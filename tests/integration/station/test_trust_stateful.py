@@ -211,7 +211,7 @@ class TrustMachine(RuleBasedStateMachine):
         who, model = decision.target.user_id, self._model
         nearly = model.there(from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
         is_flagged = ClipWarning.NEAR_CHANGE in decision.remarks and who in nearly
-        assert {who} == model.there(from_s, to_s) or is_flagged, recorded.told
+        assert {who} == model.there(from_s, to_s) or is_flagged, recorded.basis
 
     def _check_unseen(self, capture: Capture, filmed: Filmed) -> None:
         """What may be looked at was not filmed in a stop, but for what recorders write late."""

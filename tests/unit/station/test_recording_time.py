@@ -150,7 +150,7 @@ def test_what_is_inside_may_contradict_growth() -> None:
         (RecordedBy.GROWTH, 30),
         (RecordedBy.CONTAINER, -HOUR_S + LENGTH_S),
     ]
-    assert "the creation time in the file says" in recorded.told
+    assert "the creation time in the file says" in recorded.basis
 
 
 def test_a_clock_that_is_ahead_says_what_cannot_be() -> None:

@@ -101,7 +101,7 @@ def check_athlete(
         nearly = on_station(came, from_s - NEAR_EDGE_S, to_s + NEAR_EDGE_S)
         sure = {decision.target.user_id} == there
         flagged = ClipWarning.NEAR_CHANGE in decision.remarks and decision.target.user_id in nearly
-        assert sure or flagged, (recorded.told, decision.target.user_id, there)
+        assert sure or flagged, (recorded.basis, decision.target.user_id, there)
     return decision.state
 
 
@@ -117,7 +117,7 @@ def check_stops(
     view = capture_view(timeline, recorded, now=instant(500_000))
     if view.permission is CapturePermission.FORBIDDEN:
         assert any(from_s <= filmed.start_s and filmed.end_s <= to_s for from_s, to_s in stops), (
-            recorded.told
+            recorded.basis
         )
     if view.permission is CapturePermission.PARTLY:
         for begins_s, ends_s in view.hidden:
@@ -129,7 +129,7 @@ def check_stops(
             is_long = last_s - first_s > 2 * slack_s
             for moment_s in (first_s, (first_s + last_s) / 2, last_s) if is_long else ():
                 assert any(b - slack_s <= moment_s <= e + slack_s for b, e in view.hidden), (
-                    recorded.told
+                    recorded.basis
                 )
     return view.permission
 
