@@ -205,7 +205,7 @@ class ConsistencyCheck:
                 self._put_aside(path)
 
     def _put_aside(self, path: Path) -> None:
-        quarantine(path, self._folder, why="nothing on record has this name")
+        quarantine(path, self._folder, why="no record has this name")
 
     def _codes_to_come(self) -> set[str]:
         """Return the codes of clips that may have been cut already and get their rows later."""

@@ -90,7 +90,7 @@ REASON_TEXTS: dict[Reason, str] = {
         "camera's clock is right, set capture.clock_offset_s"
     ),
     Reason.ANALYSIS_FAILED: "its analysis failed: release uploads the whole recording",
-    Reason.ANALYSIS_HOLD: "the analysis is not sure: review the clip, then release or discard it",
+    Reason.ANALYSIS_HOLD: "the analysis is uncertain: review the clip, then release or discard it",
     Reason.KEY_CANNOT_SEND: "the API key may only upload its owner's clips: use an admin's key",
     Reason.OUTCOME_UNKNOWN: (
         "it was uploaded completely, but the API does not confirm it: check your account there, "

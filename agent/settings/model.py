@@ -204,7 +204,7 @@ class ApiSettings(Table):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("base_url must be an address such as https://api.aikynetix.app")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("base_url must hold no user name, query or fragment")
+            raise ValueError("base_url must not contain a user name, query or fragment")
         if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
             raise ValueError("base_url without TLS would show the key to the network: use https")
         return self
@@ -240,7 +240,7 @@ class CaptureSettings(Table):
     originals: Literal["delete", "keep", "archive"] = Field(
         "delete",
         description="delete | keep | archive, keep_originals_h after all clips are delivered; "
-        "earlier when space is short.  keep: for ever, including those without a take.",
+        "earlier when space is short.  keep: not deleted, including those without a take.",
     )
     archive_dir: Path | None = Field(None, description="Target folder for originals = archive.")
     keep_originals_h: Annotated[float, Field(ge=0)] = Field(
@@ -330,7 +330,7 @@ class DeliverySettings(Table):
         if self.min_rate_bytes_s >= lowest:
             raise ValueError(
                 f"min_rate_bytes_s = {self.min_rate_bytes_s:g} is not below the lowest cap in "
-                f"schedule ({lowest:g} bytes/s): every upload would be given up as too slow; "
+                f"schedule ({lowest:g} bytes/s): every upload would be aborted as too slow; "
                 f"set it to {max(100, lowest // 2):g} or less"
             )
         return self
@@ -644,11 +644,11 @@ class WebhookSettings(Table):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("url must be an address such as https://home.example/hooks/spotter")
         if parts.username or parts.password or parts.fragment:
-            raise ValueError("url must hold no user name and no fragment")
+            raise ValueError("url must not contain a user name or fragment")
         _ = parts.port  # one that is none raises
         if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
             raise ValueError(
-                "url without TLS would show user ids to the network: use https, or allow_http"
+                "url without TLS would show user ids to the network: use https, or set allow_http"
             )
         return self
 

@@ -276,9 +276,7 @@ def _due(around: StatusContext) -> str:
             f"is waiting until {around.first} has been looked up at the API: while the account has "
             "no session at all, no other clip is uploaded before"
         )
-    return (
-        f"is in the upload queue, {_behind(around.ahead)}" if around.ahead else "is next to upload"
-    )
+    return f"is waiting to upload, {_behind(around.ahead)}" if around.ahead else "is next to upload"
 
 
 def _not_yet(entry: Entry, around: StatusContext, wait_s: float) -> str:
