@@ -502,7 +502,7 @@ def _print(document: dict[str, object]) -> None:
         ("time here", here.full(here.now_s)),
         *needs_lines(document["needs_you"]),
         ("athlete", _athlete(assignment)),
-        ("capture", _filming(document)),
+        ("recording", _filming(document)),
         ("camera", _last_recording(document["camera"])),
         ("recordings", _counts(document["captures"])),
         ("clips", _counts(document["entries"])),
