@@ -254,7 +254,7 @@ class RetentionStage:
 
 
 class _Ages:
-    """Whether the clock says how old a file is: a clock that was set anew makes files years old."""
+    """Whether the clock says how old a file is: a clock that was reset makes files years old."""
 
     def __init__(self) -> None:
         self._offset_s: float | None = None  # of UTC from the time since boot

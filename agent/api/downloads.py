@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from agent import __version__
-from agent.api.responses import ApiResponse, wished_wait_s
+from agent.api.responses import ApiResponse, requested_wait_s
 from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.transfer import DeadlineExceededError, DownloadDeadline, ExchangeWatchdog, Timeouts
 from agent.api.url_guard import (
@@ -165,7 +165,7 @@ def _refusal(
         )
         return TemporaryDownloadError(
             f"the storage host answers HTTP {status}",
-            retry_after_s=wished_wait_s(answer, now_s=now_s),
+            retry_after_s=requested_wait_s(answer, now_s=now_s),
         )
     return RejectedDownloadError(f"the storage host answers HTTP {status}, which is not a file")
 

@@ -87,7 +87,7 @@ def upload_failure(answer: ApiResponse, *, body_complete: bool, now_s: float) ->
     """
     status, words = answer.status, answer.error_words()
     told = f"HTTP {status}" + (f": {words}" if words else "")
-    retry_after_s = wished_wait_s(answer, now_s=now_s)
+    retry_after_s = requested_wait_s(answer, now_s=now_s)
     if status in _SURELY_NOT_MADE:
         return NotCreatedError(told, status=status, retry_after_s=retry_after_s)
     if status == 408 or status >= 500:
@@ -114,7 +114,7 @@ def lane_fault(answer: ApiResponse, *, now_s: float) -> ApiUnavailableError:
             f"the API answers HTTP {answer.status}",
             reason="server",
             status=answer.status,
-            retry_after_s=wished_wait_s(answer, now_s=now_s),
+            retry_after_s=requested_wait_s(answer, now_s=now_s),
         )
     return ApiUnavailableError(
         f"HTTP {answer.status} is not an answer of the API: a captive portal or a wrong base_url?",
@@ -123,7 +123,7 @@ def lane_fault(answer: ApiResponse, *, now_s: float) -> ApiUnavailableError:
     )
 
 
-def wished_wait_s(answer: ApiResponse, *, now_s: float) -> float | None:
+def requested_wait_s(answer: ApiResponse, *, now_s: float) -> float | None:
     """Return the seconds that an answer asks to be left alone for, or None.
 
     A date is meant on the server's clock; where the answer tells that, the box's own may be wrong.

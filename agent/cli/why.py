@@ -38,7 +38,7 @@ from agent.text import printable_file_name
 
 def still_outside(settings: Settings, outbox: Outbox, wanted: str, *, start: str) -> str | None:
     """Return why a file was not ingested yet; None where the folder has none of that name."""
-    found = _lying(settings.paths.capture, wanted)
+    found = _pending_files(settings.paths.capture, wanted)
     if found is None:
         return None
     runs = StateFolderLock(state_folder(settings)).is_taken()
@@ -74,7 +74,7 @@ def _paused(outbox: Outbox) -> str | None:
     return f": intake is paused, {waits[0]}" if waits else None
 
 
-def _lying(capture: Path, wanted: str) -> Path | None:
+def _pending_files(capture: Path, wanted: str) -> Path | None:
     """Return the file of a name, as it is or as Spotter writes it, in the capture folder."""
     shown = printable_file_name(Path(wanted).name)
     for folder, _, names in os.walk(capture):

@@ -157,7 +157,7 @@ def _dropped_on_error(unfinished: Path) -> Iterator[Path]:
     """Remove a file that was not finished: on a full disk every byte counts.
 
     A file whose fsync failed is never trusted again either: the system may have dropped what it
-    could not write, and says nothing the second time.  It is made anew.
+    could not write, and says nothing the second time.  It is cut again.
     """
     try:
         yield unfinished
@@ -586,7 +586,7 @@ class ClipRecutter:
         """Make a clip's smaller rendition from the clip itself.
 
         Cut off between file and row, its size is not what the row says: that is damage, and
-        it is cut from its capture in its full size before it is made smaller anew.
+        it is cut from its capture in its full size before it is made smaller again.
         """
         path = self._folder.clips / entry.stored_name
         if not path.exists():

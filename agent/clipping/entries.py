@@ -55,7 +55,7 @@ class CutClip:
 
 
 class JoinConflictError(Exception):
-    """What a clip was joined with went its own way meanwhile: it must be cut anew."""
+    """A recording that a clip was joined with was sent meanwhile: the clip must be cut again."""
 
 
 def create_entries(

@@ -235,7 +235,7 @@ class ClippingStage:
                 raise
             return self._wait_for_room(capture, str(error.strerror))
         except JoinConflictError:
-            self._move(capture, CaptureState.CAPTURED)  # what was found stays: only cut anew
+            self._move(capture, CaptureState.CAPTURED)  # the takes stay: only cut again
             return 0.0
         except ShutdownRequested:
             self._move(capture, CaptureState.CAPTURED)
@@ -461,7 +461,7 @@ class ClippingStage:
         whole = Take(
             number=1, start_s=0.0, end_s=duration_s, active_start_s=0.0, active_end_s=duration_s
         )
-        self._outbox.takes.begin_anew(capture, now_s=self._now().utc_s)
+        self._outbox.takes.reset(capture, now_s=self._now().utc_s)
         (whole,) = self._outbox.takes.record(capture, [whole], report="{}")
         clip_code = derive_clip_code(capture.sha256, whole.number)
         clip = self._cutter.keep_whole(path, clip_code=clip_code, seconds=duration_s)

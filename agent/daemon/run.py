@@ -237,7 +237,7 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
 
     Args:
         settings: what to begin with.
-        read_again: reads the settings anew, when SIGHUP asks for it.
+        read_again: reads the settings again, when SIGHUP asks for it.
 
     Raises:
         BusyError: another daemon owns the state folder.
@@ -273,7 +273,7 @@ def _open(folder: StateFolder) -> Outbox:
 
 
 class _Run:
-    """The daemon on an open outbox: put together anew for every reload."""
+    """The daemon on an open outbox: assembled again for every reload."""
 
     def __init__(
         self,

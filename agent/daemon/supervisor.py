@@ -32,7 +32,7 @@ _AFTER_REFUSAL_S = 5.0  # of the disk: what waits goes on soon after the last on
 _WHILE_FULL_S = 10.0
 _WITH_RESERVE_S = 0.5  # a full disk, and the reserve was given up for this
 _LAST_STEP_WITHIN_S = 20.0  # what a reload leaves a stage for the step that it is in
-_EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager starts anew
+_EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager restarts it
 _JOIN_S = 0.2
 _END_WITHIN_S = 8.0  # a stage that is slower is cut off: the next start goes on from there
 
@@ -245,7 +245,7 @@ class Daemon:
     ) -> float:
         """Wait where the disk or a lock is at fault; end the daemon where the file is.
 
-        A damaged file is distrusted from now on, so that the next start makes it anew.
+        A damaged database is marked, so that the next start rebuilds it.
         """
         if is_disk_full(error):
             return self._after_full_disk(stage, error)

@@ -96,7 +96,7 @@ class CircuitBreaker:
             client: the way to the host.
             host: its name in the outbox.
             settings: what the operator laid down about the key.
-            read_key: reads the key anew, or None where there is none.
+            read_key: reads the key again, or None where there is none.
             now: the station's clock.
         """
         self._delays = settings.setbacks

@@ -126,7 +126,7 @@ class PreflightCheck:
             self._outbox.captures.restore_file(capture, found, now_s=now_s)
 
     def _void(self, capture: Capture) -> None:
-        """End a capture's clips and let its file be taken in anew."""
+        """End a capture's clips and let its file be admitted again."""
         now_s = self._now().utc_s
         log.warning("grown capture returned", capture=capture.name)
         with self._outbox.transaction():
@@ -138,7 +138,7 @@ class PreflightCheck:
                         now_s=now_s,
                         reason=Reason.GREW_AFTER_ADMISSION,
                     )
-                    self._cut_anew_elsewhere(entry, capture)
+                    self._recut_elsewhere(entry, capture)
             self._outbox.captures.move(
                 capture, CaptureState.DISCARDED, now_s=now_s, reason=Reason.GREW_AFTER_ADMISSION
             )
@@ -159,13 +159,13 @@ class PreflightCheck:
             else:
                 del self._to_go_back[source]
 
-    def _cut_anew_elsewhere(self, entry: Entry, grown: Capture) -> None:
+    def _recut_elsewhere(self, entry: Entry, grown: Capture) -> None:
         """Let the other recording of a clip over two be looked into again: its part is whole."""
         for capture_id in self._outbox.entries.captures_of(entry.id):
             other = self._outbox.captures.by_id(capture_id)
             if other is not None and other.id != grown.id and other.state is CaptureState.ANALYSED:
                 now_s = self._now().utc_s
-                self._outbox.takes.begin_anew(other, now_s=now_s)
+                self._outbox.takes.reset(other, now_s=now_s)
                 self._outbox.captures.move(other, CaptureState.CAPTURED, now_s=now_s)
 
 

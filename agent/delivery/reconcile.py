@@ -11,8 +11,8 @@ its list late: there the looks are `_PATIENCE` times as far apart.  That is the 
 that is listed later still, while everything older is, would be made twice.  What cannot be proven
 is held for a person, and still looked for: rarely, and once more if the person has it sent again.
 
-The pause between the looks runs on the monotonic clock of this process; after a restart it begins
-anew, which costs time and never a second clip.
+The pause between the looks runs on the monotonic clock of this process; after a restart it starts
+over, which costs time and never a second clip.
 """
 
 import re

@@ -30,7 +30,7 @@ log = structlog.get_logger(stage=StageName.RESENDING)
 
 
 class ResendStage:
-    """Sends anew what went to the wrong athlete."""
+    """Resends what went to the wrong athlete."""
 
     name = StageName.RESENDING
 

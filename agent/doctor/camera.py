@@ -34,7 +34,7 @@ class PendingFile:
     may_be_taken: bool = True  # the daemon may read it and move it
 
 
-def judge_lying(
+def judge_pending(
     files: Collection[PendingFile], *, settle_s: float, suffixes: Collection[str]
 ) -> CheckResult:
     """Judge what is in the capture folder of a station that runs."""
@@ -114,8 +114,8 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
         findings.append(judge_left(left, suffixes=suffixes))
     if station.runs:
         findings.append(
-            judge_lying(
-                [file for file in _lying(station) if file.is_video],
+            judge_pending(
+                [file for file in _pending_files(station) if file.is_video],
                 settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
                 suffixes=settings.capture.suffixes,
             )
@@ -147,7 +147,7 @@ def files_in(station: StationUnderTest) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _lying(station: StationUnderTest) -> Iterator[PendingFile]:
+def _pending_files(station: StationUnderTest) -> Iterator[PendingFile]:
     suffixes = station.settings.capture.suffixes
     daemon = service_user_of(station.folder.root)
     for path in files_in(station):

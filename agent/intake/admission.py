@@ -266,7 +266,7 @@ class SettledFile:
 
 
 def show_unremoved(root: Path) -> None:
-    """Give files whose removal was cut off a visible name again: they are looked at anew.
+    """Give files whose removal was cut off a visible name again: they are checked again.
 
     To be called where nothing is being removed.
     """

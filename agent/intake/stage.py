@@ -70,7 +70,7 @@ class IntakeGuard:
         return self._missing is not None
 
     def look(self) -> None:
-        """Look at the folders and the room anew."""
+        """Check the folders and the free space again."""
         self._missing, reason = self._find_missing(), "mount_missing"
         if self._missing is None and is_read_only(self._capture):
             # What is taken in must leave the folder, or it would be met at every look again.
@@ -338,7 +338,7 @@ class IntakeStage:
                 self._take_in(path)
         except UnsettledError:
             self._tracker.forget(path)
-            self._next_scan_s = monotonic_s  # seen anew, it must be quiet anew
+            self._next_scan_s = monotonic_s  # it must settle again
         except FileNotFoundError:
             if self._folder.look(path) is None:
                 self._tracker.forget(path)

@@ -82,7 +82,7 @@ class CaptureFolder:
     def watch(self) -> bool:
         """Watch the folder that is there now; False while it is missing.
 
-        A folder that was unmounted and came back is another folder: it is watched anew.
+        A folder that was unmounted and came back is another folder: it gets a new watch.
         """
         try:
             found = self._root.stat()

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from agent import __version__
-from agent.api.responses import ApiResponse, wished_wait_s
+from agent.api.responses import ApiResponse, requested_wait_s
 from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.api.transfer import DeadlineExceededError, ExchangeWatchdog
 from agent.clock import Now
@@ -117,7 +117,7 @@ class Webhook:
         answer = self._post(notice.body, headers)
         if 200 <= answer.status < 300:
             return
-        wait_s = wished_wait_s(answer, now_s=self._now().utc_s)
+        wait_s = requested_wait_s(answer, now_s=self._now().utc_s)
         asks_to_wait = answer.status in _ASK_TO_WAIT
         raise NotifyError(words_of(answer.status), retry_after_s=wait_s if asks_to_wait else None)
 

@@ -342,7 +342,7 @@ class Takes:
         """Return the takes whose clips are sent, waiting or refused, but not discarded."""
         return self._where(capture, _HAS_ENTRY)
 
-    def begin_anew(self, capture: Capture, *, now_s: float) -> None:
+    def reset(self, capture: Capture, *, now_s: float) -> None:
         """Give up what the analysis found and has no clip to keep, so that it looks again."""
         with self._db.transaction():
             self._db.change("UPDATE capture SET report = NULL WHERE id = ?", (capture.id,))

@@ -214,7 +214,7 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
         "meaning": reason_text(entry.reason),
         "captures": [f"c{number}" for number in captures],
         "filmed_by": [_recorded(outbox, number) for number in captures],
-        "sent_anew": _sent_anew(outbox, entry),
+        "sent_anew": _resent(outbox, entry),
         "analysis": None if followed is None else _analysis(followed),
         "next_look_at": None if followed is None else iso_utc(followed.follow_up.due_at),
         "picture": [told for number in captures for told in _picture(outbox.takes.report(number))],
@@ -234,12 +234,12 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
     }
 
 
-def _sent_anew(outbox: Outbox, entry: Entry) -> str | None:
+def _resent(outbox: Outbox, entry: Entry) -> str | None:
     resend = outbox.resends.of_entry(entry.id)
-    return None if resend is None else sent_anew_words(resend)
+    return None if resend is None else resend_words(resend)
 
 
-def sent_anew_words(resend: Resend) -> str:
+def resend_words(resend: Resend) -> str:
     """Return how far a clip is on its way to the right athlete, in a sentence."""
     way = f"from e{resend.entry_id} to {resend.target.user_id}: {RESEND_WORDS[resend.state]}"
     return way if resend.detail is None else f"{way} ({resend.detail})"

@@ -438,7 +438,7 @@ def compact_log(outbox: Outbox) -> None:
     needed_bytes = outbox.database.path.stat().st_size
     if size_bytes > max(_SMALLEST_TO_SHORTEN_BYTES, _SHORTEN_BEYOND * needed_bytes):
         with outbox.database.transaction(record=False):
-            _begin_anew(outbox)
+            _rewrite_log(outbox)
 
 
 class _ContradictionError(Exception):
@@ -476,7 +476,7 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
             if survey.damaged or survey.last_seq < reached:
                 log.error("ledger rewritten", lines=survey.damaged)
                 keep_damaged_ledger(witnesses.ledger.path, now_s=now_s)
-            _begin_anew(outbox, last_seq=witnesses.last_seq)
+            _rewrite_log(outbox, last_seq=witnesses.last_seq)
         else:
             seq = survey.last_seq
             if lost_at is not None:
@@ -548,7 +548,7 @@ def _doubt_copy(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 @contextmanager
-def ledger_written_anew(outbox: Outbox) -> Iterator[None]:
+def rewritten_log(outbox: Outbox) -> Iterator[None]:
     """Make what is done inside one commit, with a ledger that tells nothing of before it.
 
     Cut off in between, the next start finds either the old rows with the old ledger, or the new
@@ -556,13 +556,15 @@ def ledger_written_anew(outbox: Outbox) -> Iterator[None]:
     """
     with outbox.database.transaction(record=False):
         yield
-        _begin_anew(outbox)
+        _rewrite_log(outbox)
         crash_point("ledger-anew")
 
 
-def _begin_anew(outbox: Outbox, *, last_seq: int = 0) -> None:
+def _rewrite_log(outbox: Outbox, *, last_seq: int = 0) -> None:
     database = outbox.database
     connection = database.connection
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(last_seq, reached, database.journal.ledger.survey().last_seq)
-    database.journal.begin_anew(connection, seq=last_seq + 1, written_by=list(migrate.UP_TO_DATE))
+    database.journal.start_new_log(
+        connection, seq=last_seq + 1, written_by=list(migrate.UP_TO_DATE)
+    )

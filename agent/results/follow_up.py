@@ -227,7 +227,7 @@ class RequestBudget:
         noted = json.loads(saved)
         level = _Level(**{**noted, "at": Instant(**noted["at"])})
         passed_s = level.at.elapsed_s(now)
-        if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: begin anew
+        if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: start over
             self._note(level.saved_s, hold_s=level.hold_s)
         return level, max(passed_s, 0.0)
 

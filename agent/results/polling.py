@@ -9,7 +9,7 @@ import structlog
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.contract import rendering_flags
-from agent.api.responses import ApiResponse, lane_fault, wished_wait_s
+from agent.api.responses import ApiResponse, lane_fault, requested_wait_s
 from agent.api.sessions import Analysis, link_path, read_analysis, read_link, session_path
 from agent.clock import Instant, Now
 from agent.disk.space import DiskSpace, is_disk_full
@@ -115,7 +115,7 @@ class SessionPoller:
     def _fault(self, answer: ApiResponse) -> ApiUnavailableError:
         now_s = self._now().utc_s
         fault = lane_fault(answer, now_s=now_s)
-        fault.retry_after_s = wished_wait_s(answer, now_s=now_s)
+        fault.retry_after_s = requested_wait_s(answer, now_s=now_s)
         return fault
 
 

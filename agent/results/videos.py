@@ -16,7 +16,7 @@ import structlog
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.downloads import DownloadProgress, Pace, RemoteFile, Storage, breaks_off
-from agent.api.responses import lane_fault, wished_wait_s
+from agent.api.responses import lane_fault, requested_wait_s
 from agent.api.sessions import link_path, read_analysis, read_link, session_path
 from agent.bandwidth_schedule import UNLIMITED, Timetable
 from agent.clock import Clock, Now
@@ -268,7 +268,7 @@ class VideoFetcher:
         if answer.status != 200:
             now_s = self._now().utc_s
             text = str(lane_fault(answer, now_s=now_s))
-            raise TemporaryDownloadError(text, retry_after_s=wished_wait_s(answer, now_s=now_s))
+            raise TemporaryDownloadError(text, retry_after_s=requested_wait_s(answer, now_s=now_s))
         return answer.json()
 
     def _judge(self, path: Path, size_bytes: int) -> None:

@@ -329,7 +329,7 @@ def metrics_of(session: SandboxSession, fault: PlannedFault | None) -> dict[str,
     return told
 
 
-def told_link(fault: PlannedFault) -> object:
+def reported_link(fault: PlannedFault) -> object:
     """Return what a fault says instead of a link: any address, or any value of JSON."""
     if "json" in fault.options:
         return json.loads(fault.options["json"])
@@ -687,7 +687,7 @@ class ApiRequestHandler(FaultyRequestHandler):
             ),
         }
         if fault is not None and fault.what == "link":
-            document["analyzed_video_url"] = told_link(fault)
+            document["analyzed_video_url"] = reported_link(fault)
         return document
 
     def _answer_document(self, document: dict[str, object], fault: PlannedFault | None) -> None:

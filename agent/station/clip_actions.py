@@ -71,7 +71,7 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
                 f"{subject.name} is analysed", hint=f"spotter reanalyse {subject.name}"
             )
         with outbox.transaction():
-            outbox.takes.begin_anew(subject, now_s=now_s)
+            outbox.takes.reset(subject, now_s=now_s)
             return _move_capture(
                 outbox, subject, CaptureState.CAPTURED, now_s=now_s, verb="retried"
             )

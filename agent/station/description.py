@@ -7,7 +7,7 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant, iso_utc
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import StateFolder
-from agent.outbox.history import cut_words, sent_anew_words, story
+from agent.outbox.history import cut_words, resend_words, story
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.resends import OPEN
@@ -276,4 +276,4 @@ def _surroundings(scene: StationData, subject: Capture | Entry) -> StatusContext
 def _resent(outbox: Outbox, subject: Capture | Entry) -> str:
     """Return how far a clip is on its way to the right athlete; empty where it is on none."""
     resend = None if isinstance(subject, Capture) else outbox.resends.of_entry(subject.id)
-    return "" if resend is None or resend.state not in OPEN else f"; {sent_anew_words(resend)}"
+    return "" if resend is None or resend.state not in OPEN else f"; {resend_words(resend)}"

@@ -19,7 +19,7 @@ from agent.outbox.erasures import DeletionState, Erasure, SessionDeletion
 from agent.outbox.migrate import remove_old_copies
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
-from agent.outbox.recovery import ledger_written_anew
+from agent.outbox.recovery import rewritten_log
 from agent.outbox.removal import FileRemover
 from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
@@ -187,7 +187,7 @@ def _finish(
     now: Now,
 ) -> None:
     now_s = now().utc_s
-    with ledger_written_anew(outbox):  # its older lines tell whose the clips were
+    with rewritten_log(outbox):  # its older lines tell whose the clips were
         outbox.forgettings.finish(forgetting, entries, captures, now_s=now_s)
     log.info("athlete erased", clips=len(entries))
 

@@ -100,7 +100,7 @@ def look_again(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
                 outbox.entries.move(
                     entry, EntryState.DISCARDED, now_s=now_s, reason=Reason.LOOKED_AGAIN
                 )
-        outbox.takes.begin_anew(capture, now_s=now_s)
+        outbox.takes.reset(capture, now_s=now_s)
         return _look_again_at(outbox, capture, now_s=now_s)
 
 

@@ -237,13 +237,13 @@ async def resend(page: WebContext, context: RequestContext, form: KeyForm) -> Re
     """Send a delivered take anew for the right athlete; then the wrong session is deleted."""
     entry = await entry_of(page, context)
 
-    def send_anew() -> tuple[str, UndoableAction | None]:
+    def do_resend() -> tuple[str, UndoableAction | None]:
         asked = clip_actions.resend(
             page.outbox, page.folder.clips, entry, form.key, rules=page.rules, now=page.now()
         )
         return name_of_key(page, form.key), page.outbox.undoables.by_id(asked.undoable_id)
 
-    name, undoable = await change(page, send_anew)
+    name, undoable = await change(page, do_resend)
     return said(
         page,
         context,

@@ -202,7 +202,7 @@ class ChangeLog:
                 voided.add(int(json.loads(body)["void"]))
         return False
 
-    def write_anew(
+    def rewrite(
         self,
         rows: Iterable[tuple[str, Image]],
         *,
@@ -398,13 +398,13 @@ class Journal:
         with suppress(OSError):
             self.ledger.append({"void": seq}, after=seq)
 
-    def begin_anew(
+    def start_new_log(
         self, connection: sqlite3.Connection, *, seq: int, written_by: list[str]
     ) -> None:
         """Write a ledger of everything that this transaction sees, in the old one's place."""
         keys = every_key(connection)
         (lost_at,) = connection.execute("SELECT lost_at FROM ledger_mark WHERE id = 1").fetchone()
-        self.ledger.write_anew(
+        self.ledger.rewrite(
             ((key[0], read_image(connection, key)) for key in keys),
             seq=seq,
             count=len(keys),

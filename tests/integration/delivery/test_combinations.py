@@ -7,7 +7,7 @@ import pytest
 
 from agent.outbox.integrity import DATABASE_NAME
 from agent.outbox.models import ClipTarget
-from agent.outbox.recovery import ledger_written_anew, open_as_owner
+from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions, erasure
@@ -198,7 +198,7 @@ def test_an_outbox_made_anew_knows_what_was_delivered_before_what(
     world.lane.step()
     assert world.states() == ["uploaded", "uploaded", "uncertain"]
 
-    with ledger_written_anew(world.outbox):
+    with rewritten_log(world.outbox):
         pass  # as after an upgrade
     world.outbox.close()
     (root / DATABASE_NAME).unlink()

@@ -13,7 +13,7 @@ import pytest
 from agent.errors import AgentError
 from agent.outbox.integrity import DATABASE_NAME
 from agent.outbox.models import ClipTarget, Entry
-from agent.outbox.recovery import ledger_written_anew, open_as_owner
+from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.outbox.undo import UndoableAction
 from agent.sandbox.server import Sandbox
@@ -107,7 +107,7 @@ class Weather:
         self._open()
 
     def _write_ledger_anew(self) -> None:
-        with ledger_written_anew(self._world.outbox):
+        with rewritten_log(self._world.outbox):
             pass
 
     def _steer(self) -> None:

@@ -252,7 +252,7 @@ def test_a_stage_whose_first_look_comes_after_the_loss_makes_no_outbox_either(ro
 def test_a_ledger_of_a_newer_spotter_is_refused_untouched(root: Path) -> None:
     ledger = root / LEDGER_NAME
     with open_as_owner(root, now_s=NOW_S) as outbox, outbox.database.transaction(record=False):
-        outbox.database.journal.begin_anew(
+        outbox.database.journal.start_new_log(
             outbox.database.connection, seq=99, written_by=["from_the_future"]
         )
     lose(root)

@@ -8,7 +8,7 @@ import pytest
 from agent.clock import LocalTime
 from agent.doctor import service
 from agent.doctor import service as doctor_service
-from agent.doctor.camera import PendingFile, judge_last, judge_lying
+from agent.doctor.camera import PendingFile, judge_last, judge_pending
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
 from agent.doctor.database import (
     judge_audit,
@@ -226,15 +226,17 @@ def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
     fresh = replace(held, quiet_s=5)
 
     told(
-        judge_lying([held, alone], settle_s=90, suffixes=()),
+        judge_pending([held, alone], settle_s=90, suffixes=()),
         Severity.WARNING,
         "open for writing",
         "show",
     )
-    told(judge_lying([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "show")
-    told(judge_lying([alone], settle_s=90, suffixes=()), Severity.WARNING, "not ingested")
-    told(judge_lying([text], settle_s=90, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
-    told(judge_lying([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 in progress")
+    told(
+        judge_pending([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "show"
+    )
+    told(judge_pending([alone], settle_s=90, suffixes=()), Severity.WARNING, "not ingested")
+    told(judge_pending([text], settle_s=90, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
+    told(judge_pending([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 in progress")
 
 
 def test_a_camera_that_is_silent() -> None:

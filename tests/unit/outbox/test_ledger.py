@@ -21,7 +21,7 @@ def commit(number: int) -> dict[str, object]:
 
 
 def fill(ledger: ChangeLog, count: int) -> None:
-    ledger.write_anew([], seq=0, count=0, written_by=["first"])
+    ledger.rewrite([], seq=0, count=0, written_by=["first"])
     for number in range(count):
         ledger.append(commit(number), after=0)
 
@@ -88,7 +88,7 @@ def test_an_append_that_the_disk_refuses_leaves_nothing(
 
 def test_a_ledger_written_anew_holds_every_row_or_is_not_whole(ledger: ChangeLog) -> None:
     rows = [("capture", {"sha256": f"{number}"}) for number in range(3)]
-    ledger.write_anew(rows, seq=7, count=3, written_by=["first", "second"])
+    ledger.rewrite(rows, seq=7, count=3, written_by=["first", "second"])
 
     survey = ledger.survey()
     assert (survey.is_whole, survey.last_seq, survey.written_by) == (True, 7, ("first", "second"))
