@@ -1,7 +1,7 @@
 """systemd: readiness, watchdog, status text, and the unit's own name.
 
 Source: sd_notify(3).  Lines go as datagrams to the socket that $NOTIFY_SOCKET names; where it
-names none, nothing is told.
+names none, nothing is sent.
 """
 
 import contextlib

@@ -1,10 +1,10 @@
 """The check before every upload: is the clip still the file that was recorded in the outbox?
 
 Each clip is hashed once in the life of this process, before it is first sent by it: what a power
-cut tore is not sent, and a start need not read everything that waits.  A damaged clip is held,
+cut damaged is not sent, and a start need not read everything that waits.  A damaged clip is held,
 and cut again.
 
-A file renamed while its writer has it open goes on changing.  If a capture grew after it was
+A file renamed while its writer has it open may still change.  If a capture grew after it was
 taken in, its clips are void: the file goes back into the capture folder and settles again.  If it
 is the same in another place on the disk, it was copied back, from a backup perhaps: then its clips
 are looked up first, for of what was sent since the backup nothing is on record.

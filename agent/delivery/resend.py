@@ -1,4 +1,4 @@
-"""Clips of the wrong athlete: sent again for the right one, then the wrong session is deleted.
+"""Clips of the wrong athlete: resent for the right one, then the wrong session is deleted.
 
 Each pass makes one step of each: a row says what is to be done before it is done, and every step
 can be done again: linking a file that is linked, deleting a session that is gone.

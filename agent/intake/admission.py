@@ -1,6 +1,6 @@
 """Admits one settled file: hashed, moved, durable on disk, and only then a row.
 
-Order of the durable steps; whatever is cut off after any of them, the next start goes on:
+Order of the durable steps; interrupted after any of them, the next start resumes:
 
 1. the content is hashed, and the file is proven unchanged by that;
 2. a sidecar with the facts that only we know is written into the work folder;

@@ -2,8 +2,8 @@
 
 Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
 is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody; a
-disk that is short or a folder that is missing makes all of them wait, and intake goes on by
-itself when that is over.
+disk that is short or a folder that is missing makes all of them wait, and intake resumes
+automatically when that is over.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The stage that downloads analysed videos on request, one at a time.
 
-What broke off goes on from there the next time, in this run or after a kill.  How long to leave a
+An interrupted download is resumed, in this run or after a kill.  How long to leave a
 host alone is known to this run only: a start may ask at once.
 """
 

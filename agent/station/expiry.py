@@ -1,7 +1,7 @@
 """Assignments that end after a time without a take.
 
 The end is a statement of its own, "nobody", from the very moment on.  It is recorded when that
-moment is past, and everything filmed before it was looked into: a take that is found late keeps
+moment is past, and everything filmed before it was analysed: a take that is found late keeps
 the assignment alive all the same.
 """
 

@@ -1,6 +1,6 @@
 """The station stage: expires assignments and ends recording pauses on time.
 
-An assignment without a take runs out; a recording that still lies in the capture folder may hold
+An assignment without a take runs out; a recording that is still in the capture folder may hold
 the take that keeps it alive, and is waited for, within reason.
 """
 
