@@ -143,7 +143,7 @@ def release(
     if target.recipient is Recipient.UNKNOWN:
         raise RequestError(
             f"the athlete of {entry.name} is unknown",
-            hint=f"spotter outbox release {entry.name} --user-id WHO",
+            hint=f"spotter outbox release {entry.name} --user-id USER_ID",
         )
     changes = {
         "due_at": due_after_correction(entry, send_delay_s, now_s=now_s),
@@ -424,7 +424,7 @@ def _refuse_unless_unsent(entry: Entry) -> None:
     if entry.state not in _UNSENT:
         raise RequestError(
             f"{entry.name} is {entry.state}",
-            hint=f"spotter outbox resend {entry.name} --user-id WHO"
+            hint=f"to change it, resend it: spotter outbox resend {entry.name} --user-id USER_ID"
             if entry.session_id
             else "spotter undo reverts a discard for 10 s",
         )

@@ -26,14 +26,14 @@ Document = dict[str, object]
 
 _NOTHING = "nothing: it continues automatically"
 _NEXT: dict[str, str] = {
-    Reason.UNASSIGNED: "spotter outbox release {id} --user-id WHO",
-    Reason.TWO_ATHLETES: "spotter outbox release {id} --user-id WHO",
-    Reason.RECORDING_TIME_UNKNOWN: "spotter outbox release {id} --user-id WHO",
+    Reason.UNASSIGNED: "spotter outbox release {id} --user-id USER_ID",
+    Reason.TWO_ATHLETES: "spotter outbox release {id} --user-id USER_ID",
+    Reason.RECORDING_TIME_UNKNOWN: "spotter outbox release {id} --user-id USER_ID",
     Reason.GUEST: "spotter athletes --resolve {who} USER_ID",
     Reason.KEY_CANNOT_SEND: "use an admin's API key, then: spotter outbox retry {id}",
     Reason.ACTIVITY_NOT_IN_PLAN: "upgrade the account's plan, then: spotter outbox retry {id}",
     Reason.REFUSED_FOR_ATHLETE: "spotter outbox retry {id}, or: spotter outbox release {id} "
-    "--user-id WHO",
+    "--user-id USER_ID",
     Reason.CLIP_DAMAGED: "spotter outbox retry {id}",
     Reason.CAPTURE_MISSING: "copy the same file into the capture folder again",
     Reason.CAPTURE_DAMAGED: "copy the complete file into the capture folder again",

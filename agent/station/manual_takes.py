@@ -61,7 +61,7 @@ def add_take(
         if not 0 <= start_s < end_s or end_s > (capture.duration_s or end_s) + 0.5:
             raise RequestError(
                 f"{start_s:g} to {end_s:g} s is outside {capture.name}",
-                hint=f"it is {capture.duration_s or 0:.1f} s long; START comes before END",
+                hint=f"it is {capture.duration_s or 0:.1f} s long, and START must come before END",
             )
         if capture.hides(start_s, end_s):
             raise RequestError(

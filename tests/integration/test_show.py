@@ -97,7 +97,7 @@ def test_a_held_clip_says_why_and_what_to_do(made: Station) -> None:
     held(made, 3, Reason.RECORDING_TIME_UNKNOWN)
 
     words = made.spotter("show", "e1")
-    assert "is held for review" in words and "spotter outbox release e1 --user-id WHO" in words
+    assert "is held for review" in words and "spotter outbox release e1 --user-id USER_ID" in words
     assert "re-encoded (the picture size changes" in words and "to one size, 1280x720" in words
     assert "clock was not synchronised (NTP)" in str(shown(made, "e2")["cause"])
     assert "timedatectl" in made.spotter("show", "e2")
