@@ -49,11 +49,11 @@ from analysis.screening import keys_to_glimpse, look_further, where_to_look
 from analysis.stillness import stretches_of
 from analysis.takes import FoundTake, TakeOptions, take_report, takes_of
 from analysis.tracking import (
+    BodyBoxes,
     KeyframeSamples,
     Moved,
     Track,
     TrackingOptions,
-    Whereabouts,
     follow_body,
     look_for_others,
     moments_within,
@@ -258,23 +258,23 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     facts = stored_facts(packets, glimpses.reading)
     stretches = where_to_look(packets, glimpses.pictures)
     orientation = glimpses.reading.orientation
-    looker = _Looker(path, packets, stretches, finder, options, on_progress, orientation)
+    follower = _BodyFollower(path, packets, stretches, finder, options, on_progress, orientation)
     readings = [glimpses.reading]
     track, crop = Track(), zone_crop(options.zone)
     if stretches:
-        readings.append(looker.follow(track, crop))
-    candidate, is_sure = looker.candidate(track), True
+        readings.append(follower.follow(track, crop))
+    candidate, is_sure = follower.candidate(track), True
     for _ in range(_FURTHER):
-        further = look_further(looker.stretches, candidate.efforts, within=packets.span)
+        further = look_further(follower.stretches, candidate.efforts, within=packets.span)
         if not further:
             break
-        readings.append(replace(looker, stretches=further).follow(track, crop))
-        looker = replace(looker, stretches=merged([*looker.stretches, *further], rest_s=0.1))
-        candidate = looker.candidate(track)
-    for elsewhere, without in _elsewhere(candidate, track, looker):
+        readings.append(replace(follower, stretches=further).follow(track, crop))
+        follower = replace(follower, stretches=merged([*follower.stretches, *further], rest_s=0.1))
+        candidate = follower.candidate(track)
+    for elsewhere, without in _elsewhere(candidate, track, follower):
         second = Track()
-        readings.append(looker.follow(second, elsewhere, without=without))
-        candidate, is_sure = choose_athlete(candidate, looker.candidate(second))
+        readings.append(follower.follow(second, elsewhere, without=without))
+        candidate, is_sure = choose_athlete(candidate, follower.candidate(second))
         if candidate.efforts:
             break
     return _Seen(
@@ -290,7 +290,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
 
 
 @dataclass(frozen=True, slots=True)
-class _Looker:
+class _BodyFollower:
     """Follows bodies through the same stretches."""
 
     path: Path
@@ -302,7 +302,7 @@ class _Looker:
     orientation: Orientation  # of the upright picture
 
     def follow(
-        self, track: Track, crop: Crop | None, *, without: Whereabouts | None = None
+        self, track: Track, crop: Crop | None, *, without: BodyBoxes | None = None
     ) -> VideoReading:
         self.finder.forget()
         return follow_body(
@@ -338,18 +338,18 @@ class _Looker:
 
 
 def _elsewhere(
-    candidate: TrackCandidate, track: Track, looker: _Looker
-) -> Iterator[tuple[Crop, Whereabouts | None]]:
+    candidate: TrackCandidate, track: Track, follower: _BodyFollower
+) -> Iterator[tuple[Crop, BodyBoxes | None]]:
     """Yield where to look for somebody else, and whom to paint over, the likelier place first."""
     restless = track.stillness.restless
-    if restless is None or looker.options.zone:
+    if restless is None or follower.options.zone:
         return
     poses = track.poses()
-    apart = restless_elsewhere(looker.orientation.upright(restless), poses)
+    apart = restless_elsewhere(follower.orientation.upright(restless), poses)
     if apart is not None:
         yield apart, None
     if not candidate.efforts:
-        there = Whereabouts.of(poses)
-        beside = restless_beside(looker.moves(track), there)
+        there = BodyBoxes.of(poses)
+        beside = restless_beside(follower.moves(track), there)
         if beside is not None:
             yield beside, there

@@ -40,8 +40,8 @@ _WIDENED = 0.12  # of the frame, around what moves
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where a body is at each look, as boxes."""
+class BodyBoxes:
+    """Where a body is at each sampled moment, as boxes."""
 
     times_s: FloatArray  # (T,), only looks that found it
     boxes: FloatArray  # (T, 4): left, top, right, bottom, in fractions of the frame
@@ -80,7 +80,7 @@ class Whereabouts:
 
 def moments_within(moves: Sequence[tuple[float, Moved]], poses: Poses) -> list[float]:
     """Return the moments at which something moved where the body is, or where it may be."""
-    moments, there = [], Whereabouts.of(poses, margin=_CLOSE)
+    moments, there = [], BodyBoxes.of(poses, margin=_CLOSE)
     for time_s, moved in moves:
         box = there.at(time_s)
         if moved.any() if box is None else moved[_within(box, moved.shape)].any():
@@ -88,7 +88,7 @@ def moments_within(moves: Sequence[tuple[float, Moved]], poses: Poses) -> list[f
     return moments
 
 
-def restless_beside(moves: Sequence[tuple[float, Moved]], there: Whereabouts) -> Crop | None:
+def restless_beside(moves: Sequence[tuple[float, Moved]], there: BodyBoxes) -> Crop | None:
     """Return the part of the picture in which something moves beside the body, or None.
 
     Args:
@@ -188,7 +188,7 @@ def follow_body(
     track: Track,
     *,
     crop: Crop | None,
-    without: Whereabouts | None = None,
+    without: BodyBoxes | None = None,
     options: TrackingOptions,
     on_progress: Progress,
 ) -> VideoReading:
@@ -215,15 +215,15 @@ def follow_body(
     with open_video(path) as reading:
         upright = partial(reading.upright, longest_px=options.longest_px)
         part_of = _shower(upright, crop=crop, without=without)
-        with _Looker(finder, track, part_of) as looker:
+        with _PoseThread(finder, track, part_of) as thread:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
-                looker.put(time_s, frame)
+                thread.put(time_s, frame)
                 tell(time_s)
     return reading
 
 
 def _shower(
-    upright: Callable[[VideoFrame], Image], *, crop: Crop | None, without: Whereabouts | None
+    upright: Callable[[VideoFrame], Image], *, crop: Crop | None, without: BodyBoxes | None
 ) -> Callable[[float, VideoFrame], Seen]:
     """Return what turns a frame into what the model is shown of it."""
 
@@ -237,7 +237,7 @@ def _shower(
     return part_of
 
 
-class _Looker:
+class _PoseThread:
     """The thread in which the model looks at frames, in the order in which they come."""
 
     def __init__(
@@ -420,7 +420,7 @@ def look_for_others(
             first = _one_body(image, finder)
             if first is None:
                 continue
-            without = Whereabouts.of(first).painted_over(image, 0.0)
+            without = BodyBoxes.of(first).painted_over(image, 0.0)
             second = _one_body(np.ascontiguousarray(without), finder)
             share = 0.0 if second is None else float(second.torso_px()[0] / first.torso_px()[0])
             seen.append((decoded.time_s, share))

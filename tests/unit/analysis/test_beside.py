@@ -3,7 +3,7 @@
 import numpy as np
 
 from analysis.primitives import Image
-from analysis.tracking import Moved, Whereabouts, moments_within, restless_beside
+from analysis.tracking import BodyBoxes, Moved, moments_within, restless_beside
 from tests.unit.analysis.bodies import HEIGHT_PX, STANDING, WIDTH_PX, Posture, nobody, poses
 
 ROWS, COLUMNS = 12, 20
@@ -18,14 +18,14 @@ def moved(*blocks: tuple[int, int]) -> Moved:
 
 
 def test_what_moves_with_the_body_is_not_beside_it() -> None:
-    there = Whereabouts.of(WALK)
+    there = BodyBoxes.of(WALK)
     block = [(8, int(np.interp(t, [2, 6], [2, 11]) * 100 / WIDTH_PX * COLUMNS)) for t in range(7)]
 
     assert restless_beside([(float(t), moved(block[t])) for t in range(7)], there) is None
 
 
 def test_what_moves_where_the_body_is_only_later_is_beside_it() -> None:
-    there = Whereabouts.of(WALK)
+    there = BodyBoxes.of(WALK)
     far = moved((8, 16), (8, 17), (7, 16))
 
     crop = restless_beside([(0.2 * n, far) for n in range(8)], there)
@@ -37,7 +37,7 @@ def test_what_moves_where_the_body_is_only_later_is_beside_it() -> None:
 def test_a_body_is_painted_over_where_it_is_and_only_while_it_is_known() -> None:
     picture: Image = np.zeros((HEIGHT_PX // 4, WIDTH_PX // 4, 3), dtype=np.uint8)
     picture[:, ::2] = 200
-    there = Whereabouts.of(poses((2.0, STANDING)))
+    there = BodyBoxes.of(poses((2.0, STANDING)))
 
     painted = there.painted_over(picture, 1.0)
 
@@ -45,7 +45,7 @@ def test_a_body_is_painted_over_where_it_is_and_only_while_it_is_known() -> None
     assert np.ptp(painted[hips[0] - 3 : hips[0] + 3, hips[1] - 3 : hips[1] + 3]) == 0
     assert (painted[:, -40:] == picture[:, -40:]).all()
     assert there.painted_over(picture, 9.0) is picture
-    assert Whereabouts.of(nobody(2.0)).painted_over(picture, 1.0) is picture
+    assert BodyBoxes.of(nobody(2.0)).painted_over(picture, 1.0) is picture
 
 
 def test_movement_where_the_body_is_counts_as_its_own() -> None:
