@@ -18,7 +18,7 @@ def test_a_kill_while_clearing_is_made_good_at_the_next_start(
 
     for point in POINTS:
         daemon = station.start({"SPOTTER_CRASH_AT": point, **at_once})
-        assert daemon.wait(40) == -9, f"{point} was never passed"
+        assert daemon.wait(90) == -9, f"{point} was never passed"
 
     with station.running(at_once):
         until(lambda: 'event="original cleared"' in station.log.read_text())

@@ -71,7 +71,7 @@ def test_a_kill_at_any_step_misses_no_result(tmp_path: Path) -> None:
     with Sandbox(key=KEY, processing_s=(5.0, 600.0), seed=3) as sandbox:
         followed = Followed(tmp_path, sandbox, 8)
         for point in POINTS:
-            assert followed.start({"SPOTTER_CRASH_AT": point}).wait(40) == -9, point
+            assert followed.start({"SPOTTER_CRASH_AT": point}).wait(90) == -9, point
 
         assert followed.start().wait(60) == 0
         followed.check(8)

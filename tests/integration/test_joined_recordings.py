@@ -121,7 +121,7 @@ def test_a_kill_while_joining_makes_neither_two_clips_nor_none(
 ) -> None:
     deliver(parts[0], station, filmed_s_ago=4.0)
     deliver(parts[1], station, filmed_s_ago=0.0)
-    assert station.start({"SPOTTER_CRASH_AT": point}).wait(40) == -9
+    assert station.start({"SPOTTER_CRASH_AT": point}).wait(90) == -9
 
     with station.running():
         assert delivered(sandbox, 1)

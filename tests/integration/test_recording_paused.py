@@ -191,7 +191,7 @@ def frames(clip: Path) -> int:
 def test_a_kill_leaves_nothing_of_it_to_be_seen(station: Station) -> None:
     stopped(station, since_s=_FINAL_S)
     filmed(station, 1, ended_at=time.time())
-    assert station.start({"SPOTTER_CRASH_AT": "hidden"}).wait(40) == -9
+    assert station.start({"SPOTTER_CRASH_AT": "hidden"}).wait(90) == -9
     assert list((station.state / "captures").glob("*.mp4"))
 
     with station.running():
