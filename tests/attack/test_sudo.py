@@ -82,7 +82,7 @@ def test_a_link_that_is_laid_while_forget_asks_leads_root_nowhere(place: Town, t
     )
     assert asked.stdin is not None and asked.stdout is not None
     told = b""
-    while b"Go on?" not in told:
+    while b"[y/N]" not in told:
         piece = os.read(asked.stdout.fileno(), 4096)
         assert piece, told
         told += piece

@@ -79,7 +79,7 @@ def test_a_state_disk_that_is_missing_is_waited_for_and_nothing_is_written_below
     until(lambda: "a mount is missing" in station.log.read_text())
     command = run_spotter(["status", "--config", str(station.config)])
     assert command.returncode == 75 and f"{place} is not mounted" in command.stderr
-    assert "lies on it" in command.stderr
+    assert "is not mounted" in command.stderr
     assert not list(place.iterdir())
 
     with mounted(place, _SIZE):

@@ -483,7 +483,10 @@ def test_what_an_mp4_can_hold_is_copied_and_named_properly(
     [
         ("null", ("-bsf:v", "h264_metadata=video_full_range_flag=0")),
         ("lutyuv=y=val+5", ()),
-        ("scale=in_color_matrix=bt601:out_color_matrix=bt709", ()),
+        (  # which later versions of ffmpeg would tell in the stream
+            "scale=in_color_matrix=bt601:out_color_matrix=bt709",
+            ("-bsf:v", "h264_metadata=matrix_coefficients=2"),
+        ),
         ("hflip", ()),
         ("setsar=2", ()),
         ("transpose=1", ()),
