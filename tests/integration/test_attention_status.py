@@ -33,7 +33,7 @@ def test_what_was_set_aside_and_what_the_api_fails_on_are_named_in_a_line_each(
     assert "and 2 more" in aside and "spotter show" in aside
     assert failing.startswith("e1: retried once a day")
     (found,) = judge_failing(["e1"])
-    assert "1 clip, as e1" in found.finding and "outbox show e1" in str(found.remedy)
+    assert "1 clip, as e1" in found.finding and "spotter show e1" in str(found.remedy)
     assert judge_failing([]) == []
 
 

@@ -55,7 +55,7 @@ def test_a_video_comes_into_a_folder_and_goes_on_where_it_broke_off(
     sandbox.add_fault("cut:at=50@storage")
 
     told = download(station, folder, code=75)
-    assert "broke off" in told and "the same command goes on" in told
+    assert "broke off" in told and "run the same command again" in told
     download(station, folder)
 
     names = [f"{entry.clip_code}-{what}" for what in ("analysed.mp4", "export.json")]
@@ -84,12 +84,12 @@ def test_what_is_on_the_box_is_copied(
 def test_what_cannot_be_had_says_why(
     station: Station, outbox: Outbox, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    assert "is not there yet" in download(station, tmp_path, of="e2", code=75)
+    assert "is not complete yet" in download(station, tmp_path, of="e2", code=75)
     waiting = outbox.follow_ups.of_entry(2)
     assert waiting is not None
     failed = {"state": FollowUpState.FAILED, "detail": "no athlete", "due_at": time.time() + 600}
     assert outbox.follow_ups.note(waiting, failed, now_s=time.time())
-    assert "failed: no athlete" in download(station, tmp_path, of="e2", code=1)
+    assert "failed at the API: no athlete" in download(station, tmp_path, of="e2", code=1)
     outbox.results.note_link(1, "https://10.0.0.1/a.mp4?signature=1", now_s=time.time())
     assert "which is private: not asked" in download(station, tmp_path, code=1)
     outbox.results.note_link(1, sandbox.storage_url + "/a.mp4?signature=1", now_s=time.time())
