@@ -33,6 +33,7 @@ def test_a_delivered_clip_is_shown_by_whatever_names_it(station: Station, sandbo
         film_nobody(station.capture / "empty.mp4")
         assert delivered(sandbox, 1)
         until(lambda: {row["state"] for row in station.rows()} >= {"uploaded", "skipped"})
+        until(lambda: "Ada Example" in station.spotter("athletes"))  # the roster is synced
     (session,) = sandbox.book.sessions
     (entry,) = station.entries()
     code = str(entry["clip_code"])
