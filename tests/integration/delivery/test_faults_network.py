@@ -51,7 +51,7 @@ def test_an_api_that_cannot_be_reached_pauses_the_lane_and_marks_no_clip(
     [
         ("tls-expired", "has expired, or this box's clock runs ahead"),
         ("tls-not-yet", "is not valid yet, or this box's clock is behind"),
-        ("tls-unknown-ca", "an authority that this box does not know"),
+        ("tls-unknown-ca", "signed by an unknown authority"),
         ("tls-wrong-host", "the certificate is not for 127.0.0.1"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_host_without_tls_at_a_tls_address_is_named(world: World, sandbox: San
     with way_to(world, sandbox.base_url.replace("http:", "https:")) as there:
         there.run(10)
 
-        assert "speaks no proper TLS" in check_untouched(there, "tls")
+        assert "does not speak valid TLS" in check_untouched(there, "tls")
 
 
 def test_a_paused_lane_asks_for_the_account_alone_ever_more_rarely(
