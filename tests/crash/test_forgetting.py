@@ -102,7 +102,7 @@ def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
     )
     assert asked.returncode == (0 if in_daemon else -9), asked.stderr
     if in_daemon:
-        assert "as soon as it can be asked" in asked.stdout
+        assert "as soon as it is reachable" in asked.stdout
         assert station.start({"SPOTTER_CRASH_AT": point}, wait=False).wait(60) == -9
     assert len(sandbox.book.sessions) == (1 if in_daemon else 2)
 

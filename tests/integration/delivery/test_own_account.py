@@ -59,7 +59,7 @@ def test_an_unknown_outcome_goes_to_a_person_and_pauses_nothing(
 
     assert own.states() == ["held", "uploaded"]
     assert own.entry(1).reason == Reason.OUTCOME_UNKNOWN
-    assert "may not see the list" in str(own.entry(1).detail)
+    assert "may not list the sessions" in str(own.entry(1).detail)
     own.run(2 * 86_400)
     assert own.lane_state.paused_reason is None
 
