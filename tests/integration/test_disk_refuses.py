@@ -125,7 +125,7 @@ def test_a_disk_without_room_for_names_is_full(tmp_path: Path, sandbox: Sandbox)
                 for number in range(600):
                     os.close(os.open(strays / str(number), os.O_CREAT))
             film(station, 2)
-            until(lambda: "hardly any more files" in station.spotter("status"))
+            until(lambda: "hardly any inodes left" in station.spotter("status"))
             assert len(sandbox.book.sessions) == 1
 
             shutil.rmtree(strays)

@@ -108,7 +108,7 @@ def test_doctor_tells_when_a_key_expires() -> None:
         ("Standard", "admin", "only Pro and Enterprise"),
         ("Pro", "admin", "acts for all athletes"),
         ("Enterprise", "subadmin", "acts for all athletes"),
-        ("Enterprise", "user", "no admin's and cannot act for others"),
+        ("Enterprise", "user", "not an admin's and cannot act for others"),
     ],
 )
 def test_doctor_tells_what_plan_and_key_allow(
