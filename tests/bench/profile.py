@@ -15,18 +15,18 @@ from analysis.takes import TakeOptions
 from analysis.video import VideoReading
 
 # What is timed: where it is looked up when it is called, and what it is called in the print.
-_PARTS: tuple[tuple[object, str, str], ...] = (
+PARTS: tuple[tuple[object, str, str], ...] = (
     (inspection, "read_packets", "reading packets"),
     (sampling, "_decoded", "decoding"),
     (sampling, "_rest", "decoding"),
     (VideoReading, "upright", "scaling"),
     (tracking, "grey_thumbnail", "watching for movement"),
-    (tracking, "grey_thumbnail", "watching for movement"),
     (Stillness, "is_moving", "watching for movement"),
     (inspection, "where_to_look", "watching for movement"),
     (tracking, "picture_facts", "judging light"),
     (PoseFinder, "find", "looking"),
-    (inspection, "_conclude", "concluding"),
+    (inspection, "_takes", "concluding"),
+    (inspection, "_report", "concluding"),
 )
 
 
@@ -48,7 +48,7 @@ def _timed() -> Iterator[dict[str, float]]:
     """Time every part while the context lasts."""
     seconds: dict[str, float] = defaultdict(float)
     with ExitStack() as patches:
-        for owner, name, part in _PARTS:
+        for owner, name, part in PARTS:
             stopwatch = _stopwatch(getattr(owner, name), seconds, part)
             patches.enter_context(patch.object(owner, name, stopwatch))
         yield seconds
