@@ -61,7 +61,6 @@ def _report(
     file: Path, out: Path | None, activity: str | None, *, quiet: bool
 ) -> dict[str, object]:
     """Let the child analyse a video, and cut it where a folder is given."""
-
     with Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
     ) as progress:
@@ -91,7 +90,6 @@ def _report(
 def _cut(
     child: object, file: Path, out: Path, number: int, take: Mapping[str, object]
 ) -> dict[str, object]:
-
     assert isinstance(child, AnalysisProcess)  # imported late: it is slow to load
     clip = out / f"take-{number}.mp4"
     bounds = {"start_s": take["start_s"], "end_s": take["end_s"]}
@@ -109,7 +107,6 @@ def _takes(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _print(report: Mapping[str, object]) -> None:
-
     video, cost = report["video"], report["cost"]
     assert isinstance(video, Mapping) and isinstance(cost, Mapping)  # the child is our own
     click.echo(

@@ -76,7 +76,6 @@ def assign(
         raise click.UsageError("--again needs a USER_ID and no other option")
 
     def say(outbox: Outbox, rules: StationRules, now: Instant) -> Assignment:
-
         if step_kg is not None:
             return assignments.step_mass(outbox, step_kg, rules=rules, now=now, set_by=SET_BY)
         if clear or nobody:
@@ -99,7 +98,6 @@ def _assign(
     lasts_s: float | None,
 ) -> Assignment:
     """Put an athlete or a guest on the station."""
-
     wanted = options.over(rules.default)
     if wanted is None and not again:
         wanted = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
@@ -199,7 +197,6 @@ def start(config: Path | None, as_json: bool) -> None:
 
 
 def _say(say: PauseCommand, *, config: Path | None, as_json: bool) -> None:
-
     now = read_clock()
     with steered_outbox(config) as (_settings, outbox):
         say(outbox, now)

@@ -84,7 +84,6 @@ def athletes(
 
 
 def _document(athlete: RosterAthlete) -> dict[str, object]:
-
     return {
         "user_id": athlete.user_id,
         "key": athlete.key,
@@ -178,7 +177,6 @@ def _erase(
     settings: Settings, outbox: Outbox, key: str, *, also_at_api: bool, yes: bool
 ) -> dict[str, object]:
     """Erase the person as far as that can be done now; return what scripts are told."""
-
     owned = erasure_preview(outbox, key)
     before = outbox.forgettings.of_person(*split_key(key))
     is_here = bool(owned.clips or owned.sessions or athlete_of(outbox, key))
@@ -236,7 +234,6 @@ def _receipt(
     settings: Settings, outbox: Outbox, key: str | None, path: Path | None
 ) -> dict[str, object]:
     """Write the receipt where it is wanted; return what scripts are told of it."""
-
     station = settings.station.name or settings.station.id
     document = receipt(outbox, key, station=station, now_s=read_clock().utc_s)
     result: dict[str, object] = {"erasures": document["erasures"], "open": document["open"]}
@@ -258,7 +255,6 @@ def _receipt(
 
 
 def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
-
     clips = counted(owned.clips, "clip") if owned.clips else "no clip"
     unsent = f", {owned.unsent} of them not uploaded" if owned.unsent else ""
     there = ""
@@ -274,7 +270,6 @@ def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
 
 
 def _tell(document: dict[str, object]) -> None:
-
     retried = document.get("retried")
     if isinstance(retried, int):
         click.echo(f"retried: {counted(retried, 'refused deletion')}")
@@ -307,7 +302,6 @@ def _tell(document: dict[str, object]) -> None:
 
 
 def _tell_erased(document: dict[str, object]) -> None:
-
     who, clips, waits_for = document["user_id"], document["clips"], document["waits_for"]
     assert isinstance(waits_for, list) and isinstance(clips, int)  # made above
     click.echo(f"deleted from this box: {counted(clips, 'clip')} of {who}")

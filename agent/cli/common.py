@@ -85,7 +85,6 @@ def opened_outbox(settings: Settings) -> Iterator[Outbox]:
 
 @contextmanager
 def _opened_outbox(settings: Settings) -> Iterator[Outbox]:
-
     folder = state_folder(settings)
     missing = Mounts(settings.disk.mounts).missing_above(folder.root)
     if missing is not None:

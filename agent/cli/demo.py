@@ -86,7 +86,6 @@ class _Stages:
     """The stages as they happen: progress bars in a terminal, one line each when piped."""
 
     def __init__(self, out: Console, names: tuple[str, ...]) -> None:
-
         self._out = out
         self._done: set[str] = set()
         self._began_s = time.monotonic()
@@ -191,7 +190,6 @@ class _Progress:
     """What is rehearsed now, and a line for each that is over."""
 
     def __init__(self, out: Console, *, quiet: bool) -> None:
-
         self._out = out
         self._quiet = quiet
         self._status = Status("", console=out) if out.is_terminal and not quiet else None
@@ -258,7 +256,6 @@ class _WithFaults(click.Command):
             formatter.write_dl(EXAMPLES, col_max=40)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-
         with formatter.section("A FAULT"):
             formatter.write_text(_FORM.format(places=", ".join(PLACES)))
         with formatter.section("A status code as the response, to an upload or at a PLACE"):

@@ -81,7 +81,6 @@ def _print(finding: CheckResult) -> None:
 
 
 def _print_end(findings: list[CheckResult]) -> None:
-
     counts = {state: sum(f.state == state for f in findings) for state in _SIGNS}
     warnings = counted(counts["warning"], "warning")
     text = f"{counts['broken']} failed, {warnings}, {counts['fine']} OK"
@@ -134,7 +133,6 @@ def support(out: Path | None, config: Path | None) -> None:
 
 
 def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
-
     findings: list[dict[str, object]] = []
     for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
         if sys.stderr.isatty():
@@ -149,7 +147,6 @@ def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
 
 
 def _settings(config: Path | None) -> Settings | None:
-
     try:
         return load_settings(config)
     except ConfigError:

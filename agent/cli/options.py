@@ -68,7 +68,6 @@ class Since(click.ParamType[float]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return Unix time."""
-
         if isinstance(value, float):
             return value
         text, now_s = str(value).strip(), read_clock().utc_s

@@ -61,7 +61,6 @@ def give(
     """
 
     def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-
         rules, now = station_rules(settings), read_clock()
         entry = find_clip(outbox, wanted_id)
         wanted = options.of_clip(entry)
@@ -93,7 +92,6 @@ def edit(
         )
 
     def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-
         rules, now = station_rules(settings), read_clock()
         entry = find_clip(outbox, wanted_id)
         shows = options.of_clip(entry)
@@ -114,7 +112,6 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Hold clips for review until they are released."""
 
     def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-
         held = hold_clip(outbox, find_clip(outbox, wanted_id), now_s=read_clock().utc_s)
         return {"id": held.name, "state": held.state, "error": None}
 
@@ -141,7 +138,6 @@ def resend(
     """
 
     def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-
         rules, clips = station_rules(settings), state_folder(settings).clips
         entry = find_clip(outbox, wanted_id)
         wanted = options.of_clip(entry)
@@ -162,7 +158,6 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
     """Retry deleting the wrong sessions after a resend."""
 
     def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-
         entry = find_clip(outbox, wanted_id)
         found = outbox.resends.of_entry(entry.id)
         if found is None:
@@ -401,7 +396,6 @@ def _steer(
 
 
 def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
-
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
 

@@ -74,7 +74,6 @@ def pair(
 
 
 def _offer(settings: Settings, *, wall: bool, name: str, lasts_s: float, as_json: bool) -> None:
-
     if not settings.web.listen:
         raise RequestError(
             "the coach's page is turned off", hint='set web.listen = "127.0.0.1:8377"'
@@ -93,7 +92,6 @@ def _offer(settings: Settings, *, wall: bool, name: str, lasts_s: float, as_json
 
 
 def _show(settings: Settings, address: str, lasts_s: float) -> None:
-
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")
     click.echo(f"Valid for one device, for {duration_words(lasts_s)}.")
@@ -125,7 +123,6 @@ def _list(settings: Settings, *, as_json: bool) -> None:
 
 
 def _document(device: Device) -> dict[str, object]:
-
     return {
         "id": device.id,
         "role": device.role,
@@ -136,7 +133,6 @@ def _document(device: Device) -> dict[str, object]:
 
 
 def _end(settings: Settings, wanted: str, *, as_json: bool) -> None:
-
     now_s = read_clock().utc_s
     with opened_outbox(settings) as outbox:
         known = [device.id for device in outbox.devices.all()]

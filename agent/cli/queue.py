@@ -141,7 +141,6 @@ def clear(config: Path | None, as_json: bool) -> None:
 
 
 def _id_at(outbox: Outbox, place: int) -> int:
-
     waiting = outbox.queue.all()
     if place > len(waiting):
         raise RequestError(

@@ -259,7 +259,6 @@ def sessions(
     as_json: bool,
 ) -> None:
     """List sessions and their metrics."""
-
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
         found = outbox.sessions.latest(since=since or 0.0, user_id=athlete, state=state)
@@ -328,7 +327,6 @@ def session(
 
 
 def _found(outbox: Outbox, wanted: str) -> Followed:
-
     entries = outbox.listing.of_session(wanted) or [find_clip(outbox, wanted)]
     followed = outbox.sessions.of(entries[0])
     if followed is None:
@@ -341,7 +339,6 @@ def _found(outbox: Outbox, wanted: str) -> Followed:
 
 
 def _link_is_old(followed: Followed) -> bool:
-
     result = followed.result
     if result is None or result.url_at is None:
         return True
@@ -360,7 +357,6 @@ def _looked(settings: Settings, outbox: Outbox, followed: Followed) -> Followed:
 
 
 def _fetch(settings: Settings, outbox: Outbox, followed: Followed, target: Path) -> None:
-
     click.echo("downloading ...", err=True)
     with file_for_person(settings, target) as here:
         size_bytes = fetch_export(settings, outbox, followed.entry, here)

@@ -68,7 +68,6 @@ def disk_documents(
     settings: Settings, outbox: Outbox, *, running: bool, now_s: float
 ) -> dict[str, object]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
-
     space = DiskSpace(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
     disk = read_disk(outbox.rooms, space, now_s=now_s)
     weights = outbox.rooms.weights()
@@ -125,7 +124,6 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
 
 
 def _outlook(disk: dict[str, object]) -> str:
-
     full_in_s = disk["full_in_s"]
     if isinstance(full_in_s, int):
         if full_in_s == 0:
@@ -135,7 +133,6 @@ def _outlook(disk: dict[str, object]) -> str:
 
 
 def _set_aside_bytes(settings: Settings) -> int:
-
     aside = state_folder(settings).set_aside
     return sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
 
@@ -185,7 +182,6 @@ def _standstill(document: dict[str, Any], here: LocalTime) -> str | None:
 
 
 def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> str:
-
     clips, size_bytes = line["backlog"]["clips"], line["backlog"]["bytes"]
     if not clips:
         return "nothing"
@@ -202,13 +198,11 @@ def _backlog(line: dict[str, Any], standstill: str | None, here: LocalTime) -> s
 
 
 def _speed(line: dict[str, Any]) -> str:
-
     rate = line["goodput_bytes_s"]
     return "speed not measured yet" if rate is None else f"{size_words(rate)}/s"
 
 
 def _hours(hours: dict[str, Any], here: LocalTime) -> str:
-
     if not hours["open"]:
         return f"uploads PAUSED until {_hour(hours['opens_at'], here)} (delivery.schedule)"
     cap = hours["cap_bytes_s"]
@@ -378,7 +372,6 @@ def status(config: Path | None, as_json: bool) -> None:
 
 
 def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, object]:
-
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
     running, counts = StateFolderLock(state_folder(settings)).is_taken(), outbox.listing.counts()
@@ -438,7 +431,6 @@ def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
 
 
 def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
-
     return {
         "host": lane.host,
         "reachable": _reachable(lane.paused_reason, lane.answered_at),
@@ -454,7 +446,6 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
 
 
 def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
-
     path = settings.paths.capture
     left = unrecognised_files(path, settings.capture.suffixes, now_s=now_s)
     return {
@@ -479,7 +470,6 @@ def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
 
 
 def _assignment(stands: AssignmentStatus) -> dict[str, object]:
-
     rest_s = None if stands.left_s is None else round(stands.left_s)
     return {**assignment_document(stands.assignment), "runs_out_in_s": rest_s}
 
@@ -492,7 +482,6 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
 
 
 def _print(document: dict[str, object]) -> None:
-
     assignment, api = document["assignment"], document["api"]
     assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
     running = "running" if document["running"] else "NOT running"
@@ -533,7 +522,6 @@ def _database_lines(rebuilt: Any, here: LocalTime) -> list[tuple[str, str]]:
 
 
 def _athlete(assignment: dict[str, Any]) -> str:
-
     who = assignment["user_id"] or assignment.get("guest")
     if who is None:
         return "none assigned"
@@ -545,7 +533,6 @@ def _athlete(assignment: dict[str, Any]) -> str:
 
 
 def _filming(document: dict[str, object]) -> str:
-
     filming, camera = document["filming"], document["camera"]
     assert isinstance(filming, dict) and isinstance(camera, dict)  # made above
     age_s = camera["last_recording_age_s"]

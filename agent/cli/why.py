@@ -319,7 +319,6 @@ def logs(code: str | None, config: Path | None, as_json: bool) -> None:
 
 
 def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
-
     if isinstance(subject, Capture):
         matches = [f"SPOTTER_CAPTURE={subject.name}"]
     else:
@@ -337,7 +336,6 @@ def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
 
 
 def _latest(outbox: Outbox) -> dict[str, object]:
-
     lines = []
     for name, event in outbox.events.recent(most=_RECENT):
         if event.what is EventKind.ATTEMPT:
