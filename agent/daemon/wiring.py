@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -167,10 +168,7 @@ def video_fetcher(
     storage = Storage(
         settings.api.base_url,
         now=read_clock,
-        timeouts=Timeouts(
-            connect_s=settings.api.connect_timeout_s,
-            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
-        ),
+        timeouts=_timeouts(settings),
         ca_file=settings.api.ca_file,
         check=check,
     )
@@ -217,16 +215,20 @@ def video_stage(
     )
 
 
+def _timeouts(settings: Settings) -> Timeouts:
+    """Return the limits of every transfer, whoever the host is."""
+    return Timeouts(
+        connect_s=settings.api.connect_timeout_s,
+        min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
+    )
+
+
 def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
     """Return the way to the API; what `check` raises ends any exchange."""
     return ApiClient(
         settings.api.base_url,
         now=read_clock,
-        timeouts=Timeouts(
-            connect_s=settings.api.connect_timeout_s,
-            min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
-            answer_s=settings.api.answer_timeout_s,
-        ),
+        timeouts=replace(_timeouts(settings), answer_s=settings.api.answer_timeout_s),
         ca_file=settings.api.ca_file,
         origin=settings.api.origin,
         check=check,
