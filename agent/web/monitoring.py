@@ -116,7 +116,7 @@ def _measures(page: WebContext) -> Metrics:
 
 
 async def _pauses(page: WebContext) -> list[Pause] | None:
-    """Return what waits by itself; None where the outbox does not answer in time."""
+    """Return the pauses of components; None where the outbox does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_S):
             return await page.database.read(page.outbox.pauses.all)

@@ -234,7 +234,7 @@ async def discard(page: WebContext, context: RequestContext, form: NoForm) -> Re
 
 
 async def resend(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
-    """Send a delivered take anew for the right athlete; then the wrong session is deleted."""
+    """Resend a delivered take for the right athlete; then the wrong session is deleted."""
     entry = await entry_of(page, context)
 
     def do_resend() -> tuple[str, UndoableAction | None]:
@@ -306,7 +306,7 @@ TAKE_ROUTES = (
 
 
 async def retry_recording(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
-    """Let a recording be looked into again."""
+    """Analyse a quarantined recording again."""
     capture = await _capture_of(page, context)
     await change(page, lambda: clip_actions.retry(page.outbox, capture, now_s=page.now().utc_s))
     return said(page, context, page.texts.gettext("Trying again."))
@@ -358,7 +358,7 @@ async def look(page: WebContext, context: RequestContext, form: NoForm) -> Respo
 
 
 async def fetch(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """Wish for a take's analysed video."""
+    """Request a take's analysed video."""
     entry = await entry_of(page, context)
     await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
     return said(page, context, page.texts.gettext("Downloading the analysed video."))
