@@ -15,7 +15,7 @@ from agent.delivery.scheduling import read_uplink_status
 from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskSpace
 from agent.intake.watcher import watch_of
-from agent.notifications.stage import count_waiting
+from agent.notifications.message import count_waiting
 from agent.outbox.disk_history import read_disk
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState

@@ -7,15 +7,18 @@ most wait far less.  And where uploads close, what is likely to end before that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent.bandwidth_schedule import Timetable, parse_timetable
 from agent.clock import Now
-from agent.delivery.circuit_breaker import ApiAccess
 from agent.outbox.deliveries import Backlog, DueClip, TransferSample, UncertainClip
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LIMITS_IN_ROW
 from agent.outbox.states import EntryState
+
+if TYPE_CHECKING:  # it loads the HTTP client, which `spotter status` does without
+    from agent.delivery.circuit_breaker import ApiAccess
 
 RECENT = 20  # so many uploads are looked at
 _FADE = 0.8  # how much less each counts than the one after it
@@ -120,7 +123,7 @@ class UploadOrder:
         self._now = now
         self._turns = UploadScheduler()
 
-    def next_up(self, access: ApiAccess) -> Entry | None:
+    def next_up(self, access: "ApiAccess") -> Entry | None:
         """Return the entry whose turn it is; None where none may go now."""
         now_s = self._now().utc_s
         if self._timetable.rate_at(now_s) == 0:
@@ -142,7 +145,7 @@ class UploadOrder:
         chosen = self._turns.next_of(due, line)
         return None if chosen is None else self._outbox.entries.by_id(chosen.id)
 
-    def _next_trial(self, access: ApiAccess, now_s: float) -> Entry | None:
+    def _next_trial(self, access: "ApiAccess", now_s: float) -> Entry | None:
         """Return the clip that tries a plan's limit: once an hour, or another athlete's first."""
         limits, account = self._outbox.limits, access.uid
         if access.trial_is_due:

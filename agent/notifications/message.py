@@ -4,7 +4,7 @@ No names and no links: the clip code and at most the user_id (promise 7).
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -271,3 +271,16 @@ class StationLook:
             total_bytes=room.total_bytes,
             last_delivered_at=self._outbox.listing.last_sent_at(),
         )
+
+
+def count_waiting(outbox: Outbox, cursor: int, *, wanted: Collection[str] | None, most: int) -> int:
+    """Return how many notices wait behind a cursor, as far as `most` changes tell.
+
+    Args:
+        outbox: with the feed.
+        cursor: of the channel.
+        wanted: the events that its receiver is to hear of; None: all.
+        most: no more changes are looked at.
+    """
+    names = [name_of(happening) for happening in outbox.happenings.after(cursor, most=most)]
+    return sum(name is not None and (wanted is None or name in wanted) for name in names)

@@ -107,19 +107,6 @@ class Feed:
             self._durable = self._settled
 
 
-def count_waiting(outbox: Outbox, cursor: int, *, wanted: Collection[str] | None, most: int) -> int:
-    """Return how many notices wait behind a cursor, as far as `most` changes tell.
-
-    Args:
-        outbox: with the feed.
-        cursor: of the channel.
-        wanted: the events that its receiver is to hear of; None: all.
-        most: no more changes are looked at.
-    """
-    names = [name_of(happening) for happening in outbox.happenings.after(cursor, most=most)]
-    return sum(name is not None and (wanted is None or name in wanted) for name in names)
-
-
 LOOK_EVERY_S = 2.0
 BACKOFF = Backoff(base_s=2.0, longest_s=300.0)
 MOST_TRIES = 8  # of one notice, before it is found out whether it alone is refused

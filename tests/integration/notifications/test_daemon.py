@@ -9,7 +9,7 @@ import pytest
 from agent.clock import read_clock
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
 from agent.doctor.network import check_channels
-from agent.notifications.stage import count_waiting
+from agent.notifications.message import count_waiting
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
 from agent.settings import load_settings
