@@ -557,7 +557,7 @@ def rewritten_log(outbox: Outbox) -> Iterator[None]:
     with outbox.database.transaction(record=False):
         yield
         _rewrite_log(outbox)
-        crash_point("ledger-anew")
+        crash_point("ledger-rewritten")
 
 
 def _rewrite_log(outbox: Outbox, *, last_seq: int = 0) -> None:

@@ -28,7 +28,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 
 @pytest.mark.parametrize(
-    "point", ["forgetting-begun", "clip-clearing", "forgetting-clips-gone", "ledger-anew"]
+    "point", ["forgetting-begun", "clip-clearing", "forgetting-clips-gone", "ledger-rewritten"]
 )
 def test_a_kill_leaves_a_forgetting_that_the_next_start_finishes(
     before: Station, tmp_path: Path, point: str
@@ -79,7 +79,7 @@ def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
 
 
 @pytest.mark.parametrize(
-    "point", ["forgetting-begun", "forgetting-clips-gone", "ledger-anew", "erasure-deleted"]
+    "point", ["forgetting-begun", "forgetting-clips-gone", "ledger-rewritten", "erasure-deleted"]
 )
 def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
     station: Station, sandbox: Sandbox, point: str
