@@ -150,25 +150,39 @@ def step_mass(
     Raises:
         RequestError: nobody lifts at this moment, or the bar cannot weigh that.
     """
-    present = _present(outbox, now=now)
-    if present.activity != "weightlifting":
-        raise RequestError(f"a barbell mass cannot be set for {present.activity}")
+    present = _lifting(outbox, now=now)
     mass_kg = present.barbell_mass_kg
     if mass_kg is None:
         last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
         mass_kg = EMPTY_BAR_KG if last is None else last
-    target = replace(target_of(present), barbell_mass_kg=round(mass_kg + by_kg, 3))
-    idle_s = present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s
-    lasts_s = _rest_s(present, now=now)
+    return set_mass(outbox, round(mass_kg + by_kg, 3), rules=rules, now=now, set_by=set_by)
+
+
+def set_mass(
+    outbox: Outbox, mass_kg: float, *, rules: StationRules, now: Instant, set_by: str
+) -> Assignment:
+    """Begin a new interval of the same athlete with this mass on the bar.
+
+    Raises:
+        RequestError: nobody lifts at this moment, or the bar cannot weigh that.
+    """
+    present = _lifting(outbox, now=now)
     return assign(
         outbox,
-        target,
+        replace(target_of(present), barbell_mass_kg=mass_kg),
         station=rules.default,
-        lasts_s=lasts_s,
-        idle_s=idle_s,
+        lasts_s=_rest_s(present, now=now),
+        idle_s=present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s,
         now=now,
         set_by=set_by,
     )
+
+
+def _lifting(outbox: Outbox, *, now: Instant) -> Assignment:
+    present = _present(outbox, now=now)
+    if present.activity != "weightlifting":
+        raise RequestError(f"a barbell mass cannot be set for {present.activity}")
+    return present
 
 
 def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:

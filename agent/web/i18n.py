@@ -256,6 +256,7 @@ class Wording:
     def __init__(self, texts: Texts, unit: str) -> None:
         self.texts = texts
         self.unit = unit
+        self.point = texts.number(0.5)[1]  # the decimal point of the language
         self._unit_kg = _UNITS_KG[unit]
 
     def movement(self, done: MovementWording) -> str:

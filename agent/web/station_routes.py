@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.responses import Response
 
+from agent.outbox.assignments import Assignment
 from agent.outbox.models import ClipTarget
 from agent.outbox.states import Recipient
 from agent.outbox.undo import UndoableAction
@@ -63,9 +64,16 @@ class KeyForm(Form):
 
 
 class MassForm(Form):
-    """More or less on the bar, in the page's own unit."""
+    """More or less on the bar, or all of it, in the page's own unit."""
 
-    by: Literal["-5", "-1", "1", "5"]
+    by: Literal["-5", "-1", "1", "5"] | None = None
+    to: float | None = Field(None, gt=0, le=1200, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "MassForm":
+        if (self.by is None) == (self.to is None):
+            raise ValueError("either by or to")
+        return self
 
 
 class MoveForm(Form):
@@ -126,16 +134,20 @@ async def repeat(page: WebContext, context: RequestContext, form: KeyForm) -> Re
     )
 
 
-async def step_mass(page: WebContext, context: RequestContext, form: MassForm) -> Response:
+async def set_mass(page: WebContext, context: RequestContext, form: MassForm) -> Response:
     """Put more or less on the bar, from now on."""
-    by_kg = page.board.wording.kilograms(float(form.by))
-    stepped = await change(
-        page,
-        lambda: assignments.step_mass(
-            page.outbox, by_kg, rules=page.rules, now=page.now(), set_by=SET_BY
-        ),
-    )
-    mass = page.board.wording.mass(stepped.barbell_mass_kg or 0.0)
+    kilograms = page.board.wording.kilograms
+
+    def put() -> Assignment:
+        rules, now = page.rules, page.now()
+        if form.to is not None:
+            mass_kg = kilograms(form.to)
+            return assignments.set_mass(page.outbox, mass_kg, rules=rules, now=now, set_by=SET_BY)
+        by_kg = kilograms(float(form.by or 0))
+        return assignments.step_mass(page.outbox, by_kg, rules=rules, now=now, set_by=SET_BY)
+
+    changed = await change(page, put)
+    mass = page.board.wording.mass(changed.barbell_mass_kg or 0.0)
     return said(page, context, page.texts.gettext("%(mass)s on the bar.", mass=mass))
 
 
@@ -257,7 +269,7 @@ def name_of_key(page: WebContext, key: str) -> str:
 STATION_ROUTES = (
     PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=AssignForm, answer=assign),
     PostEndpoint(path="/repeat", access=RequiredAccess.COACH, form=KeyForm, answer=repeat),
-    PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=step_mass),
+    PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=set_mass),
     PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=NoForm, answer=keep),
     PostEndpoint(path="/done", access=RequiredAccess.COACH, form=NoForm, answer=done),
     PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NoForm, answer=next_one),

@@ -55,6 +55,44 @@ def test_exercise_and_mass_are_chosen_with_the_athletes_own_last_one(page: Page,
     assert (latest.activity, latest.exercise, latest.barbell_mass_kg) == ("running", None, None)
 
 
+def test_the_number_pad_sets_the_weight_in_four_touches(page: Page, gym: Gym) -> None:
+    page.tap(f"[data-key='{ANNA}']")
+    page.tap("#assign label:has-text('Weightlifting')")
+    page.tap("#assign-put")
+    expect(page.locator("#station output")).to_be_visible()
+    before = touches(page)
+    page.tap("#mass-pad")
+    page.tap("#pad [data-digit='8']")
+    page.tap("#pad [data-digit='0']")
+    page.tap("#pad-put")
+    expect(page.locator("#station output")).to_have_text("80 kg")
+    assert touches(page) - before == 4
+    assert gym.outbox.assignments.all()[-1].barbell_mass_kg == 80
+
+    page.tap(f"#athletes [data-key='{ANNA}']")
+    page.tap("#assign [data-pad]:visible")
+    page.keyboard.type("62,55")
+    page.tap("#pad [data-digit='']")
+    page.keyboard.press("Enter")
+    expect(page.locator("#assign output[data-of=mass]")).to_have_text("62.5")
+    page.tap("#assign-put")
+    expect(page.locator("#station output")).to_have_text("62.5 kg")
+    page.tap("#mass-pad")
+    page.keyboard.type("0")
+    page.tap("#pad-put")
+    expect(page.locator("#toast")).to_contain_text("Invalid input: to")
+    expect(page.locator("#pad")).to_be_visible()
+
+
+def test_a_search_ends_when_its_athlete_is_on_the_station(page: Page) -> None:
+    page.fill("#search", "jörg")
+    expect(page.locator("#athletes .name")).to_have_count(1)
+    page.tap(f"#athletes [data-key='{JOERG}']")
+    page.tap("#assign-put")
+    expect(page.locator("#search")).to_have_value("")
+    expect(page.locator("#athletes .name").nth(1)).to_be_visible()
+
+
 def test_the_queue_advances_by_one_touch_and_can_be_rearranged(page: Page, gym: Gym) -> None:
     for key in (ADA, JOERG, ANNA):
         page.tap(f"#athletes [data-key='{key}']")

@@ -150,6 +150,7 @@
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (form.dataset.tray !== undefined) { event.preventDefault(); return; }
+    if (form.id === "pad-form") { event.preventDefault(); enter(); return; }
     if (form.dataset.live === undefined) return;
     event.preventDefault();
     const button = event.submitter;
@@ -161,7 +162,7 @@
     if (dialog && (dialog.id === "assign" || dialog.id === "edit")) trim(form, fields);
     if (path === "/undo") $("toast").hidden = true;
     const done = await send(path, fields);
-    if (done && dialog) { dialog.close(); form.reset(); }
+    if (done && dialog) { dialog.close(); form.reset(); endSearch(); }
   });
 
   // ---- dialogs
@@ -219,6 +220,27 @@
     $("assign").showModal();
     $("assign-put").focus();
   };
+  // ---- the number pad: for a field of a dialog, or for the station itself
+  let entering = null;
+  const openPad = (button) => {
+    entering = button;
+    $("pad-name").textContent = button.dataset.pad;
+    $("pad-value").value = "";
+    $("pad").showModal();
+    $("pad-value").focus();
+  };
+  const type = (digit) => {
+    const field = $("pad-value");
+    field.value = digit ? `${field.value}${digit}`.slice(0, field.maxLength) : field.value.slice(0, -1);
+    field.focus(); // Enter means Set, whatever was touched last
+  };
+  const enter = async () => {
+    const value = Number($("pad-value").value.replace(",", "."));
+    const path = entering.dataset.padPath;
+    if (path) { if (!await send(path, new URLSearchParams({ to: value }))) return; }
+    else dial(entering.form, entering.querySelector("output").dataset.of, value);
+    $("pad").close();
+  };
   let giving = null;
   const choose = (path, codes, title) => {
     giving = { path, codes };
@@ -232,7 +254,7 @@
     const fields = new URLSearchParams();
     for (const [name, value] of giving.codes) fields.append(name, value);
     fields.append(giving.path === "/guest/resolve" ? "user_id" : "key", tile.dataset.key);
-    if (await send(giving.path, fields)) $("choose").close();
+    if (await send(giving.path, fields)) { $("choose").close(); endSearch(); }
   };
   const picked = () => [...document.querySelectorAll("#tray input[name=code]:checked")].map((e) => ["code", e.value]);
   const tray = () => {
@@ -249,6 +271,12 @@
         if (answer.ok) place(input.dataset.search, await answer.text());
       } catch { say(body.dataset.failed); }
     }, input.value ? 120 : 0);
+  };
+
+  const endSearch = () => { // whoever was looked for is found: the usual athletes again
+    if (!$("search") || !$("search").value) return;
+    $("search").value = "";
+    search($("search"));
   };
 
   const play = (button) => {
@@ -271,6 +299,8 @@
     if (!button) return;
     const data = button.dataset;
     if (data.play) play(button);
+    else if (data.pad) openPad(button);
+    else if (data.digit !== undefined) type(data.digit);
     else if (data.step) {
       const form = button.form, name = button.parentElement.querySelector("output").dataset.of;
       const low = name === "mass" ? 0.5 : -30, high = name === "mass" ? 1100 : 60;
