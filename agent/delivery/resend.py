@@ -17,13 +17,12 @@ from agent.failpoints import crash_point
 from agent.outbox.models import ClipFile, Entry, NewEntry, derive_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.resends import Resend, ResendState
-from agent.outbox.states import EntryState, FileState
+from agent.outbox.states import SENT, EntryState, FileState
 from agent.retry import Backoff
 from agent.stage import StageName, Wake
 
 _LOOK_AGAIN_S = 30.0
 _ONE_BY_ONE_S = 1.0
-_SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _AT_WORK = frozenset({ResendState.ASKED, ResendState.SENDING, ResendState.DELETING})
 
 log = structlog.get_logger(stage=StageName.RESENDING)
@@ -90,7 +89,7 @@ class ResendStage:
         """sending -> deleting, once the right session is there."""
         assert resend.new_entry_id is not None  # it has one from `sending` on
         new = self._entry(resend.new_entry_id)
-        if new.state in _SENT:
+        if new.state in SENT:
             self._outbox.resends.move(resend, ResendState.DELETING, now_s=self._now().utc_s)
             crash_point("resend-delivered")
         elif new.state is EntryState.DISCARDED:

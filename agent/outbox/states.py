@@ -29,6 +29,7 @@ class EntryState(StrEnum):
 
 # What the station has still to do by itself, whoever tells of it.
 TO_BE_LOOKED_INTO = (CaptureState.CAPTURED, CaptureState.ANALYSING)
+SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 TO_BE_SENT = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 
 

@@ -18,6 +18,7 @@ from agent.outbox.roster import GUEST_PREFIX
 from agent.outbox.states import (
     CAPTURE_MOVES,
     ENTRY_MOVES,
+    SENT,
     CaptureState,
     EntryState,
     FileState,
@@ -430,9 +431,6 @@ def _refuse_unless_unsent(entry: Entry) -> None:
         )
 
 
-_SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
-
-
 def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
     """Return why a clip cannot be sent anew, in a sentence; None where it can.
 
@@ -441,7 +439,7 @@ def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
         clips: where clips lie.
         entry: the clip.
     """
-    if entry.state not in _SENT or entry.session_id is None:
+    if entry.state not in SENT or entry.session_id is None:
         return f"{entry.name} is {entry.state}: only uploaded clips can be resent"
     before = outbox.resends.of_entry(entry.id)
     if before is not None and before.entry_id == entry.id and before.state in OPEN:

@@ -17,9 +17,10 @@ from starlette.responses import (
 )
 
 from agent.errors import RequestError
+from agent.exercises import EXERCISES
 from agent.outbox.devices import Role
 from agent.web.auth import LoginSession
-from agent.web.i18n import Texts
+from agent.web.i18n import Texts, Wording
 from agent.web.rendering import draw, static, version_of
 from agent.web.routing import (
     Form,
@@ -87,6 +88,8 @@ class _Common(TypedDict):
     csrf_token: str  # the device's own
     mark: str  # of the start page's parts: what changes them may change this page
     now: float
+    exercises: Mapping[str, tuple[str, ...]]  # by activity
+    wording: Wording
 
 
 async def athlete(page: WebContext, context: RequestContext) -> Response:
@@ -141,7 +144,13 @@ async def take(page: WebContext, context: RequestContext) -> Response:
 def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
     assert context.session is not None  # not for anybody
     csrf_token = page.auth.signer.csrf_token(context.session)
-    return _Common(csrf_token=csrf_token, mark=mark, now=page.now().utc_s)
+    return _Common(
+        csrf_token=csrf_token,
+        mark=mark,
+        now=page.now().utc_s,
+        exercises=EXERCISES,
+        wording=page.board.wording,
+    )
 
 
 ATHLETE_ROUTES = (

@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from agent.errors import RequestError
-from agent.outbox.models import Capture, Entry, is_clip_code
+from agent.outbox.models import Capture, ClipTarget, Entry, is_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.results import VideoState
-from agent.outbox.states import CaptureState
+from agent.outbox.states import SENT, CaptureState
 from agent.outbox.undo import UndoableAction
 from agent.station import clip_actions
 from agent.station.clip_actions import want_video
@@ -150,15 +150,21 @@ async def release(page: WebContext, context: RequestContext, form: NoForm) -> Re
 
 
 async def edit(page: WebContext, context: RequestContext, form: EditForm) -> Response:
-    """Correct what a take shows that was not sent."""
+    """Correct what a take shows; one that was sent is resent as it should be."""
     entry = await entry_of(page, context)
     shows = form.movement(page)
+    words = page.board.wording.movement(MovementWording.of(shows))
+    if entry.state in SENT:
+        undoable = await _resend(page, entry, str(entry.user_id), shows)
+        text = page.texts.gettext(
+            "Uploading again as %(movement)s; then the wrong session is deleted.", movement=words
+        )
+        return said(page, context, text, undoable=undoable)
     undoable = await _correct(
         page,
         entry,
         lambda now_s: clip_actions.edit(page.outbox, entry, shows, rules=page.rules, now_s=now_s),
     )
-    words = page.board.wording.movement(MovementWording.of(shows))
     return said(
         page, context, page.texts.gettext("Saved: %(movement)s.", movement=words), undoable=undoable
     )
@@ -236,14 +242,8 @@ async def discard(page: WebContext, context: RequestContext, form: NoForm) -> Re
 async def resend(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Resend a delivered take for the right athlete; then the wrong session is deleted."""
     entry = await entry_of(page, context)
-
-    def do_resend() -> tuple[str, UndoableAction | None]:
-        asked = clip_actions.resend(
-            page.outbox, page.folder.clips, entry, form.key, rules=page.rules, now=page.now()
-        )
-        return name_of_key(page, form.key), page.outbox.undoables.by_id(asked.undoable_id)
-
-    name, undoable = await change(page, do_resend)
+    undoable = await _resend(page, entry, form.key, None)
+    name = await page.database.read(lambda: name_of_key(page, form.key))
     return said(
         page,
         context,
@@ -252,6 +252,17 @@ async def resend(page: WebContext, context: RequestContext, form: KeyForm) -> Re
         ),
         undoable=undoable,
     )
+
+
+async def _resend(
+    page: WebContext, entry: Entry, key: str, shows: ClipTarget | None
+) -> UndoableAction | None:
+    def ask() -> UndoableAction | None:
+        clips, rules, now = page.folder.clips, page.rules, page.now()
+        asked = clip_actions.resend(page.outbox, clips, entry, key, shows, rules=rules, now=now)
+        return page.outbox.undoables.by_id(asked.undoable_id)
+
+    return await change(page, ask)
 
 
 async def delete_wrong(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above

@@ -111,6 +111,38 @@ def test_a_sent_take_is_sent_anew_for_the_right_athlete(page: Page, gym: Gym) ->
     assert right.session_id != wrong
 
 
+def test_a_sent_take_is_corrected_on_its_own_page_and_sent_anew_as_it_was_lifted(
+    page: Page, gym: Gym
+) -> None:
+    entry = gym.film(ADA, mass_kg=60)
+    until(lambda: gym.state_of(entry) in {"uploaded", "completed"})
+    wrong = gym.sandbox.book.sessions[-1].session_id
+    page.goto(f"{gym.address}/take/{entry.clip_code}")
+    page.tap(f"#edit-{entry.clip_code}")
+    page.tap("#edit [data-pad]:visible")
+    page.keyboard.type("75")
+    page.tap("#pad-put")
+    page.tap("#edit-put")
+    expect(page.locator("#toast")).to_contain_text("Uploading again as Snatch, 75 kg")
+    until(lambda: gym.sandbox.book.find(wrong) is None, timeout_s=40)
+    right = gym.sandbox.book.sessions[-1]
+    assert (right.user_id, right.title.split()[1:3]) == (ADA, ["snatch", "75kg"])
+
+
+def test_a_take_is_corrected_on_its_athletes_page(page: Page, gym: Gym) -> None:
+    entry = gym.film(ADA, goes_in_s=60)
+    page.goto(f"{gym.address}/athlete/{ADA}")
+    page.tap(f"#give-{entry.clip_code}")
+    page.tap(f"#choose [data-key='{JOERG}']")
+    expect(page.locator("#toast")).to_contain_text("Assigned to Jörg Müller.")
+    expect(page.locator(f"#take-{entry.clip_code}")).to_have_count(0)
+    page.tap("#undo")
+    expect(page.locator(f"#take-{entry.clip_code}")).to_be_visible()
+    page.tap(f"#hold-{entry.clip_code}")
+    expect(page.locator(f"#take-{entry.clip_code}")).to_contain_text("On hold by you.")
+    assert gym.state_of(entry) is EntryState.HELD
+
+
 _BOX = "e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }"
 
 

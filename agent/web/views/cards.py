@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.outbox.models import Capture, Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.resends import OPEN, Resend, ResendState
-from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
+from agent.outbox.states import SENT, CaptureState, EntryState, FileState, Reason, Recipient
 from agent.station.attribution import ClipWarning
 from agent.station.clip_actions import is_here
 from agent.station.roster import name_of, split_key
@@ -28,7 +28,6 @@ from agent.web.views.results import Analyses, SessionAnalysis, shortened
 MOST_LATEST = 12
 MOST_NEEDING = 60
 _MOST_KNOWN = 4 * (MOST_LATEST + MOST_NEEDING)  # cards that are remembered
-_SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 _TONES = {
     EntryState.READY: "soft",
     EntryState.HELD: "warn",
@@ -135,7 +134,7 @@ class CardBuilder:
             is_fresh=_is_fresh(entry, self._source.rules.send_delay_s, now_s=now_s),
             has_poster=has_poster,
             has_strip=has_strip,
-            is_gone=entry.state in _SENT and not is_here(self._source.folder.clips, entry),
+            is_gone=entry.state in SENT and not is_here(self._source.folder.clips, entry),
             analysis=analysis,
         )
 
@@ -259,8 +258,10 @@ def _fails(entry: Entry) -> bool:
 
 
 def _may(entry: Entry, *, is_fresh: bool, is_on_its_way: bool) -> tuple[str, ...]:
-    if entry.state in _SENT:
-        return () if is_on_its_way else ("resend",)
+    if entry.state in SENT:
+        if is_on_its_way:
+            return ()
+        return ("resend", "edit") if entry.recipient is Recipient.ATHLETE else ("resend",)
     more = ("send",) if is_fresh else ()
     if entry.state is EntryState.HELD and entry.recipient is not Recipient.UNKNOWN:
         more = ("again" if entry.reason == Reason.OUTCOME_UNKNOWN else "release",)
