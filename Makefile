@@ -47,8 +47,8 @@ check: setup ## Lint, types, dead code
 	@$(BIN)/mypy
 	@$(BIN)/vulture
 
-accuracy: setup ## Measure how well takes are found, on recordings with known truth
-	@$(BIN)/python -m tests.accuracy
+accuracy: setup ## Measure how well takes are found: drawn recordings, and FOOTAGE=DIR with labels
+	@$(BIN)/python -m tests.accuracy $(if $(FOOTAGE),--footage "$(FOOTAGE)")
 
 bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench

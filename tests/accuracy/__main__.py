@@ -1,32 +1,98 @@
-"""`make accuracy`: how well takes are found in captures whose truth is known."""
+"""`make accuracy`: how well takes are found in recordings whose truth is known."""
 
+import argparse
 import statistics
 import sys
 import time
+from pathlib import Path
 
+import cv2
+
+from analysis.inspection import CaptureFacts, inspect_video
 from analysis.pose_model import PoseFinder
+from analysis.takes import TakeOptions
+from analysis.video import VideoError
 from tests.accuracy.captures import ALL
+from tests.accuracy.contact_sheets import moments, sheet, thumbnails
+from tests.accuracy.footage import Agreement, Label, agreement, labels_in, table
 from tests.accuracy.measure import Score, cache_folder, filmed, measure
+from tests.accuracy.remembered import content_of, remembered, remembering
 
 
 def main() -> int:
-    """Measure all captures, print a line each and the summary; 1 where a promise is broken."""
-    chosen = sys.argv[1:] or list(ALL)
+    """Measure labelled footage and drawn captures; 1 where a promise for these is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.accuracy", description=__doc__)
+    parser.add_argument("--footage", type=Path, help="a folder with labels.tsv and its videos")
+    parser.add_argument(
+        "--drawn", nargs="*", choices=list(ALL), default=list(ALL), help="which drawn captures"
+    )
+    chosen = parser.parse_args()
+    with PoseFinder() as finder:
+        if chosen.footage is not None:
+            measure_footage(chosen.footage, cache_folder(), finder)
+        return measure_drawn(chosen.drawn, finder) if chosen.drawn else 0
+
+
+def measure_footage(folder: Path, kept_in: Path, finder: PoseFinder) -> list[Agreement]:
+    """Print a line for each video and the table of all; write the contact sheets."""
+    labels = labels_in(folder)
+    seen, sheets = kept_in / "seen", kept_in / "sheets" / folder.resolve().name
+    for made in (seen, sheets):
+        made.mkdir(parents=True, exist_ok=True)
+    print(f"{len(labels)} labelled videos; contact sheets in {sheets}")
+    results = []
+    for label in labels:
+        for setting in label.settings:
+            began_s = time.monotonic()
+            result = look_at(label, setting, finder, seen, sheets)
+            results += [] if result is None else [result]
+            notes = "cannot be used" if result is None else "; ".join(result.notes)
+            name = f"{label.path.name} as {setting}"
+            print(f"{name:56s} {time.monotonic() - began_s:5.1f} s  {notes}", flush=True)
+    print("\n".join(table(results)), flush=True)
+    return results
+
+
+def look_at(
+    label: Label, setting: str | None, finder: PoseFinder, seen: Path, sheets: Path
+) -> Agreement | None:
+    """Return how one video comes out, and draw its contact sheet; None: it cannot be used."""
+    evidence: list[CaptureFacts] = []
+    options = TakeOptions(activity=setting)
+    try:
+        with remembering(seen, evidence):
+            report = inspect_video(label.path, options, finder=finder)
+    except VideoError as error:
+        print(f"{label.path}: {error}")
+        return None
+    result = agreement(label, setting, report)
+    pictures = remembered(
+        seen,
+        lambda: thumbnails(label.path, moments(report.video.duration_s)),
+        *("thumbnails", content_of(label.path)),
+    )
+    drawn = sheet(result, report, evidence[-1], pictures)
+    name = f"{label.path.stem}-{setting or 'unknown'}.png"
+    cv2.imwrite(str(sheets / name), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    return result
+
+
+def measure_drawn(chosen: list[str], finder: PoseFinder) -> int:
+    """Print a line for each drawn capture and the summary; 1 where a promise is broken."""
     folder, scores = cache_folder(), []
     print(f"{len(chosen)} captures, kept in {folder}")
-    with PoseFinder() as finder:
-        for name in chosen:
-            began_s = time.monotonic()
-            path = filmed(name, ALL[name], folder)
-            drawn_s = time.monotonic() - began_s
-            score = measure(name, ALL[name], path, finder)
-            scores.append(score)
-            took_s = time.monotonic() - began_s - drawn_s
-            print(
-                f"{name:22s} efforts {score.inside}/{score.efforts}  excess {score.excess_s}  "
-                f"reps {score.exact}/{score.counted}  {took_s:.1f} s  {'; '.join(score.notes)}",
-                flush=True,
-            )
+    for name in chosen:
+        began_s = time.monotonic()
+        path = filmed(name, ALL[name], folder)
+        drawn_s = time.monotonic() - began_s
+        score = measure(name, ALL[name], path, finder)
+        scores.append(score)
+        took_s = time.monotonic() - began_s - drawn_s
+        print(
+            f"{name:22s} efforts {score.inside}/{score.efforts}  excess {score.excess_s}  "
+            f"reps {score.exact}/{score.counted}  {took_s:.1f} s  {'; '.join(score.notes)}",
+            flush=True,
+        )
     return summary(scores)
 
 
