@@ -35,6 +35,12 @@ def check(page: Page) -> None:
     assert width[0] <= width[1], "it scrolls sideways"
 
 
+def show_takes(page: Page) -> None:
+    """Touch the tab of the takes, where the screen has one."""
+    if page.locator("#tabs").is_visible():
+        page.tap("#tab-takes")
+
+
 def fill(gym: Gym) -> None:
     """Let there be something of everything."""
     gym.clear()
@@ -74,6 +80,8 @@ def test_every_view_is_usable_by_everybody(
     page.tap(f"#athletes [data-key='{JOERG}']")
     check(page)
     page.tap("#assign [data-close]")
+    show_takes(page)
+    check(page)
     page.tap("#tray .take [data-give]")
     expect(page.locator("#choose .tiles")).to_be_visible()
     check(page)
@@ -101,10 +109,21 @@ def test_narrow_screens_and_large_letters_scroll_in_one_direction(
     page = context.new_page()
     page.goto(gym.address)
     expect(page.locator("#tray .take")).to_have_count(2)
-    for size in ("", "24px"):
-        page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
-        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert overflow <= 0
+    expect(page.locator("#takes")).to_be_hidden()
+    expect(page.locator("#tab-count")).to_have_text("3")
+    for tab in ("#tab-station", "#tab-takes"):
+        page.tap(tab)
+        for size in ("", "24px"):
+            page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
+            overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0
+    expect(page.locator("#takes")).to_be_visible()
+    expect(page.locator("#station")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#takes")).to_be_visible()
+    page.tap("#tab-station")
+    page.tap(".state-more a[href='#tray'] >> nth=0")
+    expect(page.locator("#tray .take").first).to_be_in_viewport()
     context.close()
 
 

@@ -259,6 +259,22 @@
   const picked = () => [...document.querySelectorAll("#tray input[name=code]:checked")].map((e) => ["code", e.value]);
   const tray = () => {
     if ($("tray-give")) $("tray-give").hidden = !picked().length;
+    if (!$("tab-count")) return;
+    const waiting = document.querySelectorAll("#tray li.take, #tray li.aside").length;
+    $("tab-count").hidden = !waiting;
+    set($("tab-count"), String(waiting));
+  };
+
+  // ---- views: on an upright or small screen one of the two columns, beside each other on a wide one
+  const view = (name) => {
+    body.dataset.shows = name;
+    for (const tab of document.querySelectorAll("[data-tab]")) tab.setAttribute("aria-pressed", String(tab.dataset.tab === name));
+  };
+  const views = () => {
+    if (!$("tabs")) return;
+    $("tabs").hidden = false;
+    view(sessionStorage.getItem("view") || "station");
+    tray();
   };
 
   // ---- search: asked of the station, which knows every athlete
@@ -295,11 +311,18 @@
     if (input.name === "code") tray();
   });
   document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    const part = link && $(link.getAttribute("href").slice(1));
+    if (part && part.closest("[data-view]") && $("tabs")) view(part.closest("[data-view]").dataset.view);
     const button = event.target.closest("button");
     if (!button) return;
     const data = button.dataset;
     if (data.play) play(button);
-    else if (data.pad) openPad(button);
+    else if (data.tab) {
+      view(data.tab);
+      sessionStorage.setItem("view", data.tab); // a page that is loaded again shows the same
+      scrollTo(0, 0);
+    } else if (data.pad) openPad(button);
     else if (data.digit !== undefined) type(data.digit);
     else if (data.step) {
       const form = button.form, name = button.parentElement.querySelector("output").dataset.of;
@@ -332,6 +355,7 @@
     pairing.requestSubmit();
   }
 
+  views();
   tick();
   setInterval(() => { tick(); watch(); }, 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && silent) listen(); });
