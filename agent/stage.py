@@ -23,6 +23,7 @@ class StageName(StrEnum):
     ERASURE = "erasure"  # sessions are deleted at the API
     RETENTION = "retention"  # files that are no longer needed are cleared
     STATION = "station"  # assignments expire
+    RECORDER = "recorder"  # recorders are armed; and what a recorder itself logs
     ROSTER = "roster"  # the account's athletes are fetched
     PAGE = "page"  # the coach page is served
     WEBHOOK = "webhook"  # notifications are sent to a webhook

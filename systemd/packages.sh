@@ -24,6 +24,9 @@ test    cmd:ffmpeg        ffmpeg
 test    cmd:bwrap         bubblewrap
 test    cmd:cc            gcc
 test    file:/usr/include/stdlib.h libc6-dev
+test    gi                python3-gi
+test    rtsp              gir1.2-gst-rtsp-server-1.0
+test    rtp               gstreamer1.0-plugins-good
 test    seccomp           python3-seccomp
 test    cmd:faketime      faketime
 test    cmd:prometheus    prometheus
@@ -50,6 +53,9 @@ find_python() {
 is_there() {
     case $1 in
     python) [ -n "$found" ] && "$found" -I -c 'import ensurepip, venv' 2>/dev/null ;;
+    gi) /usr/bin/python3 -I -c 'import gi' 2>/dev/null ;;
+    rtsp) ls /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib >/dev/null 2>&1 ;;
+    rtp) ls /usr/lib/*/gstreamer-1.0/libgstrtp.so >/dev/null 2>&1 ;;
     seccomp) /usr/bin/python3 -I -c 'import seccomp' 2>/dev/null ;;
     lib:*) ldconfig -p 2>/dev/null | grep -q -F "${1#lib:}" ;;
     file:*) [ -e "${1#file:}" ] ;;

@@ -96,12 +96,13 @@ def toml_value(value: object) -> str:
     return f'"{escaped}"'
 
 
-_SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password"})
+_SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password", "source"})
 _KINDS_WANTED = {
     "string_type": "must be text, in quotes",
     "string_pattern_mismatch": "must be 1 to 40 letters, digits, - or _",
     "path_type": "must be a path, in quotes",
     "tuple_type": "must be a list, in [ ]",
+    "extra_forbidden": "unknown setting",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
@@ -287,8 +288,14 @@ def _as_written(value: object) -> str:
     return toml_value(value) if is_plain else repr(value)
 
 
-def _config_error(mistakes: list[str]) -> ConfigError:
+def explained(error: ValidationError, path: Path, *, hint: str) -> ConfigError:
+    """Return what is wrong with the settings of another program of Spotter's."""
+    return _config_error(list(_mistakes(error, path)), hint=hint)
+
+
+_EXPLAINED_BY = "every setting is explained by: spotter config --sample"
+
+
+def _config_error(mistakes: list[str], *, hint: str = _EXPLAINED_BY) -> ConfigError:
     count = f"{len(mistakes)} mistakes in the settings:\n  " if len(mistakes) > 1 else ""
-    return ConfigError(
-        count + "\n  ".join(mistakes), hint="every setting is explained by: spotter config --sample"
-    )
+    return ConfigError(count + "\n  ".join(mistakes), hint=hint)

@@ -14,9 +14,11 @@ from tests.videos import film_run
 
 _UNITS = REPOSITORY / "systemd"
 _MOST_EXPOSED = 1.5
+_RECORDERS = ["spotter-camera@.service", "spotter-recorder@.service"]
+_ALL = ["spotter.service", "spotter@.service", *_RECORDERS]
 
 
-@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service", "spotter-camera@.service"])
+@pytest.mark.parametrize("name", _ALL)
 def test_the_service_is_exposed_little(name: str) -> None:
     analyze = need(Path("/usr/bin/systemd-analyze"), "systemd")
     told = subprocess.run(
@@ -43,8 +45,9 @@ def test_a_wrong_configuration_is_not_started_again_and_all_else_is() -> None:
     assert (said["Restart"], said["StartLimitIntervalSec"]) == ("always", "0")
 
 
-def test_the_recorder_sees_the_capture_folder_and_nothing_else_of_what_is_kept() -> None:
-    said = directives(_UNITS / "spotter-camera@.service")
+@pytest.mark.parametrize("name", _RECORDERS)
+def test_the_recorder_sees_the_capture_folder_and_nothing_else_of_what_is_kept(name: str) -> None:
+    said = directives(_UNITS / name)
 
     assert ("TemporaryFileSystem", "/var/lib:ro") in said
     opened = [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
@@ -52,7 +55,7 @@ def test_the_recorder_sees_the_capture_folder_and_nothing_else_of_what_is_kept()
     assert ("InaccessiblePaths", "-/etc/spotter") in said
 
 
-@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service", "spotter-camera@.service"])
+@pytest.mark.parametrize("name", _ALL)
 def test_every_unit_is_bounded_and_leaves_no_core(name: str) -> None:
     said = dict(directives(_UNITS / name))
 
@@ -60,7 +63,7 @@ def test_every_unit_is_bounded_and_leaves_no_core(name: str) -> None:
     assert 0 < int(said["TasksMax"]) <= 512 and 0 < int(said["LimitNOFILE"]) <= 65536
 
 
-@pytest.mark.parametrize("name", ["spotter.service", "spotter@.service", "spotter-camera@.service"])
+@pytest.mark.parametrize("name", _ALL)
 def test_a_unit_starts_only_what_every_minimal_system_has(name: str) -> None:
     programs = [
         value.split()[0] for key, value in directives(_UNITS / name) if key.startswith("Exec")

@@ -35,6 +35,36 @@ what the API created from it. `stage` is the part that logged it:
 
 # What each event means, and what to do about it where something is to be done.
 EVENTS: dict[str, tuple[str, str]] = {
+    # The recorder, a process of its own.
+    "recorder started": ("A recorder runs and opens its camera.", ""),
+    "recorder stopped": ("A recorder has ended; its last file is whole.", ""),
+    "camera connected": ("The camera sends; codec and size are as the stream says.", ""),
+    "camera lost": (
+        "The camera does not send; it is opened again after growing pauses.",
+        "Follow `hint`.",
+    ),
+    "stream interrupted": (
+        "Timestamps, picture or packets broke off: a file ended whole, a new one begins.",
+        "If it happens often: the network to the camera, or the camera's own clock.",
+    ),
+    "file recorded": (
+        "A file is whole and in the capture folder; `ended_by` says why it ended.",
+        "",
+    ),
+    "interrupted file placed": (
+        "What a crash or a power cut left of a recording is in the capture folder.",
+        "",
+    ),
+    "recording not stored": (
+        "Disk or folder refuse the recording; it is tried again after growing pauses.",
+        "Follow `hint`.",
+    ),
+    "recording resumed": ("The disk takes recordings again.", ""),
+    "station connected": ("A recorder has found the daemon, which arms it.", ""),
+    "station lost": (
+        "The daemon is away; its last order holds until its end, then the recorder disarms.",
+        "",
+    ),
     # The daemon and its start.
     "daemon started": ("All stages run; also after a reload that changed settings.", ""),
     "shutdown requested": ("SIGTERM or SIGINT arrived; the stages end what they are doing.", ""),

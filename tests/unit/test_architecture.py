@@ -16,10 +16,11 @@ from tests.conftest import REPOSITORY
 # layers below it, and within its own layer only what IN_LAYER names.
 LAYERS = (
     {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "retry", "logs", "text"}
-    | {"bandwidth_schedule", "exercises", "log_events", "token_bucket"},
+    | {"bandwidth_schedule", "camera_link", "exercises", "log_events", "token_bucket"},
     {"settings", "disk"},
     {"outbox", "api"},
     {"station", "sandbox", "synthetic", "support_bundle"},
+    {"recorder"},
     {"intake", "clipping", "delivery", "results", "notifications", "retention"},
     {"web"},
     {"daemon", "demo"},
@@ -29,6 +30,7 @@ LAYERS = (
 )
 IN_LAYER = {
     ("bandwidth_schedule", "errors"),
+    ("camera_link", "clock"),
     ("exercises", "errors"),
     ("text", "logs"),
     ("retry", "stage"),

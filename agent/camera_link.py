@@ -1,0 +1,164 @@
+"""What the daemon and a recorder tell each other over a Unix socket: JSON, one message a line.
+
+Once a second the daemon sends an order (whether to film, why, and until when), and the recorder a
+report of what its camera does.  Both ends are on one box and in one boot, so the time since boot
+decides; UTC is for people and logs.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from agent.clock import Instant
+
+REPORT_EVERY_S = 1.0
+MOST_LINE_BYTES = 4 << 20  # a still picture is the largest message
+_MOST_TEXT = 300  # signs of a foreign text
+
+
+class OrderReason(StrEnum):
+    """Why the station wants its camera armed, or not."""
+
+    ASSIGNED = "assigned"  # an athlete is on the station
+    UNASSIGNED = "unassigned"  # nobody is
+    STOPPED = "stopped"  # a person stopped filming: no mode overrides it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmingOrder:
+    """What a station wants of its recorders."""
+
+    reason: OrderReason
+    said: Instant
+    until: Instant | None  # from then on it says nothing; None: it holds until the next one
+
+    @property
+    def armed(self) -> bool:
+        """Whether an athlete is to be filmed."""
+        return self.reason is OrderReason.ASSIGNED
+
+    def message(self) -> dict[str, object]:
+        """Return it as it is sent."""
+        until = None if self.until is None else asdict(self.until)
+        return {
+            "armed": self.armed,
+            "reason": str(self.reason),
+            "said": asdict(self.said),
+            "until": until,
+        }
+
+    @classmethod
+    def of_message(cls, message: Mapping[str, Any]) -> "FilmingOrder | None":
+        """Read what `message` gave; None where it is no order."""
+        try:
+            until = message["until"]
+            return cls(
+                reason=OrderReason(message["reason"]),
+                said=Instant(**message["said"]),
+                until=None if until is None else Instant(**until),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+class RecorderState(StrEnum):
+    """What a recorder does."""
+
+    CONNECTING = "connecting"  # it has just started
+    WATCHING = "watching"  # the camera sends; nothing is stored
+    RECORDING = "recording"  # the camera sends, and it is stored
+    CAMERA_LOST = "camera_lost"  # the camera does not send
+    NOT_STORED = "not_stored"  # it should be stored, and the disk or the folder refuses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderReport:
+    """One camera as its recorder knows it at this moment."""
+
+    camera: str
+    state: RecorderState
+    since_s: float  # Unix time
+    armed_by: str | None = None  # None: disarmed
+    codec: str | None = None
+    width: int = 0  # px
+    height: int = 0
+    fps: float = 0.0  # measured
+    kbit_s: float = 0.0
+    keyframe_s: float = 0.0  # the longest distance between two keyframes lately
+    ring_bytes: int = 0
+    dropped: int = 0  # packets dropped since the start: the disk was too slow
+    files: int = 0  # placed since the start
+    error: str | None = None  # the last one, in words; None: all is well
+
+    def message(self) -> dict[str, object]:
+        """Return it as it is sent."""
+        return asdict(self)
+
+    @classmethod
+    def of_message(cls, message: Mapping[str, Any]) -> "RecorderReport | None":
+        """Read what `message` gave; None where it is no report."""
+        try:
+            return cls(
+                camera=_text(message["camera"]) or "",
+                state=RecorderState(message["state"]),
+                since_s=_number(message["since_s"]),
+                armed_by=_text(message["armed_by"]),
+                codec=_text(message["codec"]),
+                width=int(_number(message["width"])),
+                height=int(_number(message["height"])),
+                fps=_number(message["fps"]),
+                kbit_s=_number(message["kbit_s"]),
+                keyframe_s=_number(message["keyframe_s"]),
+                ring_bytes=int(_number(message["ring_bytes"])),
+                dropped=int(_number(message["dropped"])),
+                files=int(_number(message["files"])),
+                error=_text(message["error"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    shown = "".join(sign if sign.isprintable() else " " for sign in str(value)[:_MOST_TEXT])
+    return " ".join(shown.split())
+
+
+def _number(value: object) -> float:
+    number = float(value)  # type: ignore[arg-type]  # whoever calls catches what this raises
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def as_line(message: Mapping[str, object]) -> bytes:
+    """Return a message as it goes over the socket."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+class LineReader:
+    """Puts messages together from what a socket gives."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def take(self, received: bytes) -> Iterator[dict[str, Any]]:
+        """Yield the messages that are whole by now; what is none is passed over.
+
+        Raises:
+            ValueError: a line is longer than any message.
+        """
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        if len(self._rest) > MOST_LINE_BYTES:
+            raise ValueError("a line without an end")
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(message, dict):
+                yield message

@@ -1,0 +1,1 @@
+"""The recorder: a process that films one camera, and stores only what it was told to film."""

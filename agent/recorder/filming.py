@@ -1,0 +1,380 @@
+"""Films one camera: packets go through the plan into files, and a report says how it goes.
+
+Everything happens in one thread, which takes what comes from a mailbox in order: packets and
+troubles from the reader, orders from the station.  The mailbox holds no more bytes than the ring;
+if the disk keeps the thread that long, packets are dropped, counted, and the file ends.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import structlog
+
+from agent.camera_link import FilmingOrder, RecorderReport, RecorderState
+from agent.clock import Instant, Now
+from agent.recorder.arming import ArmedState, Arming
+from agent.recorder.cutting import (
+    Action,
+    AppendPacket,
+    BeginFile,
+    EndFile,
+    EndReason,
+    RecordingPlan,
+)
+from agent.recorder.files import CaptureWriter, StorageError
+from agent.recorder.packets import ArrivalClock, StreamPacket, TimeCheck, TimeFault, parameter_set
+from agent.recorder.settings import RecorderSettings
+from agent.recorder.source import CameraError, CameraFormat, SourcePacket
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import StageName
+
+LOOK_EVERY_S = 0.2  # at time and orders, while no packet comes
+STALLED_S = 2.5  # without a packet, a camera is taken for lost
+_MEASURED_S = 5.0
+_FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
+_AGREES_S = 2.0  # a camera's clock that is further off tells nothing
+_STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
+_MB = 1_000_000
+
+log = structlog.get_logger(stage=StageName.RECORDER)
+
+
+@dataclass(frozen=True, slots=True)
+class StillSource:
+    """The last keyframe, from which a still picture is made."""
+
+    packet: StreamPacket
+    camera: CameraFormat
+
+
+class Mailbox:
+    """What the filming thread has yet to do; never more packets than memory is given for."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._queue: queue.Queue[object] = queue.Queue()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self.dropped = 0
+
+    def put(self, message: object) -> None:
+        """Leave a message; a packet is dropped where there is no room for it."""
+        if isinstance(message, SourcePacket):
+            with self._lock:
+                if self._bytes + len(message.payload) > self._most_bytes:
+                    self.dropped += 1
+                    return
+                self._bytes += len(message.payload)
+        self._queue.put(message)
+
+    def take(self, within_s: float) -> object | None:
+        """Return the next message; None where none came in time."""
+        try:
+            message = self._queue.get(timeout=within_s)
+        except queue.Empty:
+            return None
+        if isinstance(message, SourcePacket):
+            with self._lock:
+                self._bytes -= len(message.payload)
+        return message
+
+
+class Gauge:
+    """Measures a stream over the last seconds."""
+
+    def __init__(self) -> None:
+        self._packets: deque[tuple[float, int]] = deque()
+        self._keyframes: deque[float] = deque(maxlen=4)
+
+    def add(self, packet: StreamPacket) -> None:
+        """Take note of a packet."""
+        self._packets.append((packet.filmed_s, len(packet.payload)))
+        while self._packets[0][0] < packet.filmed_s - _MEASURED_S:
+            self._packets.popleft()
+        if packet.is_keyframe:
+            self._keyframes.append(packet.filmed_s)
+
+    def rates(self) -> tuple[float, float]:
+        """Return frames and kilobits a second."""
+        if len(self._packets) < 2:
+            return 0.0, 0.0
+        span_s = self._packets[-1][0] - self._packets[0][0]
+        if span_s <= 0:
+            return 0.0, 0.0
+        size = sum(size for _, size in self._packets)
+        return (len(self._packets) - 1) / span_s, size * 8 / 1000 / span_s
+
+    def keyframe_s(self) -> float:
+        """Return the longest of the last distances between two keyframes."""
+        moments = list(self._keyframes)
+        return max((b - a for a, b in pairwise(moments)), default=0.0)
+
+
+class FilmingLoop:
+    """The thread that films."""
+
+    def __init__(
+        self, settings: RecorderSettings, mailbox: Mailbox, *, now: Now, reopen: Callable[[], None]
+    ) -> None:
+        """Prepare to film.
+
+        Args:
+            settings: of the recorder.
+            mailbox: where packets, troubles and orders come from.
+            now: reads the clock.
+            reopen: lets the reader open the camera again, whose stream has changed.
+        """
+        self._mailbox = mailbox
+        self._now = now
+        self._reopen = reopen
+        self._arming = Arming(settings.arming())
+        self._plan = RecordingPlan(settings.cutting())
+        self._writer = CaptureWriter(
+            settings.files.capture,
+            settings.camera.name,
+            min_free_bytes=settings.files.min_free_mb * _MB,
+            now=now,
+        )
+        self._camera = settings.camera
+        self._stream: _StreamState | None = None
+        self._storage = _Storage()
+        self._trouble: CameraError | None = None
+        self._dropped = 0
+        self.still: StillSource | None = None
+        self.report = self._reported(RecorderState.CONNECTING, ArmedState(armed_by=None, since_s=0))
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Film until it is over; the file that grows then is ended whole."""
+        self._store(self._writer.place_leftovers)
+        while not is_over():
+            self.step(self._mailbox.take(LOOK_EVERY_S))
+        self._carry_out(self._plan.end(EndReason.SHUTDOWN))
+
+    def step(self, message: object | None) -> None:
+        """Deal with one message, or with the passing of time."""
+        now = self._now()
+        if isinstance(message, FilmingOrder):
+            self._arming.hear(message)
+        elif isinstance(message, CameraFormat):
+            self._has_opened(message)
+        elif isinstance(message, CameraError):
+            self._has_broken_off(message)
+        armed = self._arming.look(now)
+        allowed = armed
+        if armed.armed_by is not None and not self._storage.may_try():
+            allowed = ArmedState(armed_by=None, since_s=armed.since_s)
+        if isinstance(message, SourcePacket):
+            self._take(message, allowed, now)
+        else:
+            self._look_for_stall(now)
+            self._carry_out(self._plan.look(allowed))
+        self.report = self._reported(self._state(armed), armed)
+
+    def _has_opened(self, camera: CameraFormat) -> None:
+        self._stream = _StreamState(camera, self._now())
+        log.info(
+            "camera connected",
+            camera=self._camera.name,
+            codec=camera.codec,
+            size=f"{camera.width}x{camera.height}",
+        )
+
+    def _has_broken_off(self, error: CameraError) -> None:
+        self._lose(error)
+        self._stream = self.still = None
+
+    def _look_for_stall(self, now: Instant) -> None:
+        """Say so where the camera sends nothing any more; libav takes longer to give it up."""
+        stream = self._stream
+        assert now.boot_s is not None  # the clock of this process
+        if stream is None or self._trouble is not None:
+            return
+        if now.boot_s - stream.arrived_s > STALLED_S:
+            self._lose(CameraError(f"{self._camera.host} sends nothing", hint="is it on?"))
+
+    def _lose(self, error: CameraError) -> None:
+        self._carry_out(self._plan.end(EndReason.STREAM))
+        if self._trouble is None or str(self._trouble) != str(error):
+            log.warning("camera lost", camera=self._camera.name, error=str(error), hint=error.hint)
+        self._trouble = error
+
+    def _take(self, source: SourcePacket, armed: ArmedState, now: Instant) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        self._trouble = None
+        if self._mailbox.dropped > self._dropped:
+            self._break_off(f"{self._mailbox.dropped - self._dropped} packets dropped")
+            self._dropped = self._mailbox.dropped
+        if stream.has_changed(source):
+            self._break_off("the camera changed its picture")
+            self._reopen()
+            self._stream = None
+            return
+        packet, fault = stream.timed(source, now)
+        if fault is not None:
+            self._break_off(f"timestamp {fault}")
+        if packet is None:
+            return
+        stream.gauge.add(packet)
+        if packet.is_keyframe:
+            self.still = StillSource(packet, stream.camera)
+        self._carry_out(self._plan.take(packet, armed))
+
+    def _break_off(self, why: str) -> None:
+        """End the file: what comes next does not follow what came before."""
+        log.warning("stream interrupted", camera=self._camera.name, reason=why)
+        self._carry_out(self._plan.end(EndReason.STREAM))
+
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case BeginFile():
+                    stream = self._stream
+                    assert stream is not None  # its packet has just come
+                    self._store(partial(self._writer.begin, action, stream.camera))
+                case AppendPacket():
+                    self._store(partial(self._writer.append, action.packet))
+                case EndFile():
+                    self._end_file(action.reason)
+
+    def _end_file(self, reason: EndReason) -> None:
+        delay_s = None if self._stream is None else self._stream.delay_s
+        try:
+            self._writer.end(reason, delay_s=delay_s, lost=self._mailbox.dropped)
+        except StorageError as error:
+            self._storage.has_failed(error)
+
+    def _store(self, step: Callable[[], None]) -> None:
+        """Do what the disk may refuse: then the file ends, and the ring goes on."""
+        try:
+            step()
+        except StorageError as error:
+            self._storage.has_failed(error)
+            self._plan.end(EndReason.NOT_STORED)
+            self._end_file(EndReason.NOT_STORED)
+        else:
+            self._storage.has_worked()
+
+    def _state(self, armed: ArmedState) -> RecorderState:
+        if self._trouble is not None:
+            return RecorderState.CAMERA_LOST
+        if self._stream is None:
+            return RecorderState.CONNECTING
+        if self._storage.error is not None:
+            return RecorderState.NOT_STORED
+        return RecorderState.WATCHING if armed.armed_by is None else RecorderState.RECORDING
+
+    def _reported(self, state: RecorderState, armed: ArmedState) -> RecorderReport:
+        stream = self._stream
+        error = self._trouble or self._storage.error
+        report = RecorderReport(
+            camera=self._camera.name,
+            state=state,
+            since_s=self._now().utc_s,
+            armed_by=armed.armed_by,
+            ring_bytes=self._plan.ring.size_bytes,
+            dropped=self._mailbox.dropped,
+            files=self._writer.placed,
+            error=None if error is None else str(error),
+        )
+        if stream is not None:
+            fps, kbit_s = stream.gauge.rates()
+            camera = stream.camera
+            report = replace(
+                report,
+                codec=camera.codec,
+                width=camera.width,
+                height=camera.height,
+                fps=fps,
+                kbit_s=kbit_s,
+                keyframe_s=stream.gauge.keyframe_s(),
+            )
+        before = getattr(self, "report", None)
+        if before is not None and before.state is state:
+            report = replace(report, since_s=before.since_s)
+        return report
+
+
+class _StreamState:
+    """One connection to the camera."""
+
+    def __init__(self, camera: CameraFormat, opened: Instant) -> None:
+        self.camera = camera
+        self.arrived_s = opened.boot_s or 0.0  # when it last sent anything
+        self.gauge = Gauge()
+        self.delay_s: float | None = None  # by the camera's own clock, where it agrees with ours
+        self._clock = ArrivalClock()
+        self._check = TimeCheck()
+        self._faults: deque[float] = deque(maxlen=_FAULTS)
+        self._uses_arrival = False
+        self._set: bytes | None = None
+
+    def has_changed(self, source: SourcePacket) -> bool:
+        """Tell whether a keyframe says that the picture is another one from now on."""
+        if not source.is_keyframe:
+            return False
+        found = parameter_set(source.payload, self.camera.codec)
+        before, self._set = self._set, found or self._set
+        return before is not None and found is not None and found != before
+
+    def timed(
+        self, source: SourcePacket, now: Instant
+    ) -> tuple[StreamPacket | None, TimeFault | None]:
+        """Return a packet with its times, and what was wrong with the camera's."""
+        fault = None
+        self.arrived_s = source.arrived_s
+        if not self._uses_arrival:
+            fault = self._check.fault(source.pts_s, source.arrived_s)
+        if fault is not None:
+            self._clock = ArrivalClock()
+            self._faults.append(source.arrived_s)
+            often = len(self._faults) == _FAULTS
+            self._uses_arrival = often and source.arrived_s - self._faults[0] < _WITHIN_S
+        pts_s = source.arrived_s if self._uses_arrival else source.pts_s
+        if pts_s is None:
+            return None, fault
+        filmed_s = self._clock.filmed_s(pts_s, source.arrived_s)
+        self._note_delay(source, filmed_s, now)
+        packet = StreamPacket(
+            source.payload, pts_s, source.duration_s, source.is_keyframe, filmed_s
+        )
+        return packet, fault
+
+    def _note_delay(self, source: SourcePacket, filmed_s: float, now: Instant) -> None:
+        if source.camera_utc_s is None or now.boot_s is None:
+            return
+        by_camera_s = now.boot_s - (now.utc_s - source.camera_utc_s)
+        delay_s = filmed_s - by_camera_s
+        self.delay_s = delay_s if 0.0 <= delay_s <= _AGREES_S else None
+
+
+class _Storage:
+    """Whether the disk takes files; growing pauses between two attempts."""
+
+    def __init__(self) -> None:
+        self.error: StorageError | None = None
+        self._timer = BackoffTimer(_STORE_AGAIN)
+
+    def may_try(self) -> bool:
+        """Tell whether a file may be begun."""
+        return self._timer.rest_s() <= 0
+
+    def has_failed(self, error: StorageError) -> None:
+        """Take note that the disk refused."""
+        if self.error is None or str(self.error) != str(error):
+            log.error("recording not stored", error=str(error), hint=error.hint)
+        self.error = error
+        self._timer.note_failure()
+
+    def has_worked(self) -> None:
+        """Take note that it takes files again."""
+        if self.error is not None:
+            log.info("recording resumed")
+        self.error = None
+        self._timer.note_success()

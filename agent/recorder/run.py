@@ -1,0 +1,171 @@
+"""The recorder's process: one thread reads the camera, one films, and the main one speaks with the
+station.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from agent.camera_link import REPORT_EVERY_S, FilmingOrder, LineReader, RecorderReport, as_line
+from agent.clock import read_clock
+from agent.recorder.filming import FilmingLoop, Mailbox
+from agent.recorder.settings import CameraSettings, RecorderSettings
+from agent.recorder.source import CameraError, opened_camera
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import ShutdownRequested, StageName, StopFlag
+
+_OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10 s of its camera
+_END_WITHIN_S = 5.0
+_RECEIVED_BYTES = 65536
+_MB = 1_000_000
+
+log = structlog.get_logger(stage=StageName.RECORDER)
+
+
+def run_recorder(settings: RecorderSettings) -> None:
+    """Film until SIGTERM or SIGINT."""
+    stop = StopFlag()
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        with contextlib.suppress(BlockingIOError):
+            os.write(wake, b"\0")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    mailbox = Mailbox(round(settings.files.ring_mb * _MB))
+    reader = CameraReader(settings.camera, mailbox.put, stop)
+    filming = FilmingLoop(settings, mailbox, now=read_clock, reopen=reader.reopen)
+    films = threading.Thread(target=filming.run, args=(stop.is_set,), name="filming")
+    films.start()
+    threading.Thread(target=reader.run, name="reader", daemon=True).start()
+    log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
+    try:
+        StationLink(settings.station.socket, lambda: filming.report, mailbox.put).run(stop, woken)
+    finally:
+        stop.set()
+        films.join(_END_WITHIN_S)
+    log.info("recorder stopped", camera=settings.camera.name)
+
+
+class CameraReader:
+    """Reads the camera for ever: opened again, after growing pauses, whenever it breaks off."""
+
+    def __init__(
+        self, camera: CameraSettings, put: Callable[[object], None], stop: StopFlag
+    ) -> None:
+        self._camera = camera
+        self._put = put
+        self._stop = stop
+        self._pause = BackoffTimer(_OPEN_AGAIN)
+        self._reopens = threading.Event()
+
+    def reopen(self) -> None:
+        """Open the camera again after the present packet."""
+        self._reopens.set()
+
+    def run(self) -> None:
+        """Read until the process ends."""
+        with contextlib.suppress(ShutdownRequested):
+            while True:
+                try:
+                    self._read()
+                except CameraError as error:
+                    self._put(error)
+                    self._stop.wait(self._pause.note_failure())
+
+    def _read(self) -> None:
+        """Pass on what the camera sends, until it is to be opened again.
+
+        Raises:
+            CameraError: it broke off.
+        """
+        self._reopens.clear()
+        with opened_camera(self._camera) as opened:
+            self._put(opened.format)
+            for packet in opened.packets():
+                self._stop.check()
+                self._put(packet)
+                self._pause.note_success()
+                if self._reopens.is_set():
+                    return
+        raise CameraError(f"{self._camera.host} ended the stream", hint="it is opened again")
+
+
+class StationLink:
+    """The recorder's end of the daemon's socket; without a daemon it tries again for ever."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        report: Callable[[], RecorderReport],
+        put: Callable[[object], None],
+    ) -> None:
+        self._path = path
+        self._report = report
+        self._put = put
+
+    def run(self, stop: StopFlag, woken: int) -> None:
+        """Report and take orders until the process ends.
+
+        Args:
+            stop: the wish to end.
+            woken: a descriptor that becomes readable then.
+        """
+        while not stop.is_set():
+            connected = self._connected()
+            if connected is None:
+                select.select([woken], [], [], REPORT_EVERY_S)
+                continue
+            log.info("station connected")
+            with connected, contextlib.suppress(OSError, ValueError):
+                for _ in self._talk(connected, woken):
+                    if stop.is_set():
+                        return
+            log.warning("station lost")
+
+    def _connected(self) -> socket.socket | None:
+        if self._path is None:
+            return None
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        link.settimeout(REPORT_EVERY_S)
+        try:
+            link.connect(str(self._path))
+        except OSError:
+            link.close()
+            return None
+        return link
+
+    def _talk(self, link: socket.socket, woken: int) -> Iterator[None]:
+        """Send a report a second, and pass orders on; end when the station does.
+
+        Raises:
+            OSError: the connection is broken.
+            ValueError: what comes is not the daemon's.
+        """
+        lines, next_s = LineReader(), 0.0
+        while True:
+            now_s = time.monotonic()
+            if now_s >= next_s:
+                link.sendall(as_line({"report": self._report().message()}))
+                next_s = now_s + REPORT_EVERY_S
+            ready, _, _ = select.select([link.fileno(), woken], [], [], max(0.0, next_s - now_s))
+            if link.fileno() in ready:
+                received = link.recv(_RECEIVED_BYTES)
+                if not received:
+                    return
+                for message in lines.take(received):
+                    order = FilmingOrder.of_message(message.get("order") or {})
+                    if order is not None:
+                        self._put(order)
+            yield

@@ -1,0 +1,210 @@
+"""The recorder's settings, one file for each camera; another user's than the station's."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent.bandwidth_schedule import parse_timetable
+from agent.errors import ConfigError
+from agent.logs import hide_always
+from agent.recorder.arming import ArmingPolicy
+from agent.recorder.cutting import CutPolicy
+from agent.settings.load import explained
+from agent.settings.secrets import read_secret
+
+ENV_PREFIX = "RECORDER_"
+_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
+_MB = 1_000_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CameraSettings(_Part):
+    """The camera."""
+
+    name: str = Field("main", pattern=_NAME, description="Begins the names of its files.")
+    source: SecretStr = Field(
+        description="rtsp://USER@HOST/PATH (also rtsps, http, https), /dev/videoN, a video file "
+        "that is played at its own pace, or test: (an athlete drawn live). The password goes "
+        "into password_file; {password} says where in the address it belongs, if not behind "
+        "USER."
+    )
+    password_file: Path | None = Field(
+        None, description="The password alone; else the systemd credential camera-password."
+    )
+    transport: Literal["tcp", "udp"] = Field("tcp", description="tcp | udp, for RTSP.")
+    size: str | None = Field(
+        None, pattern=r"^\d{2,5}x\d{2,5}$", description="Of a /dev/videoN, as in 1280x720."
+    )
+    rate: Annotated[float, Field(gt=0, le=240)] | None = Field(
+        None, description="Frames per second of a /dev/videoN."
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text == "test:" or text.startswith("/"):
+            return value
+        try:
+            parts = urlsplit(text)
+            is_known = parts.scheme in _SCHEMES and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            is_known = False
+        if not is_known:
+            raise ValueError("must be an rtsp or http address, an absolute path, or test:")
+        return value
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the camera is reached over the network."""
+        return "://" in self.source.get_secret_value()
+
+    @property
+    def host(self) -> str:
+        """What may be shown of the source."""
+        text = self.source.get_secret_value()
+        if not self.is_network:
+            return text
+        parts = urlsplit(text)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+    def address(self) -> str:
+        """Return the address with its password, which is hidden everywhere from now on."""
+        text = self.source.get_secret_value()
+        if not self.is_network:
+            return text
+        hide_always(text)
+        hide_always(urlsplit(text).password)
+        password = read_secret(None, self.password_file, os.environ, credential="camera-password")
+        if not password:
+            return text
+        shown = quote(password, safe="")
+        hide_always(shown)
+        if "{password}" in text:
+            return text.replace("{password}", shown)
+        return re.sub(r"://([^/@:]+)@", rf"://\g<1>:{shown}@", text, count=1)
+
+
+class ArmSettings(_Part):
+    """When it films."""
+
+    mode: str = Field(
+        "assigned",
+        description="assigned (while an athlete is on the station) | always | a timetable as in "
+        'delivery.schedule: "Mon-Fri 06:00-22:00 = unlimited, else off". Stop filming overrides '
+        "all of them.",
+    )
+    tail_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        10.0, description="Seconds of filming once nobody is on the station any more."
+    )
+    pre_roll_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        5.0, description="Seconds before that, kept in memory alone until it films."
+    )
+
+    @field_validator("mode")
+    @classmethod
+    def _means_something(cls, value: str) -> str:
+        if value not in {"assigned", "always"}:
+            parse_timetable(value)
+        return value
+
+
+class FileSettings(_Part):
+    """The files it writes."""
+
+    capture: Path = Field(
+        Path("/var/lib/spotter/capture"), description="The station's capture folder."
+    )
+    segment_s: Annotated[float, Field(ge=2, le=3600)] = Field(
+        60.0, description="Longest file; it ends at the next keyframe."
+    )
+    quiet_s: Annotated[float, Field(ge=1, le=60)] = Field(
+        3.0, description="A file ends, too, when everything was at rest for so long."
+    )
+    ring_mb: Annotated[float, Field(ge=1, le=2000)] = Field(
+        64.0, description="Most memory for the seconds before."
+    )
+    min_free_mb: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        200.0, description="Nothing is stored while the disk has less free space."
+    )
+
+
+class LinkSettings(_Part):
+    """The station that arms it."""
+
+    socket: Path | None = Field(
+        Path("/run/spotter/recorder.sock"),
+        description="Where the daemon listens for its recorders.",
+    )
+
+
+class RecorderSettings(BaseSettings):
+    """Everything a recorder can be told; every key also as RECORDER_TABLE__KEY."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    camera: CameraSettings
+    arm: ArmSettings = Field(default_factory=ArmSettings)
+    files: FileSettings = Field(default_factory=FileSettings)
+    station: LinkSettings = Field(default_factory=LinkSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before the file, whose content comes in as arguments."""
+        return env_settings, init_settings
+
+    def arming(self) -> ArmingPolicy:
+        """Return what arms it."""
+        mode = self.arm.mode
+        hours = None if mode in {"assigned", "always"} else parse_timetable(mode)
+        return ArmingPolicy(assigned=mode == "assigned", tail_s=self.arm.tail_s, hours=hours)
+
+    def cutting(self) -> CutPolicy:
+        """Return how files are cut."""
+        return CutPolicy(
+            pre_roll_s=self.arm.pre_roll_s,
+            segment_s=self.files.segment_s,
+            quiet_s=self.files.quiet_s,
+            ring_bytes=round(self.files.ring_mb * _MB),
+        )
+
+
+def load_recorder(path: Path) -> RecorderSettings:
+    """Load a recorder's settings from its file and the environment.
+
+    Raises:
+        ConfigError: naming every mistake, each with what would be right; never the source.
+    """
+    hint = "docs/cameras.md shows a recorder's settings"
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint=hint) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint=hint) from None
+    if path.stem.startswith("recorder-") and isinstance(document.get("camera", {}), dict):
+        document.setdefault("camera", {}).setdefault("name", path.stem.removeprefix("recorder-"))
+    try:
+        return RecorderSettings(**document)
+    except ValidationError as error:
+        raise explained(error, path, hint=hint) from None

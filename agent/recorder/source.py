@@ -1,0 +1,329 @@
+"""The camera: opened, read, and closed; whatever it is, encoded pictures come from it.
+
+H.264, HEVC and AV1 pass as the camera sent them; anything else is encoded once, with a keyframe a
+second.  Every error that comes out of here says what to do, and nothing of the address but its
+host.
+"""
+
+import errno
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agent.errors import AgentError
+from agent.recorder.settings import CameraSettings
+
+STORED_AS_SENT = frozenset({"h264", "hevc", "av1"})
+_OPEN_S, _READ_S = 4.0, 3.0  # of silence, after which the camera is taken for lost
+_OPENING = 8  # packets among which the first one's missing time is found
+_AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
+_MOST_AT_ONCE, _MOST_OPENING_S = 600, 30.0
+_ENCODED = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
+_TEST_FPS = 30
+_WORDS = {
+    errno.ECONNREFUSED: ("refuses the connection", "is it on, and is the port right?"),
+    errno.EHOSTUNREACH: ("cannot be reached", "is it on, and in this network?"),
+    errno.ENETUNREACH: ("cannot be reached", "is the network up?"),
+    errno.ETIMEDOUT: ("does not answer", "is it on, and in this network?"),
+    errno.ENOENT: ("does not exist", "is it plugged in, and is the path right?"),
+    errno.ENODEV: ("does not exist", "is it plugged in, and is the path right?"),
+    errno.EBUSY: ("is in use by another program", "end that program, or use its files"),
+    errno.EACCES: ("may not be opened", "the user spotter-camera must be in the group video"),
+}
+_BY_KIND = {
+    "HTTPUnauthorizedError": ("rejects user or password", "check camera.source, password_file"),
+    "HTTPForbiddenError": ("refuses this user", "check the user's rights in the camera"),
+    "HTTPNotFoundError": ("has no such stream", "check the path in camera.source"),
+    "ExitError": ("does not answer", "is it on, and in this network?"),
+    "InvalidDataError": ("sends no video that can be read", "set it to H.264"),
+    "EOFError": ("ended the stream", "it is opened again"),
+}
+
+av.logging.set_level(None)  # libav's own messages contain the address, with its password
+
+
+class CameraError(AgentError):
+    """The camera sends nothing that can be used; it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFormat:
+    """What a camera sends."""
+
+    codec: str
+    width: int
+    height: int
+    template: VideoStream  # from which the streams of files are made
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePacket:
+    """An encoded picture as it was read."""
+
+    payload: bytes
+    pts_s: float | None
+    duration_s: float
+    is_keyframe: bool
+    arrived_s: float  # seconds since boot
+    camera_utc_s: float | None = None  # when it was filmed by the camera's own clock
+
+
+class OpenCamera(Protocol):
+    """A camera that sends."""
+
+    @property
+    def format(self) -> CameraFormat:
+        """What it sends."""
+
+    def packets(self) -> Iterator[SourcePacket]:
+        """Yield what it sends, until it ends."""
+
+
+@contextmanager
+def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
+    """Open a camera.
+
+    Raises:
+        CameraError: it cannot be opened, or breaks off.
+    """
+    address = camera.address()
+    if address == "test:":
+        yield _DrawnAthlete()
+        return
+    begun_s = time.monotonic()
+    try:
+        with av.open(address, **_how_to_open(camera, address), metadata_errors="ignore") as opened:
+            if not opened.streams.video:
+                raise CameraError(f"{camera.host} sends no video", hint="check camera.source")
+            is_played = not camera.is_network and not address.startswith("/dev/")
+            yield _Stream(opened, is_played=is_played)
+    except (av.error.FFmpegError, OSError) as error:
+        # Of a camera that was silent for too long, libav says that it sent nothing valid.
+        was_silent = isinstance(error, av.error.InvalidDataError) and (
+            time.monotonic() - begun_s >= _READ_S
+        )
+        if was_silent:
+            error = TimeoutError(errno.ETIMEDOUT, "")
+        raise _explained(error, camera.host) from None
+
+
+def _how_to_open(camera: CameraSettings, address: str) -> dict[str, Any]:
+    timeout = (_OPEN_S, _READ_S)
+    if address.startswith("rtsp"):
+        options = {"rtsp_transport": camera.transport, "analyzeduration": "2000000"}
+        return {"options": options, "timeout": timeout, "format": "rtsp"}
+    if address.startswith("/dev/"):
+        sizes = {"video_size": camera.size, "framerate": camera.rate and str(camera.rate)}
+        options = {key: value for key, value in sizes.items() if value}
+        wanted = _pixel_format(address)
+        if wanted:
+            options["input_format"] = wanted
+        return {"options": options, "timeout": timeout, "format": "v4l2"}
+    return {"timeout": timeout} if camera.is_network else {}
+
+
+def _pixel_format(device: str) -> str | None:
+    """Return the best of what a video device gives: encoded, if it can; None: as it likes."""
+    for wanted in ("h264", "mjpeg"):
+        try:
+            with av.open(device, format="v4l2", options={"input_format": wanted}) as opened:
+                if opened.streams.video[0].codec_context.name == wanted:
+                    return wanted
+        except (av.error.FFmpegError, OSError):
+            continue
+    return None
+
+
+def _explained(error: Exception, host: str) -> CameraError:
+    """Return an error of libav's in words: its own would repeat the address."""
+    number = getattr(error, "errno", None)
+    told = _BY_KIND.get(type(error).__name__) or _WORDS.get(number or 0)
+    if told is None:
+        words = getattr(error, "strerror", None) or type(error).__name__
+        told = (f"failed: {words}", "check camera.source")
+    return CameraError(f"{host} {told[0]}", hint=told[1])
+
+
+def _template(stream: VideoStream) -> VideoStream:
+    """Return a copy of a stream's description that outlives its camera."""
+    keeper = av.open("/dev/null", "w", format="matroska")
+    return keeper.add_stream_from_template(stream, opaque=True)
+
+
+class _Stream:
+    """A camera that libav reads."""
+
+    def __init__(self, opened: InputContainer, *, is_played: bool) -> None:
+        self._opened = opened
+        self._stream = stream = opened.streams.video[0]
+        self._is_played = is_played
+        codec = stream.codec_context.name
+        self._encoder = None if codec in STORED_AS_SENT else _Encoder(stream)
+        template = _template(stream) if self._encoder is None else self._encoder.template
+        self.format = CameraFormat(
+            codec if self._encoder is None else "h264", stream.width, stream.height, template
+        )
+
+    def packets(self) -> Iterator[SourcePacket]:
+        """Yield what it sends; a file is played at its own pace."""
+        read = self._read() if self._encoder is None else self._encoder.encoded(self._opened)
+        if self._is_played:
+            yield from _paced(read)
+            return
+        opening: list[SourcePacket] | None = []
+        for packet in read:
+            if opening is None:
+                yield packet
+                continue
+            is_live = bool(opening) and packet.arrived_s - opening[-1].arrived_s > _AT_ONCE_S
+            opening.append(packet)
+            if (is_live and len(opening) >= _OPENING) or len(opening) >= _MOST_AT_ONCE:
+                yield from as_sent(opening)
+                opening = None
+
+    def _read(self) -> Iterator[SourcePacket]:
+        for packet in self._opened.demux(self._stream):
+            if packet.size:
+                yield _read_packet(packet)
+
+
+def _read_packet(packet: "Packet[VideoStream]") -> SourcePacket:
+    unit = packet.time_base or Fraction(1, 1000)
+    return SourcePacket(
+        payload=bytes(packet),
+        pts_s=None if packet.pts is None else float(packet.pts * unit),
+        duration_s=float((packet.duration or 0) * unit),
+        is_keyframe=packet.is_keyframe,
+        arrived_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+        camera_utc_s=_camera_utc_s(packet),
+    )
+
+
+def _camera_utc_s(packet: "Packet[VideoStream]") -> float | None:
+    """Return the producer reference time, which libav takes from RTCP sender reports."""
+    if not packet.has_sidedata("prft"):
+        return None
+    told = bytes(packet.get_sidedata("prft"))
+    return int.from_bytes(told[:8], "little", signed=True) / 1e6
+
+
+def as_sent(opening: Sequence[SourcePacket]) -> list[SourcePacket]:
+    """Return a stream's first packets as if each had been read when it was sent.
+
+    While libav finds out what a stream is, packets pile up.  The first one of an RTSP stream has no
+    time, which libav does not know yet.
+    """
+    known = [packet.pts_s for packet in opening[1:] if packet.pts_s is not None]
+    first = opening[0]
+    if first.pts_s is None and known and first.duration_s:
+        first = replace(first, pts_s=min(known) - first.duration_s)
+    packets = [first, *opening[1:]]
+    delays = [p.arrived_s - p.pts_s for p in packets if p.pts_s is not None]
+    if not delays or max(known, default=0.0) - min(known, default=0.0) > _MOST_OPENING_S:
+        return packets
+    least_s = min(delays)
+    return [p if p.pts_s is None else replace(p, arrived_s=p.pts_s + least_s) for p in packets]
+
+
+def _paced(packets: Iterator[SourcePacket]) -> Iterator[SourcePacket]:
+    """Yield the packets of a file when a camera would have sent them."""
+    begun_s: float | None = None
+    latest_s = float("-inf")
+    for packet in packets:
+        latest_s = max(latest_s, packet.pts_s if packet.pts_s is not None else latest_s)
+        now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        if begun_s is None:
+            begun_s = now_s - latest_s
+        time.sleep(max(0.0, begun_s + latest_s - now_s))
+        yield replace(packet, arrived_s=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+class _Encoder:
+    """Makes H.264 of pictures."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        rate = stream.average_rate or stream.guessed_rate or Fraction(_TEST_FPS)
+        self.template = new_encoder(stream.width, stream.height, Fraction(rate))
+
+    def encoded(self, opened: InputContainer) -> Iterator[SourcePacket]:
+        """Yield the pictures of a camera, encoded."""
+        begun_s: float | None = None
+        for frame in opened.decode(video=0):
+            now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+            begun_s = now_s if begun_s is None else begun_s
+            picture = frame.reformat(
+                width=self.template.width, height=self.template.height, format="yuv420p"
+            )
+            # MJPEG and devices tell no time that is better than this.
+            yield from encode_picture(self.template, picture, at_s=now_s - begun_s)
+
+
+_TICKS = 90_000  # a second
+
+
+def new_encoder(width: int, height: int, rate: Fraction) -> VideoStream:
+    """Return an encoder of H.264."""
+    keeper = av.open("/dev/null", "w", format="matroska")
+    stream = keeper.add_stream("libx264", rate=rate)
+    stream.width, stream.height = width & ~1, height & ~1
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, _TICKS)
+    stream.codec_context.gop_size = max(1, round(rate))
+    stream.codec_context.options = dict(_ENCODED)
+    keeper.start_encoding()
+    return stream
+
+
+def encode_picture(
+    stream: VideoStream, picture: VideoFrame, *, at_s: float
+) -> Iterator[SourcePacket]:
+    """Yield what encoding one picture gives."""
+    picture.pts = round(at_s * _TICKS)
+    picture.time_base = Fraction(1, _TICKS)
+    for packet in stream.encode(picture):
+        yield SourcePacket(
+            bytes(packet),
+            at_s if packet.pts is None else packet.pts / _TICKS,
+            0.0,
+            packet.is_keyframe,
+            time.clock_gettime(time.CLOCK_BOOTTIME),
+        )
+
+
+class _DrawnAthlete:
+    """An athlete drawn live: stands, lifts, stands, without end."""
+
+    def __init__(self) -> None:
+        # Drawing takes OpenCV and numpy, which no other source needs.
+        from agent.synthetic.performance import Segment
+        from agent.synthetic.render import draw_frame
+        from agent.synthetic.storyboard import Storyboard
+
+        self._draw = draw_frame
+        self._story = Storyboard((Segment("stand", 5.0), Segment("snatch", 5.0)), fps=_TEST_FPS)
+        template = new_encoder(640, 360, Fraction(_TEST_FPS))
+        self.format = CameraFormat("h264", 640, 360, template)
+
+    def packets(self) -> Iterator[SourcePacket]:
+        """Yield the drawn athlete, as fast as time passes."""
+        begun_s, index = time.monotonic(), 0
+        while True:
+            image = self._draw(self._story, index % self._story.frame_count)
+            picture = VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            yield from encode_picture(self.format.template, picture, at_s=index / _TEST_FPS)
+            index += 1
+            late_s = time.monotonic() - begun_s - index / _TEST_FPS
+            if late_s > 1.0:  # the box is too slow for it: pictures are left out, as a camera would
+                index += round(late_s * _TEST_FPS)
+            time.sleep(max(0.0, -late_s))

@@ -1,0 +1,207 @@
+"""The recorder's process on real sources: what the camera sent is what the files hold."""
+
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.intake.stage import read_sidecar
+from tests.recorder import RecorderUnderTest, make_video, payloads, shown_s
+from tests.rtsp import free_port, rtsp_server
+from tests.station import until
+
+
+@pytest.fixture(scope="module")
+def with_b_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds with three B-frames in a row."""
+    return make_video(tmp_path_factory.mktemp("video") / "b.mp4", seconds=2.2, b_frames=3)
+
+
+def ended(recorder: RecorderUnderTest) -> bool:
+    return "ended the stream" in recorder.said()
+
+
+def test_a_stream_with_b_frames_is_stored_packet_by_packet(
+    tmp_path: Path, with_b_frames: Path
+) -> None:
+    """Of an RTSP camera: same bytes, decode times rebuilt, every picture shown at its time."""
+    with rtsp_server(with_b_frames) as camera:
+        recorder = RecorderUnderTest(tmp_path, camera.address, segment_s=60)
+        with recorder.running():
+            until(lambda: recorder.files())
+            (file, *_) = recorder.files()
+    sent = payloads(with_b_frames)
+    assert payloads(file) == sent
+    times = shown_s(file)
+    assert len(times) == len(sent) and times == sorted(times)
+    told = recorder.sidecar(file)
+    read = read_sidecar(file.with_name(f"{file.name}.json"))
+    assert read is not None
+    assert read.start.elapsed_s(read.end) == pytest.approx(len(sent) / 25, abs=0.1)
+    assert (told["camera"], told["armed_by"], told["ended_by"]) == ("main", "always", "stream")
+
+
+def test_segments_continue_each_other_without_a_gap(tmp_path: Path, with_b_frames: Path) -> None:
+    recorder = RecorderUnderTest(tmp_path, str(with_b_frames), segment_s=2)
+    with recorder.running():
+        until(lambda: ended(recorder))
+    first, second, *_ = recorder.files()
+    assert payloads(first) + payloads(second) == payloads(with_b_frames)
+    assert recorder.sidecar(second)["continues"] == first.name
+    assert len(shown_s(first)) == 50 and len(shown_s(second)) == 5
+
+
+def test_what_is_not_h264_is_encoded_once(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "source.avi", seconds=1.2, codec="mjpeg")
+    recorder = RecorderUnderTest(tmp_path, str(video))
+    with recorder.running():
+        until(lambda: ended(recorder))
+    file = recorder.files()[0]
+    assert len(shown_s(file)) == 30
+
+
+def test_sigterm_ends_the_last_file_whole(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "long.mp4", seconds=20)
+    recorder = RecorderUnderTest(tmp_path, str(video))
+    hidden = recorder.capture / ".recorder-main"
+    with recorder.running() as process:
+        until(lambda: any(path.stat().st_size > 4000 for path in hidden.glob("*")))
+        assert not recorder.files()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    (file,) = recorder.files()
+    assert payloads(file) == payloads(video)[: len(payloads(file))]
+    assert recorder.sidecar(file)["ended_by"] == "shutdown"
+    assert not list(hidden.iterdir())
+    assert file.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize(
+    "point", ["recorder-closed", "recorder-synced", "recorder-sidecar-placed", None]
+)
+def test_killed_anywhere_the_file_gets_its_place_at_the_next_start(
+    tmp_path: Path, with_b_frames: Path, point: str | None
+) -> None:
+    video = with_b_frames if point else make_video(tmp_path / "long.mp4", seconds=20)
+    recorder = RecorderUnderTest(tmp_path, str(video))
+    hidden = recorder.capture / ".recorder-main"
+    with recorder.start(**({} if point is None else {"SPOTTER_CRASH_AT": point})) as process:
+        if point is None:
+            until(lambda: any(path.stat().st_size > 4000 for path in hidden.glob("*.mkv")))
+            process.kill()
+        assert process.wait(30) == -signal.SIGKILL
+    assert not recorder.files()
+    (left,) = hidden.glob("*.mkv")
+    with recorder.running():
+        until(lambda: left.name in [path.name for path in recorder.files()])
+    file = recorder.capture / left.name
+    beside = file.with_name(f"{file.name}.json")
+    assert beside.exists() == (point == "recorder-sidecar-placed")
+    stored = payloads(file)
+    assert stored and payloads(video)[: len(stored)] == stored
+
+
+def test_a_wrong_password_is_said_in_one_line_without_it(
+    tmp_path: Path, with_b_frames: Path
+) -> None:
+    (tmp_path / "password").write_text("s3cret/right?\n")
+    with rtsp_server(with_b_frames, password="s3cret/right?") as camera:
+        address = camera.address
+        wrong = address.replace("://", "://kim:wr0ng-one@")
+        refused = RecorderUnderTest(tmp_path / "wrong", wrong)
+        with refused.running():
+            until(lambda: "camera lost" in refused.said())
+        assert "rejects user or password" in refused.said()
+        assert "wr0ng" not in refused.said() and "kim" not in refused.said()
+
+        right = RecorderUnderTest(
+            tmp_path / "right",
+            address.replace("://", "://kim@") + f'"\npassword_file = "{tmp_path / "password"}',
+        )
+        with right.running() as process:
+            until(right.files)
+            words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    assert "s3cret" not in right.said() and b"s3cret" not in words
+
+
+def test_a_camera_that_comes_back_is_filmed_again_and_nothing_is_lost_before(
+    tmp_path: Path, with_b_frames: Path
+) -> None:
+    port = free_port()
+    recorder = RecorderUnderTest(tmp_path, f"rtsp://127.0.0.1:{port}/x")
+    with recorder.running():
+        until(lambda: "refuses the connection" in recorder.said())
+        for count in (1, 2):
+            with rtsp_server(with_b_frames, port=port):
+                back_s = time.monotonic()
+                until(lambda: recorder.said().count("camera connected") >= count)  # noqa: B023
+                assert time.monotonic() - back_s < 10
+                until(lambda: len(recorder.files()) >= count)  # noqa: B023
+    for file in recorder.files()[:2]:
+        assert payloads(file) == payloads(with_b_frames)
+
+
+def test_a_camera_that_never_answers_is_said_to_be_lost(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        recorder = RecorderUnderTest(tmp_path, f"rtsp://127.0.0.1:{port}/x")
+        with recorder.running():
+            until(lambda: "does not answer" in recorder.said())
+
+
+def test_a_stream_that_stands_still_is_lost_within_five_seconds_and_its_file_is_whole(
+    tmp_path: Path,
+) -> None:
+    video = make_video(tmp_path / "long.mp4", seconds=20)
+    with rtsp_server(video) as camera:
+        recorder = RecorderUnderTest(tmp_path, camera.address)
+        hidden = recorder.capture / ".recorder-main"
+        with recorder.running():
+            until(lambda: any(path.stat().st_size > 4000 for path in hidden.glob("*.mkv")))
+            camera.process.send_signal(signal.SIGSTOP)
+            stood_s = time.monotonic()
+            until(lambda: "camera lost" in recorder.said())
+            assert time.monotonic() - stood_s < 5
+            (file,) = recorder.files()
+    stored = payloads(file)
+    assert stored and stored == payloads(video)[: len(stored)]
+
+
+def test_a_missing_folder_is_said_and_filming_goes_on_once_it_is_there(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "long.mp4", seconds=30)
+    recorder = RecorderUnderTest(tmp_path, str(video), segment_s=2)
+    shutil.rmtree(recorder.capture)
+    with recorder.running() as process:
+        until(lambda: "recording not stored" in recorder.said())
+        assert "is missing" in recorder.said()
+        assert process.poll() is None
+        recorder.capture.mkdir()
+        until(lambda: recorder.files())
+    assert "recording resumed" in recorder.said()
+
+
+def test_a_disk_without_room_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "long.mp4", seconds=30)
+    recorder = RecorderUnderTest(tmp_path, str(video), segment_s=2)
+    room = os.statvfs(tmp_path)
+    most_mb = room.f_blocks * room.f_frsize // 1_000_000 + 1
+    text = recorder.config.read_text()
+    recorder.config.write_text(text.replace("min_free_mb = 0", f"min_free_mb = {most_mb}"))
+    with recorder.running() as process:
+        until(lambda: "recording not stored" in recorder.said())
+        assert "MB free" in recorder.said()
+        assert process.poll() is None
+    assert not recorder.files()
+
+
+def test_a_mistake_in_the_settings_ends_with_78_and_without_the_address(tmp_path: Path) -> None:
+    recorder = RecorderUnderTest(tmp_path, "ftp://kim:s3cret@host/x", more="nonsense = 1\n")
+    process = recorder.start()
+    assert process.wait(20) == 78
+    told = recorder.said()
+    assert "camera.source" in told and "station.nonsense" in told
+    assert "s3cret" not in told and "Traceback" not in told
