@@ -172,6 +172,18 @@ class ShownClip:
     quality: tuple[str, ...]  # codes of the remarks on the picture
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFilter:
+    """Which clips are looked for; None, and the whole of time: any."""
+
+    people: tuple[tuple[str | None, int | None], ...] | None = None  # user_id or guest ID of each
+    since: float = 0.0  # Unix times of filming
+    until: float = 1e12
+    activity: str | None = None
+    exercise: str | None = None
+    states: tuple[EntryState, ...] = tuple(set(EntryState) - {EntryState.DISCARDED})
+
+
 class ClipQueries:
     """Read-only views over clips and their takes."""
 
@@ -196,6 +208,31 @@ class ClipQueries:
         """Return a person's clips that were filmed from a Unix time on, the latest first."""
         wanted = {"user": user_id, "guest": guest_id, "since": since, "most": most}
         return [self._shown(row) for row in self._db.rows(OF_PERSON, wanted)]
+
+    def found(
+        self, wanted: ClipFilter, *, most: int, before_id: int | None = None
+    ) -> list[ShownClip]:
+        """Return the clips that pass a filter, the newest first.
+
+        Args:
+            wanted: the filter.
+            most: no more than so many.
+            before_id: only entries older than this one, to go on behind the last of a page.
+        """
+        people = wanted.people or ()
+        parameters = {
+            "before": before_id,
+            "anybody": wanted.people is None,
+            "users": json.dumps([user_id for user_id, _ in people if user_id is not None]),
+            "guests": json.dumps([guest_id for _, guest_id in people if guest_id is not None]),
+            "since": wanted.since,
+            "until": wanted.until,
+            "activity": wanted.activity,
+            "exercise": wanted.exercise,
+            "states": json.dumps(wanted.states),
+            "most": most,
+        }
+        return [self._shown(row) for row in self._db.rows(FOUND, parameters)]
 
     def has_any(self, user_id: str | None, guest_id: int | None) -> bool:
         """Tell whether there is any clip of a person."""
@@ -251,6 +288,22 @@ NEEDING = f"""
                     UNION ALL SELECT id FROM entry WHERE {_FAILING})
  ORDER BY entry.due_at DESC, entry.id DESC LIMIT :most
 """  # noqa: S608  # our own words; index: entry_by_state_and_due, entry_failing
+
+# From the newest on, until there are enough: the inner query reads no other table.
+FOUND = f"""
+{_SHOWN}
+ WHERE entry.id IN (
+   SELECT id FROM entry
+    WHERE (:before IS NULL OR id < :before)
+      AND (:anybody OR user_id IN (SELECT value FROM json_each(:users))
+           OR guest_id IN (SELECT value FROM json_each(:guests)))
+      AND coalesce(filmed_at, created_at) >= :since AND coalesce(filmed_at, created_at) < :until
+      AND (:activity IS NULL OR activity = :activity)
+      AND (:exercise IS NULL OR exercise = :exercise)
+      AND state IN (SELECT value FROM json_each(:states))
+    ORDER BY id DESC LIMIT :most)
+ ORDER BY entry.id DESC
+"""  # noqa: S608  # our own words; index: the entry's own number
 
 OF_PERSON = f"""
 {_SHOWN}

@@ -53,6 +53,7 @@ ENTRY_STATES: Mapping[str, str] = {  # of a take
     "uploaded": N_("Uploaded"),
     "completed": N_("Uploaded and analysed"),
     "dead": N_("Rejected by AiKYNETIX"),
+    "discarded": N_("Discarded"),
 }
 REASONS: Mapping[str, str] = {  # why a take or a recording waits for a person
     "unassigned": N_("No athlete was assigned."),

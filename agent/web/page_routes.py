@@ -5,8 +5,9 @@ import json
 import math
 from collections.abc import AsyncIterator, Mapping
 from typing import TypedDict
+from urllib.parse import urlencode
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import (
     HTMLResponse,
@@ -34,6 +35,7 @@ from agent.web.routing import (
 from agent.web.take_routes import entry_of
 from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage
 from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
+from agent.web.views.history import STATE_GROUPS, HistoryPage, HistoryQuery
 from agent.web.views.people import MOST_FOUND, MOST_RECENT
 from agent.web.views.results import figures_of
 
@@ -141,6 +143,43 @@ async def take(page: WebContext, context: RequestContext) -> Response:
     return draw(page, "take.html", **_common(page, context, mark), card=card, figures=figures)
 
 
+async def history(page: WebContext, context: RequestContext) -> Response:
+    """Show the takes that pass a filter."""
+    query = _history_query(page, context)
+
+    def read() -> tuple[HistoryPage, str]:
+        return page.board.history.page(query), page.board.drawing(wall=False).mark
+
+    found, mark = await page.database.read(read)
+    asked = query.model_dump(mode="json", exclude_none=True, exclude={"before"})
+    return draw(
+        page,
+        "history.html",
+        **_common(page, context, mark),
+        history=found,
+        query=query,
+        states={value: page.texts.gettext(name) for value, (name, _) in STATE_GROUPS.items()},
+        more=urlencode({**asked, "before": found.next_before}),
+    )
+
+
+async def history_csv(page: WebContext, context: RequestContext) -> Response:
+    """Return the takes that pass a filter as a file for a spreadsheet."""
+    query = _history_query(page, context)
+    text = await page.database.read(lambda: page.board.history.csv(query))
+    headers = {"content-disposition": 'attachment; filename="takes.csv"'}
+    return Response(text, media_type="text/csv", headers=headers)
+
+
+def _history_query(page: WebContext, context: RequestContext) -> HistoryQuery:
+    try:
+        return HistoryQuery.model_validate(dict(context.request.query_params))
+    except ValidationError as error:
+        fields = ", ".join(sorted({str(part["loc"][0]) for part in error.errors()}))
+        text = page.texts.gettext("Invalid input: %(fields)s", fields=fields)
+        raise HTTPException(422, text) from None
+
+
 def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
     assert context.session is not None  # not for anybody
     csrf_token = page.auth.signer.csrf_token(context.session)
@@ -156,6 +195,8 @@ def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
 ATHLETE_ROUTES = (
     GetEndpoint(path="/athlete/{key:path}", access=RequiredAccess.COACH, answer=athlete),
     GetEndpoint(path="/take/{code}", access=RequiredAccess.COACH, answer=take),
+    GetEndpoint(path="/history", access=RequiredAccess.COACH, answer=history),
+    GetEndpoint(path="/history.csv", access=RequiredAccess.COACH, answer=history_csv),
 )
 
 

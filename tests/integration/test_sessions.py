@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.export import harmless
 from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.results import NewResult, Number
 from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import EntryState
+from agent.results.csv_export import harmless
 from agent.sandbox.server import Sandbox
 from tests.conftest import InZone
 from tests.sessions import made_session

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.outbox.queries import ShownClip
@@ -10,7 +10,7 @@ from agent.outbox.results import Number, Result
 from agent.station.roster import athlete_of, name_of, split_key
 from agent.station.status import midnight
 from agent.web.context import PageContext
-from agent.web.i18n import BODY_MEASURES
+from agent.web.i18n import BODY_MEASURES, Texts
 from agent.web.views.cards import CardBuilder, ClipCard
 from agent.web.views.results import is_measured, name_shown, plottable, value_shown
 
@@ -187,7 +187,7 @@ class AthletePages:
                 for measure in (() if known is None else known.lacks)
             ),
             days=days,
-            takes=tuple(self._days(shown[:_MOST_LISTED])),
+            takes=takes_by_day(self._source, self._cards, shown[:_MOST_LISTED]),
             unlisted=max(0, len(shown) - _MOST_LISTED),
             offered={path: name_shown(path, self._source.texts) for path in offered},
             chosen=chosen,
@@ -200,20 +200,6 @@ class AthletePages:
         (card,) = self._cards.cards([shown])
         result = self._source.outbox.results.of_entry(shown.entry.id)
         return card, {} if result is None else result.numbers
-
-    def _days(self, shown: Sequence[ShownClip]) -> Iterator[DayTakes]:
-        by_day: dict[str, list[ClipCard]] = {}
-        cards = self._cards.cards(shown)
-        for one, card in zip(shown, cards, strict=True):
-            by_day.setdefault(self._date(_filmed_at(one)), []).append(card)
-        today = self._date(self._source.now().utc_s)
-        for date, of_day in by_day.items():
-            name = self._source.texts.gettext("Today") if date == today else date
-            yield DayTakes(name=name, cards=tuple(of_day))
-
-    def _date(self, at: float) -> str:
-        # Translators: a date, in the codes of strftime: day, month, year.
-        return time.strftime(self._source.texts.translated("%d %b %Y"), time.localtime(at))
 
     def _values(
         self, shown: Sequence[ShownClip], results: Mapping[int, Result], chosen: str | None
@@ -277,8 +263,32 @@ class AthletePages:
         return self._source.texts.number(value, digits=digits, grouped=True)
 
     def _moment(self, at: float, days: int) -> str:
-        return time.strftime("%H:%M", time.localtime(at)) if days == 1 else self._date(at)
+        return (
+            time.strftime("%H:%M", time.localtime(at))
+            if days == 1
+            else date_words(self._source.texts, at)
+        )
 
 
 def _filmed_at(shown: ShownClip) -> float:
     return shown.entry.filmed_at or shown.entry.created_at
+
+
+def takes_by_day(
+    source: PageContext, cards: CardBuilder, shown: Sequence[ShownClip]
+) -> tuple[DayTakes, ...]:
+    """Return takes as cards, by the days on which they were filmed, in the order given."""
+    by_day: dict[str, list[ClipCard]] = {}
+    for one, card in zip(shown, cards.cards(shown), strict=True):
+        by_day.setdefault(date_words(source.texts, _filmed_at(one)), []).append(card)
+    today = date_words(source.texts, source.now().utc_s)
+    return tuple(
+        DayTakes(name=source.texts.gettext("Today") if date == today else date, cards=tuple(found))
+        for date, found in by_day.items()
+    )
+
+
+def date_words(texts: Texts, at: float) -> str:
+    """Return the day of a Unix time as it is written in the page's language."""
+    # Translators: a date, in the codes of strftime: day, month, year.
+    return time.strftime(texts.translated("%d %b %Y"), time.localtime(at))

@@ -15,6 +15,7 @@ from agent.web.context import PageContext
 from agent.web.i18n import N_, STATES, UPLOADS_PAUSED, UPLOADS_PAUSED_OTHERWISE, Texts, Wording
 from agent.web.views.athlete import AthletePages
 from agent.web.views.cards import CardBuilder, QuarantineList
+from agent.web.views.history import TakeHistory
 from agent.web.views.people import People
 
 _DAY_S = 86400.0
@@ -268,6 +269,7 @@ class Dashboard:
         self._cards = CardBuilder(source, wording)
         self._aside = QuarantineList(source)
         self.sheets = AthletePages(source, self._cards)
+        self.history = TakeHistory(source, self._cards)
         self._films, self._looked_at_s = False, 0.0
         self._drawn: dict[bool, tuple[tuple[object, ...], RenderedPage]] = {}
         self._parts: dict[tuple[bool, str], _Part] = {}
