@@ -24,7 +24,10 @@ MOST = 2_000_000
 class Names:
     """A resolver that knows a few names, and says each answer once where there are several."""
 
-    known: dict[str, list[Sequence[str]]] = field(default_factory=dict)
+    # A minimal system has no /etc/hosts that knows localhost.
+    known: dict[str, list[Sequence[str]]] = field(
+        default_factory=lambda: {"localhost": [["127.0.0.1"]]}
+    )
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, host: str, port: int) -> Sequence[str]:

@@ -119,9 +119,9 @@ def test_what_is_missing_is_installed_and_what_cannot_be_had_is_named(
     chmod = shutil.which("chmod")
     assert chmod is not None
     (system / "chmod").symlink_to(chmod)
+    (system / "id").unlink()
+    program(system, "id", f"#!/bin/sh\necho {0 if way == 'root' else 1000}\n")
     if way == "sudo":
-        (system / "id").unlink()
-        program(system, "id", "#!/bin/sh\necho 1000\n")
         program(system, "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
         true = shutil.which("true")
         assert true is not None
