@@ -29,6 +29,7 @@ from tests.station import ATHLETE, KEY
 WAIT_S = 120.0
 SLOW_S = 1800.0  # between two looks after a time-out
 LARGE = 20_000_000  # bytes: no socket buffer holds it
+IMPATIENT = Timeouts(stall_s=3, answer_s=3)  # where nothing is answered: a busy machine is slow
 _MOST_STEPS = 1000  # a lane that never rests is a fault
 
 
@@ -147,11 +148,16 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
+def timeouts() -> Timeouts:
+    """The agent's own; a test that must wait for them says shorter ones."""
+    return Timeouts()
+
+
+@pytest.fixture
+def world(tmp_path: Path, sandbox: Sandbox, timeouts: Timeouts) -> Iterator[World]:
     """A lane to the sandbox, with an empty outbox."""
     folder = StateFolder(tmp_path)
     folder.prepare()
-    timeouts = Timeouts(connect_s=5, stall_s=3, answer_s=3)
     with (
         Outbox.open(tmp_path) as outbox,
         ApiClient(sandbox.base_url, now=lambda: Instant(utc_s=NOW_S), timeouts=timeouts) as client,
@@ -168,7 +174,5 @@ def way_to(world: World, base_url: str, *, ca_file: Path | None = None) -> Itera
     def now() -> Instant:
         return Instant(utc_s=NOW_S, trusted=False)
 
-    with ApiClient(
-        base_url, now=now, timeouts=Timeouts(connect_s=2, stall_s=1, answer_s=1), ca_file=ca_file
-    ) as client:
+    with ApiClient(base_url, now=now, timeouts=Timeouts(), ca_file=ca_file) as client:
         yield dataclasses.replace(world, client=client)

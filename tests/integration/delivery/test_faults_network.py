@@ -6,11 +6,12 @@ the books of the API's side.
 
 import pytest
 
+from agent.api.transfer import Timeouts
 from agent.clock import LocalTime
 from agent.outbox.states import EntryState
 from agent.sandbox.server import Sandbox
 from tests.factories import NOW_S
-from tests.integration.delivery.conftest import LARGE, SLOW_S, WAIT_S, World, way_to
+from tests.integration.delivery.conftest import IMPATIENT, LARGE, SLOW_S, WAIT_S, World, way_to
 from tests.station import KEY
 
 
@@ -103,8 +104,11 @@ def test_a_paused_lane_asks_for_the_account_alone_ever_more_rarely(
 
 
 @pytest.mark.parametrize(
-    ("how", "at"),
-    [*((how, at) for how in ("cut", "reset") for at in (0, 50, 99, 100)), ("stall", 10)],
+    ("how", "at", "timeouts"),
+    [
+        *((how, at, Timeouts()) for how in ("cut", "reset") for at in (0, 50, 99, 100)),
+        ("stall", 10, IMPATIENT),
+    ],
 )
 def test_a_connection_lost_anywhere_in_the_body_delivers_once(
     world: World, sandbox: Sandbox, how: str, at: int
@@ -172,7 +176,10 @@ def test_three_clips_in_a_row_in_trouble_pause_the_lane_for_longer_each_time(
     world.check_delivered_once(sandbox, 11)
 
 
-@pytest.mark.parametrize("fault", ["late-answer:s=1.5", "lost-answer", "silent"])
+@pytest.mark.parametrize(
+    ("fault", "timeouts"),
+    [("late-answer:s=1.5", Timeouts()), ("lost-answer", Timeouts()), ("silent", IMPATIENT)],
+)
 def test_an_answer_that_is_late_or_lost_is_found_in_the_list(
     world: World, sandbox: Sandbox, fault: str
 ) -> None:

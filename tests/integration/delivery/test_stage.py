@@ -10,7 +10,7 @@ from agent.delivery.circuit_breaker import KeyPolicy
 from agent.disk.state_folder import LEDGER_NAME
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
-from tests.integration.delivery.conftest import World
+from tests.integration.delivery.conftest import IMPATIENT, World
 from tests.station import ATHLETE
 
 
@@ -118,6 +118,7 @@ def test_a_connection_lost_before_the_end_was_surely_no_session(
     assert world.states() == ["uploaded"]
 
 
+@pytest.mark.parametrize("timeouts", [IMPATIENT])
 def test_a_server_that_never_answers_is_given_up_and_looked_up(
     world: World, sandbox: Sandbox
 ) -> None:
