@@ -4,8 +4,11 @@ MediaPipe prints to standard output, wants strictly increasing timestamps, and r
 if they were contiguous; all of that stays in here.
 """
 
+import io
 import os
+import struct
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
@@ -46,10 +49,13 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         )
         self._began_ms = 0  # of this video, on the model's own clock
         self._last_ms = -1
+        self._follows = False  # a body, so that it would be sought near its last place
         self.looks = 0  # pictures that the model has seen
         self._landmarker = vision.PoseLandmarker.create_from_options(
             vision.PoseLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(model or shipped_model())),
+                base_options=BaseOptions(
+                    model_asset_buffer=without_mask((model or shipped_model()).read_bytes())
+                ),
                 running_mode=vision.RunningMode.VIDEO,
             )
         )
@@ -61,8 +67,8 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def forget(self) -> None:
         """Forget the body that was followed; times may begin anew."""
-        if self._last_ms >= 0:
-            self._began_ms = self._last_ms + _APART_MS
+        self._began_ms = self._last_ms + _APART_MS
+        if self._follows:
             self.find(np.zeros((64, 64, 3), dtype=np.uint8), time_s=0.0)
             self._began_ms = self._last_ms + _APART_MS
 
@@ -87,7 +93,8 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self._last_ms = max(self._last_ms + 1, wanted_ms)
         self.looks += 1
         found = self._landmarker.detect_for_video(self._wrap(image), self._last_ms)
-        if not found.pose_landmarks:
+        self._follows = bool(found.pose_landmarks)
+        if not self._follows:
             return None
         height, width = image.shape[:2]
         marks = found.pose_landmarks[0]
@@ -102,6 +109,104 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def __exit__(self, *_ended: object) -> None:
         self.close()
+
+
+_LANDMARKS = "pose_landmarks_detector.tflite"
+_LOCAL_HEADER = 30  # bytes of a zip member, before its name
+# Fields of TensorFlow Lite's schema (model version 3).
+_GRAPHS = 2  # of a model
+_RESULTS, _OPERATORS = 2, 3  # of a graph
+_INPUTS, _OUTPUTS = 1, 2  # of an operator
+# Results of the graph, in the order in which MediaPipe reads them.
+_PRESENCE, _MASK, _COUNT = 1, 2, 5
+
+
+def without_mask(task: bytes) -> bytes:
+    """Return a model that does not work out which pixels are the body.
+
+    Nobody reads this mask, and MediaPipe leaves it out of its answer, but the network draws it
+    all the same, which is a third of a look.  The landmarks are the same to the last bit.  What is
+    built otherwise is returned as it is.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(task)) as archive:
+            member = archive.getinfo(_LANDMARKS)
+        name_bytes, extra_bytes = struct.unpack_from("<HH", task, member.header_offset + 26)
+        begin = member.header_offset + _LOCAL_HEADER + name_bytes + extra_bytes
+        end = begin + member.file_size
+        if member.compress_type != zipfile.ZIP_STORED:
+            return task
+        return task[:begin] + _pruned(task[begin:end]) + task[end:]
+    except (zipfile.BadZipFile, LookupError, ValueError, struct.error):
+        return task
+
+
+def _pruned(model: bytes) -> bytes:
+    """Return a network without the operators of which only the mask is made."""
+    table = _FlatBuffer(model)
+    (graph,) = table.tables(table.root, _GRAPHS)
+    results = table.numbers(graph, _RESULTS)
+    operators = table.tables(graph, _OPERATORS)
+    if len(results) != _COUNT:
+        return model
+    makers = {made: one for one in operators for made in table.numbers(one, _OUTPUTS)}
+    # The count of results is read, so another one stands in the mask's place.
+    results[_MASK] = table.numbers(makers[results[_PRESENCE]], _INPUTS)[0]
+    needed: set[int] = set()
+    waiting = [makers[result] for result in results]
+    while waiting:
+        operator = waiting.pop()
+        if operator not in needed:
+            needed.add(operator)
+            inputs = table.numbers(operator, _INPUTS)
+            waiting += [makers[used] for used in inputs if used in makers]
+    table.put_number(graph, _RESULTS, _MASK, results[_MASK])
+    table.put_tables(graph, _OPERATORS, [one for one in operators if one in needed])
+    return bytes(table.content)
+
+
+class _FlatBuffer:
+    """The tables of a FlatBuffer, by where they lie in it (flatbuffers.dev/internals)."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = bytearray(content)
+        self.root = self._number(0)
+
+    def numbers(self, table: int, field: int) -> list[int]:
+        """Return a vector of 32-bit numbers."""
+        first, count = self._vector(table, field)
+        return list(struct.unpack_from(f"<{count}i", self.content, first))
+
+    def tables(self, table: int, field: int) -> list[int]:
+        """Return where the tables of a vector lie."""
+        first, count = self._vector(table, field)
+        return [at + self._number(at) for at in range(first, first + 4 * count, 4)]
+
+    def put_number(self, table: int, field: int, index: int, number: int) -> None:
+        """Replace one number of a vector."""
+        first, _ = self._vector(table, field)
+        struct.pack_into("<i", self.content, first + 4 * index, number)
+
+    def put_tables(self, table: int, field: int, tables: list[int]) -> None:
+        """Leave only some tables in a vector."""
+        first, _ = self._vector(table, field)
+        steps = [at - (first + 4 * number) for number, at in enumerate(tables)]
+        struct.pack_into(f"<{len(steps) + 1}I", self.content, first - 4, len(steps), *steps)
+
+    def _vector(self, table: int, field: int) -> tuple[int, int]:
+        """Return where a vector's first element lies, and how many it has."""
+        fields = table - self._number(table)
+        size, *_ = struct.unpack_from("<H", self.content, fields)
+        place = 4 + 2 * field
+        at = struct.unpack_from("<H", self.content, fields + place)[0] if place < size else 0
+        if not at:
+            return 0, 0
+        vector = table + at + self._number(table + at)
+        return vector + 4, self._number(vector)
+
+    def _number(self, at: int) -> int:
+        number: int = struct.unpack_from("<i", self.content, at)[0]
+        return number
 
 
 @contextmanager

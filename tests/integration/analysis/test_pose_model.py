@@ -1,0 +1,67 @@
+"""What the pose model is spared: the mask that nobody reads, and forgetting nobody."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.synthetic import Segment, Storyboard, draw_frame
+from analysis import pose_model
+from analysis.pose_model import PoseFinder, shipped_model, without_mask
+from analysis.primitives import Image
+
+
+@pytest.fixture(scope="module")
+def running() -> list[Image]:
+    story = Storyboard([Segment("run", 1.0)], width=640, height=360)
+    return [draw_frame(story, number) for number in range(0, 24, 3)]
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> Iterator[PoseFinder]:
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_model, "without_mask", lambda task: task)
+        finder = PoseFinder()
+    with finder:
+        yield finder
+
+
+def test_without_the_mask_every_landmark_is_the_same(
+    running: list[Image], whole: PoseFinder
+) -> None:
+    task = shipped_model().read_bytes()
+    assert without_mask(task) != task  # else nothing is compared
+
+    with PoseFinder() as without:
+        for number, image in enumerate(running):
+            expected = whole.find(image, time_s=number / 10)
+            found = without.find(image, time_s=number / 10)
+            assert expected is not None and found is not None
+            assert np.array_equal(found[0], expected[0])
+            assert np.array_equal(found[1], expected[1])
+
+
+def test_a_model_of_another_make_is_left_as_it_is(tmp_path: Path) -> None:
+    task = shipped_model().read_bytes()
+    foreign = tmp_path / "foreign.task"
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("pose_landmarks_detector.tflite", bytes(64))
+    for odd in (b"", b"no archive", task[: len(task) // 2], foreign.read_bytes()):
+        assert without_mask(odd) == odd
+    assert without_mask(without_mask(task)) == without_mask(task)
+
+
+def test_only_a_body_that_is_followed_costs_a_look_to_forget(
+    running: list[Image], finder: PoseFinder
+) -> None:
+    nobody = np.zeros_like(running[0])
+    finder.begin()
+
+    assert finder.find(running[0], time_s=0.0) is not None
+    finder.forget()
+    assert finder.looks == 2
+    assert finder.find(nobody, time_s=0.0) is None
+    finder.forget()
+    assert finder.looks == 3
