@@ -170,6 +170,8 @@ class ShownClip:
     entry: Entry
     reps: int | None
     quality: tuple[str, ...]  # codes of the remarks on the picture
+    fps: float | None  # of the recording, on average
+    moves_from_s: float  # where in the clip the movement begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +270,9 @@ class ClipQueries:
 
 _SHOWN = """
 SELECT entry.*, take.reps, take.start_s AS take_start_s, take.end_s AS take_end_s,
-       json_extract(capture.report, '$.quality') AS quality
+       take.active_start_s, entry_capture.start_s AS clip_start_s,
+       json_extract(capture.report, '$.quality') AS quality,
+       json_extract(capture.report, '$.video.fps') AS fps
   FROM entry
   JOIN entry_capture ON entry_capture.entry_id = entry.id AND entry_capture.position = 1
   JOIN capture ON capture.id = entry_capture.capture_id
@@ -323,8 +327,15 @@ def _shown_clip(row: Row) -> ShownClip:
     return ShownClip(
         entry=Entry.from_row(row),
         reps=reps if isinstance(reps, int) else None,
+        fps=_number(row["fps"]),
+        moves_from_s=max(0.0, (_number(row["active_start_s"]) or 0.0) - _start_s(row)),
         quality=tuple(str(r["code"]) for r in remarks if _is_of_take(r.get("at_s"), row)),
     )
+
+
+def _start_s(row: Row) -> float:
+    """Return where in its recording a clip begins."""
+    return _number(row["clip_start_s"]) or 0.0
 
 
 def _is_of_take(at_s: float | None, row: Row) -> bool:

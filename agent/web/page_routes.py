@@ -33,7 +33,7 @@ from agent.web.routing import (
     WebContext,
 )
 from agent.web.take_routes import entry_of
-from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage
+from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage, TakePage
 from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
 from agent.web.views.history import STATE_GROUPS, HistoryPage, HistoryQuery
 from agent.web.views.people import MOST_FOUND, MOST_RECENT
@@ -132,15 +132,24 @@ def _spans(texts: Texts) -> dict[int, str]:
 
 
 async def take(page: WebContext, context: RequestContext) -> Response:
-    """Show one take with every number of it."""
+    """Show one take with a player and every number of it, beside another one if asked."""
     entry = await entry_of(page, context)
+    beside = context.request.query_params.get("with", "")
 
-    def read() -> tuple[object, object, str]:
-        card, numbers = page.board.sheets.take(page.outbox.gallery.of_entry(entry.id))
-        return card, figures_of(numbers, page.texts), page.board.drawing(wall=False).mark
+    def read() -> tuple[TakePage, str]:
+        shown = page.board.sheets.take(page.outbox.gallery.of_entry(entry.id), beside=beside)
+        return shown, page.board.drawing(wall=False).mark
 
-    card, figures, mark = await page.database.read(read)
-    return draw(page, "take.html", **_common(page, context, mark), card=card, figures=figures)
+    shown, mark = await page.database.read(read)
+    return draw(
+        page,
+        "take.html",
+        **_common(page, context, mark),
+        card=shown.card,
+        figures=figures_of(shown.numbers, page.texts),
+        player=shown.player,
+        others=shown.others,
+    )
 
 
 async def history(page: WebContext, context: RequestContext) -> Response:

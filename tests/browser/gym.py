@@ -46,6 +46,7 @@ from tests.station import KEY, Station, until
 
 ADA, JOERG, ANNA = "someUserId123", "athlete-0002", "athlete-0004"
 _SMALL = (320, 180)
+_FPS = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +193,10 @@ class Gym:
         take = Take(
             number=0, start_s=0.0, end_s=5.5, active_start_s=0.2, active_end_s=5.3, reps=reps
         )
-        report = {"quality": [{"code": code, "at_s": None} for code in quality]}
+        report = {
+            "quality": [{"code": code, "at_s": None} for code in quality],
+            "video": {"fps": _FPS},
+        }
         self.outbox.takes.record(claimed, [take], report=json.dumps(report))
         moved = self.outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=now.utc_s)
         assert moved is not None
@@ -230,7 +234,7 @@ def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> 
 def small_footage(size: tuple[int, int] = _SMALL) -> Footage:
     """Return a snatch, small; drawn once."""
     width, height = size
-    story = Storyboard([Segment("snatch")], width=width, height=height, fps=6.0)
+    story = Storyboard([Segment("snatch")], width=width, height=height, fps=_FPS)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
         SceneCamera(story).record(clip)

@@ -91,6 +91,7 @@ def test_every_view_is_usable_by_everybody(
     ):
         page.goto(f"{here.address}{path}")
         expect(page.locator("#sheet .figures").first).to_be_visible()
+        assert page.locator("#player").count() == ("/take/" in page.url)
         check(page)
     page.goto(f"{here.address}/history?state=uploaded")
     expect(page.locator("#sheet .take").first).to_be_visible()

@@ -143,6 +143,39 @@ def test_a_take_is_corrected_on_its_athletes_page(page: Page, gym: Gym) -> None:
     assert gym.state_of(entry) is EntryState.HELD
 
 
+def test_a_take_is_played_by_single_frames_slowly_and_beside_another(page: Page, gym: Gym) -> None:
+    first, second = gym.film(ADA, goes_in_s=60, mass_kg=60), gym.film(ADA, goes_in_s=60, mass_kg=70)
+    page.tap(f"#open-{second.clip_code}")
+    page.wait_for_function("() => document.querySelector('#player video').readyState >= 2")
+    time, at = page.locator("#player-time"), "document.querySelector('#player video').currentTime"
+    for shown in ("0.167 s", "0.333 s", "0.500 s"):  # six frames a second
+        page.tap("#frame-on")
+        expect(time).to_have_text(shown)
+    page.tap("#frame-back")
+    expect(time).to_have_text("0.333 s")
+    page.tap("#speed-1")
+    expect(page.locator("#speed-1")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.querySelector('#player video').playbackRate") == 0.25
+    page.tap("#player-play")
+    page.wait_for_function(f"() => {at} > 0.6")
+    page.tap("#player-play")
+
+    page.select_option("#with", first.clip_code)
+    page.tap("#player form button")
+    expect(page.locator("#player video")).to_have_count(2)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#player video')].every(v => v.readyState >= 2)"
+    )
+    for _ in range(3):
+        page.tap("#frame-on")
+    page.wait_for_function(
+        "() => { const [a, b] = document.querySelectorAll('#player video');"
+        " return !a.seeking && !b.seeking && a.currentTime > 0.5"
+        " && Math.abs(a.currentTime - b.currentTime) < 0.09; }"
+    )
+    expect(page.locator("#player figcaption").last).to_contain_text("Snatch, 60 kg")
+
+
 _BOX = "e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }"
 
 

@@ -347,6 +347,60 @@
     }
   });
 
+  // ---- a take's player: slow, by single frames, beside another take; both from where the movement begins
+  const player = () => {
+    const [main, other] = $("player").querySelectorAll("video");
+    const screens = other ? [main, other] : [main];
+    const shown = new Map(); // seconds in the clip of the frame that a screen shows
+    const frame = (screen) => 1 / Number(screen.dataset.fps);
+    const at = (screen) => shown.has(screen) ? shown.get(screen) : screen.currentTime;
+    const seek = (screen, to) => { screen.currentTime = Math.min(Math.max(0, to), screen.duration || 0); };
+    const time = () => set($("player-time"), `${at(main).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 3, maximumFractionDigits: 3 })} s`);
+    const look = (screen) => {
+      if (!screen.requestVideoFrameCallback) return;
+      screen.requestVideoFrameCallback((_, told) => { shown.set(screen, told.mediaTime); time(); look(screen); });
+    };
+    const follow = (most) => {
+      if (!other) return;
+      const due = main.currentTime - Number(main.dataset.begins) + Number(other.dataset.begins);
+      if (Math.abs(other.currentTime - due) > most) seek(other, due);
+    };
+    const running = () => { // where the other is not there yet, or over, it stands still
+      if (!other) return;
+      if (main.paused) other.pause(); else other.play().catch(() => { /* it is over */ });
+    };
+    screens.forEach(look);
+    main.addEventListener("loadedmetadata", () => follow(0));
+    if (other) other.addEventListener("loadedmetadata", () => follow(0));
+    main.addEventListener("seeked", () => { if (main.paused) follow(frame(main) / 2); time(); });
+    main.addEventListener("timeupdate", () => { if (!main.paused) follow(0.12); time(); });
+    for (const name of ["play", "pause", "ended"]) main.addEventListener(name, running);
+    $("player").addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      const data = button.dataset;
+      if (data.frames) {
+        main.pause();
+        for (const screen of screens) { // to the middle of a frame, and on where the rate was not as it was said to be
+          const one = frame(screen), stands = screen.currentTime;
+          seek(screen, data.frames > 0 ? Math.max(at(screen) + 1.5 * one, stands + one) : Math.min(at(screen) - 0.5 * one, stands - one));
+        }
+      } else if (data.speed) {
+        for (const screen of screens) screen.playbackRate = Number(data.speed);
+        for (const one of $("player").querySelectorAll("[data-speed]")) one.setAttribute("aria-pressed", String(one === button));
+      } else if (button.id === "player-play") {
+        if (main.paused) main.play().catch(() => { /* the controls are there */ }); else main.pause();
+      } else if (button.id === "player-full") {
+        if (document.fullscreenElement) document.exitFullscreen(); else $("player").requestFullscreen();
+      }
+    });
+    $("player").addEventListener("keydown", (event) => {
+      const button = { ",": "frame-back", ".": "frame-on" }[event.key];
+      if (button && event.target.tagName !== "SELECT") $(button).click();
+    });
+  };
+  if ($("player")) player();
+
   // ---- a pairing link: its token is behind the #, and goes out of the address at once
   const pairing = $("pair");
   if (pairing && location.hash.length > 1) {

@@ -2,15 +2,17 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.outbox.models import Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.results import Number, Result
+from agent.outbox.states import FileState
 from agent.station.roster import athlete_of, name_of, split_key
 from agent.station.status import midnight
 from agent.web.context import PageContext
-from agent.web.i18n import BODY_MEASURES, Texts
+from agent.web.i18n import BODY_MEASURES, MovementWording, Texts
 from agent.web.views.cards import CardBuilder, ClipCard
 from agent.web.views.results import is_measured, name_shown, plottable, value_shown
 
@@ -111,6 +113,8 @@ MOST_NAME = 80  # signs of a number's path
 _MOST_LISTED = 30
 _MOST_DRAWN = 200
 _MOST_OFFERED = 60
+_MOST_COMPARED = 30
+_USUAL_FPS = 30.0  # of a clip whose recording is no longer on record
 _PLAIN_DIGITS = 6
 
 
@@ -147,6 +151,26 @@ class AthletePage:
     chosen: str | None
     values: Mapping[str, str]  # the chosen number of each take, by clip code
     drawn: Chart | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedClip:
+    """A clip in the player."""
+
+    code: str
+    name: str
+    fps: float
+    begins_s: float  # where in the clip the movement begins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakePage:
+    """What a take's page shows."""
+
+    card: ClipCard
+    numbers: Mapping[str, Number]
+    player: tuple[PlayedClip, ...]  # one, or two beside each other; none: the clip is not here
+    others: Mapping[str, str]  # takes to compare with: names by clip code
 
 
 class AthletePages:
@@ -195,11 +219,55 @@ class AthletePages:
             drawn=self._drawn(shown, results, chosen, days=days),
         )
 
-    def take(self, shown: ShownClip) -> tuple[ClipCard, Mapping[str, Number]]:
-        """Return one take's card, and every number of it."""
+    def take(self, shown: ShownClip, *, beside: str = "") -> TakePage:
+        """Return one take's page.
+
+        Args:
+            shown: the take.
+            beside: the clip code of another take of the same athlete to play beside it; none of
+                them: it plays alone.
+        """
         (card,) = self._cards.cards([shown])
         result = self._source.outbox.results.of_entry(shown.entry.id)
-        return card, {} if result is None else result.numbers
+        others = {one.entry.clip_code: one for one in self._comparable(shown)}
+        played = [shown, *([others[beside]] if beside in others else [])] if card.has_clip else []
+        return TakePage(
+            card=card,
+            numbers={} if result is None else result.numbers,
+            player=tuple(self._played(one) for one in played),
+            others={code: self._described(one) for code, one in others.items() if played},
+        )
+
+    def _comparable(self, shown: ShownClip) -> Iterator[ShownClip]:
+        """Yield the athlete's other takes whose clips are here, the same movement's first."""
+        entry = shown.entry
+        if entry.user_id is None and entry.guest_id is None:
+            return
+        found = self._source.outbox.gallery.of_person(
+            entry.user_id, entry.guest_id, since=0.0, most=_MOST_DRAWN
+        )
+        here = [
+            one
+            for one in found
+            if one.entry.id != entry.id and one.entry.file_state is FileState.PRESENT
+        ]
+        here.sort(key=lambda one: (one.entry.activity, one.entry.exercise) != _movement(entry))
+        yield from here[:_MOST_COMPARED]
+
+    def _played(self, shown: ShownClip) -> PlayedClip:
+        return PlayedClip(
+            code=shown.entry.clip_code,
+            name=self._described(shown),
+            fps=round(shown.fps or _USUAL_FPS, 3),
+            begins_s=round(shown.moves_from_s, 3),
+        )
+
+    def _described(self, shown: ShownClip) -> str:
+        """Return a take in one line: Snatch, 60 kg · 24 Nov 2026, 18:05."""
+        at = _filmed_at(shown)
+        moment = time.strftime("%H:%M", time.localtime(at))
+        words = self._cards.wording.movement(MovementWording.of(shown.entry))
+        return f"{words} · {date_words(self._source.texts, at)}, {moment}"
 
     def _values(
         self, shown: Sequence[ShownClip], results: Mapping[int, Result], chosen: str | None
@@ -268,6 +336,10 @@ class AthletePages:
             if days == 1
             else date_words(self._source.texts, at)
         )
+
+
+def _movement(entry: Entry) -> tuple[str, str | None]:
+    return entry.activity, entry.exercise
 
 
 def _filmed_at(shown: ShownClip) -> float:

@@ -92,7 +92,7 @@ class CardBuilder:
 
     def __init__(self, source: PageContext, wording: Wording) -> None:
         self._source = source
-        self._wording = wording
+        self.wording = wording
         self._texts = source.texts
         self._analyses = Analyses(source)
         self._made: dict[str, tuple[CardInputs, ClipCard]] = {}  # by clip code
@@ -155,7 +155,7 @@ class CardBuilder:
             who=seen.name or self._texts.gettext("Unassigned"),
             key=_key(entry),
             is_known=seen.name is not None,
-            movement=self._wording.movement(MovementWording.of(entry)),
+            movement=self.wording.movement(MovementWording.of(entry)),
             shows=MovementWording.of(entry),
             facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
