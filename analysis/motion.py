@@ -108,6 +108,7 @@ class Motion:
     leg_speed: FloatArray  # of knees and ankles against the hips
     going: FloatArray  # of the hips sideways, torsos a second, signed
     hip_height: FloatArray  # above the lower ankle, torsos
+    body_height: FloatArray  # the same, mean of hips and shoulders
     hip_up_px: FloatArray  # in the picture, upwards
     hip_across_px: FloatArray  # in the picture, to the right
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
@@ -150,6 +151,7 @@ def motion_of(poses: Poses) -> Motion:
         leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
         hip_height=_median3((lower - hips[:, 1]) / unit),
+        body_height=_median3((lower - (hips[:, 1] + shoulders[:, 1]) / 2) / unit),
         hip_up_px=-hips[:, 1],
         hip_across_px=hips[:, 0],
         foot_up_px=-lower,

@@ -1,9 +1,10 @@
 """Counts repetitions, jumps and steps.  Pure.
 
-A repetition is one full swing of the part of the body that moves furthest: the hands for what is
-lifted overhead or raised, else the hips, which also count while the hands stay up.  A swing
-counts when it comes near one end of its range after it was near the other (hysteresis), so that
-trembling at one end counts once.
+A repetition of a lift is one way there and back: of the hands where these go from hanging to the
+shoulders or overhead, else of the body, whose hips and shoulders go down in squats and in pulls
+from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
+arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
+A jump is a flight out of bent legs; a hop out of straight ones, as over a rope, is none.
 """
 
 from dataclasses import dataclass
@@ -13,16 +14,22 @@ from numpy.typing import NDArray
 
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
-from analysis.primitives import Interval, runs
+from analysis.primitives import Interval, lasting, runs
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
-_HIPS_RANGE = 0.25  # the same of the hips in squats and pulls
+_HANDS_WAY = 0.35  # torsos: the shortest way of the hands that may be a repetition
+_BODY_WAY = 0.2  # the same of the body
+_HIPS_RANGE = 0.25  # torsos that the hips go down in a lift
 _AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
-_HANGING = -0.8
+_HANGING, _HANGING_ABOUT = -0.8, -0.7
+_OVERHEAD = 0.4
+_HELD_STILL = 0.5  # torsos: hands that hold a bar move less
+_LARGE, _ENOUGH = 0.35, 0.5  # shares of the longest and of the usual way
 _QUIET = 5  # samples of the grid over which a body is judged quiet
-_NEAR, _FAR = 0.40, 0.65  # shares of the range
+_FAR = 0.65  # share of the range
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
+_BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
 _APART_S = 0.35  # two jumps are further apart
 _JUMP_S = 0.9  # from the lowest to the highest point, at most
 _STEP_HZ = np.arange(1.9, 4.4, 0.02)  # walking fast to sprinting
@@ -45,14 +52,17 @@ def count_reps(motion: Motion, activity: str | None, active: Interval) -> int | 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """One flight."""
+    """One flight out of bent legs."""
 
     top_s: float  # when the hips are highest
     height: float  # of the hips above their lowest point before, torsos
 
 
 def jumps(motion: Motion, active: Interval) -> list[Jump]:
-    """Return the jumps between two moments: hips and feet go up and come down together."""
+    """Return the jumps between two moments: hips and feet go up and come down together.
+
+    The legs bend before, as in the jumps that the API measures (countermovement and drop jump).
+    """
     reach = round(_JUMP_S * GRID_FPS)
     found: list[Jump] = []
     inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s)
@@ -76,16 +86,29 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
     feet_rise = feet[index] - max(feet[before].min(), feet[after].min())
     is_top = up[index] >= up[max(0, index - 3) : index + 4].max()
     flies = is_top and min(rise, fall) > _RISE and feet_rise > _FEET_RISE
-    return float(rise) if flies else None
+    return float(rise) if flies and _bend(motion.hip_height[before], feet[before]) > _BEND else None
+
+
+def _bend(legs: FloatArray, feet: FloatArray) -> float:
+    """Return by how much the legs were shorter on the ground than at their longest, torsos."""
+    on_ground = feet < feet.min() + _FEET_RISE
+    return float(legs.max() - legs[on_ground].min())
 
 
 def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
-    hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
-    if _range(hands) >= _HANDS_RANGE and hands.max() > _AT_SHOULDERS:
-        return max(swings(hands), _while_hands_stay_up(hands, hips))
-    if _range(hips) >= _HIPS_RANGE:
-        return swings(-hips)
-    return 0
+    hands, body = motion.wrist_height[inside], motion.body_height[inside]
+    if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
+        return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay_up(hands, body))
+    return arrivals(body, least=_BODY_WAY) or arrivals(hands, least=_HANDS_WAY)
+
+
+def _is_raised(hands: FloatArray) -> bool:
+    """Tell whether hands come from hanging to the shoulders or above, or from there overhead.
+
+    Behind a bar on the back they only seem to tremble.
+    """
+    low, high = np.percentile(hands, [5, 95])
+    return bool((low < _HANGING_ABOUT and high > _AT_SHOULDERS) or high > _OVERHEAD)
 
 
 def between_lifts(motion: Motion, active: Interval) -> list[float]:
@@ -130,13 +153,15 @@ def _dips(hips: FloatArray) -> bool:
     return len(hips) > 2 and _range(hips) >= _HIPS_RANGE
 
 
-def _while_hands_stay_up(hands: FloatArray, hips: FloatArray) -> int:
-    """Return how often the hips go down while the hands stay up the longest: squats with a bar."""
+def _while_hands_stay_up(hands: FloatArray, body: FloatArray) -> int:
+    """Return how often the body goes down while the hands stay where they are: with a bar."""
     low, high = np.percentile(hands, [3, 97])
-    up = runs(hands > low + _FAR * (high - low))
+    up = runs(~lasting(~(hands > low + _FAR * (high - low)), _QUIET))
     first, last = max(up, key=lambda run: run[1] - run[0], default=(0, -1))
-    held = hips[first : last + 1]
-    return swings(-held) if len(held) > 2 and _range(held) >= _HIPS_RANGE else 0
+    held = hands[first : last + 1]
+    if len(held) < _QUIET or np.ptp(np.percentile(held, [10, 90])) > _HELD_STILL:
+        return 0
+    return arrivals(body[first : last + 1], least=_BODY_WAY)
 
 
 def _count_steps(looked: Poses, active: Interval) -> int | None:
@@ -172,17 +197,50 @@ def _power(at_s: FloatArray, curve: FloatArray) -> FloatArray:
     return power
 
 
-def swings(values: FloatArray) -> int:
-    """Count how often a curve comes to the upper end of its range from the lower one."""
-    low, high = np.percentile(values, [3, 97])
-    near, far = low + _NEAR * (high - low), low + _FAR * (high - low)
-    count, armed = 0, True
-    for value in values:
-        if armed and value > far:
-            count, armed = count + 1, False
-        elif value < near:
-            armed = True
-    return count
+def arrivals(values: FloatArray, *, least: float) -> int:
+    """Count how often a curve arrives at the end opposite to where it began.
+
+    How far a way must be follows from the usual one: a single deeper movement does not make the
+    others small, and trembling makes none.
+
+    Args:
+        values: the curve.
+        least: the shortest way that counts at all.
+    """
+    steady = _steadied(values)
+    ways = np.abs(np.diff(_turns(steady, least)))
+    if not len(ways):
+        return 0
+    usual = float(np.median(ways[ways >= _LARGE * ways.max()]))
+    ways = np.diff(_turns(steady, max(least, _ENOUGH * usual)))
+    return (len(ways) + 1) // 2  # every second one goes the way of the first
+
+
+def _turns(values: FloatArray, least: float) -> list[float]:
+    """Return where a curve begins, turns and ends, without ways shorter than `least`."""
+    turns, ahead = [float(values[0])], 0.0  # which way it goes; 0: not known yet
+    low = high = far = turns[0]
+    for value in values[1:]:
+        if not ahead:
+            low, high = min(low, value), max(high, value)
+            if high - low >= least:
+                ahead, far = (1.0, value) if value == high else (-1.0, value)
+                turns = [float(low if ahead > 0 else high)]
+        elif (value - far) * ahead > 0:
+            far = value
+        elif (far - value) * ahead >= least:
+            turns.append(float(far))
+            ahead, far = -ahead, value
+    return [*turns, float(far)] if ahead else turns
+
+
+def _steadied(values: FloatArray) -> FloatArray:
+    """Return running medians of five: a body misplaced in one or two looks goes nowhere."""
+    if len(values) < 5:
+        return values
+    padded = np.pad(values, 2, mode="edge")
+    steady: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    return steady
 
 
 def _range(values: FloatArray) -> float:

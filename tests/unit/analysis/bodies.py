@@ -20,6 +20,8 @@ class Posture:
     fly: float = 0.0  # the whole body upwards
     across: float = 5.0  # of the hips, from the picture's left
     stride: float = 0.0  # how far the left foot is before the right one
+    lean: float = 0.0  # of the torso: 0 upright, 1 level
+    knee: float = 0.0  # how far the left knee is above the right one
     size: float = 1.0  # of the whole body
 
 
@@ -68,17 +70,18 @@ def _points(posture: Posture) -> np.ndarray[tuple[int, int], np.dtype[np.float64
     """Return 33 landmarks in px."""
     floor = 6.0 - posture.fly
     hips = floor - 1.3 + posture.hips_down
-    shoulders = hips - 1.0
+    shoulders = hips - (1.0 - posture.lean**2) ** 0.5
     points = np.empty((COUNT, 2))
     points[:] = (posture.across, shoulders - 0.4)  # the head, and what is not named below
     for side, sign in ((0, 1.0), (1, -1.0)):
         x = posture.across
         foot = x + sign * posture.stride / 2
-        points[11 + side] = (x, shoulders)
-        points[13 + side] = (x, shoulders - posture.hands_up / 2)
-        points[15 + side] = (x, shoulders - posture.hands_up)
-        points[17 + side : 23 + side : 2] = (x, shoulders - posture.hands_up)
+        ahead = x + posture.lean
+        points[11 + side] = (ahead, shoulders)
+        points[13 + side] = (ahead, shoulders - posture.hands_up / 2)
+        points[15 + side] = (ahead, shoulders - posture.hands_up)
+        points[17 + side : 23 + side : 2] = (ahead, shoulders - posture.hands_up)
         points[23 + side] = (x, hips)
-        points[25 + side] = ((x + foot) / 2, (hips + floor) / 2)
+        points[25 + side] = ((x + foot) / 2, (hips + floor - sign * posture.knee) / 2)
         points[27 + side : 33 + side : 2] = (foot, floor)
     return points * TORSO_PX * posture.size

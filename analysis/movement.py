@@ -1,0 +1,161 @@
+"""What a movement is taken for: running, jumping, weightlifting or something else.  Pure.
+
+Each activity has a likeness between 0 and 1.  Running is told by its gait: one knee goes where
+the other one comes from.  In a lift both knees do the same, however fast they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.efforts import EffortSignals
+from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
+from analysis.motion import GRID_FPS, Motion
+from analysis.primitives import Interval, Mask, runs
+from analysis.reps import jumps
+
+_JUMP_EVERY_S = 7.0  # a take of jumps holds one at least that often
+_SURE_DIP = 0.5  # torsos that hips go down in a lift
+_SURE_RAISE = 1.0  # torsos that both hands come up
+_HELD_S = 1.5
+_RUN_S = 2.0  # legs can be as fast for a moment in a lift
+_LEAST = 0.35  # a likeness below that is none
+_LEAST_LOOKS = 8
+_TREND_S = 1.2  # a stride takes 0.6 to 0.8 s, a lunge three times as long
+_TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
+_HARDLY = 0.2
+_LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
+_STRIDE_HZ = 0.9  # walking has 0.9, running 1.2 and more
+_LEAST_HOP = 0.06  # torsos that both feet go up and down (root mean square)
+_SURE_HOP = 0.6  # correlation of hips and feet
+_TRAVELS = 3.6  # torsos a second: nobody walks that fast
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a movement is taken for."""
+
+    activity: str  # running, jumping, weightlifting, other
+    confidence: float  # 0 to 1
+
+
+def name_movement(motion: Motion, signs: EffortSignals, active: Interval) -> Movement:
+    """Return what the movement between two moments is taken for."""
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
+    if inside.sum() < 3:
+        return Movement("other", 0.0)
+    likeness = {
+        "running": _running(motion, signs, active, inside) * (1 - _held_overhead(motion, inside)),
+        "jumping": _jumping(motion, active) * (1 - _held_overhead(motion, inside)),
+        "weightlifting": _lifting(motion, inside),
+    }
+    if likeness["jumping"] >= _LEAST:
+        likeness["weightlifting"] *= 0.5  # a jump dips and swings its arms too
+        likeness["running"] *= 0.6
+    elif likeness["running"] > 0.5:
+        likeness["weightlifting"] *= 0.5
+    best = max(likeness, key=lambda name: likeness[name])
+    rest = sum(likeness.values()) - likeness[best]
+    if likeness[best] < _LEAST:
+        return Movement("other", 1 - likeness[best])
+    return Movement(best, min(0.99, likeness[best] / (likeness[best] + 0.5 * rest)))
+
+
+def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mask) -> float:
+    """Return how much it looks like running: legs that are fast, and take turns.
+
+    Seen from the front the legs of somebody who runs on the spot hardly seem fast; that they take
+    turns, and how often, shows from there too.
+    """
+    running, seconds = signs.running[inside], float(inside.sum()) / GRID_FPS
+    fast = float(running.mean()) * min(1.0, float(running.sum()) / GRID_FPS / _RUN_S)
+    gait = gait_of(motion.looked, active)
+    if gait is None or (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
+        return fast  # too short to tell, or faster through the picture than anybody walks
+    if gait.together < _IN_TURN and gait.way > _LEAST_WAY and gait.stride_hz > _STRIDE_HZ:
+        return max(fast, min(1.0, seconds / _RUN_S))
+    in_turn = (_TOGETHER - gait.together) / (_TOGETHER - _IN_TURN)
+    return fast * float(np.clip(in_turn, _HARDLY, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Gait:
+    """How the two knees move against the hips."""
+
+    together: float  # correlation of left and right, -1 to 1
+    way: float  # how far they are apart from their usual distance, torsos (root mean square)
+    stride_hz: float  # how often a second the left knee passes the right one and comes back
+
+
+def gait_of(looked: Poses, active: Interval) -> Gait | None:
+    """Return how the knees move between two moments, or None where too little was seen.
+
+    What one knee does apart from its slow trend is compared with what the other does at the same
+    look.  That needs no look between two steps, as counting them would, and it stays the same
+    when the model takes the left leg for the right one.
+    """
+    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
+    if seen.sum() < _LEAST_LOOKS:
+        return None
+    at_s, points = looked.times_s[seen], looked.points_px[seen]
+    torso_px = float(np.percentile(looked.torso_px()[seen], 70))
+    hips = points[:, list(HIPS)].mean(axis=1)
+    left, right = (_without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
+    both = float(np.sqrt((left**2).sum() * (right**2).sum()))
+    if both == 0.0:
+        return None
+    apart = left - right
+    axis = int(np.argmax((apart**2).mean(axis=0)))
+    crossings = int((np.diff(np.sign(apart[:, axis])) != 0).sum())
+    return Gait(
+        together=float((left * right).sum()) / both,
+        way=float(np.sqrt((apart**2).sum(axis=1).mean())),
+        stride_hz=crossings / 2 / max(float(at_s[-1] - at_s[0]), 0.1),
+    )
+
+
+def _without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
+    """Return places, (T, 2), against their mean over a window around each moment."""
+    usual = [places[np.abs(at_s - time_s) <= _TREND_S / 2].mean(axis=0) for time_s in at_s]
+    apart: FloatArray = places - np.array(usual)
+    return apart
+
+
+def _jumping(motion: Motion, active: Interval) -> float:
+    flown = len(jumps(motion, active)) * _JUMP_EVERY_S / max(active.seconds, 1.0)
+    return min(1.0, max(flown, _hopping(motion.looked, active)))
+
+
+def _hopping(looked: Poses, active: Interval) -> float:
+    """Return how much it looks like hops without a dip, as over a rope: none of them is a jump.
+
+    Hips and both feet go up and down together, again and again; the knees do not take turns.
+    """
+    gait = gait_of(looked, active)
+    if gait is None or gait.together < 0.0:
+        return 0.0
+    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
+    at_s, points = looked.times_s[seen], looked.points_px[seen]
+    torso_px = float(np.percentile(looked.torso_px()[seen], 70))
+    feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS), 1].mean(axis=1)
+    feet, hips = _without_trend(at_s, np.stack([feet_px, hips_px], axis=1) / torso_px).T
+    both = float(np.sqrt((feet**2).sum() * (hips**2).sum()))
+    if both == 0.0 or float(np.sqrt((feet**2).mean())) < _LEAST_HOP:
+        return 0.0
+    together = float((feet * hips).sum()) / both
+    return together * min(1.0, float(at_s[-1] - at_s[0]) / _RUN_S) if together > _SURE_HOP else 0.0
+
+
+def _held_overhead(motion: Motion, inside: Mask) -> float:
+    """Return how sure it is that hands stay up: nobody who jumps keeps them there."""
+    longest = max(
+        (last - first + 1 for first, last in runs(motion.wrist_height[inside] > 0)), default=0
+    )
+    return min(1.0, longest / GRID_FPS / _HELD_S)
+
+
+def _lifting(motion: Motion, inside: Mask) -> float:
+    hips, hands = motion.hip_height[inside], motion.wrist_height[inside]
+    dip = (np.percentile(hips, 90) - np.percentile(hips, 5)) / _SURE_DIP
+    raised = (np.percentile(hands, 95) - np.percentile(hands, 5)) / _SURE_RAISE
+    return float(min(1.0, max(dip, raised)))

@@ -1,0 +1,146 @@
+"""What a repetition is, activity by activity, and what a movement is taken for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.efforts import signs_of
+from analysis.landmarks import WRISTS, Poses
+from analysis.motion import motion_of
+from analysis.movement import gait_of, name_movement
+from analysis.primitives import Interval
+from analysis.reps import arrivals, count_reps
+from tests.unit.analysis.bodies import STANDING, Posture, poses
+
+Script = Sequence[tuple[float, Posture]]
+
+BAR = Posture(hands_up=-0.1)  # on the back
+LOW = replace(BAR, hips_down=0.8, lean=0.5)
+BENT, HELD = Posture(hips_down=0.25, lean=0.9), STANDING  # over the bar, and upright with it
+RACK, PRESSED = Posture(hands_up=0.0), Posture(hands_up=1.0)
+HANGING, PULLED = Posture(hands_up=1.1, fly=0.6), Posture(hands_up=0.1, fly=1.6)
+CURLED = Posture(hands_up=-0.45)
+CAUGHT, STOOD = Posture(hips_down=0.8, hands_up=0.9), Posture(hands_up=0.9)
+
+
+def whole(body: Poses) -> Interval:
+    return Interval(start_s=0.0, end_s=float(body.times_s[-1]) + 0.1)
+
+
+def reps(script: Script, activity: str = "weightlifting") -> int | None:
+    body = poses(*script)
+    return count_reps(motion_of(body), activity, whole(body))
+
+
+def there_and_back(first: Posture, far: Posture, count: int, *, way_s: float = 0.9) -> Script:
+    return [(0.3, first), *[(way_s, far), (0.2, far), (way_s, first), (0.3, first)] * count]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+@pytest.mark.parametrize(
+    ("first", "far"),
+    [
+        pytest.param(BAR, LOW, id="squat"),
+        pytest.param(BENT, HELD, id="deadlift"),
+        pytest.param(HELD, BENT, id="hinge"),
+        pytest.param(RACK, PRESSED, id="press"),
+        pytest.param(HANGING, PULLED, id="pull-up"),
+        pytest.param(STANDING, CURLED, id="curl"),
+    ],
+)
+def test_a_set_counts_arrivals_opposite_to_where_it_began(
+    first: Posture, far: Posture, count: int
+) -> None:
+    script = there_and_back(first, far, count)
+
+    assert reps(script) == count
+    assert reps([*script, (0.9, far)]) == count + 1, "the last one may not come back"
+
+
+def test_a_set_runs_backwards_with_the_same_count() -> None:
+    body = poses(*there_and_back(BAR, LOW, 4))
+    mirrored = replace(body, points_px=body.points_px[::-1], visibility=body.visibility[::-1])
+
+    assert count_reps(motion_of(mirrored), "weightlifting", whole(body)) == 4
+
+
+def test_one_deeper_movement_does_not_hide_the_others() -> None:
+    shallow = replace(LOW, hips_down=0.3, lean=0.2)
+
+    assert reps([*there_and_back(BAR, shallow, 3), *there_and_back(BAR, LOW, 1)]) == 4
+
+
+def test_hands_hidden_by_the_bar_tremble_without_being_counted() -> None:
+    body = poses(*there_and_back(BAR, LOW, 3))
+    chance = np.random.default_rng(1)
+    body.points_px[:, list(WRISTS), 1] += chance.normal(0.0, 25.0, (len(body.times_s), 2))
+
+    assert count_reps(motion_of(body), "weightlifting", whole(body)) == 3
+
+
+def test_a_snatch_is_one_though_the_body_goes_down_and_up_twice() -> None:
+    lift = [(0.6, BENT), (0.5, BENT), (0.6, STANDING), (0.5, CAUGHT), (0.9, STOOD), (0.8, STOOD)]
+    script = [(1.0, STANDING), *lift, (0.6, STANDING), (1.0, STANDING)]
+
+    assert reps(script) == 1
+    assert reps(script * 3) == 3
+
+
+def test_squats_with_the_bar_overhead_are_counted_though_hands_came_up_once() -> None:
+    assert reps([(0.5, STANDING), (0.8, STOOD), *there_and_back(STOOD, CAUGHT, 4)]) == 4
+
+
+def test_trembling_is_no_repetition() -> None:
+    body = poses((0.5, STANDING), (9.5, STANDING))
+    body.points_px[:] += np.random.default_rng(2).normal(0.0, 3.0, body.points_px.shape)
+
+    assert count_reps(motion_of(body), "weightlifting", whole(body)) == 0
+    assert arrivals(np.full(3, 1.0), least=0.1) == 0
+
+
+def flights(count: int, *, bend: float) -> Script:
+    bent, top = Posture(hips_down=bend), Posture(fly=0.5)
+    once = [(0.3, bent), (0.2, STANDING), (0.2, top), (0.2, STANDING), (0.2, bent)]
+    return [(1.0, STANDING), *once * count, (0.3, STANDING), (1.0, STANDING)]
+
+
+def test_a_jump_leaves_bent_legs_and_a_hop_over_a_rope_does_not() -> None:
+    assert reps(flights(3, bend=0.5), "jumping") == 3
+    assert reps(flights(6, bend=0.08), "jumping") == 0
+
+
+@pytest.mark.parametrize("bend", [0.5, 0.08])
+def test_hops_over_a_rope_are_named_as_jumps_are(bend: float) -> None:
+    assert named(poses(*flights(6, bend=bend))) == "jumping"
+
+
+def named(body: Poses) -> str:
+    motion = motion_of(body)
+    return name_movement(motion, signs_of(motion, count_busy=False), whole(body)).activity
+
+
+def test_fast_squats_are_no_run_though_the_knees_swing() -> None:
+    body = poses(*there_and_back(replace(BAR, stride=0.3), LOW, 8, way_s=0.4))
+
+    gait = gait_of(body, whole(body))
+    assert gait is not None and gait.together > 0.2
+    assert named(body) == "weightlifting"
+
+
+@pytest.mark.parametrize("looks_fps", [5.0, 10.0])
+@pytest.mark.parametrize("steps_hz", [2.5, 2.9])
+def test_running_on_the_spot_is_named_from_the_front(looks_fps: float, steps_hz: float) -> None:
+    step_s = 1 / steps_hz
+    script = [(step_s / 2, Posture(knee=knee)) for knee in (0.5, 0.0, -0.5, 0.0)] * 12
+    body = poses(*script)
+    every = round(10.0 / looks_fps)
+    body = replace(
+        body,
+        times_s=body.times_s[::every],
+        points_px=body.points_px[::every],
+        visibility=body.visibility[::every],
+    )
+
+    assert named(body) == "running"
