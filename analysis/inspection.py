@@ -24,13 +24,14 @@ from analysis.athlete import (
     zone_crop,
 )
 from analysis.display import Orientation
-from analysis.efforts import efforts_of, signs_of
+from analysis.efforts import EffortSignals, efforts_of, signs_of
 from analysis.motion import Motion, motion_of
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Grey, Interval, merged
 from analysis.quality import (
     QualityWarning,
+    is_under_way,
     judge_amount,
     judge_framing,
     judge_frozen,
@@ -73,6 +74,7 @@ class CaptureFacts:
     facts: VideoFacts
     glimpses: KeyframeSamples
     motion: Motion
+    signs: EffortSignals
     takes: Sequence[FoundTake]
     named: Sequence[TakeReport]
     is_sure: bool  # who the athlete is
@@ -110,15 +112,19 @@ def _all(evidence: CaptureFacts, options: TakeOptions) -> Iterator[QualityWarnin
     yield from judge_stance(_reference(options.reference, pictures), pictures)
     if not evidence.is_sure:
         yield remark("athlete_undecided", at_s=active[0].start_s if active else None)
-    yield from _edges(evidence.takes)
+    yield from _edges(evidence)
     yield from _contradictions(evidence.named, options.activity)
 
 
-def _edges(takes: Sequence[FoundTake]) -> Iterator[QualityWarning]:
-    for take in takes:
-        if take.begins_before:
+def _edges(evidence: CaptureFacts) -> Iterator[QualityWarning]:
+    motion, within = evidence.motion, evidence.packets.span
+    for take, named in zip(evidence.takes, evidence.named, strict=True):
+        signs = evidence.signs
+        if named.looks_like == "weightlifting":  # in which legs may seem to run
+            signs = replace(signs, running=np.zeros_like(signs.running))
+        if take.begins_before and is_under_way(motion, signs.any, within.start_s):
             yield remark("begins_before", at_s=take.active.start_s)
-        if take.goes_on:
+        if take.goes_on and is_under_way(motion, signs.any, within.end_s):
             yield remark("goes_on", at_s=take.active.end_s)
         if take.is_limited:
             yield remark("take_limited", at_s=take.active.end_s)
@@ -225,6 +231,7 @@ def _report(
         facts=seen.facts,
         glimpses=seen.glimpses,
         motion=motion,
+        signs=signs,
         takes=takes,
         named=reports,
         is_sure=seen.is_sure,

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.landmarks import ANKLES, FEET, HANDS, HEAD, HIPS, MOVING, SHOULDERS, FloatArray, Poses
+from analysis.landmarks import (
+    ANKLES,
+    BONES,
+    FEET,
+    HANDS,
+    HEAD,
+    HIPS,
+    KNEES,
+    MOVING,
+    SHOULDERS,
+    WRISTS,
+    FloatArray,
+    Poses,
+)
 from analysis.motion import Motion
 from analysis.packets import Packets, TimeJump
 from analysis.primitives import Grey, Interval
@@ -101,17 +114,25 @@ _MOSTLY = 0.5  # share of an effort's looks
 _OFTEN = 0.3
 _SMALL_SHARE = 0.18  # of the picture's height, nose to ankle
 _SMALL_PX = 64  # of the stored picture: the model itself looks at 256
-_HIDDEN = 0.45  # mean visibility
+_DISTINCT_PX = 110  # of the sampled picture: of smaller bodies the model is never sure
+_HIDDEN = 0.45  # mean visibility of each joint's better-seen side
 _LOST = 0.35  # share of an effort's looks without a body
-_UPRIGHT = 0.8  # vertical share of the torso
+_CROWN = 0.55  # torsos from the shoulders
+_HEAD_HALF = 0.12  # torsos from the ears to the crown, and a little less for how exact they are
+_BORDER = 0.015  # of the picture's height
+_SQUAT = 0.4  # torso against the legs: 0.6 standing, more in a squat
 _NECK = 0.1  # torsos: a head stands 0.3 and more above the shoulders
-_BORDER = 0.02  # of the picture's height
+_HEADLESS, _SOMETIMES = 0.2, 0.05  # shares of an effort's looks
 _LYING = 0.35  # vertical share of the torso
+_ALONG = 0.35  # torsos aside of it
+_STRAIGHT = 1.2  # torsos from hips to ankles: standing legs have 1.7
 _FROM_THE_SIDE = frozenset({"running", "weightlifting"})  # how the API wants these to be filmed
 _WIDE_SHOULDERS, _WIDE_HIPS = 0.42, 0.22  # torsos across the picture; from the side 0.05 to 0.25
 _LEAST_LINES = 720
 _MOST_JUMPS = 5
 _LONGEST_RUN_S = 60.5  # a minute, and what finding its edges may add
+_EDGE_SIGN_S, _EDGE_SETTLED_S, _EDGE_S = 0.45, 0.25, 0.75
+_UNDER_WAY = 0.3  # torsos a second
 _AS_LARGE = 0.6  # torso of somebody else against the athlete's: smaller is far behind
 _NEARLY_ALWAYS = 0.75  # of the looks: who rolls or lies down for a while does not turn the picture
 
@@ -136,11 +157,15 @@ def judge_framing(
         for name, joints, share in (("feet", FEET, _MOSTLY), ("hands", HANDS, _OFTEN)):
             if _share_outside(poses, seen, joints) > share:
                 remarks.append(remark(f"{name}_out_of_frame", at_s=at_s))
-        if _share_headless(poses, seen) > _OFTEN:
+        if _share_headless(poses, seen) > _HEADLESS:
             remarks.append(remark("head_out_of_frame", at_s=at_s))
-        if _is_small(poses, seen, stored_height_px):
+        tall_px = _tall_px(poses, seen)
+        if (
+            tall_px < _SMALL_SHARE * poses.height_px
+            or tall_px / poses.height_px * stored_height_px < _SMALL_PX
+        ):
             remarks.append(remark("too_small", at_s=at_s))
-        if _is_hidden(poses, looks, seen):
+        elif tall_px >= _DISTINCT_PX and _is_hidden(poses, looks, seen):
             remarks.append(remark("hidden", at_s=at_s))
     return remarks
 
@@ -198,6 +223,24 @@ def judge_amount(
     return []
 
 
+def is_under_way(motion: Motion, effort: NDArray[np.bool_], at_s: float) -> bool:
+    """Tell whether the body is in the middle of a movement at the edge of the capture.
+
+    An effort reaches to the edge where its posture does: bent over a bar that lies still, too.
+
+    Args:
+        motion: the body's curves.
+        effort: whether there is a sign of effort, (T,).
+        at_s: the first or the last moment of the capture.
+    """
+    near = np.abs(motion.times_s - at_s)
+    if not (effort & (near < _EDGE_SIGN_S)).any():
+        return False
+    # The model settles on a body within some looks: the very first ones move by themselves.
+    speed = motion.speed[(near > _EDGE_SETTLED_S) & (near < _EDGE_S) & motion.is_found]
+    return bool(len(speed)) and float(np.nanmean(np.append(speed, 0.0))) > _UNDER_WAY
+
+
 def judge_others(seen: Sequence[tuple[float, float]]) -> list[QualityWarning]:
     """Return the remark that somebody else is in the picture during a take.
 
@@ -219,9 +262,29 @@ def judge_uprightness(motion: Motion) -> list[QualityWarning]:
     upright, legs = motion.upright[found], motion.hip_height[found]
     if (upright < -0.5).mean() > _NEARLY_ALWAYS:
         return [remark("picture_turned", detail="upside down")]
-    if ((np.abs(upright) < _LYING) & (np.abs(legs) < 0.5)).mean() > _NEARLY_ALWAYS:
+    lies = (np.abs(upright) < _LYING) & (np.abs(legs) < 0.5)
+    if lies.mean() > _NEARLY_ALWAYS and _hangs_along(motion):
         return [remark("picture_turned", detail="on its side")]
     return []
+
+
+def _hangs_along(motion: Motion) -> bool:
+    """Tell whether arms and legs of a level body lie along it, as in a picture that is turned.
+
+    Who lies does so for push-ups, presses or sit-ups: with arms up or down, or with bent knees.
+    """
+    poses = motion.looked
+    points, torso = poses.points_px[poses.is_found], poses.torso_px()[poses.is_found]
+    unit = max(1.0, float(np.percentile(torso, 80)))
+    hands = points[:, list(WRISTS), 1].mean(axis=1) - points[:, list(SHOULDERS), 1].mean(axis=1)
+    hips, ankles = (points[:, list(pair)].mean(axis=1) for pair in (HIPS, ANKLES))
+    knees = points[:, list(KNEES), 1].mean(axis=1) - (hips[:, 1] + ankles[:, 1]) / 2
+    legs = np.linalg.norm(ankles - hips, axis=1)
+    return (
+        float(np.median(np.abs(hands))) < _ALONG * unit
+        and float(np.median(np.abs(knees))) < _ALONG * unit
+        and float(np.median(legs)) > _STRAIGHT * unit
+    )
 
 
 def _share_outside(poses: Poses, seen: NDArray[np.bool_], joints: tuple[int, ...]) -> float:
@@ -235,44 +298,77 @@ def _share_outside(poses: Poses, seen: NDArray[np.bool_], joints: tuple[int, ...
 def _share_headless(poses: Poses, seen: NDArray[np.bool_]) -> float:
     """Return in which share of the looks the head is out of the picture.
 
-    The model knows whole bodies only: of one whose head is cut off it makes a squat one inside the
-    picture, with the nose between the shoulders of an upright torso.
+    Where the crown must be follows from the shoulders, the way the torso leans and how long it
+    usually is.  But the model knows whole bodies only: now and then it makes of one without a head
+    one with a squat torso inside the picture.  Who bends towards the camera looks like that too,
+    so it counts only where the head is above the picture in other looks.
     """
-    points = poses.points_px[seen]
+    points, torso = poses.points_px[seen], poses.torso_px()[seen]
     head, shoulders = points[:, list(HEAD)].mean(axis=1), points[:, list(SHOULDERS)].mean(axis=1)
-    up = points[:, list(HIPS), 1].mean(axis=1) - shoulders[:, 1]
-    is_squat = (up > _UPRIGHT * poses.torso_px()[seen]) & (
-        shoulders[:, 1] - head[:, 1] < _NECK * up
-    )
-    is_outside = (head[:, 1] < _BORDER * poses.height_px) | (head[:, 1] > poses.height_px)
-    is_beside = (head[:, 0] < 0) | (head[:, 0] > poses.width_px)
-    return float((is_squat | is_outside | is_beside).mean())
+    along = (shoulders - points[:, list(HIPS)].mean(axis=1)) / np.maximum(torso, 1.0)[:, None]
+    usual = float(np.percentile(torso, 80))
+    crown = shoulders[:, 1] + _CROWN * usual * along[:, 1]
+    is_above = (crown < -_BORDER * poses.height_px) | (head[:, 1] < _HEAD_HALF * usual)
+    is_outside = (head[:, 1] > poses.height_px) | (head[:, 0] < 0) | (head[:, 0] > poses.width_px)
+    legs = points[:, list(ANKLES), 1].max(axis=1) - points[:, list(HIPS), 1].mean(axis=1)
+    is_squat = (torso < _SQUAT * legs) & (shoulders[:, 1] - head[:, 1] < _NECK * torso)
+    headless = is_above | is_outside
+    return float((headless | (is_squat & (headless.mean() > _SOMETIMES))).mean())
 
 
-def _is_small(poses: Poses, seen: NDArray[np.bool_], stored_height_px: int) -> bool:
+def _tall_px(poses: Poses, seen: NDArray[np.bool_]) -> float:
+    """Return how many px of the sampled picture the body is tall, its legs hidden or not."""
     points = poses.points_px[seen]
     ankles = points[:, list(ANKLES), 1].max(axis=1)
-    tall = float(np.percentile(np.abs(ankles - points[:, HEAD[0], 1]), 90)) / poses.height_px
+    tall_px = float(np.percentile(np.abs(ankles - points[:, HEAD[0], 1]), 90))
     torso = np.linalg.norm(points[:, list(HIPS)].mean(axis=1) - points[:, HEAD[0]], axis=1)
-    shown = max(tall, 2 * float(np.percentile(torso, 90)) / poses.height_px)  # legs may be hidden
-    return shown < _SMALL_SHARE or shown * stored_height_px < _SMALL_PX
+    return max(tall_px, 2 * float(np.percentile(torso, 90)))
 
 
 def _is_hidden(poses: Poses, looks: NDArray[np.bool_], seen: NDArray[np.bool_]) -> bool:
-    visibility = poses.visibility[seen][:, list(MOVING)]
-    lost = 1 - float(seen.sum()) / float(looks.sum())
-    return float(np.median(visibility.mean(axis=1))) < _HIDDEN or lost > _LOST
+    """Tell whether something hides the body: neither of its sides is seen, or it gets lost.
+
+    From the side a body hides its own far limbs.  What is out of the picture is not hidden, and
+    who comes late or leaves is not lost.
+    """
+    points, visibility = poses.points_px[seen], poses.visibility[seen]
+    across, down = points[..., 0], points[..., 1]
+    outside = (across < 0) | (across > poses.width_px) | (down < 0) | (down > poses.height_px)
+    clear = np.where(outside, np.nan, visibility)[:, list(MOVING)]
+    better = np.fmax(clear[:, ::2], clear[:, 1::2])  # of left and right
+    known = better[~np.isnan(better).all(axis=1)]
+    if len(known) and float(np.median(np.nanmean(known, axis=1))) < _HIDDEN:
+        return True
+    during = np.flatnonzero(seen)
+    between = looks[during[0] : during[-1] + 1]
+    return 1 - len(during) / float(between.sum()) > _LOST
 
 
 _DARK = 40.0  # mean brightness, 0 to 255, below which a missing body says nothing
 _FOUND = 0.05  # share of looks with a body, below which nobody is there
 _BLOWN = 0.40  # share of the picture at the upper end
-_SHADE, _AGAINST = 50.0, 110.0  # brightness of the body, and how much brighter the rest is
+_BODY_BLOWN = 0.5  # the same of the body: a white shirt alone is less
+_SHADE, _AGAINST = 75.0, 90.0  # brightness of a body without light, and of what is beside it
+_DAZZLES = 0.15  # share of what is beside it at the upper end: a window, not a painted wall
 _SOFT = 0.27  # of `sharpness`: real pictures have 0.5 to 0.67; smeared by 2 px of 640, 0.23
-_WHITE = 250
+_WHITE, _DAZZLING = 250, 240
+_FACE = tuple(range(11))  # eyes, nose, mouth and ears
+_FOREARMS = ((13, 15), (14, 16))  # elbows to wrists
+_ALONG_BONE = 9  # points
+_ASIDE = 0.12  # of the body's height, beyond its limbs, and how wide what is beside it is
 _FAR_PX = 8
 _EVERY_ROW = 3  # is enough
 _EDGE = 24.0  # grey levels: less is no edge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLight:
+    """How a body in a picture is lit; all brightness 0 to 255."""
+
+    lit: float  # of its brightest part: the face, the forearms, or a quarter of all of it
+    blown: float  # share of it that is nearly white
+    beside: float  # of what is left and right of it
+    beside_blown: float  # share of that which is nearly white
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +378,7 @@ class PictureFacts:
     time_s: float
     brightness: float  # mean, 0 to 255
     blown: float  # share of the picture that is nearly white
-    body_brightness: float | None  # of the body's middle, where somebody was found
+    body: BodyLight | None  # where somebody was found
     sharpness: float
     found: bool  # whether the model found somebody
 
@@ -304,7 +400,7 @@ def picture_facts(
         time_s=time_s,
         brightness=float(luma.mean()),
         blown=float((luma >= _WHITE).mean()),
-        body_brightness=None if points is None else _body_brightness(luma, points),
+        body=None if points is None else _body_light(luma, points),
         sharpness=sharpness(luma),
         found=points is not None,
     )
@@ -341,8 +437,9 @@ def judge_light(pictures: Sequence[PictureFacts], *, found_share: float) -> list
     remarks = []
     if found_share < _FOUND:
         remarks.append(remark("too_dark" if brightness < _DARK else "nobody"))
-    remarks += _mostly("too_bright", pictures, lambda p: p.blown > _BLOWN)
-    remarks += _mostly("against_light", pictures, _is_against_light)
+    remarks += _mostly("too_bright", pictures, _is_too_bright)
+    with_body = [picture for picture in pictures if picture.body is not None]
+    remarks += _mostly("against_light", with_body, _is_against_light)
     if float(np.median([picture.sharpness for picture in pictures])) < _SOFT:
         remarks.append(remark("blurred"))
     return remarks
@@ -356,17 +453,71 @@ def _mostly(
     return [remark(code, at_s=times_s[0])] if len(times_s) > len(pictures) / 2 else []
 
 
+def _is_too_bright(picture: PictureFacts) -> bool:
+    """Tell whether light hides the athlete; before a white wall he is seen best."""
+    return picture.blown > _BLOWN and (picture.body is None or picture.body.blown > _BODY_BLOWN)
+
+
 def _is_against_light(picture: PictureFacts) -> bool:
-    body = picture.body_brightness
-    return body is not None and body < _SHADE and picture.brightness - body > _AGAINST
+    """Tell whether no part of the body has light, though what is beside it dazzles.
+
+    Dark clothes leave a face and arms that are lit; a wall, however white, does not dazzle.
+    """
+    body = picture.body
+    return (
+        body is not None
+        and body.lit < _SHADE
+        and body.beside - body.lit > _AGAINST
+        and body.beside_blown > _DAZZLES
+    )
 
 
-def _body_brightness(luma: NDArray[np.uint8], points: FloatArray) -> float | None:
-    """Return the mean brightness between shoulders and hips, or None out of the picture."""
-    corners = points[[*SHOULDERS, *HIPS]]
-    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
-    part = luma[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
-    return float(part.mean()) if part.size else None
+def _body_light(luma: NDArray[np.uint8], points: FloatArray) -> BodyLight | None:
+    """Return how a body is lit, or None where it is out of the picture."""
+    body = _along(luma, points, BONES)
+    left, top = points[list(MOVING)].min(axis=0)
+    right, bottom = points[list(MOVING)].max(axis=0)
+    aside = max(_ASIDE * (bottom - top), 1.0)
+    strips = [
+        _part(luma, left - 2 * aside, top, left - aside, bottom),
+        _part(luma, right + aside, top, right + 2 * aside, bottom),
+    ]
+    beside = np.concatenate([strip.ravel() for strip in strips])
+    if not body.size or not beside.size:
+        return None
+    (face_left, face_top), (face_right, face_bottom) = (
+        points[list(_FACE)].min(axis=0),
+        points[list(_FACE)].max(axis=0),
+    )
+    face = _part(luma, face_left, face_top, face_right, face_bottom)
+    parts = [np.median(part) for part in (face, _along(luma, points, _FOREARMS)) if part.size]
+    return BodyLight(
+        lit=max(float(np.percentile(body, 75)), *(float(part) for part in parts)),
+        blown=float((body >= _WHITE).mean()),
+        beside=float(np.median(beside)),
+        beside_blown=float((beside >= _DAZZLING).mean()),
+    )
+
+
+def _part(
+    luma: NDArray[np.uint8], left: float, top: float, right: float, bottom: float
+) -> NDArray[np.uint8]:
+    """Return what of a rectangle is in the picture."""
+    return luma[
+        max(0, int(top)) : max(0, int(bottom) + 1), max(0, int(left)) : max(0, int(right) + 1)
+    ]
+
+
+def _along(
+    luma: NDArray[np.uint8], points: FloatArray, bones: Sequence[tuple[int, int]]
+) -> NDArray[np.uint8]:
+    """Return the brightness at points along some bones, as far as they are in the picture."""
+    share = np.linspace(0.1, 0.9, _ALONG_BONE)[:, None]
+    spots = [points[first] * (1 - share) + points[last] * share for first, last in bones]
+    at = np.concatenate(spots).astype(int)
+    inside = ((at >= 0) & (at < (luma.shape[1], luma.shape[0]))).all(axis=1)
+    spots_luma: NDArray[np.uint8] = luma[at[inside, 1], at[inside, 0]]
+    return spots_luma
 
 
 _MOVED_SHARE = 0.02  # of the picture's width

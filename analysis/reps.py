@@ -4,7 +4,7 @@ A repetition of a lift is one way there and back: of the hands where these go fr
 shoulders or overhead, else of the body, whose hips and shoulders go down in squats and in pulls
 from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
 arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
-A jump is a flight out of bent legs; a hop out of straight ones, as over a rope, is none.
+A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def count_reps(motion: Motion, activity: str | None, active: Interval) -> int | 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """One flight out of bent legs."""
+    """One flight from or onto bent legs."""
 
     top_s: float  # when the hips are highest
     height: float  # of the hips above their lowest point before, torsos
@@ -61,7 +61,8 @@ class Jump:
 def jumps(motion: Motion, active: Interval) -> list[Jump]:
     """Return the jumps between two moments: hips and feet go up and come down together.
 
-    The legs bend before, as in the jumps that the API measures (countermovement and drop jump).
+    The legs bend before or after, as in the jumps that the API measures (countermovement and drop
+    jump, in which the dip before may be over between two looks).
     """
     reach = round(_JUMP_S * GRID_FPS)
     found: list[Jump] = []
@@ -86,7 +87,8 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
     feet_rise = feet[index] - max(feet[before].min(), feet[after].min())
     is_top = up[index] >= up[max(0, index - 3) : index + 4].max()
     flies = is_top and min(rise, fall) > _RISE and feet_rise > _FEET_RISE
-    return float(rise) if flies and _bend(motion.hip_height[before], feet[before]) > _BEND else None
+    bends = (_bend(motion.hip_height[side], feet[side]) for side in (before, after))
+    return float(rise) if flies and max(bends) > _BEND else None
 
 
 def _bend(legs: FloatArray, feet: FloatArray) -> float:

@@ -39,7 +39,7 @@ IN_LAYER = {
 PURE = {
     *("analysis.athlete", "analysis.efforts", "analysis.landmarks", "analysis.motion"),
     *("analysis.packets", "analysis.primitives", "analysis.quality", "analysis.reps"),
-    *("analysis.screening", "analysis.stillness", "analysis.takes"),
+    *("analysis.movement", "analysis.screening", "analysis.stillness", "analysis.takes"),
 }
 NATIVE = {"av", "cv2", "mediapipe", "numpy"}
 SERVERS = {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho"}

@@ -5,14 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.landmarks import Poses
+from analysis.efforts import signs_of
+from analysis.landmarks import KNEES, WRISTS, Poses
 from analysis.motion import motion_of
 from analysis.packets import Packets
 from analysis.primitives import Interval
 from analysis.quality import (
     TEXTS,
+    BodyLight,
     PictureFacts,
     QualityWarning,
+    is_under_way,
     judge_amount,
     judge_framing,
     judge_frozen,
@@ -22,6 +25,7 @@ from analysis.quality import (
     judge_timing,
     judge_uprightness,
     judge_view,
+    picture_facts,
     remark,
     sharpness,
     shift_between,
@@ -86,12 +90,16 @@ def test_damage_is_said_with_its_moment() -> None:
     assert (found.code, found.at_s) == ("file_damaged", 1.5)
 
 
-def picture(**told: float | bool | None) -> PictureFacts:
-    plain: dict[str, float | bool | None] = {
+WELL_LIT = BodyLight(lit=130.0, blown=0.0, beside=150.0, beside_blown=0.0)
+WINDOW = {"beside": 235.0, "beside_blown": 0.5}
+
+
+def picture(**told: float | bool | BodyLight | None) -> PictureFacts:
+    plain: dict[str, float | bool | BodyLight | None] = {
         "time_s": 1.0,
         "brightness": 110.0,
         "blown": 0.01,
-        "body_brightness": 90.0,
+        "body": WELL_LIT,
         "sharpness": 0.55,
         "found": True,
     }
@@ -102,18 +110,48 @@ def picture(**told: float | bool | None) -> PictureFacts:
     ("told", "found_share", "expected"),
     [
         ({}, 0.9, []),
-        ({"found": False, "body_brightness": None}, 0.0, ["nobody"]),
-        ({"found": False, "body_brightness": None, "brightness": 12.0}, 0.0, ["too_dark"]),
-        ({"brightness": 12.0, "body_brightness": 10.0}, 0.9, []),  # dark, but seen
-        ({"blown": 0.6}, 0.9, ["too_bright"]),
-        ({"brightness": 180.0, "body_brightness": 30.0}, 0.9, ["against_light"]),
+        ({"found": False, "body": None}, 0.0, ["nobody"]),
+        ({"found": False, "body": None, "brightness": 12.0}, 0.0, ["too_dark"]),
+        ({"brightness": 12.0, "body": replace(WELL_LIT, lit=10.0)}, 0.9, []),  # dark, but seen
+        ({"blown": 0.6, "body": replace(WELL_LIT, blown=0.8)}, 0.9, ["too_bright"]),
+        ({"blown": 0.6, "body": None}, 0.9, ["too_bright"]),
+        ({"blown": 0.6}, 0.9, []),  # a white studio
+        ({"body": replace(WELL_LIT, lit=45.0, **WINDOW)}, 0.9, ["against_light"]),
+        ({"body": replace(WELL_LIT, lit=45.0, beside=200.0)}, 0.9, []),  # a lit wall
+        ({"body": replace(WELL_LIT, **WINDOW)}, 0.9, []),  # dark clothes, and a face that is lit
         ({"sharpness": 0.2}, 0.9, ["blurred"]),
     ],
 )
 def test_light_and_sharpness(
-    told: dict[str, float | bool | None], found_share: float, expected: list[str]
+    told: dict[str, float | bool | BodyLight | None], found_share: float, expected: list[str]
 ) -> None:
     assert codes(judge_light([picture(**told)] * 3, found_share=found_share)) == expected
+
+
+@pytest.mark.parametrize(
+    ("skin", "clothes", "wall", "lit", "against"),
+    [
+        pytest.param(140, 15, 205, 140, False, id="dark clothes before a lit wall"),
+        pytest.param(140, 15, 255, 140, False, id="dark clothes in a white studio"),
+        pytest.param(35, 20, 250, 35, True, id="a silhouette before a window"),
+        pytest.param(40, 20, 90, 40, False, id="a dim room"),
+    ],
+)
+def test_the_light_on_a_body_is_that_on_its_skin(
+    skin: int, clothes: int, wall: int, lit: float, against: bool
+) -> None:
+    points = poses((0.2, Posture(hands_up=-0.8))).points_px[0]
+    points[:11, 0] += np.linspace(-25, 25, 11)
+    points[:11, 1] += np.linspace(-15, 15, 11)
+    luma = np.full((720, 1280), wall, dtype=np.uint8)
+    left, right = int(points[:, 0].min()) - 10, int(points[:, 0].max()) + 10
+    luma[int(points[:, 1].min()) - 20 :, left:right] = clothes
+    luma[: int(points[:11, 1].max()) + 5, left:right] = skin
+
+    facts = picture_facts(0.0, luma, points=points)
+
+    assert facts.body is not None and facts.body.lit == lit
+    assert ("against_light" in codes(judge_light([facts], found_share=1.0))) is against
 
 
 def test_a_smeared_edge_is_less_sharp_than_a_clean_one() -> None:
@@ -147,10 +185,13 @@ def test_a_head_that_is_cut_off_is_named_though_the_model_puts_one_between_the_s
     body = standing()
     squeezed = body.points_px.copy()
     squeezed[:, :11, 1] = squeezed[:, 11:13, 1].mean(axis=1)[:, None]
+    at_top = squeezed - np.array([0.0, squeezed[0, 11, 1] - 25.0])
 
-    found = judge_framing(replace(body, points_px=squeezed), [ALL], stored_height_px=720)
+    hidden = judge_framing(replace(body, points_px=squeezed), [ALL], stored_height_px=720)
+    cut_off = judge_framing(replace(body, points_px=at_top), [ALL], stored_height_px=720)
 
-    assert codes(found) == ["head_out_of_frame"]
+    assert codes(hidden) == [], "by a plate, or seen from above"
+    assert codes(cut_off) == ["head_out_of_frame"]
 
 
 def test_a_small_body_and_a_hidden_one_are_named() -> None:
@@ -161,6 +202,63 @@ def test_a_small_body_and_a_hidden_one_are_named() -> None:
     )
 
     assert "too_small" in codes(small) and "hidden" in codes(hidden)
+
+
+def test_a_body_seen_from_its_side_hides_its_own_far_limbs() -> None:
+    body = standing()
+    far = body.visibility.copy()
+    far[:, 12:33:2] = 0.1
+
+    assert judge_framing(replace(body, visibility=far), [ALL], stored_height_px=720) == []
+
+
+def test_of_a_distant_body_the_model_is_never_sure() -> None:
+    body = standing(size=0.35)
+    unsure = replace(body, visibility=body.visibility * 0.3, width_px=640, height_px=360)
+
+    assert codes(judge_framing(unsure, [ALL], stored_height_px=720)) == []
+
+
+def test_who_leaves_the_picture_is_not_hidden() -> None:
+    body = standing()
+
+    assert judge_framing(body.without(body.times_s > 2.0), [ALL], stored_height_px=720) == []
+    lost = judge_framing(
+        body.without((body.times_s > 1.0) & (body.times_s < 3.5)), [ALL], stored_height_px=720
+    )
+    assert codes(lost) == ["hidden"]
+
+
+def level(body: Poses) -> Poses:
+    """Return the body turned to the right about its hips: lying."""
+    x, y = body.points_px[..., 0], body.points_px[..., 1]
+    turned = np.stack([500.0 + (470.0 - y), 470.0 + (x - 500.0)], axis=-1)
+    return replace(body, points_px=turned)
+
+
+def test_a_picture_on_its_side_is_named_and_push_ups_are_not() -> None:
+    on_its_side, push_up = level(standing()), level(standing())
+    push_up.points_px[:, list(WRISTS), 1] += 90.0  # the hands are on the floor below
+    push_up.points_px[:, list(WRISTS), 0] += 100.0
+    on_back = level(standing())
+    on_back.points_px[:, list(KNEES), 1] -= 80.0
+
+    assert codes(judge_uprightness(motion_of(on_its_side))) == ["picture_turned"]
+    assert judge_uprightness(motion_of(push_up)) == []
+    assert judge_uprightness(motion_of(on_back)) == []
+
+
+@pytest.mark.parametrize(
+    ("first_s", "begins"), [(0.0, True), (1.0, False)], ids=["moving", "bent over a bar"]
+)
+def test_a_movement_is_under_way_only_where_the_body_moves(first_s: float, begins: bool) -> None:
+    low = Posture(hips_down=0.7)
+    motion = motion_of(poses((first_s + 1e-6, low), (0.8, Posture()), (1.0, Posture())))
+    signs = signs_of(motion, count_busy=False)
+
+    assert is_under_way(motion, signs.any, 0.0) is begins
+    assert not is_under_way(motion, signs.any, float(motion.times_s[-1]))
+    assert not is_under_way(motion, np.zeros_like(signs.any), 0.0), "walking, say"
 
 
 def test_a_picture_upside_down_is_named() -> None:
