@@ -15,6 +15,7 @@ from typing import Any
 from agent.clock import Instant
 
 REPORT_EVERY_S = 1.0
+LOST_AFTER_S = 3.0  # without a report, a recorder is taken for dead
 MOST_LINE_BYTES = 4 << 20  # a still picture is the largest message
 _MOST_TEXT = 300  # signs of a foreign text
 
@@ -88,6 +89,7 @@ class RecorderReport:
     fps: float = 0.0  # measured
     kbit_s: float = 0.0
     keyframe_s: float = 0.0  # the longest distance between two keyframes lately
+    ring_s: float = 0.0  # what the ring holds
     ring_bytes: int = 0
     dropped: int = 0  # packets dropped since the start: the disk was too slow
     files: int = 0  # placed since the start
@@ -112,6 +114,7 @@ class RecorderReport:
                 fps=_number(message["fps"]),
                 kbit_s=_number(message["kbit_s"]),
                 keyframe_s=_number(message["keyframe_s"]),
+                ring_s=_number(message["ring_s"]),
                 ring_bytes=int(_number(message["ring_bytes"])),
                 dropped=int(_number(message["dropped"])),
                 files=int(_number(message["files"])),

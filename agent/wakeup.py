@@ -25,7 +25,7 @@ class WakeSocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._next_s = 0.0  # monotonic: wake-ups are taken from then on
         path.unlink(missing_ok=True)
-        with _short(path) as short:
+        with short_path(path) as short:
             self._socket.bind(short)
         path.chmod(0o660)  # the group spotter may wake, nobody else
 
@@ -67,14 +67,14 @@ def wake(path: Path) -> bool:
     """Wake the daemon that listens at `path`; False where none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        with contextlib.suppress(OSError), _short(path) as short:
+        with contextlib.suppress(OSError), short_path(path) as short:
             sender.sendto(_MESSAGE, short)
             return True
     return False
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
+def short_path(path: Path) -> Iterator[str]:
     """Name a socket by its folder's descriptor: socket addresses hold 107 bytes, paths more."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

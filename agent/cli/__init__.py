@@ -32,6 +32,7 @@ _SECTIONS = {
         "filming": ("assign", "Pause and resume recording."),
         "status": ("status", "Show what the station is doing."),
         "show": ("why", "Show where anything is, its history, and what to do next."),
+        "camera": ("camera", "Show what each recorder of the station does."),
         "why": ("why", "Show a take's status and what it is waiting for."),
         "undo": ("outbox", "Undo the last action (within 10 s)."),
     },

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
+from agent.cli.common import config_option, json_option, print_json, settings_of
 from agent.logs import configure_logs
 from agent.recorder.run import run_recorder
 from agent.recorder.settings import load_recorder
+from agent.station.assignments import state_folder
+from agent.station.recorders import RecorderSight, ask_for_recorders
 
 
 @click.command()
@@ -28,3 +31,46 @@ def record(config: Path) -> None:
     settings = load_recorder(config)
     configure_logs()
     run_recorder(settings)
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
+    """Show what each recorder of the station does.
+
+    The running daemon is asked; a camera program of another kind is not listed (spotter status
+    says what it recorded).  Exit code 1: a camera is lost, or its recordings cannot be stored.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    sights = ask_for_recorders(state_folder(settings_of(config)).recorder_socket)
+    if as_json:
+        print_json([_document(sight) for sight in sights])
+    elif not sights:
+        click.echo("no recorder reports to this station's daemon")
+    for sight in () if as_json else sights:
+        click.echo(_line(sight))
+    if any(sight.fault is not None for sight in sights):
+        ctx.exit(1)
+
+
+def _document(sight: RecorderSight) -> dict[str, object]:
+    return {
+        **sight.report.message(),
+        "running": not sight.is_silent,
+        "fault": sight.fault,
+        "reported_s_ago": round(sight.silent_s, 1),
+    }
+
+
+def _line(sight: RecorderSight) -> str:
+    report = sight.report
+    if sight.fault is not None:
+        return f"{report.camera:12} {sight.fault}"
+    armed = "disarmed" if report.armed_by is None else f"armed ({report.armed_by})"
+    picture = f"{report.codec} {report.width}x{report.height}, {report.fps:.1f} fps"
+    rate = f"{report.kbit_s:.0f} kbit/s, a keyframe every {report.keyframe_s:.1f} s"
+    ring = f"{report.ring_s:.1f} s in memory"
+    return f"{report.camera:12} {report.state}, {armed}; {picture}, {rate}; {ring}"

@@ -46,6 +46,7 @@ from agent.settings.model import EVENTS, channels_of
 from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
 from agent.station.assignments import api_host, record_default, station_default, station_rules
 from agent.station.camera import CameraWatch
+from agent.station.recorders import RecorderBoard, RecorderStage
 from agent.station.roster import NamedAthlete, RosterStage
 from agent.station.stage import StationStage
 
@@ -401,24 +402,35 @@ def begin_channels(outbox: Outbox, settings: Settings) -> None:
 
 
 def notice_stages(
-    settings: Settings, outbox: Outbox, captures: CaptureFolder, *, stop: StopFlag
+    settings: Settings,
+    outbox: Outbox,
+    captures: CaptureFolder,
+    board: RecorderBoard,
+    *,
+    stop: StopFlag,
 ) -> list[Stage]:
     """Return a stage for every channel that is on."""
     return [
-        _stage(name, settings, outbox, captures, stop=stop)
+        _stage(name, settings, outbox, captures, board, stop=stop)
         for name in channels_of(settings.webhook, settings.mqtt)
     ]
 
 
 def _stage(
-    name: str, settings: Settings, outbox: Outbox, captures: CaptureFolder, *, stop: StopFlag
+    name: str,
+    settings: Settings,
+    outbox: Outbox,
+    captures: CaptureFolder,
+    board: RecorderBoard,
+    *,
+    stop: StopFlag,
 ) -> NotificationStage:
     wanted = settings.webhook.events if name == "webhook" else EVENTS
     look = StationLook(
         outbox,
         settings,
         is_filming=captures.is_growing,
-        camera=CameraWatch(outbox, settings, captures.written_at),
+        camera=CameraWatch(outbox, settings, captures.written_at, board.sights),
         clock=Clock(),
     )
     return NotificationStage(
@@ -461,6 +473,7 @@ def page_stages(
     folder: StateFolder,
     outbox: Outbox,
     captures: CaptureFolder,
+    board: RecorderBoard,
     *,
     events: StageEvents,
     stop: StopFlag,
@@ -481,6 +494,7 @@ def page_stages(
             stuck=heartbeats.stuck,
             refusals=heartbeats.refusals,
             written_at=captures.written_at,
+            recorders=board.sights,
         )
         rules = station_rules(settings)
         return PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)
@@ -490,7 +504,7 @@ def page_stages(
 
 _STAGES = (
     *(IntakeStage.name, ClippingStage.name, *DELIVERY_STAGES, RetentionStage.name),
-    *(*ACCOUNT_STAGES, *NOTICES, StageName.PAGE),
+    *(*ACCOUNT_STAGES, *NOTICES, RecorderStage.name, StageName.PAGE),
 )
 
 
@@ -517,7 +531,7 @@ def assemble_daemon(
     watching: DaemonHooks,
 ) -> Daemon:
     """Return the daemon that does what the settings say."""
-    events = StageEvents(_STAGES)
+    events, board = StageEvents(_STAGES), RecorderBoard()
     captures = CaptureFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),
@@ -534,9 +548,17 @@ def assemble_daemon(
         *delivery_stages(settings, folder, outbox, client, events, space, stop=stop),
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
-        *notice_stages(settings, outbox, captures, stop=stop),
+        *notice_stages(settings, outbox, captures, board, stop=stop),
+        RecorderStage(outbox, board, folder.recorder_socket, now=read_clock),
         *page_stages(
-            settings, folder, outbox, captures, events=events, stop=stop, heartbeats=heartbeats
+            settings,
+            folder,
+            outbox,
+            captures,
+            board,
+            events=events,
+            stop=stop,
+            heartbeats=heartbeats,
         ),
     ]
     return Daemon(

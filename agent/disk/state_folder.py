@@ -31,6 +31,8 @@ _OTHER_FILES = ("mounts.json", "page-secret", "page-cert.pem", "page-key.pem")  
 
 log = structlog.get_logger(stage=StageName.START)
 
+_SYSTEM_STATE, _SYSTEM_RUN = Path("/var/lib"), Path("/run")  # StateDirectory, RuntimeDirectory
+
 _NOTED = b"user.spotter.seq"
 
 # What of a name goes into another that is like it: at most 255 bytes, four for a letter.
@@ -103,6 +105,13 @@ class StateFolder:
     def wake_socket(self) -> Path:
         """Where a running daemon can be woken."""
         return self.root / "wake.sock"
+
+    @property
+    def recorder_socket(self) -> Path:
+        """Where recorders find the daemon: in a place that their units can see, under systemd."""
+        if self.root.parent == _SYSTEM_STATE:
+            return _SYSTEM_RUN / self.root.name / "recorder.sock"
+        return self.root / "recorder.sock"
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -212,8 +221,9 @@ class StateFolder:
         for path in (self.root / name for name in _OTHER_FILES):
             if os.path.lexists(path) and not is_plain(path):
                 quarantine(path, self, why="it is not a plain file")
-        if os.path.lexists(self.wake_socket) and not self.wake_socket.is_socket():
-            quarantine(self.wake_socket, self, why="it is not a socket")
+        for path in (self.wake_socket, self.root / self.recorder_socket.name):
+            if os.path.lexists(path) and not path.is_socket():
+                quarantine(path, self, why="it is not a socket")
 
 
 def is_ours(path: Path) -> bool:

@@ -266,8 +266,12 @@ _NAME = "recorder"
 
 def check_recorders(station: StationUnderTest) -> list[CheckResult]:
     """Ask systemd about each camera that has its settings beside the station's."""
-    files = sorted(station.config.parent.glob("camera-*.env"))
-    units = [f"spotter-camera@{file.stem.removeprefix('camera-')}.service" for file in files]
+    folder = station.config.parent
+    units = [
+        f"spotter-{kind}@{file.stem.removeprefix(f'{kind}-')}.service"
+        for kind, names in (("recorder", "recorder-*.toml"), ("camera", "camera-*.env"))
+        for file in sorted(folder.glob(names))
+    ]
     judged = [judge_recorder(unit, ask_systemd(unit), now_s=time.monotonic()) for unit in units]
     return [found for found in judged if found is not None]
 

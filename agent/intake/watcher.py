@@ -21,6 +21,7 @@ from watchdog.events import (
 from watchdog.observers.inotify import InotifyObserver
 
 from agent.clock import Instant, Now, read_clock
+from agent.disk.state_folder import StateFolder
 from agent.intake.admission import look_beneath
 from agent.intake.stability import FileEvent, Growth
 from agent.outbox.models import FileFacts
@@ -28,6 +29,7 @@ from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StageName, ignore_wake
 from agent.station.camera import CameraWatch
+from agent.station.recorders import ask_for_recorders
 from agent.text import printable_file_name
 
 _SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
@@ -234,7 +236,8 @@ def watch_of(outbox: Outbox, settings: Settings) -> CameraWatch:
         now=read_clock,
         on_hint=ignore_wake,
     )
-    return CameraWatch(outbox, settings, folder.written_at)
+    socket = StateFolder(settings.paths.state).recorder_socket
+    return CameraWatch(outbox, settings, folder.written_at, lambda: ask_for_recorders(socket))
 
 
 def _look_at(name: str, descriptor: int) -> FileFacts | None:

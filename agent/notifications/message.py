@@ -218,7 +218,7 @@ def _changes(report: StationReport) -> tuple[object, ...]:
     return report.word, report.needs_person, needing, facts.paused, facts.lane_reason, fault
 
 
-_AT_LEAST_EVERY_S = 10.0  # what goes by the clock, or by other programs, shows by then
+_AT_LEAST_EVERY_S = 4.0  # what goes by the clock, or by other programs, shows by then
 
 
 class StationLook:

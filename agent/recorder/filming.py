@@ -278,6 +278,7 @@ class FilmingLoop:
             state=state,
             since_s=self._now().utc_s,
             armed_by=armed.armed_by,
+            ring_s=self._plan.ring.seconds,
             ring_bytes=self._plan.ring.size_bytes,
             dropped=self._mailbox.dropped,
             files=self._writer.placed,

@@ -22,6 +22,7 @@ from agent.recorder.settings import CameraSettings, RecorderSettings
 from agent.recorder.source import CameraError, opened_camera
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
+from agent.wakeup import short_path
 
 _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10 s of its camera
 _END_WITHIN_S = 5.0
@@ -131,6 +132,7 @@ class StationLink:
             with connected, contextlib.suppress(OSError, ValueError):
                 for _ in self._talk(connected, woken):
                     if stop.is_set():
+                        connected.sendall(as_line({"bye": True}))
                         return
             log.warning("station lost")
 
@@ -140,7 +142,8 @@ class StationLink:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         link.settimeout(REPORT_EVERY_S)
         try:
-            link.connect(str(self._path))
+            with short_path(self._path) as short:
+                link.connect(short)
         except OSError:
             link.close()
             return None

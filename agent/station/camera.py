@@ -16,10 +16,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.bandwidth_schedule import Timetable, parse_hours
+from agent.camera_link import RecorderState
 from agent.clock import Instant
 from agent.outbox.assignments import AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
+from agent.station.recorders import RecorderSight
 from agent.text import counted, printable_file_name
 
 _MINUTE_S = 60.0
@@ -43,11 +45,18 @@ class CameraState(StrEnum):
     CLOSED = "closed"  # out of the station's hours
     STOPPED = "stopped"  # filming is stopped by a person
     SILENT = "silent"  # nothing was recorded for too long, in the station's hours
+    LOST = "lost"  # by its recorder's word it does not send, or the recorder is gone
+    NOT_STORED = "not_stored"  # its recorder cannot store what it should
     UNREADABLE = "unreadable"  # the last recordings could not be read
     DARK = "dark"  # the last recordings are black, or never change
 
 
-FAULTS = frozenset({CameraState.SILENT, CameraState.UNREADABLE, CameraState.DARK})
+FAULTS = frozenset(
+    {
+        *(CameraState.SILENT, CameraState.UNREADABLE, CameraState.DARK),
+        *(CameraState.LOST, CameraState.NOT_STORED),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,7 @@ class Camera:
 
     state: CameraState
     last_at: float | None  # Unix time of the last sign of a recording that can be used
+    detail: str | None = None  # what a recorder says is wrong
 
     @property
     def is_faulty(self) -> bool:
@@ -160,36 +170,60 @@ class CameraSigns:
     watched_since: float  # the box started, or filming went on after a stop
     is_stopped: bool  # filming, by a person
     unusable: CameraState | None  # what all of the last recordings suffer from
+    recorders: tuple[RecorderSight, ...] = ()  # of ours, if there are any
 
 
 def judge_camera(signs: CameraSigns, hours: Hours, *, now_s: float) -> Camera:
     """Return what the camera does.  Pure."""
     seen = [at for at in (signs.recorded_at, signs.written_at) if at is not None]
     last_at = min(now_s, max(seen)) if seen else None
-    limit_s = hours.limit_s(now_s) if hours.silent_s else None
-    silent_s = now_s - max(signs.watched_since, last_at or 0.0)
-    state = CameraState.QUIET
-    is_closed = bool(hours.silent_s) and hours.are_known and limit_s is None
+    broken = _broken_recorder(signs.recorders)
     if signs.is_stopped:
-        state = CameraState.STOPPED
-    elif signs.unusable is CameraState.UNREADABLE:
+        return Camera(state=CameraState.STOPPED, last_at=last_at)
+    if broken is not None:
+        return Camera(state=broken[0], last_at=last_at, detail=broken[1])
+    limit_s = hours.limit_s(now_s) if hours.silent_s else None
+    is_closed = bool(hours.silent_s) and hours.are_known and limit_s is None
+    state = CameraState.QUIET
+    if signs.unusable is CameraState.UNREADABLE:
         state = CameraState.UNREADABLE
     elif signs.unusable is not None and not is_closed:
         state = signs.unusable
-    elif signs.written_at is not None and now_s - signs.written_at < _GROWS_S:
+    elif _is_recording(signs, now_s):
         state = CameraState.RECORDING
     elif is_closed:
         state = CameraState.CLOSED
-    elif limit_s is not None and silent_s >= limit_s and hours.open_for(limit_s, now_s):
-        state = CameraState.SILENT
+    elif limit_s is not None and not signs.recorders:  # a recorder says itself that all is well
+        silent_s = now_s - max(signs.watched_since, last_at or 0.0)
+        is_silent = silent_s >= limit_s and hours.open_for(limit_s, now_s)
+        state = CameraState.SILENT if is_silent else state
     return Camera(state=state, last_at=last_at)
+
+
+def _is_recording(signs: CameraSigns, now_s: float) -> bool:
+    if any(sight.report.state is RecorderState.RECORDING for sight in signs.recorders):
+        return True
+    return signs.written_at is not None and now_s - signs.written_at < _GROWS_S
+
+
+def _broken_recorder(sights: Sequence[RecorderSight]) -> tuple[CameraState, str] | None:
+    """Return what is wrong with the first recorder that has a fault."""
+    for sight in sights:
+        if sight.fault is not None:
+            is_lost = sight.is_silent or sight.report.state is RecorderState.CAMERA_LOST
+            return (CameraState.LOST if is_lost else CameraState.NOT_STORED), sight.fault
+    return None
 
 
 class CameraWatch:
     """Looks at one station's camera; the hours that are learnt are remembered for an hour."""
 
     def __init__(
-        self, outbox: Outbox, settings: Settings, written_at: Callable[[], float | None]
+        self,
+        outbox: Outbox,
+        settings: Settings,
+        written_at: Callable[[], float | None],
+        recorders: Callable[[], tuple[RecorderSight, ...]],
     ) -> None:
         """Prepare to look.
 
@@ -197,7 +231,9 @@ class CameraWatch:
             outbox: of the station.
             settings: of the station.
             written_at: returns when a file in the capture folder last grew.
+            recorders: returns what is known of the station's recorders.
         """
+        self.recorders = recorders
         self._outbox = outbox
         self._silent_s = settings.station.camera_silent_min * _MINUTE_S
         self._table = parse_hours(settings.station.hours)
@@ -215,6 +251,7 @@ class CameraWatch:
             watched_since=max(booted_at, resumed_at),
             is_stopped=is_stopped,
             unusable=self._unusable(),
+            recorders=self.recorders(),
         )
         return judge_camera(signs, self.hours(now.utc_s), now_s=now.utc_s)
 
@@ -256,6 +293,8 @@ class CameraWatch:
 
 def camera_words(camera: Camera, *, now_s: float) -> str:
     """Return what is wrong with a camera in words, for machines and commands."""
+    if camera.detail is not None:
+        return f"{camera.state}: {camera.detail}"
     if camera.state is not CameraState.SILENT:
         return f"{camera.state}: the last recordings are unusable"
     age_s = camera.age_s(now_s)

@@ -15,6 +15,7 @@ from agent.settings import Settings
 from agent.stage import StopFlag, Wake
 from agent.station.assignments import StationRules
 from agent.station.camera import CameraWatch
+from agent.station.recorders import RecorderSight
 from agent.web.i18n import Texts
 
 
@@ -27,6 +28,7 @@ class DaemonSignals:
     stop: StopFlag
     stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
     written_at: Callable[[], float | None] = lambda: None  # when a recording last grew
+    recorders: Callable[[], tuple[RecorderSight, ...]] = tuple  # what is known of them
     refusals: Callable[[], Mapping[str, str]] = dict  # what the disk refuses, by part
 
 
@@ -47,7 +49,9 @@ class PageContext:
 
     def __post_init__(self) -> None:
         """Prepare to look at the camera."""
-        self.camera = CameraWatch(self.outbox, self.settings, self.signs.written_at)
+        self.camera = CameraWatch(
+            self.outbox, self.settings, self.signs.written_at, self.signs.recorders
+        )
 
 
 Answer = TypeVar("Answer")

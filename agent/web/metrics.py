@@ -3,7 +3,7 @@
 Labels are states, reasons and outcomes: neither names nor ids of people, nor of files.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from agent import __version__
+from agent.camera_link import RecorderState
 from agent.clock import BEGINNING, Instant
 from agent.delivery.scheduling import RECENT, measure
 from agent.disk.space import DiskSpace
@@ -20,6 +21,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PLAN_LIMIT, Pause
 from agent.settings import Settings
 from agent.station.camera import CameraState, CameraWatch
+from agent.station.recorders import RecorderSight
 
 
 class Metrics(Collector):
@@ -82,6 +84,7 @@ class Metrics(Collector):
         for state in CameraState:
             family.add_metric([state], float(camera.state is state))
         yield family
+        yield from _recorders(self._camera.recorders())
         age_s = camera.age_s(self._now.utc_s)
         if age_s is not None:
             name = "spotter_last_recording_age_seconds"
@@ -242,6 +245,31 @@ def _gauge(name: str, words: str, value: float) -> Metric:
 
 def _counter(name: str, words: str, value: float) -> Metric:
     return CounterMetricFamily(name, words, value=float(value))
+
+
+def _recorders(sights: Sequence[RecorderSight]) -> Iterator[Metric]:
+    """Yield what the station's recorders report."""
+    states = GaugeMetricFamily(
+        "spotter_recorder_state",
+        "1: the present state of a recorder; gone: it does not report.",
+        labels=["camera", "state"],
+    )
+    rates = GaugeMetricFamily(
+        "spotter_recorder_fps", "Frames a second that the camera sends.", labels=["camera"]
+    )
+    dropped = CounterMetricFamily(
+        "spotter_recorder_dropped_packets",
+        "Packets that the disk was too slow for, since the recorder started.",
+        labels=["camera"],
+    )
+    for sight in sights:
+        report = sight.report
+        state = "gone" if sight.is_silent else str(report.state)
+        for one in (*RecorderState, "gone"):
+            states.add_metric([report.camera, str(one)], float(str(one) == state))
+        rates.add_metric([report.camera], 0.0 if sight.is_silent else report.fps)
+        dropped.add_metric([report.camera], report.dropped)
+    yield from (states, rates, dropped)
 
 
 def _one(name: str, words: str, labels: dict[str, str], value: float) -> Metric:

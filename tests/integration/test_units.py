@@ -36,6 +36,7 @@ def test_a_box_of_several_stations_runs_them_alike() -> None:
     assert [name for name, _ in one] == [name for name, _ in several]
     differ = {name for (name, left), (_, right) in zip(one, several, strict=True) if left != right}
     own = {"Description", "ExecStart", "ExecReload", "StateDirectory", "WorkingDirectory"}
+    own |= {"RuntimeDirectory"}
     assert differ == own
 
 

@@ -61,6 +61,12 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "recording resumed": ("The disk takes recordings again.", ""),
     "station connected": ("A recorder has found the daemon, which arms it.", ""),
+    "recorder connected": ("A recorder has found this daemon, and reports.", ""),
+    "recorder disconnected": ("A recorder is gone, or was ended.", ""),
+    "recorder socket failed": (
+        "Recorders cannot reach this daemon; it is tried again every second.",
+        "Give the daemon's user the right to create the socket at `path`.",
+    ),
     "station lost": (
         "The daemon is away; its last order holds until its end, then the recorder disarms.",
         "",

@@ -23,6 +23,8 @@ _LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
 _LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
 
 _CAMERA_WORDS = {
+    CameraState.LOST: N_("The camera sends nothing. Check its power and its cable."),
+    CameraState.NOT_STORED: N_("Recordings cannot be stored. Check the disk."),
     CameraState.UNREADABLE: N_("The latest recordings are unreadable. Check the camera."),
     CameraState.DARK: N_("The latest recordings are dark or frozen. Check the camera."),
 }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.bandwidth_schedule import parse_hours
+from agent.camera_link import RecorderReport, RecorderState
 from agent.station.camera import (
     CameraSigns,
     CameraState,
@@ -14,6 +15,7 @@ from agent.station.camera import (
     judge_camera,
     learn_hours,
 )
+from agent.station.recorders import RecorderSight
 
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 WEEKDAYS = parse_hours(["Mon-Fri 06:00-22:00", "Sat 08:00-14:00"], zone=UTC)
@@ -32,6 +34,7 @@ def signs(
     since: float = 0.0,
     stopped: bool = False,
     unusable: CameraState | None = None,
+    recorders: tuple[RecorderSight, ...] = (),
 ) -> CameraSigns:
     return CameraSigns(
         recorded_at=recorded_at,
@@ -39,7 +42,15 @@ def signs(
         watched_since=since,
         is_stopped=stopped,
         unusable=unusable,
+        recorders=recorders,
     )
+
+
+def sight(
+    state: RecorderState, *, silent_s: float = 0.4, error: str | None = None
+) -> RecorderSight:
+    report = RecorderReport(camera="main", state=state, since_s=0.0, error=error)
+    return RecorderSight(report=report, silent_s=silent_s)
 
 
 NOON = at(1, 12)
@@ -156,3 +167,23 @@ def test_one_recording_of_hours_is_no_pause() -> None:
     slots = learn_hours(days, now_s=at(0, 5), zone=UTC)
 
     assert {hour for day, hour in slots if day == 0} == set(range(8, 20))
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "told"),
+    [
+        (sight(RecorderState.RECORDING), CameraState.RECORDING, None),
+        (sight(RecorderState.WATCHING), CameraState.QUIET, None),  # disarmed for hours: no fault
+        (sight(RecorderState.CAMERA_LOST, error="it is off"), CameraState.LOST, "it is off"),
+        (sight(RecorderState.NOT_STORED, error="full"), CameraState.NOT_STORED, "full"),
+        (sight(RecorderState.RECORDING, silent_s=4), CameraState.LOST, "main is not running"),
+    ],
+)
+def test_a_recorder_says_what_its_camera_does(
+    seen: RecorderSight, state: CameraState, told: str | None
+) -> None:
+    camera = judge_camera(signs(NOON - AGO, recorders=(seen,)), SET, now_s=NOON)
+    assert camera.state is state
+    assert told is None or told in camera_words(camera, now_s=NOON)
+    stopped = judge_camera(signs(NOON - AGO, stopped=True, recorders=(seen,)), SET, now_s=NOON)
+    assert stopped.state is CameraState.STOPPED

@@ -1,0 +1,261 @@
+"""The station's end of the recorders' socket: orders go out, reports come in.
+
+Each recorder of the station connects, reports once a second, and gets an order once a second and
+whenever somebody has said something.  What is known of a recorder outlives its connection: one that
+is silent is lost, unless it said good-bye.  A command asks the daemon over the same socket.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.camera_link import (
+    LOST_AFTER_S,
+    FilmingOrder,
+    LineReader,
+    OrderReason,
+    RecorderReport,
+    RecorderState,
+    as_line,
+)
+from agent.clock import Instant, Now
+from agent.outbox.assignments import AssignmentLayer
+from agent.outbox.outbox import Outbox
+from agent.stage import StageName
+from agent.station.timeline import present_of
+from agent.wakeup import short_path
+
+_POLL_S = 0.4  # while a recorder is there; its loss shows by then
+_NOBODY_POLL_S = 1.0
+_HOLDS_S = 600.0  # an order outlives a daemon that is restarted, or updated
+_MOST_LINKS = 16
+_RECEIVED_BYTES = 1 << 18
+_ANSWER_S = 2.0
+
+log = structlog.get_logger(stage=StageName.RECORDER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderSight:
+    """One recorder, as the daemon knows it."""
+
+    report: RecorderReport
+    silent_s: float  # since its last report
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the recorder itself is gone."""
+        return self.silent_s > LOST_AFTER_S
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong, in words; None where nothing is."""
+        if self.is_silent:
+            return f"its recorder {self.report.camera} is not running"
+        state = self.report.state
+        if state in (RecorderState.CAMERA_LOST, RecorderState.NOT_STORED):
+            return self.report.error or str(state)
+        return None
+
+
+class RecorderBoard:
+    """What is known of the station's recorders; read by every thread, written by one."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[RecorderReport, float]] = {}
+
+    def hear(self, report: RecorderReport) -> None:
+        """Take a report in."""
+        self._known = {**self._known, report.camera: (report, self._monotonic())}
+
+    def forget(self, camera: str) -> None:
+        """Forget a recorder that ended because somebody wanted it to."""
+        self._known = {name: told for name, told in self._known.items() if name != camera}
+
+    def sights(self) -> tuple[RecorderSight, ...]:
+        """Return every recorder that reported since the daemon started, in order of their names."""
+        now_s = self._monotonic()
+        return tuple(
+            RecorderSight(report=report, silent_s=now_s - heard_s)
+            for _, (report, heard_s) in sorted(self._known.items())
+        )
+
+
+def order_for(outbox: Outbox, *, now: Instant) -> FilmingOrder:
+    """Return what the station wants of its recorders at this moment."""
+    present = present_of(outbox, now=now)
+    stop = present.filming_stopped_at(now)
+    if stop is not None:
+        until = None if stop.lasts_s is None else _ahead(stop.starts, stop.lasts_s, now)
+        return FilmingOrder(reason=OrderReason.STOPPED, said=now, until=until)
+    said = present.at(now).assignment
+    if said is None:
+        return FilmingOrder(reason=OrderReason.UNASSIGNED, said=now, until=None)
+    until = now.shifted(_HOLDS_S)
+    if said.layer is AssignmentLayer.COACH and said.lasts_s is not None:
+        ends = _ahead(said.starts, said.lasts_s, now)
+        until = min(until, ends, key=lambda moment: moment.utc_s)
+    return FilmingOrder(reason=OrderReason.ASSIGNED, said=now, until=until)
+
+
+def _ahead(starts: Instant, lasts_s: float, now: Instant) -> Instant:
+    """Return when something ends, on the clock of now."""
+    return now.shifted(max(0.0, lasts_s - starts.elapsed_s(now)))
+
+
+@dataclass(slots=True)
+class _Link:
+    """One connection."""
+
+    socket: socket.socket
+    lines: LineReader
+    camera: str | None = None  # None: no recorder, or none that has reported
+
+
+class RecorderStage:
+    """Serves the socket of the recorders."""
+
+    name = StageName.RECORDER
+
+    def __init__(self, outbox: Outbox, board: RecorderBoard, path: Path, *, now: Now) -> None:
+        self._outbox = outbox
+        self._board = board
+        self._path = path
+        self._now = now
+        self._listener: socket.socket | None = None
+        self._links: list[_Link] = []
+
+    def step(self) -> float:
+        """Hear every recorder, and tell each what is wanted."""
+        if not self._is_listening():
+            return _NOBODY_POLL_S
+        self._accept()
+        for link in self._links[:]:
+            self._receive(link)
+        recorders = [link for link in self._links if link.camera is not None]
+        if recorders:
+            order = as_line({"order": order_for(self._outbox, now=self._now()).message()})
+            for link in recorders:
+                self._send(link, order)
+        return _POLL_S if self._links else _NOBODY_POLL_S
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        for link in self._links[:]:
+            self._drop(link)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            with suppress(OSError):
+                self._path.unlink()
+
+    def _is_listening(self) -> bool:
+        """Listen, if that is possible: without systemd there may be no place for the socket."""
+        if self._listener is not None:
+            return True
+        if not self._path.parent.is_dir():
+            return False
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            if self._path.is_socket():
+                self._path.unlink()
+            with short_path(self._path) as short:
+                listener.bind(short)
+            self._path.chmod(0o660)  # the group spotter, which the recorders are of
+            listener.listen(_MOST_LINKS)
+        except OSError as error:
+            listener.close()
+            log.warning("recorder socket failed", path=str(self._path), error=error.strerror)
+            return False
+        self._listener = listener
+        return True
+
+    def _accept(self) -> None:
+        assert self._listener is not None  # asked by whoever calls
+        with suppress(BlockingIOError):
+            while True:
+                accepted, _ = self._listener.accept()
+                accepted.setblocking(False)
+                if len(self._links) >= _MOST_LINKS:
+                    accepted.close()
+                else:
+                    self._links.append(_Link(accepted, LineReader()))
+
+    def _receive(self, link: _Link) -> None:
+        try:
+            while received := link.socket.recv(_RECEIVED_BYTES):
+                for message in link.lines.take(received):
+                    self._hear(link, message)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            pass
+        self._drop(link)
+
+    def _hear(self, link: _Link, message: dict[str, Any]) -> None:
+        if message.get("ask") == "recorders":
+            told = [
+                {"report": sight.report.message(), "silent_s": sight.silent_s}
+                for sight in self._board.sights()
+            ]
+            self._send(link, as_line({"recorders": told}))
+            return
+        if message.get("bye") is True and link.camera is not None:
+            self._board.forget(link.camera)
+            link.camera = None
+            return
+        report = RecorderReport.of_message(message.get("report") or {})
+        if report is not None:
+            if link.camera is None:
+                log.info("recorder connected", camera=report.camera)
+            link.camera = report.camera
+            self._board.hear(report)
+
+    def _send(self, link: _Link, line: bytes) -> None:
+        """Send a line; who does not read is let go, and connects again."""
+        try:
+            if link.socket.send(line) == len(line):
+                return
+        except OSError:
+            pass
+        self._drop(link)
+
+    def _drop(self, link: _Link) -> None:
+        if link in self._links:
+            self._links.remove(link)
+            link.socket.close()
+            if link.camera is not None:
+                log.info("recorder disconnected", camera=link.camera)
+
+
+def ask_for_recorders(path: Path) -> tuple[RecorderSight, ...]:
+    """Return what a running daemon knows of its recorders; nothing where none runs."""
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link,
+    ):
+        link.settimeout(_ANSWER_S)
+        with short_path(path) as short:
+            link.connect(short)
+        link.sendall(as_line({"ask": "recorders"}))
+        lines = LineReader()
+        while received := link.recv(_RECEIVED_BYTES):
+            for message in lines.take(received):
+                return _sights(message["recorders"])
+    return ()
+
+
+def _sights(told: Sequence[Any]) -> tuple[RecorderSight, ...]:
+    found = [(RecorderReport.of_message(one["report"]), float(one["silent_s"])) for one in told]
+    return tuple(
+        RecorderSight(report=report, silent_s=silent_s)
+        for report, silent_s in found
+        if report is not None
+    )

@@ -1,0 +1,76 @@
+"""The real daemon arms a real recorder, and says what its camera does."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.recorder import RecorderUnderTest, make_video
+from tests.station import Station, give, until
+
+
+@pytest.fixture
+def recorder(station: Station, tmp_path: Path) -> Iterator[RecorderUnderTest]:
+    """A recorder of the station's, on twenty seconds of video over and over."""
+    video = make_video(tmp_path / "long.mp4", seconds=20)
+    one = RecorderUnderTest(station.root, str(video), arm="assigned")
+    text = one.config.read_text().replace(str(one.socket), str(station.state / "recorder.sock"))
+    one.config.write_text(text)
+    yield one
+
+
+def seen(station: Station) -> dict[str, object]:
+    """Return what the daemon knows of the only recorder."""
+    asked = give(["camera", "--json", "--config", str(station.config)])
+    (told,) = json.loads(asked.stdout) or [{}]
+    assert isinstance(told, dict)
+    return told
+
+
+def test_an_athlete_arms_it_and_stop_filming_disarms_it_at_once(
+    station: Station, recorder: RecorderUnderTest
+) -> None:
+    hidden = recorder.capture / ".recorder-main"
+    station.spotter("assign", "--nobody")
+    with station.running(), recorder.running():
+        until(lambda: seen(station).get("state") == "watching")
+        until(lambda: float(str(seen(station)["ring_s"])) > 0)
+        assert not list(hidden.iterdir())
+
+        station.spotter("assign", "someUserId123")
+        until(lambda: list(hidden.iterdir()))
+        until(lambda: seen(station)["state"] == "recording")
+        assert seen(station)["armed_by"] == "assigned"
+        assert json.loads(station.spotter("status", "--json"))["camera"]["state"] == "recording"
+
+        station.spotter("filming", "stop")
+        stopped_s = time.monotonic()
+        until(lambda: not list(hidden.iterdir()))
+        assert time.monotonic() - stopped_s < 2
+        assert "ended_by=disarmed" in recorder.said()
+        until(lambda: seen(station)["state"] == "watching")
+
+
+def test_a_recorder_that_is_killed_is_missed_within_five_seconds_and_one_that_ends_is_not(
+    station: Station, recorder: RecorderUnderTest
+) -> None:
+    station.spotter("assign", "--nobody")
+    with station.running():
+        with recorder.running() as process:
+            until(lambda: seen(station).get("state") == "watching")
+            process.kill()
+            killed_s = time.monotonic()
+            until(lambda: seen(station)["fault"])
+            assert time.monotonic() - killed_s < 5
+            assert (
+                "its recorder main is not running"
+                in give(["camera", "--config", str(station.config)]).stdout
+            )
+            status = json.loads(station.spotter("status", "--json"))
+            assert status["camera"]["state"] == "lost"
+            assert [need["what"] for need in status["needs_you"]].count("camera") == 1
+        with recorder.running():
+            until(lambda: seen(station)["fault"] is None)
+        until(lambda: json.loads(station.spotter("camera", "--json")) == [])
