@@ -6,7 +6,14 @@ from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import ROTATE, Queued
-from agent.station.assignments import StationRules, assign, complete, last_combination, target_of
+from agent.station.assignments import (
+    StationRules,
+    assign,
+    assign_nobody,
+    complete,
+    last_combination,
+    target_of,
+)
 from agent.station.expiry import record_run_out_now
 from agent.station.roster import for_person
 from agent.station.timeline import present_of
@@ -81,6 +88,17 @@ def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assig
         )
 
 
+def finish(outbox: Outbox, *, now: Instant, set_by: str) -> None:
+    """Let whoever is on the station make way for nobody; while rotating, for the queue's end."""
+    with outbox.transaction():
+        record_run_out_now(outbox, now=now)
+        before = present_of(outbox, now=now).at(now).assignment
+        if outbox.switches.is_on(ROTATE) and _goes_round(before, None):
+            assert before is not None  # somebody goes round
+            outbox.queue.append(target_of(before))
+        assign_nobody(outbox, now=now, set_by=set_by)
+
+
 def set_rotate(outbox: Outbox, *, on: bool) -> None:
     """Let whoever makes way for the next go to the queue's end: A, B, A, B."""
     outbox.switches.turn(ROTATE, on=on)
@@ -91,9 +109,13 @@ def rotates(outbox: Outbox) -> bool:
     return outbox.switches.is_on(ROTATE)
 
 
-def _goes_round(before: Assignment | None, following: Queued) -> bool:
+def _goes_round(before: Assignment | None, following: Queued | None) -> bool:
     """Tell whether whoever is on the station was put there by a coach, and is somebody else."""
     if before is None or before.layer is not AssignmentLayer.COACH:
         return False
-    same = before.who == (following.target.user_id, following.target.guest_id)
-    return before.kind is AssignmentKind.ATHLETE and not same
+    if before.kind is not AssignmentKind.ATHLETE:
+        return False
+    return following is None or before.who != (
+        following.target.user_id,
+        following.target.guest_id,
+    )

@@ -162,11 +162,16 @@ async def keep(page: WebContext, context: RequestContext, form: NoForm) -> Respo
 
 
 async def done(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """Say that nobody is on the station."""
-    await change(
-        page, lambda: assignments.assign_nobody(page.outbox, now=page.now(), set_by=SET_BY)
-    )
-    return said(page, context, page.texts.gettext("Nobody is on the station."))
+    """Say that nobody is on the station; in a rotation whoever was goes to the queue's end."""
+
+    def leave() -> bool:
+        queue.finish(page.outbox, now=page.now(), set_by=SET_BY)
+        return queue.rotates(page.outbox)
+
+    gettext = page.texts.gettext
+    if await change(page, leave):
+        return said(page, context, gettext("Nobody is on the station; rotation continues."))
+    return said(page, context, gettext("Nobody is on the station."))
 
 
 async def next_one(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above

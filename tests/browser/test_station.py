@@ -109,6 +109,10 @@ def test_the_queue_advances_by_one_touch_and_can_be_rearranged(page: Page, gym: 
     page.tap("#next")
     expect(page.locator("#station .who")).to_have_text("Анна Петрова")
     expect(names.last).to_contain_text("Ada Example")
+    page.tap("#done")
+    expect(page.locator("#station .who")).to_have_text("Nobody")
+    expect(names.last).to_contain_text("Анна Петрова")
+    page.tap("#queue li:last-child button[id^=out]")
     page.tap("#queue li:first-child button[id^=out]")
     expect(names).to_have_count(1)
     assert [queued.target.user_id for queued in gym.outbox.queue.all()] == [ADA]

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from agent.outbox.states import EntryState
 from tests.browser.gym import ADA, ANNA, JOERG, Gym, small_footage
@@ -174,6 +174,35 @@ def test_a_take_is_played_by_single_frames_slowly_and_beside_another(page: Page,
         " && Math.abs(a.currentTime - b.currentTime) < 0.09; }"
     )
     expect(page.locator("#player figcaption").last).to_contain_text("Snatch, 60 kg")
+
+
+def test_a_captured_take_is_heard_on_the_tablet_and_marked_on_the_wall(
+    tablet: BrowserContext, gym: Gym
+) -> None:
+    gym.clear()
+    tablet.add_init_script(
+        "window.notes = 0; const start = OscillatorNode.prototype.start;"
+        "OscillatorNode.prototype.start = function (at) {"
+        " window.notes += 1; start.call(this, at); };"
+    )
+    page, wall = tablet.new_page(), tablet.new_page()
+    page.goto(gym.address)
+    wall.goto(f"{gym.address}/wall")
+    gym.film(ADA)
+    expect(wall.locator("#captured")).to_contain_text("Take captured")
+    expect(wall.locator("#captured-who")).to_have_text("Ada Example")
+    expect(wall.locator("#captured")).to_be_hidden()
+    assert page.evaluate("window.notes") == 0
+
+    page.tap("#sound")
+    assert page.evaluate("window.notes") == 2  # so it sounds
+    gym.film(None)
+    page.wait_for_function("() => window.notes === 4")
+    page.reload()
+    page.tap(".state-word")
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "true")
+    page.tap("#sound")
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "false")
 
 
 _BOX = "e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }"

@@ -57,6 +57,45 @@
     tray();
     tick();
     speak();
+    signal();
+  };
+
+  // ---- a take was captured: a sound on a tablet that wants one, a large mark on the wall
+  const codes = () => [...document.querySelectorAll("#takes .take, #tray .take, #wallboard .take")].map((e) => e.id);
+  let known = null, sound = null;
+  const signal = () => {
+    const here = codes();
+    const fresh = known && here.filter((code) => !known.has(code));
+    known = new Set([...(known || []), ...here]);
+    showSound();
+    if (!fresh || !fresh.length) return;
+    if (sound) chime();
+    if ($("captured")) mark($(fresh[0]));
+  };
+  const chime = () => { // two short notes, the second one higher
+    for (const [after, hertz] of [[0, 660], [0.16, 880]]) {
+      const note = sound.createOscillator(), level = sound.createGain(), at = sound.currentTime + after;
+      note.frequency.value = hertz;
+      level.gain.setValueAtTime(0.25, at);
+      level.gain.exponentialRampToValueAtTime(0.001, at + 0.3);
+      note.connect(level).connect(sound.destination);
+      note.start(at);
+      note.stop(at + 0.3);
+    }
+  };
+  const setSound = (on) => {
+    if (on && !sound) sound = new AudioContext();
+    if (!on && sound) { sound.close(); sound = null; }
+    localStorage.setItem("sound", on ? "on" : "off");
+    showSound();
+  };
+  const showSound = () => { if ($("sound")) $("sound").setAttribute("aria-pressed", String(Boolean(sound))); };
+  let marking = 0;
+  const mark = (card) => {
+    $("captured-who").textContent = card.querySelector(".take-who").textContent;
+    $("captured").hidden = false;
+    clearTimeout(marking);
+    marking = setTimeout(() => { $("captured").hidden = true; }, 4000);
   };
   // a sheet is drawn for itself: it is asked for once more when takes have changed
   const again = async () => {
@@ -322,6 +361,9 @@
       view(data.tab);
       sessionStorage.setItem("view", data.tab); // a page that is loaded again shows the same
       scrollTo(0, 0);
+    } else if (button.id === "sound") {
+      setSound(!sound);
+      if (sound) chime();
     } else if (data.pad) openPad(button);
     else if (data.digit !== undefined) type(data.digit);
     else if (data.step) {
@@ -410,6 +452,9 @@
   }
 
   views();
+  // a browser lets a page sound only after a touch
+  if (localStorage.getItem("sound") === "on") document.addEventListener("pointerdown", () => { if (!sound) setSound(true); }, { once: true });
+  signal();
   tick();
   setInterval(() => { tick(); watch(); }, 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && silent) listen(); });
