@@ -24,6 +24,7 @@ from tests.factories import waiting_clip
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
 _RUNNING = 'event="daemon started"'
+PATIENCE_S = 300.0  # what is waited for comes in moments: this ends a test that hangs
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.2  # between two looks; one costs up to 10 ms
 _PYTHON = Path(sys.executable)
 # For the whole process, so they get their own.
@@ -94,8 +95,7 @@ class Station:
             )
         if wait:
             until(
-                lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before,
-                timeout_s=90,  # a busy machine is slow
+                lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before
             )
         return daemon
 
@@ -179,12 +179,12 @@ def run_spotter(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         env=_plain_environment(),
-        timeout=90,
+        timeout=PATIENCE_S,
         check=False,
     )
 
 
-def until(condition: object, *, timeout_s: float = 90.0) -> None:
+def until(condition: object, *, timeout_s: float = PATIENCE_S) -> None:
     """Wait until a condition on another process holds: long, for a busy machine is slow."""
     assert callable(condition)
     latest_s, pause_s = time.monotonic() + timeout_s, _FIRST_PAUSE_S
@@ -209,7 +209,7 @@ def child_of(daemon: int) -> int | None:
     return None
 
 
-def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = 90.0) -> bool:
+def delivered(sandbox: Sandbox, count: int, *, timeout_s: float = PATIENCE_S) -> bool:
     """Wait until the sandbox has made so many sessions."""
     return sandbox.book.wait_for(lambda book: len(book.sessions) >= count, timeout_s)
 

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.gym import Gym, open_gym
 from tests.needs import need
 from tests.served_page import PIN
 
 CHROMIUM = Path("/usr/bin/chromium")
+_PATIENCE_MS = 60_000  # a busy machine is slow
+expect.set_options(timeout=_PATIENCE_MS)
 LANDSCAPE, PORTRAIT = (1180, 820), (820, 1180)
 _COUNT_TOUCHES = """
 window.touches = 0;
@@ -39,9 +41,9 @@ def gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
 
 @pytest.fixture(scope="package")
 def guarded_gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
-    """A German gym with a PIN, in which nobody stays on the station for long."""
+    """A German gym with a PIN."""
     root = tmp_path_factory.mktemp("guarded")
-    with open_gym(root, runs_out_after_min=0.1, pin=PIN, language="de", unit="lb") as opened:
+    with open_gym(root, pin=PIN, language="de", unit="lb") as opened:
         yield opened
 
 
@@ -53,7 +55,7 @@ def tablet(browser: Browser) -> Iterator[BrowserContext]:
         viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
     )
     context.add_init_script(_COUNT_TOUCHES)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(_PATIENCE_MS)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on(

@@ -79,12 +79,14 @@ class Gym:
         """What is done here where no coach has said otherwise."""
         return station_rules(load_settings(self.station.config))
 
-    def put(self, key: str, *, mass_kg: float | None = None) -> None:
-        """Put somebody on the station, as the command line does."""
-        wanted = replace(self.rules.default, barbell_mass_kg=mass_kg)
+    def put(self, key: str, *, mass_kg: float | None = None, idle_s: float | None = None) -> None:
+        """Put somebody on the station, as the command line does; for so long without a take."""
+        rules = self.rules if idle_s is None else replace(self.rules, idle_s=idle_s)
+        wanted = replace(rules.default, barbell_mass_kg=mass_kg)
         assign_person(
-            self.outbox, key, wanted, rules=self.rules, now=read_clock(), set_by="command line"
+            self.outbox, key, wanted, rules=rules, now=read_clock(), set_by="command line"
         )
+        wake(self.folder.wake_socket)
 
     @property
     def folder(self) -> StateFolder:
@@ -204,7 +206,7 @@ class Gym:
 
 
 @contextlib.contextmanager
-def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> Iterator[Gym]:
+def open_gym(root: Path, **web: object) -> Iterator[Gym]:
     """Open a gym: weightlifting, nobody on the station."""
     with Sandbox(key=KEY, processing_s=0.0) as sandbox:
         station = Station(
@@ -214,7 +216,6 @@ def open_gym(root: Path, *, runs_out_after_min: float = 45.0, **web: object) -> 
                 "station": {
                     **{"id": "p3", "name": "Platform 3", "user_id": None},
                     **{"activity": "weightlifting", "exercise": "snatch"},
-                    "runs_out_after_min": runs_out_after_min,
                 },
                 "delivery": {"send_delay_s": 20, "backoff_base_s": 0.2},
                 "web": {"listen": f"127.0.0.1:{free_port()}", **web},

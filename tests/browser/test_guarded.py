@@ -8,8 +8,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from agent.clock import read_clock
 from agent.outbox.assignments import AssignmentKind
 from agent.outbox.devices import Role
+from agent.station.expiry import ASKS_BEFORE_S
 from tests.browser.gym import ADA, Gym
 from tests.served_page import PIN
+from tests.station import until
 
 
 def come_in(tablet: BrowserContext, gym: Gym) -> Page:
@@ -51,7 +53,7 @@ def test_the_pin_lets_in_and_a_link_pairs_a_wall_that_only_shows(
     devices = [(device.role, device.way) for device in gym.outbox.devices.all()]
     assert devices[-2:] == [("coach", "pin"), ("wall", "paired")]
     gym.station.spotter("pair", "--end", "all")
-    expect(wall).to_have_url(f"{gym.address}/login", timeout=15_000)
+    expect(wall).to_have_url(f"{gym.address}/login")
     screen.close()
 
 
@@ -59,12 +61,13 @@ def test_before_it_runs_out_the_page_asks_and_then_nobody_is_there(
     tablet: BrowserContext, guarded_gym: Gym
 ) -> None:
     page = come_in(tablet, guarded_gym)
-    guarded_gym.put(ADA)
+    guarded_gym.put(ADA, idle_s=ASKS_BEFORE_S)
     expect(page.locator(".ask")).to_contain_text("Noch Ada Example?")
     page.tap("#keep")
     expect(page.locator("#toast")).to_contain_text("Weiter mit Ada Example.")
-    expect(page.locator("#station .who")).to_have_text("Niemand", timeout=20_000)
-    assert guarded_gym.outbox.assignments.all()[-1].kind is AssignmentKind.NOBODY
+    guarded_gym.put(ADA, idle_s=1)
+    expect(page.locator("#station .who")).to_have_text("Niemand")
+    until(lambda: guarded_gym.outbox.assignments.all()[-1].kind is AssignmentKind.NOBODY)
 
 
 def test_pounds_are_shown_and_kilograms_kept(tablet: BrowserContext, guarded_gym: Gym) -> None:
@@ -105,7 +108,7 @@ def test_a_page_that_lost_the_station_says_so_and_comes_back_by_itself(
     expect(page.locator("#lost")).to_be_hidden()
     gym.stop()
     try:
-        expect(page.locator("#lost")).to_be_visible(timeout=20_000)
+        expect(page.locator("#lost")).to_be_visible()
         page.tap(f"#athletes [data-key='{ADA}']")
         page.tap("#assign-put")
         expect(page.locator("#toast")).to_contain_text(
@@ -114,6 +117,6 @@ def test_a_page_that_lost_the_station_says_so_and_comes_back_by_itself(
         page.tap("#assign [data-close]")
     finally:
         gym.start()
-    expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
+    expect(page.locator("#lost")).to_be_hidden()
     gym.put(ADA)
     expect(page.locator("#station .who")).to_have_text("Ada Example")

@@ -25,7 +25,7 @@ def test_a_browser_shows_the_installed_page_without_an_error(
                 "response",
                 lambda got: faults.append(f"{got.status} {got.url}") if got.status >= 400 else None,
             )
-            until(lambda: station.states() == ["uploaded"], timeout_s=90)
+            until(lambda: station.states() == ["uploaded"])
             code = station.entries()[0]["clip_code"]
             for path in ("/", "/wall", "/athlete/someUserId123", f"/take/{code}"):
                 page.goto(f"http://{listen}{path}")

@@ -260,8 +260,8 @@ class Fuzz:
             assert daemon.poll() is None, f"no start: {station.log.read_text()[-1500:]}"
             canary = put(station, 1000 + seed, filmed_at=time.time() + 60)
             station.spotter("assign", "--clear")  # wakes it
-            until(lambda: any(canary.clip_code in s.title for s in book.sessions), timeout_s=60)
-            until(lambda: not _UNDER_WAY & set(map(str, station.states())), timeout_s=60)
+            until(lambda: any(canary.clip_code in s.title for s in book.sessions))
+            until(lambda: not _UNDER_WAY & set(map(str, station.states())))
         finally:
             daemon.terminate()
             code = daemon.wait(20)

@@ -7,7 +7,7 @@ import pytest
 
 from agent.sandbox.server import Sandbox
 from tests.crash.soak import Soak
-from tests.station import Station, delivered, until
+from tests.station import PATIENCE_S, Station, delivered, until
 from tests.videos import film_run, name_of
 
 # One capture each; after-answer is after the server made the session and before our commit.
@@ -43,7 +43,6 @@ def check_books(station: Station, sandbox: Sandbox, captures: int) -> None:
     assert clips == {f"{code}{end}" for code in codes for end in (".mp4", ".json")}
 
 
-@pytest.mark.timeout(400)
 def test_a_kill_at_any_step_loses_and_doubles_nothing(station: Station, sandbox: Sandbox) -> None:
     for number, point in enumerate(POINTS, start=1):
         film_run(station.root / "film.mp4", seed=number).rename(station.capture / name_of(number))
@@ -65,13 +64,12 @@ def test_a_kill_after_the_second_look_up_sends_nothing_twice(
         check_books(station, sandbox, 1)
 
 
-@pytest.mark.timeout(400)
 def test_kills_and_faults_at_random_moments_lose_and_double_nothing(
     station: Station, sandbox: Sandbox
 ) -> None:
     soak = Soak(station, sandbox, films=4, seed=7)
     soak.kill(4, captures=8, trouble=0.5)
-    tally = soak.settle(timeout_s=90)
+    tally = soak.settle(timeout_s=PATIENCE_S)
 
     assert (tally.lost, tally.doubled, tally.wrong) == ([], [], []), str(tally)
     assert (tally.captures, tally.kills) == (8, 4)

@@ -41,7 +41,7 @@ def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) ->
             stdout=out,
             env={**os.environ, "TMPDIR": str(tmp_path)},
         )
-    until(lambda: lock_in(tmp_path), timeout_s=80)
+    until(lambda: lock_in(tmp_path))
     daemon = int(lock_in(tmp_path))
     assert Path(f"/proc/{daemon}").exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import PATIENCE_S, Station, delivered, until
 from tests.videos import film_run
 
 DISK_BYTES = 1_500_000
@@ -84,7 +84,7 @@ def test_a_flood_of_files_is_taken_in_and_a_good_one_behind_it_is_delivered(
     film_run(station.capture / "a-good-one.mp4")
 
     with station.running():
-        until(lambda: not any(station.capture.iterdir()), timeout_s=30 + count / 10)
-        assert delivered(sandbox, 1, timeout_s=30 + count / 5)
+        until(lambda: not any(station.capture.iterdir()), timeout_s=PATIENCE_S + count / 10)
+        assert delivered(sandbox, 1, timeout_s=PATIENCE_S + count / 5)
         assert len(list((station.state / "captures").glob("*.mp4"))) == count + 1
     assert len(sandbox.book.sessions) == 1

@@ -71,7 +71,7 @@ def test_a_station_of_this_user_delivers_at_once(
     )
     try:
         film_run(tmp_path / "run.mp4", seconds=3).rename(Path(told["capture"], "run.mp4"))
-        assert delivered(sandbox, 1, timeout_s=120)
+        assert delivered(sandbox, 1)
     finally:
         daemon.terminate()
         assert daemon.wait(30) == 0

@@ -89,7 +89,6 @@ def test_the_installed_daemon_delivers_a_capture_and_serves_every_place_of_its_p
         assert (found["page"]["state"], found["program files"]["state"]) == ("fine", "fine")
 
 
-@pytest.mark.timeout(300)
 def test_the_installed_demo_does_the_whole_job(installed: Installed, tmp_path: Path) -> None:
     told = installed.run("demo", scratch=tmp_path)
 

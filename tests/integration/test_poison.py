@@ -93,8 +93,8 @@ def test_a_sparse_file_of_four_gigabytes_costs_time_and_no_memory(
     film_run(station.root / "film.mp4").rename(station.capture / name_of(1))
     with station.running() as daemon:
         before = resident_bytes(daemon.pid)
-        assert delivered(sandbox, 1, timeout_s=300)
-        until(lambda: "quarantined" in {str(row["state"]) for row in station.rows()}, timeout_s=300)
+        assert delivered(sandbox, 1)
+        until(lambda: "quarantined" in {str(row["state"]) for row in station.rows()})
         assert resident_bytes(daemon.pid) - before < MOST_GROWN_BYTES
 
 

@@ -44,7 +44,6 @@ def test_the_readme_has_commands() -> None:
     assert sum(map(len, COMMANDS)) >= 5 and ["make demo"] in COMMANDS
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("lines", COMMANDS, ids=lambda lines: lines[0])
 def test_commands_of_the_readme_run_as_written(
     lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

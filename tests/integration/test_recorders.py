@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.needs import need
-from tests.station import Station, until
+from tests.station import PATIENCE_S, Station, until
 
 _FPS = 10
 _SOURCE = f"testsrc2=size=320x240:rate={_FPS}"
@@ -47,10 +47,10 @@ def record_and_check(station: Station, seconds: int) -> None:
         assert recording.wait(seconds + 60) == 0
     names = [n for c in _HUES for n in (station.root / f"{c}.txt").read_text().split()]
     assert len(names) == seconds  # two cameras, two seconds each
-    until(lambda: not list(station.capture.iterdir()), timeout_s=60)
+    until(lambda: not list(station.capture.iterdir()))
     until(
         lambda: not [r for r in station.rows() if r["state"] in {"captured", "analysing"}],
-        timeout_s=60 + 10 * len(names),
+        timeout_s=PATIENCE_S + 10 * len(names),
     )
     rows = [row for row in station.rows() if row["kind"] == "capture"]
     assert sorted(str(row["capture"]) for row in rows) == sorted(names)

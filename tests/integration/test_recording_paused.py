@@ -163,7 +163,7 @@ def test_of_one_recording_what_is_before_and_after_a_stop_is_cut(
     stopped(station, since_s=began_ago_s - 6 + _FINAL_S, until_s=began_ago_s - 12 + _FINAL_S)
     name = put(station, station.root / "film.mp4", ended_at=ended_at - _FINAL_S, seconds=28)
     with station.running():
-        until(lambda: reasons(station).get(name, ("",))[0] == "analysed", timeout_s=90)
+        until(lambda: reasons(station).get(name, ("",))[0] == "analysed")
         assert delivered(sandbox, 2), station.log.read_text()[-3000:]
 
     capture = captures(station)[name]

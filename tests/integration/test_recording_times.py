@@ -66,9 +66,7 @@ def vouched(tmp_path: Path, sandbox: Sandbox) -> Station:
 
 
 def entry_of(station: Station) -> dict[str, object]:
-    until(
-        lambda: station.states() and station.states()[0] not in {"ready", "uploading"}, timeout_s=90
-    )
+    until(lambda: station.states() and station.states()[0] not in {"ready", "uploading"})
     (entry,) = station.entries()
     return entry
 

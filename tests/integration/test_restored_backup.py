@@ -92,7 +92,7 @@ def test_the_same_recordings_from_the_card_after_a_restored_backup_are_looked_up
         for recording in sorted(card.iterdir()):
             shutil.copy2(recording, station.root / "copy.mp4")
             (station.root / "copy.mp4").rename(station.capture / recording.name)
-        until(lambda: station.states() == ["uploaded"] * 5, timeout_s=90)
+        until(lambda: station.states() == ["uploaded"] * 5)
 
     sent = {session.video_sha256 for session in sandbox.book.sessions}
     assert len(sandbox.book.sessions) == len(sent) == 5
@@ -127,6 +127,6 @@ def test_older_records_that_are_copied_over_the_newer_ones_are_noticed(
     with station.running():
         shutil.copy2(card, station.root / "copy.mp4")
         (station.root / "copy.mp4").rename(station.capture / name_of(1))
-        until(lambda: station.states() == ["uploaded"], timeout_s=90)
+        until(lambda: station.states() == ["uploaded"])
 
     assert len(sandbox.book.sessions) == 1

@@ -167,7 +167,7 @@ def test_event_files_that_overlap_make_one_session(
     with station.running():
         for number in order:
             put(parts[number], station, ended_s_ago=ends_s[1] - ends_s[number])
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
         assert delivered(sandbox, 1)
 
     ((begins_s, ends_s_shown),) = sessions_hold(sandbox, scene)
@@ -185,7 +185,7 @@ def test_three_in_a_chain_make_one_session(
         put(part, station, ended_s_ago=11.0 - ends_s)
 
     with station.running():
-        until(lambda: looked_into(station, 3), timeout_s=90)
+        until(lambda: looked_into(station, 3))
 
     ((begins_s, ends_s),) = sessions_hold(sandbox, scene)
     assert begins_s < 1.6 and ends_s > 8.4
@@ -202,7 +202,7 @@ def test_what_was_sent_is_not_sent_again_by_what_overlaps_it_later(
         assert delivered(sandbox, 1)
     with station.running():
         put(scene.part(tmp_path / "event-2.mkv", 1.0, 11.0), station, ended_s_ago=-2.0)
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 1
     (entry,) = station.entries()
@@ -219,7 +219,7 @@ def test_what_is_more_than_was_sent_waits_for_a_person(
         assert delivered(sandbox, 1)
         second = scene.part(tmp_path / "event-2.mkv", 3.0, 11.0)
         put(second, station, ended_s_ago=late_s - 6.0, now_s=now_s)
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 1
     held = station.entries()[-1]
@@ -250,7 +250,7 @@ def test_a_recording_in_a_second_version_makes_no_second_session(
     put(again, station, ended_s_ago=0.0)
 
     with station.running():
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 1
     assert len(station.entries()) == 1
@@ -265,7 +265,7 @@ def test_overlapping_files_that_were_encoded_apart_are_not_sent_twice(
     put(second, station, ended_s_ago=0.0)
 
     with station.running():
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 1
 
@@ -281,7 +281,7 @@ def test_segments_that_go_on_make_one_session(
         put(part, station, ended_s_ago=11.0 - ends_s)
 
     with station.running():
-        until(lambda: looked_into(station, 3), timeout_s=90)
+        until(lambda: looked_into(station, 3))
 
     ((begins_s, ends_s),) = sessions_hold(sandbox, scene)
     assert begins_s < 1.6 and ends_s > 8.4
@@ -318,7 +318,7 @@ def test_two_cameras_are_never_joined(
         put(seen.part(tmp_path / plain, *span), station, ended_s_ago=6.0 - span[1], folder=folder)
 
     with station.running():
-        until(lambda: looked_into(station, 4), timeout_s=120)
+        until(lambda: looked_into(station, 4))
 
     known = {"front": pictures(front.film), "side": pictures(side.film)}
     held = [pictures(session.video_path) for session in sandbox.book.sessions]
@@ -335,7 +335,7 @@ def test_two_that_ended_at_one_moment_stay_two(
     put(side.part(tmp_path / "clip_002.mp4", 3.0, 6.0), station, ended_s_ago=0.0)
 
     with station.running():
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 2
 
@@ -352,7 +352,7 @@ def test_a_gap_does_not_vanish(
     put(second, station, ended_s_ago=0.0)
 
     with station.running():
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     assert len(sandbox.book.sessions) == 2
 
@@ -364,7 +364,7 @@ def test_a_gap_in_time_stamps_that_run_on_stays_in_the_clip(
     put(scene.part(tmp_path / "seg-2.mkv", 5.0, 11.0, stamps_s=605.0), station, ended_s_ago=0.0)
 
     with station.running():
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     (session,) = sandbox.book.sessions
     assert session.video_path is not None
@@ -387,7 +387,7 @@ def test_a_clip_waits_for_the_recording_in_which_it_goes_on_and_says_so(
     filmed_s = time.time()
     put(scene.part(tmp_path / "cam-1.mkv", 0.0, 4.0), station, ended_s_ago=7.0)
     with station.running():
-        until(lambda: station.states() == ["ready"], timeout_s=60)
+        until(lambda: station.states() == ["ready"])
         waits_since_s = time.monotonic()
         assert "waiting for the next recording" in station.spotter("why", "e1")
         until(lambda: time.monotonic() - waits_since_s > 14.0)  # longer than without a file
@@ -397,7 +397,7 @@ def test_a_clip_waits_for_the_recording_in_which_it_goes_on_and_says_so(
         shutil.copyfile(whole, growing)
         os.utime(growing, (filmed_s, filmed_s))
         growing.rename(station.capture / "cam-2.mkv")
-        until(lambda: looked_into(station, 2), timeout_s=90)
+        until(lambda: looked_into(station, 2))
 
     ((begins_s, ends_s),) = sessions_hold(sandbox, scene)
     assert begins_s < 1.6 and ends_s > 8.4
@@ -423,7 +423,7 @@ def test_a_person_need_not_wait(
     (station.capture / ".cam-2.mkv.part").write_bytes(b"1")
     put(scene.part(tmp_path / "cam-1.mkv", 0.0, 4.0), station, ended_s_ago=0.0)
     with station.running():
-        until(lambda: station.states() == ["ready"], timeout_s=60)
+        until(lambda: station.states() == ["ready"])
         station.spotter("outbox", "retry", "e1")
         assert delivered(sandbox, 1)
 

@@ -111,7 +111,6 @@ def test_one_of_each_kind_in_every_folder_keeps_no_start_from_going_on(
     assert waiting.log.read_text().count("level=warning") - lines < 20
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "kind",
     [
