@@ -25,7 +25,7 @@ readonly settings=/etc/spotter/station.toml
 readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
-readonly unit_files=(spotter.service spotter@.service spotter-camera@.service)
+readonly unit_files=(spotter.service spotter@.service spotter-camera@.service spotter-recorder@.service)
 readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runuser awk dpkg-query apt-get)
 
 say() { echo "$*"; }
@@ -318,7 +318,7 @@ roll_back() {
 uninstall() {
     local unit
     if systemd_runs; then
-        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' | awk '{print $1}'); do
+        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' 'spotter-recorder@*' | awk '{print $1}'); do
             systemctl disable --now --quiet "$unit" || true
         done
     fi

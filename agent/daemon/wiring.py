@@ -11,6 +11,7 @@ from agent.api.downloads import Storage
 from agent.api.transfer import Timeouts
 from agent.api.users import Users, fetch_users
 from agent.bandwidth_schedule import parse_timetable
+from agent.camera_link import RecorderState
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
 from agent.clipping.stage import ClippingStage, tracking_options
@@ -429,7 +430,7 @@ def _stage(
     look = StationLook(
         outbox,
         settings,
-        is_filming=captures.is_growing,
+        is_filming=partial(_is_filming, captures, board),
         camera=CameraWatch(outbox, settings, captures.written_at, board.sights),
         clock=Clock(),
     )
@@ -488,7 +489,7 @@ def page_stages(
         from agent.web.server import DaemonSignals, PageServer
 
         signs = DaemonSignals(
-            is_filming=captures.is_growing,
+            is_filming=partial(_is_filming, captures, board),
             wake=events.wake_all,
             stop=stop,
             stuck=heartbeats.stuck,
@@ -611,3 +612,11 @@ def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> l
     since_s = read_clock().utc_s - ARRIVES_WITHIN_S
     names = captures.arriving(since_s=since_s)
     return [*names, *names_on_the_way(outbox, folder, since_s=since_s)]
+
+
+def _is_filming(captures: CaptureFolder, board: RecorderBoard) -> bool:
+    """Tell whether a capture is being written; a recorder's is hidden until it is whole."""
+    return captures.is_growing() or any(
+        sight.report.state is RecorderState.RECORDING and not sight.is_silent
+        for sight in board.sights()
+    )

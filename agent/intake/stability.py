@@ -76,6 +76,7 @@ class _Tracked:
     growth: Growth
     closed: bool
     look_again_s: float  # monotonic: not before then
+    vouched: bool = False  # by its recorder, which says so once a file is whole
 
 
 class StabilityTracker:
@@ -106,11 +107,17 @@ class StabilityTracker:
             known.facts = facts
             known.unchanged_since_s = monotonic_s
             known.look_again_s = monotonic_s + self._settle_s
-            known.closed = False
+            known.closed = known.vouched = False
         if hint.closed:
             known.closed = True
         elif hint.changed is not None:
             known.closed = False
+
+    def vouch(self, path: Path, *, monotonic_s: float) -> None:
+        """Take a recorder's word that a file is whole: it need not be quiet for a while."""
+        tracked = self._files[path]
+        if not tracked.vouched:
+            tracked.vouched, tracked.look_again_s = True, monotonic_s
 
     def forget(self, path: Path) -> None:
         """Drop a file that is gone or was taken in."""
@@ -135,6 +142,8 @@ class StabilityTracker:
         """Tell whether a due file is complete; if not, it becomes due again later."""
         tracked = self._files[path]
         quiet_s = monotonic_s - tracked.unchanged_since_s
+        if tracked.vouched and writer is WriterState.CLOSED:
+            return True
         closed = tracked.closed or writer is WriterState.CLOSED
         wait_s = self._settle_s if closed and tracked.facts.size_bytes else self._settle_unseen_s
         if quiet_s >= wait_s and writer is not WriterState.OPEN:

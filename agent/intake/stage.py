@@ -217,6 +217,18 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def whole_bytes(sidecar: Path) -> int | None:
+    """Return how large a file is when it is whole, by its recorder; None where none says so."""
+    try:
+        fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            told = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    size = told.get("size_bytes") if isinstance(told, dict) else None
+    return size if isinstance(size, int) else None
+
+
 def read_sidecar(path: Path) -> SidecarTime | None:
     """Return when a recorder says that it recorded a file; None where it says nothing of use."""
     try:
@@ -300,6 +312,7 @@ class IntakeStage:
                 self._tracker.forget(path)
             else:
                 self._tracker.observe(path, facts, hint, now=self._now(), monotonic_s=monotonic_s)
+                self._heed_sidecar(path, monotonic_s)
 
     def _rescan(self, monotonic_s: float) -> None:
         """Look at the whole folder; check again what has paused intake, too."""
@@ -328,7 +341,13 @@ class IntakeStage:
         for path, facts in self._folder.scan():
             present.append(path)
             self._tracker.observe(path, facts, NOTHING, now=now, monotonic_s=monotonic_s)
+            self._heed_sidecar(path, monotonic_s)
         return present
+
+    def _heed_sidecar(self, path: Path, monotonic_s: float) -> None:
+        """Take a file in at once that is as large as its recorder says that it is when whole."""
+        if self._tracker.facts(path).size_bytes == whole_bytes(sidecar_of(path)):
+            self._tracker.vouch(path, monotonic_s=monotonic_s)
 
     def _take_in_if_settled(self, path: Path) -> None:
         monotonic_s = self._monotonic()

@@ -169,7 +169,10 @@ class CaptureFolder:
             name = shorter
         if Path(name.lower()).suffix not in self._suffixes:
             return None
-        return printable_file_name(path.relative_to(self._root).with_name(name).as_posix())
+        # A recorder moves what is whole out of its hidden folder.
+        folders = path.relative_to(self._root).parts[:-1]
+        seen = [part for part in folders if not part.startswith(".")]
+        return printable_file_name(Path(*seen, name).as_posix())
 
     def is_growing(self) -> bool:
         """Tell whether a capture is being written: one has grown in the last seconds."""

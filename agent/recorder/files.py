@@ -189,6 +189,7 @@ class CaptureWriter:
             "continues": file.continues,
             "ended_by": str(reason),
             "lost_packets": lost,
+            "size_bytes": file.path.stat().st_size,
         }
         hidden = self._hidden / f"{place.name}.json"
         with contextlib.suppress(OSError):  # without a sidecar, intake weighs what it sees itself

@@ -42,6 +42,7 @@ def test_a_stream_with_b_frames_is_stored_packet_by_packet(
     read = read_sidecar(file.with_name(f"{file.name}.json"))
     assert read is not None
     assert read.start.elapsed_s(read.end) == pytest.approx(len(sent) / 25, abs=0.1)
+    assert told["size_bytes"] == file.stat().st_size
     assert (told["camera"], told["armed_by"], told["ended_by"]) == ("main", "always", "stream")
 
 

@@ -38,6 +38,19 @@ def test_closed_and_quiet_is_settled() -> None:
     assert watched.is_settled(2.0)
 
 
+def test_what_its_recorder_calls_whole_need_not_be_quiet_once_it_is_closed() -> None:
+    watched = Watched()
+    watched.observe(0)
+    watched.tracker.vouch(FILE, monotonic_s=0)
+
+    assert not watched.is_settled(0, WriterState.OPEN)
+    watched.tracker.vouch(FILE, monotonic_s=1)
+    assert not watched.is_settled(2.1)  # the file system does not say: it must be quiet as ever
+    assert watched.is_settled(4.2, WriterState.CLOSED)
+    watched.observe(5, size_bytes=200)
+    assert not watched.is_settled(5, WriterState.CLOSED)
+
+
 def test_quiet_alone_takes_the_long_wait() -> None:
     watched = Watched()
     watched.observe(0)

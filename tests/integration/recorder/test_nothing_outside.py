@@ -1,0 +1,187 @@
+"""Armed, disarmed and killed at random moments: every picture on the disk was to be filmed.
+
+The camera is a web server whose pictures show the time since boot in black and white squares, so
+each picture that was stored says itself when it was filmed.
+"""
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from agent.camera_link import FilmingOrder, OrderReason, as_line
+from agent.clock import Instant, read_clock
+from tests.recorder import RecorderUnderTest
+from tests.station import until
+
+_SQUARE, _COLUMNS, _ROWS = 16, 8, 4  # 32 bits of milliseconds
+_PRE_ROLL_S = 1.0
+_LATE_S = 0.4  # an order takes so long on a busy machine; and pictures are rounded
+
+
+def _boot_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _picture(at_s: float) -> bytes:
+    bits = [(round(at_s * 1000) >> bit) & 1 for bit in range(_ROWS * _COLUMNS)]
+    grid = np.array(bits, np.uint8).reshape(_ROWS, _COLUMNS) * 255
+    return cv2.imencode(".jpg", np.kron(grid, np.ones((_SQUARE, _SQUARE), np.uint8)))[1].tobytes()
+
+
+def _times_s(path: Path) -> list[float]:
+    """Return when each picture of a file was filmed, by what it shows."""
+    times = []
+    with av.open(str(path)) as video:
+        for frame in video.decode(video=0):
+            grey = frame.to_ndarray(format="gray8")
+            half = _SQUARE // 2
+            bits = (grey[half::_SQUARE, half::_SQUARE] > 127).ravel().tolist()
+            times.append(sum(1 << bit for bit, is_set in enumerate(bits) if is_set) / 1000)
+    return times
+
+
+class _Clock(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                picture = _picture(_boot_s())
+                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
+                self.wfile.write(f"{head}\r\n\r\n".encode() + picture + b"\r\n")
+                time.sleep(0.04)
+
+    def log_message(self, format: str, *args: object) -> None:  # http.server's name
+        """Say nothing."""
+
+
+@contextmanager
+def clock_camera() -> Iterator[str]:
+    """Serve a picture of the clock 25 times a second."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Clock) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/clock"
+        finally:
+            server.shutdown()
+
+
+class _Station:
+    """A daemon's end of the socket, which says what it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._listener.settimeout(60)
+        self._link: socket.socket | None = None
+        self.is_connected = False
+        self.windows: list[list[float]] = []  # in which something may be filmed
+
+    def connect(self) -> None:
+        self.hang_up()
+        self._link, _ = self._listener.accept()
+        self.is_connected = True
+
+    def arm(self) -> None:
+        self.windows.append([_boot_s(), float("inf")])
+        self._say(OrderReason.ASSIGNED, read_clock().shifted(600))
+
+    def disarm(self, reason: OrderReason) -> None:
+        self._say(reason, None)
+        self.windows[-1][1] = _boot_s()
+
+    def killed(self) -> None:
+        self.windows[-1][1] = _boot_s()
+        self.is_connected = False
+
+    def hang_up(self) -> None:
+        if self._link is not None:
+            self._link.close()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.hang_up()
+
+    def _say(self, reason: OrderReason, until_s: Instant | None) -> None:
+        assert self._link is not None
+        order = FilmingOrder(reason=reason, said=read_clock(), until=until_s)
+        self._link.sendall(as_line({"order": order.message()}))
+
+    def outside(self, times_s: list[float]) -> list[float]:
+        """Return the moments at which nothing was to be filmed."""
+        return [
+            at_s
+            for at_s in times_s
+            if not any(
+                begin - _PRE_ROLL_S - _LATE_S <= at_s <= end + _LATE_S
+                for begin, end in self.windows
+            )
+        ]
+
+
+def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
+    """Arm and disarm at random moments, with kills, and look at every picture on the disk."""
+    chance = random.Random(seed)
+    with clock_camera() as address:
+        recorder = RecorderUnderTest(root, address, arm="assigned")
+        text = recorder.config.read_text()
+        recorder.config.write_text(text.replace("pre_roll_s = 1", f"pre_roll_s = {_PRE_ROLL_S}"))
+        station = _Station(recorder.socket)
+        process, starts = recorder.start(), 0
+        try:
+            for cycle in range(1, cycles + 1):
+                if process.poll() is not None:
+                    process = recorder.start()
+                if not station.is_connected:
+                    starts += 1
+                    station.connect()
+                    until(lambda: recorder.said().count("camera connected") == starts)  # noqa: B023
+                time.sleep(chance.uniform(0.2, 3.5))
+                station.arm()
+                time.sleep(chance.uniform(0.3, 1.5))
+                if cycle % kill_every == 0:
+                    process.kill()
+                    process.wait(10)
+                    station.killed()
+                else:
+                    station.disarm(chance.choice((OrderReason.UNASSIGNED, OrderReason.STOPPED)))
+            if process.poll() is None:
+                process.terminate()
+                assert process.wait(10) == 0
+            with recorder.running():  # places what the last kill left
+                until(lambda: recorder.said().count("camera connected") == starts + 1)
+        finally:
+            process.kill()
+            process.wait(10)
+            station.close()
+        stored = {path.name: _times_s(path) for path in recorder.files() if path.stat().st_size}
+    outside = {name: found for name, at in stored.items() if (found := station.outside(at))}
+    assert outside == {}
+    all_s = [at for times in stored.values() for at in times]
+    assert len(all_s) == len(set(all_s))  # no picture in two files
+    # Most windows are on the disk: the recorder was not merely idle.
+    seen = [any(b <= at <= e for at in all_s) for b, e in station.windows]
+    assert sum(seen) >= 0.7 * cycles
+
+
+def test_what_is_on_the_disk_was_filmed_while_armed_or_just_before(tmp_path: Path) -> None:
+    play(tmp_path, 5, kill_every=3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7000)
+def test_a_thousand_cycles_with_kills(tmp_path: Path) -> None:
+    play(tmp_path, 1000, kill_every=7)
