@@ -122,6 +122,8 @@ _HEAD_HALF = 0.12  # torsos from the ears to the crown, and a little less for ho
 _BORDER = 0.015  # of the picture's height
 _SQUAT = 0.4  # torso against the legs: 0.6 standing, more in a squat
 _NECK = 0.1  # torsos: a head stands 0.3 and more above the shoulders
+_SAME_SIZE_S = 3.0
+_UPSIDE_DOWN = 0.5  # how far down a torso points, of its length
 _HEADLESS, _SOMETIMES = 0.2, 0.05  # shares of an effort's looks
 _LYING = 0.35  # vertical share of the torso
 _ALONG = 0.35  # torsos aside of it
@@ -131,7 +133,8 @@ _WIDE_SHOULDERS, _WIDE_HIPS = 0.42, 0.22  # torsos across the picture; from the 
 _LEAST_LINES = 720
 _MOST_JUMPS = 5
 _LONGEST_RUN_S = 60.5  # a minute, and what finding its edges may add
-_EDGE_SIGN_S, _EDGE_SETTLED_S, _EDGE_S = 0.45, 0.25, 0.75
+_EDGE_SIGN_S, _EDGE_S = 0.45, 0.75
+_SETTLING = 3  # samples
 _UNDER_WAY = 0.3  # torsos a second
 _AS_LARGE = 0.6  # torso of somebody else against the athlete's: smaller is far behind
 _NEARLY_ALWAYS = 0.75  # of the looks: who rolls or lies down for a while does not turn the picture
@@ -237,7 +240,8 @@ def is_under_way(motion: Motion, effort: NDArray[np.bool_], at_s: float) -> bool
     if not (effort & (near < _EDGE_SIGN_S)).any():
         return False
     # The model settles on a body within some looks: the very first ones move by themselves.
-    speed = motion.speed[(near > _EDGE_SETTLED_S) & (near < _EDGE_S) & motion.is_found]
+    is_first = np.cumsum(motion.is_found) <= _SETTLING
+    speed = motion.speed[~is_first & (near < _EDGE_S) & motion.is_found]
     return bool(len(speed)) and float(np.nanmean(np.append(speed, 0.0))) > _UNDER_WAY
 
 
@@ -306,14 +310,18 @@ def _share_headless(poses: Poses, seen: NDArray[np.bool_]) -> float:
     points, torso = poses.points_px[seen], poses.torso_px()[seen]
     head, shoulders = points[:, list(HEAD)].mean(axis=1), points[:, list(SHOULDERS)].mean(axis=1)
     along = (shoulders - points[:, list(HIPS)].mean(axis=1)) / np.maximum(torso, 1.0)[:, None]
-    usual = float(np.percentile(torso, 80))
+    at_s = poses.times_s[seen]  # who walks away becomes smaller
+    near = [torso[np.abs(at_s - time_s) < _SAME_SIZE_S] for time_s in at_s]
+    usual = np.array([np.percentile(lengths, 80) for lengths in near])
     crown = shoulders[:, 1] + _CROWN * usual * along[:, 1]
     is_above = (crown < -_BORDER * poses.height_px) | (head[:, 1] < _HEAD_HALF * usual)
     is_outside = (head[:, 1] > poses.height_px) | (head[:, 0] < 0) | (head[:, 0] > poses.width_px)
     legs = points[:, list(ANKLES), 1].max(axis=1) - points[:, list(HIPS), 1].mean(axis=1)
     is_squat = (torso < _SQUAT * legs) & (shoulders[:, 1] - head[:, 1] < _NECK * torso)
     headless = is_above | is_outside
-    return float((headless | (is_squat & (headless.mean() > _SOMETIMES))).mean())
+    headless |= is_squat & (headless.mean() > _SOMETIMES)
+    told = along[:, 1] < _UPSIDE_DOWN  # else it tells nothing of what is above
+    return float(headless[told].mean()) if told.any() else 0.0
 
 
 def _tall_px(poses: Poses, seen: NDArray[np.bool_]) -> float:
