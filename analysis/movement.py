@@ -25,7 +25,9 @@ _TREND_S = 1.2  # a stride takes 0.6 to 0.8 s, a lunge three times as long
 _TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
 _HARDLY = 0.2
 _LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
-_STRIDE_HZ = 0.9  # walking has 0.9, running 1.2 and more
+_STRIDES_HZ = np.arange(1.1, 2.05, 0.05)  # of running; walking has 0.9
+_FIT_S = 3.0  # a cadence hardly changes in that time
+_RHYTHM = 0.5  # running has 0.57 and more, lifts 0.4 and less
 _LEAST_HOP = 0.06  # torsos that both feet go up and down (root mean square)
 _SURE_HOP = 0.6  # correlation of hips and feet
 _TRAVELS = 3.6  # torsos a second: nobody walks that fast
@@ -72,8 +74,9 @@ def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mas
     gait = gait_of(motion.looked, active)
     if gait is None or (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
         return fast  # too short to tell, or faster through the picture than anybody walks
-    if gait.together < _IN_TURN and gait.way > _LEAST_WAY and gait.stride_hz > _STRIDE_HZ:
-        return max(fast, min(1.0, seconds / _RUN_S))
+    if gait.together < _IN_TURN and gait.way > _LEAST_WAY:
+        strides = gait.rhythm > _RHYTHM  # a lunge has its knees apart as well
+        return max(fast, min(1.0, seconds / _RUN_S)) if strides else _HARDLY * fast
     in_turn = (_TOGETHER - gait.together) / (_TOGETHER - _IN_TURN)
     return fast * float(np.clip(in_turn, _HARDLY, 1.0))
 
@@ -84,7 +87,7 @@ class Gait:
 
     together: float  # correlation of left and right, -1 to 1
     way: float  # how far they are apart from their usual distance, torsos (root mean square)
-    stride_hz: float  # how often a second the left knee passes the right one and comes back
+    rhythm: float  # which share of that follows one stride after the other, 0 to 1
 
 
 def gait_of(looked: Poses, active: Interval) -> Gait | None:
@@ -106,12 +109,27 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
         return None
     apart = left - right
     axis = int(np.argmax((apart**2).mean(axis=0)))
-    crossings = int((np.diff(np.sign(apart[:, axis])) != 0).sum())
     return Gait(
         together=float((left * right).sum()) / both,
         way=float(np.sqrt((apart**2).sum(axis=1).mean())),
-        stride_hz=crossings / 2 / max(float(at_s[-1] - at_s[0]), 0.1),
+        rhythm=_rhythm(at_s, apart[:, axis]),
     )
+
+
+def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
+    """Return how well the best of all strides fits a curve, (T,), some seconds at a time."""
+    shares = []
+    for start_s in np.arange(at_s[0], max(at_s[0] + 0.1, at_s[-1] - _FIT_S / 2), _FIT_S / 2):
+        near = (at_s >= start_s) & (at_s < start_s + _FIT_S)
+        if near.sum() < _LEAST_LOOKS:
+            continue
+        swing = curve[near] - curve[near].mean()
+        turns = 2 * np.pi * _STRIDES_HZ[:, None, None] * at_s[near][:, None]
+        waves = np.concatenate([np.cos(turns), np.sin(turns)], axis=2)  # (strides, looks, 2)
+        fits = waves @ (np.linalg.pinv(waves) @ swing)[..., None]
+        left = ((swing - fits[..., 0]) ** 2).sum(axis=1).min()
+        shares.append(1 - float(left) / max(float((swing**2).sum()), 1e-9))
+    return float(np.median(shares)) if shares else 0.0
 
 
 def _without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:

@@ -29,6 +29,9 @@ _QUIET = 5  # samples of the grid over which a body is judged quiet
 _FAR = 0.65  # share of the range
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
+_BOX = 0.3  # torsos that both feet stand higher after a jump onto a box
+_LANDS = 0.08  # torsos that hips go down on it
+_LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in that time
 _BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
 _APART_S = 0.35  # two jumps are further apart
 _JUMP_S = 0.9  # from the lowest to the highest point, at most
@@ -87,6 +90,9 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
     feet_rise = feet[index] - max(feet[before].min(), feet[after].min())
     is_top = up[index] >= up[max(0, index - 3) : index + 4].max()
     flies = is_top and min(rise, fall) > _RISE and feet_rise > _FEET_RISE
+    if is_top and not flies and feet[after].min() - feet[before].min() > _BOX:
+        # Onto a box the way down is short.  Who steps up onto one is slower.
+        flies = fall > _LANDS and up[index] - up[max(0, index - _LEAP) : index + 1].min() > _LEAPS
     bends = (_bend(motion.hip_height[side], feet[side]) for side in (before, after))
     return float(rise) if flies and max(bends) > _BEND else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agent.synthetic.body import COLUMNS, FloatArray, Posture
+from agent.synthetic.body import ANKLE_UP, COLUMNS, STANDING_HIP_UP, FloatArray, Posture
 
 
 def smooth_curve(
@@ -177,6 +177,7 @@ def lifted(vectors: FloatArray, *, forward: float, up: float) -> FloatArray:
 _REPS = 3
 _DOWN_S, _UP_S, _PAUSE_S = 0.9, 0.9, 0.5
 _SLOWER = 2.6  # the last repetition
+_HOPS, _HOPS_HZ, _HOP = 12, 2.2, 0.06  # how many, how often a second, body heights
 
 
 def squats() -> DrawnMovement:
@@ -190,6 +191,49 @@ def squats() -> DrawnMovement:
 def raises() -> DrawnMovement:
     """Three raises of both arms to the front; the feet never move."""
     return _set(STANDING, replace(STANDING, left_wrist=(0.33, 0.03), right_wrist=(0.33, 0.03)))
+
+
+def curls() -> DrawnMovement:
+    """Three curls of both arms."""
+    return _set(STANDING, replace(STANDING, left_wrist=(0.15, -0.07), right_wrist=(0.15, -0.07)))
+
+
+def presses() -> DrawnMovement:
+    """Three presses of both arms, from the shoulders overhead."""
+    racked = replace(STANDING, left_wrist=(0.09, 0.0), right_wrist=(0.09, 0.0))
+    return _set(racked, replace(racked, left_wrist=(0.02, 0.335), right_wrist=(0.02, 0.335)))
+
+
+def hinges() -> DrawnMovement:
+    """Three times down to a bar and up again with long arms: the hips hardly go down."""
+    bent = replace(STANDING, hip_forward=-0.16, hip_up=0.47, lean_deg=68)
+    return _set(STANDING, replace(bent, left_wrist=(0.02, -0.335), right_wrist=(0.02, -0.335)))
+
+
+def lunges() -> DrawnMovement:
+    """Three lunges with one leg ahead, the hands at the hips."""
+    ready = replace(STANDING, left_wrist=(0.04, -0.25), right_wrist=(0.04, -0.25), hands_apart=0.06)
+    apart = replace(ready, left_ankle=(0.22, ANKLE_UP), right_ankle=(-0.24, ANKLE_UP + 0.07))
+    split = replace(apart, hip_up=STANDING_HIP_UP - 0.06)
+    return _set(split, replace(apart, hip_up=0.33))
+
+
+def skipping() -> DrawnMovement:
+    """Twelve hops as over a rope, on nearly straight legs: none of them is a jump."""
+    hands = {"left_wrist": (0.12, -0.22), "right_wrist": (0.12, -0.22), "hands_apart": 0.10}
+    ready = replace(STANDING, **hands)  # type: ignore[arg-type]  # by name
+    down = replace(ready, hip_up=STANDING_HIP_UP - 0.02)
+    up = replace(
+        ready,
+        hip_up=STANDING_HIP_UP + _HOP,
+        left_ankle=(0.01, ANKLE_UP + _HOP),
+        right_ankle=(0.01, ANKLE_UP + _HOP),
+    )
+    keys = [KeyPose(0.0, STANDING), KeyPose(0.6, ready)]
+    for number in range(_HOPS):
+        keys += [KeyPose(0.9 + number / _HOPS_HZ, down), KeyPose(1.1 + number / _HOPS_HZ, up)]
+    end_s = 1.3 + _HOPS / _HOPS_HZ
+    return through(*keys, KeyPose(end_s, down), KeyPose(end_s + 0.6, STANDING), reps=0)
 
 
 def _set(ready: Posture, far: Posture) -> DrawnMovement:

@@ -214,6 +214,11 @@ REPERTOIRE: dict[str, Act] = {
     ),
     "squats": Act(lambda _: motions.squats(), "weightlifting"),
     "raises": Act(lambda _: motions.raises(), "weightlifting"),
+    "curls": Act(lambda _: motions.curls(), "weightlifting"),
+    "presses": Act(lambda _: motions.presses(), "weightlifting"),
+    "hinges": Act(lambda _: motions.hinges(), "weightlifting"),
+    "lunges": Act(lambda _: motions.lunges(), "weightlifting"),
+    "skipping": Act(lambda _: motions.skipping(), "jumping"),
     "countermovement_jump": Act(
         lambda _: synthetic_lifts.countermovement_jump(), "jumping", "Countermovement Jump"
     ),

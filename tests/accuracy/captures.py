@@ -247,4 +247,22 @@ LONG: Mapping[str, Capture] = {
     ),
 }
 
-ALL: Mapping[str, Capture] = {**{f"short_{name}": one for name, one in SHORT.items()}, **LONG}
+_WHITE_ROOM = [Light(1.3)]
+_EXERCISES: Sequence[tuple[str, View, str, Sequence[PictureLayer]]] = (
+    *(("curls", "side", LIFT, ()), ("hinges", "oblique", LIFT, ())),
+    *(("presses", "side", LIFT, ()), ("presses", "oblique", LIFT, _WHITE_ROOM)),
+    *(("lunges", "side", LIFT, ()), ("lunges", "oblique", LIFT, ())),
+    ("squats", "oblique", LIFT, _WHITE_ROOM),
+)
+GYM: Mapping[str, Capture] = {
+    f"{what}_{view}": _short(
+        *(("stand", 4), (what, None), ("stand", 4)), activity=activity, view=view, layers=layers
+    )
+    for what, view, activity, layers in _EXERCISES
+}
+
+ALL: Mapping[str, Capture] = {
+    **{f"short_{name}": one for name, one in SHORT.items()},
+    **LONG,
+    **GYM,
+}

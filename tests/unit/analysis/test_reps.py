@@ -116,6 +116,18 @@ def test_hops_over_a_rope_are_named_as_jumps_are(bend: float) -> None:
     assert named(poses(*flights(6, bend=bend))) == "jumping"
 
 
+def test_a_jump_onto_a_box_is_one_and_a_step_onto_it_is_none() -> None:
+    dip, landed, on_box = Posture(hips_down=0.5), Posture(fly=0.8, hips_down=0.5), Posture(fly=0.8)
+    top, foot_up = Posture(fly=1.1), Posture(hips_down=0.1)
+
+    leap = [(1.0, STANDING), (0.4, dip), (0.2, STANDING), (0.25, top), (0.2, landed), (0.5, on_box)]
+    step = [(1.0, STANDING), (0.5, foot_up), (1.0, on_box), (0.3, Posture(fly=0.75))]
+    rest = [(1.0, on_box)]
+
+    assert reps([*leap, *rest], "jumping") == 1
+    assert reps([*step, *rest], "jumping") == 0
+
+
 def named(body: Poses) -> str:
     motion = motion_of(body)
     return name_movement(motion, signs_of(motion, count_busy=False), whole(body)).activity
@@ -127,6 +139,12 @@ def test_fast_squats_are_no_run_though_the_knees_swing() -> None:
     gait = gait_of(body, whole(body))
     assert gait is not None and gait.together > 0.2
     assert named(body) == "weightlifting"
+
+
+def test_a_lunge_is_no_run_though_its_knees_are_apart() -> None:
+    split = Posture(stride=1.2)
+
+    assert named(poses(*there_and_back(split, replace(split, hips_down=0.6), 6))) == "weightlifting"
 
 
 @pytest.mark.parametrize("looks_fps", [5.0, 10.0])
