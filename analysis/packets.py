@@ -65,6 +65,12 @@ class Packets:
         return float(np.median(steps_s)) if len(steps_s) else _USUAL_S
 
     @property
+    def longest_group_s(self) -> float:
+        """The longest time from one keyframe to the next, or to the end."""
+        begins_s = np.sort(self.times_s[self.keys])
+        return float(np.diff([*begins_s, self.span.end_s]).max(initial=0.0))
+
+    @property
     def span(self) -> Interval:
         """From the first frame's presentation time to the end of the last one."""
         shown_s, usual_s = self.shown_s, self.spacing_s

@@ -11,7 +11,8 @@ from analysis.landmarks import BONES, FloatArray
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Image
 from analysis.report import Report
-from analysis.video import Progress, VideoError, VideoFault, open_video
+from analysis.sampling import decode_keys
+from analysis.video import Progress, VideoError, VideoFault, open_video, read_packets
 
 _WIDTH, _HEIGHT = 600, 100
 _PLOT_HEIGHT = 80  # the rest is for the clock
@@ -111,12 +112,31 @@ def draw_filmstrip(
     """
     step_s = (end_s - start_s) / _MOMENTS
     moments_s = [start_s + (number + 0.5) * step_s for number in range(_MOMENTS)]
-    pictures = list(_pictures(path, moments_s, on_progress))
+    pictures = _keyframes(path, moments_s, step_s) or list(_pictures(path, moments_s, on_progress))
     if not pictures:
         raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
     strip = _side_by_side(pictures)
     write_jpeg(strip, out)
     return strip.shape[1], strip.shape[0]
+
+
+def _keyframes(path: Path, moments_s: list[float], step_s: float) -> list[Image]:
+    """Return the keyframe next to each moment; none where one is nearer to another moment."""
+    packets = read_packets(path)
+    keys = packets.shown_keys
+    if not len(keys):
+        return []
+    away_s = np.abs(packets.times_s[keys][:, np.newaxis] - moments_s)
+    if away_s.min(axis=0).max() >= step_s / 2:
+        return []
+    numbers = keys[away_s.argmin(axis=0)].tolist()
+    with open_video(path, from_s=moments_s[0] - step_s / 2) as reading:
+        reading.stream.thread_type = "NONE"  # no frame waits for the next one
+        pictures = [
+            reading.upright(decoded.frame, longest_px=_FILMSTRIP_LONGEST_PX)
+            for decoded in decode_keys(reading, numbers)
+        ]
+    return pictures if len(pictures) == len(moments_s) else []
 
 
 def _pictures(path: Path, moments_s: list[float], on_progress: Progress) -> Iterator[Image]:

@@ -7,6 +7,7 @@ neither waits for the other longer than it must, and at most a handful of frames
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -27,7 +28,7 @@ from analysis.quality import PictureFacts, picture_facts
 from analysis.sampling import Decoded, decode_keys, decode_stretches, grey_thumbnail
 from analysis.screening import KeyframeSample
 from analysis.stillness import SamplingRate, Stillness
-from analysis.video import Progress, VideoReading, open_video
+from analysis.video import LARGE_PIXELS, Progress, VideoReading, open_video
 
 Moved = NDArray[np.bool_]  # which blocks of the upright picture moved, (rows, columns)
 
@@ -336,6 +337,7 @@ def _samples(
 
 _LOOK_EVERY_S = 8.0
 _MOST_LOOKS = 24
+_LANES = 2  # decoders side by side: a keyframe needs no other, and is decoded by one thread
 _LONGEST_PX = 640
 _OTHERS_A_TAKE = 3  # keyframes of each take on which others are looked for
 _OTHERS_AT_MOST = 12
@@ -363,22 +365,54 @@ def take_glimpses(
     Raises:
         VideoError: the file cannot be used.
     """
+    ordered = sorted(numbers)
+    looked_at = _far_apart(packets, ordered)
+    lanes = 1 if packets.pixels > LARGE_PIXELS else _LANES
+    lock = threading.Lock()
+
+    def lane(own: Sequence[int]) -> KeyframeSamples:
+        pictures: list[KeyframeSample] = []
+        facts: list[PictureFacts] = []
+        with open_video(path) as reading:
+            reading.stream.thread_type = "NONE"  # no frame waits for the next one
+            for decoded in decode_keys(reading, own):
+                grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
+                pictures.append(KeyframeSample(decoded.number, decoded.time_s, grey))
+                with lock:  # one model, one listener
+                    on_progress(0.0)
+                    if decoded.number in looked_at:
+                        facts.append(_look_at(decoded, reading, finder))
+        return KeyframeSamples(pictures, facts, reading)
+
+    with ThreadPoolExecutor(lanes) as pool:
+        glimpses = list(pool.map(lane, (ordered[number::lanes] for number in range(lanes))))
+    shown = [one for one in glimpses if one.pictures]
+    return _together(shown) if shown else _first_shown(path, finder)
+
+
+def _far_apart(packets: Packets, numbers: Sequence[int]) -> frozenset[int]:
+    """Return the keyframes at which the model looks: some seconds apart, and not too many."""
     every_s = max(_LOOK_EVERY_S, packets.span.seconds / _MOST_LOOKS)
-    looked_s = float("-inf")
-    pictures: list[KeyframeSample] = []
-    facts: list[PictureFacts] = []
-    with open_video(path) as reading:
-        reading.stream.thread_type = "NONE"  # no frame waits for the next one
-        for decoded in decode_keys(reading, numbers):
-            on_progress(0.0)
-            grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
-            pictures.append(KeyframeSample(decoded.number, decoded.time_s, grey))
-            if decoded.time_s - looked_s >= every_s:
-                looked_s = decoded.time_s
-                facts.append(_look_at(decoded, reading, finder))
-    if not pictures:
-        return _first_shown(path, finder)
-    return KeyframeSamples(pictures, facts, reading)
+    chosen: list[int] = []
+    for number in numbers:
+        if not chosen or packets.times_s[number] - packets.times_s[chosen[-1]] >= every_s:
+            chosen.append(number)
+    return frozenset(chosen)
+
+
+def _together(parts: Sequence[KeyframeSamples]) -> KeyframeSamples:
+    """Return what several decoders showed as one, in order."""
+    reading = parts[0].reading
+    for part in parts[1:]:
+        reading.frames += part.reading.frames
+        reading.damaged_at_s += part.reading.damaged_at_s
+    pictures = [picture for part in parts for picture in part.pictures]
+    facts = [fact for part in parts for fact in part.facts]
+    return KeyframeSamples(
+        sorted(pictures, key=lambda picture: picture.number),
+        sorted(facts, key=lambda fact: fact.time_s),
+        reading,
+    )
 
 
 def look_for_others(

@@ -1,5 +1,6 @@
 """Where the analysis's time goes, part by part."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ PARTS: tuple[tuple[object, str, str], ...] = (
     (inspection, "_report", "concluding"),
 )
 
+_noting = threading.Lock()
+
 
 def print_profile(path: Path, options: TakeOptions, finder: PoseFinder) -> None:
     """Print the seconds of each part; decoding and looking go on side by side."""
@@ -57,16 +60,15 @@ def _timed() -> Iterator[dict[str, float]]:
 def _stopwatch(
     function: Callable[..., Any], seconds: dict[str, float], part: str
 ) -> Callable[..., Any]:
-    """Return a function that also notes how long it took.
-
-    Two threads never time the same part, so no lock is needed.
-    """
+    """Return a function that also notes how long it took, in whichever thread."""
 
     def timed(*given: Any, **named: Any) -> Any:
         began_s = time.perf_counter()
         try:
             return function(*given, **named)
         finally:
-            seconds[part] += time.perf_counter() - began_s
+            took_s = time.perf_counter() - began_s
+            with _noting:
+                seconds[part] += took_s
 
     return timed

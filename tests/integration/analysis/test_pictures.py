@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder
 from analysis.report import Cost, Curve, Report, TakeReport
-from analysis.video import VideoError, VideoFacts
+from analysis.video import VideoError, VideoFacts, VideoReading
 from tests.footage import Form, record
 from tests.videos import film_run
 
@@ -44,6 +45,25 @@ def test_a_filmstrip_shows_six_moments_of_the_take_in_order(tmp_path: Path) -> N
     lefts = [float(np.percentile(columns, 2)) for columns in yellow]
     expected = [(round((0.65 + 0.3 * n) * 30) * 5) % 130 for n in range(6)]
     assert lefts == pytest.approx(expected, abs=7)
+
+
+def test_a_long_take_s_filmstrip_is_made_of_the_keyframes_next_to_its_moments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = record(tmp_path / "wander", Form(seconds=14, keyframe_every=60))
+    decoded = []
+    note = VideoReading.note
+
+    def noted(reading: VideoReading, frame: VideoFrame, pts: int) -> float:
+        decoded.append(note(reading, frame, pts))
+        return decoded[-1]
+
+    monkeypatch.setattr(VideoReading, "note", noted)
+
+    size = draw_filmstrip(video, start_s=0.5, end_s=13.1, out=tmp_path / "s.jpg", on_progress=quiet)
+
+    assert size == (6 * 160 + 5 * 4, 90)
+    assert decoded == pytest.approx([2.0, 4.0, 6.0, 8.0, 10.0, 12.0], abs=0.01)
 
 
 def test_a_filmstrip_of_nothing_is_refused(tmp_path: Path) -> None:
