@@ -367,13 +367,10 @@ def sandbox(
         server = Sandbox(
             port=port,
             key=key,
-            role=role,
             faults=faults,
             processing_s=parse_span(processing),
-            seed=seed,
             keep_dir=keep_dir,
             tls=tls,
-            link_s=link_s,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -383,6 +380,9 @@ def sandbox(
         ) from None
     if per_user and plan_limit is None:
         raise click.UsageError("--per-user needs --plan-limit")
+    server.add_key(key, role=role)
+    server.processing.seed(seed)
+    server.link_s = link_s
     server.plan_limit, server.limit_is_per_user = plan_limit, per_user
     server.allowed_domain, server.old_sessions = allowed_domain, old_sessions
     if athletes is not None:

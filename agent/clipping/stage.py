@@ -8,7 +8,7 @@ are one commit.
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -165,6 +165,15 @@ _UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, Typ
 log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
+@dataclass(frozen=True, slots=True)
+class ClippingNeighbours:
+    """What the stage asks of the disk and of intake, and how it wakes delivery."""
+
+    space: DiskSpace
+    wake_next: Wake
+    arriving: Callable[[], Iterable[str]] = list  # names of recordings under way
+
+
 class ClippingStage:
     """From a capture that was taken in to entries that wait for delivery."""
 
@@ -175,27 +184,27 @@ class ClippingStage:
         outbox: Outbox,
         folder: StateFolder,
         child: AnalysisProcess,
-        space: DiskSpace,
+        neighbours: ClippingNeighbours,
         *,
         policy: ClippingPolicy,
         now: Now,
-        wake_next: Wake,
-        arriving: Callable[[], Iterable[str]] = list,
     ) -> None:
         self._outbox = outbox
         self._folder = folder
         self._child = child
         self._cutter = ClipCutter(child, folder, options=policy.cut)
-        self._room = CutSpaceCheck(space, PauseReporter(outbox.pauses, StageName.CLIPPING, now=now))
+        self._room = CutSpaceCheck(
+            neighbours.space, PauseReporter(outbox.pauses, StageName.CLIPPING, now=now)
+        )
         self._joiner = RecordingJoiner(outbox, folder, child)
         self._recutter = ClipRecutter(outbox, folder, child, self._cutter, now=now)
         self._pause_filter = RecordingPauseFilter(outbox, folder, now=now)
         self._next_recording = NextRecording(
-            outbox, send_delay_s=policy.send_delay_s, arriving=arriving
+            outbox, send_delay_s=policy.send_delay_s, arriving=neighbours.arriving
         )
         self._policy = policy
         self._now = now
-        self._wake_next = wake_next
+        self._wake_next = neighbours.wake_next
 
     def step(self) -> float:
         """Cut one damaged clip again, or analyse the oldest waiting capture."""

@@ -14,7 +14,7 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.camera_link import RecorderState
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
-from agent.clipping.stage import ClippingStage, tracking_options
+from agent.clipping.stage import ClippingNeighbours, ClippingStage, tracking_options
 from agent.clock import Clock, read_clock
 from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
 from agent.delivery.circuit_breaker import KeyPolicy
@@ -590,7 +590,11 @@ def _analysis(
         outbox,
         folder,
         AnalysisProcess(limits=limits, check=check, model=analysis.model),
-        space,
+        ClippingNeighbours(
+            space=space,
+            wake_next=events.waker(DeliveryStage.name),
+            arriving=lambda: _arriving(captures, outbox, folder),
+        ),
         policy=ClippingPolicy(
             station=station_default(settings),
             unassigned=settings.station.unassigned,
@@ -602,8 +606,6 @@ def _analysis(
             cut=settings.cut.model_dump(),
         ),
         now=read_clock,
-        wake_next=events.waker(DeliveryStage.name),
-        arriving=lambda: _arriving(captures, outbox, folder),
     )
 
 

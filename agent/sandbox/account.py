@@ -210,12 +210,16 @@ class _Work:
 class Processing:
     """The works; safe from any thread."""
 
-    def __init__(self, span: Span, plan: FaultPlan, *, seed: int) -> None:
+    def __init__(self, span: Span, plan: FaultPlan) -> None:
         self._span = span
         self._plan = plan
-        self._chance = random.Random(seed)  # noqa: S311  # a play, no secret
+        self._chance = random.Random(0)  # noqa: S311  # a play, no secret
         self._lock = threading.Lock()
         self._works: dict[str, _Work] = {}
+
+    def seed(self, seed: int) -> None:
+        """Draw other times from now on, the same ones for the same seed."""
+        self._chance.seed(seed)
 
     def begin(self, session: SandboxSession) -> None:
         """Draw how long a session takes, and what goes wrong with it."""
@@ -310,8 +314,6 @@ class SandboxAccount:
         processing_s: float | Span,
         *,
         faults: Sequence[str] = (),
-        link_s: float = 3600.0,
-        seed: int = 0,
     ) -> None:
         """Open the account.
 
@@ -321,17 +323,15 @@ class SandboxAccount:
             processing_s: until a session's analysed video is there; of a span, each session
                 draws its own.
             faults: what goes wrong, as `faults.parse_fault` reads it.
-            link_s: how long a link to a video opens it.
-            seed: of what is drawn by chance.
         """
         self.book = RequestLog()
         self.plan = FaultPlan(faults)
         self.videos = videos
         span = processing_s if isinstance(processing_s, tuple) else (processing_s, processing_s)
-        self.processing = Processing(span, self.plan, seed=seed)
+        self.processing = Processing(span, self.plan)
         self.clock: Callable[[], float] = time.time  # by which sessions are made and analysed
         self.key_form: str | None = None  # the only header form that is accepted; None: both
-        self.link_s = link_s
+        self.link_s = 3600.0  # how long a link to a video opens it
         self.link_secret = secrets.token_bytes(16)
         self.storage_url = ""  # where videos lie: a host of its own
         self.stopping = threading.Event()

@@ -41,32 +41,26 @@ class Sandbox(SandboxAccount, AbstractContextManager["Sandbox"]):
         *,
         port: int = 0,
         key: str = "sandbox-key",
-        role: str = "admin",
         processing_s: float | Span = 2.0,
         faults: Sequence[str] = (),
         keep_dir: Path | None = None,
         tls: bool = False,
-        link_s: float = 3600.0,
-        seed: int = 0,
     ) -> None:
         """Prepare a server; it listens from `start` on.
 
         Args:
             port: 0 takes any free one.
-            key, role: the first key that is accepted, and whether it is an admin's or a user's.
+            key: the first key that is accepted, an admin's.
             processing_s: until a session's analysed video is there, or a span to draw that from.
             faults: what goes wrong, as `faults.parse_fault` reads it.
             keep_dir: where received videos stay; None for a folder that goes with the server.
             tls: speak TLS, with a certificate that only `certificates/ca.pem` vouches for.
-            link_s: how long a link to a video opens it.
-            seed: of what is drawn by chance.
         """
         _refuse_vain([] if tls else faults)
         self._own_folder = None if keep_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
         videos = keep_dir or Path(self._own_folder.name if self._own_folder else ".")
         videos.mkdir(parents=True, exist_ok=True)
-        first_key = SandboxKey(token=key, role=role)
-        super().__init__(first_key, videos, processing_s, faults=faults, link_s=link_s, seed=seed)
+        super().__init__(SandboxKey(token=key, role="admin"), videos, processing_s, faults=faults)
         self.tls = tls
         self._api = _Server(("127.0.0.1", port), self, ApiRequestHandler)
         self._storage = _Server(("127.0.0.1", 0), self, StorageRequestHandler)

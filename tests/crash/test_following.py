@@ -68,7 +68,8 @@ class Followed:
 
 
 def test_a_kill_at_any_step_misses_no_result(tmp_path: Path) -> None:
-    with Sandbox(key=KEY, processing_s=(5.0, 600.0), seed=3) as sandbox:
+    with Sandbox(key=KEY, processing_s=(5.0, 600.0)) as sandbox:
+        sandbox.processing.seed(3)
         followed = Followed(tmp_path, sandbox, 8)
         for point in POINTS:
             assert followed.start({"SPOTTER_CRASH_AT": point}).wait(90) == -9, point
@@ -81,7 +82,8 @@ def test_a_kill_at_any_step_misses_no_result(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_hundred_sessions_and_five_kills_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(5)
-    with Sandbox(key=KEY, processing_s=(5.0, 3600.0), seed=5) as sandbox:
+    with Sandbox(key=KEY, processing_s=(5.0, 3600.0)) as sandbox:
+        sandbox.processing.seed(5)
         followed = Followed(tmp_path, sandbox, 100)
         for _ in range(5):
             reached = len(sandbox.book.requests) + chance.randrange(1, 25)

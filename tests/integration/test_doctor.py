@@ -121,7 +121,8 @@ def test_an_api_that_refuses(tmp_path: Path, fault: str, words: str) -> None:
 
 
 def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) -> None:
-    with Sandbox(key=KEY, role="user") as sandbox:
+    with Sandbox(key=KEY) as sandbox:
+        sandbox.add_key(KEY, role="user")
         station = Station(tmp_path, sandbox.base_url)
         station.key_file.chmod(0o600)
         found = examined(station, check_api)

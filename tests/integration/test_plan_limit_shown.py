@@ -114,7 +114,8 @@ def test_doctor_tells_when_a_key_expires() -> None:
 def test_doctor_tells_what_plan_and_key_allow(
     tmp_path: Path, plan: str, role: str, words: str
 ) -> None:
-    with Sandbox(key=KEY, role=role) as sandbox:
+    with Sandbox(key=KEY) as sandbox:
+        sandbox.add_key(KEY, role=role)
         sandbox.plan_name = plan
         told = [
             found.finding for found in check_api(patient_of(Station(tmp_path, sandbox.base_url)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
-from agent.clipping.stage import ClippingStage
+from agent.clipping.stage import ClippingNeighbours, ClippingStage
 from agent.clock import read_clock
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
@@ -35,12 +35,11 @@ def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
             outbox,
             folder,
             StrangeChild(limits=limits, check=lambda: None),
-            DiskSpace(tmp_path, min_free_mb=0),
+            ClippingNeighbours(DiskSpace(tmp_path, min_free_mb=0), wake_next=ignore_wake),
             policy=ClippingPolicy(
                 station=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
             ),
             now=read_clock,
-            wake_next=ignore_wake,
         )
         assert [stage.step(), stage.step(), stage.step()] == [0.0, 0.0, WAKE_ONLY]
 

@@ -33,7 +33,8 @@ def test_spans_are_read() -> None:
 
 def test_each_session_draws_its_own_time_and_the_same_with_the_same_seed() -> None:
     def ready_after(seed: int) -> list[int]:
-        processing = Processing((10.0, 20.0), FaultPlan(), seed=seed)
+        processing = Processing((10.0, 20.0), FaultPlan())
+        processing.seed(seed)
         sessions = [replace(SESSION, session_id=f"s{number}") for number in range(4)]
         for session in sessions:
             processing.begin(session)
@@ -59,7 +60,7 @@ def test_each_session_draws_its_own_time_and_the_same_with_the_same_seed() -> No
 def test_what_goes_wrong_goes_wrong_with_one_session(
     fault: str, after_5_s: ProcessingProgress, after_a_day: ProcessingProgress
 ) -> None:
-    processing = Processing((0.0, 0.0), FaultPlan([fault]), seed=0)
+    processing = Processing((0.0, 0.0), FaultPlan([fault]))
     other = replace(SESSION, session_id="s2")
     processing.begin(SESSION)
 
