@@ -213,7 +213,11 @@ def _keys(table: str) -> list[str]:
 
 def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
     for table, values in document.items():
-        if table not in Settings.model_fields:
+        if table not in Settings.model_fields and not isinstance(values, Mapping):
+            places = [known for known in Settings.model_fields if table in _keys(known)]
+            below = " or ".join(f"[{place}]" for place in places) or "a table, such as [station]"
+            yield f"{path}: {table} stands outside of any table; it belongs below {below}"
+        elif table not in Settings.model_fields:
             yield f"{path}: unknown table [{table}]{_nearest(table, list(Settings.model_fields))}"
         elif isinstance(values, Mapping):
             for key in values:

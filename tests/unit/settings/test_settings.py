@@ -98,6 +98,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         ),
         ("[station]", "station.activity is missing"),
         ("activity = running", "line 1"),
+        (f'activity = "running"\n{SMALLEST}', r"activity .* belongs below \[station\]"),
+        (f"port = 7\n{SMALLEST}", r"port stands outside .* below \[mqtt\]"),
     ],
 )
 def test_a_wrong_setting_says_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
