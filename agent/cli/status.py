@@ -14,7 +14,7 @@ from agent.daemon.systemd import start_command
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskSpace
-from agent.intake.watcher import watch_of
+from agent.intake.folder import watch_of
 from agent.notifications.message import count_waiting
 from agent.outbox.disk_history import read_disk
 from agent.outbox.outbox import Outbox

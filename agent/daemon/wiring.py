@@ -28,9 +28,10 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
 from agent.heartbeat import Heartbeats
 from agent.intake.admission import Admission, names_on_the_way
+from agent.intake.folder import CaptureFolder
 from agent.intake.stability import StabilityTracker
 from agent.intake.stage import IntakeGuard, IntakeStage
-from agent.intake.watcher import ARRIVES_WITHIN_S, CaptureFolder
+from agent.intake.watcher import ARRIVES_WITHIN_S, WatchedFolder
 from agent.notifications.message import STATION_STATE, StationLook
 from agent.notifications.stage import Feed, NotificationStage, receiver_of
 from agent.outbox.consistency import ConsistencyCheck
@@ -331,7 +332,7 @@ def intake_stage(
     folder: StateFolder,
     outbox: Outbox,
     events: StageEvents,
-    captures: CaptureFolder,
+    captures: WatchedFolder,
     space: DiskSpace,
 ) -> IntakeStage:
     """Return the stage that takes captures in."""
@@ -533,7 +534,7 @@ def assemble_daemon(
 ) -> Daemon:
     """Return the daemon that does what the settings say."""
     events, board = StageEvents(_STAGES), RecorderBoard()
-    captures = CaptureFolder(
+    captures = WatchedFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),
         now=read_clock,

@@ -10,8 +10,8 @@ from pathlib import Path
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.doctor.folders import may_take, service_user_of
 from agent.errors import AgentError
+from agent.intake.folder import watch_of
 from agent.intake.stability import WriterState, writer_state
-from agent.intake.watcher import watch_of
 from agent.outbox.consistency import opened_as_it_is
 from agent.station.camera import Camera, UnrecognisedFiles, camera_words, unrecognised_files
 from agent.text import counted, printable_file_name

@@ -37,6 +37,7 @@ from agent.disk.state_folder import (
 )
 from agent.failpoints import crash_point
 from agent.heartbeat import during_io
+from agent.intake.folder import NOT_PLAIN, UnsettledError, folder_beneath
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.journal.snapshots import is_unfinished_sidecar
 from agent.outbox.models import Capture, CaptureEvidence, FileFacts
@@ -47,56 +48,8 @@ from agent.text import printable_file_name
 
 _OURS = ".spotter-"  # begins the names of files that are just being removed
 _READ_BYTES = 1 << 20
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NOT_PLAIN = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
-
-
-class UnsettledError(Exception):
-    """The file is not what it was when it was found settled: it must settle again."""
-
-
-@contextmanager
-def folder_beneath(root: Path, folder: Path) -> Iterator[int]:
-    """Open a folder beneath another one, part by part, following no link below `root`.
-
-    Raises:
-        UnsettledError: a part of it is a link, or it is not beneath `root`.
-        OSError: it cannot be opened.
-    """
-    if not folder.is_relative_to(root):
-        raise UnsettledError(folder.name)
-    descriptor = os.open(root, _FOLDER_FLAGS)
-    try:
-        for part in folder.relative_to(root).parts:
-            inner = _open_inside(descriptor, part)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open_inside(descriptor: int, part: str) -> int:
-    if part == os.pardir:
-        raise UnsettledError(part)
-    try:
-        return os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
-    except OSError as error:
-        if error.errno in _NOT_PLAIN:
-            raise UnsettledError(part) from error
-        raise
-
-
-def look_beneath(root: Path, path: Path) -> FileFacts | None:
-    """Return the facts of a plain file beneath a folder, or None where there is none."""
-    try:
-        with folder_beneath(root, path.parent) as folder:
-            found = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
-    except (OSError, UnsettledError):
-        return None
-    return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
 
 
 class SettledFile:
@@ -122,7 +75,7 @@ class SettledFile:
             try:
                 descriptor = os.open(path.name, _FILE_FLAGS, dir_fd=folder)
             except OSError as error:
-                if error.errno in _NOT_PLAIN:
+                if error.errno in NOT_PLAIN:
                     raise UnsettledError(path.name) from error
                 raise
             try:

@@ -23,9 +23,10 @@ from agent.clock import Clock, Instant
 from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.disk.space import READ_ONLY_REMEDY, DiskSpace, is_disk_full, is_read_only, megabytes
 from agent.disk.state_folder import StateFolder
-from agent.intake.admission import Admission, AdmissionResult, UnsettledError
+from agent.intake.admission import Admission, AdmissionResult
+from agent.intake.folder import UnsettledError
 from agent.intake.stability import NOTHING, StabilityTracker, reject_sparse, writer_state
-from agent.intake.watcher import CaptureFolder
+from agent.intake.watcher import WatchedFolder
 from agent.outbox.models import FileFacts, SidecarTime
 from agent.outbox.pauses import PauseReporter
 from agent.stage import StageName, Wake
@@ -261,7 +262,7 @@ class IntakeStage:
 
     def __init__(
         self,
-        folder: CaptureFolder,
+        folder: WatchedFolder,
         tracker: StabilityTracker,
         admission: Admission,
         guard: IntakeGuard,

@@ -1,11 +1,8 @@
 """Watches the capture folder: events are hints, a scan is authoritative."""
 
-import json
 import os
-import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,66 +17,28 @@ from watchdog.events import (
 )
 from watchdog.observers.inotify import InotifyObserver
 
-from agent.clock import Instant, Now, read_clock
-from agent.disk.state_folder import StateFolder
-from agent.intake.admission import look_beneath
+from agent.clock import Instant, Now
+from agent.intake.folder import CaptureFolder
 from agent.intake.stability import FileEvent, Growth
-from agent.outbox.models import FileFacts
-from agent.outbox.outbox import Outbox
-from agent.settings import Settings
-from agent.stage import StageName, ignore_wake
-from agent.station.camera import CameraWatch
-from agent.station.recorders import ask_for_recorders
-from agent.text import printable_file_name
+from agent.stage import StageName
 
 _SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
-_STILL_GROWING_S = 12.0  # recorders flush every few seconds
 ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow box
-_SIDECAR_BYTES = 65536
-_UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 
 log = structlog.get_logger(stage=StageName.INTAKE)
 
 
-class CaptureFolder:
-    """The folder into which the camera program writes."""
+class WatchedFolder(CaptureFolder):
+    """The capture folder, and what the system tells of changes in it."""
 
     def __init__(
         self, root: Path, *, suffixes: frozenset[str], now: Now, on_hint: Callable[[], None]
     ) -> None:
-        self._root = root
-        self._suffixes = suffixes
-        self._now = now
+        super().__init__(root, suffixes=suffixes, now=now)
         self._hints = _Hints(self, now=now, on_hint=on_hint)
         self._observer: InotifyObserver | None = None
         self._watched: tuple[int, int] | None = None
         self._complained = False
-
-    def is_capture_name(self, path: Path) -> bool:
-        """Tell whether a path is a video by name, and not a temporary or hidden one."""
-        if not path.is_relative_to(self._root):
-            return False  # such as where a file was moved to from here
-        inside = path.relative_to(self._root)
-        if any(part.startswith(".") for part in inside.parts):
-            return False
-        name = path.name.lower()
-        return path.suffix.lower() in self._suffixes and not name.endswith(_UNFINISHED_SUFFIXES)
-
-    def below(self, path: Path) -> str:
-        """Return the folder of a capture, as seen from here; empty where it is this one."""
-        inside = path.relative_to(self._root).parent
-        return "" if inside == Path() else printable_file_name(str(inside))
-
-    def camera_of(self, path: Path) -> str | None:
-        """Return the camera that a recorder names in a file's sidecar, or None."""
-        sidecar = path.with_name(f"{path.name}.json")
-        try:
-            with sidecar.open("rb") as file:
-                values = json.loads(file.read(_SIDECAR_BYTES))
-        except (OSError, ValueError):
-            return None
-        camera = values.get("camera") if isinstance(values, dict) else None
-        return printable_file_name(camera) if isinstance(camera, str) and camera else None
 
     def watch(self) -> bool:
         """Watch the folder that is there now; False while it is missing.
@@ -109,102 +68,6 @@ class CaptureFolder:
         """Return what was noticed since the last call."""
         return self._hints.take()
 
-    def scan(self) -> Iterator[tuple[Path, FileFacts]]:
-        """Yield every capture that lies in the folder, with its facts.
-
-        Raises:
-            OSError: the folder cannot be read.
-        """
-        with os.scandir(self._root):
-            pass  # a missing folder must be an error; os.fwalk would pass over it
-        real = os.path.realpath(self._root)  # the folder itself may be behind a link, by a setting
-        # By descriptors: a folder that becomes a link meanwhile leads nowhere else.
-        for folder, subfolders, names, descriptor in os.fwalk(real):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            inside = self._root / os.path.relpath(folder, real)
-            for name in sorted(names):
-                path = inside / name
-                if self.is_capture_name(path):
-                    facts = _look_at(name, descriptor)
-                    if facts is not None:
-                        yield path, facts
-
-    def holds_any(self) -> bool:
-        """Tell whether a capture lies in the folder: being written, or not yet taken in."""
-        try:
-            return any(True for _ in self.scan())
-        except OSError:
-            return False
-
-    def arriving(self, *, since_s: float) -> list[str]:
-        """Return the names of the captures that are being written, or are about to be taken in.
-
-        Names below the folder; unfinished and hidden files count too, for a recorder may rename
-        them when they are whole.
-
-        Args:
-            since_s: Unix time; what has not changed since then is not waited for.
-        """
-        names = []
-        for folder, _, files in os.walk(self._root):
-            for name in files:
-                path = Path(folder, name)
-                try:
-                    found = path.lstat()
-                except OSError:
-                    continue
-                if stat.S_ISREG(found.st_mode) and max(found.st_mtime, found.st_ctime) > since_s:
-                    finished = self._finished_name(path)
-                    if finished is not None:
-                        names.append(finished)
-        return names
-
-    def _finished_name(self, path: Path) -> str | None:
-        """Return what a capture is called once it is whole; None for what is no capture."""
-        name = path.name.removeprefix(".")
-        while name.lower().endswith(_UNFINISHED_SUFFIXES):
-            shorter = name.rstrip("~") if name.endswith("~") else name.rpartition(".")[0]
-            if shorter == name:
-                break
-            name = shorter
-        if Path(name.lower()).suffix not in self._suffixes:
-            return None
-        # A recorder moves what is whole out of its hidden folder.
-        folders = path.relative_to(self._root).parts[:-1]
-        seen = [part for part in folders if not part.startswith(".")]
-        return printable_file_name(Path(*seen, name).as_posix())
-
-    def is_growing(self) -> bool:
-        """Tell whether a capture is being written: one has grown in the last seconds."""
-        since_ns = (self._now().utc_s - _STILL_GROWING_S) * 1e9
-        try:
-            return any(facts.mtime_ns > since_ns for _, facts in self.scan())
-        except OSError:
-            return False
-
-    def written_at(self) -> float | None:
-        """Return when a recording in the folder last grew (Unix time); None where none lies there.
-
-        Those count too that their writer calls unfinished: a long recording is no silence.
-        """
-        latest_ns = 0
-        for folder, _, names in os.walk(self._root):
-            for name in names:
-                if self._may_become_capture(name):
-                    with suppress(OSError):
-                        found = Path(folder, name).lstat()
-                        if stat.S_ISREG(found.st_mode) and found.st_size:
-                            latest_ns = max(latest_ns, _changed_ns(found, self._now().utc_s))
-        return latest_ns / 1e9 if latest_ns else None
-
-    def _may_become_capture(self, name: str) -> bool:
-        path = Path(name.lower())
-        return path.suffix in self._suffixes or path.name.endswith(_UNFINISHED_SUFFIXES)
-
-    def look(self, path: Path) -> FileFacts | None:
-        """Return a file's facts, or None where there is no plain file of that name."""
-        return look_beneath(self._root, path)
-
     def _is_watching(self) -> bool:
         """Tell whether the watcher lives: it ends itself where the system refuses a watch."""
         observer = self._observer
@@ -229,35 +92,6 @@ class CaptureFolder:
             return None
         self._complained = False
         return observer
-
-
-def watch_of(outbox: Outbox, settings: Settings) -> CameraWatch:
-    """Return what looks at the camera for a command, beside or without a daemon."""
-    folder = CaptureFolder(
-        settings.paths.capture,
-        suffixes=frozenset(settings.capture.suffixes),
-        now=read_clock,
-        on_hint=ignore_wake,
-    )
-    socket = StateFolder(settings.paths.state).recorder_socket
-    return CameraWatch(outbox, settings, folder.written_at, lambda: ask_for_recorders(socket))
-
-
-def _look_at(name: str, descriptor: int) -> FileFacts | None:
-    try:
-        found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-    except OSError:
-        return None
-    return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
-
-
-def _changed_ns(found: os.stat_result, now_s: float) -> int:
-    """Return when a file last changed: by whichever of its two times is the later, but not ahead.
-
-    A copy may keep its original's time of modification.
-    """
-    changed_ns = (ns for ns in (found.st_mtime_ns, found.st_ctime_ns) if ns <= now_s * 1e9)
-    return max(changed_ns, default=int(now_s * 1e9))
 
 
 class _Hints(FileSystemEventHandler):

@@ -17,10 +17,9 @@ import pytest
 from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError
-from agent.intake.admission import Admission, UnsettledError
-from agent.intake.watcher import CaptureFolder
+from agent.intake.admission import Admission
+from agent.intake.folder import CaptureFolder, UnsettledError
 from agent.outbox.outbox import Outbox
-from agent.stage import ignore_wake
 from tests.attack.users import CAMERA, GROUP, as_user, need_users
 from tests.conftest import REPOSITORY
 from tests.factories import evidence
@@ -74,9 +73,7 @@ class Gate:
         self.capture.mkdir()
         os.chown(self.capture, CAMERA, GROUP)
         self.admission = Admission(outbox, self.folder, now=read_clock, capture=self.capture)
-        self._scanned = CaptureFolder(
-            self.capture, suffixes=frozenset({".mp4"}), now=read_clock, on_hint=ignore_wake
-        )
+        self._scanned = CaptureFolder(self.capture, suffixes=frozenset({".mp4"}), now=read_clock)
 
     def take_in(self, rounds: int, *, until: Callable[[], object] = lambda: True) -> None:
         """Look and take in what is seen, at least so many times, and until that holds."""

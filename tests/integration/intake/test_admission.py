@@ -15,7 +15,8 @@ from agent.clock import read_clock
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import StateFolder
 from agent.errors import BusyError
-from agent.intake.admission import Admission, AdmissionResult, UnsettledError
+from agent.intake.admission import Admission, AdmissionResult
+from agent.intake.folder import UnsettledError
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox

@@ -10,11 +10,10 @@ import pytest
 from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder
 from agent.intake import admission
-from agent.intake.admission import Admission, AdmissionResult, UnsettledError, show_unremoved
-from agent.intake.watcher import CaptureFolder
+from agent.intake.admission import Admission, AdmissionResult, show_unremoved
+from agent.intake.folder import CaptureFolder, UnsettledError
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox
-from agent.stage import ignore_wake
 from tests.factories import evidence
 
 
@@ -48,9 +47,7 @@ class Gate:
         return {path.stem: path.read_bytes() for path in self.folder.captures.glob("*.mp4")}
 
     def scan(self) -> list[Path]:
-        folder = CaptureFolder(
-            self.capture, suffixes=frozenset({".mp4"}), now=read_clock, on_hint=ignore_wake
-        )
+        folder = CaptureFolder(self.capture, suffixes=frozenset({".mp4"}), now=read_clock)
         return [path for path, _ in folder.scan()]
 
 
