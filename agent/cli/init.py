@@ -23,7 +23,8 @@ from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
 from agent.doctor.network import ask_status, judge_answer
 from agent.errors import ApiUnavailableError, ConfigError, RequestError
 from agent.exercises import ACTIVITIES, EXERCISES, check_movement
-from agent.settings import Settings, load_settings, read_api_key, sample_toml
+from agent.settings import Settings, load_settings, read_api_key
+from agent.settings.generate import sample_toml
 from agent.settings.load import DEFAULT_PATH, toml_value, user_folder
 from agent.settings.model import is_key
 

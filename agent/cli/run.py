@@ -10,7 +10,8 @@ from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
 from agent.logs import configure_logs
-from agent.settings import effective, loaded_settings, sample_toml
+from agent.settings import effective, loaded_settings
+from agent.settings.generate import sample_toml
 from agent.settings.load import HIDDEN, toml_value
 
 

@@ -1,6 +1,5 @@
 """The station's settings: one model is the source of validation, sample file and documentation."""
 
-from agent.settings.generate import sample_toml
 from agent.settings.load import Loaded, effective, find_config, load_settings, loaded_settings
 from agent.settings.model import ApiSettings, Settings, WebSettings, read_api_key
 
@@ -14,5 +13,4 @@ __all__ = [
     "load_settings",
     "loaded_settings",
     "read_api_key",
-    "sample_toml",
 ]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError
-from agent.settings import effective, load_settings, loaded_settings, read_api_key, sample_toml
-from agent.settings.generate import reference_markdown
+from agent.settings import effective, load_settings, loaded_settings, read_api_key
+from agent.settings.generate import reference_markdown, sample_toml
 from agent.settings.model import Settings
 from tests.conftest import REPOSITORY
 
