@@ -9,7 +9,7 @@ import pytest
 from agent.doctor.folders import ServiceUser, check_folder
 from agent.settings import effective, load_settings
 from tests.disks import mounted
-from tests.station import Station, run_spotter
+from tests.station import Station, give, run_spotter
 from tests.videos import film_run
 
 
@@ -36,7 +36,7 @@ def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
 
     for words in (["text.mp4"], ["missing.mp4"], ["text.mp4", "--out", "text.mp4/x"]):
         paths = [word if word == "--out" else str(tmp_path / word) for word in words]
-        done = run_spotter(["analyse", *paths])
+        done = give(["analyse", *paths])
         assert done.returncode == 1
         assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
 
@@ -47,11 +47,8 @@ def test_what_a_person_names_may_lie_where_nobody_may_look(station: Station) -> 
     out_of_reach = "x" * 300 + ".mp4"
     for words in (["why"], ["logs"], ["reanalyse"], ["takes", "add"], ["analyse"]):
         moments = ["0:01", "0:05"] if words[0] == "takes" else []
-        done = run_spotter(
-            [*words, out_of_reach, *moments, "--config", str(station.config)],
-        )
-        assert done.returncode == 1, words
-        assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr, done.stderr
+        told = station.spotter(*words, out_of_reach, *moments, code=1)
+        assert told.startswith("spotter: ") and "Traceback" not in told
 
 
 def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) -> None:

@@ -71,7 +71,7 @@ def test_a_capture_folder_that_goes_and_comes_back_is_watched_again(
 @pytest.mark.parametrize(
     "count",
     [
-        400,
+        200,
         pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )

@@ -131,7 +131,7 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
         station = Station(place, sandbox.base_url, {"disk": {"min_free_mb": 0}})
         with station.running():
             until(lambda: has_reserve(station))
-            whole = film_run(station.root / "film.mp4", seconds=20)
+            whole = film_run(station.root / "film.mp4", seconds=8)
             filler = fill(place)
             os.truncate(filler, filler.stat().st_size - whole.stat().st_size)
             whole.rename(station.capture / name_of(1))  # on the same disk that takes no room

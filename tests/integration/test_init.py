@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from agent.sandbox.server import Sandbox
 from agent.settings.load import find_config
-from tests.station import KEY, delivered
+from tests.station import KEY, delivered, give
 from tests.videos import film_run
 
 LIFT = ("--activity", "weightlifting", "--exercise", "snatch")
@@ -34,15 +35,8 @@ def key_file(tmp_path: Path) -> Path:
 
 def spotter(home: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if "XDG_" not in name}
-    return subprocess.run(
-        [sys.executable, "-m", "agent", *words],
-        env={**environment, "HOME": str(home), **more},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    with mock.patch.dict(os.environ, {**environment, "HOME": str(home), **more}, clear=True):
+        return give(words)
 
 
 def settings_of(home: Path) -> Path:

@@ -89,6 +89,7 @@ def test_the_installed_daemon_delivers_a_capture_and_serves_every_place_of_its_p
         assert (found["page"]["state"], found["program files"]["state"]) == ("fine", "fine")
 
 
+@pytest.mark.soak  # the README's own demo is run with every change, from the source tree
 def test_the_installed_demo_does_the_whole_job(installed: Installed, tmp_path: Path) -> None:
     told = installed.run("demo", scratch=tmp_path)
 
@@ -106,7 +107,12 @@ def damaged_copy(installed: Installed, folder: Path, missing: str) -> Installed:
 
 
 @pytest.mark.parametrize(
-    "missing", ["templates/parts/state.html", "templates/parts/wallboard.html", "static/page.js"]
+    "missing",
+    [
+        "templates/parts/wallboard.html",
+        pytest.param("templates/parts/state.html", marks=pytest.mark.soak),
+        pytest.param("static/page.js", marks=pytest.mark.soak),
+    ],
 )
 def test_doctor_finds_a_page_that_lacks_a_file(
     installed: Installed, with_page: Station, tmp_path: Path, missing: str

@@ -29,7 +29,9 @@ def delivered(world: World) -> int:
     return world.states().count("uploaded")
 
 
-@pytest.mark.parametrize("athletes", [ATHLETES, ATHLETES[:2], ATHLETES[:1]])
+@pytest.mark.parametrize(
+    "athletes", [ATHLETES, ATHLETES[:1], pytest.param(ATHLETES[:2], marks=pytest.mark.soak)]
+)
 def test_a_plan_that_is_used_up_wastes_one_upload_an_hour_and_resumes_alone(
     world: World, sandbox: Sandbox, athletes: tuple[str, ...]
 ) -> None:
