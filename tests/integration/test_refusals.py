@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from tests.factories import admitted
-from tests.station import Station, delivered, run_spotter, until
+from tests.station import Station, delivered, give, until
 
 
 def test_each_of_several_that_cannot_be_changed_is_named(station: Station) -> None:
@@ -103,8 +103,8 @@ def test_a_clip_that_is_given_away_goes_on_showing_what_it_shows(station: Statio
 def test_where_an_option_goes_is_told_where_it_was_misplaced_alone(station: Station) -> None:
     hint = "Options go after the command"
 
-    assert hint in run_spotter(["--json", "status"]).stderr
-    assert hint in run_spotter(["outbox", "--json", "list"]).stderr
+    assert hint in give(["--json", "status"]).stderr
+    assert hint in give(["outbox", "--json", "list"]).stderr
     assert hint not in station.spotter("export", "--json", code=2)
 
 
@@ -139,7 +139,7 @@ def test_columns_stand_under_their_heads_whatever_is_written_in_them(station: St
 
 
 def test_a_fault_of_certificates_is_not_waited_for_in_vain() -> None:
-    done = run_spotter(["sandbox", "--port", "0", "--fault", "tls-expired"])
+    done = give(["sandbox", "--port", "0", "--fault", "tls-expired"])
 
     assert done.returncode == 2 and "'tls-expired' happens with --tls alone" in done.stderr
 

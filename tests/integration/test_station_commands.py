@@ -3,7 +3,7 @@
 import json
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, run_spotter, until
+from tests.station import Station, delivered, give, until
 from tests.videos import film_run
 
 
@@ -56,7 +56,7 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
     found = json.loads(station.spotter("athletes", "--sync", "--json"))
     assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
     for words in (["assign", "athlete-002"], ["queue", "add", "athlete-002"]):
-        assert "check the spelling" in run_spotter([*words, "--config", str(station.config)]).stderr
+        assert "check the spelling" in give([*words, "--config", str(station.config)]).stderr
 
     sandbox.stop()
     assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
