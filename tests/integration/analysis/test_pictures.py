@@ -50,7 +50,9 @@ def test_a_filmstrip_shows_six_moments_of_the_take_in_order(tmp_path: Path) -> N
 def test_a_long_take_s_filmstrip_is_made_of_the_keyframes_next_to_its_moments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = record(tmp_path / "wander", Form(seconds=14, keyframe_every=60))
+    even = (("sc_threshold", "0"),)
+    form = Form(seconds=14, keyframe_every=60, codec_options=even)
+    video = record(tmp_path / "wander", form)
     decoded = []
     note = VideoReading.note
 
