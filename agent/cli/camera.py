@@ -9,7 +9,7 @@ from agent.logs import configure_logs
 from agent.recorder.run import run_recorder
 from agent.recorder.settings import load_recorder
 from agent.station.assignments import state_folder
-from agent.station.recorders import RecorderSight, ask_for_recorders
+from agent.station.recorders import RecorderSight, ask_for_recorders, ask_for_still
 
 
 @click.command()
@@ -74,3 +74,17 @@ def _line(sight: RecorderSight) -> str:
     rate = f"{report.kbit_s:.0f} kbit/s, a keyframe every {report.keyframe_s:.1f} s"
     ring = f"{report.ring_s:.1f} s in memory"
     return f"{report.camera:12} {report.state}, {armed}; {picture}, {rate}; {ring}"
+
+
+@camera.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True))
+@click.option("--camera", "name", metavar="NAME", help="Which camera.  [default: the only one]")
+@config_option
+def snapshot(file: Path, name: str | None, config: Path | None) -> None:
+    """Write what the camera sees at this moment to FILE, as JPEG."""
+    path = state_folder(settings_of(config)).recorder_socket
+    names = [sight.report.camera for sight in ask_for_recorders(path)]
+    if name is None and len(names) > 1:
+        raise click.UsageError(f"which camera: --camera {' or '.join(names)}")
+    file.write_bytes(ask_for_still(path, name or next(iter(names), "main")))
+    click.echo(f"written: {file}")

@@ -2,6 +2,7 @@
 station.
 """
 
+import base64
 import contextlib
 import os
 import select
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import structlog
 
@@ -20,6 +22,7 @@ from agent.clock import read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.settings import CameraSettings, RecorderSettings
 from agent.recorder.source import CameraError, opened_camera
+from agent.recorder.still import still_jpeg
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
@@ -52,7 +55,13 @@ def run_recorder(settings: RecorderSettings) -> None:
     threading.Thread(target=reader.run, name="reader", daemon=True).start()
     log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
     try:
-        StationLink(settings.station.socket, lambda: filming.report, mailbox.put).run(stop, woken)
+        link = StationLink(
+            settings.station.socket,
+            lambda: filming.report,
+            mailbox.put,
+            lambda: still_jpeg(filming.still),
+        )
+        link.run(stop, woken)
     finally:
         stop.set()
         films.join(_END_WITHIN_S)
@@ -111,7 +120,17 @@ class StationLink:
         path: Path | None,
         report: Callable[[], RecorderReport],
         put: Callable[[object], None],
+        still: Callable[[], bytes],
     ) -> None:
+        """Prepare to connect.
+
+        Args:
+            path: of the daemon's socket; None: there is none.
+            report: returns how the camera does.
+            put: takes orders.
+            still: makes a picture, or raises `CameraError`.
+        """
+        self._still = still
         self._path = path
         self._report = report
         self._put = put
@@ -168,7 +187,18 @@ class StationLink:
                 if not received:
                     return
                 for message in lines.take(received):
-                    order = FilmingOrder.of_message(message.get("order") or {})
-                    if order is not None:
-                        self._put(order)
+                    self._hear(link, message)
             yield
+
+    def _hear(self, link: socket.socket, message: dict[str, Any]) -> None:
+        order = FilmingOrder.of_message(message.get("order") or {})
+        if order is not None:
+            self._put(order)
+        if "still" in message:
+            link.sendall(as_line({"still": {"id": message["still"], **self._picture()}}))
+
+    def _picture(self) -> dict[str, object]:
+        try:
+            return {"jpeg": base64.b64encode(self._still()).decode()}
+        except CameraError as error:
+            return {"error": str(error)}

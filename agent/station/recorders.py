@@ -5,6 +5,7 @@ whenever somebody has said something.  What is known of a recorder outlives its 
 is silent is lost, unless it said good-bye.  A command asks the daemon over the same socket.
 """
 
+import base64
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from agent.camera_link import (
     as_line,
 )
 from agent.clock import Instant, Now
+from agent.errors import BusyError
 from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
@@ -36,7 +38,8 @@ _NOBODY_POLL_S = 1.0
 _HOLDS_S = 600.0  # an order outlives a daemon that is restarted, or updated
 _MOST_LINKS = 16
 _RECEIVED_BYTES = 1 << 18
-_ANSWER_S = 2.0
+_ANSWER_S = 5.0
+_SEND_S = 0.5
 
 log = structlog.get_logger(stage=StageName.RECORDER)
 
@@ -131,6 +134,8 @@ class RecorderStage:
         self._now = now
         self._listener: socket.socket | None = None
         self._links: list[_Link] = []
+        self._asked: dict[int, _Link] = {}  # who waits for which still picture
+        self._stills = 0
 
     def step(self) -> float:
         """Hear every recorder, and tell each what is wanted."""
@@ -207,6 +212,14 @@ class RecorderStage:
             ]
             self._send(link, as_line({"recorders": told}))
             return
+        if message.get("ask") == "still":
+            self._ask_for_still(link, str(message.get("camera")))
+            return
+        if isinstance(message.get("still"), dict):
+            asker = self._asked.pop(message["still"].get("id"), None)
+            if asker is not None:
+                self._send(asker, as_line(message))
+            return
         if message.get("bye") is True and link.camera is not None:
             self._board.forget(link.camera)
             link.camera = None
@@ -218,18 +231,29 @@ class RecorderStage:
             link.camera = report.camera
             self._board.hear(report)
 
+    def _ask_for_still(self, link: _Link, camera: str) -> None:
+        recorder = next((one for one in self._links if one.camera == camera), None)
+        if recorder is None:
+            error = f"no recorder films a camera called {camera}"
+            self._send(link, as_line({"still": {"error": error}}))
+            return
+        self._stills += 1
+        self._asked[self._stills] = link
+        self._send(recorder, as_line({"still": self._stills}))
+
     def _send(self, link: _Link, line: bytes) -> None:
         """Send a line; who does not read is let go, and connects again."""
         try:
-            if link.socket.send(line) == len(line):
-                return
+            link.socket.settimeout(_SEND_S)  # a picture is larger than the socket's buffer
+            link.socket.sendall(line)
+            link.socket.setblocking(False)
         except OSError:
-            pass
-        self._drop(link)
+            self._drop(link)
 
     def _drop(self, link: _Link) -> None:
         if link in self._links:
             self._links.remove(link)
+            self._asked = {id_: asker for id_, asker in self._asked.items() if asker is not link}
             link.socket.close()
             if link.camera is not None:
                 log.info("recorder disconnected", camera=link.camera)
@@ -237,19 +261,43 @@ class RecorderStage:
 
 def ask_for_recorders(path: Path) -> tuple[RecorderSight, ...]:
     """Return what a running daemon knows of its recorders; nothing where none runs."""
+    with suppress(ValueError, KeyError, TypeError):
+        return _sights((_answer(path, {"ask": "recorders"}) or {"recorders": ()})["recorders"])
+    return ()
+
+
+def ask_for_still(path: Path, camera: str) -> bytes:
+    """Return a JPEG of what a camera sees at this moment.
+
+    Raises:
+        BusyError: no daemon, no such recorder, or no picture now.
+    """
+    answer = _answer(path, {"ask": "still", "camera": camera})
+    if answer is None:
+        raise BusyError("the daemon does not answer", hint="it must run: spotter status")
+    told = answer.get("still")
+    jpeg = told.get("jpeg") if isinstance(told, dict) else None
+    if not isinstance(jpeg, str):
+        error = told.get("error") if isinstance(told, dict) else None
+        raise BusyError(str(error or "there is no picture"), hint="spotter camera")
+    return base64.b64decode(jpeg)
+
+
+def _answer(path: Path, question: dict[str, object]) -> dict[str, Any] | None:
+    """Ask a running daemon something; None where none answers."""
     with (
-        suppress(OSError, ValueError, KeyError, TypeError),
+        suppress(OSError, ValueError),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link,
     ):
         link.settimeout(_ANSWER_S)
         with short_path(path) as short:
             link.connect(short)
-        link.sendall(as_line({"ask": "recorders"}))
+        link.sendall(as_line(question))
         lines = LineReader()
         while received := link.recv(_RECEIVED_BYTES):
             for message in lines.take(received):
-                return _sights(message["recorders"])
-    return ()
+                return message
+    return None
 
 
 def _sights(told: Sequence[Any]) -> tuple[RecorderSight, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
-from tests.recorder import RecorderUnderTest, make_video
+from tests.recorder import RecorderUnderTest, make_video, shown_s
 from tests.station import Station, give, until
 
 
@@ -62,6 +62,12 @@ def test_an_athlete_arms_it_and_stop_filming_disarms_it_at_once(
         until(lambda: seen(station).get("state") == "watching")
         until(lambda: float(str(seen(station)["ring_s"])) > 0)
         assert not list(hidden.iterdir())
+        picture = station.root / "seen.jpg"
+        station.spotter("camera", "snapshot", str(picture))
+        assert shown_s(picture) == [0.0] and picture.stat().st_size > 500
+        assert "no recorder films" in station.spotter(
+            "camera", "snapshot", str(picture), "--camera", "other", code=75
+        )
 
         station.spotter("assign", "someUserId123")
         until(lambda: list(hidden.iterdir()))
