@@ -1,9 +1,11 @@
 """Which of several people is the athlete.  Pure.
 
 With a zone it is the one who stands in it.  Without, it is whoever the model follows by itself,
-unless much else moves elsewhere in the picture, or he makes no effort: then others are looked for
-too, and the athlete is who makes efforts, the larger and livelier one if both do.  Two who are
-alike are not decided here: a person must say who it is.
+unless much else moves elsewhere in the picture, or he makes no sure effort: then others are looked
+for too, and the athlete is who makes the surer effort.  Of two who make sure ones, one far behind
+the other is not on the station, nor is a mirror image.  Else, if their efforts overlap, it is not
+decided here who it is: a helper who stands nearer to the camera is the larger and often the
+livelier one, so a person must say.
 """
 
 from collections.abc import Sequence
@@ -12,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.efforts import Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
-from analysis.motion import Motion
+from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Crop, Interval
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
@@ -22,7 +25,9 @@ _MARGIN = 0.06  # of the frame, around a body or a zone
 _OFTEN = 0.15  # of how often the restless place changes: less is nothing
 _ENOUGH = 10  # changes: fewer are an accident
 _SMALLEST = 0.04  # of the picture's blocks: less is no person near enough to matter
-_ALIKE = 1.4  # ratio of two bodies' weight below which nobody can tell
+_FAR_BEHIND = 2.0  # ratio of two bodies' sizes: they do not share a station
+_IN_STEP = 0.9  # correlation of two bodies' heights: one is the other's mirror image
+_IN_STEP_S = 1.0  # of common time, at least, to tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class TrackCandidate:
 
     motion: Motion
     efforts: Sequence[Interval]
+    evidence: Evidence  # of the surest effort
 
     @property
     def weight(self) -> float:
@@ -41,6 +47,12 @@ class TrackCandidate:
             moved = np.nan_to_num(self.motion.posture_speed[inside] * self.motion.unit_px[inside])
             total += float(moved.sum())
         return total
+
+    @property
+    def size_px(self) -> float:
+        """How large he is: his usual torso."""
+        found = self.motion.is_found
+        return float(np.median(self.motion.unit_px[found])) if found.any() else 0.0
 
 
 def zone_crop(zone: Zone) -> Crop | None:
@@ -90,33 +102,46 @@ def choose_athlete(
         return followed, True
     if is_same_body(followed.motion, other.motion):
         return max(followed, other, key=_how_well_seen), True
-    if not followed.efforts:
-        return other, True
+    if followed.evidence != other.evidence:
+        return max(followed, other, key=lambda one: one.evidence), True
     first, second = sorted((followed, other), key=lambda one: one.weight, reverse=True)
-    together = any(a.overlap_s(b) > 0 for a in first.efforts for b in second.efforts)
-    sure = first.weight > _ALIKE * second.weight or not together
-    return first, sure
+    larger, smaller = sorted((followed, other), key=lambda one: one.size_px, reverse=True)
+    if larger.size_px > _FAR_BEHIND * smaller.size_px or _in_step(first.motion, second.motion):
+        return larger, True
+    return first, not any(a.overlap_s(b) > 0 for a in first.efforts for b in second.efforts)
 
 
-def _how_well_seen(one: TrackCandidate) -> tuple[bool, int]:
+def _in_step(first: Motion, second: Motion) -> bool:
+    """Tell whether two bodies go up and down as one."""
+    a, b = _together(first, second)
+    if len(a) < _IN_STEP_S * GRID_FPS:
+        return False
+    one, other = first.trunk_height[a], second.trunk_height[b]
+    alike = float(((one - one.mean()) * (other - other.mean())).mean())
+    return alike > _IN_STEP * float(one.std() * other.std()) > 0
+
+
+def _how_well_seen(one: TrackCandidate) -> tuple[Evidence, int]:
     """Return what tells the better of two views of one body: whether it shows an effort at all."""
-    return bool(one.efforts), int(one.motion.is_found.sum())
+    return one.evidence, int(one.motion.is_found.sum())
 
 
 def is_same_body(first: Motion, second: Motion) -> bool:
     """Tell whether two tracks are mostly of one body: in the same place at the same time."""
-    times_s = np.intersect1d(np.round(first.times_s, 1), np.round(second.times_s, 1))
-    if not len(times_s):
+    a, b = _together(first, second)
+    if not len(a):
         return False
-    a = np.searchsorted(np.round(first.times_s, 1), times_s)
-    b = np.searchsorted(np.round(second.times_s, 1), times_s)
-    both = first.is_found[a] & second.is_found[b]
-    if not both.any():
-        return False
-    a, b = a[both], b[both]
     up = first.hip_up_px[a] - second.hip_up_px[b]
     across = first.hip_across_px[a] - second.hip_across_px[b]
     return float(np.median(np.hypot(up, across) / first.unit_px[a])) < 1.0
+
+
+def _together(first: Motion, second: Motion) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the samples of two tracks, (T,) each, at which both bodies are found."""
+    times_s, other_s = np.round(first.times_s, 1), np.round(second.times_s, 1)
+    _, a, b = np.intersect1d(times_s, other_s, return_indices=True)
+    both = first.is_found[a] & second.is_found[b]
+    return a[both], b[both]
 
 
 def _covered(shape: tuple[int, ...], poses: Poses) -> NDArray[np.bool_]:

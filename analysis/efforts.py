@@ -1,50 +1,53 @@
-"""Which movements are efforts, with start and end.  Pure.
+"""Which movements are efforts, with start and end, and how sure that is.  Pure.
 
-Moving is not enough: people walk in, chalk their hands and shift their weight.  An effort shows
-in the posture.  The body goes down or up, the hands come up to the shoulders or above, or the
-legs run; each of these is a sign, seen moment by moment:
+Moving is not enough: people walk in, sit down, stretch and shift their weight.  An effort is a
+plausible cycle, and each of its parts is a sign, seen moment by moment:
 
-- *low*: the hips are nearer the feet than when this body stands;
-- *raised*: the hands are at the shoulders or above;
+- *low*: hips or shoulders go down or up;
+- *raised*: the hands come up to the shoulders or above, or down from there;
 - *flying*: hips and feet go up together;
-- *running*: the legs swing fast against the hips for some time, on the spot or far faster than
-  anybody walks;
+- *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
+  walks;
 - *busy* (only where nothing is known of the station's activity): the posture goes on changing for
   long.
 
-A motionless moment in a posture of effort, such as a set-up at the bar or a bar held overhead,
-belongs to the effort; a long one is rest.  From the first sign to the last the interval is then
-widened to where the body left rest and came back to it, but not over walking.
+A hold between two parts of a cycle, such as a set-up at the bar or a bar held overhead, belongs to
+the effort; a long one is rest, and so is waiting upright, whatever the hands do meanwhile.  From
+the first sign to the last the interval is then widened to where the body left rest and came back
+to it, but not over walking.
+
+`evidence_of` weighs what an interval holds.  Down and up again is a cycle; down alone is somebody
+who sits down.  What fits the station's activity needs less than what does not.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 
 from analysis.landmarks import FloatArray
 from analysis.motion import GRID_FPS, Motion
-from analysis.primitives import Interval, Mask, around, lasting, merged, runs, unbroken, wide
+from analysis.primitives import Interval, Mask, around, lasting, merged, runs, unbroken
+from analysis.swings import Swing, Swings, swings_of
 
-_LOW = 0.22  # torsos below standing
-_STANDING_SHARE = 80  # percentile of the hips' height in a stay that counts as standing
-_RAISED = -0.30  # torsos above the shoulders, mean of both hands; hanging ones are at -1
-_OVERHEAD = 0.35  # one hand alone
 _FLYING = 0.18  # torsos, hips and feet
-_HELD_S = 5.0  # without any movement: no longer an effort
-_ALIVE = 0.15  # torsos that hips or hands move
-_CHANGE_S = 2.0  # in that time
+_HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
+_WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
 _RUN_S = 1.4
-_RUN_LEGS = 1.1  # torsos a second, mean over that time, at least once in a run
-_STILL_RUN_LEGS = 0.6  # the same, before and after: seen from the front legs swing less
+_RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
+_STILL_RUN_LEGS = 0.6  # the same, before and after
+_IN_TURN = -0.3  # of `knees_together`: below -0.4 in a run, above 0.2 in squats
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
+_FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the camera
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _BUSY_S = 8.0
+_BUSY_SHARE = 0.8  # of a capture that is shorter
 _BREAK_S = 1.5  # of standing still ends it
 _BUSY = 0.25  # torsos a second, mean over that time
 _LEAVE = 0.20  # torsos a second: rest
 _SLOW_HANDS, _SLOW_HIPS = 0.30, 0.12  # the same for hands and hips alone, which lead a slow effort
-_CHANGE = 0.4  # torsos that hips or hands travel in the least effort
 _WALK = 0.6  # torsos a second sideways
 _WALK_SAMPLES = 12  # of the grid: a step off a box or to the bar is shorter
 _LOST_S = 0.3  # a body lost at the picture's border goes on for that long
@@ -55,8 +58,15 @@ _ABOUT_TO = 5  # samples between a last sign and the body's loss
 _SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
 _GUARD_BEFORE_S, _GUARD_AFTER_S = 0.10, 0.15  # filters and the model's own smoothing blur an edge
-_SHORTEST_S = 0.35
 _SEEN_LATE_S, _SEEN_EARLY_S = 1.0, 0.5  # a slow begin and end hardly show in the small picture
+
+
+class Evidence(IntEnum):
+    """How sure it is that an interval holds an effort."""
+
+    NONE = 0
+    DOUBTFUL = 1  # worth a person's look, where one is expected
+    SURE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,7 @@ class EffortSignals:
     flying: Mask
     running: Mask
     busy: Mask
+    swings: Swings
 
     @property
     def any(self) -> Mask:
@@ -75,38 +86,70 @@ class EffortSignals:
         return self.low | self.raised | self.flying | self.running | self.busy
 
 
-def signs_of(motion: Motion, *, count_busy: bool) -> EffortSignals:
+def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None) -> EffortSignals:
     """Return the signs of effort of one body.
 
     Args:
         motion: its curves.
         count_busy: whether going on moving for long is an effort.
+        within: the capture; one that is shorter than that is filled by less.
     """
-    if not len(motion.visit):  # not one picture could be looked at
-        none = np.zeros(0, dtype=np.bool_)
-        return EffortSignals(low=none, raised=none, flying=none, running=none, busy=none)
-    alive = _alive(motion)
-    going = np.abs(np.nan_to_num(motion.going))
-    low = _low(motion) & alive & ~walking_of(motion)
-    raised = (motion.wrist_height > _RAISED) | (motion.high_wrist > _OVERHEAD)
-    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
-    moved = _windowed(np.nan_to_num(motion.going), _RUN_S)
-    stays = np.abs(moved) < _ON_THE_SPOT
-    on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
-    running = on_the_spot | (np.abs(moved) > _RUN_GOING) | (going > _RUN_GOING)
-    busy = np.zeros(len(motion.visit), dtype=np.bool_)
+    none = np.zeros(len(motion.visit), dtype=np.bool_)
+    if not len(none):  # not one picture could be looked at
+        swings = Swings(hips=[], trunk=[], hands=[])
+        return EffortSignals(
+            low=none, raised=none, flying=none, running=none, busy=none, swings=swings
+        )
+    walking, found = walking_of(motion), motion.is_found
+    swings = swings_of(motion, walking)
+    busy = none
     if count_busy:
+        lasting_s = _BUSY_S if within is None else min(_BUSY_S, _BUSY_SHARE * within.seconds)
         going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
-        busy = unbroken(going_on, round(_BUSY_S * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
-        busy &= _windowed(np.nan_to_num(motion.posture_speed), _BUSY_S) > _BUSY
-    found = motion.is_found
+        busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
+        busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
     return EffortSignals(
-        low=low & found,
-        raised=lasting(raised & alive & found, 2),
-        flying=_flying(motion) & found,
-        running=lasting(running & found, 4),
+        low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
+        raised=_during(_of_an_effort(swings), none, held_up=True) & found,
+        flying=lasting(_flying(motion) & found, 2),
+        running=lasting(_running(motion) & found, 4),
         busy=busy & found,
+        swings=swings,
     )
+
+
+def _during(swings: Sequence[Swing], none: Mask, *, held_up: bool = False) -> Mask:
+    """Return whether any swing lasts, or the hold between one and the way back, (T,).
+
+    Args:
+        swings: of one curve, in order.
+        none: what nothing is in.
+        held_up: whether a hold at the upper end belongs to it, else at the lower one.
+    """
+    during = none.copy()
+    for swing in swings:
+        during[swing.first : swing.last + 1] = True
+    for there, back in pairwise(swings):
+        if is_turn(there, back) and (there.way > 0) == held_up:
+            during[there.last : back.first + 1] = True
+    return during
+
+
+def _of_an_effort(swings: Swings) -> list[Swing]:
+    """Return the swings of the hands that lift something: with the body, or up and down alone."""
+    body, hands = swings.body, swings.hands
+    alone = {id(swing) for turn in _turns(hands) for swing in turn}
+    return [
+        swing
+        for swing in hands
+        if id(swing) in alone or any(swing.overlaps(other, reach=_WITH_BODY) for other in body)
+    ]
+
+
+def is_turn(there: Swing, back: Swing) -> bool:
+    """Tell whether one swing is the way back from another."""
+    held_s = (back.first - there.last) / GRID_FPS
+    return there.visit == back.visit and there.way * back.way < 0 and held_s < _HELD_S
 
 
 def efforts_of(
@@ -117,6 +160,7 @@ def efforts_of(
     within: Interval,
     stirring: Sequence[Interval] = (),
     moving: Sequence[Interval] | None = None,
+    activity: str | None = None,
 ) -> list[Interval]:
     """Return the efforts of one body, in order, without padding.
 
@@ -129,6 +173,7 @@ def efforts_of(
             of an effort and of the picture is taken to go on while that lasts.
         moving: when anything moved where the body is; None: not known.  Landmarks tremble on a
             picture that stands still: an effort ends where the picture comes to rest.
+        activity: what the station is set to, as `evidence_of` wants it.
     """
     found = []
     for first, last in runs(signs.any):
@@ -137,7 +182,51 @@ def efforts_of(
     whole = merged(found, rest_s=rest_s)
     if moving is not None:
         whole = [kept for effort in whole if (kept := _without_rest(effort, moving)) is not None]
-    return [effort for effort in whole if _is_effort(effort, motion, signs)]
+    return _plausible(whole, motion, signs, activity, within)
+
+
+def surest(
+    motion: Motion,
+    signs: EffortSignals,
+    efforts: Sequence[Interval],
+    *,
+    activity: str | None,
+    within: Interval,
+) -> Evidence:
+    """Return how sure the surest effort is, as `evidence_of`."""
+    return max(
+        (evidence_of(motion, signs, one, activity=activity, within=within) for one in efforts),
+        default=Evidence.NONE,
+    )
+
+
+def _plausible(
+    efforts: Sequence[Interval],
+    motion: Motion,
+    signs: EffortSignals,
+    activity: str | None,
+    within: Interval,
+) -> list[Interval]:
+    """Return the efforts worth a clip: the sure ones, or else those worth a person's look.
+
+    Who made a sure effort will have bent down and stretched before it; only what the capture's
+    begin or end cut off may be the rest of another one.
+    """
+    levels = [
+        evidence_of(motion, signs, effort, activity=activity, within=within) for effort in efforts
+    ]
+    highest = max(levels, default=Evidence.NONE)
+    return [
+        effort
+        for effort, level in zip(efforts, levels, strict=True)
+        if level and (level is highest or _cuts(effort, within))
+    ]
+
+
+def _cuts(effort: Interval, within: Interval) -> int:
+    """Return at how many of its ends the capture cuts an effort off, or nearly."""
+    begins_before = effort.start_s < within.start_s + _AT_EDGE_S
+    return begins_before + (effort.end_s > within.end_s - _AT_EDGE_S)
 
 
 def _without_rest(effort: Interval, moving: Sequence[Interval]) -> Interval | None:
@@ -156,27 +245,17 @@ def walking_of(motion: Motion) -> Mask:
     return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
 
 
-def _alive(motion: Motion) -> Mask:
-    """Return whether the posture changed at all not long before or after, (T,).
-
-    Not its speed but its way over two seconds is asked for: a last repetition can be very slow.
-    """
-    reach = round(_CHANGE_S * GRID_FPS)
-    changed = np.zeros(len(motion.visit), dtype=np.bool_)
-    for curve in (motion.hip_height, motion.wrist_height):
-        way = -_before(-curve, reach) - _before(curve, reach)
-        changed |= np.nan_to_num(way) > _ALIVE
-    return wide(changed, round(_HELD_S / 2 * GRID_FPS))
-
-
-def _low(motion: Motion) -> Mask:
-    """Return whether the hips are nearer the feet than this body's are when it stands, (T,)."""
-    low = np.zeros(len(motion.visit), dtype=np.bool_)
-    for visit in range(int(motion.visit.max(initial=-1)) + 1):
-        here = motion.visit == visit
-        standing = float(np.percentile(motion.hip_height[here], _STANDING_SHARE))
-        low[here] = motion.hip_height[here] < standing - _LOW
-    return low
+def _running(motion: Motion) -> Mask:
+    """Return whether the legs run, (T,)."""
+    going = np.abs(np.nan_to_num(motion.going))
+    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
+    moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
+    # a foot that stands stands still in the picture: who walks goes as fast as his legs
+    stays = (moved < np.maximum(_ON_THE_SPOT, _FEET_SLIDE * legs)) & (
+        np.nan_to_num(motion.knees_together, nan=1.0) < _IN_TURN
+    )
+    on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
+    return on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
 
 
 def _flying(motion: Motion) -> Mask:
@@ -184,7 +263,7 @@ def _flying(motion: Motion) -> Mask:
     reach = round(0.8 * GRID_FPS)
     least = _FLYING * motion.unit_px
     flying = np.ones(len(motion.visit), dtype=np.bool_)
-    for up in (motion.foot_up_px, motion.hip_up_px):
+    for up in (motion.foot_up_px, motion.hip_up_px, motion.trunk_up_px):
         ground = np.maximum(_before(up, reach), _after(up, reach))
         with np.errstate(invalid="ignore"):
             flying &= up - ground > least
@@ -232,13 +311,14 @@ def _placed(
     step_s = 1 / GRID_FPS
     first, last = run
     ends = len(motion.visit) - 1
+    seen_s = (last - first + 1) * step_s  # no more is taken to go on unseen
     start_s = float(motion.times_s[first]) - step_s - _GUARD_BEFORE_S
     end_s = float(motion.times_s[last]) + step_s + _GUARD_AFTER_S
     if first == 0 or motion.visit[first - 1] != motion.visit[first]:
-        unseen_s = _UNSEEN_BEFORE_S if not motion.at_border[first] else _LOST_S
+        unseen_s = min(_UNSEEN_BEFORE_S, seen_s) if not motion.at_border[first] else _LOST_S
         start_s = max(start_s - unseen_s, _stirred(stirring, start_s, start_s - _LOST_S).start_s)
     if (motion.visit[last : last + 1 + _ABOUT_TO] != motion.visit[last]).any() or last == ends:
-        unseen_s = _UNSEEN_AFTER_S if not motion.at_border[last] else _LOST_S
+        unseen_s = min(_UNSEEN_AFTER_S, seen_s) if not motion.at_border[last] else _LOST_S
         gone_s = min(end_s + unseen_s, _stirred(stirring, end_s, end_s + _LOST_S).end_s)
         end_s = max(end_s, min(gone_s, _seen_again_s(motion, last)))
     if start_s < within.start_s + 2 * step_s:
@@ -263,20 +343,98 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
     return Interval(start_s=min(ends_s), end_s=max(ends_s))
 
 
-def _is_effort(effort: Interval, motion: Motion, signs: EffortSignals) -> bool:
-    """Tell whether the signs in an interval last long enough and the posture really changed."""
+_DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
+_SEVERAL = 2  # cycles: nobody who sits down or stretches goes on like that
+_GAIT_S, _FAST_GAIT_S = 1.2, 0.6
+_LASTING_GAIT_S = 3.0
+_OVERHEAD = 0.2  # torsos above the shoulders
+_AT_EDGE_S = 0.5  # of the capture: what is cut off there may be half a cycle
+
+
+def evidence_of(
+    motion: Motion,
+    signs: EffortSignals,
+    effort: Interval,
+    *,
+    activity: str | None,
+    within: Interval,
+) -> Evidence:
+    """Return how sure it is that a body makes an effort between two moments.
+
+    Args:
+        motion: its curves.
+        signs: of effort.
+        effort: from when to when.
+        activity: what the station is set to; anything else must be plainer to count.
+        within: the capture.
+    """
     inside = (motion.times_s >= effort.start_s) & (motion.times_s <= effort.end_s)
-    lasting = float(signs.any[inside].sum()) / GRID_FPS >= _SHORTEST_S
-    if not lasting:
-        return False
-    ways = [_way(curve[inside]) for curve in (motion.hip_height, motion.wrist_height)]
-    return max(ways) > _CHANGE or bool(np.nanmax(motion.speed[inside], initial=0.0) > 2 * _LEAVE)
+    lifts = _lifts(motion, signs.swings, inside)
+    flights = len(runs(signs.flying & inside))
+    gait_s = float((signs.running & inside).sum()) / GRID_FPS
+    fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
+    of_kind = {
+        "weightlifting": lifts.evidence(cuts=_cuts(effort, within)),
+        "jumping": Evidence.SURE if flights else Evidence.NONE,
+        "running": (
+            Evidence.SURE if gait_s >= _GAIT_S or fast_s >= _FAST_GAIT_S else Evidence.NONE
+        ),
+    }
+    if activity is None:
+        return Evidence.SURE if (signs.busy & inside).any() else max(of_kind.values())
+    is_plain = lifts.cycles >= _SEVERAL or flights >= _SEVERAL or gait_s >= _LASTING_GAIT_S
+    return max(of_kind.get(activity, Evidence.NONE), Evidence(is_plain))
 
 
-def _way(curve: FloatArray) -> float:
-    """Return how far a curve goes, from its lowest to its highest value."""
-    known = curve[~np.isnan(curve)]
-    return float(np.ptp(known)) if len(known) else 0.0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lifts:
+    """The cycles of a body in an interval."""
+
+    depth: float  # torsos: the deepest cycle of both hips and shoulders
+    cycles: int  # of hips or shoulders, down and up again
+    hand_cycles: int
+    with_hands: bool  # whether the hands come up together with the body
+    overhead: bool
+    half: float  # torsos: the longest single way of hips or shoulders
+
+    def evidence(self, *, cuts: int) -> Evidence:
+        """Return how sure a lift is, of which the capture cuts so many ends off."""
+        is_lift = self.with_hands and (self.cycles > 0 or cuts > 0)
+        if self.depth >= _DEEP or is_lift or max(self.cycles, self.hand_cycles) >= _SEVERAL:
+            return Evidence.SURE
+        if self.half >= _DEEP and cuts:  # a recording full of it was made for it
+            return Evidence(cuts)
+        return Evidence(self.cycles > 0 or (self.hand_cycles > 0 and self.overhead))
+
+
+def _lifts(motion: Motion, swings: Swings, inside: Mask) -> _Lifts:
+    hips, trunk, hands = (
+        [swing for swing in part if inside[swing.first : swing.last + 1].any()]
+        for part in (swings.hips, swings.trunk, swings.hands)
+    )
+    ups = [swing for swing in hands if swing.way > 0]
+    return _Lifts(
+        depth=min(_deepest(hips), _deepest(trunk)),
+        cycles=max(_cycles(hips), _cycles(trunk)),
+        hand_cycles=_cycles(hands),
+        with_hands=any(up.overlaps(body) for up in ups for body in (*hips, *trunk)),
+        overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
+        half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
+    )
+
+
+def _turns(swings: Sequence[Swing]) -> list[tuple[Swing, Swing]]:
+    return [(there, back) for there, back in pairwise(swings) if is_turn(there, back)]
+
+
+def _cycles(swings: Sequence[Swing]) -> int:
+    """Return how often a curve goes there and back."""
+    return (len(_turns(swings)) + 1) // 2
+
+
+def _deepest(swings: Sequence[Swing]) -> float:
+    """Return how far a curve goes there and back at the most."""
+    return max((min(abs(there.way), abs(back.way)) for there, back in _turns(swings)), default=0.0)
 
 
 def _windowed(values: FloatArray, seconds: float) -> FloatArray:

@@ -24,7 +24,7 @@ from analysis.athlete import (
     zone_crop,
 )
 from analysis.display import Orientation
-from analysis.efforts import EffortSignals, efforts_of, signs_of
+from analysis.efforts import EffortSignals, Evidence, efforts_of, signs_of, surest
 from analysis.motion import Motion, motion_of
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
@@ -78,6 +78,7 @@ class CaptureFacts:
     takes: Sequence[FoundTake]
     named: Sequence[TakeReport]
     is_sure: bool  # who the athlete is
+    is_doubtful: bool  # whether there is any effort
     damaged_at_s: Sequence[float]
     others: Sequence[tuple[float, float]]  # looks for somebody else, as `judge_others` wants them
 
@@ -112,6 +113,8 @@ def _all(evidence: CaptureFacts, options: TakeOptions) -> Iterator[QualityWarnin
     yield from judge_stance(_reference(options.reference, pictures), pictures)
     if not evidence.is_sure:
         yield remark("athlete_undecided", at_s=active[0].start_s if active else None)
+    if evidence.is_doubtful:
+        yield remark("effort_doubtful", at_s=active[0].start_s if active else None)
     yield from _edges(evidence)
     yield from _contradictions(evidence.named, options.activity)
 
@@ -224,7 +227,7 @@ def _report(
 ) -> Report:
     """Return what was seen as a report."""
     motion = seen.candidate.motion
-    signs = signs_of(motion, count_busy=options.activity is None)
+    signs = signs_of(motion, count_busy=options.activity is None, within=seen.packets.span)
     reports = [take_report(take, motion, signs, options) for take in takes]
     evidence = CaptureFacts(
         packets=seen.packets,
@@ -235,6 +238,7 @@ def _report(
         takes=takes,
         named=reports,
         is_sure=seen.is_sure,
+        is_doubtful=seen.candidate.evidence is Evidence.DOUBTFUL and options.activity is not None,
         damaged_at_s=seen.damaged_at_s,
         others=others,
     )
@@ -282,7 +286,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         second = Track()
         readings.append(follower.follow(second, elsewhere, without=without))
         candidate, is_sure = choose_athlete(candidate, follower.candidate(second))
-        if candidate.efforts:
+        if candidate.evidence is Evidence.SURE:
             break
     return _Seen(
         packets=packets,
@@ -332,7 +336,7 @@ class _BodyFollower:
 
     def candidate(self, track: Track) -> TrackCandidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
-        signs = signs_of(motion, count_busy=self.options.activity is None)
+        signs = signs_of(motion, count_busy=self.options.activity is None, within=self.packets.span)
         efforts = efforts_of(
             motion,
             signs,
@@ -340,8 +344,12 @@ class _BodyFollower:
             within=self.packets.span,
             stirring=track.stillness.stirring,
             moving=stretches_of(moments_within(self.moves(track), track.poses())),
+            activity=self.options.activity,
         )
-        return TrackCandidate(motion, efforts)
+        evidence = surest(
+            motion, signs, efforts, activity=self.options.activity, within=self.packets.span
+        )
+        return TrackCandidate(motion, efforts, evidence)
 
 
 def _elsewhere(
@@ -355,7 +363,7 @@ def _elsewhere(
     apart = restless_elsewhere(follower.orientation.upright(restless), poses)
     if apart is not None:
         yield apart, None
-    if not candidate.efforts:
+    if candidate.evidence is not Evidence.SURE:
         there = BodyBoxes.of(poses)
         beside = restless_beside(follower.moves(track), there)
         if beside is not None:

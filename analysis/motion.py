@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.landmarks import (
     ANKLES,
     HIPS,
+    KNEES,
     LEGS,
     MOVING,
     SHOULDERS,
@@ -94,6 +95,8 @@ _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to go on
 _UNIT_WINDOW_S = 8.0
 _UNIT_SHARE = 70  # percentile of the torso's length that counts as upright
 _BORDER = 0.03  # of the picture's width
+_STRIDES = 16  # samples of the grid: two strides and more
+_KNEES_GO = 0.05  # torsos, standard deviation: less is the model's trembling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +110,13 @@ class Motion:
     posture_speed: FloatArray  # of the joints against the hips, and of the hips up and down
     leg_speed: FloatArray  # of knees and ankles against the hips
     going: FloatArray  # of the hips sideways, torsos a second, signed
+    knees_together: FloatArray  # 1: both knees go the same way; -1: in turn, as in a run
     hip_height: FloatArray  # above the lower ankle, torsos
     body_height: FloatArray  # the same, mean of hips and shoulders
+    trunk_height: FloatArray  # of the shoulders above the lower ankle, torsos
     hip_up_px: FloatArray  # in the picture, upwards
     hip_across_px: FloatArray  # in the picture, to the right
+    trunk_up_px: FloatArray  # of the shoulders in the picture, upwards
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
     high_wrist: FloatArray  # of the higher one
@@ -150,9 +156,12 @@ def motion_of(poses: Poses) -> Motion:
         ),
         leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
+        knees_together=_together(against_px[:, list(KNEES)] / unit[:, None, None]),
         hip_height=_median3((lower - hips[:, 1]) / unit),
         body_height=_median3((lower - (hips[:, 1] + shoulders[:, 1]) / 2) / unit),
+        trunk_height=_median3((lower - shoulders[:, 1]) / unit),
         hip_up_px=-hips[:, 1],
+        trunk_up_px=-shoulders[:, 1],
         hip_across_px=hips[:, 0],
         foot_up_px=-lower,
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
@@ -161,6 +170,31 @@ def motion_of(poses: Poses) -> Motion:
         at_border=_at_border(even),
         looked=poses,
     )
+
+
+def _together(knees: FloatArray) -> FloatArray:
+    """Return how both knees go, (T,), from -1, in turn, to 1, the same way; NaN where still.
+
+    Legs that run pass each other whatever the camera's side: across the picture from the side, up
+    and down from the front.  In a squat both knees go the same way on both axes.
+
+    Args:
+        knees: left and right against the hips, torsos, (T, 2, 2).
+    """
+    lowest = np.full(len(knees), np.nan)
+    if len(knees) < _STRIDES:
+        return lowest
+    around = np.lib.stride_tricks.sliding_window_view(knees, _STRIDES, axis=0)  # (W, 2, 2, N)
+    apart = around - around.mean(axis=-1, keepdims=True)
+    spread = np.sqrt((apart**2).mean(axis=-1))  # (W, 2, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        both = (apart[:, 0] * apart[:, 1]).mean(axis=-1) / (spread[:, 0] * spread[:, 1])
+    both[~(spread.min(axis=1) > _KNEES_GO)] = np.inf
+    known = both.min(axis=1)
+    middle = _STRIDES // 2
+    lowest[middle : middle + len(known)] = np.where(np.isfinite(known), known, np.nan)
+    lowest[:middle], lowest[middle + len(known) :] = lowest[middle], lowest[middle + len(known) - 1]
+    return lowest
 
 
 def _at_border(poses: Poses) -> NDArray[np.bool_]:

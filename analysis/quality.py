@@ -25,7 +25,10 @@ from analysis.packets import Packets, TimeJump
 from analysis.primitives import Grey, Interval
 
 DEFAULT_SEVERITY = "warn"
-_OTHER_DEFAULTS = {"athlete_undecided": "hold"}  # a guess here would be somebody else's clip
+_OTHER_DEFAULTS = {
+    "athlete_undecided": "hold",  # a guess here would be somebody else's clip
+    "effort_doubtful": "hold",  # and here a session of nobody's training
+}
 
 TEXTS: Mapping[str, str] = {
     "nobody": "Nobody is in the picture: point the camera at the athlete.",
@@ -51,6 +54,8 @@ TEXTS: Mapping[str, str] = {
     "file_damaged": "The file is damaged: check the camera's disk. What can be read is used.",
     "athlete_undecided": "Two people move alike and it is not clear who the athlete is: say where "
     "athletes stand with the setting analysis.zone.",
+    "effort_doubtful": "Somebody moves, but this may be no effort: look at the clip, then "
+    "release or discard it.",
     "activity_differs": "The movement does not look like what the station is set to: check who "
     "and what is assigned.",
     "begins_before": "The movement was under way when the recording began: start it earlier.",

@@ -511,6 +511,10 @@ class QualitySettings(Table):
     athlete_undecided: Severity = Field(
         "hold", description="Two people move alike, so the athlete is unclear: ignore | warn | hold"
     )
+    effort_doubtful: Severity = Field(
+        "hold",
+        description="Movement that may be no effort, such as one stretch: ignore | warn | hold",
+    )
     activity_differs: Severity = _code("The movement differs from the assigned activity")
     begins_before: Severity = _code("The movement began before the recording")
     goes_on: Severity = _code("The movement continued after the recording")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.efforts import efforts_of, signs_of
+from analysis.efforts import Evidence, efforts_of, signs_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
 from analysis.movement import name_movement
@@ -24,6 +24,14 @@ def efforts(body: Poses, *, rest_s: float = 2.0, busy: bool = False) -> list[Int
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
     return efforts_of(motion, signs_of(motion, count_busy=busy), rest_s=rest_s, within=within)
+
+
+def evidence(body: Poses, activity: str | None) -> Evidence:
+    motion = motion_of(body)
+    within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
+    signs = signs_of(motion, count_busy=False)
+    found = efforts_of(motion, signs, rest_s=3.0, within=within, activity=activity)
+    return surest(motion, signs, found, activity=activity, within=within)
 
 
 def reps(body: Poses, activity: str) -> int | None:
@@ -193,7 +201,7 @@ def test_squats_are_counted_while_the_hands_stay_at_the_bar() -> None:
 
 
 def test_landmarks_that_tremble_on_a_still_picture_prolong_no_effort() -> None:
-    trembling = [(0.2, Posture(hands_up=0.7 + 0.12 * (-1) ** n)) for n in range(60)]
+    trembling = [(0.5, Posture(hands_up=0.3 + 0.6 * (-1) ** n)) for n in range(24)]
     motion = motion_of(poses(REST, (1.0, OVERHEAD), *trembling))
     within = Interval(start_s=0.0, end_s=16.0)
     signs = signs_of(motion, count_busy=False)
@@ -206,3 +214,106 @@ def test_landmarks_that_tremble_on_a_still_picture_prolong_no_effort() -> None:
     assert believed.end_s > 8.0 and 4.5 <= checked.end_s <= 5.1
     assert checked.start_s == believed.start_s
     assert found([]) == []
+
+
+BOW = Posture(lean=0.98)
+RACKED = Posture(hands_up=-0.1)  # a bar on the back, or hands behind the head
+LIFTING, JUMPING, RUNNING = "weightlifting", "jumping", "running"
+
+
+def times(count: int, *stretches: tuple[float, Posture]) -> tuple[tuple[float, Posture], ...]:
+    return stretches * count
+
+
+DONE = {
+    "one squat": times(1, (0.9, SQUAT), (0.9, STANDING)),
+    "one shallow dip": times(1, (0.5, Posture(hips_down=0.35)), (0.5, STANDING)),
+    "one bow": times(1, (1.0, BOW), (1.0, STANDING)),
+    "two deadlifts": times(2, (1.0, Posture(lean=0.96, hips_down=0.3)), (1.0, STANDING)),
+    "one stretch overhead": times(1, (1.0, OVERHEAD), (1.0, OVERHEAD), (1.0, STANDING)),
+    "presses": times(3, (0.8, Posture(hands_up=0.8)), (0.8, RACKED)),
+    "sitting down": times(1, (1.0, Posture(hips_down=0.8)), (9.0, Posture(hips_down=0.8))),
+    "sitting down and up": times(
+        1, (1.0, Posture(hips_down=0.8)), (9.0, Posture(hips_down=0.8)), (1.0, STANDING)
+    ),
+    "hands behind the head": times(1, (0.6, RACKED), (9.0, RACKED), (0.6, STANDING)),
+    "a jump": jump(),
+    "a run": stride(4.0),
+}
+WORTH = {
+    "one squat": (Evidence.SURE, Evidence.NONE, Evidence.NONE),
+    "one shallow dip": (Evidence.DOUBTFUL, Evidence.NONE, Evidence.NONE),
+    "one bow": (Evidence.DOUBTFUL, Evidence.NONE, Evidence.NONE),
+    "two deadlifts": (Evidence.SURE, Evidence.DOUBTFUL, Evidence.DOUBTFUL),
+    "one stretch overhead": (Evidence.DOUBTFUL, Evidence.NONE, Evidence.NONE),
+    "presses": (Evidence.SURE, Evidence.NONE, Evidence.NONE),
+    "sitting down": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
+    "sitting down and up": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
+    "hands behind the head": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
+}
+
+
+@pytest.mark.parametrize("done", WORTH)
+def test_what_a_movement_is_worth_depends_on_the_station(done: str) -> None:
+    body = poses(REST, *DONE[done], (3.0, DONE[done][-1][1]))
+
+    assert tuple(evidence(body, kind) for kind in (LIFTING, JUMPING, RUNNING)) == WORTH[done]
+
+
+def test_a_jump_and_a_run_are_sure_where_they_belong() -> None:
+    assert evidence(poses(REST, *DONE["a jump"], REST), JUMPING) is Evidence.SURE
+    assert evidence(poses(REST, *DONE["a run"], REST), RUNNING) is Evidence.SURE
+
+
+def test_a_stretch_beside_a_squat_makes_no_take() -> None:
+    stretch = (*DONE["one stretch overhead"], (5.0, STANDING))
+
+    (effort,) = efforts(poses(REST, *stretch, *DONE["one squat"], REST))
+
+    assert effort.start_s > 10.5
+
+
+@pytest.mark.parametrize("waiting", [RACKED, Posture(hands_up=-0.25)], ids=["bar", "head"])
+def test_waiting_upright_between_two_singles_is_rest_whatever_the_hands_do(
+    waiting: Posture,
+) -> None:
+    down = replace(waiting, hips_down=0.8)
+    single = ((0.9, down), (0.9, waiting))
+
+    first, second = efforts(poses((5.0, waiting), *single, (4.0, waiting), *single, (3.0, waiting)))
+
+    assert 4.4 < first.start_s <= 5.05 and first.end_s < 7.4
+    assert 10.2 < second.start_s <= 10.85 and second.end_s < 13.2
+
+
+def test_feet_that_are_only_guessed_make_no_squat() -> None:
+    body = poses(REST, (8.0, STANDING))
+    body.points_px[40:60, 25:33, 1] -= 80.0  # for two seconds
+
+    assert efforts(body) == []
+
+
+def test_a_body_that_is_lost_goes_on_for_no_longer_than_it_was_seen() -> None:
+    body = poses(REST, (0.9, SQUAT), (0.9, STANDING), (0.9, SQUAT), (9.0, SQUAT))
+    body.points_px[56:] = float("nan")
+    motion = motion_of(body)
+
+    (effort,) = efforts_of(
+        motion,
+        signs_of(motion, count_busy=False),
+        rest_s=2.0,
+        within=Interval(start_s=0.0, end_s=30.0),
+        stirring=[Interval(start_s=0.0, end_s=30.0)],
+    )
+
+    assert 7.0 < effort.end_s < 9.0
+
+
+def test_a_run_that_the_camera_follows_is_no_walk() -> None:
+    half = 0.17
+    along = [replace(p, across=1 + 0.17 * n) for n, (_, p) in enumerate(stride(4.0))]
+    followed = poses((1.0, replace(STANDING, across=1.0)), *((half, p) for p in along))
+    walked = poses(*((half, replace(p, across=1 + 0.45 * n)) for n, p in enumerate(along)))
+
+    assert evidence(followed, RUNNING) is Evidence.SURE
+    assert evidence(walked, RUNNING) is Evidence.NONE

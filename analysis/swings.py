@@ -1,0 +1,162 @@
+"""How hips, shoulders and hands go down and up, one passage after the other.  Pure.
+
+Every lift and jump is made of such passages: a squat is one down and one up, of the hips and of
+the shoulders; a deadlift of the shoulders more than of the hips; a press of the hands.  Between
+them a body may wait as long as it likes, in any posture: waiting is no passage, whether a bar
+lies on the back or not.
+
+Landmarks invent movement, too: feet that leave the picture are guessed, and a body that walks in
+grows out of the picture's edge.  So a passage counts only where the body goes that way in the
+picture as well as against its own feet, no faster than a body can, and not while it walks.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from analysis.landmarks import FloatArray
+from analysis.motion import GRID_FPS, Motion
+from analysis.primitives import Mask
+
+_LEAST_HIPS, _LEAST_TRUNK, _LEAST_HANDS = 0.25, 0.35, 0.6  # torsos
+_PLATEAU, _PLATEAU_AT_MOST = 0.10, 0.08  # of a passage; torsos: so near an end it is not begun
+_AGREES, _BEYOND = 0.60, 1.8  # shares of its way that the body also goes in the picture
+_FASTEST, _FASTEST_HANDS = 5.0, 12.0  # torsos a second
+_LONGEST_S = 8.0
+_AT_SHOULDERS = -0.45  # torsos above the shoulders, of hands that came up
+_APPEARS = 2  # samples at the begin and end of a stay, while a body walks in or out
+_WALKS = 0.5  # of a passage
+_STAYS = 0.9  # torsos across the picture: a lunge goes less far, a step and a bow further
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swing:
+    """One passage from one end to the other: first and last sample of the grid, and how far."""
+
+    first: int
+    last: int
+    way: float  # torsos, signed: upwards is positive
+    visit: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return (self.last - self.first) / GRID_FPS
+
+    def overlaps(self, other: "Swing", *, reach: int = 0) -> bool:
+        """Tell whether another swing lasts at the same time, or nearly."""
+        return self.first - reach <= other.last and other.first - reach <= self.last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swings:
+    """The passages of one body, in order."""
+
+    hips: list[Swing]
+    trunk: list[Swing]  # of the shoulders
+    hands: list[Swing]  # that come to the shoulders or above, or come from there
+
+    @property
+    def body(self) -> list[Swing]:
+        """Those of hips and shoulders."""
+        return sorted([*self.hips, *self.trunk], key=lambda swing: swing.first)
+
+
+def swings_of(motion: Motion, walking: Mask) -> Swings:
+    """Return the passages of a body.
+
+    Args:
+        motion: its curves.
+        walking: while it walks through the picture, (T,).
+    """
+    hips, trunk = (
+        [
+            swing
+            for swing in _swings(curve, motion, least)
+            if _is_real(swing, motion, walking, _FASTEST)
+            and _agrees(swing, up_px / motion.unit_px)
+            and abs(_gone(swing, motion)) < _STAYS
+        ]
+        for curve, up_px, least in (
+            (motion.hip_height, motion.hip_up_px, _LEAST_HIPS),
+            (motion.trunk_height, motion.trunk_up_px, _LEAST_TRUNK),
+        )
+    )
+    hands = [
+        swing
+        for swing in _swings(motion.wrist_height, motion, _LEAST_HANDS)
+        if _is_real(swing, motion, walking, _FASTEST_HANDS)
+        and motion.wrist_height[[swing.first, swing.last]].max() > _AT_SHOULDERS
+    ]
+    return Swings(hips=hips, trunk=trunk, hands=hands)
+
+
+def _is_real(swing: Swing, motion: Motion, walking: Mask, fastest: float) -> bool:
+    """Tell whether a body can do that, and is not walking meanwhile."""
+    here = slice(swing.first, swing.last + 1)
+    speed = abs(swing.way) / (swing.seconds + 1 / GRID_FPS)
+    walks = float(walking[here].mean()) > _WALKS or (
+        _appears(swing, motion) and bool(motion.at_border[here].any())
+    )
+    return speed < fastest and swing.seconds < _LONGEST_S and not walks
+
+
+def _appears(swing: Swing, motion: Motion) -> bool:
+    """Tell whether the body is only just found, or about to be lost."""
+    before, behind = swing.first - _APPEARS, swing.last + _APPEARS
+    visits = motion.visit
+    return (before >= 0 and visits[before] != swing.visit) or (
+        behind < len(visits) and visits[behind] != swing.visit
+    )
+
+
+def _agrees(swing: Swing, up: FloatArray) -> bool:
+    """Tell whether the body goes the same way in the picture."""
+    share = float(up[swing.last] - up[swing.first]) / swing.way
+    return _AGREES < share < _BEYOND
+
+
+def _gone(swing: Swing, motion: Motion) -> float:
+    """Return how far the body gets across the picture meanwhile, torsos."""
+    across = motion.hip_across_px / motion.unit_px
+    return float(across[swing.last] - across[swing.first])
+
+
+def _swings(curve: FloatArray, motion: Motion, least: float) -> list[Swing]:
+    found = []
+    for visit in range(int(motion.visit.max(initial=-1)) + 1):
+        here = np.flatnonzero(motion.visit == visit)
+        turns = _turning_points(curve[here[0] : here[-1] + 1], least)
+        for first, last in pairwise(turns):
+            found.append(_trimmed(curve, int(here[0]) + first, int(here[0]) + last, visit))
+    return found
+
+
+def _turning_points(curve: FloatArray, least: float) -> list[int]:
+    """Return where a curve turns, if it goes at least so far before it turns back."""
+    turns: list[int] = []
+    low = high = 0
+    way = 0  # 1 upwards, -1 downwards, 0 not known yet
+    for index, value in enumerate(curve):
+        low = index if value < curve[low] else low
+        high = index if value > curve[high] else high
+        if way <= 0 and value - curve[low] >= least:
+            turns.append(low)
+            way, high = 1, index
+        elif way >= 0 and curve[high] - value >= least:
+            turns.append(high)
+            way, low = -1, index
+    return [*turns, high if way > 0 else low] if turns else []
+
+
+def _trimmed(curve: FloatArray, first: int, last: int, visit: int) -> Swing:
+    """Return a passage without the waiting at both of its ends."""
+    way = float(curve[last] - curve[first])
+    near = min(_PLATEAU * abs(way), _PLATEAU_AT_MOST)
+    part = curve[first : last + 1]
+    begins = int(np.flatnonzero(np.abs(part - part[0]) <= near)[-1])
+    ends = int(np.flatnonzero(np.abs(part - part[-1]) <= near)[0])
+    if begins < ends:
+        first, last = first + begins, first + ends
+    return Swing(first=first, last=last, way=way, visit=visit)
