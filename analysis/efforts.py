@@ -344,9 +344,10 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
 
 
 _DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
+_PLAIN_DEEP = 0.6  # the same where no lift is expected
 _SEVERAL = 2  # cycles: nobody who sits down or stretches goes on like that
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6
-_LASTING_GAIT_S = 3.0
+_PLAIN_GAIT_S = 2.0
 _OVERHEAD = 0.2  # torsos above the shoulders
 _AT_EDGE_S = 0.5  # of the capture: what is cut off there may be half a cycle
 
@@ -382,8 +383,10 @@ def evidence_of(
     }
     if activity is None:
         return Evidence.SURE if (signs.busy & inside).any() else max(of_kind.values())
-    is_plain = lifts.cycles >= _SEVERAL or flights >= _SEVERAL or gait_s >= _LASTING_GAIT_S
-    return max(of_kind.get(activity, Evidence.NONE), Evidence(is_plain))
+    several = lifts.cycles >= _SEVERAL or flights >= _SEVERAL
+    if lifts.is_plain or gait_s >= _PLAIN_GAIT_S:
+        return Evidence.SURE
+    return max(of_kind.get(activity, Evidence.NONE), Evidence(several))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +399,11 @@ class _Lifts:
     with_hands: bool  # whether the hands come up together with the body
     overhead: bool
     half: float  # torsos: the longest single way of hips or shoulders
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nobody would take it for anything else, even where no lift is expected."""
+        return self.depth >= _PLAIN_DEEP and (self.with_hands or self.cycles >= _SEVERAL)
 
     def evidence(self, *, cuts: int) -> Evidence:
         """Return how sure a lift is, of which the capture cuts so many ends off."""
@@ -414,7 +422,10 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask) -> _Lifts:
     )
     ups = [swing for swing in hands if swing.way > 0]
     return _Lifts(
-        depth=min(_deepest(hips), _deepest(trunk)),
+        depth=max(
+            (min(_dip(motion, there), _dip(motion, back)) for there, back in _turns(trunk)),
+            default=0.0,
+        ),
         cycles=max(_cycles(hips), _cycles(trunk)),
         hand_cycles=_cycles(hands),
         with_hands=any(up.overlaps(body) for up in ups for body in (*hips, *trunk)),
@@ -432,9 +443,10 @@ def _cycles(swings: Sequence[Swing]) -> int:
     return (len(_turns(swings)) + 1) // 2
 
 
-def _deepest(swings: Sequence[Swing]) -> float:
-    """Return how far a curve goes there and back at the most."""
-    return max((min(abs(there.way), abs(back.way)) for there, back in _turns(swings)), default=0.0)
+def _dip(motion: Motion, swing: Swing) -> float:
+    """Return how far the hips go with a swing of the shoulders."""
+    hips = float(motion.hip_height[swing.last] - motion.hip_height[swing.first])
+    return min(abs(swing.way), abs(hips)) if hips * swing.way > 0 else 0.0
 
 
 def _windowed(values: FloatArray, seconds: float) -> FloatArray:

@@ -119,7 +119,6 @@ class Motion:
     trunk_up_px: FloatArray  # of the shoulders in the picture, upwards
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
-    high_wrist: FloatArray  # of the higher one
     upright: FloatArray  # vertical share of the torso, -1 to 1
     at_border: NDArray[np.bool_]  # whether the body touches the picture's left or right border
     looked: Poses  # what the model saw and when, not evened out
@@ -165,7 +164,6 @@ def motion_of(poses: Poses) -> Motion:
         hip_across_px=hips[:, 0],
         foot_up_px=-lower,
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
-        high_wrist=_median3(wrists.max(axis=1) if len(wrists) else np.empty(0)),
         upright=upright,
         at_border=_at_border(even),
         looked=poses,

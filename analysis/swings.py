@@ -20,7 +20,8 @@ from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Mask
 
 _LEAST_HIPS, _LEAST_TRUNK, _LEAST_HANDS = 0.25, 0.35, 0.6  # torsos
-_PLATEAU, _PLATEAU_AT_MOST = 0.10, 0.08  # of a passage; torsos: so near an end it is not begun
+_UNDER_WAY = 0.35  # of a passage: from there on it goes on, before it may only drift
+_CREEPS, _STEADY = 0.10, 3  # torsos a second over so many samples: slower is no longer part of it
 _AGREES, _BEYOND = 0.60, 1.8  # shares of its way that the body also goes in the picture
 _FASTEST, _FASTEST_HANDS = 5.0, 12.0  # torsos a second
 _LONGEST_S = 8.0
@@ -151,12 +152,16 @@ def _turning_points(curve: FloatArray, least: float) -> list[int]:
 
 
 def _trimmed(curve: FloatArray, first: int, last: int, visit: int) -> Swing:
-    """Return a passage without the waiting at both of its ends."""
+    """Return a passage without what drifts or waits at both of its ends."""
     way = float(curve[last] - curve[first])
-    near = min(_PLATEAU * abs(way), _PLATEAU_AT_MOST)
-    part = curve[first : last + 1]
-    begins = int(np.flatnonzero(np.abs(part - part[0]) <= near)[-1])
-    ends = int(np.flatnonzero(np.abs(part - part[-1]) <= near)[0])
+    share = (curve[first : last + 1] - curve[first]) / way
+    begins = int(np.flatnonzero(share <= _UNDER_WAY)[-1])
+    ends = int(np.flatnonzero(share >= 1 - _UNDER_WAY)[0])
+    least = _CREEPS / GRID_FPS * _STEADY / abs(way)  # of the way, in so many samples
+    while begins > 0 and share[begins] - share[max(0, begins - _STEADY)] > least:
+        begins -= 1
+    while ends < last - first and share[min(len(share) - 1, ends + _STEADY)] - share[ends] > least:
+        ends += 1
     if begins < ends:
         first, last = first + begins, first + ends
     return Swing(first=first, last=last, way=way, visit=visit)

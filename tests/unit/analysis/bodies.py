@@ -72,7 +72,10 @@ def _points(posture: Posture) -> np.ndarray[tuple[int, int], np.dtype[np.float64
     hips = floor - 1.3 + posture.hips_down
     shoulders = hips - (1.0 - posture.lean**2) ** 0.5
     points = np.empty((COUNT, 2))
-    points[:] = (posture.across + posture.lean, shoulders - 0.4)  # the head, and what is not named below
+    points[:] = (
+        posture.across + posture.lean,
+        shoulders - 0.4,
+    )  # the head, and what is not named below
     for side, sign in ((0, 1.0), (1, -1.0)):
         x = posture.across
         foot = x + sign * posture.stride / 2

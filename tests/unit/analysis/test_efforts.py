@@ -260,6 +260,13 @@ def test_what_a_movement_is_worth_depends_on_the_station(done: str) -> None:
     assert tuple(evidence(body, kind) for kind in (LIFTING, JUMPING, RUNNING)) == WORTH[done]
 
 
+def test_what_is_plain_is_sure_on_any_station() -> None:
+    squats, run = times(2, *DONE["one squat"]), DONE["a run"]
+
+    assert evidence(poses(REST, *squats, REST), RUNNING) is Evidence.SURE
+    assert evidence(poses(REST, *run, REST), LIFTING) is Evidence.SURE
+
+
 def test_a_jump_and_a_run_are_sure_where_they_belong() -> None:
     assert evidence(poses(REST, *DONE["a jump"], REST), JUMPING) is Evidence.SURE
     assert evidence(poses(REST, *DONE["a run"], REST), RUNNING) is Evidence.SURE
