@@ -254,3 +254,64 @@ def _set(ready: Posture, far: Posture) -> DrawnMovement:
         at_s += 0.7
         keys.append(KeyPose(at_s, STANDING))
     return through(*keys, reps=_REPS)
+
+
+_RACKED = replace(STANDING, left_wrist=(-0.02, 0.02), right_wrist=(-0.02, 0.02), hands_apart=0.06)
+_GRIP_S = 0.8
+_SEATED = replace(STANDING, hip_up=0.29, hip_forward=-0.2, lean_deg=8)
+_SITS_S = 1.3
+
+
+def sit(duration_s: float) -> DrawnMovement:
+    """Sit down on something, rest, and get up: no effort."""
+    return through(
+        KeyPose(0.0, STANDING),
+        KeyPose(_SITS_S, _SEATED),
+        KeyPose(duration_s - _SITS_S, _SEATED),
+        KeyPose(duration_s, STANDING),
+    )
+
+
+def stretch(duration_s: float) -> DrawnMovement:
+    """Raise both arms overhead once, and lower them: no effort."""
+    up = replace(STANDING, left_wrist=(0.03, 0.32), right_wrist=(0.03, 0.32))
+    return through(
+        KeyPose(0.0, STANDING),
+        KeyPose(0.35 * duration_s, up),
+        KeyPose(0.65 * duration_s, up),
+        KeyPose(duration_s, STANDING),
+    )
+
+
+def load(duration_s: float) -> DrawnMovement:
+    """Bend down to the bar once, as who loads a plate: no effort."""
+    down = replace(STANDING, lean_deg=75, hip_up=STANDING.hip_up - 0.05, hip_forward=-0.08)
+    return through(
+        KeyPose(0.0, STANDING),
+        KeyPose(0.4 * duration_s, down),
+        KeyPose(0.6 * duration_s, down),
+        KeyPose(duration_s, STANDING),
+    )
+
+
+def grip() -> DrawnMovement:
+    """Bring the hands to a bar that lies on the back, or behind the head: no effort."""
+    return through(KeyPose(0.0, STANDING), KeyPose(_GRIP_S, _RACKED))
+
+
+def let_go() -> DrawnMovement:
+    """Let the hands hang again: no effort."""
+    return through(KeyPose(0.0, _RACKED), KeyPose(_GRIP_S, STANDING))
+
+
+def wait(duration_s: float) -> DrawnMovement:
+    """Wait with the hands there: no effort."""
+    return through(KeyPose(0.0, _RACKED), KeyPose(duration_s, _RACKED))
+
+
+def racked_squat() -> DrawnMovement:
+    """One squat with the hands there."""
+    bottom = replace(_RACKED, hip_up=0.29, hip_forward=-0.12, lean_deg=30, knees_out_deg=22)
+    return through(
+        KeyPose(0.0, _RACKED), KeyPose(_DOWN_S, bottom), KeyPose(_DOWN_S + _UP_S, _RACKED), reps=1
+    )

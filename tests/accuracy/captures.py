@@ -74,6 +74,24 @@ _NEIGHBOUR = Bystander(
 )
 
 
+_SQUATS_BEHIND = Bystander(
+    segments=[Segment("stand", 4), Segment("squats"), Segment("stand", 20)], place=(-0.6, 2.5)
+)
+
+
+def _singles(view: View) -> Capture:
+    """Return squats with long waits under the bar between them."""
+    single: list[tuple[str, float | None]] = [("racked_squat", None), ("wait", 6)]
+    return Capture(
+        segments=[
+            *(("stand", 3), ("grip", None), ("wait", 6)),
+            *(*single, *single, ("let_go", None), ("stand", 3)),
+        ],
+        activity=LIFT,
+        view=view,
+    )
+
+
 def _short(
     *segments: tuple[str, float | None], activity: str, view: View = "side", **more: Any
 ) -> Capture:
@@ -229,6 +247,23 @@ LONG: Mapping[str, Capture] = {
     ),
     "empty_shake": Capture(segments=[("nobody", 15)], activity=RUN, layers=[Shake(2.5, 5, 9)]),
     "dark": Capture(segments=_around(("fidget", 5)), activity=LIFT, layers=[Light(0.04), Noise(8)]),
+    "sits": Capture(
+        segments=[("walk_in", None), ("stand", 3), ("sit", 14), ("stand", 2), ("walk_out", None)],
+        activity=LIFT,
+        view="oblique",
+    ),
+    "snatch_after_loading": Capture(
+        segments=_around(
+            *(("load", 3), ("stand", 4), ("stretch", 4), ("stand", 4)),
+            *(("snatch", None), ("stand", 5), ("load", 3)),
+        ),
+        activity=LIFT,
+    ),
+    "singles": _singles("side"),
+    "singles_front": _singles("front"),
+    "snatch_beside_squats": Capture(
+        segments=_around(("snatch", None), idle_s=12), activity=LIFT, bystanders=[_SQUATS_BEHIND]
+    ),
     "bystanders_only": Capture(
         segments=[("nobody", 20)], activity=LIFT, bystanders=[_PASSER, _NEIGHBOUR]
     ),

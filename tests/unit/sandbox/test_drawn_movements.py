@@ -57,9 +57,13 @@ def test_limbs_keep_their_length_and_feet_stay_above_the_floor(what: str) -> Non
 
 @pytest.mark.parametrize("what", REPERTOIRE)
 def test_nothing_leaps_within_a_movement_or_where_two_meet(what: str) -> None:
-    around = [] if what in ("run_past", "walk_in") else [Segment("stand", 1.0)]
+    before = [] if what in ("run_past", "walk_in") else [Segment("stand", 1.0)]
     after = [] if what in ("run_past", "walk_out") else [Segment("stand", 1.0)]
-    performance = played(*around, Segment(what), *after)
+    if what in ("wait", "racked_squat", "let_go"):
+        before.append(Segment("grip"))
+    if what in ("grip", "wait", "racked_squat"):
+        after.insert(0, Segment("let_go"))
+    performance = played(*before, Segment(what), *after)
 
     speed = np.linalg.norm(np.diff(performance.points, axis=0), axis=2) * FPS
 

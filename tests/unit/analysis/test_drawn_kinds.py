@@ -1,0 +1,62 @@
+"""Efforts in what the drawn athlete does, from its true joints: no picture is drawn."""
+
+import numpy as np
+import pytest
+
+from agent.synthetic.storyboard import Truth
+from analysis.efforts import efforts_of, signs_of
+from analysis.landmarks import COUNT, NOSE, Poses
+from analysis.motion import motion_of
+from analysis.primitives import Interval
+from analysis.takes import RULES
+from tests.accuracy.captures import ALL, Capture
+
+LOOKS_FPS = 6.0
+NOISE_PX = 1.0  # of a picture 640 px wide, as the model's landmarks have
+SEEN = 0.6  # of the joints inside the picture: else the model finds nobody
+NUMBERS = (NOSE, *range(11, 17), *range(23, 33))  # of the joints, in their order
+
+
+def looks(capture: Capture, truth: Truth) -> Poses:
+    story = capture.story()
+    scale = 640 / max(capture.size)
+    width_px, height_px = round(capture.size[0] * scale), round(capture.size[1] * scale)
+    rows = np.arange(0, len(truth.joints_px), story.fps / LOOKS_FPS).astype(int)
+    points = np.repeat(truth.joints_px[rows, :1] * scale, COUNT, axis=1)  # the nose, if not named
+    points[:, list(NUMBERS)] = truth.joints_px[rows] * scale
+    points += np.random.default_rng(1).normal(0.0, NOISE_PX, points.shape)
+    across = truth.joints_px[rows, :, 0]
+    points[((across > 0) & (across < capture.size[0])).mean(axis=1) < SEEN] = np.nan
+    return Poses(
+        times_s=rows / story.fps,
+        points_px=points,
+        visibility=np.where(np.isnan(points[..., 0]), 0.0, 0.9),
+        width_px=width_px,
+        height_px=height_px,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("sits", "snatch_after_loading", "singles", "singles_front", "snatch_after_chalk"),
+        *("chalk_only", "fidget_walk", "squats_slow_front", "jumps_apart", "run_front"),
+    ],
+)
+def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
+    capture = ALL[name]
+    truth = capture.story().truth()
+    motion = motion_of(looks(capture, truth))
+
+    found = efforts_of(
+        motion,
+        signs_of(motion, count_busy=False),
+        rest_s=RULES[capture.activity].rest_s,
+        within=Interval(start_s=0.0, end_s=truth.duration_s),
+        activity=capture.activity,
+    )
+
+    assert len(found) == len(truth.efforts)
+    for effort, true in zip(found, truth.efforts, strict=True):
+        assert effort.start_s == pytest.approx(true.active_start_s, abs=0.6)
+        assert effort.end_s == pytest.approx(true.active_end_s, abs=0.6)
