@@ -27,7 +27,7 @@ _HARDLY = 0.2
 _LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
 _STRIDES_HZ = np.arange(1.1, 2.05, 0.05)  # of running; walking has 0.9
 _FIT_S = 3.0  # a cadence hardly changes in that time
-_RHYTHM = 0.5  # running has 0.57 and more, lifts 0.4 and less
+_NO_RHYTHM, _RHYTHM = 0.34, 0.44  # lunges have 0.32 and less, running 0.48 and more
 _LEAST_HOP = 0.06  # torsos that both feet go up and down (root mean square)
 _SURE_HOP = 0.6  # correlation of hips and feet
 _TRAVELS = 3.6  # torsos a second: nobody walks that fast
@@ -75,8 +75,9 @@ def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mas
     if gait is None or (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
         return fast  # too short to tell, or faster through the picture than anybody walks
     if gait.together < _IN_TURN and gait.way > _LEAST_WAY:
-        strides = gait.rhythm > _RHYTHM  # a lunge has its knees apart as well
-        return max(fast, min(1.0, seconds / _RUN_S)) if strides else _HARDLY * fast
+        # In a lunge, too, one knee is ahead of the other; but no stride follows another.
+        strides = (gait.rhythm - _NO_RHYTHM) / (_RHYTHM - _NO_RHYTHM)
+        return max(fast, min(1.0, seconds / _RUN_S)) * float(np.clip(strides, _HARDLY, 1.0))
     in_turn = (_TOGETHER - gait.together) / (_TOGETHER - _IN_TURN)
     return fast * float(np.clip(in_turn, _HARDLY, 1.0))
 
@@ -117,7 +118,10 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
 
 
 def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
-    """Return how well the best of all strides fits a curve, (T,), some seconds at a time."""
+    """Return how well the best of all strides fits a curve, (T,), some seconds at a time.
+
+    Looks that are too far apart for that say nothing against a run.
+    """
     shares = []
     for start_s in np.arange(at_s[0], max(at_s[0] + 0.1, at_s[-1] - _FIT_S / 2), _FIT_S / 2):
         near = (at_s >= start_s) & (at_s < start_s + _FIT_S)
@@ -129,7 +133,7 @@ def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
         fits = waves @ (np.linalg.pinv(waves) @ swing)[..., None]
         left = ((swing - fits[..., 0]) ** 2).sum(axis=1).min()
         shares.append(1 - float(left) / max(float((swing**2).sum()), 1e-9))
-    return float(np.median(shares)) if shares else 0.0
+    return float(np.median(shares)) if shares else _RHYTHM
 
 
 def _without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
