@@ -30,8 +30,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * len(os.sched_getaffinity(0))
 
 
-# These wait more than they compute: begun first, they leave no worker alone at the end.
-_FIRST = {"test_recording_times", "test_installer", "test_installed", "test_readme"}
+# The files that take longest: begun first, they leave no worker alone at the end.
+_FIRST = (
+    *("test_same_moment", "test_kills", "test_forgetting", "test_installed"),
+    *("test_recording_times", "test_restored_backup", "test_recording_paused", "test_installer"),
+    *("test_readme", "test_service_manager", "test_mounts", "test_hours_and_order"),
+    *("test_damaged_state", "test_full_disk", "test_clocks", "test_disk_refuses"),
+)
 
 
 def pytest_configure() -> None:
@@ -39,9 +44,25 @@ def pytest_configure() -> None:
     gc.disable()
 
 
+@pytest.hookimpl(trylast=True)  # without those that are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take long."""
-    items.sort(key=lambda item: item.path.stem not in _FIRST)
+    """Begin with the files that take long, each in the stretch of another worker.
+
+    Workers get equal stretches of the list at first, and take from each other's ends later.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    others: list[pytest.Item] = []
+    for item in items:
+        name = item.path.stem
+        (longest[_FIRST.index(name) % workers] if name in _FIRST else others).append(item)
+    share = -(-len(items) // workers)
+    items.clear()
+    for stretch in longest:
+        more = max(0, share - len(stretch))
+        items += stretch + others[:more]
+        del others[:more]
+    items += others
 
 
 def pytest_collection_finish() -> None:

@@ -147,8 +147,16 @@ def sessions_hold(sandbox: Sandbox, scene: Scene) -> list[tuple[float, float]]:
     return spans
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "the later first"])
-@pytest.mark.parametrize("second", [(1.0, 11.0), (4.0, 11.0)], ids=["whole in both", "over both"])
+@pytest.mark.parametrize(
+    ("second", "order"),
+    [
+        ((1.0, 11.0), (0, 1)),
+        ((4.0, 11.0), (1, 0)),
+        pytest.param((1.0, 11.0), (1, 0), marks=pytest.mark.soak),
+        pytest.param((4.0, 11.0), (0, 1), marks=pytest.mark.soak),
+    ],
+    ids=["whole in both", "over both, the later first", "the later first", "over both"],
+)
 def test_event_files_that_overlap_make_one_session(
     station: Station,
     sandbox: Sandbox,
@@ -229,7 +237,11 @@ def test_what_is_more_than_was_sent_waits_for_a_person(
 
 @pytest.mark.parametrize(
     ("suffix", "options"),
-    [(".mp4", ()), (".ts", ()), (".avi", ("-c:v", "mjpeg", "-q:v", "4", "-s", "120x180"))],
+    [
+        pytest.param(".mp4", (), marks=pytest.mark.soak),
+        (".ts", ()),
+        (".avi", ("-c:v", "mjpeg", "-q:v", "4", "-s", "120x180")),
+    ],
     ids=["remuxed", "to a stream", "encoded and smaller"],
 )
 def test_a_recording_in_a_second_version_makes_no_second_session(
