@@ -57,7 +57,7 @@ class Mailbox:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._queue: queue.Queue[object] = queue.Queue()
+        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._bytes = 0
         self._lock = threading.Lock()
         self.dropped = 0
@@ -145,6 +145,7 @@ class FilmingLoop:
         self._storage = _Storage()
         self._trouble: CameraError | None = None
         self._dropped = 0
+        self._reported_s = float("-inf")  # since boot: when the report was made
         self.still: StillSource | None = None
         self.report = self._reported(RecorderState.CONNECTING, ArmedState(armed_by=None, since_s=0))
 
@@ -173,7 +174,12 @@ class FilmingLoop:
         else:
             self._look_for_stall(now)
             self._carry_out(self._plan.look(allowed))
-        self.report = self._reported(self._state(armed), armed)
+        state, before = self._state(armed), self.report
+        assert now.boot_s is not None  # the clock of this process
+        is_old = now.boot_s - self._reported_s >= LOOK_EVERY_S  # measuring at every packet costs
+        if is_old or (state, armed.armed_by) != (before.state, before.armed_by):
+            self._reported_s = now.boot_s
+            self.report = self._reported(state, armed)
 
     def _has_opened(self, camera: CameraFormat) -> None:
         self._stream = _StreamState(camera, self._now())
