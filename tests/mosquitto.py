@@ -14,6 +14,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.needs import need
+from tests.station import PATIENCE_S
 
 PROGRAM = Path("/usr/sbin/mosquitto")
 
@@ -38,7 +39,7 @@ class Mosquitto(AbstractContextManager["Mosquitto"]):
         """Start the broker and wait until it listens."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, "-c", self._config], stderr=log)
-        latest_s = time.monotonic() + 10
+        latest_s = time.monotonic() + PATIENCE_S
         while not self._listens():
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < latest_s, "the broker does not listen"
@@ -48,7 +49,7 @@ class Mosquitto(AbstractContextManager["Mosquitto"]):
         """End the broker; it keeps what it has promised to deliver."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def __enter__(self) -> "Mosquitto":
@@ -81,7 +82,7 @@ class Listener(AbstractContextManager["Listener"]):
 
     def __enter__(self) -> "Listener":
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_ended: object) -> None:
@@ -89,7 +90,7 @@ class Listener(AbstractContextManager["Listener"]):
         self._client.loop_stop()
 
     def wait_for(
-        self, holds: Callable[["Listener"], bool], *, timeout_s: float = 20.0
+        self, holds: Callable[["Listener"], bool], *, timeout_s: float = PATIENCE_S
     ) -> "Listener":
         """Wait until what was heard is enough."""
         with self._news:

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.station import PATIENCE_S
+
 _PART = b"x" * 65536
 
 
@@ -53,7 +55,7 @@ class Receiver(AbstractContextManager["Receiver"]):
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/hooks/0123456789abcdef"
 
-    def wait_for(self, count: int, *, timeout_s: float = 20.0) -> list[Posted]:
+    def wait_for(self, count: int, *, timeout_s: float = PATIENCE_S) -> list[Posted]:
         """Return what was taken, once it is so much."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.taken) >= count, timeout_s)

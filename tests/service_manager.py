@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.station import PATIENCE_S
+
 
 @dataclass(slots=True)
 class Heard:
@@ -22,7 +24,7 @@ class Heard:
         with self.news:
             return [at_s for at_s, told in self.lines if told.startswith(line)]
 
-    def wait_for(self, line: str, *, count: int = 1, timeout_s: float = 30.0) -> None:
+    def wait_for(self, line: str, *, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
         """Wait until a line that begins so has come so often."""
         with self.news:
             assert self.news.wait_for(

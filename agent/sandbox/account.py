@@ -99,7 +99,7 @@ class RequestLog:
             del self._sessions[session_id]
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[["RequestLog"], bool], timeout_s: float = 10.0) -> bool:
+    def wait_for(self, condition: Callable[["RequestLog"], bool], timeout_s: float = 300.0) -> bool:
         """Wait until the book fulfils a condition; False if it does not in time."""
         latest_s = time.monotonic() + timeout_s
         with self._changed:

@@ -123,8 +123,8 @@ def waits_unseen(station: Station) -> str:
 def test_nothing_is_looked_at_or_removed_while_the_stop_can_be_undone(
     station: Station, sandbox: Sandbox
 ) -> None:
-    during = waits_unseen(station)
-    with station.running():
+    with station.running():  # first of all: a start takes long beside the 30 s of the stop
+        during = waits_unseen(station)
         until(lambda: reasons(station).get(during) == WAITS)
         told = json.loads(station.spotter("filming", "stop", "--json"))
         assert told["waiting_unseen"] == 1

@@ -60,7 +60,7 @@ def test_a_stage_stuck_in_native_code_stops_the_feeding(
             else:
                 film_run(station.capture / "one.mp4")
             if part is not None:
-                heard.wait_for(f"STATUS=no progress in {part}", timeout_s=60)
+                heard.wait_for(f"STATUS=no progress in {part}")
             until(lambda: _starved(heard))
             assert daemon.poll() is None
         finally:

@@ -200,7 +200,7 @@ def test_a_wrong_fault_or_a_taken_port_is_one_clear_line(sandbox: Sandbox) -> No
 def test_the_book_can_be_waited_for(http: httpx.Client, sandbox: Sandbox) -> None:
     threading.Timer(0.05, post, args=(http,), kwargs={"user_id": ATHLETE}).start()
 
-    assert sandbox.book.wait_for(lambda book: len(book.sessions) == 1, timeout_s=60)
+    assert sandbox.book.wait_for(lambda book: len(book.sessions) == 1)
     assert not sandbox.book.wait_for(lambda book: len(book.sessions) == 2, timeout_s=0.05)
     until(lambda: len(sandbox.book.requests) == 1)
     assert json.dumps(sandbox.book.requests[0].path)
