@@ -33,6 +33,7 @@ from analysis.primitives import Interval, Mask, around, lasting, merged, runs, u
 from analysis.swings import Swing, Swings, swings_of
 
 _FLYING = 0.18  # torsos, hips and feet
+_SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
 _WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
 _RUN_S = 1.4
@@ -263,7 +264,11 @@ def _flying(motion: Motion) -> Mask:
     reach = round(0.8 * GRID_FPS)
     least = _FLYING * motion.unit_px
     flying = np.ones(len(motion.visit), dtype=np.bool_)
-    for up in (motion.foot_up_px, motion.hip_up_px, motion.trunk_up_px):
+    for step in (-_SETTLED, _SETTLED):  # who only just appears is not known well enough
+        there = np.arange(len(flying)) + step
+        inside = (there >= 0) & (there < len(flying))
+        flying[inside] &= motion.visit[there[inside]] == motion.visit[inside]
+    for up in (motion.foot_up_px, motion.hip_up_px):
         ground = np.maximum(_before(up, reach), _after(up, reach))
         with np.errstate(invalid="ignore"):
             flying &= up - ground > least
@@ -345,6 +350,10 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
 
 _DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
 _PLAIN_DEEP = 0.6  # the same where no lift is expected
+_SPRING, _SPRING_DIP = (
+    1.2,
+    0.2,
+)  # torsos a second upwards out of a dip so deep: nobody just rises so
 _SEVERAL = 2  # cycles: nobody who sits down or stretches goes on like that
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6
 _PLAIN_GAIT_S = 2.0
@@ -376,7 +385,7 @@ def evidence_of(
     fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
     of_kind = {
         "weightlifting": lifts.evidence(cuts=_cuts(effort, within)),
-        "jumping": Evidence.SURE if flights else Evidence.NONE,
+        "jumping": Evidence.SURE if flights or lifts.springs else Evidence.NONE,
         "running": (
             Evidence.SURE if gait_s >= _GAIT_S or fast_s >= _FAST_GAIT_S else Evidence.NONE
         ),
@@ -399,6 +408,7 @@ class _Lifts:
     with_hands: bool  # whether the hands come up together with the body
     overhead: bool
     half: float  # torsos: the longest single way of hips or shoulders
+    springs: bool  # whether the body rises as for a jump, though its flight may not be seen
 
     @property
     def is_plain(self) -> bool:
@@ -430,6 +440,10 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask) -> _Lifts:
         hand_cycles=_cycles(hands),
         with_hands=any(up.overlaps(body) for up in ups for body in (*hips, *trunk)),
         overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
+        springs=any(
+            back.way > _SPRING * back.seconds and _dip(motion, back) > _SPRING_DIP
+            for _, back in _turns(trunk)
+        ),
         half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
     )
 

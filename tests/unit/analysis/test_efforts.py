@@ -324,3 +324,27 @@ def test_a_run_that_the_camera_follows_is_no_walk() -> None:
 
     assert evidence(followed, RUNNING) is Evidence.SURE
     assert evidence(walked, RUNNING) is Evidence.NONE
+
+
+def test_a_jump_whose_feet_are_not_seen_is_known_by_how_fast_the_body_rises() -> None:
+    quick = ((0.3, DIP), (0.4, TOP), (0.3, DIP), (0.5, STANDING))
+    slow = ((0.8, Posture(hips_down=0.8)), (0.9, STANDING))
+    jumped, squatted = (poses(REST, *done, REST) for done in (quick, slow))
+    for body in (jumped, squatted):
+        body.points_px[:, 27:33, 1] = 600.0  # on the floor, whatever happens
+
+    assert evidence(jumped, JUMPING) is Evidence.SURE
+    assert evidence(squatted, JUMPING) is Evidence.NONE
+
+
+def test_who_appears_in_the_air_has_not_jumped() -> None:
+    body = poses((0.3, TOP), (0.3, STANDING), (6.0, STANDING))
+    gone = replace(poses((3.0, replace(STANDING, across=1.0))), width_px=body.width_px)
+    both = replace(
+        body,
+        times_s=np.concatenate([gone.times_s, 5.0 + body.times_s]),
+        points_px=np.concatenate([gone.points_px, body.points_px]),
+        visibility=np.concatenate([gone.visibility, body.visibility]),
+    )
+
+    assert evidence(both, JUMPING) is Evidence.NONE
