@@ -1,7 +1,7 @@
 """The analysis as a child process, which may crash, hang or exhaust memory alone.
 
-The child speaks JSON, one line a message.  It is started when there is work, stays warm while
-there is more, and is watched: a silence or a size beyond its bound ends it.
+The child speaks JSON, one line a message.  It is started when there is work, or soon will
+be, stays warm while there is more, and is watched: a silence or a size beyond its bound ends it.
 """
 
 import contextlib
@@ -79,6 +79,16 @@ class AnalysisProcess:
         if self._slowness is None:
             self._measure(child)
         return self._exchange(child, {"op": operation, **fields})
+
+    def warm_up(self) -> None:
+        """Start the child and let it load its model, before there is work.
+
+        Raises:
+            whatever `check` raises: the daemon ends.
+        """
+        if self._running is None:
+            with contextlib.suppress(AnalysisError):  # whoever asks next meets it again
+                self._measure(self._warm())
 
     @property
     def process_id(self) -> int | None:

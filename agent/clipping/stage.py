@@ -150,6 +150,7 @@ class RecordingPauseFilter:
 
 
 _LOOK_FOR_NEXT_S = 0.5  # how often it is asked whether clips must still wait for the next recording
+_STAYS_WARM_S = 1.0  # the child, before it is asked again whether a capture is expected
 _BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
 _FILE_AT_FAULT = frozenset(
     {
@@ -172,6 +173,7 @@ class ClippingNeighbours:
     space: DiskSpace
     wake_next: Wake
     arriving: Callable[[], Iterable[str]] = list  # names of recordings under way
+    is_expected: Callable[[], bool] = lambda: False  # whether a capture is about to be taken in
 
 
 class ClippingStage:
@@ -205,6 +207,7 @@ class ClippingStage:
         self._policy = policy
         self._now = now
         self._wake_next = neighbours.wake_next
+        self._is_expected = neighbours.is_expected
 
     def step(self) -> float:
         """Cut one damaged clip again, or analyse the oldest waiting capture."""
@@ -215,12 +218,7 @@ class ClippingStage:
             return 0.0
         capture = self._outbox.captures.claim_next(now_s, but_not=self._pause_filter.waiting())
         if capture is None:
-            self._child.close()
-            still = self._let_go()
-            next_s = self._pause_filter.next_look_s()
-            if next_s is None:
-                return _LOOK_FOR_NEXT_S if still else WAKE_ONLY
-            return min(next_s, _LOOK_FOR_NEXT_S) if still else next_s
+            return self._rest()
         try:
             return self._process(capture)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
@@ -228,6 +226,22 @@ class ClippingStage:
             text = f"{type(error).__name__}: {error}"
             self._quarantine(capture, AnalysisError(text, fault=AnalysisFault.INTERNAL))
         return 0.0
+
+    def _rest(self) -> float:
+        """Let clips go that have waited, and return when to look again.
+
+        The child is kept, or started, only where a capture is about to be taken in.
+        """
+        waits_s = [WAKE_ONLY]
+        if self._is_expected():
+            self._child.warm_up()
+            waits_s.append(_STAYS_WARM_S)
+        else:
+            self._child.close()
+        if self._let_go():
+            waits_s.append(_LOOK_FOR_NEXT_S)
+        next_s = self._pause_filter.next_look_s()
+        return min([*waits_s, *([] if next_s is None else [next_s])])
 
     def close(self) -> None:
         """End the child."""

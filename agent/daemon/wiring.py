@@ -538,7 +538,7 @@ def assemble_daemon(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),
         now=read_clock,
-        on_hint=events.waker(IntakeStage.name),
+        on_hint=_both(events.waker(IntakeStage.name), events.waker(ClippingStage.name)),
     )
     captures.watch()  # whoever hears that the station runs may film from that moment on
     heartbeats = watching.heartbeats
@@ -578,7 +578,7 @@ def _analysis(
     folder: StateFolder,
     outbox: Outbox,
     events: StageEvents,
-    captures: CaptureFolder,
+    captures: WatchedFolder,
     space: DiskSpace,
     *,
     check: Callable[[], None],
@@ -595,6 +595,7 @@ def _analysis(
             space=space,
             wake_next=events.waker(DeliveryStage.name),
             arriving=lambda: _arriving(captures, outbox, folder),
+            is_expected=lambda: captures.closed_within(settings.capture.settle_s + _TAKEN_IN_S),
         ),
         policy=ClippingPolicy(
             station=station_default(settings),
@@ -608,6 +609,9 @@ def _analysis(
         ),
         now=read_clock,
     )
+
+
+_TAKEN_IN_S = 3.0  # after it has settled: a large one is hashed and perhaps copied
 
 
 def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> list[str]:

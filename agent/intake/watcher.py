@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from watchdog.observers.inotify import InotifyObserver
 from agent.clock import Instant, Now
 from agent.intake.folder import CaptureFolder
 from agent.intake.stability import FileEvent, Growth
-from agent.stage import StageName
+from agent.stage import StageName, Wake
 
 _SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
 ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow box
@@ -31,9 +30,7 @@ log = structlog.get_logger(stage=StageName.INTAKE)
 class WatchedFolder(CaptureFolder):
     """The capture folder, and what the system tells of changes in it."""
 
-    def __init__(
-        self, root: Path, *, suffixes: frozenset[str], now: Now, on_hint: Callable[[], None]
-    ) -> None:
+    def __init__(self, root: Path, *, suffixes: frozenset[str], now: Now, on_hint: Wake) -> None:
         super().__init__(root, suffixes=suffixes, now=now)
         self._hints = _Hints(self, now=now, on_hint=on_hint)
         self._observer: InotifyObserver | None = None
@@ -63,6 +60,11 @@ class WatchedFolder(CaptureFolder):
             self._observer.stop()
             self._observer.join()
         self._observer = self._watched = None
+
+    def closed_within(self, seconds: float) -> bool:
+        """Tell whether a capture was closed by its writer, or moved in, that lately."""
+        closed = self._hints.closed
+        return closed is not None and 0 <= closed.elapsed_s(self._now()) < seconds
 
     def take_hints(self) -> dict[Path, FileEvent]:
         """Return what was noticed since the last call."""
@@ -97,13 +99,14 @@ class WatchedFolder(CaptureFolder):
 class _Hints(FileSystemEventHandler):
     """Collects what the watcher's thread notices, one hint a file."""
 
-    def __init__(self, folder: CaptureFolder, *, now: Now, on_hint: Callable[[], None]) -> None:
+    def __init__(self, folder: CaptureFolder, *, now: Now, on_hint: Wake) -> None:
         self._folder = folder
         self._now = now
         self._on_hint = on_hint
         self._lock = threading.Lock()
         self._noticed: dict[Path, FileEvent] = {}
         self._sampled: dict[Path, Instant] = {}
+        self.closed: Instant | None = None  # when a capture was, last
 
     def take(self) -> dict[Path, FileEvent]:
         with self._lock:
@@ -123,6 +126,8 @@ class _Hints(FileSystemEventHandler):
             self._sampled.pop(path, None)
         with self._lock:
             self._noticed[path] = self._noticed.get(path, FileEvent()).then(hint)
+        if hint.closed:
+            self.closed = now
         if not isinstance(event, FileModifiedEvent):
             self._on_hint()  # a growing file is looked at when it is quiet, not at every write
 

@@ -7,6 +7,7 @@ holds.  Each figure is the median of several rounds in which both sides take tur
 import os
 
 from tests.bench.analysis import bench_analysis
+from tests.bench.latency import bench_latency
 from tests.bench.outbox import bench_outbox
 from tests.bench.page import bench_page
 from tests.bench.resources import bench_resources
@@ -21,6 +22,7 @@ def main() -> None:
     bench_page()
     bench_resources()
     bench_analysis()
+    bench_latency()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Recipient
 from agent.stage import WAKE_ONLY, ignore_wake
 from tests.factories import admitted
+from tests.station import Station, child_of, until
 
 
 class StrangeChild(AnalysisProcess):
@@ -47,3 +48,39 @@ def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
             found = outbox.captures.by_id(capture.id)
             assert found is not None and found.state is CaptureState.QUARANTINED
             assert (found.reason, found.detail) == ("internal", "KeyError: 'duration_s'")
+
+
+def test_the_child_is_warm_before_a_closed_capture_has_settled(tmp_path: Path) -> None:
+    station = Station(tmp_path, "http://127.0.0.1:9", {"capture": {"settle_s": 60.0}})
+    with station.running() as daemon:
+        assert child_of(daemon.pid) is None
+        (station.capture / "run.mp4").write_bytes(b"filmed")
+        until(lambda: child_of(daemon.pid) is not None)
+        assert station.rows() == []
+
+
+def test_a_child_that_was_warmed_for_nothing_is_ended(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    expected = [True, True, False]
+    child = AnalysisProcess(limits=ChildLimits(), check=lambda: None)
+    with Outbox.open(tmp_path) as outbox:
+        stage = ClippingStage(
+            outbox,
+            folder,
+            child,
+            ClippingNeighbours(
+                DiskSpace(tmp_path, min_free_mb=0),
+                wake_next=ignore_wake,
+                is_expected=lambda: expected.pop(0),
+            ),
+            policy=ClippingPolicy(
+                station=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+            ),
+            now=read_clock,
+        )
+        assert stage.step() < WAKE_ONLY
+        warmed = child.process_id
+        assert warmed is not None
+        assert stage.step() < WAKE_ONLY and child.process_id == warmed
+        assert stage.step() == WAKE_ONLY and child.process_id is None
