@@ -112,7 +112,6 @@ class Motion:
     going: FloatArray  # of the hips sideways, torsos a second, signed
     knees_together: FloatArray  # 1: both knees go the same way; -1: in turn, as in a run
     hip_height: FloatArray  # above the lower ankle, torsos
-    body_height: FloatArray  # the same, mean of hips and shoulders
     trunk_height: FloatArray  # of the shoulders above the lower ankle, torsos
     hip_up_px: FloatArray  # in the picture, upwards
     hip_across_px: FloatArray  # in the picture, to the right
@@ -157,7 +156,6 @@ def motion_of(poses: Poses) -> Motion:
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
         knees_together=_together(against_px[:, list(KNEES)] / unit[:, None, None]),
         hip_height=_median3((lower - hips[:, 1]) / unit),
-        body_height=_median3((lower - (hips[:, 1] + shoulders[:, 1]) / 2) / unit),
         trunk_height=_median3((lower - shoulders[:, 1]) / unit),
         hip_up_px=-hips[:, 1],
         trunk_up_px=-shoulders[:, 1],

@@ -104,7 +104,8 @@ def _bend(legs: FloatArray, feet: FloatArray) -> float:
 
 
 def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
-    hands, body = motion.wrist_height[inside], motion.body_height[inside]
+    hands = motion.wrist_height[inside]
+    body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
     if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
         return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay_up(hands, body))
     return arrivals(body, least=_BODY_WAY) or arrivals(hands, least=_HANDS_WAY)
