@@ -130,6 +130,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False  # server_close waits for the exchanges
     allow_reuse_address = True
     request_queue_size = 64
+    _RECEIVE_BUFFER_BYTES = 1 << 20  # some systems let it grow to 32 MB: what is not read is there
 
     def __init__(
         self, address: tuple[str, int], account: Sandbox, exchange: type[RequestHandler]
@@ -139,6 +140,12 @@ class _Server(ThreadingHTTPServer):
         self._living: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, exchange)
+
+    def server_activate(self) -> None:
+        self.socket.setsockopt(  # connections inherit it
+            socket.SOL_SOCKET, socket.SO_RCVBUF, self._RECEIVE_BUFFER_BYTES
+        )
+        super().server_activate()
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)  # this is a TCP server
