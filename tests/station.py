@@ -110,7 +110,7 @@ class Station:
         finally:
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(12)
-        assert code == 0, self.log.read_text()[-3000:]
+        assert code == 0, f"{code}: {self.log.read_text()[-3000:]}"
 
     def put_clip(self, number: int = 1, *, size_bytes: int = 100_000) -> None:
         """Let a clip wait to be sent, as if its capture had been looked into."""

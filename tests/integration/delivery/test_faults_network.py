@@ -194,7 +194,7 @@ def test_an_answer_that_is_late_or_lost_is_found_in_the_list(
 def test_a_session_that_is_made_after_the_first_look_is_found_by_the_second(
     world: World, sandbox: Sandbox
 ) -> None:
-    sandbox.add_fault("late-made:s=0.3")
+    sandbox.add_fault("late-made:s=3")
     world.add()
 
     world.run()
