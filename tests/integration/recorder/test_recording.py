@@ -66,6 +66,16 @@ def test_what_is_not_h264_is_encoded_once(tmp_path: Path) -> None:
     assert len(shown_s(file)) == 30
 
 
+def test_the_drawn_athlete_is_filmed_live(tmp_path: Path) -> None:
+    recorder = RecorderUnderTest(tmp_path, "test:", segment_s=2)
+    with recorder.running():
+        until(lambda: len(recorder.files()) >= 2)
+    first, second, *_ = recorder.files()
+    times = shown_s(first)
+    assert len(times) >= 20 and times == sorted(times)
+    assert recorder.sidecar(second)["continues"] == first.name
+
+
 def test_sigterm_ends_the_last_file_whole(tmp_path: Path) -> None:
     video = make_video(tmp_path / "long.mp4", seconds=20)
     recorder = RecorderUnderTest(tmp_path, str(video))
