@@ -28,6 +28,7 @@ def test_the_pin_lets_in_and_a_link_pairs_a_wall_that_only_shows(
     tablet: BrowserContext, browser: Browser, guarded_gym: Gym
 ) -> None:
     gym = guarded_gym
+    gym.clear()  # nobody is on the station
     page = tablet.new_page()
     page.goto(gym.address)
     page.fill("#pin", PIN)
