@@ -110,7 +110,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
         thread.start()
         try:
             host, _, port = settings.web.listen.rpartition(":")
-            until(lambda: _is_open(host, int(port)))
+            until(lambda: is_open(host, int(port)))
             yield ServedPage(settings, folder, outbox, filming, thread, stuck)
         finally:
             stop.set()
@@ -126,6 +126,7 @@ def free_port() -> int:
     return port
 
 
-def _is_open(host: str, port: int) -> bool:
+def is_open(host: str, port: int) -> bool:
+    """Tell whether somebody listens there."""
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
