@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
@@ -175,8 +175,13 @@ def appearance_of(frame: VideoFrame, aspect: Fraction | None) -> Appearance:
 
 
 def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
-    """Return what a frame carries beside its picture."""
-    carried = cast("Mapping[Type, object]", frame.side_data)
+    """Return what a frame carries beside its picture.
+
+    `frame.side_data` would be kept by the frame and keep it: every frame that was asked stays in
+    memory until the collector of cycles runs, which at 4K was a gigabyte.
+    """
+    container: object = SideDataContainer(frame)  # type: ignore[call-arg]  # the stub has no constructor
+    carried = cast("Mapping[Type, object]", container)
     found = carried.get(kind) if len(carried) else None
     return None if found is None else bytes(found)  # type: ignore[call-overload]  # it is a buffer
 

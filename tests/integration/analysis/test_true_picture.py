@@ -1,5 +1,6 @@
 """What players show of a clip is what they show of its capture: ffmpeg and ffprobe judge it."""
 
+import gc
 import json
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from analysis.cut import clip as cutting
@@ -549,3 +551,18 @@ def test_the_body_is_seen_in_its_true_shape(tmp_path: Path, finder: PoseFinder) 
     assert (report.video.width, report.video.height) == (80, 240)
     assert (report.video.shown_width, report.video.shown_height) == (160, 240)
     assert len(report.takes) == 1
+
+
+def test_frames_leave_memory_as_soon_as_their_appearance_is_known(tmp_path: Path) -> None:
+    """Without the collector of cycles: frames of 4K that wait for it fill the memory."""
+    path = film(tmp_path / "film.mp4", *H264)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path) as reading:
+            for _, frame in reading.decode():
+                reading.appearance_of(frame)
+            alive = sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 2
