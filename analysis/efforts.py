@@ -40,6 +40,7 @@ _RUN_S = 1.4
 _RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
 _STILL_RUN_LEGS = 0.6  # the same, before and after
 _IN_TURN = -0.3  # of `knees_together`: below -0.4 in a run, above 0.2 in squats
+_NOT_TOGETHER = 0.2  # the same where the capture cuts the run off before a stride is whole
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the camera
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
@@ -113,7 +114,7 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings), none, held_up=True) & found,
         flying=lasting(_flying(motion) & found, 2),
-        running=lasting(_running(motion) & found, 4),
+        running=lasting((_running(motion) | _running_cut_off(motion, within)) & found, 4),
         busy=busy & found,
         swings=swings,
     )
@@ -259,6 +260,27 @@ def _running(motion: Motion) -> Mask:
     return on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
 
 
+def _running_cut_off(motion: Motion, within: Interval | None) -> Mask:
+    """Return whether the legs swing as in a run that the capture's begin or end cuts off, (T,).
+
+    Too little of it is there to see whether the knees go in turn; they must not go together.
+    """
+    cut_off = np.zeros(len(motion.visit), dtype=np.bool_)
+    if within is None:
+        return cut_off
+    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
+    moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
+    together = np.nan_to_num(motion.knees_together) > _NOT_TOGETHER
+    swings = (legs > _RUN_LEGS) & (moved < _ON_THE_SPOT) & ~together & motion.is_found
+    for first, last in runs(swings):
+        from_s, to_s = float(motion.times_s[first]), float(motion.times_s[last])
+        if from_s < within.start_s + _AT_EDGE_S:
+            cut_off[first : last + 1] |= motion.times_s[first : last + 1] < within.start_s + _RUN_S
+        if to_s > within.end_s - _AT_EDGE_S:
+            cut_off[first : last + 1] |= motion.times_s[first : last + 1] > within.end_s - _RUN_S
+    return cut_off
+
+
 def _flying(motion: Motion) -> Mask:
     """Return whether hips and feet are above where they were a moment before or after, (T,)."""
     reach = round(0.8 * GRID_FPS)
@@ -356,6 +378,7 @@ _SPRING, _SPRING_DIP = (
 )  # torsos a second upwards out of a dip so deep: nobody just rises so
 _SEVERAL = 2  # cycles: nobody who sits down or stretches goes on like that
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6
+_CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_GAIT_S = 2.0
 _OVERHEAD = 0.2  # torsos above the shoulders
 _AT_EDGE_S = 0.5  # of the capture: what is cut off there may be half a cycle
@@ -383,11 +406,13 @@ def evidence_of(
     flights = len(runs(signs.flying & inside))
     gait_s = float((signs.running & inside).sum()) / GRID_FPS
     fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
+    cuts = _cuts(effort, within)
+    least_s = _CUT_GAIT_S if cuts else _GAIT_S
     of_kind = {
-        "weightlifting": lifts.evidence(cuts=_cuts(effort, within)),
+        "weightlifting": lifts.evidence(cuts=cuts),
         "jumping": Evidence.SURE if flights or lifts.springs else Evidence.NONE,
         "running": (
-            Evidence.SURE if gait_s >= _GAIT_S or fast_s >= _FAST_GAIT_S else Evidence.NONE
+            Evidence.SURE if gait_s >= least_s or fast_s >= _FAST_GAIT_S else Evidence.NONE
         ),
     }
     if activity is None:
