@@ -791,6 +791,9 @@ class WebSettings(Table):
     )
     tls_cert: Path | None = Field(None, description="Certificate chain, for tls = given.")
     tls_key: Path | None = Field(None, description="Its private key.")
+    wall_metrics: bool = Field(
+        False, description="Show the first metrics of the latest take on the wall, to everybody."
+    )
     session_days: Annotated[float, Field(gt=0, le=400)] = Field(
         90.0, description="Days without use after which a device must log in again."
     )

@@ -44,6 +44,7 @@ def make_templates(settings: Settings, texts: Texts) -> Environment:
         script_version=version_of("page.js"),
         station_name=settings.station.name or settings.station.id,
         send_delay_s=settings.delivery.send_delay_s,
+        wall_metrics=settings.web.wall_metrics,
     )
     # A translation is text like any other: its own < and " are escaped, as its values are.
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it

@@ -1,6 +1,7 @@
 """What came of takes, as the page shows it: read through the real server, from a real outbox."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from agent.outbox.results import Number
 from agent.outbox.states import CaptureState
 from tests.came_back import HOSTILE, analysed, delivered, followed
 from tests.factories import NOW_S, admitted, new_entry
-from tests.served_page import ServedPage
+from tests.served_page import ServedPage, page_settings, served_page
 
 
 def card(page: ServedPage, entry: Entry, path: str = "/") -> str:
@@ -118,13 +119,14 @@ def test_the_analysed_video_is_fetched_by_a_persons_wish_and_says_how_far_it_is(
     assert "could not be downloaded: it is too large &lt;script" in failed
 
 
-def test_the_wall_shows_no_numbers(page: ServedPage) -> None:
-    entry = delivered(page.outbox, 241)
-    analysed(page.outbox, entry, {"peak_velocity_mps": 1.5})
-
-    with page.client(page.session()) as client:
-        assert "Peak velocity" in client.get("/").text
-        assert "Peak velocity" not in client.get("/wall").text
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_wall_shows_numbers_only_where_that_is_asked_for(tmp_path: Path, asked: bool) -> None:
+    with served_page(page_settings(tmp_path, web={"wall_metrics": asked})) as page:
+        entry = delivered(page.outbox, 241)
+        analysed(page.outbox, entry, {"peak_velocity_mps": 1.5})
+        with page.client(page.session()) as client:
+            assert "Peak velocity" in client.get("/").text
+            assert ("Peak velocity" in client.get("/wall").text) == asked
 
 
 def set_aside(page: ServedPage, number: int, reason: str) -> Capture:
