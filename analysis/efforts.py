@@ -114,7 +114,7 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings), none, held_up=True) & found,
         flying=lasting(_flying(motion) & found, 2),
-        running=lasting((_running(motion) | _running_cut_off(motion, within)) & found, 4),
+        running=lasting(_running(motion, within) & found, 4),
         busy=busy & found,
         swings=swings,
     )
@@ -247,7 +247,7 @@ def walking_of(motion: Motion) -> Mask:
     return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
 
 
-def _running(motion: Motion) -> Mask:
+def _running(motion: Motion, within: Interval | None) -> Mask:
     """Return whether the legs run, (T,)."""
     going = np.abs(np.nan_to_num(motion.going))
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
@@ -257,27 +257,25 @@ def _running(motion: Motion) -> Mask:
         np.nan_to_num(motion.knees_together, nan=1.0) < _IN_TURN
     )
     on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
-    return on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
-
-
-def _running_cut_off(motion: Motion, within: Interval | None) -> Mask:
-    """Return whether the legs swing as in a run that the capture's begin or end cuts off, (T,).
-
-    Too little of it is there to see whether the knees go in turn; they must not go together.
-    """
-    cut_off = np.zeros(len(motion.visit), dtype=np.bool_)
+    running: Mask = on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
     if within is None:
-        return cut_off
-    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
-    moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
+        return running
+    # Of a run that the capture cuts off too little is there to see whether the knees go in turn:
+    # they must not go together.
     together = np.nan_to_num(motion.knees_together) > _NOT_TOGETHER
     swings = (legs > _RUN_LEGS) & (moved < _ON_THE_SPOT) & ~together & motion.is_found
-    for first, last in runs(swings):
-        from_s, to_s = float(motion.times_s[first]), float(motion.times_s[last])
-        if from_s < within.start_s + _AT_EDGE_S:
-            cut_off[first : last + 1] |= motion.times_s[first : last + 1] < within.start_s + _RUN_S
-        if to_s > within.end_s - _AT_EDGE_S:
-            cut_off[first : last + 1] |= motion.times_s[first : last + 1] > within.end_s - _RUN_S
+    return running | _at_ends(swings, motion.times_s, within)
+
+
+def _at_ends(mask: Mask, times_s: FloatArray, within: Interval) -> Mask:
+    """Return the parts of a mask that the capture cuts off, (T,), as far as a run is measured."""
+    cut_off = np.zeros(len(mask), dtype=np.bool_)
+    for first, last in runs(mask):
+        here = slice(first, last + 1)
+        if times_s[first] < within.start_s + _AT_EDGE_S:
+            cut_off[here] |= times_s[here] < within.start_s + _RUN_S
+        if times_s[last] > within.end_s - _AT_EDGE_S:
+            cut_off[here] |= times_s[here] > within.end_s - _RUN_S
     return cut_off
 
 

@@ -41,14 +41,24 @@ class Movement:
     confidence: float  # 0 to 1
 
 
+@dataclass(frozen=True, slots=True)
+class Gait:
+    """How the two knees move against the hips."""
+
+    together: float  # correlation of left and right, -1 to 1
+    way: float  # how far they are apart from their usual distance, torsos (root mean square)
+    rhythm: float  # which share of that follows one stride after the other, 0 to 1
+
+
 def name_movement(motion: Motion, signs: EffortSignals, active: Interval) -> Movement:
     """Return what the movement between two moments is taken for."""
     inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
     if inside.sum() < 3:
         return Movement("other", 0.0)
+    gait, hands_free = gait_of(motion.looked, active), 1 - _held_overhead(motion, inside)
     likeness = {
-        "running": _running(motion, signs, active, inside) * (1 - _held_overhead(motion, inside)),
-        "jumping": _jumping(motion, active) * (1 - _held_overhead(motion, inside)),
+        "running": _running(motion, signs, gait, inside) * hands_free,
+        "jumping": _jumping(motion, gait, active) * hands_free,
         "weightlifting": _lifting(motion, inside),
     }
     if likeness["jumping"] >= _LEAST:
@@ -63,7 +73,7 @@ def name_movement(motion: Motion, signs: EffortSignals, active: Interval) -> Mov
     return Movement(best, min(0.99, likeness[best] / (likeness[best] + 0.5 * rest)))
 
 
-def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mask) -> float:
+def _running(motion: Motion, signs: EffortSignals, gait: Gait | None, inside: Mask) -> float:
     """Return how much it looks like running: legs that are fast, and take turns.
 
     Seen from the front the legs of somebody who runs on the spot hardly seem fast; that they take
@@ -71,7 +81,6 @@ def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mas
     """
     running, seconds = signs.running[inside], float(inside.sum()) / GRID_FPS
     fast = float(running.mean()) * min(1.0, float(running.sum()) / GRID_FPS / _RUN_S)
-    gait = gait_of(motion.looked, active)
     if gait is None or (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
         return fast  # too short to tell, or faster through the picture than anybody walks
     if gait.together < _IN_TURN and gait.way > _LEAST_WAY:
@@ -82,15 +91,6 @@ def _running(motion: Motion, signs: EffortSignals, active: Interval, inside: Mas
     return fast * float(np.clip(in_turn, _HARDLY, 1.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Gait:
-    """How the two knees move against the hips."""
-
-    together: float  # correlation of left and right, -1 to 1
-    way: float  # how far they are apart from their usual distance, torsos (root mean square)
-    rhythm: float  # which share of that follows one stride after the other, 0 to 1
-
-
 def gait_of(looked: Poses, active: Interval) -> Gait | None:
     """Return how the knees move between two moments, or None where too little was seen.
 
@@ -98,11 +98,9 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
     look.  That needs no look between two steps, as counting them would, and it stays the same
     when the model takes the left leg for the right one.
     """
-    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
-    if seen.sum() < _LEAST_LOOKS:
+    at_s, points, torso_px = _looks_within(looked, active)
+    if len(at_s) < _LEAST_LOOKS:
         return None
-    at_s, points = looked.times_s[seen], looked.points_px[seen]
-    torso_px = float(np.percentile(looked.torso_px()[seen], 70))
     hips = points[:, list(HIPS)].mean(axis=1)
     left, right = (_without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
     both = float(np.sqrt((left**2).sum() * (right**2).sum()))
@@ -115,6 +113,14 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
         way=float(np.sqrt((apart**2).sum(axis=1).mean())),
         rhythm=_rhythm(at_s, apart[:, axis]),
     )
+
+
+def _looks_within(looked: Poses, active: Interval) -> tuple[FloatArray, FloatArray, float]:
+    """Return times and points (T, joints, 2) of what was seen, and the usual torso's length, px."""
+    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
+    torsos_px = looked.torso_px()[seen]
+    usual_px = float(np.percentile(torsos_px, 70)) if len(torsos_px) else 0.0
+    return looked.times_s[seen], looked.points_px[seen], usual_px
 
 
 def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
@@ -143,22 +149,19 @@ def _without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
     return apart
 
 
-def _jumping(motion: Motion, active: Interval) -> float:
+def _jumping(motion: Motion, gait: Gait | None, active: Interval) -> float:
     flown = len(jumps(motion, active)) * _JUMP_EVERY_S / max(active.seconds, 1.0)
-    return min(1.0, max(flown, _hopping(motion.looked, active)))
+    return min(1.0, max(flown, _hopping(motion.looked, gait, active)))
 
 
-def _hopping(looked: Poses, active: Interval) -> float:
+def _hopping(looked: Poses, gait: Gait | None, active: Interval) -> float:
     """Return how much it looks like hops without a dip, as over a rope: none of them is a jump.
 
     Hips and both feet go up and down together, again and again; the knees do not take turns.
     """
-    gait = gait_of(looked, active)
     if gait is None or gait.together < 0.0:
         return 0.0
-    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
-    at_s, points = looked.times_s[seen], looked.points_px[seen]
-    torso_px = float(np.percentile(looked.torso_px()[seen], 70))
+    at_s, points, torso_px = _looks_within(looked, active)
     feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS), 1].mean(axis=1)
     feet, hips = _without_trend(at_s, np.stack([feet_px, hips_px], axis=1) / torso_px).T
     both = float(np.sqrt((feet**2).sum() * (hips**2).sum()))
