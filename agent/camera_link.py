@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent.clock import Instant
+from agent.text import printable
 
 REPORT_EVERY_S = 1.0
 LOST_AFTER_S = 3.0  # without a report, a recorder is taken for dead
@@ -125,10 +126,7 @@ class RecorderReport:
 
 
 def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    shown = "".join(sign if sign.isprintable() else " " for sign in str(value)[:_MOST_TEXT])
-    return " ".join(shown.split())
+    return None if value is None else printable(str(value), _MOST_TEXT)
 
 
 def _number(value: object) -> float:

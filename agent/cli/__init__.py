@@ -48,7 +48,7 @@ _SECTIONS = {
     "Setup and maintenance": {
         "init": ("init", "Write a station's settings and test its API key."),
         "run": ("run", "Run the station in the foreground."),
-        "record": ("camera", "Film one camera while the station wants it filmed."),
+        "record": ("record", "Film one camera while the station wants it filmed."),
         "doctor": ("doctor", "Check the whole station, and say how to fix problems."),
         "config": ("run", "Show the active settings and the origin of each."),
         "pair": ("pair", "Pair a tablet with the coach's page by QR code."),

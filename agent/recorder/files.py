@@ -11,6 +11,7 @@ filmed while armed, too: the next start gives it its place, without a sidecar.
 """
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -28,6 +29,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.clock import Instant, Now
+from agent.disk.space import measure
 from agent.disk.state_folder import fsync_file, fsync_folder
 from agent.errors import AgentError
 from agent.failpoints import crash_point
@@ -204,7 +206,7 @@ class CaptureWriter:
         with contextlib.suppress(FileExistsError):
             self._hidden.mkdir(mode=0o770)
         if not stat.S_ISDIR(self._hidden.lstat().st_mode):
-            raise NotADirectoryError(20, "is not a folder", str(self._hidden))
+            raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(self._hidden))
 
     def _free_place(self, stem: str) -> Path:
         for number in range(1, _MOST_ALIKE):
@@ -213,13 +215,14 @@ class CaptureWriter:
             is_free = not place.exists() and not place.with_name(f"{name}.json").exists()
             if is_free and name != self._last:
                 return place
-        raise FileExistsError(17, "has a thousand files of this second", str(self._capture))
+        raise FileExistsError(
+            errno.EEXIST, "has a thousand files of this second", str(self._capture)
+        )
 
     def _look_at_room(self) -> None:
-        room = os.statvfs(self._capture)
-        free = room.f_bavail * room.f_frsize
+        free = measure(self._capture).free_bytes
         if free < self._min_free_bytes:
-            raise OSError(28, f"has {free // 1_000_000} MB free")
+            raise OSError(errno.ENOSPC, f"has {free // 1_000_000} MB free")
 
     def _refused(self, error: Exception) -> StorageError:
         words = getattr(error, "strerror", None) or type(error).__name__

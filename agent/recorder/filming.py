@@ -179,7 +179,7 @@ class FilmingLoop:
         is_old = now.boot_s - self._reported_s >= LOOK_EVERY_S  # measuring at every packet costs
         if is_old or (state, armed.armed_by) != (before.state, before.armed_by):
             self._reported_s = now.boot_s
-            self.report = self._reported(state, armed)
+            self.report = self._reported(state, armed, before)
 
     def _has_opened(self, camera: CameraFormat) -> None:
         self._stream = _StreamState(camera, self._now())
@@ -276,13 +276,15 @@ class FilmingLoop:
             return RecorderState.NOT_STORED
         return RecorderState.WATCHING if armed.armed_by is None else RecorderState.RECORDING
 
-    def _reported(self, state: RecorderState, armed: ArmedState) -> RecorderReport:
+    def _reported(
+        self, state: RecorderState, armed: ArmedState, before: RecorderReport | None = None
+    ) -> RecorderReport:
         stream = self._stream
         error = self._trouble or self._storage.error
         report = RecorderReport(
             camera=self._camera.name,
             state=state,
-            since_s=self._now().utc_s,
+            since_s=before.since_s if before and before.state is state else self._now().utc_s,
             armed_by=armed.armed_by,
             ring_s=self._plan.ring.seconds,
             ring_bytes=self._plan.ring.size_bytes,
@@ -302,9 +304,6 @@ class FilmingLoop:
                 kbit_s=kbit_s,
                 keyframe_s=stream.gauge.keyframe_s(),
             )
-        before = getattr(self, "report", None)
-        if before is not None and before.state is state:
-            report = replace(report, since_s=before.since_s)
         return report
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
@@ -16,6 +16,7 @@ from agent.logs import hide_always
 from agent.recorder.arming import ArmingPolicy
 from agent.recorder.cutting import CutPolicy
 from agent.settings.load import explained
+from agent.settings.model import EnvironmentFirst, Table
 from agent.settings.secrets import read_secret
 
 ENV_PREFIX = "RECORDER_"
@@ -24,11 +25,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
 _MB = 1_000_000
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CameraSettings(_Part):
+class CameraSettings(Table):
     """The camera."""
 
     name: str = Field("main", pattern=_NAME, description="Begins the names of its files.")
@@ -96,7 +93,7 @@ class CameraSettings(_Part):
         return re.sub(r"://([^/@:]+)@", rf"://\g<1>:{shown}@", text, count=1)
 
 
-class ArmSettings(_Part):
+class ArmSettings(Table):
     """When it films."""
 
     mode: str = Field(
@@ -120,7 +117,7 @@ class ArmSettings(_Part):
         return value
 
 
-class FileSettings(_Part):
+class FileSettings(Table):
     """The files it writes."""
 
     capture: Path = Field(
@@ -140,7 +137,7 @@ class FileSettings(_Part):
     )
 
 
-class LinkSettings(_Part):
+class LinkSettings(Table):
     """The station that arms it."""
 
     socket: Path | None = Field(
@@ -149,7 +146,7 @@ class LinkSettings(_Part):
     )
 
 
-class RecorderSettings(BaseSettings):
+class RecorderSettings(EnvironmentFirst):
     """Everything a recorder can be told; every key also as RECORDER_TABLE__KEY."""
 
     model_config = SettingsConfigDict(
@@ -160,18 +157,6 @@ class RecorderSettings(BaseSettings):
     arm: ArmSettings = Field(default_factory=ArmSettings)
     files: FileSettings = Field(default_factory=FileSettings)
     station: LinkSettings = Field(default_factory=LinkSettings)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment go before the file, whose content comes in as arguments."""
-        return env_settings, init_settings
 
     def arming(self) -> ArmingPolicy:
         """Return what arms it."""

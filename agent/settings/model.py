@@ -28,6 +28,22 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class EnvironmentFirst(BaseSettings):
+    """Settings of a file, whose content comes in as arguments; the environment goes before it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before the file, whose content comes in as arguments."""
+        return env_settings, init_settings
+
+
 _WORK_FOLDERS = ("captures", "clips", "pictures", "results", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
 
@@ -848,7 +864,7 @@ class WebSettings(Table):
 ENV_PREFIX = "SPOTTER_"
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentFirst):
     """Everything a station can be told; every key also as SPOTTER_TABLE__KEY."""
 
     model_config = SettingsConfigDict(
@@ -872,15 +888,3 @@ class Settings(BaseSettings):
     webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     log: LogSettings = Field(default_factory=LogSettings)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment go before the file, whose content comes in as arguments."""
-        return env_settings, init_settings

@@ -31,6 +31,7 @@ LAYERS = (
 IN_LAYER = {
     ("bandwidth_schedule", "errors"),
     ("camera_link", "clock"),
+    ("camera_link", "text"),
     ("exercises", "errors"),
     ("text", "logs"),
     ("retry", "stage"),
