@@ -218,12 +218,22 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def _loaded(sidecar: Path) -> Any:
+    """Return what a sidecar says, as it came.
+
+    Raises:
+        OSError: there is none, or it is no plain file.
+        ValueError, RecursionError: it is no JSON.
+    """
+    fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        return json.loads(file.read(_MOST_BYTES))
+
+
 def whole_bytes(sidecar: Path) -> int | None:
     """Return how large a file is when it is whole, by its recorder; None where none says so."""
     try:
-        fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            told = json.loads(file.read(_MOST_BYTES))
+        told = _loaded(sidecar)
     except (OSError, ValueError, RecursionError):
         return None
     size = told.get("size_bytes") if isinstance(told, dict) else None
@@ -233,9 +243,7 @@ def whole_bytes(sidecar: Path) -> int | None:
 def read_sidecar(path: Path) -> SidecarTime | None:
     """Return when a recorder says that it recorded a file; None where it says nothing of use."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            stored = json.loads(file.read(_MOST_BYTES))
+        stored = _loaded(path)
         if stored["schema"] != _SCHEMA:
             return None
         uncertainty_s = float(stored["uncertainty_ms"]) / 1000
