@@ -174,6 +174,9 @@ class ShownClip:
     moves_from_s: float  # where in the clip the movement begins
 
 
+NOT_DISCARDED = tuple(state for state in EntryState if state is not EntryState.DISCARDED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFilter:
     """Which clips are looked for; None, and the whole of time: any."""
@@ -183,7 +186,7 @@ class ClipFilter:
     until: float = 1e12
     activity: str | None = None
     exercise: str | None = None
-    states: tuple[EntryState, ...] = tuple(set(EntryState) - {EntryState.DISCARDED})
+    states: tuple[EntryState, ...] = NOT_DISCARDED
 
 
 class ClipQueries:
@@ -328,14 +331,13 @@ def _shown_clip(row: Row) -> ShownClip:
         entry=Entry.from_row(row),
         reps=reps if isinstance(reps, int) else None,
         fps=_number(row["fps"]),
-        moves_from_s=max(0.0, (_number(row["active_start_s"]) or 0.0) - _start_s(row)),
+        moves_from_s=max(0.0, _seconds(row, "active_start_s") - _seconds(row, "clip_start_s")),
         quality=tuple(str(r["code"]) for r in remarks if _is_of_take(r.get("at_s"), row)),
     )
 
 
-def _start_s(row: Row) -> float:
-    """Return where in its recording a clip begins."""
-    return _number(row["clip_start_s"]) or 0.0
+def _seconds(row: Row, name: str) -> float:
+    return _number(row[name]) or 0.0
 
 
 def _is_of_take(at_s: float | None, row: Row) -> bool:

@@ -155,7 +155,8 @@ def step_mass(
     if mass_kg is None:
         last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
         mass_kg = EMPTY_BAR_KG if last is None else last
-    return set_mass(outbox, round(mass_kg + by_kg, 3), rules=rules, now=now, set_by=set_by)
+    mass_kg = round(mass_kg + by_kg, 3)
+    return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
 
 
 def set_mass(
@@ -167,6 +168,18 @@ def set_mass(
         RequestError: nobody lifts at this moment, or the bar cannot weigh that.
     """
     present = _lifting(outbox, now=now)
+    return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
+
+
+def _weigh(
+    outbox: Outbox,
+    present: Assignment,
+    mass_kg: float,
+    *,
+    rules: StationRules,
+    now: Instant,
+    set_by: str,
+) -> Assignment:
     return assign(
         outbox,
         replace(target_of(present), barbell_mass_kg=mass_kg),

@@ -71,13 +71,9 @@ def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assig
         waiting = outbox.queue.all()
         if not waiting:
             raise RequestError("the queue is empty", hint="spotter queue add USER_ID")
-        record_run_out_now(outbox, now=now)
-        before = present_of(outbox, now=now).at(now).assignment
         following = waiting[0]
         outbox.queue.remove(following.id)
-        if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
-            assert before is not None  # somebody goes round
-            outbox.queue.append(target_of(before))
+        _make_way(outbox, following, now=now)
         return assign(
             outbox,
             following.target,
@@ -91,11 +87,7 @@ def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assig
 def finish(outbox: Outbox, *, now: Instant, set_by: str) -> None:
     """Let whoever is on the station make way for nobody; while rotating, for the queue's end."""
     with outbox.transaction():
-        record_run_out_now(outbox, now=now)
-        before = present_of(outbox, now=now).at(now).assignment
-        if outbox.switches.is_on(ROTATE) and _goes_round(before, None):
-            assert before is not None  # somebody goes round
-            outbox.queue.append(target_of(before))
+        _make_way(outbox, None, now=now)
         assign_nobody(outbox, now=now, set_by=set_by)
 
 
@@ -107,6 +99,15 @@ def set_rotate(outbox: Outbox, *, on: bool) -> None:
 def rotates(outbox: Outbox) -> bool:
     """Tell whether whoever makes way goes to the queue's end."""
     return outbox.switches.is_on(ROTATE)
+
+
+def _make_way(outbox: Outbox, following: Queued | None, *, now: Instant) -> None:
+    """Put whoever is on the station at the queue's end, while rotating."""
+    record_run_out_now(outbox, now=now)
+    before = present_of(outbox, now=now).at(now).assignment
+    if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
+        assert before is not None  # somebody goes round
+        outbox.queue.append(target_of(before))
 
 
 def _goes_round(before: Assignment | None, following: Queued | None) -> bool:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.exercises import EXERCISES
-from agent.outbox.queries import ClipFilter
+from agent.outbox.queries import NOT_DISCARDED, ClipFilter
 from agent.outbox.states import SENT, TO_BE_SENT, EntryState
 from agent.results.csv_export import exported, names_of, write_csv
 from agent.station.roster import search_athletes, split_key
@@ -22,7 +22,7 @@ _MOST_EXPORTED = 100_000
 _MOST_PEOPLE = 200  # whose names are alike
 
 STATE_GROUPS = {
-    "": (N_("All states"), tuple(set(EntryState) - {EntryState.DISCARDED})),
+    "": (N_("All states"), NOT_DISCARDED),
     "review": (N_("To review"), (EntryState.HELD, EntryState.DEAD)),
     "waiting": (N_("Waiting to upload"), TO_BE_SENT),
     "uploaded": (N_("Uploaded"), tuple(SENT)),
