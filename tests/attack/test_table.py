@@ -77,7 +77,10 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "a wall screen": (
         (_ACCESS, "test_the_wall_sees_its_own_view_alone"),
-        ("integration/web/test_results.py", "test_the_wall_shows_no_numbers"),
+        (
+            "integration/web/test_results.py",
+            "test_the_wall_shows_numbers_only_where_that_is_asked_for",
+        ),
     ),
 }
 
