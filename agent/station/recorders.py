@@ -248,6 +248,9 @@ class RecorderStage:
             link.socket.sendall(line)
             link.socket.setblocking(False)
         except OSError:
+            with suppress(OSError):  # closed
+                link.socket.setblocking(False)
+            self._receive(link)  # it may have ended just now, and its good-bye came before that
             self._drop(link)
 
     def _drop(self, link: _Link) -> None:
