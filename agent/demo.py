@@ -1,7 +1,8 @@
-"""The whole pipeline once, offline: a synthetic athlete, the real daemon, the sandbox API.
+"""The whole pipeline, offline: a synthetic athlete, the real daemon, the sandbox API.
 
-Everything is real but the athlete and the API: the camera program is a process that writes a
-growing file, the daemon is `spotter run`, and what is shown is read from its outbox.
+Everything is real but the athlete and the API: the daemon is `spotter run`, and what is shown is
+read from its outbox.  The camera program is a process that writes one growing file or, live,
+`spotter record`, which an assignment arms.
 """
 
 import contextlib
@@ -17,15 +18,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
+from agent.camera_link import RecorderState
 from agent.disk.state_folder import StateFolder
 from agent.errors import AgentError
 from agent.outbox.database import Row
+from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.results import Number
+from agent.outbox.states import SENT, EntryState
 from agent.sandbox.account import SandboxSession
 from agent.sandbox.server import Sandbox
+from agent.station.recorders import ask_for_recorders
 
 END_WITHIN_S = 10.0  # what `spotter run` promises
 _NOBODYS = "/"  # only root writes there
@@ -97,7 +103,7 @@ id = "demo"
 name = "Demo platform"
 activity = "weightlifting"
 exercise = "snatch"
-user_id = "{athlete}"
+{athlete}
 barbell_mass = 60
 
 [paths]
@@ -123,6 +129,16 @@ video = "always"
 
 [web]
 listen = "{listen}"
+"""
+_RECORDER_SETTINGS = """\
+[camera]
+source = "test:"
+
+[files]
+capture = {capture}
+
+[station]
+socket = {socket}
 """
 
 
@@ -161,6 +177,10 @@ class _Place:
     @property
     def config(self) -> Path:
         return self.folder / "station.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "daemon.log"
 
 
 @contextlib.contextmanager
@@ -219,13 +239,15 @@ def _gone_if_broken_off(place: _Place) -> Iterator[None]:
         raise
 
 
-def _write_settings(place: _Place, base_url: str, listen: str) -> None:
+def _write_settings(
+    place: _Place, base_url: str, listen: str, *, athlete: str | None = ATHLETE
+) -> None:
     key_file = place.folder / "api-key"
     key_file.touch(mode=0o600)
     key_file.write_text(_KEY, encoding="ascii")
     place.config.write_text(
         _SETTINGS.format(
-            athlete=ATHLETE,
+            athlete="" if athlete is None else f'user_id = "{athlete}"',
             base_url=base_url,
             listen=listen,
             capture=json.dumps(str(place.capture)),
@@ -248,7 +270,7 @@ def _free_address() -> str:
 @contextlib.contextmanager
 def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real daemon, its log beside its state."""
-    daemon = start_daemon(place.config, log=place.folder / "daemon.log")
+    daemon = start_daemon(place.config, log=place.log)
     try:
         yield daemon
     finally:
@@ -277,10 +299,13 @@ def _follow(
             if analysed is not None and outbox.videos.present():
                 return _outcome(place, sandbox, outbox, analysed)
             time.sleep(_LOOK_EVERY_S)
-    log = (place.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
-    raise AgentError(
-        f"the clip was not delivered and analysed; the daemon said:\n{log[-3000:]}",
-        hint=f"everything is in {place.folder}",
+    raise _failed("the clip was not delivered and analysed", place)
+
+
+def _failed(what: str, place: _Place) -> AgentError:
+    log = place.log.read_text(encoding="utf-8", errors="replace")
+    return AgentError(
+        f"{what}; the daemon said:\n{log[-3000:]}", hint=f"everything is in {place.folder}"
     )
 
 
@@ -323,3 +348,153 @@ def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> DemoR
         clip=folder.clips / f"{code}.mp4",
         page=None,
     )
+
+
+class LiveStep(StrEnum):
+    """What happens on a live station, in the order in which it does."""
+
+    WATCHING = "watching"  # the camera sends; its pictures stay in memory
+    RECORDING = "recording"  # an assignment has armed the recorder
+    ON_CARD = "on_card"  # a take is on the page
+    HELD = "held"  # it waits for a person there
+    DELIVERED = "delivered"
+    ANALYSED = "analysed"
+
+
+_LATEST = 8  # takes
+_RECORDER_STEPS = {
+    RecorderState.WATCHING: LiveStep.WATCHING,
+    RecorderState.RECORDING: LiveStep.RECORDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """One step, and of a take its clip code and the seconds since the effort was over."""
+
+    step: LiveStep
+    clip_code: str = ""
+    after_s: float = 0.0
+
+
+@contextlib.contextmanager
+def live_demonstration() -> Iterator["LiveStation"]:
+    """Run a whole station on this machine: sandbox, daemon with page, and recorder.
+
+    Raises:
+        KeyboardInterrupt: it was ended; nothing is left of it.
+    """
+    _remove_earlier()
+    place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
+    place.capture.mkdir()
+    with (
+        _locked(place.folder),  # from the next demo
+        _gone_if_broken_off(place),
+        Sandbox(key=_KEY, processing_s=0.5) as sandbox,
+    ):
+        listen = _free_address()
+        _write_settings(place, sandbox.base_url, listen, athlete=None)
+        with _daemon(place) as daemon, _recorder(place) as recorder:
+            yield LiveStation(place, f"http://{listen}", (daemon, recorder))
+
+
+@contextlib.contextmanager
+def _recorder(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the real recorder on the drawn athlete, its log beside the daemon's."""
+    config = place.folder / "recorder-main.toml"
+    settings = _RECORDER_SETTINGS.format(
+        capture=json.dumps(str(place.capture)),
+        socket=json.dumps(str(StateFolder(place.state).recorder_socket)),
+    )
+    config.write_text(settings, encoding="utf-8")
+    with (place.folder / "recorder.log").open("ab") as log:
+        process = subprocess.Popen(
+            _command(["record"], config), stderr=log, cwd=_NOBODYS, env=_plain_environment()
+        )
+    try:
+        yield process
+    finally:
+        end_daemon(process)
+
+
+class LiveStation:
+    """A station that runs: what happens on it, and its assignment."""
+
+    def __init__(
+        self, place: _Place, page: str, processes: Sequence[subprocess.Popen[bytes]]
+    ) -> None:
+        self.page = page
+        self.config = place.config
+        self.folder = place.folder
+        self._place = place
+        self._processes = processes
+        self._is_up = False
+
+    def pairing_link(self) -> str:
+        """Return a link that pairs one device with the page."""
+        return str(json.loads(self._said("pair", "--json"))["address"])
+
+    def assign(self) -> None:
+        """Put the athlete on the station, as a coach does on the page."""
+        self._said("assign", ATHLETE)
+
+    def events(self, *, within_s: float | None = None) -> Iterator[LiveEvent]:
+        """Yield what happens, each step once.
+
+        Args:
+            within_s: how long to wait for the next step; None: without end.
+
+        Raises:
+            AgentError: nothing happened in time, or daemon or recorder ended.
+        """
+        known: set[tuple[LiveStep, str]] = set()
+        latest_s = time.monotonic() + (within_s or float("inf"))
+        while all(process.poll() is None for process in self._processes):
+            for event in self._look():
+                if (event.step, event.clip_code) not in known:
+                    known.add((event.step, event.clip_code))
+                    yield event
+                    latest_s = time.monotonic() + (within_s or float("inf"))
+            if time.monotonic() > latest_s:
+                raise _failed("nothing more happened", self._place)
+            time.sleep(_LOOK_EVERY_S)
+        raise _failed("daemon or recorder ended", self._place)
+
+    def _look(self) -> Iterator[LiveEvent]:
+        """Yield what has happened by now."""
+        for sight in ask_for_recorders(StateFolder(self._place.state).recorder_socket):
+            if sight.report.state in _RECORDER_STEPS:
+                self._is_up = True
+                yield LiveEvent(_RECORDER_STEPS[sight.report.state])
+        if self._is_up:
+            with Outbox.open(self._place.state) as outbox:
+                yield from _take_events(outbox)
+
+    def _said(self, *words: str) -> str:
+        done = run_command(words, self.config)
+        if done.returncode:
+            raise _failed(done.stderr.strip(), self._place)
+        return done.stdout
+
+
+def _take_events(outbox: Outbox) -> Iterator[LiveEvent]:
+    """Yield how far each of the latest takes has come, the oldest first."""
+    clips = outbox.gallery.latest(most=_LATEST) + outbox.gallery.needing(most=_LATEST)
+    for entry in sorted((clip.entry for clip in clips), key=lambda entry: entry.id):
+        steps = [LiveStep.HELD if entry.state is EntryState.HELD else LiveStep.ON_CARD]
+        if entry.state in SENT:
+            steps.append(LiveStep.DELIVERED)
+        if entry.state is EntryState.COMPLETED:
+            steps.append(LiveStep.ANALYSED)
+        for step in steps:
+            yield LiveEvent(step, entry.clip_code, _since_effort_s(outbox, entry))
+
+
+def _since_effort_s(outbox: Outbox, entry: Entry) -> float:
+    """Return how long ago the effort of a take was over, by the clock of its recorder."""
+    source, capture = outbox.files.sources(entry.id)[-1]
+    took = [take for take in outbox.takes.of(capture) if take.number == source.take_number]
+    sidecar = capture.evidence.sidecar
+    if sidecar is None or not took:
+        return 0.0
+    return time.time() - sidecar.start.utc_s - took[0].active_end_s

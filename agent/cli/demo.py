@@ -17,7 +17,15 @@ from rich.status import Status
 
 from agent.cli.common import config_option, console, json_option, print_json
 from agent.cli.formatting import size_words
-from agent.demo import STAGES, DemoResult, demonstration
+from agent.demo import (
+    ATHLETE,
+    STAGES,
+    DemoResult,
+    LiveStation,
+    LiveStep,
+    demonstration,
+    live_demonstration,
+)
 from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult, run_drill
 from agent.errors import AgentError, BusyError
 from agent.outbox.results import Number
@@ -37,8 +45,14 @@ _WORDS = {
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep the station running until Ctrl-C.")
+@click.option(
+    "--live",
+    is_flag=True,
+    help="A whole station: the recorder films the athlete live, and an assignment arms it.  In a "
+    "terminal until Ctrl-C, elsewhere until the first take is analysed.",
+)
 @config_option
-def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
+def demo(keep: bool, live: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
     """Run the full pipeline once, offline.
 
     Records an animated athlete, cuts the clip, uploads it to a local sandbox of the API and
@@ -47,6 +61,9 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
+    if live:
+        _film_live(out, keep=keep)
+        return
     ended: Path | None = None  # a station that was left running, and is no more
     out.print("[bold]Spotter[/bold] demo: only the athlete and the API are simulated\n")
     with _Stages(out, STAGES) as stages, demonstration(stages.tell, keep=keep) as outcome:
@@ -68,6 +85,47 @@ def demo(keep: bool, config: Path | None) -> None:  # noqa: ARG001  # every comm
             ended = outcome.clip.parents[2]
     if ended is not None:
         shutil.rmtree(ended)
+
+
+_LIVE_WORDS = {
+    LiveStep.WATCHING: "camera connected; nobody is on the station: pictures stay in memory",
+    LiveStep.RECORDING: "an athlete is on the station: the recorder films",
+    LiveStep.ON_CARD: "on its card",
+    LiveStep.HELD: "held for review",
+    LiveStep.DELIVERED: "delivered to the sandbox of the API",
+    LiveStep.ANALYSED: "analysed",
+}
+_LIVE_WITHIN_S = 120.0  # from one step to the next, where no person decides when that is
+
+
+def _film_live(out: Console, *, keep: bool) -> None:
+    """Run a whole station: for a person until Ctrl-C, else until a take is analysed."""
+    out.print("[bold]Spotter[/bold] live: only the athlete and the API are simulated\n")
+    begun_s, ends = time.monotonic(), not (out.is_terminal or keep)
+    ignored = () if ends else (KeyboardInterrupt,)
+    with contextlib.suppress(*ignored), live_demonstration() as station:
+        for event in station.events(within_s=None if out.is_terminal else _LIVE_WITHIN_S):
+            words = _LIVE_WORDS[event.step]
+            if event.clip_code:
+                words = f"take {event.clip_code} {words}, {event.after_s:.1f} s after the effort"
+            out.print(f"{time.monotonic() - begun_s:6.1f} s  {words}", highlight=False)
+            if event.step is LiveStep.WATCHING:
+                _put_on_station(out, station, by_itself=not out.is_terminal)
+            if ends and event.step is LiveStep.ANALYSED:
+                out.print(f"\nThese files are kept until the next demo: {station.folder}")
+                break
+
+
+def _put_on_station(out: Console, station: LiveStation, *, by_itself: bool) -> None:
+    """Have an athlete assigned: by the person who is there, or else without one."""
+    if by_itself:
+        station.assign()
+        return
+    out.print(f"\nCoach's page: [bold]{station.page}[/bold]", highlight=False)
+    out.print(f"Valid once, in another browser: {station.pairing_link()}", highlight=False)
+    out.print("Put an athlete on the station there, or in another terminal:")
+    out.print(f"  {own_command()} assign {ATHLETE} --config {station.config}", soft_wrap=True)
+    out.print("Each snatch of the drawn athlete becomes a take.  Ctrl-C ends it.\n")
 
 
 def own_command() -> str:

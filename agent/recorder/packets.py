@@ -142,15 +142,16 @@ def parameter_set(payload: bytes, codec: str) -> bytes | None:
 _BUCKET_S = 0.5
 _KEPT_BUCKETS = 240  # two minutes
 _LEAST_BUCKETS = 6
-_MOVES = 1.6  # so many times the usual least is movement
+_MOVES, _SURELY_MOVES = 1.6, 2.5  # so many times the usual least may be, and is, movement
 _LEAST_BYTES = 60.0  # a packet of a picture in which nothing changes
 
 
 class RestDetector:
     """Tells since when nothing moved, by the sizes of the packets between keyframes.
 
-    What changes in a picture costs bytes.  It decides only where a file ends: a wrong guess, as
-    with a camera that sends a constant rate, costs seconds and never a take.
+    What changes in a picture costs bytes, and a person who stands changes it, too: movement is what
+    is nearer to the usual most than to the usual least.  It decides only where a file ends: a wrong
+    guess, as with a camera that sends a constant rate, costs seconds and never a take.
     """
 
     def __init__(self) -> None:
@@ -186,8 +187,10 @@ class RestDetector:
         self._buckets.append(mean)
         if len(self._buckets) < _LEAST_BUCKETS:
             return
-        least = sorted(self._buckets)[len(self._buckets) // 10]
-        if mean > max(_MOVES * least, least + _LEAST_BYTES):
+        by_size = sorted(self._buckets)
+        least, most = by_size[len(by_size) // 10], by_size[len(by_size) * 9 // 10]
+        middle = min(max((least * most) ** 0.5, _MOVES * least), _SURELY_MOVES * least)
+        if mean > max(middle, least + _LEAST_BYTES):
             self.has_moved, self._still_since_s = True, None
         elif self._still_since_s is None:
             self._still_since_s = begun_s

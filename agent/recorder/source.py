@@ -311,7 +311,7 @@ class _DrawnAthlete:
         from agent.synthetic.storyboard import Storyboard
 
         self._draw = draw_frame
-        self._story = Storyboard((Segment("stand", 5.0), Segment("snatch")), fps=_TEST_FPS)
+        self._story = Storyboard((Segment("stand", 8.0), Segment("snatch")), fps=_TEST_FPS)
         template = new_encoder(640, 360, Fraction(_TEST_FPS))
         self.format = CameraFormat("h264", 640, 360, template)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import demo
-from tests.station import until
+from tests.station import PATIENCE_S, until
 
 
 def lock_in(folder: Path) -> str:
@@ -50,3 +50,29 @@ def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) ->
     assert process.wait(15) == 130
     assert not Path(f"/proc/{daemon}").exists()
     assert [path for path in tmp_path.iterdir() if path != told] == []
+
+
+def test_a_live_station_ends_with_the_first_take_that_is_analysed(tmp_path: Path) -> None:
+    """Recorder, daemon and sandbox: an assignment arms, and the effort becomes a session."""
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "demo", "--live"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    steps = (
+        "pictures stay in memory",
+        "the recorder films",
+        "on its card",
+        "delivered",
+        "analysed",
+    )
+    first = [next(n for n, line in enumerate(lines) if step in line) for step in steps]
+    assert first == sorted(first)
+    (folder,) = tmp_path.glob("spotter-demo-*")
+    assert not Path(f"/proc/{(folder / 'state' / 'owner.lock').read_text()}").exists()
+    assert "recorder stopped" in (folder / "recorder.log").read_text()

@@ -1,5 +1,6 @@
 """Decode times, time stamps and moments of filming, for every order in which cameras send."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,6 +107,18 @@ def test_rest_is_counted_from_the_end_of_a_movement() -> None:
         rest.add(_packet(n * 0.04, 9000 if moving else 700 + n % 7, is_keyframe=n % 25 == 0))
     assert rest.has_moved
     assert 9.0 <= rest.still_s(30.0) <= 10.6
+
+
+def test_an_athlete_who_stands_and_sways_after_an_effort_is_at_rest() -> None:
+    """Half a second each, as the drawn athlete gives them: who stands changes the picture too."""
+    sways, lifts = (253, 450, 217, 333, 464, 210, 507), (1072, 620, 1217, 1263, 754, 1174)
+    rest, at_s = RestDetector(), 0.0
+    for size in sways * 2 + lifts + sways:
+        for _ in range(20):
+            rest.add(_packet(at_s, size))
+            at_s += 0.025
+    assert rest.has_moved
+    assert rest.still_s(at_s) == pytest.approx(3.5, abs=0.6)
 
 
 def test_where_nothing_ever_moves_there_is_no_rest_after_a_movement() -> None:
