@@ -29,6 +29,7 @@ _SECTIONS = {
         "done": ("assign", "Clear the current assignment."),
         "queue": ("queue", "Show and change the queue of athletes."),
         "athletes": ("athletes", "List the athletes who can be assigned."),
+        "groups": ("check_in", "List and change groups of athletes: classes or teams."),
         "filming": ("assign", "Pause and resume recording."),
         "status": ("status", "Show what the station is doing."),
         "show": ("why", "Show where anything is, its history, and what to do next."),

@@ -23,6 +23,7 @@ from agent.clock import read_clock
 from agent.errors import RequestError
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import StationRules, station_rules
+from agent.station.check_in import queue_group
 from agent.station.clip_actions import clear_queue, unqueue
 from agent.station.expiry import assignment_status
 from agent.station.queue import enqueue, move_in_queue, next_in_queue, rotates, set_rotate
@@ -67,6 +68,24 @@ def add(
         warn_unknown_athlete(outbox, athlete)
 
     _change(change, config=config, as_json=as_json)
+
+
+@queue.command()
+@click.argument("group", metavar="GROUP")
+@config_option
+@json_option
+def group(group: str, config: Path | None, as_json: bool) -> None:
+    """Let a group take turns.
+
+    Adds its athletes who do not wait already to the end of the queue, and turns rotation on.
+    """
+
+    now = read_clock()
+    _change(
+        lambda outbox, rules: queue_group(outbox, group, rules=rules, now=now),
+        config=config,
+        as_json=as_json,
+    )
 
 
 @queue.command()

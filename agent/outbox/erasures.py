@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.models import Entry
+from agent.outbox.roster import key_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ class Erasures:
         return [Entry.from_row(row) for row in self._db.rows(query, (forgetting.guest_id,))]
 
     def leave_the_roster(self, forgetting: Erasure) -> None:
-        """Take an athlete out of roster and queue."""
+        """Take an athlete out of roster, queue and groups, and unlink their cards."""
         for statement in _LEAVE:
             self._db.change(statement, _who(forgetting))
 
@@ -182,10 +183,18 @@ def _digest(user_id: str) -> str:
 
 
 def _who(forgetting: Erasure) -> dict[str, object]:
-    return {"user": forgetting.user_id, "guest": forgetting.guest_id}
+    user_id, guest_id = forgetting.user_id, forgetting.guest_id
+    return {"user": user_id, "guest": guest_id, "key": key_of(user_id, guest_id)}
 
 
 _LEAVE = (
+    "UPDATE card SET athlete = NULL WHERE athlete = :key",
+    """
+    UPDATE athlete_group SET members =
+           (SELECT json_group_array(value) FROM json_each(athlete_group.members)
+             WHERE value != :key)
+     WHERE EXISTS (SELECT 1 FROM json_each(athlete_group.members) WHERE value = :key)
+    """,
     "DELETE FROM queue WHERE user_id = :user OR guest_id = :guest",
     """
     UPDATE athlete SET name = 'forgotten', folded = '', gone_at = coalesce(gone_at, 0.0)
@@ -213,6 +222,8 @@ _UNNAME = (
      WHERE user_id = :user OR guest_id = :guest
         OR guest_id IN (SELECT id FROM athlete WHERE resolved_to = :user)
     """,
+    "DELETE FROM card WHERE athlete IS NULL",  # the ledger is rewritten with this
+    "DELETE FROM athlete_group WHERE removed_at IS NOT NULL",
     "UPDATE athlete SET resolved_to = NULL WHERE resolved_to = :user",
     """
     UPDATE forgetting SET state = 'done', user_id = :digest, changed_at = :now, done_at = :now,

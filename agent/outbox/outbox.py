@@ -10,6 +10,7 @@ from agent.disk.space import is_disk_full, is_nearly_full
 from agent.errors import AgentError, OutboxError
 from agent.outbox.assignments import Assignments
 from agent.outbox.captures import Captures, JoinCandidates, Takes
+from agent.outbox.check_in import Cards, Groups
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.deliveries import DeliveryQueries, TransferStats
 from agent.outbox.devices import Devices
@@ -80,6 +81,8 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.rooms = DiskHistory(database)
         self.roster = Roster(database)
         self.queue = Queue(database)
+        self.groups = Groups(database)
+        self.cards = Cards(database)
         self.switches = StationFlags(database)
         self.undoables = UndoableActions(database)
         self.resends = Resends(database)

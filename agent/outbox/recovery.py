@@ -316,6 +316,13 @@ def tie_loose_ends(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _unlink_cards(connection: sqlite3.Connection) -> None:
+    """Unlink every card where what was said of it last may be lost: it may be another's by now."""
+    unlinked = connection.execute("UPDATE card SET athlete = NULL WHERE athlete IS NOT NULL")
+    if unlinked.rowcount:
+        log.error("cards unlinked", cards=unlinked.rowcount)
+
+
 def _build(path: Path, witnesses: Witnesses, damaged: Path, mark: _Mark) -> dict[str, int]:
     """Write the new database, closed and whole in one file, and return what is in it."""
     for part in _PARTS:
@@ -331,6 +338,7 @@ def _build(path: Path, witnesses: Witnesses, damaged: Path, mark: _Mark) -> dict
         tie_loose_ends(connection)
         if not witnesses.tell_all:
             doubt(connection, known, now_s=mark.now_s)
+            _unlink_cards(connection)
         connection.execute(
             "UPDATE ledger_mark SET seq = ?, rebuilt_at = ?, rebuilt_why = ?, set_aside = ?",
             (witnesses.last_seq, mark.now_s, mark.why, mark.set_aside),
@@ -471,6 +479,8 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
             log.warning("lost commits replayed", rows=known.applied)
         doubted = [] if witnesses.agree_with(reached) else doubt(connection, known, now_s=now_s)
         lacks = witnesses.lack_after(reached)
+        if lacks:
+            _unlink_cards(connection)
         lost_at = _note_loss(connection, survey, lacks=lacks, was_copied=was_copied, now_s=now_s)
         if lacks or doubted or not _is_in_step(survey, reached):
             if survey.damaged or survey.last_seq < reached:

@@ -11,6 +11,11 @@ from agent.outbox.states import Recipient
 GUEST_PREFIX = "guest:"  # of the key of somebody who has no user_id yet
 
 
+def key_of(user_id: str | None, guest_id: int | None) -> str:
+    """Return what names a person in commands and forms: the user_id, or guest:3."""
+    return f"{GUEST_PREFIX}{guest_id}" if user_id is None else user_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterAthlete:
     """One person who can be on the station."""
@@ -32,7 +37,7 @@ class RosterAthlete:
     @property
     def key(self) -> str:
         """What names this person in commands and forms: the user_id, or guest:3."""
-        return f"{GUEST_PREFIX}{self.id}" if self.user_id is None else self.user_id
+        return key_of(self.user_id, self.id)
 
     @classmethod
     def from_row(cls, row: Row) -> "RosterAthlete":
@@ -71,15 +76,19 @@ class Roster:
         return self._one(f"{_ATHLETES} WHERE athlete.id = :wanted", athlete_id)
 
     def search(
-        self, words: Sequence[str], *, most: int, with_gone: bool = False
+        self,
+        words: Sequence[str],
+        *,
+        most: int,
+        with_gone: bool = False,
+        group_id: int | None = None,
     ) -> list[RosterAthlete]:
         """Return those whose folded names hold every one of some folded words.
 
-        Who was on the station last comes first, then the others by name.
+        Who was on the station last comes first, then the others by name; a group comes by name.
         """
-        found = self._db.rows(
-            SEARCH, {"words": json.dumps(list(words)), "most": most, "gone": int(with_gone)}
-        )
+        asked = {"words": json.dumps(list(words)), "most": most, "gone": int(with_gone)}
+        found = self._db.rows(SEARCH, {**asked, "group": group_id})
         return [RosterAthlete.from_row(row) for row in found]
 
     def replace(self, known: Sequence[AccountAthlete], *, complete: bool, now_s: float) -> None:
@@ -164,7 +173,10 @@ SEARCH = f"""
 {_ATHLETES}
  WHERE (:gone OR gone_at IS NULL)
    AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(athlete.folded, value) = 0)
- ORDER BY last_assigned_at IS NULL, last_assigned_at DESC, athlete.folded, athlete.id
+   AND (:group IS NULL OR coalesce(user_id, '{GUEST_PREFIX}' || athlete.id) IN
+        (SELECT value FROM athlete_group, json_each(members) WHERE athlete_group.id = :group))
+ ORDER BY :group IS NULL AND last_assigned_at IS NULL,
+          iif(:group IS NULL, last_assigned_at, NULL) DESC, athlete.folded, athlete.id
  LIMIT :most
 """  # noqa: S608  # our own words; index: assignment_by_user, assignment_by_guest
 
@@ -280,20 +292,27 @@ class Identities:
         """Return the user_id of everybody who was ever assigned, filmed or in the account."""
         return {
             str(row["user_id"])
-            for query in (ROSTER_IDS, ASSIGNED_IDS, QUEUED_IDS, FILMED_IDS)
+            for query in (ROSTER_IDS, ASSIGNED_IDS, QUEUED_IDS, FILMED_IDS, GROUPED_IDS)
             for row in self._db.rows(query)
         }
 
     def names(self) -> set[str]:
-        """Return the names of athletes and guests, and those that people gave their devices."""
-        return {str(row["name"]) for query in (NAMES, DEVICES) for row in self._db.rows(query)}
+        """Return the names of athletes and guests, and those of devices and groups."""
+        queries = (NAMES, DEVICES, GROUPS)
+        return {str(row["name"]) for query in queries for row in self._db.rows(query)}
 
 
 ROSTER_IDS = "SELECT user_id FROM athlete WHERE user_id IS NOT NULL"
 ASSIGNED_IDS = "SELECT user_id FROM assignment WHERE user_id IS NOT NULL"
 QUEUED_IDS = "SELECT user_id FROM queue WHERE user_id IS NOT NULL"
 FILMED_IDS = "SELECT DISTINCT user_id FROM entry WHERE user_id IS NOT NULL"
+GROUPED_IDS = f"""
+SELECT value AS user_id FROM athlete_group, json_each(members)
+ WHERE value NOT LIKE '{GUEST_PREFIX}%'
+UNION SELECT athlete FROM card WHERE athlete NOT LIKE '{GUEST_PREFIX}%'
+"""  # noqa: S608  # our own words
 NAMES = "SELECT name FROM athlete"
+GROUPS = "SELECT name FROM athlete_group WHERE name != ''"
 DEVICES = "SELECT name FROM device WHERE name != ''"
 
 

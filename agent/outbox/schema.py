@@ -524,6 +524,31 @@ def first_schema(db: Database) -> None:
             db.execute(statement)
 
 
+_CHECK_IN = """
+CREATE TABLE athlete_group (       -- a class or a team
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    members TEXT NOT NULL,         -- JSON: keys of people, in the coach's order
+    changed_at REAL NOT NULL,
+    removed_at REAL                -- not NULL: removed; the ledger tells of no deletion
+) STRICT;
+
+CREATE TABLE card (                -- a card, code or fob by which somebody checks in
+    digest TEXT PRIMARY KEY,       -- of what it says, with the station's card-secret
+    athlete TEXT,                  -- key of a person; NULL: unlinked
+    changed_at REAL NOT NULL
+) STRICT;
+CREATE INDEX card_by_athlete ON card (athlete) WHERE athlete IS NOT NULL;
+"""
+
+
+@MIGRATIONS()
+def groups_and_cards(db: Database) -> None:
+    """Create the tables of groups of athletes, and of the cards by which they check in."""
+    for statement in _statements(_CHECK_IN):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """Split a script: `executescript` would commit the transaction that all of them belong to."""
     statement = ""

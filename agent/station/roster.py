@@ -66,14 +66,55 @@ _MOST_QUERY = 200
 
 
 def search_athletes(
-    outbox: Outbox, text: str = "", *, most: int = MOST_OFFERED, with_gone: bool = False
+    outbox: Outbox,
+    text: str = "",
+    *,
+    most: int = MOST_OFFERED,
+    with_gone: bool = False,
+    group_id: int | None = None,
 ) -> list[RosterAthlete]:
     """Return the people whose names hold every word of `text`, in any case, with any accents.
 
-    Who was on the station last comes first.  People who left the account are not offered.
+    Who was on the station last comes first; the members of a group come by name.  People who left
+    the account are not offered.
     """
     words = fold(text[:_MOST_QUERY]).split()
-    return outbox.roster.search(words, most=most, with_gone=with_gone)
+    return outbox.roster.search(words, most=most, with_gone=with_gone, group_id=group_id)
+
+
+def offered_athlete(outbox: Outbox, key: str) -> RosterAthlete:
+    """Return the person of a key who can be assigned; a guest who was resolved is that athlete.
+
+    Raises:
+        RequestError: it is no key, or nobody whom the page would offer.
+    """
+    athlete = athlete_of(outbox, key)
+    if athlete is not None and athlete.resolved_to is not None:
+        athlete = outbox.roster.by_user_id(athlete.resolved_to)
+    if athlete is None or athlete.gone_at is not None:
+        raise RequestError(f"{key} is not in the roster", hint="list it: spotter athletes")
+    return athlete
+
+
+def find_athlete(outbox: Outbox, named: str) -> RosterAthlete:
+    """Return the one person who can be assigned and has this key or, in full, this name.
+
+    Raises:
+        RequestError: nobody has, or several have that name.
+    """
+    try:
+        return offered_athlete(outbox, named)
+    except RequestError:
+        folded = fold(named)
+        same = [one for one in search_athletes(outbox, named) if fold(one.name) == folded]
+    if folded and len(same) == 1:
+        return same[0]
+    if folded and same:
+        keys = ", ".join(one.key for one in same)
+        raise RequestError(f"several athletes are called {named!r}", hint=f"name one: {keys}")
+    raise RequestError(
+        f"no athlete {named!r} in the roster", hint="list user ids and names: spotter athletes"
+    )
 
 
 def athlete_of(outbox: Outbox, key: str) -> RosterAthlete | None:
@@ -169,6 +210,8 @@ def resolve_guest(
         if not outbox.roster.resolve(guest, user_id, now_s=now_s):
             raise RequestError(f"{key} is already linked to {guest.resolved_to}")
         outbox.queue.rename_guest(guest.id, user_id)
+        outbox.groups.rename(key, user_id, now_s=now_s)
+        outbox.cards.rename(key, user_id, now_s=now_s)
         return _release_held(outbox, guest.id, user_id, now_s=now_s, due_at=now_s + send_delay_s)
 
 

@@ -27,6 +27,8 @@ SMALL = {
     "assignment": "all that was said of who is on the station decides whose a take is",
     "boot": "a row a boot",
     "queue": "who is next",
+    "athlete_group": "a row a class or team",
+    "card": "a few rows an athlete",
     "forgetting": "a row an erased athlete",
     "pause": "a row a stage",
     "lane": "a row a host",

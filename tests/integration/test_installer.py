@@ -199,9 +199,9 @@ def one_more_migration(source: Path) -> None:
             '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
         )
     migrate = package / "migrate.py"
-    known = '("first_schema",)'
+    known = '("first_schema", "groups_and_cards")'
     assert migrate.read_text().count(known) == 1
-    migrate.write_text(migrate.read_text().replace(known, '("first_schema", "holograms")'))
+    migrate.write_text(migrate.read_text().replace(known, f'{known[:-1]}, "holograms")'))
 
 
 _FILL = f"""

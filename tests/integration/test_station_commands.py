@@ -31,6 +31,24 @@ def test_two_athletes_take_turns(station: Station) -> None:
     assert "the queue is empty" in station.spotter("queue", "next", code=1)
 
 
+def test_a_group_is_imported_and_takes_turns(station: Station) -> None:
+    station.spotter("athletes", "--sync")
+    table = station.capture.parent / "groups.csv"
+    table.write_text("group,athlete\nU18,athlete-0003\nU18,Jörg Müller\nU18,nobody\n")
+    assert "line 4: no athlete 'nobody'" in station.spotter("groups", "import", str(table), code=1)
+    table.write_text(table.read_text().replace("nobody", "athlete-0004"))
+    station.spotter("groups", "import", str(table))
+    station.spotter("groups", "remove", "u18", "athlete-0004")
+
+    (group,) = json.loads(station.spotter("groups", "--json"))
+    assert [one["key"] for one in group["members"]] == ["athlete-0003", "athlete-0002"]
+    after = told(station, "queue", "group", "U18")
+    assert [place["athlete"] for place in after["queue"]] == ["athlete-0003", "athlete-0002"]  # type: ignore[attr-defined]  # JSON
+    assert after["rotate"] is True
+    station.spotter("groups", "remove", "U18")
+    assert "no groups" in station.spotter("groups")
+
+
 def test_turns_are_told_of_while_nobody_waits(station: Station) -> None:
     assert "rotation on" not in station.spotter("queue")
     assert "rotation on: the finished athlete moves to the end" in station.spotter(

@@ -169,6 +169,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The damaged database could be read up to a point only; `rows` were taken from it.",
         "",
     ),
+    "cards unlinked": (
+        "Records are lost, so a card might name the wrong athlete: all are unlinked.",
+        "Link them again: `spotter cards link CARD ATHLETE`.",
+    ),
     "lost commits replayed": (
         "Commits that the database lost, as in a power cut, were restored from the ledger.",
         "",

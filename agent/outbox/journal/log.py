@@ -329,6 +329,10 @@ _TOLD = (
     ("UPDATE", "forgetting", "forgetting", "NEW.id", _ALWAYS),
     ("INSERT", "session_deletion", "session_deletion", "NEW.id", _ALWAYS),
     ("UPDATE", "session_deletion", "session_deletion", "NEW.id", "NEW.state IS NOT OLD.state"),
+    ("INSERT", "athlete_group", "athlete_group", "NEW.id", _ALWAYS),
+    ("UPDATE", "athlete_group", "athlete_group", "NEW.id", _ALWAYS),
+    ("INSERT", "card", "card", "NEW.digest", _ALWAYS),
+    ("UPDATE", "card", "card", "NEW.digest", _ALWAYS),
     ("INSERT", "lane", "lane", "NEW.host", "NEW.titles_altered"),
     ("UPDATE", "lane", "lane", "NEW.host", "NEW.titles_altered != OLD.titles_altered"),
 )  # fmt: skip
@@ -429,6 +433,8 @@ _LASTING: Mapping[str, tuple[str, ...]] = {
         *("clock_trusted", "lasts_s", "idle_s", "set_by", "taken_back_at"),
     ),
     "renewal": ("id", "assignment_id", "at", "boot_id", "boot_s", "clock_trusted", "why"),
+    "athlete_group": ("id", "name", "members"),
+    "card": ("digest", "athlete"),
 }
 # States that a clip or a capture may enter without the ledger being told.
 _UNTOLD = {"uploading": "ready", "analysing": "captured"}

@@ -40,6 +40,8 @@ _TABLES = {
     "resend": "id",
     "forgetting": "id",
     "session_deletion": "id",
+    "athlete_group": "id",
+    "card": "digest",
 }
 _SOME_OF = {
     "athlete": "WHERE user_id IS NULL",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agent.outbox.models import Capture, Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.resends import OPEN, Resend, ResendState
+from agent.outbox.roster import key_of
 from agent.outbox.states import SENT, CaptureState, EntryState, FileState, Reason, Recipient
 from agent.station.attribution import ClipWarning
 from agent.station.clip_actions import is_here
@@ -22,7 +23,6 @@ from agent.web.i18n import (
     MovementWording,
     Wording,
 )
-from agent.web.views.people import key_of
 from agent.web.views.results import Analyses, SessionAnalysis, shortened
 
 MOST_LATEST = 12

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agent.exercises import EXERCISES
 from agent.outbox.assignments import Assignment, AssignmentLayer
-from agent.outbox.roster import GUEST_PREFIX, RosterAthlete
+from agent.outbox.roster import RosterAthlete, key_of
 from agent.station.assignments import last_combination
 from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.queue import rotates
@@ -133,8 +133,3 @@ class People:
             mass_kg=said.barbell_mass_kg,
             incline_deg=said.incline_deg,
         )
-
-
-def key_of(user_id: str | None, guest_id: int | None) -> str:
-    """Return what names a person in forms."""
-    return f"{GUEST_PREFIX}{guest_id}" if user_id is None else user_id

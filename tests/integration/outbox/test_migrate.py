@@ -2,9 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,8 @@ from agent.outbox.recovery import open_as_owner
 from tests.factories import NOW_S
 from tests.seeded import seed
 
-_OLD = ("first_schema",)
+_FIRST = ("first_schema",)
+_OLD = migrate.UP_TO_DATE
 _NEW = (*_OLD, "holograms")
 _AT_ONCE = 4
 _ROUNDS = 6
@@ -37,15 +38,20 @@ def holograms(db: Database) -> None:
 
 
 @contextmanager
-def later_version() -> Iterator[None]:
-    """Run what is inside as a version with one more migration."""
+def version_of(*changes: Callable[[Database], None]) -> Iterator[None]:
+    """Run what is inside as a version with these migrations."""
     migrations = Migrations("outbox")
-    for change in (schema.first_schema, holograms):
+    for change in changes:
         migrations()(change)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", migrations)
-        patch.setattr(migrate, "UP_TO_DATE", _NEW)
+        patch.setattr(migrate, "UP_TO_DATE", tuple(change.__name__ for change in changes))
         yield
+
+
+def later_version() -> AbstractContextManager[None]:
+    """Run what is inside as a version with one more migration."""
+    return version_of(schema.first_schema, schema.groups_and_cards, holograms)
 
 
 def old_outbox(root: Path, *, entries: int = 3, waiting: int = 2) -> None:
@@ -82,6 +88,35 @@ def test_an_older_outbox_is_migrated_with_all_that_waits_in_it(tmp_path: Path) -
 
     assert applied_in(path) == _NEW
     assert states_in(path) == before
+
+
+def schema_in(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every table, index and trigger of a database, but the record of its migrations."""
+    query = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE '%migrat%'"
+    return set(connection.execute(query))
+
+
+def test_an_outbox_of_the_first_schema_is_migrated_with_its_content(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_NAME
+    old_outbox(tmp_path)
+    with closing(sqlite3.connect(path)) as connection, connection, Database(memory=True) as first:
+        connection.executescript("DROP TABLE athlete_group; DROP TABLE card;")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'groups_and_cards'")
+        connection.execute(
+            "INSERT INTO athlete (user_id, name, folded, noted_at) VALUES ('ada', 'Ada', 'ada', 1)"
+        )
+        schema.first_schema(first)
+        assert schema_in(connection) == schema_in(first.conn)
+    before = states_in(path)
+    assert applied_in(path) == _FIRST
+
+    with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+        assert (ada := outbox.roster.by_user_id("ada")) is not None and ada.name == "Ada"
+        outbox.groups.add("Team", ["ada"], now_s=NOW_S)
+        outbox.cards.link("digest", "ada", now_s=NOW_S)
+    assert applied_in(path) == migrate.UP_TO_DATE and states_in(path) == before
+    (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
+    assert applied_in(copy) == _FIRST and states_in(copy) == before
 
 
 def test_a_migration_keeps_a_copy_of_before_and_renews_the_ledger(tmp_path: Path) -> None:

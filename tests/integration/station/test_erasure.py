@@ -113,6 +113,9 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     record_default(gym.outbox, LIFTING, now=instant())
     assign_person(gym.outbox, GONE, doing("snatch", 50), rules=RULES, now=instant(), set_by="test")
     enqueue(gym.outbox, GONE, rules=RULES)
+    group = gym.outbox.groups.add("Team", [GONE, "ann"], now_s=NOW_S)
+    for digest, athlete in (("theirs", GONE), ("anns", "ann")):
+        gym.outbox.cards.link(digest, athlete, now_s=NOW_S)
     gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADED)
     for copy in ("outbox.db.before-0003", "outbox.db.damaged-7", "ledger.jsonl.damaged-7"):
         (gym.folder.root / copy).write_text(f"remembers {GONE}")
@@ -123,6 +126,8 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     assert told and not any(b"remembers" in path.read_bytes() for path in told)
     assert search_athletes(gym.outbox, with_gone=True) == []
     assert gym.outbox.queue.all() == []
+    assert gym.outbox.groups.all() == [replace(group, members=("ann",))]
+    assert [card.athlete for card in gym.outbox.cards.all()] == ["ann"]
     at = timeline_of(gym.outbox, now=instant(50)).at(instant(50))
     assert at.user_id is None  # what is found late of that time waits for a person
     root = gym.folder.root

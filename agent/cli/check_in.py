@@ -1,0 +1,182 @@
+"""The command `groups`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from agent.cli.common import (
+    config_option,
+    json_option,
+    opened_outbox,
+    print_columns,
+    print_json,
+    settings_of,
+    steered_outbox,
+)
+from agent.clock import read_clock
+from agent.disk.state_folder import acting_as_caller
+from agent.errors import RequestError
+from agent.outbox.check_in import AthleteGroup
+from agent.outbox.outbox import Outbox
+from agent.station.check_in import (
+    change_members,
+    group_of,
+    import_groups,
+    remove_group,
+    set_group,
+)
+from agent.station.roster import athlete_of, find_athlete
+from agent.text import counted
+
+_MOST_BYTES = 1 << 20  # of a file with groups
+
+_group = click.argument("group", metavar="GROUP")
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def groups(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """List and change groups of athletes: classes or teams.
+
+    ATHLETE is a user_id, a guest (guest:3) or a full name.  The page's list of athletes can be
+    narrowed to a group; spotter queue group GROUP lets a group take turns.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with opened_outbox(settings_of(config)) as outbox:
+        known = outbox.groups.all()
+        documents = [_document(outbox, one) for one in known]
+    if as_json:
+        print_json(documents)
+    elif known:
+        print_columns(
+            [("GROUP", "ATHLETES"), *((one.name, str(len(one.members))) for one in known)]
+        )
+    else:
+        click.echo("no groups; make one: spotter groups set GROUP ATHLETE...")
+
+
+@groups.command()
+@_group
+@config_option
+@json_option
+def show(group: str, config: Path | None, as_json: bool) -> None:
+    """List the athletes of a group."""
+    with opened_outbox(settings_of(config)) as outbox:
+        _tell(outbox, [group_of(outbox, group)], as_json=as_json)
+
+
+@groups.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def import_(file: Path, config: Path | None, as_json: bool) -> None:
+    """Import groups from a CSV file.
+
+    Its columns are group and athlete.  Each group named there gets exactly the members named
+    there; other groups stay.  If any line names nobody, or several athletes, nothing is imported.
+    """
+    try:
+        with acting_as_caller(), file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"{file}: {error.strerror}") from None
+    if len(content) > _MOST_BYTES:
+        raise RequestError(f"{file} is larger than {_MOST_BYTES >> 20} MB")
+    _change(
+        lambda outbox, now_s: import_groups(outbox, content, now_s=now_s),
+        config=config,
+        as_json=as_json,
+    )
+
+
+@groups.command("set")
+@_group
+@click.argument("athletes", nargs=-1, metavar="ATHLETE...")
+@config_option
+@json_option
+def set_(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
+    """Make a group, or replace its members."""
+    _change(
+        lambda outbox, now_s: [set_group(outbox, group, _keys(outbox, athletes), now_s=now_s)],
+        config=config,
+        as_json=as_json,
+    )
+
+
+@groups.command()
+@_group
+@click.argument("athletes", nargs=-1, required=True, metavar="ATHLETE...")
+@config_option
+@json_option
+def add(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
+    """Add athletes to a group."""
+    _change(
+        lambda outbox, now_s: [
+            change_members(outbox, group, add=_keys(outbox, athletes), now_s=now_s)
+        ],
+        config=config,
+        as_json=as_json,
+    )
+
+
+@groups.command()
+@_group
+@click.argument("athletes", nargs=-1, metavar="[ATHLETE...]")
+@config_option
+@json_option
+def remove(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
+    """Remove athletes from a group; without any, the group."""
+
+    def change(outbox: Outbox, now_s: float) -> list[AthleteGroup]:
+        if not athletes:
+            remove_group(outbox, group, now_s=now_s)
+            return []
+        leave = [_member(outbox, group, one) for one in athletes]
+        return [change_members(outbox, group, leave=leave, now_s=now_s)]
+
+    _change(change, config=config, as_json=as_json)
+
+
+def _member(outbox: Outbox, group: str, named: str) -> str:
+    """Return the key of a member, who may have left the account."""
+    return named if named in group_of(outbox, group).members else find_athlete(outbox, named).key
+
+
+def _keys(outbox: Outbox, athletes: Sequence[str]) -> list[str]:
+    return [find_athlete(outbox, one).key for one in athletes]
+
+
+def _change(
+    change: Callable[[Outbox, float], list[AthleteGroup]], *, config: Path | None, as_json: bool
+) -> None:
+    with steered_outbox(config) as (_settings, outbox):
+        _tell(outbox, change(outbox, read_clock().utc_s), as_json=as_json)
+
+
+def _tell(outbox: Outbox, told: Sequence[AthleteGroup], *, as_json: bool) -> None:
+    """Print groups with their members."""
+    documents = [_document(outbox, one) for one in told]
+    if as_json:
+        print_json(documents)
+        return
+    for one in told:
+        click.echo(f"{one.name}: {counted(len(one.members), 'athlete')}")
+        members = [(f"  {key}", _name(outbox, key) or "not in the roster") for key in one.members]
+        print_columns(members)
+    if not told:
+        click.echo("done")
+
+
+def _document(outbox: Outbox, group: AthleteGroup) -> dict[str, object]:
+    members = [{"key": key, "name": _name(outbox, key)} for key in group.members]
+    return {"group": group.name, "members": members}
+
+
+def _name(outbox: Outbox, key: str) -> str | None:
+    """Return a person's name; None where they cannot be assigned."""
+    known = athlete_of(outbox, key)
+    return None if known is None or known.gone_at is not None else known.name
