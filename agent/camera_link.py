@@ -5,6 +5,7 @@ report of what its camera does.  Both ends are on one box and in one boot, so th
 decides; UTC is for people and logs.
 """
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -121,6 +122,27 @@ class RecorderReport:
                 files=int(_number(message["files"])),
                 error=_text(message["error"]),
             )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillPicture:
+    """What a camera sees."""
+
+    jpeg: bytes
+    age_s: float  # since it was filmed
+
+    def message(self) -> dict[str, object]:
+        """Return it as it is sent."""
+        return {"jpeg": base64.b64encode(self.jpeg).decode(), "age_s": self.age_s}
+
+    @classmethod
+    def of_message(cls, message: Mapping[str, Any]) -> "StillPicture | None":
+        """Read what `message` gave; None where it is no picture."""
+        try:
+            jpeg = base64.b64decode(message["jpeg"], validate=True)
+            return cls(jpeg=jpeg, age_s=_number(message["age_s"]))
         except (KeyError, TypeError, ValueError):
             return None
 

@@ -62,5 +62,5 @@ def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     names = [sight.report.camera for sight in ask_for_recorders(path)]
     if name is None and len(names) > 1:
         raise click.UsageError(f"which camera: --camera {' or '.join(names)}")
-    file.write_bytes(ask_for_still(path, name or next(iter(names), "main")))
+    file.write_bytes(ask_for_still(path, name or next(iter(names), "main")).jpeg)
     click.echo(f"written: {file}")

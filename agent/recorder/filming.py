@@ -9,7 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ import structlog
 
 from agent.camera_link import FilmingOrder, RecorderReport, RecorderState
 from agent.clock import Instant, Now
+from agent.errors import AgentError
 from agent.recorder.arming import ArmedState, Arming
 from agent.recorder.cutting import (
     Action,
@@ -40,16 +41,31 @@ _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's c
 _AGREES_S = 2.0  # a camera's clock that is further off tells nothing
 _STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
 _MB = 1_000_000
+_STILL_BYTES = 8 * _MB  # since the last keyframe; further ones are not decoded for a picture
 
 log = structlog.get_logger(stage=StageName.RECORDER)
 
 
-@dataclass(frozen=True, slots=True)
 class StillSource:
-    """The last keyframe, from which a still picture is made."""
+    """What a picture of this moment is made of: the last keyframe, and what came since."""
 
-    packet: StreamPacket
-    camera: CameraFormat
+    def __init__(self, keyframe: StreamPacket, camera: CameraFormat) -> None:
+        self.camera = camera
+        self.packets = [keyframe]  # as they came; only ever appended to, so any thread may read
+        self._room_bytes = _STILL_BYTES
+        self._is_whole = True
+
+    def add(self, packet: StreamPacket) -> None:
+        """Take the next packet, as long as there is room and none was lost before it."""
+        self._room_bytes -= len(packet.payload)
+        if self._is_whole and self._room_bytes > 0:
+            self.packets.append(packet)
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """Take no more: what comes now cannot be decoded from here."""
+        self._is_whole = False
 
 
 class Mailbox:
@@ -192,7 +208,7 @@ class FilmingLoop:
 
     def _has_broken_off(self, error: CameraError) -> None:
         self._lose(error)
-        self._stream = self.still = None
+        self._stream = None
 
     def _look_for_stall(self, now: Instant) -> None:
         """Say so where the camera sends nothing any more; libav takes longer to give it up."""
@@ -207,16 +223,14 @@ class FilmingLoop:
         self._carry_out(self._plan.end(EndReason.STREAM))
         if self._trouble is None or str(self._trouble) != str(error):
             log.warning("camera lost", camera=self._camera.name, error=str(error), hint=error.hint)
-        self._trouble = error
+        self._trouble, self.still = error, None
 
     def _take(self, source: SourcePacket, armed: ArmedState, now: Instant) -> None:
         stream = self._stream
         if stream is None:
             return
         self._trouble = None
-        if self._mailbox.dropped > self._dropped:
-            self._break_off(f"{self._mailbox.dropped - self._dropped} packets dropped")
-            self._dropped = self._mailbox.dropped
+        self._look_for_dropped()
         if stream.has_changed(source):
             self._break_off("the camera changed its picture")
             self._reopen()
@@ -228,9 +242,22 @@ class FilmingLoop:
         if packet is None:
             return
         stream.gauge.add(packet)
-        if packet.is_keyframe:
-            self.still = StillSource(packet, stream.camera)
+        self._show(packet, stream.camera)
         self._carry_out(self._plan.take(packet, armed))
+
+    def _show(self, packet: StreamPacket, camera: CameraFormat) -> None:
+        """Keep what a picture of this moment can be made of."""
+        if packet.is_keyframe:
+            self.still = StillSource(packet, camera)
+        elif self.still is not None:
+            self.still.add(packet)
+
+    def _look_for_dropped(self) -> None:
+        if self._mailbox.dropped > self._dropped:
+            self._break_off(f"{self._mailbox.dropped - self._dropped} packets dropped")
+            self._dropped = self._mailbox.dropped
+            if self.still is not None:
+                self.still.end()
 
     def _break_off(self, why: str) -> None:
         """End the file: what comes next does not follow what came before."""
@@ -290,7 +317,7 @@ class FilmingLoop:
             ring_bytes=self._plan.ring.size_bytes,
             dropped=self._mailbox.dropped,
             files=self._writer.placed,
-            error=None if error is None else str(error),
+            error=None if error is None else _with_hint(error),
         )
         if stream is not None:
             fps, kbit_s = stream.gauge.rates()
@@ -305,6 +332,10 @@ class FilmingLoop:
                 keyframe_s=stream.gauge.keyframe_s(),
             )
         return report
+
+
+def _with_hint(error: AgentError) -> str:
+    return f"{error}: {error.hint}" if error.hint else str(error)
 
 
 class _StreamState:

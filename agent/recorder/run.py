@@ -2,7 +2,6 @@
 station.
 """
 
-import base64
 import contextlib
 import os
 import select
@@ -17,12 +16,19 @@ from typing import Any
 
 import structlog
 
-from agent.camera_link import REPORT_EVERY_S, FilmingOrder, LineReader, RecorderReport, as_line
+from agent.camera_link import (
+    REPORT_EVERY_S,
+    FilmingOrder,
+    LineReader,
+    RecorderReport,
+    StillPicture,
+    as_line,
+)
 from agent.clock import read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.settings import CameraSettings, RecorderSettings
 from agent.recorder.source import CameraError, opened_camera
-from agent.recorder.still import still_jpeg
+from agent.recorder.still import StillMaker
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
@@ -54,12 +60,17 @@ def run_recorder(settings: RecorderSettings) -> None:
     films.start()
     threading.Thread(target=reader.run, name="reader", daemon=True).start()
     log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
+    stills = StillMaker()
+
+    def still(live: bool) -> StillPicture:
+        return stills.make(filming.still, now_s=read_clock().boot_s or 0.0, live=live)
+
     try:
         link = StationLink(
             settings.station.socket,
             lambda: filming.report,
             mailbox.put,
-            lambda: still_jpeg(filming.still),
+            still,
         )
         link.run(stop, woken)
     finally:
@@ -120,7 +131,7 @@ class StationLink:
         path: Path | None,
         report: Callable[[], RecorderReport],
         put: Callable[[object], None],
-        still: Callable[[], bytes],
+        still: Callable[[bool], StillPicture],
     ) -> None:
         """Prepare to connect.
 
@@ -128,7 +139,7 @@ class StationLink:
             path: of the daemon's socket; None: there is none.
             report: returns how the camera does.
             put: takes orders.
-            still: makes a picture, or raises `CameraError`.
+            still: makes a picture, small if it is told so, or raises `CameraError`.
         """
         self._still = still
         self._path = path
@@ -195,10 +206,11 @@ class StationLink:
         if order is not None:
             self._put(order)
         if "still" in message:
-            link.sendall(as_line({"still": {"id": message["still"], **self._picture()}}))
+            told = self._picture(live=message.get("live") is True)
+            link.sendall(as_line({"still": {"id": message["still"], **told}}))
 
-    def _picture(self) -> dict[str, object]:
+    def _picture(self, *, live: bool) -> dict[str, object]:
         try:
-            return {"jpeg": base64.b64encode(self._still()).decode()}
+            return self._still(live).message()
         except CameraError as error:
             return {"error": str(error)}

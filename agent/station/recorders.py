@@ -5,7 +5,6 @@ whenever somebody has said something.  What is known of a recorder outlives its 
 is silent is lost, unless it said good-bye.  A command asks the daemon over the same socket.
 """
 
-import base64
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from agent.camera_link import (
     OrderReason,
     RecorderReport,
     RecorderState,
+    StillPicture,
     as_line,
 )
 from agent.clock import Instant, Now
@@ -35,6 +35,8 @@ from agent.wakeup import short_path
 
 _POLL_S = 0.4  # while a recorder is there; its loss shows by then
 _NOBODY_POLL_S = 1.0
+_LOOKED_AT_POLL_S = 0.05  # while somebody looks at a live picture
+_LOOKED_AT_S = 3.0  # after it was asked for
 _HOLDS_S = 600.0  # an order outlives a daemon that is restarted, or updated
 _MOST_LINKS = 16
 _RECEIVED_BYTES = 1 << 18
@@ -134,8 +136,9 @@ class RecorderStage:
         self._now = now
         self._listener: socket.socket | None = None
         self._links: list[_Link] = []
-        self._asked: dict[int, _Link] = {}  # who waits for which still picture
+        self._asked: dict[int, tuple[_Link, _Link]] = {}  # who waits for a picture of whom
         self._stills = 0
+        self._asked_s = self._ordered_s = float("-inf")  # monotonic
 
     def step(self) -> float:
         """Hear every recorder, and tell each what is wanted."""
@@ -144,12 +147,21 @@ class RecorderStage:
         self._accept()
         for link in self._links[:]:
             self._receive(link)
+        now_s = time.monotonic()
+        is_looked_at = now_s - self._asked_s < _LOOKED_AT_S
+        if not is_looked_at or now_s - self._ordered_s >= _POLL_S / 2:
+            self._ordered_s = now_s
+            self._give_orders()
+        if is_looked_at:
+            return _LOOKED_AT_POLL_S
+        return _POLL_S if self._links else _NOBODY_POLL_S
+
+    def _give_orders(self) -> None:
         recorders = [link for link in self._links if link.camera is not None]
         if recorders:
             order = as_line({"order": order_for(self._outbox, now=self._now()).message()})
             for link in recorders:
                 self._send(link, order)
-        return _POLL_S if self._links else _NOBODY_POLL_S
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -213,11 +225,12 @@ class RecorderStage:
             self._send(link, as_line({"recorders": told}))
             return
         if message.get("ask") == "still":
-            self._ask_for_still(link, str(message.get("camera")))
+            self._ask_for_still(link, str(message.get("camera")), live=message.get("live") is True)
             return
         if isinstance(message.get("still"), dict):
-            asker = self._asked.pop(message["still"].get("id"), None)
-            if asker is not None:
+            asker, recorder = self._asked.get(message["still"].get("id"), (None, None))
+            if asker is not None and recorder is link:
+                del self._asked[message["still"]["id"]]
                 self._send(asker, as_line(message))
             return
         if message.get("bye") is True and link.camera is not None:
@@ -231,15 +244,19 @@ class RecorderStage:
             link.camera = report.camera
             self._board.hear(report)
 
-    def _ask_for_still(self, link: _Link, camera: str) -> None:
+    def _ask_for_still(self, link: _Link, camera: str, *, live: bool) -> None:
         recorder = next((one for one in self._links if one.camera == camera), None)
         if recorder is None:
-            error = f"no recorder films a camera called {camera}"
-            self._send(link, as_line({"still": {"error": error}}))
+            self._refuse_still(link, f"no recorder films a camera called {camera}")
             return
+        if live:
+            self._asked_s = time.monotonic()
         self._stills += 1
-        self._asked[self._stills] = link
-        self._send(recorder, as_line({"still": self._stills}))
+        self._asked[self._stills] = link, recorder
+        self._send(recorder, as_line({"still": self._stills, "live": live}))
+
+    def _refuse_still(self, asker: _Link, error: str) -> None:
+        self._send(asker, as_line({"still": {"error": error}}))
 
     def _send(self, link: _Link, line: bytes) -> None:
         """Send a line; who does not read is let go, and connects again."""
@@ -256,8 +273,11 @@ class RecorderStage:
     def _drop(self, link: _Link) -> None:
         if link in self._links:
             self._links.remove(link)
-            self._asked = {id_: asker for id_, asker in self._asked.items() if asker is not link}
+            waiting = [asker for asker, recorder in self._asked.values() if recorder is link]
+            self._asked = {id_: pair for id_, pair in self._asked.items() if link not in pair}
             link.socket.close()
+            for asker in waiting:
+                self._refuse_still(asker, f"the recorder {link.camera} has gone")
             if link.camera is not None:
                 log.info("recorder disconnected", camera=link.camera)
 
@@ -269,30 +289,41 @@ def ask_for_recorders(path: Path) -> tuple[RecorderSight, ...]:
     return ()
 
 
-def ask_for_still(path: Path, camera: str) -> bytes:
-    """Return a JPEG of what a camera sees at this moment.
+def ask_for_still(
+    path: Path, camera: str, *, live: bool = False, within_s: float = _ANSWER_S
+) -> StillPicture:
+    """Return what a camera sees at this moment.
+
+    Args:
+        path: of the daemon's socket.
+        camera: its name.
+        live: small, as somebody looks at it again and again.
+        within_s: an answer must come.
 
     Raises:
         BusyError: no daemon, no such recorder, or no picture now.
     """
-    answer = _answer(path, {"ask": "still", "camera": camera})
+    question = {"ask": "still", "camera": camera, "live": live}
+    answer = _answer(path, question, within_s=within_s)
     if answer is None:
         raise BusyError("the daemon does not answer", hint="it must run: spotter status")
     told = answer.get("still")
-    jpeg = told.get("jpeg") if isinstance(told, dict) else None
-    if not isinstance(jpeg, str):
+    picture = StillPicture.of_message(told) if isinstance(told, dict) else None
+    if picture is None:
         error = told.get("error") if isinstance(told, dict) else None
         raise BusyError(str(error or "there is no picture"), hint="spotter camera")
-    return base64.b64decode(jpeg)
+    return picture
 
 
-def _answer(path: Path, question: dict[str, object]) -> dict[str, Any] | None:
+def _answer(
+    path: Path, question: dict[str, object], *, within_s: float = _ANSWER_S
+) -> dict[str, Any] | None:
     """Ask a running daemon something; None where none answers."""
     with (
         suppress(OSError, ValueError),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link,
     ):
-        link.settimeout(_ANSWER_S)
+        link.settimeout(within_s)
         with short_path(path) as short:
             link.connect(short)
         link.sendall(as_line(question))

@@ -17,7 +17,7 @@ from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.assignments import StationRules
-from agent.web import monitoring, page_routes, station_routes, take_routes
+from agent.web import camera_routes, monitoring, page_routes, station_routes, take_routes
 from agent.web import page_routes as web_page_routes
 from agent.web.auth import Authenticator
 from agent.web.context import DaemonSignals, DatabaseExecutor
@@ -37,6 +37,7 @@ ROUTES = (
         *page_routes.ATHLETE_ROUTES,
     ),
     *(*take_routes.RECORDING_ROUTES, *station_routes.SETTINGS_ROUTES),
+    *camera_routes.CAMERA_ROUTES,
     *(*web_page_routes.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
 )
 

@@ -278,10 +278,11 @@ _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 async def script(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets both
-    """Return the page's script; by its version it may be kept for ever."""
-    is_named = context.request.query_params.get("v") == version_of("page.js")
+    """Return a script of the page; by its version it may be kept for ever."""
+    name = context.request.url.path.lstrip("/")
+    is_named = context.request.query_params.get("v") == version_of(name)
     headers = _FOR_EVER if is_named else None
-    return Response(static("page.js"), media_type="text/javascript", headers=headers)
+    return Response(static(name), media_type="text/javascript", headers=headers)
 
 
 async def icon(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
@@ -305,6 +306,7 @@ async def manifest(page: WebContext, context: RequestContext) -> Response:  # no
 
 FILE_ROUTES = (
     GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
+    GetEndpoint(path="/camera.js", access=RequiredAccess.ANYBODY, answer=script),
     GetEndpoint(path="/icon.svg", access=RequiredAccess.ANYBODY, answer=icon),
     GetEndpoint(path="/manifest.webmanifest", access=RequiredAccess.ANYBODY, answer=manifest),
 )

@@ -42,6 +42,7 @@ def make_templates(settings: Settings, texts: Texts) -> Environment:
         language=texts.language,
         styles=static("page.css"),
         script_version=version_of("page.js"),
+        version_of=version_of,
         station_name=settings.station.name or settings.station.id,
         send_delay_s=settings.delivery.send_delay_s,
         wall_metrics=settings.web.wall_metrics,

@@ -25,6 +25,7 @@ from agent.outbox.undo import UndoableAction
 from agent.web.auth import Authenticator, LoginSession
 from agent.web.context import DatabaseExecutor, PageContext
 from agent.web.metrics import Metrics
+from agent.web.views.camera import LivePictures
 from agent.web.views.dashboard import Dashboard
 
 
@@ -37,11 +38,13 @@ class WebContext(PageContext):
     measures: Metrics | None = None  # from when they are first asked for
     watchers: int = 0  # how many listen to the page's events
     board: Dashboard = field(init=False)
+    pictures: LivePictures = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the dashboard, which is drawn from all of this."""
         PageContext.__post_init__(self)
         self.board = Dashboard(self)
+        self.pictures = LivePictures(self.folder.recorder_socket)
 
 
 CSRF_FIELD = "csrf_token"

@@ -27,6 +27,7 @@ FOR_ANYBODY = {
     ("GET", "/pair"),
     ("POST", "/pair"),
     ("GET", "/page.js"),
+    ("GET", "/camera.js"),
     ("GET", "/icon.svg"),
     ("GET", "/manifest.webmanifest"),
     ("GET", "/metrics"),  # by its own token, or from this box: see test_monitoring.py
