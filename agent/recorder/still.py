@@ -79,7 +79,6 @@ def _decoder_of(source: StillSource) -> VideoCodecContext:
     decoder = VideoCodecContext.create(source.camera.codec, "r")
     assert isinstance(decoder, VideoCodecContext)  # of a video codec's name
     decoder.extradata = source.camera.template.codec_context.extradata
-    decoder.thread_count = 1  # more of them hold pictures back
     decoder.skip_frame = "NONREF"  # no other picture needs these
     return decoder
 
