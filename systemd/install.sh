@@ -9,7 +9,7 @@ usage() {
     cat <<'WORDS'
 sudo systemd/install.sh                 install, or update in place
 sudo systemd/install.sh --page          also open the coach's page to the network, with a PIN
-sudo systemd/install.sh --camera SOURCE also record /dev/video0 or rtsp://... on this box
+sudo systemd/install.sh --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
 sudo systemd/install.sh --rollback      return to the version before the last update
 sudo systemd/install.sh --uninstall     remove Spotter; keep settings and recordings
 sudo systemd/install.sh --uninstall --purge   also remove settings, recordings and users
@@ -25,7 +25,8 @@ readonly settings=/etc/spotter/station.toml
 readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
-readonly unit_files=(spotter.service spotter@.service spotter-camera@.service spotter-recorder@.service)
+readonly unit_files=(spotter.service spotter@.service spotter-recorder@.service)
+readonly old_unit=spotter-camera@.service    # of versions that recorded with ffmpeg
 readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runuser awk dpkg-query apt-get)
 
 say() { echo "$*"; }
@@ -89,9 +90,8 @@ find_python() {
 
 # Uses the system's Python, or, on Ubuntu 22.04, the later one packaged beside it.
 install_packages() {
-    local groups=(station) packages
-    [ -z "$camera" ] || groups+=(camera)
-    mapfile -t packages < <(sh "$source_folder/systemd/packages.sh" --list "${groups[@]}")
+    local packages
+    mapfile -t packages < <(sh "$source_folder/systemd/packages.sh" --list station)
     add_packages "${packages[@]}"
     find_python
     case $python in
@@ -154,8 +154,7 @@ make_version() {
     rm -rf "$version/build"
     # However the command is started, it imports only what was installed.
     sed -i "1s|.*|#!$version/bin/python -I|" "$version/bin/spotter"
-    install -D -m 755 "$source_folder/systemd/spotter-camera" "$version/share/spotter-camera"
-    install -m 755 "$source_folder/systemd/install.sh" "$version/share/install.sh"
+    install -D -m 755 "$source_folder/systemd/install.sh" "$version/share/install.sh"
     mkdir -p "$version/docs"
     cp "$source_folder"/docs/*.md "$version/docs/"
     "$version/bin/spotter" --version >/dev/null || fail "the new version does not start; nothing was changed"
@@ -203,7 +202,7 @@ install_units() {
     local unit drop_in growing=no
     for unit in "${unit_files[@]}"; do install -m 644 "$source_folder/systemd/$unit" "$units/$unit"; done
     [ "$(systemctl --version | awk 'NR == 1 {print $2}')" -lt 254 ] || growing=yes
-    for unit in spotter.service spotter@.service; do
+    for unit in "${unit_files[@]}"; do
         drop_in=$units/$unit.d
         mkdir -p "$drop_in"
         rm -f "$drop_in/restart-growing.conf" "$drop_in/clock-chrony.conf"
@@ -222,7 +221,7 @@ start_service() {
     # A start takes seconds, and may wait for a mount: let it finish before the doctor runs.
     timeout 60 systemctl restart spotter.service 2>/dev/null || true
     local unit
-    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' | awk '{print $1}'); do
+    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' | awk '{print $1}'); do
         systemctl restart --no-block "$unit"
     done
 }
@@ -262,14 +261,87 @@ show_page() {
     as_spotter pair || say "when the service runs: sudo -u spotter spotter pair"
 }
 
+# Checked before anything is changed; what is wrong inside an address the recorder's settings say.
+check_camera() {
+    case $camera in
+    rtsp://?* | rtsps://?* | http://?* | https://?* | /?* | test:) ;;
+    *) fail "--camera ${camera%%:*}: not a camera" "such as --camera rtsp://USER@192.168.1.20/stream or /dev/video0" ;;
+    esac
+    case $camera in
+    *://*@*)
+        [ -t 0 ] || return 0
+        case ${camera#*://} in *:*@*) return 0 ;; esac
+        IFS= read -r -s -p "password of the camera (none: Enter): " camera_password
+        say
+        ;;
+    esac
+}
+
+# Addresses and passwords go through a pipe: a command line can be read by everybody.
+write_recorder() {    # NAME ARM, and KEY=VALUE lines on standard input
+    "$home/current/bin/python" -I -m agent.recorder "$1" "$2"
+}
+
 add_camera() {
-    local file=/etc/spotter/camera-main.env
-    install -m 600 /dev/null "$file"
-    printf '# Read by spotter-camera@main.service.  See docs/cameras.md.\nSOURCE=%s\nCAPTURE=%s\nSEGMENT_S=60\n' \
-        "$camera" /var/lib/spotter/capture >"$file"
+    write_recorder main assigned <<<"SOURCE=$camera${camera_password:+
+PASSWORD=$camera_password}" || fail "the camera was not set up; Spotter itself is installed"
+    enable_recorder main
+    say "spotter-recorder@main films while an athlete is on the station: /etc/spotter/recorder-main.toml"
+}
+
+enable_recorder() {
     systemd_runs || return 0
-    systemctl enable --quiet spotter-camera@main.service
-    systemctl restart --no-block spotter-camera@main.service
+    systemctl enable --quiet "spotter-recorder@$1.service"
+    systemctl restart --no-block "spotter-recorder@$1.service"
+}
+
+# Cameras of a version that recorded with ffmpeg get a recorder, which films all the time as before.
+# Their old settings and their unit are kept for --rollback.
+migrate_cameras() {
+    local file name place
+    for file in /etc/spotter/camera-*.env; do
+        [ -e "$file" ] || continue
+        name=$(basename "${file#*/camera-}" .env)
+        if [ ! -e "/etc/spotter/recorder-$name.toml" ] && ! write_recorder "$name" always <"$file"; then
+            say "camera $name has no recorder: write /etc/spotter/recorder-$name.toml (docs/cameras.md)"
+            continue    # its settings stay, and the doctor names them
+        fi
+        for place in "$units/$old_unit.d" "$units/spotter-camera@$name.service.d"; do
+            [ -d "$place" ] || continue
+            mkdir -p "${place/camera@/recorder@}"
+            cp -r --no-clobber "$place/." "${place/camera@/recorder@}/"
+        done
+        ! systemd_runs || systemctl daemon-reload
+        if turn_off "spotter-camera@$name.service"; then enable_recorder "$name"; fi
+        mv "$file" "$file.before-recorder"
+        say "camera $name: spotter-recorder@$name replaces spotter-camera@$name, and films all the time as that did"
+    done
+    [ ! -e "$units/$old_unit" ] || mv "$units/$old_unit" "$home/previous/share/$old_unit"
+    ! systemd_runs || systemctl daemon-reload
+}
+
+# The version that is returned to records with ffmpeg.
+return_cameras() {
+    local file name
+    [ ! -e "$home/current/share/$old_unit" ] || install -m 644 "$home/current/share/$old_unit" "$units/$old_unit"
+    ! systemd_runs || systemctl daemon-reload
+    for file in /etc/spotter/camera-*.env.before-recorder; do
+        [ -e "$file" ] || continue
+        name=$(basename "${file#*/camera-}" .env.before-recorder)
+        mv "$file" "${file%.before-recorder}"
+        if turn_off "spotter-recorder@$name.service"; then
+            systemctl enable --quiet "spotter-camera@$name.service"
+            systemctl restart --no-block "spotter-camera@$name.service"
+        fi
+        say "camera $name: spotter-camera@$name records again"
+    done
+}
+
+# Stops and disables a unit; fails where it was not wanted, or systemd does not run.
+turn_off() {
+    systemd_runs || return 1
+    systemctl is-enabled --quiet "$1" 2>/dev/null || systemctl is-active --quiet "$1" || return 1
+    systemctl disable --now --quiet "$1"
 }
 
 # -- after the installation ------------------------------------------------------------------------
@@ -292,7 +364,8 @@ Installed.  Next steps, where the doctor below does not report OK already:
   1. configure the station:     sudo nano $settings
   2. add the API key:           sudo nano /etc/spotter/api-key
   3. apply the changes:         sudo systemctl reload-or-restart spotter
-  4. let a camera program write into /var/lib/spotter/capture, as a user of the group spotter
+  4. film with Spotter's recorder: sudo systemd/install.sh --camera SOURCE; or let another camera
+     program write into /var/lib/spotter/capture, as a user of the group spotter
   5. verify the installation:   sudo -u spotter spotter doctor
 WORDS
 }
@@ -311,6 +384,7 @@ roll_back() {
     fi
     point "$home/current" "$previous"
     point "$home/previous" "$current"
+    if [ -x "$home/current/share/spotter-camera" ]; then return_cameras; else migrate_cameras; fi
     start_service
     say "rolled back to $(basename "$previous"); --rollback again returns to $(basename "$current")"
 }
@@ -322,7 +396,7 @@ uninstall() {
             systemctl disable --now --quiet "$unit" || true
         done
     fi
-    for unit in "${unit_files[@]}"; do rm -rf "${units:?}/$unit" "${units:?}/$unit.d"; done
+    for unit in "${unit_files[@]}" "$old_unit"; do rm -rf "${units:?}/$unit" "${units:?}/$unit.d"; done
     rm -f "$command" /usr/lib/sysusers.d/spotter.conf /usr/lib/tmpfiles.d/spotter.conf
     rm -rf "$home"
     ! systemd_runs || systemctl daemon-reload
@@ -346,12 +420,14 @@ uninstall() {
 install_spotter() {
     check_release
     check_system
+    [ -z "$camera" ] || check_camera
     install_packages
     make_users_and_folders
     make_version
     make_settings
     switch_to_version
     install_units
+    migrate_cameras
     [ "$page" = no ] || open_page
     start_service
     [ -z "$camera" ] || add_camera
@@ -363,6 +439,7 @@ install_spotter() {
 what=install
 page=no
 camera=
+camera_password=
 purge=no
 while [ $# -gt 0 ]; do
     case $1 in

@@ -5,7 +5,7 @@
 #   packages.sh --python          print the first Python of at least 3.11
 #   packages.sh GROUP...          install what is missing, as root or through sudo
 #
-# Groups: station, needed on every box; camera, for recording on it; test, needed by tests only.
+# Groups: station, needed on every box; test, needed by tests only.
 # Exits with 1 if a needed package is missing and cannot be installed, after naming all of them.
 # Packages that only tests need are named, and those tests are skipped.
 set -u
@@ -16,7 +16,6 @@ needs() {
 station python            python3-venv
 station lib:libEGL.so.1   libegl1
 station lib:libGLESv2.so.2 libgles2
-camera  cmd:ffmpeg        ffmpeg
 test    cmd:make          make
 test    cmd:chromium      chromium
 test    cmd:mosquitto     mosquitto

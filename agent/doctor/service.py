@@ -267,13 +267,22 @@ _NAME = "recorder"
 def check_recorders(station: StationUnderTest) -> list[CheckResult]:
     """Ask systemd about each camera that has its settings beside the station's."""
     folder = station.config.parent
-    units = [
-        f"spotter-{kind}@{file.stem.removeprefix(f'{kind}-')}.service"
-        for kind, names in (("recorder", "recorder-*.toml"), ("camera", "camera-*.env"))
-        for file in sorted(folder.glob(names))
-    ]
+    units = [f"spotter-recorder@{name}.service" for name in _names(folder, "recorder-", ".toml")]
     judged = [judge_recorder(unit, ask_systemd(unit), now_s=time.monotonic()) for unit in units]
-    return [found for found in judged if found is not None]
+    left = [
+        broken(
+            _NAME,
+            f"{folder}/camera-{name}.env is of an older version: nothing is recorded by it",
+            f"write {folder}/recorder-{name}.toml (docs/cameras.md), then remove it",
+        )
+        for name in _names(folder, "camera-", ".env")
+    ]
+    return [found for found in judged if found is not None] + left
+
+
+def _names(folder: Path, begin: str, end: str) -> list[str]:
+    found = sorted(path.name for path in folder.glob(f"{begin}*{end}"))
+    return [name.removeprefix(begin).removesuffix(end) for name in found]
 
 
 def judge_recorder(unit: str, told: Mapping[str, str], *, now_s: float) -> CheckResult | None:

@@ -172,7 +172,7 @@ def test_a_name_that_is_used_for_every_recording_stores_none_under_anothers_hash
 def test_in_its_unit_the_camera_sees_nothing_of_what_is_kept_but_its_folder() -> None:
     """The unit's own lines are carried out in a mount namespace."""
     need_users()
-    unit = directives(REPOSITORY / "systemd" / "spotter-camera@.service")
+    unit = directives(REPOSITORY / "systemd" / "spotter-recorder@.service")
     (hidden,) = [value.partition(":")[0] for name, value in unit if name == "TemporaryFileSystem"]
     (bound,) = [value.lstrip("-") for name, value in unit if name == "BindPaths"]
     closed = [value.lstrip("-") for name, value in unit if name == "InaccessiblePaths"]

@@ -32,7 +32,7 @@ def test_shell_scripts_are_clean() -> None:
         for path in (REPOSITORY / "systemd").iterdir()
         if path.read_text(errors="replace").startswith("#!")
     ]
-    assert len(scripts) >= 3
+    assert len(scripts) >= 2
     done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -69,7 +69,7 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             assert box.run("stat", "--format", "%a %U %G", place).strip() == wanted
         assert box.run("find", "/opt/spotter", "-perm", "/o+w", "!", "-type", "l") == ""
         assert "spotter" in box.run("id", "--name", "--groups", "spotter-camera").split()
-        for unit in ("spotter.service", "spotter@two.service", "spotter-camera@main.service"):
+        for unit in ("spotter.service", "spotter@two.service", "spotter-recorder@main.service"):
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told
@@ -118,6 +118,7 @@ def refuses_what_is_not_meant(box: ScratchRoot, source: Path) -> None:
     installer = str(source / "systemd/install.sh")
     assert "--uninstall --purge" in box.run(installer, "--purge", code=1)
     assert "needs a source" in box.run(installer, "--camera", "--page", code=1)
+    assert "not a camera" in box.run(installer, "--camera", "video0", code=1)
     box.run("test", "!", "-e", "/opt/spotter")
 
 
@@ -160,6 +161,7 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
     with scratch_root(tmp_path / "box") as box:
         box.run(str(first / "systemd/install.sh"), code=1)  # the doctor's: there is no key yet
         box.run("sed", "-i", "s/^exercise = .*/exercise = 'clean'/", _SETTINGS)
+        box.run("sh", "-c", _OLD_CAMERA)
 
         told = box.run(
             *(str(second / "systemd/install.sh"), "--page"),
@@ -175,19 +177,44 @@ def test_an_update_keeps_what_a_person_wrote_and_can_be_taken_back(
         pin = box.run("cat", "/etc/spotter/pin").strip()
         assert len(pin) == 8 and pin.isdigit() and pin in told
         assert "\u2584" in told and ":8377/pair#" in told  # the picture to scan, and its address
-        camera = "/etc/spotter/camera-main.env"
-        assert box.run("stat", "--format", "%a %U", camera).strip() == "600 root"
-        assert "SOURCE=rtsp://u:secret@10.0.0.9/1\n" in box.run("cat", camera)
-        box.run("test", "-x", "/opt/spotter/current/share/spotter-camera")
+        of_main, of_side = (f"/etc/spotter/recorder-{name}.toml" for name in ("main", "side"))
+        for name in ("recorder-main.toml", "camera-password-main", "camera-password-side"):
+            assert (
+                box.run("stat", "--format", "%a %U", f"/etc/spotter/{name}").strip() == "600 root"
+            )
+        assert 'source = "rtsp://u@10.0.0.9/1"\n' in box.run("cat", of_main)
+        assert box.run("cat", "/etc/spotter/camera-password-main") == "secret\n"
+        assert 'mode = "assigned"' in box.run("cat", of_main) and "secret" not in told
+        old = box.run("cat", of_side)
+        assert 'mode = "always"' in old and "segment_s = 30.0" in old and "s3cret" not in old
+        bound = "/etc/systemd/system/spotter-recorder@side.service.d/mnt.conf"
+        assert "BindPaths" in box.run("cat", bound)
+        box.run("test", "!", "-e", "/etc/systemd/system/spotter-camera@.service")
+        box.run("test", "!", "-e", "/etc/spotter/camera-side.env")
 
         box.run("sed", "-i", "s/^listen = .*/listen = '0.0.0.0:9000'/", _SETTINGS)
         box.run(str(first / "systemd/install.sh"), "--rollback")
         assert version_in(box).endswith("0.1.0")
+        assert "s3cret" in box.run("cat", "/etc/spotter/camera-side.env")
+        box.run("test", "-e", "/etc/systemd/system/spotter-camera@.service")
         box.run(str(second / "systemd/install.sh"), "--page", code=1)
+        assert box.run("cat", of_side) == old
         assert version_in(box).endswith("0.2.0")
         assert "listen = '0.0.0.0:9000'" in box.run("cat", _SETTINGS)
         box.run(str(first / "systemd/install.sh"), "--rollback")
         assert version_in(box).endswith("0.1.0")
+
+
+# A version that recorded with ffmpeg, as it was installed, and a camera of it.
+_OLD_CAMERA = """
+cd /opt/spotter/current/share && touch spotter-camera && chmod +x spotter-camera
+cd /etc/systemd/system
+echo '[Service]' >spotter-camera@.service
+mkdir spotter-camera@side.service.d
+echo BindPaths=/mnt/side >spotter-camera@side.service.d/mnt.conf
+echo 'SOURCE=http://10.0.0.7/v?usr=kim&pwd=s3cret\nCAPTURE=/mnt/side\nSEGMENT_S=30' \\
+    >/etc/spotter/camera-side.env
+"""
 
 
 def one_more_migration(source: Path) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 from tests.planted import plant
 from tests.station import Station, until
 
-_SCRIPTS = ("systemd/install.sh", "systemd/packages.sh", "systemd/spotter-camera", "Makefile")
+_SCRIPTS = ("systemd/install.sh", "systemd/packages.sh", "Makefile")
 _OWN_MODULES = re.compile(r"-m (agent|tests|build)\b")  # of the tree that the developer stands in
 _STARTS = re.compile(r"(?:\bpython3?|\$python|\$found|\$1|\$\(PYTHON\)|bin/python)\"? +(-\w.*)")
 

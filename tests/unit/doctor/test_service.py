@@ -262,7 +262,7 @@ def test_settings_that_root_can_read_and_the_service_cannot(
 
 
 def test_a_recorder_that_does_not_film() -> None:
-    unit, up_s = "spotter-camera@main.service", 1000.0
+    unit, up_s = "spotter-recorder@main.service", 1000.0
     on = {**LOADED, "SubState": "running", "ActiveEnterTimestampMonotonic": "500000000"}
 
     def judged(**changed: str) -> CheckResult:
@@ -288,13 +288,15 @@ def test_every_camera_with_settings_is_asked_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     station = patient(tmp_path)
-    (tmp_path / "camera-side.env").write_text("SOURCE=/dev/video2\n")
-    asked = {"spotter-camera@side.service": {**LOADED, "ActiveState": "failed"}}
+    (tmp_path / "recorder-side.toml").write_text("")
+    (tmp_path / "camera-old.env").write_text("SOURCE=/dev/video2\n")
+    asked = {"spotter-recorder@side.service": {**LOADED, "ActiveState": "failed"}}
     monkeypatch.setattr(doctor_service, "ask_systemd", asked.__getitem__)
 
-    (found,) = check_recorders(station)
+    found, left = check_recorders(station)
 
-    told(found, Severity.BROKEN, "spotter-camera@side.service")
+    told(found, Severity.BROKEN, "spotter-recorder@side.service")
+    told(left, Severity.BROKEN, "camera-old.env", "recorder-old.toml")
 
 
 def test_a_clock_that_nothing_set_or_that_is_off() -> None:
