@@ -20,6 +20,9 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Recipient
 from agent.sandbox.server import Sandbox
 from tests.factories import waiting_clip
+from tests.forked import ForkedCommand
+
+Daemon = subprocess.Popen[bytes] | ForkedCommand
 
 KEY = "sandbox-key"
 ATHLETE = "someUserId123"
@@ -84,15 +87,17 @@ class Station:
         wait: bool = True,
         under: Sequence[str] = (),
         python: Path = _PYTHON,
-    ) -> subprocess.Popen[bytes]:
+    ) -> Daemon:
         """Start the real daemon, under another command if need be, and wait until it runs."""
         before = self.log.read_text().count(_RUNNING) if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            daemon = subprocess.Popen(
-                [*under, str(python), "-I", "-m", "agent", "run", "--config", str(self.config)],
-                stderr=log,
-                env={**_plain_environment(), **(environment or {})},
-            )
+        words = ["run", "--config", str(self.config)]
+        given = {**_plain_environment(), **(environment or {})}
+        if under or python != _PYTHON or "LD_PRELOAD" in given:
+            with self.log.open("ab") as log:
+                command = [*under, str(python), "-I", "-m", "agent", *words]
+                daemon: Daemon = subprocess.Popen(command, stderr=log, env=given)
+        else:
+            daemon = ForkedCommand(words, environment=given, log=self.log)
         if wait:
             until(
                 lambda: daemon.poll() is not None or self.log.read_text().count(_RUNNING) > before
@@ -102,7 +107,7 @@ class Station:
     @contextlib.contextmanager
     def running(
         self, environment: Mapping[str, str] | None = None, *, python: Path = _PYTHON
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    ) -> Iterator[Daemon]:
         """Run the real daemon meanwhile, and end it as systemd would."""
         daemon = self.start(environment, python=python)
         try:

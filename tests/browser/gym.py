@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -42,7 +41,7 @@ from agent.synthetic.render import draw_frame
 from agent.wakeup import wake
 from tests.came_back import analysed
 from tests.served_page import free_port
-from tests.station import KEY, Station, until
+from tests.station import KEY, Daemon, Station, until
 
 ADA, JOERG, ANNA = "someUserId123", "athlete-0002", "athlete-0004"
 _SMALL = (320, 180)
@@ -65,7 +64,7 @@ class Gym:
     station: Station
     sandbox: Sandbox
     outbox: Outbox
-    daemon: "subprocess.Popen[bytes]"
+    daemon: Daemon
     taken: int = field(default=0)
 
     @property

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from agent.sandbox.server import Sandbox
 from tests.station import (
     ATHLETE,
     KEY,
+    Daemon,
     Station,
     child_of,
     delivered,
@@ -36,7 +36,7 @@ class Working:
 
     station: Station
     sandbox: Sandbox
-    daemon: "subprocess.Popen[bytes]"
+    daemon: Daemon
 
 
 @pytest.fixture(scope="module")
