@@ -23,8 +23,15 @@ def facts(path: Path) -> tuple[bytes, int, int]:
     return path.read_bytes(), found.st_mode, found.st_uid
 
 
-@pytest.mark.parametrize("form", ["absolute", "climbing"])
-@pytest.mark.parametrize("table", ["entry", "capture"])
+@pytest.mark.parametrize(
+    ("table", "form"),
+    [
+        ("entry", "absolute"),
+        ("capture", "climbing"),
+        pytest.param("entry", "climbing", marks=pytest.mark.soak),
+        pytest.param("capture", "absolute", marks=pytest.mark.soak),
+    ],
+)
 def test_a_path_in_a_row_lets_forget_remove_nothing_outside(
     place: Town, table: str, form: str
 ) -> None:
@@ -65,7 +72,11 @@ def test_a_path_in_a_row_lets_discard_overwrite_no_document(place: Town, owner: 
 
 
 @pytest.mark.parametrize(
-    "trap", ["ledger.jsonl.new", "ledger.jsonl", "outbox.db-journal", "clips", "captures", "tmp"]
+    "trap",
+    [
+        *("ledger.jsonl.new", "outbox.db-journal", "captures"),
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("ledger.jsonl", "clips", "tmp")),
+    ],
 )
 def test_a_link_that_is_laid_while_forget_asks_leads_root_nowhere(place: Town, trap: str) -> None:
     (clip,) = (place.state / "clips").glob("*.mp4")

@@ -79,7 +79,14 @@ def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
 
 
 @pytest.mark.parametrize(
-    "point", ["forgetting-begun", "forgetting-clips-gone", "ledger-rewritten", "erasure-deleted"]
+    "point",
+    [
+        *("forgetting-begun", "erasure-deleted"),
+        *(
+            pytest.param(at, marks=pytest.mark.soak)
+            for at in ("forgetting-clips-gone", "ledger-rewritten")
+        ),
+    ],
 )
 def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
     station: Station, sandbox: Sandbox, point: str

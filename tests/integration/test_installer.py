@@ -127,6 +127,7 @@ def as_user(name: str) -> tuple[str, ...]:
     return ("runuser", "-u", name, "--")
 
 
+@pytest.mark.soak  # it builds in an environment of its own, from the wheels of the release
 def test_the_agent_is_built_by_the_setuptools_that_the_release_names(
     first: Path, tmp_path: Path
 ) -> None:

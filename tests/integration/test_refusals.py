@@ -54,7 +54,7 @@ def test_what_is_no_text_is_one_clear_line(station: Station, words: list[str]) -
     assert station.spotter(*words, code=2) == ("spotter: 'caf\\udce9' is not valid UTF-8\n")
 
 
-@pytest.mark.parametrize("at_once", ["", "1"])
+@pytest.mark.parametrize("at_once", [pytest.param("", marks=pytest.mark.soak), "1"])
 def test_output_that_cannot_be_written_is_one_clear_line(station: Station, at_once: str) -> None:
     for words in (["status"], ["export"], ["config", "--sample"]):
         with Path("/dev/full").open("wb") as full:

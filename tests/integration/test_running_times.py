@@ -33,7 +33,7 @@ def record_at_pace(film: Path, target: Path, *, seconds: float) -> None:
             time.sleep(seconds / parts)
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+@pytest.mark.parametrize("suffix", [".mkv", pytest.param(".ts", marks=pytest.mark.soak)])
 def test_times_that_run_on_do_not_reach_back_into_a_stop_of_filming(
     suffix: str, station: Station, sandbox: Sandbox
 ) -> None:

@@ -150,7 +150,7 @@ def sessions_hold(sandbox: Sandbox, scene: Scene) -> list[tuple[float, float]]:
 @pytest.mark.parametrize(
     ("second", "order"),
     [
-        ((1.0, 11.0), (0, 1)),
+        pytest.param((1.0, 11.0), (0, 1), marks=pytest.mark.soak),
         ((4.0, 11.0), (1, 0)),
         pytest.param((1.0, 11.0), (1, 0), marks=pytest.mark.soak),
         pytest.param((4.0, 11.0), (0, 1), marks=pytest.mark.soak),
@@ -217,7 +217,9 @@ def test_what_was_sent_is_not_sent_again_by_what_overlaps_it_later(
     assert f"same moment as e1 ({entry['clip_code']})" in station.spotter("why", "c2")
 
 
-@pytest.mark.parametrize("late_s", [0.0, -20.0], ids=["true time", "copied late"])
+@pytest.mark.parametrize(
+    "late_s", [pytest.param(0.0, marks=pytest.mark.soak), -20.0], ids=["true time", "copied late"]
+)
 def test_what_is_more_than_was_sent_waits_for_a_person(
     station: Station, sandbox: Sandbox, scene: Scene, tmp_path: Path, late_s: float
 ) -> None:
@@ -239,7 +241,7 @@ def test_what_is_more_than_was_sent_waits_for_a_person(
     ("suffix", "options"),
     [
         pytest.param(".mp4", (), marks=pytest.mark.soak),
-        (".ts", ()),
+        pytest.param(".ts", (), marks=pytest.mark.soak),
         (".avi", ("-c:v", "mjpeg", "-q:v", "4", "-s", "120x180")),
     ],
     ids=["remuxed", "to a stream", "encoded and smaller"],
@@ -282,7 +284,7 @@ def test_overlapping_files_that_were_encoded_apart_are_not_sent_twice(
     assert len(sandbox.book.sessions) == 1
 
 
-@pytest.mark.parametrize("base", ["running", "from 0"])
+@pytest.mark.parametrize("base", ["running", pytest.param("from 0", marks=pytest.mark.soak)])
 def test_segments_that_go_on_make_one_session(
     station: Station, sandbox: Sandbox, scene: Scene, tmp_path: Path, base: str
 ) -> None:
@@ -354,7 +356,12 @@ def test_two_that_ended_at_one_moment_stay_two(
 
 @pytest.mark.parametrize(
     "names",
-    [("clip_001.mp4", "clip_002.mp4"), ("front_20260301_180000.mp4", "front_20260301_180005.mp4")],
+    [
+        ("clip_001.mp4", "clip_002.mp4"),
+        pytest.param(
+            ("front_20260301_180000.mp4", "front_20260301_180005.mp4"), marks=pytest.mark.soak
+        ),
+    ],
 )
 def test_a_gap_does_not_vanish(
     station: Station, sandbox: Sandbox, scene: Scene, tmp_path: Path, names: tuple[str, str]
@@ -415,7 +422,9 @@ def test_a_clip_waits_for_the_recording_in_which_it_goes_on_and_says_so(
     assert begins_s < 1.6 and ends_s > 8.4
 
 
-@pytest.mark.parametrize("next_one", ["nothing", "no video", "another camera's"])
+@pytest.mark.parametrize(
+    "next_one", ["nothing", pytest.param("no video", marks=pytest.mark.soak), "another camera's"]
+)
 def test_a_clip_does_not_wait_for_ever(
     station: Station, sandbox: Sandbox, scene: Scene, tmp_path: Path, next_one: str
 ) -> None:

@@ -8,7 +8,7 @@ from agent.sandbox.server import Sandbox
 from tests.station import Station, delivered, until
 
 
-@pytest.mark.parametrize("lock_is_removed", [False, True])
+@pytest.mark.parametrize("lock_is_removed", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_second_daemon_is_turned_away_and_the_upload_of_the_first_goes_on(
     station: Station, sandbox: Sandbox, lock_is_removed: bool
 ) -> None:

@@ -290,7 +290,11 @@ def test_what_no_player_shows_before_the_first_keyframe_takes_no_time(
 HEVC = replace(EVEN, codec="libx265", codec_options=(("x265-params", "log-level=none"),))
 
 
-@pytest.mark.parametrize("form", [EVEN, SHUFFLED, HEVC], ids=["even", "shuffled", "hevc"])
+@pytest.mark.parametrize(
+    "form",
+    [SHUFFLED, *(pytest.param(one, marks=pytest.mark.soak) for one in (EVEN, HEVC))],
+    ids=["shuffled", "even", "hevc"],
+)
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 @pytest.mark.parametrize("marked", [True, False], ids=["all", "none"])
 def test_keyframes_are_found_where_a_container_marks_all_frames_or_none(

@@ -30,7 +30,8 @@ def delivered(world: World) -> int:
 
 
 @pytest.mark.parametrize(
-    "athletes", [ATHLETES, ATHLETES[:1], pytest.param(ATHLETES[:2], marks=pytest.mark.soak)]
+    "athletes",
+    [ATHLETES, *(pytest.param(ATHLETES[:count], marks=pytest.mark.soak) for count in (1, 2))],
 )
 def test_a_plan_that_is_used_up_wastes_one_upload_an_hour_and_resumes_alone(
     world: World, sandbox: Sandbox, athletes: tuple[str, ...]
