@@ -183,18 +183,24 @@ def draw_poster(
     Raises:
         VideoError: no frame can be decoded.
     """
-    image = _frame_at(path, at_s, on_progress)
+    image = frame_at(path, at_s, on_progress)
     finder.forget()
     for _ in range(_LOOKS):
         found = finder.find(image)
     if found is not None:
-        _draw_skeleton(image, *found)
+        draw_skeleton(image, *found)
     write_jpeg(image, out)
     return image.shape[1], image.shape[0]
 
 
-def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
-    """Return the last frame shown at `at_s`, upright."""
+def frame_at(
+    path: Path, at_s: float, on_progress: Progress, *, longest_px: int = _LONGEST_PX
+) -> Image:
+    """Return the last frame shown at `at_s`, upright.
+
+    Raises:
+        VideoError: no frame can be decoded.
+    """
     with open_video(path, from_s=at_s) as reading:
         chosen = None
         for time_s, frame in reading.decode():
@@ -204,10 +210,11 @@ def _frame_at(path: Path, at_s: float, on_progress: Progress) -> Image:
             on_progress(time_s / max(at_s, 1e-3))
         if chosen is None:
             raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
-        return reading.upright(chosen, longest_px=_LONGEST_PX)
+        return reading.upright(chosen, longest_px=longest_px)
 
 
-def _draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:
+def draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:
+    """Draw a body on a picture: landmarks in its px, (33, 2), and their visibility, (33,)."""
     thickness = max(2, image.shape[0] // 180)
     points = np.round(points_px).astype(int)
     for first, second in BONES:

@@ -357,7 +357,7 @@ def _is_hidden(poses: Poses, looks: NDArray[np.bool_], seen: NDArray[np.bool_]) 
     return 1 - len(during) / float(between.sum()) > _LOST
 
 
-_DARK = 40.0  # mean brightness, 0 to 255, below which a missing body says nothing
+DARK = 40.0  # mean brightness, 0 to 255, below which a missing body says nothing
 _FOUND = 0.05  # share of looks with a body, below which nobody is there
 _BLOWN = 0.40  # share of the picture at the upper end
 _BODY_BLOWN = 0.5  # the same of the body: a white shirt alone is less
@@ -449,7 +449,7 @@ def judge_light(pictures: Sequence[PictureFacts], *, found_share: float) -> list
     brightness = float(np.median([picture.brightness for picture in pictures]))
     remarks = []
     if found_share < _FOUND:
-        remarks.append(remark("too_dark" if brightness < _DARK else "nobody"))
+        remarks.append(remark("too_dark" if brightness < DARK else "nobody"))
     remarks += _mostly("too_bright", pictures, _is_too_bright)
     with_body = [picture for picture in pictures if picture.body is not None]
     remarks += _mostly("against_light", with_body, _is_against_light)

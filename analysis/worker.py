@@ -1,7 +1,7 @@
 """The analysis process: one request a line on standard input, answers on standard output.
 
-Requests: check, codecs, probe, inspect, compare, join, cut, poster, filmstrip.  Answers are JSON
-lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
+Requests: check, codecs, probe, inspect, compare, join, cut, poster, filmstrip, framing.  Answers
+are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
 `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
@@ -25,6 +25,7 @@ from analysis.cut.clip import cut_clip
 from analysis.cut.copy import COPY_ERRORS
 from analysis.cut.join import JoinPart, join_recordings
 from analysis.cut.target import CutOptions
+from analysis.framing import FramingRules, judge_picture
 from analysis.inspection import inspect_video
 from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder, shipped_model
@@ -55,6 +56,7 @@ class Worker:
             "cut": self._cut,
             "poster": self._poster,
             "filmstrip": self._filmstrip,
+            "framing": self._framing,
         }
 
     def answer(self, line: str) -> None:
@@ -186,6 +188,15 @@ class Worker:
             on_progress=self._progress,
         )
         return {"width": width, "height": height}
+
+    def _framing(self, request: Request) -> object:
+        model, out = request.get("model"), request.get("out")
+        return judge_picture(
+            _path(request),
+            FramingRules.from_json(_object(request, "rules")),
+            finder=self._finder(Path(str(model)) if model else None),
+            out=Path(str(out)) if out else None,
+        )
 
     def _finder(self, model: Path | None) -> PoseFinder:
         """Return a finder, made once: its creation costs as much as a dozen looks."""

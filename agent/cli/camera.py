@@ -1,10 +1,15 @@
 """The command `camera`."""
 
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.clipping.framing import check_framing
+from agent.errors import AnalysisError, RequestError
+from agent.exercises import ACTIVITIES
 from agent.station.assignments import state_folder
 from agent.station.recorders import RecorderSight, ask_for_recorders, ask_for_still
 
@@ -29,7 +34,7 @@ def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     for sight in () if as_json else sights:
         click.echo(_line(sight))
     if any(sight.fault is not None for sight in sights):
-        ctx.exit(1)
+        sys.exit(1)
 
 
 def _document(sight: RecorderSight) -> dict[str, object]:
@@ -58,9 +63,69 @@ def _line(sight: RecorderSight) -> str:
 @config_option
 def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     """Write what the camera sees at this moment to FILE, as JPEG."""
-    path = state_folder(settings_of(config)).recorder_socket
-    names = [sight.report.camera for sight in ask_for_recorders(path)]
-    if name is None and len(names) > 1:
-        raise click.UsageError(f"which camera: --camera {' or '.join(names)}")
-    file.write_bytes(ask_for_still(path, name or next(iter(names), "main")).jpeg)
+    file.write_bytes(_seen(config, name)[0])
     click.echo(f"written: {file}")
+
+
+def _seen(config: Path | None, name: str | None) -> tuple[bytes, tuple[int, int]]:
+    """Return what a camera sees at this moment as JPEG, and width and height of its recordings.
+
+    Raises:
+        BusyError: there is no picture now.
+    """
+    path = state_folder(settings_of(config)).recorder_socket
+    sights = {sight.report.camera: sight for sight in ask_for_recorders(path)}
+    if name is None and len(sights) > 1:
+        raise click.UsageError(f"which camera: --camera {' or '.join(sights)}")
+    wanted = name or next(iter(sights), "main")
+    jpeg = ask_for_still(path, wanted).jpeg
+    report = sights[wanted].report
+    return jpeg, (report.width, report.height)
+
+
+@camera.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--camera", "name", metavar="NAME", help="Which camera.  [default: the only one]")
+@click.option("--activity", type=click.Choice(ACTIVITIES), help="What it is to film.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="JPEG",
+    help="Write the picture to this file, with the skeleton on it.",
+)
+@config_option
+@json_option
+def check(
+    file: Path | None,
+    name: str | None,
+    activity: str | None,
+    out: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Check whether the camera stands well.
+
+    Let somebody stand at the station, upright.
+    FILE is a picture or a recording of another camera program; without it a recorder is asked.
+    Exit code 0: all is well; 1: something is to be mended, each with its remedy; 75: no picture.
+    """
+    settings = settings_of(config)
+    with TemporaryDirectory(prefix="spotter-") as folder:
+        stored_px = None
+        if file is None:
+            file = Path(folder, "seen.jpg")
+            jpeg, stored_px = _seen(config, name)
+            file.write_bytes(jpeg)
+        elif not file.is_file():
+            raise RequestError(f"{file}: no such file")
+        try:
+            found = check_framing(file, settings, activity=activity, stored_px=stored_px, out=out)
+        except AnalysisError as error:
+            raise RequestError(f"{file.name}: {error}") from None
+    if as_json:
+        remarks = [{"code": code, "message": text} for code, text in found.remarks.items()]
+        print_json({"fine": found.is_fine, "found": found.found, "remarks": remarks})
+    else:
+        click.echo("\n".join(found.remarks.values()) or "the camera stands well")
+    if not found.is_fine:
+        sys.exit(1)

@@ -65,6 +65,11 @@ def test_an_athlete_arms_it_and_stop_filming_disarms_it_at_once(
         picture = station.root / "seen.jpg"
         station.spotter("camera", "snapshot", str(picture))
         assert shown_s(picture) == [0.0] and picture.stat().st_size > 500
+        remarks = json.loads(
+            give(["camera", "check", "--json", "--config", str(station.config)]).stdout
+        )
+        assert remarks["remarks"][0]["code"] in {"nobody", "too_dark"}
+        station.spotter("camera", "check", str(picture), code=1)
         assert "no recorder films" in station.spotter(
             "camera", "snapshot", str(picture), "--camera", "other", code=75
         )
@@ -94,10 +99,8 @@ def test_a_recorder_that_is_killed_is_missed_within_five_seconds_and_one_that_en
             killed_s = time.monotonic()
             until(lambda: seen(station)["fault"])
             assert time.monotonic() - killed_s < 5
-            assert (
-                "its recorder main is not running"
-                in give(["camera", "--config", str(station.config)]).stdout
-            )
+            told = give(["camera", "--config", str(station.config)])
+            assert "its recorder main is not running" in told.stdout and told.returncode == 1
             status = json.loads(station.spotter("status", "--json"))
             assert status["camera"]["state"] == "lost"
             assert [need["what"] for need in status["needs_you"]].count("camera") == 1
