@@ -58,7 +58,7 @@ class FramingRules:
 def judge_picture(
     path: Path, rules: FramingRules, *, finder: PoseFinder, out: Path | None
 ) -> dict[str, object]:
-    """Return what is to be mended about a camera's view, and draw the skeleton on it.
+    """Return what is to be corrected about a camera's view, and draw the skeleton on it.
 
     Args:
         path: a picture, or a recording, whose middle is looked at.

@@ -107,7 +107,7 @@ def check(
 
     Let somebody stand at the station, upright.
     FILE is a picture or a recording of another camera program; without it a recorder is asked.
-    Exit code 0: all is well; 1: something is to be mended, each with its remedy; 75: no picture.
+    Exit code 0: all is well; 1: something needs to be corrected, each with its remedy; 75: no picture.
     """
     settings = settings_of(config)
     with TemporaryDirectory(prefix="spotter-") as folder:
