@@ -105,9 +105,9 @@ def check(
 ) -> None:
     """Check whether the camera stands well.
 
-    Let somebody stand at the station, upright.
-    FILE is a picture or a recording of another camera program; without it a recorder is asked.
-    Exit code 0: all is well; 1: something needs to be corrected, each with its remedy; 75: no picture.
+    Let somebody stand at the station, upright.  FILE is a picture or a recording of another
+    camera program; without it a recorder is asked.  Exit code 0: all is well; 1: something needs
+    to be corrected, each with its remedy; 75: there is no picture.
     """
     settings = settings_of(config)
     with TemporaryDirectory(prefix="spotter-") as folder:
