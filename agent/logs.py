@@ -95,7 +95,7 @@ _SHORTEST = 4  # less would hide half of every line
 _NAMES = frozenset(
     {
         *("key", "api_key", "token", "pin", "password", "secret", "cookie", "authorization"),
-        *("metrics_token", "csrf_token", "url"),
+        *("metrics_token", "tap_token", "csrf_token", "url"),
     }
 )
 _LOOKS = (

@@ -28,7 +28,7 @@ from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import Identities
 from agent.settings import Settings, effective, read_api_key
-from agent.settings.model import read_mqtt_password, read_webhook_secret
+from agent.settings.model import read_mqtt_password, read_tap_token, read_webhook_secret
 
 NAME = "NAME"
 FILE = "FILE"
@@ -264,6 +264,7 @@ def scrubber_of(settings: Settings) -> Scrubber:
     hide_always(read_api_key(settings.api, os.environ))
     hide_always(read_webhook_secret(settings.webhook, os.environ))
     hide_always(read_mqtt_password(settings.mqtt, os.environ))
+    hide_always(read_tap_token(settings.web, os.environ))
     user_ids: set[str] = set()
     names: set[str] = set()
     if settings.station.user_id is not None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 
 from agent.clock import read_clock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
-from agent.web.auth import LoginSession, Signer, load_secret
+from agent.web.auth import LoginSession, Signer
 from agent.web.server import DaemonSignals, PageServer
 from tests.station import until
 
@@ -43,7 +43,9 @@ class ServedPage:
 
     @property
     def signer(self) -> Signer:
-        return Signer(load_secret(self.folder), lasts_days=self.settings.web.session_days)
+        return Signer(
+            load_secret(self.folder, OF_SESSIONS), lasts_days=self.settings.web.session_days
+        )
 
     def wake_ups(self) -> int:
         """How often its thread has waited for something so far."""
@@ -96,7 +98,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
     """Serve a page meanwhile."""
     folder = StateFolder(settings.paths.state)
     folder.prepare()
-    load_secret(folder)  # before the server and its clients would both make it
+    load_secret(folder, OF_SESSIONS)  # before the server and its clients would both make it
     stop, filming = StopFlag(), threading.Event()
     stuck: list[str] = []
     with Outbox.open(folder.root) as outbox:

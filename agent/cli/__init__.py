@@ -30,6 +30,8 @@ _SECTIONS = {
         "queue": ("queue", "Show and change the queue of athletes."),
         "athletes": ("athletes", "List the athletes who can be assigned."),
         "groups": ("check_in", "List and change groups of athletes: classes or teams."),
+        "tap": ("check_in", "Put the athlete of a card, code or fob on the station."),
+        "cards": ("check_in", "Link cards, codes and fobs to athletes."),
         "filming": ("assign", "Pause and resume recording."),
         "status": ("status", "Show what the station is doing."),
         "show": ("why", "Show where anything is, its history, and what to do next."),

@@ -1,5 +1,6 @@
-"""The command `groups`."""
+"""The commands `groups`, `tap` and `cards`."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,19 +8,25 @@ import click
 
 from agent.cli.common import (
     config_option,
+    headed,
     json_option,
+    local_time,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
     steered_outbox,
 )
-from agent.clock import read_clock
+from agent.cli.formatting import assignment_document, assignment_words
+from agent.clock import iso_utc, read_clock
 from agent.disk.state_folder import acting_as_caller
 from agent.errors import RequestError
-from agent.outbox.check_in import AthleteGroup
+from agent.outbox.check_in import AthleteGroup, LinkedCard
 from agent.outbox.outbox import Outbox
+from agent.station.assignments import record_default, state_folder, station_rules
 from agent.station.check_in import (
+    CheckIn,
+    TapOutcome,
     change_members,
     group_of,
     import_groups,
@@ -180,3 +187,115 @@ def _name(outbox: Outbox, key: str) -> str | None:
     """Return a person's name; None where they cannot be assigned."""
     known = athlete_of(outbox, key)
     return None if known is None or known.gone_at is not None else known.name
+
+
+_HEAD = ("CARD", "ATHLETE", "NAME", "LINKED ({zone})")
+_card = click.argument("card", metavar="CARD")
+SET_BY = "card"
+
+
+@click.command()
+@_card
+@config_option
+@json_option
+def tap(card: str, config: Path | None, as_json: bool) -> None:
+    """Put the athlete of a card, code or fob on the station.
+
+    CARD is what the reader reads; - reads it from standard input.  An athlete who is on the
+    station already stays, and the time until the assignment expires starts again.
+    """
+    now = read_clock()
+    with steered_outbox(config) as (settings, outbox):
+        rules = station_rules(settings)
+        record_default(outbox, rules.default, now=now)
+        desk = CheckIn(outbox, state_folder(settings))
+        tapped = desk.tap(_said(card), rules=rules, now=now, set_by=SET_BY)
+    if tapped.athlete is None:
+        if tapped.outcome is TapOutcome.UNKNOWN:
+            raise RequestError(
+                "this card is not linked to an athlete", hint="spotter cards link CARD ATHLETE"
+            )
+        raise RequestError(
+            "the athlete of this card is not in the roster", hint="list it: spotter athletes"
+        )
+    if as_json:
+        document = assignment_document(tapped.assignment)
+        print_json(
+            {"result": tapped.outcome, "athlete": tapped.athlete.key, "assignment": document}
+        )
+    else:
+        click.echo(assignment_words(tapped.assignment))
+
+
+@click.group()
+def cards() -> None:
+    """Link cards, codes and fobs to athletes.
+
+    What a card says is not stored; the list shows an id of its own for each.
+    """
+
+
+@cards.command()
+@_card
+@click.argument("athlete", metavar="ATHLETE")
+@config_option
+@json_option
+def link(card: str, athlete: str, config: Path | None, as_json: bool) -> None:
+    """Link a card to an athlete.
+
+    CARD is what the reader reads; - reads it from standard input.  ATHLETE is a user_id, a guest
+    (guest:3) or a full name.
+    """
+    with steered_outbox(config) as (settings, outbox):
+        key = find_athlete(outbox, athlete).key
+        desk = CheckIn(outbox, state_folder(settings))
+        linked = desk.link(_said(card), key, now_s=read_clock().utc_s)
+    _tell_card("linked", linked, as_json=as_json)
+
+
+@cards.command()
+@_card
+@config_option
+@json_option
+def unlink(card: str, config: Path | None, as_json: bool) -> None:
+    """Unlink a card, named as in the list or by what it says."""
+    with steered_outbox(config) as (settings, outbox):
+        desk = CheckIn(outbox, state_folder(settings))
+        unlinked = desk.unlink(_said(card), now_s=read_clock().utc_s)
+    _tell_card("unlinked", unlinked, as_json=as_json)
+
+
+@cards.command("list")
+@config_option
+@json_option
+def list_(config: Path | None, as_json: bool) -> None:
+    """List the linked cards."""
+    with opened_outbox(settings_of(config)) as outbox:
+        known = [(one, _name(outbox, one.athlete)) for one in outbox.cards.all()]
+    if as_json:
+        print_json([{**_card_document(one), "name": name} for one, name in known])
+    elif known:
+        here = local_time()
+        lines = [
+            (one.id, one.athlete, name or "not in the roster", here.moment(one.changed_at))
+            for one, name in known
+        ]
+        print_columns([headed(_HEAD, here), *lines])
+    else:
+        click.echo("no linked cards")
+
+
+def _said(card: str) -> str:
+    """Return what a card says; what stands on the command line every user of the box can see."""
+    return sys.stdin.readline() if card == "-" else card
+
+
+def _tell_card(done: str, card: LinkedCard, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_card_document(card))
+    else:
+        click.echo(f"{done}: card {card.id}, {card.athlete}")
+
+
+def _card_document(card: LinkedCard) -> dict[str, object]:
+    return {"card": card.id, "athlete": card.athlete, "changed_at": iso_utc(card.changed_at)}

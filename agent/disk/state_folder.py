@@ -27,7 +27,11 @@ from agent.text import plain_name, printable_file_name
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
-_OTHER_FILES = ("mounts.json", "page-secret", "page-cert.pem", "page-key.pem")  # in its root
+OF_SESSIONS = "page-secret"  # signs the sessions of devices
+OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
+
+# In its root.
+_OTHER_FILES = ("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem")
 
 log = structlog.get_logger(stage=StageName.START)
 
@@ -462,6 +466,36 @@ def rewriting(path: Path, mode: int = 0o660, *, group_id: int | None = None) -> 
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+_SECRET_BYTES = 32
+
+
+def load_secret(folder: StateFolder, name: str) -> bytes:
+    """Return one of the station's own secrets, made where it is missing or damaged.
+
+    A new `OF_SESSIONS` ends all sessions; with a new `OF_CARDS` no card is known any longer.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    path = folder.root / name
+    with contextlib.suppress(FileNotFoundError):
+        content = path.read_bytes()
+        if len(content) == _SECRET_BYTES:
+            return content
+    secret = os.urandom(_SECRET_BYTES)
+    with rewriting(path) as file:
+        file.write(secret)
+    return secret
+
+
+def has_secret(folder: StateFolder, name: str) -> bool:
+    """Tell whether the station has one of its secrets already."""
+    try:
+        return (folder.root / name).stat().st_size == _SECRET_BYTES
+    except OSError:
+        return False
 
 
 def write_durably(path: Path, content: bytes, *, tmp: Path) -> None:

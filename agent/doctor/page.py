@@ -12,6 +12,7 @@ import httpx
 
 from agent.clock import read_clock
 from agent.daemon.systemd import unit_of
+from agent.disk.state_folder import OF_SESSIONS, has_secret
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError
 from agent.outbox.consistency import opened_as_it_is
@@ -21,7 +22,6 @@ from agent.settings.model import is_loopback
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
 from agent.web.app import make_page
-from agent.web.auth import has_secret
 from agent.web.context import DaemonSignals
 
 _WHICH = "sudo ss -ltnp 'sport = :{port}' shows which; or set another web.listen"
@@ -136,7 +136,7 @@ def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
 
 def _fault_of_drawing(station: StationUnderTest) -> str | None:
     """Draw the start page and the wall from the station's own data; return what fails, or None."""
-    if not has_secret(station.folder):
+    if not has_secret(station.folder, OF_SESSIONS):
         return None  # the daemon makes it, not the doctor
     try:
         with opened_as_it_is(station.folder.root) as outbox:

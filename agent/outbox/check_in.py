@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from agent.outbox.database import OutboxDatabase, Row
 
+_ID_CHARS = 12  # of a digest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AthleteGroup:
@@ -76,6 +78,11 @@ class LinkedCard:
     digest: str  # of what it says, by the station's secret
     athlete: str  # key of a person
     changed_at: float  # Unix time
+
+    @property
+    def id(self) -> str:
+        """What people call it by: the beginning of the digest."""
+        return self.digest[:_ID_CHARS]
 
     @classmethod
     def from_row(cls, row: Row) -> "LinkedCard":

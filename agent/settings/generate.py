@@ -38,6 +38,8 @@ _EXAMPLES: dict[tuple[str, str], object] = {
     ("web", "pin"): "482913",
     ("web", "metrics_token_file"): "/etc/spotter/metrics-token",
     ("web", "metrics_token"): "secret",
+    ("web", "tap_token_file"): "/etc/spotter/tap-token",
+    ("web", "tap_token"): "sixteen-characters-or-more",
     ("web", "tls_cert"): "/etc/spotter/page.pem",
     ("web", "tls_key"): "/etc/spotter/page.key",
     ("api", "key"): "secret",

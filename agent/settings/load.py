@@ -96,7 +96,9 @@ def toml_value(value: object) -> str:
     return f'"{escaped}"'
 
 
-_SECRETS = frozenset({"key", "pin", "metrics_token", "url", "secret", "password", "source"})
+_SECRETS = frozenset(
+    {"key", "pin", "metrics_token", "tap_token", "url", "secret", "password", "source"}
+)
 _KINDS_WANTED = {
     "string_type": "must be text, in quotes",
     "string_pattern_mismatch": "must be 1 to 40 letters, digits, - or _",

@@ -734,6 +734,7 @@ def read_secrets(settings: "Settings", environ: Mapping[str, str]) -> None:
     read_api_key(settings.api, environ)
     read_webhook_secret(settings.webhook, environ)
     read_mqtt_password(settings.mqtt, environ)
+    read_tap_token(settings.web, environ)
 
 
 def read_mqtt_password(settings: MqttSettings, environ: Mapping[str, str]) -> str | None:
@@ -779,6 +780,7 @@ class ResultsSettings(Table):
 
 LOCALES = Path(__file__).parents[1] / "web" / "locale"  # the page's translations
 _SHORTEST_PIN = 6
+_SHORTEST_TOKEN = 16
 
 
 def languages() -> list[str]:
@@ -819,6 +821,12 @@ class WebSettings(Table):
         "if unset: only from this box.",
     )
     metrics_token: SecretStr | None = Field(None, description="The token itself.")
+    tap_token_file: Path | None = Field(
+        None,
+        description="File with the bearer token for POST /api/tap, 16 characters or more; "
+        "if unset: card readers must use spotter tap.",
+    )
+    tap_token: SecretStr | None = Field(None, description="The token itself.")
     language: str = Field(
         "en", description="en | de, or another language with a catalogue in agent/web/locale."
     )
@@ -847,6 +855,14 @@ class WebSettings(Table):
             raise ValueError(f"a PIN has {_SHORTEST_PIN} characters or more")
         return value
 
+    @field_validator("tap_token")
+    @classmethod
+    def _unguessable(cls, value: SecretStr | None) -> SecretStr | None:
+        token = None if value is None else value.get_secret_value()
+        if token is not None and (len(token) < _SHORTEST_TOKEN or not is_key(token)):
+            raise ValueError(f"a token has {_SHORTEST_TOKEN} visible characters or more")
+        return value
+
     @model_validator(mode="after")
     def _guarded(self) -> "WebSettings":
         if self.tls == "given" and (self.tls_cert is None or self.tls_key is None):
@@ -859,6 +875,17 @@ class WebSettings(Table):
         if not is_loopback(host.strip("[]")) and self.pin is None and self.pin_file is None:
             raise ValueError("a page on the network needs pin or pin_file")
         return self
+
+
+def read_tap_token(settings: WebSettings, environ: Mapping[str, str]) -> str | None:
+    """Return the token of card readers, or None where there is none that is long enough."""
+    return read_secret(
+        settings.tap_token,
+        settings.tap_token_file,
+        environ,
+        credential="tap-token",
+        accepts=lambda text: is_key(text) and len(text) >= _SHORTEST_TOKEN,
+    )
 
 
 ENV_PREFIX = "SPOTTER_"

@@ -1,16 +1,29 @@
-"""Groups of athletes: classes or teams, by which the page's list is narrowed and a queue begun."""
+"""Groups of athletes, and cards by which athletes put themselves on the station.
+
+What a card says is stored nowhere: only a digest of it, by a secret of the station that is not in
+the database.  So a copy of the database does not help anybody to make a card, and even the short
+numbers of door cards cannot be found by trying them all.
+"""
 
 import csv
+import hmac
 import io
+import json
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from agent.clock import Instant
+from agent.disk.state_folder import OF_CARDS, StateFolder, load_secret
 from agent.errors import RequestError
-from agent.outbox.check_in import AthleteGroup
+from agent.outbox.assignments import Assignment, AssignmentLayer
+from agent.outbox.check_in import AthleteGroup, LinkedCard
 from agent.outbox.outbox import Outbox
-from agent.outbox.roster import key_of
-from agent.station.assignments import StationRules
-from agent.station.expiry import assignment_status
+from agent.outbox.roster import RosterAthlete, key_of
+from agent.station.assignments import StationRules, assign_person, keep
+from agent.station.expiry import assignment_status, record_run_out_now
 from agent.station.queue import enqueue, set_rotate
 from agent.station.roster import (
     clean_name,
@@ -19,6 +32,7 @@ from agent.station.roster import (
     offered_athlete,
     search_athletes,
 )
+from agent.station.timeline import present_of
 
 MOST_GROUPS = 100
 MOST_MEMBERS = 500
@@ -45,6 +59,18 @@ def group_of(outbox: Outbox, named: str | int) -> AthleteGroup:
     if found is None:
         raise RequestError(f"no group {named!r}", hint="list them: spotter groups")
     return found
+
+
+def new_group(outbox: Outbox, name: str, *, now_s: float) -> AthleteGroup:
+    """Make a group without members.
+
+    Raises:
+        RequestError: that is no name, a group has it already, or there are too many.
+    """
+    with outbox.transaction():
+        if find_group(outbox, name) is not None:
+            raise RequestError(f"there is a group {name!r} already")
+        return set_group(outbox, name, (), now_s=now_s)
 
 
 def set_group(outbox: Outbox, name: str, keys: Iterable[str], *, now_s: float) -> AthleteGroup:
@@ -185,3 +211,163 @@ def queue_group(
             enqueue(outbox, key, rules=rules)
         set_rotate(outbox, on=True)
     return known, len(joining)
+
+
+UNKNOWN_CARD = "unknown_card"  # the switch with the last card that put nobody on the station
+_SHOWN_S = 600.0  # for so long the page offers to link it
+_FEWEST, _MOST = 4, 128  # characters of a card
+_SHORTEST_ID = 8  # characters of a digest that name a card
+# The number of a chip, as readers write it: two digits a byte, perhaps apart, in either case.
+_CHIP = re.compile(r"(?:[0-9a-f]{2}){4,10}|[0-9a-f]{2}([: -])[0-9a-f]{2}(?:\1[0-9a-f]{2}){2,8}")
+
+
+class TapOutcome(StrEnum):
+    """What a card brought about."""
+
+    ASSIGNED = "assigned"  # its athlete is on the station now
+    KEPT = "kept"  # was already, and the assignment's time begins again
+    UNKNOWN = "unknown"  # it is linked to nobody: nothing was changed
+    REFUSED = "refused"  # its athlete cannot be assigned (any longer): nothing was changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """A card that was held to a reader."""
+
+    outcome: TapOutcome
+    athlete: RosterAthlete | None = None  # None: of nobody who can be assigned
+    assignment: Assignment | None = None  # who is on the station now; None: nothing was changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCard:
+    """The last card that put nobody on the station."""
+
+    digest: str
+    is_refused: bool  # it is linked, to somebody who cannot be assigned
+    at: float  # Unix time
+
+
+class CheckIn:
+    """The cards of one station."""
+
+    def __init__(self, outbox: Outbox, folder: StateFolder) -> None:
+        self._outbox = outbox
+        self._folder = folder
+
+    def tap(self, said: str, *, rules: StationRules, now: Instant, set_by: str) -> Tap:
+        """Put the athlete of a card on the station, with what they did last.
+
+        Args:
+            said: by the card.
+            rules, now, set_by: as for `assign_person`.
+
+        Raises:
+            RequestError: that is no card, or the API would refuse what the athlete did last.
+        """
+        outbox = self._outbox
+        with outbox.transaction():
+            digest = self._digest(said)
+            card = outbox.cards.get(digest)
+            if card is None:
+                return self._note(TapOutcome.UNKNOWN, digest, now=now)
+            try:
+                athlete = offered_athlete(outbox, card.athlete)
+            except RequestError:
+                return self._note(TapOutcome.REFUSED, digest, now=now)
+            self.dismiss()
+            record_run_out_now(outbox, now=now)
+            present = present_of(outbox, now=now).at(now).assignment
+            if present is not None and key_of(*present.who) == athlete.key:
+                if present.layer is AssignmentLayer.COACH:
+                    present = keep(outbox, now=now, set_by=set_by)
+                return Tap(outcome=TapOutcome.KEPT, athlete=athlete, assignment=present)
+            put = assign_person(outbox, athlete.key, rules=rules, now=now, set_by=set_by)
+            return Tap(outcome=TapOutcome.ASSIGNED, athlete=athlete, assignment=put)
+
+    def link(self, said: str, key: str, *, now_s: float) -> LinkedCard:
+        """Let a card belong to the person of a key.
+
+        Raises:
+            RequestError: that is no card, it belongs to somebody else, or the person cannot be
+                assigned.
+        """
+        with self._outbox.transaction():
+            return self._link(self._digest(said), key, now_s=now_s)
+
+    def link_waiting(self, digest: str, key: str, *, now_s: float) -> LinkedCard:
+        """Let the card that waits belong to the person of a key, if it is still this one.
+
+        Raises:
+            RequestError: another card was tapped since, or as for `link`.
+        """
+        with self._outbox.transaction():
+            waiting = self.waiting(now_s=now_s)
+            if waiting is None or waiting.is_refused or waiting.digest != digest:
+                raise RequestError("this card no longer waits", hint="tap it again")
+            return self._link(digest, key, now_s=now_s)
+
+    def unlink(self, named: str, *, now_s: float) -> LinkedCard:
+        """Let a card, named by what it says or by its id, belong to nobody.
+
+        Raises:
+            RequestError: no card is linked that is named so, or several are.
+        """
+        with self._outbox.transaction():
+            known = self._outbox.cards.all()
+            digest = self._digest(named)
+            found = [one for one in known if one.digest == digest]
+            if not found and len(named) >= _SHORTEST_ID:
+                found = [one for one in known if one.digest.startswith(named)]
+            if len(found) != 1:
+                raise RequestError("no such card is linked", hint="list them: spotter cards list")
+            self._outbox.cards.link(found[0].digest, None, now_s=now_s)
+            return found[0]
+
+    def waiting(self, *, now_s: float) -> WaitingCard | None:
+        """Return the last card that put nobody on the station, for some minutes."""
+        noted = json.loads(self._outbox.switches.get(UNKNOWN_CARD) or "null")
+        if noted is None or not 0 <= now_s - noted["at"] < _SHOWN_S:
+            return None
+        return WaitingCard(**noted)
+
+    def dismiss(self) -> None:
+        """Let no card wait."""
+        if self._outbox.switches.get(UNKNOWN_CARD) not in {None, "null"}:
+            self._outbox.switches.set(UNKNOWN_CARD, "null")
+
+    def _link(self, digest: str, key: str, *, now_s: float) -> LinkedCard:
+        outbox = self._outbox
+        athlete = offered_athlete(outbox, key)
+        card = outbox.cards.get(digest)
+        if card is not None and card.athlete != athlete.key:
+            raise RequestError(
+                f"this card is linked to {card.athlete}", hint="unlink it first: spotter cards"
+            )
+        outbox.cards.link(digest, athlete.key, now_s=now_s)
+        self.dismiss()
+        return LinkedCard(digest=digest, athlete=athlete.key, changed_at=now_s)
+
+    def _note(self, outcome: TapOutcome, digest: str, *, now: Instant) -> Tap:
+        """Let the page show a card that put nobody on the station."""
+        waits = WaitingCard(digest=digest, is_refused=outcome is TapOutcome.REFUSED, at=now.utc_s)
+        self._outbox.switches.set(UNKNOWN_CARD, json.dumps(asdict(waits)))
+        return Tap(outcome=outcome)
+
+    def _digest(self, said: str) -> str:
+        """Return what stands for a card; inside a transaction, so that one secret is made."""
+        secret = load_secret(self._folder, OF_CARDS)
+        return hmac.new(secret, _canonical(said).encode(), "sha256").hexdigest()
+
+
+def _canonical(said: str) -> str:
+    """Return what a card says, the same for every reader that reads it.
+
+    Raises:
+        RequestError: that is no card; it is not repeated.
+    """
+    text = unicodedata.normalize("NFC", said.strip())
+    if not _FEWEST <= len(text) <= _MOST or not text.isprintable():
+        raise RequestError(f"a card has {_FEWEST} to {_MOST} printable characters")
+    chip = text.lower()
+    return re.sub("[: -]", "", chip) if _CHIP.fullmatch(chip) else text

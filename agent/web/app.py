@@ -17,14 +17,20 @@ from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.assignments import StationRules
-from agent.web import camera_routes, monitoring, page_routes, station_routes, take_routes
-from agent.web import page_routes as web_page_routes
+from agent.web import (
+    camera_routes,
+    check_in_routes,
+    monitoring,
+    page_routes,
+    station_routes,
+    take_routes,
+)
 from agent.web.auth import Authenticator
 from agent.web.context import DaemonSignals, DatabaseExecutor
 from agent.web.i18n import Texts
 from agent.web.rendering import make_templates, static
 from agent.web.routing import WebContext, route
-from agent.web.security import Guard
+from agent.web.security import API_PATH, Guard
 
 log = structlog.get_logger(stage=StageName.PAGE)
 
@@ -38,7 +44,8 @@ ROUTES = (
     ),
     *(*take_routes.RECORDING_ROUTES, *station_routes.SETTINGS_ROUTES),
     *camera_routes.CAMERA_ROUTES,
-    *(*web_page_routes.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
+    *check_in_routes.CHECK_IN_ROUTES,
+    *(*page_routes.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
 )
 
 
@@ -114,6 +121,7 @@ def make_app(page: WebContext) -> Starlette:
 
 def _answer(request: Request, text: str, status: int, headers: object = None) -> Response:
     extra = dict(headers) if isinstance(headers, dict) else None
-    if "application/json" in request.headers.get("accept", ""):
+    is_program = request.url.path.startswith(API_PATH)
+    if is_program or "application/json" in request.headers.get("accept", ""):
         return JSONResponse({"say": text}, status, headers=extra)
     return PlainTextResponse(text, status, headers=extra)

@@ -1,6 +1,5 @@
 """Authentication: PIN, pairing, device sessions."""
 
-import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -18,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.clock import Now
-from agent.disk.state_folder import StateFolder, fsync_file, give_to_owner_of, move_durably
+from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Device, Role
 from agent.outbox.outbox import Outbox
-from agent.settings.model import WebSettings, is_loopback
+from agent.settings.model import WebSettings, is_loopback, read_tap_token
 from agent.stage import StageName
 from agent.token_bucket import TokenBucket
 from agent.web.context import DatabaseExecutor
-from agent.web.security import Hosts
+from agent.web.security import BEARER, Hosts
 
 _DAY_S = 86400.0
 _RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day
@@ -95,47 +94,6 @@ def _signer(secret: bytes, purpose: str) -> itsdangerous.Signer:
     return itsdangerous.Signer(
         secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
     )
-
-
-_BYTES = 32
-_NAME = "page-secret"
-
-
-def load_secret(folder: StateFolder) -> bytes:
-    """Return the station's secret, made anew where it is missing or damaged.
-
-    A new one ends all sessions; nothing else rests on it.
-
-    Raises:
-        OSError: it cannot be read or written.
-    """
-    path = folder.root / _NAME
-    with contextlib.suppress(FileNotFoundError):
-        content = path.read_bytes()
-        if len(content) == _BYTES:
-            return content
-    return _make(path, unfinished=folder.tmp / _NAME)
-
-
-def has_secret(folder: StateFolder) -> bool:
-    """Tell whether the station has its secret already."""
-    try:
-        return (folder.root / _NAME).stat().st_size == _BYTES
-    except OSError:
-        return False
-
-
-def _make(path: Path, *, unfinished: Path) -> bytes:
-    secret = secrets.token_bytes(_BYTES)
-    unfinished.unlink(missing_ok=True)
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.fchmod(fd, 0o660)
-    with os.fdopen(fd, "wb") as file:
-        file.write(secret)
-    give_to_owner_of(path.parent, unfinished)
-    fsync_file(unfinished)
-    move_durably(unfinished, path)
-    return secret
 
 
 SHORTEST = 6  # characters of a PIN
@@ -220,6 +178,49 @@ def network_of(address: str) -> str:
     return str(found)
 
 
+_TAPS_AT_ONCE, _TAP_EVERY_S = 20, 0.5
+_GUESSES_AT_ONCE, _GUESS_EVERY_S = 10, 10.0
+
+
+class TapGuard:
+    """Compares the token of card readers, and limits how often they, and others, may ask."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._settings = settings
+        self._taps = TokenBucket(capacity_s=_TAPS_AT_ONCE * _TAP_EVERY_S)
+        self._guesses: dict[str, TokenBucket] = {}  # by network, the latest last
+
+    def is_reader(self, authorization: str, *, address: str, now_s: float) -> bool | float:
+        """Tell whether somebody is a reader that may tap now; or the seconds to wait before.
+
+        Args:
+            authorization: the header of this name.
+            address: where it came from.
+            now_s: on a clock that never jumps.
+        """
+        network = network_of(address)
+        guesses = self._guesses.pop(
+            network, TokenBucket(capacity_s=_GUESSES_AT_ONCE * _GUESS_EVERY_S)
+        )
+        wait_s = guesses.wait_s(now_s, cost_s=_GUESS_EVERY_S)
+        if wait_s > 0:
+            self._guesses[network] = guesses
+            return wait_s
+        token = read_tap_token(self._settings, os.environ)
+        given = authorization.removeprefix(BEARER)
+        if token is None or not hmac.compare_digest(given.encode(), token.encode()):
+            guesses.take(_GUESS_EVERY_S, now_s)
+            self._guesses[network] = guesses
+            if len(self._guesses) > _MOST_ADDRESSES:
+                del self._guesses[next(iter(self._guesses))]
+            return False
+        wait_s = self._taps.wait_s(now_s, cost_s=_TAP_EVERY_S)
+        if wait_s > 0:
+            return wait_s
+        self._taps.take(_TAP_EVERY_S, now_s)
+        return True
+
+
 _LONGEST_PIN = 64
 _MOST_KNOWN = 64  # addresses
 
@@ -244,7 +245,7 @@ class Authenticator:
         self._now = now
         self._pins = PinGuard()
         self._known: dict[str, None] = {}  # addresses from which devices came that are let in
-        self.signer = Signer(load_secret(folder), lasts_days=settings.session_days)
+        self.signer = Signer(load_secret(folder, OF_SESSIONS), lasts_days=settings.session_days)
         host = settings.listen.rpartition(":")[0]
         self.hosts = Hosts.of(host, own_name=socket.gethostname(), more=settings.hosts)
         guarded = settings.pin is not None or settings.pin_file is not None

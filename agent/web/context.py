@@ -15,6 +15,7 @@ from agent.settings import Settings
 from agent.stage import StopFlag, Wake
 from agent.station.assignments import StationRules
 from agent.station.camera import CameraWatch
+from agent.station.check_in import CheckIn
 from agent.station.recorders import RecorderSight
 from agent.web.i18n import Texts
 
@@ -46,9 +47,11 @@ class PageContext:
     texts: Texts
     templates: Environment
     camera: CameraWatch = field(init=False)
+    check_in: CheckIn = field(init=False)
 
     def __post_init__(self) -> None:
-        """Prepare to look at the camera."""
+        """Prepare to look at the camera, and to know cards."""
+        self.check_in = CheckIn(self.outbox, self.folder)
         self.camera = CameraWatch(
             self.outbox, self.settings, self.signs.written_at, self.signs.recorders
         )

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from agent.outbox.devices import Role
 from agent.outbox.undo import UndoableAction
-from agent.web.auth import Authenticator, LoginSession
+from agent.web.auth import Authenticator, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext
 from agent.web.metrics import Metrics
 from agent.web.views.camera import LivePictures
@@ -39,10 +39,12 @@ class WebContext(PageContext):
     watchers: int = 0  # how many listen to the page's events
     board: Dashboard = field(init=False)
     pictures: LivePictures = field(init=False)
+    taps: TapGuard = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the dashboard, which is drawn from all of this."""
         PageContext.__post_init__(self)
+        self.taps = TapGuard(self.settings.web)
         self.board = Dashboard(self)
         self.pictures = LivePictures(self.folder.recorder_socket)
 
@@ -168,7 +170,7 @@ class PostEndpoint(Generic[FormType]):
 
     async def respond(self, page: WebContext, context: RequestContext) -> Response:
         """Check the CSRF token and the form, then carry it out."""
-        fields = await _fields(context.request)
+        fields = await form_fields(context.request)
         given = fields.pop(CSRF_FIELD, None) or context.request.headers.get(CSRF_HEADER)
         token = given if isinstance(given, str) else ""
         if self.access is not RequiredAccess.ANYBODY:
@@ -234,8 +236,12 @@ def _refuse_role(page: WebContext, context: RequestContext) -> Response:
     raise HTTPException(403, page.texts.gettext("This device is read-only."))
 
 
-async def _fields(request: Request) -> dict[str, str | list[str]]:
-    """Return the fields of a form; one that is given several times as a list."""
+async def form_fields(request: Request) -> dict[str, str | list[str]]:
+    """Return the fields of a form; one that is given several times as a list.
+
+    Raises:
+        HTTPException: it is no form, too large, or not here in time.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_FORM_TYPE, ""}:
         raise HTTPException(415, "the body must be a form")

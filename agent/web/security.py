@@ -19,6 +19,8 @@ from agent.stage import StageName
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
 _OWN_SITES = frozenset({"same-origin", "none"})  # none: typed, or scanned
+BEARER = "Bearer "
+API_PATH = "/api/"  # of what programs call, each with a token of its own
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -58,18 +60,20 @@ class RequestOrigin:
     origin: str | None
     site: str | None  # Sec-Fetch-Site
     mode: str | None  # Sec-Fetch-Mode
+    has_bearer: bool = False  # for the API: a token in a header, which no form can send
 
 
 def comes_from_here(call: RequestOrigin) -> bool:
     """Tell whether a request may come from the page itself, or was typed or scanned by a person.
 
     A change must name its origin, as every browser does for a form and for a script's request; one
-    that only reads has none, and is refused where it is embedded in another site's page.
+    that only reads has none, and is refused where it is embedded in another site's page.  A program
+    with a bearer token has none either; a browser's script that sends a token names its origin.
     """
     if call.origin is not None:
         return _is_same(call.origin, call.host)
     if call.method not in SAFE_METHODS:
-        return False
+        return call.has_bearer
     return call.site is None or call.site in _OWN_SITES or call.mode == "navigate"
 
 
@@ -140,6 +144,8 @@ class Guard:
             origin=",".join(headers.getlist("origin")) or None,
             site=headers.get("sec-fetch-site"),
             mode=headers.get("sec-fetch-mode"),
+            has_bearer=scope["path"].startswith(API_PATH)
+            and headers.get("authorization", "").startswith(BEARER),
         )
         if not comes_from_here(call):
             return PlainTextResponse("cross-origin request rejected", 403)

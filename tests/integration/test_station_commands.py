@@ -49,6 +49,21 @@ def test_a_group_is_imported_and_takes_turns(station: Station) -> None:
     assert "no groups" in station.spotter("groups")
 
 
+def test_a_card_is_linked_and_tapped(station: Station) -> None:
+    station.spotter("athletes", "--sync")
+    assert "not linked to an athlete" in station.spotter("tap", "0004512345", code=1)
+    linked = told(station, "cards", "link", "0004512345", "Jörg Müller")
+    assert linked["athlete"] == "athlete-0002"
+
+    tapped = told(station, "tap", "0004512345")
+
+    assert (tapped["result"], tapped["athlete"]) == ("assigned", "athlete-0002")
+    assert told(station, "tap", " 0004512345")["result"] == "kept"
+    assert "Jörg Müller" in station.spotter("cards", "list")
+    station.spotter("cards", "unlink", str(linked["card"]))
+    assert "no linked cards" in station.spotter("cards", "list")
+
+
 def test_turns_are_told_of_while_nobody_waits(station: Station) -> None:
     assert "rotation on" not in station.spotter("queue")
     assert "rotation on: the finished athlete moves to the end" in station.spotter(

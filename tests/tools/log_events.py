@@ -349,6 +349,15 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "device logged in": ("A device logged in.", ""),
     "device paired": ("A device was paired by a link or QR code.", ""),
+    "card tapped": (
+        "A card was held to a reader; `outcome` says what it brought about: assigned, kept (was on "
+        "the station already), unknown (linked to nobody), refused (its athlete left the account).",
+        "",
+    ),
+    "tap rejected": (
+        "Somebody asked to check in without the token of `web.tap_token_file`.",
+        "Compare the reader's token with the station's.",
+    ),
     "login rejected": ("A wrong PIN was entered.", "Change the PIN if it was not you."),
     "change not saved": ("The disk refused a change made on the page.", "Check the disk."),
     "request failed": ("An unexpected error in the page.", "Report it: `spotter support`."),

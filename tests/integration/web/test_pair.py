@@ -5,10 +5,9 @@ import re
 import stat
 from pathlib import Path
 
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
-from agent.web.auth import load_secret
 from tests.station import Station
 
 
@@ -50,10 +49,10 @@ def test_there_is_nothing_to_pair_with_where_the_page_is_off(tmp_path: Path) -> 
 def test_the_secret_of_sessions_is_the_services_alone(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     folder.prepare()
-    secret = load_secret(folder)
+    secret = load_secret(folder, OF_SESSIONS)
     path = tmp_path / "page-secret"
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o660 and len(secret) == 32
-    assert load_secret(folder) == secret
+    assert load_secret(folder, OF_SESSIONS) == secret
     path.write_bytes(b"torn")
-    assert load_secret(folder) != secret
+    assert load_secret(folder, OF_SESSIONS) != secret

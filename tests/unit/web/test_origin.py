@@ -32,9 +32,9 @@ def test_every_other_name_is_refused(host: str) -> None:
     assert not ALONE.knows(host) and not ON_NETWORK.knows(host)
 
 
-def call(method: str = "POST", **said: str | None) -> RequestOrigin:
+def call(method: str = "POST", **said: str | bool | None) -> RequestOrigin:
     plain = {"host": "box:8377", "origin": None, "site": None, "mode": None}
-    return RequestOrigin(method=method, **{**plain, **said})  # type: ignore[arg-type]  # all texts
+    return RequestOrigin(method=method, **{**plain, **said})  # type: ignore[arg-type]  # as each is
 
 
 def test_a_change_comes_from_this_page() -> None:
@@ -57,6 +57,11 @@ def test_a_change_that_does_not_say_where_it_comes_from_is_refused() -> None:
     assert not comes_from_here(call(site="same-origin"))
     assert not comes_from_here(call(site="same-site"))
     assert not comes_from_here(call(site="none"))
+
+
+def test_a_program_with_a_token_of_its_own_says_no_origin_and_a_browser_with_one_does() -> None:
+    assert comes_from_here(call(has_bearer=True))
+    assert not comes_from_here(call(has_bearer=True, origin="http://evil.example"))
 
 
 def test_a_page_may_be_typed_scanned_and_linked_to_but_not_embedded() -> None:

@@ -1,0 +1,215 @@
+"""Routes by which cards put athletes on the station, and are linked to them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from pydantic import Field, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from agent.errors import RequestError
+from agent.stage import StageName
+from agent.station.check_in import (
+    MOST_GROUP_NAME,
+    Tap,
+    TapOutcome,
+    change_members,
+    new_group,
+    queue_group,
+    remove_group,
+)
+from agent.web.routing import (
+    Form,
+    NoForm,
+    PostEndpoint,
+    RequestContext,
+    RequiredAccess,
+    WebContext,
+    change,
+    form_fields,
+    said,
+)
+from agent.web.station_routes import KeyForm, name_of_key
+
+SET_BY = "card"
+
+log = structlog.get_logger(stage=StageName.PAGE)
+
+
+class TapForm(Form):
+    """What a card says."""
+
+    card: str = Field(max_length=256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapEndpoint:
+    """The one endpoint for card readers: by a bearer token instead of a device's session."""
+
+    path: str = "/api/tap"
+    method: str = "POST"
+    access: RequiredAccess = RequiredAccess.ANYBODY  # whoever has the token
+
+    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+        """Put the athlete of a card on the station; always answers JSON."""
+        is_reader = page.taps.is_reader(
+            context.request.headers.get("authorization", ""),
+            address=context.address,
+            now_s=page.now().boot_s or 0.0,
+        )
+        if is_reader is False:
+            log.warning("tap rejected", address=context.address)
+            return _told(401, "rejected", "bearer token required")
+        if is_reader is not True:
+            retry = {"retry-after": str(math.ceil(is_reader))}
+            return _told(429, "rejected", "too many requests", headers=retry)
+        fields = await form_fields(context.request)
+        try:
+            card = TapForm.model_validate(fields).card
+            tap = await change(page, lambda: _tapped(page, card))
+        except ValidationError:
+            return _told(422, "rejected", "the body must be a form with the field card")
+        except RequestError as fault:
+            return _told(422, "rejected", str(fault))
+        athlete = None if tap.athlete is None else tap.athlete.key
+        log.info("card tapped", outcome=str(tap.outcome), athlete=athlete)
+        return _answer(page, tap)
+
+
+def _tapped(page: WebContext, card: str) -> Tap:
+    return page.check_in.tap(card, rules=page.rules, now=page.now(), set_by=SET_BY)
+
+
+def _answer(page: WebContext, tap: Tap) -> Response:
+    gettext = page.texts.gettext
+    if tap.athlete is None:
+        if tap.outcome is TapOutcome.UNKNOWN:
+            return _told(404, tap.outcome, gettext("This card is not linked to an athlete."))
+        text = gettext("The athlete of this card is no longer in the athlete list.")
+        return _told(409, tap.outcome, text)
+    name = tap.athlete.name
+    if tap.outcome is TapOutcome.KEPT:
+        text = gettext("Still %(name)s.", name=name)
+    else:
+        text = gettext("%(name)s is on the station.", name=name)
+    return _told(200, tap.outcome, text, athlete=tap.athlete.key)
+
+
+def _told(
+    status: int,
+    result: str,
+    text: str,
+    *,
+    athlete: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    document = {"result": str(result), "say": text, "athlete": athlete}
+    return JSONResponse(document, status, headers=headers)
+
+
+class LinkForm(KeyForm):
+    """Whose the card is that waits."""
+
+    card: str = Field(min_length=1, max_length=128)  # its digest
+
+
+class CardForm(Form):
+    """A linked card, by its digest."""
+
+    card: str = Field(min_length=1, max_length=128)
+
+
+class NameForm(Form):
+    """What a group is called."""
+
+    name: str = Field(min_length=1, max_length=MOST_GROUP_NAME)
+
+
+async def link(page: WebContext, context: RequestContext, form: LinkForm) -> Response:
+    """Link the card that waits to somebody."""
+
+    def tell() -> str:
+        page.check_in.link_waiting(form.card, form.key, now_s=page.now().utc_s)
+        return name_of_key(page, form.key)
+
+    name = await change(page, tell)
+    text = page.texts.gettext("Card linked to %(name)s. Tap it again to start.", name=name)
+    return said(page, context, text)
+
+
+async def dismiss(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+    """Show the card that waits no longer."""
+    await change(page, page.check_in.dismiss)
+    return said(page, context, page.texts.gettext("Card ignored."))
+
+
+async def unlink(page: WebContext, context: RequestContext, form: CardForm) -> Response:
+    """Let a card belong to nobody."""
+    await change(page, lambda: page.check_in.unlink(form.card, now_s=page.now().utc_s))
+    return said(page, context, page.texts.gettext("Card unlinked."))
+
+
+async def add_group(page: WebContext, context: RequestContext, form: NameForm) -> Response:
+    """Make a group without members."""
+
+    def make() -> str:
+        return new_group(page.outbox, form.name, now_s=page.now().utc_s).name
+
+    name = await change(page, make)
+    return said(page, context, page.texts.gettext("Group added: %(name)s.", name=name))
+
+
+async def join(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
+    """Let somebody join a group."""
+    return await _change_group(page, context, add=[form.key])
+
+
+async def leave(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
+    """Let somebody leave a group."""
+    return await _change_group(page, context, leave=[form.key])
+
+
+async def _change_group(
+    page: WebContext, context: RequestContext, *, add: Sequence[str] = (), leave: Sequence[str] = ()
+) -> Response:
+    group_id, now_s = context.number("group"), page.now().utc_s
+    await change(
+        page, lambda: change_members(page.outbox, group_id, add=add, leave=leave, now_s=now_s)
+    )
+    return said(page, context, page.texts.gettext("Group updated."))
+
+
+async def remove(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Remove a group; the athletes stay."""
+    group_id, now_s = context.number("group"), page.now().utc_s
+    removed = await change(page, lambda: remove_group(page.outbox, group_id, now_s=now_s))
+    return said(page, context, page.texts.gettext("Group deleted: %(name)s.", name=removed.name))
+
+
+async def take_turns(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Let a group take turns."""
+    group_id = context.number("group")
+    _, n = await change(
+        page, lambda: queue_group(page.outbox, group_id, rules=page.rules, now=page.now())
+    )
+    text = page.texts.ngettext(
+        "%(n)s athlete added to the queue. Rotation on.",
+        "%(n)s athletes added to the queue. Rotation on.",
+        n,
+    )
+    return said(page, context, text)
+
+
+_COACH = RequiredAccess.COACH
+CHECK_IN_ROUTES = (
+    TapEndpoint(),
+    PostEndpoint(path="/cards/link", access=_COACH, form=LinkForm, answer=link),
+    PostEndpoint(path="/cards/dismiss", access=_COACH, form=NoForm, answer=dismiss),
+    PostEndpoint(path="/cards/unlink", access=_COACH, form=CardForm, answer=unlink),
+    PostEndpoint(path="/groups", access=_COACH, form=NameForm, answer=add_group),
+    PostEndpoint(path="/groups/{group:int}/add", access=_COACH, form=KeyForm, answer=join),
+    PostEndpoint(path="/groups/{group:int}/leave", access=_COACH, form=KeyForm, answer=leave),
+    PostEndpoint(path="/groups/{group:int}/remove", access=_COACH, form=NoForm, answer=remove),
+    PostEndpoint(path="/groups/{group:int}/queue", access=_COACH, form=NoForm, answer=take_turns),
+)

@@ -1,0 +1,126 @@
+"""Card readers and the page: taps by a token, cards that are linked, groups that are edited."""
+
+import json
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agent.clock import read_clock
+from agent.station.check_in import find_group
+from agent.station.roster import NamedAthlete, take_over
+from agent.web.auth import TapGuard
+from tests.served_page import ServedPage, page_settings, served_page
+
+TOKEN = secrets.token_urlsafe(24)
+
+
+@pytest.fixture(scope="module")
+def reader_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    """A page with a token for readers, and two athletes."""
+    root = tmp_path_factory.mktemp("page")
+    (root / "token").write_text(f"{TOKEN}\n")
+    web = {"tap_token_file": str(root / "token")}
+    with served_page(page_settings(root, web=web)) as served:
+        known = [NamedAthlete("ada", "Ada <b>"), NamedAthlete("ben", "Ben")]
+        take_over(served.outbox, known, complete=True, now_s=read_clock().utc_s)
+        yield served
+
+
+def tap(page: ServedPage, card: str, token: str = TOKEN, **headers: str) -> httpx.Response:
+    """Ask as a reader does: no origin, no cookie."""
+    bearer = {"authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(base_url=page.origin, timeout=20) as reader:
+        return reader.post("/api/tap", data={"card": card}, headers={**bearer, **headers})
+
+
+def test_a_card_is_linked_on_the_page_and_puts_its_athlete_on(reader_page: ServedPage) -> None:
+    page = reader_page
+    unknown = tap(page, "card-0001")
+    assert (unknown.status_code, unknown.json()["result"]) == (404, "unknown")
+    waits = page.outbox.switches.get("unknown_card")
+    assert waits is not None and "card-0001" not in waits
+    with page.client(page.session()) as coach:
+        digest = json.loads(waits)["digest"]
+        form = {"card": digest, "key": "ada"}
+        assert coach.post("/cards/link", data={**form, "card": "f" * 64}).status_code == 409
+        assert "Tap it again" in coach.post("/cards/link", data=form).json()["say"]
+
+        answers = [tap(page, "card-0001"), tap(page, "card-0001")]
+
+        assert [one.status_code for one in answers] == [200, 200]
+        assert answers[0].json() == {
+            "result": "assigned",
+            "say": "Ada <b> is on the station.",
+            "athlete": "ada",
+        }
+        assert answers[1].json()["result"] == "kept"
+        assert coach.post("/cards/unlink", data={"card": digest}).status_code == 200
+        assert tap(page, "card-0001").status_code == 404
+        assert coach.post("/cards/dismiss").status_code == 200
+
+
+def test_only_a_reader_may_tap_and_every_answer_is_json(reader_page: ServedPage) -> None:
+    page = reader_page
+    assert tap(page, "card-0001", token="").status_code == 403, "neither origin nor token"
+    with page.client(page.session()) as coach:
+        assert coach.post("/api/tap", data={"card": "card-0001"}).status_code == 401
+    assert tap(page, "card-0001", token="wrong-" + TOKEN).json()["result"] == "rejected"
+    assert tap(page, "card-0001", origin="http://evil.example").status_code == 403
+    for body, status in (({"card": "abc"}, 422), ({}, 422), ({"card": "card-01", "x": "1"}, 422)):
+        with httpx.Client(base_url=page.origin) as reader:
+            headers = {"authorization": f"Bearer {TOKEN}"}
+            answer = reader.post("/api/tap", data=body, headers=headers)
+            assert answer.status_code == status and answer.json()["say"]
+            text = reader.post("/api/tap", content=b"{}", headers={**headers, "content-type": "x"})
+            assert text.status_code == 415 and text.json()["say"]
+
+
+def test_the_token_is_read_anew_and_a_short_or_missing_one_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    guard = TapGuard(page_settings(tmp_path, web={"tap_token_file": str(path)}).web)
+    path.write_text("short")
+    assert not guard.is_reader("Bearer short", address="::1", now_s=0)
+    path.unlink()
+    assert not guard.is_reader("Bearer ", address="::1", now_s=0)
+    path.write_text(TOKEN)
+    path.chmod(stat.S_IRUSR)
+    assert guard.is_reader(f"Bearer {TOKEN}", address="::1", now_s=0) is True
+    assert guard.is_reader(TOKEN, address="::1", now_s=0) is True
+    assert not guard.is_reader(f"Bearer {TOKEN}é", address="::1", now_s=0)
+
+
+def test_guesses_of_one_address_and_taps_of_all_are_limited(tmp_path: Path) -> None:
+    guard = TapGuard(page_settings(tmp_path, web={"tap_token": TOKEN}).web)
+    right = f"Bearer {TOKEN}"
+
+    guesses = [guard.is_reader("Bearer x", address="10.0.0.9", now_s=0) for _ in range(11)]
+    assert guesses[:10] == [False] * 10 and guesses[10] == 10.0
+    assert guard.is_reader(right, address="10.0.0.9", now_s=1) == 9.0, "not even looked at"
+    assert guard.is_reader(right, address="10.0.0.9", now_s=11) is True
+
+    taps = [guard.is_reader(right, address="10.0.0.8", now_s=30) for _ in range(21)]
+    assert taps[:20] == [True] * 20 and taps[20] == 0.5
+    assert guard.is_reader(right, address="10.0.0.8", now_s=30.5) is True
+
+
+def test_groups_are_edited_and_queued_on_the_page(reader_page: ServedPage) -> None:
+    page = reader_page
+    with page.client(page.session()) as coach:
+        assert coach.post("/groups", data={"name": "U18"}).status_code == 200
+        assert coach.post("/groups", data={"name": "u18"}).status_code == 409
+        group = find_group(page.outbox, "U18")
+        assert group is not None
+        for path, key, status in (
+            *(("add", "ada", 200), ("add", "ben", 200), ("add", "eve", 409)),
+            *(("leave", "ada", 200), ("leave", "eve", 409)),
+        ):
+            answer = coach.post(f"/groups/{group.id}/{path}", data={"key": key})
+            assert answer.status_code == status, (path, key)
+        answer = coach.post(f"/groups/{group.id}/queue")
+        assert answer.json()["say"] == "1 athlete added to the queue. Rotation on."
+        assert coach.post(f"/groups/{group.id}/remove").status_code == 200
+        assert coach.post(f"/groups/{group.id}/queue").status_code == 409
