@@ -77,6 +77,22 @@ class RecorderState(StrEnum):
     NOT_STORED = "not_stored"  # it should be stored, and the disk or the folder refuses
 
 
+class RecorderTrouble(StrEnum):
+    """What keeps a recorder from recording."""
+
+    NO_ANSWER = "no_answer"  # the camera cannot be reached
+    REJECTED = "rejected"  # it does not accept user or password
+    NOT_THERE = "not_there"  # no such stream, or no such device
+    BUSY = "busy"  # another program holds the device
+    NOT_ALLOWED = "not_allowed"  # the recorder's user may not open the device
+    UNREADABLE = "unreadable"  # what it sends is no video that can be stored
+    BROKE_OFF = "broke_off"  # it was there, and sends nothing any more
+    FOLDER_MISSING = "folder_missing"
+    DISK_FULL = "disk_full"
+    NOT_WRITABLE = "not_writable"  # the capture folder refuses
+    NOT_RUNNING = "not_running"  # the recorder itself, by the daemon's word
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderReport:
     """One camera as its recorder knows it at this moment."""
@@ -95,7 +111,8 @@ class RecorderReport:
     ring_bytes: int = 0
     dropped: int = 0  # packets dropped since the start: the disk was too slow
     files: int = 0  # placed since the start
-    error: str | None = None  # the last one, in words; None: all is well
+    trouble: RecorderTrouble | None = None  # None: all is well
+    error: str | None = None  # the same in words, with what to do
 
     def message(self) -> dict[str, object]:
         """Return it as it is sent."""
@@ -120,6 +137,7 @@ class RecorderReport:
                 ring_bytes=int(_number(message["ring_bytes"])),
                 dropped=int(_number(message["dropped"])),
                 files=int(_number(message["files"])),
+                trouble=_trouble(message.get("trouble")),  # an older recorder says none
                 error=_text(message["error"]),
             )
         except (KeyError, TypeError, ValueError):
@@ -149,6 +167,10 @@ class StillPicture:
 
 def _text(value: object) -> str | None:
     return None if value is None else printable(str(value), _MOST_TEXT)
+
+
+def _trouble(value: object) -> RecorderTrouble | None:
+    return None if value is None else RecorderTrouble(str(value))
 
 
 def _number(value: object) -> float:

@@ -61,6 +61,7 @@ class RecorderUnderTest:
     arm: str = "always"
     segment_s: float = 60.0
     more: str = ""
+    name: str = "main"
 
     def __post_init__(self) -> None:
         self.capture.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class RecorderUnderTest:
 
     @property
     def config(self) -> Path:
-        return self.root / "recorder-main.toml"
+        return self.root / f"recorder-{self.name}.toml"
 
     @property
     def socket(self) -> Path:
@@ -84,7 +85,7 @@ class RecorderUnderTest:
 
     @property
     def log(self) -> Path:
-        return self.root / "recorder.log"
+        return self.root / f"recorder-{self.name}.log"
 
     def files(self) -> list[Path]:
         """Return what was recorded, in order of time."""

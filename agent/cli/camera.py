@@ -42,6 +42,7 @@ def _document(sight: RecorderSight) -> dict[str, object]:
         **sight.report.message(),
         "running": not sight.is_silent,
         "fault": sight.fault,
+        "trouble": sight.trouble,
         "reported_s_ago": round(sight.silent_s, 1),
     }
 

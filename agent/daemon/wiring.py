@@ -48,7 +48,7 @@ from agent.settings.model import EVENTS, channels_of
 from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
 from agent.station.assignments import api_host, record_default, station_default, station_rules
 from agent.station.camera import CameraWatch
-from agent.station.recorders import RecorderBoard, RecorderStage
+from agent.station.recorders import RecorderBoard, RecorderMemory, RecorderStage
 from agent.station.roster import NamedAthlete, RosterStage
 from agent.station.stage import StationStage
 
@@ -533,7 +533,8 @@ def assemble_daemon(
     watching: DaemonHooks,
 ) -> Daemon:
     """Return the daemon that does what the settings say."""
-    events, board = StageEvents(_STAGES), RecorderBoard()
+    events = StageEvents(_STAGES)
+    board = RecorderBoard(RecorderMemory(folder), now_s=read_clock().utc_s)
     captures = WatchedFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),

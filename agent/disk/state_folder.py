@@ -29,9 +29,11 @@ LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 OF_SESSIONS = "page-secret"  # signs the sessions of devices
 OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
-
-# In its root.
-_OTHER_FILES = ("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem")
+_RECORDERS = "recorders.json"
+_OTHER_FILES = (  # in its root
+    *("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem"),
+    _RECORDERS,
+)
 
 log = structlog.get_logger(stage=StageName.START)
 
@@ -113,9 +115,19 @@ class StateFolder:
     @property
     def recorder_socket(self) -> Path:
         """Where recorders find the daemon: in a place that their units can see, under systemd."""
-        if self.root.parent == _SYSTEM_STATE:
+        if self.is_system:
             return _SYSTEM_RUN / self.root.name / "recorder.sock"
         return self.root / "recorder.sock"
+
+    @property
+    def recorders(self) -> Path:
+        """The names of the recorders that are to be there at the next start."""
+        return self.root / _RECORDERS
+
+    @property
+    def is_system(self) -> bool:
+        """Whether systemd runs the station, and its recorders."""
+        return self.root.parent == _SYSTEM_STATE
 
     @property
     def places(self) -> tuple[Path, ...]:

@@ -79,6 +79,12 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
         now_s: Unix time.
     """
     name = "last recording"
+    if camera is not None and camera.detail is not None:
+        return broken(
+            name,
+            f"the camera is {camera_words(camera, now_s=now_s)}",
+            "spotter camera; sudo journalctl -u 'spotter-recorder@*' -n 20",
+        )
     if camera is not None and camera.is_faulty:
         return broken(
             name,

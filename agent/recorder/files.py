@@ -28,6 +28,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.camera_link import RecorderTrouble
 from agent.clock import Instant, Now
 from agent.disk.space import measure
 from agent.disk.state_folder import fsync_file, fsync_folder
@@ -56,6 +57,10 @@ log = structlog.get_logger(stage=StageName.RECORDER)
 class StorageError(AgentError):
     """Nothing can be stored now; it is tried again."""
 
+    def __init__(self, message: str, *, hint: str, trouble: RecorderTrouble) -> None:
+        super().__init__(message, hint=hint)
+        self.trouble = trouble
+
 
 class CaptureWriter:
     """Writes one file after the other into a capture folder."""
@@ -71,11 +76,11 @@ class CaptureWriter:
         self._looked_s = 0.0
         self.placed = 0
 
-    def place_leftovers(self) -> None:
-        """Give what a crash left its place.
+    def look_after(self) -> None:
+        """Give what a crash left its place, and see whether a file could begin; none may grow now.
 
         Raises:
-            StorageError: the folder is missing or refuses.
+            StorageError: the folder is missing or full, or refuses.
         """
         try:
             self._prepare()
@@ -89,8 +94,9 @@ class CaptureWriter:
                 if place.exists():
                     place = self._free_place(left.stem)
                 left.rename(place)
+                fsync_folder(self._capture)
                 log.warning("interrupted file placed", file=place.name)
-            fsync_folder(self._capture)
+            self._look_at_room()
         except OSError as error:
             raise self._refused(error) from None
 
@@ -222,15 +228,22 @@ class CaptureWriter:
     def _look_at_room(self) -> None:
         free = measure(self._capture).free_bytes
         if free < self._min_free_bytes:
-            raise OSError(errno.ENOSPC, f"has {free // 1_000_000} MB free")
+            raise OSError(errno.ENOSPC, f"has only {free // 1_000_000} MB free")
 
     def _refused(self, error: Exception) -> StorageError:
+        number = getattr(error, "errno", None)
         words = getattr(error, "strerror", None) or type(error).__name__
-        if isinstance(error, FileNotFoundError):
-            words = "is missing"
+        hint, trouble = "check the disk, and who may write", RecorderTrouble.NOT_WRITABLE
+        if number == errno.ENOENT:
+            words, hint = "is missing", "create it, or mount its disk"
+            trouble = RecorderTrouble.FOLDER_MISSING
+        elif number in (errno.ENOSPC, errno.EDQUOT):
+            words = words if words.endswith("MB free") else "is full"
+            hint, trouble = "free space on its disk", RecorderTrouble.DISK_FULL
         return StorageError(
             f"the capture folder {self._capture} {words}",
-            hint="create it, mount it, or free space: recording resumes automatically",
+            hint=f"{hint}: recording resumes automatically",
+            trouble=trouble,
         )
 
     def _moment(self, boot_s: float) -> Instant:

@@ -39,6 +39,7 @@ STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
 _AGREES_S = 2.0  # a camera's clock that is further off tells nothing
+_LOOK_AFTER_EVERY_S = 5.0  # at the folder, while no file grows in it
 _STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
 _MB = 1_000_000
 _STILL_BYTES = 8 * _MB  # since the last keyframe; further ones are not decoded for a picture
@@ -162,12 +163,12 @@ class FilmingLoop:
         self._trouble: CameraError | None = None
         self._dropped = 0
         self._reported_s = float("-inf")  # since boot: when the report was made
+        self._looked_after_s = float("-inf")
         self.still: StillSource | None = None
         self.report = self._reported(RecorderState.CONNECTING, ArmedState(armed_by=None, since_s=0))
 
     def run(self, is_over: Callable[[], bool]) -> None:
         """Film until it is over; the file that grows then is ended whole."""
-        self._store(self._writer.place_leftovers)
         while not is_over():
             self.step(self._mailbox.take(LOOK_EVERY_S))
         self._carry_out(self._plan.end(EndReason.SHUTDOWN))
@@ -181,6 +182,11 @@ class FilmingLoop:
             self._has_opened(message)
         elif isinstance(message, CameraError):
             self._has_broken_off(message)
+        assert now.boot_s is not None  # the clock of this process
+        is_due = now.boot_s - self._looked_after_s >= _LOOK_AFTER_EVERY_S
+        if is_due and not self._plan.is_filming and self._storage.may_try():
+            self._looked_after_s = now.boot_s
+            self._store(self._writer.look_after)
         armed = self._arming.look(now)
         allowed = armed
         if armed.armed_by is not None and not self._storage.may_try():
@@ -191,7 +197,6 @@ class FilmingLoop:
             self._look_for_stall(now)
             self._carry_out(self._plan.look(allowed))
         state, before = self._state(armed), self.report
-        assert now.boot_s is not None  # the clock of this process
         is_old = now.boot_s - self._reported_s >= LOOK_EVERY_S  # measuring at every packet costs
         if is_old or (state, armed.armed_by) != (before.state, before.armed_by):
             self._reported_s = now.boot_s
@@ -299,7 +304,7 @@ class FilmingLoop:
             return RecorderState.CAMERA_LOST
         if self._stream is None:
             return RecorderState.CONNECTING
-        if self._storage.error is not None:
+        if self._storage.error is not None:  # also while nobody is to be filmed: a person can act
             return RecorderState.NOT_STORED
         return RecorderState.WATCHING if armed.armed_by is None else RecorderState.RECORDING
 
@@ -317,6 +322,7 @@ class FilmingLoop:
             ring_bytes=self._plan.ring.size_bytes,
             dropped=self._mailbox.dropped,
             files=self._writer.placed,
+            trouble=None if error is None else error.trouble,
             error=None if error is None else _with_hint(error),
         )
         if stream is not None:
@@ -404,7 +410,7 @@ class _Storage:
 
     def has_failed(self, error: StorageError) -> None:
         """Take note that the disk refused."""
-        if self.error is None or str(self.error) != str(error):
+        if self.error is None or self.error.trouble is not error.trouble:
             log.error("recording not stored", error=str(error), hint=error.hint)
         self.error = error
         self._timer.note_failure()

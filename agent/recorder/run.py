@@ -21,19 +21,21 @@ from agent.camera_link import (
     FilmingOrder,
     LineReader,
     RecorderReport,
+    RecorderTrouble,
     StillPicture,
     as_line,
 )
 from agent.clock import read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.settings import CameraSettings, RecorderSettings
-from agent.recorder.source import CameraError, opened_camera
+from agent.recorder.source import CameraError, explained, opened_camera
 from agent.recorder.still import StillMaker
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
 
 _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10 s of its camera
+_ASK_AGAIN = Backoff(base_s=10.0, longest_s=300.0)  # cameras lock out who often gives a wrong word
 _END_WITHIN_S = 5.0
 _RECEIVED_BYTES = 65536
 _MB = 1_000_000
@@ -56,7 +58,15 @@ def run_recorder(settings: RecorderSettings) -> None:
     mailbox = Mailbox(round(settings.files.ring_mb * _MB))
     reader = CameraReader(settings.camera, mailbox.put, stop)
     filming = FilmingLoop(settings, mailbox, now=read_clock, reopen=reader.reopen)
-    films = threading.Thread(target=filming.run, args=(stop.is_set,), name="filming")
+
+    def film() -> None:
+        try:
+            filming.run(stop.is_set)
+        except Exception:
+            log.exception("filming failed", camera=settings.camera.name)
+            os._exit(1)  # without a good-bye: the station misses it until it is started anew
+
+    films = threading.Thread(target=film, name="filming")
     films.start()
     threading.Thread(target=reader.run, name="reader", daemon=True).start()
     log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
@@ -89,6 +99,8 @@ class CameraReader:
         self._put = put
         self._stop = stop
         self._pause = BackoffTimer(_OPEN_AGAIN)
+        self._pause_rejected = BackoffTimer(_ASK_AGAIN)
+        self._unforeseen: str | None = None  # the last error that nobody had thought of
         self._reopens = threading.Event()
 
     def reopen(self) -> None:
@@ -99,11 +111,27 @@ class CameraReader:
         """Read until the process ends."""
         with contextlib.suppress(ShutdownRequested):
             while True:
-                try:
-                    self._read()
-                except CameraError as error:
+                error = self._error()
+                if error is not None:
+                    is_rejected = error.trouble is RecorderTrouble.REJECTED
+                    pause = self._pause_rejected if is_rejected else self._pause
                     self._put(error)
-                    self._stop.wait(self._pause.note_failure())
+                    self._stop.wait(pause.note_failure())
+
+    def _error(self) -> CameraError | None:
+        """Read the camera; return why it broke off, or None where it is to be opened again."""
+        try:
+            self._read()
+        except CameraError as error:
+            return error
+        except ShutdownRequested:
+            raise
+        except Exception as error:  # of libav's binding, on what a camera can send
+            if str(error) != self._unforeseen:
+                self._unforeseen = str(error)
+                log.exception("camera failed", camera=self._camera.name)
+            return explained(error, self._camera.host)
+        return None
 
     def _read(self) -> None:
         """Pass on what the camera sends, until it is to be opened again.
@@ -118,6 +146,7 @@ class CameraReader:
                 self._stop.check()
                 self._put(packet)
                 self._pause.note_success()
+                self._pause_rejected.note_success()
                 if self._reopens.is_set():
                     return
         raise CameraError(f"{self._camera.host} ended the stream", hint="it is opened again")

@@ -21,6 +21,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from agent.camera_link import RecorderTrouble
 from agent.errors import AgentError
 from agent.recorder.settings import CameraSettings
 
@@ -31,23 +32,59 @@ _AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
 _MOST_AT_ONCE, _MOST_OPENING_S = 600, 30.0
 _ENCODED = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
 _TEST_FPS = 30
-_WORDS = {
-    errno.ECONNREFUSED: ("refuses the connection", "is it on, and is the port right?"),
-    errno.EHOSTUNREACH: ("cannot be reached", "is it on, and in this network?"),
-    errno.ENETUNREACH: ("cannot be reached", "is the network up?"),
-    errno.ETIMEDOUT: ("does not answer", "is it on, and in this network?"),
-    errno.ENOENT: ("does not exist", "is it plugged in, and is the path right?"),
-    errno.ENODEV: ("does not exist", "is it plugged in, and is the path right?"),
-    errno.EBUSY: ("is in use by another program", "end that program, or use its files"),
-    errno.EACCES: ("may not be opened", "the user spotter-camera must be in the group video"),
+_IS_ON = "is it on, and in this network?"
+_PLUGGED_IN = "is it plugged in, and is camera.source right?"
+_Told = tuple[str, str, RecorderTrouble]  # what happened, what to do
+_WORDS: dict[int, _Told] = {
+    errno.ECONNREFUSED: (
+        "refuses the connection",
+        "is it on, and is the port right?",
+        RecorderTrouble.NO_ANSWER,
+    ),
+    errno.EHOSTUNREACH: ("cannot be reached", _IS_ON, RecorderTrouble.NO_ANSWER),
+    errno.ENETUNREACH: ("cannot be reached", "is the network up?", RecorderTrouble.NO_ANSWER),
+    errno.ETIMEDOUT: ("does not answer", _IS_ON, RecorderTrouble.NO_ANSWER),
+    errno.EIO: (  # of a name that nobody knows, and of a device that was pulled out
+        "cannot be reached",
+        "is it on, and is camera.source right?",
+        RecorderTrouble.NO_ANSWER,
+    ),
+    errno.ENOENT: ("does not exist", _PLUGGED_IN, RecorderTrouble.NOT_THERE),
+    errno.ENODEV: ("does not exist", _PLUGGED_IN, RecorderTrouble.NOT_THERE),
+    errno.EBUSY: (
+        "is in use by another program",
+        "end that program, or let it write into the capture folder",
+        RecorderTrouble.BUSY,
+    ),
+    errno.EACCES: (
+        "may not be opened",
+        "the user spotter-camera must be in the group video",
+        RecorderTrouble.NOT_ALLOWED,
+    ),
 }
-_BY_KIND = {
-    "HTTPUnauthorizedError": ("rejects user or password", "check camera.source, password_file"),
-    "HTTPForbiddenError": ("refuses this user", "check the user's rights in the camera"),
-    "HTTPNotFoundError": ("has no such stream", "check the path in camera.source"),
-    "ExitError": ("does not answer", "is it on, and in this network?"),
-    "InvalidDataError": ("sends no video that can be read", "set it to H.264"),
-    "EOFError": ("ended the stream", "it is opened again"),
+_BY_KIND: dict[str, _Told] = {
+    "HTTPUnauthorizedError": (
+        "rejects user or password",
+        "check the user in camera.source and the camera's password, then restart the recorder",
+        RecorderTrouble.REJECTED,
+    ),
+    "HTTPForbiddenError": (
+        "refuses this user",
+        "check the user's rights in the camera",
+        RecorderTrouble.REJECTED,
+    ),
+    "HTTPNotFoundError": (
+        "has no such stream",
+        "check the path in camera.source",
+        RecorderTrouble.NOT_THERE,
+    ),
+    "ExitError": ("does not answer", _IS_ON, RecorderTrouble.NO_ANSWER),
+    "InvalidDataError": (
+        "sends no video that can be read",
+        "set the camera to H.264",
+        RecorderTrouble.UNREADABLE,
+    ),
+    "EOFError": ("ended the stream", "it is opened again", RecorderTrouble.BROKE_OFF),
 }
 
 av.logging.set_level(None)  # libav's own messages contain the address, with its password
@@ -55,6 +92,16 @@ av.logging.set_level(None)  # libav's own messages contain the address, with its
 
 class CameraError(AgentError):
     """The camera sends nothing that can be used; it is tried again."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        trouble: RecorderTrouble = RecorderTrouble.BROKE_OFF,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +151,13 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
     begun_s = time.monotonic()
     try:
         with av.open(address, **_how_to_open(camera, address), metadata_errors="ignore") as opened:
-            if not opened.streams.video:
-                raise CameraError(f"{camera.host} sends no video", hint="check camera.source")
+            # What libav has no decoder for has no codec context, whatever PyAV's types say.
+            if not opened.streams.video or opened.streams.video[0].codec_context is None:
+                raise CameraError(
+                    f"{camera.host} sends no video of a known codec",
+                    hint="check camera.source, and set the camera to H.264",
+                    trouble=RecorderTrouble.UNREADABLE,
+                )
             is_played = not camera.is_network and not address.startswith("/dev/")
             yield _Stream(opened, is_played=is_played)
     except (av.error.FFmpegError, OSError) as error:
@@ -115,7 +167,7 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
         )
         if was_silent:
             error = TimeoutError(errno.ETIMEDOUT, "")
-        raise _explained(error, camera.host) from None
+        raise explained(error, camera.host) from None
 
 
 def _how_to_open(camera: CameraSettings, address: str) -> dict[str, Any]:
@@ -145,14 +197,14 @@ def _pixel_format(device: str) -> str | None:
     return None
 
 
-def _explained(error: Exception, host: str) -> CameraError:
+def explained(error: Exception, host: str) -> CameraError:
     """Return an error of libav's in words: its own would repeat the address."""
     number = getattr(error, "errno", None)
     told = _BY_KIND.get(type(error).__name__) or _WORDS.get(number or 0)
     if told is None:
         words = getattr(error, "strerror", None) or type(error).__name__
-        told = (f"failed: {words}", "check camera.source")
-    return CameraError(f"{host} {told[0]}", hint=told[1])
+        told = (f"failed: {words}", "check camera.source", RecorderTrouble.BROKE_OFF)
+    return CameraError(f"{host} {told[0]}", hint=told[1], trouble=told[2])
 
 
 def _template(stream: VideoStream) -> VideoStream:

@@ -10,13 +10,13 @@ import stat
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 
 from agent.bandwidth_schedule import Timetable, parse_hours
-from agent.camera_link import RecorderState
+from agent.camera_link import RecorderState, RecorderTrouble
 from agent.clock import Instant
 from agent.outbox.assignments import AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
@@ -65,7 +65,8 @@ class Camera:
 
     state: CameraState
     last_at: float | None  # Unix time of the last sign of a recording that can be used
-    detail: str | None = None  # what a recorder says is wrong
+    detail: str | None = None  # what a recorder says is wrong, with what to do
+    trouble: RecorderTrouble | None = None  # the kind of it, where it is known
 
     @property
     def is_faulty(self) -> bool:
@@ -181,7 +182,7 @@ def judge_camera(signs: CameraSigns, hours: Hours, *, now_s: float) -> Camera:
     if signs.is_stopped:
         return Camera(state=CameraState.STOPPED, last_at=last_at)
     if broken is not None:
-        return Camera(state=broken[0], last_at=last_at, detail=broken[1])
+        return replace(broken, last_at=last_at)
     limit_s = hours.limit_s(now_s) if hours.silent_s else None
     is_closed = bool(hours.silent_s) and hours.are_known and limit_s is None
     state = CameraState.QUIET
@@ -206,12 +207,13 @@ def _is_recording(signs: CameraSigns, now_s: float) -> bool:
     return signs.written_at is not None and now_s - signs.written_at < _GROWS_S
 
 
-def _broken_recorder(sights: Sequence[RecorderSight]) -> tuple[CameraState, str] | None:
+def _broken_recorder(sights: Sequence[RecorderSight]) -> Camera | None:
     """Return what is wrong with the first recorder that has a fault."""
     for sight in sights:
         if sight.fault is not None:
             is_lost = sight.is_silent or sight.report.state is RecorderState.CAMERA_LOST
-            return (CameraState.LOST if is_lost else CameraState.NOT_STORED), sight.fault
+            state = CameraState.LOST if is_lost else CameraState.NOT_STORED
+            return Camera(state=state, last_at=None, detail=sight.fault, trouble=sight.trouble)
     return None
 
 

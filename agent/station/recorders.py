@@ -5,9 +5,12 @@ whenever somebody has said something.  What is known of a recorder outlives its 
 is silent is lost, unless it said good-bye.  A command asks the daemon over the same socket.
 """
 
+import json
+import os
+import re
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +25,12 @@ from agent.camera_link import (
     OrderReason,
     RecorderReport,
     RecorderState,
+    RecorderTrouble,
     StillPicture,
     as_line,
 )
 from agent.clock import Instant, Now
+from agent.disk.state_folder import StateFolder, write_durably
 from agent.errors import BusyError
 from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
@@ -42,6 +47,9 @@ _MOST_LINKS = 16
 _RECEIVED_BYTES = 1 << 18
 _ANSWER_S = 5.0
 _SEND_S = 0.5
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # as the recorders' settings allow it
+_ENABLED = Path("/etc/systemd/system/multi-user.target.wants")
 
 log = structlog.get_logger(stage=StageName.RECORDER)
 
@@ -68,24 +76,84 @@ class RecorderSight:
             return self.report.error or str(state)
         return None
 
+    @property
+    def trouble(self) -> RecorderTrouble | None:
+        """The kind of what is wrong; None where nothing is, or an older recorder does not say."""
+        return RecorderTrouble.NOT_RUNNING if self.is_silent else self.report.trouble
+
+
+class RecorderMemory:
+    """Which recorders are to be there when the daemon starts again.
+
+    One is expected that has reported and not said good-bye, for it crashed; where systemd runs the
+    station, one that has reported and is enabled, whatever it said before the box was shut down.
+    """
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+        self._names: set[str] = set()
+        with suppress(OSError, ValueError, TypeError):
+            told = json.loads(folder.recorders.read_text(encoding="utf-8"))
+            self._names = {name for name in told if _NAME.fullmatch(name)}
+
+    def expected(self) -> list[str]:
+        """Return the names of those that are to be there, in order."""
+        is_system = self._folder.is_system
+        return sorted(name for name in self._names if not is_system or _is_enabled(name))
+
+    def add(self, name: str) -> None:
+        """Take note of one that reports."""
+        if name not in self._names and _NAME.fullmatch(name) and len(self._names) < _MOST_LINKS:
+            self._write(self._names | {name})
+
+    def drop(self, name: str) -> None:
+        """Take note of a good-bye."""
+        if name in self._names and not (self._folder.is_system and _is_enabled(name)):
+            self._write(self._names - {name})
+
+    def _write(self, names: set[str]) -> None:
+        self._names = names
+        with suppress(OSError):  # on a full disk it is known until the next start
+            content = json.dumps(sorted(names)).encode()
+            write_durably(self._folder.recorders, content, tmp=self._folder.tmp)
+
+
+def _is_enabled(name: str) -> bool:
+    return os.path.lexists(_ENABLED / f"spotter-recorder@{name}.service")
+
 
 class RecorderBoard:
     """What is known of the station's recorders; read by every thread, written by one."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._known: dict[str, tuple[RecorderReport, float]] = {}
+    def __init__(self, memory: RecorderMemory, *, now_s: float) -> None:
+        """Prepare to hear; who is expected and does not report is missed like one that reported.
+
+        Args:
+            memory: of earlier runs.
+            now_s: Unix time.
+        """
+        self._monotonic = time.monotonic
+        self._memory = memory
+        self._known: dict[str, tuple[RecorderReport, float]] = {
+            name: (
+                RecorderReport(camera=name, state=RecorderState.CONNECTING, since_s=now_s),
+                self._monotonic(),
+            )
+            for name in memory.expected()
+        }
 
     def hear(self, report: RecorderReport) -> None:
         """Take a report in."""
+        self._memory.add(report.camera)
         self._known = {**self._known, report.camera: (report, self._monotonic())}
 
     def forget(self, camera: str) -> None:
         """Forget a recorder that ended because somebody wanted it to."""
+        self._memory.drop(camera)
         self._known = {name: told for name, told in self._known.items() if name != camera}
 
     def sights(self) -> tuple[RecorderSight, ...]:
-        """Return every recorder that reported since the daemon started, in order of their names."""
+        """Return every recorder that reported or is expected, in order of their names."""
         now_s = self._monotonic()
         return tuple(
             RecorderSight(report=report, silent_s=now_s - heard_s)

@@ -43,6 +43,14 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The camera does not send; it is opened again after growing pauses.",
         "Follow `hint`.",
     ),
+    "camera failed": (
+        "The camera sent what the recorder cannot deal with; it is opened again.",
+        "Report it with the lines that follow.",
+    ),
+    "filming failed": (
+        "An error of the recorder's own: it ends, and systemd starts it again.",
+        "Report it with the lines that follow.",
+    ),
     "stream interrupted": (
         "Timestamps, picture or packets broke off: a file ended whole, a new one begins.",
         "If it happens often: the network to the camera, or the camera's own clock.",

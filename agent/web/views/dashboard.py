@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from agent.camera_link import RecorderTrouble
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
@@ -22,6 +23,29 @@ _DAY_S = 86400.0
 _LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
 _LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
 
+_TROUBLE_WORDS = {
+    RecorderTrouble.NO_ANSWER: N_(
+        "The camera does not answer. Check its power, its cable and the network."
+    ),
+    RecorderTrouble.REJECTED: N_(
+        "The camera rejects its user or password. Correct them on the station."
+    ),
+    RecorderTrouble.NOT_THERE: N_(
+        "The camera is not where its address says. Check its cable and its address."
+    ),
+    RecorderTrouble.BUSY: N_("Another program is using the camera. End that program."),
+    RecorderTrouble.NOT_ALLOWED: N_(
+        "Spotter may not open the camera. Run spotter doctor on the station."
+    ),
+    RecorderTrouble.UNREADABLE: N_("The camera's video cannot be read. Set the camera to H.264."),
+    RecorderTrouble.FOLDER_MISSING: N_(
+        "The folder for recordings is missing: nothing is recorded. Check the disk."
+    ),
+    RecorderTrouble.DISK_FULL: N_("The disk is full: nothing is recorded. Free space on it."),
+    RecorderTrouble.NOT_RUNNING: N_(
+        "The recorder is not running. Run spotter doctor on the station."
+    ),
+}
 _CAMERA_WORDS = {
     CameraState.LOST: N_("The camera sends nothing. Check its power and its cable."),
     CameraState.NOT_STORED: N_("Recordings cannot be stored. Check the disk."),
@@ -148,7 +172,8 @@ def _about_camera(source: PageContext, facts: StatusInputs) -> Iterator[str]:
     if camera is None or not camera.is_faulty:
         return
     if camera.state is not CameraState.SILENT:
-        yield texts.gettext(_CAMERA_WORDS[camera.state])
+        found = None if camera.trouble is None else _TROUBLE_WORDS.get(camera.trouble)
+        yield texts.gettext(found or _CAMERA_WORDS[camera.state])
         return
     age_s = camera.age_s(source.now().utc_s)
     if age_s is None:

@@ -92,18 +92,21 @@ def test_a_recorder_that_is_killed_is_missed_within_five_seconds_and_one_that_en
     station: Station, recorder: RecorderUnderTest
 ) -> None:
     station.spotter("assign", "--nobody")
-    with station.running():
-        with recorder.running() as process:
-            until(lambda: seen(station).get("state") == "watching")
-            process.kill()
-            killed_s = time.monotonic()
-            until(lambda: seen(station)["fault"])
-            assert time.monotonic() - killed_s < 5
-            told = give(["camera", "--config", str(station.config)])
-            assert "its recorder main is not running" in told.stdout and told.returncode == 1
-            status = json.loads(station.spotter("status", "--json"))
-            assert status["camera"]["state"] == "lost"
-            assert [need["what"] for need in status["needs_you"]].count("camera") == 1
+    with station.running(), recorder.running() as process:
+        until(lambda: seen(station).get("state") == "watching")
+        process.kill()
+        killed_s = time.monotonic()
+        until(lambda: seen(station)["fault"])
+        assert time.monotonic() - killed_s < 5
+        told = give(["camera", "--config", str(station.config)])
+        assert "its recorder main is not running" in told.stdout and told.returncode == 1
+        status = json.loads(station.spotter("status", "--json"))
+        assert status["camera"]["state"] == "lost"
+        assert [need["what"] for need in status["needs_you"]].count("camera") == 1
+    with station.running():  # as after an update: the recorder is expected, and is not there
+        started_s = time.monotonic()
+        until(lambda: seen(station)["fault"])
+        assert time.monotonic() - started_s < 5
         with recorder.running():
             until(lambda: seen(station)["fault"] is None)
         until(lambda: json.loads(station.spotter("camera", "--json")) == [])

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -117,19 +116,10 @@ def test_killed_anywhere_the_file_gets_its_place_at_the_next_start(
     assert stored and payloads(video)[: len(stored)] == stored
 
 
-def test_a_wrong_password_is_said_in_one_line_without_it(
-    tmp_path: Path, with_b_frames: Path
-) -> None:
+def test_a_password_is_in_no_log_and_no_process_list(tmp_path: Path, with_b_frames: Path) -> None:
     (tmp_path / "password").write_text("s3cret/right?\n")
     with rtsp_server(with_b_frames, password="s3cret/right?") as camera:
         address = camera.address
-        wrong = address.replace("://", "://kim:wr0ng-one@")
-        refused = RecorderUnderTest(tmp_path / "wrong", wrong)
-        with refused.running():
-            until(lambda: "camera lost" in refused.said())
-        assert "rejects user or password" in refused.said()
-        assert "wr0ng" not in refused.said() and "kim" not in refused.said()
-
         right = RecorderUnderTest(
             tmp_path / "right",
             address.replace("://", "://kim@") + f'"\npassword_file = "{tmp_path / "password"}',
@@ -155,14 +145,6 @@ def test_a_camera_that_comes_back_is_filmed_again_and_nothing_is_lost_before(
                 until(lambda: len(recorder.files()) >= count)  # noqa: B023
     for file in recorder.files()[:2]:
         assert payloads(file) == payloads(with_b_frames)
-
-
-def test_a_camera_that_never_answers_is_said_to_be_lost(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        recorder = RecorderUnderTest(tmp_path, f"rtsp://127.0.0.1:{port}/x")
-        with recorder.running():
-            until(lambda: "does not answer" in recorder.said())
 
 
 def test_a_stream_that_stands_still_is_lost_within_five_seconds_and_its_file_is_whole(
