@@ -58,6 +58,8 @@ _SECTIONS = {
         "notify": ("doctor", "Test the notifications (webhook, MQTT)."),
         "logs": ("why", "Show the event log (of one clip)."),
         "support": ("doctor", "Create a support bundle."),
+        "backup": ("backup", "Back up the station to FILE, a tar archive."),
+        "restore": ("backup", "Restore a station from FILE, which spotter backup made."),
     },
     "Try it out": {
         "demo": ("demo", "Run the full pipeline once, offline."),
