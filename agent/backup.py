@@ -26,6 +26,8 @@ from agent.clock import Instant, iso_utc
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import (
     LEDGER_NAME,
+    OF_CARDS,
+    OF_SESSIONS,
     StateFolder,
     acting_as_owner,
     fsync_file,
@@ -44,7 +46,8 @@ SETTINGS_NAME = "station.toml"
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _RECORDS = (DATABASE_NAME, LEDGER_NAME)
-_SMALL = ("page-secret", "settings.toml")  # paired devices stay paired, and what the page set
+# Paired devices stay paired, cards known, and what the page set.
+_SMALL = (OF_SESSIONS, OF_CARDS, "settings.toml")
 _VIDEO_PLACES = ("captures", "clips", "pictures", "results")
 _UNFINISHED = frozenset({".part", ".note"})
 _ROOT_FILES = frozenset({*_RECORDS, *_SMALL})
