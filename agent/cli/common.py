@@ -30,7 +30,7 @@ from agent.errors import AgentError, BusyError, OutboxError, RequestError
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox, open_with
 from agent.outbox.roster import GUEST_PREFIX, ROSTER_SYNCED_AT
-from agent.settings import Settings, load_settings
+from agent.settings import Loaded, Settings, loaded_settings
 from agent.settings.model import read_secrets
 from agent.station.assignments import api_host, reserve_of, state_folder
 from agent.station.clip_actions import find
@@ -63,13 +63,17 @@ def json_option(command: Command) -> Command:
     return _json(command)
 
 
+def loaded_of(config: Path | None) -> Loaded:
+    """Load the settings that a command works with, and say how they came about."""
+    loaded = loaded_settings(config)
+    if os.geteuid() == 0:
+        read_secrets(loaded.settings, os.environ)  # only root may, perhaps
+    return loaded
+
+
 def settings_of(config: Path | None) -> Settings:
     """Load the settings that a command works with."""
-
-    settings = load_settings(config)
-    if os.geteuid() == 0:
-        read_secrets(settings, os.environ)  # only root may, perhaps
-    return settings
+    return loaded_of(config).settings
 
 
 @contextmanager

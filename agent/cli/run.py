@@ -4,15 +4,19 @@ import shlex
 from pathlib import Path
 
 import click
+import structlog
 
-from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.cli.common import config_option, json_option, loaded_of, print_json
 from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
 from agent.logs import configure_logs
-from agent.settings import effective, loaded_settings
+from agent.settings import Loaded, Settings, effective, loaded_settings
 from agent.settings.generate import sample_toml
-from agent.settings.load import HIDDEN, toml_value
+from agent.settings.load import HIDDEN, PAGE_FILE, Origin, toml_value
+from agent.stage import StageName
+
+log = structlog.get_logger(stage=StageName.SETTINGS)
 
 
 @click.command()
@@ -27,14 +31,27 @@ def run(config: Path | None) -> None:
     """
     # `spotter --help` loads this module too: with the daemon it would take ten times as long.
 
-    settings = settings_of(config)
+    loaded = loaded_of(config)
+    settings = loaded.settings
     owner = other_owner(settings.paths.state)
     if owner is not None:
         name = user_name(owner.st_uid)
         text = f"{settings.paths.state} belongs to {name}: do not run the station as root"
         raise RequestError(text, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
-    run_station(settings, read_again=lambda: settings_of(config))
+    _tell_rejected(loaded)
+
+    def read_again() -> Settings:
+        again = loaded_of(config)
+        _tell_rejected(again)
+        return again.settings
+
+    run_station(settings, read_again=read_again)
+
+
+def _tell_rejected(loaded: Loaded) -> None:
+    if loaded.rejected is not None:
+        log.error("page settings rejected", error=loaded.rejected)
 
 
 @click.command()
@@ -59,14 +76,20 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
         _tell_usable(loaded.path, as_json=as_json)
         return
     tables, origins = effective(loaded.settings), loaded.origins
+    files = {
+        Origin.FILE: str(loaded.path),
+        Origin.PAGE: str(loaded.settings.paths.state / PAGE_FILE),
+    }
+    if loaded.rejected is not None:
+        click.echo(f"spotter: what was set on the page is ignored: {loaded.rejected}", err=True)
     if as_json:
-        print_json({**tables, "origins": {"file": str(loaded.path), **origins}})
+        print_json({**tables, "origins": {**files, **origins}})
         return
     for table, values in tables.items():
         click.echo(f"[{table}]")
         for key, value in values.items():
             origin = origins[table][key]
-            text = str(loaded.path) if origin == "file" else str(origin)
+            text = files.get(origin, str(origin))
             click.echo(f"{_line(key, value):50}  # {text}")
         click.echo()
 

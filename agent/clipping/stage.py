@@ -513,14 +513,14 @@ def tracking_options(settings: Settings) -> dict[str, object]:
             name: getattr(settings, name).model_dump()
             for name in ("running", "jumping", "weightlifting")
         },
-        "zone": _polygon(analysis.zone),
+        "zone": zone_corners(analysis.zone),
         "severities": settings.quality.model_dump(),
         "model": None if analysis.model is None else str(analysis.model),
         "reference": None if analysis.reference is None else str(analysis.reference),
     }
 
 
-def _polygon(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+def zone_corners(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
     """Return the corners of a zone; two of them are a rectangle's."""
     if len(zone) != 2:
         return list(zone)

@@ -24,7 +24,7 @@ from agent.errors import AgentError, OutboxError
 from agent.heartbeat import START_BOUND_S, Heartbeats, allow, beat
 from agent.outbox.integrity import DATABASE_NAME, check_integrity, is_damage, mark_corrupt
 from agent.stage import ShutdownRequested, Stage, StageName, StopFlag, ignore_wake
-from agent.wakeup import WakeSocket
+from agent.wakeup import WakeSocket, wake
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
@@ -77,6 +77,11 @@ class DaemonHooks:
     on_reload: Callable[[], bool] = lambda: False  # reads settings; whether stages must end for it
     reload_asked: bool = False  # by SIGHUP, maybe while another daemon is being put together
     stop_asked: signal.Signals | None = None  # by which signal, likewise
+
+    def reload(self, wake_path: Path) -> None:
+        """Let the daemon that is woken there read its settings again, as SIGHUP would."""
+        self.reload_asked = True
+        wake(wake_path)
 
 
 class Daemon:

@@ -26,7 +26,6 @@ from agent.disk.mounts import Mounts
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
-from agent.heartbeat import Heartbeats
 from agent.intake.admission import Admission, names_on_the_way
 from agent.intake.folder import CaptureFolder
 from agent.intake.stability import StabilityTracker
@@ -479,7 +478,7 @@ def page_stages(
     *,
     events: StageEvents,
     stop: StopFlag,
-    heartbeats: Heartbeats,
+    watching: DaemonHooks,
 ) -> list[Stage]:
     """Return the stage that serves the page, or none where it is turned off."""
     if not settings.web.listen:
@@ -493,8 +492,9 @@ def page_stages(
             is_filming=partial(_is_filming, captures, board),
             wake=events.wake_all,
             stop=stop,
-            stuck=heartbeats.stuck,
-            refusals=heartbeats.refusals,
+            stuck=watching.heartbeats.stuck,
+            refusals=watching.heartbeats.refusals,
+            reload=partial(watching.reload, folder.wake_socket),
             written_at=captures.written_at,
             recorders=board.sights,
         )
@@ -542,7 +542,6 @@ def assemble_daemon(
         on_hint=_both(events.waker(IntakeStage.name), events.waker(ClippingStage.name)),
     )
     captures.watch()  # whoever hears that the station runs may film from that moment on
-    heartbeats = watching.heartbeats
     wake_retention = events.waker(RetentionStage.name)
     space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_request=wake_retention)
     stages: list[Stage] = [
@@ -561,7 +560,7 @@ def assemble_daemon(
             board,
             events=events,
             stop=stop,
-            heartbeats=heartbeats,
+            watching=watching,
         ),
     ]
     return Daemon(

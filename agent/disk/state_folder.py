@@ -32,7 +32,7 @@ OF_CARDS = "card-secret"  # by it cards are told apart, without storing what the
 _RECORDERS = "recorders.json"
 _OTHER_FILES = (  # in its root
     *("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem"),
-    _RECORDERS,
+    *(_RECORDERS, "settings.toml", "reference.jpg"),
 )
 
 log = structlog.get_logger(stage=StageName.START)

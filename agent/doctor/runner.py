@@ -18,7 +18,7 @@ from agent.doctor.box import (
     shipped_model,
 )
 from agent.doctor.camera import check_camera
-from agent.doctor.check import Check, CheckResult, StationUnderTest, broken
+from agent.doctor.check import Check, CheckResult, StationUnderTest, broken, warning
 from agent.doctor.database import check_life, check_outbox
 from agent.doctor.folders import check_folders, check_rights, may_look
 from agent.doctor.network import check_api, check_channels
@@ -26,6 +26,7 @@ from agent.doctor.page import check_page
 from agent.doctor.service import check_recorders, check_service, check_settings
 from agent.errors import ConfigError
 from agent.settings import Loaded, loaded_settings
+from agent.settings.load import PAGE_FILE
 from agent.settings.model import read_secrets
 
 # What is done as root; all else with the rights of the state folder's owner.
@@ -72,6 +73,12 @@ def rounds(
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
     yield "software", lambda: _software(own_model)
     yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
+    if loaded is not None and loaded.rejected is not None:
+        mistake = warning(
+            "settings",
+            f"what was set on the page is ignored: {loaded.rejected}",
+            f"set it again on the page, or correct {loaded.settings.paths.state / PAGE_FILE}",
+        )
     if mistake is not None:
         told = mistake
         yield "settings", lambda: [told]

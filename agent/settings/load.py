@@ -6,7 +6,7 @@ import os
 import pwd
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,14 @@ class Origin(StrEnum):
 
     DEFAULT = "default"
     FILE = "file"
+    PAGE = "page"
     ENVIRONMENT = "environment"
+
+
+PAGE_FILE = "settings.toml"  # in the state folder: what people set on the coach's page
+# Whoever may write there may not thereby say where clips and the key go, or what is loaded.
+PAGE_KEYS: Mapping[str, frozenset[str]] = {"analysis": frozenset({"zone", "reference"})}
+_MOST_PAGE_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +137,7 @@ class Loaded:
     settings: Settings
     path: Path
     origins: Mapping[str, Mapping[str, Origin]]  # by table and key
+    rejected: str | None = None  # why what was set on the page does not count
 
 
 def load_settings(explicit: Path | None) -> Settings:
@@ -157,7 +165,60 @@ def loaded_settings(explicit: Path | None) -> Loaded:
         raise _config_error([*unknown, *_mistakes(error, path)]) from None
     if unknown:
         raise _config_error(unknown)
-    return Loaded(settings=settings, path=path, origins=_origins(document))
+    loaded = Loaded(settings=settings, path=path, origins=_origins(document))
+    return _with_page(loaded, document)
+
+
+def _with_page(loaded: Loaded, document: Mapping[str, Any]) -> Loaded:
+    """Return the settings with what was set on the page; where that is broken, without it."""
+    path = loaded.settings.paths.state / PAGE_FILE
+    try:
+        chosen = read_page_settings(path)
+        settings = Settings(**_known(_merged(document, chosen)))
+    except ValidationError as error:
+        return replace(loaded, rejected=str(_config_error(list(_mistakes(error, path)))))
+    except ConfigError as error:
+        return replace(loaded, rejected=str(error))
+
+    def origin(table: str, key: str, before: Origin) -> Origin:
+        is_chosen = key in chosen.get(table, {}) and before is not Origin.ENVIRONMENT
+        return Origin.PAGE if is_chosen else before
+
+    origins = {
+        table: {key: origin(table, key, before) for key, before in keys.items()}
+        for table, keys in loaded.origins.items()
+    }
+    return replace(loaded, settings=settings, origins=origins)
+
+
+def read_page_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what people have set on the page, by table and key; nothing where there is no file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds what cannot be set there.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            content = file.read(_MOST_PAGE_BYTES)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:  # a folder, a link, another user's
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    try:
+        document = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise ConfigError(f"{path} is not valid TOML") from None
+    for table, values in document.items():
+        keys = values if isinstance(values, Mapping) else {"": None}
+        strange = set(keys) - PAGE_KEYS.get(table, frozenset())
+        if strange:
+            raise ConfigError(f"{path}: {table}.{min(strange)} cannot be set there")
+    return document
+
+
+def _merged(document: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**document, **{t: {**document.get(t, {}), **v} for t, v in chosen.items()}}
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:

@@ -1,12 +1,26 @@
-"""Routes of the camera view: what a camera sees, and how its recorder does."""
+"""Routes of the camera view: what a camera sees, how its recorder does, and the zone."""
 
+import os
+
+from pydantic import Field, ValidationError
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from agent.clipping.stage import zone_corners
 from agent.errors import BusyError
+from agent.settings.model import ENV_PREFIX, AnalysisSettings
+from agent.station.page_settings import save_page_settings
 from agent.station.recorders import RecorderSight
 from agent.web.rendering import draw
-from agent.web.routing import GetEndpoint, RequestContext, RequiredAccess, WebContext
+from agent.web.routing import (
+    Form,
+    GetEndpoint,
+    PostEndpoint,
+    RequestContext,
+    RequiredAccess,
+    WebContext,
+)
 from agent.web.views.camera import camera_view
 
 
@@ -28,6 +42,8 @@ async def camera(page: WebContext, context: RequestContext) -> Response:
         csrf_token=page.auth.signer.csrf_token(context.session),
         view=None if sight is None else camera_view(sight, page.texts),
         cameras=[one.report.camera for one in page.signs.recorders()],
+        zone=" ".join(f"{x:g},{y:g}" for x, y in zone_corners(page.settings.analysis.zone)),
+        zone_is_fixed=_is_fixed("zone"),
     )
 
 
@@ -52,8 +68,45 @@ async def picture(page: WebContext, context: RequestContext) -> Response:
     return Response(seen.jpeg, media_type="image/jpeg", headers=headers)
 
 
+def _is_fixed(key: str) -> bool:
+    """Tell whether the environment decides a setting, whatever is set on the page."""
+    names = {f"{ENV_PREFIX}ANALYSIS__{key}".upper(), f"{ENV_PREFIX}ANALYSIS"}
+    return not names.isdisjoint(name.upper() for name in os.environ)
+
+
+class ZoneForm(Form):
+    """The corners of the zone, as in 0.2,0 0.8,0 0.8,1; none: everywhere."""
+
+    corners: str = Field("", max_length=256, pattern=r"^([01](\.\d{1,4})?,[01](\.\d{1,4})? ?)*$")
+
+    def zone(self) -> tuple[tuple[float, float], ...]:
+        """Return the corners as they are set.
+
+        Raises:
+            ValidationError: they enclose nothing.
+        """
+        pairs = [tuple(map(float, pair.split(","))) for pair in self.corners.split()]
+        return AnalysisSettings.model_validate({"zone": pairs}).zone
+
+
+async def set_zone(page: WebContext, context: RequestContext, form: ZoneForm) -> Response:  # noqa: ARG001  # every endpoint gets both
+    """Keep where athletes stand, and let the daemon go by it."""
+    try:
+        zone = form.zone()
+    except ValidationError:
+        text = page.texts.gettext("This zone encloses nothing.")
+        raise HTTPException(422, text) from None
+    if _is_fixed("zone"):
+        raise HTTPException(409, page.texts.gettext("The station's environment sets the zone."))
+    await page.database.write(lambda: save_page_settings(page.folder, {"analysis": {"zone": zone}}))
+    # The daemon ends this page and begins with another one: not before the answer is out.
+    reload = BackgroundTask(page.signs.reload)
+    return JSONResponse({"say": page.texts.gettext("Zone saved.")}, background=reload)
+
+
 CAMERA_ROUTES = (
     GetEndpoint(path="/camera", access=RequiredAccess.COACH, answer=camera),
     GetEndpoint(path="/camera/words", access=RequiredAccess.COACH, answer=words),
     GetEndpoint(path="/camera/picture", access=RequiredAccess.COACH, answer=picture),
+    PostEndpoint(path="/camera/zone", access=RequiredAccess.COACH, form=ZoneForm, answer=set_zone),
 )

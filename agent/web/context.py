@@ -30,6 +30,7 @@ class DaemonSignals:
     stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
     written_at: Callable[[], float | None] = lambda: None  # when a recording last grew
     recorders: Callable[[], tuple[RecorderSight, ...]] = tuple  # what is known of them
+    reload: Callable[[], None] = lambda: None  # lets the daemon read its settings again
     refusals: Callable[[], Mapping[str, str]] = dict  # what the disk refuses, by part
 
 

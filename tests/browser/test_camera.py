@@ -1,5 +1,6 @@
 """The camera view: a live picture from a real recorder, fetched only while somebody looks."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.browser.gym import Gym
 from tests.browser.test_craft import check
 from tests.browser.test_guarded import come_in
 from tests.recorder import RecorderUnderTest
+from tests.station import until
 
 _MORE = "n => Number(document.getElementById('camera-live').dataset.shown || 0) > n"
 _HIDE = """
@@ -80,6 +82,58 @@ def test_the_picture_is_live_only_while_somebody_looks(
         pass
     assert told.value.headers["cache-control"] == "no-store"
     assert len(told.value.body()) <= 70_000
+
+
+def zone_of(gym: Gym) -> tuple[object, object]:
+    """The zone as every command has it now, and where it was set."""
+    told = json.loads(gym.station.spotter("config", "--json"))
+    return told["analysis"]["zone"], told["origins"]["analysis"]["zone"]
+
+
+def test_the_zone_is_edited_by_touch_and_keyboard_and_the_daemon_goes_by_it(
+    seen: tuple[Page, RecorderUnderTest], gym: Gym
+) -> None:
+    page, _ = seen
+    starts = gym.station.log.read_text().count('event="daemon started"')
+    page.wait_for_function(_MORE, arg=0)
+    page.tap("#zone-edit")
+    corner = page.get_by_label("Corner 1 of the zone")
+    place, frame = corner.bounding_box(), page.locator("#zone").bounding_box()
+    assert place is not None and frame is not None
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 0.1 * frame["width"], y + 0.2 * frame["height"], steps=4)
+    page.mouse.up()
+    shape = page.locator("#zone-shape")
+    expect(shape).to_have_attribute("points", "0.25,0.25 0.85,0.05 0.85,0.95 0.15,0.95")
+    edge = page.get_by_label("Edge 2 of the zone")
+    edge.focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(shape).to_have_attribute("points", "0.25,0.25 0.79,0.05 0.79,0.95 0.15,0.95")
+    page.tap("#zone-undo")
+    expect(shape).to_have_attribute("points", "0.25,0.25 0.8,0.05 0.8,0.95 0.15,0.95")
+    expect(page.locator("#zone-note")).to_contain_text("not saved")
+    check(page)
+    assert zone_of(gym) == ([], "default")
+
+    page.tap("#zone-save")
+    expect(page.locator("#zone-note")).to_have_text("Zone saved.")
+    wanted = [[0.25, 0.25], [0.8, 0.05], [0.8, 0.95], [0.15, 0.95]]
+    assert zone_of(gym) == (wanted, "page")
+    until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts)
+    shown = int(page.locator("#camera-live").get_attribute("data-shown") or 0)
+    page.wait_for_function(_MORE, arg=shown + 2)  # it goes on by itself
+    page.reload()
+    expect(shape).to_have_attribute("points", "0.25,0.25 0.8,0.05 0.8,0.95 0.15,0.95")
+
+    page.tap("#zone-edit")
+    page.tap("#zone-whole")
+    page.tap("#zone-save")
+    expect(page.locator("#zone-note")).to_have_text("Zone saved.")
+    assert zone_of(gym) == ([], "page")
+    (gym.folder.root / "settings.toml").unlink()
 
 
 def test_a_lost_camera_is_said_with_its_remedy(

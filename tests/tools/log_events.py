@@ -123,6 +123,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Free disk space.",
     ),
     "status line skipped": ("The status for systemd could not be read this time.", ""),
+    "page settings rejected": (
+        "What was set on the coach's page cannot be used; the station's own file counts alone.",
+        "Set it again on the page, or correct `settings.toml` as `error` says.",
+    ),
     "config reload rejected": (
         "The edited settings are invalid; the previous ones stay active.",
         "Correct them as `error` says, then `sudo systemctl reload spotter`.",

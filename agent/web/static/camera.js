@@ -39,6 +39,102 @@
       await rest(Math.max(100, every - (Date.now() - begun)));
     }
   };
+  // ---- the zone: drawn on the picture, moved by its corners and edges, kept when it is saved
+  const frame = $("zone");
+  const parsed = (text) => text.split(" ").filter(Boolean).map((pair) => pair.split(",").map(Number));
+  const written = (corners) => corners.map(([x, y]) => `${Number(x.toFixed(3))},${Number(y.toFixed(3))}`).join(" ");
+  const FIRST = "0.15,0.05 0.85,0.05 0.85,0.95 0.15,0.95";
+  let saved = frame.dataset.zone, corners = parsed(saved), before = [];
+  const within = (value) => Math.min(1, Math.max(0, value));
+  const draw = () => {
+    $("zone-shape").setAttribute("points", written(corners));
+    for (const handle of frame.querySelectorAll("button")) {
+      const [at, next] = ends(handle);
+      const [x, y] = next === undefined ? corners[at] : [0, 1].map((axis) => (corners[at][axis] + corners[next][axis]) / 2);
+      Object.assign(handle.style, { left: `${100 * x}%`, top: `${100 * y}%` });
+    }
+    if (!$("zone-save")) return;
+    const changed = written(corners) !== saved;
+    $("zone-save").disabled = $("zone-reset").disabled = !changed;
+    $("zone-undo").disabled = !before.length;
+    if (changed) set($("zone-note"), frame.dataset.changed);
+    else if ($("zone-note").textContent === frame.dataset.changed) set($("zone-note"), "");
+  };
+  const ends = (handle) => { // which corners a handle moves
+    const at = Number(handle.dataset.at);
+    return handle.className === "edge" ? [at, (at + 1) % corners.length] : [at, undefined];
+  };
+  const move = (handle, right, down, from) => {
+    const moved = ends(handle).filter((at) => at !== undefined);
+    // an edge keeps its length: it goes as far as both of its ends may
+    const free = (axis, by) => moved.reduce((most, at) => within(from[at][axis] + most) - from[at][axis], by);
+    const step = [free(0, right), free(1, down)];
+    corners = from.map((corner, at) => moved.includes(at) ? corner.map((value, axis) => within(value + step[axis])) : corner);
+    draw();
+  };
+  const remember = (was) => { if (written(was) !== written(corners)) before.push(was); draw(); };
+  const handles = () => {
+    for (const handle of frame.querySelectorAll("button")) handle.remove();
+    for (const kind of ["edge", "corner"]) {
+      corners.forEach((_, at) => {
+        const handle = document.createElement("button");
+        Object.assign(handle, { type: "button", className: kind });
+        handle.dataset.at = at;
+        handle.setAttribute("aria-label", frame.dataset[kind].replace("#", at + 1));
+        frame.append(handle);
+      });
+    }
+    draw();
+  };
+  const become = (next) => { const was = corners; corners = next; if (was.length !== next.length) handles(); else draw(); return was; };
+  frame.addEventListener("pointerdown", (event) => {
+    const handle = event.target.closest("button");
+    if (!handle) return;
+    const from = corners, box = frame.getBoundingClientRect(), { clientX, clientY } = event;
+    handle.setPointerCapture(event.pointerId);
+    const drag = (to) => move(handle, (to.clientX - clientX) / box.width, (to.clientY - clientY) / box.height, from);
+    const end = () => {
+      handle.removeEventListener("pointermove", drag);
+      remember(from);
+    };
+    handle.addEventListener("pointermove", drag);
+    handle.addEventListener("lostpointercapture", end, { once: true });
+  });
+  frame.addEventListener("keydown", (event) => {
+    const handle = event.target.closest("button");
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!handle || !by) return;
+    event.preventDefault();
+    const from = corners, step = event.shiftKey ? 0.05 : 0.01;
+    move(handle, by[0] * step, by[1] * step, from);
+    remember(from);
+  });
+  const edit = (on) => {
+    for (const name of ["zone-save", "zone-undo", "zone-whole", "zone-reset", "zone-help"]) $(name).hidden = !on;
+    $("zone-edit").hidden = on;
+    if (on && !corners.length) corners = parsed(FIRST);
+    if (on) handles(); else for (const handle of frame.querySelectorAll("button")) handle.remove();
+  };
+  const save = async () => {
+    const wanted = written(corners);
+    const fields = new URLSearchParams({ corners: wanted, csrf_token: document.body.dataset.csrfToken });
+    try {
+      const answer = await fetch("/camera/zone", { method: "POST", headers: { Accept: "application/json" }, body: fields });
+      if (answer.status === 401) location.reload();
+      if (answer.ok) { saved = wanted; draw(); edit(false); $("zone-edit").focus(); }
+      set($("zone-note"), (await answer.json()).say);
+    } catch { set($("zone-note"), document.body.dataset.failed); }
+  };
+  const clicks = {
+    "zone-edit": () => edit(true),
+    "zone-save": save,
+    "zone-undo": () => { become(before.pop()); },
+    "zone-whole": () => { remember(become([])); },
+    "zone-reset": () => { before = []; become(parsed(saved)); edit(false); $("zone-edit").focus(); },
+  };
+  for (const [id, click] of Object.entries(clicks)) if ($(id)) $(id).addEventListener("click", click);
+  draw();
+
   repeat(PICTURE_MS, async () => {
     const answer = await ask("/camera/picture", "image/jpeg, application/json");
     if (answer.ok) await show(answer); else set(note, (await answer.json()).say);

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
+from agent.settings.load import PAGE_FILE
 from agent.settings.model import Settings
+from agent.station.page_settings import save_page_settings
 from tests.conftest import REPOSITORY
 
 SMALLEST = '[station]\nactivity = "running"\n'
@@ -231,3 +234,79 @@ def test_each_value_says_where_it_came_from(
 
 def test_the_reference_is_the_models() -> None:
     assert (REPOSITORY / "docs" / "settings.md").read_text() == reference_markdown()
+
+
+def with_page(tmp_path: Path, page: str, text: str = SMALLEST) -> Path:
+    """Write a station's own file, and what was set on its page."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / PAGE_FILE).write_text(page)
+    return write(tmp_path, f'{text}[paths]\nstate = "{tmp_path / "state"}"\n')
+
+
+def test_what_is_set_on_the_page_goes_before_the_file_and_below_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{SMALLEST}[analysis]\nzone = [[0.0, 0.0], [0.5, 1.0]]\nposter = false\n"
+    path = with_page(tmp_path, "[analysis]\nzone = [[0.2, 0.0], [0.8, 1.0]]\n", text)
+
+    loaded = loaded_settings(path)
+    assert loaded.settings.analysis.zone == ((0.2, 0.0), (0.8, 1.0))
+    assert not loaded.settings.analysis.poster  # of the same table
+    assert loaded.origins["analysis"]["zone"] == "page"
+    assert loaded.origins["analysis"]["poster"] == "file"
+
+    monkeypatch.setenv("SPOTTER_ANALYSIS__ZONE", "[[0.1, 0.1], [0.9, 0.9]]")
+    again = loaded_settings(path)
+    assert again.settings.analysis.zone == ((0.1, 0.1), (0.9, 0.9))
+    assert again.origins["analysis"]["zone"] == "environment"
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ("[analysis\n", "not valid TOML"),
+        ("[analysis]\nzone = [[2.0, 0.0], [0.8, 1.0]]\n", "analysis.zone"),
+        ('[api]\nbase_url = "https://evil.example"\n', "api.base_url cannot be set there"),
+        ('[analysis]\nmodel = "/tmp/model"\n', "analysis.model cannot be set there"),
+        ("analysis = 3\n", "analysis. cannot be set there"),
+        ("\xff", "not valid TOML"),
+    ],
+)
+def test_a_broken_file_of_the_page_never_takes_a_station_down(
+    tmp_path: Path, page: str, why: str
+) -> None:
+    loaded = loaded_settings(with_page(tmp_path, page))
+
+    assert loaded.settings.analysis.zone == () and loaded.settings.api.base_url != page
+    assert loaded.rejected is not None and why in loaded.rejected
+    assert str(tmp_path / "state" / PAGE_FILE) in loaded.rejected
+
+
+def test_no_link_of_the_state_folder_is_followed(tmp_path: Path) -> None:
+    path = with_page(tmp_path, "")
+    page = tmp_path / "state" / PAGE_FILE
+    page.unlink()
+    page.symlink_to(path)
+
+    assert "symbolic links" in (loaded_settings(path).rejected or "")
+
+
+def test_what_is_set_on_the_page_is_kept_beside_what_was_set_before(tmp_path: Path) -> None:
+    reference = tmp_path / 'a "picture".jpg'
+    reference.write_bytes(b"")
+    path = with_page(tmp_path, f"[analysis]\nreference = {json.dumps(str(reference))}\n")
+    folder = StateFolder(tmp_path / "state")
+    folder.prepare()
+
+    save_page_settings(folder, {"analysis": {"zone": ((0.25, 0.0), (0.75, 1.0))}})
+    found = load_settings(path).analysis
+    assert (found.zone, found.reference) == (((0.25, 0.0), (0.75, 1.0)), reference)
+
+    save_page_settings(folder, {"analysis": {"zone": None}})
+    assert load_settings(path).analysis.zone == ()
+    assert load_settings(path).analysis.reference == reference
+
+    (folder.root / PAGE_FILE).write_text("[analysis\n")
+    save_page_settings(folder, {"analysis": {"zone": ()}})
+    assert loaded_settings(path).rejected is None
+    assert (folder.set_aside / PAGE_FILE).read_text() == "[analysis\n"
