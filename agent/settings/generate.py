@@ -97,7 +97,7 @@ One file, `/etc/spotter/station.toml`, in tables. Only settings that differ from
 needed. `spotter config` shows the settings in effect and where each value came from, and reports
 every mistake. Each setting can also be given in the environment, as in `{prefix}API__BASE_URL`,
 which takes precedence over the file. `sudo systemctl reload spotter` applies changes to a running
-service; invalid settings are rejected and the current ones stay active.What is set on
+service; invalid settings are rejected and the current ones stay active. What is set on
 the coach's page (zone, reference picture) is in `settings.toml` in the state folder and goes
 before the file; if that is broken, it is ignored, and `spotter doctor` reports it.
 
