@@ -107,6 +107,11 @@ class Cards:
         query = "SELECT * FROM card WHERE athlete IS NOT NULL ORDER BY changed_at, digest"
         return [LinkedCard.from_row(row) for row in self._db.rows(query)]
 
+    def of(self, athlete: str) -> list[LinkedCard]:
+        """Return the cards of a person, in the order in which they were linked."""
+        query = "SELECT * FROM card WHERE athlete = ? ORDER BY changed_at, digest"
+        return [LinkedCard.from_row(row) for row in self._db.rows(query, (athlete,))]
+
     def link(self, digest: str, athlete: str | None, *, now_s: float) -> None:
         """Let a card belong to a person, or to nobody."""
         self._db.change(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TypedDict
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from starlette.responses import (
 from agent.errors import RequestError
 from agent.exercises import EXERCISES
 from agent.outbox.devices import Role
+from agent.station.check_in import MOST_MEMBERS
 from agent.web.auth import LoginSession
 from agent.web.i18n import Texts, Wording
 from agent.web.rendering import draw, static, version_of
@@ -36,10 +38,11 @@ from agent.web.take_routes import entry_of
 from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage, TakePage
 from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
 from agent.web.views.history import STATE_GROUPS, HistoryPage, HistoryQuery
-from agent.web.views.people import MOST_FOUND, MOST_RECENT
+from agent.web.views.people import MOST_FOUND, MOST_RECENT, GroupEntry
 from agent.web.views.results import figures_of
 
 _MOST_SEARCHED = 100  # characters
+_GROUP = re.compile(r"[0-9]{0,18}")
 
 
 async def start(page: WebContext, context: RequestContext) -> Response:
@@ -62,18 +65,22 @@ def _filled(page: WebContext, drawn: str) -> str:
 
 async def athletes(page: WebContext, context: RequestContext) -> Response:
     """Return athletes by any part of their names, as tiles."""
-    text = context.request.query_params.get("q", "")
-    if len(text) > _MOST_SEARCHED:
-        raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields="q"))
-    most = MOST_FOUND if text.strip() else MOST_RECENT
+    text, group = (context.request.query_params.get(name, "") for name in ("q", "group"))
+    if len(text) > _MOST_SEARCHED or not _GROUP.fullmatch(group):
+        field = "q" if _GROUP.fullmatch(group) else "group"
+        raise HTTPException(422, page.texts.gettext("Invalid input: %(fields)s", fields=field))
+    group_id = int(group) if group else None
+    searched = bool(text.strip())
+    most = MOST_MEMBERS if group else MOST_FOUND if searched else MOST_RECENT
     known = page.board.people
     people = await page.database.read(
-        lambda: known.found(known.assignment_status(), text, most=most)
+        lambda: known.found(known.assignment_status(), text, most=most, group_id=group_id)
     )
     template = page.templates.get_template("parts/tiles.html")
-    searched = bool(text.strip())
     return HTMLResponse(
-        template.render(people=people, searched=searched, wording=page.board.wording)
+        template.render(
+            people=people, searched=searched, grouped=bool(group), wording=page.board.wording
+        )
     )
 
 
@@ -189,6 +196,16 @@ def _history_query(page: WebContext, context: RequestContext) -> HistoryQuery:
         raise HTTPException(422, text) from None
 
 
+async def groups(page: WebContext, context: RequestContext) -> Response:
+    """Show the groups of athletes, to edit them."""
+
+    def read() -> tuple[list[GroupEntry], str]:
+        return page.board.people.groups(), page.board.drawing(wall=False).mark
+
+    known, mark = await page.database.read(read)
+    return draw(page, "groups.html", **_common(page, context, mark), groups=known)
+
+
 def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
     assert context.session is not None  # not for anybody
     csrf_token = page.auth.signer.csrf_token(context.session)
@@ -204,6 +221,7 @@ def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
 ATHLETE_ROUTES = (
     GetEndpoint(path="/athlete/{key:path}", access=RequiredAccess.COACH, answer=athlete),
     GetEndpoint(path="/take/{code}", access=RequiredAccess.COACH, answer=take),
+    GetEndpoint(path="/groups", access=RequiredAccess.COACH, answer=groups),
     GetEndpoint(path="/history", access=RequiredAccess.COACH, answer=history),
     GetEndpoint(path="/history.csv", access=RequiredAccess.COACH, answer=history_csv),
 )

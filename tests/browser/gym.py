@@ -35,6 +35,7 @@ from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.settings import load_settings
 from agent.station.assignments import StationRules, assign_nobody, assign_person, station_rules
+from agent.station.check_in import CheckIn
 from agent.station.queue import set_rotate
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from agent.synthetic.render import draw_frame
@@ -150,6 +151,9 @@ class Gym:
         """Let nobody be on the station and nothing wait."""
         now = read_clock()
         self.outbox.queue.clear()
+        CheckIn(self.outbox, self.folder).dismiss()
+        for group in self.outbox.groups.all():
+            self.outbox.groups.remove(group.id, now_s=now.utc_s)
         set_rotate(self.outbox, on=False)
         assign_nobody(self.outbox, now=now, set_by="command line")
         for state in (EntryState.READY, EntryState.HELD):

@@ -4,7 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from agent.clock import read_clock
 from agent.outbox.states import CaptureState, Reason
+from agent.station.check_in import CheckIn, set_group
 from tests.browser.conftest import LANDSCAPE, PORTRAIT
 from tests.browser.gym import ADA, JOERG, Gym
 from tests.browser.test_guarded import come_in
@@ -45,6 +47,9 @@ def fill(gym: Gym) -> None:
     """Let there be something of everything."""
     gym.clear()
     gym.put(ADA)
+    set_group(gym.outbox, "U18", [ADA, JOERG], now_s=read_clock().utc_s)
+    desk = CheckIn(gym.outbox, gym.folder)
+    desk.tap("unknown card", rules=gym.rules, now=read_clock(), set_by="card")
     shown = gym.film(ADA, reps=3)
     gym.analyse(shown, peak_velocity=1.8, bar_height=1.1, peak_power=2100.0, mean_power=1900.0)
     with gym.outbox.transaction():  # or the daemon would look into it
@@ -95,6 +100,9 @@ def test_every_view_is_usable_by_everybody(
         check(page)
     page.goto(f"{here.address}/history?state=uploaded")
     expect(page.locator("#sheet .take").first).to_be_visible()
+    check(page)
+    page.goto(f"{here.address}/groups")
+    expect(page.locator("#sheet li")).to_have_count(2)
     check(page)
     page.goto(f"{here.address}/wall")
     expect(page.locator("#wallboard .take")).to_be_visible()

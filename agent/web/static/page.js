@@ -49,11 +49,13 @@
     if (focus && $(focus)) $(focus).focus({ preventScroll: true });
   };
   const put = (parts) => {
-    const searching = $("search") && $("search").value.trim();
+    const searching = $("search") && $("search").value.trim(), chosen = group();
     for (const [name, html] of Object.entries(parts)) {
-      if (name === "athletes" && searching) continue;
+      if (name === "athletes" && (searching || chosen)) continue;
       place(name, html.replaceAll("@@csrf_token@@", body.dataset.csrfToken || ""));
     }
+    if (parts.groups !== undefined) showGroup();
+    if ((chosen || group()) && (parts.groups !== undefined || (parts.athletes && !searching))) search($("search"));
     tray();
     tick();
     speak();
@@ -316,13 +318,24 @@
     tray();
   };
 
+  // ---- the group to which this device's list of athletes is narrowed
+  const group = () => $("group") ? $("group").value : "";
+  const showGroup = () => {
+    const kept = localStorage.getItem("group"), select = $("group");
+    if (!select) return;
+    select.value = [...select.options].some((e) => e.value === kept) ? kept : "";
+    $("group-queue").hidden = !select.value;
+    $("group-queue").setAttribute("formaction", `/groups/${select.value}/queue`);
+  };
+
   // ---- search: asked of the station, which knows every athlete
   let asking = 0;
   const search = (input) => {
     clearTimeout(asking);
     asking = setTimeout(async () => {
       try {
-        const answer = await fetch(`/athletes?q=${encodeURIComponent(input.value)}`, { headers: { Accept: "text/html" } });
+        const narrowed = input.id === "search" ? group() : "";
+        const answer = await fetch(`/athletes?q=${encodeURIComponent(input.value)}&group=${narrowed}`, { headers: { Accept: "text/html" } });
         if (answer.ok) place(input.dataset.search, await answer.text());
       } catch { say(body.dataset.failed); }
     }, input.value ? 120 : 0);
@@ -346,6 +359,11 @@
   document.addEventListener("input", (event) => {
     const input = event.target;
     if (input.dataset.search) search(input);
+    if (input.dataset.group !== undefined) {
+      localStorage.setItem("group", input.value);
+      showGroup();
+      search($("search"));
+    }
     if (input.name === "activity") turn(input.form);
     if (input.name === "code") tray();
   });
@@ -372,7 +390,7 @@
       const value = Number(form.querySelector(`input[name=${name}]`).value || (name === "mass" ? 20 : 0));
       dial(form, name, Math.min(high, Math.max(low, Math.round((value + Number(data.step)) * 10) / 10)));
     } else if (data.edit) edit(button);
-    else if (data.give) choose(data.give, data.codes === undefined ? [] : picked());
+    else if (data.give) choose(data.give, data.card ? [["card", data.card]] : data.codes === undefined ? [] : picked());
     else if (data.resolve !== undefined) {
       $("assign").close();
       choose("/guest/resolve", [["key", data.key]], data.name);
@@ -452,6 +470,8 @@
   }
 
   views();
+  showGroup();
+  if (group()) search($("search"));
   // a browser lets a page sound only after a touch
   if (localStorage.getItem("sound") === "on") document.addEventListener("pointerdown", () => { if (!sound) setSound(true); }, { once: true });
   signal();

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.outbox.check_in import LinkedCard
 from agent.outbox.models import Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.results import Number, Result
@@ -151,6 +152,7 @@ class AthletePage:
     chosen: str | None
     values: Mapping[str, str]  # the chosen number of each take, by clip code
     drawn: Chart | None
+    linked: tuple[LinkedCard, ...]  # cards by which the athlete checks in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,7 @@ class AthletePages:
             chosen=chosen,
             values=self._values(shown, results, chosen),
             drawn=self._drawn(shown, results, chosen, days=days),
+            linked=tuple(outbox.cards.of(key)),
         )
 
     def take(self, shown: ShownClip, *, beside: str = "") -> TakePage:

@@ -251,6 +251,8 @@ _LOOK_AT_FOLDER_S = 2.0
 # Each part, and the values that it shows: it is drawn anew only where one of them has changed.
 _COACH = {
     "state": ("state",),
+    "waiting": ("waiting",),
+    "groups": ("groups",),
     "station": ("on", "queue", "before"),
     "queue": ("queue", "rotates"),
     "tray": ("tray", "aside"),
@@ -352,6 +354,8 @@ class Dashboard:
             return {**common, "queue": self.people.queue(), "takes": self._cards.latest()[:4]}
         return {
             **common,
+            "waiting": self._source.check_in.waiting(now_s=self._source.now().utc_s),
+            "groups": self._source.outbox.groups.all(),
             "before": self.people.before(),
             "queue": self.people.queue(),
             "rotates": self.people.rotates(),

@@ -1,5 +1,6 @@
 """Who is on the station, the queue, and the roster."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.exercises import EXERCISES
@@ -8,7 +9,7 @@ from agent.outbox.roster import RosterAthlete, key_of
 from agent.station.assignments import last_combination
 from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.queue import rotates
-from agent.station.roster import name_of, search_athletes
+from agent.station.roster import athlete_of, name_of, search_athletes
 from agent.web.context import PageContext
 from agent.web.i18n import MovementWording, Wording
 
@@ -52,6 +53,15 @@ class QueueEntry:
     words: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupEntry:
+    """A group of athletes."""
+
+    id: int
+    name: str
+    members: Mapping[str, str | None]  # names by key; None: cannot be assigned
+
+
 class People:
     """Reads who is where."""
 
@@ -91,13 +101,33 @@ class People:
         return self._person(recent[0], here=None)
 
     def found(
-        self, stands: AssignmentStatus, text: str = "", *, most: int = MOST_RECENT
+        self,
+        stands: AssignmentStatus,
+        text: str = "",
+        *,
+        most: int = MOST_RECENT,
+        group_id: int | None = None,
     ) -> list[RosterEntry]:
-        """Return people by any part of their names, recent ones first."""
+        """Return people by any part of their names, recent ones first; a group's by name."""
         said = stands.assignment
         here = None if said is None else key_of(said.user_id, said.guest_id)
-        athletes = search_athletes(self._outbox, text, most=most)
+        athletes = search_athletes(self._outbox, text, most=most, group_id=group_id)
         return [self._person(athlete, here=here) for athlete in athletes]
+
+    def groups(self) -> list[GroupEntry]:
+        """Return the groups with the names of their members."""
+        return [
+            GroupEntry(
+                id=group.id,
+                name=group.name,
+                members={key: self._name_offered(key) for key in group.members},
+            )
+            for group in self._outbox.groups.all()
+        ]
+
+    def _name_offered(self, key: str) -> str | None:
+        athlete = athlete_of(self._outbox, key)
+        return None if athlete is None or athlete.gone_at is not None else athlete.name
 
     def queue(self) -> list[QueueEntry]:
         """Return who comes next, in order."""

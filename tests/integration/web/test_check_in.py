@@ -120,6 +120,11 @@ def test_groups_are_edited_and_queued_on_the_page(reader_page: ServedPage) -> No
         ):
             answer = coach.post(f"/groups/{group.id}/{path}", data={"key": key})
             assert answer.status_code == status, (path, key)
+        narrowed = coach.get("/athletes", params={"group": group.id, "q": ""}).text
+        assert "Ben" in narrowed and "Ada" not in narrowed
+        assert "No athletes in this group." in coach.get("/athletes?group=999").text
+        assert coach.get("/athletes?group=1x").status_code == 422
+        assert '<span class="name">Ben' in coach.get("/groups").text
         answer = coach.post(f"/groups/{group.id}/queue")
         assert answer.json()["say"] == "1 athlete added to the queue. Rotation on."
         assert coach.post(f"/groups/{group.id}/remove").status_code == 200
