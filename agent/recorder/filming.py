@@ -35,6 +35,7 @@ from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 
 LOOK_EVERY_S = 0.2  # at time and orders, while no packet comes
+_GATHERED_S = 0.1
 STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
@@ -77,6 +78,7 @@ class Mailbox:
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._bytes = 0
         self._lock = threading.Lock()
+        self._urgent = threading.Event()
         self.dropped = 0
 
     def put(self, message: object) -> None:
@@ -87,7 +89,10 @@ class Mailbox:
                     self.dropped += 1
                     return
                 self._bytes += len(message.payload)
+            self._queue.put(message)
+            return
         self._queue.put(message)
+        self._urgent.set()
 
     def take(self, within_s: float) -> object | None:
         """Return the next message; None where none came in time."""
@@ -99,6 +104,11 @@ class Mailbox:
             with self._lock:
                 self._bytes -= len(message.payload)
         return message
+
+    def gather(self) -> None:
+        """Let packets pile up for a moment, until anything else comes: to wake for each costs."""
+        if self._queue.empty() and self._urgent.wait(_GATHERED_S):
+            self._urgent.clear()
 
 
 class Gauge:
@@ -171,6 +181,7 @@ class FilmingLoop:
         """Film until it is over; the file that grows then is ended whole."""
         while not is_over():
             self.step(self._mailbox.take(LOOK_EVERY_S))
+            self._mailbox.gather()
         self._carry_out(self._plan.end(EndReason.SHUTDOWN))
 
     def step(self, message: object | None) -> None:

@@ -25,7 +25,7 @@ from agent.camera_link import (
     StillPicture,
     as_line,
 )
-from agent.clock import read_clock
+from agent.clock import Instant, read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.settings import CameraSettings, RecorderSettings
 from agent.recorder.source import CameraError, explained, opened_camera
@@ -37,6 +37,7 @@ from agent.wakeup import short_path
 _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10 s of its camera
 _ASK_AGAIN = Backoff(base_s=10.0, longest_s=300.0)  # cameras lock out who often gives a wrong word
 _END_WITHIN_S = 5.0
+_TRUST_S = 1.0
 _RECEIVED_BYTES = 65536
 _MB = 1_000_000
 
@@ -57,7 +58,7 @@ def run_recorder(settings: RecorderSettings) -> None:
         signal.signal(number, end)
     mailbox = Mailbox(round(settings.files.ring_mb * _MB))
     reader = CameraReader(settings.camera, mailbox.put, stop)
-    filming = FilmingLoop(settings, mailbox, now=read_clock, reopen=reader.reopen)
+    filming = FilmingLoop(settings, mailbox, now=RecorderClock(), reopen=reader.reopen)
 
     def film() -> None:
         try:
@@ -87,6 +88,20 @@ def run_recorder(settings: RecorderSettings) -> None:
         stop.set()
         films.join(_END_WITHIN_S)
     log.info("recorder stopped", camera=settings.camera.name)
+
+
+class RecorderClock:
+    """Reads the clock for every picture; whether it is right, which costs more, once a second."""
+
+    def __init__(self) -> None:
+        self._read = read_clock()
+
+    def __call__(self) -> Instant:
+        boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        read = self._read
+        if boot_s - (read.boot_s or 0.0) >= _TRUST_S:
+            self._read = read = read_clock()
+        return Instant(utc_s=time.time(), boot_id=read.boot_id, boot_s=boot_s, trusted=read.trusted)
 
 
 class CameraReader:
@@ -145,8 +160,9 @@ class CameraReader:
             for packet in opened.packets():
                 self._stop.check()
                 self._put(packet)
-                self._pause.note_success()
-                self._pause_rejected.note_success()
+                if self._pause.failures or self._pause_rejected.failures:
+                    self._pause.note_success()
+                    self._pause_rejected.note_success()
                 if self._reopens.is_set():
                     return
         raise CameraError(f"{self._camera.host} ended the stream", hint="it is opened again")

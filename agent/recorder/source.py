@@ -32,6 +32,7 @@ _AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
 _MOST_AT_ONCE, _MOST_OPENING_S = 600, 30.0
 _ENCODED = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
 _TEST_FPS = 30
+_MILLISECOND = Fraction(1, 1000)
 _IS_ON = "is it on, and in this network?"
 _PLUGGED_IN = "is it plugged in, and is camera.source right?"
 _Told = tuple[str, str, RecorderTrouble]  # what happened, what to do
@@ -123,7 +124,7 @@ class SourcePacket:
     duration_s: float
     is_keyframe: bool
     arrived_s: float  # seconds since boot
-    camera_utc_s: float | None = None  # when it was filmed by the camera's own clock
+    camera_utc_s: float | None = None  # of a keyframe: when it was filmed by the camera's own clock
 
 
 class OpenCamera(Protocol):
@@ -245,20 +246,22 @@ class _Stream:
                 opening = None
 
     def _read(self) -> Iterator[SourcePacket]:
+        unit_s = float(self._stream.time_base or _MILLISECOND)
         for packet in self._opened.demux(self._stream):
             if packet.size:
-                yield _read_packet(packet)
+                yield _read_packet(packet, unit_s)
 
 
-def _read_packet(packet: "Packet[VideoStream]") -> SourcePacket:
-    unit = packet.time_base or Fraction(1, 1000)
+def _read_packet(packet: "Packet[VideoStream]", unit_s: float) -> SourcePacket:
+    """Return what libav has read; every line here is run for every picture."""
+    pts, is_keyframe = packet.pts, packet.is_keyframe
     return SourcePacket(
-        payload=bytes(packet),
-        pts_s=None if packet.pts is None else float(packet.pts * unit),
-        duration_s=float((packet.duration or 0) * unit),
-        is_keyframe=packet.is_keyframe,
-        arrived_s=time.clock_gettime(time.CLOCK_BOOTTIME),
-        camera_utc_s=_camera_utc_s(packet),
+        bytes(packet),
+        None if pts is None else pts * unit_s,
+        (packet.duration or 0) * unit_s,
+        is_keyframe,
+        time.clock_gettime(time.CLOCK_BOOTTIME),
+        _camera_utc_s(packet) if is_keyframe else None,
     )
 
 

@@ -47,6 +47,7 @@ _MOST_LINKS = 16
 _RECEIVED_BYTES = 1 << 18
 _ANSWER_S = 5.0
 _SEND_S = 0.5
+_STARTS_S = 1.0  # a recorder that starts with the daemon tries once a second to reach it
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # as the recorders' settings allow it
 _ENABLED = Path("/etc/systemd/system/multi-user.target.wants")
@@ -137,7 +138,7 @@ class RecorderBoard:
         self._known: dict[str, tuple[RecorderReport, float]] = {
             name: (
                 RecorderReport(camera=name, state=RecorderState.CONNECTING, since_s=now_s),
-                self._monotonic(),
+                self._monotonic() + _STARTS_S,
             )
             for name in memory.expected()
         }
@@ -156,7 +157,7 @@ class RecorderBoard:
         """Return every recorder that reported or is expected, in order of their names."""
         now_s = self._monotonic()
         return tuple(
-            RecorderSight(report=report, silent_s=now_s - heard_s)
+            RecorderSight(report=report, silent_s=max(0.0, now_s - heard_s))
             for _, (report, heard_s) in sorted(self._known.items())
         )
 
