@@ -10,6 +10,8 @@ usage() {
 sudo systemd/install.sh                 install, or update in place
 sudo systemd/install.sh --page          also open the coach's page to the network, with a PIN
 sudo systemd/install.sh --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
+sudo systemd/install.sh --config FILE --key-file FILE --station-id ID
+                                        also take over settings, API key and id, as for many boxes; each alone works too
 sudo systemd/install.sh --rollback      return to the version before the last update
 sudo systemd/install.sh --uninstall     remove Spotter; keep settings and recordings
 sudo systemd/install.sh --uninstall --purge   also remove settings, recordings and users
@@ -18,6 +20,7 @@ WORDS
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
 readonly source_folder
+readonly callers_folder=$PWD
 cd /    # nothing in the caller's folder is run or imported
 readonly wheels=$source_folder/wheelhouse    # created by `make wheelhouse`; without it pip downloads
 readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
@@ -35,6 +38,7 @@ fail() {
     [ $# -lt 2 ] || echo "  $2" >&2
     exit 1
 }
+in_callers_folder() { (cd "$callers_folder" && realpath --no-symlinks -- "$1"); }
 systemd_runs() { [ -d /run/systemd/system ]; }
 is_installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
@@ -133,8 +137,15 @@ make_users_and_folders() {
 
 # Creates the new version in its own folder; the running one is not touched.
 make_version() {
-    local number
+    local number identity
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source_folder/agent/__init__.py")
+    identity=$(identity_of_release)
+    if [ "$(cat "$home/current/share/release" 2>/dev/null)" = "$identity" ]; then
+        version=$(readlink -f "$home/current")
+        say "Spotter $number is installed from this release already"
+        return
+    fi
+    changed=yes
     version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
     say "installing Spotter $number into $version (about 530 MB; a minute or two) ..."
     mkdir -p "$version"
@@ -158,7 +169,19 @@ make_version() {
     mkdir -p "$version/docs"
     cp "$source_folder"/docs/*.md "$version/docs/"
     "$version/bin/spotter" --version >/dev/null || fail "the new version does not start; nothing was changed"
+    echo "$identity" >"$version/share/release"
     trap - EXIT
+}
+
+# What a version is made of: the same twice need not be installed twice.
+identity_of_release() {
+    (
+        cd "$source_folder"
+        find agent analysis config docs systemd requirements.lock requirements-build.lock pyproject.toml \
+            -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+        find wheelhouse -name 'spotter_agent-*.whl' -exec sha256sum {} + 2>/dev/null || true
+        "$python" --version
+    ) | sha256sum | cut -c 1-64
 }
 
 # Builds the agent's wheel outside the release folder, with the setuptools that the release pins by hash.
@@ -174,6 +197,7 @@ build_wheel() {
 switch_to_version() {
     local before=
     [ ! -e "$home/current" ] || before=$(readlink -f "$home/current")
+    [ "$before" != "$version" ] || return 0
     point "$home/current" "$version"
     [ -z "$before" ] || point "$home/previous" "$before"
     local old
@@ -195,12 +219,52 @@ make_settings() {
         return
     fi
     install -g spotter -m 640 "$source_folder/config/station.sample.toml" "$settings"
+    changed=yes
     say "created $settings: configure the station there"
+}
+
+# Read before anything is changed.
+check_provisions() {
+    [ -z "$new_settings" ] || [ -s "$new_settings" ] || fail "--config $new_settings: no such file, or it is empty"
+    [ -z "$key_file" ] || [ -s "$key_file" ] || fail "--key-file $key_file: no such file, or it is empty"
+    case $station_id in
+    *[!A-Za-z0-9_-]*) fail "--station-id $station_id: only letters, digits, underscores and hyphens" ;;
+    esac
+}
+
+# Takes settings, id and key over.  Settings are validated before they get their place; what was there
+# before stays beside it.
+provision() {
+    local next=$settings.next before=$changed
+    if [ -n "$new_settings$station_id" ]; then
+        install -g spotter -m 640 "${new_settings:-$settings}" "$next"
+        [ -z "$station_id" ] || set_key "$next" station id "$station_id"
+        runuser -u spotter -- "$version/bin/spotter" config --check --config "$next" >/dev/null || {
+            rm -f "$next"
+            fail "the settings of ${new_settings:-$settings} are not valid (see above); they were not taken over"
+        }
+        changed=$before
+        take_over "$next" "$settings"
+    fi
+    if [ -n "$key_file" ]; then
+        install -g spotter -m 640 "$key_file" "$key.next"
+        take_over "$key.next" "$key"
+    fi
+}
+
+take_over() {    # NEW PLACE
+    if cmp --silent "$1" "$2"; then
+        rm -f "$1"
+        return
+    fi
+    changed=yes
+    [ ! -s "$2" ] || cp -p "$2" "$2.before"
+    mv "$1" "$2"
 }
 
 install_units() {
     local unit drop_in growing=no
-    for unit in "${unit_files[@]}"; do install -m 644 "$source_folder/systemd/$unit" "$units/$unit"; done
+    for unit in "${unit_files[@]}"; do install -C -m 644 "$source_folder/systemd/$unit" "$units/$unit"; done
     [ "$(systemctl --version | awk 'NR == 1 {print $2}')" -lt 254 ] || growing=yes
     for unit in "${unit_files[@]}"; do
         drop_in=$units/$unit.d
@@ -219,8 +283,10 @@ start_service() {
     fi
     systemctl enable --quiet spotter.service
     # A start takes seconds, and may wait for a mount: let it finish before the doctor runs.
-    timeout 60 systemctl restart spotter.service 2>/dev/null || true
-    local unit
+    local unit verb=start
+    [ "$changed" = no ] || verb=restart
+    timeout 60 systemctl "$verb" spotter.service 2>/dev/null || true
+    [ "$changed" = yes ] || return 0
     for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' | awk '{print $1}'); do
         systemctl restart --no-block "$unit"
     done
@@ -235,25 +301,27 @@ open_page() {
     fi
     # A network address that was configured before stays.
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
-    "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*) set_key web listen 0.0.0.0:8377 ;;
+    "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*) set_key "$settings" web listen 0.0.0.0:8377 ;;
     esac
-    set_key web pin_file /etc/spotter/pin
+    set_key "$settings" web pin_file /etc/spotter/pin
 }
 
-# Sets key = "value" in a table of the settings, replacing an earlier value.
+# Sets key = "value" in a table of a settings file, replacing an earlier value.
 set_key() {
-    local changed
-    changed=$(mktemp "$settings.XXXXXX")
-    awk -v table="[$1]" -v key="$2" -v line="$2 = \"$3\"" '
+    local next
+    next=$(mktemp "$1.XXXXXX")
+    awk -v table="[$2]" -v key="$3" -v line="$3 = \"$4\"" '
         function add() { if (inside && !done) { print line; done = 1 } }
         /^\[/ { add(); inside = ($0 == table); seen = seen || inside }
         inside && !done && $0 ~ "^(# *)?" key " *=" { print line; done = 1; next }
         { print }
         END { add(); if (!seen) print "\n" table "\n" line }
-    ' "$settings" >"$changed"
-    chgrp spotter "$changed"
-    chmod 640 "$changed"
-    mv "$changed" "$settings"
+    ' "$1" >"$next"
+    chgrp spotter "$next"
+    chmod 640 "$next"
+    if cmp --silent "$next" "$1"; then rm "$next"; return; fi
+    changed=yes
+    mv "$next" "$1"
 }
 
 show_page() {
@@ -385,6 +453,7 @@ roll_back() {
     point "$home/current" "$previous"
     point "$home/previous" "$current"
     if [ -x "$home/current/share/spotter-camera" ]; then return_cameras; else migrate_cameras; fi
+    changed=yes
     start_service
     say "rolled back to $(basename "$previous"); --rollback again returns to $(basename "$current")"
 }
@@ -421,10 +490,12 @@ install_spotter() {
     check_release
     check_system
     [ -z "$camera" ] || check_camera
+    check_provisions
     install_packages
     make_users_and_folders
     make_version
     make_settings
+    provision
     switch_to_version
     install_units
     migrate_cameras
@@ -433,6 +504,8 @@ install_spotter() {
     [ -z "$camera" ] || add_camera
     [ "$page" = no ] || show_page
     show_next_steps
+    [ "$changed" = yes ] || say "
+Nothing was changed or restarted."
     run_doctor
 }
 
@@ -440,6 +513,10 @@ what=install
 page=no
 camera=
 camera_password=
+new_settings=
+key_file=
+station_id=
+changed=no    # whether the service has to be restarted
 purge=no
 while [ $# -gt 0 ]; do
     case $1 in
@@ -449,6 +526,17 @@ while [ $# -gt 0 ]; do
         "" | -*) fail "--camera needs a source, as in: --camera /dev/video0" ;;
         esac
         camera=$2
+        shift
+        ;;
+    --config | --key-file | --station-id)
+        case ${2:-} in
+        "" | -*) fail "$1 needs a value: see --help" ;;
+        esac
+        case $1 in
+        --config) new_settings=$(in_callers_folder "$2") ;;
+        --key-file) key_file=$(in_callers_folder "$2") ;;
+        --station-id) station_id=$2 ;;
+        esac
         shift
         ;;
     --rollback) what=rollback ;;

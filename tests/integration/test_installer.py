@@ -73,6 +73,8 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told
+        changes_nothing_by_the_same_release(box, first)
+        takes_settings_over_without_a_question(box, first, tmp_path)
         kept = "/opt/spotter/current/share/install.sh"
         assert "unpack a release" in box.run(kept, code=1)
         assert "no previous version" in box.run(kept, "--rollback", code=1)
@@ -88,6 +90,46 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
         box.run(str(first / "systemd/install.sh"), "--uninstall", "--purge")
         box.run("test", "!", "-e", "/var/lib/spotter")
         assert "spotter" not in box.run("getent", "passwd")
+
+
+def changes_nothing_by_the_same_release(box: ScratchRoot, source: Path) -> None:
+    """A second time, as by a tool that sets boxes up, the version and the settings stay."""
+    before = box.run("sh", "-c", _ALL_THAT_IS_SET_UP)
+    told = box.run(str(source / "systemd/install.sh"), code=1)  # the doctor's: no key yet
+    assert "installed from this release already" in told
+    assert "Nothing was changed or restarted" in told
+    assert box.run("sh", "-c", _ALL_THAT_IS_SET_UP) == before
+
+
+def takes_settings_over_without_a_question(box: ScratchRoot, source: Path, folder: Path) -> None:
+    """Settings that are not valid are refused, and what was there before is kept beside."""
+    installer = str(source / "systemd/install.sh")
+    before = box.run("cat", _SETTINGS)
+    wrong, right, key = (folder / name for name in ("wrong.toml", "right.toml", "key"))
+    wrong.write_text('[station]\nactivity = "swimming"\n')
+    right.write_text('[station]\nid = "first"\nactivity = "running"\n')
+    key.write_text("sk-secret-of-the-account\n")
+    told = box.run(installer, "--config", str(wrong), code=1)
+    assert "swimming" in told and "were not taken over" in told
+    assert box.run("cat", _SETTINGS) == before
+    assert "only letters" in box.run(installer, "--station-id", "rack 7", code=1)
+    assert "no such file" in box.run(installer, "--key-file", "/nowhere", code=1)
+
+    given = ("--config", str(right), "--key-file", str(key), "--station-id", "rack-7")
+    told = box.run(installer, *given, code=1)  # the doctor's: nothing answers here
+    assert "sk-secret" not in told
+    assert 'id = "rack-7"' in box.run("cat", _SETTINGS)
+    assert 'activity = "running"' in box.run("cat", _SETTINGS)
+    assert box.run("cat", f"{_SETTINGS}.before") == before
+    assert box.run("cat", "/etc/spotter/api-key") == key.read_text()
+    assert box.run("stat", "--format", "%a %G", "/etc/spotter/api-key").strip() == "640 spotter"
+    assert "Nothing was changed" in box.run(installer, *given, code=1)
+    box.run("sh", "-c", f"mv {_SETTINGS}.before {_SETTINGS}; : >/etc/spotter/api-key")
+
+
+_ALL_THAT_IS_SET_UP = (
+    "find /opt/spotter /etc/spotter -printf '%p %i %T@ %l\\n' | grep -v -e __pycache__ | sort"
+)
 
 
 def refuses_what_is_no_debian(box: ScratchRoot, source: Path) -> None:
