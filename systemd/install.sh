@@ -28,7 +28,7 @@ readonly settings=/etc/spotter/station.toml
 readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
-readonly unit_files=(spotter.service spotter@.service spotter-recorder@.service)
+readonly unit_files=(spotter.service spotter@.service spotter-recorder@.service spotter-reader@.service)
 readonly old_unit=spotter-camera@.service    # of versions that recorded with ffmpeg
 readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runuser awk dpkg-query apt-get)
 
@@ -287,7 +287,7 @@ start_service() {
     [ "$changed" = no ] || verb=restart
     timeout 60 systemctl "$verb" spotter.service 2>/dev/null || true
     [ "$changed" = yes ] || return 0
-    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' | awk '{print $1}'); do
+    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' 'spotter-reader@*.service' | awk '{print $1}'); do
         systemctl restart --no-block "$unit"
     done
 }
@@ -461,7 +461,7 @@ roll_back() {
 uninstall() {
     local unit
     if systemd_runs; then
-        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' 'spotter-recorder@*' | awk '{print $1}'); do
+        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' 'spotter-recorder@*' 'spotter-reader@*' | awk '{print $1}'); do
             systemctl disable --now --quiet "$unit" || true
         done
     fi

@@ -15,7 +15,8 @@ from tests.videos import film_run
 _UNITS = REPOSITORY / "systemd"
 _MOST_EXPOSED = 1.5
 _RECORDER = "spotter-recorder@.service"
-_ALL = ["spotter.service", "spotter@.service", _RECORDER]
+_READER = "spotter-reader@.service"
+_ALL = ["spotter.service", "spotter@.service", _RECORDER, _READER]
 
 
 @pytest.mark.parametrize("name", _ALL)
@@ -52,6 +53,15 @@ def test_the_recorder_sees_the_capture_folder_and_nothing_else_of_what_is_kept()
     assert ("TemporaryFileSystem", "/var/lib:ro") in said
     opened = [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
     assert set(opened) == {"-/var/lib/spotter/capture"}
+    assert ("InaccessiblePaths", "-/etc/spotter") in said
+
+
+def test_the_reader_sees_input_devices_and_nothing_that_is_kept() -> None:
+    said = directives(_UNITS / _READER)
+
+    assert ("TemporaryFileSystem", "/var/lib:ro") in said
+    assert [value for name, value in said if name == "DeviceAllow"] == ["char-input r"]
+    assert not [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
     assert ("InaccessiblePaths", "-/etc/spotter") in said
 
 

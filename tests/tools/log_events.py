@@ -366,6 +366,20 @@ EVENTS: dict[str, tuple[str, str]] = {
         "the station already), unknown (linked to nobody), refused (its athlete left the account).",
         "",
     ),
+    "reader opened": ("`spotter reader` reads its device from now on, alone.", ""),
+    "card forwarded": (
+        "A reader's card was sent to the page; `result` is its answer: assigned, kept, unknown, "
+        "refused.",
+        "",
+    ),
+    "card rejected": (
+        "A reader typed a key that no card has, or keys were lost; nothing was sent.",
+        "Hold the card to the reader again; set the reader to the US keyboard layout.",
+    ),
+    "card dropped": (
+        "A card could not be sent, for the reason in `detail`; it is not sent later.",
+        "Check that the daemon runs and that the reader has the station's token.",
+    ),
     "tap rejected": (
         "Somebody asked to check in without the token of `web.tap_token_file`.",
         "Compare the reader's token with the station's.",

@@ -19,7 +19,7 @@ LAYERS = (
     | {"bandwidth_schedule", "camera_link", "exercises", "log_events", "token_bucket"},
     {"settings", "disk"},
     {"outbox", "api"},
-    {"station", "sandbox", "synthetic", "support_bundle", "backup"},
+    {"station", "sandbox", "synthetic", "support_bundle", "backup", "card_reader"},
     {"recorder"},
     {"intake", "clipping", "delivery", "results", "notifications", "retention"},
     {"web"},

@@ -3,17 +3,20 @@
 import json
 import secrets
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from agent.card_reader import CardSender, own_page, read_cards
 from agent.clock import read_clock
-from agent.station.check_in import find_group
+from agent.errors import RequestError, UnreachableError
+from agent.station.check_in import CheckIn, find_group
 from agent.station.roster import NamedAthlete, take_over
 from agent.web.auth import TapGuard
-from tests.served_page import ServedPage, page_settings, served_page
+from tests.served_page import ServedPage, free_port, page_settings, served_page
 
 TOKEN = secrets.token_urlsafe(24)
 
@@ -129,3 +132,28 @@ def test_groups_are_edited_and_queued_on_the_page(reader_page: ServedPage) -> No
         assert answer.json()["say"] == "1 athlete added to the queue. Rotation on."
         assert coach.post(f"/groups/{group.id}/remove").status_code == 200
         assert coach.post(f"/groups/{group.id}/queue").status_code == 409
+
+
+def typed(text: str) -> bytes:
+    """What the system tells of a reader that types a number and Enter."""
+    codes = [*("1234567890".index(sign) + 2 for sign in text), 28]
+    return b"".join(struct.pack("@llHHi", 1, 0, 1, code, down) for code in codes for down in (1, 0))
+
+
+def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_path: Path) -> None:
+    page = reader_page
+    CheckIn(page.outbox, page.folder).link("0004512345", "ben", now_s=read_clock().utc_s)
+    device = tmp_path / "event0"
+    device.write_bytes(typed("0004512345") + typed("77"))
+    sender = CardSender(own_page(page.settings.web), TOKEN)
+
+    assert [sender.send(card) for card in read_cards(device)] == ["assigned", "rejected"]
+
+    with pytest.raises(RequestError, match="refuses the token"):
+        CardSender(page.origin, "x" * 20).send("0004512345")
+    rests: list[float] = []
+    with pytest.raises(UnreachableError):
+        CardSender(f"http://127.0.0.1:{free_port()}", TOKEN).send("77777", rest=rests.append)
+    assert len(rests) == 2
+    with pytest.raises(RequestError, match="cannot read"):
+        list(read_cards(tmp_path / "none"))
