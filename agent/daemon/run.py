@@ -262,7 +262,10 @@ def run_station(settings: Settings, *, read_again: Callable[[], Settings]) -> No
             opened = retry_until_startable(opening, folder.root, reserve.release, say=notifier.say)
             with opened as outbox:
                 run = _Run(folder, outbox, reserve, notifier=notifier, heartbeats=heartbeats)
-                run.go_on(settings, read_again)
+                try:
+                    run.go_on(settings, read_again)
+                finally:
+                    notifier.end()
         finally:
             reserve.hold()  # what stood in for the log, whose blocks were given back just now
             lock.release()

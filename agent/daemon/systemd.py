@@ -22,6 +22,7 @@ from agent.text import counted
 
 _SEND_WITHIN_S = 1.0
 _START_TICK_S = 5.0
+_LAST_LOOK_S = 5.0  # at the end; SQLite crashes where a connection is closed under a query
 _START_MORE_S = 30.0  # asked for again and again, while the start makes progress
 _TICK_S = 30.0  # where no watchdog asks for more
 _LONGEST_STATUS = 240
@@ -96,7 +97,13 @@ class SystemdNotifier:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Tell nothing more; wait for a look at the outbox, which is closed next."""
         self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(_LAST_LOOK_S)
 
     def has_started(self) -> None:
         """Say that the start is over."""

@@ -59,11 +59,11 @@ async def picture(page: WebContext, context: RequestContext) -> Response:
     """Return what a camera sees at this moment."""
     sight = _chosen(page, context)
     if sight is None or sight.is_silent:
-        raise HTTPException(503, page.texts.gettext("No picture at the moment."))
+        raise HTTPException(404, page.texts.gettext("No picture at the moment."))
     try:
         seen = await page.pictures.of(sight.report.camera)
     except BusyError:
-        raise HTTPException(503, page.texts.gettext("No picture at the moment.")) from None
+        raise HTTPException(404, page.texts.gettext("No picture at the moment.")) from None
     headers = {"x-picture-age": f"{seen.age_s:.2f}"}
     return Response(seen.jpeg, media_type="image/jpeg", headers=headers)
 

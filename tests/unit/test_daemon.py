@@ -2,6 +2,7 @@
 
 import errno
 import signal
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from agent.daemon import supervisor as daemons
 from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
+from agent.daemon.systemd import NotifySocket, SystemdNotifier
 from agent.errors import OutboxError
 from agent.heartbeat import Heartbeats
 from agent.stage import StopFlag
@@ -130,3 +132,29 @@ def test_a_stage_that_breaks_off_is_missed(tmp_path: Path, monkeypatch: pytest.M
     run(stage, tmp_path, watching=watching)  # ended from outside: the stage cannot any more
     now_s = 10.0
     assert watching.heartbeats.stuck() == [stage.name]
+
+
+def test_the_outbox_is_not_closed_under_a_look_at_it_for_the_service_manager(
+    tmp_path: Path,
+) -> None:
+    looks, may_end = threading.Event(), threading.Event()
+
+    def look() -> str:
+        looks.set()
+        may_end.wait(60)
+        return "watching"
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        told = NotifySocket(str(tmp_path / "notify"), watchdog_s=0.02)
+        with SystemdNotifier(told, Heartbeats()) as notifier:
+            notifier.has_started()
+            notifier.describe = look
+            assert looks.wait(60)
+            ending = threading.Thread(target=notifier.end)
+            ending.start()
+            ending.join(0.1)
+            assert ending.is_alive()
+            may_end.set()
+            ending.join(60)
+            assert not ending.is_alive()

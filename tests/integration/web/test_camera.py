@@ -12,7 +12,7 @@ def test_without_a_recorder_the_page_says_so_in_one_line(page: ServedPage) -> No
     assert "Your camera program shows its own picture." in shown.text
     assert "camera-live" not in shown.text
     with page.client(page.session()) as coach:
-        assert coach.get("/camera/picture").status_code == 503
+        assert coach.get("/camera/picture").status_code == 404
         assert coach.get("/camera/words").status_code == 404
 
 
