@@ -25,6 +25,7 @@ from agent.errors import RequestError
 from agent.outbox.devices import Device, Role
 from agent.settings import Settings
 from agent.settings.model import is_loopback
+from agent.station.check_in import group_of
 from agent.station.roster import clean_name
 from agent.web.security import page_address
 
@@ -35,6 +36,9 @@ _MOST_NAME = 80  # signs
 
 @click.command()
 @click.option("--wall", is_flag=True, help="Read-only wall display.")
+@click.option(
+    "--kiosk", metavar="GROUP", help="Athletes of this group put themselves on the station."
+)
 @click.option(
     "--name", default="", metavar="TEXT", help='Name of the device, such as "tablet at rack 2".'
 )
@@ -51,6 +55,7 @@ _MOST_NAME = 80  # signs
 @json_option
 def pair(
     wall: bool,
+    kiosk: str | None,
     name: str,
     minutes: float,
     list_: bool,
@@ -64,25 +69,39 @@ def pair(
     """
     if not math.isfinite(minutes):
         raise click.BadParameter(f"{minutes} is not a number of minutes", param_hint="'--minutes'")
+    if wall and kiosk is not None:
+        raise click.UsageError("give --wall or --kiosk, not both")
     settings = settings_of(config)
     if end is not None:
         _end(settings, end, as_json=as_json)
     elif list_:
         _list(settings, as_json=as_json)
     else:
-        _offer(settings, wall=wall, name=name, lasts_s=minutes * 60, as_json=as_json)
+        role = Role.WALL if wall else Role.COACH if kiosk is None else Role.KIOSK
+        _offer(settings, role, kiosk, name=name, lasts_s=minutes * 60, as_json=as_json)
 
 
-def _offer(settings: Settings, *, wall: bool, name: str, lasts_s: float, as_json: bool) -> None:
+def _offer(
+    settings: Settings,
+    role: Role,
+    group: str | None,
+    *,
+    name: str,
+    lasts_s: float,
+    as_json: bool,
+) -> None:
     if not settings.web.listen:
         raise RequestError(
             "the coach's page is turned off", hint='set web.listen = "127.0.0.1:8377"'
         )
     called = clean_name(name)[:_MOST_NAME]
     token = b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().lower()
-    role, now_s = Role.WALL if wall else Role.COACH, read_clock().utc_s
+    now_s = read_clock().utc_s
     with opened_outbox(settings) as outbox:
-        outbox.devices.offer(token, role=role, name=called, now_s=now_s, lasts_s=lasts_s)
+        group_id = None if group is None else group_of(outbox, group).id
+        outbox.devices.offer(
+            token, role=role, name=called, now_s=now_s, lasts_s=lasts_s, group_id=group_id
+        )
     address = f"{page_address(settings.web)}/pair#{token}"  # behind the #: never in a request
     until = iso_utc(now_s + lasts_s)
     if as_json:

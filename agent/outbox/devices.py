@@ -12,6 +12,7 @@ class Role(StrEnum):
 
     COACH = "coach"  # see and change
     WALL = "wall"  # see the wall view, nothing else
+    KIOSK = "kiosk"  # let the athletes of one group put themselves on the station, nothing else
 
 
 class Way(StrEnum):
@@ -31,12 +32,22 @@ class Device:
     name: str
     paired_at: float  # Unix time
     ended_at: float | None  # None: it may still come in
+    group_id: int | None = None  # of a kiosk
 
     @classmethod
     def from_row(cls, row: Row) -> "Device":
         """Build a device from a row of its table."""
         plain = {name: row[name] for name in ("id", "name", "paired_at", "ended_at")}
-        return cls(role=Role(str(row["role"])), way=Way(str(row["way"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        role, _, group_id = str(row["role"]).partition(_OF)
+        return cls(
+            role=Role(role),
+            way=Way(str(row["way"])),
+            group_id=int(group_id) if group_id else None,
+            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+        )
+
+
+_OF = ":"  # between the role of a kiosk and its group's id, which are stored as one
 
 
 class Devices:
@@ -45,7 +56,16 @@ class Devices:
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def offer(self, token: str, *, role: Role, name: str, now_s: float, lasts_s: float) -> None:
+    def offer(
+        self,
+        token: str,
+        *,
+        role: Role,
+        name: str,
+        now_s: float,
+        lasts_s: float,
+        group_id: int | None = None,
+    ) -> None:
         """Let whoever shows `token` in time become a device, once; only its hash is kept."""
         with self._db.transaction():
             self._db.change("DELETE FROM pairing WHERE expires_at < ?", (now_s,))
@@ -53,7 +73,7 @@ class Devices:
                 "pairing",
                 {
                     "token_sha256": _hash(token),
-                    "role": role,
+                    "role": role if group_id is None else f"{role}{_OF}{group_id}",
                     "name": name,
                     "made_at": now_s,
                     "expires_at": now_s + lasts_s,
@@ -78,7 +98,7 @@ class Devices:
             if row is None:
                 return None
             device = self._add(
-                device_id, Role(str(row["role"])), Way.PAIRED, str(row["name"]), now_s=now_s
+                device_id, str(row["role"]), Way.PAIRED, str(row["name"]), now_s=now_s
             )
             self._note_address(device_id, address)
             return device
@@ -120,7 +140,7 @@ class Devices:
         )
         return changed > 0
 
-    def _add(self, device_id: str, role: Role, way: Way, name: str, *, now_s: float) -> Device:
+    def _add(self, device_id: str, role: str, way: Way, name: str, *, now_s: float) -> Device:
         row = self._db.row(
             """
             INSERT INTO device (id, role, way, name, paired_at) VALUES (?, ?, ?, ?, ?) RETURNING *

@@ -276,14 +276,7 @@ class CheckIn:
             except RequestError:
                 return self._note(TapOutcome.REFUSED, digest, now=now)
             self.dismiss()
-            record_run_out_now(outbox, now=now)
-            present = present_of(outbox, now=now).at(now).assignment
-            if present is not None and key_of(*present.who) == athlete.key:
-                if present.layer is AssignmentLayer.COACH:
-                    present = keep(outbox, now=now, set_by=set_by)
-                return Tap(outcome=TapOutcome.KEPT, athlete=athlete, assignment=present)
-            put = assign_person(outbox, athlete.key, rules=rules, now=now, set_by=set_by)
-            return Tap(outcome=TapOutcome.ASSIGNED, athlete=athlete, assignment=put)
+            return _put(outbox, athlete, rules=rules, now=now, set_by=set_by)
 
     def link(self, said: str, key: str, *, now_s: float) -> LinkedCard:
         """Let a card belong to the person of a key.
@@ -358,6 +351,43 @@ class CheckIn:
         """Return what stands for a card; inside a transaction, so that one secret is made."""
         secret = load_secret(self._folder, OF_CARDS)
         return hmac.new(secret, _canonical(said).encode(), "sha256").hexdigest()
+
+
+def put_member(
+    outbox: Outbox,
+    key: str,
+    *,
+    group_id: int,
+    rules: StationRules,
+    now: Instant,
+    set_by: str,
+) -> Tap:
+    """Put a member of a group on the station, as by a card.
+
+    Raises:
+        RequestError: there is no such group, the person is no member or cannot be assigned, or the
+            API would refuse what they did last.
+    """
+    with outbox.transaction():
+        group = group_of(outbox, group_id)
+        if key not in group.members:
+            raise RequestError(f"{key} is not in the group {group.name!r}")
+        athlete = offered_athlete(outbox, key)
+        return _put(outbox, athlete, rules=rules, now=now, set_by=set_by)
+
+
+def _put(
+    outbox: Outbox, athlete: RosterAthlete, *, rules: StationRules, now: Instant, set_by: str
+) -> Tap:
+    """Put an athlete on the station, or let who is there already stay."""
+    record_run_out_now(outbox, now=now)
+    present = present_of(outbox, now=now).at(now).assignment
+    if present is not None and key_of(*present.who) == athlete.key:
+        if present.layer is AssignmentLayer.COACH:
+            present = keep(outbox, now=now, set_by=set_by)
+        return Tap(outcome=TapOutcome.KEPT, athlete=athlete, assignment=present)
+    put = assign_person(outbox, athlete.key, rules=rules, now=now, set_by=set_by)
+    return Tap(outcome=TapOutcome.ASSIGNED, athlete=athlete, assignment=put)
 
 
 def _canonical(said: str) -> str:

@@ -29,7 +29,7 @@ from agent.web.security import BEARER, Hosts
 _DAY_S = 86400.0
 _RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day
 _AHEAD_S = _DAY_S  # a session from further in the future is none: or the clock was far wrong
-_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall)\.([0-9]{1,12})")
+_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall|kiosk)\.([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

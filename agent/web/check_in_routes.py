@@ -12,15 +12,20 @@ from agent.errors import RequestError
 from agent.stage import StageName
 from agent.station.check_in import (
     MOST_GROUP_NAME,
+    MOST_MEMBERS,
     Tap,
     TapOutcome,
     change_members,
     new_group,
+    put_member,
     queue_group,
     remove_group,
 )
+from agent.web.auth import LoginSession
+from agent.web.rendering import draw
 from agent.web.routing import (
     Form,
+    GetEndpoint,
     NoForm,
     PostEndpoint,
     RequestContext,
@@ -31,6 +36,7 @@ from agent.web.routing import (
     said,
 )
 from agent.web.station_routes import KeyForm, name_of_key
+from agent.web.views.people import RosterEntry
 
 SET_BY = "card"
 
@@ -88,12 +94,15 @@ def _answer(page: WebContext, tap: Tap) -> Response:
             return _told(404, tap.outcome, gettext("This card is not linked to an athlete."))
         text = gettext("The athlete of this card is no longer in the athlete list.")
         return _told(409, tap.outcome, text)
-    name = tap.athlete.name
+    return _told(200, tap.outcome, _words(page, tap), athlete=tap.athlete.key)
+
+
+def _words(page: WebContext, tap: Tap) -> str:
+    """Return what became of somebody who can be assigned."""
+    name = "" if tap.athlete is None else tap.athlete.name
     if tap.outcome is TapOutcome.KEPT:
-        text = gettext("Still %(name)s.", name=name)
-    else:
-        text = gettext("%(name)s is on the station.", name=name)
-    return _told(200, tap.outcome, text, athlete=tap.athlete.key)
+        return page.texts.gettext("Still %(name)s.", name=name)
+    return page.texts.gettext("%(name)s is on the station.", name=name)
 
 
 def _told(
@@ -201,9 +210,54 @@ async def take_turns(page: WebContext, context: RequestContext, form: NoForm) ->
     return said(page, context, text)
 
 
-_COACH = RequiredAccess.COACH
+async def show_kiosk(page: WebContext, context: RequestContext) -> Response:
+    """Show the athletes of the kiosk's group, and nothing else."""
+    session = context.session
+    assert session is not None  # not for anybody
+
+    def read() -> tuple[str | None, list[RosterEntry]]:
+        group_id, known = _group_of_kiosk(page, session), page.board.people
+        group = next((one for one in page.outbox.groups.all() if one.id == group_id), None)
+        if group is None:
+            return None, []
+        stands = known.assignment_status()
+        return group.name, known.found(stands, most=MOST_MEMBERS, group_id=group.id)
+
+    name, people = await page.database.read(read)
+    csrf_token = page.auth.signer.csrf_token(session)
+    return draw(page, "kiosk.html", csrf_token=csrf_token, group=name, people=people)
+
+
+async def start_at_kiosk(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
+    """Put an athlete of the kiosk's group on the station."""
+    session = context.session
+    assert session is not None  # not for anybody
+
+    def put() -> Tap:
+        return put_member(
+            page.outbox,
+            form.key,
+            group_id=_group_of_kiosk(page, session),
+            rules=page.rules,
+            now=page.now(),
+            set_by="kiosk",
+        )
+
+    tap = await change(page, put)
+    return said(page, context, _words(page, tap), home="/kiosk")
+
+
+def _group_of_kiosk(page: WebContext, session: LoginSession) -> int:
+    """Return the id of a kiosk's group, which may be removed by now."""
+    device = page.outbox.devices.get(session.device_id)
+    return 0 if device is None or device.group_id is None else device.group_id
+
+
+_COACH, _KIOSK = RequiredAccess.COACH, RequiredAccess.KIOSK
 CHECK_IN_ROUTES = (
     TapEndpoint(),
+    GetEndpoint(path="/kiosk", access=_KIOSK, answer=show_kiosk),
+    PostEndpoint(path="/kiosk", access=_KIOSK, form=KeyForm, answer=start_at_kiosk),
     PostEndpoint(path="/cards/link", access=_COACH, form=LinkForm, answer=link),
     PostEndpoint(path="/cards/dismiss", access=_COACH, form=NoForm, answer=dismiss),
     PostEndpoint(path="/cards/unlink", access=_COACH, form=CardForm, answer=unlink),

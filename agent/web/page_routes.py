@@ -20,12 +20,12 @@ from starlette.responses import (
 
 from agent.errors import RequestError
 from agent.exercises import EXERCISES
-from agent.outbox.devices import Role
 from agent.station.check_in import MOST_MEMBERS
 from agent.web.auth import LoginSession
 from agent.web.i18n import Texts, Wording
 from agent.web.rendering import draw, static, version_of
 from agent.web.routing import (
+    HOME,
     Form,
     GetEndpoint,
     NoForm,
@@ -330,9 +330,6 @@ FILE_ROUTES = (
 )
 
 
-_HOME = {Role.COACH: "/", Role.WALL: "/wall"}
-
-
 class PinForm(Form):
     """What somebody types at the door."""
 
@@ -348,7 +345,7 @@ class PairForm(Form):
 async def show_login(page: WebContext, context: RequestContext) -> Response:
     """Ask for the PIN; who is in already goes on."""
     if context.session is not None:
-        return RedirectResponse(_HOME[context.session.role], 303)
+        return RedirectResponse(HOME[context.session.role], 303)
     return draw(page, "door.html", pairing=False)
 
 
@@ -394,7 +391,7 @@ async def leave(page: WebContext, context: RequestContext, form: NoForm) -> Resp
 
 
 def _welcome(page: WebContext, session: LoginSession) -> Response:
-    response = RedirectResponse(_HOME[session.role], 303)
+    response = RedirectResponse(HOME[session.role], 303)
     page.auth.give(response, session)
     return response
 

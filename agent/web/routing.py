@@ -8,7 +8,7 @@ whose every field is known, bounded and of its type.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -74,15 +74,21 @@ class _NumberConvertor(Convertor[int]):
 register_url_convertor("int", _NumberConvertor())
 
 
-class RequiredAccess(IntEnum):
-    """Who may use an endpoint, from anybody to coaches alone."""
+class RequiredAccess(Enum):
+    """Who may use an endpoint."""
 
-    ANYBODY = 0
-    WALL = 1
-    COACH = 2
+    ANYBODY = "anybody"
+    WALL = "wall"  # coaches, too
+    COACH = "coach"
+    KIOSK = "kiosk"
 
 
-_REACH = {Role.WALL: RequiredAccess.WALL, Role.COACH: RequiredAccess.COACH}
+_REACH = {
+    Role.WALL: {RequiredAccess.WALL},
+    Role.KIOSK: {RequiredAccess.KIOSK},
+    Role.COACH: {RequiredAccess.WALL, RequiredAccess.COACH},
+}
+HOME = {Role.COACH: "/", Role.WALL: "/wall", Role.KIOSK: "/kiosk"}
 
 
 class Form(BaseModel):
@@ -207,8 +213,8 @@ class GuardedEndpoint:
         if self.endpoint.access is not RequiredAccess.ANYBODY:
             if session is None:
                 return _ask_in(self._page, context)
-            if _REACH[session.role] < self.endpoint.access:
-                return _refuse_role(self._page, context)
+            if self.endpoint.access not in _REACH[session.role]:
+                return _refuse_role(self._page, context, session.role)
         response = await self.endpoint.respond(self._page, context)
         if session is not None and self._may_renew(request, session):
             self._page.auth.give(response, session)
@@ -230,9 +236,9 @@ def _ask_in(page: WebContext, context: RequestContext) -> Response:
     raise HTTPException(401, page.texts.gettext("Login expired: reload the page."))
 
 
-def _refuse_role(page: WebContext, context: RequestContext) -> Response:
+def _refuse_role(page: WebContext, context: RequestContext, role: Role) -> Response:
     if context.wants_page and context.request.method == "GET":
-        return RedirectResponse("/wall", 303)
+        return RedirectResponse(HOME[role], 303)
     raise HTTPException(403, page.texts.gettext("This device is read-only."))
 
 
@@ -296,11 +302,16 @@ async def change(page: WebContext, action: Callable[[], Answer]) -> Answer:
 
 
 def said(
-    page: WebContext, context: RequestContext, text: str, *, undoable: UndoableAction | None = None
+    page: WebContext,
+    context: RequestContext,
+    text: str,
+    *,
+    undoable: UndoableAction | None = None,
+    home: str = "/",
 ) -> Response:
-    """Answer a change: a sentence for the page's script, the start page for a bare browser."""
+    """Answer a change: a sentence for the page's script, its start page for a bare browser."""
     if context.wants_page:
-        return RedirectResponse("/", 303)
+        return RedirectResponse(home, 303)
     document: dict[str, object] = {"say": text}
     if undoable is not None:
         document["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}

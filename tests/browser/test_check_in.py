@@ -1,9 +1,10 @@
 """Groups and cards on the page."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from agent.clock import read_clock
+from agent.outbox.devices import Role
 from agent.station.check_in import CheckIn, TapOutcome, remove_group, set_group
 from agent.wakeup import wake
 from tests.browser.gym import ADA, ANNA, JOERG, Gym
@@ -83,3 +84,22 @@ def test_an_unknown_card_is_linked_by_two_touches_and_unlinked(
     page.goto(gym.address)
     page.tap("#card-dismiss")
     expect(page.locator("#waiting")).to_be_empty()
+
+
+def test_an_athlete_starts_at_a_kiosk_by_one_touch(tablet: BrowserContext, gym: Gym) -> None:
+    gym.clear()
+    set_group(gym.outbox, "Class", [ADA, JOERG], now_s=read_clock().utc_s)
+    kiosk = tablet.new_page()
+    kiosk.goto(gym.station.spotter("pair", "--kiosk", "class", "--json").split('"')[3])
+    expect(kiosk.locator("h1")).to_have_text("Class")
+    expect(kiosk.locator("button .name")).to_have_text(["Ada Example", "Jörg Müller"])
+    assert kiosk.locator("a").count() == 0
+
+    kiosk.tap("button:has-text('Jörg')")
+
+    expect(kiosk.locator("[aria-current=true] .name")).to_have_text("Jörg Müller")
+    assert gym.outbox.assignments.all()[-1].user_id == JOERG
+    kiosk.goto(f"{gym.address}/history")
+    expect(kiosk).to_have_url(f"{gym.address}/kiosk")
+    (device,) = [one for one in gym.outbox.devices.all() if one.role is Role.KIOSK]
+    gym.outbox.devices.end(device.id, now_s=read_clock().utc_s)

@@ -104,6 +104,7 @@
     if (!$("sheet") || document.activeElement.tagName === "SELECT") return;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.redirected) { location.reload(); return; } // the device may no longer come in
       const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sheet");
       if (answer.ok && told) { place("sheet", told.innerHTML); tick(); }
     } catch { /* it is said that the station is gone */ }
@@ -477,6 +478,7 @@
   signal();
   tick();
   setInterval(() => { tick(); watch(); }, 1000);
+  if (body.dataset.refresh) setInterval(again, body.dataset.refresh * 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && silent) listen(); });
   listen();
 })();

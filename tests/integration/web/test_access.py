@@ -123,6 +123,13 @@ def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> 
         assert ask(wall, place).status_code == 403
 
 
+@pytest.mark.parametrize("place", GUARDED, ids=named)
+def test_a_kiosk_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> None:
+    own = place.access is RequiredAccess.KIOSK
+    with page.client(page.session(Role.KIOSK)) as kiosk:
+        assert (ask(kiosk, place).status_code == 403) is not own
+
+
 @pytest.mark.parametrize("place", CHANGING, ids=named)
 def test_a_change_wants_the_csrf_token_of_this_very_device(
     page: ServedPage, place: Endpoint

@@ -13,9 +13,11 @@ import pytest
 from agent.card_reader import CardSender, own_page, read_cards
 from agent.clock import read_clock
 from agent.errors import RequestError, UnreachableError
-from agent.station.check_in import CheckIn, find_group
+from agent.outbox.devices import Role
+from agent.station.assignments import assign_nobody
+from agent.station.check_in import CheckIn, find_group, remove_group, set_group
 from agent.station.roster import NamedAthlete, take_over
-from agent.web.auth import TapGuard
+from agent.web.auth import LoginSession, TapGuard
 from tests.served_page import ServedPage, free_port, page_settings, served_page
 
 TOKEN = secrets.token_urlsafe(24)
@@ -157,3 +159,28 @@ def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_p
     assert len(rests) == 2
     with pytest.raises(RequestError, match="cannot read"):
         list(read_cards(tmp_path / "none"))
+
+
+def test_at_a_kiosk_the_athletes_of_its_group_start_and_nobody_else(
+    reader_page: ServedPage,
+) -> None:
+    page, now_s = reader_page, read_clock().utc_s
+    group = set_group(page.outbox, "Class", ["ben"], now_s=now_s)
+    assign_nobody(page.outbox, now=read_clock(), set_by="test")
+    token = {"role": Role.KIOSK, "name": "", "now_s": now_s, "lasts_s": 60.0}
+    page.outbox.devices.offer("a-kiosk", group_id=group.id, **token)  # type: ignore[arg-type]  # as each is
+    assert page.outbox.devices.pair("a-kiosk", device_id="kiosk2", now_s=now_s) is not None
+    session = LoginSession(device_id="kiosk2", role=Role.KIOSK, issued_at=int(now_s))
+    with page.client(session) as kiosk:
+        shown = kiosk.get("/kiosk").text
+        assert "Class" in shown and "Ben" in shown and "Ada" not in shown
+
+        assert kiosk.post("/kiosk", data={"key": "ada"}).status_code == 409
+        assert "Ben" in kiosk.post("/kiosk", data={"key": "ben"}).json()["say"]
+
+        assert page.outbox.assignments.all()[-1].set_by == "kiosk"
+        assert 'aria-current="true"' in kiosk.get("/kiosk").text
+        assert kiosk.get("/", headers={"accept": "text/html"}).headers["location"] == "/kiosk"
+        remove_group(page.outbox, group.id, now_s=now_s)
+        assert "Ben" not in kiosk.get("/kiosk").text
+        assert kiosk.post("/kiosk", data={"key": "ben"}).status_code == 409
