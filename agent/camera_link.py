@@ -114,6 +114,11 @@ class RecorderReport:
     trouble: RecorderTrouble | None = None  # None: all is well
     error: str | None = None  # the same in words, with what to do
 
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height of what the camera sends; None where it has only just connected."""
+        return (self.width, self.height) if self.width and self.height else None
+
     def message(self) -> dict[str, object]:
         """Return it as it is sent."""
         return asdict(self)

@@ -68,8 +68,9 @@ def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     click.echo(f"written: {file}")
 
 
-def _seen(config: Path | None, name: str | None) -> tuple[bytes, tuple[int, int]]:
-    """Return what a camera sees at this moment as JPEG, and width and height of its recordings.
+def _seen(config: Path | None, name: str | None) -> tuple[bytes, tuple[int, int] | None]:
+    """Return what a camera sees at this moment as JPEG, and width and height of its recordings,
+    None where these are not known yet.
 
     Raises:
         BusyError: there is no picture now.
@@ -81,7 +82,7 @@ def _seen(config: Path | None, name: str | None) -> tuple[bytes, tuple[int, int]
     wanted = name or next(iter(sights), "main")
     jpeg = ask_for_still(path, wanted).jpeg
     report = sights[wanted].report
-    return jpeg, (report.width, report.height)
+    return jpeg, report.size_px
 
 
 @camera.command()

@@ -1,6 +1,6 @@
 """Whether the camera stands well: the analysis looks at one picture, in a child of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def check_framing(
     activity: str | None = None,
     stored_px: tuple[int, int] | None = None,
     out: Path | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Framing:
     """Look at a picture of the athlete at the station.
 
@@ -38,6 +39,7 @@ def check_framing(
         activity: what is to be filmed; None: what the station is for.
         stored_px: width and height of the recordings, where the picture is a smaller one.
         out: where it is written with the skeleton on it.
+        check: asked again and again; what it raises ends the look.
 
     Raises:
         AnalysisError: nothing can be seen in it.
@@ -49,7 +51,7 @@ def check_framing(
         "reference": options["reference"],
         "stored_px": stored_px,
     }
-    child = AnalysisProcess(limits=ChildLimits(), check=lambda: None)
+    child = AnalysisProcess(limits=ChildLimits(), check=check)
     try:
         told = child.ask(
             "framing",

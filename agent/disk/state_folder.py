@@ -30,9 +30,10 @@ LEDGER_NAME = "ledger.jsonl"  # beside the database
 OF_SESSIONS = "page-secret"  # signs the sessions of devices
 OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
 _RECORDERS = "recorders.json"
+_REFERENCE = "reference.jpg"
 _OTHER_FILES = (  # in its root
     *("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem"),
-    *(_RECORDERS, "settings.toml", "reference.jpg"),
+    *(_RECORDERS, "settings.toml", _REFERENCE),
 )
 
 log = structlog.get_logger(stage=StageName.START)
@@ -128,6 +129,11 @@ class StateFolder:
     def is_system(self) -> bool:
         """Whether systemd runs the station, and its recorders."""
         return self.root.parent == _SYSTEM_STATE
+
+    @property
+    def reference(self) -> Path:
+        """The picture that the camera is to go on showing, as it was set on the page."""
+        return self.root / _REFERENCE
 
     @property
     def places(self) -> tuple[Path, ...]:

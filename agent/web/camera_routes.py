@@ -1,5 +1,6 @@
-"""Routes of the camera view: what a camera sees, how its recorder does, and the zone."""
+"""Routes of the camera view: what a camera sees, how its recorder does, zone and framing."""
 
+import asyncio
 import os
 
 from pydantic import Field, ValidationError
@@ -8,14 +9,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from agent.clipping.stage import zone_corners
+from agent.disk.state_folder import rewriting
 from agent.errors import BusyError
 from agent.settings.model import ENV_PREFIX, AnalysisSettings
+from agent.stage import ShutdownRequested
 from agent.station.page_settings import save_page_settings
 from agent.station.recorders import RecorderSight
 from agent.web.rendering import draw
 from agent.web.routing import (
     Form,
     GetEndpoint,
+    NoForm,
     PostEndpoint,
     RequestContext,
     RequiredAccess,
@@ -104,9 +108,63 @@ async def set_zone(page: WebContext, context: RequestContext, form: ZoneForm) ->
     return JSONResponse({"say": page.texts.gettext("Zone saved.")}, background=reload)
 
 
+class CheckForm(Form):
+    """Which camera."""
+
+    camera: str = Field(max_length=40)
+
+
+async def check(page: WebContext, context: RequestContext, form: CheckForm) -> Response:  # noqa: ARG001  # as above
+    """Let the analysis look at what a camera sees."""
+    gettext = page.texts.gettext
+    found = [one for one in page.signs.recorders() if one.report.camera == form.camera]
+    if not found or found[0].fault is not None:
+        raise HTTPException(503, gettext("No picture at the moment."))
+    try:
+        checked = await asyncio.to_thread(page.framing.look, found[0])
+    except (BusyError, ShutdownRequested):
+        text = gettext("No picture at the moment. Try again in a few seconds.")
+        raise HTTPException(503, text) from None
+    remarks = checked.remarks(page.texts)
+    text = gettext("Correct this:") if remarks else gettext("The camera stands well.")
+    return JSONResponse({"say": text, "remarks": remarks})
+
+
+async def checked(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
+    """Return the picture that was looked at last, with the skeleton on it."""
+    last = page.framing.last
+    if last is None:
+        raise HTTPException(404, page.texts.gettext("No picture at the moment."))
+    return Response(last.drawn, media_type="image/jpeg")
+
+
+async def set_reference(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+    """Keep the picture that was looked at last as what the camera is to see from now on."""
+    last = page.framing.last
+    if last is None:
+        raise HTTPException(404, page.texts.gettext("Check the framing first."))
+    if _is_fixed("reference"):
+        text = page.texts.gettext("The station's environment sets the reference picture.")
+        raise HTTPException(409, text)
+
+    def keep() -> None:
+        with rewriting(page.folder.reference) as file:
+            file.write(last.seen)
+        save_page_settings(page.folder, {"analysis": {"reference": page.folder.reference}})
+
+    await page.database.write(keep)
+    reload = BackgroundTask(page.signs.reload)
+    return JSONResponse({"say": page.texts.gettext("Reference picture saved.")}, background=reload)
+
+
 CAMERA_ROUTES = (
     GetEndpoint(path="/camera", access=RequiredAccess.COACH, answer=camera),
     GetEndpoint(path="/camera/words", access=RequiredAccess.COACH, answer=words),
     GetEndpoint(path="/camera/picture", access=RequiredAccess.COACH, answer=picture),
     PostEndpoint(path="/camera/zone", access=RequiredAccess.COACH, form=ZoneForm, answer=set_zone),
+    PostEndpoint(path="/camera/check", access=RequiredAccess.COACH, form=CheckForm, answer=check),
+    GetEndpoint(path="/camera/checked", access=RequiredAccess.COACH, answer=checked),
+    PostEndpoint(
+        path="/camera/reference", access=RequiredAccess.COACH, form=NoForm, answer=set_reference
+    ),
 )

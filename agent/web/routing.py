@@ -25,7 +25,7 @@ from agent.outbox.undo import UndoableAction
 from agent.web.auth import Authenticator, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext
 from agent.web.metrics import Metrics
-from agent.web.views.camera import LivePictures
+from agent.web.views.camera import FramingChecker, LivePictures
 from agent.web.views.dashboard import Dashboard
 
 
@@ -39,6 +39,7 @@ class WebContext(PageContext):
     watchers: int = 0  # how many listen to the page's events
     board: Dashboard = field(init=False)
     pictures: LivePictures = field(init=False)
+    framing: FramingChecker = field(init=False)
     taps: TapGuard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class WebContext(PageContext):
         self.taps = TapGuard(self.settings.web)
         self.board = Dashboard(self)
         self.pictures = LivePictures(self.folder.recorder_socket)
+        self.framing = FramingChecker(self)
 
 
 CSRF_FIELD = "csrf_token"

@@ -55,6 +55,7 @@ def seen(
         while not page.locator("#camera").count():
             page.wait_for_timeout(200)
             page.reload()
+        page.wait_for_function(_MORE, arg=0)
         yield page, recorder
 
 
@@ -133,6 +134,33 @@ def test_the_zone_is_edited_by_touch_and_keyboard_and_the_daemon_goes_by_it(
     page.tap("#zone-save")
     expect(page.locator("#zone-note")).to_have_text("Zone saved.")
     assert zone_of(gym) == ([], "page")
+    until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts + 1)
+    (gym.folder.root / "settings.toml").unlink()
+
+
+def test_the_framing_is_checked_and_the_view_kept_as_reference(
+    seen: tuple[Page, RecorderUnderTest], gym: Gym
+) -> None:
+    page, _ = seen
+    starts = gym.station.log.read_text().count('event="daemon started"')
+    page.tap("#framing-check")
+    expect(page.locator("#framing-note")).to_have_text("Correct this:")
+    remarks = page.locator("#framing-remarks li")
+    expect(remarks).to_have_text(["Low resolution. Set the camera to 720p or more."])
+    page.wait_for_function("document.getElementById('framing-picture').naturalWidth === 640")
+    check(page)
+
+    page.tap("#framing-reference")
+    expect(page.locator("#framing-note")).to_have_text("Reference picture saved.")
+    told = json.loads(gym.station.spotter("config", "--json"))
+    assert told["analysis"]["reference"] == str(gym.folder.reference)
+    assert told["origins"]["analysis"]["reference"] == "page"
+    until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts)
+    shown = int(page.locator("#camera-live").get_attribute("data-shown") or 0)
+    page.wait_for_function(_MORE, arg=shown + 2)
+    page.tap("#framing-check")  # now against the reference
+    expect(page.locator("#framing-note")).to_have_text("Correct this:")
+    expect(remarks).to_have_count(1)
     (gym.folder.root / "settings.toml").unlink()
 
 

@@ -115,17 +115,39 @@
     if (on && !corners.length) corners = parsed(FIRST);
     if (on) handles(); else for (const handle of frame.querySelectorAll("button")) handle.remove();
   };
+  const send = async (path, said, fields) => { // what the station answers, null where it refuses
+    try {
+      const body = new URLSearchParams({ ...fields, csrf_token: document.body.dataset.csrfToken });
+      const answer = await fetch(path, { method: "POST", headers: { Accept: "application/json" }, body });
+      if (answer.status === 401) location.reload();
+      const told = await answer.json();
+      set($(said), told.say);
+      return answer.ok ? told : null;
+    } catch { set($(said), document.body.dataset.failed); }
+    return null;
+  };
   const save = async () => {
     const wanted = written(corners);
-    const fields = new URLSearchParams({ corners: wanted, csrf_token: document.body.dataset.csrfToken });
-    try {
-      const answer = await fetch("/camera/zone", { method: "POST", headers: { Accept: "application/json" }, body: fields });
-      if (answer.status === 401) location.reload();
-      if (answer.ok) { saved = wanted; draw(); edit(false); $("zone-edit").focus(); }
-      set($("zone-note"), (await answer.json()).say);
-    } catch { set($("zone-note"), document.body.dataset.failed); }
+    if (!await send("/camera/zone", "zone-note", { corners: wanted })) return;
+    saved = wanted;
+    draw();
+    edit(false);
+    $("zone-edit").focus();
+  };
+  // ---- the framing: one picture, looked at by the analysis
+  const check = async () => {
+    const picture = $("framing-picture"), button = $("framing-check");
+    button.disabled = true;
+    set($("framing-note"), $("framing").dataset.underWay);
+    const told = await send("/camera/check", "framing-note", { camera: view.dataset.camera });
+    button.disabled = false;
+    $("framing-remarks").replaceChildren(...(told ? told.remarks : []).map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    picture.hidden = $("framing-reference").hidden = !told;
+    if (told) picture.src = `/camera/checked?at=${Date.now()}`;
   };
   const clicks = {
+    "framing-check": check,
+    "framing-reference": () => send("/camera/reference", "framing-note", {}),
     "zone-edit": () => edit(true),
     "zone-save": save,
     "zone-undo": () => { become(before.pop()); },

@@ -1,14 +1,21 @@
-"""What the page shows of the station's cameras: a live picture, and how each recorder does."""
+"""What the page shows of the station's cameras: a live picture, how each recorder does, and
+whether the camera stands well.
+"""
 
 import asyncio
+import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.camera_link import RecorderState, StillPicture
+from agent.clipping.framing import Framing, check_framing
+from agent.errors import BusyError
 from agent.station.recorders import RecorderSight, ask_for_still
-from agent.web.i18n import N_, Texts
+from agent.web.context import PageContext
+from agent.web.i18n import N_, WARNINGS, Texts
 
 _FRESH_S = 0.4  # a picture is shared by all who look within this time
 _WITHIN_S = 2.0  # a recorder must answer
@@ -92,3 +99,61 @@ class LivePictures:
             task = asyncio.create_task(asking)
             self._asked[camera] = time.monotonic(), task
         return await asyncio.shield(task)
+
+
+_NO_ROOM = N_("No room for the bar or the jump above. Tilt the camera up or move it back.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedPicture:
+    """A picture that was looked at."""
+
+    seen: bytes  # JPEG
+    drawn: bytes  # with the skeleton on it
+    framing: Framing
+
+    def remarks(self, texts: Texts) -> list[str]:
+        """Return what needs to be corrected, each with its remedy."""
+        words = {**WARNINGS, "no_room_above": _NO_ROOM}
+        told = self.framing.remarks.items()
+        return [texts.gettext(words[code]) if code in words else text for code, text in told]
+
+
+class FramingChecker:
+    """Looks at a camera's picture for whoever asks, one look at a time; keeps the last one."""
+
+    def __init__(self, source: PageContext) -> None:
+        self._source = source
+        self._looking = threading.Lock()
+        self.last: CheckedPicture | None = None
+
+    def look(self, sight: RecorderSight) -> CheckedPicture:
+        """Look at what a camera sees at this moment; takes seconds.
+
+        Raises:
+            BusyError: there is no picture now, or a look is under way.
+            AnalysisError: the picture cannot be judged.
+            ShutdownRequested: the daemon ends.
+        """
+        if not self._looking.acquire(blocking=False):
+            raise BusyError("a check is under way", hint="wait a few seconds")
+        try:
+            self.last = self._look(sight)
+        finally:
+            self._looking.release()
+        return self.last
+
+    def _look(self, sight: RecorderSight) -> CheckedPicture:
+        folder, report = self._source.folder, sight.report
+        jpeg = ask_for_still(folder.recorder_socket, report.camera).jpeg
+        with tempfile.TemporaryDirectory(dir=folder.tmp) as name:
+            picture, drawn = Path(name, "seen.jpg"), Path(name, "drawn.jpg")
+            picture.write_bytes(jpeg)
+            framing = check_framing(
+                picture,
+                self._source.settings,
+                stored_px=report.size_px,
+                out=drawn,
+                check=self._source.signs.stop.check,
+            )
+            return CheckedPicture(seen=jpeg, drawn=drawn.read_bytes(), framing=framing)

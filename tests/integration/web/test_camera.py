@@ -14,6 +14,9 @@ def test_without_a_recorder_the_page_says_so_in_one_line(page: ServedPage) -> No
     with page.client(page.session()) as coach:
         assert coach.get("/camera/picture").status_code == 404
         assert coach.get("/camera/words").status_code == 404
+        assert coach.get("/camera/checked").status_code == 404
+        assert coach.post("/camera/check", data={"camera": "main"}).status_code == 503
+        assert coach.post("/camera/reference").status_code == 404
 
 
 @pytest.mark.parametrize(
