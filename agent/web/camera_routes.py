@@ -119,12 +119,12 @@ async def check(page: WebContext, context: RequestContext, form: CheckForm) -> R
     gettext = page.texts.gettext
     found = [one for one in page.signs.recorders() if one.report.camera == form.camera]
     if not found or found[0].fault is not None:
-        raise HTTPException(503, gettext("No picture at the moment."))
+        raise HTTPException(404, gettext("No picture at the moment."))
     try:
         checked = await asyncio.to_thread(page.framing.look, found[0])
     except (BusyError, ShutdownRequested):
         text = gettext("No picture at the moment. Try again in a few seconds.")
-        raise HTTPException(503, text) from None
+        raise HTTPException(404, text) from None
     remarks = checked.remarks(page.texts)
     text = gettext("Correct this:") if remarks else gettext("The camera stands well.")
     return JSONResponse({"say": text, "remarks": remarks})

@@ -13,6 +13,7 @@ from analysis.pictures import draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder
 from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT
 from tests.browser.gym import ADA, ANNA, JOERG, Footage, Gym, open_gym
+from tests.browser.test_camera import LIVE, recorder_of
 from tests.conftest import REPOSITORY
 from tests.station import until
 
@@ -39,8 +40,35 @@ def main() -> None:
             _shoot(browser, gym.address, "page.jpg", LANDSCAPE, dark=False)
             _shoot(browser, gym.address, "page-dark.jpg", PORTRAIT, dark=True)
             _shoot(browser, f"{gym.address}/athlete/{ADA}", "athlete.jpg", LANDSCAPE, dark=False)
+            with recorder_of(gym, folder / "recorder", _standing(folder)).running():
+                _shoot_camera(browser, gym)
             _shoot(browser, f"{gym.address}/wall", "wall.jpg", (1280, 720), dark=True)
             browser.close()
+
+
+def _standing(folder: Path) -> Path:
+    """Film an athlete who stands at the station, for the camera view."""
+    path = folder / "standing.mp4"
+    story = Storyboard([Segment("stand", 10.0)], view="side", width=1280, height=720, fps=12.0)
+    SceneCamera(story).record(path)
+    return path
+
+
+def _shoot_camera(browser: Browser, gym: Gym) -> None:
+    """Take the camera view, with the zone under way and the framing checked."""
+    width, height = LANDSCAPE
+    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{gym.address}/camera")
+    while not page.locator("#camera").count():
+        page.wait_for_timeout(200)
+        page.reload()
+    page.wait_for_function(LIVE, arg=2)
+    page.tap("#zone-edit")
+    page.tap("#framing-check")
+    page.wait_for_function("() => document.getElementById('framing-picture').naturalWidth > 0")
+    page.screenshot(path=_DOCS / "camera.jpg", type="jpeg", quality=_QUALITY)
+    context.close()
 
 
 def _film(folder: Path, what: str, share: float, finder: PoseFinder) -> Footage:

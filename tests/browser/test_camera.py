@@ -15,7 +15,7 @@ from tests.browser.test_guarded import come_in
 from tests.recorder import RecorderUnderTest
 from tests.station import until
 
-_MORE = "n => Number(document.getElementById('camera-live').dataset.shown || 0) > n"
+LIVE = "n => Number(document.getElementById('camera-live').dataset.shown || 0) > n"
 _HIDE = """
 hidden => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
@@ -55,7 +55,7 @@ def seen(
         while not page.locator("#camera").count():
             page.wait_for_timeout(200)
             page.reload()
-        page.wait_for_function(_MORE, arg=0)
+        page.wait_for_function(LIVE, arg=0)
         yield page, recorder
 
 
@@ -65,7 +65,7 @@ def test_the_picture_is_live_only_while_somebody_looks(
     page, _ = seen
     page.goto(gym.address)
     page.tap("#camera-link")
-    page.wait_for_function(_MORE, arg=2)
+    page.wait_for_function(LIVE, arg=2)
     expect(page.locator("#camera-words")).to_contain_text("Watching, nothing is stored")
     expect(page.locator("#camera-words")).to_contain_text("640 × 360")
     expect(page.locator("#camera-note")).to_have_text("")
@@ -96,7 +96,7 @@ def test_the_zone_is_edited_by_touch_and_keyboard_and_the_daemon_goes_by_it(
 ) -> None:
     page, _ = seen
     starts = gym.station.log.read_text().count('event="daemon started"')
-    page.wait_for_function(_MORE, arg=0)
+    page.wait_for_function(LIVE, arg=0)
     page.tap("#zone-edit")
     corner = page.get_by_label("Corner 1 of the zone")
     place, frame = corner.bounding_box(), page.locator("#zone").bounding_box()
@@ -125,7 +125,7 @@ def test_the_zone_is_edited_by_touch_and_keyboard_and_the_daemon_goes_by_it(
     assert zone_of(gym) == (wanted, "page")
     until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts)
     shown = int(page.locator("#camera-live").get_attribute("data-shown") or 0)
-    page.wait_for_function(_MORE, arg=shown + 2)  # it goes on by itself
+    page.wait_for_function(LIVE, arg=shown + 2)  # it goes on by itself
     page.reload()
     expect(shape).to_have_attribute("points", "0.25,0.25 0.8,0.05 0.8,0.95 0.15,0.95")
 
@@ -147,7 +147,7 @@ def test_the_framing_is_checked_and_the_view_kept_as_reference(
     expect(page.locator("#framing-note")).to_have_text("Correct this:")
     remarks = page.locator("#framing-remarks li")
     expect(remarks).to_have_text(["Low resolution. Set the camera to 720p or more."])
-    page.wait_for_function("document.getElementById('framing-picture').naturalWidth === 640")
+    page.wait_for_function("() => document.getElementById('framing-picture').naturalWidth === 640")
     check(page)
 
     page.tap("#framing-reference")
@@ -157,7 +157,7 @@ def test_the_framing_is_checked_and_the_view_kept_as_reference(
     assert told["origins"]["analysis"]["reference"] == "page"
     until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts)
     shown = int(page.locator("#camera-live").get_attribute("data-shown") or 0)
-    page.wait_for_function(_MORE, arg=shown + 2)
+    page.wait_for_function(LIVE, arg=shown + 2)
     page.tap("#framing-check")  # now against the reference
     expect(page.locator("#framing-note")).to_have_text("Correct this:")
     expect(remarks).to_have_count(1)
@@ -168,7 +168,7 @@ def test_a_lost_camera_is_said_with_its_remedy(
     seen: tuple[Page, RecorderUnderTest], footage: Path
 ) -> None:
     page, _ = seen
-    page.wait_for_function(_MORE, arg=0)
+    page.wait_for_function(LIVE, arg=0)
     footage.rename(footage.with_suffix(".away"))
     try:
         expect(page.locator("#camera-words")).to_contain_text("Camera lost. Check the camera's")
@@ -202,7 +202,7 @@ def test_the_view_is_usable_by_everybody(
         while not page.locator("#camera").count():
             page.wait_for_timeout(200)
             page.reload()
-        page.wait_for_function(_MORE, arg=0)
+        page.wait_for_function(LIVE, arg=0)
         expect(page.locator("html")).to_have_attribute("lang", language)
         check(page)
     context.close()
