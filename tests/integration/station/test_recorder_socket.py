@@ -1,18 +1,30 @@
 """The daemon's end of the recorders' socket, against a recorder that acts between its steps."""
 
+import asyncio
 import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.camera_link import RecorderReport, RecorderState, as_line
+from agent.camera_link import LineReader, RecorderReport, RecorderState, StillPicture, as_line
 from agent.clock import Instant, read_clock
 from agent.disk.state_folder import StateFolder
+from agent.errors import BusyError
 from agent.outbox.outbox import Outbox
 from agent.station import recorders as station_recorders
-from agent.station.recorders import RecorderBoard, RecorderMemory, RecorderStage
+from agent.station.recorders import (
+    RecorderBoard,
+    RecorderMemory,
+    RecorderStage,
+    ask_for_still,
+)
 from agent.wakeup import short_path
+from agent.web.views.camera import LivePictures
 
 REPORT = RecorderReport(camera="main", state=RecorderState.WATCHING, since_s=0.0)
 
@@ -79,3 +91,70 @@ def test_under_systemd_those_are_expected_that_are_enabled(
     assert RecorderMemory(folder).expected() == ["main"]
     enabled.unlink()
     assert RecorderMemory(folder).expected() == []
+
+
+@contextmanager
+def serving(outbox: Outbox, folder: Path) -> Iterator[tuple[Path, socket.socket]]:
+    """Serve the socket in a thread, and return a recorder's end of it."""
+    path, over = folder / "recorder.sock", threading.Event()
+    board = RecorderBoard(RecorderMemory(StateFolder(folder)), now_s=0.0)
+    stage = RecorderStage(outbox, board, path, now=read_clock)
+
+    def serve() -> None:
+        while not over.is_set():
+            over.wait(min(stage.step(), 0.05))
+        stage.close()
+
+    stage.step()  # it listens
+    with ThreadPoolExecutor(1) as pool, socket.socket(socket.AF_UNIX) as recorder:
+        served = pool.submit(serve)
+        try:
+            with short_path(path) as short:
+                recorder.connect(short)
+            recorder.sendall(as_line({"report": REPORT.message()}))
+            yield path, recorder
+        finally:
+            over.set()
+            served.result()
+
+
+def next_still(recorder: socket.socket, lines: LineReader) -> int:
+    """Wait until a recorder is asked for a picture; return the number of the question."""
+    while received := recorder.recv(65536):
+        for message in lines.take(received):
+            if "still" in message:
+                return int(message["still"])
+    raise EOFError
+
+
+def test_all_who_look_at_once_share_one_picture(outbox: Outbox, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def answer(recorder: socket.socket) -> None:
+        lines = LineReader()
+        asked.append(next_still(recorder, lines))
+        told = StillPicture(jpeg=b"a picture", age_s=0.1).message()
+        recorder.sendall(as_line({"still": {"id": asked[-1], **told}}))
+
+    async def look(path: Path) -> list[StillPicture]:
+        pictures = LivePictures(path)
+        return await asyncio.gather(*(pictures.of("main") for _ in range(5)))
+
+    with serving(outbox, tmp_path) as (path, recorder), ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answer, recorder)
+        seen = asyncio.run(look(path))
+        answered.result()
+
+    assert [one.jpeg for one in seen] == [b"a picture"] * 5
+    assert len(asked) == 1
+
+
+def test_who_waits_for_a_picture_hears_at_once_that_the_recorder_has_gone(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    with serving(outbox, tmp_path) as (path, recorder), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask_for_still, path, "main", live=True, within_s=60.0)
+        next_still(recorder, LineReader())
+        recorder.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(BusyError, match="the recorder main has gone"):
+            waiting.result()
