@@ -18,7 +18,7 @@ from agent.errors import AgentError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
-from agent.settings.model import is_loopback
+from agent.settings.model import is_loopback, read_tap_token
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
 from agent.web.app import make_page
@@ -86,8 +86,15 @@ def _judge_progress(answer: httpx.Response) -> str | None:
 
 
 def _guarded(station: StationUnderTest, found: str) -> CheckResult:
-    """Return that the page is well, unless its PIN can be read on the network."""
+    """Return that the page is well, unless its PIN can be read, or card readers cannot check in."""
     web = station.settings.web
+    file = web.tap_token_file
+    if file is not None and read_tap_token(web, station.environ) is None:
+        return warning(
+            "page",
+            f"{found}; card readers are rejected: no token of 16 characters or more in {file}",
+            f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
+        )
     if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
         return warning(
             "page",

@@ -270,6 +270,15 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     assert found.state is Severity.BROKEN and "another program" in found.finding
 
 
+def test_a_token_of_card_readers_that_is_missing_or_too_short(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    station = Station(tmp_path, "http://127.0.0.1:9", {"web": {"tap_token_file": str(token)}})
+    for content, state in (("", Severity.WARNING), ("short", Severity.WARNING), ("x" * 16, None)):
+        token.write_text(content)
+        found = examined(station, check_page)
+        assert ("card readers are rejected" in found.finding) is (found.state is state)
+
+
 def test_a_daemon_that_makes_no_progress(tmp_path: Path) -> None:
     with served_page(page_settings(tmp_path, web={"pin": None})) as page:
         patient = StationUnderTest(
