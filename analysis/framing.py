@@ -29,6 +29,7 @@ from analysis.quality import (
     remark,
 )
 from analysis.sampling import LONGEST_PX
+from analysis.tracking import BodyBoxes
 from analysis.video import probe
 
 _LOOKS = 5  # the model settles on a body after a few
@@ -56,7 +57,12 @@ class FramingRules:
 
 
 def judge_picture(
-    path: Path, rules: FramingRules, *, finder: PoseFinder, out: Path | None
+    path: Path,
+    rules: FramingRules,
+    *,
+    finder: PoseFinder,
+    out: Path | None,
+    empty: Path | None = None,
 ) -> dict[str, object]:
     """Return what is to be corrected about a camera's view, and draw the skeleton on it.
 
@@ -65,6 +71,7 @@ def judge_picture(
         rules: what it is to show.
         finder: of bodies.
         out: where the picture is written with the skeleton on it; None: nowhere.
+        empty: the same without the athlete, as a reference that shows nobody.
 
     Raises:
         VideoError: nothing can be seen in it.
@@ -76,6 +83,8 @@ def judge_picture(
     poses = _look(small, rules.zone, finder)
     found = bool(poses.is_found.any())
     remarks = list(_remarks(small, poses, rules, stored_px=rules.stored_px or (width, height)))
+    if empty is not None:
+        write_jpeg(BodyBoxes.of(poses).painted_over(shown, 0.0), empty)
     if out is not None:
         if found:
             scale = shown.shape[1] / small.shape[1]

@@ -190,12 +190,13 @@ class Worker:
         return {"width": width, "height": height}
 
     def _framing(self, request: Request) -> object:
-        model, out = request.get("model"), request.get("out")
+        model, out, empty = (request.get(name) for name in ("model", "out", "empty"))
         return judge_picture(
             _path(request),
             FramingRules.from_json(_object(request, "rules")),
             finder=self._finder(Path(str(model)) if model else None),
             out=Path(str(out)) if out else None,
+            empty=Path(str(empty)) if empty else None,
         )
 
     def _finder(self, model: Path | None) -> PoseFinder:

@@ -29,6 +29,7 @@ def check_framing(
     activity: str | None = None,
     stored_px: tuple[int, int] | None = None,
     out: Path | None = None,
+    empty: Path | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Framing:
     """Look at a picture of the athlete at the station.
@@ -39,6 +40,7 @@ def check_framing(
         activity: what is to be filmed; None: what the station is for.
         stored_px: width and height of the recordings, where the picture is a smaller one.
         out: where it is written with the skeleton on it.
+        empty: where it is written without the athlete, to be a reference.
         check: asked again and again; what it raises ends the look.
 
     Raises:
@@ -59,6 +61,7 @@ def check_framing(
             rules=rules,
             model=options["model"],
             out=None if out is None else str(out.resolve()),
+            empty=None if empty is None else str(empty.resolve()),
         )
     finally:
         child.close()

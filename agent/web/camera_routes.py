@@ -149,7 +149,7 @@ async def set_reference(page: WebContext, context: RequestContext, form: NoForm)
 
     def keep() -> None:
         with rewriting(page.folder.reference) as file:
-            file.write(last.seen)
+            file.write(last.empty)
         save_page_settings(page.folder, {"analysis": {"reference": page.folder.reference}})
 
     await page.database.write(keep)

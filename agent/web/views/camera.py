@@ -108,8 +108,8 @@ _NO_ROOM = N_("No room for the bar or the jump above. Tilt the camera up or move
 class CheckedPicture:
     """A picture that was looked at."""
 
-    seen: bytes  # JPEG
-    drawn: bytes  # with the skeleton on it
+    drawn: bytes  # JPEG, with the skeleton on it
+    empty: bytes  # without the athlete: nobody is to be seen in a reference that is kept
     framing: Framing
 
     def remarks(self, texts: Texts) -> list[str]:
@@ -147,13 +147,16 @@ class FramingChecker:
         folder, report = self._source.folder, sight.report
         jpeg = ask_for_still(folder.recorder_socket, report.camera).jpeg
         with tempfile.TemporaryDirectory(dir=folder.tmp) as name:
-            picture, drawn = Path(name, "seen.jpg"), Path(name, "drawn.jpg")
+            picture, drawn, empty = (Path(name, f"{n}.jpg") for n in ("seen", "drawn", "empty"))
             picture.write_bytes(jpeg)
             framing = check_framing(
                 picture,
                 self._source.settings,
                 stored_px=report.size_px,
                 out=drawn,
+                empty=empty,
                 check=self._source.signs.stop.check,
             )
-            return CheckedPicture(seen=jpeg, drawn=drawn.read_bytes(), framing=framing)
+            return CheckedPicture(
+                drawn=drawn.read_bytes(), empty=empty.read_bytes(), framing=framing
+            )

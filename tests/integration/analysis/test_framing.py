@@ -93,6 +93,20 @@ def test_a_camera_that_was_moved_is_noticed_by_its_reference(
     assert "camera_moved" in codes(upright, rules, tmp_path, finder)
 
 
+def test_a_reference_that_is_kept_shows_nobody_and_serves_all_the_same(
+    tmp_path: Path, finder: PoseFinder
+) -> None:
+    empty = tmp_path / "empty.jpg"
+    picture = written(tmp_path / "here.png", standing())
+    judge_picture(picture, _LIFTING, finder=finder, out=None, empty=empty)
+    rules = FramingRules(activity="weightlifting", reference=str(empty))
+
+    told = judge_picture(empty, _LIFTING, finder=finder, out=None)
+    assert told["found"] is False
+    assert codes(standing(), rules, tmp_path, finder) == set()
+    assert codes(np.roll(standing(), 120, axis=1), rules, tmp_path, finder) == {"camera_moved"}
+
+
 def test_who_stands_outside_the_zone_is_not_the_athlete(tmp_path: Path, finder: PoseFinder) -> None:
     left = ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0))
     middle = ((0.3, 0.0), (0.7, 0.0), (0.7, 1.0), (0.3, 1.0))
