@@ -35,7 +35,7 @@ from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 
 LOOK_EVERY_S = 0.2  # at time and orders, while no packet comes
-_GATHERED_S = 0.1
+_GATHERED_S = 0.25  # as long is a picture late that somebody looks at
 STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
