@@ -57,6 +57,7 @@ _UNSEEN_BEFORE_S = 3.0  # a body found or lost in the middle of an effort, at mo
 _UNSEEN_AFTER_S = 8.0
 _GAP_S = 0.3
 _ABOUT_TO = 5  # samples between a last sign and the body's loss
+_PAST_S = 5.0  # somebody who walks past hides a body for no longer
 _SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
 _GUARD_BEFORE_S, _GUARD_AFTER_S = 0.10, 0.15  # filters and the model's own smoothing blur an edge
@@ -180,6 +181,7 @@ def efforts_of(
     found = []
     for first, last in runs(signs.any):
         start, end = _widened(motion, first, last)
+        end = _past_somebody(motion, start, end, stirring)
         found.append(_placed(motion, (start, end), within, stirring))
     whole = merged(found, rest_s=rest_s)
     if moving is not None:
@@ -319,6 +321,23 @@ def _widened(motion: Motion, first: int, last: int) -> tuple[int, int]:
     return start, end
 
 
+def _past_somebody(motion: Motion, first: int, last: int, stirring: Sequence[Interval]) -> int:
+    """Return the last sample of an effort during which somebody walked past the body.
+
+    There the model slides from the one body to the other, and walks off with it.  The effort goes
+    on where a body is soon found again in the old place, and something moved all the while.
+    """
+    if not walking_of(motion)[last : last + 1 + round(_WIDEN_S * GRID_FPS)].any():
+        return last
+    back = _back_in_place(motion, first, last)
+    if back is None:
+        return last
+    left_s, back_s = float(motion.times_s[last]), float(motion.times_s[back])
+    if back_s - left_s > _PAST_S or _stirred(stirring, left_s, left_s).end_s < back_s:
+        return last
+    return _widened(motion, back, back)[1]
+
+
 def _leaves_rest(motion: Motion) -> Mask:
     """Return whether the body moves at all, (T,): as a whole, or slowly with hands or hips."""
     moves = np.nan_to_num(motion.speed) > _LEAVE
@@ -355,10 +374,17 @@ def _placed(
 
 def _seen_again_s(motion: Motion, last: int) -> float:
     """Return when the body is found again where it was lost; infinite if it is not."""
-    unit = float(motion.unit_px[last])
-    same = np.abs(motion.hip_across_px - motion.hip_across_px[last]) < _SAME_PLACE * unit
-    behind = (motion.visit > motion.visit[last]) & same
-    return float(motion.times_s[behind][0]) if behind.any() else np.inf
+    back = _back_in_place(motion, last, last)
+    return np.inf if back is None else float(motion.times_s[back])
+
+
+def _back_in_place(motion: Motion, first: int, last: int) -> int | None:
+    """Return the first sample of a later visit to where the body was meanwhile, or None."""
+    across, near = motion.hip_across_px, _SAME_PLACE * float(motion.unit_px[last])
+    been = across[first : last + 1]
+    same = (across > np.nanmin(been) - near) & (across < np.nanmax(been) + near)
+    behind = np.flatnonzero((motion.visit > motion.visit[last]) & same)
+    return int(behind[0]) if len(behind) else None
 
 
 def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Interval:

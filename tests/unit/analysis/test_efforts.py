@@ -348,3 +348,37 @@ def test_who_appears_in_the_air_has_not_jumped() -> None:
     )
 
     assert evidence(both, JUMPING) is Evidence.NONE
+
+
+@pytest.mark.parametrize(("hidden_s", "parts"), [(2.5, 1), (6.0, 2)])
+def test_a_lift_during_which_somebody_walks_past_is_one(hidden_s: float, parts: int) -> None:
+    """The model slides onto who walks past, and finds the lifter in the old place later."""
+    racked = Posture(hands_up=0.1)
+    before = poses(
+        REST, (0.8, SQUAT), (0.8, racked), (1.0, racked), (1.2, replace(racked, across=7))
+    )
+    after = poses((0.1, OVERHEAD), (1.0, STANDING), REST)
+    gap = nobody(hidden_s)
+    body = joined(before, gap, after)
+    ends_s = float(body.times_s.max())
+    motion = motion_of(body)
+    within = Interval(start_s=0.0, end_s=ends_s)
+    found = efforts_of(
+        motion, signs_of(motion, count_busy=False), rest_s=0.5, within=within, stirring=[within]
+    )
+    lowered_s = 6.6 + hidden_s + 1.1
+    assert sum(one.start_s < 5 for one in found) == 1
+    assert (found[0].end_s > lowered_s - 0.3) is (parts == 1)
+
+
+def joined(*parts: Poses) -> Poses:
+    """Return parts one after another."""
+    starts_s = np.cumsum([0.0, *(float(part.times_s[-1]) + 0.1 for part in parts[:-1])])
+    return replace(
+        parts[0],
+        times_s=np.concatenate(
+            [part.times_s + at_s for part, at_s in zip(parts, starts_s, strict=True)]
+        ),
+        points_px=np.concatenate([part.points_px for part in parts]),
+        visibility=np.concatenate([part.visibility for part in parts]),
+    )
