@@ -82,7 +82,8 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
         with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
             until(lambda: 'event="capture analysed"' in station.log.read_text())
         assert heard.longest_gap_s("WATCHDOG=1", until_s=heard.times("STOPPING=1")[0]) < 6
-    assert not heard.times("STATUS=no progress")
+    # On a busy machine a short step of another stage may take longer than its second.
+    assert not [line for _, line in heard.lines if "no progress" in line and "clipping" in line]
 
 
 def test_an_idle_station_is_fed_beyond_the_bound_of_any_step(
