@@ -75,6 +75,13 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
         (_ACCESS, "test_who_was_ended_comes_in_no_longer"),
         (_ACCESS, "test_a_change_wants_the_csrf_token_of_this_very_device"),
     ),
+    "a kiosk": (
+        (_ACCESS, "test_a_kiosk_sees_its_own_view_alone"),
+        (
+            "integration/web/test_check_in.py",
+            "test_at_a_kiosk_the_athletes_of_its_group_start_and_nobody_else",
+        ),
+    ),
     "a wall screen": (
         (_ACCESS, "test_the_wall_sees_its_own_view_alone"),
         (
