@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -214,5 +215,5 @@ def test_a_card_that_may_be_anothers_by_now_is_nobodys_after_a_loss(tmp_path: Pa
 
     with open_as_owner(root, now_s=NOW_S) as outbox:
         assert outbox.cards.all() == []
-    with sqlite3.connect(root / DATABASE_NAME) as connection:
+    with closing(sqlite3.connect(root / DATABASE_NAME)) as connection:
         assert connection.execute("SELECT count(*) FROM card").fetchone() == (2,)
