@@ -25,9 +25,8 @@ from agent import __version__
 from agent.clock import Instant, iso_utc
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import (
+    BACKED_UP_FILES,
     LEDGER_NAME,
-    OF_CARDS,
-    OF_SESSIONS,
     StateFolder,
     acting_as_owner,
     fsync_file,
@@ -46,11 +45,9 @@ SETTINGS_NAME = "station.toml"
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _RECORDS = (DATABASE_NAME, LEDGER_NAME)
-# Paired devices stay paired, cards known, and what the page set.
-_SMALL = (OF_SESSIONS, OF_CARDS, "settings.toml")
 _VIDEO_PLACES = ("captures", "clips", "pictures", "results")
 _UNFINISHED = frozenset({".part", ".note"})
-_ROOT_FILES = frozenset({*_RECORDS, *_SMALL})
+_ROOT_FILES = frozenset({*_RECORDS, *BACKED_UP_FILES})
 _IN_PLACE = re.compile(rf"(?:{'|'.join(_VIDEO_PLACES)})/[^/\0.][^/\0]*")
 _LARGEST_MANIFEST = 1 << 28  # bytes; a hundred for each of two million files
 _PIECE_BYTES = 1 << 20
@@ -172,7 +169,7 @@ def _frozen(root: Path, *, videos: bool) -> Iterator[_Frozen]:
 
 def _linked(root: Path, *, videos: bool) -> Iterator[Path]:
     """Yield the files that are never written again under their name, but only replaced."""
-    yield from (root / name for name in _SMALL if is_plain(root / name))
+    yield from (root / name for name in BACKED_UP_FILES if is_plain(root / name))
     for place in _VIDEO_PLACES if videos else ():
         for path in sorted((root / place).iterdir()):
             if is_ours(path) and not path.name.startswith(".") and path.suffix not in _UNFINISHED:

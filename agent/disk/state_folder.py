@@ -31,10 +31,9 @@ OF_SESSIONS = "page-secret"  # signs the sessions of devices
 OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
 _RECORDERS = "recorders.json"
 _REFERENCE = "reference.jpg"
-_OTHER_FILES = (  # in its root
-    *("mounts.json", OF_SESSIONS, OF_CARDS, "page-cert.pem", "page-key.pem"),
-    *(_RECORDERS, "settings.toml", _REFERENCE),
-)
+# In its root: devices stay paired and cards known by them, and what was set on the page.
+BACKED_UP_FILES = (OF_SESSIONS, OF_CARDS, "settings.toml", _REFERENCE)
+_OTHER_FILES = (*BACKED_UP_FILES, "mounts.json", "page-cert.pem", "page-key.pem", _RECORDERS)
 
 log = structlog.get_logger(stage=StageName.START)
 

@@ -71,6 +71,7 @@ def test_a_box_that_was_just_set_up_takes_the_settings_and_the_records(
     archive = tmp_path / "backup.tar"
     station.spotter("assign", "--guest", "Ann")
     station.spotter("cards", "link", "0004711", "guest:1")
+    (station.state / "reference.jpg").write_bytes(b"a picture")
     station.spotter("backup", str(archive))
     told = json.loads(station.spotter("backup", str(tmp_path / "b.tar"), "--json"))
     assert told["unsent"] == 1 and told["videos"] is True
@@ -84,6 +85,7 @@ def test_a_box_that_was_just_set_up_takes_the_settings_and_the_records(
     assert station.config.read_text() == (tmp_path / "lost.toml").read_text()
     assert station.states() == ["ready"]
     station.spotter("tap", "0004711")
+    assert (station.state / "reference.jpg").read_bytes() == b"a picture"
     (clip,) = (station.state / "clips").glob("*.mp4")
     assert clip.read_bytes() == next((tmp_path / "lost" / "clips").glob("*.mp4")).read_bytes()
     assert {path.name for path in (station.state / "set-aside").iterdir()} >= {"outbox.db"}
