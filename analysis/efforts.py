@@ -178,10 +178,16 @@ def efforts_of(
             picture that stands still: an effort ends where the picture comes to rest.
         activity: what the station is set to, as `evidence_of` wants it.
     """
+    if not signs.any.any():
+        return []
+    walks = walking_of(motion)
+    moves = _leaves_rest(motion) & motion.is_found & ~walks
     found = []
-    for first, last in runs(signs.any):
-        start, end = _widened(motion, first, last)
-        end = _past_somebody(motion, start, end, stirring)
+    for run in runs(signs.any):
+        start, end = _widened(moves, *run)
+        back = _past_somebody(motion, walks, (start, end), stirring)
+        if back is not None:
+            _, end = _widened(moves, back, back)
         found.append(_placed(motion, (start, end), within, stirring))
     whole = merged(found, rest_s=rest_s)
     if moving is not None:
@@ -308,10 +314,9 @@ def _after(values: FloatArray, reach: int) -> FloatArray:
     return _before(values[::-1], reach)[::-1]
 
 
-def _widened(motion: Motion, first: int, last: int) -> tuple[int, int]:
+def _widened(moves: Mask, first: int, last: int) -> tuple[int, int]:
     """Return the run reaching to where the body left rest and came back to it."""
     reach = round(_WIDEN_S * GRID_FPS)
-    moves = _leaves_rest(motion) & motion.is_found & ~walking_of(motion)
     start = first
     while start > max(0, first - reach) and moves[start - 1]:
         start -= 1
@@ -321,21 +326,23 @@ def _widened(motion: Motion, first: int, last: int) -> tuple[int, int]:
     return start, end
 
 
-def _past_somebody(motion: Motion, first: int, last: int, stirring: Sequence[Interval]) -> int:
-    """Return the last sample of an effort during which somebody walked past the body.
+def _past_somebody(
+    motion: Motion, walks: Mask, run: tuple[int, int], stirring: Sequence[Interval]
+) -> int | None:
+    """Return from where on an effort is seen again during which somebody walked past, or None.
 
     There the model slides from the one body to the other, and walks off with it.  The effort goes
     on where a body is soon found again in the old place, and something moved all the while.
     """
-    if not walking_of(motion)[last : last + 1 + round(_WIDEN_S * GRID_FPS)].any():
-        return last
+    first, last = run
+    if not walks[last : last + 1 + round(_WIDEN_S * GRID_FPS)].any():
+        return None
     back = _back_in_place(motion, first, last)
     if back is None:
-        return last
+        return None
     left_s, back_s = float(motion.times_s[last]), float(motion.times_s[back])
-    if back_s - left_s > _PAST_S or _stirred(stirring, left_s, left_s).end_s < back_s:
-        return last
-    return _widened(motion, back, back)[1]
+    is_soon = back_s - left_s <= _PAST_S
+    return back if is_soon and _stirred(stirring, left_s, left_s).end_s >= back_s else None
 
 
 def _leaves_rest(motion: Motion) -> Mask:
