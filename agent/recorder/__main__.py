@@ -4,8 +4,6 @@ From standard input come lines of KEY=VALUE: SOURCE, and as wanted PASSWORD, CAP
 SIZE and RATE.  So no address is on a command line.
 """
 
-import json
-import os
 import re
 import sys
 import tomllib
@@ -15,9 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
+from agent.disk.state_folder import rewriting
 from agent.errors import ConfigError
 from agent.recorder.settings import RecorderSettings
-from agent.settings.load import explained
+from agent.settings.load import explained, toml_value
 
 _FOLDER = Path("/etc/spotter")
 _KEYS = {
@@ -89,7 +88,8 @@ def write_recorder(folder: Path, name: str, given: Mapping[str, str], *, arm: st
             value = given[key]
             tables.setdefault(table, {})[setting] = _number(value) if key in _NUMBERS else value
     text = f"# spotter-recorder@{name}: docs/cameras.md\n" + "".join(
-        f"\n[{table}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+        f"\n[{table}]\n"
+        + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
         for table, values in tables.items()
     )
     path = folder / f"recorder-{name}.toml"
@@ -113,20 +113,9 @@ def _number(value: str) -> object:
         return value  # the settings say what is wrong with it
 
 
-def _toml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read; it is never there in part."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600, exist_ok=False)
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(path)
+    with rewriting(path, 0o600) as file:
+        file.write(text.encode())
 
 
 def main() -> int:
