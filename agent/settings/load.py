@@ -2,6 +2,7 @@
 
 import difflib
 import grp
+import json
 import os
 import pwd
 import tomllib
@@ -92,8 +93,7 @@ def toml_value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{', '.join(toml_value(part) for part in value)}]"
     assert isinstance(value, str | Path) and not isinstance(value, SecretStr)  # no others exist
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return json.dumps(str(value), ensure_ascii=False)  # its escapes are TOML's, too
 
 
 _SECRETS = frozenset(
@@ -289,16 +289,20 @@ def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
 
 
 def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
-    given = {name.upper() for name in os.environ}
-
     def origin(table: str, key: str) -> Origin:
-        if not given.isdisjoint({_variable(table, key), f"{ENV_PREFIX}{table}".upper()}):
+        if is_of_environment(table, key):
             return Origin.ENVIRONMENT
         return Origin.FILE if key in document.get(table, {}) else Origin.DEFAULT
 
     return {
         table: {key: origin(table, key) for key in _keys(table)} for table in Settings.model_fields
     }
+
+
+def is_of_environment(table: str, key: str) -> bool:
+    """Tell whether the environment decides a setting, whatever any file says."""
+    names = {_variable(table, key), f"{ENV_PREFIX}{table}".upper()}
+    return not names.isdisjoint(name.upper() for name in os.environ)
 
 
 def _variable(table: str, key: str) -> str:

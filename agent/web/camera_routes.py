@@ -1,7 +1,6 @@
 """Routes of the camera view: what a camera sees, how its recorder does, zone and framing."""
 
 import asyncio
-import os
 
 from pydantic import Field, ValidationError
 from starlette.background import BackgroundTask
@@ -11,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 from agent.clipping.stage import zone_corners
 from agent.disk.state_folder import rewriting
 from agent.errors import BusyError
-from agent.settings.model import ENV_PREFIX, AnalysisSettings
+from agent.settings.load import is_of_environment
+from agent.settings.model import AnalysisSettings
 from agent.stage import ShutdownRequested
 from agent.station.page_settings import save_page_settings
 from agent.station.recorders import RecorderSight
@@ -47,7 +47,7 @@ async def camera(page: WebContext, context: RequestContext) -> Response:
         view=None if sight is None else camera_view(sight, page.texts),
         cameras=[one.report.camera for one in page.signs.recorders()],
         zone=" ".join(f"{x:g},{y:g}" for x, y in zone_corners(page.settings.analysis.zone)),
-        zone_is_fixed=_is_fixed("zone"),
+        zone_is_fixed=is_of_environment("analysis", "zone"),
     )
 
 
@@ -72,12 +72,6 @@ async def picture(page: WebContext, context: RequestContext) -> Response:
     return Response(seen.jpeg, media_type="image/jpeg", headers=headers)
 
 
-def _is_fixed(key: str) -> bool:
-    """Tell whether the environment decides a setting, whatever is set on the page."""
-    names = {f"{ENV_PREFIX}ANALYSIS__{key}".upper(), f"{ENV_PREFIX}ANALYSIS"}
-    return not names.isdisjoint(name.upper() for name in os.environ)
-
-
 class ZoneForm(Form):
     """The corners of the zone, as in 0.2,0 0.8,0 0.8,1; none: everywhere."""
 
@@ -100,7 +94,7 @@ async def set_zone(page: WebContext, context: RequestContext, form: ZoneForm) ->
     except ValidationError:
         text = page.texts.gettext("This zone encloses nothing.")
         raise HTTPException(422, text) from None
-    if _is_fixed("zone"):
+    if is_of_environment("analysis", "zone"):
         raise HTTPException(409, page.texts.gettext("The station's environment sets the zone."))
     await page.database.write(lambda: save_page_settings(page.folder, {"analysis": {"zone": zone}}))
     # The daemon ends this page and begins with another one: not before the answer is out.
@@ -143,7 +137,7 @@ async def set_reference(page: WebContext, context: RequestContext, form: NoForm)
     last = page.framing.last
     if last is None:
         raise HTTPException(404, page.texts.gettext("Check the framing first."))
-    if _is_fixed("reference"):
+    if is_of_environment("analysis", "reference"):
         text = page.texts.gettext("The station's environment sets the reference picture.")
         raise HTTPException(409, text)
 
