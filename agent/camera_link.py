@@ -16,6 +16,7 @@ from typing import Any
 from agent.clock import Instant
 from agent.text import printable
 
+CAMERA_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"  # a regular expression
 REPORT_EVERY_S = 1.0
 LOST_AFTER_S = 3.0  # without a report, a recorder is taken for dead
 MOST_LINE_BYTES = 4 << 20  # a still picture is the largest message

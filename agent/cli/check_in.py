@@ -25,6 +25,7 @@ from agent.outbox.check_in import AthleteGroup, LinkedCard
 from agent.outbox.outbox import Outbox
 from agent.station.assignments import record_default, state_folder, station_rules
 from agent.station.check_in import (
+    SET_BY_CARD,
     CheckIn,
     TapOutcome,
     change_members,
@@ -191,7 +192,6 @@ def _name(outbox: Outbox, key: str) -> str | None:
 
 _HEAD = ("CARD", "ATHLETE", "NAME", "LINKED ({zone})")
 _card = click.argument("card", metavar="CARD")
-SET_BY = "card"
 
 
 @click.command()
@@ -209,7 +209,7 @@ def tap(card: str, config: Path | None, as_json: bool) -> None:
         rules = station_rules(settings)
         record_default(outbox, rules.default, now=now)
         desk = CheckIn(outbox, state_folder(settings))
-        tapped = desk.tap(_said(card), rules=rules, now=now, set_by=SET_BY)
+        tapped = desk.tap(_said(card), rules=rules, now=now, set_by=SET_BY_CARD)
     if tapped.athlete is None:
         if tapped.outcome is TapOutcome.UNKNOWN:
             raise RequestError(

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
+from agent.camera_link import CAMERA_NAME
 from agent.errors import ConfigError
 from agent.logs import hide_always
 from agent.recorder.arming import ArmingPolicy
@@ -21,14 +22,15 @@ from agent.settings.secrets import read_secret
 
 ENV_PREFIX = "RECORDER_"
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
 _MB = 1_000_000
 
 
 class CameraSettings(Table):
     """The camera."""
 
-    name: str = Field("main", pattern=_NAME, description="Begins the names of its files.")
+    name: str = Field(
+        "main", pattern=f"^{CAMERA_NAME}$", description="Begins the names of its files."
+    )
     source: SecretStr = Field(
         description="rtsp://USER@HOST/PATH (also rtsps, http, https), /dev/videoN, a video file "
         "that is played at its own pace, or test: (an athlete drawn live). The password goes "

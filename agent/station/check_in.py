@@ -213,6 +213,7 @@ def queue_group(
     return known, len(joining)
 
 
+SET_BY_CARD = "card"
 UNKNOWN_CARD = "unknown_card"  # the switch with the last card that put nobody on the station
 _SHOWN_S = 600.0  # for so long the page offers to link it
 _FEWEST, _MOST = 4, 128  # characters of a card

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from agent.camera_link import (
+    CAMERA_NAME,
     LOST_AFTER_S,
     FilmingOrder,
     LineReader,
@@ -49,7 +50,7 @@ _ANSWER_S = 5.0
 _SEND_S = 0.5
 _STARTS_S = 1.0  # a recorder that starts with the daemon tries once a second to reach it
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # as the recorders' settings allow it
+_NAME = re.compile(CAMERA_NAME)
 _ENABLED = Path("/etc/systemd/system/multi-user.target.wants")
 
 log = structlog.get_logger(stage=StageName.RECORDER)

@@ -13,6 +13,7 @@ from agent.stage import StageName
 from agent.station.check_in import (
     MOST_GROUP_NAME,
     MOST_MEMBERS,
+    SET_BY_CARD,
     Tap,
     TapOutcome,
     change_members,
@@ -37,8 +38,6 @@ from agent.web.routing import (
 )
 from agent.web.station_routes import KeyForm, name_of_key
 from agent.web.views.people import RosterEntry
-
-SET_BY = "card"
 
 log = structlog.get_logger(stage=StageName.PAGE)
 
@@ -84,7 +83,7 @@ class TapEndpoint:
 
 
 def _tapped(page: WebContext, card: str) -> Tap:
-    return page.check_in.tap(card, rules=page.rules, now=page.now(), set_by=SET_BY)
+    return page.check_in.tap(card, rules=page.rules, now=page.now(), set_by=SET_BY_CARD)
 
 
 def _answer(page: WebContext, tap: Tap) -> Response:
@@ -117,16 +116,14 @@ def _told(
     return JSONResponse(document, status, headers=headers)
 
 
-class LinkForm(KeyForm):
-    """Whose the card is that waits."""
-
-    card: str = Field(min_length=1, max_length=128)  # its digest
-
-
 class CardForm(Form):
-    """A linked card, by its digest."""
+    """A card, by its digest."""
 
     card: str = Field(min_length=1, max_length=128)
+
+
+class LinkForm(KeyForm, CardForm):
+    """Whose the card is that waits."""
 
 
 class NameForm(Form):
