@@ -10,6 +10,7 @@ from agent.cli.common import config_option, json_option, print_json, settings_of
 from agent.clipping.framing import check_framing
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
+from agent.settings import Settings
 from agent.station.assignments import state_folder
 from agent.station.recorders import RecorderSight, ask_for_recorders, ask_for_still
 
@@ -64,25 +65,24 @@ def _line(sight: RecorderSight) -> str:
 @config_option
 def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     """Write what the camera sees at this moment to FILE, as JPEG."""
-    file.write_bytes(_seen(config, name)[0])
+    file.write_bytes(_seen(settings_of(config), name)[0])
     click.echo(f"written: {file}")
 
 
-def _seen(config: Path | None, name: str | None) -> tuple[bytes, tuple[int, int] | None]:
+def _seen(settings: Settings, name: str | None) -> tuple[bytes, tuple[int, int] | None]:
     """Return what a camera sees at this moment as JPEG, and width and height of its recordings,
     None where these are not known yet.
 
     Raises:
         BusyError: there is no picture now.
     """
-    path = state_folder(settings_of(config)).recorder_socket
+    path = state_folder(settings).recorder_socket
     sights = {sight.report.camera: sight for sight in ask_for_recorders(path)}
     if name is None and len(sights) > 1:
         raise click.UsageError(f"which camera: --camera {' or '.join(sights)}")
     wanted = name or next(iter(sights), "main")
     jpeg = ask_for_still(path, wanted).jpeg
-    report = sights[wanted].report
-    return jpeg, report.size_px
+    return jpeg, sights[wanted].report.size_px
 
 
 @camera.command()
@@ -116,7 +116,7 @@ def check(
         stored_px = None
         if file is None:
             file = Path(folder, "seen.jpg")
-            jpeg, stored_px = _seen(config, name)
+            jpeg, stored_px = _seen(settings, name)
             file.write_bytes(jpeg)
         elif not file.is_file():
             raise RequestError(f"{file}: no such file")
