@@ -41,12 +41,18 @@ def start_daemon(
     config: Path, *, log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `spotter run`, its log appended to a file."""
+    return _start("run", config, log=log, environment=environment or {})
+
+
+def _start(
+    command: str, config: Path, *, log: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as stream:
         return subprocess.Popen(
-            _command(["run"], config),
+            _command([command], config),
             stderr=stream,
             cwd=_NOBODYS,
-            env={**_plain_environment(), **(environment or {})},
+            env={**_plain_environment(), **environment},
         )
 
 
@@ -191,6 +197,18 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
         AgentError: the clip did not arrive in time; the daemon's log is in the message.
         KeyboardInterrupt: it was broken off; nothing is left of it.
     """
+    with _prepared() as (place, sandbox):
+        listen = _free_address() if keep else ""
+        _write_settings(place, sandbox.base_url, listen)
+        with _daemon(place) as daemon:
+            _film(place.capture / "platform-1.mp4", tell)
+            outcome = _follow(place, sandbox, daemon, tell)
+            yield replace(outcome, page=f"http://{listen}" if keep else None)
+
+
+@contextlib.contextmanager
+def _prepared() -> Iterator[tuple[_Place, Sandbox]]:
+    """Make a place, and run the sandbox meanwhile; nothing is left where it is broken off."""
     _remove_earlier()
     place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
     place.capture.mkdir()
@@ -199,12 +217,7 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
         _gone_if_broken_off(place),
         Sandbox(key=_KEY, processing_s=0.5) as sandbox,
     ):
-        listen = _free_address() if keep else ""
-        _write_settings(place, sandbox.base_url, listen)
-        with _daemon(place) as daemon:
-            _film(place.capture / "platform-1.mp4", tell)
-            outcome = _follow(place, sandbox, daemon, tell)
-            yield replace(outcome, page=f"http://{listen}" if keep else None)
+        yield place, sandbox
 
 
 def _remove_earlier() -> None:
@@ -384,14 +397,7 @@ def live_demonstration() -> Iterator["LiveStation"]:
     Raises:
         KeyboardInterrupt: it was ended; nothing is left of it.
     """
-    _remove_earlier()
-    place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
-    place.capture.mkdir()
-    with (
-        _locked(place.folder),  # from the next demo
-        _gone_if_broken_off(place),
-        Sandbox(key=_KEY, processing_s=0.5) as sandbox,
-    ):
+    with _prepared() as (place, sandbox):
         listen = _free_address()
         _write_settings(place, sandbox.base_url, listen, athlete=None)
         with _daemon(place) as daemon, _recorder(place) as recorder:
@@ -407,10 +413,7 @@ def _recorder(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
         socket=json.dumps(str(StateFolder(place.state).recorder_socket)),
     )
     config.write_text(settings, encoding="utf-8")
-    with (place.folder / "recorder.log").open("ab") as log:
-        process = subprocess.Popen(
-            _command(["record"], config), stderr=log, cwd=_NOBODYS, env=_plain_environment()
-        )
+    process = _start("record", config, log=place.folder / "recorder.log", environment={})
     try:
         yield process
     finally:
