@@ -125,7 +125,7 @@ def write_backup(
             unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
-        where = error.filename or out
+        where = out if error.filename in {None, str(unfinished)} else error.filename
         raise RequestError(
             f"{where}: {error.strerror}", hint="choose another place, or free space there"
         ) from error

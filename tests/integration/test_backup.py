@@ -76,6 +76,8 @@ def test_a_box_that_was_just_set_up_takes_the_settings_and_the_records(
     told = json.loads(station.spotter("backup", str(tmp_path / "b.tar"), "--json"))
     assert told["unsent"] == 1 and told["videos"] is True
     assert "is there already" in station.spotter("backup", str(archive), code=1)
+    nowhere = tmp_path / "nowhere" / "b.tar"
+    assert f"{nowhere}: No such file" in station.spotter("backup", str(nowhere), code=1)
 
     shutil.move(station.state, tmp_path / "lost")
     shutil.move(station.config, tmp_path / "lost.toml")
