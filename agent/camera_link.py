@@ -8,10 +8,12 @@ decides; UTC is for people and logs.
 import base64
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from agent.clock import Instant
 from agent.text import printable
@@ -68,6 +70,56 @@ class FilmingOrder:
             return None
 
 
+RECORDER_TOKEN = "recorder-token"  # noqa: S105  # the name of a systemd credential
+FROM_STATION = "station:"  # as a recorder's source: the station says which camera it is
+_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
+_DEVICE = re.compile(r"/dev/video\d{1,3}")
+
+
+def is_camera_address(text: str) -> bool:
+    """Tell whether a text is the address of a camera on the network."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # one that is none raises
+    except ValueError:
+        return False
+    return text.isprintable() and parts.scheme in _SCHEMES and bool(parts.hostname)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraChoice:
+    """The camera that a person has chosen on the page, for a recorder that takes it from there."""
+
+    id: str  # random: another one for every choice
+    source: str = field(repr=False)  # with its password; never shown or logged
+    transport: str = "tcp"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no camera: a recorder opens no other files for the page.
+
+        Raises:
+            ValueError: neither an address on the network nor a device, nor the drawn athlete.
+        """
+        is_here = self.source == "test:" or _DEVICE.fullmatch(self.source)
+        if not is_here and not is_camera_address(self.source):
+            raise ValueError("must be an rtsp or http address, or /dev/videoN")
+        if self.transport not in {"tcp", "udp"}:
+            raise ValueError("must be tcp or udp")
+
+    def message(self) -> dict[str, object]:
+        """Return it as it is sent, and stored."""
+        return asdict(self)
+
+    @classmethod
+    def of_message(cls, message: Mapping[str, Any]) -> "CameraChoice | None":
+        """Read what `message` gave; None where it is no choice."""
+        try:
+            told = {name: message[name] for name in ("id", "source", "transport")}
+            return cls(**{name: str(value) for name, value in told.items()})
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
 class RecorderState(StrEnum):
     """What a recorder does."""
 
@@ -114,6 +166,7 @@ class RecorderReport:
     files: int = 0  # placed since the start
     trouble: RecorderTrouble | None = None  # None: all is well
     error: str | None = None  # the same in words, with what to do
+    choice: str | None = None  # id of its `CameraChoice`, "": none yet; None: of its own settings
 
     @property
     def size_px(self) -> tuple[int, int] | None:
@@ -145,6 +198,7 @@ class RecorderReport:
                 files=int(_number(message["files"])),
                 trouble=_trouble(message.get("trouble")),  # an older recorder says none
                 error=_text(message["error"]),
+                choice=_text(message.get("choice")),
             )
         except (KeyError, TypeError, ValueError):
             return None

@@ -259,7 +259,8 @@ def scrubber_of(settings: Settings) -> Scrubber:
     """Return what takes this station's people and secrets out of texts."""
     for secret in (settings.web.pin, settings.web.metrics_token):
         hide_always(None if secret is None else secret.get_secret_value())
-    for path in (settings.web.pin_file, settings.web.metrics_token_file):
+    web = settings.web
+    for path in (web.pin_file, web.page_pin_file, web.metrics_token_file):
         hide_always(_content(path))
     hide_always(read_api_key(settings.api, os.environ))
     hide_always(read_webhook_secret(settings.webhook, os.environ))

@@ -8,6 +8,8 @@ umask 022    # root's own umask must not decide who can run or change Spotter
 usage() {
     cat <<'WORDS'
 sudo systemd/install.sh                 install, or update in place
+sudo systemd/install.sh --setup         also set the station up in a browser, as a first installation does: shows a QR code
+sudo systemd/install.sh --no-setup      a first installation without that
 sudo systemd/install.sh --page          also open the coach's page to the network, with a PIN
 sudo systemd/install.sh --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
 sudo systemd/install.sh --config FILE --key-file FILE --station-id ID
@@ -25,6 +27,7 @@ cd /    # nothing in the caller's folder is run or imported
 readonly wheels=$source_folder/wheelhouse    # created by `make wheelhouse`; without it pip downloads
 readonly home=/opt/spotter                   # versions/..., current -> one of them, previous -> another
 readonly settings=/etc/spotter/station.toml
+readonly token=/etc/spotter/recorder-token   # by which daemon and recorders know each other
 readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
@@ -129,6 +132,10 @@ make_users_and_folders() {
     systemd-sysusers /usr/lib/sysusers.d/spotter.conf
     systemd-tmpfiles --create /usr/lib/tmpfiles.d/spotter.conf
     [ -e "$key" ] || install -g spotter -m 640 /dev/null "$key"
+    if [ ! -s "$token" ]; then
+        install -m 600 /dev/null "$token"
+        od -An -N 24 -tx1 /dev/urandom | tr -d ' \n' >"$token"
+    fi
     if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         gpasswd --add "$SUDO_USER" spotter >/dev/null
         say "added $SUDO_USER to group spotter: log out and back in to use the commands"
@@ -220,6 +227,8 @@ make_settings() {
     fi
     install -g spotter -m 640 "$source_folder/config/station.sample.toml" "$settings"
     changed=yes
+    # Settings, key or camera that were given say that nobody wants to be asked for them.
+    [ -n "$new_settings$key_file$station_id$camera$setup" ] || setup=yes
     say "created $settings: configure the station there"
 }
 
@@ -301,7 +310,11 @@ open_page() {
     fi
     # A network address that was configured before stays.
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
-    "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*) set_key "$settings" web listen 0.0.0.0:8377 ;;
+    "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*)
+        set_key "$settings" web listen 0.0.0.0:8377
+        # The key is typed there: nobody else in the network may read it.
+        [ "$setup" != yes ] || set_key "$settings" web tls own
+        ;;
     esac
     set_key "$settings" web pin_file /etc/spotter/pin
 }
@@ -322,6 +335,21 @@ set_key() {
     if cmp --silent "$next" "$1"; then rm "$next"; return; fi
     changed=yes
     mv "$next" "$1"
+}
+
+# A recorder that films what is chosen on the set-up page, where there is no other.
+add_setup() {
+    local recorders=(/etc/spotter/recorder-*.toml)
+    [ ! -e "${recorders[0]}" ] || return 0
+    write_recorder main assigned <<<"SOURCE=station:"
+    enable_recorder main
+}
+
+show_setup() {
+    say "
+Set the station up in a browser: scan this code with a phone or tablet in the same network, within 30 minutes.
+The browser warns once about the certificate, which is the station's own."
+    as_spotter pair --setup || say "when the service runs: sudo -u spotter spotter pair --setup"
 }
 
 show_page() {
@@ -429,7 +457,8 @@ show_next_steps() {
     cat <<WORDS
 
 Installed.  Next steps, where the doctor below does not report OK already:
-  1. configure the station:     sudo nano $settings
+  1. configure the station:     in a browser: sudo systemd/install.sh --setup shows the link;
+     or sudo nano $settings
   2. add the API key:           sudo nano /etc/spotter/api-key
   3. apply the changes:         sudo systemctl reload-or-restart spotter
   4. film with Spotter's recorder: sudo systemd/install.sh --camera SOURCE; or let another camera
@@ -499,10 +528,12 @@ install_spotter() {
     switch_to_version
     install_units
     migrate_cameras
-    [ "$page" = no ] || open_page
+    if [ "$page" = yes ] || [ "$setup" = yes ]; then open_page; fi
     start_service
     [ -z "$camera" ] || add_camera
+    [ "$setup" != yes ] || add_setup
     [ "$page" = no ] || show_page
+    [ "$setup" != yes ] || show_setup
     show_next_steps
     [ "$changed" = yes ] || say "
 Nothing was changed or restarted."
@@ -511,6 +542,7 @@ Nothing was changed or restarted."
 
 what=install
 page=no
+setup=    # yes, no, or as fits
 camera=
 camera_password=
 new_settings=
@@ -521,6 +553,8 @@ purge=no
 while [ $# -gt 0 ]; do
     case $1 in
     --page) page=yes ;;
+    --setup) setup=yes ;;
+    --no-setup) setup=no ;;
     --camera)
         case ${2:-} in
         "" | -*) fail "--camera needs a source, as in: --camera /dev/video0" ;;

@@ -31,6 +31,7 @@ from agent.web.security import page_address
 
 _HEAD = ("DEVICE", "ROLE", "LOGIN", "SINCE ({zone})", "NAME")
 _TOKEN_BYTES = 15
+_MINUTES, _SETUP_MINUTES = 10.0, 30.0
 _MOST_NAME = 80  # signs
 
 
@@ -39,15 +40,15 @@ _MOST_NAME = 80  # signs
 @click.option(
     "--kiosk", metavar="GROUP", help="Athletes of this group put themselves on the station."
 )
+@click.option("--setup", is_flag=True, help="Set up the station on the page, for 30 minutes.")
 @click.option(
     "--name", default="", metavar="TEXT", help='Name of the device, such as "tablet at rack 2".'
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(1, 1440),
-    default=10.0,
-    show_default=True,
-    help="How long the link is valid.",
+    default=None,
+    help="How long the link is valid.  [default: 10; 30 for --setup]",
 )
 @click.option("--list", "list_", is_flag=True, help="List the paired devices.")
 @click.option("--end", metavar="DEVICE", help='Revoke a device; "all" for every one.')
@@ -56,8 +57,9 @@ _MOST_NAME = 80  # signs
 def pair(
     wall: bool,
     kiosk: str | None,
+    setup: bool,
     name: str,
-    minutes: float,
+    minutes: float | None,
     list_: bool,
     end: str | None,
     config: Path | None,
@@ -65,19 +67,24 @@ def pair(
 ) -> None:
     """Pair a tablet with the coach's page by QR code.
 
-    The link can be used once.  A paired device needs no PIN, and wrong PINs do not lock it out.
+    With --setup the page asks for all that a new station needs; finishing ends that.  The link can
+    be used once.  A paired device needs no PIN, and wrong PINs do not lock it out.
     """
+    if minutes is None:
+        minutes = _SETUP_MINUTES if setup else _MINUTES
     if not math.isfinite(minutes):
         raise click.BadParameter(f"{minutes} is not a number of minutes", param_hint="'--minutes'")
-    if wall and kiosk is not None:
-        raise click.UsageError("give --wall or --kiosk, not both")
+    roles = {Role.WALL: wall, Role.KIOSK: kiosk is not None, Role.SETUP: setup}
+    wanted = [role for role, is_wanted in roles.items() if is_wanted]
+    if len(wanted) > 1:
+        raise click.UsageError("give one of --wall, --kiosk and --setup")
     settings = settings_of(config)
     if end is not None:
         _end(settings, end, as_json=as_json)
     elif list_:
         _list(settings, as_json=as_json)
     else:
-        role = Role.WALL if wall else Role.COACH if kiosk is None else Role.KIOSK
+        role = next(iter(wanted), Role.COACH)
         _offer(settings, role, kiosk, name=name, lasts_s=minutes * 60, as_json=as_json)
 
 

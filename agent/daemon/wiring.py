@@ -11,7 +11,7 @@ from agent.api.downloads import Storage
 from agent.api.transfer import Timeouts
 from agent.api.users import Users, fetch_users
 from agent.bandwidth_schedule import parse_timetable
-from agent.camera_link import RecorderState
+from agent.camera_link import RECORDER_TOKEN, RecorderState
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
 from agent.clipping.stage import ClippingNeighbours, ClippingStage, tracking_options
@@ -44,9 +44,11 @@ from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage
 from agent.retry import Backoff
 from agent.settings import Settings, read_api_key
 from agent.settings.model import EVENTS, channels_of
+from agent.settings.secrets import read_secret
 from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
 from agent.station.assignments import api_host, record_default, station_default, station_rules
 from agent.station.camera import CameraWatch
+from agent.station.page_settings import camera_choice
 from agent.station.recorders import RecorderBoard, RecorderMemory, RecorderStage
 from agent.station.roster import NamedAthlete, RosterStage
 from agent.station.stage import StationStage
@@ -551,7 +553,14 @@ def assemble_daemon(
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, board, stop=stop),
-        RecorderStage(outbox, board, folder.recorder_socket, now=read_clock),
+        RecorderStage(
+            outbox,
+            board,
+            folder.recorder_socket,
+            now=read_clock,
+            choice=partial(camera_choice, folder),
+            token=partial(read_secret, None, None, os.environ, credential=RECORDER_TOKEN),
+        ),
         *page_stages(
             settings,
             folder,

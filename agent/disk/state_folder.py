@@ -33,7 +33,13 @@ _RECORDERS = "recorders.json"
 _REFERENCE = "reference.jpg"
 # In its root: devices stay paired and cards known by them, and what was set on the page.
 BACKED_UP_FILES = (OF_SESSIONS, OF_CARDS, "settings.toml", _REFERENCE)
-_OTHER_FILES = (*BACKED_UP_FILES, "mounts.json", "page-cert.pem", "page-key.pem", _RECORDERS)
+# What was set on the page and is for the daemon's user alone.
+_PAGE_CAMERA = "page-camera.json"
+_PAGE_SECRETS = ("page-api-key", "page-pin", _PAGE_CAMERA)
+_OTHER_FILES = (
+    *(*BACKED_UP_FILES, *_PAGE_SECRETS),
+    *("mounts.json", "page-cert.pem", "page-key.pem", _RECORDERS),
+)
 
 log = structlog.get_logger(stage=StageName.START)
 
@@ -133,6 +139,11 @@ class StateFolder:
     def reference(self) -> Path:
         """The picture that the camera is to go on showing, as it was set on the page."""
         return self.root / _REFERENCE
+
+    @property
+    def page_camera(self) -> Path:
+        """The camera that was chosen on the page; for the daemon's user alone."""
+        return self.root / _PAGE_CAMERA
 
     @property
     def places(self) -> tuple[Path, ...]:

@@ -8,10 +8,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.api.client import KEY_HEADERS, STATUS_PATH, ApiClient, ApiKey
+from agent.api.key_trial import WAIT_S, ask_whose_key
 from agent.api.responses import ApiResponse, lane_fault, read_account
 from agent.api.tls import certificate_ends_at, tls_context
-from agent.api.transfer import Timeouts
 from agent.clock import Instant, LocalTime
 from agent.daemon.systemd import unit_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
@@ -33,7 +32,6 @@ from agent.text import counted
 _DAY_S = 86400.0
 _SOON_DAYS = 21
 _CLOCK_OFF_S = 120.0
-_WAIT_S = 10.0
 _SET_CLOCK = "sudo timedatectl set-ntp true; where that fails: sudo apt install systemd-timesyncd"
 _AFTER = {
     "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
@@ -49,7 +47,10 @@ def check_api(station: StationUnderTest) -> list[CheckResult]:
     api = station.settings.api
     token = read_api_key(api, station.environ)
     malformed = malformed_key(api, station.environ) if token is None else None
-    findings = [check_key(token, api.key_file, malformed), *judge_expiry(token, station.now)]
+    places = [place for place in (api.key_file, api.page_key_file) if place is not None]
+    closed = [place for place in places if place.exists() and not os.access(place, os.R_OK)]
+    key_file = closed[0] if closed else api.key_file
+    findings = [check_key(token, key_file, malformed), *judge_expiry(token, station.now)]
     answer = None
     if token is not None:
         try:
@@ -190,24 +191,7 @@ def ask_status(station: StationUnderTest, token: str) -> ApiResponse:
     Raises:
         ApiUnavailableError: nobody answered.
     """
-    api = station.settings.api
-    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
-    keys = [ApiKey(token=token, header=header) for header in headers]
-    with ApiClient(
-        api.base_url,
-        now=lambda: station.now,
-        timeouts=Timeouts(connect_s=min(api.connect_timeout_s, _WAIT_S), answer_s=_WAIT_S),
-        ca_file=api.ca_file,
-        origin=api.origin,
-    ) as client:
-        for key in keys:
-            answer = client.ask("GET", STATUS_PATH, key)
-            if answer.status != 401:
-                break
-        if answer.status == 403 and not client.opens_anything(key):
-            told = f"the API rejects the key everywhere: {answer.error_words()}"
-            raise ApiUnavailableError(told, reason="domain", status=403)
-    return answer
+    return ask_whose_key(station.settings.api, token, now=lambda: station.now)
 
 
 def _certificate(station: StationUnderTest) -> list[CheckResult]:
@@ -217,7 +201,7 @@ def _certificate(station: StationUnderTest) -> list[CheckResult]:
     host, port = address.hostname, address.port or 443
     try:
         ends_at = certificate_ends_at(
-            host, port, ca_file=station.settings.api.ca_file, wait_s=_WAIT_S
+            host, port, ca_file=station.settings.api.ca_file, wait_s=WAIT_S
         )
     except OSError as error:  # it answered a moment ago
         return [warning("certificate", f"cannot be checked: {error}")]

@@ -13,6 +13,7 @@ class Role(StrEnum):
     COACH = "coach"  # see and change
     WALL = "wall"  # see the wall view, nothing else
     KIOSK = "kiosk"  # let the athletes of one group put themselves on the station, nothing else
+    SETUP = "setup"  # set a new station up, for a while, nothing else
 
 
 class Way(StrEnum):
@@ -139,6 +140,14 @@ class Devices:
             "UPDATE device SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now_s, device_id)
         )
         return changed > 0
+
+    def end_all(self, role: Role, *, now_s: float) -> None:
+        """Let no device of a role in any longer, nor anybody pair one by a link that is out."""
+        with self._db.transaction():
+            self._db.change("DELETE FROM pairing WHERE role = ?", (role,))
+            self._db.change(
+                "UPDATE device SET ended_at = ? WHERE role = ? AND ended_at IS NULL", (now_s, role)
+            )
 
     def _add(self, device_id: str, role: str, way: Way, name: str, *, now_s: float) -> Device:
         row = self._db.row(

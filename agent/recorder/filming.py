@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import structlog
 
-from agent.camera_link import FilmingOrder, RecorderReport, RecorderState
+from agent.camera_link import FROM_STATION, FilmingOrder, RecorderReport, RecorderState
 from agent.clock import Instant, Now
 from agent.errors import AgentError
 from agent.recorder.arming import ArmedState, Arming
@@ -29,7 +29,7 @@ from agent.recorder.cutting import (
 )
 from agent.recorder.files import CaptureWriter, StorageError
 from agent.recorder.packets import ArrivalClock, StreamPacket, TimeCheck, TimeFault, parameter_set
-from agent.recorder.settings import RecorderSettings
+from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
 from agent.recorder.source import CameraError, CameraFormat, SourcePacket
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
@@ -167,7 +167,9 @@ class FilmingLoop:
             min_free_bytes=settings.files.min_free_mb * _MB,
             now=now,
         )
-        self._camera = settings.camera
+        self._camera: CameraSettings = settings.camera
+        is_chosen = settings.camera.source.get_secret_value() == FROM_STATION
+        self._choice: str | None = "" if is_chosen else None
         self._stream: _StreamState | None = None
         self._storage = _Storage()
         self._trouble: CameraError | None = None
@@ -187,12 +189,8 @@ class FilmingLoop:
     def step(self, message: object | None) -> None:
         """Deal with one message, or with the passing of time."""
         now = self._now()
-        if isinstance(message, FilmingOrder):
-            self._arming.hear(message)
-        elif isinstance(message, CameraFormat):
-            self._has_opened(message)
-        elif isinstance(message, CameraError):
-            self._has_broken_off(message)
+        if message is not None and not isinstance(message, SourcePacket):
+            self._hear(message)
         assert now.boot_s is not None  # the clock of this process
         is_due = now.boot_s - self._looked_after_s >= _LOOK_AFTER_EVERY_S
         if is_due and not self._plan.is_filming and self._storage.may_try():
@@ -209,9 +207,30 @@ class FilmingLoop:
             self._carry_out(self._plan.look(allowed))
         state, before = self._state(armed), self.report
         is_old = now.boot_s - self._reported_s >= LOOK_EVERY_S  # measuring at every packet costs
-        if is_old or (state, armed.armed_by) != (before.state, before.armed_by):
+        said = state, armed.armed_by, self._choice
+        if is_old or said != (before.state, before.armed_by, before.choice):
             self._reported_s = now.boot_s
             self.report = self._reported(state, armed, before)
+
+    def _hear(self, message: object) -> None:
+        """Take in what is no packet."""
+        match message:
+            case FilmingOrder():
+                self._arming.hear(message)
+            case ChosenCamera():
+                self._change_camera(message)
+            case CameraFormat():
+                self._has_opened(message)
+            case CameraError():
+                self._has_broken_off(message)
+
+    def _change_camera(self, camera: ChosenCamera) -> None:
+        """Film another camera from now on."""
+        self._carry_out(self._plan.end(EndReason.STREAM))
+        self._plan.ring.clear()
+        self._stream = self._trouble = self.still = None
+        self._camera, self._choice = camera, camera.choice
+        log.info("camera changed", camera=camera.name)
 
     def _has_opened(self, camera: CameraFormat) -> None:
         self._stream = _StreamState(camera, self._now())
@@ -335,6 +354,7 @@ class FilmingLoop:
             files=self._writer.placed,
             trouble=None if error is None else error.trouble,
             error=None if error is None else _with_hint(error),
+            choice=self._choice,
         )
         if stream is not None:
             fps, kbit_s = stream.gauge.rates()

@@ -17,7 +17,10 @@ from typing import Any
 import structlog
 
 from agent.camera_link import (
+    FROM_STATION,
+    RECORDER_TOKEN,
     REPORT_EVERY_S,
+    CameraChoice,
     FilmingOrder,
     LineReader,
     RecorderReport,
@@ -27,10 +30,11 @@ from agent.camera_link import (
 )
 from agent.clock import Instant, read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
-from agent.recorder.settings import CameraSettings, RecorderSettings
+from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
 from agent.recorder.source import CameraError, explained, opened_camera
 from agent.recorder.still import StillMaker
 from agent.retry import Backoff, BackoffTimer
+from agent.settings.secrets import read_secret
 from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
 
@@ -38,6 +42,7 @@ _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10
 _ASK_AGAIN = Backoff(base_s=10.0, longest_s=300.0)  # cameras lock out who often gives a wrong word
 _END_WITHIN_S = 5.0
 _TRUST_S = 1.0
+_CHOICE_S = 0.2  # between two looks for the camera that was chosen
 _RECEIVED_BYTES = 65536
 _MB = 1_000_000
 
@@ -82,6 +87,7 @@ def run_recorder(settings: RecorderSettings) -> None:
             lambda: filming.report,
             mailbox.put,
             still,
+            reader.choose,
         )
         link.run(stop, woken)
     finally:
@@ -111,12 +117,20 @@ class CameraReader:
         self, camera: CameraSettings, put: Callable[[object], None], stop: StopFlag
     ) -> None:
         self._camera = camera
+        self._is_chosen = camera.source.get_secret_value() == FROM_STATION
         self._put = put
         self._stop = stop
         self._pause = BackoffTimer(_OPEN_AGAIN)
         self._pause_rejected = BackoffTimer(_ASK_AGAIN)
         self._unforeseen: str | None = None  # the last error that nobody had thought of
         self._reopens = threading.Event()
+        self._choice: CameraChoice | None = None  # what the station said last
+
+    def choose(self, choice: CameraChoice) -> None:
+        """Use the camera that was chosen at the station, where the settings leave it to that."""
+        if self._is_chosen and choice != self._choice:
+            self._choice = choice
+            self._reopens.set()
 
     def reopen(self) -> None:
         """Open the camera again after the present packet."""
@@ -131,7 +145,13 @@ class CameraReader:
                     is_rejected = error.trouble is RecorderTrouble.REJECTED
                     pause = self._pause_rejected if is_rejected else self._pause
                     self._put(error)
-                    self._stop.wait(pause.note_failure())
+                    self._rest(pause.note_failure())
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, unless another camera is chosen meanwhile."""
+        latest_s = time.monotonic() + seconds
+        while not self._reopens.is_set() and (left_s := latest_s - time.monotonic()) > 0:
+            self._stop.wait(min(left_s, _CHOICE_S))
 
     def _error(self) -> CameraError | None:
         """Read the camera; return why it broke off, or None where it is to be opened again."""
@@ -155,6 +175,7 @@ class CameraReader:
             CameraError: it broke off.
         """
         self._reopens.clear()
+        self._take_choice()
         with opened_camera(self._camera) as opened:
             self._put(opened.format)
             for packet in opened.packets():
@@ -167,6 +188,19 @@ class CameraReader:
                     return
         raise CameraError(f"{self._camera.host} ended the stream", hint="it is opened again")
 
+    def _take_choice(self) -> None:
+        """Go over to the camera that was chosen last; wait for a first one."""
+        if not self._is_chosen:
+            return
+        while (choice := self._choice) is None:
+            self._stop.wait(_CHOICE_S)
+        if isinstance(self._camera, ChosenCamera) and self._camera.choice == choice.id:
+            return
+        self._camera = chosen = ChosenCamera.of(choice, self._camera)
+        self._put(chosen)
+        self._pause.note_success()
+        self._pause_rejected.note_success()
+
 
 class StationLink:
     """The recorder's end of the daemon's socket; without a daemon it tries again for ever."""
@@ -177,6 +211,7 @@ class StationLink:
         report: Callable[[], RecorderReport],
         put: Callable[[object], None],
         still: Callable[[bool], StillPicture],
+        choose: Callable[[CameraChoice], None],
     ) -> None:
         """Prepare to connect.
 
@@ -185,7 +220,9 @@ class StationLink:
             report: returns how the camera does.
             put: takes orders.
             still: makes a picture, small if it is told so, or raises `CameraError`.
+            choose: takes the camera that was chosen at the station.
         """
+        self._choose = choose
         self._still = still
         self._path = path
         self._report = report
@@ -231,6 +268,9 @@ class StationLink:
             OSError: the connection is broken.
             ValueError: what comes is not the daemon's.
         """
+        token = read_secret(None, None, os.environ, credential=RECORDER_TOKEN)
+        if token is not None:
+            link.sendall(as_line({"token": token}))
         lines, next_s = LineReader(), 0.0
         while True:
             now_s = time.monotonic()
@@ -250,6 +290,9 @@ class StationLink:
         order = FilmingOrder.of_message(message.get("order") or {})
         if order is not None:
             self._put(order)
+        choice = CameraChoice.of_message(message.get("camera") or {})
+        if choice is not None:
+            self._choose(choice)
         if "still" in message:
             told = self._picture(live=message.get("live") is True)
             link.sendall(as_line({"still": {"id": message["still"], **told}}))

@@ -5,13 +5,13 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
-from agent.camera_link import CAMERA_NAME
+from agent.camera_link import CAMERA_NAME, FROM_STATION, CameraChoice, is_camera_address
 from agent.errors import ConfigError
 from agent.logs import hide_always
 from agent.recorder.arming import ArmingPolicy
@@ -21,7 +21,6 @@ from agent.settings.model import EnvironmentFirst, Table
 from agent.settings.secrets import read_secret
 
 ENV_PREFIX = "RECORDER_"
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _MB = 1_000_000
 
 
@@ -33,7 +32,8 @@ class CameraSettings(Table):
     )
     source: SecretStr = Field(
         description="rtsp://USER@HOST/PATH (also rtsps, http, https), /dev/videoN, a video file "
-        "that is played at its own pace, or test: (an athlete drawn live). The password goes "
+        "that is played at its own pace, test: (an athlete drawn live), or station: (what is "
+        "chosen on the set-up page). The password goes "
         "into password_file; {password} says where in the address it belongs, if not behind "
         "USER."
     )
@@ -52,16 +52,11 @@ class CameraSettings(Table):
     @classmethod
     def _known(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if text == "test:" or text.startswith("/"):
-            return value
-        try:
-            parts = urlsplit(text)
-            is_known = parts.scheme in _SCHEMES and bool(parts.hostname)
-            _ = parts.port
-        except ValueError:
-            is_known = False
-        if not is_known:
-            raise ValueError("must be an rtsp or http address, an absolute path, or test:")
+        is_here = text in {"test:", FROM_STATION} or text.startswith("/")
+        if not is_here and not is_camera_address(text):
+            raise ValueError(
+                "must be an rtsp or http address, an absolute path, test:, or station:"
+            )
         return value
 
     @property
@@ -93,6 +88,31 @@ class CameraSettings(Table):
         if "{password}" in text:
             return text.replace("{password}", shown)
         return re.sub(r"://([^/@:]+)@", rf"://\g<1>:{shown}@", text, count=1)
+
+
+class ChosenCamera(CameraSettings):
+    """A camera that was chosen on the page."""
+
+    choice: str  # the id of that choice
+
+    @classmethod
+    def of(cls, choice: CameraChoice, own: CameraSettings) -> "ChosenCamera":
+        """Return a choice as a recorder uses it, under the recorder's own name."""
+        return cls(
+            name=own.name,
+            source=SecretStr(choice.source),
+            transport="udp" if choice.transport == "udp" else "tcp",
+            choice=choice.id,
+        )
+
+    def address(self) -> str:
+        """Return the address as it was chosen: no password of the recorder's own goes there."""
+        text = self.source.get_secret_value()
+        if self.is_network:
+            hide_always(text)
+            hide_always(urlsplit(text).password)
+            hide_always(unquote(urlsplit(text).password or "") or None)
+        return text
 
 
 class ArmSettings(Table):

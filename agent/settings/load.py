@@ -125,8 +125,15 @@ class Origin(StrEnum):
 
 
 PAGE_FILE = "settings.toml"  # in the state folder: what people set on the coach's page
-# Whoever may write there may not thereby say where clips and the key go, or what is loaded.
-PAGE_KEYS: Mapping[str, frozenset[str]] = {"analysis": frozenset({"zone", "reference"})}
+# The folder's group may write there, which must not thereby say where clips and the key go, what is
+# loaded, or who gets in: docs/decisions/0014.
+PAGE_KEYS: Mapping[str, frozenset[str]] = {
+    "analysis": frozenset({"zone", "reference"}),
+    "station": frozenset({"name", "activity", "exercise"}),
+    "web": frozenset({"language", "unit"}),
+}
+# What the file says of another activity than the page's means nothing.
+_OF_ACTIVITY = frozenset({"exercise", "barbell_mass", "incline_degree"})
 _MOST_PAGE_BYTES = 65536
 
 
@@ -173,16 +180,20 @@ def _with_page(loaded: Loaded, document: Mapping[str, Any]) -> Loaded:
     """Return the settings with what was set on the page; where that is broken, without it."""
     path = loaded.settings.paths.state / PAGE_FILE
     try:
-        chosen = read_page_settings(path)
-        settings = Settings(**_known(_merged(document, chosen)))
+        chosen = _placed(read_page_settings(path), path.parent)
+        merged = _merged(document, chosen)
+        settings = Settings(**_known(merged))
     except ValidationError as error:
         return replace(loaded, rejected=str(_config_error(list(_mistakes(error, path)))))
     except ConfigError as error:
         return replace(loaded, rejected=str(error))
 
     def origin(table: str, key: str, before: Origin) -> Origin:
-        is_chosen = key in chosen.get(table, {}) and before is not Origin.ENVIRONMENT
-        return Origin.PAGE if is_chosen else before
+        if before is Origin.ENVIRONMENT:
+            return before
+        if key in chosen.get(table, {}):
+            return Origin.PAGE
+        return before if key in merged.get(table, {}) else Origin.DEFAULT
 
     origins = {
         table: {key: origin(table, key, before) for key, before in keys.items()}
@@ -210,15 +221,35 @@ def read_page_settings(path: Path) -> dict[str, dict[str, Any]]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise ConfigError(f"{path} is not valid TOML") from None
     for table, values in document.items():
-        keys = values if isinstance(values, Mapping) else {"": None}
-        strange = set(keys) - PAGE_KEYS.get(table, frozenset())
+        if not isinstance(values, Mapping):
+            known = ", ".join(f"[{name}]" for name in PAGE_KEYS)
+            raise ConfigError(f"{path}: {table} stands outside of the tables {known}")
+        strange = set(values) - PAGE_KEYS.get(table, frozenset())
         if strange:
             raise ConfigError(f"{path}: {table}.{min(strange)} cannot be set there")
     return document
 
 
+def _placed(chosen: Mapping[str, Mapping[str, Any]], state: Path) -> dict[str, dict[str, Any]]:
+    """Return the page's settings with the reference picture where it is: in the state folder."""
+    tables = {table: dict(values) for table, values in chosen.items()}
+    analysis = tables.get("analysis", {})
+    if isinstance(analysis.get("reference"), str):  # older versions wrote where it was once
+        analysis["reference"] = str(state / Path(analysis["reference"]).name)
+    return tables
+
+
 def _merged(document: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {**document, **{t: {**document.get(t, {}), **v} for t, v in chosen.items()}}
+    merged = {**document, **{t: {**document.get(t, {}), **v} for t, v in chosen.items()}}
+    activity = chosen.get("station", {}).get("activity")
+    if activity is not None and activity != document.get("station", {}).get("activity"):
+        own = chosen["station"]
+        merged["station"] = {
+            key: value
+            for key, value in merged["station"].items()
+            if key in own or key not in _OF_ACTIVITY
+        }
+    return merged
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.bandwidth_schedule import UNLIMITED, parse_hours, parse_timetable
@@ -43,6 +51,9 @@ class EnvironmentFirst(BaseSettings):
         """Let the environment go before the file, whose content comes in as arguments."""
         return env_settings, init_settings
 
+
+# In the state folder, for the daemon's user alone: what was set on the page.
+PAGE_API_KEY, PAGE_PIN = "page-api-key", "page-pin"
 
 _WORK_FOLDERS = ("captures", "clips", "pictures", "results", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
@@ -202,6 +213,13 @@ class ApiSettings(Table):
     answer_timeout_s: PositiveSeconds = Field(
         120.0, description="Longest wait for the response after a clip was sent completely."
     )
+
+    _state: Path | None = PrivateAttr(None)  # where the page's key is kept, once that is known
+
+    @property
+    def page_key_file(self) -> Path | None:
+        """Where the key is that was set on the page."""
+        return None if self._state is None else self._state / PAGE_API_KEY
 
     @field_validator("origin")
     @classmethod
@@ -575,11 +593,24 @@ def read_api_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | Non
     """Return the API key, or None where there is none.
 
     The first that gives one serves: the setting or $SPOTTER_API__KEY, the key file, the systemd
-    credential `api-key`.
+    credential `api-key`, the key that was set on the page.
     """
     return read_secret(
+        settings.key,
+        settings.key_file,
+        environ,
+        credential=_CREDENTIAL,
+        accepts=is_key,
+        of_page=settings.page_key_file,
+    )
+
+
+def has_own_key(settings: ApiSettings, environ: Mapping[str, str]) -> bool:
+    """Tell whether the box itself has a key, which goes before one that is set on the page."""
+    own = read_secret(
         settings.key, settings.key_file, environ, credential=_CREDENTIAL, accepts=is_key
     )
+    return own is not None
 
 
 def malformed_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | None:
@@ -834,6 +865,13 @@ class WebSettings(Table):
         "kg", description="kg | lb, on the page only: the API always gets kilograms."
     )
 
+    _state: Path | None = PrivateAttr(None)  # where the page's PIN is kept, once that is known
+
+    @property
+    def page_pin_file(self) -> Path | None:
+        """Where the PIN is that was set on the page."""
+        return None if self._state is None else self._state / PAGE_PIN
+
     @field_validator("language")
     @classmethod
     def _translated(cls, value: str) -> str:
@@ -915,3 +953,9 @@ class Settings(EnvironmentFirst):
     webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _tell_the_state_folder(self) -> "Settings":
+        for table in (self.api, self.web):
+            table._state = self.paths.state
+        return self

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,11 +25,12 @@ def read_secret(
     *,
     credential: str,
     accepts: Callable[[str], bool] = str.isprintable,
+    of_page: Path | None = None,
 ) -> str | None:
     """Return a secret, or None where there is none; it is hidden in all logs from then on.
 
     The first that gives one serves: the setting (or its variable), the file, the systemd
-    credential.
+    credential, what was set on the page.
 
     Args:
         value: as the settings have it.
@@ -36,6 +38,7 @@ def read_secret(
         environ: names the folder of the credentials.
         credential: its name there.
         accepts: tells a secret from what somebody put into the file by mistake.
+        of_page: the file in the state folder of what was set on the page.
     """
     secret = None if value is None else value.get_secret_value().strip()
     if not secret:
@@ -44,8 +47,29 @@ def read_secret(
             places.append(Path(environ["CREDENTIALS_DIRECTORY"], credential))
         found = (_content(place) for place in places)
         secret = next((text for text in found if text and accepts(text)), None)
+    if not secret and of_page is not None:
+        text = read_page_secret(of_page)
+        secret = text if text and accepts(text) else None
     hide_always(secret)
     return secret
+
+
+def read_page_secret(path: Path) -> str | None:
+    """Return what was set on the page and is kept in the state folder, None where there is none.
+
+    The folder's group can put files there; only one counts that its owner, the daemon's user,
+    wrote for nobody else.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            found, owner = os.fstat(opened), path.parent.stat().st_uid
+            is_private = stat.S_ISREG(found.st_mode) and not found.st_mode & 0o077
+            if not is_private or found.st_uid != owner or found.st_nlink != 1:
+                return None
+            return file.read(_MOST_BYTES).decode().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _content(path: Path) -> str | None:

@@ -1,10 +1,19 @@
-"""What people set on the coach's page, kept in the state folder beside the outbox."""
+"""What people set on the page, kept in the state folder beside the outbox.
 
+Settings stand in a file that the folder's group may write.  The key, the PIN and the camera's
+address stand in files of their own, which count only as the daemon's user wrote them.
+"""
+
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
+from agent.camera_link import CameraChoice
 from agent.disk.state_folder import StateFolder, put_aside, rewriting
 from agent.errors import ConfigError
 from agent.settings.load import PAGE_FILE, read_page_settings, toml_value
+from agent.settings.secrets import read_page_secret
 
 
 def save_page_settings(folder: StateFolder, chosen: Mapping[str, Mapping[str, object]]) -> None:
@@ -33,3 +42,33 @@ def save_page_settings(folder: StateFolder, chosen: Mapping[str, Mapping[str, ob
         lines += [f"{key} = {toml_value(value)}" for key, value in kept.items()]
     with rewriting(path) as file:
         file.write("\n".join([*lines, ""]).encode())
+
+
+def save_page_secret(path: Path, secret: str) -> None:
+    """Keep a key or a PIN for the daemon's user alone.
+
+    Raises:
+        OSError: it cannot be stored; the one before stays.
+    """
+    with rewriting(path, 0o600) as file:
+        file.write(f"{secret}\n".encode())
+
+
+def camera_choice(folder: StateFolder) -> CameraChoice | None:
+    """Return the camera that was chosen on the page; None where there is none."""
+    with suppress(ValueError, RecursionError):
+        told = json.loads(read_page_secret(folder.page_camera) or "null")
+        return CameraChoice.of_message(told) if isinstance(told, dict) else None
+    return None
+
+
+def save_camera_choice(folder: StateFolder, choice: CameraChoice | None) -> None:
+    """Keep the camera that was chosen, with its password; None: there is none again.
+
+    Raises:
+        OSError: it cannot be stored; the one before stays.
+    """
+    if choice is None:
+        folder.page_camera.unlink(missing_ok=True)
+    else:
+        save_page_secret(folder.page_camera, json.dumps(choice.message()))

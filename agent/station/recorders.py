@@ -5,12 +5,14 @@ whenever somebody has said something.  What is known of a recorder outlives its 
 is silent is lost, unless it said good-bye.  A command asks the daemon over the same socket.
 """
 
+import hmac
 import json
 import os
 import re
 import socket
+import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import structlog
 from agent.camera_link import (
     CAMERA_NAME,
     LOST_AFTER_S,
+    CameraChoice,
     FilmingOrder,
     LineReader,
     OrderReason,
@@ -191,7 +194,9 @@ class _Link:
 
     socket: socket.socket
     lines: LineReader
+    is_trusted: bool  # it may hear the camera's password
     camera: str | None = None  # None: no recorder, or none that has reported
+    choice: str | None = None  # as it reported
 
 
 class RecorderStage:
@@ -199,7 +204,28 @@ class RecorderStage:
 
     name = StageName.RECORDER
 
-    def __init__(self, outbox: Outbox, board: RecorderBoard, path: Path, *, now: Now) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        board: RecorderBoard,
+        path: Path,
+        *,
+        now: Now,
+        choice: Callable[[], CameraChoice | None] = lambda: None,
+        token: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            outbox: says who is on the station.
+            board: is told what recorders report.
+            path: of the socket.
+            now: the station's clock.
+            choice: returns the camera that was chosen on the page.
+            token: returns what a recorder of another user must show to hear that.
+        """
+        self._choice = choice
+        self._token = token
         self._outbox = outbox
         self._board = board
         self._path = path
@@ -232,6 +258,11 @@ class RecorderStage:
             order = as_line({"order": order_for(self._outbox, now=self._now()).message()})
             for link in recorders:
                 self._send(link, order)
+        takers = [link for link in recorders if link.is_trusted and link.choice is not None]
+        choice = self._choice() if takers else None
+        for link in takers:
+            if choice is not None and choice.id != link.choice:
+                self._send(link, as_line({"camera": choice.message()}))
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -273,7 +304,7 @@ class RecorderStage:
                 if len(self._links) >= _MOST_LINKS:
                     accepted.close()
                 else:
-                    self._links.append(_Link(accepted, LineReader()))
+                    self._links.append(_Link(accepted, LineReader(), _is_mine(accepted)))
 
     def _receive(self, link: _Link) -> None:
         try:
@@ -287,15 +318,11 @@ class RecorderStage:
         self._drop(link)
 
     def _hear(self, link: _Link, message: dict[str, Any]) -> None:
-        if message.get("ask") == "recorders":
-            told = [
-                {"report": sight.report.message(), "silent_s": sight.silent_s}
-                for sight in self._board.sights()
-            ]
-            self._send(link, as_line({"recorders": told}))
+        if "ask" in message:
+            self._answer_question(link, message)
             return
-        if message.get("ask") == "still":
-            self._ask_for_still(link, str(message.get("camera")), live=message.get("live") is True)
+        if isinstance(message.get("token"), str):
+            self._hear_token(link, message["token"])
             return
         if isinstance(message.get("still"), dict):
             asker, recorder = self._asked.get(message["still"].get("id"), (None, None))
@@ -311,8 +338,23 @@ class RecorderStage:
         if report is not None:
             if link.camera is None:
                 log.info("recorder connected", camera=report.camera)
-            link.camera = report.camera
+            link.camera, link.choice = report.camera, report.choice
             self._board.hear(report)
+
+    def _answer_question(self, link: _Link, message: dict[str, Any]) -> None:
+        if message["ask"] == "recorders":
+            told = [
+                {"report": sight.report.message(), "silent_s": sight.silent_s}
+                for sight in self._board.sights()
+            ]
+            self._send(link, as_line({"recorders": told}))
+        elif message["ask"] == "still":
+            self._ask_for_still(link, str(message.get("camera")), live=message.get("live") is True)
+
+    def _hear_token(self, link: _Link, given: str) -> None:
+        token = self._token()
+        if token is not None and hmac.compare_digest(given.encode(), token.encode()):
+            link.is_trusted = True
 
     def _ask_for_still(self, link: _Link, camera: str, *, live: bool) -> None:
         recorder = next((one for one in self._links if one.camera == camera), None)
@@ -350,6 +392,13 @@ class RecorderStage:
                 self._refuse_still(asker, f"the recorder {link.camera} has gone")
             if link.camera is not None:
                 log.info("recorder disconnected", camera=link.camera)
+
+
+def _is_mine(link: socket.socket) -> bool:
+    """Tell whether a process of this very user is at the other end."""
+    packed = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", packed)
+    return bool(uid == os.geteuid())
 
 
 def ask_for_recorders(path: Path) -> tuple[RecorderSight, ...]:

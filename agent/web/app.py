@@ -22,6 +22,7 @@ from agent.web import (
     check_in_routes,
     monitoring,
     page_routes,
+    setup_routes,
     station_routes,
     take_routes,
 )
@@ -44,6 +45,7 @@ ROUTES = (
     ),
     *(*take_routes.RECORDING_ROUTES, *station_routes.SETTINGS_ROUTES),
     *camera_routes.CAMERA_ROUTES,
+    *setup_routes.SETUP_ROUTES,
     *check_in_routes.CHECK_IN_ROUTES,
     *(*page_routes.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
 )

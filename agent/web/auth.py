@@ -21,6 +21,7 @@ from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Device, Role
 from agent.outbox.outbox import Outbox
 from agent.settings.model import WebSettings, is_loopback, read_tap_token
+from agent.settings.secrets import read_page_secret
 from agent.stage import StageName
 from agent.token_bucket import TokenBucket
 from agent.web.context import DatabaseExecutor
@@ -29,7 +30,7 @@ from agent.web.security import BEARER, Hosts
 _DAY_S = 86400.0
 _RENEW_AFTER_S = _DAY_S  # a session in use is renewed once a day
 _AHEAD_S = _DAY_S  # a session from further in the future is none: or the clock was far wrong
-_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall|kiosk)\.([0-9]{1,12})")
+_PAYLOAD = re.compile(r"([a-z2-7]{1,32})\.(coach|wall|kiosk|setup)\.([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ def _signer(secret: bytes, purpose: str) -> itsdangerous.Signer:
         secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
     )
 
+
+SETUP_LASTS_S = 1800.0  # for a device that sets a station up
 
 SHORTEST = 6  # characters of a PIN
 _FREE = 3  # wrong PINs of one address without a wait: fingers slip
@@ -221,7 +224,7 @@ class TapGuard:
         return True
 
 
-_LONGEST_PIN = 64
+LONGEST_PIN = 64
 _MOST_KNOWN = 64  # addresses
 
 log = structlog.get_logger(stage=StageName.PAGE)
@@ -248,7 +251,8 @@ class Authenticator:
         self.signer = Signer(load_secret(folder, OF_SESSIONS), lasts_days=settings.session_days)
         host = settings.listen.rpartition(":")[0]
         self.hosts = Hosts.of(host, own_name=socket.gethostname(), more=settings.hosts)
-        guarded = settings.pin is not None or settings.pin_file is not None
+        of_page = settings.page_pin_file is not None and settings.page_pin_file.exists()
+        guarded = settings.pin is not None or settings.pin_file is not None or of_page
         self.is_open = is_loopback(host.strip("[]")) and not guarded  # for this box alone
         self.over_tls = settings.tls != "off"
         self._cookie = "__Host-spotter" if self.over_tls else "spotter"
@@ -299,6 +303,22 @@ class Authenticator:
         log.info("device paired", device=device.id, role=device.role)
         return LoginSession(device_id=device.id, role=device.role, issued_at=int(now_s))
 
+    async def end_setup(self, address: str) -> LoginSession:
+        """End the set-up for every device; return a coach's session for the one that did it."""
+        session, now_s = self._new(Role.COACH), self._now().utc_s
+        token = _random_id()
+
+        def go_over() -> None:
+            with self._outbox.transaction():
+                devices = self._outbox.devices
+                devices.end_all(Role.SETUP, now_s=now_s)
+                devices.offer(token, role=Role.COACH, name="set-up", now_s=now_s, lasts_s=1.0)
+                devices.pair(token, device_id=session.device_id, now_s=now_s, address=address)
+
+        await self._desk.write(go_over)
+        log.info("set-up finished", device=session.device_id, address=address)
+        return session
+
     async def leave(self, session: LoginSession) -> None:
         """Let a device in no longer."""
         now_s = self._now().utc_s
@@ -341,7 +361,13 @@ class Authenticator:
         )
         if device is None:
             return self.is_open and session.role is Role.COACH
+        if device.role is Role.SETUP and not 0 <= self.setup_left_s(device) <= SETUP_LASTS_S:
+            return False
         return device.ended_at is None and device.role is session.role
+
+    def setup_left_s(self, device: Device) -> float:
+        """Return for how long a device may still set the station up."""
+        return device.paired_at + SETUP_LASTS_S - self._now().utc_s
 
     def _note_address(self, request: Request) -> None:
         if request.client is not None:
@@ -355,23 +381,29 @@ class Authenticator:
 
 
 def read_pin(settings: WebSettings) -> str | None:
-    """Return the PIN, read anew every time; None where there is none that is long enough."""
+    """Return the PIN, read anew every time; None where there is none that is long enough.
+
+    One in the settings themselves goes first, then the one that was set on the page, then the file.
+    """
     if settings.pin is not None:
         return _checked(settings.pin.get_secret_value())
+    of_page = None if settings.page_pin_file is None else read_page_secret(settings.page_pin_file)
+    if of_page is not None and _checked(of_page) is not None:
+        return of_page
     return None if settings.pin_file is None else _checked(_content(settings.pin_file))
 
 
 def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_LONGEST_PIN * 2).decode()
+            return file.read(LONGEST_PIN * 2).decode()
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 def _checked(text: str) -> str | None:
     pin = text.strip()
-    return pin if SHORTEST <= len(pin) <= _LONGEST_PIN else None
+    return pin if SHORTEST <= len(pin) <= LONGEST_PIN else None
 
 
 def _random_id() -> str:

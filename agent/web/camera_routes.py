@@ -144,21 +144,20 @@ async def set_reference(page: WebContext, context: RequestContext, form: NoForm)
     def keep() -> None:
         with rewriting(page.folder.reference) as file:
             file.write(last.empty)
-        save_page_settings(page.folder, {"analysis": {"reference": page.folder.reference}})
+        save_page_settings(page.folder, {"analysis": {"reference": page.folder.reference.name}})
 
     await page.database.write(keep)
     reload = BackgroundTask(page.signs.reload)
     return JSONResponse({"say": page.texts.gettext("Reference picture saved.")}, background=reload)
 
 
+_CAMERA = RequiredAccess.CAMERA
 CAMERA_ROUTES = (
     GetEndpoint(path="/camera", access=RequiredAccess.COACH, answer=camera),
-    GetEndpoint(path="/camera/words", access=RequiredAccess.COACH, answer=words),
-    GetEndpoint(path="/camera/picture", access=RequiredAccess.COACH, answer=picture),
-    PostEndpoint(path="/camera/zone", access=RequiredAccess.COACH, form=ZoneForm, answer=set_zone),
-    PostEndpoint(path="/camera/check", access=RequiredAccess.COACH, form=CheckForm, answer=check),
-    GetEndpoint(path="/camera/checked", access=RequiredAccess.COACH, answer=checked),
-    PostEndpoint(
-        path="/camera/reference", access=RequiredAccess.COACH, form=NoForm, answer=set_reference
-    ),
+    GetEndpoint(path="/camera/words", access=_CAMERA, answer=words),
+    GetEndpoint(path="/camera/picture", access=_CAMERA, answer=picture),
+    PostEndpoint(path="/camera/zone", access=_CAMERA, form=ZoneForm, answer=set_zone),
+    PostEndpoint(path="/camera/check", access=_CAMERA, form=CheckForm, answer=check),
+    GetEndpoint(path="/camera/checked", access=_CAMERA, answer=checked),
+    PostEndpoint(path="/camera/reference", access=_CAMERA, form=NoForm, answer=set_reference),
 )

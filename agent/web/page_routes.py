@@ -325,6 +325,7 @@ async def manifest(page: WebContext, context: RequestContext) -> Response:  # no
 FILE_ROUTES = (
     GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
     GetEndpoint(path="/camera.js", access=RequiredAccess.ANYBODY, answer=script),
+    GetEndpoint(path="/setup.js", access=RequiredAccess.ANYBODY, answer=script),
     GetEndpoint(path="/icon.svg", access=RequiredAccess.ANYBODY, answer=icon),
     GetEndpoint(path="/manifest.webmanifest", access=RequiredAccess.ANYBODY, answer=manifest),
 )

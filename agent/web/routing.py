@@ -83,14 +83,17 @@ class RequiredAccess(Enum):
     WALL = "wall"  # coaches, too
     COACH = "coach"
     KIOSK = "kiosk"
+    SETUP = "setup"
+    CAMERA = "camera"  # coaches, and who sets the station up
 
 
 _REACH = {
     Role.WALL: {RequiredAccess.WALL},
     Role.KIOSK: {RequiredAccess.KIOSK},
-    Role.COACH: {RequiredAccess.WALL, RequiredAccess.COACH},
+    Role.SETUP: {RequiredAccess.SETUP, RequiredAccess.CAMERA},
+    Role.COACH: {RequiredAccess.WALL, RequiredAccess.COACH, RequiredAccess.CAMERA},
 }
-HOME = {Role.COACH: "/", Role.WALL: "/wall", Role.KIOSK: "/kiosk"}
+HOME = {Role.COACH: "/", Role.WALL: "/wall", Role.KIOSK: "/kiosk", Role.SETUP: "/setup"}
 
 
 class Form(BaseModel):

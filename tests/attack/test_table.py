@@ -52,6 +52,14 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "members of group `spotter`": (
+        (
+            "unit/settings/test_settings.py",
+            "test_a_secret_of_the_page_counts_only_as_the_folders_owner_wrote_it",
+        ),
+        (
+            "integration/station/test_recorder_socket.py",
+            "test_the_camera_is_told_to_no_other_user_without_the_token",
+        ),
         (_OTHERS, "test_a_member_reads_recordings_and_steers_but_not_the_key_of_root_alone"),
         (_OTHERS, "test_what_a_member_plants_runs_neither_as_root_nor_as_the_service"),
         ("attack/test_sudo.py", "test_a_path_in_a_row_lets_forget_remove_nothing_outside"),
@@ -74,6 +82,13 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
         ("integration/web/test_fuzz.py", "test_no_path_leads_out_of_the_page"),
         (_ACCESS, "test_who_was_ended_comes_in_no_longer"),
         (_ACCESS, "test_a_change_wants_the_csrf_token_of_this_very_device"),
+    ),
+    "who sets the station up": (
+        (
+            _ACCESS,
+            "test_who_sets_up_sees_the_set_up_and_the_camera_alone_and_for_half_an_hour",
+        ),
+        ("browser/test_setup.py", "test_a_person_with_a_browser_sets_a_station_up"),
     ),
     "a kiosk": (
         (_ACCESS, "test_a_kiosk_sees_its_own_view_alone"),

@@ -171,7 +171,7 @@ def test_a_lost_camera_is_said_with_its_remedy(
     page.wait_for_function(LIVE, arg=0)
     footage.rename(footage.with_suffix(".away"))
     try:
-        expect(page.locator("#camera-words")).to_contain_text("Camera lost. Check the camera's")
+        expect(page.locator("#camera-words")).to_contain_text("The camera is not where")
         expect(page.locator("#camera-words")).to_contain_text("is it plugged in")
         expect(page.locator("#camera-note")).to_have_text("No picture at the moment.")
     finally:

@@ -360,6 +360,8 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Write a PIN into `file`.",
     ),
     "device logged in": ("A device logged in.", ""),
+    "camera changed": ("The recorder films the camera that was chosen on the page.", ""),
+    "set-up finished": ("A person finished the set-up; its links and devices were ended.", ""),
     "device paired": ("A device was paired by a link or QR code.", ""),
     "card tapped": (
         "A card was held to a reader; `outcome` says what it brought about: assigned, kept (was on "

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.camera_link import RecorderState, StillPicture
+from agent.camera_link import RecorderState, RecorderTrouble, StillPicture
 from agent.clipping.framing import Framing, check_framing
 from agent.errors import BusyError
+from agent.station.camera import CameraState
 from agent.station.recorders import RecorderSight, ask_for_still
 from agent.web.context import PageContext
 from agent.web.i18n import N_, WARNINGS, Texts
@@ -24,13 +25,48 @@ _STATES: Mapping[RecorderState, str] = {
     RecorderState.CONNECTING: N_("Connecting to the camera"),
     RecorderState.WATCHING: N_("Watching, nothing is stored"),
     RecorderState.RECORDING: N_("Recording"),
-    RecorderState.CAMERA_LOST: N_("Camera lost"),
-    RecorderState.NOT_STORED: N_("Recordings cannot be stored"),
 }
-_REMEDIES: Mapping[RecorderState, str] = {
-    RecorderState.CAMERA_LOST: N_("Check the camera's power, cable and network."),
-    RecorderState.NOT_STORED: N_("Check the disk and the capture folder."),
+_TROUBLES: Mapping[RecorderTrouble, str] = {
+    RecorderTrouble.NO_ANSWER: N_(
+        "The camera does not answer. Check its power, its cable and the network."
+    ),
+    RecorderTrouble.REJECTED: N_(
+        "The camera rejects its user or password. Correct them on the station."
+    ),
+    RecorderTrouble.NOT_THERE: N_(
+        "The camera is not where its address says. Check its cable and its address."
+    ),
+    RecorderTrouble.BUSY: N_("Another program is using the camera. End that program."),
+    RecorderTrouble.NOT_ALLOWED: N_(
+        "Spotter may not open the camera. Run spotter doctor on the station."
+    ),
+    RecorderTrouble.UNREADABLE: N_("The camera's video cannot be read. Set the camera to H.264."),
+    RecorderTrouble.FOLDER_MISSING: N_(
+        "The folder for recordings is missing: nothing is recorded. Check the disk."
+    ),
+    RecorderTrouble.DISK_FULL: N_("The disk is full: nothing is recorded. Free space on it."),
+    RecorderTrouble.NOT_RUNNING: N_(
+        "The recorder is not running. Run spotter doctor on the station."
+    ),
 }
+_FAULTS: Mapping[CameraState, str] = {
+    CameraState.LOST: N_("The camera sends nothing. Check its power and its cable."),
+    CameraState.NOT_STORED: N_("Recordings cannot be stored. Check the disk."),
+    CameraState.UNREADABLE: N_("The latest recordings are unreadable. Check the camera."),
+    CameraState.DARK: N_("The latest recordings are dark or frozen. Check the camera."),
+}
+
+
+def fault_words(trouble: RecorderTrouble | None, otherwise: CameraState, texts: Texts) -> str:
+    """Return what is wrong with a camera, and what to do, for every view.
+
+    Args:
+        trouble: what its recorder says; None: no more than that something is wrong.
+        otherwise: what is said where that is all.
+        texts: of the page.
+    """
+    found = None if trouble is None else _TROUBLES.get(trouble)
+    return texts.gettext(found or _FAULTS[otherwise])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +75,7 @@ class CameraView:
 
     name: str
     state: str
-    remedy: str | None  # None: all is well
+    is_bad: bool
     detail: str | None  # as the recorder says it, in English
     figures: tuple[tuple[str, str], ...]  # name and value
 
@@ -47,20 +83,21 @@ class CameraView:
 def camera_view(sight: RecorderSight, texts: Texts) -> CameraView:
     """Return a recorder in words."""
     report = sight.report
-    if sight.is_silent:
-        remedy = texts.gettext(
-            "Restart it on the station: sudo systemctl restart spotter-recorder@%(name)s",
-            name=report.camera,
-        )
-        state = texts.gettext("The recorder is not running")
-        return CameraView(name=report.camera, state=state, remedy=remedy, detail=None, figures=())
-    words = _REMEDIES.get(report.state)
+    if sight.fault is not None:
+        is_stored = report.state is not RecorderState.NOT_STORED or sight.is_silent
+        otherwise = CameraState.LOST if is_stored else CameraState.NOT_STORED
+        words = fault_words(sight.trouble, otherwise, texts)
+    elif report.choice == "" and report.state is RecorderState.CONNECTING:
+        words = texts.gettext("No camera chosen yet.")
+    else:
+        words = texts.gettext(_STATES[report.state])
+    is_bad = sight.fault is not None
     return CameraView(
         name=report.camera,
-        state=texts.gettext(_STATES[report.state]),
-        remedy=None if words is None else texts.gettext(words),
-        detail=report.error if words is not None else None,
-        figures=tuple(_figures(sight, texts)) if report.width and words is None else (),
+        state=words,
+        is_bad=is_bad,
+        detail=report.error if is_bad and not sight.is_silent else None,
+        figures=tuple(_figures(sight, texts)) if report.width and not is_bad else (),
     )
 
 

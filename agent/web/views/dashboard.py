@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from agent.camera_link import RecorderTrouble
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
@@ -13,8 +12,9 @@ from agent.station.camera import CameraState, unrecognised_files
 from agent.station.recording_pause import Filming, filming
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
 from agent.web.context import PageContext
-from agent.web.i18n import N_, STATES, UPLOADS_PAUSED, UPLOADS_PAUSED_OTHERWISE, Texts, Wording
+from agent.web.i18n import STATES, UPLOADS_PAUSED, UPLOADS_PAUSED_OTHERWISE, Texts, Wording
 from agent.web.views.athlete import AthletePages
+from agent.web.views.camera import fault_words
 from agent.web.views.cards import CardBuilder, QuarantineList
 from agent.web.views.history import TakeHistory
 from agent.web.views.people import People
@@ -22,36 +22,6 @@ from agent.web.views.people import People
 _DAY_S = 86400.0
 _LOW_S = 3 * _DAY_S  # a disk that is full sooner is worth a warning
 _LONG_S = 60 * _DAY_S  # one that lasts longer is worth no word
-
-_TROUBLE_WORDS = {
-    RecorderTrouble.NO_ANSWER: N_(
-        "The camera does not answer. Check its power, its cable and the network."
-    ),
-    RecorderTrouble.REJECTED: N_(
-        "The camera rejects its user or password. Correct them on the station."
-    ),
-    RecorderTrouble.NOT_THERE: N_(
-        "The camera is not where its address says. Check its cable and its address."
-    ),
-    RecorderTrouble.BUSY: N_("Another program is using the camera. End that program."),
-    RecorderTrouble.NOT_ALLOWED: N_(
-        "Spotter may not open the camera. Run spotter doctor on the station."
-    ),
-    RecorderTrouble.UNREADABLE: N_("The camera's video cannot be read. Set the camera to H.264."),
-    RecorderTrouble.FOLDER_MISSING: N_(
-        "The folder for recordings is missing: nothing is recorded. Check the disk."
-    ),
-    RecorderTrouble.DISK_FULL: N_("The disk is full: nothing is recorded. Free space on it."),
-    RecorderTrouble.NOT_RUNNING: N_(
-        "The recorder is not running. Run spotter doctor on the station."
-    ),
-}
-_CAMERA_WORDS = {
-    CameraState.LOST: N_("The camera sends nothing. Check its power and its cable."),
-    CameraState.NOT_STORED: N_("Recordings cannot be stored. Check the disk."),
-    CameraState.UNREADABLE: N_("The latest recordings are unreadable. Check the camera."),
-    CameraState.DARK: N_("The latest recordings are dark or frozen. Check the camera."),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +142,7 @@ def _about_camera(source: PageContext, facts: StatusInputs) -> Iterator[str]:
     if camera is None or not camera.is_faulty:
         return
     if camera.state is not CameraState.SILENT:
-        found = None if camera.trouble is None else _TROUBLE_WORDS.get(camera.trouble)
-        yield texts.gettext(found or _CAMERA_WORDS[camera.state])
+        yield fault_words(camera.trouble, camera.state, texts)
         return
     age_s = camera.age_s(source.now().utc_s)
     if age_s is None:

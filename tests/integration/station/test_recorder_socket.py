@@ -1,22 +1,33 @@
 """The daemon's end of the recorders' socket, against a recorder that acts between its steps."""
 
 import asyncio
+import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from agent.camera_link import LineReader, RecorderReport, RecorderState, StillPicture, as_line
+from agent.camera_link import (
+    CameraChoice,
+    LineReader,
+    RecorderReport,
+    RecorderState,
+    StillPicture,
+    as_line,
+)
 from agent.clock import Instant, read_clock
 from agent.disk.state_folder import StateFolder
 from agent.errors import BusyError
 from agent.outbox.outbox import Outbox
 from agent.station import recorders as station_recorders
+from agent.station.page_settings import camera_choice, save_camera_choice
 from agent.station.recorders import (
     RecorderBoard,
     RecorderMemory,
@@ -158,3 +169,59 @@ def test_who_waits_for_a_picture_hears_at_once_that_the_recorder_has_gone(
         recorder.shutdown(socket.SHUT_RDWR)
         with pytest.raises(BusyError, match="the recorder main has gone"):
             waiting.result()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be another user")
+def test_the_camera_is_told_to_no_other_user_without_the_token(outbox: Outbox) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = StateFolder(Path(name))
+        folder.root.chmod(0o711)
+        choice = CameraChoice(id="a", source="rtsp://kim:s3cret@192.168.1.20/stream")
+        save_camera_choice(folder, choice)
+        stage = RecorderStage(
+            outbox,
+            RecorderBoard(RecorderMemory(folder), now_s=0.0),
+            folder.recorder_socket,
+            now=read_clock,
+            choice=partial(camera_choice, folder),
+            token=lambda: "of-the-box",
+        )
+        stage.step()
+        folder.recorder_socket.chmod(0o666)
+
+        def told(uid: int, token: str | None) -> bool:
+            """Connect as a user, report as a recorder without a camera, and look for one."""
+            with socket.socket(socket.AF_UNIX) as recorder:
+                os.seteuid(uid)
+                try:
+                    recorder.connect(str(folder.recorder_socket))
+                finally:
+                    os.seteuid(0)
+                if token is not None:
+                    recorder.sendall(as_line({"token": token}))
+                recorder.sendall(as_line({"report": replace(REPORT, choice="").message()}))
+                stage.step()
+                heard = recorder.recv(65536)
+                assert b'"order"' in heard
+                return b"s3cret" in heard
+
+        try:
+            assert [told(0, None), told(65534, "of-the-box")] == [True, True]
+            assert [told(65534, None), told(65534, "a guess")] == [False, False]
+        finally:
+            stage.close()
+
+
+def test_what_is_no_camera_is_no_choice() -> None:
+    for source in (
+        "/etc/shadow",
+        "file:///etc/shadow",
+        "/dev/../etc/shadow",
+        "station:",
+        "rtsp://",
+    ):
+        assert CameraChoice.of_message({"id": "a", "source": source, "transport": "tcp"}) is None
+    for source in ("/dev/video0", "test:", "rtsp://kim:x@10.0.0.9/1"):
+        choice = CameraChoice(id="a", source=source)
+        assert CameraChoice.of_message(choice.message()) == choice
+        assert source not in repr(choice)

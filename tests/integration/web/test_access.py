@@ -15,7 +15,7 @@ from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
 from agent.web.app import ROUTES, make_app, make_page
-from agent.web.auth import Signer
+from agent.web.auth import SETUP_LASTS_S, Signer
 from agent.web.context import DaemonSignals
 from agent.web.routing import Endpoint, GuardedEndpoint, RequiredAccess
 from tests.served_page import PIN, ServedPage, page_settings, served_page
@@ -28,6 +28,7 @@ FOR_ANYBODY = {
     ("POST", "/pair"),
     ("GET", "/page.js"),
     ("GET", "/camera.js"),
+    ("GET", "/setup.js"),
     ("GET", "/icon.svg"),
     ("GET", "/manifest.webmanifest"),
     ("GET", "/metrics"),  # by its own token, or from this box: see test_monitoring.py
@@ -128,6 +129,25 @@ def test_a_kiosk_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> N
     own = place.access is RequiredAccess.KIOSK
     with page.client(page.session(Role.KIOSK)) as kiosk:
         assert (ask(kiosk, place).status_code == 403) is not own
+
+
+def test_who_sets_up_sees_the_set_up_and_the_camera_alone_and_for_half_an_hour(
+    page: ServedPage,
+) -> None:
+    own = {RequiredAccess.SETUP, RequiredAccess.CAMERA}
+    session = page.session(Role.SETUP)
+    with page.client(session) as setup, page.client(page.session()) as coach:
+        for place in GUARDED:
+            assert (ask(setup, place).status_code == 403) is (place.access not in own), place.path
+            if place.access is RequiredAccess.SETUP:
+                assert ask(coach, place).status_code == 403
+        page.outbox.database.change(
+            "UPDATE device SET paired_at = paired_at - ? WHERE id = ?",
+            (SETUP_LASTS_S, session.device_id),
+        )
+        assert setup.get("/setup").status_code == 401
+    device = page.outbox.devices.get(session.device_id)
+    assert device is not None and device.ended_at is None
 
 
 @pytest.mark.parametrize("place", CHANGING, ids=named)

@@ -1,6 +1,7 @@
 """Settings: every mistake at once, each with what would be right."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,8 +14,8 @@ from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
 from agent.settings.load import PAGE_FILE
-from agent.settings.model import Settings
-from agent.station.page_settings import save_page_settings
+from agent.settings.model import Settings, has_own_key
+from agent.station.page_settings import save_page_secret, save_page_settings
 from tests.conftest import REPOSITORY
 
 SMALLEST = '[station]\nactivity = "running"\n'
@@ -268,7 +269,8 @@ def test_what_is_set_on_the_page_goes_before_the_file_and_below_the_environment(
         ("[analysis]\nzone = [[2.0, 0.0], [0.8, 1.0]]\n", "analysis.zone"),
         ('[api]\nbase_url = "https://evil.example"\n', "api.base_url cannot be set there"),
         ('[analysis]\nmodel = "/tmp/model"\n', "analysis.model cannot be set there"),
-        ("analysis = 3\n", "analysis. cannot be set there"),
+        ('[station]\nexercise = "waltz"\n', "station: unknown exercise 'waltz'"),
+        ("zone = 3\n", "zone stands outside of the tables [analysis], [station], [web]"),
         ("\xff", "not valid TOML"),
     ],
 )
@@ -282,6 +284,45 @@ def test_a_broken_file_of_the_page_never_takes_a_station_down(
     assert str(tmp_path / "state" / PAGE_FILE) in loaded.rejected
 
 
+def test_another_activity_of_the_page_leaves_what_the_file_says_of_its_own(tmp_path: Path) -> None:
+    text = (
+        '[station]\nid = "s"\nactivity = "weightlifting"\nexercise = "snatch"\nbarbell_mass = 60\n'
+    )
+    path = with_page(tmp_path, '[station]\nactivity = "running"\nname = "Track"\n', text)
+
+    loaded = loaded_settings(path)
+
+    station = loaded.settings.station
+    assert loaded.rejected is None and (station.id, station.name) == ("s", "Track")
+    assert (station.activity, station.exercise, station.barbell_mass) == ("running", None, None)
+    told = [loaded.origins["station"][key] for key in ("id", "activity", "exercise")]
+    assert told == ["file", "page", "default"]
+
+
+def test_a_secret_of_the_page_counts_only_as_the_folders_owner_wrote_it(tmp_path: Path) -> None:
+    path = with_page(tmp_path, "", f'{SMALLEST}[api]\nkey_file = "{tmp_path / "key"}"\n')
+    api = load_settings(path).api
+    kept = api.page_key_file
+    assert kept is not None and read_api_key(api, {}) is None
+    save_page_secret(kept, "of-the-page")
+    assert read_api_key(api, {}) == "of-the-page" and not has_own_key(api, {})
+
+    kept.chmod(0o660)  # others may have written it
+    assert read_api_key(api, {}) is None
+    kept.chmod(0o600)
+    if os.geteuid() == 0:  # who else could give it away
+        os.chown(kept, 12345, -1)
+        assert read_api_key(api, {}) is None
+        os.chown(kept, 0, -1)
+    other = tmp_path / "other"
+    other.hardlink_to(kept)
+    assert read_api_key(api, {}) is None
+    other.unlink()
+    assert read_api_key(api, {}) == "of-the-page"
+    (tmp_path / "key").write_text("of-the-box\n")
+    assert read_api_key(api, {}) == "of-the-box" and has_own_key(api, {})
+
+
 def test_no_link_of_the_state_folder_is_followed(tmp_path: Path) -> None:
     path = with_page(tmp_path, "")
     page = tmp_path / "state" / PAGE_FILE
@@ -292,11 +333,11 @@ def test_no_link_of_the_state_folder_is_followed(tmp_path: Path) -> None:
 
 
 def test_what_is_set_on_the_page_is_kept_beside_what_was_set_before(tmp_path: Path) -> None:
-    reference = tmp_path / 'a "picture".jpg'
-    reference.write_bytes(b"")
-    path = with_page(tmp_path, f"[analysis]\nreference = {json.dumps(str(reference))}\n")
+    path = with_page(tmp_path, '[analysis]\nreference = "/where/it/was/reference.jpg"\n')
     folder = StateFolder(tmp_path / "state")
     folder.prepare()
+    reference = folder.reference  # wherever a backup was taken, and nowhere else
+    reference.write_bytes(b"")
 
     save_page_settings(folder, {"analysis": {"zone": ((0.25, 0.0), (0.75, 1.0))}})
     found = load_settings(path).analysis

@@ -1,0 +1,184 @@
+"""A new station, set up by a person who has only a browser: from the link to the first take."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from agent.clock import read_clock
+from agent.disk.state_folder import StateFolder
+from agent.outbox.devices import Role
+from agent.sandbox.server import Sandbox
+from tests.browser.conftest import LANDSCAPE, PORTRAIT
+from tests.browser.gym import ADA, Gym
+from tests.browser.test_camera import LIVE
+from tests.browser.test_craft import check
+from tests.recorder import RecorderUnderTest
+from tests.served_page import free_port
+from tests.station import KEY, Station, delivered, until
+
+_PIN = "739164"
+_MOST_TOUCHES = 16
+
+
+@contextlib.contextmanager
+def recorder_without_camera(folder: StateFolder, root: Path) -> Iterator[RecorderUnderTest]:
+    """Run a recorder that films what is chosen on the page."""
+    recorder = RecorderUnderTest(root, "station:", arm="assigned")
+    text = recorder.config.read_text()
+    recorder.config.write_text(text.replace(str(recorder.socket), str(folder.recorder_socket)))
+    with recorder.running():
+        yield recorder
+
+
+@pytest.fixture
+def new_station(tmp_path: Path) -> Iterator[tuple[Station, Sandbox]]:
+    """A station as the installer leaves it: without a name, a key or a camera."""
+    pin = tmp_path / "pin"
+    pin.write_text("16253748")
+    with Sandbox(key=KEY, processing_s=0.0) as sandbox:
+        station = Station(
+            tmp_path,
+            sandbox.base_url,
+            settings={
+                "station": {"id": "box", "user_id": None, "activity": "running"},
+                "web": {"listen": f"127.0.0.1:{free_port()}", "pin_file": str(pin)},
+            },
+        )
+        station.key_file.write_text("")
+        with station.running():
+            until(lambda: 'event="page opened"' in station.log.read_text())
+            yield station, sandbox
+
+
+def test_a_person_with_a_browser_sets_a_station_up(
+    browser: Browser, new_station: tuple[Station, Sandbox]
+) -> None:
+    station, sandbox = new_station
+    folder, touches = StateFolder(station.state), 0
+    context = browser.new_context(
+        viewport={"width": LANDSCAPE[0], "height": LANDSCAPE[1]},
+        has_touch=True,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+
+    def tap(selector: str) -> None:
+        nonlocal touches
+        touches += 1
+        page.tap(selector)
+
+    def said(form: str, text: str) -> None:
+        expect(page.locator(f"form[action='/setup/{form}'] [role=status]")).to_have_text(text)
+
+    with recorder_without_camera(folder, station.root):
+        offered = json.loads(station.spotter("pair", "--setup", "--json"))
+        assert offered["role"] == "setup"
+        page.goto(offered["address"])
+        expect(page.locator("h1")).to_have_text("Set up this station")
+        while not page.locator("#camera").count():  # the recorder starts meanwhile
+            page.wait_for_timeout(200)
+            page.reload()
+        expect(page.locator("#camera-words")).to_contain_text("No camera chosen yet.")
+
+        page.fill("#name", "Rack 7")
+        tap("label:has(#activity-weightlifting)")
+        tap("#save-station")
+        said("station", "Saved.")
+        until(lambda: '"Rack 7"' in station.spotter("config"))
+
+        page.fill("#address", f"rtsp://127.0.0.1:{free_port()}/stream")
+        page.fill("#user", "kim")
+        page.fill("#password", "s3cret/wörd")
+        tap("#save-camera")
+        expect(page.locator("form[action='/setup/camera'] [role=status]")).to_contain_text(
+            "The camera does not answer"
+        )
+        page.fill("#address", "test:")
+        tap("#save-camera")
+        said("camera", "The camera sends its picture.")
+        page.wait_for_function(LIVE, arg=0)
+        check(page)
+        tap("#zone-edit")
+        tap("#zone-save")
+        expect(page.locator("#zone-note")).to_have_text("Zone saved.")
+
+        page.fill("#key", "not-the-key")
+        tap("#save-key")
+        said("key", "AiKYNETIX rejects this key. It was not saved.")
+        assert not (folder.root / "page-api-key").exists()
+        page.fill("#key", KEY)
+        tap("#save-key")
+        said("key", "Key saved: AiKYNETIX accepts it.")
+        expect(page.locator("#key")).to_have_value("")
+        page.fill("#new-pin", _PIN)
+        tap("#save-pin")
+        said("pin", "PIN saved.")
+
+        tap("#finish")
+        expect(page.locator(".state-word")).to_be_visible()
+        tap(f"#athletes [data-key='{ADA}']")
+        tap("#assign .primary")
+        assert delivered(sandbox, 1)
+        expect(page.locator("#takes .take .badge").first).to_contain_text("Uploaded")
+    assert touches <= _MOST_TOUCHES
+
+    page.goto(f"{offered['address'].partition('/pair')[0]}/setup")
+    expect(page.locator(".state-word")).to_be_visible()  # it is over
+    with_pin = browser.new_context().new_page()
+    with_pin.goto(offered["address"])
+    expect(with_pin.locator("[role=alert]")).to_contain_text("used or expired")
+    with_pin.goto(f"{offered['address'].partition('/pair')[0]}/login")
+    with_pin.fill("#pin", _PIN)
+    with_pin.click("button.primary")
+    expect(with_pin.locator(".state-word")).to_be_visible()
+    with_pin.context.close()
+    context.close()
+
+    told = json.loads(station.spotter("config", "--json"))
+    assert told["station"]["name"] == "Rack 7" and told["station"]["exercise"] == "snatch"
+    assert {told["origins"]["station"][key] for key in ("name", "activity", "exercise")} == {"page"}
+    for name in ("page-api-key", "page-pin", "page-camera.json"):
+        assert (folder.root / name).stat().st_mode & 0o777 == 0o600
+    logs = station.log.read_text() + (station.root / "recorder-main.log").read_text()
+    for secret in ("s3cret", KEY, _PIN):
+        assert secret not in logs and secret not in (folder.root / "settings.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("language", "size"), [("en", LANDSCAPE), ("de", PORTRAIT), ("de", (360, 740))]
+)
+def test_the_set_up_is_usable_by_everybody(
+    browser: Browser,
+    gym: Gym,
+    guarded_gym: Gym,
+    tmp_path: Path,
+    language: str,
+    size: tuple[int, int],
+) -> None:
+    here = gym if language == "en" else guarded_gym
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, has_touch=True, reduced_motion="reduce"
+    )
+    page = come_in_to_set_up(context.new_page(), here)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    check(page)
+    with recorder_without_camera(here.folder, tmp_path):
+        while not page.locator("#camera").count():
+            page.wait_for_timeout(200)
+            page.reload()
+        check(page)
+    context.close()
+
+
+def come_in_to_set_up(page: Page, gym: Gym) -> Page:
+    """Open the set-up page by its link."""
+    token = f"setup{read_clock().utc_s:.6f}"
+    gym.outbox.devices.offer(token, role=Role.SETUP, name="", now_s=read_clock().utc_s, lasts_s=60)
+    page.goto(f"{gym.address}/pair#{token}")
+    expect(page.locator(".setup")).to_be_visible()
+    return page
