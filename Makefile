@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse clean
+.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse deb clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -92,6 +92,9 @@ wheelhouse: setup ## Create the folder from which install.sh installs without a 
 	@$(BIN)/python -I -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	    --wheel-dir wheelhouse .
 	@du -sh wheelhouse
+
+deb: setup ## Build the Debian packages dist/spotter-agent_*.deb: ARCHITECTURES="amd64 arm64"
+	@for arch in $(or $(ARCHITECTURES),amd64 arm64); do config/debian/build.sh $$arch dist || exit 1; done
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov *.egg-info build

@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.installed import build_wheel
 from tests.needs import need
 
-_CHANGED = ("/etc", "/opt", "/var/lib", "/usr/lib", "/usr/local")
+_CHANGED = ("/etc", "/opt", "/var/lib", "/usr/bin", "/usr/lib", "/usr/local", "/usr/share")
 _SHIPPED = ("agent", "analysis", "config", "docs", "systemd")
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "requirements-build.lock")
 _SYSTEMS_PYTHON = Path("/usr/bin/python3")

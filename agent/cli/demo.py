@@ -72,7 +72,7 @@ def demo(keep: bool, live: bool, config: Path | None) -> None:  # noqa: ARG001  
         if not keep:
             out.print("\nThese files are kept until the next demo.")
             out.print(f"To see the coach's page: {own_command()} demo --keep")
-            out.print("To install it: sudo systemd/install.sh (docs/install.md)")
+            out.print("To install it: docs/install.md")
         else:
             out.print(f"\nCoach's page: [bold]{outcome.page}[/bold]")
             out.print("The station keeps running.  Put a video into its capture folder:")

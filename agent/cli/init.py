@@ -223,7 +223,7 @@ def _check_place(places: SetupPlaces, *, replace: bool) -> None:
     if places.is_system and not _is_installed():
         raise RequestError(
             "Spotter is not installed as a service on this machine",
-            hint="sudo systemd/install.sh first; or leave out --system to try it as this user",
+            hint="install it first (docs/install.md); or leave out --system to try it as this user",
         )
     with contextlib.suppress(FileNotFoundError, PermissionError):
         if places.config.read_text(errors="replace") != sample_toml() and not replace:

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -154,7 +154,8 @@ class SystemdNotifier:
 
 
 SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs the box
-_UNITS = Path("/etc/systemd/system")  # where the installer puts them
+# Where the installer puts them, and where the package does.
+_UNITS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
 _BY_HAND = "spotter run"
 
 
@@ -164,11 +165,11 @@ def unit_of(config: Path) -> str:
     return "spotter.service" if plain else f"spotter@{config.stem}.service"
 
 
-def start_command(config: Path, *, systemd: Path = SYSTEMD, units: Path = _UNITS) -> str:
+def start_command(config: Path, *, systemd: Path = SYSTEMD, units: Sequence[Path] = _UNITS) -> str:
     """Return how a person starts the daemon of a station on this box."""
     unit = unit_of(config)
     file = "spotter@.service" if "@" in unit else unit
-    is_installed = systemd.is_dir() and (units / file).exists()
+    is_installed = systemd.is_dir() and any((folder / file).exists() for folder in units)
     return f"sudo systemctl start {unit.removesuffix('.service')}" if is_installed else _BY_HAND
 
 

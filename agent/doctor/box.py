@@ -21,7 +21,10 @@ LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
 MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
 _OWN = ("agent/", "analysis/")
 _MODEL = Path("models", "pose_landmarker_lite.task")
-_AGAIN = "reinstall Spotter, in the folder of its release: sudo systemd/install.sh"
+_AGAIN = (
+    "install Spotter again: sudo apt reinstall ./spotter-agent_*.deb, or, in the folder of a "
+    "release, sudo systemd/install.sh"
+)
 
 
 def can_load(library: str) -> bool:

@@ -25,7 +25,7 @@ from agent.web.app import make_page
 from agent.web.context import DaemonSignals
 
 _WHICH = "sudo ss -ltnp 'sport = :{port}' shows which; or set another web.listen"
-_AGAIN = "{log}; if a file is missing, reinstall Spotter: sudo systemd/install.sh"
+_AGAIN = "{log}; if a file is missing, install Spotter again (docs/install.md)"
 _ANSWERS_WITHIN_S = 10.0
 _OPENS_WITHIN_S = 10.0
 _LOOKS_EVERY_S = 0.2

@@ -13,11 +13,14 @@ def test_each_station_of_a_box_has_its_unit() -> None:
 
 
 def test_what_systemd_runs_is_started_by_it(tmp_path: Path) -> None:
-    assert start_command(PLAIN, systemd=tmp_path, units=tmp_path) == "spotter run"
+    assert start_command(PLAIN, systemd=tmp_path, units=[tmp_path]) == "spotter run"
     for name in ("spotter.service", "spotter@.service"):
         (tmp_path / name).touch()
 
-    started = [start_command(c, systemd=tmp_path, units=tmp_path) for c in (PLAIN, SECOND)]
+    started = [
+        start_command(c, systemd=tmp_path, units=[tmp_path / "etc", tmp_path])
+        for c in (PLAIN, SECOND)
+    ]
 
     assert started == ["sudo systemctl start spotter", "sudo systemctl start spotter@rack-2"]
-    assert start_command(PLAIN, systemd=tmp_path / "none", units=tmp_path) == "spotter run"
+    assert start_command(PLAIN, systemd=tmp_path / "none", units=[tmp_path]) == "spotter run"

@@ -1,0 +1,261 @@
+#!/bin/bash
+# The Debian package on a fresh minimal Debian: install, first take delivered, upgrade with a full outbox,
+# downgrade, interruptions, remove, reinstall, purge.
+#
+#   sudo tests/systems/deb.sh SUITE FOLDER [CUTS]
+#
+# SUITE is bookworm or trixie; FOLDER gets the system (4 GB) and the packages, kept for the next run.  CUTS (6) is
+# how many installations are killed half-way.  Needs debootstrap, a network, and what `make deb` needs; systemd does
+# not run inside: the script starts and ends the daemon as the unit would.  root.sh says what goes along.
+
+set -euo pipefail
+
+suite=${1:?"a release of Debian, as in: deb.sh bookworm /var/tmp/roots"}
+folder=${2:?"a folder for the system, as in: deb.sh bookworm /var/tmp/roots"}
+cuts=${3:-6}
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/systems/root.sh
+. "$repository/tests/systems/root.sh"
+readonly before=0.0.9    # what the release before is called here
+readonly settings=/etc/spotter/station.toml
+
+alone "$@"
+
+say() { echo "$(date +%T) $suite: $*"; }
+fail() {
+    echo "FAILED on $suite: $*" >&2
+    tail -n 5 "$root"/tmp/*.log >&2 || true
+    exit 1
+}
+
+# -- packages --------------------------------------------------------------------------------------
+
+# This tree's package, and the same as an earlier version.
+build_packages() {
+    arch=$(dpkg --print-architecture)
+    number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$repository/agent/__init__.py")
+    local tree=$folder/before
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    tar -C "$repository" --exclude=__pycache__ --create Makefile README.md CHANGELOG.md LICENSE NOTICE pyproject.toml \
+        requirements.lock agent analysis config docs systemd tests | tar --extract --directory "$tree"
+    echo "__version__ = \"$before\"" >"$tree/agent/__init__.py"
+    ln -s "$repository/.venv" "$tree/.venv"
+    export SPOTTER_WHEELS=$repository/build/wheels
+    "$repository/config/debian/build.sh" "$arch" "$folder/packages"
+    "$tree/config/debian/build.sh" "$arch" "$folder/packages"
+    new=spotter-agent_${number}_$arch.deb
+    old=spotter-agent_${before}_$arch.deb
+    [ "$new" != "$old" ] || fail "this tree is version $before itself"
+}
+
+install_package() {    # FILE OPTION...
+    local file=$1
+    shift
+    within env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" "/packages/$file" \
+        >"$root/tmp/apt.log" 2>&1 || fail "apt install $file"
+}
+
+version_is() { [ "$(within spotter --version 2>&1)" = "spotter, version $1" ] || fail "spotter --version says $(within spotter --version 2>&1)"; }
+# shellcheck disable=SC2016  # dpkg-query's own variable
+status() { within dpkg-query --show --showformat='${db:Status-Status}' spotter-agent 2>/dev/null || true; }
+digest() { within sh -c "find $* -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"; }
+
+# -- the station -----------------------------------------------------------------------------------
+
+readonly own=(setpriv --reuid spotter --regid spotter --init-groups)
+as_spotter() { within "${own[@]}" "$@"; }
+
+free_port() { python3 -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+set_up_station() {
+    port=$(free_port)
+    cat >"$root$settings" <<WORDS
+[station]
+id = "deb"
+activity = "weightlifting"
+exercise = "snatch"
+user_id = "someUserId123"
+barbell_mass = 60
+
+[api]
+base_url = "http://127.0.0.1:$port"
+
+[capture]
+settle_s = 1.0
+rescan_s = 5.0
+
+[delivery]
+send_delay_s = 0
+reconcile_wait_s = 1
+
+[web]
+listen = ""
+WORDS
+    echo sandbox-key >"$root/etc/spotter/api-key"
+    mkdir -p "$root/received"
+}
+
+# Each program replaces the one before, so that $! is the one that shall be ended.
+in_background() {    # LOG COMMAND
+    local log=$root/tmp/$1.log
+    shift
+    chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" >>"$log" 2>&1 &
+}
+
+start_sandbox() {
+    in_background sandbox /opt/spotter/current/bin/spotter sandbox --port "$port" --processing 1 --keep /received
+    sandbox=$!
+}
+
+start_daemon() {
+    in_background daemon "${own[@]}" spotter run --config "$settings"
+    daemon=$!
+}
+
+end_process() {    # PID
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
+film() {    # FPS: recordings differ by it
+    within /opt/spotter/current/bin/python -I -m agent.synthetic --storyboard demo --fps "$1" --out "/tmp/take-$1.mp4"
+    within install -o spotter -g spotter -m 660 "/tmp/take-$1.mp4" "/var/lib/spotter/capture/take-$1.mp4"
+}
+
+count_state() { as_spotter spotter outbox list --all --json | python3 -I -c "import json, sys; print(sum(row['state'] == '$1' for row in json.load(sys.stdin)))"; }
+
+wait_for() {    # COUNT STATE
+    local tries
+    for tries in $(seq 120); do
+        [ "$(count_state "$2")" -lt "$1" ] || return 0
+        sleep 1
+    done
+    fail "no $1 $2 after $tries s: $(as_spotter spotter outbox list --all)"
+}
+
+received() { find "$root/received" -type f -name '*.mp4' | wc -l; }
+
+# -- power cuts ------------------------------------------------------------------------------------
+
+# Kills an installation half-way: as a power cut everything, or dpkg alone while its children go on.
+cut_off() {    # FILE SECONDS all|dpkg
+    local killed
+    setsid chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg -i "/packages/$1" >"$root/tmp/cut.log" 2>&1 &
+    killed=$!
+    sleep "$2"
+    if [ "$3" = all ]; then kill -KILL -- "-$killed" 2>/dev/null || true; else kill -KILL "$killed" 2>/dev/null || true; fi
+    wait "$killed" 2>/dev/null || true
+}
+
+# What a person does afterwards.  A package that was cut while it was unpacked has to be given once more.
+mend() {    # FILE
+    within dpkg --configure -a >"$root/tmp/mend.log" 2>&1 || fail "dpkg --configure -a"
+    [ "$(status)" = installed ] || within dpkg -i "/packages/$1" >>"$root/tmp/mend.log" 2>&1 || fail "dpkg -i $1 again"
+    [ "$(status)" = installed ] || fail "the package is $(status)"
+}
+
+try_cuts() {
+    local number_of_cut file wanted how after told pieces
+    for number_of_cut in $(seq "$cuts"); do
+        file=$new wanted=$number how=all
+        [ $((number_of_cut % 2)) -eq 1 ] || { file=$old; wanted=$before; }
+        [ $((number_of_cut % 3)) -ne 0 ] || how=dpkg
+        after=$(python3 -I -c "import random; print(round(random.uniform(0.1, $seconds), 1))")
+        cut_off "$file" "$after" "$how"
+        told=$(status)
+        within spotter --version >/dev/null || fail "no environment after a cut at $after s ($told)"
+        mend "$file"
+        version_is "$wanted"
+        pieces=$(find "$root/opt/spotter/versions" -mindepth 1 -maxdepth 1 | wc -l)
+        [ "$pieces" -eq 1 ] || fail "$pieces environments are left after a cut at $after s"
+        [ "$(digest /var/lib/spotter)" = "$kept" ] || fail "data changed by a cut at $after s"
+        say "cut $number_of_cut ($how) at $after of $seconds s of $file: was $told, $(within spotter --version | cut -d ' ' -f 3) runs"
+    done
+}
+
+# -- the course ------------------------------------------------------------------------------------
+
+mkdir -p "$folder/packages"
+make_root deb
+build_packages
+mkdir "$root/packages"
+mount --bind "$folder/packages" "$root/packages"
+
+install_package "$old"
+version_is "$before"
+for place in "/etc/spotter:750 root spotter" "$settings:640 root spotter" "/etc/spotter/api-key:640 root spotter" \
+    "/var/lib/spotter/capture:2770 spotter spotter"; do
+    [ "$(within stat --format '%a %U %G' "${place%%:*}")" = "${place#*:}" ] || fail "${place%%:*} is not ${place#*:}"
+done
+[ -z "$(within find /opt/spotter -perm /o+w ! -type l)" ] || fail "everybody can write into /opt/spotter"
+[ -L "$root/etc/systemd/system/multi-user.target.wants/spotter.service" ] || fail "the service is not enabled"
+within systemd-analyze verify spotter.service spotter-recorder@main.service >"$root/tmp/verify.log" 2>&1 || fail "the units"
+say "installed $before with $(within readlink -f /usr/bin/python3): $(du -sh "$root/opt/spotter" | cut -f 1) in /opt/spotter, $(du -sh "$root/usr/lib/spotter-agent" | cut -f 1) of wheels"
+
+set_up_station
+start_sandbox
+start_daemon
+film 30
+wait_for 1 completed
+[ "$(received)" -eq 1 ] || fail "$(received) clips were received"
+say "the first take is delivered"
+
+end_process "$sandbox"
+film 25
+wait_for 1 ready
+say "the API is away, the outbox holds $(count_state ready) clip"
+end_process "$daemon"
+
+started=$(date +%s)
+install_package "$new"
+seconds=$(($(date +%s) - started))
+version_is "$number"
+start_daemon
+film 24
+wait_for 2 ready
+end_process "$daemon"
+say "upgraded to $number in $seconds s with a full outbox"
+
+install_package "$old" --allow-downgrades
+version_is "$before"
+start_daemon
+start_sandbox
+wait_for 3 completed
+[ "$(received)" -eq 3 ] || fail "$(received) clips were received, not 3"
+say "downgraded to $before with a full outbox; all 3 clips were delivered once"
+end_process "$sandbox"
+end_process "$daemon"
+
+environment=$(within readlink /opt/spotter/current)
+applied=$(within stat --format %Y "$environment/share/release")
+within dpkg -i "/packages/$old" >"$root/tmp/again.log" 2>&1
+[ "$(within readlink /opt/spotter/current) $(within stat --format %Y "$environment/share/release")" = "$environment $applied" ] ||
+    fail "the same package again made another environment"
+say "the same package again keeps the environment"
+
+kept=$(digest /var/lib/spotter)
+try_cuts
+
+install_package "$new" --allow-downgrades
+settled=$(digest /etc/spotter /var/lib/spotter)
+within apt-get remove -y -qq spotter-agent >"$root/tmp/remove.log" 2>&1 || fail "apt remove"
+[ ! -e "$root/opt/spotter" ] || fail "/opt/spotter is left after the removal"
+[ "$(digest /etc/spotter /var/lib/spotter)" = "$settled" ] || fail "the removal changed settings or data"
+say "removed; settings and data are as they were"
+install_package "$new"
+version_is "$number"
+[ "$(count_state completed)" -eq 3 ] || fail "the outbox is not what it was after the reinstallation"
+say "reinstalled: it knows its 3 clips"
+
+within apt-get purge -y -qq spotter-agent >"$root/tmp/purge.log" 2>&1 || fail "apt purge"
+[ ! -e "$root/etc/spotter" ] || fail "/etc/spotter is left after the purge"
+[ "$(digest /var/lib/spotter)" = "$kept" ] || fail "the purge changed data"
+grep -q "/var/lib/spotter is kept" "$root/tmp/purge.log" || fail "the purge does not say what it keeps"
+[ -z "$(find "$root/etc/systemd/system" -name '*spotter*')" ] || fail "units are left after the purge"
+rm -r "${root:?}/var/lib/spotter"
+install_package "$new"
+within apt-get purge -y -qq spotter-agent >"$root/tmp/purge.log" 2>&1 || fail "apt purge of a station without recordings"
+[ ! -e "$root/var/lib/spotter" ] || fail "/var/lib/spotter is left after the purge of a station without recordings"
+say "purged"
+echo "green on a fresh $suite: install, deliver, upgrade, downgrade, $cuts interruptions, remove, reinstall, purge"
