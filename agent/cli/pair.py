@@ -25,7 +25,9 @@ from agent.errors import RequestError
 from agent.outbox.devices import Device, Role
 from agent.settings import Settings
 from agent.settings.model import is_loopback
+from agent.station.assignments import state_folder
 from agent.station.check_in import group_of
+from agent.station.page_settings import offer_setup
 from agent.station.roster import clean_name
 from agent.web.security import page_address
 
@@ -105,6 +107,8 @@ def _offer(
     token = b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().lower()
     now_s = read_clock().utc_s
     with opened_outbox(settings) as outbox:
+        if role is Role.SETUP:
+            offer_setup(state_folder(settings), token)
         group_id = None if group is None else group_of(outbox, group).id
         outbox.devices.offer(
             token, role=role, name=called, now_s=now_s, lasts_s=lasts_s, group_id=group_id

@@ -35,7 +35,8 @@ _REFERENCE = "reference.jpg"
 BACKED_UP_FILES = (OF_SESSIONS, OF_CARDS, "settings.toml", _REFERENCE)
 # What was set on the page and is for the daemon's user alone.
 _PAGE_CAMERA = "page-camera.json"
-_PAGE_SECRETS = ("page-api-key", "page-pin", _PAGE_CAMERA)
+_PAGE_SETUP = "page-setup"
+_PAGE_SECRETS = ("page-api-key", "page-pin", _PAGE_CAMERA, _PAGE_SETUP)
 _OTHER_FILES = (
     *(*BACKED_UP_FILES, *_PAGE_SECRETS),
     *("mounts.json", "page-cert.pem", "page-key.pem", _RECORDERS),
@@ -144,6 +145,11 @@ class StateFolder:
     def page_camera(self) -> Path:
         """The camera that was chosen on the page; for the daemon's user alone."""
         return self.root / _PAGE_CAMERA
+
+    @property
+    def page_setup(self) -> Path:
+        """Who may set the station up; for the daemon's user alone."""
+        return self.root / _PAGE_SETUP
 
     @property
     def places(self) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ Settings stand in a file that the folder's group may write.  The key, the PIN an
 address stand in files of their own, which count only as the daemon's user wrote them.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from agent.camera_link import CameraChoice
 from agent.disk.state_folder import StateFolder, put_aside, rewriting
-from agent.errors import ConfigError
+from agent.errors import ConfigError, RequestError
 from agent.settings.load import PAGE_FILE, read_page_settings, toml_value
 from agent.settings.secrets import read_page_secret
 
@@ -72,3 +73,46 @@ def save_camera_choice(folder: StateFolder, choice: CameraChoice | None) -> None
         folder.page_camera.unlink(missing_ok=True)
     else:
         save_page_secret(folder.page_camera, json.dumps(choice.message()))
+
+
+def offer_setup(folder: StateFolder, token: str) -> None:
+    """Let whoever shows `token` set the station up; an earlier link serves no longer.
+
+    The folder's group, which can pair devices, may not: it could put its own key there.
+
+    Raises:
+        RequestError: this user is not the folder's owner, nor root.
+        OSError: it cannot be stored.
+    """
+    save_page_secret(folder.page_setup, _digest(token))
+    if read_page_secret(folder.page_setup) is None:
+        folder.page_setup.unlink(missing_ok=True)
+        raise RequestError(
+            "only the station's own user sets it up", hint="sudo spotter pair --setup"
+        )
+
+
+def begin_setup(folder: StateFolder, token: str, *, device_id: str) -> bool:
+    """Let a device set the station up that showed the token; False where it was another one.
+
+    Raises:
+        OSError: it cannot be stored.
+    """
+    if read_page_secret(folder.page_setup) != _digest(token):
+        return False
+    save_page_secret(folder.page_setup, device_id)
+    return True
+
+
+def may_set_up(folder: StateFolder, device_id: str) -> bool:
+    """Tell whether a device is the one that sets the station up."""
+    return read_page_secret(folder.page_setup) == device_id
+
+
+def end_setup(folder: StateFolder) -> None:
+    """Let nobody set the station up any longer."""
+    folder.page_setup.unlink(missing_ok=True)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

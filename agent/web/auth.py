@@ -23,6 +23,7 @@ from agent.outbox.outbox import Outbox
 from agent.settings.model import WebSettings, is_loopback, read_tap_token
 from agent.settings.secrets import read_page_secret
 from agent.stage import StageName
+from agent.station.page_settings import begin_setup, end_setup, may_set_up
 from agent.token_bucket import TokenBucket
 from agent.web.context import DatabaseExecutor
 from agent.web.security import BEARER, Hosts
@@ -243,6 +244,7 @@ class Authenticator:
         now: Now,
     ) -> None:
         self._settings = settings
+        self._folder = folder
         self._outbox = outbox
         self._desk = database
         self._now = now
@@ -293,11 +295,17 @@ class Authenticator:
     async def enter_by_pairing(self, token: str, *, address: str) -> LoginSession | None:
         """Let a device in by its pairing link, which serves once."""
         device_id, now_s = _random_id(), self._now().utc_s
-        device = await self._desk.write(
-            lambda: self._outbox.devices.pair(
-                token, device_id=device_id, now_s=now_s, address=address
-            )
-        )
+
+        def pair() -> Device | None:
+            devices = self._outbox.devices
+            device = devices.pair(token, device_id=device_id, now_s=now_s, address=address)
+            is_setup = device is not None and device.role is Role.SETUP
+            if is_setup and not begin_setup(self._folder, token, device_id=device_id):
+                devices.end(device_id, now_s=now_s)
+                return None
+            return device
+
+        device = await self._desk.write(pair)
         if device is None:
             return None
         log.info("device paired", device=device.id, role=device.role)
@@ -309,6 +317,7 @@ class Authenticator:
         token = _random_id()
 
         def go_over() -> None:
+            end_setup(self._folder)
             with self._outbox.transaction():
                 devices = self._outbox.devices
                 devices.end_all(Role.SETUP, now_s=now_s)
@@ -361,8 +370,10 @@ class Authenticator:
         )
         if device is None:
             return self.is_open and session.role is Role.COACH
-        if device.role is Role.SETUP and not 0 <= self.setup_left_s(device) <= SETUP_LASTS_S:
-            return False
+        if device.role is Role.SETUP:
+            is_in_time = 0 < self.setup_left_s(device) <= SETUP_LASTS_S
+            if not is_in_time or not may_set_up(self._folder, device.id):
+                return False
         return device.ended_at is None and device.role is session.role
 
     def setup_left_s(self, device: Device) -> float:

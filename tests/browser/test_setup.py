@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder
-from agent.outbox.devices import Role
 from agent.sandbox.server import Sandbox
 from tests.browser.conftest import LANDSCAPE, PORTRAIT
 from tests.browser.gym import ADA, Gym
@@ -177,8 +175,7 @@ def test_the_set_up_is_usable_by_everybody(
 
 def come_in_to_set_up(page: Page, gym: Gym) -> Page:
     """Open the set-up page by its link."""
-    token = f"setup{read_clock().utc_s:.6f}"
-    gym.outbox.devices.offer(token, role=Role.SETUP, name="", now_s=read_clock().utc_s, lasts_s=60)
-    page.goto(f"{gym.address}/pair#{token}")
+    offered = json.loads(gym.station.spotter("pair", "--setup", "--json"))
+    page.goto(offered["address"])
     expect(page.locator(".setup")).to_be_visible()
     return page

@@ -53,6 +53,9 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             code=1,  # the doctor's: there is no key yet
         )
         assert "sudo nano /etc/spotter/station.toml" in told
+        assert ":8377/pair#" in told and "https://" in told  # the set-up in a browser
+        assert 'source = "station:"' in box.run("cat", "/etc/spotter/recorder-main.toml")
+        assert box.run("cat", "/etc/spotter/recorder-token") not in told
         assert told.rstrip().splitlines()[-1].startswith("Fix this first, API key")
         assert not (hostile / "imported").exists()
         box.run("sh", "-c", f"cd {hostile} && PYTHONPATH={hostile} /usr/local/bin/spotter --help")
@@ -62,6 +65,8 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             "/etc/spotter": "750 root spotter",
             _SETTINGS: "640 root spotter",
             "/etc/spotter/api-key": "640 root spotter",
+            "/etc/spotter/recorder-token": "600 root root",
+            "/var/lib/spotter/page-setup": "600 spotter spotter",
             "/var/lib/spotter": "2770 spotter spotter",
             "/var/lib/spotter/capture": "2770 spotter spotter",
         }

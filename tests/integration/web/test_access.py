@@ -14,6 +14,7 @@ from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
+from agent.station.page_settings import save_page_secret
 from agent.web.app import ROUTES, make_app, make_page
 from agent.web.auth import SETUP_LASTS_S, Signer
 from agent.web.context import DaemonSignals
@@ -136,7 +137,10 @@ def test_who_sets_up_sees_the_set_up_and_the_camera_alone_and_for_half_an_hour(
 ) -> None:
     own = {RequiredAccess.SETUP, RequiredAccess.CAMERA}
     session = page.session(Role.SETUP)
+    folder = StateFolder(page.settings.paths.state)
     with page.client(session) as setup, page.client(page.session()) as coach:
+        assert setup.get("/setup").status_code == 401  # whoever wrote that row
+        save_page_secret(folder.page_setup, session.device_id)
         for place in GUARDED:
             assert (ask(setup, place).status_code == 403) is (place.access not in own), place.path
             if place.access is RequiredAccess.SETUP:
