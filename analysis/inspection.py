@@ -9,7 +9,7 @@ decides between them; `takes` draws the clips' bounds; `reps` and `movement` say
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from analysis.athlete import (
 )
 from analysis.display import Orientation
 from analysis.efforts import EffortSignals, Evidence, efforts_of, signs_of, surest
+from analysis.landmarks import Poses
 from analysis.motion import Motion, motion_of
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
@@ -177,6 +178,7 @@ def inspect_video(
     *,
     finder: PoseFinder | None = None,
     on_progress: Progress = lambda _done: None,
+    on_looked: Callable[[Poses], None] = lambda _poses: None,
 ) -> Report:
     """Return what there is in a capture.
 
@@ -185,16 +187,21 @@ def inspect_video(
         options: what the station says of it and wants.
         finder: a warm one; None: one is made for this capture.
         on_progress: told the share that is done.
+        on_looked: told the athlete's landmarks, where there is a take.
 
     Raises:
         VideoError: the file cannot be used.
     """
     if finder is None:
         with PoseFinder(Path(options.model) if options.model else None) as own:
-            return inspect_video(path, options, finder=own, on_progress=on_progress)
+            return inspect_video(
+                path, options, finder=own, on_progress=on_progress, on_looked=on_looked
+            )
     began_s = time.monotonic()
     seen = _see(path, options, finder, on_progress)
     takes = _takes(seen, options)
+    if takes:
+        on_looked(seen.candidate.motion.looked)
     others: Sequence[tuple[float, float]] = ()
     if options.severities.get("others_in_picture") != "ignore":
         active = [take.active for take in takes]

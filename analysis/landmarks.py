@@ -72,6 +72,43 @@ class Poses:
         return replace(self, points_px=points, visibility=visibility)
 
 
+_SHOWN = (NOSE, *MOVING, 31, 32)  # what a skeleton is drawn of
+_SCALE = 2000  # of the picture's width and height: finer than the model sees
+_VISIBLE = 0.3
+
+
+def skeleton_document(poses: Poses) -> dict[str, object]:
+    """Return what a skeleton is drawn from in a player, small: some kB for a second.
+
+    Args:
+        poses: of the athlete; looks that found nobody are left out.
+
+    Returns:
+        `bones`, pairs of joints; `times_ms`, in presentation time; `points`, for each of these x
+        and y of every joint in 1/`scale` of the picture, null where it is not visible.
+    """
+    found = np.flatnonzero(poses.is_found)
+    joints = list(_SHOWN)
+    size = (max(1, poses.width_px), max(1, poses.height_px))
+    scaled = np.rint(poses.points_px[found][:, joints] * _SCALE / size).astype(int)
+    visible = poses.visibility[found][:, joints] >= _VISIBLE
+    points = [
+        [
+            value if is_visible else None
+            for pair, is_visible in zip(look.tolist(), shown.tolist(), strict=True)
+            for value in pair
+        ]
+        for look, shown in zip(scaled, visible, strict=True)
+    ]
+    return {
+        "schema": 1,
+        "scale": _SCALE,
+        "bones": [[joints.index(a), joints.index(b)] for a, b in BONES],
+        "times_ms": [round(float(time_s) * 1000) for time_s in poses.times_s[found]],
+        "points": points,
+    }
+
+
 def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
     """Return the poses on an even grid, found ones joined by straight lines.
 

@@ -27,6 +27,7 @@ from analysis.cut.join import JoinPart, join_recordings
 from analysis.cut.target import CutOptions
 from analysis.framing import FramingRules, judge_picture
 from analysis.inspection import inspect_video
+from analysis.landmarks import Poses, skeleton_document
 from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder, shipped_model
 from analysis.primitives import Image
@@ -119,11 +120,18 @@ class Worker:
 
     def _inspect(self, request: Request) -> object:
         wanted = TakeOptions.from_json(_object(request, "options"))
+
+        def keep(poses: Poses) -> None:
+            if request.get("skeleton"):
+                text = json.dumps(skeleton_document(poses), separators=(",", ":"))
+                _path(request, "skeleton").write_text(text, encoding="utf-8")
+
         report = inspect_video(
             _path(request),
             wanted,
             finder=self._finder(Path(wanted.model) if wanted.model else None),
             on_progress=self._progress,
+            on_looked=keep,
         )
         if request.get("plot"):
             _path(request, "plot").write_text(activity_svg(report), encoding="utf-8")

@@ -9,9 +9,16 @@ from pathlib import Path
 import structlog
 
 from agent.clipping.analysis_process import AnalysisProcess, number_in
+from agent.clipping.skeletons import SkeletonPart, cut_skeleton
 from agent.clock import Now
 from agent.disk.space import DiskSpace, megabytes
-from agent.disk.state_folder import StateFolder, fsync_file, link_or_copy, move_durably
+from agent.disk.state_folder import (
+    StateFolder,
+    fsync_file,
+    link_or_copy,
+    move_durably,
+    write_durably,
+)
 from agent.errors import AnalysisError, AnalysisFault
 from agent.failpoints import crash_point
 from agent.heartbeat import during_io
@@ -104,10 +111,20 @@ class ClipCutter:
         self._draw("poster", poster.name, path=str(capture), at_s=poster_at_s)
         self._draw("filmstrip", strip.name, path=str(capture), **stretch)
 
+    def keep_skeleton(self, parts: Sequence[SkeletonPart], *, clip_code: str) -> None:
+        """Keep the athlete's landmarks in a clip; a clip is as good without them."""
+        path = self._folder.skeleton_of(clip_code)
+        try:
+            content = cut_skeleton(parts)
+            if content is not None:
+                write_durably(path, content, tmp=self._folder.tmp)
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("picture drawing failed", picture=path.name, error=str(error))
+
     @contextmanager
-    def plot(self, stored_name: str) -> Iterator[str]:
-        """Give a path to draw a capture's activity to, and keep what was drawn there."""
-        with _dropped_on_error((self._folder.tmp / stored_name).with_suffix(".svg")) as unfinished:
+    def beside(self, stored_name: str, suffix: str) -> Iterator[str]:
+        """Give a path to write something of a capture to, and keep what was written there."""
+        with _dropped_on_error((self._folder.tmp / stored_name).with_suffix(suffix)) as unfinished:
             yield str(unfinished)
             if unfinished.exists():
                 fsync_file(unfinished)
@@ -181,6 +198,7 @@ class JoinedRecording:
 
     path: Path
     take_in_file: Take
+    shifts_s: Sequence[float]  # what to add to the times of each source's capture
     words: str  # what it is made of
 
 
@@ -237,7 +255,10 @@ class RecordingJoiner:
         log.info("recordings joined", capture=capture.name, captures=names)
         at = next(n for n, one in enumerate(plan.sources) if one.capture_id == capture.id)
         return JoinedRecording(
-            path=path, take_in_file=shifted(plan.take, shifts_s[at]), words=self._words(plan)
+            path=path,
+            take_in_file=shifted(plan.take, shifts_s[at]),
+            shifts_s=shifts_s,
+            words=self._words(plan),
         )
 
     def _words(self, plan: Plan) -> str:

@@ -36,9 +36,10 @@ from agent.clipping.entries import (
     create_entries,
     duplicate_note,
 )
+from agent.clipping.skeletons import SkeletonPart
 from agent.clock import Now
 from agent.disk.space import DiskSpace, is_disk_full
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import SKELETON_SUFFIX, StateFolder
 from agent.errors import AnalysisError, AnalysisFault
 from agent.failpoints import crash_point
 from agent.outbox.models import Capture, ClipFile, Take, TakeOrigin, derive_clip_code
@@ -316,17 +317,43 @@ class ClippingStage:
         )
         rendition = nothing_hidden(capture, plan.take.start_s, plan.take.end_s)
         if len(plan.sources) == 1:
-            return CutClip(plan, self._clip(path, plan.take, clip_code, rendition=rendition))
+            clip = self._clip(path, plan.take, clip_code, rendition=rendition)
+            self._keep_skeleton(plan, clip_code)
+            return CutClip(plan, clip)
         join = self._joiner.join(capture, plan)
         if isinstance(join, str):
             plan = apart(plan, capture.id, why=join)
-            return CutClip(plan, self._clip(path, plan.take, clip_code))
+            clip = self._clip(path, plan.take, clip_code)
+            self._keep_skeleton(plan, clip_code)
+            return CutClip(plan, clip)
         try:
             clip = self._clip(join.path, join.take_in_file, clip_code)
         finally:
             join.path.unlink(missing_ok=True)
+        later_s = [shift_s - join.take_in_file.start_s for shift_s in join.shifts_s]
+        self._keep_skeleton(plan, clip_code, later_s)
         why = f"{clip.cut_why}; {join.words}" if clip.cut_why else join.words
         return CutClip(plan, replace(clip, cut_why=why))
+
+    def _keep_skeleton(
+        self, plan: Plan, clip_code: str, later_s: Sequence[float] | None = None
+    ) -> None:
+        """Keep the landmarks of a clip; its time begins with its first source where nobody says."""
+        if later_s is None:
+            later_s = [-source.start_s for source in plan.sources]
+        parts = []
+        for source, late_s in zip(plan.sources, later_s, strict=True):
+            capture = self._outbox.captures.by_id(source.capture_id)
+            assert capture is not None  # rows are never deleted
+            parts.append(
+                SkeletonPart(
+                    path=self._folder.skeleton_of_recording(capture.stored_name),
+                    start_s=source.start_s,
+                    end_s=source.end_s,
+                    later_s=late_s,
+                )
+            )
+        self._cutter.keep_skeleton(parts, clip_code=clip_code)
 
     def _clip(
         self,
@@ -365,8 +392,13 @@ class ClippingStage:
         if capture.hidden_stretches:
             report = self._inspect_parts(capture, path, options)
         else:
-            with self._cutter.plot(capture.stored_name) as plot:
-                report = self._child.ask("inspect", path=str(path), options=options, plot=plot)
+            with (
+                self._cutter.beside(capture.stored_name, ".svg") as plot,
+                self._cutter.beside(capture.stored_name, SKELETON_SUFFIX) as skeleton,
+            ):
+                report = self._child.ask(
+                    "inspect", path=str(path), options=options, plot=plot, skeleton=skeleton
+                )
         taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
         takes = [take for take in read_takes(report) if not any(take.overlaps(o) for o in taken)]
         self._outbox.takes.record(capture, takes, report=json.dumps(report))

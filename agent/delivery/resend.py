@@ -169,7 +169,7 @@ class ResendStage:
         """Give the clip and its pictures their new names beside the old ones: no copy, no wait."""
         clips = self._folder.clips
         pairs = [(clips / old.stored_name, clips / new.clip.stored_name)]
-        pictures = (self._folder.pictures_of(code) for code in (old.clip_code, new.clip_code))
+        pictures = (self._folder.beside_clip(code) for code in (old.clip_code, new.clip_code))
         pairs += [pair for pair in zip(*pictures, strict=True) if pair[0].exists()]
         for source, target in pairs:
             if target.exists():

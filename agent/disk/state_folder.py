@@ -25,6 +25,8 @@ from agent.errors import BusyError, ConfigError, plain_words
 from agent.stage import StageName
 from agent.text import plain_name, printable_file_name
 
+SKELETON_SUFFIX = ".pose"
+
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 OF_SESSIONS = "page-secret"  # signs the sessions of devices
@@ -78,6 +80,18 @@ class StateFolder:
         """Where a clip's poster and its filmstrip are."""
         poster, strip = _picture_names(clip_code)
         return self.pictures / poster, self.pictures / strip
+
+    def skeleton_of(self, clip_code: str) -> Path:
+        """Where the athlete's landmarks in a clip are."""
+        return self.pictures / f"{plain_name(clip_code)}{SKELETON_SUFFIX}"
+
+    def skeleton_of_recording(self, stored_name: str) -> Path:
+        """Where the athlete's landmarks in a capture are, from which those of its clips are cut."""
+        return (self.pictures / stored_name).with_suffix(SKELETON_SUFFIX)
+
+    def beside_clip(self, clip_code: str) -> tuple[Path, Path, Path]:
+        """Everything that is kept with a clip and goes with it."""
+        return *self.pictures_of(clip_code), self.skeleton_of(clip_code)
 
     def has_pictures_of(self, clip_code: str) -> tuple[bool, bool]:
         """Tell whether a clip's poster and its filmstrip are there: quickly, for many cards."""

@@ -13,6 +13,7 @@ import structlog
 from agent.clock import Now
 from agent.disk.state_folder import (
     LEDGER_NAME,
+    SKELETON_SUFFIX,
     StateFolder,
     acting_as_owner,
     fsync_folder,
@@ -200,9 +201,15 @@ class ConsistencyCheck:
                 self._put_aside(path)
         for path in self._folder.files_in(self._folder.pictures):
             code = path.stem.removesuffix(_STRIP)
-            known = files.known_capture(code) if path.suffix == ".svg" else files.known(code)
-            if not known and code not in to_come:
+            if code not in to_come and not self._belongs(path, code):
                 self._put_aside(path)
+
+    def _belongs(self, picture: Path, code: str) -> bool:
+        """Tell whether a picture, or landmarks, are of a clip or a capture that has a row."""
+        of_capture = picture.suffix in {".svg", SKELETON_SUFFIX}
+        if of_capture and self._outbox.files.known_capture(code):
+            return True
+        return picture.suffix != ".svg" and self._outbox.files.known(code)
 
     def _put_aside(self, path: Path) -> None:
         quarantine(path, self._folder, why="no record has this name")

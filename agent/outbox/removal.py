@@ -81,6 +81,7 @@ class FileRemover:
         original.unlink(missing_ok=True)
         original.with_suffix(".json").unlink(missing_ok=True)
         (self._folder.pictures / original.name).with_suffix(".svg").unlink(missing_ok=True)
+        self._folder.skeleton_of_recording(original.name).unlink(missing_ok=True)
         fsync_folder(self._folder.captures)
         crash_point("cleared")
         self._outbox.clearing.end_original(capture, now_s=self._now().utc_s)
@@ -94,8 +95,8 @@ class FileRemover:
 
     def _unlink_clip(self, entry: Entry) -> None:
         (self._folder.clips / entry.stored_name).unlink(missing_ok=True)
-        for picture in self._folder.pictures_of(entry.clip_code):
-            picture.unlink(missing_ok=True)
+        for path in self._folder.beside_clip(entry.clip_code):
+            path.unlink(missing_ok=True)
         fsync_folder(self._folder.clips)
         crash_point("clip-cleared")
         self._outbox.clearing.end_clip(entry, now_s=self._now().utc_s)

@@ -61,6 +61,12 @@ async def strip(page: WebContext, context: RequestContext) -> Response:
     return file_answer(page, page.folder.pictures_of(entry.clip_code)[1], "image/jpeg")
 
 
+async def skeleton(page: WebContext, context: RequestContext) -> Response:
+    """Return the athlete's landmarks in a take's clip."""
+    entry = await entry_of(page, context)
+    return file_answer(page, page.folder.skeleton_of(entry.clip_code), "application/json")
+
+
 async def clip(page: WebContext, context: RequestContext) -> Response:
     """Return a take's clip, or the range of it that a player asks for."""
     entry = await entry_of(page, context)
@@ -80,6 +86,7 @@ def file_answer(page: WebContext, path: Path, media_type: str) -> Response:
 MEDIA_ROUTES = (
     GetEndpoint(path="/picture/{code}.jpg", access=RequiredAccess.WALL, answer=picture),
     GetEndpoint(path="/strip/{code}.jpg", access=RequiredAccess.COACH, answer=strip),
+    GetEndpoint(path="/skeleton/{code}.json", access=RequiredAccess.COACH, answer=skeleton),
     GetEndpoint(path="/clip/{code}", access=RequiredAccess.COACH, answer=clip),
 )
 

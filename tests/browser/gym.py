@@ -49,6 +49,16 @@ _SMALL = (320, 180)
 _FPS = 6.0
 
 
+# Two joints, a bone; the upper one goes from the left to the right in four seconds.
+_SKELETON = {
+    "schema": 1,
+    "scale": 1000,
+    "bones": [[0, 1]],
+    "times_ms": list(range(0, 4001, 200)),
+    "points": [[at // 4, 250, 500, 750] for at in range(0, 4001, 200)],
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
     """What a take looks like."""
@@ -116,6 +126,7 @@ class Gym:
         own = (12).to_bytes(4) + b"free" + self.taken.to_bytes(4)  # a box that no player shows
         clip.write_bytes(shown.clip + own)
         poster, strip = self.folder.pictures_of(code)
+        self.folder.skeleton_of(code).write_text(json.dumps(_SKELETON))
         poster.write_bytes(shown.poster)
         strip.write_bytes(shown.strip)
         known = user_id is not None

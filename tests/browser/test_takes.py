@@ -145,6 +145,26 @@ def test_a_take_is_corrected_on_its_athletes_page(page: Page, gym: Gym) -> None:
     assert gym.state_of(entry) is EntryState.HELD
 
 
+# Whether the upper joint is drawn where it is at a moment, a quarter down from the top.
+_JOINT_AT = """
+seconds => {
+  const canvas = document.querySelector('#player canvas'), pen = canvas.getContext('2d');
+  const high = Math.min(canvas.width * 9 / 16, canvas.height), wide = high * 16 / 9;
+  const x = Math.round((canvas.width - wide) / 2 + wide * seconds / 4);
+  const y = Math.round((canvas.height - high) / 2 + high / 4);
+  return pen.getImageData(x, y, 1, 1).data[1] > 150;
+}
+"""
+# Whether every skeleton is drawn for the frame that its video shows.
+_IS_IN_STEP = """
+() => [...document.querySelectorAll('#player .screen')].every(screen => {
+  const video = screen.querySelector('video'), canvas = screen.querySelector('canvas');
+  return !video.seeking && canvas && canvas.dataset.joints === '2'
+    && Math.abs(video.currentTime - canvas.dataset.at) < 0.17;
+})
+"""
+
+
 def test_a_take_is_played_by_single_frames_slowly_and_beside_another(page: Page, gym: Gym) -> None:
     first, second = (
         gym.film(ADA, goes_in_s=600, mass_kg=60),
@@ -158,12 +178,24 @@ def test_a_take_is_played_by_single_frames_slowly_and_beside_another(page: Page,
         expect(time).to_have_text(shown)
     page.tap("#frame-back")
     expect(time).to_have_text("0.333 s")
+    assert page.locator("#player canvas").count() == 0
+    page.tap("#player-skeleton")
+    drawn = page.locator("#player canvas").first
+    expect(drawn).to_have_attribute("data-at", "0.333")
+    assert page.evaluate(_JOINT_AT, 0.333)
+    page.tap("#frame-on")
+    expect(drawn).to_have_attribute("data-at", "0.500")
+    assert page.evaluate(_JOINT_AT, 0.5) and not page.evaluate(_JOINT_AT, 1.5)
+    page.tap("#player-skeleton")
+    expect(drawn).to_be_hidden()
+    page.tap("#player-skeleton")
     page.tap("#speed-1")
     expect(page.locator("#speed-1")).to_have_attribute("aria-pressed", "true")
     assert page.evaluate("document.querySelector('#player video').playbackRate") == 0.25
     page.tap("#player-play")
     page.wait_for_function(f"() => {at} > 0.6")
     page.tap("#player-play")
+    page.wait_for_function(_IS_IN_STEP)
 
     page.select_option("#with", first.clip_code)
     page.tap("#player form button")
@@ -171,8 +203,10 @@ def test_a_take_is_played_by_single_frames_slowly_and_beside_another(page: Page,
     page.wait_for_function(
         "() => [...document.querySelectorAll('#player video')].every(v => v.readyState >= 2)"
     )
+    expect(page.locator("#player canvas")).to_have_count(2)  # it stays on
     for _ in range(3):
         page.tap("#frame-on")
+    page.wait_for_function(_IS_IN_STEP)
     page.wait_for_function(
         "() => { const [a, b] = document.querySelectorAll('#player video');"
         " return !a.seeking && !b.seeking && a.currentTime > 0.5"

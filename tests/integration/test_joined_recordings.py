@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -84,6 +85,13 @@ def test_one_clip_over_both_is_delivered(
     shown = json.loads(station.spotter("outbox", "show", str(joined["id"]), "--json"))
     assert shown["captures"] == ["c1", "c2"] and shown["user_id"] == ATHLETE
     assert not list((station.state / "tmp").glob("*.mp4"))
+    (kept,) = (station.state / "pictures").glob(f"{joined['clip_code']}.pose")
+    skeleton, clip_s = json.loads(kept.read_text()), float(str(joined["clip_seconds"]))
+    times_s = [at_ms / 1000 for at_ms in skeleton["times_ms"]]
+    assert times_s == sorted(set(times_s)) and times_s[0] >= 0 and times_s[-1] <= clip_s + 0.1
+    within = [at_s for at_s in times_s if 1.0 < at_s < clip_s - 1.0]  # the run, across the seam
+    assert max(b - a for a, b in pairwise(within)) < 0.5
+    assert kept.stat().st_size < 3000 * clip_s
     assert "one clip of c1 and c2" in station.spotter("reanalyse", "c1", code=1)
 
 

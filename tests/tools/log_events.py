@@ -258,7 +258,10 @@ EVENTS: dict[str, tuple[str, str]] = {
     "clip recut": ("A clip was cut again, for damage or for a smaller size.", ""),
     "clip recut failed": ("A clip could not be cut again.", "`spotter outbox show ID`"),
     "clip wait ended": ("A clip no longer waits for the recording that follows it.", ""),
-    "picture drawing failed": ("A poster or filmstrip is missing; the clip is complete.", ""),
+    "picture drawing failed": (
+        "A poster, filmstrip or skeleton is missing; the clip is complete.",
+        "",
+    ),
     "recordings joined": ("A clip spans two recordings, which were joined for it.", ""),
     "recordings not joined": ("Two recordings were not joined, for the reason in `why`.", ""),
     "recording comparison failed": ("Two recordings could not be compared and stay separate.", ""),

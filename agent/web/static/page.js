@@ -419,8 +419,79 @@
     const time = () => set($("player-time"), `${at(main).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 3, maximumFractionDigits: 3 })} s`);
     const look = (screen) => {
       if (!screen.requestVideoFrameCallback) return;
-      screen.requestVideoFrameCallback((_, told) => { shown.set(screen, told.mediaTime); time(); look(screen); });
+      screen.requestVideoFrameCallback((_, told) => { shown.set(screen, told.mediaTime); time(); draw(screen); look(screen); });
     };
+    // ---- the skeleton: the analysis' landmarks, drawn over the frame that is shown
+    const bodies = new Map(); // by screen, once they are here
+    const GAP_MS = 600, NEAR_MS = 150; // between two looks a line is drawn; beside one for so long
+    const button = $("player-skeleton");
+    const wants = () => Boolean(button) && button.getAttribute("aria-pressed") === "true";
+    const bodyAt = (body, ms) => {
+      const after = body.times_ms.findIndex((at) => at > ms), next = after < 0 ? body.times_ms.length : after;
+      const [a, b] = [next - 1, next], from = body.times_ms[a], to = body.times_ms[b];
+      if (from !== undefined && to !== undefined && to - from <= GAP_MS) {
+        const share = (ms - from) / (to - from);
+        return body.points[a].map((value, n) => value === null || body.points[b][n] === null ? null : value + share * (body.points[b][n] - value));
+      }
+      if (from !== undefined && ms - from <= NEAR_MS) return body.points[a];
+      return to !== undefined && to - ms <= NEAR_MS ? body.points[b] : null;
+    };
+    const draw = (screen) => {
+      const canvas = screen.parentElement.querySelector("canvas"), body = bodies.get(screen);
+      if (!canvas) return;
+      canvas.hidden = !wants();
+      if (canvas.hidden || !body) return;
+      const { clientWidth: width, clientHeight: height } = screen, sharp = devicePixelRatio || 1;
+      Object.assign(canvas, { width: Math.round(width * sharp), height: Math.round(height * sharp) }); // empties it, too
+      const points = bodyAt(body, 1000 * at(screen)), scale = Math.min(width / screen.videoWidth, height / screen.videoHeight);
+      canvas.dataset.at = at(screen).toFixed(3);
+      canvas.dataset.joints = points ? points.filter((value) => value !== null).length / 2 : 0;
+      if (!points || !scale) return;
+      const [wide, high] = [screen.videoWidth * scale, screen.videoHeight * scale];
+      const place = (joint) => points[2 * joint] === null ? null : [(width - wide) / 2 + points[2 * joint] / body.scale * wide, (height - high) / 2 + points[2 * joint + 1] / body.scale * high];
+      const pen = canvas.getContext("2d");
+      pen.scale(sharp, sharp);
+      pen.lineCap = "round";
+      for (const [color, thick] of [["#101316", 5], ["#5fd394", 3]]) { // dark edges: seen on any ground
+        Object.assign(pen, { strokeStyle: color, fillStyle: color, lineWidth: thick });
+        for (const bone of body.bones) {
+          const [a, b] = bone.map(place);
+          if (!a || !b) continue;
+          pen.beginPath();
+          pen.moveTo(...a);
+          pen.lineTo(...b);
+          pen.stroke();
+        }
+        for (let joint = 0; 2 * joint < points.length; joint += 1) {
+          const spot = place(joint);
+          if (!spot) continue;
+          pen.beginPath();
+          pen.arc(...spot, thick, 0, 7);
+          pen.fill();
+        }
+      }
+    };
+    const fetchBody = async (screen) => {
+      if (!screen.dataset.skeleton || screen.parentElement.querySelector("canvas")) { draw(screen); return; }
+      const canvas = document.createElement("canvas");
+      canvas.setAttribute("aria-hidden", "true");
+      screen.after(canvas);
+      try {
+        const answer = await fetch(screen.dataset.skeleton, { headers: json });
+        if (answer.ok) bodies.set(screen, await answer.json());
+      } catch { canvas.remove(); } // it is asked for again with the next touch
+      draw(screen);
+    };
+    const setSkeleton = (on) => {
+      button.setAttribute("aria-pressed", String(on));
+      localStorage.setItem("skeleton", on ? "on" : "off");
+      screens.forEach(on ? fetchBody : draw);
+    };
+    if (button) {
+      button.addEventListener("click", () => setSkeleton(!wants()));
+      if (localStorage.getItem("skeleton") === "on") setSkeleton(true);
+      addEventListener("resize", () => screens.forEach(draw));
+    }
     const follow = (most) => {
       if (!other) return;
       const due = main.currentTime - Number(main.dataset.begins) + Number(other.dataset.begins);
@@ -435,6 +506,7 @@
     if (other) other.addEventListener("loadedmetadata", () => follow(0));
     main.addEventListener("seeked", () => { if (main.paused) follow(frame(main) / 2); time(); });
     main.addEventListener("timeupdate", () => { if (!main.paused) follow(0.12); time(); });
+    for (const screen of screens) for (const name of ["loadeddata", "seeked", "timeupdate"]) screen.addEventListener(name, () => draw(screen));
     for (const name of ["play", "pause", "ended"]) main.addEventListener(name, running);
     $("player").addEventListener("click", (event) => {
       const button = event.target.closest("button");

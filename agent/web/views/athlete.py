@@ -163,6 +163,7 @@ class PlayedClip:
     name: str
     fps: float
     begins_s: float  # where in the clip the movement begins
+    has_skeleton: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +264,7 @@ class AthletePages:
             name=self._described(shown),
             fps=round(shown.fps or _USUAL_FPS, 3),
             begins_s=round(shown.moves_from_s, 3),
+            has_skeleton=self._source.folder.skeleton_of(shown.entry.clip_code).is_file(),
         )
 
     def _described(self, shown: ShownClip) -> str:
