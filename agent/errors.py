@@ -121,8 +121,10 @@ class NotifyError(AgentError):
 
     exit_code = UnreachableError.exit_code
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s  # the receiver's own wish
 
 

@@ -62,6 +62,11 @@ _SECTIONS = {
         "backup": ("backup", "Back up the station to FILE, a tar archive."),
         "restore": ("backup", "Restore a station from FILE, which spotter backup made."),
     },
+    "Facility": {
+        "hub": ("hub", "Run the hub of a facility: many stations on one screen."),
+        "join": ("hub", "Join a facility by the LINK of spotter hub invite."),
+        "leave": ("hub", "Leave the facility: nothing goes to the hub any more."),
+    },
     "Try it out": {
         "demo": ("demo", "Run the full pipeline once, offline."),
         "analyse": ("analyse", "Analyse one video: its takes and quality warnings."),

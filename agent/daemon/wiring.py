@@ -26,6 +26,9 @@ from agent.disk.mounts import Mounts
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
+from agent.facility.membership import membership_path
+from agent.facility.stage import FacilityStage
+from agent.facility.state import StateDocument
 from agent.intake.admission import Admission, names_on_the_way
 from agent.intake.folder import CaptureFolder
 from agent.intake.stability import StabilityTracker
@@ -399,9 +402,10 @@ def _both(first: Wake, second: Wake) -> Wake:
 NOTICES = (StageName.WEBHOOK, StageName.MQTT)
 
 
-def begin_channels(outbox: Outbox, settings: Settings) -> None:
-    """Let the channels be on that the settings name: from before anything happens."""
-    outbox.channels.keep(channels_of(settings.webhook, settings.mqtt))
+def begin_channels(outbox: Outbox, settings: Settings, folder: StateFolder) -> None:
+    """Let the channels be on that are configured: from before anything happens."""
+    hub = [FacilityStage.name] if membership_path(folder).exists() else []
+    outbox.channels.keep([*channels_of(settings.webhook, settings.mqtt), *hub])
 
 
 def notice_stages(
@@ -429,13 +433,7 @@ def _stage(
     stop: StopFlag,
 ) -> NotificationStage:
     wanted = settings.webhook.events if name == "webhook" else EVENTS
-    look = StationLook(
-        outbox,
-        settings,
-        is_filming=partial(_is_filming, captures, board),
-        camera=CameraWatch(outbox, settings, captures.written_at, board.sights),
-        clock=Clock(),
-    )
+    look = _look(settings, outbox, captures, board)
     return NotificationStage(
         outbox,
         receiver_of(name, settings, check=stop.check),
@@ -443,6 +441,33 @@ def _stage(
         look=look.report if STATION_STATE in wanted else None,
         clock=Clock(),
     )
+
+
+def _look(
+    settings: Settings, outbox: Outbox, captures: CaptureFolder, board: RecorderBoard
+) -> StationLook:
+    return StationLook(
+        outbox,
+        settings,
+        is_filming=partial(_is_filming, captures, board),
+        camera=CameraWatch(outbox, settings, captures.written_at, board.sights),
+        clock=Clock(),
+    )
+
+
+def facility_stage(
+    settings: Settings,
+    folder: StateFolder,
+    outbox: Outbox,
+    captures: CaptureFolder,
+    board: RecorderBoard,
+    *,
+    stop: StopFlag,
+) -> FacilityStage:
+    """Return the stage of the hub, which sleeps until the station joins a facility."""
+    look = _look(settings, outbox, captures, board)
+    state = StateDocument(outbox, settings, look.report, now=read_clock)
+    return FacilityStage(outbox, folder, state, clock=Clock(), check=stop.check)
 
 
 class PageStage:
@@ -508,7 +533,7 @@ def page_stages(
 
 _STAGES = (
     *(IntakeStage.name, ClippingStage.name, *DELIVERY_STAGES, RetentionStage.name),
-    *(*ACCOUNT_STAGES, *NOTICES, RecorderStage.name, StageName.PAGE),
+    *(*ACCOUNT_STAGES, *NOTICES, FacilityStage.name, RecorderStage.name, StageName.PAGE),
 )
 
 
@@ -517,7 +542,7 @@ def prepare_outbox(outbox: Outbox, folder: StateFolder, settings: Settings) -> N
     now = read_clock()
     outbox.assignments.note_boot(now.boot_id)
     outbox.pauses.forget()
-    begin_channels(outbox, settings)
+    begin_channels(outbox, settings, folder)
     record_default(outbox, station_default(settings), now=now)
     outbox.resume_interrupted(now_s=now.utc_s)
     Admission(outbox, folder, now=read_clock, capture=settings.paths.capture).resume()
@@ -553,6 +578,7 @@ def assemble_daemon(
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, board, stop=stop),
+        facility_stage(settings, folder, outbox, captures, board, stop=stop),
         RecorderStage(
             outbox,
             board,

@@ -31,10 +31,13 @@ LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 OF_SESSIONS = "page-secret"  # signs the sessions of devices
 OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
+MEMBERSHIP = "hub.json"  # what the station knows of its facility
+STATION_KEY = "hub-key"  # its own key there
 _RECORDERS = "recorders.json"
 _REFERENCE = "reference.jpg"
-# In its root: devices stay paired and cards known by them, and what was set on the page.
-BACKED_UP_FILES = (OF_SESSIONS, OF_CARDS, "settings.toml", _REFERENCE)
+# In its root: devices stay paired and cards known by them, what was set on the page, and that the
+# station belongs to a facility.
+BACKED_UP_FILES = (OF_SESSIONS, OF_CARDS, "settings.toml", _REFERENCE, MEMBERSHIP, STATION_KEY)
 # What was set on the page and is for the daemon's user alone.
 _PAGE_CAMERA = "page-camera.json"
 _PAGE_SETUP = "page-setup"

@@ -14,7 +14,11 @@ from agent.api.tls import certificate_ends_at, tls_context
 from agent.clock import Instant, LocalTime
 from agent.daemon.systemd import unit_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.errors import AgentError, ApiUnavailableError, plain_words
+from agent.errors import AgentError, ApiUnavailableError, NotifyError, plain_words
+from agent.facility.broker import HubConnection
+from agent.facility.joining import access_of
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import membership_path, read_membership, read_station_key
 from agent.notifications.stage import receiver_of
 from agent.notifications.webhook import command_for_secret, signing_key
 from agent.outbox.consistency import opened_as_it_is
@@ -27,6 +31,7 @@ from agent.settings.model import (
     read_mqtt_password,
     read_webhook_secret,
 )
+from agent.stage import StageName
 from agent.text import counted
 
 _DAY_S = 86400.0
@@ -234,6 +239,7 @@ def _offset_s(now: Instant, date: str | None) -> float | None:
 
 
 _RECEIVER_WAIT_S = 5.0
+_HUB_REMEDY = "spotter hub run on the hub; refused: spotter leave, then join by a new invitation"
 _TRY = "then try it: spotter notify test"
 
 
@@ -246,6 +252,9 @@ def check_channels(station: StationUnderTest) -> list[CheckResult]:
         findings += [*_webhook_secret(station), _webhook_way(station)]
     if "mqtt" in names:
         findings += [*_mqtt_password(station), _mqtt_way(station)]
+    if membership_path(station.folder).exists():
+        names = [*names, StageName.HUB]
+        findings.append(_hub_way(station))
     return [*findings, *_standing(station, names)]
 
 
@@ -349,6 +358,23 @@ def _mqtt_way(station: StationUnderTest) -> CheckResult:
     finally:
         receiver.close()
     return fine("mqtt", f"{host}:{port} accepts the login")
+
+
+def _hub_way(station: StationUnderTest) -> CheckResult:
+    try:
+        member = read_membership(station.folder)
+        seed = read_station_key(station.folder)
+        assert member is not None  # seen a moment ago
+        connection = HubConnection(access_of(member, FacilityKey(seed)))
+        try:
+            connection.open()
+        finally:
+            connection.close()
+    except NotifyError as fault:
+        return warning("hub", f"{fault}; the station works without it", _HUB_REMEDY)
+    except AgentError as fault:
+        return broken("hub", str(fault), fault.hint or "spotter leave")
+    return fine("hub", f"{member.address} accepts the station as {member.site}/{member.station}")
 
 
 def _standing(station: StationUnderTest, names: list[str]) -> list[CheckResult]:

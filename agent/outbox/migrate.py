@@ -22,7 +22,7 @@ from agent.errors import OutboxError
 from agent.outbox.integrity import DATABASE_NAME
 
 # The migrations in `agent.outbox.schema`, in order.
-UP_TO_DATE: tuple[str, ...] = ("first_schema", "groups_and_cards")
+UP_TO_DATE: tuple[str, ...] = ("first_schema", "groups_and_cards", "hub_confirmation")
 
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"

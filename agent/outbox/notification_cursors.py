@@ -23,6 +23,14 @@ class ChannelState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HubConfirmation:
+    """The last event that the hub has stored."""
+
+    event: int
+    sequence: int  # its place in the hub's stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedNotice:
     """A notice that its receiver refused again and again, while it took others."""
 
@@ -58,10 +66,20 @@ class Channels:
                 (json.dumps(sorted(names)),),
             )
             for name in sorted(names):
-                self._db.change(
-                    f"INSERT OR IGNORE INTO channel (name, cursor) VALUES (?, {_LATEST_EVENT})",  # noqa: S608  # our own words
-                    (name,),
-                )
+                self.begin(name)
+
+    def begin(self, name: str) -> None:
+        """Let one more channel be on, beginning with now; one that is on goes on."""
+        self._db.change(
+            f"INSERT OR IGNORE INTO channel (name, cursor) VALUES (?, {_LATEST_EVENT})",  # noqa: S608  # our own words
+            (name,),
+        )
+
+    def end(self, name: str) -> None:
+        """Let a channel be off, and forget what the hub has stored."""
+        with self._db.transaction():
+            self._db.change("DELETE FROM channel WHERE name = ?", (name,))
+            self._db.change("DELETE FROM hub_confirmation")
 
     def advance(self, name: str, event_id: int, *, now_s: float | None) -> bool:
         """Move a channel's cursor on; False where it is there already.
@@ -79,6 +97,29 @@ class Channels:
             (event_id, now_s, name, event_id),
         )
         return moved > 0
+
+    def confirm(self, name: str, stored: HubConfirmation, *, now_s: float) -> None:
+        """Move the hub's cursor on behind an event, and note where the hub has stored it."""
+        with self._db.transaction():
+            self.advance(name, stored.event, now_s=now_s)
+            self._db.change(
+                "INSERT OR REPLACE INTO hub_confirmation (id, event, sequence) VALUES (1, ?, ?)",
+                (stored.event, stored.sequence),
+            )
+
+    def confirmed(self) -> HubConfirmation | None:
+        """Return the last event that the hub has stored; None where none is known."""
+        row = self._db.row("SELECT event, sequence FROM hub_confirmation")
+        return None if row is None else HubConfirmation(**row)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+    def rewind(self, name: str, event_id: int) -> None:
+        """Move the hub's cursor back: the hub has lost what came after an event."""
+        with self._db.transaction():
+            self._db.change("DELETE FROM hub_confirmation")
+            self._db.change(
+                "UPDATE channel SET cursor = ? WHERE name = ? AND cursor > ?",
+                (event_id, name, event_id),
+            )
 
     def set_aside(self, name: str, event_id: int, refused: RefusedNotice) -> None:
         """Go on behind a notice that the receiver refuses, and keep which it was."""

@@ -475,3 +475,8 @@ class EventFeed:
         """Return the number of the last event of all; 0 where there is none."""
         row = self._db.row("SELECT max(id) AS id FROM event")
         return 0 if row is None or row["id"] is None else int(str(row["id"]))
+
+    def before(self, at_s: float) -> int:
+        """Return the number of the last event before a moment (Unix time); 0: none."""
+        row = self._db.row("SELECT max(id) AS id FROM event WHERE at < ?", (at_s,))
+        return 0 if row is None or row["id"] is None else int(str(row["id"]))

@@ -549,6 +549,22 @@ def groups_and_cards(db: Database) -> None:
         db.execute(statement)
 
 
+_HUB = """
+CREATE TABLE hub_confirmation (    -- one row: the last event that the hub has stored
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    event INTEGER NOT NULL,
+    sequence INTEGER NOT NULL      -- its place in the hub's stream: a shorter one has lost it
+) STRICT;
+"""
+
+
+@MIGRATIONS()
+def hub_confirmation(db: Database) -> None:
+    """Create the table of what the hub has stored: a hub that lost it is sent it again."""
+    for statement in _statements(_HUB):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """Split a script: `executescript` would commit the transaction that all of them belong to."""
     statement = ""

@@ -3,7 +3,6 @@
 import hashlib
 import ipaddress
 import re
-import socket
 from base64 import b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.settings.model import WebSettings, is_loopback
+from agent.settings.model import is_loopback
 from agent.stage import StageName
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
@@ -170,30 +169,3 @@ def security_headers(styles: str) -> dict[str, str]:
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
     }
-
-
-_ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # compared with, not bound to
-_BEYOND = ("192.0.2.1", 9)  # an address of documentation (RFC 5737): no packet goes out
-
-
-def page_address(settings: WebSettings) -> str:
-    """Return the page's address as a browser beside the box would call it."""
-    host, _, port = settings.listen.rpartition(":")
-    host = host.strip("[]")
-    if settings.hosts:
-        host = settings.hosts[0]
-    elif host in _ANYWHERE:
-        host = own_address() or f"{socket.gethostname()}.local"
-    scheme = "http" if settings.tls == "off" else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def own_address() -> str | None:
-    """Return this box's address on its network; None where it has none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(_BEYOND)
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-    return address

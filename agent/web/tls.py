@@ -16,7 +16,7 @@ from agent.clock import Instant, Now
 from agent.disk.state_folder import StateFolder, fsync_file, give_to_owner_of, move_durably
 from agent.errors import ConfigError
 from agent.settings.model import WebSettings
-from agent.web.security import own_address
+from agent.station.addresses import own_address
 
 _DAYS = 800  # some tablets refuse certificates that last longer
 _RENEW_BEFORE_S = 60 * 86400
@@ -137,7 +137,6 @@ def _signed(
     key: ec.EllipticCurvePrivateKey, *, host: str, address: str | None, now_s: float
 ) -> x509.Certificate:
     """Return a certificate that signs itself, for every name and address of this box."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Spotter")])
     begins = datetime.fromtimestamp(int(now_s), UTC)
     names: list[x509.GeneralName] = [
         *(x509.DNSName(one) for one in (host, f"{host}.local", "localhost") if one.isascii()),
@@ -145,6 +144,18 @@ def _signed(
     ]
     if address is not None:
         names.append(x509.IPAddress(ipaddress.ip_address(address)))
+    return self_signed(key, names, begins=begins, ends=begins + timedelta(days=_DAYS))
+
+
+def self_signed(
+    key: ec.EllipticCurvePrivateKey,
+    names: list[x509.GeneralName],
+    *,
+    begins: datetime,
+    ends: datetime,
+) -> x509.Certificate:
+    """Return a certificate that signs itself, for a server of these names."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Spotter")])
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -152,7 +163,7 @@ def _signed(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=_DAYS))
+        .not_valid_after(ends)
     )
     usage = dict.fromkeys(_USAGES, False) | {"digital_signature": True, "key_cert_sign": True}
     for extension, critical in (

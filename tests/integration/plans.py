@@ -33,6 +33,7 @@ SMALL = {
     "pause": "a row a stage",
     "lane": "a row a host",
     "channel": "a row a receiver",
+    "hub_confirmation": "one row",
     "room": "some days of samples, cut off",
     "device": "a row a tablet",
     "pairing": "a row a link, for minutes",

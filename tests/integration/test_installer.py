@@ -274,7 +274,7 @@ def one_more_migration(source: Path) -> None:
             '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
         )
     migrate = package / "migrate.py"
-    known = '("first_schema", "groups_and_cards")'
+    known = '("first_schema", "groups_and_cards", "hub_confirmation")'
     assert migrate.read_text().count(known) == 1
     migrate.write_text(migrate.read_text().replace(known, f'{known[:-1]}, "holograms")'))
 

@@ -79,6 +79,26 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The daemon is away; its last order holds until its end, then the recorder disarms.",
         "",
     ),
+    # The hub of a facility, and a station's part in it.
+    "hub started": ("The hub runs; its broker starts next.", ""),
+    "hub stopped": ("The hub and its broker have ended.", ""),
+    "broker started": (
+        "Stations can connect; again after each change of which stations may, within two seconds.",
+        "",
+    ),
+    "broker failed": (
+        "The broker did not start or has failed; it is started again after growing pauses.",
+        "Follow `error` and `hint`; no station loses anything meanwhile.",
+    ),
+    "station joined": ("A station has used its invitation; its key is known from now on.", ""),
+    "station rejected": (
+        "A request to join could not be granted, for the `reason` given.",
+        "Make a new invitation: `spotter hub invite STATION`.",
+    ),
+    "events republished": (
+        "The hub has lost events that it had stored, or is new: the station sends them again.",
+        "After a power cut of the hub: nothing. Else check the disk of the hub.",
+    ),
     # The daemon and its start.
     "daemon started": ("All stages run; also after a reload that changed settings.", ""),
     "shutdown requested": ("SIGTERM or SIGINT arrived; the stages end what they are doing.", ""),

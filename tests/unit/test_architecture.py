@@ -22,8 +22,9 @@ LAYERS = (
     {"station", "sandbox", "synthetic", "support_bundle", "backup", "card_reader"},
     {"recorder"},
     {"intake", "clipping", "delivery", "results", "notifications", "retention"},
+    {"facility"},
     {"web"},
-    {"daemon", "demo"},
+    {"daemon", "demo", "hub"},
     {"doctor", "drill"},
     {"cli"},
     {"__main__"},
@@ -43,7 +44,7 @@ PURE = {
     *("analysis.movement", "analysis.screening", "analysis.stillness", "analysis.takes"),
 }
 NATIVE = {"av", "cv2", "mediapipe", "numpy"}
-SERVERS = {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho"}
+SERVERS = {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho", "nats"}
 FEWEST_MODULES_MEASURED = 100  # fewer would mean that the paths below lead nowhere
 
 

@@ -51,7 +51,9 @@ def version_of(*changes: Callable[[Database], None]) -> Iterator[None]:
 
 def later_version() -> AbstractContextManager[None]:
     """Run what is inside as a version with one more migration."""
-    return version_of(schema.first_schema, schema.groups_and_cards, holograms)
+    return version_of(
+        schema.first_schema, schema.groups_and_cards, schema.hub_confirmation, holograms
+    )
 
 
 def old_outbox(root: Path, *, entries: int = 3, waiting: int = 2) -> None:
@@ -100,8 +102,10 @@ def test_an_outbox_of_the_first_schema_is_migrated_with_its_content(tmp_path: Pa
     path = tmp_path / DATABASE_NAME
     old_outbox(tmp_path)
     with closing(sqlite3.connect(path)) as connection, connection, Database(memory=True) as first:
-        connection.executescript("DROP TABLE athlete_group; DROP TABLE card;")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'groups_and_cards'")
+        connection.executescript(
+            "DROP TABLE athlete_group; DROP TABLE card; DROP TABLE hub_confirmation;"
+        )
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name != 'first_schema'")
         connection.execute(
             "INSERT INTO athlete (user_id, name, folded, noted_at) VALUES ('ada', 'Ada', 'ada', 1)"
         )

@@ -1,0 +1,226 @@
+"""The commands `hub`, `join` and `leave`."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+import segno
+
+from agent.cli.common import (
+    config_option,
+    headed,
+    json_option,
+    local_time,
+    opened_outbox,
+    print_columns,
+    print_json,
+    settings_of,
+    wake_daemon,
+)
+from agent.cli.formatting import duration_words
+from agent.clock import iso_utc, read_clock
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import acting_as_owner
+from agent.errors import RequestError
+from agent.facility.joining import join as join_facility
+from agent.facility.keys import SEED_BYTES, FacilityKey
+from agent.facility.membership import NAME, Invitation, forget_membership
+from agent.hub.folder import HubFolder, OpenInvitation
+from agent.hub.run import run_hub
+from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
+from agent.logs import configure_logs
+from agent.stage import StageName
+from agent.station.assignments import state_folder
+
+_HEAD = ("STATION", "STATE", "SINCE ({zone})")
+
+_hub_config = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    metavar="FILE",
+    default=HUB_CONFIG,
+    show_default=True,
+    help="The hub's settings.",
+)
+
+
+@click.group()
+def hub() -> None:
+    """Run the hub of a facility: many stations on one screen."""
+
+
+@hub.command("run")
+@_hub_config
+def run(config: Path) -> None:
+    """Run the hub in the foreground.
+
+    Starts nats-server, to which every station that has joined connects.  Stations work without
+    the hub too; whatever it missed they send once it is back.  SIGTERM or Ctrl-C ends it.
+    """
+    settings = load_hub(config)
+    configure_logs(settings.log.level)
+    run_hub(settings)
+
+
+@hub.command("invite")
+@click.argument("station")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0.1, 24 * 30),
+    default=24.0,
+    show_default=True,
+    help="How long the link is valid.",
+)
+@_hub_config
+@json_option
+def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
+    """Invite the station with this id: prints a link and its QR code.
+
+    The link lets one station join, once, as in: spotter join 'LINK'.  It is a secret until then.
+    A station that has joined before gets a new key with it.
+    """
+    if not re.fullmatch(NAME, station):
+        raise RequestError(
+            f"{station!r} is not a station's id", hint="see station.id in the station's settings"
+        )
+    settings = load_hub(config)
+    folder = _prepared(settings)
+    seed, until_s = os.urandom(SEED_BYTES), read_clock().utc_s + hours * 3600
+    opened = OpenInvitation(key=FacilityKey(seed).public, until=until_s)
+    with acting_as_owner(folder.root):
+        folder.change(lambda register: register.invite(station, opened))
+        digest = folder.digest()
+    invitation = Invitation(
+        address=settings.hub.called,
+        site=settings.hub.site,
+        station=station,
+        digest=digest,
+        seed=seed,
+    )
+    if as_json:
+        print_json({"link": invitation.link, "station": station, "until": iso_utc(until_s)})
+        return
+    segno.make(invitation.link, error="l", micro=False).terminal(sys.stdout, compact=True, border=2)
+    click.echo("On the station:")
+    click.echo(f"spotter join '{invitation.link}'")
+    click.echo(f"Valid once, for {duration_words(hours * 3600)}.")
+    _warn_if_unreachable(settings, folder)
+
+
+def _prepared(settings: HubSettings) -> HubFolder:
+    folder = HubFolder(settings.hub.state)
+    if not folder.root.exists():
+        folder.prepare()
+        return folder
+    with acting_as_owner(folder.root):
+        folder.prepare()
+    return folder
+
+
+def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
+    with acting_as_owner(folder.root):
+        runs = StateFolderLock(folder.places).is_taken()
+    if not runs:
+        click.echo("The hub is not running; start it first: spotter hub run", err=True)
+    if not settings.hub.is_reachable:
+        click.echo(
+            f"The broker listens on {settings.hub.listen}, on this machine only.  For stations on "
+            'the network set hub.listen = "0.0.0.0:4222"',
+            err=True,
+        )
+
+
+@hub.command("remove")
+@click.argument("station")
+@_hub_config
+@json_option
+def remove(station: str, config: Path, as_json: bool) -> None:
+    """Let a station in no longer, or take back its invitation.
+
+    The station continues without the hub; `spotter leave` there ends its attempts to connect.
+    """
+    folder = _prepared(load_hub(config))
+    with acting_as_owner(folder.root):
+        folder.change(lambda register: register.remove(station))
+    if as_json:
+        print_json({"removed": station})
+    else:
+        click.echo(f"removed: {station}")
+
+
+@hub.command("stations")
+@_hub_config
+@json_option
+def stations(config: Path, as_json: bool) -> None:
+    """List the stations that have joined or are invited."""
+    folder = _prepared(load_hub(config))
+    with acting_as_owner(folder.root):
+        register = folder.register().without_expired(now_s=read_clock().utc_s)
+    here = local_time()
+    rows = [
+        *((name, "joined", known.since) for name, known in sorted(register.stations.items())),
+        *((name, "invited", one.until) for name, one in sorted(register.invitations.items())),
+    ]
+    if as_json:
+        print_json(
+            [
+                {
+                    "station": name,
+                    "state": state,
+                    "since" if state == "joined" else "until": iso_utc(at),
+                }
+                for name, state, at in rows
+            ]
+        )
+    elif not rows:
+        click.echo("no stations; invite one: spotter hub invite STATION")
+    else:
+        lines = [
+            (name, state, here.moment(at) if state == "joined" else f"until {here.moment(at)}")
+            for name, state, at in rows
+        ]
+        print_columns([headed(_HEAD, here), *lines])
+
+
+@click.command()
+@click.argument("link")
+@config_option
+@json_option
+def join(link: str, config: Path | None, as_json: bool) -> None:
+    """Join a facility by the LINK of spotter hub invite.
+
+    The station makes a key of its own for the hub, which never leaves it.  Events from now on,
+    and the station's state, then go to the hub too; nothing else changes.
+    """
+    settings = settings_of(config)
+    invitation = Invitation.of(sys.stdin.readline() if link == "-" else link)
+    with opened_outbox(settings) as outbox:
+        member = join_facility(state_folder(settings), invitation, station=settings.station.id)
+        outbox.channels.begin(StageName.HUB)
+    wake_daemon(settings)
+    if as_json:
+        print_json({"site": member.site, "station": member.station, "hub": member.address})
+    else:
+        click.echo(f"joined {member.site} as {member.station}, hub {member.address}")
+
+
+@click.command()
+@config_option
+@json_option
+def leave(config: Path | None, as_json: bool) -> None:
+    """Leave the facility: nothing goes to the hub any more.
+
+    On the hub, spotter hub remove takes the station off its list.
+    """
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        left = forget_membership(state_folder(settings))
+        outbox.channels.end(StageName.HUB)
+    wake_daemon(settings)
+    if as_json:
+        print_json({"left": left})
+    else:
+        click.echo("left the facility" if left else "the station belongs to no facility")

@@ -1,0 +1,116 @@
+"""Joining a facility, and leaving it."""
+
+import json
+import os
+import time
+
+from agent import __version__
+from agent.disk.state_folder import StateFolder
+from agent.errors import BusyError, NotifyError, RequestError
+from agent.facility.broker import BrokerAccess, HubConnection, fetch_certificate
+from agent.facility.keys import SEED_BYTES, FacilityKey, is_public_key
+from agent.facility.membership import (
+    Invitation,
+    Membership,
+    read_membership,
+    write_membership,
+)
+
+_ACCEPTED_WITHIN_S = 15.0  # the broker starts again to know the new key
+_AGAIN_S = 0.5
+
+
+def join(folder: StateFolder, invitation: Invitation, *, station: str) -> Membership:
+    """Make the station a member of a facility, with a key that is made here and stays here.
+
+    Args:
+        folder: the station's state folder.
+        invitation: of the hub's.
+        station: the station's id.
+
+    Raises:
+        RequestError: the invitation is another station's, or used up, or one is a member already.
+        NotifyError: the hub cannot be reached.
+        BusyError: the hub did not let the station in.
+    """
+    if invitation.station != station:
+        raise RequestError(
+            f"the invitation is for {invitation.station!r}, this station's id is {station!r}",
+            hint=f"on the hub: spotter hub invite {station}",
+        )
+    member = read_membership(folder)
+    if member is not None:
+        raise RequestError(
+            f"the station belongs to {member.site} already", hint="first: spotter leave"
+        )
+    certificate = fetch_certificate(invitation.address, digest=invitation.digest)
+    seed = os.urandom(SEED_BYTES)
+    key = FacilityKey(seed)
+    member = Membership(
+        address=invitation.address,
+        site=invitation.site,
+        station=station,
+        certificate=certificate,
+        hub=_ask(invitation, certificate, key),
+    )
+    _wait_until_known(member, key)
+    write_membership(folder, member, seed=seed)
+    return member
+
+
+def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
+    """Tell the hub the station's key, and return the hub's."""
+    access = BrokerAccess(
+        address=invitation.address, certificate=certificate, key=FacilityKey(invitation.seed)
+    )
+    asked = json.dumps({"key": key.public, "version": __version__}).encode()
+    subject = Membership(
+        address=invitation.address,
+        site=invitation.site,
+        station=invitation.station,
+        certificate=certificate,
+        hub="",
+    ).subjects.join
+    connection = HubConnection(access)
+    try:
+        connection.open()
+        told = json.loads(connection.ask(subject, asked))
+        hub = told["hub"]
+    except NotifyError as error:
+        if "refuses" not in str(error):
+            raise
+        raise RequestError(
+            "the invitation was used, or has expired",
+            hint=f"on the hub: spotter hub invite {invitation.station}",
+        ) from None
+    except (ValueError, TypeError, KeyError):
+        raise BusyError("the hub's answer cannot be read", hint="try again") from None
+    finally:
+        connection.close()
+    if not isinstance(hub, str) or not is_public_key(hub):
+        raise BusyError("the hub's answer cannot be read", hint="try again")
+    return hub
+
+
+def _wait_until_known(member: Membership, key: FacilityKey) -> None:
+    latest_s = time.monotonic() + _ACCEPTED_WITHIN_S
+    connection = HubConnection(access_of(member, key))
+    try:
+        while True:
+            try:
+                connection.open()
+                return
+            except NotifyError as error:
+                if time.monotonic() > latest_s:
+                    raise BusyError(
+                        f"the hub did not let the station in: {error}",
+                        hint=f"on the hub: spotter hub invite {member.station}",
+                    ) from None
+            time.sleep(_AGAIN_S)
+    finally:
+        connection.close()
+
+
+def access_of(member: Membership, key: FacilityKey) -> BrokerAccess:
+    """Return how a member reaches its broker."""
+    return BrokerAccess(address=member.address, certificate=member.certificate, key=key)

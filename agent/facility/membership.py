@@ -1,0 +1,216 @@
+"""That a station belongs to a facility: what it was told when it joined, and the names it uses.
+
+Nothing here loads the broker's client or cryptography: a station without a hub needs neither.
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.disk.state_folder import (
+    MEMBERSHIP,
+    STATION_KEY,
+    StateFolder,
+    fsync_folder,
+    is_plain,
+    open_plain,
+    rewriting,
+)
+from agent.errors import ConfigError, RequestError
+
+NAME = r"[A-Za-z0-9_-]{1,40}"  # of a site or a station: one token of a subject
+DEFAULT_PORT = 4222
+CERTIFICATE_NAME = "spotter-hub"  # the one name in a hub's certificate, whatever its address
+EVENTS_STREAM, STATES, DESIRED = "EVENTS", "state", "desired"
+KEEP_EVENTS_S = 30 * 86_400.0
+SCHEME = "spotter-join"
+_SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
+_MOST_BYTES = 65_536
+_LINK = re.compile(rf"/({NAME})/({NAME})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subjects:
+    """The subjects of one station, which it alone may use."""
+
+    site: str
+    station: str
+
+    @property
+    def place(self) -> str:
+        """What they have in common; the station's key in the bucket of states."""
+        return f"{self.site}.{self.station}"
+
+    @property
+    def state(self) -> str:
+        """Where its state is published."""
+        return f"$KV.{STATES}.{self.place}"
+
+    @property
+    def events(self) -> str:
+        """Begins the subject of each of its events."""
+        return f"spotter.{self.place}.event"
+
+    @property
+    def join(self) -> str:
+        """Where it asks to be let in, with the invitation's key."""
+        return f"spotter.{self.site}.join.{self.station}"
+
+    def last(self, stream: str, subject: str) -> str:
+        """Return where the broker is asked for the latest message of one subject."""
+        return f"$JS.API.DIRECT.GET.{stream}.{subject}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What a station knows of its facility."""
+
+    address: str  # host:port of the broker
+    site: str
+    station: str
+    certificate: str  # PEM, the only one that the broker may show
+    hub: str  # the public key that signs what the hub wants
+
+    @property
+    def subjects(self) -> Subjects:
+        """The station's subjects."""
+        return Subjects(site=self.site, station=self.station)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """The way into a facility: for one station, once."""
+
+    address: str  # host:port of the broker
+    site: str
+    station: str
+    digest: bytes  # SHA-256 of the broker's certificate (DER)
+    seed: bytes  # of the key that may ask to be let in, and nothing else
+
+    @property
+    def link(self) -> str:
+        """The invitation as one line; all that is secret stands behind the #."""
+        secrets = ".".join(_text(part) for part in (self.digest, self.seed))
+        return f"{SCHEME}://{self.address}/{self.site}/{self.station}#{secrets}"
+
+    @classmethod
+    def of(cls, link: str) -> "Invitation":
+        """Return what a link says.
+
+        Raises:
+            RequestError: it is none.
+        """
+        try:
+            parts = urlsplit(link.strip())
+            path, secrets = _LINK.fullmatch(parts.path), parts.fragment.split(".")
+            if parts.scheme != SCHEME or not parts.hostname or path is None or len(secrets) != 2:
+                raise ValueError(link)
+            digest, seed = (_bytes(part) for part in secrets)
+            port = parts.port or DEFAULT_PORT
+        except ValueError:
+            raise RequestError(
+                "this is not an invitation", hint="make one on the hub: spotter hub invite STATION"
+            ) from None
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls(
+            address=f"{host}:{port}", site=path[1], station=path[2], digest=digest, seed=seed
+        )
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of an address such as hub.local:4222."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _text(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        part = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        raise ValueError(text) from None
+    if len(part) != _SECRET_BYTES:
+        raise ValueError(text)
+    return part
+
+
+def membership_path(folder: StateFolder) -> Path:
+    """Return where a station keeps what it knows of its facility."""
+    return folder.root / MEMBERSHIP
+
+
+def read_membership(folder: StateFolder) -> Membership | None:
+    """Return what a station knows of its facility; None where it belongs to none.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    path = membership_path(folder)
+    try:
+        with open_plain(path) as file:
+            told = json.loads(file.read(_MOST_BYTES))
+        member = Membership(**told)
+        split_address(member.address)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error.strerror or "cannot be read") from None
+    except (ValueError, TypeError, AttributeError):
+        raise _unusable(path, "is damaged") from None
+    if not all(isinstance(value, str) for value in asdict(member).values()):
+        raise _unusable(path, "is damaged")
+    return member
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path}: {why}", hint="spotter leave, then join again with a new link")
+
+
+def read_station_key(folder: StateFolder) -> bytes:
+    """Return the seed of the station's own key.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
+    path = folder.root / STATION_KEY
+    try:
+        with open_plain(path) as file:
+            seed = file.read(_SECRET_BYTES + 1)
+    except OSError as error:
+        raise _unusable(path, error.strerror or "cannot be read") from None
+    if len(seed) != _SECRET_BYTES:
+        raise _unusable(path, "is damaged")
+    return seed
+
+
+def write_membership(folder: StateFolder, member: Membership, *, seed: bytes) -> None:
+    """Record that a station has joined: its key first, for the other file says that it is there.
+
+    Raises:
+        OSError: nothing has changed, or the key alone.
+    """
+    with rewriting(folder.root / STATION_KEY, 0o660) as file:
+        file.write(seed)
+    with rewriting(membership_path(folder), 0o660) as file:
+        file.write(json.dumps(asdict(member), indent=1).encode())
+
+
+def forget_membership(folder: StateFolder) -> bool:
+    """Let a station belong to no facility; False where it belonged to none."""
+    paths = (membership_path(folder), folder.root / STATION_KEY)
+    was_member = os.path.lexists(paths[0])
+    for path in paths:
+        if is_plain(path):
+            with suppress(FileNotFoundError):
+                path.unlink()
+    fsync_folder(folder.root)
+    return was_member

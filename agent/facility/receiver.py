@@ -1,0 +1,170 @@
+"""The hub as a receiver of the station's events and state.  Loads the broker's client."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from agent.clock import Now
+from agent.facility.broker import HubConnection, StoredMessage
+from agent.facility.joining import access_of
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import EVENTS_STREAM, KEEP_EVENTS_S, Membership
+from agent.failpoints import crash_point
+from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
+from agent.notifications.stage import Feed
+from agent.outbox.notification_cursors import HubConfirmation
+from agent.outbox.outbox import Outbox
+from agent.settings.model import EVENTS
+from agent.stage import StageName
+
+NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"
+_STATE_EVERY_S = 1.0  # at most; the stage's pace is slower unless events wait
+
+log = structlog.get_logger(stage=StageName.HUB)
+
+
+class HubFeed(Feed):
+    """What the hub has still to be told; it notes where the hub has stored each event."""
+
+    def __init__(self, outbox: Outbox, *, station: str) -> None:
+        """Go on from where the hub was.
+
+        Args:
+            outbox: with the feed and the cursors.
+            station: the station's id.
+        """
+        super().__init__(outbox, StageName.HUB, station=station, wanted=EVENTS)
+        self.offered = 0  # the event that was asked for last
+        self.sequence = 0  # where the hub has stored it
+
+    def next(self) -> tuple[int, Notice] | None:
+        """Return the oldest notice that is not settled, with its event; None: all is told."""
+        found = super().next()
+        if found is not None:
+            self.offered = found[0]
+        return found
+
+    def acknowledge(self, event_id: int, *, now_s: float) -> None:
+        """Settle a notice that the hub has stored."""
+        self._settled = event_id
+        crash_point("notice-acknowledged")
+        stored = HubConfirmation(event=event_id, sequence=self.sequence)
+        self._outbox.channels.confirm(self.channel, stored, now_s=now_s)
+        self._durable = event_id
+
+    def compare(self, newest: StoredMessage | None, *, now_s: float) -> int:
+        """Go back to what the hub still has, where that is less than it has confirmed.
+
+        Args:
+            newest: the latest of the station's messages in the hub's stream.
+            now_s: Unix time.
+
+        Returns:
+            The event behind which it goes on; 0 where nothing is lost.
+        """
+        confirmed = self._outbox.channels.confirmed()
+        if confirmed is None:
+            return 0
+        held = 0 if newest is None else _event_of(newest)
+        is_whole = newest is not None and newest.sequence >= confirmed.sequence
+        if is_whole and held >= confirmed.event:
+            return 0
+        # What is older than the hub would keep is not missed.
+        begin = max(held, self._outbox.happenings.before(now_s - KEEP_EVENTS_S))
+        if begin >= confirmed.event:
+            return 0
+        self._outbox.channels.rewind(self.channel, begin)
+        self._settled = self._durable = begin
+        return begin
+
+
+def _event_of(message: StoredMessage) -> int:
+    with suppress(ValueError):
+        return int(message.headers.get(EVENT_NUMBER, ""))
+    return 0
+
+
+class HubReceiver:
+    """The way to the hub."""
+
+    interest = Interest.NUMBERS
+
+    def __init__(
+        self,
+        member: Membership,
+        seed: bytes,
+        feed: HubFeed,
+        *,
+        state: Callable[[], bytes],
+        now: Now,
+        check: Callable[[], None],
+    ) -> None:
+        """Prepare the way; nothing is connected yet.
+
+        Args:
+            member: what the station knows of its facility.
+            seed: of the station's own key.
+            feed: what the hub has still to be told.
+            state: writes the state document.
+            now: the station's clock.
+            check: what it raises ends a wait.
+        """
+        self._subjects = member.subjects
+        self._connection = HubConnection(access_of(member, FacilityKey(seed)))
+        self._feed = feed
+        self._state = state
+        self._now = now
+        self._check = check
+        self._told_at_s = 0.0
+
+    def keep_up(self) -> bool:
+        """Connect where that is due, and tell the state.
+
+        Raises:
+            NotifyError: the hub cannot be reached.
+        """
+        is_new = not self._connection.is_open
+        if is_new:
+            self._check()
+            self._connection.open()
+            self._compare()
+        now_s = time.monotonic()
+        if is_new or now_s - self._told_at_s >= _STATE_EVERY_S:
+            self._check()
+            self._connection.publish(self._subjects.state, self._state())
+            self._told_at_s = now_s
+        return is_new
+
+    def send(self, notice: Notice) -> None:
+        """Let the hub store a notice, and note where.
+
+        Raises:
+            NotifyError: it has not.
+        """
+        self._check()
+        subject = f"{self._subjects.events}.{notice.event}"
+        headers = {NOTICE_ID: notice.id}
+        if notice.event not in {TEST, STATION_STATE}:
+            headers[EVENT_NUMBER] = str(self._feed.offered)
+        sequence = self._connection.publish(subject, notice.body, headers)
+        if EVENT_NUMBER in headers:
+            self._feed.sequence = sequence
+
+    def close(self) -> None:
+        """Leave."""
+        self._connection.close()
+
+    def _compare(self) -> None:
+        """Find out whether the hub still has what it confirmed; send again what it lost."""
+        newest: StoredMessage | None = None
+        for event in EVENTS:
+            self._check()
+            subject = f"{self._subjects.events}.{event}"
+            found = self._connection.stored(self._subjects.last(EVENTS_STREAM, subject))
+            if found is not None and (newest is None or found.sequence > newest.sequence):
+                newest = found
+        begin = self._feed.compare(newest, now_s=self._now().utc_s)
+        if begin:
+            log.warning("events republished", after=begin)

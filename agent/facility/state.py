@@ -1,0 +1,91 @@
+"""The station's state as the hub's board shows it.  User ids only: names stay on the station."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from agent import __version__
+from agent.clock import Now, iso_utc
+from agent.delivery.scheduling import RECENT, measure
+from agent.notifications.message import StationReport
+from agent.outbox.assignments import Assignment
+from agent.outbox.outbox import Outbox
+from agent.settings import Settings
+from agent.station.addresses import shared_page_address
+from agent.station.timeline import present_of
+
+SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
+
+
+class StateDocument:
+    """Writes the document, in the thread of the stage that sends it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        settings: Settings,
+        look: Callable[[], StationReport],
+        *,
+        now: Now,
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            outbox: of the station.
+            settings: of the station.
+            look: gives what the station does.
+            now: the station's clock.
+        """
+        self._outbox = outbox
+        self._station = settings.station
+        self._web = settings.web
+        self._look = look
+        self._now = now
+
+    def write(self, more: Mapping[str, object]) -> bytes:
+        """Return the document as JSON.
+
+        Args:
+            more: parts that others know, such as what is planned.
+        """
+        now = self._now()
+        goodput = measure(self._outbox.traffic.sendings(most=RECENT))
+        present = present_of(self._outbox, now=now).at(now).assignment
+        document: dict[str, object] = {
+            "schema": SCHEMA,
+            "station": self._station.id,
+            "name": self._station.name,
+            "at": iso_utc(now.utc_s),
+            "version": __version__,
+            "page": shared_page_address(self._web),
+            **self._look().document(),
+            "goodput_bytes_s": None if goodput is None else round(goodput.bytes_s),
+            "athlete": None if present is None else _athlete(present),
+            "last_take": self._last_take(),
+            **more,
+        }
+        return json.dumps(document).encode("ascii")
+
+    def _last_take(self) -> dict[str, object] | None:
+        found = self._outbox.gallery.latest(most=1)
+        if not found:
+            return None
+        entry = found[0].entry
+        return {
+            "clip_code": entry.clip_code,
+            "state": str(entry.state),
+            "user_id": entry.user_id,
+            "exercise": entry.exercise or entry.activity,
+            "barbell_mass": entry.barbell_mass_kg,
+            "filmed_at": iso_utc(entry.filmed_at),
+        }
+
+
+def _athlete(said: Assignment) -> dict[str, object]:
+    return {
+        "user_id": said.user_id,
+        "guest": said.guest_id is not None,
+        "exercise": said.exercise or said.activity,
+        "barbell_mass": said.barbell_mass_kg,
+        "since": iso_utc(said.starts.utc_s),
+        "set_by": said.set_by,
+    }

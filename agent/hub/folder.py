@@ -1,0 +1,214 @@
+"""The hub's state folder: its keys and certificate, and which stations it knows.
+
+What the broker stores may be lost at any time; what makes a hub this hub is in this folder, outside
+of the broker's store.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agent.disk.state_folder import StateFolder, load_secret, open_plain, rewriting
+from agent.errors import ConfigError, RequestError
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import CERTIFICATE_NAME
+from agent.web.tls import self_signed
+
+_MOST_BYTES = 4 << 20
+# Stations know this one certificate by itself, not by its dates; a clock may be wrong on either
+# side, and no date can help where the key is stolen.
+_BEGINS, _ENDS = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownStation:
+    """A station that has joined."""
+
+    key: str  # public
+    since: float  # Unix time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenInvitation:
+    """A station that may join."""
+
+    key: str  # public, of the link's seed
+    until: float  # Unix time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Which stations may come in, and as whom."""
+
+    stations: dict[str, KnownStation] = field(default_factory=dict)
+    invitations: dict[str, OpenInvitation] = field(default_factory=dict)
+
+    def invite(self, station: str, invitation: OpenInvitation) -> "Register":
+        """Return it with one more invitation, in place of an earlier one."""
+        return replace(self, invitations={**self.invitations, station: invitation})
+
+    def accept(self, station: str, key: str, *, now_s: float) -> "Register":
+        """Return it with a station that came by its invitation, which is used up.
+
+        Raises:
+            RequestError: there is none, or it has expired.
+        """
+        invitation = self.invitations.get(station)
+        if invitation is None or invitation.until <= now_s:
+            raise RequestError(f"there is no invitation for {station}")
+        left = {name: one for name, one in self.invitations.items() if name != station}
+        known = {**self.stations, station: KnownStation(key=key, since=now_s)}
+        return Register(stations=known, invitations=left)
+
+    def remove(self, station: str) -> "Register":
+        """Return it without a station and its invitation.
+
+        Raises:
+            RequestError: it knows neither.
+        """
+        if station not in self.stations and station not in self.invitations:
+            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        return Register(
+            stations={name: one for name, one in self.stations.items() if name != station},
+            invitations={name: one for name, one in self.invitations.items() if name != station},
+        )
+
+    def without_expired(self, *, now_s: float) -> "Register":
+        """Return it with the invitations that still hold."""
+        held = {name: one for name, one in self.invitations.items() if one.until > now_s}
+        return replace(self, invitations=held)
+
+
+@dataclass(frozen=True, slots=True)
+class HubFolder:
+    """The places inside the hub's state folder."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """What the broker stores; may be emptied."""
+        return self.root / "jetstream"
+
+    @property
+    def configuration(self) -> Path:
+        """The broker's configuration, written at each of its starts."""
+        return self.root / "nats-server.conf"
+
+    @property
+    def broker_log(self) -> Path:
+        """What the broker logs."""
+        return self.root / "nats-server.log"
+
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """Where the broker's certificate and its key are."""
+        return self.root / "certificate.pem", self.root / "certificate-key.pem"
+
+    @property
+    def places(self) -> StateFolder:
+        """The same folder, for its lock and its secrets."""
+        return StateFolder(self.root)
+
+    def prepare(self) -> None:
+        """Make the folder, its keys and its certificate where they are missing.
+
+        Raises:
+            ConfigError: they cannot be made.
+        """
+        os.umask(0o077)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.key()
+            certificate, key = self.certificate
+            if not (certificate.exists() and key.exists()):
+                _make_certificate(certificate, key)
+        except OSError as error:
+            raise ConfigError(
+                f"hub.state: {error.strerror}: {error.filename}", hint="use sudo, or another folder"
+            ) from None
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the broker's certificate, by which an invitation names it."""
+        held = x509.load_pem_x509_certificate(self.certificate[0].read_bytes())
+        return hashlib.sha256(held.public_bytes(serialization.Encoding.DER)).digest()
+
+    def key(self) -> FacilityKey:
+        """Return the hub's key, by which the broker knows it and stations know its wishes."""
+        return FacilityKey(load_secret(self.places, "hub-secret"))
+
+    def register(self) -> Register:
+        """Return which stations may come in.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        path = self._register
+        try:
+            with open_plain(path) as file:
+                told = json.loads(file.read(_MOST_BYTES))
+            return Register(
+                stations={n: KnownStation(**one) for n, one in told["stations"].items()},
+                invitations={n: OpenInvitation(**one) for n, one in told["invitations"].items()},
+            )
+        except FileNotFoundError:
+            return Register()
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}", hint="use sudo") from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise ConfigError(f"{path} is damaged", hint="restore it from a backup") from None
+
+    def change(self, change: Callable[[Register], Register]) -> Register:
+        """Change which stations may come in, one process after another.
+
+        Raises:
+            ConfigError: the file is damaged.
+            RequestError: the change cannot be made.
+            OSError: it cannot be written.
+        """
+        with self._alone():
+            new = change(self.register())
+            document = {
+                "stations": {name: asdict(one) for name, one in new.stations.items()},
+                "invitations": {name: asdict(one) for name, one in new.invitations.items()},
+            }
+            with rewriting(self._register, 0o600) as file:
+                file.write(json.dumps(document, indent=1).encode())
+        return new
+
+    @property
+    def _register(self) -> Path:
+        return self.root / "stations.json"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        fd = os.open(self.root / "stations.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    new_key = ec.generate_private_key(ec.SECP256R1())
+    signed = self_signed(new_key, [x509.DNSName(CERTIFICATE_NAME)], begins=_BEGINS, ends=_ENDS)
+    secret = new_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = signed.public_bytes(serialization.Encoding.PEM)
+    for path, content in ((key, secret), (certificate, public)):
+        with rewriting(path, 0o600) as file:
+            file.write(content)

@@ -1,0 +1,199 @@
+"""The hub: keeps the broker running and lets stations in, until it is asked to end."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    DiscardPolicy,
+    KeyValueConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from agent.clock import read_clock
+from agent.disk.lock import StateFolderLock
+from agent.errors import AgentError
+from agent.facility.broker import BrokerAccess, connect
+from agent.facility.keys import FacilityKey, is_public_key
+from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES
+from agent.hub.folder import HubFolder, Register
+from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server
+from agent.hub.settings import HubSettings
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import StageName
+
+_DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
+_DESIRED_BYTES = 1 << 26
+_REGISTER_EVERY_S = 0.5
+_BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
+_MOST_ASKED = 4096  # bytes of a station that asks to be let in
+
+log = structlog.get_logger(stage=StageName.HUB)
+
+
+class _Stop:
+    """The wish to end, of SIGTERM and SIGINT."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.asked.set)
+
+
+def run_hub(settings: HubSettings) -> None:
+    """Run the hub in the foreground until it is asked to end.
+
+    Raises:
+        BusyError: another hub runs on this folder.
+        ConfigError: the folder or the broker's program cannot be used.
+    """
+    folder = HubFolder(settings.hub.state)
+    program = find_server(settings.hub)
+    folder.prepare()
+    lock = StateFolderLock(folder.places)
+    lock.take()
+    try:
+        asyncio.run(_Hub(settings, folder, BrokerProcess(program, settings.hub, folder)).run())
+    finally:
+        lock.release()
+
+
+class _Hub:
+    """One run of the hub."""
+
+    def __init__(self, settings: HubSettings, folder: HubFolder, broker: BrokerProcess) -> None:
+        self._site = settings.hub
+        self._folder = folder
+        self._broker = broker
+        self._key = folder.key()
+        self._register = Register()
+        self._letting_in = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Keep the broker running; one that fails is started again after growing pauses."""
+        stop, timer = _Stop(), BackoffTimer(_BACKOFF)
+        log.info("hub started", site=self._site.site, listen=self._site.listen)
+        while not stop.asked.is_set():
+            try:
+                await self._serve(stop, timer)
+            except (AgentError, OSError, nats.errors.Error, TimeoutError) as error:
+                delay_s = timer.note_failure()
+                hint = error.hint if isinstance(error, AgentError) else None
+                log.error("broker failed", error=str(error), hint=hint, next_try_s=round(delay_s))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.asked.wait(), delay_s)
+            finally:
+                await self._broker.stop()
+        log.info("hub stopped")
+
+    async def _serve(self, stop: _Stop, timer: BackoffTimer) -> None:
+        """Run the broker until it ends, the register changes, or the hub is to end."""
+        now_s = read_clock().utc_s
+        self._register = self._folder.register().without_expired(now_s=now_s)
+        await self._broker.start(self._register, hub=self._key)
+        client = await connect(hub_access(self._site.listen, self._folder, self._key))
+        try:
+            await prepare_streams(client.jetstream(), self._site.site)
+            await client.subscribe(
+                f"spotter.{self._site.site}.join.*", cb=partial(self._let_in, client)
+            )
+            stations, invited = len(self._register.stations), len(self._register.invitations)
+            log.info("broker started", stations=stations, invited=invited)
+            timer.note_success()
+            await _first(stop.asked.wait, self._broker.wait, self._register_changes)
+        finally:
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                await asyncio.wait_for(client.close(), 1.0)
+
+    async def _register_changes(self) -> None:
+        """Return when other stations may come in than those that the broker knows."""
+        while True:
+            await asyncio.sleep(_REGISTER_EVERY_S)
+            now_s = read_clock().utc_s
+            try:
+                async with self._letting_in:
+                    register = self._folder.register().without_expired(now_s=now_s)
+            except AgentError:
+                continue  # whoever wrote it is told; those who are in stay in
+            if register != self._register:
+                return
+
+    async def _let_in(self, client: Client, message: Msg) -> None:
+        """Answer a station that asks to be let in: the broker starts again to know its key."""
+        station = message.subject.rpartition(".")[2]
+        try:
+            asked = json.loads(message.data[:_MOST_ASKED])
+            key = asked["key"]
+            if not isinstance(key, str) or not is_public_key(key):
+                raise ValueError("no key")
+        except (ValueError, TypeError, KeyError):
+            log.warning("station rejected", station=station, reason="the request cannot be read")
+            return
+        now_s = read_clock().utc_s
+        async with self._letting_in:  # the broker does not start again before the answer is out
+            try:
+                self._folder.change(lambda register: register.accept(station, key, now_s=now_s))
+            except (AgentError, OSError) as error:
+                log.warning("station rejected", station=station, reason=str(error))
+                return
+            await message.respond(json.dumps({"hub": self._key.public}).encode())
+            await client.flush()
+        log.info("station joined", station=station)
+
+
+def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess:
+    """Return how the hub itself reaches its broker: on this machine."""
+    host, _, port = listen.rpartition(":")
+    here = "127.0.0.1" if host in {"0.0.0.0", ""} else "[::1]" if host == "[::]" else host  # noqa: S104  # compared with
+    certificate = folder.certificate[0].read_text("ascii")
+    return BrokerAccess(address=f"{here}:{port}", certificate=certificate, key=key)
+
+
+async def prepare_streams(broker: JetStreamContext, site: str) -> None:
+    """Make what the broker stores: events on disk, states in memory, wishes on disk.
+
+    States are told again every two seconds, so no disk is worn out by them.
+    """
+    events = StreamConfig(
+        name=EVENTS_STREAM,
+        subjects=[f"spotter.{site}.*.event.>"],
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        max_age=KEEP_EVENTS_S,
+        max_bytes=EVENTS_BYTES,
+        duplicate_window=_DUPLICATES_S,
+        allow_direct=True,
+    )
+    try:
+        await broker.add_stream(events)
+    except nats.js.errors.BadRequestError:  # there, of another version
+        await broker.update_stream(events)
+    await broker.create_key_value(
+        KeyValueConfig(bucket=STATES, storage=StorageType.MEMORY, direct=True)
+    )
+    await broker.create_key_value(
+        KeyValueConfig(bucket=DESIRED, direct=True, max_bytes=_DESIRED_BYTES)
+    )
+
+
+async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Return when the first of several waits is over."""
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,92 @@
+"""The hub's settings: one file, another machine's or user's than a station's."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from agent.errors import ConfigError
+from agent.facility.membership import DEFAULT_PORT, NAME
+from agent.settings.load import explained
+from agent.settings.model import EnvironmentFirst, LogSettings, Table, is_loopback
+from agent.station.addresses import own_address
+
+HUB_CONFIG = Path("/etc/spotter/hub.toml")
+ENV_PREFIX = "HUB_"
+_ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # compared with, not bound to
+_HINT = "docs/facility.md shows a hub's settings"
+
+
+class SiteSettings(Table):
+    """The site, and the broker that its stations meet at."""
+
+    site: str = Field(pattern=f"^{NAME}$", description="Name of the site in all subjects.")
+    state: Path = Field(
+        Path("/var/lib/spotter-hub"), description="Keys, stations, and the broker's store."
+    )
+    listen: str = Field(
+        f"0.0.0.0:{DEFAULT_PORT}", description="Address and port at which the broker listens."
+    )
+    address: str | None = Field(
+        None,
+        description="host:port by which stations call it; if unset: this machine's address.",
+    )
+    server: Path | None = Field(
+        None,
+        description="The nats-server to start; if unset: the one beside Spotter, then that of "
+        "the PATH.",
+    )
+
+    @field_validator("listen", "address")
+    @classmethod
+    def _has_port(cls, value: str | None) -> str | None:
+        host, _, port = (value or f"x:{DEFAULT_PORT}").rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f'must be a host and a port, as in "hub.local:{DEFAULT_PORT}"')
+        return value
+
+    @property
+    def called(self) -> str:
+        """The address by which stations call the broker."""
+        if self.address is not None:
+            return self.address
+        host, _, port = self.listen.rpartition(":")
+        if host.strip("[]") in _ANYWHERE:
+            host = own_address() or "127.0.0.1"
+        return f"{host}:{port}"
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether another machine can reach the broker."""
+        return not is_loopback(self.listen.rpartition(":")[0].strip("[]"))
+
+
+class HubSettings(EnvironmentFirst):
+    """Everything a hub can be told; every key also as HUB_TABLE__KEY."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    hub: SiteSettings
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+def load_hub(path: Path) -> HubSettings:
+    """Load a hub's settings from its file and the environment.
+
+    Raises:
+        ConfigError: naming every mistake, each with what would be right.
+    """
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint=_HINT) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint=_HINT) from None
+    try:
+        return HubSettings(**document)
+    except ValidationError as error:
+        raise explained(error, path, hint=_HINT) from None

@@ -1,0 +1,37 @@
+"""The addresses by which others on the network reach this box and its page."""
+
+import socket
+
+from agent.settings.model import WebSettings, is_loopback
+
+_ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # compared with, not bound to
+_BEYOND = ("192.0.2.1", 9)  # an address of documentation (RFC 5737): no packet goes out
+
+
+def page_address(settings: WebSettings) -> str:
+    """Return the page's address as a browser beside the box would call it."""
+    host, _, port = settings.listen.rpartition(":")
+    host = host.strip("[]")
+    if settings.hosts:
+        host = settings.hosts[0]
+    elif host in _ANYWHERE:
+        host = own_address() or f"{socket.gethostname()}.local"
+    scheme = "http" if settings.tls == "off" else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def own_address() -> str | None:
+    """Return this box's address on its network; None where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_BEYOND)
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return address
+
+
+def shared_page_address(settings: WebSettings) -> str | None:
+    """Return the page's address for other machines; None where they cannot reach it."""
+    host = settings.listen.rpartition(":")[0].strip("[]")
+    return None if not settings.listen or is_loopback(host) else page_address(settings)

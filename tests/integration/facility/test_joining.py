@@ -1,0 +1,119 @@
+"""Joining a facility, and what a member's key can do: the real hub, the real nats-server."""
+
+import json
+import time
+from contextlib import closing
+
+import pytest
+
+from agent.errors import NotifyError, RequestError
+from agent.facility import broker
+from agent.facility.broker import HubConnection
+from agent.facility.membership import Invitation
+from tests.facility import SITE, Hub, stolen
+from tests.integration.facility.conftest import MakeStation
+from tests.station import Station, until
+
+
+def test_a_link_lets_one_station_in_once_and_says_so_otherwise(
+    hub: Hub, station: MakeStation
+) -> None:
+    first, other = station("rack-1"), station("rack-2")
+    link = hub.invite("rack-1")
+
+    assert "is for 'rack-1'" in other.spotter("join", link, code=1)
+    assert "not an invitation" in other.spotter("join", "http://gym.example", code=1)
+    told = json.loads(first.spotter("join", link, "--json"))
+    assert told == {"site": SITE, "station": "rack-1", "hub": hub.listen}
+    assert "belongs to gym-1 already" in first.spotter("join", link, code=1)
+    listed = json.loads(hub.spotter("stations", "--json"))
+    assert {"rack-1": "joined"}.items() <= {row["station"]: row["state"] for row in listed}.items()
+
+    assert "left the facility" in first.spotter("leave")
+    assert "used, or has expired" in first.spotter("join", link, code=1)
+    assert not (first.state / "hub-key").exists()
+
+
+def test_another_machine_in_the_hubs_place_is_told_nothing(hub: Hub, station: MakeStation) -> None:
+    link = Invitation.of(hub.invite("rack-3"))
+    other = Invitation(
+        address=link.address, site=SITE, station="rack-3", digest=bytes(32), seed=link.seed
+    )
+
+    assert "is not the hub" in station("rack-3").spotter("join", other.link, code=69)
+
+
+def test_a_removed_station_is_told_that_its_key_is_refused(hub: Hub, station: MakeStation) -> None:
+    member = station("rack-4")
+    hub.admit(member)
+    hub.spotter("remove", "rack-4")
+
+    until(lambda: _refusal(member) is not None)
+    assert "refuses this station's key" in (_refusal(member) or "")
+    assert "no station" in hub.spotter("remove", "rack-4", code=1)
+
+
+@pytest.mark.parametrize("link", ["", "spotter-join://h/a/b", "spotter-join://h:x/a/b#a.b", "\0"])
+def test_what_is_no_link_is_refused(link: str) -> None:
+    with pytest.raises(RequestError, match="not an invitation"):
+        Invitation.of(link)
+
+
+def test_a_stolen_key_reads_and_writes_nothing_of_another_station(
+    hub: Hub, station: MakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief, victim = station("thief"), station("victim")
+    hub.admit(thief)
+    hub.admit(victim)
+    own, event = f"$KV.state.{SITE}.thief", f"spotter.{SITE}.victim.event.take.ready"
+    state, wish = f"$KV.state.{SITE}.victim", f"$KV.desired.{SITE}.victim.plan"
+    with closing(hub.connection()) as all_rights, closing(stolen(victim)) as mine:
+        mine.publish(state, b"mine")
+        mine.publish(event, b"mine")
+        all_rights.publish(wish, b"for the victim")
+        all_rights.hear()
+        monkeypatch.setattr(broker, "ANSWER_WITHIN_S", 0.3)
+
+        asked = [event, state, wish, "$JS.API.STREAM.INFO.EVENTS", "$JS.API.STREAM.DELETE.EVENTS"]
+        asked += [f"$JS.API.DIRECT.GET.KV_state.{state}", f"$JS.API.DIRECT.GET.KV_desired.{wish}"]
+        asked += [f"$JS.API.DIRECT.GET.EVENTS.{event}", "$JS.API.CONSUMER.CREATE.EVENTS"]
+        for subject in asked:
+            with closing(stolen(thief)) as taken:
+                assert not _answered(taken, subject), subject
+
+        # The broker answers to whatever subject a request names, with rights of its own.
+        with closing(stolen(thief)) as confused:
+            for answer_to in (event, state, wish, "$JS.API.STREAM.DELETE.EVENTS"):
+                confused.tell(own, answer_to=answer_to)
+            confused.hear()
+            time.sleep(0.3)  # nothing can be waited for that must not come
+            all_rights.ask("$JS.API.INFO")
+            mine.publish(state, b"mine")
+            assert all(b"victim" not in body for _, body in confused.all)
+
+        heard = [subject for subject, _ in all_rights.all]
+        assert own in heard and event not in heard and wish not in heard
+        for stream, subject, body in (
+            ("KV_state", state, b"mine"),
+            ("KV_desired", wish, b"for the victim"),
+            ("EVENTS", event, b"mine"),
+        ):
+            kept = all_rights.stored(f"$JS.API.DIRECT.GET.{stream}.{subject}")
+            assert kept is not None and kept.body == body
+
+
+def _refusal(station: Station) -> str | None:
+    try:
+        stolen(station).close()
+    except NotifyError as refusal:
+        return str(refusal) if "reach" not in str(refusal) else None  # it starts again just now
+    return None
+
+
+def _answered(connection: HubConnection, subject: str) -> bool:
+    """Tell whether the broker did what was asked for, or refused it."""
+    try:
+        answer = connection.ask(subject, b'{"stream_name": "EVENTS", "config": {}}')
+    except NotifyError:
+        return False
+    return b"error" not in answer
