@@ -4,7 +4,8 @@ A repetition of a lift is one way there and back: of the hands where these go fr
 shoulders or overhead, else of the body, whose hips and shoulders go down in squats and in pulls
 from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
 arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
-A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none.
+A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none, and
+neither is a pull: who throws a bar up may leave the ground, too, and gets under it while it goes on.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in tha
 _BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
 _APART_S = 0.35  # two jumps are further apart
 _JUMP_S = 0.9  # from the lowest to the highest point, at most
+_PULLED = 5  # samples of the grid: from the end of a pull until the hands are overhead
 _STEP_HZ = np.arange(1.9, 4.4, 0.02)  # walking fast to sprinting
 _LEAST_LOOKS = 8
 
@@ -94,7 +96,17 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
         # Onto a box the way down is short.  Who steps up onto one is slower.
         flies = fall > _LANDS and up[index] - up[max(0, index - _LEAP) : index + 1].min() > _LEAPS
     bends = (_bend(motion.hip_height[side], feet[side]) for side in (before, after))
-    return float(rise) if flies and max(bends) > _BEND else None
+    is_jump = flies and max(bends) > _BEND and not _pulls(motion.wrist_height, index)
+    return float(rise) if is_jump else None
+
+
+def _pulls(hands: FloatArray, index: int) -> bool:
+    """Tell whether hands that hang at the top of a flight are overhead soon after it.
+
+    The arms of somebody who jumps are highest as he leaves the ground.
+    """
+    soon = hands[index : index + _PULLED + 1]
+    return bool(hands[index] < _HANGING and soon.max() > 0)
 
 
 def _bend(legs: FloatArray, feet: FloatArray) -> float:

@@ -88,6 +88,17 @@ def test_a_snatch_is_one_though_the_body_goes_down_and_up_twice() -> None:
     assert reps(script * 3) == 3
 
 
+def test_a_pull_that_leaves_the_ground_is_no_jump() -> None:
+    up = Posture(fly=0.2)
+    pulled = [(1.0, STANDING), (0.8, BENT), (0.5, up), (0.3, CAUGHT), (1.5, STOOD), (1.0, STANDING)]
+    arms = replace(up, hands_up=0.6)  # of somebody who jumps with them, and bends as far
+    jumped = [(1.0, STANDING), (0.8, BENT), (0.5, arms), (0.3, replace(CAUGHT, hands_up=-0.5))]
+
+    assert reps(pulled, "jumping") == 0
+    assert named(poses(*pulled)) == "weightlifting"
+    assert reps([*jumped, (1.5, STANDING)], "jumping") == 1
+
+
 def test_squats_with_the_bar_overhead_are_counted_though_hands_came_up_once() -> None:
     assert reps([(0.5, STANDING), (0.8, STOOD), *there_and_back(STOOD, CAUGHT, 4)]) == 4
 
