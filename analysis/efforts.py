@@ -155,6 +155,35 @@ def is_turn(there: Swing, back: Swing) -> bool:
     return there.visit == back.visit and there.way * back.way < 0 and held_s < _HELD_S
 
 
+def are_cycles_whole(signs: EffortSignals, edge: Mask) -> bool:
+    """Tell whether what shows at an edge of the capture is the end of whole cycles, or the begin.
+
+    Args:
+        signs: of effort.
+        edge: the samples at one edge, (T,).
+    """
+    if ((signs.flying | signs.running | signs.busy) & edge).any():
+        return False
+    at_start, swings = bool(edge[0]), signs.swings
+    shown = [
+        (part, number)
+        for part in (swings.hips, swings.trunk, swings.hands)
+        for number, swing in enumerate(part)
+        if edge[swing.first : swing.last + 1].any()
+    ]
+    return bool(shown) and all(_is_whole(part, number, at_start) for part, number in shown)
+
+
+def _is_whole(swings: Sequence[Swing], number: int, at_start: bool) -> bool:
+    """Tell whether a swing goes as far as the one that it belongs to, beyond the edge's side."""
+    other = number + 1 if at_start else number - 1
+    if not 0 <= other < len(swings):
+        return False
+    there, back = (number, other) if at_start else (other, number)
+    ways = (abs(swings[number].way), abs(swings[other].way))
+    return is_turn(swings[there], swings[back]) and ways[0] > _WHOLE * ways[1]
+
+
 def efforts_of(
     motion: Motion,
     signs: EffortSignals,
@@ -412,6 +441,7 @@ _GAIT_S, _FAST_GAIT_S = 1.2, 0.6
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_GAIT_S = 2.0
 _OVERHEAD = 0.2  # torsos above the shoulders
+_WHOLE = 0.8  # of the way there: who came back so far is back
 _AT_EDGE_S = 0.5  # of the capture: what is cut off there may be half a cycle
 
 
@@ -433,11 +463,12 @@ def evidence_of(
         within: the capture.
     """
     inside = (motion.times_s >= effort.start_s) & (motion.times_s <= effort.end_s)
-    lifts = _lifts(motion, signs.swings, inside)
+    cuts = _cuts(effort, within)
+    # Of a lift that fills its recording the capture may cut off what the hands go with.
+    lifts = _lifts(motion, signs.swings, inside, reach=_WITH_BODY if cuts > 1 else 0)
     flights = len(runs(signs.flying & inside))
     gait_s = float((signs.running & inside).sum()) / GRID_FPS
     fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
-    cuts = _cuts(effort, within)
     least_s = _CUT_GAIT_S if cuts else _GAIT_S
     of_kind = {
         "weightlifting": lifts.evidence(cuts=cuts),
@@ -481,7 +512,7 @@ class _Lifts:
         return Evidence(self.cycles > 0 or (self.hand_cycles > 0 and self.overhead))
 
 
-def _lifts(motion: Motion, swings: Swings, inside: Mask) -> _Lifts:
+def _lifts(motion: Motion, swings: Swings, inside: Mask, *, reach: int) -> _Lifts:
     hips, trunk, hands = (
         [swing for swing in part if inside[swing.first : swing.last + 1].any()]
         for part in (swings.hips, swings.trunk, swings.hands)
@@ -494,7 +525,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask) -> _Lifts:
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
         hand_cycles=_cycles(hands),
-        with_hands=any(up.overlaps(body) for up in ups for body in (*hips, *trunk)),
+        with_hands=any(up.overlaps(body, reach=reach) for up in ups for body in (*hips, *trunk)),
         overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
         springs=any(
             back.way > _SPRING * back.seconds and _dip(motion, back) > _SPRING_DIP

@@ -126,9 +126,9 @@ def _edges(evidence: CaptureFacts) -> Iterator[QualityWarning]:
         signs = evidence.signs
         if named.looks_like == "weightlifting":  # in which legs may seem to run
             signs = replace(signs, running=np.zeros_like(signs.running))
-        if take.begins_before and is_under_way(motion, signs.any, within.start_s):
+        if take.begins_before and is_under_way(motion, signs, within.start_s):
             yield remark("begins_before", at_s=take.active.start_s)
-        if take.goes_on and is_under_way(motion, signs.any, within.end_s):
+        if take.goes_on and is_under_way(motion, signs, within.end_s):
             yield remark("goes_on", at_s=take.active.end_s)
         if take.is_limited:
             yield remark("take_limited", at_s=take.active.end_s)

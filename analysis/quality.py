@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.efforts import EffortSignals, are_cycles_whole
 from analysis.landmarks import (
     ANKLES,
     BONES,
@@ -231,18 +232,20 @@ def judge_amount(
     return []
 
 
-def is_under_way(motion: Motion, effort: NDArray[np.bool_], at_s: float) -> bool:
+def is_under_way(motion: Motion, signs: EffortSignals, at_s: float) -> bool:
     """Tell whether the body is in the middle of a movement at the edge of the capture.
 
-    An effort reaches to the edge where its posture does: bent over a bar that lies still, too.
+    An effort reaches to the edge where its posture does: bent over a bar that lies still, too.  Who
+    is back where a cycle began is in the middle of none.
 
     Args:
         motion: the body's curves.
-        effort: whether there is a sign of effort, (T,).
+        signs: of effort.
         at_s: the first or the last moment of the capture.
     """
     near = np.abs(motion.times_s - at_s)
-    if not (effort & (near < _EDGE_SIGN_S)).any():
+    edge = near < _EDGE_SIGN_S
+    if not (signs.any & edge).any() or are_cycles_whole(signs, edge):
         return False
     # The model settles on a body within some looks: the very first ones move by themselves.
     is_first = np.cumsum(motion.is_found) <= _SETTLING

@@ -5,7 +5,7 @@ shoulders or overhead, else of the body, whose hips and shoulders go down in squ
 from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
 arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
 A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none, and
-neither is a pull: who throws a bar up may leave the ground, too, and gets under it while it goes on.
+neither is a pull: who throws a bar up may leave the ground, too, but then gets under it.
 """
 
 from dataclasses import dataclass

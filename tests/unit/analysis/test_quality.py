@@ -256,9 +256,24 @@ def test_a_movement_is_under_way_only_where_the_body_moves(first_s: float, begin
     motion = motion_of(poses((first_s + 1e-6, low), (0.8, Posture()), (1.0, Posture())))
     signs = signs_of(motion, count_busy=False)
 
-    assert is_under_way(motion, signs.any, 0.0) is begins
-    assert not is_under_way(motion, signs.any, float(motion.times_s[-1]))
-    assert not is_under_way(motion, np.zeros_like(signs.any), 0.0), "walking, say"
+    assert is_under_way(motion, signs, 0.0) is begins
+    assert not is_under_way(motion, signs, float(motion.times_s[-1]))
+    assert not is_under_way(motion, replace(signs, low=np.zeros_like(signs.low)), 0.0), (
+        "walking, say"
+    )
+
+
+@pytest.mark.parametrize(
+    ("up_s", "goes_on"), [(0.8, False), (0.35, True)], ids=["back upright", "half-way up"]
+)
+def test_a_squat_that_ends_with_the_recording_goes_on_only_where_its_end_is_missing(
+    up_s: float, goes_on: bool
+) -> None:
+    low, up = Posture(hips_down=0.8), Posture(hips_down=0.8 * (1 - up_s / 0.8))
+    motion = motion_of(poses((1.0, Posture()), (0.8, low), (0.3, low), (up_s, up), (0.1, up)))
+    signs = signs_of(motion, count_busy=False)
+
+    assert is_under_way(motion, signs, float(motion.times_s[-1])) is goes_on
 
 
 def test_a_picture_upside_down_is_named() -> None:
