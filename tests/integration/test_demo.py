@@ -62,7 +62,7 @@ def test_a_live_station_ends_with_the_first_take_that_is_analysed(tmp_path: Path
         timeout=PATIENCE_S,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     steps = (
         "pictures stay in memory",
