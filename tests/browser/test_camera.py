@@ -179,7 +179,12 @@ def test_a_lost_camera_is_said_with_its_remedy(
 
 
 @pytest.mark.parametrize(
-    ("language", "size"), [("en", LANDSCAPE), ("de", PORTRAIT), ("de", (360, 740))]
+    ("language", "size"),
+    [
+        pytest.param("en", LANDSCAPE, marks=pytest.mark.soak),
+        pytest.param("de", PORTRAIT, marks=pytest.mark.soak),
+        ("de", (360, 740)),
+    ],
 )
 def test_the_view_is_usable_by_everybody(
     browser: Browser,

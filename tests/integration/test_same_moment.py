@@ -313,7 +313,9 @@ def test_segments_that_go_on_make_one_session(
             marks=pytest.mark.soak,
         ),
         pytest.param(("a/001.mp4", "a/002.mp4", "b/001.mp4", "b/002.mp4"), marks=pytest.mark.soak),
-        ("rec_001.mp4", "rec_003.mp4", "rec_002.mp4", "rec_004.mp4"),  # they take turns
+        pytest.param(  # they take turns
+            ("rec_001.mp4", "rec_003.mp4", "rec_002.mp4", "rec_004.mp4"), marks=pytest.mark.soak
+        ),
     ],
     ids=["counted", "dated", "folders", "one counter"],
 )

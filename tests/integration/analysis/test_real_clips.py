@@ -163,9 +163,9 @@ def shown(path: Path) -> list[np.ndarray]:
     ("name", "start_s", "end_s", "method"),
     [
         ("rot90_run_treadmill.mov", 0.0, 1.0, "copy"),
-        ("run_treadmill_side_a.mp4", 1.0, 2.0, "copy"),
+        pytest.param("run_treadmill_side_a.mp4", 1.0, 2.0, "copy", marks=pytest.mark.soak),
         ("run_treadmill_side_a.mp4", 7.0, 8.0, "encode"),  # its keyframes are far apart
-        (SAME_PICTURES, 0.5, 1.0, "copy"),
+        pytest.param(SAME_PICTURES, 0.5, 1.0, "copy", marks=pytest.mark.soak),
         ("snatch_side_overlay.mp4", 0.4, 1.8, "copy"),
     ],
 )

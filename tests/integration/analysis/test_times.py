@@ -241,7 +241,9 @@ def test_a_clip_does_not_run_on_over_a_pause(tmp_path: Path) -> None:
     assert made.clip_seconds == pytest.approx(4.5, abs=0.1)
 
 
-@pytest.mark.parametrize("form", [EVEN, SHUFFLED], ids=["even", "shuffled"])
+@pytest.mark.parametrize(
+    "form", [EVEN, pytest.param(SHUFFLED, marks=pytest.mark.soak)], ids=["even", "shuffled"]
+)
 def test_a_clip_whose_only_keyframe_is_hidden_is_used(
     form: Form, tmp_path: Path, finder: PoseFinder
 ) -> None:

@@ -202,13 +202,15 @@ def cut_both_ways(source: Path, limit: float = LEVELS, *, at_s: float = START_S)
     [
         (".mkv", H264, "in the container"),
         (".mp4", H264, "in the container"),
-        (".mov", HEVC, "in the container"),
-        (".webm", VP9, "in the container"),
+        pytest.param(".mov", HEVC, "in the container", marks=pytest.mark.soak),
+        pytest.param(".webm", VP9, "in the container", marks=pytest.mark.soak),
         (".ts", H264, "in the stream"),
-        (".ts", MPEG2, "in the stream"),
+        pytest.param(".ts", MPEG2, "in the stream", marks=pytest.mark.soak),
         (".avi", ("-c:v", "mpeg4", "-q:v", "2"), "in the stream"),
         (".avi", ("-c:v", "mjpeg", "-q:v", "2"), "in the stream"),
-        (".mkv", H264, "in both, which contradict each other"),
+        pytest.param(
+            *(".mkv", H264, "in both, which contradict each other"), marks=pytest.mark.soak
+        ),
         (".mp4", H264, "in both, which contradict each other"),
     ],
 )
@@ -459,10 +461,15 @@ def test_another_shape_inside_a_take_gets_bars(
         (".ts", HEVC, "hvc1"),
         (".mkv", (*HEVC[:-1], "log-level=none:repeat-headers=1"), "hvc1"),
         (".ts", H264, "avc1"),
-        (".mkv", AV1, "av01"),
+        pytest.param(".mkv", AV1, "av01", marks=pytest.mark.soak),
         (".mp4", AV1, "av01"),
-        (".webm", ("-c:v", "libaom-av1", "-cpu-used", "8", "-g", "25"), "av01"),
-        (".webm", VP9, "vp09"),
+        pytest.param(
+            ".webm",
+            ("-c:v", "libaom-av1", "-cpu-used", "8", "-g", "25"),
+            "av01",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(".webm", VP9, "vp09", marks=pytest.mark.soak),
         (".mp4", VP9, "vp09"),
     ],
 )
