@@ -1,5 +1,7 @@
 """A card reader that types: its keys become cards, and each card is sent to the page.
 
+A button or pedal is a keyboard, too: some of its keys mean something by themselves.
+
 Most USB readers of cards and codes are keyboards to the system: they type what they read, and
 Enter.  The device is grabbed, so that nothing of it reaches a console; a read of which any key is
 not understood, or lost, is dropped whole: half a number may be another card's.
@@ -11,7 +13,7 @@ import ssl
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,7 @@ from typing import NamedTuple
 import httpx
 import structlog
 
+from agent.buttons import ButtonAction
 from agent.errors import RequestError, UnreachableError
 from agent.settings.model import WebSettings, is_loopback
 from agent.stage import StageName
@@ -34,6 +37,7 @@ _RELEASED, _PRESSED = 0, 1  # 2: held
 _SHIFTS = frozenset({42, 54})
 _ENDS = frozenset({15, 28, 96})  # tab, enter, enter of the keypad
 _PAUSE_S = 2.0  # a reader types within milliseconds: what comes later is another read
+_BOUNCES_S = 0.7
 _MOST_CHARS = 128
 # By the code of the key (linux/input-event-codes.h), as on the US layout that readers assume.
 _ROWS = (
@@ -64,14 +68,23 @@ class InputEvent(NamedTuple):
 class KeyDecoder:
     """Turns the keys of a reader into what it read.  Pure: time comes with the events."""
 
-    def __init__(self) -> None:
+    def __init__(self, buttons: Mapping[int, ButtonAction] | None = None) -> None:
+        """Prepare to read.
+
+        Args:
+            buttons: what single keys mean, by their code; no card contains them.
+        """
+        self._buttons = dict(buttons or {})
+        self._pressed_s: dict[int, float] = {}  # when each of them was pressed last
         self._typed = ""
         self._shifts: set[int] = set()
         self._is_whole = True
         self._at_s = 0.0
 
-    def feed(self, event: InputEvent) -> str | None:
+    def feed(self, event: InputEvent) -> str | ButtonAction | None:
         """Take one event, and return what was read once it is complete and certain."""
+        if event.kind == _KEY and event.code in self._buttons:
+            return self._press(event)
         if (event.kind, event.code) == (_SYN, _SYN_DROPPED):
             self._is_whole = False
         if event.kind != _KEY:
@@ -91,6 +104,18 @@ class KeyDecoder:
         self._typed += sign or ""
         return None
 
+    def _press(self, event: InputEvent) -> ButtonAction | None:
+        """Take a button's event; a contact that bounces, or a foot that rests, is one press."""
+        if event.value == _RELEASED:
+            return None
+        before_s = self._pressed_s.get(event.code)
+        self._pressed_s[event.code] = event.at_s
+        is_again = before_s is not None and 0 <= event.at_s - before_s < _BOUNCES_S
+        if event.value != _PRESSED or is_again:
+            return None
+        self._is_whole = self._is_whole and not self._typed
+        return self._buttons[event.code]
+
     def _end(self) -> str | None:
         typed, is_whole = self._typed, self._is_whole
         self._begin()
@@ -102,22 +127,25 @@ class KeyDecoder:
         self._typed, self._is_whole = "", True
 
 
-def read_cards(device: Path) -> Iterator[str]:
-    """Yield what a reader reads, until it is unplugged or its file ends.
+def read_device(
+    device: Path, buttons: Mapping[int, ButtonAction] | None = None
+) -> Iterator[str | ButtonAction]:
+    """Yield the cards that a reader reads and the buttons that are pressed, until it is unplugged
+    or its file ends.
 
     Raises:
         RequestError: it cannot be opened, is used by another program, or was unplugged.
     """
-    decoder = KeyDecoder()
+    decoder = KeyDecoder(buttons)
     try:
         with device.open("rb", buffering=0) as opened:
             if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode):
                 fcntl.ioctl(opened.fileno(), _GRAB, 1)
             log.info("reader opened", device=device.name)
             for event in _events(opened):
-                card = decoder.feed(event)
-                if card is not None:
-                    yield card
+                read = decoder.feed(event)
+                if read is not None:
+                    yield read
     except OSError as error:
         raise RequestError(
             f"cannot read {device}: {error.strerror}",
@@ -139,18 +167,18 @@ _TRIES, _AGAIN_S, _ANSWER_WITHIN_S = 3, 0.5, 3.0
 
 
 class CardSender:
-    """Sends cards to a station's page."""
+    """Sends cards, and what buttons mean, to a station's page."""
 
     def __init__(self, address: str, token: str, *, ca_file: Path | None = None) -> None:
-        self._address = f"{address}/api/tap"
+        self._address = address
         self._headers = {"authorization": f"Bearer {token}"}
         self._tls = ssl.create_default_context(cafile=ca_file)
         if ca_file is None and is_loopback(httpx.URL(address).host):
             self._tls.check_hostname = False  # the certificate names the box, not this address
             self._tls.verify_mode = ssl.CERT_NONE
 
-    def send(self, card: str, *, rest: Callable[[float], None] = time.sleep) -> str:
-        """Send a card and return the result, as `assigned`; a few times where nobody answers.
+    def send(self, read: str | ButtonAction, *, rest: Callable[[float], None] = time.sleep) -> str:
+        """Send what was read and return the result, as `assigned`; again where nobody answers.
 
         It is not sent later: by then somebody else may be on the station.
 
@@ -158,11 +186,14 @@ class CardSender:
             UnreachableError: nobody answers.
             RequestError: the page refuses the token.
         """
-        for left in reversed(range(_TRIES)):
+        is_button = isinstance(read, ButtonAction)
+        address = f"{self._address}{'/api/button' if is_button else '/api/tap'}"
+        tries = 1 if is_button else _TRIES  # a press whose answer was lost may have done its work
+        for left in reversed(range(tries)):
             try:
                 answer = httpx.post(
-                    self._address,
-                    data={"card": card},
+                    address,
+                    data={"action" if is_button else "card": str(read)},
                     headers=self._headers,
                     timeout=_ANSWER_WITHIN_S,
                     trust_env=False,
@@ -172,12 +203,12 @@ class CardSender:
             except httpx.HTTPError as error:
                 if not left:
                     raise UnreachableError(
-                        f"no answer from {self._address}: {type(error).__name__}"
+                        f"no answer from {address}: {type(error).__name__}"
                     ) from None
                 rest(_AGAIN_S)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise RequestError(
-                f"{self._address} refuses the token", hint="compare it with web.tap_token_file"
+                f"{address} refuses the token", hint="compare it with web.tap_token_file"
             )
         return _result(answer)
 
@@ -200,14 +231,26 @@ def own_page(settings: WebSettings) -> str:
     return f"{scheme}://{f'[{called}]' if ':' in called else called}:{port}"
 
 
-def pass_on(device: Path, sender: CardSender) -> None:
-    """Send every card that a reader reads, until it is unplugged or its file ends.
+def pass_on(
+    device: Path, sender: CardSender, buttons: Mapping[int, ButtonAction] | None = None
+) -> None:
+    """Send every card and every press of a button, until it is unplugged or its file ends.
 
     Raises:
         RequestError: the reader cannot be read (any longer).
     """
-    for card in read_cards(device):
+    for read in read_device(device, buttons):
+        if isinstance(read, ButtonAction):
+            _press(read, sender)
+            continue
         try:
-            log.info("card forwarded", result=sender.send(card))
+            log.info("card forwarded", result=sender.send(read))
         except (UnreachableError, RequestError) as fault:
             log.error("card dropped", detail=str(fault))
+
+
+def _press(action: ButtonAction, sender: CardSender) -> None:
+    try:
+        log.info("button forwarded", action=str(action), result=sender.send(action))
+    except (UnreachableError, RequestError) as fault:
+        log.error("button dropped", action=str(action), detail=str(fault))

@@ -52,7 +52,10 @@ _SECTIONS = {
         "init": ("init", "Write a station's settings and test its API key."),
         "run": ("run", "Run the station in the foreground."),
         "record": ("record", "Film one camera while the station wants it filmed."),
-        "reader": ("reader", "Check athletes in with a USB reader that types."),
+        "reader": (
+            "reader",
+            "Check athletes in with a USB reader, or steer with a pedal.",
+        ),
         "doctor": ("doctor", "Check the whole station, and say how to fix problems."),
         "config": ("run", "Show the active settings and the origin of each."),
         "pair": ("pair", "Pair a tablet with the coach's page by QR code."),

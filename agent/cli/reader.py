@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from agent.buttons import parse_buttons
 from agent.card_reader import CardSender, own_page, pass_on
 from agent.cli.common import config_option
 from agent.errors import ConfigError
@@ -30,10 +31,11 @@ from agent.settings.model import read_tap_token
 )
 @config_option
 def reader(device: Path, url: str | None, ca: Path | None, config: Path | None) -> None:
-    """Check athletes in with a USB reader that types.
+    """Check athletes in with a USB reader, or steer with a pedal.
 
-    Sends each card that the reader reads to the page, with the token of web.tap_token_file.  Runs
-    in the foreground, as a process of its own; nothing that the reader types reaches a console.
+    Sends each card that the reader reads to the page, and what the keys of web.button_keys mean,
+    with the token of web.tap_token_file.  Runs in the foreground, as a process of its own; nothing
+    that the reader types reaches a console.
     """
     configure_logs()
     settings = load_settings(config).web
@@ -44,4 +46,5 @@ def reader(device: Path, url: str | None, ca: Path | None, config: Path | None) 
         )
     if url is None and not settings.listen:
         raise ConfigError("the coach's page is turned off", hint="set web.listen, or give --url")
-    pass_on(device, CardSender((url or own_page(settings)).rstrip("/"), token, ca_file=ca))
+    sender = CardSender((url or own_page(settings)).rstrip("/"), token, ca_file=ca)
+    pass_on(device, sender, parse_buttons(settings.button_keys))

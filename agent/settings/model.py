@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.bandwidth_schedule import UNLIMITED, parse_hours, parse_timetable
+from agent.buttons import parse_buttons
 from agent.errors import RequestError
 from agent.exercises import EXERCISES, check_movement
 from agent.logs import hide_always
@@ -858,6 +859,11 @@ class WebSettings(Table):
         "if unset: card readers must use spotter tap.",
     )
     tap_token: SecretStr | None = Field(None, description="The token itself.")
+    button_keys: tuple[str, ...] = Field(
+        (),
+        description='What the keys of a button or pedal do, as ["pagedown = next", "b = done", '
+        '"f13 = stop"], with spotter-reader@ for its device: done | next (of the queue) | stop.',
+    )
     language: str = Field(
         "en", description="en | de, or another language with a catalogue in agent/web/locale."
     )
@@ -877,6 +883,12 @@ class WebSettings(Table):
     def _translated(cls, value: str) -> str:
         if value not in languages():
             raise ValueError(f"must be one of {', '.join(languages())}")
+        return value
+
+    @field_validator("button_keys")
+    @classmethod
+    def _buttons_read(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_buttons(value)
         return value
 
     @field_validator("hosts")

@@ -8,8 +8,10 @@ import structlog
 from pydantic import Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
+from agent.buttons import ButtonAction
 from agent.errors import RequestError
 from agent.stage import StageName
+from agent.station import queue
 from agent.station.check_in import (
     MOST_GROUP_NAME,
     MOST_MEMBERS,
@@ -22,6 +24,8 @@ from agent.station.check_in import (
     queue_group,
     remove_group,
 )
+from agent.station.recording_pause import stop_filming
+from agent.station.roster import name_of
 from agent.web.auth import LoginSession
 from agent.web.rendering import draw
 from agent.web.routing import (
@@ -38,6 +42,8 @@ from agent.web.routing import (
 )
 from agent.web.station_routes import KeyForm, name_of_key
 from agent.web.views.people import RosterEntry
+
+_SET_BY_BUTTON = "button"
 
 log = structlog.get_logger(stage=StageName.PAGE)
 
@@ -58,17 +64,9 @@ class TapEndpoint:
 
     async def respond(self, page: WebContext, context: RequestContext) -> Response:
         """Put the athlete of a card on the station; always answers JSON."""
-        is_reader = page.taps.is_reader(
-            context.request.headers.get("authorization", ""),
-            address=context.address,
-            now_s=page.now().boot_s or 0.0,
-        )
-        if is_reader is False:
-            log.warning("tap rejected", address=context.address)
-            return _told(401, "rejected", "bearer token required")
-        if is_reader is not True:
-            retry = {"retry-after": str(math.ceil(is_reader))}
-            return _told(429, "rejected", "too many requests", headers=retry)
+        refusal = _refusal(page, context)
+        if refusal is not None:
+            return refusal
         fields = await form_fields(context.request)
         try:
             card = TapForm.model_validate(fields).card
@@ -80,6 +78,68 @@ class TapEndpoint:
         athlete = None if tap.athlete is None else tap.athlete.key
         log.info("card tapped", outcome=str(tap.outcome), athlete=athlete)
         return _answer(page, tap)
+
+
+def _refusal(page: WebContext, context: RequestContext) -> Response | None:
+    """Return what is said to somebody who is no reader, or asks too often; None: go ahead."""
+    is_reader = page.taps.is_reader(
+        context.request.headers.get("authorization", ""),
+        address=context.address,
+        now_s=page.now().boot_s or 0.0,
+    )
+    if is_reader is False:
+        log.warning("tap rejected", address=context.address)
+        return _told(401, "rejected", "bearer token required")
+    if is_reader is not True:
+        retry = {"retry-after": str(math.ceil(is_reader))}
+        return _told(429, "rejected", "too many requests", headers=retry)
+    return None
+
+
+class ButtonForm(Form):
+    """What a button means."""
+
+    action: ButtonAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonEndpoint:
+    """The endpoint for buttons and pedals, by the token of card readers."""
+
+    path: str = "/api/button"
+    method: str = "POST"
+    access: RequiredAccess = RequiredAccess.ANYBODY  # whoever has the token
+
+    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+        """Do what a button means; always answers JSON."""
+        refusal = _refusal(page, context)
+        if refusal is not None:
+            return refusal
+        fields = await form_fields(context.request)
+        try:
+            action = ButtonForm.model_validate(fields).action
+        except ValidationError:
+            return _told(422, "rejected", "the body must be a form with the field action")
+        try:
+            said_back = await change(page, lambda: _pressed(page, action))
+        except RequestError as fault:  # as where nobody is in the queue
+            return _told(409, "refused", str(fault))
+        log.info("button pressed", action=str(action))
+        return _told(200, action, said_back)
+
+
+def _pressed(page: WebContext, action: ButtonAction) -> str:
+    """Do what a button means, as the page's own buttons do; return it in words."""
+    now, gettext = page.now(), page.texts.gettext
+    if action is ButtonAction.NEXT:
+        following = queue.next_in_queue(page.outbox, rules=page.rules, now=now)
+        name = name_of(page.outbox, *following.who) or ""
+        return gettext("%(name)s is on the station.", name=name)
+    if action is ButtonAction.STOP:
+        stop_filming(page.outbox, now=now, set_by=_SET_BY_BUTTON, lasts_s=None)
+        return gettext("Recording stopped.")
+    queue.finish(page.outbox, now=now, set_by=_SET_BY_BUTTON)
+    return gettext("Nobody is on the station.")
 
 
 def _tapped(page: WebContext, card: str) -> Tap:
@@ -253,6 +313,7 @@ def _group_of_kiosk(page: WebContext, session: LoginSession) -> int:
 _COACH, _KIOSK = RequiredAccess.COACH, RequiredAccess.KIOSK
 CHECK_IN_ROUTES = (
     TapEndpoint(),
+    ButtonEndpoint(),
     GetEndpoint(path="/kiosk", access=_KIOSK, answer=show_kiosk),
     PostEndpoint(path="/kiosk", access=_KIOSK, form=KeyForm, answer=start_at_kiosk),
     PostEndpoint(path="/cards/link", access=_COACH, form=LinkForm, answer=link),

@@ -386,6 +386,12 @@ EVENTS: dict[str, tuple[str, str]] = {
     "camera changed": ("The recorder films the camera that was chosen on the page.", ""),
     "set-up finished": ("A person finished the set-up; its links and devices were ended.", ""),
     "device paired": ("A device was paired by a link or QR code.", ""),
+    "button pressed": ("A button or pedal said `action`: done, next or stop.", ""),
+    "button forwarded": ("A press was sent to the page; `result` is its answer.", ""),
+    "button dropped": (
+        "A press was not carried out: no answer from the page, or it refused.",
+        "`detail` says which; press again.",
+    ),
     "card tapped": (
         "A card was held to a reader; `outcome` says what it brought about: assigned, kept (was on "
         "the station already), unknown (linked to nobody), refused (its athlete left the account).",

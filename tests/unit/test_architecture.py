@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 # layers below it, and within its own layer only what IN_LAYER names.
 LAYERS = (
     {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "retry", "logs", "text"}
-    | {"bandwidth_schedule", "camera_link", "exercises", "log_events", "token_bucket"},
+    | {"bandwidth_schedule", "buttons", "camera_link", "exercises", "log_events", "token_bucket"},
     {"settings", "disk"},
     {"outbox", "api"},
     {"station", "sandbox", "synthetic", "support_bundle", "backup", "card_reader"},

@@ -10,13 +10,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.card_reader import CardSender, own_page, read_cards
+from agent.buttons import ButtonAction, parse_buttons
+from agent.card_reader import CardSender, own_page, read_device
 from agent.clock import read_clock
 from agent.errors import RequestError, UnreachableError
 from agent.outbox.devices import Role
-from agent.station.assignments import assign_nobody
-from agent.station.check_in import CheckIn, find_group, remove_group, set_group
+from agent.station.assignments import assign_nobody, station_rules
+from agent.station.check_in import (
+    CheckIn,
+    find_group,
+    group_of,
+    queue_group,
+    remove_group,
+    set_group,
+)
+from agent.station.queue import set_rotate
+from agent.station.recording_pause import start_filming
 from agent.station.roster import NamedAthlete, take_over
+from agent.station.timeline import present_of
 from agent.web.auth import LoginSession, TapGuard
 from tests.served_page import ServedPage, free_port, page_settings, served_page
 
@@ -149,7 +160,7 @@ def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_p
     device.write_bytes(typed("0004512345") + typed("77"))
     sender = CardSender(own_page(page.settings.web), TOKEN)
 
-    assert [sender.send(card) for card in read_cards(device)] == ["assigned", "rejected"]
+    assert [sender.send(card) for card in read_device(device)] == ["assigned", "rejected"]
 
     with pytest.raises(RequestError, match="refuses the token"):
         CardSender(page.origin, "x" * 20).send("0004512345")
@@ -158,7 +169,45 @@ def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_p
         CardSender(f"http://127.0.0.1:{free_port()}", TOKEN).send("77777", rest=rests.append)
     assert len(rests) == 2
     with pytest.raises(RequestError, match="cannot read"):
-        list(read_cards(tmp_path / "none"))
+        list(read_device(tmp_path / "none"))
+
+
+def test_a_pedal_lets_the_next_one_on_and_stops_recording(
+    reader_page: ServedPage, tmp_path: Path
+) -> None:
+    page, now_s = reader_page, read_clock().utc_s
+    page.outbox.queue.clear()
+    assign_nobody(page.outbox, now=read_clock(), set_by="test")
+    set_group(page.outbox, "Pedal", ["ada", "ben"], now_s=now_s)
+    queue_group(
+        page.outbox,
+        group_of(page.outbox, "Pedal").id,
+        rules=station_rules(page.settings),
+        now=read_clock(),
+    )
+    codes = (109, 109, 48, 183)  # pagedown that bounces, b, f13
+    events = b"".join(
+        struct.pack("@llHHi", 1, 0, 1, code, down) for code in codes for down in (1, 0)
+    )
+    device = tmp_path / "event1"
+    device.write_bytes(events)
+    sender = CardSender(own_page(page.settings.web), TOKEN)
+    buttons = parse_buttons(["PageDown = next", "b = done", "f13 = stop"])
+
+    told, kept = [], []
+    for read in read_device(device, buttons):
+        told.append(sender.send(read))
+        kept.append(present_of(page.outbox, now=read_clock()).at(read_clock()).assignment)
+
+    assert told == ["next", "done", "stop"]
+    assert kept[0] is not None and kept[0].user_id == "ada" and kept[1] is None
+    assert present_of(page.outbox, now=read_clock()).filming_stopped_at(read_clock()) is not None
+    start_filming(page.outbox, now=read_clock(), set_by="test")
+    page.outbox.queue.clear()
+    set_rotate(page.outbox, on=False)
+    assert sender.send(ButtonAction.NEXT) == "refused"  # nobody waits
+    with pytest.raises(RequestError, match="refuses the token"):
+        CardSender(page.origin, "x" * 20).send(ButtonAction.STOP)
 
 
 def test_at_a_kiosk_the_athletes_of_its_group_start_and_nobody_else(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.buttons import ButtonAction, parse_buttons
 from agent.card_reader import InputEvent, KeyDecoder
 
 CODES = dict(zip("1234567890", range(2, 12), strict=True)) | {"a": 30, "b": 48, "c": 46, ":": 39}
@@ -43,6 +44,25 @@ def test_a_read_of_which_a_key_is_not_certain_is_dropped_whole(fault: InputEvent
     again = 200 if fault.code == 2 else 1
     assert fed(decoder, *typed("12"), *[fault] * again, *typed("34"), key(ENTER)) == []
     assert fed(decoder, *typed("56"), key(ENTER)) == ["56"], "the next read is whole again"
+
+
+def test_a_button_is_pressed_once_and_never_part_of_a_card() -> None:
+    decoder = KeyDecoder({109: ButtonAction.NEXT, 183: ButtonAction.STOP})
+    bounces = [key(109, 1.0), key(109, 1.0, 0), key(109, 1.1), key(109, 1.2, 2), key(109, 1.3, 0)]
+    assert fed(decoder, *bounces) == ["next"]
+    assert fed(decoder, key(109, 2.5), key(183, 2.5), key(28, 2.6)) == ["next", "stop"]
+    assert fed(decoder, *typed("12", 9.0), key(109, 9.0), *typed("34", 9.0), key(ENTER, 9.0)) == [
+        "next"
+    ]
+    assert fed(decoder, *typed("56", 9.5), key(ENTER, 9.5)) == ["56"]
+
+
+@pytest.mark.parametrize(
+    "line", ["pagedown", "enter = next", "b = jump", "b = next, b = done"], ids=str
+)
+def test_a_key_that_means_nothing_is_a_mistake(line: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown|twice"):
+        parse_buttons(line.split(", "))
 
 
 def test_a_read_that_was_cut_off_is_no_part_of_the_next() -> None:
