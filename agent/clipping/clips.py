@@ -38,6 +38,7 @@ from agent.station.overlaps import (
     Stretch,
     counts_on,
     gap_between,
+    is_told_to_follow,
     kinship,
     kinship_of_names,
     plan_take,
@@ -314,7 +315,8 @@ class RecordingJoiner:
         if compared is None:
             return None
         is_next = kin is Kinship.SAME and counts_on(first.file_name, second.file_name)
-        seam = seam_between(gap, compared, is_next=is_next)
+        is_told = is_told_to_follow(first, second)
+        seam = seam_between(gap, compared, is_next=is_next, is_told=is_told)
         if isinstance(seam, str):
             log.info("recordings not joined", capture=capture.name, other=other.name, why=seam)
             return None
@@ -452,6 +454,8 @@ def _may_meet(other: Capture, theirs: Take, capture: Capture, takes: Sequence[Ta
 
 def _comes_first(other: Capture, capture: Capture) -> bool:
     """Tell whether another capture was begun before one, as far as is known."""
+    if is_told_to_follow(other, capture) or is_told_to_follow(capture, other):
+        return is_told_to_follow(other, capture)
     gap = gap_between(other, capture)
     if gap is not None:
         begins_later_s = gap.middle_s + (other.duration_s or 0.0)

@@ -248,7 +248,9 @@ def read_sidecar(path: Path) -> SidecarTime | None:
             return None
         uncertainty_s = float(stored["uncertainty_ms"]) / 1000
         start, end = _instant(stored["start"]), _instant(stored["end"])
-        return SidecarTime(start=start, end=end, uncertainty_s=uncertainty_s)
+        told = stored.get("continues")
+        continues = printable_file_name(told) if isinstance(told, str) and told else None
+        return SidecarTime(start=start, end=end, uncertainty_s=uncertainty_s, continues=continues)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -35,11 +35,12 @@ class SidecarTime:
     start: Instant
     end: Instant
     uncertainty_s: float = 0.0
+    continues: str | None = None  # the name of the file that it follows without a gap
 
     def as_json(self) -> dict[str, object]:
         """Return it as it is stored."""
         times = {"start": _instant_json(self.start), "end": _instant_json(self.end)}
-        return {**times, "uncertainty_s": self.uncertainty_s}
+        return {**times, "uncertainty_s": self.uncertainty_s, "continues": self.continues}
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any] | None) -> "SidecarTime | None":
@@ -47,7 +48,12 @@ class SidecarTime:
         if stored is None:
             return None
         start, end = Instant(**stored["start"]), Instant(**stored["end"])
-        return cls(start=start, end=end, uncertainty_s=float(stored["uncertainty_s"]))
+        return cls(
+            start=start,
+            end=end,
+            uncertainty_s=float(stored["uncertainty_s"]),
+            continues=stored.get("continues"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

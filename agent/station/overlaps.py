@@ -126,17 +126,35 @@ def gap_between(first: Capture, second: Capture) -> Gap | None:
     return Gap(least_s=least_s, most_s=most_s, is_named=True)
 
 
-def seam_between(gap: Gap | None, compared: Compared, *, is_next: bool) -> Seam | str:
+def is_told_to_follow(first: Capture, second: Capture) -> bool:
+    """Tell whether a recorder says that a second recording follows a first one without a gap.
+
+    It counts unless the clocks contradict it: names can come again.
+    """
+    told = None if second.evidence.sidecar is None else second.evidence.sidecar.continues
+    are_beside = first.evidence.folder == second.evidence.folder
+    if told is None or told != first.file_name or not are_beside:
+        return False
+    gap = gap_between(first, second)
+    return gap is None or (gap.least_s <= LONGEST_GAP_S and gap.most_s >= -LONGEST_GAP_S)
+
+
+def seam_between(
+    gap: Gap | None, compared: Compared, *, is_next: bool, is_told: bool = False
+) -> Seam | str:
     """Return how a second recording follows a first one, or in words why it does not.
 
     Args:
         gap: between them, by names and clocks; None where these tell nothing.
         compared: what their packets and pictures say.
         is_next: whether the second's name counts on from the first's; asked where no clock tells.
+        is_told: whether their recorder says so; pictures of a station at rest are all alike.
     """
+    adjoining = Seam(shift_s=compared.first_ends_s - compared.second_begins_s, overlap_s=0.0)
+    if is_told:
+        return adjoining
     if compared.shift_s is not None:
         return _overlapping(compared)
-    adjoining = Seam(shift_s=compared.first_ends_s - compared.second_begins_s, overlap_s=0.0)
     stamps_s = compared.stamps_gap_s
     if stamps_s is not None and not _contradicts(gap, stamps_s):
         is_whole = abs(stamps_s) <= FRAMES_S * compared.spacing_s

@@ -53,6 +53,8 @@ def test_segments_continue_each_other_without_a_gap(tmp_path: Path, with_b_frame
     first, second, *_ = recorder.files()
     assert payloads(first) + payloads(second) == payloads(with_b_frames)
     assert recorder.sidecar(second)["continues"] == first.name
+    read = read_sidecar(second.with_name(f"{second.name}.json"))
+    assert read is not None and read.continues == first.name
     assert len(shown_s(first)) == 50 and len(shown_s(second)) == 5
 
 

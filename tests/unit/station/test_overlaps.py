@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.outbox.models import Capture
+from agent.clock import Instant
+from agent.outbox.models import Capture, SidecarTime
 from agent.station.overlaps import (
     Compared,
     Kinship,
     Seam,
     counts_on,
     gap_between,
+    is_told_to_follow,
     kinship,
     kinship_of_names,
     seam_between,
@@ -254,3 +256,24 @@ def test_what_joins_lies_together_by_some_clock_and_goes_on_in_the_picture(
         assert continuous and gap is not None
         assert gap.least_s <= 0 <= gap.most_s
         assert kinship(one, other) is not OTHER
+
+
+def test_what_the_recorder_says_of_its_files_goes_before_their_pictures() -> None:
+    other = after("main-20261129-120100.mkv", gap_s=0.4)
+    said = SidecarTime(
+        start=Instant(utc_s=NOW_S), end=Instant(utc_s=NOW_S + 60), continues=FIRST.file_name
+    )
+    second = replace(other, evidence=replace(other.evidence, sidecar=said))
+    assert SidecarTime.of_json(said.as_json()) == said
+
+    assert is_told_to_follow(FIRST, second) and not is_told_to_follow(second, FIRST)
+    gap = gap_between(FIRST, second)
+    for told in (compared(continuous=False), compared(shift_s=56.0, continuous=None)):
+        seam = seam_between(gap, told, is_next=False, is_told=True)
+        assert isinstance(seam, Seam) and (seam.shift_s, seam.overlap_s) == (60.0, 0.0)
+
+    much_later = replace(second, recorded_end_at=NOW_S + 3600)
+    assert not is_told_to_follow(FIRST, much_later)  # the same name on another day
+    elsewhere = replace(FIRST, evidence=replace(FIRST.evidence, folder="side"))
+    assert not is_told_to_follow(elsewhere, second)
+    assert not is_told_to_follow(replace(FIRST, file_name="other.mkv"), second)
