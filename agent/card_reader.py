@@ -227,7 +227,7 @@ def own_page(settings: WebSettings) -> str:
     host, _, port = settings.listen.rpartition(":")
     host = host.strip("[]")
     called = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104  # asked, not listened on
-    scheme = "http" if settings.tls == "off" else "https"
+    scheme = "https" if settings.certificate else "http"
     return f"{scheme}://{f'[{called}]' if ':' in called else called}:{port}"
 
 

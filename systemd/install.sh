@@ -1,27 +1,48 @@
 #!/bin/bash
 # Installs Spotter on this box, or updates it.  Read it from the end upwards: `install_spotter` is
 # the list of steps.
+#
+# Two forms of one script: `install.sh` in a release's folder, and `spotter-setup`, which the Debian package
+# installs, for what only a person can say.  Where a package is in its folder, `install.sh` installs that, and
+# leaves the rest to `spotter-setup`.
 
 set -euo pipefail
 umask 022    # root's own umask must not decide who can run or change Spotter
 
+case $(basename "$0") in
+spotter-setup) packaged=yes me=spotter-setup ;;
+*) packaged=no me=systemd/install.sh ;;
+esac
+readonly packaged me
+
 usage() {
-    cat <<'WORDS'
-sudo systemd/install.sh                 install, or update in place
-sudo systemd/install.sh --setup         also set the station up in a browser, as a first installation does: shows a QR code
-sudo systemd/install.sh --no-setup      a first installation without that
-sudo systemd/install.sh --page          also open the coach's page to the network, with a PIN
-sudo systemd/install.sh --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
-sudo systemd/install.sh --config FILE --key-file FILE --station-id ID
+    if [ "$packaged" = yes ]; then
+        echo "sudo $me                 run the doctor on the station, and show what may be left to do"
+    else
+        cat <<WORDS
+sudo $me                 install, or update in place; from the package where one is in its folder
+sudo $me --package FILE  install or update from this Debian package
+WORDS
+    fi
+    cat <<WORDS
+sudo $me --setup         also set the station up in a browser, as a first installation does: shows a QR code
+sudo $me --no-setup      a first installation without that
+sudo $me --page          also open the coach's page to the network, with a PIN
+sudo $me --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
+sudo $me --config FILE --key-file FILE --station-id ID
                                         also take over settings, API key and id, as for many boxes; each alone works too
-sudo systemd/install.sh --rollback      return to the version before the last update
-sudo systemd/install.sh --uninstall     remove Spotter; keep settings and recordings
-sudo systemd/install.sh --uninstall --purge   also remove settings, recordings and users
+WORDS
+    [ "$packaged" = yes ] || cat <<WORDS
+sudo $me --rollback      return to the version before the last update
+sudo $me --uninstall     remove Spotter; keep settings and recordings
+sudo $me --uninstall --purge   also remove settings, recordings and users
 WORDS
 }
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
 readonly source_folder
+script=$(realpath "$0")
+readonly script
 readonly callers_folder=$PWD
 cd /    # nothing in the caller's folder is run or imported
 readonly wheels=$source_folder/wheelhouse    # created by `make wheelhouse`; without it pip downloads
@@ -37,7 +58,7 @@ readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runus
 
 say() { echo "$*"; }
 fail() {
-    echo "install.sh: $1" >&2
+    echo "$(basename "$me"): $1" >&2
     [ $# -lt 2 ] || echo "  $2" >&2
     exit 1
 }
@@ -49,6 +70,13 @@ is_installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/de
 
 check_root() {
     [ "$(id -u)" -eq 0 ] || fail "must be run as root" "sudo $0"
+}
+
+# One box, one way: the package's files are dpkg's.
+check_not_packaged() {
+    ! is_installed spotter-agent ||
+        fail "Spotter is installed here as a package" \
+            "sudo apt install ./spotter-agent_*.deb updates it, sudo apt remove spotter-agent removes it, sudo spotter-setup sets it up"
 }
 
 check_release() {
@@ -136,10 +164,18 @@ make_users_and_folders() {
         install -m 600 /dev/null "$token"
         od -An -N 24 -tx1 /dev/urandom | tr -d ' \n' >"$token"
     fi
-    if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+    add_caller
+}
+
+add_caller() {
+    case ${SUDO_USER:-root} in
+    root) ;;
+    *)
+        ! id --name --groups "$SUDO_USER" | grep -qw spotter || return 0
         gpasswd --add "$SUDO_USER" spotter >/dev/null
         say "added $SUDO_USER to group spotter: log out and back in to use the commands"
-    fi
+        ;;
+    esac
 }
 
 # Creates the new version in its own folder; the running one is not touched.
@@ -312,8 +348,8 @@ open_page() {
     case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
     "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*)
         set_key "$settings" web listen 0.0.0.0:8377
-        # The key is typed there: nobody else in the network may read it.
-        [ "$setup" != yes ] || set_key "$settings" web tls own
+        # Nobody else in the network may read the PIN, and the key that is typed there.
+        set_key "$settings" web tls auto
         ;;
     esac
     set_key "$settings" web pin_file /etc/spotter/pin
@@ -353,7 +389,8 @@ The browser warns once about the certificate, which is the station's own."
 }
 
 show_page() {
-    say "PIN of the page: $(cat /etc/spotter/pin).  Or pair a tablet with this QR code, within ten minutes:"
+    say "PIN of the page: $(cat /etc/spotter/pin).  Or pair a tablet with this QR code, within ten minutes.
+The browser warns once about the certificate, which is the station's own:"
     as_spotter pair || say "when the service runs: sudo -u spotter spotter pair"
 }
 
@@ -457,11 +494,11 @@ show_next_steps() {
     cat <<WORDS
 
 Installed.  Next steps, where the doctor below does not report OK already:
-  1. configure the station:     in a browser: sudo systemd/install.sh --setup shows the link;
+  1. configure the station:     in a browser: sudo $me --setup shows the link;
      or sudo nano $settings
   2. add the API key:           sudo nano /etc/spotter/api-key
   3. apply the changes:         sudo systemctl reload-or-restart spotter
-  4. film with Spotter's recorder: sudo systemd/install.sh --camera SOURCE; or let another camera
+  4. film with Spotter's recorder: sudo $me --camera SOURCE; or let another camera
      program write into /var/lib/spotter/capture, as a user of the group spotter
   5. verify the installation:   sudo -u spotter spotter doctor
 WORDS
@@ -515,19 +552,56 @@ uninstall() {
     say "uninstalled, with settings and recordings"
 }
 
+# Sets package to the one that was given, or that is in the folder of this script; to nothing where none is.
+find_package() {
+    [ "$packaged" = no ] || return 0
+    if [ -n "$package" ]; then
+        [ -r "$package" ] || fail "--package $package: no such file"
+        return
+    fi
+    local found=("$(dirname "$script")"/spotter-agent_*_"$(dpkg --print-architecture)".deb)
+    [ ! -e "${found[0]}" ] || package=${found[0]}
+    [ "${#found[@]}" -eq 1 ] || fail "several packages are in the folder of this script" "choose one: sudo $0 --package FILE"
+}
+
+# dpkg does what is listed below for a release; a person's words go to the script that it brings.
+install_package() {
+    local is_first=no
+    [ -e "$settings" ] || is_first=yes
+    say "installing $(basename "$package") ..."
+    { add_now "$package" || { apt-get update -qq && add_now "$package"; }; } ||
+        fail "the package could not be installed (see above)" "an older version: sudo apt install --allow-downgrades $package"
+    # Settings, key or camera that were given say that nobody wants to be asked for them.
+    if [ "$is_first" = yes ] && [ "${#words[@]}" -eq 0 ]; then words=(--setup); fi
+    [ ! -d "$callers_folder" ] || cd "$callers_folder"    # files are named from there
+    exec /usr/sbin/spotter-setup "${words[@]}"
+}
+
 install_spotter() {
-    check_release
-    check_system
+    find_package
+    [ -z "$package" ] || install_package
+    if [ "$packaged" = no ]; then
+        check_not_packaged
+        check_release
+        check_system
+    fi
     [ -z "$camera" ] || check_camera
     check_provisions
-    install_packages
-    make_users_and_folders
-    make_version
-    make_settings
+    if [ "$packaged" = no ]; then
+        install_packages
+        make_users_and_folders
+        make_version
+        make_settings
+    else
+        version=$(readlink -f "$home/current")
+        add_caller
+    fi
     provision
-    switch_to_version
-    install_units
-    migrate_cameras
+    if [ "$packaged" = no ]; then
+        switch_to_version
+        install_units
+        migrate_cameras
+    fi
     if [ "$page" = yes ] || [ "$setup" = yes ]; then open_page; fi
     start_service
     [ -z "$camera" ] || add_camera
@@ -540,7 +614,9 @@ Nothing was changed or restarted."
     run_doctor
 }
 
+words=()    # all but --package FILE
 what=install
+package=
 page=no
 setup=    # yes, no, or as fits
 camera=
@@ -551,6 +627,7 @@ station_id=
 changed=no    # whether the service has to be restarted
 purge=no
 while [ $# -gt 0 ]; do
+    [ "$1" = --package ] || words+=("$1")
     case $1 in
     --page) page=yes ;;
     --setup) setup=yes ;;
@@ -560,6 +637,7 @@ while [ $# -gt 0 ]; do
         "" | -*) fail "--camera needs a source, as in: --camera /dev/video0" ;;
         esac
         camera=$2
+        words+=("$2")
         shift
         ;;
     --config | --key-file | --station-id)
@@ -571,6 +649,15 @@ while [ $# -gt 0 ]; do
         --key-file) key_file=$(in_callers_folder "$2") ;;
         --station-id) station_id=$2 ;;
         esac
+        words+=("$2")
+        shift
+        ;;
+    --package)
+        [ "$packaged" = no ] || { usage >&2; exit 2; }
+        case ${2:-} in
+        "" | -*) fail "--package needs a file: see --help" ;;
+        esac
+        package=$(in_callers_folder "$2")
         shift
         ;;
     --rollback) what=rollback ;;
@@ -593,6 +680,12 @@ done
 check_root
 case $what in
 install) install_spotter ;;
-rollback) roll_back ;;
-uninstall) uninstall ;;
+*)
+    [ "$packaged" = no ] || { usage >&2; exit 2; }
+    check_not_packaged
+    case $what in
+    rollback) roll_back ;;
+    uninstall) uninstall ;;
+    esac
+    ;;
 esac

@@ -95,18 +95,18 @@ def _guarded(station: StationUnderTest, found: str) -> CheckResult:
             f"{found}; card readers are rejected: no token of 16 characters or more in {file}",
             f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
         )
-    if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.tls == "off":
+    if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.certificate is None:
         return warning(
             "page",
             f"at {web.listen}; without TLS the PIN is sent in clear text",
-            station.setting('web.tls = "own"'),
+            station.setting('web.tls = "auto"'),
         )
     return fine("page", found)
 
 
 def _fault_of_answers(station: StationUnderTest, host: str, port: str) -> str | None:
     """Fetch everything that a browser without a PIN may; return what is wrong, or None."""
-    is_over_tls = station.settings.web.tls != "off"
+    is_over_tls = station.settings.web.certificate is not None
     shown_host = f"[{host}]" if ":" in host else host
     origin = f"{'https' if is_over_tls else 'http'}://{shown_host}:{port}"
     try:

@@ -835,9 +835,10 @@ class WebSettings(Table):
         description="Additional host names of the page; the host name and the addresses of this "
         "box are known.",
     )
-    tls: Literal["off", "own", "given"] = Field(
-        "off",
-        description="off | own (a certificate that Spotter creates) | given (tls_cert, tls_key)",
+    tls: Literal["auto", "off", "own", "given"] = Field(
+        "auto",
+        description="auto (own, where listen is more than this box) | off (plain HTTP: the network "
+        "can read the PIN) | own (a certificate that Spotter creates) | given (tls_cert, tls_key)",
     )
     tls_cert: Path | None = Field(None, description="Certificate chain, for tls = given.")
     tls_key: Path | None = Field(None, description="Its private key.")
@@ -912,6 +913,14 @@ class WebSettings(Table):
         if token is not None and (len(token) < _SHORTEST_TOKEN or not is_key(token)):
             raise ValueError(f"a token has {_SHORTEST_TOKEN} visible characters or more")
         return value
+
+    @property
+    def certificate(self) -> Literal["own", "given"] | None:
+        """Whose certificate the page shows; None: plain HTTP."""
+        if self.tls == "auto":
+            host, _, _ = self.listen.rpartition(":")
+            return None if is_loopback(host.strip("[]")) else "own"
+        return None if self.tls == "off" else self.tls
 
     @model_validator(mode="after")
     def _guarded(self) -> "WebSettings":

@@ -16,7 +16,7 @@ def page_address(settings: WebSettings) -> str:
         host = settings.hosts[0]
     elif host in _ANYWHERE:
         host = own_address() or f"{socket.gethostname()}.local"
-    scheme = "http" if settings.tls == "off" else "https"
+    scheme = "https" if settings.certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 

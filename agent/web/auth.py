@@ -256,7 +256,7 @@ class Authenticator:
         of_page = settings.page_pin_file is not None and settings.page_pin_file.exists()
         guarded = settings.pin is not None or settings.pin_file is not None or of_page
         self.is_open = is_loopback(host.strip("[]")) and not guarded  # for this box alone
-        self.over_tls = settings.tls != "off"
+        self.over_tls = settings.certificate is not None
         self._cookie = "__Host-spotter" if self.over_tls else "spotter"
 
     async def session_of(self, request: Request) -> LoginSession | None:

@@ -237,7 +237,7 @@ class PageServer:
         """Nothing is held: the server has ended with its step."""
 
     def _certificate(self) -> "PageCertificate | None":
-        if self._settings.web.tls == "off":
+        if self._settings.web.certificate is None:
             return None
         # Its cryptography takes 11 MiB, which a page without TLS does not need.
         from agent.web.tls import PageCertificate

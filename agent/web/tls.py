@@ -46,7 +46,7 @@ class PageCertificate:
     @property
     def _places(self) -> tuple[Path, Path]:
         """Where certificate and key lie."""
-        if self._settings.tls == "own":
+        if self._settings.certificate == "own":
             return self._folder.root / "page-cert.pem", self._folder.root / "page-key.pem"
         assert self._settings.tls_cert and self._settings.tls_key  # checked by the settings
         return self._settings.tls_cert, self._settings.tls_key
@@ -59,7 +59,7 @@ class PageCertificate:
         """
         certificate, key = self._places
         now = self._now()
-        if self._settings.tls == "own" and not _serves(certificate, key, now):
+        if self._settings.certificate == "own" and not _serves(certificate, key, now):
             _make(certificate, key, self._folder, now=now)
 
     def take_over(self) -> None:

@@ -85,6 +85,7 @@ make_tree() {    # ARCH ROOT
     } >"$lib/requirements.txt"
     echo "$number" >"$lib/version"
     ln -s /opt/spotter/current/bin/spotter "$root/usr/bin/spotter"
+    install -D -m 755 systemd/install.sh "$root/usr/sbin/spotter-setup"
     sed 's/^/ /; s/^ $/ ./' NOTICE | sed '1i Files: *\nLicense: Apache-2.0\nComment: the licence is in /usr/share/common-licenses/Apache-2.0' >"$doc/copyright"
     gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
     add_helps "$root/usr/share"
