@@ -304,7 +304,7 @@ def audit(root: Path) -> Audit:
     with closing(
         sqlite3.connect(uri, uri=True, timeout=_WAIT_FOR_LOCK_S, isolation_level=None)
     ) as connection:
-        applied = migrate.applied_migrations(connection)
+        applied = migrate.binding(connection, migrate.applied_migrations(connection))
         found.newer = [name for name in applied if name not in migrate.UP_TO_DATE]
         found.pending = [name for name in migrate.UP_TO_DATE if name not in applied]
         if found.newer or found.pending:
@@ -339,7 +339,8 @@ def _opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
         yield None
         return
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        is_current = tuple(migrate.applied_migrations(connection)) == migrate.UP_TO_DATE
+        applied = migrate.applied_migrations(connection)
+        is_current = migrate.binding(connection, applied) == migrate.UP_TO_DATE
     if not is_current:
         yield None
         return

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -24,8 +24,19 @@ from agent.outbox.integrity import DATABASE_NAME
 # The migrations in `agent.outbox.schema`, in order.
 UP_TO_DATE: tuple[str, ...] = ("first_schema", "groups_and_cards", "hub_confirmation")
 
+# Those of them that only add tables, indexes, and columns that may be left out.  They are recorded
+# in the outbox as such, so that the version before, which does not know their names, works with it.
+ADDITIONS = frozenset({"groups_and_cards"})
+
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
+_ADDED = "outbox additions"  # a set of its own in the record of migrations
+_RECORD_ADDITION = """
+INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
+SELECT ?, name, applied_at FROM _sqlite_migrations
+ WHERE migration_set = 'outbox' AND name = ?
+   AND name NOT IN (SELECT name FROM _sqlite_migrations WHERE migration_set = ?)
+"""
 
 
 def applied_migrations(connection: sqlite3.Connection) -> list[str]:
@@ -35,6 +46,19 @@ def applied_migrations(connection: sqlite3.Connection) -> list[str]:
         return []
     query = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'outbox' ORDER BY rowid"
     return [str(name) for (name,) in connection.execute(query)]
+
+
+def binding(connection: sqlite3.Connection, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some migrations that a version must know to work with an outbox.
+
+    Args:
+        connection: of the outbox, which says what only added to it.
+        names: the migrations that it, or its ledger, has been through.
+    """
+    query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+    names = list(names)
+    additions = {name for (name,) in connection.execute(query, (_ADDED,))} if names else set()
+    return tuple(name for name in names if name in UP_TO_DATE or name not in additions)
 
 
 def refuse_newer(path: Path, names: Sequence[str]) -> None:
@@ -61,13 +85,13 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         OutboxError: a newer Spotter wrote it; it is untouched.
     """
-    applied = applied_migrations(connection)
-    if tuple(applied) == UP_TO_DATE:
+    applied = binding(connection, applied_migrations(connection))
+    if applied == UP_TO_DATE:
         return
     refuse_newer(path, applied)
     with _one_at_a_time(path.with_name(_LOCK)):
-        applied = applied_migrations(connection)  # another process may have been first
-        if tuple(applied) != UP_TO_DATE:
+        applied = tuple(applied_migrations(connection))  # another process may have been first
+        if applied != UP_TO_DATE:
             _apply_pending(connection, path, applied)
 
 
@@ -85,6 +109,8 @@ def _apply_pending(connection: sqlite3.Connection, path: Path, applied: Sequence
     connection.execute("BEGIN IMMEDIATE")
     try:
         MIGRATIONS.apply(Database(connection, execute_plugins=False))
+        for name in ADDITIONS:
+            connection.execute(_RECORD_ADDITION, (_ADDED, name, _ADDED))
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()

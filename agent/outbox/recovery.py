@@ -482,7 +482,7 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
         if lacks:
             _unlink_cards(connection)
         lost_at = _note_loss(connection, survey, lacks=lacks, was_copied=was_copied, now_s=now_s)
-        if lacks or doubted or not _is_in_step(survey, reached):
+        if lacks or doubted or not _is_in_step(connection, survey, reached):
             if survey.damaged or survey.last_seq < reached:
                 log.error("ledger rewritten", lines=survey.damaged)
                 keep_damaged_ledger(witnesses.ledger.path, now_s=now_s)
@@ -495,11 +495,13 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
         _renew_sidecars(connection, database.path.parent, known, doubted)
 
 
-def _is_in_step(survey: LogSurvey, reached: int) -> bool:
-    """Tell whether a ledger can go on as it is."""
-    return (
-        survey.is_whole and survey.last_seq >= reached and survey.written_by == migrate.UP_TO_DATE
-    )
+def _is_in_step(connection: sqlite3.Connection, survey: LogSurvey, reached: int) -> bool:
+    """Tell whether a ledger can be continued as it is.
+
+    One of a later version is, where that has only added: what it tells beyond is for that version.
+    """
+    written_by = migrate.binding(connection, survey.written_by)
+    return survey.is_whole and survey.last_seq >= reached and written_by == migrate.UP_TO_DATE
 
 
 def _note_loss(

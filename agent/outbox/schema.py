@@ -2,7 +2,9 @@
 
 A change of the schema of a released version is a function at the end of this module, decorated
 with `@MIGRATIONS()`, and its name in `agent.outbox.migrate.UP_TO_DATE`; what stands here already
-is not edited any more.  The file can also be used by sqlite-utils itself:
+is not edited any more.  A release only adds, so that the version before works with its outbox: such
+a migration is named in `ADDITIONS` there, too.  What is not needed any more is removed one release
+later.  The file can also be used by sqlite-utils itself:
 `sqlite-utils migrate outbox.db agent/outbox/schema.py --list`.
 
 Times are Unix times in seconds, durations end in `_s`.  States and reasons are those of

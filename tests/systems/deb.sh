@@ -161,9 +161,10 @@ cut_off() {    # FILE SECONDS all|dpkg
     wait "$killed" 2>/dev/null || true
 }
 
-# What a person does afterwards.  A package that was cut while it was unpacked has to be given once more.
+# What a person does afterwards.  A package that was cut while it was unpacked is half-installed: dpkg refuses to
+# configure it, whatever package it is, and it has to be given once more.
 mend() {    # FILE
-    within dpkg --configure -a >"$root/tmp/mend.log" 2>&1 || fail "dpkg --configure -a"
+    within dpkg --configure -a >"$root/tmp/mend.log" 2>&1 || [ "$(status)" = half-installed ] || fail "dpkg --configure -a"
     [ "$(status)" = installed ] || within dpkg -i "/packages/$1" >>"$root/tmp/mend.log" 2>&1 || fail "dpkg -i $1 again"
     [ "$(status)" = installed ] || fail "the package is $(status)"
 }

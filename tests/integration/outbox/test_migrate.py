@@ -13,7 +13,7 @@ from sqlite_utils.db import Database
 
 from agent.clock import read_clock
 from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import OutboxError
 from agent.outbox import migrate, schema
 from agent.outbox.consistency import ConsistencyCheck
@@ -231,14 +231,8 @@ def test_a_full_outbox_is_migrated_and_the_older_version_leaves_it_untouched(
     tmp_path: Path,
 ) -> None:
     folder = StateFolder(tmp_path)
-    folder.prepare()
     path = tmp_path / DATABASE_NAME
-    old_outbox(tmp_path, entries=FULL, waiting=WAITING)
-    with Outbox.open(tmp_path) as outbox:
-        files = outbox.files
-        for place, rows in (folder.captures, files.captures()), (folder.clips, files.clips()):
-            for row in rows:
-                (place / row.stored_name).write_bytes(b"x" * row.size_bytes)
+    fill(folder)
     before, recordings = states_in(path), files_of(folder)
     assert before["ready"] >= WAITING and len(recordings) >= 2 * WAITING
 
@@ -257,3 +251,84 @@ def test_a_full_outbox_is_migrated_and_the_older_version_leaves_it_untouched(
     with later_version():
         start(folder)
     assert states_in(path) == before
+
+
+def test_an_addition_leaves_everything_that_was_there_as_it_was() -> None:
+    """What the version before works with: its tables, indexes and triggers, to the letter."""
+    with Database(memory=True) as grown:
+        for migration in schema.MIGRATIONS.pending(grown):
+            before = schema_in(grown.conn)
+            migration.fn(grown)
+            if migration.name not in migrate.ADDITIONS:
+                continue
+            names = {name for name, _ in before}
+            added = schema_in(grown.conn) - before
+            assert before <= schema_in(grown.conn)
+            assert not [sql for _, sql in added if sql.startswith(("CREATE TRIGGER", "ALTER"))]
+            assert not [sql for _, sql in added if _is_unique_index_on(sql, names)]
+
+
+def _is_unique_index_on(sql: str, tables: set[str]) -> bool:
+    return sql.startswith("CREATE UNIQUE INDEX") and any(f" {name} (" in sql for name in tables)
+
+
+def fill(folder: StateFolder) -> None:
+    """Fill an outbox with waiting clips, each with its recording."""
+    folder.prepare()
+    old_outbox(folder.root, entries=FULL, waiting=WAITING)
+    with Outbox.open(folder.root) as outbox:
+        files = outbox.files
+        for place, rows in (folder.captures, files.captures()), (folder.clips, files.clips()):
+            for row in rows:
+                (place / row.stored_name).write_bytes(b"x" * row.size_bytes)
+
+
+def with_room_for_holograms(db: Database) -> None:
+    """Add to the schema as a later version might."""
+    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT NOT NULL DEFAULT 'none'")
+    db.execute("CREATE TABLE hologram (id INTEGER PRIMARY KEY, format TEXT) STRICT")
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+def test_the_version_before_works_on_with_a_full_outbox_and_nothing_is_lost_on_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_released: bool
+) -> None:
+    """From this version to the one before it, and from one that adds more to this one."""
+    later = [schema.first_schema, schema.groups_and_cards, with_room_for_holograms][
+        : 3 - is_released
+    ]
+    monkeypatch.setattr(
+        migrate, "ADDITIONS", migrate.ADDITIONS | {change.__name__ for change in later[1:]}
+    )
+    folder = StateFolder(tmp_path)
+    path = tmp_path / DATABASE_NAME
+    fill(folder)
+    start(folder)
+    with version_of(*later):
+        start(folder)
+    before, recordings, applied = states_in(path), files_of(folder), applied_in(path)
+    ledger = (tmp_path / LEDGER_NAME).stat().st_ino
+    copies = set(tmp_path.glob(f"{DATABASE_NAME}.*"))
+
+    with version_of(*later[:-1]):
+        start(folder)
+        with open_as_owner(tmp_path, now_s=NOW_S) as outbox:
+            waiting = outbox.entries.next_ready(NOW_S + FULL)
+            assert waiting is not None
+            claimed = outbox.entries.claim(waiting, now_s=NOW_S + FULL)
+            assert claimed is not None
+            outbox.attempts.mark_body_complete(claimed[1], now_s=NOW_S + FULL)
+        start(folder)  # what was being sent is looked up first
+    assert applied_in(path) == applied and files_of(folder) == recordings
+
+    with version_of(*later):
+        start(folder)
+        after = states_in(path)
+        path.unlink()  # the ledger, continued by the version before, tells the same
+        start(folder)
+    assert after == {**before, "ready": before["ready"] - 1, "uncertain": 1}
+    assert states_in(path) == after
+    assert (tmp_path / LEDGER_NAME).stat().st_ino == ledger
+    assert (
+        set(tmp_path.glob(f"{DATABASE_NAME}.*")) == copies
+    )  # never migrated again, never set aside
