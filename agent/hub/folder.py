@@ -116,6 +116,11 @@ class HubFolder:
         return self.root / "certificate.pem", self.root / "certificate-key.pem"
 
     @property
+    def words(self) -> Path:
+        """The last word of every station."""
+        return self.root / "last-words.json"
+
+    @property
     def places(self) -> StateFolder:
         """The same folder, for its lock and its secrets."""
         return StateFolder(self.root)

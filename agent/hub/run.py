@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 
 import nats.errors
@@ -23,13 +24,15 @@ from nats.js.api import (
 
 from agent.clock import read_clock
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError
-from agent.facility.broker import BrokerAccess, connect
+from agent.errors import AgentError, NotifyError
+from agent.facility.broker import BrokerAccess, HubConnection, connect
 from agent.facility.keys import FacilityKey, is_public_key
-from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES
+from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.hub.folder import HubFolder, Register
+from agent.hub.page import BoardServer
 from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server
-from agent.hub.settings import HubSettings
+from agent.hub.settings import HubSettings, SiteSettings
+from agent.hub.stations import StationBoard, StationView
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 
@@ -37,6 +40,7 @@ _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers
 _DESIRED_BYTES = 1 << 26
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
+_SAVE_EVERY_S = 60.0
 _MOST_ASKED = 4096  # bytes of a station that asks to be let in
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -64,17 +68,26 @@ def run_hub(settings: HubSettings) -> None:
     folder.prepare()
     lock = StateFolderLock(folder.places)
     lock.take()
+    board = StationBoard()
+    board.load(folder.words)
+    page = BoardServer(settings, folder, board)
+    page.start()
     try:
-        asyncio.run(_Hub(settings, folder, BrokerProcess(program, settings.hub, folder)).run())
+        broker = BrokerProcess(program, settings.hub, folder)
+        asyncio.run(_Hub(settings, folder, broker, board).run())
     finally:
+        page.stop()
         lock.release()
 
 
 class _Hub:
     """One run of the hub."""
 
-    def __init__(self, settings: HubSettings, folder: HubFolder, broker: BrokerProcess) -> None:
+    def __init__(
+        self, settings: HubSettings, folder: HubFolder, broker: BrokerProcess, board: StationBoard
+    ) -> None:
         self._site = settings.hub
+        self._board = board
         self._folder = folder
         self._broker = broker
         self._key = folder.key()
@@ -96,6 +109,7 @@ class _Hub:
                     await asyncio.wait_for(stop.asked.wait(), delay_s)
             finally:
                 await self._broker.stop()
+        self._save()
         log.info("hub stopped")
 
     async def _serve(self, stop: _Stop, timer: BackoffTimer) -> None:
@@ -106,16 +120,34 @@ class _Hub:
         client = await connect(hub_access(self._site.listen, self._folder, self._key))
         try:
             await prepare_streams(client.jetstream(), self._site.site)
-            await client.subscribe(
-                f"spotter.{self._site.site}.join.*", cb=partial(self._let_in, client)
-            )
+            site = self._site.site
+            await client.subscribe(f"spotter.{site}.join.*", cb=partial(self._let_in, client))
+            await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
             stations, invited = len(self._register.stations), len(self._register.invitations)
             log.info("broker started", stations=stations, invited=invited)
             timer.note_success()
-            await _first(stop.asked.wait, self._broker.wait, self._register_changes)
+            await _first(
+                stop.asked.wait, self._broker.wait, self._register_changes, self._save_words
+            )
         finally:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(client.close(), 1.0)
+
+    async def _hear(self, message: Msg) -> None:
+        """Take a station's word; what cannot be read is left out, as if nothing had come."""
+        station = message.subject.rpartition(".")[2]
+        if not self._board.hear(station, message.data, now_s=read_clock().utc_s):
+            log.debug("state rejected", station=station)
+
+    async def _save_words(self) -> None:
+        """Keep every station's last word for the next start; never returns."""
+        while True:
+            await asyncio.sleep(_SAVE_EVERY_S)
+            self._save()
+
+    def _save(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the next start knows less
+            self._board.save(self._folder.words)
 
     async def _register_changes(self) -> None:
         """Return when other stations may come in than those that the broker knows."""
@@ -159,6 +191,31 @@ def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess
     here = "127.0.0.1" if host in {"0.0.0.0", ""} else "[::1]" if host == "[::]" else host  # noqa: S104  # compared with
     certificate = folder.certificate[0].read_text("ascii")
     return BrokerAccess(address=f"{here}:{port}", certificate=certificate, key=key)
+
+
+def read_stations(
+    site: SiteSettings, folder: HubFolder, register: Register, *, now_s: float
+) -> list[StationView]:
+    """Return every station as another process than the hub can know it.
+
+    Without the broker that is what the hub has written last.
+    """
+    board = StationBoard()
+    board.load(folder.words)
+    connection = HubConnection(hub_access(site.listen, folder, folder.key()))
+    try:
+        connection.open()
+        for station in register.stations:
+            subjects = Subjects(site=site.site, station=station)
+            told = connection.stored(subjects.last(f"KV_{STATES}", subjects.state))
+            if told is not None:
+                heard_at = datetime.fromisoformat(told.headers["Nats-Time-Stamp"]).timestamp()
+                board.hear(station, told.body, now_s=heard_at)
+    except NotifyError:
+        pass  # on purpose: ages say how old everything is
+    finally:
+        connection.close()
+    return board.views(register, now_s=now_s)
 
 
 async def prepare_streams(broker: JetStreamContext, site: str) -> None:

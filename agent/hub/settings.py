@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
-from agent.settings.model import EnvironmentFirst, LogSettings, Table, is_loopback
+from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
 from agent.station.addresses import own_address
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
@@ -63,6 +63,12 @@ class SiteSettings(Table):
         return not is_loopback(self.listen.rpartition(":")[0].strip("[]"))
 
 
+class BoardSettings(WebSettings):
+    """The hub's page, with the same settings as a station's."""
+
+    listen: str = Field("127.0.0.1:8378", description='Address and port; "" turns the page off.')
+
+
 class HubSettings(EnvironmentFirst):
     """Everything a hub can be told; every key also as HUB_TABLE__KEY."""
 
@@ -71,6 +77,7 @@ class HubSettings(EnvironmentFirst):
     )
 
     hub: SiteSettings
+    web: BoardSettings = Field(default_factory=BoardSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from urllib.parse import urlsplit
 
 import structlog
+from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -78,7 +79,18 @@ def make_page(
         database=database,
         auth=Authenticator(settings.web, folder, outbox, database, now=now),
         texts=texts,
-        templates=make_templates(settings, texts),
+        templates=station_templates(settings, texts),
+    )
+
+
+def station_templates(settings: Settings, texts: Texts) -> Environment:
+    """Return the templates of a station's page."""
+    return make_templates(
+        texts,
+        styles=static("page.css"),
+        station_name=settings.station.name or settings.station.id,
+        send_delay_s=settings.delivery.send_delay_s,
+        wall_metrics=settings.web.wall_metrics,
     )
 
 

@@ -32,6 +32,7 @@ from agent.web.routing import (
     PostEndpoint,
     RequestContext,
     RequiredAccess,
+    SharedContext,
     WebContext,
 )
 from agent.web.take_routes import entry_of
@@ -295,7 +296,7 @@ LIVE_ROUTES = (
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 
 
-async def script(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets both
+async def script(page: SharedContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets both
     """Return a script of the page; by its version it may be kept for ever."""
     name = context.request.url.path.lstrip("/")
     is_named = context.request.query_params.get("v") == version_of(name)
@@ -303,12 +304,12 @@ async def script(page: WebContext, context: RequestContext) -> Response:  # noqa
     return Response(static(name), media_type="text/javascript", headers=headers)
 
 
-async def icon(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def icon(page: SharedContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Return the icon."""
     return Response(static("icon.svg"), media_type="image/svg+xml")
 
 
-async def manifest(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def manifest(page: SharedContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Return what makes the page an application on a home screen; it names nobody."""
     document = {
         "name": "Spotter",
@@ -343,14 +344,14 @@ class PairForm(Form):
     token: str = Field(max_length=64)
 
 
-async def show_login(page: WebContext, context: RequestContext) -> Response:
+async def show_login(page: SharedContext, context: RequestContext) -> Response:
     """Ask for the PIN; who is in already goes on."""
     if context.session is not None:
         return RedirectResponse(HOME[context.session.role], 303)
     return draw(page, "door.html", pairing=False)
 
 
-async def login(page: WebContext, context: RequestContext, form: PinForm) -> Response:
+async def login(page: SharedContext, context: RequestContext, form: PinForm) -> Response:
     """Let a device in by PIN."""
     entered = await page.auth.enter_by_pin(form.pin.strip(), address=context.address)
     if isinstance(entered, LoginSession):
@@ -366,12 +367,12 @@ async def login(page: WebContext, context: RequestContext, form: PinForm) -> Res
     return draw(page, "door.html", status=403, pairing=False, message=message)
 
 
-async def show_pairing(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
+async def show_pairing(page: SharedContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Take a pairing link, whose token is behind the # and so never in a request."""
     return draw(page, "door.html", pairing=True)
 
 
-async def pair(page: WebContext, context: RequestContext, form: PairForm) -> Response:  # as above
+async def pair(page: SharedContext, context: RequestContext, form: PairForm) -> Response:
     """Let a device in by its pairing link."""
     session = await page.auth.enter_by_pairing(form.token.strip().lower(), address=context.address)
     if session is None:
@@ -382,7 +383,7 @@ async def pair(page: WebContext, context: RequestContext, form: PairForm) -> Res
     return _welcome(page, session)
 
 
-async def leave(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def leave(page: SharedContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
     """Let this device in no longer."""
     assert context.session is not None  # not for anybody
     await page.auth.leave(context.session)
@@ -391,7 +392,7 @@ async def leave(page: WebContext, context: RequestContext, form: NoForm) -> Resp
     return response
 
 
-def _welcome(page: WebContext, session: LoginSession) -> Response:
+def _welcome(page: SharedContext, session: LoginSession) -> Response:
     response = RedirectResponse(HOME[session.role], 303)
     page.auth.give(response, session)
     return response

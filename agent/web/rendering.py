@@ -8,9 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
 
-from agent.settings import Settings
 from agent.web.i18n import Texts
-from agent.web.routing import WebContext
+from agent.web.routing import SharedContext
 
 _FOLDER = Path(__file__).parent
 
@@ -27,8 +26,14 @@ def version_of(name: str) -> str:
     return hashlib.sha256(static(name).encode()).hexdigest()[:12]
 
 
-def make_templates(settings: Settings, texts: Texts) -> Environment:
-    """Return the templates, with what all of them use."""
+def make_templates(texts: Texts, *, styles: str, **used: object) -> Environment:
+    """Return the templates.
+
+    Args:
+        texts: the page's language.
+        styles: the only ones that the page may use.
+        used: what else all of them use.
+    """
     environment = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
@@ -40,12 +45,10 @@ def make_templates(settings: Settings, texts: Texts) -> Environment:
     )
     environment.globals.update(
         language=texts.language,
-        styles=static("page.css"),
+        styles=styles,
         script_version=version_of("page.js"),
         version_of=version_of,
-        station_name=settings.station.name or settings.station.id,
-        send_delay_s=settings.delivery.send_delay_s,
-        wall_metrics=settings.web.wall_metrics,
+        **used,
     )
     # A translation is text like any other: its own < and " are escaped, as its values are.
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
@@ -56,7 +59,7 @@ def make_templates(settings: Settings, texts: Texts) -> Environment:
     return environment
 
 
-def draw(page: WebContext, name: str, *, status: int = 200, **values: object) -> Response:
+def draw(page: SharedContext, name: str, *, status: int = 200, **values: object) -> Response:
     """Return a template as an answer."""
     html = page.templates.get_template(name).render({"message": None, **values})
     return HTMLResponse(html, status)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
+from jinja2 import Environment
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -24,6 +25,7 @@ from agent.outbox.devices import Role
 from agent.outbox.undo import UndoableAction
 from agent.web.auth import Authenticator, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext
+from agent.web.i18n import Texts
 from agent.web.metrics import Metrics
 from agent.web.views.camera import FramingChecker, LivePictures
 from agent.web.views.dashboard import Dashboard
@@ -132,11 +134,27 @@ class RequestContext:
         return int(self.request.path_params[name])
 
 
+class SharedContext(Protocol):
+    """What the endpoints of every page share, a station's or a hub's."""
+
+    @property
+    def auth(self) -> Authenticator:
+        """Who may come in."""
+
+    @property
+    def texts(self) -> Texts:
+        """The page's language."""
+
+    @property
+    def templates(self) -> Environment:
+        """What is rendered."""
+
+
 FormType = TypeVar("FormType", bound=Form)
-GetHandler = Callable[[WebContext, RequestContext], Awaitable[Response]]
+PageType = TypeVar("PageType", bound=SharedContext, contravariant=True)
 
 
-class Endpoint(Protocol):
+class Endpoint(Protocol[PageType]):
     """One path and method of the page."""
 
     @property
@@ -151,35 +169,35 @@ class Endpoint(Protocol):
     def access(self) -> RequiredAccess:
         """Who may use it."""
 
-    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+    async def respond(self, page: PageType, context: RequestContext) -> Response:
         """Answer a request that is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GetEndpoint:
+class GetEndpoint(Generic[PageType]):
     """An endpoint that changes nothing."""
 
     path: str
     access: RequiredAccess
-    answer: GetHandler
+    answer: Callable[[PageType, RequestContext], Awaitable[Response]]
     method: str = "GET"
 
-    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+    async def respond(self, page: PageType, context: RequestContext) -> Response:
         """Return the response."""
         return await self.answer(page, context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostEndpoint(Generic[FormType]):
+class PostEndpoint(Generic[PageType, FormType]):
     """An endpoint that changes something."""
 
     path: str
     access: RequiredAccess
     form: type[FormType]
-    answer: Callable[[WebContext, RequestContext, FormType], Awaitable[Response]]
+    answer: Callable[[PageType, RequestContext, FormType], Awaitable[Response]]
     method: str = "POST"
 
-    async def respond(self, page: WebContext, context: RequestContext) -> Response:
+    async def respond(self, page: PageType, context: RequestContext) -> Response:
         """Check the CSRF token and the form, then carry it out."""
         fields = await form_fields(context.request)
         given = fields.pop(CSRF_FIELD, None) or context.request.headers.get(CSRF_HEADER)
@@ -200,10 +218,10 @@ class PostEndpoint(Generic[FormType]):
         return await self.answer(page, context, form)
 
 
-class GuardedEndpoint:
+class GuardedEndpoint(Generic[PageType]):
     """An endpoint that checks the session and its role first."""
 
-    def __init__(self, page: WebContext, endpoint: Endpoint) -> None:
+    def __init__(self, page: PageType, endpoint: Endpoint[PageType]) -> None:
         self._page = page
         self.endpoint = endpoint
 
@@ -230,18 +248,18 @@ class GuardedEndpoint:
         return is_ours_to_give and self._page.auth.wants_new_cookie(request, session)
 
 
-def route(page: WebContext, endpoint: Endpoint) -> Route:
+def route(page: PageType, endpoint: Endpoint[PageType]) -> Route:
     """Return an endpoint as a route of the application."""
     return Route(endpoint.path, GuardedEndpoint(page, endpoint), methods=[endpoint.method])
 
 
-def _ask_in(page: WebContext, context: RequestContext) -> Response:
+def _ask_in(page: SharedContext, context: RequestContext) -> Response:
     if context.wants_page and context.request.method == "GET":
         return RedirectResponse("/login", 303)
     raise HTTPException(401, page.texts.gettext("Login expired: reload the page."))
 
 
-def _refuse_role(page: WebContext, context: RequestContext, role: Role) -> Response:
+def _refuse_role(page: SharedContext, context: RequestContext, role: Role) -> Response:
     if context.wants_page and context.request.method == "GET":
         return RedirectResponse(HOME[role], 303)
     raise HTTPException(403, page.texts.gettext("This device is read-only."))

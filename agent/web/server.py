@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import h11
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.clock import Now
@@ -248,25 +249,36 @@ class PageServer:
         self, page: WebContext, listener: LimitedListener, certificate: "PageCertificate | None"
     ) -> None:
         warn_without_pin(self._settings.web)
-        config = uvicorn.Config(
-            make_app(page),
-            http=LimitedConnection,
-            ws="none",
-            lifespan="off",
-            loop="asyncio",
-            log_config=None,
-            log_level="critical",  # what a neighbour sends must not fill the log
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_END_WITHIN_S,
-            h11_max_incomplete_event_size=_LARGEST_HEAD,
-        )
-        config.load()
-        config.ssl = None if certificate is None else certificate.context
         log.info("page opened", listen=self._settings.web.listen, tls=certificate is not None)
-        asyncio.run(_serve_on(listener, _Server(config, listener, self._stop, certificate)))
+        serve_app(make_app(page), listener, certificate, stop=self._stop)
+
+
+def serve_app(
+    app: Starlette,
+    listener: LimitedListener,
+    certificate: "PageCertificate | None",
+    *,
+    stop: StopFlag,
+) -> None:
+    """Serve an application until the wish to end, or until it fails."""
+    config = uvicorn.Config(
+        app,
+        http=LimitedConnection,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        log_level="critical",  # what a neighbour sends must not fill the log
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_END_WITHIN_S,
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
+    )
+    config.load()
+    config.ssl = None if certificate is None else certificate.context
+    asyncio.run(_serve_on(listener, _Server(config, listener, stop, certificate)))
 
 
 def warn_without_pin(settings: WebSettings) -> None:

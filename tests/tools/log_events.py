@@ -90,6 +90,11 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The broker did not start or has failed; it is started again after growing pauses.",
         "Follow `error` and `hint`; no station loses anything meanwhile.",
     ),
+    "page failed": (
+        "The hub's page cannot be served; it is tried again after growing pauses.",
+        "Read `error`: usually the port is taken.",
+    ),
+    "state rejected": ("A station's state cannot be read; the hub keeps the one before.", ""),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (
         "A request to join could not be granted, for the `reason` given.",

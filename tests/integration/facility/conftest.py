@@ -1,5 +1,6 @@
 """One hub for a module's tests, and stations that have joined it."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from tests.facility import Hub
 from tests.station import Station
 
 MakeStation = Callable[[str], Station]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    """Let this thread have an event loop although tests of the page left the browser's in it."""
+    of_browser = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(of_browser)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from agent.station.page_settings import save_page_secret
 from agent.web.app import ROUTES, make_app, make_page
 from agent.web.auth import SETUP_LASTS_S, Signer
 from agent.web.context import DaemonSignals
-from agent.web.routing import Endpoint, GuardedEndpoint, RequiredAccess
+from agent.web.routing import Endpoint, GuardedEndpoint, RequiredAccess, WebContext
 from tests.served_page import PIN, ServedPage, page_settings, served_page
 
 # Whoever adds a route that anybody may use must say so here, too.
@@ -43,11 +43,11 @@ FOR_COACHES = [place for place in GUARDED if place.access is RequiredAccess.COAC
 CHANGING = [place for place in GUARDED if place.method != "GET"]
 
 
-def named(place: Endpoint) -> str:
+def named(place: Endpoint[WebContext]) -> str:
     return f"{place.method} {place.path}"
 
 
-def ask(client: httpx.Client, place: Endpoint) -> httpx.Response:
+def ask(client: httpx.Client, place: Endpoint[WebContext]) -> httpx.Response:
     path = (
         re.sub(r"\{\w+:int\}", "1", place.path)
         .replace("{code}", "k3x9q2m4pd")
@@ -87,7 +87,7 @@ def test_the_places_for_anybody_are_few_and_known() -> None:
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
 def test_nobody_comes_in_without_or_with_a_wrong_or_an_old_session(
-    page: ServedPage, place: Endpoint
+    page: ServedPage, place: Endpoint[WebContext]
 ) -> None:
     forged = Signer(b"x" * 32, lasts_days=90)
     coach = page.session()
@@ -103,7 +103,9 @@ def test_nobody_comes_in_without_or_with_a_wrong_or_an_old_session(
 
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
-def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place: Endpoint) -> None:
+def test_a_foreign_origin_is_refused_even_with_a_session(
+    page: ServedPage, place: Endpoint[WebContext]
+) -> None:
     coach = page.session()
     for origin in ("http://evil.example", "null", f"{page.origin}.evil.example", "https://["):
         with page.client(coach, origin=origin) as foreign:
@@ -115,19 +117,21 @@ def test_a_foreign_origin_is_refused_even_with_a_session(page: ServedPage, place
 
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
-def test_a_foreign_host_is_refused_even_with_a_session(page: ServedPage, place: Endpoint) -> None:
+def test_a_foreign_host_is_refused_even_with_a_session(
+    page: ServedPage, place: Endpoint[WebContext]
+) -> None:
     with page.client(page.session(), host="rebound.example", origin="http://rebound.example") as c:
         assert ask(c, place).status_code == 421
 
 
 @pytest.mark.parametrize("place", FOR_COACHES, ids=named)
-def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> None:
+def test_the_wall_sees_its_own_view_alone(page: ServedPage, place: Endpoint[WebContext]) -> None:
     with page.client(page.session(Role.WALL)) as wall:
         assert ask(wall, place).status_code == 403
 
 
 @pytest.mark.parametrize("place", GUARDED, ids=named)
-def test_a_kiosk_sees_its_own_view_alone(page: ServedPage, place: Endpoint) -> None:
+def test_a_kiosk_sees_its_own_view_alone(page: ServedPage, place: Endpoint[WebContext]) -> None:
     own = place.access is RequiredAccess.KIOSK
     with page.client(page.session(Role.KIOSK)) as kiosk:
         assert (ask(kiosk, place).status_code == 403) is not own
@@ -157,7 +161,7 @@ def test_who_sets_up_sees_the_set_up_and_the_camera_alone_and_for_half_an_hour(
 
 @pytest.mark.parametrize("place", CHANGING, ids=named)
 def test_a_change_wants_the_csrf_token_of_this_very_device(
-    page: ServedPage, place: Endpoint
+    page: ServedPage, place: Endpoint[WebContext]
 ) -> None:
     coach, other = page.session(), page.session()
     with page.client(coach) as client:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.web.app import ROUTES
-from agent.web.routing import Endpoint, PostEndpoint
+from agent.web.routing import Endpoint, PostEndpoint, WebContext
 from tests.factories import ready_entry
 from tests.served_page import ServedPage
 
@@ -70,7 +70,7 @@ def in_order(answer: httpx.Response) -> None:
     assert "Traceback" not in answer.text
 
 
-def path_of(place: Endpoint, values: list[str]) -> str:
+def path_of(place: Endpoint[WebContext], values: list[str]) -> str:
     given_values = iter(values)
 
     def fill(_found: re.Match[str]) -> str:
@@ -80,7 +80,7 @@ def path_of(place: Endpoint, values: list[str]) -> str:
 
 
 _ASKED = ("q", "v", "days", "number")
-DOING: list[Endpoint] = [place for place in ROUTES if isinstance(place, PostEndpoint)]
+DOING: list[Endpoint[WebContext]] = [place for place in ROUTES if isinstance(place, PostEndpoint)]
 SEEING = [place for place in ROUTES if place.method == "GET" and not place.path.endswith("/live")]
 
 
@@ -90,7 +90,7 @@ SEEING = [place for place in ROUTES if place.method == "GET" and not place.path.
 )
 @given(data=st.data())
 def test_no_form_brings_the_page_down(
-    coach: httpx.Client, place: Endpoint, data: st.DataObject
+    coach: httpx.Client, place: Endpoint[WebContext], data: st.DataObject
 ) -> None:
     assert isinstance(place, PostEndpoint)
     if place.path in {"/leave", "/login"}:
@@ -109,7 +109,7 @@ def test_no_form_brings_the_page_down(
 )
 @given(value=VALUES, query=VALUES, kept=VALUES)
 def test_no_path_query_or_header_brings_the_page_down(
-    coach: httpx.Client, place: Endpoint, value: str, query: str, kept: str
+    coach: httpx.Client, place: Endpoint[WebContext], value: str, query: str, kept: str
 ) -> None:
     printable = "".join(sign for sign in kept if " " < sign < "\x7f")
     headers = {"range": f"bytes={printable}", "if-range": "x", "accept": "text/html"}

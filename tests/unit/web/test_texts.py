@@ -20,8 +20,8 @@ from agent.settings.model import LOCALES
 from agent.station.attribution import ClipWarning
 from agent.station.status import StationStatus
 from agent.web import i18n
+from agent.web.app import station_templates
 from agent.web.i18n import LB_KG, MovementWording, Texts, Wording
-from agent.web.rendering import make_templates
 from analysis.quality import TEXTS as ANALYSIS_REMARKS
 from tests import messages
 from tests.conftest import REPOSITORY
@@ -121,7 +121,7 @@ def test_neither_a_value_nor_a_translation_can_put_markup_into_a_page(
     (folder / "spotter.mo").write_bytes(messages.compiled(hostile))
     monkeypatch.setattr(i18n, "LOCALES", tmp_path)
     settings = Settings.model_validate({"station": {"id": "p3", "activity": "running"}})
-    templates = make_templates(settings, Texts("xx"))
+    templates = station_templates(settings, Texts("xx"))
 
     shown = templates.from_string(
         '{{ _("Still %(name)s?", name=name) }}'

@@ -1,0 +1,185 @@
+"""The hub's page: every station on one screen.  Served in a thread that harms nothing else."""
+
+import contextlib
+import threading
+from dataclasses import dataclass
+
+import structlog
+from jinja2 import Environment
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from agent.clock import Now, read_clock
+from agent.errors import AgentError
+from agent.hub.folder import HubFolder
+from agent.hub.settings import HubSettings
+from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
+from agent.outbox.recovery import open_as_owner
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import ShutdownRequested, StageName, StopFlag
+from agent.web.auth import Authenticator
+from agent.web.context import DatabaseExecutor
+from agent.web.i18n import ACTIVITIES, ENTRY_STATES, STATES, Texts, Wording
+from agent.web.page_routes import LOGIN_ROUTES, icon, manifest, script
+from agent.web.rendering import draw, make_templates, static
+from agent.web.routing import (
+    Endpoint,
+    GetEndpoint,
+    RequestContext,
+    RequiredAccess,
+    route,
+)
+from agent.web.security import Guard
+from agent.web.server import listen_on, serve_app, warn_without_pin
+from agent.web.tls import PageCertificate
+
+_AGAIN = Backoff(base_s=5.0, longest_s=60.0)
+_STYLES = static("page.css") + static("board.css")
+
+log = structlog.get_logger(stage=StageName.PAGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardContext:
+    """What the endpoints of a hub's page share."""
+
+    folder: HubFolder
+    board: StationBoard
+    auth: Authenticator
+    texts: Texts
+    templates: Environment
+    now: Now
+
+    def views(self) -> list[StationView]:
+        """Return every station as it is now."""
+        return self.board.views(self.folder.register(), now_s=self.now().utc_s)
+
+
+async def show(page: BoardContext, context: RequestContext) -> Response:
+    """Show every station."""
+    assert context.session is not None  # not for anybody
+    csrf_token = page.auth.signer.csrf_token(context.session)
+    return draw(page, "board.html", views=page.views(), csrf_token=csrf_token)
+
+
+async def parts(page: BoardContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
+    """Return the stations alone, which the page asks for every second."""
+    return draw(page, "parts/stations.html", views=page.views())
+
+
+HUB_ROUTES: tuple[Endpoint[BoardContext], ...] = (
+    GetEndpoint(path="/", access=RequiredAccess.COACH, answer=show),
+    GetEndpoint(path="/wall", access=RequiredAccess.WALL, answer=show),
+    GetEndpoint(path="/stations", access=RequiredAccess.WALL, answer=parts),
+    *LOGIN_ROUTES,
+    GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
+    GetEndpoint(path="/board.js", access=RequiredAccess.ANYBODY, answer=script),
+    GetEndpoint(path="/icon.svg", access=RequiredAccess.ANYBODY, answer=icon),
+    GetEndpoint(path="/manifest.webmanifest", access=RequiredAccess.ANYBODY, answer=manifest),
+)
+
+
+def make_board_app(page: BoardContext) -> Starlette:
+    """Return the application of a hub's page."""
+
+    async def on_refusal(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # registered for nothing else
+        return _answer(request, str(error.detail), error.status_code)
+
+    async def on_agent_error(request: Request, error: Exception) -> Response:
+        text = page.texts.gettext("Not possible at the moment. (%(detail)s)", detail=str(error))
+        return _answer(request, text, 409)
+
+    app = Starlette(
+        routes=[route(page, endpoint) for endpoint in HUB_ROUTES],
+        middleware=[Middleware(Guard, hosts=page.auth.hosts, styles=_STYLES)],
+        exception_handlers={HTTPException: on_refusal, AgentError: on_agent_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _answer(request: Request, text: str, status: int) -> Response:
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"say": text}, status)
+    return PlainTextResponse(text, status)
+
+
+class BoardServer:
+    """Serves the board until the hub ends; a page that fails is tried again after pauses."""
+
+    def __init__(self, settings: HubSettings, folder: HubFolder, board: StationBoard) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._board = board
+        self._now = read_clock
+        self._stop = StopFlag()
+        self._thread = threading.Thread(target=self._run, name="board", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve, unless the page is turned off."""
+        if self._settings.web.listen:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        timer = BackoffTimer(_AGAIN)
+        while not self._stop.is_set():
+            try:
+                self._serve()
+            except (AgentError, OSError) as error:
+                words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+                log.error("page failed", listen=self._settings.web.listen, error=words)
+            except Exception:  # the page never harms the broker
+                log.exception("page failed", listen=self._settings.web.listen)
+            with contextlib.suppress(ShutdownRequested):
+                self._stop.wait(timer.note_failure())
+
+    def _serve(self) -> None:
+        web, root = self._settings.web, self._folder.places
+        (root.tmp).mkdir(exist_ok=True)  # where a certificate of its own is written first
+        certificate = None if web.tls == "off" else PageCertificate(web, root, now=self._now)
+        database, texts = DatabaseExecutor(), Texts(web.language)
+        with (
+            contextlib.closing(listen_on(web.listen)) as listener,
+            open_as_owner(root.root, now_s=self._now().utc_s) as outbox,
+        ):
+            auth = Authenticator(web, root, outbox, database, now=self._now)
+            listener.is_known = auth.is_known
+            page = BoardContext(
+                folder=self._folder,
+                board=self._board,
+                auth=auth,
+                texts=texts,
+                templates=board_templates(self._settings, texts),
+                now=self._now,
+            )
+            warn_without_pin(web)
+            log.info("page opened", listen=web.listen, tls=certificate is not None)
+            try:
+                serve_app(make_board_app(page), listener, certificate, stop=self._stop)
+            finally:
+                database.close()
+
+
+def board_templates(settings: HubSettings, texts: Texts) -> Environment:
+    """Return the templates of a hub's page."""
+    return make_templates(
+        texts,
+        styles=_STYLES,
+        station_name=settings.hub.site,
+        away_after_s=AWAY_AFTER_S,
+        states={state: texts.translated(words) for state, words in STATES.items()},
+        take_states={state: texts.translated(words) for state, words in ENTRY_STATES.items()},
+        wording=Wording(texts, settings.web.unit),
+        activities=ACTIVITIES,
+        duration=texts.duration,
+    )

@@ -1,0 +1,185 @@
+"""What the hub knows of its stations: the last word of each, and how old it is.
+
+A station's document is other people's data: what is not as it should be is left out, never shown.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.disk.state_folder import open_plain, rewriting
+from agent.hub.folder import Register
+from agent.station.status import StationStatus
+
+AWAY_AFTER_S = 15.0  # no word is shown as if it were fresh for longer
+_MOST_BYTES = 1 << 24
+
+_Text = Annotated[str, Field(max_length=160)]
+_Count = Annotated[int, Field(ge=0, le=10**15)]
+
+
+class _Word(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, str_max_length=300)
+
+
+class AthleteWord(_Word):
+    """Who is on a station."""
+
+    user_id: _Text | None = None
+    guest: bool = False
+    exercise: _Text | None = None
+    barbell_mass: float | None = None
+
+
+class TakeWord(_Word):
+    """The last take of a station."""
+
+    clip_code: _Text
+    state: _Text
+    user_id: _Text | None = None
+    exercise: _Text | None = None
+    barbell_mass: float | None = None
+    filmed_at: datetime | None = None
+
+
+class BacklogWord(_Word):
+    """What a station has still to send."""
+
+    clips: _Count = 0
+    bytes: _Count = 0
+
+
+class StationWord(_Word):
+    """A station's state as it tells it."""
+
+    state: StationStatus
+    name: _Text | None = None
+    version: _Text | None = None
+    page: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,200}$")] | None = None
+    needs_person: bool = False
+    filming_stopped: bool = False
+    captures_waiting: _Count = 0
+    held: _Count = 0
+    refused: _Count = 0
+    failing: _Count = 0
+    unreadable: _Count = 0
+    backlog: BacklogWord = BacklogWord()
+    delivered_today: _Count = 0
+    uploads_paused: _Text | None = None
+    camera: _Text | None = None
+    goodput_bytes_s: _Count | None = None
+    athlete: AthleteWord | None = None
+    last_take: TakeWord | None = None
+
+    @property
+    def to_review(self) -> int:
+        """How many clips and recordings wait for a person."""
+        return self.held + self.refused + self.failing + self.unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationView:
+    """One station as the board shows it."""
+
+    station: str
+    word: StationWord | None  # None: it has told nothing yet
+    age_s: float | None  # of that word
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return (self.word.name if self.word is not None else None) or self.station
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its word is too old to hold."""
+        return self.age_s is None or self.age_s > AWAY_AFTER_S
+
+    def document(self) -> dict[str, object]:
+        """Return it ready for JSON."""
+        word = None if self.word is None else self.word.model_dump(mode="json")
+        return {
+            "station": self.station,
+            "away": self.is_away,
+            "age_s": None if self.age_s is None else round(self.age_s, 1),
+            "told": word,
+        }
+
+
+class StationBoard:
+    """The last word of every station; usable from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._words: dict[str, tuple[StationWord, float]] = {}  # with when it was heard
+
+    def hear(self, station: str, body: bytes, *, now_s: float) -> bool:
+        """Take a station's word; False where it cannot be read."""
+        try:
+            word = StationWord.model_validate_json(body)
+        except ValidationError:
+            return False
+        with self._lock:
+            self._words[station] = word, now_s
+        return True
+
+    def views(self, register: Register, *, now_s: float) -> list[StationView]:
+        """Return every station that has joined, in the order of their names."""
+        with self._lock:
+            words = dict(self._words)
+        found = []
+        for station in register.stations:
+            word, heard_at = words.get(station, (None, None))
+            age_s = None if heard_at is None else max(0.0, now_s - heard_at)
+            found.append(StationView(station=station, word=word, age_s=age_s))
+        return sorted(found, key=lambda view: _natural(view.title))
+
+    def save(self, path: Path) -> None:
+        """Write every word, so that the next start knows how old they are.
+
+        Raises:
+            OSError: the old file stays.
+        """
+        with self._lock:
+            words = dict(self._words)
+        document = {
+            station: {"heard_at": heard_at, "told": word.model_dump(mode="json")}
+            for station, (word, heard_at) in words.items()
+        }
+        with rewriting(path, 0o600) as file:
+            file.write(json.dumps(document).encode())
+
+    def load(self, path: Path) -> None:
+        """Take what an earlier run has written; a file that is damaged tells nothing."""
+        try:
+            with open_plain(path) as file:
+                document = json.loads(file.read(_MOST_BYTES))
+        except (OSError, ValueError):
+            return
+        for station, kept in document.items() if isinstance(document, Mapping) else ():
+            try:
+                heard_at = float(kept["heard_at"])
+                self.hear(station, json.dumps(kept["told"]).encode(), now_s=heard_at)
+            except (TypeError, KeyError, ValueError):
+                continue
+
+
+def _natural(title: str) -> list[tuple[int, str]]:
+    """Return what sorts rack 2 before rack 10."""
+    parts: list[tuple[int, str]] = []
+    digits = ""
+    for sign in [*title.casefold(), ""]:
+        if sign.isdecimal():
+            digits += sign
+            continue
+        if digits:
+            parts.append((int(digits[:9]), ""))
+            digits = ""
+        parts.append((-1, sign))
+    return parts

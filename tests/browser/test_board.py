@@ -1,0 +1,121 @@
+"""The hub's page in a real browser: fifty stations on one screen."""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from agent.facility.keys import FacilityKey
+from agent.hub.folder import KnownStation, Register
+from tests.facility import SITE, Hub
+from tests.served_page import PIN
+
+_STATIONS = 50
+_SCREEN = {"width": 1920, "height": 1080}
+
+
+def told(number: int, **more: object) -> bytes:
+    """What a station tells, with something of everything."""
+    states = ("filming", "safe", "sending", "needs", "idle", "offline", "analysing", "stopped")
+    take = {"clip_code": "k3x9q2m4pd", "state": "uploaded", "exercise": "clean_and_jerk"}
+    return json.dumps(
+        {
+            **{"schema": 1, "station": f"rack-{number}", "name": f"Platform {number}"},
+            **{"state": states[number % 8], "held": number % 3, "page": "http://192.0.2.7:8377"},
+            "backlog": {"clips": number, "bytes": number * 1000},
+            "camera": "lost" if number % 7 == 0 else "recording",
+            "athlete": {"user_id": f"athlete-{number}", "exercise": "snatch", "barbell_mass": 62.5},
+            "last_take": {**take, "barbell_mass": 80.0},
+            **more,
+        }
+    ).encode()
+
+
+@pytest.fixture(scope="module", params=["en", "de"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub with fifty stations and a PIN, in one language and in the other."""
+    more = f'[web]\nlisten = "PAGE"\nlanguage = "{request.param}"\npin = "{PIN}"\n'
+    made = Hub(tmp_path_factory.mktemp("hub"), more=more)
+    made.folder.prepare()
+    known = {
+        f"rack-{n}": KnownStation(key=FacilityKey(bytes([n]) * 32).public, since=1.0)
+        for n in range(_STATIONS)
+    }
+    made.folder.change(lambda _register: Register(stations=known))
+    with made:
+        yield made
+
+
+def tell(hub: Hub, words: Mapping[int, bytes]) -> None:
+    """Let stations tell something, from a thread: this one's event loop is the browser's."""
+
+    def publish() -> None:
+        with closing(hub.connection()) as broker:
+            for number, word in words.items():
+                broker.publish(f"$KV.state.{SITE}.rack-{number}", word)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(publish).result()
+
+
+def test_fifty_stations_are_on_one_screen_and_age(
+    hub: Hub, browser: Browser, tmp_path: Path
+) -> None:
+    language = "de" if 'language = "de"' in hub.config.read_text() else "en"
+    away = {"en": "Away", "de": "Nicht verbunden"}[language]
+    context = browser.new_context(viewport=_SCREEN)  # type: ignore[arg-type]  # a size
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    page = context.new_page()
+    page.goto(f"http://{hub.page}")
+    page.fill("#pin", PIN)
+    page.click("button.primary")
+    stations = page.locator(".station")
+    expect(stations).to_have_count(_STATIONS)
+    expect(page.locator("#station-rack-3")).to_contain_text(away)
+
+    tell(hub, {number: told(number) for number in range(_STATIONS)})
+    expect(page.locator("#station-rack-49 h2")).to_have_text("Platform 49", timeout=5000)
+    expect(page.locator(".station-away")).to_have_count(0)
+    assert stations.nth(2).get_attribute("id") == "station-rack-2"  # before 10
+    heights = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+    page.screenshot(path=tmp_path / "board.png")
+    assert heights[0] <= heights[1], heights
+    assert not _faults(page), _faults(page)
+
+    tell(hub, {0: told(0, name="<script>alert(1)</script>"), 1: b'{"state": "rubbish"}'})
+    expect(page.locator("#station-rack-0 h2")).to_have_text("<script>alert(1)</script>")
+    tell(hub, {1: b"\xff"})
+    expect(page.locator("#station-rack-1")).to_contain_text(away, timeout=25_000)  # grey by then
+    assert "station-away" in (page.locator("#station-rack-1").get_attribute("class") or "")
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not _faults(page), _faults(page)
+    context.close()
+    assert not errors
+
+
+def test_a_wall_is_paired_by_a_link_and_the_hubs_end_is_shown(
+    tmp_path: Path, browser: Browser
+) -> None:
+    with Hub(tmp_path, more=f'[web]\nlisten = "PAGE"\npin = "{PIN}"\n') as hub:
+        context: BrowserContext = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://{hub.page}/stations")
+        expect(page).to_have_url(f"http://{hub.page}/login")
+        page.goto(json.loads(hub.spotter("pair", "--wall", "--json"))["address"])
+        expect(page.locator("main")).to_contain_text("No stations yet")
+        expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#lost")).to_be_visible()
+    context.close()
+
+
+def _faults(page: Page) -> list[str]:
+    found = Axe().run(page)
+    return [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in found.response["violations"]]
