@@ -36,7 +36,7 @@ _LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in tha
 _BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
 _APART_S = 0.35  # two jumps are further apart
 _JUMP_S = 0.9  # from the lowest to the highest point, at most
-_PULLED = 5  # samples of the grid: from the end of a pull until the hands are overhead
+_NEARLY, _PULLED = 2, 5  # samples before the top of a pull, and until the hands are overhead
 _STEP_HZ = np.arange(1.9, 4.4, 0.02)  # walking fast to sprinting
 _LEAST_LOOKS = 8
 
@@ -101,12 +101,12 @@ def _flight(motion: Motion, index: int, reach: int) -> float | None:
 
 
 def _pulls(hands: FloatArray, index: int) -> bool:
-    """Tell whether hands that hang at the top of a flight are overhead soon after it.
+    """Tell whether hands that hang just before the top of a flight are overhead soon after it.
 
     The arms of somebody who jumps are highest as he leaves the ground.
     """
-    soon = hands[index : index + _PULLED + 1]
-    return bool(hands[index] < _HANGING and soon.max() > 0)
+    before = hands[max(0, index - _NEARLY) : index + 1].min()
+    return bool(before < _HANGING_ABOUT and hands[index] < 0 < hands[index:][: _PULLED + 1].max())
 
 
 def _bend(legs: FloatArray, feet: FloatArray) -> float:
