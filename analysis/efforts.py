@@ -6,6 +6,7 @@ plausible cycle, and each of its parts is a sign, seen moment by moment:
 - *low*: hips or shoulders go down or up;
 - *raised*: the hands come up to the shoulders or above, or down from there;
 - *flying*: hips and feet go up together;
+- *hopping*: hips and both feet go up and down together, in a rhythm, as over a rope;
 - *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
   walks;
 - *busy* (only where nothing is known of the station's activity): the posture goes on changing for
@@ -27,12 +28,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from analysis.landmarks import FloatArray
+from analysis.landmarks import ANKLES, HIPS, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Interval, Mask, around, lasting, merged, runs, unbroken
 from analysis.swings import Swing, Swings, swings_of
 
 _FLYING = 0.18  # torsos, hips and feet
+_HOPS_S, _HOPS_STEP_S, _HOP_LOOKS = 2.0, 0.25, 10  # a stretch to tell hops by, and looks in it
+_HOPS_HZ = np.arange(1.6, 3.3, 0.05)
+_LEAST_HOP = 0.035  # torsos that both feet go up and down (root mean square)
+_HOP = 0.55  # correlation of hips and feet: 0.2 in a run
+_HOP_ACROSS = 0.7  # of the way upwards
+_HOP_RHYTHM = 0.6
+_HOPPING_S = 2.7
+_TREND_S = 1.2  # a hop takes 0.5 s, a stride 0.6 to 0.8, a lunge three times as long
 _SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
 _WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
@@ -79,6 +88,7 @@ class EffortSignals:
     low: Mask
     raised: Mask
     flying: Mask
+    hopping: Mask
     running: Mask
     busy: Mask
     swings: Swings
@@ -86,7 +96,7 @@ class EffortSignals:
     @property
     def any(self) -> Mask:
         """Whether there is any sign."""
-        return self.low | self.raised | self.flying | self.running | self.busy
+        return self.low | self.raised | self.flying | self.hopping | self.running | self.busy
 
 
 def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None) -> EffortSignals:
@@ -101,7 +111,8 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
     if not len(none):  # not one picture could be looked at
         swings = Swings(hips=[], trunk=[], hands=[])
         return EffortSignals(
-            low=none, raised=none, flying=none, running=none, busy=none, swings=swings
+            **dict.fromkeys(("low", "raised", "flying", "hopping", "running", "busy"), none),
+            swings=swings,
         )
     walking, found = walking_of(motion), motion.is_found
     swings = swings_of(motion, walking)
@@ -111,11 +122,14 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
         going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
+    running = lasting(_running(motion, within) & found, 4)
+    hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings), none, held_up=True) & found,
         flying=lasting(_flying(motion) & found, 2),
-        running=lasting(_running(motion, within) & found, 4),
+        hopping=hopping & ~around(hopping, hopping & running),  # the first steps of a run hop
+        running=running,
         busy=busy & found,
         swings=swings,
     )
@@ -162,7 +176,7 @@ def are_cycles_whole(signs: EffortSignals, edge: Mask) -> bool:
         signs: of effort.
         edge: the samples at one edge, (T,).
     """
-    if ((signs.flying | signs.running | signs.busy) & edge).any():
+    if ((signs.flying | signs.hopping | signs.running | signs.busy) & edge).any():
         return False
     at_start, swings = bool(edge[0]), signs.swings
     shown = [
@@ -332,6 +346,59 @@ def _flying(motion: Motion) -> Mask:
     return flying
 
 
+def _hopping(looked: Poses, times_s: FloatArray) -> Mask:
+    """Return whether the body hops, (T,): too low for a flight that is told by its height.
+
+    In some seconds one rhythm fits what hips and feet do, and they do it together.  A run has such
+    a rhythm, too, but its hips are down when a foot is up; a camera that shakes moves them across
+    the picture as well.
+    """
+    hops = np.zeros(len(times_s), dtype=np.bool_)
+    at_s, points = looked.times_s[looked.is_found], looked.points_px[looked.is_found]
+    if len(at_s) < _HOP_LOOKS:
+        return hops
+    torso_px = float(np.percentile(looked.torso_px()[looked.is_found], 70))
+    feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS)].mean(axis=1)
+    ways = without_trend(at_s, np.column_stack([feet_px, hips_px]) / torso_px)
+    for start_s in np.arange(at_s[0], at_s[-1] - _HOPS_S + _HOPS_STEP_S, _HOPS_STEP_S):
+        near = (at_s >= start_s) & (at_s < start_s + _HOPS_S)
+        if near.sum() >= _HOP_LOOKS and _hops(at_s[near], ways[near]):
+            hops |= (times_s >= start_s) & (times_s < start_s + _HOPS_S)
+    return lasting(hops, round(_HOPPING_S * GRID_FPS))
+
+
+def _hops(at_s: FloatArray, ways: FloatArray) -> bool:
+    """Tell whether hips and feet go up and down as in hops.
+
+    Args:
+        at_s: the looks, (T,).
+        ways: of the feet down, the hips across and down, torsos apart from their trend, (T, 3).
+    """
+    feet, _, hips = ways.T
+    far = np.sqrt((ways**2).mean(axis=0))
+    together = float((feet * hips).mean()) / max(float(far[0] * far[2]), 1e-9)
+    if far[0] < _LEAST_HOP or together < _HOP or far[1] > _HOP_ACROSS * far[2]:
+        return False
+    return rhythm_share(at_s, feet + hips, _HOPS_HZ) > _HOP_RHYTHM
+
+
+def without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
+    """Return places, (T, N), against their mean over a window around each moment."""
+    usual = [places[np.abs(at_s - time_s) <= _TREND_S / 2].mean(axis=0) for time_s in at_s]
+    apart: FloatArray = places - np.array(usual)
+    return apart
+
+
+def rhythm_share(at_s: FloatArray, curve: FloatArray, rhythms_hz: FloatArray) -> float:
+    """Return which share of a curve's power, (T,), the best of some rhythms explains, 0 to 1."""
+    swing = curve - curve.mean()
+    turns = 2 * np.pi * rhythms_hz[:, None, None] * at_s[:, None]
+    waves = np.concatenate([np.cos(turns), np.sin(turns)], axis=2)  # (rhythms, looks, 2)
+    fits = waves @ (np.linalg.pinv(waves) @ swing)[..., None]
+    left = ((swing - fits[..., 0]) ** 2).sum(axis=1).min()
+    return 1 - float(left) / max(float((swing**2).sum()), 1e-9)
+
+
 def _before(values: FloatArray, reach: int) -> FloatArray:
     """Return the lowest value from `reach` samples before each to itself, (T,)."""
     padded = np.concatenate([np.full(reach, np.inf), np.where(np.isnan(values), np.inf, values)])
@@ -466,13 +533,13 @@ def evidence_of(
     cuts = _cuts(effort, within)
     # Of a lift that fills its recording the capture may cut off what the hands go with.
     lifts = _lifts(motion, signs.swings, inside, reach=_WITH_BODY if cuts > 1 else 0)
-    flights = len(runs(signs.flying & inside))
+    flights, hops = len(runs(signs.flying & inside)), bool((signs.hopping & inside).any())
     gait_s = float((signs.running & inside).sum()) / GRID_FPS
     fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
     least_s = _CUT_GAIT_S if cuts else _GAIT_S
     of_kind = {
         "weightlifting": lifts.evidence(cuts=cuts),
-        "jumping": Evidence.SURE if flights or lifts.springs else Evidence.NONE,
+        "jumping": Evidence.SURE if flights or lifts.springs or hops else Evidence.NONE,
         "running": (
             Evidence.SURE if gait_s >= least_s or fast_s >= _FAST_GAIT_S else Evidence.NONE
         ),

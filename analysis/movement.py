@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.efforts import EffortSignals
-from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
+from analysis.efforts import EffortSignals, rhythm_share, without_trend
+from analysis.landmarks import HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Interval, Mask, runs
 from analysis.reps import jumps
@@ -21,15 +21,12 @@ _HELD_S = 1.5
 _RUN_S = 2.0  # legs can be as fast for a moment in a lift
 _LEAST = 0.35  # a likeness below that is none
 _LEAST_LOOKS = 8
-_TREND_S = 1.2  # a stride takes 0.6 to 0.8 s, a lunge three times as long
 _TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
 _HARDLY = 0.2
 _LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
 _STRIDES_HZ = np.arange(1.1, 2.05, 0.05)  # of running; walking has 0.9
 _FIT_S = 3.0  # a cadence hardly changes in that time
 _NO_RHYTHM, _RHYTHM = 0.34, 0.44  # lunges have 0.32 and less, running 0.48 and more
-_LEAST_HOP = 0.06  # torsos that both feet go up and down (root mean square)
-_SURE_HOP = 0.6  # correlation of hips and feet
 _TRAVELS = 3.6  # torsos a second: nobody walks that fast
 
 
@@ -58,7 +55,7 @@ def name_movement(motion: Motion, signs: EffortSignals, active: Interval) -> Mov
     gait, hands_free = gait_of(motion.looked, active), 1 - _held_overhead(motion, inside)
     likeness = {
         "running": _running(motion, signs, gait, inside) * hands_free,
-        "jumping": _jumping(motion, gait, active) * hands_free,
+        "jumping": _jumping(motion, signs, inside, active) * hands_free,
         "weightlifting": _lifting(motion, inside),
     }
     if likeness["jumping"] >= _LEAST:
@@ -102,7 +99,7 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
     if len(at_s) < _LEAST_LOOKS:
         return None
     hips = points[:, list(HIPS)].mean(axis=1)
-    left, right = (_without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
+    left, right = (without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
     both = float(np.sqrt((left**2).sum() * (right**2).sum()))
     if both == 0.0:
         return None
@@ -133,42 +130,14 @@ def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
         near = (at_s >= start_s) & (at_s < start_s + _FIT_S)
         if near.sum() < _LEAST_LOOKS:
             continue
-        swing = curve[near] - curve[near].mean()
-        turns = 2 * np.pi * _STRIDES_HZ[:, None, None] * at_s[near][:, None]
-        waves = np.concatenate([np.cos(turns), np.sin(turns)], axis=2)  # (strides, looks, 2)
-        fits = waves @ (np.linalg.pinv(waves) @ swing)[..., None]
-        left = ((swing - fits[..., 0]) ** 2).sum(axis=1).min()
-        shares.append(1 - float(left) / max(float((swing**2).sum()), 1e-9))
+        shares.append(rhythm_share(at_s[near], curve[near], _STRIDES_HZ))
     return float(np.median(shares)) if shares else _RHYTHM
 
 
-def _without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
-    """Return places, (T, 2), against their mean over a window around each moment."""
-    usual = [places[np.abs(at_s - time_s) <= _TREND_S / 2].mean(axis=0) for time_s in at_s]
-    apart: FloatArray = places - np.array(usual)
-    return apart
-
-
-def _jumping(motion: Motion, gait: Gait | None, active: Interval) -> float:
+def _jumping(motion: Motion, signs: EffortSignals, inside: Mask, active: Interval) -> float:
+    """Return how much it looks like jumps, or like hops as over a rope, none of which is a jump."""
     flown = len(jumps(motion, active)) * _JUMP_EVERY_S / max(active.seconds, 1.0)
-    return min(1.0, max(flown, _hopping(motion.looked, gait, active)))
-
-
-def _hopping(looked: Poses, gait: Gait | None, active: Interval) -> float:
-    """Return how much it looks like hops without a dip, as over a rope: none of them is a jump.
-
-    Hips and both feet go up and down together, again and again; the knees do not take turns.
-    """
-    if gait is None or gait.together < 0.0:
-        return 0.0
-    at_s, points, torso_px = _looks_within(looked, active)
-    feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS), 1].mean(axis=1)
-    feet, hips = _without_trend(at_s, np.stack([feet_px, hips_px], axis=1) / torso_px).T
-    both = float(np.sqrt((feet**2).sum() * (hips**2).sum()))
-    if both == 0.0 or float(np.sqrt((feet**2).mean())) < _LEAST_HOP:
-        return 0.0
-    together = float((feet * hips).sum()) / both
-    return together * min(1.0, float(at_s[-1] - at_s[0]) / _RUN_S) if together > _SURE_HOP else 0.0
+    return float(min(1.0, max(flown, signs.hopping[inside].mean())))
 
 
 def _held_overhead(motion: Motion, inside: Mask) -> float:

@@ -288,6 +288,7 @@ _EXERCISES: Sequence[tuple[str, View, str, Sequence[PictureLayer]]] = (
     *(("presses", "side", LIFT, ()), ("presses", "oblique", LIFT, _WHITE_ROOM)),
     *(("lunges", "side", LIFT, ()), ("lunges", "oblique", LIFT, ())),
     ("squats", "oblique", LIFT, _WHITE_ROOM),
+    *(("skipping", "side", JUMP, ()), ("skipping", "front", JUMP, ())),
 )
 GYM: Mapping[str, Capture] = {
     f"{what}_{view}": _short(

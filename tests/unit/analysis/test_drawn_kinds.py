@@ -41,6 +41,7 @@ def looks(capture: Capture, truth: Truth) -> Poses:
     [
         *("sits", "snatch_after_loading", "singles", "singles_front", "snatch_after_chalk"),
         *("chalk_only", "fidget_walk", "squats_slow_front", "jumps_apart", "run_front"),
+        *("skipping_side", "skipping_front"),
     ],
 )
 def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:

@@ -122,9 +122,26 @@ def test_a_jump_leaves_bent_legs_and_a_hop_over_a_rope_does_not() -> None:
     assert reps(flights(6, bend=0.08), "jumping") == 0
 
 
-@pytest.mark.parametrize("bend", [0.5, 0.08])
-def test_hops_over_a_rope_are_named_as_jumps_are(bend: float) -> None:
-    assert named(poses(*flights(6, bend=bend))) == "jumping"
+def skipping(*, up: float, hops_hz: float) -> Script:
+    """Return hops over a rope, half a second on the ground before and after."""
+    half_s = 0.5 / hops_hz
+    once = [(half_s, Posture(hips_down=0.04)), (half_s, Posture(fly=up))]
+    return [(0.5, STANDING), *once * 15, (0.5, STANDING)]
+
+
+@pytest.mark.parametrize("hops_hz", [1.8, 2.2, 2.9])
+def test_hops_over_a_rope_are_named_as_jumps_are(hops_hz: float) -> None:
+    assert named(poses(*flights(6, bend=0.5))) == "jumping"
+    assert named(poses(*skipping(up=0.15, hops_hz=hops_hz))) == "jumping"
+    assert reps(skipping(up=0.15, hops_hz=hops_hz), "jumping") == 0
+
+
+def test_a_camera_that_shakes_shows_no_hops() -> None:
+    body = poses((8.0, STANDING))
+    shake_px = np.random.default_rng(3).normal(0.0, 8.0, (len(body.times_s), 1, 2))
+    body.points_px[:] += shake_px
+
+    assert not signs_of(motion_of(body), count_busy=False).hopping.any()
 
 
 def test_a_jump_onto_a_box_is_one_and_a_step_onto_it_is_none() -> None:
