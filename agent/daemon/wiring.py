@@ -45,9 +45,9 @@ from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
 from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage
 from agent.retry import Backoff
+from agent.secret_files import read_secret
 from agent.settings import Settings, read_api_key
 from agent.settings.model import EVENTS, channels_of
-from agent.settings.secrets import read_secret
 from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
 from agent.station.assignments import api_host, record_default, station_default, station_rules
 from agent.station.camera import CameraWatch

@@ -10,8 +10,9 @@ from pydantic_settings import SettingsConfigDict
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
-from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
+from agent.settings.model import EnvironmentFirst, LogSettings, WebSettings, is_loopback
 from agent.station.addresses import own_address
+from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
 ENV_PREFIX = "HUB_"

@@ -116,13 +116,15 @@ class Gauge:
 
     def __init__(self) -> None:
         self._packets: deque[tuple[float, int]] = deque()
+        self._bytes = 0
         self._keyframes: deque[float] = deque(maxlen=4)
 
     def add(self, packet: StreamPacket) -> None:
         """Take note of a packet."""
         self._packets.append((packet.filmed_s, len(packet.payload)))
+        self._bytes += len(packet.payload)
         while self._packets[0][0] < packet.filmed_s - _MEASURED_S:
-            self._packets.popleft()
+            self._bytes -= self._packets.popleft()[1]
         if packet.is_keyframe:
             self._keyframes.append(packet.filmed_s)
 
@@ -133,8 +135,7 @@ class Gauge:
         span_s = self._packets[-1][0] - self._packets[0][0]
         if span_s <= 0:
             return 0.0, 0.0
-        size = sum(size for _, size in self._packets)
-        return (len(self._packets) - 1) / span_s, size * 8 / 1000 / span_s
+        return (len(self._packets) - 1) / span_s, self._bytes * 8 / 1000 / span_s
 
     def keyframe_s(self) -> float:
         """Return the longest of the last distances between two keyframes."""

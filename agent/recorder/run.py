@@ -34,7 +34,7 @@ from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettin
 from agent.recorder.source import CameraError, explained, opened_camera
 from agent.recorder.still import StillMaker
 from agent.retry import Backoff, BackoffTimer
-from agent.settings.secrets import read_secret
+from agent.secret_files import read_secret
 from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
 

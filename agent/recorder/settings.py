@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
 from agent.camera_link import CAMERA_NAME, FROM_STATION, CameraChoice, is_camera_address
@@ -16,9 +15,8 @@ from agent.errors import ConfigError
 from agent.logs import hide_always
 from agent.recorder.arming import ArmingPolicy
 from agent.recorder.cutting import CutPolicy
-from agent.settings.load import explained
-from agent.settings.model import EnvironmentFirst, Table
-from agent.settings.secrets import read_secret
+from agent.secret_files import read_secret
+from agent.table import Table
 
 ENV_PREFIX = "RECORDER_"
 _MB = 1_000_000
@@ -168,12 +166,8 @@ class LinkSettings(Table):
     )
 
 
-class RecorderSettings(EnvironmentFirst):
+class RecorderSettings(Table):
     """Everything a recorder can be told; every key also as RECORDER_TABLE__KEY."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
 
     camera: CameraSettings
     arm: ArmSettings = Field(default_factory=ArmSettings)
@@ -212,6 +206,21 @@ def load_recorder(path: Path) -> RecorderSettings:
     if path.stem.startswith("recorder-") and isinstance(document.get("camera", {}), dict):
         document.setdefault("camera", {}).setdefault("name", path.stem.removeprefix("recorder-"))
     try:
-        return RecorderSettings(**document)
+        return RecorderSettings(**_with_environment(document))
     except ValidationError as error:
+        # With them comes the model of the station's settings, a tenth of this process's memory.
+        from agent.settings.load import explained
+
         raise explained(error, path, hint=hint) from None
+
+
+def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with those of the environment, which go before the file's."""
+    merged = dict(document)
+    for name, value in os.environ.items():
+        table, found, key = name.lower().removeprefix(ENV_PREFIX.lower()).partition("__")
+        is_ours = name.upper().startswith(ENV_PREFIX) and found
+        if is_ours and table in RecorderSettings.model_fields:
+            before = merged.get(table, {})
+            merged[table] = {**before, key: value} if isinstance(before, dict) else before
+    return merged

@@ -13,8 +13,8 @@ from pathlib import Path
 from agent.camera_link import CameraChoice
 from agent.disk.state_folder import StateFolder, put_aside, rewriting
 from agent.errors import ConfigError, RequestError
+from agent.secret_files import read_page_secret
 from agent.settings.load import PAGE_FILE, read_page_settings, toml_value
-from agent.settings.secrets import read_page_secret
 
 
 def save_page_settings(folder: StateFolder, chosen: Mapping[str, Mapping[str, object]]) -> None:

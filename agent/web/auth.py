@@ -20,8 +20,8 @@ from agent.clock import Now
 from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Device, Role
 from agent.outbox.outbox import Outbox
+from agent.secret_files import read_page_secret
 from agent.settings.model import WebSettings, is_loopback, read_tap_token
-from agent.settings.secrets import read_page_secret
 from agent.stage import StageName
 from agent.station.page_settings import begin_setup, end_setup, may_set_up
 from agent.token_bucket import TokenBucket

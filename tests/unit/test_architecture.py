@@ -16,7 +16,8 @@ from tests.conftest import REPOSITORY
 # layers below it, and within its own layer only what IN_LAYER names.
 LAYERS = (
     {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "retry", "logs", "text"}
-    | {"bandwidth_schedule", "buttons", "camera_link", "exercises", "log_events", "token_bucket"},
+    | {"bandwidth_schedule", "buttons", "camera_link", "exercises", "log_events", "token_bucket"}
+    | {"secret_files", "table"},
     {"settings", "disk"},
     {"outbox", "api"},
     {"station", "sandbox", "synthetic", "support_bundle", "backup", "card_reader"},
@@ -34,6 +35,7 @@ IN_LAYER = {
     ("camera_link", "clock"),
     ("camera_link", "text"),
     ("exercises", "errors"),
+    ("secret_files", "logs"),
     ("text", "logs"),
     ("retry", "stage"),
     ("results", "delivery"),  # downloads keep to the same bandwidth as uploads
@@ -146,6 +148,15 @@ def test_the_analysis_knows_nothing_of_the_agent() -> None:
 
 def _is_analysis(module: str) -> bool:
     return module.split(".")[0] == "analysis"
+
+
+def test_a_recorder_loads_nothing_of_the_stations_settings() -> None:
+    loaded = "import sys, agent.cli.record; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    )
+    assert "agent.recorder.run" in done.stdout.split()
+    assert {"agent.settings", "pydantic_settings"}.isdisjoint(done.stdout.split())
 
 
 @pytest.mark.parametrize("module", sorted(PURE))

@@ -17,7 +17,8 @@
   });
   const ask = async (path, kind) => {
     const answer = await fetch(path + query, { headers: { Accept: kind } });
-    if (answer.status === 401 || answer.status === 403) location.reload();
+    const isOver = answer.status === 401 || answer.status === 403;
+    if (isOver && !document.body.dataset.leaving) location.reload();
     return answer;
   };
 

@@ -32,6 +32,7 @@
     const fields = new URLSearchParams(new FormData(form));
     fields.set("csrf_token", body.dataset.csrfToken);
     button.disabled = true;
+    if (form.id === "ending") body.dataset.leaving = "yes"; // this device changes its role: nothing else may notice
     say(form.dataset.slow || "", "soft");
     try {
       const answer = await post(form.action, fields);
@@ -40,9 +41,10 @@
       say(told.say, answer.ok ? "good" : "bad");
       if (answer.ok) for (const secret of form.querySelectorAll("[type=password]")) secret.value = "";
       if (told.again) await again();
-      if (told.to) location.assign(told.to);
+      if (told.to) { location.assign(told.to); return; }
     } catch { say(body.dataset.failed, "bad"); }
     button.disabled = false;
+    delete body.dataset.leaving;
   };
   for (const form of document.querySelectorAll("form[data-setup]")) {
     form.addEventListener("submit", (event) => { event.preventDefault(); send(form); });
