@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse deb clean
+.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse deb release clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -95,6 +95,9 @@ wheelhouse: setup ## Create the folder from which install.sh installs without a 
 
 deb: setup ## Build the Debian packages dist/spotter-agent_*.deb: ARCHITECTURES="amd64 arm64"
 	@for arch in $(or $(ARCHITECTURES),amd64 arm64); do config/debian/build.sh $$arch dist || exit 1; done
+
+release: setup ## Check this tree and build a release in dist/VERSION: TESTED=yes, REHEARSAL=yes
+	@config/release.sh
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov *.egg-info build

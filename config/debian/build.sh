@@ -117,7 +117,7 @@ make_control() {    # ARCH ROOT
 seal() {    # ROOT
     (cd "$1" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$1/DEBIAN/md5sums"
     local size_kb
-    size_kb=$(du -k --apparent-size -s "$1/usr" | cut -f 1)
+    size_kb=$(find "$1/usr" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print int(bytes / 1024) + 1 }')
     sed -i "s/@SIZE@/$size_kb/" "$1/DEBIAN/control"
     chmod -R u=rwX,go=rX "$1"
 }

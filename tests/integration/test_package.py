@@ -1,5 +1,6 @@
 """The Debian package on a system whose changes vanish: in, up, interrupted, and away."""
 
+import datetime as dt
 import re
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 from agent import __version__
 from tests.conftest import REPOSITORY
 from tests.needs import need
-from tests.scratch_root import ScratchRoot, release, scratch_root
+from tests.scratch_root import ScratchRoot, pack_wheel, release, scratch_root
+from tests.tools.sbom import bill
 
 _PATH_IN_PACKAGE = re.compile(r"(?:/usr/share/spotter-agent|\$lib)/([\w./-]+)")
 _CURRENT = ("readlink", "/opt/spotter/current")
@@ -59,7 +61,8 @@ def build(folder: Path) -> Path:
 
 def test_shell_scripts_are_clean() -> None:
     shellcheck = need(Path("/usr/bin/shellcheck"), "shellcheck")
-    folders = (REPOSITORY / "config" / "debian", REPOSITORY / "tests" / "systems")
+    config = REPOSITORY / "config"
+    folders = (config, config / "debian", REPOSITORY / "tests" / "systems")
     scripts = [
         path
         for folder in folders
@@ -99,6 +102,19 @@ def test_the_package_says_what_it_is_and_holds_what_its_scripts_name(tmp_path: P
     places = [root / "usr" / part / "spotter-agent" for part in ("lib", "share")]
     assert [name for name in named if not any((at / name).exists() for at in places)] == []
     assert (root / "usr/share/man/man1/spotter.1.gz").stat().st_size > 5000
+
+
+def test_the_bill_of_materials_names_every_wheel_once_and_is_the_same_twice(tmp_path: Path) -> None:
+    pack_wheel(tmp_path, "spotter_agent", __version__, {})
+    pack_wheel(tmp_path, "borrowed", "1.0", {"borrowed.py": b""})
+    wheels = list(tmp_path.glob("*.whl"))
+    moment = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
+
+    made = bill(wheels, made=moment)
+
+    assert made == bill(wheels[::-1], made=moment)
+    assert [one["purl"] for one in made["components"]] == ["pkg:pypi/borrowed@1.0"]  # type: ignore[attr-defined]
+    assert str(made["serialNumber"]).startswith("urn:uuid:")
 
 
 @pytest.mark.soak
