@@ -284,6 +284,7 @@ provision() {
     if [ -n "$new_settings$station_id" ]; then
         install -g spotter -m 640 "${new_settings:-$settings}" "$next"
         [ -z "$station_id" ] || set_key "$next" station id "$station_id"
+        ! opens_page || open_page "$next"    # as below: given twice, the same settings are no change
         runuser -u spotter -- "$version/bin/spotter" config --check --config "$next" >/dev/null || {
             rm -f "$next"
             fail "the settings of ${new_settings:-$settings} are not valid (see above); they were not taken over"
@@ -339,20 +340,22 @@ start_service() {
 
 # -- the page and the camera -----------------------------------------------------------------------
 
-open_page() {
+opens_page() { [ "$page" = yes ] || [ "$setup" = yes ]; }
+
+open_page() {    # SETTINGS
     if [ ! -s /etc/spotter/pin ]; then
         install -g spotter -m 640 /dev/null /etc/spotter/pin
         "$home/current/bin/python" -I -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
     fi
     # A network address that was configured before stays.
-    case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$settings") in
+    case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$1") in
     "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*)
-        set_key "$settings" web listen 0.0.0.0:8377
+        set_key "$1" web listen 0.0.0.0:8377
         # Nobody else in the network may read the PIN, and the key that is typed there.
-        set_key "$settings" web tls auto
+        set_key "$1" web tls auto
         ;;
     esac
-    set_key "$settings" web pin_file /etc/spotter/pin
+    set_key "$1" web pin_file /etc/spotter/pin
 }
 
 # Sets key = "value" in a table of a settings file, replacing an earlier value.
@@ -602,7 +605,7 @@ install_spotter() {
         install_units
         migrate_cameras
     fi
-    if [ "$page" = yes ] || [ "$setup" = yes ]; then open_page; fi
+    ! opens_page || open_page "$settings"
     start_service
     [ -z "$camera" ] || add_camera
     [ "$setup" != yes ] || add_setup

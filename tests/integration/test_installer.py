@@ -120,7 +120,7 @@ def takes_settings_over_without_a_question(box: ScratchRoot, source: Path, folde
     assert "only letters" in box.run(installer, "--station-id", "rack 7", code=1)
     assert "no such file" in box.run(installer, "--key-file", "/nowhere", code=1)
 
-    given = ("--config", str(right), "--key-file", str(key), "--station-id", "rack-7")
+    given = ("--config", str(right), "--key-file", str(key), "--station-id", "rack-7", "--page")
     told = box.run(installer, *given, code=1)  # the doctor's: nothing answers here
     assert "sk-secret" not in told
     assert 'id = "rack-7"' in box.run("cat", _SETTINGS)

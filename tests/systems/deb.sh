@@ -77,7 +77,7 @@ set_up_by_words() {
     grep -q 'id = "rack-7"' "$root$settings" || fail "spotter-setup --station-id: $told"
     grep -q 'pin_file = "/etc/spotter/pin"' "$root$settings" || fail "spotter-setup --page: $told"
     grep -q sandbox-key "$root/etc/spotter/api-key" || fail "spotter-setup --key-file: $told"
-    told=$(within spotter-setup --config "$settings" 2>&1 || true)
+    told=$(within spotter-setup --config /tmp/given.toml --key-file /tmp/given-key --station-id rack-7 --page 2>&1 || true)
     grep -q "Nothing was changed or restarted" <<<"$told" || fail "spotter-setup twice: $told"
 }
 
