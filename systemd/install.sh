@@ -284,7 +284,7 @@ provision() {
     if [ -n "$new_settings$station_id" ]; then
         install -g spotter -m 640 "${new_settings:-$settings}" "$next"
         [ -z "$station_id" ] || set_key "$next" station id "$station_id"
-        ! opens_page || open_page "$next"    # as below: given twice, the same settings are no change
+        ! opens_page || open_page "$next"    # before the comparison: the same words twice change nothing
         runuser -u spotter -- "$version/bin/spotter" config --check --config "$next" >/dev/null || {
             rm -f "$next"
             fail "the settings of ${new_settings:-$settings} are not valid (see above); they were not taken over"
