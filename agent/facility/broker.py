@@ -12,7 +12,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from nats.aio.msg import Msg
 from agent.errors import NotifyError, plain_words
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import CERTIFICATE_NAME, split_address
+from agent.stage import ignore_wake
 
 CONNECT_WITHIN_S = 3
 ANSWER_WITHIN_S = 3.0
@@ -171,9 +172,15 @@ def _words(error: Exception, address: str) -> str:
 class HubConnection:
     """One connection, for a thread that waits for every answer."""
 
-    def __init__(self, access: BrokerAccess) -> None:
-        """Prepare to connect; nothing is connected yet."""
+    def __init__(self, access: BrokerAccess, *, check: Callable[[], None] = ignore_wake) -> None:
+        """Prepare to connect; nothing is connected yet.
+
+        Args:
+            access: where and as whom.
+            check: is called before each exchange; what it raises ends the connection's use.
+        """
         self._access = access
+        self._check = check
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
 
@@ -255,6 +262,11 @@ class HubConnection:
 
     def _run(self, exchange: Coroutine[Any, Any, Answer]) -> Answer:
         """Run the loop until an exchange is over; one that fails ends the connection."""
+        try:
+            self._check()
+        except BaseException:
+            exchange.close()
+            raise
         try:
             return self._loop.run_until_complete(asyncio.wait_for(exchange, _MOST_S))
         except (nats.errors.Error, OSError, TimeoutError) as error:

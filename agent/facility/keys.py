@@ -7,7 +7,8 @@ Source of the form: github.com/nats-io/nkeys: prefix, key, CRC-16/XMODEM, in bas
 import base64
 import binascii
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SEED_BYTES = 32
 _USER = 20 << 3  # makes the first letter U
@@ -30,6 +31,15 @@ class FacilityKey:
     def sign(self, content: bytes) -> bytes:
         """Return the signature of a content, 64 bytes."""
         return self._private.sign(content)
+
+
+def is_signed(content: bytes, signature: bytes, *, public: str) -> bool:
+    """Tell whether a content was signed by the owner of a public key."""
+    try:
+        Ed25519PublicKey.from_public_bytes(_raw(public)).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def is_public_key(text: str) -> bool:

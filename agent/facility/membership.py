@@ -30,6 +30,7 @@ CERTIFICATE_NAME = "spotter-hub"  # the one name in a hub's certificate, whateve
 EVENTS_STREAM, STATES, DESIRED = "EVENTS", "state", "desired"
 KEEP_EVENTS_S = 30 * 86_400.0
 SCHEME = "spotter-join"
+PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
 _MOST_BYTES = 65_536
 _LINK = re.compile(rf"/({NAME})/({NAME})")
@@ -206,7 +207,7 @@ def write_membership(folder: StateFolder, member: Membership, *, seed: bytes) ->
 
 def forget_membership(folder: StateFolder) -> bool:
     """Let a station belong to no facility; False where it belonged to none."""
-    paths = (membership_path(folder), folder.root / STATION_KEY)
+    paths = (membership_path(folder), folder.root / STATION_KEY, folder.root / PLAN_FILE)
     was_member = os.path.lexists(paths[0])
     for path in paths:
         if is_plain(path):

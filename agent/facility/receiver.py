@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 
 from agent.clock import Now
 from agent.facility.broker import HubConnection, StoredMessage
-from agent.facility.joining import access_of
-from agent.facility.keys import FacilityKey
-from agent.facility.membership import EVENTS_STREAM, KEEP_EVENTS_S, Membership
+from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
+from agent.facility.plan import PlanKeeper
 from agent.failpoints import crash_point
 from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
 from agent.notifications.stage import Feed
@@ -20,6 +20,7 @@ from agent.settings.model import EVENTS
 from agent.stage import StageName
 
 NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"
+_PLAN_EVERY_S = 3.0
 _STATE_EVERY_S = 1.0  # at most; the stage's pace is slower unless events wait
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -93,30 +94,31 @@ class HubReceiver:
 
     def __init__(
         self,
-        member: Membership,
-        seed: bytes,
+        connection: HubConnection,
+        subjects: Subjects,
         feed: HubFeed,
         *,
         state: Callable[[], bytes],
+        plans: PlanKeeper,
         now: Now,
-        check: Callable[[], None],
     ) -> None:
         """Prepare the way; nothing is connected yet.
 
         Args:
-            member: what the station knows of its facility.
-            seed: of the station's own key.
+            connection: of the station.
+            subjects: its own.
             feed: what the hub has still to be told.
             state: writes the state document.
+            plans: takes the hub's plan over.
             now: the station's clock.
-            check: what it raises ends a wait.
         """
-        self._subjects = member.subjects
-        self._connection = HubConnection(access_of(member, FacilityKey(seed)))
+        self._subjects = subjects
+        self._connection = connection
         self._feed = feed
         self._state = state
+        self._plans = plans
+        self._heard_at_s = 0.0
         self._now = now
-        self._check = check
         self._told_at_s = 0.0
 
     def keep_up(self) -> bool:
@@ -127,14 +129,17 @@ class HubReceiver:
         """
         is_new = not self._connection.is_open
         if is_new:
-            self._check()
             self._connection.open()
             self._compare()
         now_s = time.monotonic()
         if is_new or now_s - self._told_at_s >= _STATE_EVERY_S:
-            self._check()
             self._connection.publish(self._subjects.state, self._state())
             self._told_at_s = now_s
+        if is_new:
+            self._compare_clocks()
+        if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
+            self._look_for_plan()
+            self._heard_at_s = now_s
         return is_new
 
     def send(self, notice: Notice) -> None:
@@ -143,7 +148,6 @@ class HubReceiver:
         Raises:
             NotifyError: it has not.
         """
-        self._check()
         subject = f"{self._subjects.events}.{notice.event}"
         headers = {NOTICE_ID: notice.id}
         if notice.event not in {TEST, STATION_STATE}:
@@ -156,11 +160,24 @@ class HubReceiver:
         """Leave."""
         self._connection.close()
 
+    def _compare_clocks(self) -> None:
+        """Read when the hub has stored the state that was published a moment ago."""
+        found = self._connection.stored(self._subjects.last(f"KV_{STATES}", self._subjects.state))
+        with suppress(ValueError, KeyError):
+            if found is not None:
+                at = datetime.fromisoformat(found.headers["Nats-Time-Stamp"])
+                self._plans.note_hub_time(at.timestamp(), self._now())
+
+    def _look_for_plan(self) -> None:
+        subject = f"$KV.{DESIRED}.{self._subjects.place}.plan"
+        found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+        if found is not None:
+            self._plans.hear(found.body)
+
     def _compare(self) -> None:
         """Find out whether the hub still has what it confirmed; send again what it lost."""
         newest: StoredMessage | None = None
         for event in EVENTS:
-            self._check()
             subject = f"{self._subjects.events}.{event}"
             found = self._connection.stored(self._subjects.last(EVENTS_STREAM, subject))
             if found is not None and (newest is None or found.sequence > newest.sequence):

@@ -6,7 +6,7 @@ A station that belongs to no facility has it too, but it sleeps, and loads nothi
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.clock import Clock
+from agent.clock import Clock, Instant
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
 from agent.facility.membership import (
@@ -21,6 +21,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
+from agent.station.assignments import StationRules
 
 EVERY_S = 1.5  # between two words of the state: the board shows none older than two seconds
 _BACKOFF = Backoff(base_s=1.0, longest_s=30.0)  # a hub that is back is known within a minute
@@ -38,6 +39,7 @@ class FacilityStage:
         folder: StateFolder,
         state: StateDocument,
         *,
+        rules: StationRules,
         clock: Clock,
         check: Callable[[], None],
     ) -> None:
@@ -47,17 +49,20 @@ class FacilityStage:
             outbox: of the station.
             folder: where it is kept that the station has joined.
             state: writes what the board shows.
+            rules: what the settings say about who is on the station.
             clock: the station's.
             check: what it raises ends whatever is under way.
         """
         self._outbox = outbox
         self._folder = folder
         self._state = state
+        self._rules = rules
         self._clock = clock
         self._check = check
         self._waiting = PauseReporter(outbox.pauses, self.name, now=clock.now)
         self._seen: tuple[int, int] | None = None  # the file that tells of the hub
         self._telling: NotificationStage | None = None
+        self._carry_out: Callable[[Instant], bool] | None = None
 
     def step(self) -> float:
         """Tell the hub the state and the next event; without one, wait to be woken."""
@@ -72,8 +77,9 @@ class FacilityStage:
                 return _UNUSABLE_S
             self._seen = seen
             self._waiting.end()
-        if self._telling is None:
+        if self._telling is None or self._carry_out is None:
             return WAKE_ONLY
+        self._carry_out(self._clock.now())
         return min(self._telling.step(), EVERY_S)
 
     def close(self) -> None:
@@ -84,17 +90,24 @@ class FacilityStage:
 
     def _begin(self, member: Membership) -> NotificationStage:
         # The broker's client and the cryptography cost memory that a station alone need not spend.
+        from agent.facility.broker import HubConnection
+        from agent.facility.joining import access_of
+        from agent.facility.keys import FacilityKey
+        from agent.facility.plan import PlanKeeper
         from agent.facility.receiver import HubFeed, HubReceiver
 
+        key = FacilityKey(read_station_key(self._folder))
         self._outbox.channels.begin(self.name)
+        plans = PlanKeeper(self._outbox, self._folder, member, rules=self._rules)
+        self._carry_out = plans.carry_out
         feed = HubFeed(self._outbox, station=member.station)
         receiver = HubReceiver(
-            member,
-            read_station_key(self._folder),
+            HubConnection(access_of(member, key), check=self._check),
+            member.subjects,
             feed,
-            state=lambda: self._state.write({}),
+            state=lambda: self._state.write({"plan": plans.report.document()}),
+            plans=plans,
             now=self._clock.now,
-            check=self._check,
         )
         return NotificationStage(
             self._outbox, receiver, feed, look=None, clock=self._clock, backoff=_BACKOFF

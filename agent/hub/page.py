@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 import structlog
 from jinja2 import Environment
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from agent.clock import Now, read_clock
 from agent.errors import AgentError
+from agent.facility.membership import NAME
+from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder
+from agent.hub.planning import Planner
 from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
+from agent.outbox.devices import Role
 from agent.outbox.recovery import open_as_owner
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
@@ -27,7 +32,9 @@ from agent.web.page_routes import LOGIN_ROUTES, icon, manifest, script
 from agent.web.rendering import draw, make_templates, static
 from agent.web.routing import (
     Endpoint,
+    Form,
     GetEndpoint,
+    PostEndpoint,
     RequestContext,
     RequiredAccess,
     route,
@@ -48,6 +55,8 @@ class BoardContext:
 
     folder: HubFolder
     board: StationBoard
+    planner: Planner
+    database: DatabaseExecutor
     auth: Authenticator
     texts: Texts
     templates: Environment
@@ -62,7 +71,9 @@ async def show(page: BoardContext, context: RequestContext) -> Response:
     """Show every station."""
     assert context.session is not None  # not for anybody
     csrf_token = page.auth.signer.csrf_token(context.session)
-    return draw(page, "board.html", views=page.views(), csrf_token=csrf_token)
+    can_assign = context.session.role is Role.COACH
+    views = page.views()
+    return draw(page, "board.html", views=views, csrf_token=csrf_token, can_assign=can_assign)
 
 
 async def parts(page: BoardContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
@@ -70,9 +81,25 @@ async def parts(page: BoardContext, context: RequestContext) -> Response:  # noq
     return draw(page, "parts/stations.html", views=page.views())
 
 
+class PlanForm(Form):
+    """Whom a coach puts on a station from now on."""
+
+    station: str = Field(pattern=f"^{NAME}$")
+    user_id: str = Field(max_length=128, pattern=r"^\S")
+
+
+async def assign(page: BoardContext, context: RequestContext, form: PlanForm) -> Response:  # noqa: ARG001  # as above
+    """Plan an athlete for a station, from now on."""
+    now_s = page.now().utc_s
+    turn = Turn(user_id=form.user_id.strip(), begins=now_s)
+    await page.database.write(lambda: page.planner.add(form.station, [turn], now_s=now_s))
+    return RedirectResponse("/", 303)
+
+
 HUB_ROUTES: tuple[Endpoint[BoardContext], ...] = (
     GetEndpoint(path="/", access=RequiredAccess.COACH, answer=show),
     GetEndpoint(path="/wall", access=RequiredAccess.WALL, answer=show),
+    PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=PlanForm, answer=assign),
     GetEndpoint(path="/stations", access=RequiredAccess.WALL, answer=parts),
     *LOGIN_ROUTES,
     GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
@@ -146,7 +173,7 @@ class BoardServer:
     def _serve(self) -> None:
         web, root = self._settings.web, self._folder.places
         (root.tmp).mkdir(exist_ok=True)  # where a certificate of its own is written first
-        certificate = None if web.tls == "off" else PageCertificate(web, root, now=self._now)
+        certificate = None if web.certificate is None else PageCertificate(web, root, now=self._now)
         database, texts = DatabaseExecutor(), Texts(web.language)
         with (
             contextlib.closing(listen_on(web.listen)) as listener,
@@ -157,6 +184,8 @@ class BoardServer:
             page = BoardContext(
                 folder=self._folder,
                 board=self._board,
+                planner=Planner(self._settings.hub, self._folder),
+                database=database,
                 auth=auth,
                 texts=texts,
                 templates=board_templates(self._settings, texts),

@@ -25,12 +25,12 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError, NotifyError
-from agent.facility.broker import BrokerAccess, HubConnection, connect
-from agent.facility.keys import FacilityKey, is_public_key
+from agent.facility.broker import HubConnection, connect
+from agent.facility.keys import is_public_key
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
-from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server
+from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_access
 from agent.hub.settings import HubSettings, SiteSettings
 from agent.hub.stations import StationBoard, StationView
 from agent.retry import Backoff, BackoffTimer
@@ -183,14 +183,6 @@ class _Hub:
             await message.respond(json.dumps({"hub": self._key.public}).encode())
             await client.flush()
         log.info("station joined", station=station)
-
-
-def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess:
-    """Return how the hub itself reaches its broker: on this machine."""
-    host, _, port = listen.rpartition(":")
-    here = "127.0.0.1" if host in {"0.0.0.0", ""} else "[::1]" if host == "[::]" else host  # noqa: S104  # compared with
-    certificate = folder.certificate[0].read_text("ascii")
-    return BrokerAccess(address=f"{here}:{port}", certificate=certificate, key=key)
 
 
 def read_stations(

@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import BusyError, ConfigError
+from agent.facility.broker import BrokerAccess
 from agent.facility.keys import FacilityKey
-from agent.facility.membership import DESIRED, EVENTS_STREAM, Subjects, split_address
+from agent.facility.membership import (
+    DESIRED,
+    EVENTS_STREAM,
+    STATES,
+    Subjects,
+    split_address,
+)
 from agent.hub.folder import HubFolder, Register
 from agent.hub.settings import SiteSettings
 
@@ -92,9 +99,18 @@ def _rights(subjects: Subjects) -> Iterator[tuple[str, str]]:
     wanted = f"$KV.{DESIRED}.{subjects.place}"
     yield "service", f"{subjects.events}.>"
     yield "service", subjects.state
+    yield "service", subjects.last(f"KV_{STATES}", subjects.state)
     yield "service", subjects.last(EVENTS_STREAM, f"{subjects.events}.>")
     yield "service", subjects.last(f"KV_{DESIRED}", f"{wanted}.*")
     yield "stream", f"{wanted}.>"
+
+
+def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess:
+    """Return how the hub itself reaches its broker: on this machine."""
+    host, _, port = listen.rpartition(":")
+    here = "127.0.0.1" if host in {"0.0.0.0", ""} else "[::1]" if host == "[::]" else host  # noqa: S104  # compared with
+    certificate = folder.certificate[0].read_text("ascii")
+    return BrokerAccess(address=f"{here}:{port}", certificate=certificate, key=key)
 
 
 def find_server(site: SiteSettings) -> Path:

@@ -55,6 +55,14 @@ class BacklogWord(_Word):
     bytes: _Count = 0
 
 
+class PlanWord(_Word):
+    """What became of the hub's plan at a station."""
+
+    revision: _Count | None = None
+    state: _Text = "none"
+    detail: _Text | None = None
+
+
 class StationWord(_Word):
     """A station's state as it tells it."""
 
@@ -76,6 +84,7 @@ class StationWord(_Word):
     goodput_bytes_s: _Count | None = None
     athlete: AthleteWord | None = None
     last_take: TakeWord | None = None
+    plan: PlanWord = PlanWord()
 
     @property
     def to_review(self) -> int:

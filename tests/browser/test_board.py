@@ -63,6 +63,18 @@ def tell(hub: Hub, words: Mapping[int, bytes]) -> None:
         pool.submit(publish).result()
 
 
+def stored(hub: Hub, subject: str) -> bytes:
+    """What the broker has stored, likewise from a thread."""
+
+    def read() -> bytes:
+        with closing(hub.connection()) as broker:
+            found = broker.stored(subject)
+        return b"" if found is None else found.body
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(read).result()
+
+
 def test_fifty_stations_are_on_one_screen_and_age(
     hub: Hub, browser: Browser, tmp_path: Path
 ) -> None:
@@ -87,6 +99,12 @@ def test_fifty_stations_are_on_one_screen_and_age(
     page.screenshot(path=tmp_path / "board.png")
     assert heights[0] <= heights[1], heights
     assert not _faults(page), _faults(page)
+
+    page.select_option("#assign-station", "rack-3")
+    page.fill("#assign-user", "ada")
+    page.click(".facility-assign button")
+    expect(page.locator(".station")).to_have_count(_STATIONS)
+    assert b"ada" in stored(hub, f"$JS.API.DIRECT.GET.KV_desired.$KV.desired.{SITE}.rack-3.plan")
 
     tell(hub, {0: told(0, name="<script>alert(1)</script>"), 1: b'{"state": "rubbish"}'})
     expect(page.locator("#station-rack-0 h2")).to_have_text("<script>alert(1)</script>")

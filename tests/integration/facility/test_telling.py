@@ -13,17 +13,27 @@ from agent.clock import Clock, read_clock
 from agent.disk.state_folder import StateFolder
 from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.network import check_channels
+from agent.facility.broker import HubConnection
+from agent.facility.joining import access_of
+from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
+from agent.facility.plan import PlanKeeper
 from agent.facility.receiver import HubFeed, HubReceiver
 from agent.notifications.stage import NotificationStage
+from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
-from agent.outbox.states import EntryState
+from agent.outbox.states import EntryState, Recipient
 from agent.retry import Backoff
 from agent.settings import load_settings
+from agent.station.assignments import StationRules
 from tests.facility import SITE, Hub
 from tests.factories import admitted, new_entry
 from tests.integration.facility.conftest import MakeStation
 from tests.station import Station, until
+
+_RULES = StationRules(
+    default=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+)
 
 
 def hold_clips(outbox: Outbox, *numbers: int) -> list[str]:
@@ -55,12 +65,12 @@ def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
     with Outbox.open(folder.root) as outbox:
         feed = HubFeed(outbox, station=member.station)
         receiver = HubReceiver(
-            member,
-            read_station_key(folder),
+            HubConnection(access_of(member, FacilityKey(read_station_key(folder)))),
+            member.subjects,
             feed,
             state=lambda: b"{}",
+            plans=PlanKeeper(outbox, folder, member, rules=_RULES),
             now=read_clock,
-            check=lambda: None,
         )
         often = Backoff(base_s=0.05, longest_s=0.05)
         stage = NotificationStage(outbox, receiver, feed, look=None, clock=Clock(), backoff=often)

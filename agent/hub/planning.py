@@ -1,0 +1,132 @@
+"""Plans of stations, made on the hub: each change is a new revision, signed and published."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime, time
+
+from agent.errors import RequestError
+from agent.facility.broker import HubConnection
+from agent.facility.membership import DESIRED, Subjects
+from agent.facility.plan import MOST_TURNS, StationPlan, Turn, sealed, unsealed
+from agent.hub.folder import HubFolder
+from agent.hub.server import hub_access
+from agent.hub.settings import SiteSettings
+
+_HOLDS_S = 36 * 3600.0  # behind the last turn's beginning, or now: a day without a hub
+_COLUMNS = frozenset({"station", "user_id", "begins", "ends", "exercise", "barbell_mass"})
+_MOST_ROWS = 20_000
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+
+
+class Planner:
+    """Changes the plans of stations; every change is on record before it returns."""
+
+    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
+        self._site = site.site
+        self._key = folder.key()
+        self._folder = folder
+        self._access = hub_access(site.listen, folder, self._key)
+
+    def add(self, station: str, turns: Sequence[Turn], *, now_s: float) -> StationPlan:
+        """Add turns to a station's plan, each in place of one that begins at the same moment.
+
+        Raises:
+            RequestError: there is no such station, or the plan would be too long.
+            NotifyError: the broker cannot be reached, or somebody else has just changed the plan.
+        """
+        if station not in self._folder.register().stations:
+            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        subjects = Subjects(site=self._site, station=station)
+        subject = f"$KV.{DESIRED}.{subjects.place}.plan"
+        with closing(HubConnection(self._access)) as broker:
+            broker.open()
+            stored = broker.stored(subjects.last(f"KV_{DESIRED}", subject))
+            before = None if stored is None else self._read(station, stored.body)
+            plan = self._next(station, before, turns, now_s=now_s)
+            expected = "0" if stored is None else str(stored.sequence)
+            broker.publish(subject, sealed(plan, self._key), {_EXPECTED: expected})
+        return plan
+
+    def _read(self, station: str, body: bytes) -> StationPlan | None:
+        try:
+            return unsealed(body, site=self._site, station=station, hub=self._key.public)
+        except RequestError:
+            return None  # of another key: replaced by this plan
+
+    def _next(
+        self, station: str, before: StationPlan | None, turns: Sequence[Turn], *, now_s: float
+    ) -> StationPlan:
+        earlier = () if before is None else before.turns
+        begins = {turn.begins for turn in turns}
+        all_turns = sorted(
+            [*(turn for turn in earlier if turn.begins not in begins), *turns],
+            key=lambda turn: turn.begins,
+        )
+        begun = sum(turn.begins <= now_s for turn in all_turns)
+        all_turns = all_turns[max(0, begun - 1) :]  # the present one, and those that come
+        if len(all_turns) > MOST_TURNS:
+            raise RequestError(f"{station}: a plan has at most {MOST_TURNS} turns")
+        revision = max(round(now_s * 1000), 0 if before is None else before.revision + 1)
+        last_s = max([now_s, *(turn.ends or turn.begins for turn in all_turns)])
+        return StationPlan(
+            site=self._site,
+            station=station,
+            revision=revision,  # also after the broker's store was lost
+            issued_at=now_s,
+            not_before=0.0,
+            expires_at=last_s + _HOLDS_S,
+            turns=tuple(all_turns),
+        )
+
+
+def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
+    """Return the turns of a CSV file, by station: all of it, or nothing.
+
+    Args:
+        text: with the columns station, user_id, begins, and perhaps ends, exercise, barbell_mass.
+        now_s: Unix time; a time of day is of this day.
+
+    Raises:
+        RequestError: naming the line that cannot be read.
+    """
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    columns = set(reader.fieldnames or ())
+    if not {"station", "user_id", "begins"} <= columns <= _COLUMNS:
+        raise RequestError(
+            "the first line must name the columns station,user_id,begins, and perhaps "
+            "ends,exercise,barbell_mass"
+        )
+    found: dict[str, list[Turn]] = defaultdict(list)
+    for number, row in enumerate(reader, start=2):
+        if number > _MOST_ROWS:
+            raise RequestError(f"more than {_MOST_ROWS} lines")
+        try:
+            given = {name: (value or "").strip() for name, value in row.items() if name}
+            found[given["station"]].append(
+                Turn(
+                    user_id=given["user_id"],
+                    begins=moment_of(given["begins"], now_s=now_s),
+                    ends=moment_of(given["ends"], now_s=now_s) if given.get("ends") else None,
+                    exercise=given.get("exercise") or None,
+                    barbell_mass=float(mass) if (mass := given.get("barbell_mass")) else None,
+                )
+            )
+        except (ValueError, TypeError, AttributeError):
+            raise RequestError(f"line {number} cannot be read: {row}") from None
+    return dict(found)
+
+
+def moment_of(text: str, *, now_s: float) -> float:
+    """Return the Unix time of 14:30 (of today), or of 2026-11-29 14:30, by this machine's clock.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if len(text) <= len("14:30:00"):
+        today = datetime.fromtimestamp(now_s).astimezone()
+        at = time.fromisoformat(text)
+        return datetime.combine(today.date(), at).astimezone().timestamp()
+    return datetime.fromisoformat(text).astimezone().timestamp()

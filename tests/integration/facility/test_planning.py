@@ -1,0 +1,188 @@
+"""Plans: made on the hub, verified and carried out by the station, overruled by its coach."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import Instant
+from agent.disk.state_folder import StateFolder
+from agent.errors import RequestError
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import Membership
+from agent.facility.plan import PlanKeeper, StationPlan, Turn, sealed
+from agent.hub.planning import read_plan_csv
+from agent.outbox.models import ClipTarget
+from agent.outbox.outbox import Outbox
+from agent.outbox.states import Recipient
+from agent.station.assignments import StationRules, assign_person
+from tests.facility import Hub
+from tests.factories import NOW_S, instant
+from tests.integration.facility.conftest import MakeStation
+from tests.station import until
+
+HUB, THIEF = FacilityKey(bytes(32)), FacilityKey(bytes([1]) * 32)
+MEMBER = Membership(address="h:1", site="gym-1", station="rack-1", certificate="", hub=HUB.public)
+RULES = StationRules(
+    default=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+)
+
+
+def plan(*turns: Turn, revision: int = 1, **more: object) -> StationPlan:
+    told: dict[str, object] = {
+        **{"site": "gym-1", "station": "rack-1", "revision": revision, "turns": turns},
+        **{"issued_at": NOW_S, "not_before": 0.0, "expires_at": NOW_S + 86_400},
+        **more,
+    }
+    return StationPlan.model_validate(told)
+
+
+def turn(user_id: str, after_s: float, ends_s: float | None = None) -> Turn:
+    ends = None if ends_s is None else NOW_S + ends_s
+    return Turn(user_id=user_id, begins=NOW_S + after_s, ends=ends)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox.open(tmp_path) as opened:
+        yield opened
+
+
+def keeper(outbox: Outbox, tmp_path: Path) -> PlanKeeper:
+    return PlanKeeper(outbox, StateFolder(tmp_path), MEMBER, rules=RULES)
+
+
+def assigned(outbox: Outbox) -> list[str | None]:
+    """Everybody whom anybody has put on the station, in order."""
+    return [said.user_id for said in outbox.assignments.all()]
+
+
+def coach_says(outbox: Outbox, user_id: str, now: Instant) -> None:
+    assign_person(outbox, user_id, rules=RULES, now=now, set_by="page")
+
+
+def test_a_turn_is_carried_out_once_and_again_by_nothing(outbox: Outbox, tmp_path: Path) -> None:
+    made = keeper(outbox, tmp_path)
+    body = sealed(plan(turn("ada", 0), turn("bob", 600, 900)), HUB)
+    made.hear(body)
+    assert made.report.state == "waiting"
+    assert made.carry_out(instant(1)) and not made.carry_out(instant(2))
+    made.hear(body)
+    again = keeper(outbox, tmp_path)  # after a restart, without the hub
+    assert not again.carry_out(instant(3))
+    assert again.report.document() == {"revision": 1, "state": "applied", "detail": None}
+    assert again.carry_out(instant(601)) and not again.carry_out(instant(950))
+    assert assigned(outbox) == ["ada", "bob"]
+    assert outbox.assignments.all()[-1].lasts_s == 299.0
+
+
+def test_a_coach_overrules_until_the_next_turn(outbox: Outbox, tmp_path: Path) -> None:
+    made = keeper(outbox, tmp_path)
+    made.hear(sealed(plan(turn("ada", 0), turn("bob", 600)), HUB))
+    coach_says(outbox, "eve", instant(5))  # before the plan arrived, but after it was made
+    assert not made.carry_out(instant(10)) and made.report.state == "overruled"
+    assert made.carry_out(instant(601)) and made.report.state == "applied"
+    coach_says(outbox, "eve", instant(700))
+    assert not made.carry_out(instant(701)) and made.report.state == "overruled"
+    made.hear(sealed(plan(turn("bob", 600), turn("ada", 800), revision=2), HUB))
+    assert not made.carry_out(instant(702))  # the same turn in a new revision
+    assert made.carry_out(instant(801))
+    assert assigned(outbox) == ["eve", "bob", "eve", "ada"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (sealed(plan(turn("eve", 0), revision=9), THIEF), "not signed by the hub"),
+        (sealed(plan(turn("eve", 0), revision=9, station="rack-2"), HUB), "another station"),
+        (sealed(plan(turn("eve", 0), revision=9, site="gym-2"), HUB), "another station"),
+        (sealed(plan(turn("ada", 0), revision=9), HUB).replace(b"ada", b"eve"), "not signed"),
+        (b'{"document": "{}", "signature": "AA=="}', "not signed"),
+        (b"rubbish", "cannot be read"),
+        (b'{"document": 1}', "cannot be read"),
+    ],
+    ids=["other key", "other station", "other site", "changed", "no signature", "rubbish", "half"],
+)
+def test_a_forged_plan_is_refused_and_the_one_before_holds(
+    outbox: Outbox, tmp_path: Path, body: bytes, why: str
+) -> None:
+    made = keeper(outbox, tmp_path)
+    made.hear(sealed(plan(turn("ada", 0), turn("bob", 60), revision=2), HUB))
+    made.hear(body)
+    assert made.report.state == "refused" and why in str(made.report.detail)
+    assert made.carry_out(instant(1)) and made.carry_out(instant(61))
+    (tmp_path / "hub-plan.json").write_bytes(body)  # as whoever can write there might
+    again = keeper(outbox, tmp_path)
+    assert not again.carry_out(instant(62))
+    assert assigned(outbox) == ["ada", "bob"]
+
+
+def test_an_older_and_an_expired_plan_change_nothing(outbox: Outbox, tmp_path: Path) -> None:
+    made = keeper(outbox, tmp_path)
+    made.hear(sealed(plan(turn("ada", 0), revision=5, expires_at=NOW_S + 50), HUB))
+    made.hear(sealed(plan(turn("eve", 0), revision=4), HUB))
+    assert not made.carry_out(instant(51))
+    assert not made.carry_out(instant(1, trusted=False))  # a clock that nothing has set
+    made.note_hub_time(NOW_S + 900, instant(1))
+    assert not made.carry_out(instant(1, trusted=False))  # and that the hub does not confirm
+    made.note_hub_time(NOW_S + 2, instant(1))
+    assert made.carry_out(instant(1, trusted=False))
+    assert assigned(outbox) == ["ada"]
+
+
+def test_a_plan_of_the_hub_reaches_the_station_and_holds_without_the_hub(
+    hub: Hub, station: MakeStation, tmp_path: Path
+) -> None:
+    rack = station("planned")
+    hub.admit(rack)
+    assert "no station" in hub.spotter("assign", "nowhere", "ada", code=1)
+    soon = time.time() + 6
+    with rack.running():
+        hub.spotter("assign", "planned", "ada")
+
+        def plan_state() -> object:
+            told = hub.state_of("planned") or {}
+            shown = told.get("plan")
+            return shown["state"] if isinstance(shown, dict) else None
+
+        until(lambda: plan_state() == "applied")
+        assert _on_station(rack.spotter("status", "--json")) == "ada"
+        file = tmp_path / "plan.csv"
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(soon))
+        file.write_text(f"station,user_id,begins\nplanned,bob,{moment}\n")
+        told = json.loads(hub.spotter("plan", str(file), "--json"))
+        assert [one["user_id"] for one in told[0]["turns"]] == ["ada", "bob"]
+        kept = rack.state / "hub-plan.json"
+        until(lambda: b"bob" in kept.read_bytes())
+        hub.stop()
+        try:
+            until(lambda: _on_station(rack.spotter("status", "--json")) == "bob")
+        finally:
+            hub.start()
+        rack.spotter("assign", "eve")
+        until(lambda: plan_state() == "overruled")
+    listed = json.loads(hub.spotter("stations", "--json"))
+    assert [one["told"]["plan"]["state"] for one in listed if one["station"] == "planned"] == [
+        "overruled"
+    ]
+
+
+def _on_station(status: str) -> object:
+    return json.loads(status)["assignment"]["user_id"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("station,user\n", "the first line"),
+        ("station,user_id,begins\nr,ada,25:00\n", "line 2"),
+        ("station,user_id,begins,ends\nr,ada,10:00,09:00\n", "line 2"),
+        ("station,user_id,begins\nr,,10:00\n", "line 2"),
+        ("station,user_id,begins\nr,ada\n", "line 2"),
+    ],
+)
+def test_a_csv_file_that_cannot_be_read_plans_nothing(text: str, why: str) -> None:
+    with pytest.raises(RequestError, match=why):
+        read_plan_csv(text, now_s=NOW_S)
