@@ -6,7 +6,6 @@ begins.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -103,7 +102,7 @@ def unsealed(body: bytes, *, site: str, station: str, hub: str) -> StationPlan:
         told: dict[str, Any] = json.loads(body[:MOST_BYTES])
         text = str(told["document"])
         signature = base64.b64decode(str(told["signature"]), validate=True)
-    except (ValueError, TypeError, KeyError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise RequestError("the plan cannot be read") from None
     if not is_signed(_PURPOSE + text.encode(), signature, public=hub):
         raise RequestError("the plan is not signed by the hub")

@@ -102,8 +102,18 @@ def test_a_coach_overrules_until_the_next_turn(outbox: Outbox, tmp_path: Path) -
         (b'{"document": "{}", "signature": "AA=="}', "not signed"),
         (b"rubbish", "cannot be read"),
         (b'{"document": 1}', "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
     ],
-    ids=["other key", "other station", "other site", "changed", "no signature", "rubbish", "half"],
+    ids=[
+        "other key",
+        "other station",
+        "other site",
+        "changed",
+        "no signature",
+        "rubbish",
+        "half",
+        "deep",
+    ],
 )
 def test_a_forged_plan_is_refused_and_the_one_before_holds(
     outbox: Outbox, tmp_path: Path, body: bytes, why: str
