@@ -88,7 +88,7 @@ def run(config: Path) -> None:
 @_hub_config
 @json_option
 def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
-    """Invite the station with this id: prints a link and its QR code.
+    """Print a link and QR code that let a station join.
 
     The link lets one station join, once, as in: spotter join 'LINK'.  It is a secret until then.
     A station that has joined before gets a new key with it.
@@ -166,7 +166,7 @@ def remove(station: str, config: Path, as_json: bool) -> None:
 @_hub_config
 @json_option
 def stations(config: Path, as_json: bool) -> None:
-    """List the stations with what each is doing, as on the hub's page.
+    """List the stations with what each is doing.
 
     Stations without a message for 15 s are away: what is shown of them is their last word.
     """
@@ -284,7 +284,10 @@ def _plan(
 @_hub_config
 @json_option
 def pair(wall: bool, config: Path, as_json: bool) -> None:
-    """Pair a device with the hub's page by QR code, once, within 10 minutes."""
+    """Pair a device with the hub's page by a QR code.
+
+    The code is valid once, for 10 minutes.
+    """
     settings = load_hub(config)
     if not settings.web.listen:
         raise RequestError("the hub's page is turned off", hint='set web.listen = "127.0.0.1:8378"')

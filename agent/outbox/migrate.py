@@ -26,7 +26,7 @@ UP_TO_DATE: tuple[str, ...] = ("first_schema", "groups_and_cards", "hub_confirma
 
 # Those of them that only add tables, indexes, and columns that may be left out.  They are recorded
 # in the outbox as such, so that the version before, which does not know their names, works with it.
-ADDITIONS = frozenset({"groups_and_cards"})
+ADDITIONS = frozenset({"groups_and_cards", "hub_confirmation"})
 
 _KEPT = 2  # copies of before a migration
 _LOCK = "upgrade.lock"
