@@ -154,7 +154,12 @@ def test_a_person_with_a_browser_sets_a_station_up(
 
 
 @pytest.mark.parametrize(
-    ("language", "size"), [("en", LANDSCAPE), ("de", PORTRAIT), ("de", (360, 740))]
+    ("language", "size"),
+    [
+        pytest.param("en", LANDSCAPE, marks=pytest.mark.soak),
+        pytest.param("de", PORTRAIT, marks=pytest.mark.soak),
+        ("de", (360, 740)),
+    ],
 )
 def test_the_set_up_is_usable_by_everybody(
     browser: Browser,
