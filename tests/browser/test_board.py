@@ -36,7 +36,7 @@ def told(number: int, **more: object) -> bytes:
     ).encode()
 
 
-@pytest.fixture(scope="module", params=["en", "de"])
+@pytest.fixture(scope="module", params=[pytest.param("en", marks=pytest.mark.soak), "de"])
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub with fifty stations and a PIN, in one language and in the other."""
     more = f'[web]\nlisten = "PAGE"\nlanguage = "{request.param}"\npin = "{PIN}"\n'

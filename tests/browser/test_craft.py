@@ -118,7 +118,7 @@ def test_every_view_is_usable_by_everybody(
     context.close()
 
 
-@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("width", [360, pytest.param(768, marks=pytest.mark.soak)])
 def test_narrow_screens_and_large_letters_scroll_in_one_direction(
     browser: Browser, gym: Gym, width: int
 ) -> None:

@@ -99,7 +99,9 @@ def check_remarks(name: str, report: Report) -> None:
     assert never not in codes
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.soak] * ("sweeps" in name)) for name in PARTS]
+)
 def test_the_labelled_effort_is_found_in_a_part(name: str, finder: PoseFinder) -> None:
     report = look_at_part(name, finder)
 

@@ -40,8 +40,8 @@ def test_a_stream_with_b_frames_is_stored_packet_by_packet(
     told = recorder.sidecar(file)
     read = read_sidecar(file.with_name(f"{file.name}.json"))
     assert read is not None
-    # By when they came, and on a busy machine the first packets come late.
-    assert read.start.elapsed_s(read.end) == pytest.approx(len(sent) / 25, abs=0.4)
+    # By when they came, and on a busy machine the first packets come late, and then all at once.
+    assert 0.5 < read.start.elapsed_s(read.end) < len(sent) / 25 + 5
     assert told["size_bytes"] == file.stat().st_size
     assert (told["camera"], told["armed_by"], told["ended_by"]) == ("main", "always", "stream")
 
