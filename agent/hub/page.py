@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import structlog
 from jinja2 import Environment
 from pydantic import Field
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from agent.clock import Now, read_clock
 from agent.errors import AgentError
@@ -37,9 +33,8 @@ from agent.web.routing import (
     PostEndpoint,
     RequestContext,
     RequiredAccess,
-    route,
+    application,
 )
-from agent.web.security import Guard
 from agent.web.server import listen_on, serve_app, warn_without_pin
 from agent.web.tls import PageCertificate
 
@@ -109,32 +104,6 @@ HUB_ROUTES: tuple[Endpoint[BoardContext], ...] = (
 )
 
 
-def make_board_app(page: BoardContext) -> Starlette:
-    """Return the application of a hub's page."""
-
-    async def on_refusal(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # registered for nothing else
-        return _answer(request, str(error.detail), error.status_code)
-
-    async def on_agent_error(request: Request, error: Exception) -> Response:
-        text = page.texts.gettext("Not possible at the moment. (%(detail)s)", detail=str(error))
-        return _answer(request, text, 409)
-
-    app = Starlette(
-        routes=[route(page, endpoint) for endpoint in HUB_ROUTES],
-        middleware=[Middleware(Guard, hosts=page.auth.hosts, styles=_STYLES)],
-        exception_handlers={HTTPException: on_refusal, AgentError: on_agent_error},
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-def _answer(request: Request, text: str, status: int) -> Response:
-    if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"say": text}, status)
-    return PlainTextResponse(text, status)
-
-
 class BoardServer:
     """Serves the board until the hub ends; a page that fails is tried again after pauses."""
 
@@ -194,7 +163,8 @@ class BoardServer:
             warn_without_pin(web)
             log.info("page opened", listen=web.listen, tls=certificate is not None)
             try:
-                serve_app(make_board_app(page), listener, certificate, stop=self._stop)
+                app = application(page, HUB_ROUTES, styles=_STYLES)
+                serve_app(app, listener, certificate, stop=self._stop)
             finally:
                 database.close()
 

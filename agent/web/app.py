@@ -1,22 +1,14 @@
 """The application: all routes behind authentication."""
 
-import sqlite3
 from urllib.parse import urlsplit
 
-import structlog
 from jinja2 import Environment
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from agent.clock import Now
 from agent.disk.state_folder import StateFolder
-from agent.errors import AgentError
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
-from agent.stage import StageName
 from agent.station.assignments import StationRules
 from agent.web import (
     camera_routes,
@@ -31,10 +23,7 @@ from agent.web.auth import Authenticator
 from agent.web.context import DaemonSignals, DatabaseExecutor
 from agent.web.i18n import Texts
 from agent.web.rendering import make_templates, static
-from agent.web.routing import WebContext, route
-from agent.web.security import API_PATH, Guard
-
-log = structlog.get_logger(stage=StageName.PAGE)
+from agent.web.routing import WebContext, application
 
 ROUTES = (
     *(*page_routes.START_ROUTES, *page_routes.LIVE_ROUTES, *take_routes.MEDIA_ROUTES),
@@ -95,47 +84,5 @@ def station_templates(settings: Settings, texts: Texts) -> Environment:
 
 
 def make_app(page: WebContext) -> Starlette:
-    """Return the application of a page."""
-
-    async def on_refusal(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # registered for nothing else
-        return _answer(request, str(error.detail), error.status_code, error.headers)
-
-    async def on_agent_error(request: Request, error: Exception) -> Response:
-        return _answer(
-            request,
-            page.texts.gettext("Not possible at the moment. (%(detail)s)", detail=str(error)),
-            409,
-        )
-
-    async def on_refusing_disk(request: Request, error: Exception) -> Response:
-        log.error("change not saved", path=request.url.path[:80], error=str(error))
-        return _answer(
-            request,
-            page.texts.gettext(
-                "The disk cannot be written at the moment; nothing was changed. Try again."
-            ),
-            503,
-            {"retry-after": "5"},
-        )
-
-    app = Starlette(
-        routes=[route(page, endpoint) for endpoint in ROUTES],
-        middleware=[Middleware(Guard, hosts=page.auth.hosts, styles=static("page.css"))],
-        exception_handlers={
-            HTTPException: on_refusal,
-            AgentError: on_agent_error,
-            sqlite3.DatabaseError: on_refusing_disk,  # a refused reading, too, is called damage
-            OSError: on_refusing_disk,
-        },
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-def _answer(request: Request, text: str, status: int, headers: object = None) -> Response:
-    extra = dict(headers) if isinstance(headers, dict) else None
-    is_program = request.url.path.startswith(API_PATH)
-    if is_program or "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"say": text}, status, headers=extra)
-    return PlainTextResponse(text, status, headers=extra)
+    """Return the application of a station's page."""
+    return application(page, ROUTES, styles=static("page.css"))

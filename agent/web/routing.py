@@ -6,29 +6,38 @@ whose every field is known, bounded and of its type.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
+import structlog
 from jinja2 import Environment
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from agent.errors import AgentError
 from agent.outbox.devices import Role
 from agent.outbox.undo import UndoableAction
+from agent.stage import StageName
 from agent.web.auth import Authenticator, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext
 from agent.web.i18n import Texts
 from agent.web.metrics import Metrics
+from agent.web.security import API_PATH, Guard
 from agent.web.views.camera import FramingChecker, LivePictures
 from agent.web.views.dashboard import Dashboard
+
+log = structlog.get_logger(stage=StageName.PAGE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -246,6 +255,55 @@ class GuardedEndpoint(Generic[PageType]):
     def _may_renew(self, request: Request, session: LoginSession) -> bool:
         is_ours_to_give = self.endpoint.access is not RequiredAccess.ANYBODY
         return is_ours_to_give and self._page.auth.wants_new_cookie(request, session)
+
+
+def application(
+    page: PageType, endpoints: Iterable[Endpoint[PageType]], *, styles: str
+) -> Starlette:
+    """Return the application of a page, a station's or a hub's.
+
+    Args:
+        page: what its endpoints share.
+        endpoints: all of them.
+        styles: the only style sheet that a browser may use.
+    """
+
+    async def on_refusal(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # registered for nothing else
+        return _refused(request, str(error.detail), error.status_code, error.headers)
+
+    async def on_agent_error(request: Request, error: Exception) -> Response:
+        text = page.texts.gettext("Not possible at the moment. (%(detail)s)", detail=str(error))
+        return _refused(request, text, 409)
+
+    async def on_refusing_disk(request: Request, error: Exception) -> Response:
+        log.error("change not saved", path=request.url.path[:80], error=str(error))
+        text = page.texts.gettext(
+            "The disk cannot be written at the moment; nothing was changed. Try again."
+        )
+        return _refused(request, text, 503, {"retry-after": "5"})
+
+    app = Starlette(
+        routes=[route(page, endpoint) for endpoint in endpoints],
+        middleware=[Middleware(Guard, hosts=page.auth.hosts, styles=styles)],
+        exception_handlers={
+            HTTPException: on_refusal,
+            AgentError: on_agent_error,
+            sqlite3.DatabaseError: on_refusing_disk,  # a refused reading, too, is called damage
+            OSError: on_refusing_disk,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _refused(
+    request: Request, text: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    is_program = request.url.path.startswith(API_PATH)
+    if is_program or "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"say": text}, status, headers=headers)
+    return PlainTextResponse(text, status, headers=headers)
 
 
 def route(page: PageType, endpoint: Endpoint[PageType]) -> Route:
