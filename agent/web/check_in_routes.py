@@ -1,8 +1,9 @@
 """Routes by which cards put athletes on the station, and are linked to them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import structlog
 from pydantic import Field, ValidationError
@@ -30,6 +31,7 @@ from agent.web.auth import LoginSession
 from agent.web.rendering import draw
 from agent.web.routing import (
     Form,
+    FormType,
     GetEndpoint,
     NoForm,
     PostEndpoint,
@@ -54,30 +56,54 @@ class TapForm(Form):
     card: str = Field(max_length=256)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TapEndpoint:
-    """The one endpoint for card readers: by a bearer token instead of a device's session."""
+class ButtonForm(Form):
+    """What a button means."""
 
-    path: str = "/api/tap"
+    action: ButtonAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderEndpoint(Generic[FormType]):
+    """An endpoint for readers and buttons: by a bearer token instead of a device's session."""
+
+    path: str
+    form: type[FormType]
+    answer: Callable[[WebContext, FormType], Awaitable[Response]]
     method: str = "POST"
     access: RequiredAccess = RequiredAccess.ANYBODY  # whoever has the token
 
     async def respond(self, page: WebContext, context: RequestContext) -> Response:
-        """Put the athlete of a card on the station; always answers JSON."""
+        """Check token and form, then carry it out; always answers JSON."""
         refusal = _refusal(page, context)
         if refusal is not None:
             return refusal
-        fields = await form_fields(context.request)
         try:
-            card = TapForm.model_validate(fields).card
-            tap = await change(page, lambda: _tapped(page, card))
+            form = self.form.model_validate(await form_fields(context.request))
         except ValidationError:
-            return _told(422, "rejected", "the body must be a form with the field card")
-        except RequestError as fault:
-            return _told(422, "rejected", str(fault))
-        athlete = None if tap.athlete is None else tap.athlete.key
-        log.info("card tapped", outcome=str(tap.outcome), athlete=athlete)
-        return _answer(page, tap)
+            (field,) = self.form.model_fields
+            return _told(422, "rejected", f"the body must be a form with the field {field}")
+        return await self.answer(page, form)
+
+
+async def tap(page: WebContext, form: TapForm) -> Response:
+    """Put the athlete of a card on the station."""
+    try:
+        done = await change(page, lambda: _tapped(page, form.card))
+    except RequestError as fault:
+        return _told(422, "rejected", str(fault))
+    athlete = None if done.athlete is None else done.athlete.key
+    log.info("card tapped", outcome=str(done.outcome), athlete=athlete)
+    return _answer(page, done)
+
+
+async def press(page: WebContext, form: ButtonForm) -> Response:
+    """Do what a button means."""
+    try:
+        said_back = await change(page, lambda: _pressed(page, form.action))
+    except RequestError as fault:  # as where nobody is in the queue
+        return _told(409, "refused", str(fault))
+    log.info("button pressed", action=str(form.action))
+    return _told(200, form.action, said_back)
 
 
 def _refusal(page: WebContext, context: RequestContext) -> Response | None:
@@ -94,38 +120,6 @@ def _refusal(page: WebContext, context: RequestContext) -> Response | None:
         retry = {"retry-after": str(math.ceil(is_reader))}
         return _told(429, "rejected", "too many requests", headers=retry)
     return None
-
-
-class ButtonForm(Form):
-    """What a button means."""
-
-    action: ButtonAction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ButtonEndpoint:
-    """The endpoint for buttons and pedals, by the token of card readers."""
-
-    path: str = "/api/button"
-    method: str = "POST"
-    access: RequiredAccess = RequiredAccess.ANYBODY  # whoever has the token
-
-    async def respond(self, page: WebContext, context: RequestContext) -> Response:
-        """Do what a button means; always answers JSON."""
-        refusal = _refusal(page, context)
-        if refusal is not None:
-            return refusal
-        fields = await form_fields(context.request)
-        try:
-            action = ButtonForm.model_validate(fields).action
-        except ValidationError:
-            return _told(422, "rejected", "the body must be a form with the field action")
-        try:
-            said_back = await change(page, lambda: _pressed(page, action))
-        except RequestError as fault:  # as where nobody is in the queue
-            return _told(409, "refused", str(fault))
-        log.info("button pressed", action=str(action))
-        return _told(200, action, said_back)
 
 
 def _pressed(page: WebContext, action: ButtonAction) -> str:
@@ -312,8 +306,8 @@ def _group_of_kiosk(page: WebContext, session: LoginSession) -> int:
 
 _COACH, _KIOSK = RequiredAccess.COACH, RequiredAccess.KIOSK
 CHECK_IN_ROUTES = (
-    TapEndpoint(),
-    ButtonEndpoint(),
+    ReaderEndpoint(path="/api/tap", form=TapForm, answer=tap),
+    ReaderEndpoint(path="/api/button", form=ButtonForm, answer=press),
     GetEndpoint(path="/kiosk", access=_KIOSK, answer=show_kiosk),
     PostEndpoint(path="/kiosk", access=_KIOSK, form=KeyForm, answer=start_at_kiosk),
     PostEndpoint(path="/cards/link", access=_COACH, form=LinkForm, answer=link),
