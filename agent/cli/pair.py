@@ -125,7 +125,7 @@ def _show(settings: Settings, address: str, lasts_s: float) -> None:
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")
     click.echo(f"Valid for one device, for {duration_words(lasts_s)}.")
-    if is_loopback(settings.web.listen.rpartition(":")[0].strip("[]")):
+    if is_loopback(settings.web.host):
         port = settings.web.listen.rpartition(":")[2]
         click.echo(
             f"The page listens on {settings.web.listen}, on this box only.  For the network "

@@ -95,7 +95,7 @@ def _guarded(station: StationUnderTest, found: str) -> CheckResult:
             f"{found}; card readers are rejected: no token of 16 characters or more in {file}",
             f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
         )
-    if not is_loopback(web.listen.rpartition(":")[0].strip("[]")) and web.certificate is None:
+    if not is_loopback(web.host) and web.certificate is None:
         return warning(
             "page",
             f"at {web.listen}; without TLS the PIN is sent in clear text",

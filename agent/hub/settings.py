@@ -11,12 +11,11 @@ from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
 from agent.settings.model import EnvironmentFirst, LogSettings, WebSettings, is_loopback
-from agent.station.addresses import own_address
+from agent.station.addresses import reached_at
 from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
 ENV_PREFIX = "HUB_"
-_ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # compared with, not bound to
 _HINT = "docs/facility.md shows a hub's settings"
 
 
@@ -54,9 +53,7 @@ class SiteSettings(Table):
         if self.address is not None:
             return self.address
         host, _, port = self.listen.rpartition(":")
-        if host.strip("[]") in _ANYWHERE:
-            host = own_address() or "127.0.0.1"
-        return f"{host}:{port}"
+        return f"{reached_at(host, otherwise='127.0.0.1')}:{port}"
 
     @property
     def is_reachable(self) -> bool:

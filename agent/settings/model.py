@@ -908,11 +908,15 @@ class WebSettings(Table):
         return value
 
     @property
+    def host(self) -> str:
+        """The address at which the page listens, without its port."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
     def certificate(self) -> Literal["own", "given"] | None:
         """Whose certificate the page shows; None: plain HTTP."""
         if self.tls == "auto":
-            host, _, _ = self.listen.rpartition(":")
-            return None if is_loopback(host.strip("[]")) else "own"
+            return None if is_loopback(self.host) else "own"
         return None if self.tls == "off" else self.tls
 
     @model_validator(mode="after")
@@ -924,7 +928,7 @@ class WebSettings(Table):
         host, _, port = self.listen.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError('listen needs a port, as in "127.0.0.1:8377"; "" turns the page off')
-        if not is_loopback(host.strip("[]")) and self.pin is None and self.pin_file is None:
+        if not is_loopback(self.host) and self.pin is None and self.pin_file is None:
             raise ValueError("a page on the network needs pin or pin_file")
         return self
 

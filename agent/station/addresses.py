@@ -10,14 +10,23 @@ _BEYOND = ("192.0.2.1", 9)  # an address of documentation (RFC 5737): no packet 
 
 def page_address(settings: WebSettings) -> str:
     """Return the page's address as a browser beside the box would call it."""
-    host, _, port = settings.listen.rpartition(":")
-    host = host.strip("[]")
+    port = settings.listen.rpartition(":")[2]
     if settings.hosts:
         host = settings.hosts[0]
-    elif host in _ANYWHERE:
-        host = own_address() or f"{socket.gethostname()}.local"
+    else:
+        host = reached_at(settings.host, otherwise=f"{socket.gethostname()}.local")
     scheme = "https" if settings.certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def reached_at(host: str, *, otherwise: str) -> str:
+    """Return by which name or address others reach what listens on a host of this box.
+
+    Args:
+        host: where it listens, which may be everywhere.
+        otherwise: what is returned where this box has no address on a network.
+    """
+    return (own_address() or otherwise) if host.strip("[]") in _ANYWHERE else host
 
 
 def own_address() -> str | None:
@@ -33,5 +42,5 @@ def own_address() -> str | None:
 
 def shared_page_address(settings: WebSettings) -> str | None:
     """Return the page's address for other machines; None where they cannot reach it."""
-    host = settings.listen.rpartition(":")[0].strip("[]")
-    return None if not settings.listen or is_loopback(host) else page_address(settings)
+    is_here = not settings.listen or is_loopback(settings.host)
+    return None if is_here else page_address(settings)

@@ -251,11 +251,12 @@ class Authenticator:
         self._pins = PinGuard()
         self._known: dict[str, None] = {}  # addresses from which devices came that are let in
         self.signer = Signer(load_secret(folder, OF_SESSIONS), lasts_days=settings.session_days)
-        host = settings.listen.rpartition(":")[0]
-        self.hosts = Hosts.of(host, own_name=socket.gethostname(), more=settings.hosts)
+        self.hosts = Hosts.of(
+            settings.listen.rpartition(":")[0], own_name=socket.gethostname(), more=settings.hosts
+        )
         of_page = settings.page_pin_file is not None and settings.page_pin_file.exists()
         guarded = settings.pin is not None or settings.pin_file is not None or of_page
-        self.is_open = is_loopback(host.strip("[]")) and not guarded  # for this box alone
+        self.is_open = is_loopback(settings.host) and not guarded  # for this box alone
         self.over_tls = settings.certificate is not None
         self._cookie = "__Host-spotter" if self.over_tls else "spotter"
 
