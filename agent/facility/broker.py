@@ -65,7 +65,7 @@ async def connect(access: BrokerAccess, *, reconnects: bool = False) -> Client:
 
     Args:
         access: where and as whom.
-        reconnects: go on trying by itself once the connection is lost, as the hub does.
+        reconnects: whether it connects again after a loss, as the hub does.
 
     Raises:
         NotifyError: there is none, with the reason in words.
@@ -75,7 +75,7 @@ async def connect(access: BrokerAccess, *, reconnects: bool = False) -> Client:
     client._public_nkey = access.key.public
 
     async def ignore(_error: Exception) -> None:
-        """What goes wrong is told by whoever waits for it."""
+        """Ignore it: the exchange that failed raises its own error."""
 
     def sign(nonce: str) -> bytes:
         return base64.b64encode(access.key.sign(nonce.encode()))

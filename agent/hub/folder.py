@@ -149,7 +149,7 @@ class HubFolder:
         return hashlib.sha256(held.public_bytes(serialization.Encoding.DER)).digest()
 
     def key(self) -> FacilityKey:
-        """Return the hub's key, by which the broker knows it and stations know its wishes."""
+        """Return the hub's key, by which the broker knows it and stations know its plans."""
         return FacilityKey(load_secret(self.places, "hub-secret"))
 
     def register(self) -> Register:

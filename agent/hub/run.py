@@ -211,9 +211,9 @@ def read_stations(
 
 
 async def prepare_streams(broker: JetStreamContext, site: str) -> None:
-    """Make what the broker stores: events on disk, states in memory, wishes on disk.
+    """Create what the broker stores: events and plans on disk, states in memory.
 
-    States are told again every two seconds, so no disk is worn out by them.
+    States are sent again every two seconds: writing them would wear out the disk.
     """
     events = StreamConfig(
         name=EVENTS_STREAM,

@@ -187,7 +187,7 @@ async def set_camera(page: WebContext, context: RequestContext, form: CameraForm
 
 
 async def _reports(page: WebContext) -> bool:
-    """Wait until the recorder reports, as it does again after the daemon has begun anew."""
+    """Wait until the recorder reports, as it does again after a restart of the daemon."""
     latest_s = time.monotonic() + _REPORTS_WITHIN_S
     while _taker(page) is None and time.monotonic() < latest_s:
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -266,7 +266,7 @@ async def set_pin(page: WebContext, context: RequestContext, form: NewPinForm) -
         raise HTTPException(422, text)
     path = web.page_pin_file
     await page.database.write(lambda: save_page_secret(path, pin))
-    # A page that was open to this box asks for the PIN once it has begun anew.
+    # A page that was open to this box asks for the PIN after its restart.
     reload = BackgroundTask(page.signs.reload) if page.auth.is_open else None
     return JSONResponse({"say": gettext("PIN saved.")}, background=reload)
 

@@ -4,7 +4,7 @@
   const body = document.body, $ = (id) => document.getElementById(id);
   const rest = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-  // the station begins anew with what was saved: the page is loaded once it has
+  // the station restarts with what was saved: the page is loaded once it has
   const again = async () => {
     for (let tries = 0; tries < 60; tries += 1) {
       await rest(500);
@@ -18,7 +18,7 @@
   };
 
   const TRIES = 8;
-  const post = async (path, fields) => { // the station may begin anew just now
+  const post = async (path, fields) => { // the station may be restarting
     for (let tries = 1; ; tries += 1) {
       try {
         return await fetch(path, { method: "POST", headers: { Accept: "application/json" }, body: fields });
