@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.efforts import Evidence
+from analysis.efforts import EffortSignals, Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Crop, Interval
@@ -35,6 +35,7 @@ class TrackCandidate:
     """Somebody who may be the athlete, and his efforts."""
 
     motion: Motion
+    signs: EffortSignals
     efforts: Sequence[Interval]
     evidence: Evidence  # of the surest effort
 

@@ -233,8 +233,7 @@ def _report(
     cost: Cost,
 ) -> Report:
     """Return what was seen as a report."""
-    motion = seen.candidate.motion
-    signs = signs_of(motion, count_busy=options.activity is None, within=seen.packets.span)
+    motion, signs = seen.candidate.motion, seen.candidate.signs
     reports = [take_report(take, motion, signs, options) for take in takes]
     evidence = CaptureFacts(
         packets=seen.packets,
@@ -356,7 +355,7 @@ class _BodyFollower:
         evidence = surest(
             motion, signs, efforts, activity=self.options.activity, within=self.packets.span
         )
-        return TrackCandidate(motion, efforts, evidence)
+        return TrackCandidate(motion, signs, efforts, evidence)
 
 
 def _elsewhere(

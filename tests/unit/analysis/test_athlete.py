@@ -20,9 +20,8 @@ def candidate(*done: tuple[float, Posture], across: float, size: float = 1.0) ->
     )
     signs, within = signs_of(motion, count_busy=False), Interval(start_s=0.0, end_s=99.0)
     efforts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=ACTIVITY)
-    return TrackCandidate(
-        motion, efforts, surest(motion, signs, efforts, activity=ACTIVITY, within=within)
-    )
+    evidence = surest(motion, signs, efforts, activity=ACTIVITY, within=within)
+    return TrackCandidate(motion, signs, efforts, evidence)
 
 
 def squats(begins_s: float, *, across: float = 3.0, size: float = 1.0) -> TrackCandidate:
