@@ -357,9 +357,8 @@ def _hopping(looked: Poses, times_s: FloatArray) -> Mask:
     at_s, points = looked.times_s[looked.is_found], looked.points_px[looked.is_found]
     if len(at_s) < _HOP_LOOKS:
         return hops
-    torso_px = float(np.percentile(looked.torso_px()[looked.is_found], 70))
     feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS)].mean(axis=1)
-    ways = without_trend(at_s, np.column_stack([feet_px, hips_px]) / torso_px)
+    ways = without_trend(at_s, np.column_stack([feet_px, hips_px]) / looked.usual_torso_px)
     for start_s in np.arange(at_s[0], at_s[-1] - _HOPS_S + _HOPS_STEP_S, _HOPS_STEP_S):
         near = (at_s >= start_s) & (at_s < start_s + _HOPS_S)
         if near.sum() >= _HOP_LOOKS and _hops(at_s[near], ways[near]):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 COUNT = 33
+UPRIGHT_SHARE = 70  # percentile of the torso's length that counts as upright
 _STRAY_TORSOS = 0.8  # there and back again within two looks: no body does that
 _UPRIGHT = 0.8  # vertical share of the torso
 _LEAST_LEGS = 0.15  # torsos from the hips down to the feet: a deep squat has 0.4
@@ -54,6 +55,12 @@ class Poses:
     def is_found(self) -> NDArray[np.bool_]:
         """Whether somebody was found, (T,)."""
         return ~np.isnan(self.points_px[:, NOSE, 0])
+
+    @property
+    def usual_torso_px(self) -> float:
+        """The torso's length where the body stands upright; 0 where nobody was found."""
+        torsos_px = self.torso_px()[self.is_found]
+        return float(np.percentile(torsos_px, UPRIGHT_SHARE)) if len(torsos_px) else 0.0
 
     def middle_px(self, landmarks: tuple[int, ...]) -> FloatArray:
         """Return the mean position of some landmarks, (T, 2)."""

@@ -20,6 +20,7 @@ from analysis.landmarks import (
     LEGS,
     MOVING,
     SHOULDERS,
+    UPRIGHT_SHARE,
     WRISTS,
     FloatArray,
     Poses,
@@ -93,7 +94,6 @@ def _void_way_off(visits: Visits, number: int, hips: FloatArray, torso: FloatArr
 GRID_FPS = 10.0
 _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to go on moving
 _UNIT_WINDOW_S = 8.0
-_UNIT_SHARE = 70  # percentile of the torso's length that counts as upright
 _BORDER = 0.03  # of the picture's width
 _STRIDES = 16  # samples of the grid: two strides and more
 _KNEES_GO = 0.05  # torsos, standard deviation: less is the model's trembling
@@ -220,7 +220,7 @@ def _usual(torso: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
     unit = np.full(len(torso), np.nan)
     for number in range(int(visit.max(initial=-1)) + 1):
         here = visit == number
-        unit[here] = _rolling_percentile(torso[here], width, _UNIT_SHARE)
+        unit[here] = _rolling_percentile(torso[here], width, UPRIGHT_SHARE)
     usual: FloatArray = np.maximum(unit, 1.0)
     return usual
 

@@ -95,10 +95,12 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
     look.  That needs no look between two steps, as counting them would, and it stays the same
     when the model takes the left leg for the right one.
     """
-    at_s, points, torso_px = _looks_within(looked, active)
+    there = looked.without((looked.times_s < active.start_s) | (looked.times_s >= active.end_s))
+    at_s, points = looked.times_s[there.is_found], looked.points_px[there.is_found]
     if len(at_s) < _LEAST_LOOKS:
         return None
     hips = points[:, list(HIPS)].mean(axis=1)
+    torso_px = there.usual_torso_px
     left, right = (without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
     both = float(np.sqrt((left**2).sum() * (right**2).sum()))
     if both == 0.0:
@@ -110,14 +112,6 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
         way=float(np.sqrt((apart**2).sum(axis=1).mean())),
         rhythm=_rhythm(at_s, apart[:, axis]),
     )
-
-
-def _looks_within(looked: Poses, active: Interval) -> tuple[FloatArray, FloatArray, float]:
-    """Return times and points (T, joints, 2) of what was seen, and the usual torso's length, px."""
-    seen = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
-    torsos_px = looked.torso_px()[seen]
-    usual_px = float(np.percentile(torsos_px, 70)) if len(torsos_px) else 0.0
-    return looked.times_s[seen], looked.points_px[seen], usual_px
 
 
 def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
