@@ -14,6 +14,14 @@ CHROMIUM = Path("/usr/bin/chromium")
 _PATIENCE_MS = 60_000  # a busy machine is slow
 expect.set_options(timeout=_PATIENCE_MS)
 LANDSCAPE, PORTRAIT = (1180, 820), (820, 1180)
+FOR_EVERYBODY = pytest.mark.parametrize(  # a view that is none of the first page's
+    ("language", "size"),
+    [
+        pytest.param("en", LANDSCAPE, marks=pytest.mark.soak),
+        pytest.param("de", PORTRAIT, marks=pytest.mark.soak),
+        ("de", (360, 740)),
+    ],
+)
 _COUNT_TOUCHES = """
 window.touches = 0;
 addEventListener('pointerdown', () => { window.touches += 1; }, true);
@@ -47,13 +55,25 @@ def guarded_gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gym]:
         yield opened
 
 
+def screen(browser: Browser, size: tuple[int, int]) -> BrowserContext:
+    """Return a touch screen of a size, on which nothing moves by itself."""
+    width, height = size
+    return browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
+    )
+
+
+def await_camera(page: Page) -> None:
+    """Load a page until it shows a recorder's camera."""
+    while not page.locator("#camera").count():
+        page.wait_for_timeout(200)
+        page.reload()
+
+
 @pytest.fixture
 def tablet(browser: Browser) -> Iterator[BrowserContext]:
     """A tablet, whose page has no error."""
-    width, height = LANDSCAPE
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
-    )
+    context = screen(browser, LANDSCAPE)
     context.add_init_script(_COUNT_TOUCHES)
     context.set_default_timeout(_PATIENCE_MS)
     errors: list[str] = []

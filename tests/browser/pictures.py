@@ -11,7 +11,7 @@ from agent.station.queue import enqueue
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from analysis.pictures import draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder
-from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT
+from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT, await_camera
 from tests.browser.gym import ADA, ANNA, JOERG, Footage, Gym, open_gym
 from tests.browser.test_camera import LIVE, recorder_of
 from tests.conftest import REPOSITORY
@@ -60,9 +60,7 @@ def _shoot_camera(browser: Browser, gym: Gym) -> None:
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True)
     page = context.new_page()
     page.goto(f"{gym.address}/camera")
-    while not page.locator("#camera").count():
-        page.wait_for_timeout(200)
-        page.reload()
+    await_camera(page)
     page.wait_for_function(LIVE, arg=2)
     page.tap("#zone-edit")
     page.tap("#framing-check")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from agent.synthetic import SceneCamera, Segment, Storyboard
-from tests.browser.conftest import LANDSCAPE, PORTRAIT
+from tests.browser.conftest import FOR_EVERYBODY, await_camera, screen
 from tests.browser.gym import Gym
 from tests.browser.test_craft import check
 from tests.browser.test_guarded import come_in
@@ -52,9 +52,7 @@ def seen(
     page = tablet.new_page()
     with recorder.running():
         page.goto(f"{gym.address}/camera")
-        while not page.locator("#camera").count():
-            page.wait_for_timeout(200)
-            page.reload()
+        await_camera(page)
         page.wait_for_function(LIVE, arg=0)
         yield page, recorder
 
@@ -178,14 +176,7 @@ def test_a_lost_camera_is_said_with_its_remedy(
         footage.with_suffix(".away").rename(footage)
 
 
-@pytest.mark.parametrize(
-    ("language", "size"),
-    [
-        pytest.param("en", LANDSCAPE, marks=pytest.mark.soak),
-        pytest.param("de", PORTRAIT, marks=pytest.mark.soak),
-        ("de", (360, 740)),
-    ],
-)
+@FOR_EVERYBODY
 def test_the_view_is_usable_by_everybody(
     browser: Browser,
     gym: Gym,
@@ -196,17 +187,13 @@ def test_the_view_is_usable_by_everybody(
     size: tuple[int, int],
 ) -> None:
     here = gym if language == "en" else guarded_gym
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, has_touch=True, reduced_motion="reduce"
-    )
+    context = screen(browser, size)
     page = come_in(context, here)
     page.goto(f"{here.address}/camera")
     expect(page.locator("main")).to_contain_text({"en": "Your camera", "de": "Dein"}[language])
     check(page)
     with recorder_of(here, tmp_path, footage).running():
-        while not page.locator("#camera").count():
-            page.wait_for_timeout(200)
-            page.reload()
+        await_camera(page)
         page.wait_for_function(LIVE, arg=0)
         expect(page.locator("html")).to_have_attribute("lang", language)
         check(page)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from agent.disk.state_folder import StateFolder
 from agent.sandbox.server import Sandbox
-from tests.browser.conftest import LANDSCAPE, PORTRAIT
+from tests.browser.conftest import FOR_EVERYBODY, LANDSCAPE, await_camera, screen
 from tests.browser.gym import ADA, Gym
 from tests.browser.test_camera import LIVE
 from tests.browser.test_craft import check
@@ -57,11 +57,7 @@ def test_a_person_with_a_browser_sets_a_station_up(
 ) -> None:
     station, sandbox = new_station
     folder, touches = StateFolder(station.state), 0
-    context = browser.new_context(
-        viewport={"width": LANDSCAPE[0], "height": LANDSCAPE[1]},
-        has_touch=True,
-        reduced_motion="reduce",
-    )
+    context = screen(browser, LANDSCAPE)
     context.set_default_timeout(60_000)
     page = context.new_page()
 
@@ -78,9 +74,7 @@ def test_a_person_with_a_browser_sets_a_station_up(
         assert offered["role"] == "setup"
         page.goto(offered["address"])
         expect(page.locator("h1")).to_have_text("Set up this station")
-        while not page.locator("#camera").count():  # the recorder starts meanwhile
-            page.wait_for_timeout(200)
-            page.reload()
+        await_camera(page)  # the recorder starts meanwhile
         expect(page.locator("#camera-words")).to_contain_text("No camera chosen yet.")
 
         page.fill("#name", "Rack 7")
@@ -153,14 +147,7 @@ def test_a_person_with_a_browser_sets_a_station_up(
         assert secret not in logs and secret not in (folder.root / "settings.toml").read_text()
 
 
-@pytest.mark.parametrize(
-    ("language", "size"),
-    [
-        pytest.param("en", LANDSCAPE, marks=pytest.mark.soak),
-        pytest.param("de", PORTRAIT, marks=pytest.mark.soak),
-        ("de", (360, 740)),
-    ],
-)
+@FOR_EVERYBODY
 def test_the_set_up_is_usable_by_everybody(
     browser: Browser,
     gym: Gym,
@@ -170,16 +157,12 @@ def test_the_set_up_is_usable_by_everybody(
     size: tuple[int, int],
 ) -> None:
     here = gym if language == "en" else guarded_gym
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, has_touch=True, reduced_motion="reduce"
-    )
+    context = screen(browser, size)
     page = come_in_to_set_up(context.new_page(), here)
     expect(page.locator("html")).to_have_attribute("lang", language)
     check(page)
     with recorder_without_camera(here.folder, tmp_path):
-        while not page.locator("#camera").count():
-            page.wait_for_timeout(200)
-            page.reload()
+        await_camera(page)
         check(page)
     context.close()
 
