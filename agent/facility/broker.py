@@ -60,6 +60,10 @@ class StoredMessage:
     sequence: int  # in its stream
 
 
+class HubRefusesError(NotifyError):
+    """The hub does not know the key, or not yet: it starts its broker again for a new one."""
+
+
 async def connect(access: BrokerAccess, *, reconnects: bool = False) -> Client:
     """Return a connection.
 
@@ -96,7 +100,7 @@ async def connect(access: BrokerAccess, *, reconnects: bool = False) -> Client:
         )
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         await _leave(client)
-        raise NotifyError(_words(error, access.address)) from error
+        raise _named(error, access.address) from error
     return client
 
 
@@ -145,7 +149,7 @@ def fetch_certificate(address: str, *, digest: bytes) -> str:
         ):
             shown = secure.getpeercert(binary_form=True) or b""
     except OSError as error:
-        raise NotifyError(_words(error, address)) from None
+        raise _named(error, address) from None
     if hashlib.sha256(shown).digest() != digest:
         raise NotifyError(
             f"{address} shows another certificate than the invitation's: it is not the hub",
@@ -154,19 +158,26 @@ def fetch_certificate(address: str, *, digest: bytes) -> str:
     return ssl.DER_cert_to_PEM_cert(shown)
 
 
-def _words(error: Exception, address: str) -> str:
+def _named(error: Exception, address: str) -> NotifyError:
+    """Return what the library's error means to a caller."""
     text = str(error)
     if "Authorization" in text:
-        return "the hub refuses this station's key: join again with a new invitation"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{address} shows another certificate than the hub's"
-    if isinstance(error, nats.errors.NoServersError):
-        return f"the hub at {address} cannot be reached"
-    if isinstance(error, TimeoutError):
-        return f"the hub at {address} does not answer"
-    if isinstance(error, nats.errors.Error):
-        return f"the hub at {address}: {text.removeprefix('nats: ')}"
-    return f"the hub at {address} cannot be reached: {plain_words(error)}"
+        return HubRefusesError(
+            "the hub refuses this station's key: join again with a new invitation"
+        )
+    if isinstance(error, nats.errors.NoRespondersError):
+        words = f"the hub at {address} is starting, or has stopped"
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        words = f"{address} shows another certificate than the hub's"
+    elif isinstance(error, nats.errors.NoServersError):
+        words = f"the hub at {address} cannot be reached"
+    elif isinstance(error, TimeoutError):
+        words = f"the hub at {address} does not answer"
+    elif isinstance(error, nats.errors.Error):
+        words = f"the hub at {address}: {text.removeprefix('nats: ')}"
+    else:
+        words = f"the hub at {address} cannot be reached: {plain_words(error)}"
+    return NotifyError(words)
 
 
 class HubConnection:
@@ -271,7 +282,7 @@ class HubConnection:
             return self._loop.run_until_complete(asyncio.wait_for(exchange, _MOST_S))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             self.drop()
-            raise NotifyError(_words(error, self._access.address)) from error
+            raise _named(error, self._access.address) from error
         except NotifyError:
             self.drop()
             raise

@@ -7,7 +7,12 @@ import time
 from agent import __version__
 from agent.disk.state_folder import StateFolder
 from agent.errors import BusyError, NotifyError, RequestError
-from agent.facility.broker import BrokerAccess, HubConnection, fetch_certificate
+from agent.facility.broker import (
+    BrokerAccess,
+    HubConnection,
+    HubRefusesError,
+    fetch_certificate,
+)
 from agent.facility.keys import SEED_BYTES, FacilityKey, is_public_key
 from agent.facility.membership import (
     Invitation,
@@ -16,6 +21,7 @@ from agent.facility.membership import (
     write_membership,
 )
 
+_KNOWN_WITHIN_S = 5.0  # an invitation that was made just now, as by a script
 _ACCEPTED_WITHIN_S = 15.0  # the broker starts again to know the new key
 _AGAIN_S = 0.5
 
@@ -73,12 +79,9 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
     ).subjects.join
     connection = HubConnection(access)
     try:
-        connection.open()
-        told = json.loads(connection.ask(subject, asked))
+        told = json.loads(_first_answer(connection, subject, asked))
         hub = told["hub"]
-    except NotifyError as error:
-        if "refuses" not in str(error):
-            raise
+    except HubRefusesError:
         raise RequestError(
             "the invitation was used, or has expired",
             hint=f"on the hub: spotter hub invite {invitation.station}",
@@ -90,6 +93,26 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
     if not isinstance(hub, str) or not is_public_key(hub):
         raise BusyError("the hub's answer cannot be read", hint="try again")
     return hub
+
+
+def _first_answer(connection: HubConnection, subject: str, asked: bytes) -> bytes:
+    """Return the hub's answer; a hub that is starting again gets time for it.
+
+    Raises:
+        HubRefusesError: it still does not know the invitation.
+        NotifyError: it cannot be reached, or does not get ready.
+    """
+    began_s = time.monotonic()
+    while True:
+        try:
+            connection.open()
+            return connection.ask(subject, asked)
+        except NotifyError as error:  # its broker may start again for another station meanwhile
+            is_refused = isinstance(error, HubRefusesError)
+            within_s = _KNOWN_WITHIN_S if is_refused else _ACCEPTED_WITHIN_S
+            if time.monotonic() - began_s > within_s:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 def _wait_until_known(member: Membership, key: FacilityKey) -> None:

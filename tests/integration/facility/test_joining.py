@@ -1,6 +1,7 @@
 """Joining a facility, and what a member's key can do: the real hub, the real nats-server."""
 
 import json
+import os
 import time
 from contextlib import closing
 
@@ -11,6 +12,7 @@ from agent.facility import broker
 from agent.facility.broker import HubConnection
 from agent.facility.membership import Invitation
 from tests.facility import SITE, Hub, stolen
+from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
 from tests.station import Station, until
 
@@ -32,6 +34,25 @@ def test_a_link_lets_one_station_in_once_and_says_so_otherwise(
     assert "left the facility" in first.spotter("leave")
     assert "used, or has expired" in first.spotter("join", link, code=1)
     assert not (first.state / "hub-key").exists()
+
+
+def test_a_script_invites_and_joins_without_a_pause(hub: Hub, station: MakeStation) -> None:
+    member = station("rack-7")
+    link = str(json.loads(hub.spotter("invite", "rack-7", "--json"))["link"])
+    assert "joined gym-1" in member.spotter("join", link)
+
+
+@pytest.mark.soak
+def test_many_stations_join_at_once(hub: Hub, station: MakeStation) -> None:
+    members = [station(f"many-{number}") for number in range(6)]
+    joining = []
+    for number, member in enumerate(members):
+        link = str(json.loads(hub.spotter("invite", f"many-{number}", "--json"))["link"])
+        words = ["join", link, "--config", str(member.config)]
+        log = member.root / "join.log"
+        joining.append((ForkedCommand(words, environment=dict(os.environ), log=log), log))
+    for command, log in joining:
+        assert command.wait(60) == 0, log.read_text()
 
 
 def test_another_machine_in_the_hubs_place_is_told_nothing(hub: Hub, station: MakeStation) -> None:
