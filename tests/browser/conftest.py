@@ -37,7 +37,8 @@ def browser() -> Iterator[Browser]:
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         yield chromium
-        chromium.close()
+        # It is not closed: that waits without limit for Chromium to end.  The driver, which ends
+        # here, kills what does not end by itself.
 
 
 @pytest.fixture(scope="package")
