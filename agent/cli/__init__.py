@@ -69,6 +69,7 @@ _SECTIONS = {
         "hub": ("hub", "Run the hub of a facility: many stations on one screen."),
         "join": ("hub", "Join a facility by the LINK of spotter hub invite."),
         "leave": ("hub", "Leave the facility: nothing goes to the hub any more."),
+        "certificate": ("certificate", "Issue certificates for the pages of all stations."),
     },
     "Try it out": {
         "demo": ("demo", "Run the full pipeline once, offline."),

@@ -5,24 +5,28 @@ import sqlite3
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from agent.clock import read_clock
+from agent.clock import LocalTime, read_clock
 from agent.daemon.systemd import unit_of
 from agent.disk.state_folder import OF_SESSIONS, has_secret
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
 from agent.settings.model import is_loopback, read_tap_token
 from agent.stage import StopFlag
+from agent.station.addresses import page_address
 from agent.station.assignments import station_rules
+from agent.text import counted
 from agent.web.app import make_page
 from agent.web.context import DaemonSignals
+from agent.web.tls import GivenCertificate, read_given
 
 _WHICH = "sudo ss -ltnp 'sport = :{port}' shows which; or set another web.listen"
 _AGAIN = "{log}; if a file is missing, install Spotter again (docs/install.md)"
@@ -32,6 +36,9 @@ _LOOKS_EVERY_S = 0.2
 _PLACES = ("/", "/login", "/wall", "/page.js", "/icon.svg", "/manifest.webmanifest")
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  # where to ask, not where to listen
 _MOST_STEPS = 3  # of being sent on
+_CERTIFICATE = "page certificate"
+_SOON_DAYS = 30
+_DAY_S = 86400.0
 
 
 def check_page(station: StationUnderTest) -> list[CheckResult]:
@@ -42,8 +49,9 @@ def check_page(station: StationUnderTest) -> list[CheckResult]:
     host, _, port = listen.rpartition(":")
     name = host.strip("[]")
     called = _EVERYWHERE.get(name, name)
+    given = _given_certificate(station)
     if station.runs:
-        return [_judge_running(station, called, port)]
+        return [_judge_running(station, called, port), *given]
     if _is_open(called, int(port)):
         return [
             broken(
@@ -52,7 +60,49 @@ def check_page(station: StationUnderTest) -> list[CheckResult]:
                 _WHICH.format(port=port),
             )
         ]
-    return [_guarded(station, f"will be at {listen} when the daemon runs")]
+    return [_guarded(station, f"will be at {listen} when the daemon runs"), *given]
+
+
+def _given_certificate(station: StationUnderTest) -> list[CheckResult]:
+    web = station.settings.web
+    if web.certificate != "given":
+        return []
+    assert web.tls_cert and web.tls_key  # checked by the settings
+    renew = f"issue a new one (docs/fleet.md) and copy it to {web.tls_cert} and {web.tls_key}"
+    try:
+        held = read_given(web.tls_cert, web.tls_key)
+    except ConfigError as error:
+        return [
+            broken(
+                _CERTIFICATE,
+                str(error),
+                f"certificate and key must belong together, and both be readable: {renew}",
+            )
+        ]
+    host = urlsplit(page_address(web)).hostname or ""
+    wanted = dict.fromkeys([host, *web.hosts])
+    return [judge_given(held, wanted, now_s=station.now.utc_s, renew=renew)]
+
+
+def judge_given(
+    held: GivenCertificate, hosts: Iterable[str], *, now_s: float, renew: str
+) -> CheckResult:
+    """Judge whether tablets still accept the page's certificate, and by every name of the page."""
+    until = LocalTime(now_s).day(held.ends_at)
+    days = (held.ends_at - now_s) / _DAY_S
+    if days < 0:
+        return broken(_CERTIFICATE, f"expired on {until}: tablets refuse the page", renew)
+    missing = [host for host in hosts if not held.fits(host)]
+    if missing:
+        return warning(
+            _CERTIFICATE,
+            f"not for {', '.join(missing)}, only for {', '.join(sorted(held.names)) or 'no name'}: "
+            "tablets show a warning",
+            renew,
+        )
+    if days < _SOON_DAYS:
+        return warning(_CERTIFICATE, f"expires on {until}, in {counted(round(days), 'day')}", renew)
+    return fine(_CERTIFICATE, f"valid until {until}")
 
 
 def _judge_running(station: StationUnderTest, host: str, port: str) -> CheckResult:

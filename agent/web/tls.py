@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from agent.errors import ConfigError
 from agent.settings.model import WebSettings
 from agent.station.addresses import own_address
 
-_DAYS = 800  # some tablets refuse certificates that last longer
+LONGEST_DAYS = 800  # some tablets refuse certificates that last longer
 _RENEW_BEFORE_S = 60 * 86400
 _USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
@@ -75,20 +76,66 @@ class PageCertificate:
             self.context.load_cert_chain(*self._places)
 
     def _fresh(self) -> ssl.SSLContext:
-        certificate, key = self._places
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"the page's certificate {certificate} cannot be used: {error}"
-            ) from None
-        return context
+        return _context(*self._places)
 
     def _marks(self) -> list[tuple[int, int] | None]:
         """Return what changes with the files."""
         return [_mark(place) for place in self._places]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenCertificate:
+    """For how long, and for which names, a certificate that was given serves."""
+
+    ends_at: float  # Unix time
+    names: frozenset[str]  # host names in lower case, and addresses
+
+    def fits(self, host: str) -> bool:
+        """Tell whether a browser accepts it for a host name or an address."""
+        name = host.lower()
+        any_label = f"*.{name.partition('.')[2]}"
+        return name in self.names or (not _is_address(name) and any_label in self.names)
+
+
+def read_given(certificate: Path, key: Path) -> GivenCertificate:
+    """Read a certificate that was given.
+
+    Raises:
+        ConfigError: it cannot be used with this key.
+    """
+    _context(certificate, key)
+    held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    try:
+        found = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:  # and browsers look at nothing else
+        found = x509.SubjectAlternativeName([])
+    return GivenCertificate(
+        ends_at=held.not_valid_after_utc.timestamp(),
+        names=frozenset(
+            [
+                *(name.lower() for name in found.get_values_for_type(x509.DNSName)),
+                *(str(address) for address in found.get_values_for_type(x509.IPAddress)),
+            ]
+        ),
+    )
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the page's certificate {certificate} cannot be used: {error}") from None
+    return context
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _mark(path: Path) -> tuple[int, int] | None:
@@ -144,7 +191,7 @@ def _signed(
     ]
     if address is not None:
         names.append(x509.IPAddress(ipaddress.ip_address(address)))
-    return self_signed(key, names, begins=begins, ends=begins + timedelta(days=_DAYS))
+    return self_signed(key, names, begins=begins, ends=begins + timedelta(days=LONGEST_DAYS))
 
 
 def self_signed(
@@ -165,13 +212,17 @@ def self_signed(
         .not_valid_before(begins)
         .not_valid_after(ends)
     )
-    usage = dict.fromkeys(_USAGES, False) | {"digital_signature": True, "key_cert_sign": True}
     for extension, critical in (
         (x509.BasicConstraints(ca=True, path_length=0), True),  # tablets install only these
-        (x509.KeyUsage(**usage), True),
+        (key_usage("digital_signature", "key_cert_sign"), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName(names), False),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
     ):
         builder = builder.add_extension(extension, critical=critical)
     return builder.sign(key, hashes.SHA256())
+
+
+def key_usage(*allowed: str) -> x509.KeyUsage:
+    """Return what a key may be used for, by the names of RFC 5280, and nothing else."""
+    return x509.KeyUsage(**(dict.fromkeys(_USAGES, False) | dict.fromkeys(allowed, True)))
