@@ -79,7 +79,7 @@ LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-in
     --python-version 3.11 --quiet
 lock: ## Resolve and lock the dependencies
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	$(LOCK) -o requirements.lock
+	$(LOCK) --extra hub -o requirements.lock
 	$(LOCK) --extra dev --extra hub -o requirements-dev.lock
 	@{ echo "# What builds the agent's wheel, as in requirements-dev.lock; written by \`make lock\`."; \
 	    awk '/^[a-z]/ {inside = /^setuptools==/} inside && !/^ *#/' requirements-dev.lock; } > requirements-build.lock

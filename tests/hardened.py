@@ -1,4 +1,4 @@
-"""The hardening of spotter.service without systemd: equal namespaces, filters and limits.
+"""The hardening of a unit without systemd: equal namespaces, filters and limits.
 
 bubblewrap makes the namespaces and takes the capabilities; the system call filter is made from the
 unit's own lines by libseccomp, with what systemd adds for its other directives.
@@ -25,10 +25,10 @@ def directives(unit: Path = _UNIT) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def allowed_calls() -> list[str]:
-    """Return the system calls that the unit's filter lets through."""
+def allowed_calls(unit: Path = _UNIT) -> list[str]:
+    """Return the system calls that a unit's filter lets through."""
     allowed: dict[str, None] = {}
-    for name, value in directives():
+    for name, value in directives(unit):
         if name != "SystemCallFilter":
             continue
         calls = {call for word in value.lstrip("~").split() for call in _expanded(word)}
@@ -52,12 +52,13 @@ def _expanded(word: str) -> Iterator[str]:
             yield from _expanded(name)
 
 
-def command(scratch: Path, writable: Path) -> list[str]:
-    """Return what runs a command as the unit would, with one writable folder."""
+def command(scratch: Path, writable: Path, unit: Path = _UNIT) -> list[str]:
+    """Return what runs a command as a unit would, with one writable folder."""
     bubblewrap = need(Path("/usr/bin/bwrap"), "bubblewrap")
     need_user_namespaces(bubblewrap)
     program = scratch / "filter.bpf"
-    subprocess.run(["/usr/bin/python3", str(_BUILDER), str(program), *allowed_calls()], check=True)
+    calls = allowed_calls(unit)
+    subprocess.run(["/usr/bin/python3", str(_BUILDER), str(program), *calls], check=True)
     inside = [
         *("--unshare-user", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
         *("--uid", _USER, "--gid", _USER, "--cap-drop", "ALL", "--new-session"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -23,6 +24,7 @@ from nats.js.api import (
 )
 
 from agent.clock import read_clock
+from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError, NotifyError
 from agent.facility.broker import HubConnection, connect
@@ -35,12 +37,14 @@ from agent.hub.settings import HubSettings, SiteSettings
 from agent.hub.stations import StationBoard, StationView
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
+from agent.text import counted
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
+_PING_EVERY_S = 60.0
 _MOST_ASKED = 4096  # bytes of a station that asks to be let in
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -93,10 +97,12 @@ class _Hub:
         self._key = folder.key()
         self._register = Register()
         self._letting_in = asyncio.Lock()
+        self._manager = NotifySocket.of(os.environ)
 
     async def run(self) -> None:
         """Keep the broker running; one that fails is started again after growing pauses."""
         stop, timer = _Stop(), BackoffTimer(_BACKOFF)
+        pings = asyncio.create_task(self._ping())
         log.info("hub started", site=self._site.site, listen=self._site.listen)
         while not stop.asked.is_set():
             try:
@@ -105,12 +111,21 @@ class _Hub:
                 delay_s = timer.note_failure()
                 hint = error.hint if isinstance(error, AgentError) else None
                 log.error("broker failed", error=str(error), hint=hint, next_try_s=round(delay_s))
+                self._manager.tell("READY=1", f"STATUS=broker failed: {error}")  # it keeps retrying
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.asked.wait(), delay_s)
             finally:
                 await self._broker.stop()
+        self._manager.tell_stopping()
+        pings.cancel()
         self._save()
         log.info("hub stopped")
+
+    async def _ping(self) -> None:
+        """Tell systemd that this loop runs; never returns."""
+        while True:
+            self._manager.tell("WATCHDOG=1")
+            await asyncio.sleep((self._manager.watchdog_s or _PING_EVERY_S) / 2)
 
     async def _serve(self, stop: _Stop, timer: BackoffTimer) -> None:
         """Run the broker until it ends, the register changes, or the hub is to end."""
@@ -126,6 +141,7 @@ class _Hub:
             stations, invited = len(self._register.stations), len(self._register.invitations)
             log.info("broker started", stations=stations, invited=invited)
             timer.note_success()
+            self._manager.tell("READY=1", f"STATUS={counted(stations, 'station')} joined")
             await _first(
                 stop.asked.wait, self._broker.wait, self._register_changes, self._save_words
             )

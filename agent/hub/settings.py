@@ -1,6 +1,8 @@
 """The hub's settings: one file, another machine's or user's than a station's."""
 
+import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
 ENV_PREFIX = "HUB_"
+_PIN_CREDENTIAL = "hub-pin"  # systemd hands it over: the service may not read /etc/spotter
 _HINT = "docs/facility.md shows a hub's settings"
 
 
@@ -92,6 +95,15 @@ def load_hub(path: Path) -> HubSettings:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}", hint=_HINT) from None
     try:
-        return HubSettings(**document)
+        return _with_credentials(HubSettings(**document), os.environ)
     except ValidationError as error:
         raise explained(error, path, hint=_HINT) from None
+
+
+def _with_credentials(settings: HubSettings, environ: Mapping[str, str]) -> HubSettings:
+    """Return settings whose PIN is read where systemd has put it, if it has."""
+    handed = Path(environ.get("CREDENTIALS_DIRECTORY", ""), _PIN_CREDENTIAL)
+    if settings.web.pin_file is None or not handed.is_absolute() or not handed.exists():
+        return settings
+    web = settings.web.model_copy(update={"pin_file": handed})
+    return settings.model_copy(update={"web": web})

@@ -73,7 +73,7 @@ make_tree() {    # ARCH ROOT
     install -m 644 systemd/restart-growing.conf systemd/clock-chrony.conf "$lib/units/"
     install -m 644 systemd/sysusers.conf "$root/usr/lib/sysusers.d/spotter.conf"
     install -m 644 systemd/tmpfiles.conf "$root/usr/lib/tmpfiles.d/spotter.conf"
-    install -m 644 config/station.sample.toml "$share/"
+    install -m 644 config/station.sample.toml config/hub.sample.toml "$share/"
     cp -R config/monitoring "$share/monitoring"
     install -m 644 docs/*.md "$share/docs/"
     install -m 755 config/debian/environment.sh "$lib/environment"

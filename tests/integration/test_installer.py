@@ -69,12 +69,14 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             "/var/lib/spotter/page-setup": "600 spotter spotter",
             "/var/lib/spotter": "2770 spotter spotter",
             "/var/lib/spotter/capture": "2770 spotter spotter",
+            "/var/lib/spotter-hub": "700 spotter-hub spotter-hub",
         }
         for place, wanted in places.items():
             assert box.run("stat", "--format", "%a %U %G", place).strip() == wanted
         assert box.run("find", "/opt/spotter", "-perm", "/o+w", "!", "-type", "l") == ""
         assert "spotter" in box.run("id", "--name", "--groups", "spotter-camera").split()
-        for unit in ("spotter.service", "spotter@two.service", "spotter-recorder@main.service"):
+        units = ("spotter.service", "spotter@two.service", "spotter-recorder@main.service")
+        for unit in (*units, "spotter-hub.service"):
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told

@@ -1,12 +1,18 @@
 """The units: clean, hardened, and the daemon does its whole work under equal restrictions."""
 
+import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from agent.hub.settings import SiteSettings, load_hub
 from agent.sandbox.server import Sandbox
+from agent.web.auth import read_pin
 from tests.conftest import REPOSITORY
+from tests.facility import Hub
 from tests.hardened import command, directives
 from tests.needs import need
 from tests.station import Station, delivered
@@ -16,7 +22,8 @@ _UNITS = REPOSITORY / "systemd"
 _MOST_EXPOSED = 1.5
 _RECORDER = "spotter-recorder@.service"
 _READER = "spotter-reader@.service"
-_ALL = ["spotter.service", "spotter@.service", _RECORDER, _READER]
+_HUB = "spotter-hub.service"
+_ALL = ["spotter.service", "spotter@.service", _RECORDER, _READER, _HUB]
 
 
 @pytest.mark.parametrize("name", _ALL)
@@ -103,6 +110,56 @@ def test_model_database_and_watcher_work_under_the_restrictions_of_the_unit(
         daemon.terminate()
         daemon.wait(15)
     assert "folder watch failed" not in station.log.read_text()
+
+
+def test_the_hub_sees_its_own_folder_and_nothing_else_of_what_is_kept() -> None:
+    said = directives(_UNITS / _HUB)
+
+    assert ("TemporaryFileSystem", "/var/lib:ro") in said
+    opened = [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
+    assert set(opened) == {"/var/lib/spotter-hub"}
+    assert ("InaccessiblePaths", "-/etc/spotter") in said
+    assert dict(said)["RestartPreventExitStatus"] == "78 243"
+
+
+def test_hub_and_broker_run_and_answer_systemd_under_the_restrictions_of_the_unit(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "hub"
+    hub = Hub(root)  # only its settings: nobody has started it
+    under = command(tmp_path, root, _UNITS / _HUB)
+    given = {**os.environ, "NOTIFY_SOCKET": str(root / "notify"), "WATCHDOG_USEC": "400000"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(root / "notify"))
+        manager.settimeout(20)
+        with hub.log.open("wb") as log:
+            words = [sys.executable, "-m", "agent", "hub", "run", "--config", str(hub.config)]
+            running = subprocess.Popen([*under, *words], env=given, stderr=log)
+        try:
+            told = b""
+            while b"READY=1" not in told or told.count(b"WATCHDOG=1") < 3:
+                told += manager.recv(4096) + b"\n"
+            assert b"0 stations joined" in told, told
+        finally:
+            running.terminate()
+            running.wait(20)
+    assert "broker failed" not in hub.log.read_text()
+
+
+def test_the_hubs_sample_is_whole_and_its_pin_is_read_where_systemd_puts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = (REPOSITORY / "config" / "hub.sample.toml").read_text()
+    for name in SiteSettings.model_fields:
+        assert f"\n{name} = " in sample or f"\n# {name} = " in sample, name
+    config = tmp_path / "hub.toml"
+    config.write_text(sample.replace("# pin_file", "pin_file"))
+    loaded = load_hub(config)
+    assert loaded.hub == SiteSettings(site="gym-1")
+    assert loaded.web.pin_file == Path("/etc/spotter/hub-pin")
+    (tmp_path / "hub-pin").write_text("482913\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_pin(load_hub(config).web) == "482913"
 
 
 # What the restrictions refuse, each told by its word: proof that they are there.

@@ -38,6 +38,7 @@ IN_LAYER = {
     ("secret_files", "logs"),
     ("text", "logs"),
     ("retry", "stage"),
+    ("hub", "daemon"),  # both tell systemd that they run
     ("results", "delivery"),  # downloads keep to the same bandwidth as uploads
 }
 PURE = {
