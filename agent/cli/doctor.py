@@ -11,7 +11,7 @@ from agent.cli.common import config_option, json_option, print_json, settings_of
 from agent.clock import Instant, read_clock
 from agent.daemon.systemd import SYSTEMD, unit_of
 from agent.doctor.check import CheckResult, Severity, worst
-from agent.doctor.runner import rounds
+from agent.doctor.runner import Rounds, rounds
 from agent.errors import ConfigError, NotifyError, RequestError
 from agent.notifications.message import trial_notice
 from agent.notifications.stage import receiver_of
@@ -37,10 +37,14 @@ def doctor(config: Path | None, as_json: bool) -> None:
     A daemon that is not running is a FAIL if its unit is enabled or if something is waiting for
     it, otherwise a WARN.
     """
-
     path = find_config(config, os.environ)
+    report_findings(rounds(path, explicit=config, now=read_clock()), as_json=as_json)
+
+
+def report_findings(looks: Rounds, *, as_json: bool) -> None:
+    """Look at everything and print what was found; exit with 1 or 78 if anything is broken."""
     findings: list[CheckResult] = []
-    for name, look in rounds(path, explicit=config, now=read_clock()):
+    for name, look in looks:
         _say_under_way(name, quiet=as_json)
         found = look()
         _say_under_way("", quiet=as_json)

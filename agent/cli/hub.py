@@ -15,12 +15,12 @@ from agent.cli.common import (
     config_option,
     json_option,
     opened_outbox,
-    print_columns,
     print_json,
     settings_of,
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
+from agent.cli.hub_care import doctor, hub_config_option, prepared_hub, stations, status
 from agent.cli.options import Duration, Number
 from agent.clock import iso_utc, read_clock
 from agent.disk.lock import StateFolderLock
@@ -32,9 +32,8 @@ from agent.facility.membership import NAME, Invitation, forget_membership
 from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.planning import Planner, moment_of, read_plan_csv
-from agent.hub.run import read_stations, run_hub
-from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
-from agent.hub.stations import StationView
+from agent.hub.run import run_hub
+from agent.hub.settings import HubSettings, load_hub
 from agent.logs import configure_logs
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
@@ -42,20 +41,9 @@ from agent.stage import StageName
 from agent.station.addresses import page_address
 from agent.station.assignments import state_folder
 
-_HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
 _MOST_CSV = 4_000_000  # characters
-
-_hub_config = click.option(
-    "--config",
-    "config",
-    type=click.Path(path_type=Path, dir_okay=False, readable=False),
-    metavar="FILE",
-    default=HUB_CONFIG,
-    show_default=True,
-    help="The hub's settings.",
-)
 
 
 @click.group()
@@ -63,8 +51,12 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
+for care in (stations, status, doctor):
+    hub.add_command(care)
+
+
 @hub.command("run")
-@_hub_config
+@hub_config_option
 def run(config: Path) -> None:
     """Run the hub in the foreground.
 
@@ -85,7 +77,7 @@ def run(config: Path) -> None:
     show_default=True,
     help="How long the link is valid.",
 )
-@_hub_config
+@hub_config_option
 @json_option
 def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
     """Print a link and QR code that let a station join.
@@ -98,7 +90,7 @@ def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
             f"{station!r} is not a station's id", hint="see station.id in the station's settings"
         )
     settings = load_hub(config)
-    folder = _prepared(settings)
+    folder = prepared_hub(settings)
     seed, until_s = os.urandom(SEED_BYTES), read_clock().utc_s + hours * 3600
     opened = OpenInvitation(key=FacilityKey(seed).public, until=until_s)
     with acting_as_owner(folder.root):
@@ -121,16 +113,6 @@ def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
     _warn_if_unreachable(settings, folder)
 
 
-def _prepared(settings: HubSettings) -> HubFolder:
-    folder = HubFolder(settings.hub.state)
-    if not folder.root.exists():
-        folder.prepare()
-        return folder
-    with acting_as_owner(folder.root):
-        folder.prepare()
-    return folder
-
-
 def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
     with acting_as_owner(folder.root):
         runs = StateFolderLock(folder.places).is_taken()
@@ -146,55 +128,20 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 
 @hub.command("remove")
 @click.argument("station")
-@_hub_config
+@hub_config_option
 @json_option
 def remove(station: str, config: Path, as_json: bool) -> None:
     """Let a station in no longer, or take back its invitation.
 
     The station continues without the hub; `spotter leave` there ends its attempts to connect.
     """
-    folder = _prepared(load_hub(config))
+    folder = prepared_hub(load_hub(config))
     with acting_as_owner(folder.root):
         folder.change(lambda register: register.remove(station))
     if as_json:
         print_json({"removed": station})
     else:
         click.echo(f"removed: {station}")
-
-
-@hub.command("stations")
-@_hub_config
-@json_option
-def stations(config: Path, as_json: bool) -> None:
-    """List the stations with what each is doing.
-
-    Stations without a message for 15 s are away: what is shown of them is their last word.
-    """
-    settings = load_hub(config)
-    folder = _prepared(settings)
-    with acting_as_owner(folder.root):
-        register = folder.register().without_expired(now_s=read_clock().utc_s)
-        views = read_stations(settings.hub, folder, register, now_s=read_clock().utc_s)
-    invited = sorted(register.invitations)
-    if as_json:
-        told = [{"station": name, "invited": True} for name in invited]
-        print_json([*(view.document() for view in views), *told])
-    elif not views and not invited:
-        click.echo("no stations; invite one: spotter hub invite STATION")
-    else:
-        lines = [_line(view) for view in views]
-        print_columns([_HEAD, *lines, *((name, "invited", "", "", "", "") for name in invited)])
-
-
-def _line(view: StationView) -> tuple[str, ...]:
-    age = "never" if view.age_s is None else duration_words(view.age_s)
-    word = view.word
-    if word is None:
-        return view.station, "away", "", "", "", age
-    athlete = (word.athlete.user_id if word.athlete else None) or "-"
-    todo = str(word.to_review) if word.to_review else "-"
-    state = f"away ({word.state})" if view.is_away else str(word.state)
-    return view.station, state, athlete, todo, str(word.backlog.clips), age
 
 
 @hub.command("assign")
@@ -206,7 +153,7 @@ def _line(view: StationView) -> tuple[str, ...]:
 )
 @click.option("--exercise", help="What the athlete does; default: what they did last there.")
 @click.option("--barbell-mass", type=Number(), metavar="KG", help="Weight on the bar.")
-@_hub_config
+@hub_config_option
 @json_option
 def assign(
     station: str,
@@ -242,7 +189,7 @@ def assign(
 
 @hub.command("plan")
 @click.argument("file", type=click.File("r", encoding="utf-8"))
-@_hub_config
+@hub_config_option
 @json_option
 def plan(file: TextIO, config: Path, as_json: bool) -> None:
     """Plan many turns from FILE, a CSV file ("-": standard input).
@@ -262,7 +209,7 @@ def _plan(
     config: Path, turns: Mapping[str, Sequence[Turn]], *, now_s: float, as_json: bool
 ) -> None:
     settings = load_hub(config)
-    folder = _prepared(settings)
+    folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         known = folder.register().stations
         unknown = sorted(set(turns) - set(known))
@@ -281,7 +228,7 @@ def _plan(
 
 @hub.command("pair")
 @click.option("--wall", is_flag=True, help="Read-only wall display.")
-@_hub_config
+@hub_config_option
 @json_option
 def pair(wall: bool, config: Path, as_json: bool) -> None:
     """Pair a device with the hub's page by a QR code.
@@ -291,7 +238,7 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
     settings = load_hub(config)
     if not settings.web.listen:
         raise RequestError("the hub's page is turned off", hint='set web.listen = "127.0.0.1:8378"')
-    folder = _prepared(settings)
+    folder = prepared_hub(settings)
     token, now_s = b32encode(os.urandom(_TOKEN_BYTES)).decode().lower(), read_clock().utc_s
     role = Role.WALL if wall else Role.COACH
     with acting_as_owner(folder.root), Outbox.open(folder.root) as outbox:

@@ -1,9 +1,12 @@
 """Checks of the API connection and of notification receivers."""
 
+import json
 import os
 import socket
 import sqlite3
 import ssl
+from contextlib import suppress
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,10 +18,16 @@ from agent.clock import Instant, LocalTime
 from agent.daemon.systemd import unit_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError, ApiUnavailableError, NotifyError, plain_words
-from agent.facility.broker import HubConnection
+from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
-from agent.facility.membership import membership_path, read_membership, read_station_key
+from agent.facility.membership import (
+    STATES,
+    Membership,
+    membership_path,
+    read_membership,
+    read_station_key,
+)
 from agent.notifications.stage import receiver_of
 from agent.notifications.webhook import command_for_secret, signing_key
 from agent.outbox.consistency import opened_as_it_is
@@ -32,7 +41,7 @@ from agent.settings.model import (
     read_webhook_secret,
 )
 from agent.stage import StageName
-from agent.text import counted
+from agent.text import counted, printable
 
 _DAY_S = 86400.0
 _SOON_DAYS = 21
@@ -240,6 +249,7 @@ def _offset_s(now: Instant, date: str | None) -> float | None:
 
 _RECEIVER_WAIT_S = 5.0
 _HUB_REMEDY = "spotter hub run on the hub; refused: spotter leave, then join by a new invitation"
+_HUB_CLOCK_OFF_S = 60.0  # beyond it a clock that nothing has set carries out no turns
 _TRY = "then try it: spotter notify test"
 
 
@@ -254,7 +264,7 @@ def check_channels(station: StationUnderTest) -> list[CheckResult]:
         findings += [*_mqtt_password(station), _mqtt_way(station)]
     if membership_path(station.folder).exists():
         names = [*names, StageName.HUB]
-        findings.append(_hub_way(station))
+        findings += _hub_way(station)
     return [*findings, *_standing(station, names)]
 
 
@@ -360,7 +370,7 @@ def _mqtt_way(station: StationUnderTest) -> CheckResult:
     return fine("mqtt", f"{host}:{port} accepts the login")
 
 
-def _hub_way(station: StationUnderTest) -> CheckResult:
+def _hub_way(station: StationUnderTest) -> list[CheckResult]:
     try:
         member = read_membership(station.folder)
         seed = read_station_key(station.folder)
@@ -368,13 +378,49 @@ def _hub_way(station: StationUnderTest) -> CheckResult:
         connection = HubConnection(access_of(member, FacilityKey(seed)))
         try:
             connection.open()
+            seen = (
+                judge_last_state(_last_state(connection, member), station) if station.runs else []
+            )
         finally:
             connection.close()
     except NotifyError as fault:
-        return warning("hub", f"{fault}; the station works without it", _HUB_REMEDY)
+        return [warning("hub", f"{fault}; the station works without it", _HUB_REMEDY)]
     except AgentError as fault:
-        return broken("hub", str(fault), fault.hint or "spotter leave")
-    return fine("hub", f"{member.address} accepts the station as {member.site}/{member.station}")
+        return [broken("hub", str(fault), fault.hint or "spotter leave")]
+    told = f"{member.address} accepts the station as {member.site}/{member.station}"
+    return [fine("hub", told), *seen]
+
+
+def _last_state(connection: HubConnection, member: Membership) -> StoredMessage | None:
+    with suppress(NotifyError):  # its store is being opened
+        return connection.stored(member.subjects.last(f"KV_{STATES}", member.subjects.state))
+    return None
+
+
+def judge_last_state(last: StoredMessage | None, station: StationUnderTest) -> list[CheckResult]:
+    """Judge the last state that the hub has of a station whose daemon runs.
+
+    Args:
+        last: as the hub has stored it; None: it has none.
+        station: the station.
+    """
+    if last is None:
+        return [warning("hub", "it has no state of this station yet", "spotter status")]
+    findings = []
+    try:
+        stored_at = datetime.fromisoformat(last.headers["Nats-Time-Stamp"]).timestamp()
+        plan = json.loads(last.body)["plan"]
+        state, detail = str(plan["state"]), printable(str(plan["detail"]), 200)
+    except (ValueError, TypeError, KeyError):
+        return [warning("hub", "its last state of this station cannot be read", "spotter status")]
+    off_s = station.now.utc_s - stored_at
+    if abs(off_s) > _HUB_CLOCK_OFF_S:
+        told = f"by this clock the last state that it has is of {off_s:.0f} s ago"
+        findings.append(warning("hub clock", told, "timedatectl, here and at the hub"))
+    if state == "refused":
+        told = f"the plan of the hub is refused: {detail}"
+        findings.append(warning("hub plan", told, "on the hub: spotter hub assign"))
+    return findings
 
 
 def _standing(station: StationUnderTest, names: list[str]) -> list[CheckResult]:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 
 import nats.errors
@@ -26,15 +25,15 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError, NotifyError
-from agent.facility.broker import HubConnection, connect
+from agent.errors import AgentError
+from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
-from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
+from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_access
-from agent.hub.settings import HubSettings, SiteSettings
-from agent.hub.stations import StationBoard, StationView
+from agent.hub.settings import HubSettings
+from agent.hub.stations import StationBoard
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 from agent.text import counted
@@ -199,31 +198,6 @@ class _Hub:
             await message.respond(json.dumps({"hub": self._key.public}).encode())
             await client.flush()
         log.info("station joined", station=station)
-
-
-def read_stations(
-    site: SiteSettings, folder: HubFolder, register: Register, *, now_s: float
-) -> list[StationView]:
-    """Return every station as another process than the hub can know it.
-
-    Without the broker that is what the hub has written last.
-    """
-    board = StationBoard()
-    board.load(folder.words)
-    connection = HubConnection(hub_access(site.listen, folder, folder.key()))
-    try:
-        connection.open()
-        for station in register.stations:
-            subjects = Subjects(site=site.site, station=station)
-            told = connection.stored(subjects.last(f"KV_{STATES}", subjects.state))
-            if told is not None:
-                heard_at = datetime.fromisoformat(told.headers["Nats-Time-Stamp"]).timestamp()
-                board.hear(station, told.body, now_s=heard_at)
-    except NotifyError:
-        pass  # on purpose: ages say how old everything is
-    finally:
-        connection.close()
-    return board.views(register, now_s=now_s)
 
 
 async def prepare_streams(broker: JetStreamContext, site: str) -> None:

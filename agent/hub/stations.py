@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from agent.disk.state_folder import open_plain, rewriting
 from agent.hub.folder import Register
@@ -67,6 +67,7 @@ class StationWord(_Word):
     """A station's state as it tells it."""
 
     state: StationStatus
+    at: AwareDatetime | None = None  # by the station's clock
     name: _Text | None = None
     version: _Text | None = None
     page: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,200}$")] | None = None
@@ -99,11 +100,19 @@ class StationView:
     station: str
     word: StationWord | None  # None: it has told nothing yet
     age_s: float | None  # of that word
+    heard_at: float | None = None  # Unix time
 
     @property
     def title(self) -> str:
         """What people call it."""
         return (self.word.name if self.word is not None else None) or self.station
+
+    @property
+    def clock_off_s(self) -> float | None:
+        """How far the station's clock was ahead when its last word came; None where it is away."""
+        if self.word is None or self.word.at is None or self.heard_at is None or self.is_away:
+            return None
+        return self.word.at.timestamp() - self.heard_at
 
     @property
     def is_away(self) -> bool:
@@ -146,7 +155,7 @@ class StationBoard:
         for station in register.stations:
             word, heard_at = words.get(station, (None, None))
             age_s = None if heard_at is None else max(0.0, now_s - heard_at)
-            found.append(StationView(station=station, word=word, age_s=age_s))
+            found.append(StationView(station=station, word=word, age_s=age_s, heard_at=heard_at))
         return sorted(found, key=lambda view: _natural(view.title))
 
     def save(self, path: Path) -> None:

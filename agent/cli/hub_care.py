@@ -1,0 +1,139 @@
+"""The commands of `hub` by which its machine is looked after."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from agent.cli.common import json_option, print_columns, print_json
+from agent.cli.doctor import report_findings
+from agent.cli.formatting import duration_words, size_words
+from agent.clock import read_clock
+from agent.disk.space import measure
+from agent.disk.state_folder import acting_as_owner
+from agent.doctor.hub import hub_rounds
+from agent.hub.folder import HubFolder
+from agent.hub.look import HubLook, look_at_hub
+from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
+from agent.hub.stations import StationView
+from agent.text import counted
+
+_HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
+
+HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
+
+_config = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    metavar="FILE",
+    default=HUB_CONFIG,
+    show_default=True,
+    help="The hub's settings.",
+)
+
+
+def hub_config_option(command: HubCommand) -> HubCommand:
+    """Give a command of the hub `--config`."""
+    return _config(command)
+
+
+def prepared_hub(settings: HubSettings) -> HubFolder:
+    """Return the hub's folder with its keys, made where they are missing.
+
+    Raises:
+        ConfigError: they cannot be made.
+    """
+    folder = HubFolder(settings.hub.state)
+    if not folder.root.exists():
+        folder.prepare()
+        return folder
+    with acting_as_owner(folder.root):
+        folder.prepare()
+    return folder
+
+
+def _look(config: Path) -> HubLook:
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        return look_at_hub(settings.hub, folder, now_s=read_clock().utc_s)
+
+
+@click.command()
+@hub_config_option
+@json_option
+def doctor(config: Path, as_json: bool) -> None:
+    """Check the hub and its stations, and say how to fix problems.
+
+    Exit codes: 0 no failure (there may be warnings, as for stations that are away), 1 at least one
+    FAIL, 78 invalid settings.
+    """
+    report_findings(hub_rounds(config, now=read_clock()), as_json=as_json)
+
+
+@click.command()
+@hub_config_option
+@json_option
+def status(config: Path, as_json: bool) -> None:
+    """Show what the hub is doing, and all stations in short."""
+    look = _look(config)
+    free_bytes = measure(load_hub(config).hub.state).free_bytes
+    document = {**look.document(), "disk_free_bytes": free_bytes}
+    if as_json:
+        print_json(document)
+        return
+    state = "running" if look.runs else "NOT running: spotter hub run"
+    broker = f"answers at {look.listen}" if look.fault is None else f"FAILING: {look.fault}"
+    kept = f"{look.events} stored, {size_words(look.event_bytes)}"
+    joined, away = counted(len(look.stations), "station"), len(look.away)
+    counts = document["counts"]
+    assert isinstance(counts, dict)  # of the look
+    lines = [
+        ("hub", f"{look.site}, {state}"),
+        ("broker", broker),
+        ("events", kept),
+        ("disk", f"{size_words(free_bytes)} free"),
+        ("stations", f"{joined}, {away} away, {len(look.invitations)} invited"),
+        ("to review", str(counts["to_review"])),
+        ("to upload", counted(counts["clips_to_upload"], "clip")),
+    ]
+    print_columns(lines)
+    for view in look.away:
+        click.echo(f"away: {view.station}, last message: {_age(view)}")
+
+
+@click.command()
+@hub_config_option
+@json_option
+def stations(config: Path, as_json: bool) -> None:
+    """List the stations with what each is doing.
+
+    Stations without a message for 15 s are away: what is shown of them is their last word.
+    """
+    look = _look(config)
+    views, invited = look.stations, sorted(look.invitations)
+    if as_json:
+        told = [{"station": name, "invited": True} for name in invited]
+        print_json([*(view.document() for view in views), *told])
+    elif not views and not invited:
+        click.echo("no stations; invite one: spotter hub invite STATION")
+    else:
+        lines = [_line(view) for view in views]
+        print_columns([_HEAD, *lines, *((name, "invited", "", "", "", "") for name in invited)])
+
+
+def _line(view: StationView) -> tuple[str, ...]:
+    age = _age(view)
+    word = view.word
+    if word is None:
+        return view.station, "away", "", "", "", age
+    athlete = (word.athlete.user_id if word.athlete else None) or "-"
+    todo = str(word.to_review) if word.to_review else "-"
+    state = f"away ({word.state})" if view.is_away else str(word.state)
+    return view.station, state, athlete, todo, str(word.backlog.clips), age
+
+
+def _age(view: StationView) -> str:
+    return "never" if view.age_s is None else f"{duration_words(view.age_s)} ago"

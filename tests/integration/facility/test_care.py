@@ -1,0 +1,85 @@
+"""The hub's doctor and status: the real hub in every state that a person may find it in."""
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from agent.disk.space import DiskUsage
+from agent.doctor.check import Severity
+from agent.doctor.hub import judge_server, judge_space
+from tests.facility import Hub
+from tests.integration.facility.conftest import MakeStation
+from tests.station import give, until
+
+
+def found(hub: Hub, *, code: int) -> Mapping[str, tuple[str, str]]:
+    """Every finding of the doctor by its name: state and words."""
+    done = give(["hub", "doctor", "--json", "--config", str(hub.config)])
+    assert done.returncode == code, done.stdout + done.stderr
+    checks = json.loads(done.stdout)["checks"]
+    return {one["name"]: (one["state"], f"{one['finding']} {one['remedy']}") for one in checks}
+
+
+def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
+    tmp_path: Path, station: MakeStation
+) -> None:
+    hub = Hub(tmp_path / "hub", more='[web]\nlisten = "PAGE"\n')
+    before = found(hub, code=1)
+    assert before["service"][0] == "broken" and "stations wait for it" in before["service"][1]
+    assert before["nats-server"][0] == "fine"
+
+    with hub:
+        rack = station("rack-1")
+        assert "none has joined" in found(hub, code=0)["stations"][1]
+        hub.admit(rack)
+        with rack.running():
+            until(lambda: hub.state_of("rack-1") is not None)
+            seen = found(hub, code=0)
+            assert seen["stations"] == ("fine", "all 1 connected None")
+            assert seen["certificate"][1].startswith("valid until 2049-12-31")
+            assert (seen["broker"][0], seen["page"][0]) == ("fine", "fine")
+            status = json.loads(hub.spotter("status", "--json"))
+            assert (status["running"], status["counts"]["away"]) == (True, 0)
+            assert status["stations"][0]["told"]["plan"]["state"] == "none"
+        hub.stop()
+        words = json.loads(hub.folder.words.read_text())
+        words["rack-1"]["heard_at"] -= 3600
+        hub.folder.words.write_text(json.dumps(words))
+        hub.start()
+        state, told = found(hub, code=0)["stations"]
+        assert state == "warning" and told.startswith("1 of 1 away: rack-1 (since ")
+        assert "away: rack-1, last message: 1 h ago" in hub.spotter("status")
+
+    with socket.create_server((hub.listen.split(":")[0], int(hub.listen.split(":")[1]))):
+        assert "another program listens" in found(hub, code=1)["broker"][1]
+    hub.folder.root.chmod(0o755)
+    assert "open to other users" in found(hub, code=1)["state folder"][1]
+    hub.folder.certificate[1].write_bytes(b"rubbish")
+    assert "damaged" in found(hub, code=1)["certificate"][1]
+    hub.config.write_text("[hub]\n")
+    assert "hub.site" in found(hub, code=78)["settings"][1]
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("nats-server: v2.15.1\n", Severity.FINE),
+        ("nats-server: v2.12.0\n", Severity.FINE),
+        ("nats-server: v2.10.27\n", Severity.BROKEN),
+        ("no such thing", Severity.BROKEN),
+    ],
+)
+def test_an_old_server_is_named(told: str, state: Severity) -> None:
+    assert judge_server(Path("/usr/bin/nats-server"), told).state is state
+
+
+@pytest.mark.parametrize(
+    ("free", "state"),
+    [(5e9, Severity.FINE), (1e9, Severity.WARNING), (1e8, Severity.BROKEN)],
+)
+def test_a_disk_that_fills_up_is_said_before_the_broker_stops(free: float, state: Severity) -> None:
+    room = DiskUsage(free_bytes=int(free), total_bytes=10**11, free_files=None)
+    assert judge_space(room).state is state
