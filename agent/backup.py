@@ -1,4 +1,4 @@
-"""Backups of a station: its records, settings and, if wanted, its videos in one archive.
+"""Backups of a station, or a hub: records, settings and, if wanted, videos in one archive.
 
 A backup is of one moment: while nothing can be committed, the records are copied and every file
 gets a second name (a hard link) in the folder for unfinished files; the archive is written from
@@ -41,14 +41,12 @@ from agent.outbox.integrity import DATABASE_NAME, holds_history
 from agent.outbox.outbox import Outbox
 from agent.text import printable
 
-SETTINGS_NAME = "station.toml"
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _RECORDS = (DATABASE_NAME, LEDGER_NAME)
 _VIDEO_PLACES = ("captures", "clips", "pictures", "results")
 _UNFINISHED = frozenset({".part", ".note"})
-_ROOT_FILES = frozenset({*_RECORDS, *BACKED_UP_FILES})
-_IN_PLACE = re.compile(rf"(?:{'|'.join(_VIDEO_PLACES)})/[^/\0.][^/\0]*")
+_IN_PLACE = re.compile(r"([^/\0]+)/[^/\0.][^/\0]*")
 _LARGEST_MANIFEST = 1 << 28  # bytes; a hundred for each of two million files
 _PIECE_BYTES = 1 << 20
 
@@ -56,10 +54,36 @@ Progress = Callable[[int, int], None]  # bytes that are done, and bytes in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupKind:
+    """What a backup is of, and which of its files are in it."""
+
+    name: str  # in the manifest
+    settings_name: str
+    command: str  # that makes one
+    root_files: tuple[str, ...]  # beside the database, in the root of the state folder
+    places: tuple[str, ...]  # folders in it
+    mode: int  # of a restored file
+    prepare: Callable[[StateFolder], None]  # makes the folders
+    make_room: Callable[[StateFolder], None]  # raises RequestError where a history is
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a file of the state folder, by its name in there, may be in one."""
+        place = _IN_PLACE.fullmatch(name)
+        return name in {*_RECORDS, *self.root_files} or (
+            place is not None and place[1] in self.places
+        )
+
+    @property
+    def settings_entry(self) -> str:
+        """The name of the settings in the archive."""
+        return f"settings/{self.settings_name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupContent:
     """What an archive holds."""
 
-    station: str
+    station: str  # or the site, of a hub
     made_at: str  # UTC, ISO 8601
     version: str  # of the Spotter that wrote it
     has_videos: bool
@@ -80,6 +104,7 @@ def write_backup(
     station: str,
     videos: bool,
     now: Instant,
+    kind: BackupKind | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> BackupContent:
     """Write what a station holds at this moment into an archive that only its owner can read.
@@ -93,12 +118,14 @@ def write_backup(
         station: its id.
         videos: whether captures, clips, pictures and results are in it.
         now: this moment.
+        kind: None: of a station.
         progress: is told how much is written.
 
     Raises:
         RequestError: it cannot be written.
         OutboxError: the outbox cannot be opened.
     """
+    kind = kind or STATION_BACKUP
     unfinished = out.with_name(f".{out.name}.part")
     if out.exists():
         raise RequestError(f"{out} is there already", hint="choose another file")
@@ -107,16 +134,16 @@ def write_backup(
         settings = settings_file.read_bytes()
         try:
             with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w") as archive:
-                with acting_as_owner(root), _frozen(root, videos=videos) as frozen:
+                with acting_as_owner(root), _frozen(root, kind, videos=videos) as frozen:
                     content = BackupContent(
                         station=station,
                         made_at=iso_utc(now.utc_s) or "",
                         version=__version__,
                         has_videos=videos,
                         unsent=frozen.unsent,
-                        files=_write_files(archive, frozen.folder, settings, progress),
+                        files=_write_files(archive, frozen.folder, kind, settings, progress),
                     )
-                _add_bytes(archive, _MANIFEST, json.dumps(_document(content)).encode())
+                _add_bytes(archive, _MANIFEST, json.dumps(_document(content, kind)).encode())
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(out)
@@ -141,10 +168,10 @@ class _Frozen:
 
 
 @contextmanager
-def _frozen(root: Path, *, videos: bool) -> Iterator[_Frozen]:
+def _frozen(root: Path, kind: BackupKind, *, videos: bool) -> Iterator[_Frozen]:
     """Hold one moment of a state folder, until its files are read."""
     copy = StateFolder(root).tmp / f"backup-{os.getpid()}"
-    copy.mkdir(mode=0o700)
+    copy.mkdir(mode=0o700, parents=True)
     try:
         # The write lock is held: no commit, and so no line of the ledger, comes in between.
         with Outbox.open(root) as outbox, outbox.database.transaction(record=False):
@@ -156,7 +183,7 @@ def _frozen(root: Path, *, videos: bool) -> Iterator[_Frozen]:
                 source.backup(target)
             if is_plain(root / LEDGER_NAME):
                 shutil.copyfile(root / LEDGER_NAME, copy / LEDGER_NAME)
-            for path in _linked(root, videos=videos):
+            for path in _linked(root, kind, videos=videos):
                 target_path = copy / path.relative_to(root)
                 target_path.parent.mkdir(exist_ok=True)
                 with contextlib.suppress(FileNotFoundError):  # removed a moment ago
@@ -167,24 +194,26 @@ def _frozen(root: Path, *, videos: bool) -> Iterator[_Frozen]:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def _linked(root: Path, *, videos: bool) -> Iterator[Path]:
+def _linked(root: Path, kind: BackupKind, *, videos: bool) -> Iterator[Path]:
     """Yield the files that are never written again under their name, but only replaced."""
-    yield from (root / name for name in BACKED_UP_FILES if is_plain(root / name))
-    for place in _VIDEO_PLACES if videos else ():
-        for path in sorted((root / place).iterdir()):
+    yield from (root / name for name in kind.root_files if is_plain(root / name))
+    for place in kind.places if videos else ():
+        for path in sorted((root / place).iterdir()) if (root / place).is_dir() else ():
             if is_ours(path) and not path.name.startswith(".") and path.suffix not in _UNFINISHED:
                 yield path
 
 
 def _write_files(
-    archive: tarfile.TarFile, folder: Path, settings: bytes, progress: Progress
+    archive: tarfile.TarFile,
+    folder: Path,
+    kind: BackupKind,
+    settings: bytes,
+    progress: Progress,
 ) -> dict[str, dict[str, object]]:
     """Write the settings and all files below a folder; return what was written, by name."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     size, done = sum(path.stat().st_size for path in found), 0
-    files = {
-        f"settings/{SETTINGS_NAME}": _add_bytes(archive, f"settings/{SETTINGS_NAME}", settings)
-    }
+    files = {kind.settings_entry: _add_bytes(archive, kind.settings_entry, settings)}
     for path in found:
         name = f"state/{path.relative_to(folder)}"
         with path.open("rb") as file:
@@ -225,7 +254,7 @@ class _HashedReader:
         return self._hash.hexdigest()
 
 
-def read_manifest(archive: tarfile.TarFile, path: Path) -> BackupContent:
+def read_manifest(archive: tarfile.TarFile, path: Path, kind: BackupKind) -> BackupContent:
     """Return what an archive says that it holds.
 
     Raises:
@@ -242,6 +271,8 @@ def read_manifest(archive: tarfile.TarFile, path: Path) -> BackupContent:
                 f"{path} was written by a newer Spotter ({printable(str(told['version']), 20)})",
                 hint="update this one first",
             )
+        if told.get("kind", STATION_BACKUP.name) != kind.name:
+            raise KeyError("kind")
         return BackupContent(
             station=str(told["station"]),
             made_at=str(told["made_at"]),
@@ -252,20 +283,22 @@ def read_manifest(archive: tarfile.TarFile, path: Path) -> BackupContent:
         )
     except (KeyError, ValueError, TypeError, AttributeError, tarfile.TarError) as error:
         raise RequestError(
-            f"{path} is not a whole backup of a station", hint="it is made by: spotter backup FILE"
+            f"{path} is not a whole backup of a {kind.name}",
+            hint=f"it is made by: {kind.command} FILE",
         ) from error
 
 
-def settings_of_backup(path: Path) -> bytes:
-    """Return the settings file of the station of which an archive is a backup.
+def settings_of_backup(path: Path, kind: BackupKind | None = None) -> bytes:
+    """Return the settings file of the station, or what `kind` says, that an archive is of.
 
     Raises:
         RequestError: it cannot be read, or is no whole backup.
     """
+    kind = kind or STATION_BACKUP
     with _opened(path) as archive:
-        content = read_manifest(archive, path)
-        name = f"settings/{SETTINGS_NAME}"
-        settings = _content(archive, _member(archive, name))
+        content = read_manifest(archive, path, kind)
+        name = kind.settings_entry
+        settings = _content(archive, _member(archive, name, kind))
         if hashlib.sha256(settings).hexdigest() != content.files[name]["sha256"]:
             raise RequestError("the backup is damaged: its settings")
         return settings
@@ -283,7 +316,11 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def restore_backup(
-    path: Path, root: Path, *, progress: Progress = lambda _done, _all: None
+    path: Path,
+    root: Path,
+    *,
+    kind: BackupKind | None = None,
+    progress: Progress = lambda _done, _all: None,
 ) -> BackupContent:
     """Put the state of a backup into an empty state folder.
 
@@ -294,16 +331,17 @@ def restore_backup(
         RequestError: it cannot be read, is no backup or a damaged one, or the folder has a history.
         BusyError: a daemon runs on the folder.
     """
+    kind = kind or STATION_BACKUP
     with _opened(path) as archive:
-        content = read_manifest(archive, path)
+        content = read_manifest(archive, path, kind)
         with acting_as_owner(root):
             folder = StateFolder(root)
-            folder.prepare()
+            kind.prepare(folder)
             lock = StateFolderLock(folder)
             lock.take()
             try:
-                _make_room(folder)
-                _restore(archive, content, folder, progress)
+                kind.make_room(folder)
+                _restore(archive, content, folder, kind, progress)
             finally:
                 lock.release()
     return content
@@ -323,9 +361,7 @@ def _make_room(folder: StateFolder) -> None:
         if is_empty and not any(any((root / place).iterdir()) for place in ("captures", "clips")):
             outbox.database.checkpoint()
             outbox.database.close()
-            for name in (*_RECORDS, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm"):
-                if is_plain(root / name):
-                    put_aside(root / name, folder)
+            put_records_aside(folder)
             return
     raise RequestError(
         f"{root} holds a station's records already, which a restore does not replace",
@@ -333,16 +369,39 @@ def _make_room(folder: StateFolder) -> None:
     )
 
 
+def put_records_aside(folder: StateFolder, *more: str) -> None:
+    """Make room for a restored database, and for more files in the root of the folder."""
+    for name in (*_RECORDS, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", *more):
+        if is_plain(folder.root / name):
+            put_aside(folder.root / name, folder)
+
+
+STATION_BACKUP = BackupKind(
+    name="station",
+    settings_name="station.toml",
+    command="spotter backup",
+    root_files=BACKED_UP_FILES,
+    places=_VIDEO_PLACES,
+    mode=0o660,
+    prepare=StateFolder.prepare,
+    make_room=_make_room,
+)
+
+
 def _restore(
-    archive: tarfile.TarFile, content: BackupContent, folder: StateFolder, progress: Progress
+    archive: tarfile.TarFile,
+    content: BackupContent,
+    folder: StateFolder,
+    kind: BackupKind,
+    progress: Progress,
 ) -> None:
     unpacked = folder.tmp / f"restore-{os.getpid()}"
     unpacked.mkdir(mode=0o700)
     try:
         done = 0
         for name, told in content.files.items():
-            entry = _member(archive, name)
-            if name == f"settings/{SETTINGS_NAME}":
+            entry = _member(archive, name, kind)
+            if name == kind.settings_entry:
                 continue
             if (
                 _unpack(archive, entry, unpacked / name.removeprefix("state/"), told)
@@ -351,27 +410,24 @@ def _restore(
                 raise RequestError(f"the backup is damaged: {printable(name, 100)}")
             done += entry.size
             progress(done, content.size_bytes)
-        _place(unpacked, folder.root)
+        _place(unpacked, folder.root, kind)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 
 
-def _member(archive: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+def _member(archive: tarfile.TarFile, name: str, kind: BackupKind) -> tarfile.TarInfo:
     """Return a plain file of an archive that belongs where its name says.
 
     Raises:
         RequestError: it is something else, or missing.
     """
-    plain = name.removeprefix("state/")
-    is_known = name == f"settings/{SETTINGS_NAME}" or (
-        name.startswith("state/") and (plain in _ROOT_FILES or _IN_PLACE.fullmatch(plain))
-    )
-    if is_known:
+    is_state = name.startswith("state/") and kind.holds(name.removeprefix("state/"))
+    if name == kind.settings_entry or is_state:
         with contextlib.suppress(KeyError):
             entry = archive.getmember(name)
             if entry.isreg():
                 return entry
-    raise RequestError(f"the backup holds what is not a station's: {printable(name, 100)}")
+    raise RequestError(f"the backup holds what is not a {kind.name}'s: {printable(name, 100)}")
 
 
 def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
@@ -397,17 +453,17 @@ def _unpack(
     return read.sha256
 
 
-def _place(unpacked: Path, root: Path) -> None:
+def _place(unpacked: Path, root: Path, kind: BackupKind) -> None:
     """Give everything its place: the database is last."""
     found = [path for path in unpacked.rglob("*") if path.is_file()]
     for path in sorted(found, key=lambda path: (path.name == DATABASE_NAME, path)):
         target = root / path.relative_to(unpacked)
-        path.chmod(0o660)
+        path.chmod(kind.mode)
         give_to_owner_of(root, path)
         path.replace(target)
-    for place in (*(root / name for name in _VIDEO_PLACES), root):
+    for place in (*(root / name for name in kind.places), root):
         fsync_folder(place)
 
 
-def _document(content: BackupContent) -> dict[str, object]:
-    return {"schema": _SCHEMA, **asdict(content)}
+def _document(content: BackupContent, kind: BackupKind) -> dict[str, object]:
+    return {"schema": _SCHEMA, "kind": kind.name, **asdict(content)}

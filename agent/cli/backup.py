@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from agent.backup import (
-    SETTINGS_NAME,
+    STATION_BACKUP,
     BackupContent,
     Progress,
     restore_backup,
@@ -45,10 +45,10 @@ def backup(file: Path, without_videos: bool, config: Path | None, as_json: bool)
         station=settings.station.id,
         videos=not without_videos,
         now=read_clock(),
-        progress=_progress("written"),
+        progress=shown_progress("written"),
     )
     if as_json:
-        print_json(_summary(content))
+        print_json(backup_summary(content))
         return
     click.echo(f"{file}: {counted(len(content.files), 'file')}, {size_words(content.size_bytes)}")
     if without_videos and content.unsent:
@@ -70,26 +70,20 @@ def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool)
     """
     found = settings_of_backup(file)
     path = find_config(config, os.environ)
-    is_new = not path.exists()
-    if is_new:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with rewriting(path, 0o640) as written:
-                written.write(found)
-        except OSError as error:
-            raise RequestError(f"{path}: {error.strerror}", hint="use sudo") from error
+    is_new = place_settings(path, found)
     settings = settings_of(path)
     content = None
     if not settings_only:
-        content = restore_backup(file, settings.paths.state, progress=_progress("restored"))
+        content = restore_backup(file, settings.paths.state, progress=shown_progress("restored"))
     if as_json:
-        restored = None if content is None else _summary(content)
+        restored = None if content is None else backup_summary(content)
         print_json({"settings": str(path), "settings_restored": is_new, "state": restored})
         return
     if is_new:
         click.echo(f"settings restored: {path}")
     elif path.read_bytes() != found:
-        click.echo(f"settings kept: {path} (those of the backup: tar -xOf {file} {_IN_ARCHIVE})")
+        entry = STATION_BACKUP.settings_entry
+        click.echo(f"settings kept: {path} (those of the backup: tar -xOf {file} {entry})")
     if content is not None:
         click.echo(
             f"{settings.paths.state} restored: {counted(len(content.files), 'file')} of station "
@@ -99,10 +93,25 @@ def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool)
     click.echo("Next: the API key, if it is missing, then spotter doctor")
 
 
-_IN_ARCHIVE = f"settings/{SETTINGS_NAME}"
+def place_settings(path: Path, found: bytes) -> bool:
+    """Give the settings of a backup their place; False where there are others, which stay.
+
+    Raises:
+        RequestError: they cannot be written.
+    """
+    if path.exists():
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rewriting(path, 0o640) as written:
+            written.write(found)
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}", hint="use sudo") from error
+    return True
 
 
-def _summary(content: BackupContent) -> dict[str, object]:
+def backup_summary(content: BackupContent) -> dict[str, object]:
+    """Return what an archive holds, ready for JSON."""
     return {
         "station": content.station,
         "made_at": content.made_at,
@@ -114,7 +123,7 @@ def _summary(content: BackupContent) -> dict[str, object]:
     }
 
 
-def _progress(what: str) -> Progress:
+def shown_progress(what: str) -> Progress:
     """Return what shows progress in a terminal, and nothing elsewhere."""
 
     def show(done: int, size: int) -> None:

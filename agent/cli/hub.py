@@ -20,7 +20,15 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
-from agent.cli.hub_care import doctor, hub_config_option, prepared_hub, stations, status
+from agent.cli.hub_care import (
+    backup,
+    doctor,
+    hub_config_option,
+    prepared_hub,
+    restore,
+    stations,
+    status,
+)
 from agent.cli.options import Duration, Number
 from agent.clock import iso_utc, read_clock
 from agent.disk.lock import StateFolderLock
@@ -51,7 +59,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor):
+for care in (stations, status, doctor, backup, restore):
     hub.add_command(care)
 
 

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import click
 
+from agent.backup import BackupContent, restore_backup, settings_of_backup, write_backup
+from agent.cli.backup import place_settings
 from agent.cli.common import json_option, print_columns, print_json
 from agent.cli.doctor import report_findings
 from agent.cli.formatting import duration_words, size_words
@@ -13,6 +15,7 @@ from agent.clock import read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
+from agent.hub.backup import HUB_BACKUP
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
@@ -23,6 +26,7 @@ _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE"
 
 HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
 
+_archive = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _config = click.option(
     "--config",
     "config",
@@ -71,6 +75,69 @@ def doctor(config: Path, as_json: bool) -> None:
     FAIL, 78 invalid settings.
     """
     report_findings(hub_rounds(config, now=read_clock()), as_json=as_json)
+
+
+@click.command()
+@_archive
+@hub_config_option
+@json_option
+def backup(file: Path, config: Path, as_json: bool) -> None:
+    """Back up the hub to FILE, a tar archive.
+
+    The hub may run meanwhile.  The archive holds its keys, stations, athletes, plans, paired
+    devices and settings: keep it as safe as the machine.  Events and states are not in it, the
+    stations send them again; nor is the page's PIN.
+    """
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
+    content = write_backup(
+        file,
+        folder.root,
+        config,
+        station=settings.hub.site,
+        videos=True,
+        now=read_clock(),
+        kind=HUB_BACKUP,
+    )
+    if as_json:
+        print_json(_summary(content))
+    else:
+        size = size_words(content.size_bytes)
+        click.echo(f"{file}: {counted(len(content.files), 'file')}, {size}")
+
+
+@click.command()
+@_archive
+@hub_config_option
+@json_option
+def restore(file: Path, config: Path, as_json: bool) -> None:
+    """Restore a hub from FILE, which spotter hub backup made.
+
+    On another machine it must get the name or address by which the stations call the hub: they
+    connect then without anybody at a station.  The settings get their place where none are.  The
+    state folder must not hold a hub's stations, and no hub may run on it.
+    """
+    is_new = place_settings(config, settings_of_backup(file, HUB_BACKUP))
+    settings = load_hub(config)
+    content = restore_backup(file, settings.hub.state, kind=HUB_BACKUP)
+    if as_json:
+        print_json({"settings": str(config), "settings_restored": is_new, **_summary(content)})
+        return
+    click.echo(f"settings {'restored' if is_new else 'kept'}: {config}")
+    click.echo(f"{settings.hub.state} restored: {content.station}, {content.made_at}")
+    click.echo("Do not start the old hub again.")
+    click.echo(f"Stations call the hub at {settings.hub.called}, unless they joined at another.")
+    click.echo("Next: the page's PIN, if it is missing, then spotter hub doctor")
+
+
+def _summary(content: BackupContent) -> dict[str, object]:
+    return {
+        "site": content.station,
+        "made_at": content.made_at,
+        "version": content.version,
+        "files": len(content.files),
+        "bytes": content.size_bytes,
+    }
 
 
 @click.command()

@@ -116,6 +116,15 @@ class HubFolder:
         return self.root / "certificate.pem", self.root / "certificate-key.pem"
 
     @property
+    def plans(self) -> Path:
+        """The plan of each station as it was published last; the broker may lose its own."""
+        return self.root / "plans"
+
+    def plan_of(self, station: str) -> Path:
+        """Where the plan of one station is."""
+        return self.plans / f"{station}.json"
+
+    @property
     def words(self) -> Path:
         """The last word of every station."""
         return self.root / "last-words.json"
@@ -135,6 +144,7 @@ class HubFolder:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.key()
+            self.plans.mkdir(exist_ok=True)
             certificate, key = self.certificate
             if not (certificate.exists() and key.exists()):
                 _make_certificate(certificate, key)

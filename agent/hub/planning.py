@@ -4,14 +4,18 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, time
 
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError
+
+from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import RequestError
 from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
-from agent.facility.plan import MOST_TURNS, StationPlan, Turn, sealed, unsealed
-from agent.hub.folder import HubFolder
+from agent.facility.plan import MOST_BYTES, MOST_TURNS, StationPlan, Turn, sealed, unsealed
+from agent.hub.folder import HubFolder, Register
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 
@@ -36,6 +40,7 @@ class Planner:
         Raises:
             RequestError: there is no such station, or the plan would be too long.
             NotifyError: the broker cannot be reached, or somebody else has just changed the plan.
+            OSError: it is published, but not kept: the hub keeps it at its next start.
         """
         if station not in self._folder.register().stations:
             raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
@@ -47,7 +52,10 @@ class Planner:
             before = None if stored is None else self._read(station, stored.body)
             plan = self._next(station, before, turns, now_s=now_s)
             expected = "0" if stored is None else str(stored.sequence)
-            broker.publish(subject, sealed(plan, self._key), {_EXPECTED: expected})
+            body = sealed(plan, self._key)
+            broker.publish(subject, body, {_EXPECTED: expected})
+        with rewriting(self._folder.plan_of(station), 0o600) as file:
+            file.write(body)
         return plan
 
     def _read(self, station: str, body: bytes) -> StationPlan | None:
@@ -80,6 +88,41 @@ class Planner:
             expires_at=last_s + _HOLDS_S,
             turns=tuple(all_turns),
         )
+
+
+async def keep_plans(
+    broker: JetStreamContext, site: str, folder: HubFolder, register: Register
+) -> None:
+    """Publish the plans that the broker has lost, and keep those that it has and the folder not.
+
+    Raises:
+        OSError: they cannot be kept.
+    """
+    public, desired = folder.key().public, await broker.key_value(DESIRED)
+    for station in register.stations:
+        name = f"{site}.{station}.plan"
+        try:
+            stored = (await desired.get(name)).value or b""
+        except KeyNotFoundError:
+            stored = b""
+        path, kept = folder.plan_of(station), b""
+        with suppress(FileNotFoundError), open_plain(path) as file:
+            kept = file.read(MOST_BYTES)
+        ours, theirs = (
+            _revision(body, site=site, station=station, public=public) for body in (kept, stored)
+        )
+        if ours > theirs:
+            await desired.put(name, kept)
+        elif theirs > ours:
+            with rewriting(path, 0o600) as written:
+                written.write(stored)
+
+
+def _revision(body: bytes, *, site: str, station: str, public: str) -> int:
+    """Return the revision of a plan of this hub; 0 where it is none."""
+    with suppress(RequestError):
+        return unsealed(body, site=site, station=station, hub=public).revision
+    return 0
 
 
 def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:

@@ -31,6 +31,7 @@ from agent.facility.keys import is_public_key
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
+from agent.hub.planning import keep_plans
 from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_access
 from agent.hub.settings import HubSettings
 from agent.hub.stations import StationBoard
@@ -135,6 +136,7 @@ class _Hub:
         try:
             await prepare_streams(client.jetstream(), self._site.site)
             site = self._site.site
+            await keep_plans(client.jetstream(), site, self._folder, self._register)
             await client.subscribe(f"spotter.{site}.join.*", cb=partial(self._let_in, client))
             await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
             stations, invited = len(self._register.stations), len(self._register.invitations)

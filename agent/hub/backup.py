@@ -1,0 +1,54 @@
+"""The backup of a hub: its keys, stations, plans and devices; not what the broker stores.
+
+The stations send the broker everything again that it lacks, so a hub that is restored on another
+machine is whole a moment after they have connected.
+"""
+
+import os
+
+from agent.backup import BackupKind, put_records_aside
+from agent.disk.state_folder import OF_SESSIONS, StateFolder
+from agent.errors import ConfigError, RequestError
+from agent.hub.folder import HubFolder
+
+_FILES = (
+    *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
+    *("roster.json", OF_SESSIONS),
+)
+
+
+def _prepare(folder: StateFolder) -> None:
+    os.umask(0o077)
+    try:
+        for place in (folder.tmp, folder.set_aside, HubFolder(folder.root).plans):
+            place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"hub.state: {error.strerror}: {error.filename}", hint="use sudo, or another folder"
+        ) from None
+
+
+def _make_room(folder: StateFolder) -> None:
+    """Put the keys of a hub aside that no station has joined.
+
+    Raises:
+        RequestError: one has.
+    """
+    if HubFolder(folder.root).register().stations:
+        raise RequestError(
+            f"{folder.root} holds a hub's stations already, which a restore does not replace",
+            hint=f"stop the hub and move them away first: sudo mv {folder.root} {folder.root}.old",
+        )
+    put_records_aside(folder, *_FILES)
+
+
+HUB_BACKUP = BackupKind(
+    name="hub",
+    settings_name="hub.toml",
+    command="spotter hub backup",
+    root_files=_FILES,
+    places=("plans",),
+    mode=0o600,
+    prepare=_prepare,
+    make_room=_make_room,
+)
