@@ -1,7 +1,7 @@
 """Who lifts next, in two touches."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from agent.station.roster import athlete_of
 from tests.browser.gym import ADA, ANNA, JOERG, Gym
@@ -136,6 +136,20 @@ def test_athletes_are_found_by_any_part_of_their_names(page: Page, typed: str, f
     expect(page.locator("#athletes .name")).to_have_text([found])
     page.fill("#search", "nobody of that name")
     expect(page.locator("#athletes")).to_contain_text("No athlete with this name")
+
+
+def test_a_late_answer_to_an_earlier_search_shows_nobody_else(page: Page) -> None:
+    late: list[Route] = []
+    page.route("**/athletes?q=a&*", lambda route: late.append(route))
+    with page.expect_request("**/athletes?q=a&*"):
+        page.fill("#search", "a")
+    page.fill("#search", "jorg")
+    expect(page.locator("#athletes [data-key]")).to_have_count(1)
+    with page.expect_response("**/athletes?q=a&*") as answered:
+        late[0].continue_()
+    answered.value.finished()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#athletes [data-key]")).to_have_count(1, timeout=100)
 
 
 def test_a_guest_is_noted_and_said_later_who_it_is(page: Page, gym: Gym) -> None:

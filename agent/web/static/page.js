@@ -99,14 +99,17 @@
     clearTimeout(marking);
     marking = setTimeout(() => { $("captured").hidden = true; }, 4000);
   };
-  // a sheet is drawn for itself: it is asked for once more when takes have changed
+  // a sheet is drawn for itself: it is asked for once more when takes have changed; of two answers
+  // that overtake each other only that to the later question is shown
+  let asked = 0;
   const again = async () => {
+    const mine = ++asked;
     if (!$("sheet") || document.activeElement.tagName === "SELECT") return;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.redirected) { location.reload(); return; } // the device may no longer come in
       const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sheet");
-      if (answer.ok && told) { place("sheet", told.innerHTML); tick(); }
+      if (answer.ok && told && mine === asked) { place("sheet", told.innerHTML); tick(); }
     } catch { /* it is said that the station is gone */ }
   };
   // the state aloud, once for every change of its word
@@ -289,6 +292,7 @@
     const heading = $("choose-title");
     heading.textContent = title ? heading.dataset.resolve.replace("%", title) : heading.dataset.plain;
     $("choose-search").value = "";
+    $("choose-list").replaceChildren(); // who was found last time is not meant now
     search($("choose-search"));
     $("choose").showModal();
   };
@@ -334,10 +338,13 @@
   const search = (input) => {
     clearTimeout(asking);
     asking = setTimeout(async () => {
+      const question = () => `/athletes?q=${encodeURIComponent(input.value)}&group=${input.id === "search" ? group() : ""}`;
+      const wanted = question();
       try {
-        const narrowed = input.id === "search" ? group() : "";
-        const answer = await fetch(`/athletes?q=${encodeURIComponent(input.value)}&group=${narrowed}`, { headers: { Accept: "text/html" } });
-        if (answer.ok) place(input.dataset.search, await answer.text());
+        const answer = await fetch(wanted, { headers: { Accept: "text/html" } });
+        const found = await answer.text();
+        // a late answer to an earlier question would put somebody else under the finger
+        if (answer.ok && wanted === question()) place(input.dataset.search, found);
       } catch { say(body.dataset.failed); }
     }, input.value ? 120 : 0);
   };
