@@ -29,6 +29,7 @@ class StageName(StrEnum):
     WEBHOOK = "webhook"  # notifications are sent to a webhook
     MQTT = "mqtt"  # notifications are sent to an MQTT broker
     HUB = "hub"  # events and state go to the hub of the facility; and what the hub itself logs
+    WORKERS = "workers"  # captures are offered to workers of the site; and what a worker logs
     # These log or pause, and are driven by no thread of their own.
     START = "start"  # before the stages run: locks, mounts, repair
     DAEMON = "daemon"  # what runs the stages

@@ -1,8 +1,8 @@
 """The report of an analysis, ready to serialise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -77,6 +77,22 @@ class Report:
         rounded = _rounded(asdict(self))
         assert isinstance(rounded, dict)  # it was one
         return rounded
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """Return the report that `to_json` gave.
+
+        Raises:
+            TypeError: it is none.
+        """
+        return cls(
+            video=VideoFacts(**told["video"]),
+            takes=[TakeReport(**take) for take in told["takes"]],
+            quality=[QualityWarning(**remark) for remark in told["quality"]],
+            verdict=told["verdict"],
+            curve=Curve(**told["curve"]),
+            cost=Cost(**told["cost"]),
+        )
 
 
 def _rounded(value: object) -> object:

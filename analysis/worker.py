@@ -1,7 +1,7 @@
 """The analysis process: one request a line on standard input, answers on standard output.
 
-Requests: check, codecs, probe, inspect, compare, join, cut, poster, filmstrip, framing.  Answers
-are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
+Requests: check, codecs, probe, inspect, plot, compare, join, cut, poster, filmstrip, framing.
+Answers are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
 `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
@@ -31,6 +31,7 @@ from analysis.landmarks import Poses, skeleton_document
 from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder, shipped_model
 from analysis.primitives import Image
+from analysis.report import Report
 from analysis.takes import TakeOptions
 from analysis.video import LARGE_PIXELS, VideoError, VideoFault, missing_codecs, probe
 
@@ -52,6 +53,7 @@ class Worker:
             "codecs": self._codecs,
             "probe": self._probe,
             "inspect": self._inspect,
+            "plot": self._plot,
             "compare": self._compare,
             "join": self._join,
             "cut": self._cut,
@@ -138,6 +140,12 @@ class Worker:
         if report.video.width * report.video.height > LARGE_PIXELS:
             self._close_finders()  # cutting may want the memory, and opening one takes a moment
         return report.to_json()
+
+    def _plot(self, request: Request) -> object:
+        """Draw what a report says that was made elsewhere."""
+        text = activity_svg(Report.from_json(_object(request, "report")))
+        _path(request, "out").write_text(text, encoding="utf-8")
+        return {}
 
     def _compare(self, request: Request) -> object:
         compared = compare_recordings(

@@ -203,3 +203,12 @@ def can_open(access: BrokerAccess) -> bool:
     except NotifyError:
         return False
     return True
+
+
+def answered(connection: HubConnection, subject: str) -> bool:
+    """Tell whether the broker did what was asked for, or refused it."""
+    try:
+        answer = connection.ask(subject, b'{"stream_name": "EVENTS", "config": {}}')
+    except NotifyError:
+        return False
+    return b"error" not in answer

@@ -69,6 +69,7 @@ _SECTIONS = {
         "hub": ("hub", "Run the hub of a facility: many stations on one screen."),
         "join": ("hub", "Join a facility by the LINK of spotter hub invite."),
         "leave": ("hub", "Leave the facility: nothing goes to the hub any more."),
+        "worker": ("worker", "Analyse recordings for the stations of a facility."),
         "certificate": ("certificate", "Issue certificates for the pages of all stations."),
     },
     "Try it out": {

@@ -28,6 +28,7 @@ from agent.cli.hub_care import (
     restore,
     stations,
     status,
+    workers,
 )
 from agent.cli.options import Duration, Number
 from agent.clock import iso_utc, read_clock
@@ -59,7 +60,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore):
+for care in (stations, status, doctor, backup, restore, workers):
     hub.add_command(care)
 
 
@@ -77,7 +78,8 @@ def run(config: Path) -> None:
 
 
 @hub.command("invite")
-@click.argument("station")
+@click.argument("station", metavar="NAME")
+@click.option("--worker", is_flag=True, help="NAME is a worker, which analyses for stations.")
 @click.option(
     "--hours",
     type=click.FloatRange(0.1, 24 * 30),
@@ -87,13 +89,15 @@ def run(config: Path) -> None:
 )
 @hub_config_option
 @json_option
-def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
+def invite(station: str, worker: bool, hours: float, config: Path, as_json: bool) -> None:
     """Print a link and QR code that let a station join.
 
-    The link lets one station join, once, as in: spotter join 'LINK'.  It is a secret until then.
-    A station that has joined before gets a new key with it.
+    NAME is the station's id.  The link lets one station join, once, as in: spotter join 'LINK'.  It
+    is a secret until then.  A station that has joined before gets a new key with it.
     """
     if not re.fullmatch(NAME, station):
+        if worker:
+            raise RequestError(f"{station!r} is not a name", hint="letters, digits, - and _")
         raise RequestError(
             f"{station!r} is not a station's id", hint="see station.id in the station's settings"
         )
@@ -102,7 +106,7 @@ def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
     seed, until_s = os.urandom(SEED_BYTES), read_clock().utc_s + hours * 3600
     opened = OpenInvitation(key=FacilityKey(seed).public, until=until_s)
     with acting_as_owner(folder.root):
-        folder.change(lambda register: register.invite(station, opened))
+        folder.change(lambda register: register.invite(station, opened, as_worker=worker))
         digest = folder.digest()
     invitation = Invitation(
         address=settings.hub.called,
@@ -110,13 +114,15 @@ def invite(station: str, hours: float, config: Path, as_json: bool) -> None:
         station=station,
         digest=digest,
         seed=seed,
+        is_worker=worker,
     )
+    kind, command = ("worker", "worker --join") if worker else ("station", "join")
     if as_json:
-        print_json({"link": invitation.link, "station": station, "until": iso_utc(until_s)})
+        print_json({"link": invitation.link, kind: station, "until": iso_utc(until_s)})
         return
     segno.make(invitation.link, error="l", micro=False).terminal(sys.stdout, compact=True, border=2)
-    click.echo("On the station:")
-    click.echo(f"spotter join '{invitation.link}'")
+    click.echo(f"On the {kind}:")
+    click.echo(f"spotter {command} '{invitation.link}'")
     click.echo(f"Valid once, for {duration_words(hours * 3600)}.")
     _warn_if_unreachable(settings, folder)
 
@@ -135,17 +141,19 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 
 
 @hub.command("remove")
-@click.argument("station")
+@click.argument("station", metavar="NAME")
+@click.option("--worker", is_flag=True, help="NAME is a worker.")
 @hub_config_option
 @json_option
-def remove(station: str, config: Path, as_json: bool) -> None:
+def remove(station: str, worker: bool, config: Path, as_json: bool) -> None:
     """Let a station in no longer, or take back its invitation.
 
-    The station continues without the hub; `spotter leave` there ends its attempts to connect.
+    The station continues without the hub; `spotter leave` there ends its attempts to connect.  What
+    a removed worker has in hand goes to another one, or back to its station.
     """
     folder = prepared_hub(load_hub(config))
     with acting_as_owner(folder.root):
-        folder.change(lambda register: register.remove(station))
+        folder.change(lambda register: register.remove(station, as_worker=worker))
     if as_json:
         print_json({"removed": station})
     else:

@@ -11,7 +11,7 @@ from agent.cli.backup import place_settings
 from agent.cli.common import json_option, print_columns, print_json
 from agent.cli.doctor import report_findings
 from agent.cli.formatting import duration_words, size_words
-from agent.clock import read_clock
+from agent.clock import iso_utc, read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
@@ -189,6 +189,26 @@ def stations(config: Path, as_json: bool) -> None:
     else:
         lines = [_line(view) for view in views]
         print_columns([_HEAD, *lines, *((name, "invited", "", "", "", "") for name in invited)])
+
+
+@click.command()
+@hub_config_option
+@json_option
+def workers(config: Path, as_json: bool) -> None:
+    """List the workers, which analyse for the stations."""
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        register = folder.register().without_expired(now_s=read_clock().utc_s)
+    invited = sorted(register.worker_invitations)
+    joined = sorted(register.workers.items())
+    if as_json:
+        told = [{"worker": name, "since": iso_utc(one.since)} for name, one in joined]
+        print_json([*told, *({"worker": name, "invited": True} for name in invited)])
+    elif not joined and not invited:
+        click.echo("no workers; invite one: spotter hub invite --worker NAME")
+    else:
+        lines = [(name, f"joined {iso_utc(one.since)}") for name, one in joined]
+        print_columns([("WORKER", "STATE"), *lines, *((name, "invited") for name in invited)])
 
 
 def _line(view: StationView) -> tuple[str, ...]:

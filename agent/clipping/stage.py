@@ -8,7 +8,7 @@ are one commit.
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -150,6 +150,7 @@ class RecordingPauseFilter:
         return any(event.reason == Reason.FILMING_MAY_BE_STOPPED for event in events)
 
 
+_LOOKED_AHEAD = 64  # captures, of which some may be offered to other machines
 _LOOK_FOR_NEXT_S = 0.5  # how often it is asked whether clips must still wait for the next recording
 _STAYS_WARM_S = 1.0  # the child, before it is asked again whether a capture is expected
 _BOX_AT_FAULT_S = 60.0  # how long a box that cannot analyse is left alone
@@ -167,6 +168,52 @@ _UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, Typ
 log = structlog.get_logger(stage=StageName.CLIPPING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedCapture:
+    """A capture that may be analysed elsewhere."""
+
+    capture: Capture  # as it waits for that
+    path: Path
+    duration_s: float
+    options: Mapping[str, object]  # of the analysis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportElsewhere:
+    """What was found in a capture elsewhere, checked like this station's own."""
+
+    report: Mapping[str, object]
+    skeleton: str | None  # the landmarks, as the analysis writes them
+
+
+class AnalysisElsewhere:
+    """Other machines that analyse captures for this station; here, there are none."""
+
+    def out(self) -> set[int]:
+        """Return the captures that are being analysed elsewhere."""
+        return set()
+
+    def room(self) -> int:
+        """Return how many captures may be offered now."""
+        return 0
+
+    def choose(self, waiting: Sequence[int]) -> int | None:  # noqa: ARG002  # nobody to choose for
+        """Return which of the captures that wait, oldest first, is offered next; None for none."""
+        return None
+
+    def offer(self, offered: OfferedCapture) -> bool:  # noqa: ARG002  # as above
+        """Offer a capture; False where the station must analyse it itself."""
+        return False
+
+    def result(self, capture: Capture) -> ReportElsewhere | None:  # noqa: ARG002  # as above
+        """Return what was found elsewhere in a capture that was claimed; None for nothing."""
+        return None
+
+    def take_back(self) -> bool:
+        """Take a capture back that nobody has begun: the station has nothing else to do."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class ClippingNeighbours:
     """What the stage asks of the disk and of intake, and how it wakes delivery."""
@@ -175,6 +222,7 @@ class ClippingNeighbours:
     wake_next: Wake
     arriving: Callable[[], Iterable[str]] = list  # names of recordings under way
     is_expected: Callable[[], bool] = lambda: False  # whether a capture is about to be taken in
+    elsewhere: AnalysisElsewhere = field(default_factory=AnalysisElsewhere)
 
 
 class ClippingStage:
@@ -209,24 +257,35 @@ class ClippingStage:
         self._now = now
         self._wake_next = neighbours.wake_next
         self._is_expected = neighbours.is_expected
+        self._elsewhere = neighbours.elsewhere
 
     def step(self) -> float:
-        """Cut one damaged clip again, or analyse the oldest waiting capture."""
+        """Cut one damaged clip again, offer a capture, or analyse the oldest that waits."""
         now_s = self._now().utc_s
         self._outbox.captures.resume_interrupted(now_s=now_s)  # a step before may have failed
         if self._recutter.recut_next():
             self._wake_next()
             return 0.0
-        capture = self._outbox.captures.claim_next(now_s, but_not=self._pause_filter.waiting())
+        left_alone = self._pause_filter.waiting() | self._elsewhere.out()
+        chosen, own = self._chosen_for_others(left_alone)
+        capture = self._outbox.captures.claim_next(now_s, but_not=left_alone.union(own))
         if capture is None:
-            return self._rest()
+            return 0.0 if self._elsewhere.take_back() else self._rest()
         try:
-            return self._process(capture)
+            return self._process(capture, is_offered=capture.id == chosen)
         except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
             log.exception("analysis crashed", capture=capture.name)
             text = f"{type(error).__name__}: {error}"
             self._quarantine(capture, AnalysisError(text, fault=AnalysisFault.INTERNAL))
         return 0.0
+
+    def _chosen_for_others(self, left_alone: set[int]) -> tuple[int | None, list[int]]:
+        """Return which capture is offered to other machines next, and those that wait before it."""
+        if self._elsewhere.room() <= 0:
+            return None, []
+        waiting = self._outbox.captures.waiting_ids(but_not=left_alone, most=_LOOKED_AHEAD)
+        chosen = self._elsewhere.choose(waiting)
+        return chosen, [] if chosen is None else waiting[: waiting.index(chosen)]
 
     def _rest(self) -> float:
         """Let clips go that have waited, and return when to look again.
@@ -237,7 +296,7 @@ class ClippingStage:
         if self._is_expected():
             self._child.warm_up()
             waits_s.append(_STAYS_WARM_S)
-        else:
+        elif not self._elsewhere.out():  # else there is something to cut soon
             self._child.close()
         if self._let_go():
             waits_s.append(_LOOK_FOR_NEXT_S)
@@ -248,10 +307,10 @@ class ClippingStage:
         """End the child."""
         self._child.close()
 
-    def _process(self, capture: Capture) -> float:
+    def _process(self, capture: Capture, *, is_offered: bool) -> float:
         """Analyse a capture, or do what its failing says; return how long to leave it then."""
         try:
-            self._analyse(capture)
+            self._analyse(capture, is_offered=is_offered)
         except AnalysisError as error:
             return self._judge(capture, error)
         except OSError as error:
@@ -267,8 +326,8 @@ class ClippingStage:
         self._room.is_enough()
         return 0.0
 
-    def _analyse(self, capture: Capture) -> None:
-        self._look_into(capture)
+    def _analyse(self, capture: Capture, *, is_offered: bool) -> None:
+        self._look_into(capture, is_offered=is_offered)
         self._let_go()
 
     def _let_go(self) -> int:
@@ -277,7 +336,7 @@ class ClippingStage:
         self._wake_next()
         return waiting
 
-    def _look_into(self, capture: Capture) -> None:
+    def _look_into(self, capture: Capture, *, is_offered: bool) -> None:
         path = self._folder.captures / capture.stored_name
         recorded = self._recording_time(capture, path)
         if not self._pause_filter.lets_through(capture, recorded):
@@ -285,7 +344,11 @@ class ClippingStage:
         shown = self._outbox.captures.by_id(capture.id)
         assert shown is not None  # rows are never deleted
         if self._outbox.takes.report(capture.id) is None:
-            self._find_takes(shown, path, recorded)
+            options = {"activity": self._activity_at(recorded), **self._policy.options}
+            if is_offered and not shown.hidden_stretches:
+                self._offer(shown, path, options)
+                return
+            self._find_takes(shown, path, options)
         crash_point("takes-recorded")
         takes = [
             t for t in self._outbox.takes.waiting(capture) if not shown.hides(t.start_s, t.end_s)
@@ -387,10 +450,29 @@ class ClippingStage:
         )
         return recorded
 
-    def _find_takes(self, capture: Capture, path: Path, recorded: RecordingTime) -> None:
-        options = {"activity": self._activity_at(recorded), **self._policy.options}
+    def _offer(self, capture: Capture, path: Path, options: Mapping[str, object]) -> None:
+        """Let a capture wait for another machine, or for this one where none may have it."""
+        now_s = self._now().utc_s
+        moved = self._outbox.captures.move(
+            capture, CaptureState.CAPTURED, now_s=now_s, reason=Reason.AT_WORKER
+        )
+        if moved is not None:
+            self._elsewhere.offer(
+                OfferedCapture(
+                    capture=moved,
+                    path=path,
+                    duration_s=capture.duration_s or 0.0,
+                    options=options,
+                )
+            )
+
+    def _find_takes(self, capture: Capture, path: Path, options: Mapping[str, object]) -> None:
+        elsewhere = self._elsewhere.result(capture)
         if capture.hidden_stretches:
             report = self._inspect_parts(capture, path, options)
+        elif elsewhere is not None:
+            report = elsewhere.report
+            self._keep_found(capture, elsewhere)
         else:
             with (
                 self._cutter.beside(capture.stored_name, ".svg") as plot,
@@ -399,15 +481,25 @@ class ClippingStage:
                 report = self._child.ask(
                     "inspect", path=str(path), options=options, plot=plot, skeleton=skeleton
                 )
-        taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
-        takes = [take for take in read_takes(report) if not any(take.overlaps(o) for o in taken)]
-        self._outbox.takes.record(capture, takes, report=json.dumps(report))
+        with self._outbox.transaction():
+            taken = [*self._outbox.takes.kept(capture), *self._outbox.takes.waiting(capture)]
+            found = read_takes(report)
+            takes = [take for take in found if not any(take.overlaps(o) for o in taken)]
+            self._outbox.takes.record(capture, takes, report=json.dumps(report))
         log.info(
             "capture analysed",
             capture=capture.name,
             takes=len(takes),
             verdict=str(report.get("verdict")),
         )
+
+    def _keep_found(self, capture: Capture, elsewhere: ReportElsewhere) -> None:
+        """Keep what the analysis here would have written beside its report."""
+        with self._cutter.beside(capture.stored_name, ".svg") as plot:
+            self._child.ask("plot", report=elsewhere.report, out=plot)
+        if elsewhere.skeleton is not None:
+            with self._cutter.beside(capture.stored_name, SKELETON_SUFFIX) as skeleton:
+                Path(skeleton).write_text(elsewhere.skeleton, encoding="utf-8")
 
     def _inspect_parts(
         self, capture: Capture, path: Path, options: Mapping[str, object]

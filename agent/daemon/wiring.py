@@ -27,6 +27,7 @@ from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
 from agent.facility.membership import membership_path
+from agent.facility.offload import OffloadBoard, OffloadStage
 from agent.facility.stage import FacilityStage
 from agent.facility.state import StateDocument
 from agent.intake.admission import Admission, names_on_the_way
@@ -535,7 +536,8 @@ def page_stages(
 
 _STAGES = (
     *(IntakeStage.name, ClippingStage.name, *DELIVERY_STAGES, RetentionStage.name),
-    *(*ACCOUNT_STAGES, *NOTICES, FacilityStage.name, RecorderStage.name, StageName.PAGE),
+    *(*ACCOUNT_STAGES, *NOTICES, FacilityStage.name, OffloadStage.name),
+    *(RecorderStage.name, StageName.PAGE),
 )
 
 
@@ -573,14 +575,28 @@ def assemble_daemon(
     captures.watch()  # whoever hears that the station runs may film from that moment on
     wake_retention = events.waker(RetentionStage.name)
     space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_request=wake_retention)
+    elsewhere = OffloadBoard(
+        settings.analysis.offload,
+        patience_s=settings.analysis.work_patience_s,
+        wake_clipping=events.waker(ClippingStage.name),
+        wake_serving=events.waker(OffloadStage.name),
+    )
+    neighbours = ClippingNeighbours(
+        space=space,
+        wake_next=events.waker(DeliveryStage.name),
+        arriving=lambda: _arriving(captures, outbox, folder),
+        is_expected=lambda: captures.closed_within(settings.capture.settle_s + _TAKEN_IN_S),
+        elsewhere=elsewhere,
+    )
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, events, captures, space),
-        _analysis(settings, folder, outbox, events, captures, space, check=stop.check),
+        _analysis(settings, folder, outbox, neighbours, check=stop.check),
         *delivery_stages(settings, folder, outbox, client, events, space, stop=stop),
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, board, stop=stop),
         facility_stage(settings, folder, outbox, captures, board, stop=stop),
+        OffloadStage(outbox, folder, elsewhere, check=stop.check),
         RecorderStage(
             outbox,
             board,
@@ -614,9 +630,7 @@ def _analysis(
     settings: Settings,
     folder: StateFolder,
     outbox: Outbox,
-    events: StageEvents,
-    captures: WatchedFolder,
-    space: DiskSpace,
+    neighbours: ClippingNeighbours,
     *,
     check: Callable[[], None],
 ) -> ClippingStage:
@@ -628,12 +642,7 @@ def _analysis(
         outbox,
         folder,
         AnalysisProcess(limits=limits, check=check, model=analysis.model),
-        ClippingNeighbours(
-            space=space,
-            wake_next=events.waker(DeliveryStage.name),
-            arriving=lambda: _arriving(captures, outbox, folder),
-            is_expected=lambda: captures.closed_within(settings.capture.settle_s + _TAKEN_IN_S),
-        ),
+        neighbours,
         policy=ClippingPolicy(
             station=station_default(settings),
             unassigned=settings.station.unassigned,

@@ -60,6 +60,15 @@ class StoredMessage:
     sequence: int  # in its stream
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledMessage:
+    """A message of a work queue, until it is acknowledged."""
+
+    subject: str
+    body: bytes
+    acknowledge: str  # the subject that hears what becomes of it
+
+
 class HubRefusesError(NotifyError):
     """The hub does not know the key, or not yet: it starts its broker again for a new one."""
 
@@ -243,6 +252,88 @@ class HubConnection:
             NotifyError: the broker did not answer.
         """
         return _stored(self._answer(subject, asked, None))
+
+    def send(self, subject: str, body: bytes) -> None:
+        """Publish a message that nobody acknowledges.
+
+        Raises:
+            NotifyError: the connection is lost.
+        """
+
+        async def send() -> None:
+            client = self._connected()
+            await client.publish(subject, body)
+            await client.flush(round(ANSWER_WITHIN_S))
+
+        self._run(send())
+
+    def answer(self, subject: str, handle: Callable[[bytes], bytes]) -> None:
+        """Answer requests on a subject from now on, while `serve` runs.
+
+        Args:
+            subject: which requests.
+            handle: returns the answer; it raises nothing.
+
+        Raises:
+            NotifyError: the connection is lost.
+        """
+
+        async def respond(message: Msg) -> None:
+            await message.respond(handle(message.data))
+
+        async def subscribe() -> None:
+            client = self._connected()
+            await client.subscribe(subject, cb=respond)
+            await client.flush(round(ANSWER_WITHIN_S))
+
+        self._run(subscribe())
+
+    def serve(self, for_s: float) -> None:
+        """Answer requests for some seconds, at most 5.
+
+        Raises:
+            NotifyError: the connection is lost.
+        """
+
+        async def wait() -> None:
+            client = self._connected()
+            await asyncio.sleep(for_s)
+            if not client.is_connected:
+                raise nats.errors.ConnectionClosedError
+
+        self._run(wait())
+
+    def pull(self, subject: str, *, wait_s: float) -> PulledMessage | None:
+        """Return the next message of a work queue; None where none came in time.
+
+        Args:
+            subject: which asks for the next message.
+            wait_s: how long, at most 4.
+
+        Raises:
+            NotifyError: the connection is lost, or nobody keeps the queue.
+        """
+
+        async def pull() -> Msg:
+            client = self._connected()
+            inbox = client.new_inbox()
+            # Not a request: the message comes under its own subject, not under the inbox's.
+            heard = await client.subscribe(inbox, max_msgs=1)
+            try:
+                asked = json.dumps({"batch": 1, "expires": round(wait_s * 1e9)}).encode()
+                await client.publish(subject, asked, reply=inbox)
+                return await heard.next_msg(wait_s + 1.0)
+            finally:
+                with contextlib.suppress(nats.errors.Error):
+                    await heard.unsubscribe()
+
+        message = self._run(pull())
+        if not message.reply or not message.subject.startswith("spotter."):
+            if (message.headers or {}).get("Status") == "503":
+                self.drop()
+                raise NotifyError(f"the hub at {self._access.address} is starting, or has stopped")
+            return None
+        return PulledMessage(subject=message.subject, body=message.data, acknowledge=message.reply)
 
     def drop(self) -> None:
         """Let go of the connection, if there is one."""

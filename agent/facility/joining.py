@@ -17,6 +17,7 @@ from agent.facility.keys import SEED_BYTES, FacilityKey, is_public_key
 from agent.facility.membership import (
     Invitation,
     Membership,
+    Subjects,
     read_membership,
     write_membership,
 )
@@ -39,6 +40,10 @@ def join(folder: StateFolder, invitation: Invitation, *, station: str) -> Member
         NotifyError: the hub cannot be reached.
         BusyError: the hub did not let the station in.
     """
+    if invitation.is_worker:
+        raise RequestError(
+            "the invitation is for a worker", hint="on that machine: spotter worker --join LINK"
+        )
     if invitation.station != station:
         raise RequestError(
             f"the invitation is for {invitation.station!r}, this station's id is {station!r}",
@@ -49,17 +54,40 @@ def join(folder: StateFolder, invitation: Invitation, *, station: str) -> Member
         raise RequestError(
             f"the station belongs to {member.site} already", hint="first: spotter leave"
         )
+    return _let_in(folder, invitation)
+
+
+def join_as_worker(folder: StateFolder, invitation: Invitation) -> Membership:
+    """Make this machine a worker of a facility, in place of what it was before.
+
+    Args:
+        folder: the worker's state folder.
+        invitation: of the hub's, for a worker.
+
+    Raises:
+        RequestError: the invitation is a station's, or used up.
+        NotifyError: the hub cannot be reached.
+        BusyError: the hub did not let the worker in.
+    """
+    if not invitation.is_worker:
+        raise RequestError(
+            "the invitation is for a station", hint="on the hub: spotter hub invite --worker NAME"
+        )
+    return _let_in(folder, invitation)
+
+
+def _let_in(folder: StateFolder, invitation: Invitation) -> Membership:
     certificate = fetch_certificate(invitation.address, digest=invitation.digest)
     seed = os.urandom(SEED_BYTES)
     key = FacilityKey(seed)
     member = Membership(
         address=invitation.address,
         site=invitation.site,
-        station=station,
+        station=invitation.station,
         certificate=certificate,
         hub=_ask(invitation, certificate, key),
     )
-    _wait_until_known(member, key)
+    _wait_until_known(member, key, again=_invite_again(invitation))
     write_membership(folder, member, seed=seed)
     return member
 
@@ -70,13 +98,8 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
         address=invitation.address, certificate=certificate, key=FacilityKey(invitation.seed)
     )
     asked = json.dumps({"key": key.public, "version": __version__}).encode()
-    subject = Membership(
-        address=invitation.address,
-        site=invitation.site,
-        station=invitation.station,
-        certificate=certificate,
-        hub="",
-    ).subjects.join
+    subjects = Subjects(site=invitation.site, station=invitation.station)
+    subject = subjects.join_as_worker if invitation.is_worker else subjects.join
     connection = HubConnection(access)
     try:
         told = json.loads(_first_answer(connection, subject, asked))
@@ -84,7 +107,7 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
     except HubRefusesError:
         raise RequestError(
             "the invitation was used, or has expired",
-            hint=f"on the hub: spotter hub invite {invitation.station}",
+            hint=f"on the hub: {_invite_again(invitation)}",
         ) from None
     except (ValueError, TypeError, KeyError):
         raise BusyError("the hub's answer cannot be read", hint="try again") from None
@@ -115,7 +138,12 @@ def _first_answer(connection: HubConnection, subject: str, asked: bytes) -> byte
         time.sleep(_AGAIN_S)
 
 
-def _wait_until_known(member: Membership, key: FacilityKey) -> None:
+def _invite_again(invitation: Invitation) -> str:
+    """Return the command that makes another invitation like this one."""
+    return f"spotter hub invite {'--worker ' if invitation.is_worker else ''}{invitation.station}"
+
+
+def _wait_until_known(member: Membership, key: FacilityKey, *, again: str) -> None:
     latest_s = time.monotonic() + _ACCEPTED_WITHIN_S
     connection = HubConnection(access_of(member, key))
     try:
@@ -127,7 +155,7 @@ def _wait_until_known(member: Membership, key: FacilityKey) -> None:
                 if time.monotonic() > latest_s:
                     raise BusyError(
                         f"the hub did not let the station in: {error}",
-                        hint=f"on the hub: spotter hub invite {member.station}",
+                        hint=f"on the hub: {again}",
                     ) from None
             time.sleep(_AGAIN_S)
     finally:

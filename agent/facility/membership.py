@@ -28,8 +28,11 @@ NAME = r"[A-Za-z0-9_-]{1,40}"  # of a site or a station: one token of a subject
 DEFAULT_PORT = 4222
 CERTIFICATE_NAME = "spotter-hub"  # the one name in a hub's certificate, whatever its address
 EVENTS_STREAM, STATES, DESIRED = "EVENTS", "state", "desired"
+WORK_STREAM, WORKERS = "WORK", "workers"  # the queue of captures to analyse, and who reads it
+NEXT_WORK = f"$JS.API.CONSUMER.MSG.NEXT.{WORK_STREAM}.{WORKERS}"
+WORK_ACKNOWLEDGED = f"$JS.ACK.{WORK_STREAM}.{WORKERS}.>"
 KEEP_EVENTS_S = 30 * 86_400.0
-SCHEME = "spotter-join"
+SCHEME, WORKER_SCHEME = "spotter-join", "spotter-worker"  # of an invitation's link
 PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
 _MOST_BYTES = 65_536
@@ -63,6 +66,31 @@ class Subjects:
         """Where it asks to be let in, with the invitation's key."""
         return f"spotter.{self.site}.join.{self.station}"
 
+    @property
+    def join_as_worker(self) -> str:
+        """Where a worker of this name asks to be let in."""
+        return f"spotter.{self.site}.join-worker.{self.station}"
+
+    @property
+    def offer(self) -> str:
+        """Where it offers a capture to the workers; the broker adds the station's id."""
+        return f"spotter.{self.site}.work.analyse"
+
+    @property
+    def offered(self) -> str:
+        """Where such an offer arrives: so a worker knows whose it is."""
+        return f"{self.offer}.{self.station}"
+
+    @property
+    def fetch(self) -> str:
+        """Where a worker asks it for a part of a capture."""
+        return f"spotter.{self.place}.fetch"
+
+    @property
+    def done(self) -> str:
+        """Where a worker gives it what was found."""
+        return f"spotter.{self.place}.done"
+
     def last(self, stream: str, subject: str) -> str:
         """Return where the broker is asked for the latest message of one subject."""
         return f"$JS.API.DIRECT.GET.{stream}.{subject}"
@@ -86,19 +114,21 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """The way into a facility: for one station, once."""
+    """The way into a facility: for one station or worker, once."""
 
     address: str  # host:port of the broker
     site: str
     station: str
     digest: bytes  # SHA-256 of the broker's certificate (DER)
     seed: bytes  # of the key that may ask to be let in, and nothing else
+    is_worker: bool = False  # then `station` is the worker's name
 
     @property
     def link(self) -> str:
         """The invitation as one line; all that is secret stands behind the #."""
         secrets = ".".join(_text(part) for part in (self.digest, self.seed))
-        return f"{SCHEME}://{self.address}/{self.site}/{self.station}#{secrets}"
+        scheme = WORKER_SCHEME if self.is_worker else SCHEME
+        return f"{scheme}://{self.address}/{self.site}/{self.station}#{secrets}"
 
     @classmethod
     def of(cls, link: str) -> "Invitation":
@@ -110,7 +140,8 @@ class Invitation:
         try:
             parts = urlsplit(link.strip())
             path, secrets = _LINK.fullmatch(parts.path), parts.fragment.split(".")
-            if parts.scheme != SCHEME or not parts.hostname or path is None or len(secrets) != 2:
+            is_known = parts.scheme in {SCHEME, WORKER_SCHEME}
+            if not is_known or not parts.hostname or path is None or len(secrets) != 2:
                 raise ValueError(link)
             digest, seed = (_bytes(part) for part in secrets)
             port = parts.port or DEFAULT_PORT
@@ -120,7 +151,12 @@ class Invitation:
             ) from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(
-            address=f"{host}:{port}", site=path[1], station=path[2], digest=digest, seed=seed
+            address=f"{host}:{port}",
+            site=path[1],
+            station=path[2],
+            digest=digest,
+            seed=seed,
+            is_worker=parts.scheme == WORKER_SCHEME,
         )
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -32,7 +33,7 @@ _BEGINS, _ENDS = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStation:
-    """A station that has joined."""
+    """A station or a worker that has joined."""
 
     key: str  # public
     since: float  # Unix time
@@ -40,7 +41,7 @@ class KnownStation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenInvitation:
-    """A station that may join."""
+    """A station or a worker that may join."""
 
     key: str  # public, of the link's seed
     until: float  # Unix time
@@ -48,45 +49,72 @@ class OpenInvitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """Which stations may come in, and as whom."""
+    """Who may come in, and by which key: stations, and the workers that analyse for them."""
 
     stations: dict[str, KnownStation] = field(default_factory=dict)
-    invitations: dict[str, OpenInvitation] = field(default_factory=dict)
+    invitations: dict[str, OpenInvitation] = field(default_factory=dict)  # of stations
+    workers: dict[str, KnownStation] = field(default_factory=dict)
+    worker_invitations: dict[str, OpenInvitation] = field(default_factory=dict)
 
-    def invite(self, station: str, invitation: OpenInvitation) -> "Register":
+    def invite(
+        self, name: str, invitation: OpenInvitation, *, as_worker: bool = False
+    ) -> "Register":
         """Return it with one more invitation, in place of an earlier one."""
-        return replace(self, invitations={**self.invitations, station: invitation})
+        if as_worker:
+            return replace(self, worker_invitations={**self.worker_invitations, name: invitation})
+        return replace(self, invitations={**self.invitations, name: invitation})
 
-    def accept(self, station: str, key: str, *, now_s: float) -> "Register":
-        """Return it with a station that came by its invitation, which is used up.
+    def accept(self, name: str, key: str, *, now_s: float, as_worker: bool = False) -> "Register":
+        """Return it with who came by an invitation, which is used up.
 
         Raises:
             RequestError: there is none, or it has expired.
         """
-        invitation = self.invitations.get(station)
+        invitations = self.worker_invitations if as_worker else self.invitations
+        invitation = invitations.get(name)
         if invitation is None or invitation.until <= now_s:
-            raise RequestError(f"there is no invitation for {station}")
-        left = {name: one for name, one in self.invitations.items() if name != station}
-        known = {**self.stations, station: KnownStation(key=key, since=now_s)}
-        return Register(stations=known, invitations=left)
+            raise RequestError(f"there is no invitation for {name}")
+        left, joined = _without(invitations, name), KnownStation(key=key, since=now_s)
+        if as_worker:
+            workers = {**self.workers, name: joined}
+            return replace(self, workers=workers, worker_invitations=left)
+        return replace(self, stations={**self.stations, name: joined}, invitations=left)
 
-    def remove(self, station: str) -> "Register":
-        """Return it without a station and its invitation.
+    def remove(self, name: str, *, as_worker: bool = False) -> "Register":
+        """Return it without a station or worker, and its invitation.
 
         Raises:
             RequestError: it knows neither.
         """
-        if station not in self.stations and station not in self.invitations:
-            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
-        return Register(
-            stations={name: one for name, one in self.stations.items() if name != station},
-            invitations={name: one for name, one in self.invitations.items() if name != station},
-        )
+        known, invited = self.stations, self.invitations
+        if as_worker:
+            known, invited = self.workers, self.worker_invitations
+        if name not in known and name not in invited:
+            kind = "worker" if as_worker else "station"
+            raise RequestError(f"no {kind} {name!r}", hint=f"spotter hub {kind}s lists them")
+        known, invited = _without(known, name), _without(invited, name)
+        if as_worker:
+            return replace(self, workers=known, worker_invitations=invited)
+        return replace(self, stations=known, invitations=invited)
 
     def without_expired(self, *, now_s: float) -> "Register":
         """Return it with the invitations that still hold."""
-        held = {name: one for name, one in self.invitations.items() if one.until > now_s}
-        return replace(self, invitations=held)
+        return replace(
+            self,
+            invitations=_held(self.invitations, now_s),
+            worker_invitations=_held(self.worker_invitations, now_s),
+        )
+
+
+_Kept = TypeVar("_Kept")
+
+
+def _without(table: dict[str, _Kept], name: str) -> dict[str, _Kept]:
+    return {other: one for other, one in table.items() if other != name}
+
+
+def _held(table: dict[str, OpenInvitation], now_s: float) -> dict[str, OpenInvitation]:
+    return {name: one for name, one in table.items() if one.until > now_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +200,15 @@ class HubFolder:
         try:
             with open_plain(path) as file:
                 told = json.loads(file.read(_MOST_BYTES))
+            known = (told["stations"], told.get("workers", {}))
+            invited = (told["invitations"], told.get("worker_invitations", {}))
+            stations, workers = ({n: KnownStation(**o) for n, o in t.items()} for t in known)
+            guests, new_workers = ({n: OpenInvitation(**o) for n, o in t.items()} for t in invited)
             return Register(
-                stations={n: KnownStation(**one) for n, one in told["stations"].items()},
-                invitations={n: OpenInvitation(**one) for n, one in told["invitations"].items()},
+                stations=stations,
+                invitations=guests,
+                workers=workers,
+                worker_invitations=new_workers,
             )
         except FileNotFoundError:
             return Register()
@@ -193,12 +227,8 @@ class HubFolder:
         """
         with self._alone():
             new = change(self.register())
-            document = {
-                "stations": {name: asdict(one) for name, one in new.stations.items()},
-                "invitations": {name: asdict(one) for name, one in new.invitations.items()},
-            }
             with rewriting(self._register, 0o600) as file:
-                file.write(json.dumps(document, indent=1).encode())
+                file.write(json.dumps(asdict(new), indent=1).encode())
         return new
 
     @property

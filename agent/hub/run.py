@@ -15,6 +15,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
     DiscardPolicy,
     KeyValueConfig,
     RetentionPolicy,
@@ -28,7 +30,21 @@ from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError
 from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
-from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES
+from agent.facility.membership import (
+    DESIRED,
+    EVENTS_STREAM,
+    KEEP_EVENTS_S,
+    STATES,
+    WORK_STREAM,
+    WORKERS,
+)
+from agent.facility.work import (
+    KEEP_OFFERS_S,
+    MOST_DELIVERIES,
+    MOST_OFFER_BYTES,
+    MOST_OFFERED,
+    WORKER_SILENT_S,
+)
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.planning import keep_plans
@@ -137,10 +153,14 @@ class _Hub:
             await prepare_streams(client.jetstream(), self._site.site)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
-            await client.subscribe(f"spotter.{site}.join.*", cb=partial(self._let_in, client))
+            for as_worker, kind in ((False, "join"), (True, "join-worker")):
+                let_in = partial(self._let_in, client, as_worker=as_worker)
+                await client.subscribe(f"spotter.{site}.{kind}.*", cb=let_in)
             await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
-            stations, invited = len(self._register.stations), len(self._register.invitations)
-            log.info("broker started", stations=stations, invited=invited)
+            known = self._register
+            stations, workers = len(known.stations), len(known.workers)
+            invited = len(known.invitations) + len(known.worker_invitations)
+            log.info("broker started", stations=stations, workers=workers, invited=invited)
             timer.note_success()
             self._manager.tell("READY=1", f"STATUS={counted(stations, 'station')} joined")
             await _first(
@@ -179,8 +199,8 @@ class _Hub:
             if register != self._register:
                 return
 
-    async def _let_in(self, client: Client, message: Msg) -> None:
-        """Answer a station that asks to be let in: the broker starts again to know its key."""
+    async def _let_in(self, client: Client, message: Msg, *, as_worker: bool) -> None:
+        """Answer who asks to be let in: the broker starts again to know the new key."""
         station = message.subject.rpartition(".")[2]
         try:
             asked = json.loads(message.data[:_MOST_ASKED])
@@ -193,19 +213,25 @@ class _Hub:
         now_s = read_clock().utc_s
         async with self._letting_in:  # the broker does not start again before the answer is out
             try:
-                self._folder.change(lambda register: register.accept(station, key, now_s=now_s))
+                self._folder.change(
+                    lambda register: register.accept(station, key, now_s=now_s, as_worker=as_worker)
+                )
             except (AgentError, OSError) as error:
                 log.warning("station rejected", station=station, reason=str(error))
                 return
             await message.respond(json.dumps({"hub": self._key.public}).encode())
             await client.flush()
-        log.info("station joined", station=station)
+        if as_worker:
+            log.info("worker joined", worker=station)
+        else:
+            log.info("station joined", station=station)
 
 
 async def prepare_streams(broker: JetStreamContext, site: str) -> None:
-    """Create what the broker stores: events and plans on disk, states in memory.
+    """Create what the broker stores: events and plans on disk, states and work in memory.
 
-    States are sent again every two seconds: writing them would wear out the disk.
+    States are sent again every two seconds: writing them would wear out the disk.  Work that is
+    lost is done by its station.
     """
     events = StreamConfig(
         name=EVENTS_STREAM,
@@ -227,6 +253,25 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
     await broker.create_key_value(
         KeyValueConfig(bucket=DESIRED, direct=True, max_bytes=_DESIRED_BYTES)
     )
+    work = StreamConfig(
+        name=WORK_STREAM,
+        subjects=[f"spotter.{site}.work.analyse.*"],
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.MEMORY,
+        discard=DiscardPolicy.OLD,
+        max_msgs_per_subject=MOST_OFFERED,
+        max_msg_size=MOST_OFFER_BYTES,
+        max_age=KEEP_OFFERS_S,
+    )
+    await broker.add_stream(work)
+    reader = ConsumerConfig(
+        durable_name=WORKERS,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=WORKER_SILENT_S,
+        max_deliver=MOST_DELIVERIES,
+        max_ack_pending=-1,
+    )
+    await broker.add_consumer(WORK_STREAM, reader)
 
 
 async def _first(*waits: Callable[[], Awaitable[object]]) -> None:

@@ -1,4 +1,4 @@
-"""The broker: nats-server as a child process, with an account for each station.
+"""The broker: nats-server as a child process, with an account for each station and worker.
 
 Every station has an account of its own.  Rights on subjects alone would not do: the broker sends
 its acknowledgements and answers to whatever subject a request names, with its own rights, and so a
@@ -12,9 +12,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent.errors import BusyError, ConfigError
 from agent.facility.broker import BrokerAccess
@@ -22,7 +23,9 @@ from agent.facility.keys import FacilityKey
 from agent.facility.membership import (
     DESIRED,
     EVENTS_STREAM,
+    NEXT_WORK,
     STATES,
+    WORK_ACKNOWLEDGED,
     Subjects,
     split_address,
 )
@@ -49,25 +52,10 @@ def configuration(
     Args:
         site: where it listens.
         folder: where its certificate and its store are.
-        register: which stations may come in.
+        register: who may come in.
         hub: the key of the only user who may do everything.
     """
     certificate, key = folder.certificate
-    exports: list[dict[str, Any]] = []
-    accounts: dict[str, Any] = {
-        _HUB: {"jetstream": "enabled", "users": [{"nkey": hub.public}], "exports": exports}
-    }
-    members = [(name, "STATION", known.key) for name, known in register.stations.items()]
-    guests = [(name, "INVITED", one.key) for name, one in register.invitations.items()]
-    for station, kind, public in (*members, *guests):
-        account = f"{kind}-{station}"
-        subjects = Subjects(site=site.site, station=station)
-        given = list(_rights(subjects)) if kind == "STATION" else [("service", subjects.join)]
-        exports += [{way: subject, "accounts": [account]} for way, subject in given]
-        accounts[account] = {
-            "users": [{"nkey": public}],
-            "imports": [{way: {"account": _HUB, "subject": subject}} for way, subject in given],
-        }
     document = {
         "server_name": "spotter-hub",
         "listen": site.listen,
@@ -89,20 +77,84 @@ def configuration(
             "max_file_store": _STORE_BYTES,
             "max_memory_store": _MEMORY_BYTES,
         },
-        "accounts": accounts,
+        "accounts": _accounts(site.site, register, hub),
     }
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
-def _rights(subjects: Subjects) -> Iterator[tuple[str, str]]:
-    """Yield all that a station may do: each way with its subject."""
+def _accounts(site: str, register: Register, hub: FacilityKey) -> dict[str, Any]:
+    """Return every account, with what it gives others and what it has of them.
+
+    What stands before the first hyphen of an account's name says whose it is.
+    """
+    exports: list[dict[str, Any]] = []
+    accounts: dict[str, Any] = {
+        _HUB: {"jetstream": "enabled", "users": [{"nkey": hub.public}], "exports": exports}
+    }
+    workers = [f"WORKER-{name}" for name in register.workers]
+    ask_station: list[dict[str, Any]] = []  # what a worker may ask stations for
+    members = [(n, "STATION", known.key) for n, known in register.stations.items()]
+    members += [(n, "INVITED", one.key) for n, one in register.invitations.items()]
+    members += [(n, "WORKER", known.key) for n, known in register.workers.items()]
+    members += [(n, "GUEST", one.key) for n, one in register.worker_invitations.items()]
+    for name, kind, public in members:
+        account, subjects = f"{kind}-{name}", Subjects(site=site, station=name)
+        given = _RIGHTS[kind](subjects)
+        exports += [{right.way: right.subject, "accounts": [account]} for right in given]
+        accounts[account] = {
+            "users": [{"nkey": public}],
+            "imports": [right.imported(_HUB) for right in given],
+        }
+        if kind == "STATION":
+            own = [_Right("service", subject) for subject in (subjects.fetch, subjects.done)]
+            ask_station += [right.imported(account) for right in own]
+            accounts[account]["exports"] = [
+                {right.way: right.subject, "accounts": workers} for right in own if workers
+            ]
+    for account in workers:
+        accounts[account]["imports"] += ask_station
+    return accounts
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """One subject of another account's, and which way its messages go."""
+
+    way: Literal["service", "stream"]
+    subject: str
+    known_as: str | None = None  # in the account that has the right; None: the same
+
+    def imported(self, account: str) -> dict[str, Any]:
+        """Return it as the account that has it says so."""
+        told: dict[str, Any] = {self.way: {"account": account, "subject": self.subject}}
+        return told if self.known_as is None else {**told, "to": self.known_as}
+
+
+def _of_station(subjects: Subjects) -> list[_Right]:
+    """Return all that a station may do at the hub."""
     wanted = f"$KV.{DESIRED}.{subjects.place}"
-    yield "service", f"{subjects.events}.>"
-    yield "service", subjects.state
-    yield "service", subjects.last(f"KV_{STATES}", subjects.state)
-    yield "service", subjects.last(EVENTS_STREAM, f"{subjects.events}.>")
-    yield "service", subjects.last(f"KV_{DESIRED}", f"{wanted}.*")
-    yield "stream", f"{wanted}.>"
+    return [
+        _Right("service", f"{subjects.events}.>"),
+        _Right("service", subjects.state),
+        _Right("service", subjects.last(f"KV_{STATES}", subjects.state)),
+        _Right("service", subjects.last(EVENTS_STREAM, f"{subjects.events}.>")),
+        _Right("service", subjects.last(f"KV_{DESIRED}", f"{wanted}.*")),
+        _Right("stream", f"{wanted}.>"),
+        _Right("service", subjects.offered, known_as=subjects.offer),
+    ]
+
+
+def _of_worker(_subjects: Subjects) -> list[_Right]:
+    """Return all that a worker may do at the hub: take work, and say what becomes of it."""
+    return [_Right("service", NEXT_WORK), _Right("service", WORK_ACKNOWLEDGED)]
+
+
+_RIGHTS: dict[str, Callable[[Subjects], list[_Right]]] = {
+    "STATION": _of_station,
+    "INVITED": lambda subjects: [_Right("service", subjects.join)],
+    "WORKER": _of_worker,
+    "GUEST": lambda subjects: [_Right("service", subjects.join_as_worker)],
+}
 
 
 def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess:

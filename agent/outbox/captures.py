@@ -175,6 +175,15 @@ class Captures:
         parameters = {"now": now_s, "but_not": json.dumps(sorted(but_not))}
         return _one(self._db.row(CLAIM_NEXT, parameters))
 
+    def waiting_ids(self, *, but_not: Collection[int] = (), most: int) -> list[int]:
+        """Return which captures wait to be analysed, oldest first."""
+        query = """
+        SELECT id FROM capture WHERE state = 'captured'
+           AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+        """  # index: capture_by_state
+        rows = self._db.rows(query, (json.dumps(sorted(but_not)), most))
+        return [integer(row, "id") for row in rows]
+
     def resume_interrupted(self, *, now_s: float) -> int:
         """analysing -> captured, for what nobody has in hand; return how many there were."""
         interrupted = self.in_state(CaptureState.ANALYSING)

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     FILMING_STOPPED = "filming_stopped"
     FILMING_MAY_BE_STOPPED = "filming_may_be_stopped"
     STOP_CAN_BE_UNDONE = "stop_can_be_undone"
+    AT_WORKER = "at_worker"
     SENT_ANEW = "sent_anew"
     FORGOTTEN = "forgotten"
     FAILS_AT_SERVER = "fails_at_server"
@@ -128,6 +129,9 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.STOP_CAN_BE_UNDONE: (
         "it was or may have been recorded while recording was paused: not analysed while the pause "
         "can still be undone"
+    ),
+    Reason.AT_WORKER: (
+        "offered to the site's workers; if none analyses it, this station does so itself"
     ),
     Reason.SENT_ANEW: "resent for the right athlete",
     Reason.FORGOTTEN: "its athlete's data was deleted",

@@ -442,6 +442,16 @@ class AnalysisSettings(Table):
     on_analysis_failure: Literal["hold", "upload_whole"] = Field(
         "hold", description="A playable video that cannot be analysed: hold | upload_whole"
     )
+    offload: Literal["never", "when_behind", "always"] = Field(
+        "never",
+        description="Let workers of the facility analyse: never | when_behind (what waits behind "
+        "the oldest recording) | always.  Not with analysis.model.",
+    )
+    work_patience_s: Annotated[float, Field(ge=5, le=3600)] = Field(
+        30.0,
+        description="The station analyses a recording itself if no worker gives a sign of its "
+        "work for this long.",
+    )
 
     @field_validator("model", "reference")
     @classmethod

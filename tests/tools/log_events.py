@@ -104,6 +104,37 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The hub has lost events that it had stored, or is new: the station sends them again.",
         "After a power cut of the hub: nothing. Else check the disk of the hub.",
     ),
+    # Workers of a facility, and what a station lets them do.
+    "worker joined": ("A worker has used its invitation; its key is known from now on.", ""),
+    "worker started": ("A worker runs; it connects next.", ""),
+    "worker stopped": ("A worker has ended; what it had in hand goes to another one.", ""),
+    "worker connected": ("A worker waits for recordings to analyse.", ""),
+    "worker disconnected": (
+        "A worker cannot reach the hub; it tries again after growing pauses.",
+        "Read `error`; stations analyse themselves meanwhile.",
+    ),
+    "job finished": ("A worker has analysed a recording of `station`.", ""),
+    "job dropped": (
+        "A worker ended a job: its station does not want it any more, or the `reason` given.",
+        "Where versions differ: update the one that is older.",
+    ),
+    "job failed": (
+        "A worker could not fetch or analyse a recording: another one tries, or its station.",
+        "Read `error` where it happens often.",
+    ),
+    "workers connected": ("The station can offer recordings to the site's workers.", ""),
+    "capture offered": ("A recording was offered to the site's workers.", ""),
+    "offer revoked": (
+        "The station analyses a recording itself, for the `reason` given.",
+        "Where no worker took it: see that one runs, `spotter worker`.",
+    ),
+    "findings received": ("A worker has found the takes of a recording; clips are cut next.", ""),
+    "findings discarded": ("The recording has changed since it was offered.", ""),
+    "findings rejected": (
+        "What a worker sent is out of bounds or damaged; the station analyses itself.",
+        "`spotter hub workers`: remove a worker that you do not know.",
+    ),
+    "workers not reached": ("The station cannot reach the hub's queue; it tries again.", ""),
     # The daemon and its start.
     "daemon started": ("All stages run; also after a reload that changed settings.", ""),
     "shutdown requested": ("SIGTERM or SIGINT arrived; the stages end what they are doing.", ""),

@@ -9,9 +9,8 @@ import pytest
 
 from agent.errors import NotifyError, RequestError
 from agent.facility import broker
-from agent.facility.broker import HubConnection
 from agent.facility.membership import Invitation
-from tests.facility import SITE, Hub, stolen
+from tests.facility import SITE, Hub, answered, stolen
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
 from tests.station import Station, until
@@ -99,7 +98,7 @@ def test_a_stolen_key_reads_and_writes_nothing_of_another_station(
         asked += [f"$JS.API.DIRECT.GET.EVENTS.{event}", "$JS.API.CONSUMER.CREATE.EVENTS"]
         for subject in asked:
             with closing(stolen(thief)) as taken:
-                assert not _answered(taken, subject), subject
+                assert not answered(taken, subject), subject
 
         # The broker answers to whatever subject a request names, with rights of its own.
         with closing(stolen(thief)) as confused:
@@ -128,12 +127,3 @@ def _refusal(station: Station) -> str | None:
     except NotifyError as refusal:
         return str(refusal) if "reach" not in str(refusal) else None  # it starts again just now
     return None
-
-
-def _answered(connection: HubConnection, subject: str) -> bool:
-    """Tell whether the broker did what was asked for, or refused it."""
-    try:
-        answer = connection.ask(subject, b'{"stream_name": "EVENTS", "config": {}}')
-    except NotifyError:
-        return False
-    return b"error" not in answer

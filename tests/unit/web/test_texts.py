@@ -149,7 +149,7 @@ def test_every_reason_to_wait_has_words_of_its_own() -> None:
     ended = {
         *(Reason.GREW_AFTER_ADMISSION, Reason.BY_PERSON, Reason.LOOKED_AGAIN, Reason.JOINED),
         *(Reason.FILMING_STOPPED, Reason.SENT_ANEW, Reason.FORGOTTEN),
-        Reason.STOP_CAN_BE_UNDONE,  # it ends by itself
+        *(Reason.STOP_CAN_BE_UNDONE, Reason.AT_WORKER),  # they end by themselves
     }
 
     assert set(Reason) - ended <= set(i18n.REASONS)

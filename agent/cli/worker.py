@@ -1,0 +1,106 @@
+"""The command `worker`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.common import config_option, json_option, print_json
+from agent.clipping.analysis_process import ChildLimits
+from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolder
+from agent.errors import ConfigError, RequestError
+from agent.facility.joining import join_as_worker
+from agent.facility.membership import Invitation, read_membership
+from agent.facility.worker import AnalysisWorker
+from agent.logs import configure_logs
+from agent.stage import StopFlag
+
+
+@click.command()
+@click.option(
+    "--join",
+    "link",
+    metavar="LINK",
+    help="Join a facility by the LINK of spotter hub invite --worker, and end.  "
+    '"-": from standard input.',
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/var/lib/spotter-worker"),
+    show_default=True,
+    help="The worker's key, and the recording that it analyses.",
+)
+@click.option(
+    "--memory",
+    "memory_mb",
+    type=click.IntRange(400, 64_000),
+    default=1500,
+    show_default=True,
+    metavar="MB",
+    help="An analysis that uses more is stopped.",
+)
+@config_option
+@json_option
+def worker(
+    link: str | None,
+    state: Path,
+    memory_mb: int,
+    config: Path | None,  # noqa: ARG001  # every command takes it; a worker has a station's options
+    as_json: bool,
+) -> None:
+    """Analyse recordings for the stations of a facility.
+
+    Runs in the foreground until SIGTERM or Ctrl-C.  A machine may run several workers, each with a
+    state folder of its own.  Stations whose analysis.offload allows it offer recordings; what no
+    worker analyses in time, the station analyses itself.  See docs/facility.md
+    """
+    folder = _prepared(state)
+    if link is not None:
+        invitation = Invitation.of(sys.stdin.readline() if link == "-" else link)
+        member = join_as_worker(folder, invitation)
+        if as_json:
+            print_json({"site": member.site, "worker": member.station, "hub": member.address})
+        else:
+            click.echo(f"joined {member.site} as worker {member.station}, hub {member.address}")
+            click.echo(f"To start it: spotter worker --state {state}")
+        return
+    known = read_membership(folder)
+    if known is None:
+        raise RequestError(
+            "this worker belongs to no facility",
+            hint="on the hub: spotter hub invite --worker NAME",
+        )
+    configure_logs("info")
+    lock = StateFolderLock(folder)
+    lock.take()
+    stop = StopFlag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        AnalysisWorker(
+            folder, known, limits=ChildLimits(memory_bytes=memory_mb << 20), stop=stop
+        ).run()
+    finally:
+        lock.release()
+
+
+def _prepared(state: Path) -> StateFolder:
+    """Return the worker's folder, for its owner only.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    os.umask(0o077)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        if not os.access(state, os.W_OK):
+            raise PermissionError(13, "permission denied", str(state))
+    except OSError as error:
+        raise ConfigError(
+            f"{state}: {error.strerror}", hint="use sudo, or another folder: --state DIR"
+        ) from None
+    return StateFolder(state.absolute())
