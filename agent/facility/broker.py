@@ -12,6 +12,7 @@ import json
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from agent.stage import ignore_wake
 CONNECT_WITHIN_S = 3
 ANSWER_WITHIN_S = 3.0
 _LEAVE_WITHIN_S = 1.0
+_AGAIN_S = 0.5
 _MOST_S = 6.0  # for any exchange, whatever the library makes of it: the daemon ends within ten
 
 Answer = TypeVar("Answer")
@@ -140,31 +142,50 @@ def trusting(certificate: str) -> ssl.SSLContext:
     return context
 
 
-def fetch_certificate(address: str, *, digest: bytes) -> str:
+def fetch_certificate(address: str, *, digest: bytes, within_s: float) -> str:
     """Return the certificate (PEM) of the broker at an address.
 
     Nothing is told to it, and it is believed only if its SHA-256 is the invitation's.
 
+    Args:
+        address: host:port.
+        digest: of the certificate that is expected.
+        within_s: how long a broker that starts again is waited for.
+
     Raises:
         NotifyError: nobody answers, or somebody else.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # compared below instead
-    try:
-        with (
-            socket.create_connection(split_address(address), CONNECT_WITHIN_S) as plain,
-            context.wrap_socket(plain) as secure,
-        ):
-            shown = secure.getpeercert(binary_form=True) or b""
-    except OSError as error:
-        raise _named(error, address) from None
+    latest_s = time.monotonic() + within_s
+    while True:
+        try:
+            shown = _shown_by(address)
+            break
+        except OSError as error:
+            if time.monotonic() > latest_s:
+                raise _named(error, address) from None
+        time.sleep(_AGAIN_S)
     if hashlib.sha256(shown).digest() != digest:
         raise NotifyError(
             f"{address} shows another certificate than the invitation's: it is not the hub",
             hint="make a new invitation on the hub, and compare the addresses",
         )
     return ssl.DER_cert_to_PEM_cert(shown)
+
+
+def _shown_by(address: str) -> bytes:
+    """Return the certificate (DER) that is shown at an address.
+
+    Raises:
+        OSError: nobody is there.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the caller compares it instead
+    with (
+        socket.create_connection(split_address(address), CONNECT_WITHIN_S) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
+        return secure.getpeercert(binary_form=True) or b""
 
 
 def _named(error: Exception, address: str) -> NotifyError:

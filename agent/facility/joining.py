@@ -77,7 +77,9 @@ def join_as_worker(folder: StateFolder, invitation: Invitation) -> Membership:
 
 
 def _let_in(folder: StateFolder, invitation: Invitation) -> Membership:
-    certificate = fetch_certificate(invitation.address, digest=invitation.digest)
+    certificate = fetch_certificate(
+        invitation.address, digest=invitation.digest, within_s=_KNOWN_WITHIN_S
+    )
     seed = os.urandom(SEED_BYTES)
     key = FacilityKey(seed)
     member = Membership(
