@@ -13,7 +13,7 @@ from agent.daemon.systemd import SYSTEMD, unit_of
 from agent.doctor.check import CheckResult, Severity, worst
 from agent.doctor.runner import Rounds, rounds
 from agent.errors import ConfigError, NotifyError, RequestError
-from agent.notifications.message import trial_notice
+from agent.notifications.message import Notice, reverted_notice, trial_notice
 from agent.notifications.stage import receiver_of
 from agent.notifications.webhook import command_for_secret
 from agent.settings import Settings, find_config, load_settings
@@ -172,15 +172,37 @@ def test_channels(config: Path | None) -> None:
     """
 
     settings = settings_of(config)
-    names = channels_of(settings.webhook, settings.mqtt)
-    if not names:
+    if not channels_of(settings.webhook, settings.mqtt):
         raise ConfigError(
             "no notification receiver is configured", hint="set webhook.url or mqtt.host"
         )
+    _send_to_all(trial_notice(station=settings.station.id, at=read_clock().utc_s), settings)
+
+
+@notify.command("reverted")
+@click.argument("version")
+@click.argument("failed")
+@click.option("--reason", required=True, metavar="TEXT", help="Why FAILED does not work here.")
+@config_option
+def reverted(version: str, failed: str, reason: str, config: Path | None) -> None:
+    """Say that an update to FAILED was undone, VERSION runs again.
+
+    spotter-update calls it.  Every configured receiver gets the event station.update_reverted once;
+    without a receiver nothing is sent.
+    """
+    settings = settings_of(config)
+    told = reverted_notice(
+        version, failed, reason, station=settings.station.id, at=read_clock().utc_s
+    )
+    _send_to_all(told, settings)
+
+
+def _send_to_all(notice: Notice, settings: Settings) -> None:
+    names = channels_of(settings.webhook, settings.mqtt)
     faults = []
     for name in names:
         try:
-            _send(name, settings)
+            _send(name, notice, settings)
         except NotifyError as fault:
             faults.append(fault)
             click.echo(f"{name}: {fault}", err=True)
@@ -192,7 +214,7 @@ def test_channels(config: Path | None) -> None:
         )
 
 
-def _send(name: str, settings: Settings) -> None:
+def _send(name: str, notice: Notice, settings: Settings) -> None:
     """Send the notice.
 
     Raises:
@@ -209,7 +231,7 @@ def _send(name: str, settings: Settings) -> None:
     receiver = receiver_of(name, settings, check=ignore_wake, role="test")
     try:
         receiver.keep_up()
-        receiver.send(trial_notice(station=settings.station.id, at=read_clock().utc_s))
+        receiver.send(notice)
     finally:
         receiver.close()
 

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import tempfile
 import time
@@ -25,6 +26,26 @@ _AGAIN = (
     "install Spotter again: sudo apt reinstall ./spotter-agent_*.deb, or, in the folder of a "
     "release, sudo systemd/install.sh"
 )
+
+
+_REVERTED = Path("/opt/spotter/update/reverted.json")  # of spotter-update
+
+
+def check_update(record: Path = _REVERTED) -> list[CheckResult]:
+    """Say that an update was undone; nothing where none was, or a later one has worked."""
+    try:
+        told = json.loads(record.read_text())
+        version, failed, reason = (str(told[name]) for name in ("from", "to", "reason"))
+        at = str(told["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [
+        warning(
+            "update",
+            f"{failed} did not work here on {at[:10]}, {version} runs again: {reason}",
+            "report it, and wait for a later version; to try it again: sudo spotter-update --again",
+        )
+    ]
 
 
 def can_load(library: str) -> bool:

@@ -13,6 +13,7 @@ from agent.doctor.box import (
     check_model,
     check_opencv,
     check_sight,
+    check_update,
     installed_distributions,
     installed_files,
     shipped_model,
@@ -103,6 +104,7 @@ def _software(own_model: Path | None) -> list[CheckResult]:
         check_libraries(),
         check_opencv(installed_distributions()),
         check_model(shipped_model(), own_model),
+        *check_update(),
     ]
 
 

@@ -24,6 +24,7 @@ SCHEMA = 1  # raised when a field changes its meaning; new fields may come at an
 
 STATION_STATE = "station.state"
 TEST = "station.test"
+UPDATE_REVERTED = "station.update_reverted"
 
 # A clip that comes back from a try, or a look-up, is no news.
 _ARRIVES_FROM = frozenset({None, str(EntryState.HELD), str(EntryState.DEAD)})
@@ -38,6 +39,7 @@ _WITHOUT_ANALYSIS = "session.failed"
 _WITH_SESSION = frozenset({"take.delivered", "session.completed", _WITHOUT_ANALYSIS})
 
 _MOST_NUMBERS = 64
+_LONGEST_REASON = 500
 _LARGEST = 1e15  # beyond it readers of JSON disagree; no number is none either
 
 
@@ -109,6 +111,12 @@ def station_notice(told: Mapping[str, object], *, station: str, at: float) -> No
 def trial_notice(*, station: str, at: float) -> Notice:
     """Return a notice by which a receiver is tried out; it is about nothing."""
     return encode(TEST, {}, station=station, about=None, at=at)
+
+
+def reverted_notice(version: str, failed: str, reason: str, *, station: str, at: float) -> Notice:
+    """Return the notice that a new version failed, and which one runs again."""
+    told = {"version": version, "failed_version": failed, "reason": reason[:_LONGEST_REASON]}
+    return encode(UPDATE_REVERTED, told, station=station, about=None, at=at)
 
 
 def encode(

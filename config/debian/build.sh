@@ -69,7 +69,7 @@ make_tree() {    # ARCH ROOT
     local doc=$2/usr/share/doc/spotter-agent
     mkdir -p "$root/DEBIAN" "$share/docs" "$lib/wheels" "$lib/units" "$doc" "$root/usr/bin" \
         "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
-    install -m 644 systemd/spotter*.service "$root/usr/lib/systemd/system/"
+    install -m 644 systemd/spotter*.service systemd/spotter*.timer "$root/usr/lib/systemd/system/"
     install -m 644 systemd/restart-growing.conf systemd/clock-chrony.conf "$lib/units/"
     install -m 644 systemd/sysusers.conf "$root/usr/lib/sysusers.d/spotter.conf"
     install -m 644 systemd/tmpfiles.conf "$root/usr/lib/tmpfiles.d/spotter.conf"
@@ -86,6 +86,7 @@ make_tree() {    # ARCH ROOT
     echo "$number" >"$lib/version"
     ln -s /opt/spotter/current/bin/spotter "$root/usr/bin/spotter"
     install -D -m 755 systemd/install.sh "$root/usr/sbin/spotter-setup"
+    install -m 755 systemd/update.py "$root/usr/sbin/spotter-update"
     sed 's/^/ /; s/^ $/ ./' NOTICE | sed '1i Files: *\nLicense: Apache-2.0\nComment: the licence is in /usr/share/common-licenses/Apache-2.0' >"$doc/copyright"
     gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
     add_helps "$root/usr/share"

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from agent.cli import spotter
-from agent.notifications.message import STATION_STATE, TEST
+from agent.notifications.message import STATION_STATE, TEST, UPDATE_REVERTED
 from agent.settings import Settings
 from tests.conftest import REPOSITORY
 
@@ -37,7 +37,7 @@ def is_command(page: Path, words: str) -> bool:
 def test_settings_on_a_page_exist(page: Path) -> None:
     tables = "|".join(Settings.model_fields)
     for table, key in re.findall(rf"`({tables})\.([a-z_]+)`", page.read_text()):
-        if f"{table}.{key}" in (STATION_STATE, TEST):
+        if f"{table}.{key}" in (STATION_STATE, TEST, UPDATE_REVERTED):
             continue  # what a notice is called
         model = Settings.model_fields[table].annotation
         assert key in model.model_fields, f"{table}.{key}"  # type: ignore[union-attr]  # every table is a model

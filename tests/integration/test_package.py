@@ -62,7 +62,7 @@ def build(folder: Path) -> Path:
 def test_shell_scripts_are_clean() -> None:
     shellcheck = need(Path("/usr/bin/shellcheck"), "shellcheck")
     config = REPOSITORY / "config"
-    folders = (config, config / "debian", REPOSITORY / "tests" / "systems")
+    folders = (config, config / "apt", config / "debian", REPOSITORY / "tests" / "systems")
     scripts = [
         path
         for folder in folders
@@ -101,6 +101,9 @@ def test_the_package_says_what_it_is_and_holds_what_its_scripts_name(tmp_path: P
     assert {"wheels", "environment", "docs", "station.sample.toml"} < named
     places = [root / "usr" / part / "spotter-agent" for part in ("lib", "share")]
     assert [name for name in named if not any((at / name).exists() for at in places)] == []
+    updater = root / "usr" / "sbin" / "spotter-update"
+    assert b"--again" in subprocess.check_output([updater, "--help"])
+    assert (root / "usr/lib/systemd/system/spotter-update.timer").exists()
     assert (root / "usr/share/man/man1/spotter.1.gz").stat().st_size > 5000
 
 

@@ -16,57 +16,28 @@ cuts=${3:-6}
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/systems/root.sh
 . "$repository/tests/systems/root.sh"
+# shellcheck source=tests/systems/packaged.sh
+. "$repository/tests/systems/packaged.sh"
 readonly before=0.0.9    # what the release before is called here
-readonly settings=/etc/spotter/station.toml
 
 alone "$@"
-
-say() { echo "$(date +%T) $suite: $*"; }
-fail() {
-    echo "FAILED on $suite: $*" >&2
-    tail -n 5 "$root"/tmp/*.log >&2 || true
-    exit 1
-}
 
 # -- packages --------------------------------------------------------------------------------------
 
 # This tree's package, and the same as an earlier version.
 build_packages() {
-    arch=$(dpkg --print-architecture)
     number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$repository/agent/__init__.py")
-    local tree=$folder/before
-    rm -rf "$tree"
-    mkdir -p "$tree"
-    tar -C "$repository" --exclude=__pycache__ --create Makefile README.md CHANGELOG.md LICENSE NOTICE pyproject.toml \
-        requirements.lock agent analysis config docs systemd tests | tar --extract --directory "$tree"
-    echo "__version__ = \"$before\"" >"$tree/agent/__init__.py"
-    ln -s "$repository/.venv" "$tree/.venv"
-    export SPOTTER_WHEELS=$repository/build/wheels
-    "$repository/config/debian/build.sh" "$arch" "$folder/packages"
-    "$tree/config/debian/build.sh" "$arch" "$folder/packages"
-    new=spotter-agent_${number}_$arch.deb
-    old=spotter-agent_${before}_$arch.deb
-    [ "$new" != "$old" ] || fail "this tree is version $before itself"
+    [ "$number" != "$before" ] || fail "this tree is version $before itself"
+    build_package "$repository"
+    new=$built
+    copy_tree "$before"
+    build_package "$tree"
+    old=$built
 }
 
-install_package() {    # FILE OPTION...
-    local file=$1
-    shift
-    within env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" "/packages/$file" \
-        >"$root/tmp/apt.log" 2>&1 || fail "apt install $file"
-}
-
-version_is() { [ "$(within spotter --version 2>&1)" = "spotter, version $1" ] || fail "spotter --version says $(within spotter --version 2>&1)"; }
-# shellcheck disable=SC2016  # dpkg-query's own variable
-status() { within dpkg-query --show --showformat='${db:Status-Status}' spotter-agent 2>/dev/null || true; }
 digest() { within sh -c "find $* -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"; }
 
 # -- the station -----------------------------------------------------------------------------------
-
-readonly own=(setpriv --reuid spotter --regid spotter --init-groups)
-as_spotter() { within "${own[@]}" "$@"; }
-
-free_port() { python3 -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # What only a person can say, by the words of docs/install.md; the doctor's exit code is not what is asked for.
 set_up_by_words() {
@@ -80,74 +51,6 @@ set_up_by_words() {
     told=$(within spotter-setup --config /tmp/given.toml --key-file /tmp/given-key --station-id rack-7 --page 2>&1 || true)
     grep -q "Nothing was changed or restarted" <<<"$told" || fail "spotter-setup twice: $told"
 }
-
-set_up_station() {
-    port=$(free_port)
-    cat >"$root$settings" <<WORDS
-[station]
-id = "deb"
-activity = "weightlifting"
-exercise = "snatch"
-user_id = "someUserId123"
-barbell_mass = 60
-
-[api]
-base_url = "http://127.0.0.1:$port"
-
-[capture]
-settle_s = 1.0
-rescan_s = 5.0
-
-[delivery]
-send_delay_s = 0
-reconcile_wait_s = 1
-
-[web]
-listen = ""
-WORDS
-    echo sandbox-key >"$root/etc/spotter/api-key"
-    mkdir -p "$root/received"
-}
-
-# Each program replaces the one before, so that $! is the one that shall be ended.
-in_background() {    # LOG COMMAND
-    local log=$root/tmp/$1.log
-    shift
-    chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" >>"$log" 2>&1 &
-}
-
-start_sandbox() {
-    in_background sandbox /opt/spotter/current/bin/spotter sandbox --port "$port" --processing 1 --keep /received
-    sandbox=$!
-}
-
-start_daemon() {
-    in_background daemon "${own[@]}" spotter run --config "$settings"
-    daemon=$!
-}
-
-end_process() {    # PID
-    kill "$1" 2>/dev/null || true
-    wait "$1" 2>/dev/null || true
-}
-
-film() {    # FPS: recordings differ by it
-    within /opt/spotter/current/bin/python -I -m agent.synthetic --storyboard demo --fps "$1" --out "/tmp/take-$1.mp4"
-    within install -o spotter -g spotter -m 660 "/tmp/take-$1.mp4" "/var/lib/spotter/capture/take-$1.mp4"
-}
-
-count_state() { as_spotter spotter outbox list --all --json | python3 -I -c "import json, sys; print(sum(row['state'] == '$1' for row in json.load(sys.stdin)))"; }
-
-wait_for() {    # COUNT STATE
-    local tries
-    for tries in $(seq 120); do
-        [ "$(count_state "$2")" -lt "$1" ] || return 0
-        sleep 1
-    done
-    fail "no $1 $2 after $tries s: $(as_spotter spotter outbox list --all)"
-}
-
-received() { find "$root/received" -type f -name '*.mp4' | wc -l; }
 
 # -- power cuts ------------------------------------------------------------------------------------
 

@@ -86,6 +86,10 @@ def test_a_notice_on_trial_and_what_doctor_says(tmp_path: Path, receiver: Receiv
         listener.wait_for(lambda heard: bool(heard.notices()))
         assert listener.topics() == ["spotter/test/event/station.test"]  # and no word of a station
         assert {found.state for found in doctors(station)} == {Severity.FINE}
+        said = station.spotter("notify", "reverted", "0.1.0", "0.2.0", "--reason", "it fails")
+        assert said.count("sent to") == 2
+        last = json.loads(receiver.taken[-1].body)
+        assert (last["event"], last["failed_version"]) == ("station.update_reverted", "0.2.0")
 
     told = station.spotter("notify", "test", code=69)
     assert "mqtt: the broker cannot be reached" in told

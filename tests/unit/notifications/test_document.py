@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notifications.message import Notice, notice_of, station_notice, trial_notice
+from agent.notifications.message import (
+    TEST,
+    UPDATE_REVERTED,
+    Notice,
+    notice_of,
+    reverted_notice,
+    station_notice,
+    trial_notice,
+)
 from agent.notifications.webhook import ID, SIGNATURE, TIMESTAMP, signed_headers, signing_key
 from agent.outbox.entries import EventKind
 from agent.outbox.queries import FeedEvent
@@ -75,6 +83,9 @@ def notices() -> Iterator[Notice]:
     )
     yield notice_of(missed, station=STATION, numbers={})
     yield trial_notice(station=STATION, at=AT)
+    yield reverted_notice(
+        "0.1.0", "0.2.0", "these checks fail: station.toml: page", station=STATION, at=AT
+    )
 
 
 @pytest.mark.parametrize("notice", list(notices()), ids=lambda notice: str(notice.event))
@@ -91,7 +102,7 @@ def test_every_event_and_every_field_is_explained() -> None:
     fields = {name for notice in notices() for name in json.loads(notice.body)}
 
     assert set(CHANGES) | {"session.failed", "station.state"} == set(EVENTS)
-    assert set(EVENTS) | {"station.test"} | fields <= explained
+    assert set(EVENTS) | {TEST, UPDATE_REVERTED} | fields <= explained
 
 
 def test_the_recipe_verifies_what_is_sent_and_nothing_else() -> None:

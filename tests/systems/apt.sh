@@ -1,0 +1,206 @@
+#!/bin/bash
+# Updates of a fleet on a fresh minimal Debian: the facility's repository with its two rings, and spotter-update with
+# versions that fail, that cannot be installed, and that work.
+#
+#   sudo tests/systems/apt.sh SUITE FOLDER
+#
+# SUITE is bookworm or trixie; FOLDER gets the system (4 GB), the packages and the repository, kept for the next run.
+# Needs debootstrap, reprepro, gpg, a network, and what `make deb` needs.  systemd does not run inside: the script
+# starts the daemon as the unit would, and again whenever the package has switched to another version.
+
+set -euo pipefail
+
+suite=${1:?"a release of Debian, as in: apt.sh bookworm /var/tmp/roots"}
+folder=${2:?"a folder for the system, as in: apt.sh bookworm /var/tmp/roots"}
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=tests/systems/root.sh
+. "$repository/tests/systems/root.sh"
+# shellcheck source=tests/systems/packaged.sh
+. "$repository/tests/systems/packaged.sh"
+readonly first=0.0.5 dies=0.0.6 uninstallable=0.0.7 works=0.0.8
+readonly updates=/opt/spotter/update
+readonly source_list=/etc/apt/sources.list.d/spotter.sources
+readonly rings=$folder/repository
+
+alone "$@"
+
+# -- packages and rings ----------------------------------------------------------------------------
+
+# One version whose daemon dies as it starts, one whose script fails half-way, and two that work.
+build_packages() {
+    local version
+    for version in "$first" "$works" "$dies"; do
+        copy_tree "$version"
+        [ "$version" != "$dies" ] ||
+            printf 'def run_station(*_, **__):\n    raise RuntimeError("this version is broken")\n' >>"$tree/agent/daemon/run.py"
+        build_package "$tree"
+    done
+    local raw=$folder/raw
+    arch=$(dpkg --print-architecture)
+    rm -rf "$raw"
+    dpkg-deb --raw-extract "$folder/packages/$(file_of "$works")" "$raw"
+    sed -i "s/^Version: .*/Version: $uninstallable/" "$raw/DEBIAN/control"
+    sed -i '2i echo "this version cannot be installed" >&2; exit 1' "$raw/DEBIAN/postinst"
+    dpkg-deb --root-owner-group -Znone --build "$raw" "$folder/packages/$(file_of "$uninstallable")" >/dev/null
+    rm -r "$raw"
+}
+
+file_of() { echo "spotter-agent_$1_$(dpkg --print-architecture).deb"; }    # VERSION
+
+make_rings() {
+    export GNUPGHOME=$folder/keys
+    rm -rf "$rings" "$GNUPGHOME"
+    mkdir -m 700 "$GNUPGHOME"
+    local name
+    for name in facility stranger; do
+        gpg --batch --quiet --passphrase '' --quick-generate-key "$name" ed25519 sign 1y 2>/dev/null
+    done
+    "$repository/config/apt/repository.sh" init "$rings" facility
+    gpg --batch --armor --export stranger >"$rings/stranger.asc"
+    served=$(free_port)
+    python3 -I -m http.server --bind 127.0.0.1 --directory "$rings" "$served" >"$folder/served.log" 2>&1 &
+}
+
+ring() { "$repository/config/apt/repository.sh" "$1" "$rings" "${@:2}" >/dev/null; }
+
+join_ring() {    # RING [KEY]
+    install -D -m 644 "$rings/${2:-spotter}.asc" "$root/etc/apt/keyrings/spotter.asc"
+    cat >"$root$source_list" <<WORDS
+Types: deb
+URIs: http://127.0.0.1:$served
+Suites: $1
+Components: main
+Signed-By: /etc/apt/keyrings/spotter.asc
+WORDS
+}
+
+# -- the station -----------------------------------------------------------------------------------
+
+# Starts the daemon, and once more whenever it has died or the package has switched to another version.
+supervise() {
+    local applied
+    while :; do
+        applied=$(cat "$root/opt/spotter/applied" 2>/dev/null || true)
+        start_daemon
+        while kill -0 "$daemon" 2>/dev/null && [ "$(cat "$root/opt/spotter/applied" 2>/dev/null || true)" = "$applied" ]; do
+            sleep 0.3
+        done
+        end_process "$daemon"
+        sleep 1
+    done
+}
+
+update() {    # CODE OPTION...
+    local code=0 wanted=$1
+    shift
+    within spotter-update --watch 40 --every 4 "$@" >"$root/tmp/update.log" 2>&1 || code=$?
+    [ "$code" -eq "$wanted" ] || fail "spotter-update ended with $code, not $wanted: $(cat "$root/tmp/update.log")"
+}
+said() { grep -q -- "$1" "$root/tmp/update.log" || fail "spotter-update does not say \"$1\": $(cat "$root/tmp/update.log")"; }
+is_pending() { [ -e "$root$updates/pending.json" ]; }
+wait_until() {    # COMMAND...
+    local tries
+    for tries in $(seq 240); do
+        ! "$@" || return 0
+        sleep 0.5
+    done
+    fail "not after $tries tries: $*"
+}
+switched_to() { case $(within readlink /opt/spotter/current) in */"$1"-*) return 0 ;; *) return 1 ;; esac; }    # VERSION
+# dpkg's word and the version that runs.
+is_at() {    # VERSION
+    version_is "$1"
+    # shellcheck disable=SC2016  # dpkg-query's own variable
+    [ "$(within dpkg-query --show --showformat='${db:Status-Status} ${Version}' spotter-agent)" = "installed $1" ] ||
+        fail "dpkg does not have $1"
+}
+doctor_warns() { within spotter doctor --json 2>/dev/null | python3 -I -c "import json, sys; sys.exit(not any(c['name'] == 'update' and '$1' in c['finding'] for c in json.load(sys.stdin)['checks']))"; }
+
+# -- the course ------------------------------------------------------------------------------------
+
+mkdir -p "$folder/packages"
+make_root apt
+build_packages
+make_rings
+mkdir "$root/packages"
+mount --bind "$folder/packages" "$root/packages"
+install_package "$(file_of "$first")"
+is_at "$first"
+[ ! -e "$root/etc/systemd/system/timers.target.wants/spotter-update.timer" ] || fail "the timer is on"
+within systemd-analyze verify spotter-update.service spotter-update.timer >"$root/tmp/verify.log" 2>&1 || fail "the units"
+update 78
+said "which ring"
+set_up_station
+supervise &
+film 30
+wait_for 1 ready
+say "installed $first from a file; one clip waits, the API is away"
+
+ring add "$folder/packages/$(file_of "$first")"
+ring promote
+ring add "$folder/packages/$(file_of "$dies")"
+join_ring stable
+update 0
+said "update not needed"
+join_ring canary stranger
+update 69
+said "the ring cannot be read"
+is_at "$first"
+say "a release in canary does not reach stable; a ring that another key has signed is refused"
+
+join_ring canary
+within spotter-update --check >"$root/tmp/update.log"
+said "update offered installed=$first offered=$dies"
+as_spotter spotter assign guest >/dev/null
+update 75
+said "an athlete is on the station"
+as_spotter spotter "done" >/dev/null
+began=$(date +%s)
+update 1
+said "^update reverted from=$dies to=$first"
+said "service"
+is_at "$first"
+is_pending && fail "the update is still pending"
+doctor_warns "$dies did not work here" || fail "the doctor does not warn"
+[ "$(count_state ready)" -eq 1 ] || fail "the clip does not wait any more"
+say "$dies was installed, its daemon died, and $first is back after $(($(date +%s) - began)) s with the clip"
+update 0
+said "update refused version=$dies"
+
+ring add "$folder/packages/$(file_of "$uninstallable")"
+update 1
+said "the installation failed"
+said "^update reverted from=$uninstallable to=$first"
+is_at "$first"
+say "$uninstallable could not be installed, and $first is back"
+
+ring add "$folder/packages/$(file_of "$works")"
+in_background update spotter-update --watch 600 --every 4
+updater=$!
+wait_until switched_to "$works"
+wait_until is_pending
+sleep 5    # into the watch
+kill -KILL "$updater"
+wait "$updater" 2>/dev/null || true
+wait_until within dpkg --configure -a
+is_pending || fail "nothing is pending after the kill"
+update 0
+said "update resumed from=$first to=$works"
+said "update installed from=$first to=$works"
+is_at "$works"
+! doctor_warns "did not work here" || fail "the doctor still warns"
+start_sandbox
+wait_for 1 completed
+[ "$(received)" -eq 1 ] || fail "$(received) clips were received"
+say "$works was installed, killed while it was watched, resumed and kept; the clip was delivered once"
+
+ring promote
+join_ring stable
+update 0
+said "update not needed installed=$works offered=$works"
+ring remove stable
+update 0
+said "offered=none"
+within apt-get purge -y -qq spotter-agent >"$root/tmp/purge.log" 2>&1 || fail "apt purge"
+[ ! -e "$root/opt/spotter" ] || fail "/opt/spotter is left"
+echo "green on a fresh $suite: rings, signature, update, revert of two broken versions, kill, resume"

@@ -1,0 +1,120 @@
+"""The gate of spotter-update: when a new version is kept, and when it goes back."""
+
+import importlib.util
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from agent.doctor.box import check_update
+from agent.doctor.check import Severity
+from tests.conftest import REPOSITORY
+
+
+def _loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("update", REPOSITORY / "systemd" / "update.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+update = _loaded()
+NOTHING: frozenset[str] = frozenset()
+
+
+def watched(looks: Iterable[Iterable[str]], *, before: Iterable[str] = ()) -> tuple[object, float]:
+    """Return what failed in the end, and after how many seconds that was decided."""
+    answers, clock = iter(looks), [0.0]
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
+    failed = update.watch(
+        frozenset(before),
+        watch_s=300.0,
+        every_s=30.0,
+        look=lambda: frozenset(next(answers)),
+        pause=pause,
+        monotonic=lambda: clock[0],
+    )
+    return failed, clock[0]
+
+
+def always(*names: str) -> Iterator[tuple[str, ...]]:
+    while True:
+        yield names
+
+
+def test_a_version_that_works_for_five_minutes_is_kept() -> None:
+    assert watched(always()) == (None, 300.0)
+
+
+def test_a_version_that_fails_goes_back_once_it_has_had_time_to_start() -> None:
+    failed, after_s = watched(always("a: page", "a: service"))
+
+    assert failed == {"a: page", "a: service"} and after_s == 90.0
+
+
+def test_a_version_that_dies_later_goes_back_within_the_watch() -> None:
+    failed, after_s = watched([(), (), (), (), ("a: service",), ("a: service", "a: API")])
+
+    assert failed == {"a: service"} and after_s == 180.0
+
+
+def test_what_failed_before_or_fails_only_while_it_starts_does_not_count() -> None:
+    assert watched(always("a: API"), before=["a: API"]) == (None, 300.0)
+    assert watched([("a: page",), ("a: page",), *[()] * 8]) == (None, 300.0)
+
+
+def test_what_fails_once_is_looked_at_again() -> None:
+    assert watched([*[()] * 4, ("a: API",), *[()] * 5]) == (None, 300.0)
+    # In the last look: one more decides.
+    assert watched([*[()] * 9, ("a: API",), ()]) == (None, 330.0)
+    assert watched([*[()] * 9, ("a: API",), ("a: API",)]) == ({"a: API"}, 330.0)
+
+
+@pytest.mark.parametrize(
+    ("report", "found"),
+    [
+        ('{"checks": [{"name": "page", "state": "broken"}]}', {"a: page"}),
+        ('{"checks": [{"name": "page", "state": "warning"}]}', set()),
+        ('{"checks": []}', set()),
+        ("", {"a: doctor"}),
+        ("Traceback (most recent call last):", {"a: doctor"}),
+        ("[]", {"a: doctor"}),
+        ('{"checks": null}', {"a: doctor"}),
+    ],
+)
+def test_a_doctor_that_does_not_answer_is_a_failure(report: str, found: set[str]) -> None:
+    assert update.failures(report, "a") == found
+
+
+def test_a_version_that_failed_is_refused_until_another_comes(tmp_path: Path) -> None:
+    records = update.Records(tmp_path)
+    assert records.pending is None and not records.refuses("0.2.0")
+    records.pending = {"from": "0.1.0", "to": "0.2.0"}
+    assert update.Records(tmp_path).pending == {"from": "0.1.0", "to": "0.2.0"}
+    failed = {"from": "0.1.0", "to": "0.2.0", "at": "2026-11-30T03:00:00Z", "reason": "a: page"}
+    records.reverted = {**failed, "is_refused": True}
+    assert records.refuses("0.2.0") and not records.refuses("0.2.1")
+    records.reverted = {**failed, "is_refused": False}
+    assert not records.refuses("0.2.0")
+    (tmp_path / "pending.json").write_bytes(b"{")
+    assert records.pending is None
+
+
+def test_the_doctor_says_that_an_update_was_undone(tmp_path: Path) -> None:
+    record = tmp_path / "reverted.json"
+    assert check_update(record) == []
+    update.Records(tmp_path).reverted = {
+        **{"from": "0.1.0", "to": "0.2.0", "at": "2026-11-30T03:00:00Z"},
+        **{"reason": "a: page", "is_refused": True},
+    }
+    (found,) = check_update(record)
+    assert found.state is Severity.WARNING
+    assert found.finding == "0.2.0 did not work here on 2026-11-30, 0.1.0 runs again: a: page"
+    record.write_text(json.dumps(["no table"]))
+    assert check_update(record) == []
