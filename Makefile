@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock pictures sample reference messages events wheelhouse deb release clean
+.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock docs pictures sample reference messages events wheelhouse deb release clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -74,13 +74,21 @@ messages: setup ## Bring the page's translations up to date with its texts, and 
 events: setup ## Generate docs/log-events.md from the code and its table of meanings
 	@$(BIN)/python -m tests.tools.log_events
 
+DOCS := build/docs
+docs: ## Build the documentation as a site in build/site; a missing page or link is an error
+	@test -x $(DOCS)/bin/python || $(PYTHON) -I -m venv $(DOCS)
+	@$(DOCS)/bin/python -I -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -I -m mkdocs build --quiet --strict --config-file config/docs/mkdocs.yml
+	@echo "build/site/index.html"
+
 # Only this needs uv; pyproject's override excludes the second OpenCV.
-LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header \
-    --python-version 3.11 --quiet
+LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
 lock: ## Resolve and lock the dependencies
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	$(LOCK) --extra hub -o requirements.lock
-	$(LOCK) --extra dev --extra hub -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra hub -o requirements.lock
+	$(LOCK) pyproject.toml --extra dev --extra hub -o requirements-dev.lock
+	$(LOCK) config/docs/requirements.in -o requirements-docs.lock
 	@{ echo "# What builds the agent's wheel, as in requirements-dev.lock; written by \`make lock\`."; \
 	    awk '/^[a-z]/ {inside = /^setuptools==/} inside && !/^ *#/' requirements-dev.lock; } > requirements-build.lock
 

@@ -99,3 +99,13 @@ def test_the_glossary_has_at_most_sixty_terms_each_once() -> None:
 
     assert len(terms) <= _MOST_TERMS
     assert [term for term, count in terms.items() if count > 1] == []
+
+
+def test_every_page_is_on_the_site() -> None:
+    folder = REPOSITORY / "docs"
+    nav = (REPOSITORY / "config" / "docs" / "mkdocs.yml").read_text().partition("nav:")[2]
+    listed = re.findall(r": (\S+\.md)$", nav, re.MULTILINE)
+
+    assert sorted(listed) == sorted(
+        str(path.relative_to(folder)) for path in folder.glob("**/*.md")
+    )
