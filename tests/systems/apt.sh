@@ -20,7 +20,6 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 readonly first=0.0.5 dies=0.0.6 uninstallable=0.0.7 works=0.0.8
 readonly updates=/opt/spotter/update
 readonly source_list=/etc/apt/sources.list.d/spotter.sources
-readonly rings=$folder/repository
 
 alone "$@"
 
@@ -44,24 +43,6 @@ build_packages() {
     dpkg-deb --root-owner-group -Znone --build "$raw" "$folder/packages/$(file_of "$uninstallable")" >/dev/null
     rm -r "$raw"
 }
-
-file_of() { echo "spotter-agent_$1_$(dpkg --print-architecture).deb"; }    # VERSION
-
-make_rings() {
-    export GNUPGHOME=$folder/keys
-    rm -rf "$rings" "$GNUPGHOME"
-    mkdir -m 700 "$GNUPGHOME"
-    local name
-    for name in facility stranger; do
-        gpg --batch --quiet --passphrase '' --quick-generate-key "$name" ed25519 sign 1y 2>/dev/null
-    done
-    "$repository/config/apt/repository.sh" init "$rings" facility
-    gpg --batch --armor --export stranger >"$rings/stranger.asc"
-    served=$(free_port)
-    python3 -I -m http.server --bind 127.0.0.1 --directory "$rings" "$served" >"$folder/served.log" 2>&1 &
-}
-
-ring() { "$repository/config/apt/repository.sh" "$1" "$rings" "${@:2}" >/dev/null; }
 
 join_ring() {    # RING [KEY]
     install -D -m 644 "$rings/${2:-spotter}.asc" "$root/etc/apt/keyrings/spotter.asc"
@@ -114,7 +95,7 @@ is_at() {    # VERSION
     [ "$(within dpkg-query --show --showformat='${db:Status-Status} ${Version}' spotter-agent)" = "installed $1" ] ||
         fail "dpkg does not have $1"
 }
-doctor_warns() { within spotter doctor --json 2>/dev/null | python3 -I -c "import json, sys; sys.exit(not any(c['name'] == 'update' and '$1' in c['finding'] for c in json.load(sys.stdin)['checks']))"; }
+doctor_warns() { { within spotter doctor --json 2>/dev/null || true; } | python3 -I -c "import json, sys; sys.exit(not any(c['name'] == 'update' and '$1' in c['finding'] for c in json.load(sys.stdin)['checks']))"; }
 
 # -- the course ------------------------------------------------------------------------------------
 

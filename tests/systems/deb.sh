@@ -35,7 +35,6 @@ build_packages() {
     old=$built
 }
 
-digest() { within sh -c "find $* -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"; }
 
 # -- the station -----------------------------------------------------------------------------------
 

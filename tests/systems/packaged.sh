@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # repository, suite, folder and root are the caller's, or root.sh's
-# A station that is installed from its package, in the system of root.sh: for deb.sh and apt.sh.
+# A station that is installed from its package, in the system of root.sh: for deb.sh, apt.sh and ansible.sh.
 
 readonly settings=/etc/spotter/station.toml
 
@@ -31,6 +31,26 @@ build_package() {    # TREE
     built=spotter-agent_${version}_$arch.deb
 }
 
+file_of() { echo "spotter-agent_$1_$(dpkg --print-architecture).deb"; }    # VERSION
+
+# The facility's repository in `rings`, which is served at 127.0.0.1:`served`.
+make_rings() {
+    rings=$folder/repository
+    export GNUPGHOME=$folder/keys
+    rm -rf "$rings" "$GNUPGHOME"
+    mkdir -m 700 "$GNUPGHOME"
+    local name
+    for name in facility stranger; do
+        gpg --batch --quiet --passphrase '' --quick-generate-key "$name" ed25519 sign 1y 2>/dev/null
+    done
+    "$repository/config/apt/repository.sh" init "$rings" facility
+    gpg --batch --armor --export stranger >"$rings/stranger.asc"
+    served=$(free_port)
+    python3 -I -m http.server --bind 127.0.0.1 --directory "$rings" "$served" >"$folder/served.log" 2>&1 &
+}
+
+ring() { "$repository/config/apt/repository.sh" "$1" "$rings" "${@:2}" >/dev/null; }
+
 install_package() {    # FILE OPTION...
     local file=$1
     shift
@@ -41,6 +61,8 @@ install_package() {    # FILE OPTION...
 version_is() { [ "$(within spotter --version 2>&1)" = "spotter, version $1" ] || fail "spotter --version says $(within spotter --version 2>&1)"; }
 # shellcheck disable=SC2016  # dpkg-query's own variable
 status() { within dpkg-query --show --showformat='${db:Status-Status}' spotter-agent 2>/dev/null || true; }
+
+digest() { within sh -c "find $* -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"; }
 
 readonly own=(setpriv --reuid spotter --regid spotter --init-groups)
 as_spotter() { within "${own[@]}" "$@"; }
