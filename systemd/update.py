@@ -40,6 +40,7 @@ EVERY_S = 30.0
 _GRACE = 1 / 5  # of the watch, until a service that has just started counts
 DOCTOR_WITHIN_S = 180.0
 APT_WITHIN_S = 1800.0
+LOCKED_S = 5.0  # between two tries
 UNREACHABLE, LATER = 69, 75
 
 Failures = frozenset[str]  # checks of the doctor that fail, as "station.toml: page"
@@ -139,6 +140,20 @@ def run(*words: str | Path, within_s: float = APT_WITHIN_S) -> str:
 def apt(*words: str | Path) -> str:
     """Run apt-get, waiting for whatever holds its lock."""
     return run("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *words)
+
+
+def dpkg(*words: str | Path) -> None:
+    """Run dpkg, waiting for one that an earlier run has started and that still works."""
+    latest_s = time.monotonic() + APT_WITHIN_S
+    while True:
+        try:
+            run("dpkg", *words)
+        except UpdateError as error:
+            if "lock" not in str(error) or time.monotonic() > latest_s:
+                raise
+            time.sleep(LOCKED_S)
+        else:
+            return
 
 
 def installed_version() -> str:
@@ -425,7 +440,7 @@ def install(version: str) -> str | None:
 def resume(pending: Mapping[str, object]) -> str | None:
     """End an installation that a power cut, or a kill, has interrupted."""
     try:
-        run("dpkg", "--configure", "--pending")
+        dpkg("--configure", "--pending")
         if installed_version() != pending["to"]:
             return install(str(pending["to"]))
     except UpdateError as error:
@@ -464,7 +479,7 @@ def revert(
         UpdateError: always: the update failed.
     """
     try:
-        run("dpkg", "--force-downgrade", "--force-confold", "--install", str(pending["package"]))
+        dpkg("--force-downgrade", "--force-confold", "--install", str(pending["package"]))
     except UpdateError as error:
         say(
             "update revert failed", **{"from": pending["to"], "to": pending["from"], "error": error}

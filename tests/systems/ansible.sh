@@ -61,7 +61,7 @@ spotter_station_settings_all:
   web:
     listen: 0.0.0.0:8377
     hosts: [rack.local]
-  cut:
+  weightlifting:
     pad_before_s: 1.5
 WORDS
     printf 'vault_api_key: %s\nvault_pin: "%s"\nvault_camera_password: %s\n' "${secrets[@]}" \
@@ -113,7 +113,7 @@ python3 -I - "$root/tmp/config.json" <<'PYTHON' || fail "the settings: $(cat "$r
 import json, sys
 said = json.load(open(sys.argv[1]))
 assert said["station"]["id"] == "rack-8" and said["station"]["name"] == 'Rack "7" \\ Süd', said["station"]
-assert said["station"]["barbell_mass"] == 62.5 and said["cut"]["pad_before_s"] == 1.5
+assert said["station"]["barbell_mass"] == 62.5 and said["weightlifting"]["pad_before_s"] == 1.5
 assert said["web"]["tls"] == "given" and said["web"]["pin_file"] == "/etc/spotter/pin", said["web"]
 PYTHON
 say "the first run: $(recap rack-7)"
