@@ -97,6 +97,30 @@ def write_jpeg(image: Image, path: Path) -> None:
     path.write_bytes(encoded.tobytes())
 
 
+_SMALL_LONGEST_PX = 240
+_SMALL_BYTES = 16_000  # what a board of many stations shows of each
+
+
+def draw_thumbnail(picture: Path, *, out: Path) -> tuple[int, int]:
+    """Write a small copy of a poster, of at most 16 kB; return width and height.
+
+    Raises:
+        OSError: the poster cannot be read, or the copy not be written.
+    """
+    image = cv2.imread(str(picture))
+    if image is None:
+        raise OSError(f"{picture} cannot be read")
+    scale = min(1.0, _SMALL_LONGEST_PX / max(image.shape[:2]))
+    size = tuple(max(16, round(side * scale)) for side in image.shape[1::-1])
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    for quality in (80, 60, 40, 20):
+        _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if len(encoded) <= _SMALL_BYTES:
+            break
+    out.write_bytes(encoded.tobytes())
+    return size[0], size[1]
+
+
 _MOMENTS = 6
 _FILMSTRIP_LONGEST_PX = 240  # of one moment
 _GAP_PX = 4

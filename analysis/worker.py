@@ -1,6 +1,7 @@
 """The analysis process: one request a line on standard input, answers on standard output.
 
-Requests: check, codecs, probe, inspect, plot, compare, join, cut, poster, filmstrip, framing.
+Requests: check, codecs, probe, inspect, plot, compare, join, cut, poster, thumbnail, filmstrip,
+framing.
 Answers are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
 `{"error": {"kind", "message"}}`.
 Native libraries print wherever they like, so the real standard output is put away first.
@@ -28,7 +29,7 @@ from analysis.cut.target import CutOptions
 from analysis.framing import FramingRules, judge_picture
 from analysis.inspection import inspect_video
 from analysis.landmarks import Poses, skeleton_document
-from analysis.pictures import activity_svg, draw_filmstrip, draw_poster
+from analysis.pictures import activity_svg, draw_filmstrip, draw_poster, draw_thumbnail
 from analysis.pose_model import PoseFinder, shipped_model
 from analysis.primitives import Image
 from analysis.report import Report
@@ -58,6 +59,7 @@ class Worker:
             "join": self._join,
             "cut": self._cut,
             "poster": self._poster,
+            "thumbnail": self._thumbnail,
             "filmstrip": self._filmstrip,
             "framing": self._framing,
         }
@@ -193,6 +195,10 @@ class Worker:
             finder=self._finder(None),
             on_progress=self._progress,
         )
+        return {"width": width, "height": height}
+
+    def _thumbnail(self, request: Request) -> object:
+        width, height = draw_thumbnail(_path(request), out=_path(request, "out"))
         return {"width": width, "height": height}
 
     def _filmstrip(self, request: Request) -> object:

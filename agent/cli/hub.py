@@ -23,9 +23,11 @@ from agent.cli.formatting import duration_words
 from agent.cli.hub_care import (
     backup,
     doctor,
+    group,
     hub_config_option,
     prepared_hub,
     restore,
+    roster,
     stations,
     status,
     workers,
@@ -60,7 +62,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore, workers):
+for care in (stations, status, doctor, backup, restore, workers, roster, group):
     hub.add_command(care)
 
 
@@ -234,6 +236,7 @@ def _plan(
                 f"no station {', '.join(unknown)}", hint="spotter hub stations lists them"
             )
         planner = Planner(settings.hub, folder)
+        planner.refuse_without_consent(turn for told in turns.values() for turn in told)
         plans = [planner.add(name, told, now_s=now_s) for name, told in sorted(turns.items())]
     if as_json:
         print_json([made.model_dump(mode="json") for made in plans])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import click
 
@@ -15,13 +15,17 @@ from agent.clock import iso_utc, read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
+from agent.errors import RequestError
 from agent.hub.backup import HUB_BACKUP
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
+from agent.hub.roster import HubRoster, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView
 from agent.text import counted
 
+_MOST_CSV = 4_000_000  # characters
+_MOST_GROUP = 40
 _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 
 HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
@@ -75,6 +79,78 @@ def doctor(config: Path, as_json: bool) -> None:
     FAIL, 78 invalid settings.
     """
     report_findings(hub_rounds(config, now=read_clock()), as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
+@click.option("--replace", is_flag=True, help="The athletes of FILE instead of all others.")
+@click.option("--remove", metavar="USER_ID", help="Forget an athlete.")
+@hub_config_option
+@json_option
+def roster(
+    file: TextIO | None, replace: bool, remove: str | None, config: Path, as_json: bool
+) -> None:
+    """List the site's athletes, or import them from FILE.
+
+    FILE is a CSV file ("-": standard input) with the columns user_id,name, and perhaps
+    groups,consent; groups are separated by a semicolon, consent is yes, no or empty.  If a line
+    cannot be read, nothing changes.  The hub's page shows the names; they are not sent to stations.
+    Who has consent no cannot be planned.
+    """
+    if (file is not None and remove is not None) or (replace and file is None):
+        raise click.UsageError("a FILE, with --replace if wanted, or --remove")
+    given = None if file is None else read_roster_csv(_text_of(file))
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        athletes = HubRoster(folder.roster)
+        if remove is not None:
+            athletes.remove(remove)
+        if given is not None:
+            athletes.change(given, replace=replace)
+        known = list(athletes.athletes().values())
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in known])
+    elif given is not None or remove is not None:
+        done = f"removed: {remove}" if given is None else f"imported: {len(given)}"
+        click.echo(f"{done}; {counted(len(known), 'athlete')} in all")
+    elif known:
+        rows = [(one.user_id, one.name, "; ".join(one.groups), one.consent) for one in known]
+        print_columns([("USER ID", "NAME", "GROUPS", "CONSENT"), *rows])
+    else:
+        click.echo("no athletes; import them: spotter hub roster FILE.csv")
+
+
+def _text_of(file: TextIO) -> str:
+    try:
+        text = file.read(_MOST_CSV + 1)
+    except UnicodeDecodeError:
+        raise RequestError(f"{file.name} is not valid UTF-8") from None
+    if len(text) > _MOST_CSV:
+        raise RequestError(f"{file.name} is longer than {_MOST_CSV} characters")
+    return text
+
+
+@click.command()
+@click.argument("station")
+@click.argument("name", required=False)
+@click.option("--clear", is_flag=True, help="Out of its group.")
+@hub_config_option
+@json_option
+def group(station: str, name: str | None, clear: bool, config: Path, as_json: bool) -> None:
+    """Put a station into a group of the board.
+
+    The board shows the stations of a group beside each other, with the group's name.
+    """
+    wanted = None if name is None else " ".join(name.split())
+    if clear == (name is not None) or (wanted is not None and not 0 < len(wanted) <= _MOST_GROUP):
+        raise click.UsageError(f"a NAME of at most {_MOST_GROUP} characters, or --clear")
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        folder.change(lambda register: register.place(station, wanted))
+    if as_json:
+        print_json({"station": station, "group": wanted})
+    else:
+        click.echo(f"{station}: {wanted or 'no group'}")
 
 
 @click.command()

@@ -110,6 +110,9 @@ class ClipCutter:
         stretch = {"start_s": take.start_s, "end_s": take.end_s}
         poster, strip = self._folder.pictures_of(clip_code)
         self._draw("poster", poster.name, path=str(capture), at_s=poster_at_s)
+        if poster.exists():
+            small = self._folder.thumbnail_of(clip_code)
+            self._draw("thumbnail", small.name, path=str(poster))
         self._draw("filmstrip", strip.name, path=str(capture), **stretch)
 
     def keep_skeleton(self, parts: Sequence[SkeletonPart], *, clip_code: str) -> None:

@@ -26,6 +26,7 @@ from agent.stage import StageName
 from agent.text import plain_name, printable_file_name
 
 SKELETON_SUFFIX = ".pose"
+STRIP, SMALL = "-strip", "-small"  # end the names of a clip's other pictures
 
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
@@ -84,6 +85,10 @@ class StateFolder:
         poster, strip = _picture_names(clip_code)
         return self.pictures / poster, self.pictures / strip
 
+    def thumbnail_of(self, clip_code: str) -> Path:
+        """Where a small copy of a clip's poster is, for the board of a facility."""
+        return self.pictures / f"{plain_name(clip_code)}{SMALL}.jpg"
+
     def skeleton_of(self, clip_code: str) -> Path:
         """Where the athlete's landmarks in a clip are."""
         return self.pictures / f"{plain_name(clip_code)}{SKELETON_SUFFIX}"
@@ -92,9 +97,10 @@ class StateFolder:
         """Where the athlete's landmarks in a capture are, from which those of its clips are cut."""
         return (self.pictures / stored_name).with_suffix(SKELETON_SUFFIX)
 
-    def beside_clip(self, clip_code: str) -> tuple[Path, Path, Path]:
+    def beside_clip(self, clip_code: str) -> tuple[Path, ...]:
         """Everything that is kept with a clip and goes with it."""
-        return *self.pictures_of(clip_code), self.skeleton_of(clip_code)
+        small = self.thumbnail_of(clip_code)
+        return *self.pictures_of(clip_code), small, self.skeleton_of(clip_code)
 
     def has_pictures_of(self, clip_code: str) -> tuple[bool, bool]:
         """Tell whether a clip's poster and its filmstrip are there: quickly, for many cards."""
@@ -432,7 +438,7 @@ def _groups_of(owner: os.stat_result) -> list[int]:
 
 def _picture_names(clip_code: str) -> tuple[str, str]:
     name = plain_name(clip_code)
-    return f"{name}.jpg", f"{name}-strip.jpg"
+    return f"{name}.jpg", f"{name}{STRIP}.jpg"
 
 
 def device_of(folder: Path) -> int | None:

@@ -57,6 +57,11 @@ class Subjects:
         return f"$KV.{STATES}.{self.place}"
 
     @property
+    def poster(self) -> str:
+        """Where the small picture of its last take is published."""
+        return f"{self.state}.poster"
+
+    @property
     def events(self) -> str:
         """Begins the subject of each of its events."""
         return f"spotter.{self.place}.event"

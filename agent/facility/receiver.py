@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -11,6 +12,7 @@ from agent.clock import Now
 from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.facility.plan import PlanKeeper
+from agent.facility.state import Poster
 from agent.failpoints import crash_point
 from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
 from agent.notifications.stage import Feed
@@ -19,6 +21,7 @@ from agent.outbox.outbox import Outbox
 from agent.settings.model import EVENTS
 from agent.stage import StageName
 
+POSTER_OF = "Spotter-Clip"  # heads a poster
 NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"
 _PLAN_EVERY_S = 3.0
 _STATE_EVERY_S = 1.0  # at most; the stage's pace is slower unless events wait
@@ -87,6 +90,14 @@ def _event_of(message: StoredMessage) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationReports:
+    """What a station reports again and again."""
+
+    state: Callable[[], bytes]  # writes the state document
+    poster: Callable[[], Poster | None] = lambda: None  # of the last take in it
+
+
 class HubReceiver:
     """The way to the hub."""
 
@@ -98,7 +109,7 @@ class HubReceiver:
         subjects: Subjects,
         feed: HubFeed,
         *,
-        state: Callable[[], bytes],
+        reports: StationReports,
         plans: PlanKeeper,
         now: Now,
     ) -> None:
@@ -108,14 +119,15 @@ class HubReceiver:
             connection: of the station.
             subjects: its own.
             feed: what the hub has still to be told.
-            state: writes the state document.
+            reports: state and poster.
             plans: takes the hub's plan over.
             now: the station's clock.
         """
         self._subjects = subjects
         self._connection = connection
         self._feed = feed
-        self._state = state
+        self._reports = reports
+        self._poster: Poster | None = None  # that the hub has
         self._plans = plans
         self._heard_at_s = 0.0
         self._now = now
@@ -133,8 +145,9 @@ class HubReceiver:
             self._compare()
         now_s = time.monotonic()
         if is_new or now_s - self._told_at_s >= _STATE_EVERY_S:
-            self._connection.publish(self._subjects.state, self._state())
+            self._connection.publish(self._subjects.state, self._reports.state())
             self._told_at_s = now_s
+            self._show_poster(is_new=is_new)
         if is_new:
             self._compare_clocks()
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
@@ -159,6 +172,14 @@ class HubReceiver:
     def close(self) -> None:
         """Leave."""
         self._connection.close()
+
+    def _show_poster(self, *, is_new: bool) -> None:
+        """Publish the last take's picture where the hub has another, or none after a start."""
+        poster = self._reports.poster()
+        if poster != self._poster or (is_new and poster is not None):
+            body, code = (b"", "") if poster is None else (poster.jpeg, poster.clip_code)
+            self._connection.publish(self._subjects.poster, body, {POSTER_OF: code})
+            self._poster = poster
 
     def _compare_clocks(self) -> None:
         """Read when the hub has stored the state that was published a moment ago."""

@@ -94,7 +94,7 @@ class FacilityStage:
         from agent.facility.joining import access_of
         from agent.facility.keys import FacilityKey
         from agent.facility.plan import PlanKeeper
-        from agent.facility.receiver import HubFeed, HubReceiver
+        from agent.facility.receiver import HubFeed, HubReceiver, StationReports
 
         key = FacilityKey(read_station_key(self._folder))
         self._outbox.channels.begin(self.name)
@@ -105,7 +105,10 @@ class FacilityStage:
             HubConnection(access_of(member, key), check=self._check),
             member.subjects,
             feed,
-            state=lambda: self._state.write({"plan": plans.report.document()}),
+            reports=StationReports(
+                state=lambda: self._state.write({"plan": plans.report.document()}),
+                poster=self._state.poster,
+            ),
             plans=plans,
             now=self._clock.now,
         )

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from agent import __version__
 from agent.clock import Now, iso_utc
 from agent.delivery.scheduling import RECENT, measure
+from agent.disk.state_folder import StateFolder, open_plain
 from agent.notifications.message import StationReport
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
@@ -13,7 +15,16 @@ from agent.settings import Settings
 from agent.station.addresses import shared_page_address
 from agent.station.timeline import present_of
 
+MOST_POSTER_BYTES = 16_384
 SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poster:
+    """A small picture of a take."""
+
+    clip_code: str
+    jpeg: bytes
 
 
 class StateDocument:
@@ -38,6 +49,8 @@ class StateDocument:
         self._outbox = outbox
         self._station = settings.station
         self._web = settings.web
+        self._folder = StateFolder(settings.paths.state)
+        self._latest: str | None = None  # the code of the last take
         self._look = look
         self._now = now
 
@@ -65,8 +78,21 @@ class StateDocument:
         }
         return json.dumps(document).encode("ascii")
 
+    def poster(self) -> Poster | None:
+        """Return the small picture of the take that was written last; None where there is none."""
+        if self._latest is None:
+            return None
+        try:
+            with open_plain(self._folder.thumbnail_of(self._latest)) as file:
+                jpeg = file.read(MOST_POSTER_BYTES + 1)
+        except OSError:
+            return None
+        small = 0 < len(jpeg) <= MOST_POSTER_BYTES
+        return Poster(clip_code=self._latest, jpeg=jpeg) if small else None
+
     def _last_take(self) -> dict[str, object] | None:
         found = self._outbox.gallery.latest(most=1)
+        self._latest = found[0].entry.clip_code if found else None
         if not found:
             return None
         entry = found[0].entry

@@ -37,6 +37,7 @@ class KnownStation:
 
     key: str  # public
     since: float  # Unix time
+    group: str | None = None  # of stations, on the board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class Register:
         if as_worker:
             workers = {**self.workers, name: joined}
             return replace(self, workers=workers, worker_invitations=left)
+        before = self.stations.get(name)
+        joined = replace(joined, group=None if before is None else before.group)
         return replace(self, stations={**self.stations, name: joined}, invitations=left)
 
     def remove(self, name: str, *, as_worker: bool = False) -> "Register":
@@ -96,6 +99,25 @@ class Register:
         if as_worker:
             return replace(self, workers=known, worker_invitations=invited)
         return replace(self, stations=known, invitations=invited)
+
+    def place(self, station: str, group: str | None) -> "Register":
+        """Return it with a station in another group of the board, or in none.
+
+        Raises:
+            RequestError: there is no such station.
+        """
+        known = self.stations.get(station)
+        if known is None:
+            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        return replace(self, stations={**self.stations, station: replace(known, group=group)})
+
+    @property
+    def keys(self) -> frozenset[tuple[str, str, float]]:
+        """What the broker must know of it: who may come in."""
+        members = (*self.stations.items(), *self.workers.items())
+        guests = (*self.invitations.items(), *self.worker_invitations.items())
+        known = {(name, one.key, 0.0) for name, one in members}
+        return frozenset(known | {(name, one.key, one.until) for name, one in guests})
 
     def without_expired(self, *, now_s: float) -> "Register":
         """Return it with the invitations that still hold."""
@@ -147,6 +169,11 @@ class HubFolder:
     def plans(self) -> Path:
         """The plan of each station as it was published last; the broker may lose its own."""
         return self.root / "plans"
+
+    @property
+    def roster(self) -> Path:
+        """The site's athletes."""
+        return self.root / "roster.json"
 
     def plan_of(self, station: str) -> Path:
         """Where the plan of one station is."""

@@ -2,19 +2,22 @@
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 from jinja2 import Environment
 from pydantic import Field
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from agent.clock import Now, read_clock
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.facility.membership import NAME
 from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder
 from agent.hub.planning import Planner
+from agent.hub.roster import HubAthlete, HubRoster
 from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
 from agent.outbox.devices import Role
@@ -39,6 +42,8 @@ from agent.web.server import listen_on, serve_app, warn_without_pin
 from agent.web.tls import PageCertificate
 
 _AGAIN = Backoff(base_s=5.0, longest_s=60.0)
+_MOST_OFFERED = 1000  # athletes, in the list under the field
+_KEPT_A_WHILE = {"cache-control": "private, max-age=600"}  # its address changes with it
 _STYLES = static("page.css") + static("board.css")
 
 log = structlog.get_logger(stage=StageName.PAGE)
@@ -51,11 +56,18 @@ class BoardContext:
     folder: HubFolder
     board: StationBoard
     planner: Planner
+    roster: HubRoster
     database: DatabaseExecutor
     auth: Authenticator
     texts: Texts
     templates: Environment
     now: Now
+
+    def athletes(self) -> Mapping[str, HubAthlete]:
+        """Return the site's athletes by user id; none where their file is damaged."""
+        with contextlib.suppress(ConfigError):  # the doctor says so; user ids are shown
+            return self.roster.athletes()
+        return {}
 
     def views(self) -> list[StationView]:
         """Return every station as it is now."""
@@ -67,13 +79,39 @@ async def show(page: BoardContext, context: RequestContext) -> Response:
     assert context.session is not None  # not for anybody
     csrf_token = page.auth.signer.csrf_token(context.session)
     can_assign = context.session.role is Role.COACH
-    views = page.views()
-    return draw(page, "board.html", views=views, csrf_token=csrf_token, can_assign=can_assign)
+    return draw(
+        page,
+        "board.html",
+        views=page.views(),
+        athletes=page.athletes(),
+        csrf_token=csrf_token,
+        can_assign=can_assign,
+        most_offered=_MOST_OFFERED,
+    )
 
 
 async def parts(page: BoardContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Return the stations alone, which the page asks for every second."""
-    return draw(page, "parts/stations.html", views=page.views())
+    return draw(page, "parts/stations.html", views=page.views(), athletes=page.athletes())
+
+
+async def poster(page: BoardContext, context: RequestContext) -> Response:
+    """Return the picture of a station's last take, but not of somebody who does not consent."""
+    station = context.parameter("station")
+    views = {view.station: view for view in page.views()}
+    found = page.board.poster(station) if station in views else None
+    if found is None or not shows_poster(views[station], page.athletes()):
+        raise HTTPException(404, page.texts.gettext("There is no such take."))
+    return Response(found.jpeg, media_type="image/jpeg", headers=_KEPT_A_WHILE)
+
+
+def shows_poster(view: StationView, athletes: Mapping[str, HubAthlete]) -> bool:
+    """Tell whether the picture of a station's last take is there, and may be shown."""
+    take = None if view.word is None else view.word.last_take
+    if view.poster_mark is None or take is None:
+        return False
+    athlete = athletes.get(take.user_id or "")
+    return athlete is None or athlete.consent != "no"
 
 
 class PlanForm(Form):
@@ -95,6 +133,7 @@ HUB_ROUTES: tuple[Endpoint[BoardContext], ...] = (
     GetEndpoint(path="/", access=RequiredAccess.COACH, answer=show),
     GetEndpoint(path="/wall", access=RequiredAccess.WALL, answer=show),
     PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=PlanForm, answer=assign),
+    GetEndpoint(path="/poster/{station}.jpg", access=RequiredAccess.WALL, answer=poster),
     GetEndpoint(path="/stations", access=RequiredAccess.WALL, answer=parts),
     *LOGIN_ROUTES,
     GetEndpoint(path="/page.js", access=RequiredAccess.ANYBODY, answer=script),
@@ -154,6 +193,7 @@ class BoardServer:
                 folder=self._folder,
                 board=self._board,
                 planner=Planner(self._settings.hub, self._folder),
+                roster=HubRoster(self._folder.roster),
                 database=database,
                 auth=auth,
                 texts=texts,
@@ -180,5 +220,6 @@ def board_templates(settings: HubSettings, texts: Texts) -> Environment:
         take_states={state: texts.translated(words) for state, words in ENTRY_STATES.items()},
         wording=Wording(texts, settings.web.unit),
         activities=ACTIVITIES,
+        shows_poster=shows_poster,
         duration=texts.duration,
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from datetime import datetime, time
 
@@ -16,6 +16,7 @@ from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
 from agent.facility.plan import MOST_BYTES, MOST_TURNS, StationPlan, Turn, sealed, unsealed
 from agent.hub.folder import HubFolder, Register
+from agent.hub.roster import HubRoster
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 
@@ -32,6 +33,7 @@ class Planner:
         self._site = site.site
         self._key = folder.key()
         self._folder = folder
+        self._roster = HubRoster(folder.roster)
         self._access = hub_access(site.listen, folder, self._key)
 
     def add(self, station: str, turns: Sequence[Turn], *, now_s: float) -> StationPlan:
@@ -44,6 +46,7 @@ class Planner:
         """
         if station not in self._folder.register().stations:
             raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        self.refuse_without_consent(turns)
         subjects = Subjects(site=self._site, station=station)
         subject = f"$KV.{DESIRED}.{subjects.place}.plan"
         with closing(HubConnection(self._access)) as broker:
@@ -57,6 +60,14 @@ class Planner:
         with rewriting(self._folder.plan_of(station), 0o600) as file:
             file.write(body)
         return plan
+
+    def refuse_without_consent(self, turns: Iterable[Turn]) -> None:
+        """See that nobody is planned who has not consented to be filmed.
+
+        Raises:
+            RequestError: naming those who have not.
+        """
+        self._roster.refuse_without_consent(turn.user_id for turn in turns)
 
     def _read(self, station: str, body: bytes) -> StationPlan | None:
         try:

@@ -38,6 +38,7 @@ from agent.facility.membership import (
     WORK_STREAM,
     WORKERS,
 )
+from agent.facility.receiver import POSTER_OF
 from agent.facility.work import (
     KEEP_OFFERS_S,
     MOST_DELIVERIES,
@@ -57,6 +58,7 @@ from agent.text import counted
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
+_STATE_BYTES = 1 << 15  # of a state or a poster
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
@@ -157,6 +159,7 @@ class _Hub:
                 let_in = partial(self._let_in, client, as_worker=as_worker)
                 await client.subscribe(f"spotter.{site}.{kind}.*", cb=let_in)
             await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
+            await client.subscribe(f"$KV.{STATES}.{site}.*.poster", cb=self._see)
             known = self._register
             stations, workers = len(known.stations), len(known.workers)
             invited = len(known.invitations) + len(known.worker_invitations)
@@ -175,6 +178,12 @@ class _Hub:
         station = message.subject.rpartition(".")[2]
         if not self._board.hear(station, message.data, now_s=read_clock().utc_s):
             log.debug("state rejected", station=station)
+
+    async def _see(self, message: Msg) -> None:
+        """Take the picture of a station's last take."""
+        station, code = message.subject.split(".")[-2], (message.headers or {}).get(POSTER_OF, "")
+        if not self._board.see(station, code, message.data):
+            log.debug("poster rejected", station=station)
 
     async def _save_words(self) -> None:
         """Keep every station's last word for the next start; never returns."""
@@ -196,7 +205,7 @@ class _Hub:
                     register = self._folder.register().without_expired(now_s=now_s)
             except AgentError:
                 continue  # whoever wrote it is told; those who are in stay in
-            if register != self._register:
+            if register.keys != self._register.keys:
                 return
 
     async def _let_in(self, client: Client, message: Msg, *, as_worker: bool) -> None:
@@ -248,7 +257,12 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
     except nats.js.errors.BadRequestError:  # there, of another version
         await broker.update_stream(events)
     await broker.create_key_value(
-        KeyValueConfig(bucket=STATES, storage=StorageType.MEMORY, direct=True)
+        KeyValueConfig(
+            bucket=STATES,
+            storage=StorageType.MEMORY,
+            direct=True,
+            max_value_size=_STATE_BYTES,
+        )
     )
     await broker.create_key_value(
         KeyValueConfig(bucket=DESIRED, direct=True, max_bytes=_DESIRED_BYTES)

@@ -3,6 +3,7 @@
 A station's document is other people's data: what is not as it should be is left out, never shown.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from agent.disk.state_folder import open_plain, rewriting
 from agent.hub.folder import Register
+from agent.hub.poster import is_small_jpeg
 from agent.station.status import StationStatus
 
 AWAY_AFTER_S = 15.0  # no word is shown as if it were fresh for longer
@@ -101,6 +103,8 @@ class StationView:
     word: StationWord | None  # None: it has told nothing yet
     age_s: float | None  # of that word
     heard_at: float | None = None  # Unix time
+    group: str | None = None  # of stations
+    poster_mark: str | None = None  # tells pictures of its last take apart; None: there is none
 
     @property
     def title(self) -> str:
@@ -124,10 +128,20 @@ class StationView:
         word = None if self.word is None else self.word.model_dump(mode="json")
         return {
             "station": self.station,
+            "group": self.group,
             "away": self.is_away,
             "age_s": None if self.age_s is None else round(self.age_s, 1),
             "told": word,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardPoster:
+    """The picture of a station's last take."""
+
+    clip_code: str
+    jpeg: bytes
+    mark: str  # of its content
 
 
 class StationBoard:
@@ -136,6 +150,7 @@ class StationBoard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._words: dict[str, tuple[StationWord, float]] = {}  # with when it was heard
+        self._posters: dict[str, BoardPoster] = {}
 
     def hear(self, station: str, body: bytes, *, now_s: float) -> bool:
         """Take a station's word; False where it cannot be read."""
@@ -147,16 +162,43 @@ class StationBoard:
             self._words[station] = word, now_s
         return True
 
+    def see(self, station: str, clip_code: str, body: bytes) -> bool:
+        """Take the picture of a last take, or none; False where it is not a small JPEG."""
+        is_picture = is_small_jpeg(body)
+        with self._lock:
+            self._posters.pop(station, None)
+            if is_picture:
+                mark = hashlib.sha256(body).hexdigest()[:16]
+                self._posters[station] = BoardPoster(clip_code=clip_code, jpeg=body, mark=mark)
+        return is_picture or not body
+
+    def poster(self, station: str) -> "BoardPoster | None":
+        """Return the picture of a station's last take; None where there is none."""
+        with self._lock:
+            found, word = self._posters.get(station), self._words.get(station)
+        take = None if word is None else word[0].last_take
+        fits = found is not None and take is not None and take.clip_code == found.clip_code
+        return found if fits else None
+
     def views(self, register: Register, *, now_s: float) -> list[StationView]:
-        """Return every station that has joined, in the order of their names."""
+        """Return every station that has joined, in the order of their groups and names."""
         with self._lock:
             words = dict(self._words)
         found = []
-        for station in register.stations:
+        for station, known in register.stations.items():
             word, heard_at = words.get(station, (None, None))
             age_s = None if heard_at is None else max(0.0, now_s - heard_at)
-            found.append(StationView(station=station, word=word, age_s=age_s, heard_at=heard_at))
-        return sorted(found, key=lambda view: _natural(view.title))
+            poster = self.poster(station)
+            view = StationView(
+                station=station,
+                word=word,
+                age_s=age_s,
+                heard_at=heard_at,
+                group=known.group,
+                poster_mark=None if poster is None else poster.mark,
+            )
+            found.append(view)
+        return sorted(found, key=lambda one: (_natural(one.group or ""), _natural(one.title)))
 
     def save(self, path: Path) -> None:
         """Write every word, so that the next start knows how old they are.

@@ -14,6 +14,8 @@ from agent.clock import Now
 from agent.disk.state_folder import (
     LEDGER_NAME,
     SKELETON_SUFFIX,
+    SMALL,
+    STRIP,
     StateFolder,
     acting_as_owner,
     fsync_folder,
@@ -134,8 +136,6 @@ class VideoRepair:
         return None if entry is None else self._outbox.videos.state(entry.id)
 
 
-_STRIP = "-strip"
-
 log = structlog.get_logger(stage=StageName.START)
 
 
@@ -200,7 +200,7 @@ class ConsistencyCheck:
             elif code not in to_come and not files.known(path.name):
                 self._put_aside(path)
         for path in self._folder.files_in(self._folder.pictures):
-            code = path.stem.removesuffix(_STRIP)
+            code = path.stem.removesuffix(STRIP).removesuffix(SMALL)
             if code not in to_come and not self._belongs(path, code):
                 self._put_aside(path)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.disk.state_folder import SMALL, STRIP
 from agent.errors import RequestError
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
@@ -151,7 +152,9 @@ def _by_prefix(outbox: Outbox, text: str) -> list[Found]:
         stem = Path(text).name.partition(".")[0]
         if len(stem) >= _SHORTEST_HASH and set(stem) <= _HEX:
             yield from outbox.captures.by_hash_prefix(stem, most=MOST)
-        code = stem.removesuffix("-strip").removesuffix("-analysed").removesuffix("-export")
+        code = stem
+        for end in (STRIP, SMALL, "-analysed", "-export"):
+            code = code.removesuffix(end)
         if len(code) >= _SHORTEST_CODE and code.isascii() and code.isalnum():
             yield from outbox.entries.by_code_prefix(code, most=MOST)
 

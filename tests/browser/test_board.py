@@ -6,12 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from agent.facility.keys import FacilityKey
+from agent.facility.receiver import POSTER_OF
 from agent.hub.folder import KnownStation, Register
+from agent.hub.roster import HubRoster, read_roster_csv
 from tests.facility import SITE, Hub
 from tests.served_page import PIN
 
@@ -19,10 +23,15 @@ _STATIONS = 50
 _SCREEN = {"width": 1920, "height": 1080}
 
 
+_TAKE = {
+    **{"clip_code": "k3x9q2m4pd", "state": "uploaded"},
+    **{"exercise": "clean_and_jerk", "barbell_mass": 80.0},
+}
+
+
 def told(number: int, **more: object) -> bytes:
     """What a station tells, with something of everything."""
     states = ("filming", "safe", "sending", "needs", "idle", "offline", "analysing", "stopped")
-    take = {"clip_code": "k3x9q2m4pd", "state": "uploaded", "exercise": "clean_and_jerk"}
     return json.dumps(
         {
             **{"schema": 1, "station": f"rack-{number}", "name": f"Platform {number}"},
@@ -30,7 +39,7 @@ def told(number: int, **more: object) -> bytes:
             "backlog": {"clips": number, "bytes": number * 1000},
             "camera": "lost" if number % 7 == 0 else "recording",
             "athlete": {"user_id": f"athlete-{number}", "exercise": "snatch", "barbell_mass": 62.5},
-            "last_take": {**take, "barbell_mass": 80.0},
+            "last_take": _TAKE,
             **more,
         }
     ).encode()
@@ -43,10 +52,17 @@ def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     made = Hub(tmp_path_factory.mktemp("hub"), more=more)
     made.folder.prepare()
     known = {
-        f"rack-{n}": KnownStation(key=FacilityKey(bytes([n]) * 32).public, since=1.0)
+        f"rack-{n}": KnownStation(
+            key=FacilityKey(bytes([n]) * 32).public,
+            since=1.0,
+            group="Hall" if n < 25 else "Weight room",
+        )
         for n in range(_STATIONS)
     }
     made.folder.change(lambda _register: Register(stations=known))
+    athletes = "".join(f"athlete-{n},Ada {n} Lovelace,U18,yes\n" for n in range(1, 49))
+    csv = f"user_id,name,groups,consent\nathlete-49,Bo Nay,,no\n{athletes}"
+    HubRoster(made.folder.roster).change(read_roster_csv(csv), replace=True)
     with made:
         yield made
 
@@ -61,6 +77,25 @@ def tell(hub: Hub, words: Mapping[int, bytes]) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(publish).result()
+
+
+def show(hub: Hub, posters: Mapping[int, bytes]) -> None:
+    """Let stations publish the pictures of their last takes."""
+
+    def publish() -> None:
+        with closing(hub.connection()) as broker:
+            for number, jpeg in posters.items():
+                subject = f"$KV.state.{SITE}.rack-{number}.poster"
+                broker.publish(subject, jpeg, {POSTER_OF: "k3x9q2m4pd"})
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(publish).result()
+
+
+def poster(shade: int) -> bytes:
+    """A small picture."""
+    image = np.full((135, 240, 3), (shade * 5, 120, 255 - shade * 5), np.uint8)
+    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
 
 
 def stored(hub: Hub, subject: str) -> bytes:
@@ -91,10 +126,23 @@ def test_fifty_stations_are_on_one_screen_and_age(
     expect(stations).to_have_count(_STATIONS)
     expect(page.locator("#station-rack-3")).to_contain_text(away)
 
+    show(hub, {number: poster(number) for number in range(_STATIONS)})
     tell(hub, {number: told(number) for number in range(_STATIONS)})
+    tell(hub, {49: told(49, last_take={**_TAKE, "user_id": "athlete-49"})})
     expect(page.locator("#station-rack-49 h2")).to_have_text("Platform 49", timeout=5000)
     expect(page.locator(".station-away")).to_have_count(0)
     assert stations.nth(2).get_attribute("id") == "station-rack-2"  # before 10
+    assert stations.nth(25).get_attribute("id") == "station-rack-25"  # the other group
+    expect(page.locator(".station-last img")).to_have_count(_STATIONS - 1)  # 49: no consent
+    expect(page.locator("#station-rack-7 .station-who")).to_contain_text("Ada 7 Lovelace")
+    expect(page.locator("#station-rack-49")).to_contain_text("Bo Nay")
+    expect(page.locator("#station-rack-49 strong").first).to_have_text(
+        {"en": "No consent to be filmed", "de": "Keine Einwilligung zum Filmen"}[language]
+    )
+    expect(page.locator("#station-rack-30 .station-age")).to_contain_text("Weight room")
+    page.wait_for_function(
+        "[...document.images].every(one => one.complete && one.naturalWidth === 240)"
+    )
     heights = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
     page.screenshot(path=tmp_path / "board.png")
     assert heights[0] <= heights[1], heights
@@ -105,6 +153,18 @@ def test_fifty_stations_are_on_one_screen_and_age(
     page.click(".facility-assign button")
     expect(page.locator(".station")).to_have_count(_STATIONS)
     assert b"ada" in stored(hub, f"$JS.API.DIRECT.GET.KV_desired.$KV.desired.{SITE}.rack-3.plan")
+
+    page.fill("#assign-user", "athlete-49")
+    page.click(".facility-assign button")
+    expect(page.locator("body")).to_contain_text("athlete-49")
+    page.goto(f"http://{hub.page}/")
+    kept = page.request.get(f"http://{hub.page}/poster/rack-7.jpg")
+    assert (kept.status, kept.headers["content-type"]) == (200, "image/jpeg")
+    assert kept.headers["x-content-type-options"] == "nosniff"
+    for name in ("rack-49", "rack-99", "..%2frack-1"):  # no consent, no such station
+        assert page.request.get(f"http://{hub.page}/poster/{name}.jpg").status == 404
+    show(hub, {7: b"<svg onload=alert(1)>"})
+    expect(page.locator("#station-rack-7 img")).to_have_count(0)
 
     tell(hub, {0: told(0, name="<script>alert(1)</script>"), 1: b'{"state": "rubbish"}'})
     expect(page.locator("#station-rack-0 h2")).to_have_text("<script>alert(1)</script>")

@@ -95,6 +95,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Read `error`: usually the port is taken.",
     ),
     "state rejected": ("A station's state cannot be read; the hub keeps the one before.", ""),
+    "poster rejected": ("What a station sent as a picture is not a small JPEG; none is shown.", ""),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (
         "A request to join could not be granted, for the `reason` given.",

@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.clock import Clock, read_clock
@@ -18,7 +18,7 @@ from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
 from agent.facility.plan import PlanKeeper
-from agent.facility.receiver import HubFeed, HubReceiver
+from agent.facility.receiver import POSTER_OF, HubFeed, HubReceiver, StationReports
 from agent.notifications.stage import NotificationStage
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -29,6 +29,7 @@ from agent.station.assignments import StationRules
 from tests.facility import SITE, Hub
 from tests.factories import admitted, new_entry
 from tests.integration.facility.conftest import MakeStation
+from tests.lived import send
 from tests.station import Station, until
 
 _RULES = StationRules(
@@ -56,6 +57,13 @@ def codes_at(hub: Hub, station: str) -> list[str]:
     ]
 
 
+def poster_at(hub: Hub, station: str) -> tuple[bytes, str | None] | None:
+    """The picture that the hub has of a station's last take, and of which clip it is."""
+    with closing(hub.connection()) as broker:
+        found = broker.stored(f"$JS.API.DIRECT.GET.KV_state.$KV.state.{SITE}.{station}.poster")
+    return None if found is None else (found.body, found.headers.get(POSTER_OF) or None)
+
+
 @contextmanager
 def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
     """The stage of the hub alone, in this process."""
@@ -68,7 +76,7 @@ def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
             HubConnection(access_of(member, FacilityKey(read_station_key(folder)))),
             member.subjects,
             feed,
-            state=lambda: b"{}",
+            reports=StationReports(state=lambda: b"{}"),
             plans=PlanKeeper(outbox, folder, member, rules=_RULES),
             now=read_clock,
         )
@@ -120,6 +128,23 @@ def test_a_daemon_tells_its_state_and_every_event_once_over_kills_of_both(
     assert f"the hub at {hub.listen}" in said[0]
     assert len(said) == 2  # one line when it goes, one when it is back
     assert "hub" in json.loads(rack.spotter("status", "--json"))["notices"]
+
+
+def test_the_picture_of_the_last_take_is_shown_until_it_is_gone(
+    hub: Hub, station: MakeStation
+) -> None:
+    rack = station("pictured")
+    hub.admit(rack)
+    folder = StateFolder(rack.state)
+    with Outbox.open(rack.state) as outbox:
+        send(outbox, folder, 1, "uploaded")
+        code = outbox.gallery.latest(most=1)[0].entry.clip_code
+    small = folder.thumbnail_of(code)
+    small.write_bytes(b"a small picture")
+    with rack.running():
+        until(lambda: poster_at(hub, "pictured") == (b"a small picture", code))
+        small.unlink()  # as where its athlete is forgotten
+        until(lambda: poster_at(hub, "pictured") == (b"", None))
 
 
 def test_what_a_new_or_shorter_store_lacks_is_told_again(
