@@ -10,6 +10,7 @@ from tests.bench.analysis import bench_analysis
 from tests.bench.latency import bench_latency
 from tests.bench.outbox import bench_outbox
 from tests.bench.page import bench_page
+from tests.bench.recorder import bench_recorder
 from tests.bench.resources import bench_resources
 from tests.bench.upload import bench_upload
 
@@ -21,6 +22,7 @@ def main() -> None:
     bench_upload()
     bench_page()
     bench_resources()
+    bench_recorder()
     bench_analysis()
     bench_latency()
 

@@ -26,7 +26,7 @@ def capture(name: str) -> Path:
 
     `ten` has 10 s of effort, `single` is the same with one keyframe, `rate` the same at a
     constant rate, which makes packets tell nothing; in `all` all is effort, in `empty` nothing;
-    `long` is ten minutes with five efforts.
+    `live` is `all` as an IP camera sends it, without B-frames; `long` is ten minutes with five efforts.
     """
     path = cache_folder() / f"bench-{name}.mp4"
     if not path.exists():
@@ -37,6 +37,8 @@ def capture(name: str) -> Path:
             _encode_again(capture("ten"), unfinished, one_key)
         elif name == "rate":
             _encode_again(capture("ten"), unfinished, {**_AT_A_RATE, "g": str(2 * FPS)})
+        elif name == "live":
+            _encode_again(capture("all"), unfinished, {**_RECORDER, "bf": "0", "g": str(2 * FPS)})
         elif name == "long":
             _concatenate([capture("ten"), capture("empty")] * 5, unfinished)
         else:
