@@ -10,15 +10,18 @@ from playwright.sync_api import Browser, Page, expect
 
 from agent.disk.state_folder import StateFolder
 from agent.sandbox.server import Sandbox
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.browser.conftest import FOR_EVERYBODY, LANDSCAPE, await_camera, screen
 from tests.browser.gym import ADA, Gym
 from tests.browser.test_camera import LIVE
 from tests.browser.test_craft import check
 from tests.recorder import RecorderUnderTest
+from tests.rtsp import rtsp_server
 from tests.served_page import free_port
 from tests.station import KEY, Station, delivered, until
 
 _PIN = "739164"
+_CAMERA_PASSWORD = "s3cret/wörd?"
 _MOST_TOUCHES = 17
 
 
@@ -52,8 +55,17 @@ def new_station(tmp_path: Path) -> Iterator[tuple[Station, Sandbox]]:
             yield station, sandbox
 
 
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    """What the camera of the new station sees, over and over."""
+    segments = [Segment("stand", 4.0), Segment("snatch"), Segment("stand", 6.0)]
+    story = Storyboard(segments, view="oblique", width=640, height=360, fps=20.0)
+    SceneCamera(story).record(tmp_path / "training.mp4")
+    return tmp_path / "training.mp4"
+
+
 def test_a_person_with_a_browser_sets_a_station_up(
-    browser: Browser, new_station: tuple[Station, Sandbox]
+    browser: Browser, new_station: tuple[Station, Sandbox], training: Path
 ) -> None:
     station, sandbox = new_station
     folder, touches = StateFolder(station.state), 0
@@ -69,7 +81,10 @@ def test_a_person_with_a_browser_sets_a_station_up(
     def said(form: str, text: str) -> None:
         expect(page.locator(f"form[action='/setup/{form}'] [role=status]")).to_have_text(text)
 
-    with recorder_without_camera(folder, station.root):
+    with (
+        rtsp_server(training, password=_CAMERA_PASSWORD) as camera,
+        recorder_without_camera(folder, station.root),
+    ):
         offered = json.loads(station.spotter("pair", "--setup", "--json"))
         assert offered["role"] == "setup"
         page.goto(offered["address"])
@@ -85,12 +100,12 @@ def test_a_person_with_a_browser_sets_a_station_up(
 
         page.fill("#address", f"rtsp://127.0.0.1:{free_port()}/stream")
         page.fill("#user", "kim")
-        page.fill("#password", "s3cret/wörd")
+        page.fill("#password", _CAMERA_PASSWORD)
         tap("#save-camera")
         expect(page.locator("form[action='/setup/camera'] [role=status]")).to_contain_text(
             "The camera does not answer"
         )
-        page.fill("#address", "test:")
+        page.fill("#address", camera.address)
         tap("#save-camera")
         said("camera", "The camera sends its picture.")
         page.wait_for_function(LIVE, arg=0)
