@@ -24,12 +24,14 @@ def ended(recorder: RecorderUnderTest) -> bool:
     return "ended the stream" in recorder.said()
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_stream_with_b_frames_is_stored_packet_by_packet(
-    tmp_path: Path, with_b_frames: Path
+    tmp_path: Path, with_b_frames: Path, transport: str
 ) -> None:
     """Of an RTSP camera: same bytes, decode times rebuilt, every picture shown at its time."""
     with rtsp_server(with_b_frames) as camera:
-        recorder = RecorderUnderTest(tmp_path, camera.address, segment_s=60)
+        source = f'{camera.address}"\ntransport = "{transport}'
+        recorder = RecorderUnderTest(tmp_path, source, segment_s=60)
         with recorder.running():
             until(lambda: recorder.files())
             (file, *_) = recorder.files()
