@@ -26,7 +26,8 @@ def capture(name: str) -> Path:
 
     `ten` has 10 s of effort, `single` is the same with one keyframe, `rate` the same at a
     constant rate, which makes packets tell nothing; in `all` all is effort, in `empty` nothing;
-    `live` is `all` as an IP camera sends it, without B-frames; `long` is ten minutes with five efforts.
+    `live` is `all` as an IP camera sends it, without B-frames; `long` is ten minutes with five
+    efforts.
     """
     path = cache_folder() / f"bench-{name}.mp4"
     if not path.exists():
