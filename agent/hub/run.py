@@ -27,7 +27,7 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError
+from agent.errors import AgentError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
 from agent.facility.membership import (
@@ -52,6 +52,7 @@ from agent.hub.planning import keep_plans
 from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_access
 from agent.hub.settings import HubSettings
 from agent.hub.stations import StationBoard
+from agent.hub.targets import targets_document, write_targets
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 from agent.text import counted
@@ -59,6 +60,7 @@ from agent.text import counted
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
 _STATE_BYTES = 1 << 15  # of a state or a poster
+_TARGETS_EVERY_S = 2.0
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
@@ -167,7 +169,11 @@ class _Hub:
             timer.note_success()
             self._manager.tell("READY=1", f"STATUS={counted(stations, 'station')} joined")
             await _first(
-                stop.asked.wait, self._broker.wait, self._register_changes, self._save_words
+                stop.asked.wait,
+                self._broker.wait,
+                self._register_changes,
+                self._save_words,
+                self._list_targets,
             )
         finally:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
@@ -190,6 +196,23 @@ class _Hub:
         while True:
             await asyncio.sleep(_SAVE_EVERY_S)
             self._save()
+
+    async def _list_targets(self) -> None:
+        """Keep the list of stations for Prometheus up to date; never returns."""
+        path, told = self._site.prometheus_targets, ""
+        while True:
+            await asyncio.sleep(_TARGETS_EVERY_S)
+            if path is None:
+                continue
+            views = self._board.views(self._register, now_s=read_clock().utc_s)
+            try:
+                write_targets(path, targets_document(views, site=self._site.site))
+                told = ""
+            except OSError as error:
+                words = plain_words(error)
+                if words != told:
+                    log.warning("targets write failed", file=str(path), error=words)
+                told = words
 
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the next start knows less

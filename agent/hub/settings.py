@@ -42,6 +42,12 @@ class SiteSettings(Table):
         "the PATH.",
     )
 
+    prometheus_targets: Path | None = Field(
+        None,
+        description="File with the stations for Prometheus (file_sd_configs), such as "
+        "/run/spotter-hub/stations.json; if unset: none is written.",
+    )
+
     @field_validator("listen", "address")
     @classmethod
     def _has_port(cls, value: str | None) -> str | None:

@@ -95,6 +95,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Read `error`: usually the port is taken.",
     ),
     "state rejected": ("A station's state cannot be read; the hub keeps the one before.", ""),
+    "targets write failed": (
+        "The list of stations for Prometheus cannot be written; the one before stays.",
+        "`hub.prometheus_targets`: a place that the user `spotter-hub` can write.",
+    ),
     "poster rejected": ("What a station sent as a picture is not a small JPEG; none is shown.", ""),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from agent.disk.space import DiskUsage
 from agent.doctor.check import Severity
 from agent.doctor.hub import judge_server, judge_space
-from tests.facility import Hub
+from tests.facility import SITE, Hub
 from tests.integration.facility.conftest import MakeStation
 from tests.station import give, until
 
@@ -26,7 +27,9 @@ def found(hub: Hub, *, code: int) -> Mapping[str, tuple[str, str]]:
 def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
     tmp_path: Path, station: MakeStation
 ) -> None:
-    hub = Hub(tmp_path / "hub", more='[web]\nlisten = "PAGE"\n')
+    targets = tmp_path / "stations.json"
+    more = f'prometheus_targets = "{targets}"\n[web]\nlisten = "PAGE"\n'
+    hub = Hub(tmp_path / "hub", more=more)
     before = found(hub, code=1)
     assert before["service"][0] == "broken" and "stations wait for it" in before["service"][1]
     assert before["nats-server"][0] == "fine"
@@ -44,6 +47,11 @@ def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
             status = json.loads(hub.spotter("status", "--json"))
             assert (status["running"], status["counts"]["away"]) == (True, 0)
             assert status["stations"][0]["told"]["plan"]["state"] == "none"
+        with closing(hub.connection()) as broker:
+            word = {"state": "safe", "page": "https://192.0.2.7:8377"}
+            broker.publish(f"$KV.state.{SITE}.rack-1", json.dumps(word).encode())
+        until(lambda: targets.exists() and "192.0.2.7" in targets.read_text())
+        assert json.loads(targets.read_text())[0]["labels"]["__scheme__"] == "https"
         hub.stop()
         words = json.loads(hub.folder.words.read_text())
         words["rack-1"]["heard_at"] -= 3600

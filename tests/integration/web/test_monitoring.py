@@ -14,6 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.clock import read_clock
+from agent.hub.folder import KnownStation, Register
+from agent.hub.stations import StationBoard
+from agent.hub.targets import targets_document, write_targets
 from agent.outbox.counters import Counters
 from agent.outbox.pauses import Pause
 from agent.outbox.states import CaptureState
@@ -227,21 +230,28 @@ def test_rules_and_dashboard_ask_for_what_a_station_tells(page: ServedPage) -> N
         told = named(client.get("/metrics").text)
     told |= {"spotter_database_rebuilt_timestamp_seconds", "spotter_goodput_bytes_per_second"}
     rules = (MONITORING / "spotter.rules.yml").read_text()
-    dashboard = json.loads((MONITORING / "grafana-dashboard.json").read_text())
+    rules += (MONITORING / "spotter-facility.rules.yml").read_text()
     asked = named(
         " ".join(re.findall(r"expr: (?:>-\n)?((?:.|\n)+?)\n        (?:for|labels)", rules))
     )
-    asked |= named(json.dumps(dashboard["panels"]))
+    for name in ("grafana-dashboard.json", "grafana-facility.json"):
+        dashboard = json.loads((MONITORING / name).read_text())
+        asked |= named(json.dumps(dashboard["panels"]))
+        places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+        assert len(places) == len(set(places))
 
     assert asked <= told and len(asked) > 12
-    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
-    assert len(places) == len(set(places))
 
 
 def test_prometheus_itself_takes_rules_and_measures(tmp_path: Path) -> None:
     promtool = str(need(Path("/usr/bin/promtool"), "prometheus"))
-    checked = [promtool, "check", "rules", str(MONITORING / "spotter.rules.yml")]
-    subprocess.run(checked, check=True, capture_output=True)
+    for path in sorted(MONITORING.glob("*.rules.yml")):
+        subprocess.run([promtool, "check", "rules", path], check=True, capture_output=True)
+    shutil.copy(MONITORING / "spotter-facility.rules.yml", tmp_path)
+    tests = shutil.copy(Path(__file__).with_name("spotter-facility.test.yml"), tmp_path)
+    words = [promtool, "test", "rules", tests]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     with served_page(page_settings(tmp_path)) as page:
         lived_in(page)
         with page.client() as client:
@@ -253,15 +263,30 @@ def test_prometheus_itself_takes_rules_and_measures(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, *, asks: str) -> Iterator[httpx.Client]:
-    """Run Prometheus itself, on the sample's own words, and give the way to ask it."""
+def prometheus(folder: Path, *, asks: str | Path) -> Iterator[httpx.Client]:
+    """Run Prometheus itself, on the sample's own words, and give the way to ask it.
+
+    Args:
+        folder: of its files.
+        asks: a station's address, or the list that a hub has written.
+    """
     program = need(Path("/usr/bin/prometheus"), "prometheus")
     sample = (MONITORING / "prometheus.sample.yml").read_text()
-    for words, meant in {"platform-3.gym.example:8377": asks, ": 30s": ": 1s"}.items():
+    changes = {": 30s": ": 1s"}
+    if isinstance(asks, Path):
+        changes["# file_sd_configs: [{files: [/run/spotter-hub/stations.json]}]"] = (
+            f"file_sd_configs: [{{files: [{asks}]}}]"
+        )
+        changes['    static_configs:\n      - targets: ["platform-3.gym.example:8377"]\n'] = ""
+        changes["[spotter.rules.yml]"] = "[spotter.rules.yml, spotter-facility.rules.yml]"
+    else:
+        changes["platform-3.gym.example:8377"] = asks
+    for words, meant in changes.items():
         assert sample.count(words) == 1
         sample = sample.replace(words, meant)
     (folder / "prometheus.yml").write_text(sample)
-    shutil.copy(MONITORING / "spotter.rules.yml", folder)
+    for path in MONITORING.glob("*.rules.yml"):
+        shutil.copy(path, folder)
     address = f"127.0.0.1:{free_port()}"
     options = [
         f"--config.file={folder / 'prometheus.yml'}",
@@ -299,3 +324,47 @@ def test_prometheus_itself_scrapes_a_station(tmp_path: Path) -> None:
             assert value('spotter_clips{job="spotter", state="held"}') == "1"
             (group,) = client.get("rules").json()["data"]["groups"]
             assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
+
+
+def test_prometheus_itself_finds_the_stations_of_a_hub(tmp_path: Path) -> None:
+    token = tmp_path / "spotter-metrics-token"
+    token.write_text("a-long-secret\n")
+    web = {"metrics_token_file": str(token)}
+    targets, board = tmp_path / "stations.json", StationBoard()
+    register = Register(
+        stations={
+            name: KnownStation(key="", since=0.0, group=group)
+            for name, group in (("rack-1", "Hall"), ("rack-2", None), ("silent", None))
+        }
+    )
+    with served_page(page_settings(tmp_path, web=web)) as page:
+        told = {"rack-1": page.settings.web.listen, "rack-2": f"127.0.0.1:{free_port()}"}
+        for name, listen in told.items():
+            word = {"state": "safe", "page": f"http://{listen}"}
+            assert board.hear(name, json.dumps(word).encode(), now_s=1.0)
+        write_targets(targets, targets_document(board.views(register, now_s=2.0), site="gym-1"))
+        assert targets.stat().st_mode & 0o777 == 0o644
+        with prometheus(tmp_path, asks=targets) as client:
+
+            def value(query: str) -> str | None:
+                try:
+                    answer = client.get("query", params={"query": query})
+                except httpx.TransportError:
+                    return None  # it has only just been started
+                found = answer.json()["data"]["result"] if answer.is_success else []
+                return str(found[0]["value"][1]) if found else None
+
+            until(lambda: value('up{job="spotter", station="rack-1", group="Hall"}') == "1")
+            until(lambda: value('up{job="spotter", station="rack-2", site="gym-1"}') == "0")
+            dashboard = json.loads((MONITORING / "grafana-facility.json").read_text())
+            stations = next(one for one in dashboard["panels"] if one["type"] == "table")
+            (answers, *_more) = stations["targets"]
+            asked = answers["expr"].replace("$site", ".*")
+            rows = client.get("query", params={"query": asked}).json()["data"]["result"]
+            assert {row["metric"]["station"]: row["value"][1] for row in rows} == {
+                **{"rack-1": "1", "rack-2": "0"}
+            }
+            for panel in dashboard["panels"]:
+                for target in panel["targets"]:
+                    query = target["expr"].replace("$site", ".*")
+                    assert client.get("query", params={"query": query}).is_success, query
