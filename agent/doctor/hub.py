@@ -7,7 +7,9 @@ import socket
 import stat
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from agent.clock import Instant, LocalTime
 from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskUsage, measure, megabytes
-from agent.disk.state_folder import acting_as_owner
+from agent.disk.state_folder import acting_as_owner, open_plain
 from agent.doctor.check import CheckResult, broken, fine, warning
 from agent.doctor.folders import check_folder, service_user_of
 from agent.doctor.network import judge_clock
@@ -41,6 +43,12 @@ _LISTENS_WITHIN_S = 2.0
 _BROKEN_BYTES, _LOW_BYTES = 500_000_000, 2_000_000_000  # the broker stores up to 1.25 GiB
 _CLOCK_OFF_S = 60.0  # beyond it a station without a clock of its own carries out no turns
 _MOST_NAMED = 5
+_LATELY_S = 600.0
+_MOST_LOG = 1 << 18  # bytes
+_REFUSAL = re.compile(
+    r"(?P<at>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)[.\d]* \[ERR\] (?P<address>[0-9a-fA-F.:\[\]]+):\d+ - "
+    r"cid:\d+ - authentication error"
+)
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with
 
 
@@ -188,6 +196,7 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
     yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
     yield judge_address(hub)
     yield from judge_stations(look.stations, invited=len(look.invitations))
+    yield from judge_refused(_end_of(hub.folder.broker_log), now_s=hub.now.utc_s)
 
 
 def check_certificate(hub: HubUnderTest) -> Iterator[CheckResult]:
@@ -293,6 +302,32 @@ def judge_stations(views: list[StationView], *, invited: int) -> Iterator[CheckR
     ]
     if refused:
         yield warning("plans", f"refused: {_some(refused)}", "spotter hub assign STATION USER_ID")
+
+
+def judge_refused(logged: str, *, now_s: float) -> Iterator[CheckResult]:
+    """Say which machines the broker has refused lately: removed stations, or strangers.
+
+    Args:
+        logged: the end of the broker's log, in this machine's local time.
+        now_s: Unix time.
+    """
+    times: Counter[str] = Counter()
+    for found in _REFUSAL.finditer(logged):
+        with suppress(ValueError):
+            at = datetime.strptime(found["at"], "%Y/%m/%d %H:%M:%S").astimezone().timestamp()
+            if 0 <= now_s - at <= _LATELY_S:
+                times[found["address"]] += 1
+    if times:
+        told = _some([f"{address} ({counted(n, 'time')})" for address, n in times.most_common()])
+        remedy = "a station that was removed: spotter leave there, then join with a new invitation"
+        yield warning("refused", f"unknown keys in the last 10 min: {told}", remedy)
+
+
+def _end_of(path: Path) -> str:
+    with suppress(OSError), open_plain(path) as file:
+        file.seek(max(0, path.stat().st_size - _MOST_LOG))
+        return file.read(_MOST_LOG).decode("utf-8", "replace")
+    return ""
 
 
 def _age(view: StationView) -> str:

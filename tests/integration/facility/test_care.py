@@ -11,7 +11,8 @@ import pytest
 from agent.disk.space import DiskUsage
 from agent.doctor.check import Severity
 from agent.doctor.hub import judge_server, judge_space
-from tests.facility import SITE, Hub
+from agent.errors import NotifyError
+from tests.facility import SITE, Hub, stolen
 from tests.integration.facility.conftest import MakeStation
 from tests.station import give, until
 
@@ -60,6 +61,13 @@ def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
         state, told = found(hub, code=0)["stations"]
         assert state == "warning" and told.startswith("1 of 1 away: rack-1 (since ")
         assert "away: rack-1, last message: 1 h ago" in hub.spotter("status")
+
+        starts = hub.starts()
+        hub.spotter("remove", "rack-1")
+        until(lambda: hub.starts() > starts)
+        with pytest.raises(NotifyError):
+            stolen(rack).close()
+        assert "127.0.0.1 (1 time)" in found(hub, code=0)["refused"][1]
 
     with socket.create_server((hub.listen.split(":")[0], int(hub.listen.split(":")[1]))):
         assert "another program listens" in found(hub, code=1)["broker"][1]
