@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGE = "spotter-agent"
@@ -42,6 +42,7 @@ DOCTOR_WITHIN_S = 180.0
 APT_WITHIN_S = 1800.0
 LOCKED_S = 5.0  # between two tries
 UNREACHABLE, LATER = 69, 75
+_SUMMARY = "Errors were encountered while processing"  # of dpkg, which repeats names
 
 Failures = frozenset[str]  # checks of the doctor that fail, as "station.toml: page"
 Look = tuple[float, Failures]  # seconds after the installation, and what failed
@@ -70,7 +71,7 @@ def reasons(before: Failures, looks: Sequence[Look]) -> Failures:
     return (looks[-1][1] & looks[-2][1]) - before
 
 
-def failures(report: str, station: str) -> Failures:
+def failures(report: str, subject: str) -> Failures:
     """Return what a report of `spotter doctor --json` says is broken.
 
     A report that cannot be read is a failure too: the new version does not even start.
@@ -78,10 +79,10 @@ def failures(report: str, station: str) -> Failures:
     try:
         checks = json.loads(report)["checks"]
         return frozenset(
-            f"{station}: {check['name']}" for check in checks if check["state"] == "broken"
+            f"{subject}: {check['name']}" for check in checks if check["state"] == "broken"
         )
     except (ValueError, KeyError, TypeError):
-        return frozenset({f"{station}: doctor"})
+        return frozenset({f"{subject}: doctor"})
 
 
 # -- the box --------------------------------------------------------------------------------------
@@ -131,8 +132,8 @@ def run(*words: str | Path, within_s: float = APT_WITHIN_S) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UpdateError(f"{words[0]}: {error}") from None
     if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        end = "; ".join(line.strip() for line in told[-2:])
+        told = (done.stderr.strip() or done.stdout.strip()).partition(_SUMMARY)[0]
+        end = "; ".join(line.strip() for line in told.splitlines()[-2:])
         raise UpdateError(f"{words[0]} {words[1]}: {end or done.returncode}")
     return done.stdout
 
@@ -159,6 +160,12 @@ def dpkg(*words: str | Path) -> None:
 def installed_version() -> str:
     """Return the version that is installed, or was being installed when the power went."""
     return run("dpkg-query", "--show", "--showformat=${Version}", PACKAGE).strip()
+
+
+def is_installed(version: str) -> bool:
+    """Tell whether a version is installed, and whole."""
+    told = run("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE)
+    return told.split() == ["ii", version]
 
 
 def is_newer(version: str, than: str) -> bool:
@@ -241,25 +248,30 @@ def _unpack_installed(tree: Path) -> None:
                 shutil.copy2(source, target)
 
 
+def running(pattern: str) -> list[str]:
+    """Return the units that systemd runs, or tries to run."""
+    if not Path("/run/systemd/system").is_dir():
+        return []
+    words = ["list-units", "--plain", "--no-legend", "--state=active,activating,failed"]
+    return [line.split()[0] for line in run("systemctl", *words, pattern).splitlines()]
+
+
 def stations() -> list[Path]:
-    """Return the settings of every station that runs on this box."""
-    found = [SETTINGS]
-    if Path("/run/systemd/system").is_dir():
-        words = ["list-units", "--plain", "--no-legend", "--state=active,activating,failed"]
-        for line in run("systemctl", *words, "spotter@*.service").splitlines():
-            name = line.split()[0].removeprefix("spotter@").removesuffix(".service")
-            found.append(SETTINGS.with_name(f"{name}.toml"))
-    return found
+    """Return the settings of every station of this box."""
+    names = (unit.split("@")[1].removesuffix(".service") for unit in running("spotter@*.service"))
+    return [SETTINGS, *(SETTINGS.with_name(f"{name}.toml") for name in names)]
 
 
 def ask_doctors() -> Failures:
-    """Return what fails at any station of this box."""
+    """Return what fails at any station of this box, and at a hub that runs here."""
+    asked = {path.name: ["doctor", "--json", "--config", str(path)] for path in stations()}
+    if running("spotter-hub.service"):
+        asked["hub"] = ["hub", "doctor", "--json"]
     found: set[str] = set()
-    for settings in stations():
-        words = [COMMAND, "doctor", "--json", "--config", str(settings)]
+    for subject, words in asked.items():
         try:
             done = subprocess.run(
-                words,
+                [COMMAND, *words],
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -267,9 +279,9 @@ def ask_doctors() -> Failures:
                 stdin=subprocess.DEVNULL,
                 timeout=DOCTOR_WITHIN_S,
             )
-            found |= failures(done.stdout, settings.name)
+            found |= failures(done.stdout, subject)
         except (OSError, subprocess.TimeoutExpired):
-            found |= failures("", settings.name)
+            found |= failures("", subject)
     return frozenset(found)
 
 
@@ -429,7 +441,7 @@ def download(version: str) -> None:
 def install(version: str) -> str | None:
     """Install a version of the ring; return what went wrong, if anything did."""
     try:
-        apt("--no-install-recommends", "install", f"{PACKAGE}={version}")
+        apt("--no-install-recommends", "--reinstall", "install", f"{PACKAGE}={version}")
     except UpdateError as error:
         return f"the installation failed: {error}"
     for downloaded in ARCHIVES.glob(f"{PACKAGE}_*.deb"):
@@ -439,13 +451,11 @@ def install(version: str) -> str | None:
 
 def resume(pending: Mapping[str, object]) -> str | None:
     """End an installation that a power cut, or a kill, has interrupted."""
-    try:
+    with suppress(UpdateError):  # a package that was cut while it was unpacked is installed again
         dpkg("--configure", "--pending")
-        if installed_version() != pending["to"]:
-            return install(str(pending["to"]))
-    except UpdateError as error:
-        return f"the installation was interrupted: {error}"
-    return None
+    if is_installed(str(pending["to"])):
+        return None
+    return install(str(pending["to"]))
 
 
 def watch(

@@ -78,6 +78,7 @@ update() {    # CODE OPTION...
     [ "$code" -eq "$wanted" ] || fail "spotter-update ended with $code, not $wanted: $(cat "$root/tmp/update.log")"
 }
 said() { grep -q -- "$1" "$root/tmp/update.log" || fail "spotter-update does not say \"$1\": $(cat "$root/tmp/update.log")"; }
+is_unpacking() { [ "$(status)" != installed ]; }
 is_pending() { [ -e "$root$updates/pending.json" ]; }
 wait_until() {    # COMMAND...
     local tries
@@ -140,6 +141,7 @@ began=$(date +%s)
 update 1
 said "^update reverted from=$dies to=$first"
 said "service"
+! grep -q "notification failed" "$root/tmp/update.log" || fail "the notification could not be sent"
 is_at "$first"
 is_pending && fail "the update is still pending"
 doctor_warns "$dies did not work here" || fail "the doctor does not warn"
@@ -156,6 +158,14 @@ is_at "$first"
 say "$uninstallable could not be installed, and $first is back"
 
 ring add "$folder/packages/$(file_of "$works")"
+# Killed in the middle of the installation: first everything, as by a power cut, then it alone while its dpkg works.
+setsid chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin spotter-update --watch 600 --every 4 >"$root/tmp/cut.log" 2>&1 &
+updater=$!
+wait_until is_unpacking
+sleep 0.5
+kill -KILL -- "-$updater"
+wait "$updater" 2>/dev/null || true
+cut_at=$(status)
 in_background update spotter-update --watch 600 --every 4
 updater=$!
 wait_until switched_to "$works"
@@ -171,7 +181,7 @@ is_at "$works"
 start_sandbox
 wait_for 1 completed
 [ "$(received)" -eq 1 ] || fail "$(received) clips were received"
-say "$works was installed, killed while it was watched, resumed and kept; the clip was delivered once"
+say "$works was cut off while it was $cut_at, killed once more, resumed and kept; the clip was delivered once"
 
 ring promote
 join_ring stable
