@@ -37,11 +37,13 @@ COMMAND = "/usr/bin/spotter"
 
 WATCH_S = 300.0
 EVERY_S = 30.0
+_LONGEST_WATCH_S = 3600
 _GRACE = 1 / 5  # of the watch, until a service that has just started counts
 DOCTOR_WITHIN_S = 180.0
 APT_WITHIN_S = 1800.0
 LOCKED_S = 5.0  # between two tries
 UNREACHABLE, LATER = 69, 75
+_OF_PENDING = {"from", "to", "package", "before"}
 _SUMMARY = "Errors were encountered while processing"  # of dpkg, which repeats names
 
 Failures = frozenset[str]  # checks of the doctor that fail, as "station.toml: page"
@@ -189,6 +191,7 @@ def offered_version() -> str | None:
         apt(*only, "-o", "APT::Get::List-Cleanup=0", "-o", "APT::Update::Error-Mode=any", "update")
     except UpdateError as error:
         raise UpdateError(f"the ring cannot be read: {error}", code=UNREACHABLE) from None
+    (HOME / "asked").touch()  # the doctor says when it has not answered for long
     told = run("apt-cache", *only, "madison", PACKAGE)
     versions = [line.split("|")[1].strip() for line in told.splitlines() if line.count("|") == 2]
     newest: str | None = None
@@ -319,7 +322,8 @@ class Records:
     @property
     def pending(self) -> dict[str, object] | None:
         """The update that was not finished: `from`, `to`, `package`, `before`."""
-        return _read(self._pending)
+        found = _read(self._pending)
+        return found if found is not None and set(found) >= _OF_PENDING else None
 
     @pending.setter
     def pending(self, document: Mapping[str, object] | None) -> None:
@@ -488,6 +492,9 @@ def revert(
     Raises:
         UpdateError: always: the update failed.
     """
+    if installed_version() not in {pending["from"], pending["to"]}:
+        records.pending = None
+        raise UpdateError(f"{fault}; another version was installed meanwhile, which stays")
     try:
         dpkg("--force-downgrade", "--force-confold", "--install", str(pending["package"]))
     except UpdateError as error:
@@ -538,6 +545,13 @@ def notify(version: str, failed: str, reason: str) -> None:
             say("notification failed", station=settings.name, error=error)
 
 
+def _seconds(word: str) -> float:
+    value = float(word)
+    if not 1 <= value <= _LONGEST_WATCH_S:
+        raise argparse.ArgumentTypeError(f"1 to {_LONGEST_WATCH_S} seconds")
+    return value
+
+
 def main() -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
@@ -546,9 +560,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only show what would be installed")
     parser.add_argument("--again", action="store_true", help="also a version that failed before")
     parser.add_argument(
-        "--watch", type=float, default=WATCH_S, metavar="SECONDS", help="how long to watch it [300]"
+        "--watch",
+        type=_seconds,
+        default=WATCH_S,
+        metavar="SECONDS",
+        help="how long to watch it [300]",
     )
-    parser.add_argument("--every", type=float, default=EVERY_S, help=argparse.SUPPRESS)
+    parser.add_argument("--every", type=_seconds, default=EVERY_S, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if os.geteuid() != 0:
         parser.exit(1, "spotter-update: must be run as root\n  sudo spotter-update\n")

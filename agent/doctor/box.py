@@ -1,6 +1,7 @@
 """Checks of the box: system libraries, one OpenCV, the pose model, a self-test of the analysis."""
 
 import base64
+import contextlib
 import csv
 import ctypes
 import hashlib
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
+from agent.clock import LocalTime
 from agent.disk.space import DiskUsage, intake_floor, measure, megabytes
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AnalysisError
@@ -28,11 +30,36 @@ _AGAIN = (
 )
 
 
-_REVERTED = Path("/opt/spotter/update/reverted.json")  # of spotter-update
+_UPDATES = Path("/opt/spotter/update")  # of spotter-update
+_TIMER = Path("/etc/systemd/system/timers.target.wants/spotter-update.timer")  # where it is on
+_SILENT_DAYS = 14
 
 
-def check_update(record: Path = _REVERTED) -> list[CheckResult]:
-    """Say that an update was undone; nothing where none was, or a later one has worked."""
+def check_update(
+    *, now_s: float, folder: Path = _UPDATES, timer: Path = _TIMER
+) -> list[CheckResult]:
+    """Say that an update was undone, or that the ring has been silent; nothing otherwise.
+
+    Args:
+        now_s: Unix time.
+        folder: where spotter-update keeps its records.
+        timer: what is there while nightly updates are on.
+    """
+    found = _undone(folder / "reverted.json")
+    with contextlib.suppress(OSError):
+        asked_s = (folder / "asked").stat().st_mtime
+        if timer.is_symlink() and now_s - asked_s > _SILENT_DAYS * 86400:
+            found.append(
+                warning(
+                    "update",
+                    f"the ring has not answered since {LocalTime(now_s).day(asked_s)}",
+                    "sudo spotter-update --check says why; journalctl -u spotter-update",
+                )
+            )
+    return found
+
+
+def _undone(record: Path) -> list[CheckResult]:
     try:
         told = json.loads(record.read_text())
         version, failed, reason = (str(told[name]) for name in ("from", "to", "reason"))

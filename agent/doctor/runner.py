@@ -72,7 +72,7 @@ def rounds(
         own_model = loaded.settings.analysis.model
     except ConfigError as error:
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
-    yield "software", lambda: _software(own_model)
+    yield "software", lambda: _software(own_model, now)
     yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
     if loaded is not None and loaded.rejected is not None:
         mistake = warning(
@@ -98,13 +98,13 @@ def rounds(
             yield name, _guarded(name, check, station)
 
 
-def _software(own_model: Path | None) -> list[CheckResult]:
+def _software(own_model: Path | None, now: Instant) -> list[CheckResult]:
     return [
         check_files(installed_files()),
         check_libraries(),
         check_opencv(installed_distributions()),
         check_model(shipped_model(), own_model),
-        *check_update(),
+        *check_update(now_s=now.utc_s),
     ]
 
 

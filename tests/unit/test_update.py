@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import pytest
 from agent.doctor.box import check_update
 from agent.doctor.check import Severity
 from tests.conftest import REPOSITORY
+from tests.factories import NOW_S
 
 
 def _loaded() -> ModuleType:
@@ -95,8 +97,11 @@ def test_a_doctor_that_does_not_answer_is_a_failure(report: str, found: set[str]
 def test_a_version_that_failed_is_refused_until_another_comes(tmp_path: Path) -> None:
     records = update.Records(tmp_path)
     assert records.pending is None and not records.refuses("0.2.0")
-    records.pending = {"from": "0.1.0", "to": "0.2.0"}
-    assert update.Records(tmp_path).pending == {"from": "0.1.0", "to": "0.2.0"}
+    under_way = {"from": "0.1.0", "to": "0.2.0", "package": "/a.deb", "before": ["a: API"]}
+    records.pending = under_way
+    assert update.Records(tmp_path).pending == under_way
+    records.pending = {"from": "0.1.0"}
+    assert records.pending is None
     failed = {"from": "0.1.0", "to": "0.2.0", "at": "2026-11-30T03:00:00Z", "reason": "a: page"}
     records.reverted = {**failed, "is_refused": True}
     assert records.refuses("0.2.0") and not records.refuses("0.2.1")
@@ -108,13 +113,26 @@ def test_a_version_that_failed_is_refused_until_another_comes(tmp_path: Path) ->
 
 def test_the_doctor_says_that_an_update_was_undone(tmp_path: Path) -> None:
     record = tmp_path / "reverted.json"
-    assert check_update(record) == []
+    assert check_update(now_s=NOW_S, folder=tmp_path) == []
     update.Records(tmp_path).reverted = {
         **{"from": "0.1.0", "to": "0.2.0", "at": "2026-11-30T03:00:00Z"},
         **{"reason": "a: page", "is_refused": True},
     }
-    (found,) = check_update(record)
+    (found,) = check_update(now_s=NOW_S, folder=tmp_path)
     assert found.state is Severity.WARNING
     assert found.finding == "0.2.0 did not work here on 2026-11-30, 0.1.0 runs again: a: page"
     record.write_text(json.dumps(["no table"]))
-    assert check_update(record) == []
+    assert check_update(now_s=NOW_S, folder=tmp_path) == []
+
+
+def test_the_doctor_says_that_the_ring_is_silent_where_updates_are_on(tmp_path: Path) -> None:
+    asked, timer = tmp_path / "asked", tmp_path / "timer"
+    asked.touch()
+    os.utime(asked, (NOW_S, NOW_S))
+    late_s = NOW_S + 15 * 86400
+
+    assert check_update(now_s=late_s, folder=tmp_path, timer=timer) == []
+    timer.symlink_to("/usr/lib/systemd/system/spotter-update.timer")
+    assert check_update(now_s=late_s - 2 * 86400, folder=tmp_path, timer=timer) == []
+    (found,) = check_update(now_s=late_s, folder=tmp_path, timer=timer)
+    assert found.state is Severity.WARNING and "has not answered since 2026-11-18" in found.finding
