@@ -52,6 +52,35 @@ class Rule:
         return {(day * _DAY_MINUTES + m) % _WEEK_MINUTES for day in self.days for m in minutes}
 
 
+class UplinkShare:
+    """How much of the site's uplink this station may use, in bytes per second.
+
+    Unlimited unless a hub shares the uplink out.  One thread grants, others read.
+    """
+
+    def __init__(self) -> None:
+        self.release()
+
+    def grant(self, rate_bytes_s: float, *, until_s: float, then_bytes_s: float) -> None:
+        """Take over what the hub says.
+
+        Args:
+            rate_bytes_s: what holds now.
+            until_s: how long, by the monotonic clock.
+            then_bytes_s: what holds afterwards, while nothing more is heard.
+        """
+        self._granted = (rate_bytes_s, until_s, then_bytes_s)
+
+    def release(self) -> None:
+        """Take note that no hub shares anything out any more."""
+        self.grant(UNLIMITED, until_s=float("inf"), then_bytes_s=UNLIMITED)
+
+    def rate(self, now_s: float) -> float:
+        """Return what holds at a moment of the monotonic clock."""
+        rate_bytes_s, until_s, then_bytes_s = self._granted
+        return rate_bytes_s if now_s < until_s else then_bytes_s
+
+
 class Timetable:
     """Which rate holds when."""
 
@@ -86,6 +115,11 @@ class Timetable:
     def ever_opens(self) -> bool:
         """Whether anything may ever be sent."""
         return any(self._rates)
+
+    @property
+    def never_closes(self) -> bool:
+        """Whether something may be sent at any time."""
+        return all(self._rates)
 
     @staticmethod
     def is_cap(rate_bytes_s: float) -> bool:

@@ -10,7 +10,7 @@ from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
 from agent.api.downloads import Storage
 from agent.api.transfer import Timeouts
 from agent.api.users import Users, fetch_users
-from agent.bandwidth_schedule import parse_timetable
+from agent.bandwidth_schedule import UplinkShare, parse_timetable
 from agent.camera_link import RECORDER_TOKEN, RecorderState
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
@@ -28,7 +28,7 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
 from agent.facility.membership import membership_path
 from agent.facility.offload import OffloadBoard, OffloadStage
-from agent.facility.stage import FacilityStage
+from agent.facility.stage import FacilityStage, HubInfluence
 from agent.facility.state import StateDocument
 from agent.intake.admission import Admission, names_on_the_way
 from agent.intake.folder import CaptureFolder
@@ -253,6 +253,7 @@ def delivery_stages(
     client: ApiClient,
     events: StageEvents,
     space: DiskSpace,
+    share: UplinkShare,
     *,
     stop: StopFlag,
 ) -> list[Stage]:
@@ -263,7 +264,7 @@ def delivery_stages(
             outbox,
             folder,
             client,
-            policy=delivery_policy(settings),
+            policy=delivery_policy(settings, share),
             clock=Clock(wait=stop.wait),
             events=DeliveryEvents(
                 on_recut=events.waker(ClippingStage.name),
@@ -283,7 +284,7 @@ def delivery_stages(
     ]
 
 
-def delivery_policy(settings: Settings) -> DeliveryPolicy:
+def delivery_policy(settings: Settings, share: UplinkShare) -> DeliveryPolicy:
     """Return what the settings say about sending clips."""
     api, delivery = settings.api, settings.delivery
     return DeliveryPolicy(
@@ -297,6 +298,7 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
         read_key=partial(read_api_key, api, os.environ),
         capture_folder=settings.paths.capture,
         timetable=parse_timetable(delivery.schedule),
+        share=share,
         backoff=Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s),
         reconcile_wait_s=delivery.reconcile_wait_s,
         smaller_if_too_large=delivery.smaller_if_too_large,
@@ -462,6 +464,7 @@ def facility_stage(
     outbox: Outbox,
     captures: CaptureFolder,
     board: RecorderBoard,
+    share: UplinkShare,
     *,
     stop: StopFlag,
 ) -> FacilityStage:
@@ -469,7 +472,12 @@ def facility_stage(
     look = _look(settings, outbox, captures, board)
     state = StateDocument(outbox, settings, look.report, now=read_clock)
     return FacilityStage(
-        outbox, folder, state, rules=station_rules(settings), clock=Clock(), check=stop.check
+        outbox,
+        folder,
+        state,
+        influence=HubInfluence(rules=station_rules(settings), share=share),
+        clock=Clock(),
+        check=stop.check,
     )
 
 
@@ -588,14 +596,15 @@ def assemble_daemon(
         is_expected=lambda: captures.closed_within(settings.capture.settle_s + _TAKEN_IN_S),
         elsewhere=elsewhere,
     )
+    share = UplinkShare()
     stages: list[Stage] = [
         intake_stage(settings, folder, outbox, events, captures, space),
         _analysis(settings, folder, outbox, neighbours, check=stop.check),
-        *delivery_stages(settings, folder, outbox, client, events, space, stop=stop),
+        *delivery_stages(settings, folder, outbox, client, events, space, share, stop=stop),
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, board, stop=stop),
-        facility_stage(settings, folder, outbox, captures, board, stop=stop),
+        facility_stage(settings, folder, outbox, captures, board, share, stop=stop),
         OffloadStage(outbox, folder, elsewhere, check=stop.check),
         RecorderStage(
             outbox,

@@ -5,11 +5,12 @@ many bytes as it has itself: so nobody waits more than twice as long as in a pla
 most wait far less.  And where uploads close, what is likely to end before that goes first.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.bandwidth_schedule import Timetable, parse_timetable
+from agent.bandwidth_schedule import Timetable, UplinkShare, parse_timetable
 from agent.clock import Now
 from agent.outbox.deliveries import Backlog, DueClip, TransferSample, UncertainClip
 from agent.outbox.models import Entry
@@ -117,10 +118,20 @@ class UploadScheduler:
 class UploadOrder:
     """Picks the clip that goes next, by what is due, the line, and the upload hours."""
 
-    def __init__(self, outbox: Outbox, timetable: Timetable, *, now: Now) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        timetable: Timetable,
+        share: UplinkShare,
+        *,
+        now: Now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._outbox = outbox
         self._timetable = timetable
+        self._share = share
         self._now = now
+        self._monotonic = monotonic
         self._turns = UploadScheduler()
 
     def next_up(self, access: "ApiAccess") -> Entry | None:
@@ -167,7 +178,8 @@ class UploadOrder:
     def _line(self, now_s: float) -> UplinkCapacity:
         goodput = measure(self._outbox.traffic.sendings(most=RECENT))
         line_bytes_s = _UNKNOWN if goodput is None else goodput.bytes_s
-        pace_bytes_s = min(line_bytes_s, self._timetable.rate_at(now_s))
+        share_bytes_s = self._share.rate(self._monotonic())
+        pace_bytes_s = min(line_bytes_s, self._timetable.rate_at(now_s), share_bytes_s)
         return UplinkCapacity(
             pace_bytes_s=pace_bytes_s,
             room_bytes=self._timetable.room_bytes(now_s, line_bytes_s=line_bytes_s),

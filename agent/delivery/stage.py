@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from agent.api.client import ApiClient
-from agent.bandwidth_schedule import Timetable
+from agent.bandwidth_schedule import Timetable, UplinkShare
 from agent.clock import Clock
 from agent.delivery.circuit_breaker import ApiAccess, CircuitBreaker, KeyPolicy, ReadKey
 from agent.delivery.preflight import PreflightCheck
@@ -44,6 +44,7 @@ class DeliveryPolicy:
     read_key: ReadKey
     capture_folder: Path  # where the camera writes
     timetable: Timetable
+    share: UplinkShare
     backoff: Backoff  # for a clip that fails
     reconcile_wait_s: float  # between the two look-ups that prove absence
     smaller_if_too_large: bool = False
@@ -84,7 +85,7 @@ class DeliveryStage:
             now=now,
         )
         self._patience = ClipBackoff(outbox, policy.backoff, now=now)
-        throttle = Throttle(policy.timetable, now=now, wait=clock.wait)
+        throttle = Throttle(policy.timetable, policy.share, now=now, wait=clock.wait)
         self._uploader = Uploader(outbox, client, clips=folder.clips, throttle=throttle, now=now)
         self._reconciler = Reconciler(
             outbox,
@@ -94,7 +95,7 @@ class DeliveryStage:
             keeps_titles=self._breaker.keeps_titles,
             clock=clock,
         )
-        self._order = UploadOrder(outbox, policy.timetable, now=now)
+        self._order = UploadOrder(outbox, policy.timetable, policy.share, now=now)
         self._reaction = RetryPolicy(
             outbox,
             self._breaker,

@@ -16,7 +16,7 @@ from agent.api.client import ApiClient
 from agent.api.contract import path_of
 from agent.api.responses import CreatedSession
 from agent.api.transfer import ClipBody
-from agent.bandwidth_schedule import UNLIMITED, Timetable
+from agent.bandwidth_schedule import UNLIMITED, Timetable, UplinkShare
 from agent.clock import Now
 from agent.delivery.circuit_breaker import ApiAccess
 from agent.errors import OutcomeUnknownError, OutOfHoursError, RequestError, UploadError
@@ -111,20 +111,23 @@ class Throttle:
     def __init__(
         self,
         timetable: Timetable,
+        share: UplinkShare,
         *,
         now: Now,
         wait: Callable[[float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep to a timetable.
+        """Keep to a timetable, and to the station's share of the uplink.
 
         Args:
             timetable: by the wall clock.
+            share: of the site's uplink.
             now: the wall clock.
             wait: waits for so many seconds; what it raises ends the upload.
             monotonic: the clock of the waits.
         """
         self._timetable = timetable
+        self._share = share
         self._now = now
         self._wait = wait
         self._monotonic = monotonic
@@ -148,12 +151,11 @@ class Throttle:
         Raises:
             OutOfHoursError: uploads have closed, and too much is left.
         """
-        if self._timetable.is_plain:
-            return wanted_bytes
         while True:
             rate = self._timetable.rate_at(self._now().utc_s)
             if rate == 0:
                 rate = self._rate_past_closing(rest_bytes)
+            rate = min(rate, self._share.rate(self._monotonic()))
             wait_s = self._bucket.wait_s(self._monotonic())
             if wait_s < _SHORTEST_WAIT_S or rate == UNLIMITED:
                 return self._let_go(wanted_bytes, rate)

@@ -34,6 +34,7 @@ WORK_ACKNOWLEDGED = f"$JS.ACK.{WORK_STREAM}.{WORKERS}.>"
 KEEP_EVENTS_S = 30 * 86_400.0
 SCHEME, WORKER_SCHEME = "spotter-join", "spotter-worker"  # of an invitation's link
 PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
+ALLOWANCE_FILE = "hub-allowance.json"  # and the share of the uplink that holds without it
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
 _MOST_BYTES = 65_536
 _LINK = re.compile(rf"/({NAME})/({NAME})")
@@ -60,6 +61,11 @@ class Subjects:
     def poster(self) -> str:
         """Where the small picture of its last take is published."""
         return f"{self.state}.poster"
+
+    @property
+    def allowance(self) -> str:
+        """Where the hub publishes its share of the uplink."""
+        return f"{self.state}.allowance"
 
     @property
     def events(self) -> str:
@@ -248,7 +254,8 @@ def write_membership(folder: StateFolder, member: Membership, *, seed: bytes) ->
 
 def forget_membership(folder: StateFolder) -> bool:
     """Let a station belong to no facility; False where it belonged to none."""
-    paths = (membership_path(folder), folder.root / STATION_KEY, folder.root / PLAN_FILE)
+    others = (STATION_KEY, PLAN_FILE, ALLOWANCE_FILE)
+    paths = (membership_path(folder), *(folder.root / name for name in others))
     was_member = os.path.lexists(paths[0])
     for path in paths:
         if is_plain(path):

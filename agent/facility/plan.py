@@ -5,19 +5,17 @@ away, and hearing it twice changes nothing.  A coach at the station overrules it
 begins.
 """
 
-import base64
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.clock import Instant
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
-from agent.facility.keys import FacilityKey, is_signed
+from agent.facility.keys import FacilityKey, seal, unseal
 from agent.facility.membership import PLAN_FILE, Membership
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.models import ClipTarget
@@ -82,9 +80,7 @@ class StationPlan(BaseModel):
 
 def sealed(plan: StationPlan, key: FacilityKey) -> bytes:
     """Return a plan with the hub's signature, as it is published and kept."""
-    text = plan.model_dump_json()
-    signature = base64.b64encode(key.sign(_PURPOSE + text.encode())).decode()
-    return json.dumps({"document": text, "signature": signature}).encode()
+    return seal(plan.model_dump_json(), key, purpose=_PURPOSE)
 
 
 def unsealed(body: bytes, *, site: str, station: str, hub: str) -> StationPlan:
@@ -99,17 +95,12 @@ def unsealed(body: bytes, *, site: str, station: str, hub: str) -> StationPlan:
         RequestError: it is not the hub's, another station's, or cannot be read.
     """
     try:
-        told: dict[str, Any] = json.loads(body[:MOST_BYTES])
-        text = str(told["document"])
-        signature = base64.b64decode(str(told["signature"]), validate=True)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise RequestError("the plan cannot be read") from None
-    if not is_signed(_PURPOSE + text.encode(), signature, public=hub):
-        raise RequestError("the plan is not signed by the hub")
-    try:
+        text = unseal(body[:MOST_BYTES], purpose=_PURPOSE, public=hub)
         plan = StationPlan.model_validate_json(text)
+    except RequestError as error:
+        raise RequestError(f"the plan is refused: {error}") from None
     except ValidationError:
-        raise RequestError("the plan cannot be read") from None
+        raise RequestError("the plan is refused: it cannot be read") from None
     if (plan.site, plan.station) != (site, station):
         raise RequestError("the plan is for another station")
     return plan

@@ -9,6 +9,8 @@ from datetime import datetime
 import structlog
 
 from agent.clock import Now
+from agent.errors import RequestError
+from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.facility.plan import PlanKeeper
@@ -98,6 +100,14 @@ class StationReports:
     poster: Callable[[], Poster | None] = lambda: None  # of the last take in it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOrders:
+    """Who carries out what the hub wants."""
+
+    plans: PlanKeeper
+    allowance: AllowanceKeeper
+
+
 class HubReceiver:
     """The way to the hub."""
 
@@ -110,7 +120,7 @@ class HubReceiver:
         feed: HubFeed,
         *,
         reports: StationReports,
-        plans: PlanKeeper,
+        orders: HubOrders,
         now: Now,
     ) -> None:
         """Prepare the way; nothing is connected yet.
@@ -120,7 +130,7 @@ class HubReceiver:
             subjects: its own.
             feed: what the hub has still to be told.
             reports: state and poster.
-            plans: takes the hub's plan over.
+            orders: take over what the hub wants.
             now: the station's clock.
         """
         self._subjects = subjects
@@ -128,7 +138,7 @@ class HubReceiver:
         self._feed = feed
         self._reports = reports
         self._poster: Poster | None = None  # that the hub has
-        self._plans = plans
+        self._orders = orders
         self._heard_at_s = 0.0
         self._now = now
         self._told_at_s = 0.0
@@ -148,6 +158,7 @@ class HubReceiver:
             self._connection.publish(self._subjects.state, self._reports.state())
             self._told_at_s = now_s
             self._show_poster(is_new=is_new)
+            self._look_for_allowance()
         if is_new:
             self._compare_clocks()
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
@@ -187,13 +198,21 @@ class HubReceiver:
         with suppress(ValueError, KeyError):
             if found is not None:
                 at = datetime.fromisoformat(found.headers["Nats-Time-Stamp"])
-                self._plans.note_hub_time(at.timestamp(), self._now())
+                self._orders.plans.note_hub_time(at.timestamp(), self._now())
 
     def _look_for_plan(self) -> None:
         subject = f"$KV.{DESIRED}.{self._subjects.place}.plan"
         found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
         if found is not None:
-            self._plans.hear(found.body)
+            self._orders.plans.hear(found.body)
+
+    def _look_for_allowance(self) -> None:
+        subjects = self._subjects
+        found = self._connection.stored(subjects.last(f"KV_{STATES}", subjects.allowance))
+        try:
+            self._orders.allowance.hear(None if found is None else found.body)
+        except RequestError as error:
+            log.warning("allowance rejected", reason=str(error))
 
     def _compare(self) -> None:
         """Find out whether the hub still has what it confirmed; send again what it lost."""

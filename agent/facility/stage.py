@@ -4,8 +4,10 @@ A station that belongs to no facility has it too, but it sleeps, and loads nothi
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from agent.bandwidth_schedule import UplinkShare
 from agent.clock import Clock, Instant
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
@@ -28,6 +30,14 @@ _BACKOFF = Backoff(base_s=1.0, longest_s=30.0)  # a hub that is back is known wi
 _UNUSABLE_S = 30.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubInfluence:
+    """What the hub decides at a station."""
+
+    rules: StationRules  # for who is on the station
+    share: UplinkShare  # of the uplink
+
+
 class FacilityStage:
     """Tells the hub, if there is one, what the station does."""
 
@@ -39,7 +49,7 @@ class FacilityStage:
         folder: StateFolder,
         state: StateDocument,
         *,
-        rules: StationRules,
+        influence: HubInfluence,
         clock: Clock,
         check: Callable[[], None],
     ) -> None:
@@ -49,14 +59,14 @@ class FacilityStage:
             outbox: of the station.
             folder: where it is kept that the station has joined.
             state: writes what the board shows.
-            rules: what the settings say about who is on the station.
+            influence: what the hub decides.
             clock: the station's.
             check: what it raises ends whatever is under way.
         """
         self._outbox = outbox
         self._folder = folder
         self._state = state
-        self._rules = rules
+        self._influence = influence
         self._clock = clock
         self._check = check
         self._waiting = PauseReporter(outbox.pauses, self.name, now=clock.now)
@@ -72,6 +82,8 @@ class FacilityStage:
             try:
                 member = read_membership(self._folder)
                 self._telling = None if member is None else self._begin(member)
+                if member is None:
+                    self._influence.share.release()
             except ConfigError as error:
                 self._waiting.begin("not_usable", str(error))
                 return _UNUSABLE_S
@@ -90,15 +102,17 @@ class FacilityStage:
 
     def _begin(self, member: Membership) -> NotificationStage:
         # The broker's client and the cryptography cost memory that a station alone need not spend.
+        from agent.facility.allowance import AllowanceKeeper
         from agent.facility.broker import HubConnection
         from agent.facility.joining import access_of
         from agent.facility.keys import FacilityKey
         from agent.facility.plan import PlanKeeper
-        from agent.facility.receiver import HubFeed, HubReceiver, StationReports
+        from agent.facility.receiver import HubFeed, HubOrders, HubReceiver, StationReports
 
         key = FacilityKey(read_station_key(self._folder))
         self._outbox.channels.begin(self.name)
-        plans = PlanKeeper(self._outbox, self._folder, member, rules=self._rules)
+        plans = PlanKeeper(self._outbox, self._folder, member, rules=self._influence.rules)
+        allowance = AllowanceKeeper(self._folder, member, self._influence.share)
         self._carry_out = plans.carry_out
         feed = HubFeed(self._outbox, station=member.station)
         receiver = HubReceiver(
@@ -106,10 +120,12 @@ class FacilityStage:
             member.subjects,
             feed,
             reports=StationReports(
-                state=lambda: self._state.write({"plan": plans.report.document()}),
+                state=lambda: self._state.write(
+                    {"plan": plans.report.document(), "uplink_bytes_s": allowance.document()}
+                ),
                 poster=self._state.poster,
             ),
-            plans=plans,
+            orders=HubOrders(plans=plans, allowance=allowance),
             now=self._clock.now,
         )
         return NotificationStage(

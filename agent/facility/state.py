@@ -11,6 +11,7 @@ from agent.disk.state_folder import StateFolder, open_plain
 from agent.notifications.message import StationReport
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
+from agent.outbox.states import EntryState
 from agent.settings import Settings
 from agent.station.addresses import shared_page_address
 from agent.station.timeline import present_of
@@ -72,6 +73,7 @@ class StateDocument:
             "page": shared_page_address(self._web),
             **self._look().document(),
             "goodput_bytes_s": None if goodput is None else round(goodput.bytes_s),
+            "overdue_s": self._overdue_s(now.utc_s),
             "athlete": None if present is None else _athlete(present),
             "last_take": self._last_take(),
             **more,
@@ -89,6 +91,11 @@ class StateDocument:
             return None
         small = 0 < len(jpeg) <= MOST_POSTER_BYTES
         return Poster(clip_code=self._latest, jpeg=jpeg) if small else None
+
+    def _overdue_s(self, now_s: float) -> int:
+        """Return for how long the clip that is longest due has waited."""
+        due_at = self._outbox.entries.next_due_at(EntryState.READY)
+        return 0 if due_at is None else max(0, round(now_s - due_at))
 
     def _last_take(self) -> dict[str, object] | None:
         found = self._outbox.gallery.latest(most=1)

@@ -28,6 +28,7 @@ from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError, plain_words
+from agent.facility.allowance import sealed_allowance
 from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
 from agent.facility.membership import (
@@ -37,6 +38,7 @@ from agent.facility.membership import (
     STATES,
     WORK_STREAM,
     WORKERS,
+    Subjects,
 )
 from agent.facility.receiver import POSTER_OF
 from agent.facility.work import (
@@ -53,6 +55,7 @@ from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_acces
 from agent.hub.settings import HubSettings
 from agent.hub.stations import StationBoard
 from agent.hub.targets import targets_document, write_targets
+from agent.hub.uplink import UplinkSharer
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 from agent.text import counted
@@ -64,6 +67,7 @@ _TARGETS_EVERY_S = 2.0
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
+_SHARE_EVERY_S = 1.0
 _PING_EVERY_S = 60.0
 _MOST_ASKED = 4096  # bytes of a station that asks to be let in
 
@@ -174,6 +178,7 @@ class _Hub:
                 self._register_changes,
                 self._save_words,
                 self._list_targets,
+                partial(self._share_uplink, client),
             )
         finally:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
@@ -213,6 +218,18 @@ class _Hub:
                 if words != told:
                     log.warning("targets write failed", file=str(path), error=words)
                 told = words
+
+    async def _share_uplink(self, client: Client) -> None:
+        """Tell every station what it may use of the site's uplink; never returns."""
+        sharer, broker = UplinkSharer(self._site), client.jetstream()
+        while True:
+            now_s = read_clock().utc_s
+            views = self._board.views(self._register, now_s=now_s)
+            for allowance in sharer.due(views, now_s=now_s):
+                subject = Subjects(site=allowance.site, station=allowance.station).allowance
+                with contextlib.suppress(nats.errors.Error, TimeoutError):  # the next one is near
+                    await broker.publish(subject, sealed_allowance(allowance, self._key))
+            await asyncio.sleep(_SHARE_EVERY_S)
 
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the next start knows less

@@ -138,6 +138,7 @@ def _of_station(subjects: Subjects) -> list[_Right]:
         _Right("service", subjects.state),
         _Right("service", subjects.poster),
         _Right("service", subjects.last(f"KV_{STATES}", subjects.state)),
+        _Right("service", subjects.last(f"KV_{STATES}", subjects.allowance)),
         _Right("service", subjects.last(EVENTS_STREAM, f"{subjects.events}.>")),
         _Right("service", subjects.last(f"KV_{DESIRED}", f"{wanted}.*")),
         _Right("stream", f"{wanted}.>"),

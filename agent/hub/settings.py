@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
@@ -42,6 +43,11 @@ class SiteSettings(Table):
         "the PATH.",
     )
 
+    uplink: str = Field(
+        "unlimited",
+        description='Upload rate of the site, shared out among its stations: "20Mbit/s", or a '
+        "timetable as in delivery.schedule. Stations share it without the hub too.",
+    )
     prometheus_targets: Path | None = Field(
         None,
         description="File with the stations for Prometheus (file_sd_configs), such as "
@@ -54,6 +60,13 @@ class SiteSettings(Table):
         host, _, port = (value or f"x:{DEFAULT_PORT}").rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError(f'must be a host and a port, as in "hub.local:{DEFAULT_PORT}"')
+        return value
+
+    @field_validator("uplink")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        if not parse_timetable(value).never_closes:
+            raise ValueError('cannot be "off": upload hours are set at the stations')
         return value
 
     @property

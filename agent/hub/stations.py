@@ -85,6 +85,8 @@ class StationWord(_Word):
     uploads_paused: _Text | None = None
     camera: _Text | None = None
     goodput_bytes_s: _Count | None = None
+    uplink_bytes_s: _Count | None = None  # what the hub lets it have; None: no limit
+    overdue_s: _Count = 0  # of the clip that is longest due
     athlete: AthleteWord | None = None
     last_take: TakeWord | None = None
     plan: PlanWord = PlanWord()

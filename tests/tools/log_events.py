@@ -100,6 +100,11 @@ EVENTS: dict[str, tuple[str, str]] = {
         "`hub.prometheus_targets`: a place that the user `spotter-hub` can write.",
     ),
     "poster rejected": ("What a station sent as a picture is not a small JPEG; none is shown.", ""),
+    "allowance rejected": (
+        "What should be the station's share of the uplink is not signed by its hub, or cannot be "
+        "read; the share before holds, then that without a hub.",
+        "Compare the hub's and the station's versions; `spotter doctor` on both.",
+    ),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (
         "A request to join could not be granted, for the `reason` given.",

@@ -12,7 +12,7 @@ import pytest
 
 from agent.api.client import ApiClient
 from agent.api.transfer import Timeouts
-from agent.bandwidth_schedule import parse_timetable
+from agent.bandwidth_schedule import UplinkShare, parse_timetable
 from agent.clock import Clock, Instant
 from agent.delivery.circuit_breaker import KeyPolicy
 from agent.delivery.stage import DeliveryEvents, DeliveryPolicy, DeliveryStage
@@ -67,6 +67,7 @@ class World:
                 read_key=lambda: self.key,
                 capture_folder=self.folder.root,
                 timetable=parse_timetable(self.schedule, zone=UTC),
+                share=UplinkShare(),
                 backoff=Backoff(base_s=5.0, longest_s=3600.0),
                 reconcile_wait_s=WAIT_S,
                 smaller_if_too_large=self.smaller_if_too_large,

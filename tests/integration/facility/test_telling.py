@@ -9,16 +9,24 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from agent.bandwidth_schedule import UplinkShare
 from agent.clock import Clock, read_clock
 from agent.disk.state_folder import StateFolder
 from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.network import check_channels
+from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
 from agent.facility.plan import PlanKeeper
-from agent.facility.receiver import POSTER_OF, HubFeed, HubReceiver, StationReports
+from agent.facility.receiver import (
+    POSTER_OF,
+    HubFeed,
+    HubOrders,
+    HubReceiver,
+    StationReports,
+)
 from agent.notifications.stage import NotificationStage
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -77,7 +85,10 @@ def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
             member.subjects,
             feed,
             reports=StationReports(state=lambda: b"{}"),
-            plans=PlanKeeper(outbox, folder, member, rules=_RULES),
+            orders=HubOrders(
+                plans=PlanKeeper(outbox, folder, member, rules=_RULES),
+                allowance=AllowanceKeeper(folder, member, UplinkShare()),
+            ),
             now=read_clock,
         )
         often = Backoff(base_s=0.05, longest_s=0.05)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bandwidth_schedule import parse_timetable
+from agent.bandwidth_schedule import UplinkShare, parse_timetable
 from agent.clock import Instant
 from agent.delivery.upload import Throttle
 from agent.errors import OutOfHoursError
@@ -24,12 +24,14 @@ class Line:
     schedule: str
     line_bytes_s: float = 1e9
     clock_s: float = EVENING_S
+    share: UplinkShare = field(default_factory=UplinkShare)
     gone: list[tuple[float, int]] = field(default_factory=list)  # (time, bytes)
     throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.throttle = Throttle(
             parse_timetable(self.schedule, zone=UTC),
+            self.share,
             now=lambda: Instant(utc_s=self.clock_s),
             wait=self.wait,
             monotonic=lambda: self.clock_s - EVENING_S,
@@ -91,6 +93,17 @@ def test_a_new_rate_holds_from_its_minute_on_in_mid_upload() -> None:
     assert line.clock_s - EVENING_S == pytest.approx(70, abs=1)
     before = sum(size for at, size in line.gone if at < EVENING_S + 60)
     assert before == pytest.approx(600_000, rel=0.02)
+
+
+def test_a_share_of_the_uplink_holds_from_the_moment_it_is_granted_and_after_it() -> None:
+    line = Line("800kbit/s")
+    line.share.grant(5e4, until_s=10.0, then_bytes_s=2e4)
+
+    line.send(1_000_000)  # 10 s at 50 kB/s, and 25 s at 20 kB/s
+
+    assert line.clock_s - EVENING_S == pytest.approx(35, abs=1)
+    before = sum(size for at, size in line.gone if at < EVENING_S + 10)
+    assert before == pytest.approx(500_000, rel=0.02)
 
 
 def test_a_free_line_is_not_slowed_down() -> None:
