@@ -22,6 +22,7 @@ from agent.cli.common import (
 from agent.cli.formatting import duration_words
 from agent.cli.hub_care import (
     backup,
+    do,
     doctor,
     group,
     hub_config_option,
@@ -62,7 +63,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore, workers, roster, group):
+for care in (stations, status, doctor, backup, restore, workers, roster, group, do):
     hub.add_command(care)
 
 

@@ -1,5 +1,8 @@
 """The commands of `hub` by which its machine is looked after."""
 
+import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -16,16 +19,19 @@ from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
 from agent.errors import RequestError
+from agent.facility.remote import COMMANDS, RemoteCommand
 from agent.hub.backup import HUB_BACKUP
+from agent.hub.commands import StationCommander
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
 from agent.hub.roster import HubRoster, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView
-from agent.text import counted
+from agent.text import counted, printable
 
 _MOST_CSV = 4_000_000  # characters
 _MOST_GROUP = 40
+_SHOW_AFTER_S = 2.0
 _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 
 HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
@@ -128,6 +134,100 @@ def _text_of(file: TextIO) -> str:
     if len(text) > _MOST_CSV:
         raise RequestError(f"{file.name} is longer than {_MOST_CSV} characters")
     return text
+
+
+@click.command("do")
+@click.argument("station")
+@click.argument("command", type=click.Choice(COMMANDS))
+@click.argument("ids", nargs=-1)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="For support: file to write.  [default: spotter-support-STATION.tar.gz in this folder]",
+)
+@hub_config_option
+@json_option
+def do(
+    station: str,
+    command: RemoteCommand,
+    ids: tuple[str, ...],
+    out: Path | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Let a station run its doctor, retry clips, or make a support bundle.
+
+    As spotter doctor, spotter outbox retry ID... and spotter support at the station, with their
+    exit codes.  69: the station does not answer.
+    """
+    if bool(ids) != (command == "retry") or (out is not None and command != "support"):
+        raise click.UsageError("IDs for retry and nothing else, --out for support")
+    target = out or Path(f"spotter-support-{station}.tar.gz")
+    if command == "support" and target.exists():
+        raise RequestError(f"{target} is there already", hint="choose another file: --out FILE")
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        commander = StationCommander(settings.hub, folder, now=read_clock)
+        result = commander.carry_out(station, command, ids, waiting=_shown_waiting(station))
+    if command == "support" and not result.code:
+        _write_new(target, result.content)
+        told = {"file": str(target), "bytes": len(result.content)}
+        if as_json:
+            print_json(told)
+        else:
+            click.echo(f"{target}: {size_words(len(result.content))}")
+        return
+    text = result.content.decode("utf-8", "replace")
+    _print_result(command, text, as_json=as_json)
+    if result.complaint:
+        click.echo(printable(result.complaint, 900), err=True)
+    if result.code:
+        sys.exit(result.code)
+
+
+def _write_new(target: Path, content: bytes) -> None:
+    try:
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise RequestError(
+            f"{target}: {error.strerror}", hint="choose another file: --out FILE"
+        ) from None
+
+
+def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
+    """Print what a station's command printed as JSON; what cannot be read is left out."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return
+    if as_json:
+        print_json(document)
+        return
+    if command == "doctor" and isinstance(document, dict):
+        checks = [one for one in document.get("checks", ()) if isinstance(one, dict)]
+        for one in checks:
+            words = (
+                printable(str(one.get(key) or ""), 300) for key in ("state", "name", "finding")
+            )
+            click.echo("{:8} {:20} {}".format(*words))
+            if one.get("remedy"):
+                click.echo(f"{'':29} -> {printable(str(one['remedy']), 300)}")
+        return
+    click.echo(printable(text, 2000))
+
+
+def _shown_waiting(station: str) -> Callable[[float], None]:
+    """Return what says in a terminal that a station is at work."""
+
+    def show(for_s: float) -> None:
+        if for_s > _SHOW_AFTER_S and sys.stderr.isatty():
+            click.echo(f"\r\x1b[Kwaiting for {station}: {for_s:.0f} s\r", nl=False, err=True)
+
+    return show
 
 
 @click.command()

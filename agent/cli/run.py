@@ -1,5 +1,6 @@
 """The commands `run` and `config`."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
 from agent.logs import configure_logs
-from agent.settings import Loaded, Settings, effective, loaded_settings
+from agent.settings import Loaded, Settings, effective, find_config, loaded_settings
 from agent.settings.generate import sample_toml
-from agent.settings.load import HIDDEN, PAGE_FILE, Origin, toml_value
+from agent.settings.load import CONFIG_VARIABLE, HIDDEN, PAGE_FILE, Origin, toml_value
 from agent.stage import StageName
 
 log = structlog.get_logger(stage=StageName.SETTINGS)
@@ -39,6 +40,8 @@ def run(config: Path | None) -> None:
         text = f"{settings.paths.state} belongs to {name}: do not run the station as root"
         raise RequestError(text, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
+    # Commands that the daemon starts for the hub have the same settings.
+    os.environ[CONFIG_VARIABLE] = str(find_config(config, os.environ).absolute())
     _tell_rejected(loaded)
 
     def read_again() -> Settings:

@@ -93,6 +93,11 @@ class Subjects:
         return f"{self.offer}.{self.station}"
 
     @property
+    def do(self) -> str:
+        """Begins the subject of each command that the hub gives it."""
+        return f"spotter.{self.place}.do"
+
+    @property
     def fetch(self) -> str:
         """Where a worker asks it for a part of a capture."""
         return f"spotter.{self.place}.fetch"

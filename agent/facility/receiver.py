@@ -14,6 +14,7 @@ from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.facility.plan import PlanKeeper
+from agent.facility.remote import COMMANDS, CommandRunner
 from agent.facility.state import Poster
 from agent.failpoints import crash_point
 from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
@@ -25,6 +26,7 @@ from agent.stage import StageName
 
 POSTER_OF = "Spotter-Clip"  # heads a poster
 NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"
+_SERVE_S = 0.02  # for commands of the hub, with each state
 _PLAN_EVERY_S = 3.0
 _STATE_EVERY_S = 1.0  # at most; the stage's pace is slower unless events wait
 
@@ -106,6 +108,7 @@ class HubOrders:
 
     plans: PlanKeeper
     allowance: AllowanceKeeper
+    commands: CommandRunner | None = None
 
 
 class HubReceiver:
@@ -152,6 +155,7 @@ class HubReceiver:
         is_new = not self._connection.is_open
         if is_new:
             self._connection.open()
+            self._hear_commands()
             self._compare()
         now_s = time.monotonic()
         if is_new or now_s - self._told_at_s >= _STATE_EVERY_S:
@@ -159,6 +163,7 @@ class HubReceiver:
             self._told_at_s = now_s
             self._show_poster(is_new=is_new)
             self._look_for_allowance()
+            self._connection.serve(_SERVE_S)
         if is_new:
             self._compare_clocks()
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
@@ -183,11 +188,20 @@ class HubReceiver:
     def close(self) -> None:
         """Leave."""
         self._connection.close()
+        if self._orders.commands is not None:
+            self._orders.commands.close()
+
+    def _hear_commands(self) -> None:
+        """Answer the hub's commands, whenever the connection is in use."""
+        if self._orders.commands is not None:
+            for command in COMMANDS:
+                subject = f"{self._subjects.do}.{command}"
+                self._connection.answer(subject, self._orders.commands.handle)
 
     def _show_poster(self, *, is_new: bool) -> None:
-        """Publish the last take's picture where the hub has another, or none after a start."""
+        """Publish the last take's picture, or that there is none, where that is news to the hub."""
         poster = self._reports.poster()
-        if poster != self._poster or (is_new and poster is not None):
+        if is_new or poster != self._poster:
             body, code = (b"", "") if poster is None else (poster.jpeg, poster.clip_code)
             self._connection.publish(self._subjects.poster, body, {POSTER_OF: code})
             self._poster = poster

@@ -108,6 +108,7 @@ class FacilityStage:
         from agent.facility.keys import FacilityKey
         from agent.facility.plan import PlanKeeper
         from agent.facility.receiver import HubFeed, HubOrders, HubReceiver, StationReports
+        from agent.facility.remote import CommandRunner
 
         key = FacilityKey(read_station_key(self._folder))
         self._outbox.channels.begin(self.name)
@@ -125,7 +126,11 @@ class FacilityStage:
                 ),
                 poster=self._state.poster,
             ),
-            orders=HubOrders(plans=plans, allowance=allowance),
+            orders=HubOrders(
+                plans=plans,
+                allowance=allowance,
+                commands=CommandRunner(self._folder, member, now=self._clock.now),
+            ),
             now=self._clock.now,
         )
         return NotificationStage(

@@ -89,7 +89,12 @@ def _accounts(site: str, register: Register, hub: FacilityKey) -> dict[str, Any]
     """
     exports: list[dict[str, Any]] = []
     accounts: dict[str, Any] = {
-        _HUB: {"jetstream": "enabled", "users": [{"nkey": hub.public}], "exports": exports}
+        _HUB: {
+            "jetstream": "enabled",
+            "users": [{"nkey": hub.public}],
+            "exports": exports,
+            "imports": [],
+        }
     }
     workers = [f"WORKER-{name}" for name in register.workers]
     ask_station: list[dict[str, Any]] = []  # what a worker may ask stations for
@@ -107,10 +112,12 @@ def _accounts(site: str, register: Register, hub: FacilityKey) -> dict[str, Any]
         }
         if kind == "STATION":
             own = [_Right("service", subject) for subject in (subjects.fetch, subjects.done)]
+            do = _Right("service", f"{subjects.do}.*")
+            accounts[_HUB]["imports"].append(do.imported(account))
             ask_station += [right.imported(account) for right in own]
             accounts[account]["exports"] = [
                 {right.way: right.subject, "accounts": workers} for right in own if workers
-            ]
+            ] + [{do.way: do.subject, "accounts": [_HUB]}]
     for account in workers:
         accounts[account]["imports"] += ask_station
     return accounts

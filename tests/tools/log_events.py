@@ -99,6 +99,12 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The list of stations for Prometheus cannot be written; the one before stays.",
         "`hub.prometheus_targets`: a place that the user `spotter-hub` can write.",
     ),
+    "command started": ("The station carries out a command of the hub's.", ""),
+    "command ended": ("A command of the hub's has ended, with the exit code `code`.", ""),
+    "command rejected": (
+        "A command of the hub's was refused, for the `reason` given.",
+        "Clocks: `timedatectl` at the station and at the hub.",
+    ),
     "poster rejected": ("What a station sent as a picture is not a small JPEG; none is shown.", ""),
     "allowance rejected": (
         "What should be the station's share of the uplink is not signed by its hub, or cannot be "

@@ -100,6 +100,7 @@ def test_a_stolen_key_reads_and_writes_nothing_of_another_station(
             state,
             poster,
             wish,
+            f"spotter.{SITE}.victim.do.retry",
             "$JS.API.STREAM.INFO.EVENTS",
             "$JS.API.STREAM.DELETE.EVENTS",
         ]

@@ -1,0 +1,119 @@
+"""Commands of the hub at a station: signed, once for each id, by the real hub and the daemon."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from agent.disk.state_folder import StateFolder
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import Membership
+from agent.facility.remote import CommandRunner, RemoteRequest, RemoteState, signed
+from agent.facility.work import granted, read_request
+from agent.outbox.outbox import Outbox
+from tests.facility import Hub
+from tests.factories import NOW_S, instant
+from tests.integration.facility.conftest import MakeStation
+from tests.integration.facility.test_telling import hold_clips
+from tests.station import give, until
+
+_HUB, _THIEF = FacilityKey(bytes(32)), FacilityKey(bytes([1]) * 32)
+_MEMBER = Membership(address="h:1", site="gym-1", station="rack-1", certificate="", hub=_HUB.public)
+
+
+def asked(**more: object) -> RemoteRequest:
+    told = {"site": "gym-1", "station": "rack-1", "id": "a" * 32, "command": "retry"}
+    return RemoteRequest.model_validate({**told, "issued_at": NOW_S, "arguments": ("e1",), **more})
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> CommandRunner:
+    StateFolder(tmp_path).prepare()
+    return CommandRunner(StateFolder(tmp_path), _MEMBER, now=lambda: instant(1))
+
+
+def test_a_command_runs_once_however_often_it_is_asked_for(
+    runner: CommandRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTTER_CONFIG", str(tmp_path / "none.toml"))
+    body = signed(asked(), _HUB)
+
+    def state() -> RemoteState:
+        found: RemoteState = read_request(granted(runner.handle(body)), RemoteState)[0]
+        return found
+
+    assert state().state == "running"
+    other = runner.handle(signed(asked(id="b" * 32), _HUB))
+    assert other.startswith(b"-another command")
+    until(lambda: state().state == "done")
+    assert state().code == 78 and "none.toml" in state().complaint
+    assert not list((tmp_path / "tmp").iterdir())
+    assert len(runner._jobs) == 1
+    assert granted(runner.handle(signed(asked(part=0), _HUB))) == b""
+    runner.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (signed(asked(), _THIEF), b"not signed"),
+        (signed(asked(station="rack-2"), _HUB), b"another station"),
+        (signed(asked(site="gym-2"), _HUB), b"another station"),
+        (signed(asked(issued_at=NOW_S - 3600), _HUB), b"s old"),
+        (signed(asked(issued_at=NOW_S + 3600), _HUB), b"s old"),
+        (signed(asked(part=0), _HUB), b"started again"),
+        (signed(asked(), _HUB).replace(b"retry", b"leave"), b"not signed"),
+        (signed(asked(), _HUB)[:-9], b"cannot be read"),
+        (b"[" * 100_000, b"cannot be read"),
+        (b"", b"cannot be read"),
+    ],
+    ids=range(10),
+)
+def test_what_is_not_the_hubs_runs_nothing(runner: CommandRunner, body: bytes, why: bytes) -> None:
+    answer = runner.handle(body)
+    assert answer.startswith(b"-") and why in answer
+    assert not runner._jobs
+
+
+def test_an_id_is_never_an_option() -> None:
+    for argument in ("--config", "-h", "a b", "a/b", "", "x" * 41):
+        with pytest.raises(ValueError, match="arguments"):
+            asked(arguments=(argument,))
+
+
+def test_the_hub_lets_a_station_retry_and_says_what_it_says(hub: Hub, station: MakeStation) -> None:
+    rack = station("commanded")
+    hub.admit(rack)
+    assert "no station" in hub.spotter("do", "nowhere", "doctor", code=1)
+    with Outbox.open(rack.state) as outbox:
+        hold_clips(outbox, 1)
+    with rack.running():
+        until(lambda: hub.state_of("commanded") is not None)
+        assert "is held" in hub.spotter("do", "commanded", "retry", "e1", code=1)
+        assert "an id is like" in hub.spotter("do", "commanded", "retry", "../x", code=1)
+        assert "IDs for retry" in hub.spotter("do", "commanded", "doctor", "e1", code=2)
+    assert "does not answer" in hub.spotter("do", "commanded", "doctor", code=69)
+
+
+@pytest.mark.soak  # the doctor tries the model, twice
+def test_the_hub_gets_a_stations_doctor_and_its_support_bundle(
+    hub: Hub, station: MakeStation, tmp_path: Path
+) -> None:
+    rack = station("examined")
+    hub.admit(rack)
+    out = tmp_path / "bundle.tar.gz"
+    with rack.running():
+        until(lambda: hub.state_of("examined") is not None)
+        checks = json.loads(_said(hub, "do", "examined", "doctor", "--json"))["checks"]
+        assert {"API", "hub", "service"} <= {one["name"] for one in checks}
+        told = json.loads(_said(hub, "do", "examined", "support", "--out", str(out), "--json"))
+        assert told["bytes"] == out.stat().st_size
+    with tarfile.open(out) as bundle:
+        assert "spotter-support/doctor.json" in bundle.getnames()
+    assert out.stat().st_mode & 0o077 == 0
+
+
+def _said(hub: Hub, *words: str) -> str:
+    """What a command of the hub prints, whatever its exit code."""
+    return give(["hub", *words, "--config", str(hub.config)]).stdout
