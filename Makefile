@@ -8,12 +8,12 @@ READY := $(VENV)/.ready
 # Keep compiled code, whatever the shell sets: without it every start compiles the agent again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-packages coverage check accuracy bench contract soak lock docs pictures sample reference messages events wheelhouse deb release clean
+.PHONY: help setup demo demo-facility test test-packages coverage check accuracy bench contract soak lock docs pictures sample reference messages events wheelhouse deb release clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create or update .venv, and nothing else
 
@@ -30,6 +30,9 @@ $(READY): requirements-dev.lock pyproject.toml systemd/packages.sh
 
 demo: setup ## Run the full pipeline once, offline
 	@$(BIN)/spotter demo
+
+demo-facility: setup ## Run a hub, three stations and two workers, and kill the broker
+	@$(BIN)/spotter demo --facility
 
 test: test-packages setup ## Run the whole test suite, after installing what it needs
 	@$(BIN)/pytest -n auto --dist worksteal

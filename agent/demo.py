@@ -41,18 +41,23 @@ def start_daemon(
     config: Path, *, log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `spotter run`, its log appended to a file."""
-    return _start("run", config, log=log, environment=environment or {})
+    return start_command(["run"], config, log=log, environment=environment)
 
 
-def _start(
-    command: str, config: Path, *, log: Path, environment: Mapping[str, str]
+def start_command(
+    words: Sequence[str],
+    config: Path,
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
+    """Start a command of Spotter's that runs until it is ended, its log appended to a file."""
     with log.open("ab") as stream:
         return subprocess.Popen(
-            _command([command], config),
+            _command(words, config),
             stderr=stream,
             cwd=_NOBODYS,
-            env={**_plain_environment(), **environment},
+            env={**_plain_environment(), **(environment or {})},
         )
 
 
@@ -67,10 +72,19 @@ def end_daemon(daemon: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def run_command(words: Sequence[str], config: Path) -> subprocess.CompletedProcess[str]:
-    """Run another command of Spotter's on the same settings."""
+def run_command(
+    words: Sequence[str], config: Path, *, told: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run another command of Spotter's on the same settings.
+
+    Args:
+        words: of the command.
+        config: the settings.
+        told: its standard input.
+    """
     return subprocess.run(
         _command(words, config),
+        input=told,
         capture_output=True,
         text=True,
         cwd=_NOBODYS,
@@ -105,8 +119,8 @@ Tell = Callable[[str, float], None]  # stage, share done
 STAGES = ("film", "take in", "analyse", "cut", "deliver", "analysed")
 _SETTINGS = """\
 [station]
-id = "demo"
-name = "Demo platform"
+id = "{station}"
+name = "{name}"
 activity = "weightlifting"
 exercise = "snatch"
 {athlete}
@@ -167,7 +181,7 @@ class DemoResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class DemoPlace:
     """Where the demo happens."""
 
     folder: Path
@@ -197,9 +211,9 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
         AgentError: the clip did not arrive in time; the daemon's log is in the message.
         KeyboardInterrupt: it was broken off; nothing is left of it.
     """
-    with _prepared() as (place, sandbox):
-        listen = _free_address() if keep else ""
-        _write_settings(place, sandbox.base_url, listen)
+    with prepared_demo() as (place, sandbox):
+        listen = free_address() if keep else ""
+        write_station_settings(place, sandbox.base_url, listen)
         with _daemon(place) as daemon:
             _film(place.capture / "platform-1.mp4", tell)
             outcome = _follow(place, sandbox, daemon, tell)
@@ -207,10 +221,10 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
 
 
 @contextlib.contextmanager
-def _prepared() -> Iterator[tuple[_Place, Sandbox]]:
+def prepared_demo() -> Iterator[tuple[DemoPlace, Sandbox]]:
     """Make a place, and run the sandbox meanwhile; nothing is left where it is broken off."""
     _remove_earlier()
-    place = _Place(Path(tempfile.mkdtemp(prefix=_PREFIX)))
+    place = DemoPlace(Path(tempfile.mkdtemp(prefix=_PREFIX)))
     place.capture.mkdir()
     with (
         _locked(place.folder),  # from the next demo
@@ -244,7 +258,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _gone_if_broken_off(place: _Place) -> Iterator[None]:
+def _gone_if_broken_off(place: DemoPlace) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -252,15 +266,31 @@ def _gone_if_broken_off(place: _Place) -> Iterator[None]:
         raise
 
 
-def _write_settings(
-    place: _Place, base_url: str, listen: str, *, athlete: str | None = ATHLETE
+def write_station_settings(
+    place: DemoPlace,
+    base_url: str,
+    listen: str,
+    *,
+    athlete: str | None = ATHLETE,
+    station: tuple[str, str] = ("demo", "Demo platform"),
 ) -> None:
+    """Write a station's settings and its API key.
+
+    Args:
+        place: where.
+        base_url: of the API.
+        listen: of its page; "": it has none.
+        athlete: who is on it where nobody else was assigned.
+        station: its id and its name.
+    """
     key_file = place.folder / "api-key"
     key_file.touch(mode=0o600)
     key_file.write_text(_KEY, encoding="ascii")
     place.config.write_text(
         _SETTINGS.format(
             athlete="" if athlete is None else f'user_id = "{athlete}"',
+            station=station[0],
+            name=station[1],
             base_url=base_url,
             listen=listen,
             capture=json.dumps(str(place.capture)),
@@ -271,17 +301,17 @@ def _write_settings(
     )
 
 
-def _free_address() -> str:
-    """Return where the page can listen: at its usual place, or at any that is free."""
-    for port in (_USUAL_PORT, 0):
+def free_address(port: int = _USUAL_PORT) -> str:
+    """Return where a page can listen: at this port, or at any that is free."""
+    for wanted in (port, 0):
         with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", wanted))
             return f"127.0.0.1:{probe.getsockname()[1]}"
     return ""
 
 
 @contextlib.contextmanager
-def _daemon(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
+def _daemon(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real daemon, its log beside its state."""
     daemon = start_daemon(place.config, log=place.log)
     try:
@@ -300,7 +330,7 @@ def _film(path: Path, tell: Tell) -> None:
 
 
 def _follow(
-    place: _Place, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
+    place: DemoPlace, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
 ) -> DemoResult:
     """Tell what becomes of the capture, until its analysed video is here."""
     latest_s = time.monotonic() + _WITHIN_S
@@ -315,7 +345,7 @@ def _follow(
     raise _failed("the clip was not delivered and analysed", place)
 
 
-def _failed(what: str, place: _Place) -> AgentError:
+def _failed(what: str, place: DemoPlace) -> AgentError:
     log = place.log.read_text(encoding="utf-8", errors="replace")
     return AgentError(
         f"{what}; the daemon said:\n{log[-3000:]}", hint=f"everything is in {place.folder}"
@@ -339,7 +369,7 @@ def _tell_stages(rows: Sequence[Row], outbox: Outbox, tell: Tell) -> None:
         tell("analysed", 1.0)
 
 
-def _outcome(place: _Place, sandbox: Sandbox, outbox: Outbox, row: Row) -> DemoResult:
+def _outcome(place: DemoPlace, sandbox: Sandbox, outbox: Outbox, row: Row) -> DemoResult:
     session = sandbox.book.find(str(row["session_id"]))
     assert session is not None  # the sandbox itself gave this id
     if session.video_sha256 != row["clip_sha256"]:
@@ -397,15 +427,15 @@ def live_demonstration() -> Iterator["LiveStation"]:
     Raises:
         KeyboardInterrupt: it was ended; nothing is left of it.
     """
-    with _prepared() as (place, sandbox):
-        listen = _free_address()
-        _write_settings(place, sandbox.base_url, listen, athlete=None)
+    with prepared_demo() as (place, sandbox):
+        listen = free_address()
+        write_station_settings(place, sandbox.base_url, listen, athlete=None)
         with _daemon(place) as daemon, _recorder(place) as recorder:
             yield LiveStation(place, f"http://{listen}", (daemon, recorder))
 
 
 @contextlib.contextmanager
-def _recorder(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
+def _recorder(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real recorder on the drawn athlete, its log beside the daemon's."""
     config = place.folder / "recorder-main.toml"
     settings = _RECORDER_SETTINGS.format(
@@ -413,7 +443,7 @@ def _recorder(place: _Place) -> Iterator[subprocess.Popen[bytes]]:
         socket=json.dumps(str(StateFolder(place.state).recorder_socket)),
     )
     config.write_text(settings, encoding="utf-8")
-    process = _start("record", config, log=place.folder / "recorder.log", environment={})
+    process = start_command(["record"], config, log=place.folder / "recorder.log")
     try:
         yield process
     finally:
@@ -424,7 +454,7 @@ class LiveStation:
     """A station that runs: what happens on it, and its assignment."""
 
     def __init__(
-        self, place: _Place, page: str, processes: Sequence[subprocess.Popen[bytes]]
+        self, place: DemoPlace, page: str, processes: Sequence[subprocess.Popen[bytes]]
     ) -> None:
         self.page = page
         self.config = place.config

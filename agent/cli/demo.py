@@ -51,8 +51,13 @@ _WORDS = {
     help="A whole station: the recorder films the athlete live, and an assignment arms it.  In a "
     "terminal until Ctrl-C, elsewhere until the first take is analysed.",
 )
+@click.option(
+    "--facility",
+    is_flag=True,
+    help="A hub, three stations and two workers; the broker is killed in between.",
+)
 @config_option
-def demo(keep: bool, live: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
+def demo(keep: bool, live: bool, facility: bool, config: Path | None) -> None:  # noqa: ARG001  # every command takes --config; the demo makes its own
     """Run the full pipeline once, offline.
 
     Records an animated athlete, cuts the clip, uploads it to a local sandbox of the API and
@@ -61,8 +66,13 @@ def demo(keep: bool, live: bool, config: Path | None) -> None:  # noqa: ARG001  
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
     out = console()
+    if live and facility:
+        raise click.UsageError("--live and --facility are different demos")
     if live:
         _film_live(out, keep=keep)
+        return
+    if facility:
+        _show_facility(out, keep=keep)
         return
     ended: Path | None = None  # a station that was left running, and is no more
     out.print("[bold]Spotter[/bold] demo: only the athlete and the API are simulated\n")
@@ -85,6 +95,33 @@ def demo(keep: bool, live: bool, config: Path | None) -> None:  # noqa: ARG001  
             ended = outcome.clip.parents[2]
     if ended is not None:
         shutil.rmtree(ended)
+
+
+def _show_facility(out: Console, *, keep: bool) -> None:
+    """Run a facility through a training, and say what came of it."""
+    # It loads the broker's client, which no other demo needs.
+    from agent.facility_demo import facility_demonstration
+
+    out.print("[bold]Spotter[/bold] facility: only the athletes and the API are simulated\n")
+    begun_s = time.monotonic()
+
+    def say(words: str) -> None:
+        out.print(f"{time.monotonic() - begun_s:6.1f} s  {escape(words)}", highlight=False)
+
+    with facility_demonstration(say) as result:
+        out.print(
+            f"\n[green]✓[/green] {result.takes} takes of {result.stations} stations, each "
+            f"delivered exactly once; {result.by_workers} analysed by workers",
+            highlight=False,
+        )
+        if keep:
+            out.print(f"\nBoard: [bold]{result.page}[/bold]\nCtrl-C stops it.", highlight=False)
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    if keep:
+        shutil.rmtree(result.folder)
+    else:
+        out.print(f"These files are kept until the next demo: {result.folder}", highlight=False)
 
 
 _LIVE_WORDS = {

@@ -361,6 +361,7 @@ class HubConnection:
         client, self._client = self._client, None
         if client is not None:
             self._loop.run_until_complete(_leave(client))
+            self._loop.run_until_complete(_end_tasks())  # which may still wait for messages
 
     def close(self) -> None:
         """Let go of everything."""

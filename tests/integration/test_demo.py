@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import demo
-from tests.station import PATIENCE_S, until
+from tests.station import PATIENCE_S, give, until
 
 
 def lock_in(folder: Path) -> str:
@@ -76,3 +76,37 @@ def test_a_live_station_ends_with_the_first_take_that_is_analysed(tmp_path: Path
     (folder,) = tmp_path.glob("spotter-demo-*")
     assert not Path(f"/proc/{(folder / 'state' / 'owner.lock').read_text()}").exists()
     assert "recorder stopped" in (folder / "recorder.log").read_text()
+
+
+def test_a_facility_that_cannot_start_says_so_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    done = give(["demo", "--facility"])
+
+    assert done.returncode == 78 and "nats-server is missing" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert give(["demo", "--facility", "--live"]).returncode == 2
+
+
+@pytest.mark.soak
+def test_a_facility_delivers_every_take_once_although_its_broker_is_killed(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "demo", "--facility"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=2 * PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "broker killed" in done.stdout
+    assert "6 takes of 3 stations, each delivered exactly once" in done.stdout
+    (folder,) = tmp_path.glob("spotter-demo-*")
+    logs = [log.read_text() for log in folder.rglob("*.log")]
+    assert len(logs) >= 6 and not any("Traceback" in log or "destroyed" in log for log in logs)

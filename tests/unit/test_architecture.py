@@ -26,7 +26,7 @@ LAYERS = (
     {"facility"},
     {"web"},
     {"daemon", "demo", "hub"},
-    {"doctor", "drill"},
+    {"doctor", "drill", "facility_demo"},
     {"cli"},
     {"__main__"},
 )
