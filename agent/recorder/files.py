@@ -50,6 +50,8 @@ _OPTIONS = {
 _LOOK_EVERY_S = 1.0  # at the free space, while a file grows
 _MOST_ALIKE = 1000  # files of one second
 _SUFFIX = ".mkv"
+_CLUSTER = b"\x1f\x43\xb6\x75"  # begins pictures in Matroska
+_MOST_HEAD_BYTES = 1 << 16  # what stands before them is smaller
 
 log = structlog.get_logger(stage=StageName.RECORDER)
 
@@ -86,7 +88,7 @@ class CaptureWriter:
             self._prepare()
             for left in sorted(self._hidden.iterdir()):
                 is_recording = left.suffix == _SUFFIX and stat.S_ISREG(left.lstat().st_mode)
-                if not is_recording or left.stat().st_size == 0:
+                if not is_recording or _holds_no_picture(left):
                     left.unlink()
                     continue
                 fsync_file(left)
@@ -250,6 +252,23 @@ class CaptureWriter:
         now = self._now()
         assert now.boot_s is not None  # the clock of this process
         return now.shifted(boot_s - now.boot_s)
+
+
+def _holds_no_picture(left: Path) -> bool:
+    """Tell whether a file was left before its first picture was written whole; in doubt it is kept.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if left.stat().st_size > _MOST_HEAD_BYTES:
+        return False
+    if _CLUSTER not in left.read_bytes():
+        return True
+    try:
+        with av.open(str(left)) as video:
+            return not any(packet.size for packet in video.demux(video=0))
+    except av.error.FFmpegError:
+        return False
 
 
 class _GrowingFile:

@@ -120,6 +120,25 @@ def test_killed_anywhere_the_file_gets_its_place_at_the_next_start(
     assert stored and payloads(video)[: len(stored)] == stored
 
 
+def test_what_a_kill_left_before_its_first_picture_gets_no_place(
+    tmp_path: Path, with_b_frames: Path
+) -> None:
+    recorder = RecorderUnderTest(tmp_path, str(with_b_frames), segment_s=60)
+    with recorder.running():
+        until(lambda: ended(recorder))
+    whole = recorder.files()[0].read_bytes()
+    first = whole.index(b"\x1f\x43\xb6\x75")  # of the pictures
+    hidden = recorder.capture / ".recorder-main"
+    for name, size in (("head", first), ("cut", 100), ("nothing", 0), ("picture", len(whole) // 2)):
+        (hidden / f"main-{name}.mkv").write_bytes(whole[:size])
+    with recorder.running():
+        until(lambda: not list(hidden.glob("main-[hcnp]*")))
+    names = {path.name for path in recorder.files()}
+    assert "main-picture.mkv" in names
+    assert not names & {"main-head.mkv", "main-cut.mkv", "main-nothing.mkv"}
+    assert payloads(recorder.capture / "main-picture.mkv")
+
+
 def test_a_password_is_in_no_log_and_no_process_list(tmp_path: Path, with_b_frames: Path) -> None:
     (tmp_path / "password").write_text("s3cret/right?\n")
     with rtsp_server(with_b_frames, password="s3cret/right?") as camera:
