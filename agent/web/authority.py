@@ -75,8 +75,8 @@ class AuthorityFolder:
                     hint="a new authority has to be installed on every tablet: choose another "
                     "folder, or remove this one first",
                 )
-        if not 0 < len(name) <= _LONGEST_NAME:
-            raise RequestError(f"an authority's name has 1 to {_LONGEST_NAME} characters")
+        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+            raise RequestError(f"an authority's name has 1 to {_LONGEST_NAME} printable characters")
         permitted = [x509.DNSName(_domain(word)) for word in (*_LOCAL_DOMAINS, *domains)]
         begins = datetime.fromtimestamp(int(now_s), UTC)
         ends = begins + AUTHORITY_YEARS * _YEAR
@@ -129,7 +129,7 @@ class AuthorityFolder:
                 f"the authority in {self.root} expired on {authority.not_valid_after_utc:%Y-%m-%d}",
                 hint="create a new one in another folder, and install it on the tablets",
             )
-        alternatives = [self._named(word, authority) for word in dict.fromkeys(names)]
+        alternatives = list(dict.fromkeys(self._named(word, authority) for word in names))
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_NAME])])
         builder = (
@@ -180,7 +180,7 @@ class AuthorityFolder:
         """Return a name as it stands in a certificate, if the authority can sign for it."""
         name: x509.DNSName | x509.IPAddress
         try:
-            name = x509.IPAddress(ipaddress.ip_address(word))
+            name = x509.IPAddress(ipaddress.ip_address(word.partition("%")[0]))  # without a zone
         except ValueError:
             name = x509.DNSName(_domain(word))
         try:

@@ -59,12 +59,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> AuthorityFolder:
 def test_openssl_accepts_what_was_issued_by_its_names_and_in_its_time(
     authority: AuthorityFolder, tmp_path: Path
 ) -> None:
-    names = ["Rack-7.local", "rack-7.gym.example", "192.168.1.20"]
+    names = ["Rack-7.local", "rack-7.gym.example", "192.168.1.20", "rack-7.local."]
     issued = authority.issue(names, tmp_path / "rack-7", days=700, now_s=NOW_S)
 
     assert authority.key.stat().st_mode & 0o777 == 0o600
     assert issued.key.stat().st_mode & 0o777 == 0o600
-    for name in names:
+    held = x509.load_pem_x509_certificate(issued.certificate.read_bytes())
+    alternatives = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert len(list(alternatives)) == 3
+    for name in names[:3]:
         assert verified(authority.certificate, issued.certificate, name=name) == "OK"
     for name in ("rack-8.local", "192.168.1.21"):
         assert "mismatch" in verified(authority.certificate, issued.certificate, name=name)
@@ -158,6 +161,9 @@ def test_refusals_say_what_is_wrong_and_change_nothing(
         authority.create("Gym", domains=[], now_s=NOW_S)
     assert authority.key.read_bytes() == before
     other = AuthorityFolder(tmp_path / "other")
+    for name in ("", "a\nb", "a" * 65):
+        with pytest.raises(RequestError, match="printable"):
+            other.create(name, domains=[], now_s=NOW_S)
     for wrong in ("../x", "a b", "*.local", ""):
         with pytest.raises(RequestError, match="not a host name"):
             authority.issue([wrong], tmp_path / "none", days=1, now_s=NOW_S)
