@@ -49,7 +49,11 @@ make_rings() {
     python3 -I -m http.server --bind 127.0.0.1 --directory "$rings" "$served" >"$folder/served.log" 2>&1 &
 }
 
-ring() { "$repository/config/apt/repository.sh" "$1" "$rings" "${@:2}" >/dev/null; }
+# Web servers and apt compare times by the second: two changes in one would be taken for one.
+ring() {    # COMMAND OPTION...
+    sleep 1
+    "$repository/config/apt/repository.sh" "$1" "$rings" "${@:2}" >/dev/null
+}
 
 install_package() {    # FILE OPTION...
     local file=$1
