@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from agent.wakeup import wake
 from tests.facility import Hub
 from tests.station import KEY, Station, until
 
@@ -55,14 +57,16 @@ def share(
             told: dict[str, object] = {"id": f"rack-{number}", "activity": "running"}
             rack = Station(root / f"rack-{number}", sandbox.base_url, {"station": told})
             hub.admit(rack)
-            for clip in range(1, 40 + 3 * number):
-                rack.put_clip(clip, size_bytes=_CLIP_BYTES)
             racks.append(rack)
         for rack in racks:
             running.enter_context(rack.running())
         outboxes = [running.enter_context(Outbox.open(rack.state)) for rack in racks]
         until(lambda: all(_share_of(hub, f"rack-{n}") for n in range(stations)))
-        time.sleep(10)  # whoever was there first had more
+        for number, rack in enumerate(racks):
+            for clip in range(1, 45 + 3 * number):
+                rack.put_clip(clip, size_bytes=_CLIP_BYTES)
+            wake(StateFolder(rack.state).wake_socket)
+        time.sleep(10)  # the first ones had more
         before, began_s = [_sent_bytes(one) for one in outboxes], time.monotonic()
         time.sleep(seconds)
         took_s = time.monotonic() - began_s
