@@ -30,7 +30,8 @@ def test_shell_scripts_are_clean() -> None:
     scripts = [
         path
         for path in (REPOSITORY / "systemd").iterdir()
-        if path.read_text(errors="replace").startswith("#!")
+        if path.is_file()
+        and path.read_text(errors="replace").startswith(("#!/bin/sh", "#!/bin/bash"))
     ]
     assert len(scripts) >= 2
     done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)

@@ -23,6 +23,9 @@ from tests.integration.station.conftest import LIFTING, RULES, doing
 GONE = "gone-42"
 
 
+FILES = 5  # the clip, and what is kept beside it
+
+
 class Gym:
     """An outbox with files."""
 
@@ -94,8 +97,8 @@ def test_clips_and_pictures_go_sent_or_not_and_the_sessions_are_listed(gym: Gym)
 
     assert gym.forget() == ErasureProgress(done=True, waits_for=())
 
-    assert [gym.files_of(clip) for clip in clips] == [[False] * 4] * 3
-    assert gym.files_of(other) == [True] * 4
+    assert [gym.files_of(clip) for clip in clips] == [[False] * FILES] * 3
+    assert gym.files_of(other) == [True] * FILES
     assert [path.name for path in gym.folder.captures.glob("*.mp4")] == [f"{4:064x}.mp4"]
     found = [gym.entry(clip) for clip in clips]
     assert [(e.state, e.reason) for e in found[:2]] == [("discarded", Reason.FORGOTTEN)] * 2
@@ -170,15 +173,15 @@ def test_others_in_the_same_recording_lose_nothing(gym: Gym) -> None:
     progress = gym.forget()
 
     assert progress == ErasureProgress(done=False, waits_for=["c1"])
-    assert gym.files_of(theirs) == [False] * 4
-    assert gym.files_of(others) == [True] * 4
+    assert gym.files_of(theirs) == [False] * FILES
+    assert gym.files_of(others) == [True] * FILES
     assert gym.entry(others).state is EntryState.READY
     gym.outbox.entries.adopt_session(others.id, session_id="s", server_title=None, now_s=NOW_S)
     carry_out_due(gym.outbox, gym.folder, now=gym.now)
     assert list(gym.folder.captures.glob("*.mp4")) == []
     assert gym.outbox.forgettings.unfinished() == []
     assert gym.entry(theirs).user_id is None
-    assert gym.files_of(others) == [True] * 4  # for as long as delivered clips stay
+    assert gym.files_of(others) == [True] * FILES  # for as long as delivered clips stay
 
 
 def test_a_clip_of_theirs_over_two_recordings_goes_and_others_in_both_stay(gym: Gym) -> None:
@@ -194,18 +197,18 @@ def test_a_clip_of_theirs_over_two_recordings_goes_and_others_in_both_stay(gym: 
     assert not (gym.folder.clips / joined.stored_name).exists()
     assert (gym.folder.captures / first.stored_name).exists()
     assert not (gym.folder.captures / second.stored_name).exists()
-    assert gym.files_of(other) == [True] * 4
+    assert gym.files_of(other) == [True] * FILES
 
 
 def test_what_is_being_sent_goes_when_that_has_ended(gym: Gym) -> None:
     entry = gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADING)
 
     assert gym.forget().waits_for == ["e1", "c1"]
-    assert gym.files_of(entry) == [True] * 4
+    assert gym.files_of(entry) == [True] * FILES
     gym.outbox.entries.adopt_session(entry.id, session_id="s", server_title=None, now_s=NOW_S)
     carry_out_due(gym.outbox, gym.folder, now=gym.now)
 
-    assert gym.files_of(entry) == [False] * 4
+    assert gym.files_of(entry) == [False] * FILES
     assert gym.entry(entry).user_id is None
 
 
@@ -214,14 +217,14 @@ def test_it_begins_only_when_it_can_no_longer_be_undone(gym: Gym) -> None:
     asked = forget(gym.outbox, GONE, now=instant())
 
     carry_out_due(gym.outbox, gym.folder, now=lambda: instant(9))
-    assert gym.files_of(entry) == [True] * 4
+    assert gym.files_of(entry) == [True] * FILES
     undo(gym.outbox, asked.id, now=instant(9))
     carry_out_due(gym.outbox, gym.folder, now=lambda: instant(60))
     assert gym.entry(entry).user_id == GONE
 
     forget(gym.outbox, GONE, now=instant(100))
     carry_out_due(gym.outbox, gym.folder, now=lambda: instant(111))
-    assert gym.files_of(entry) == [False] * 4
+    assert gym.files_of(entry) == [False] * FILES
     assert gym.entry(entry).file_state is FileState.CLEARED
 
 
