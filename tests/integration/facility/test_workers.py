@@ -4,15 +4,18 @@ import json
 import os
 import re
 import signal
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.clipping.analysis_process import ChildLimits
 from agent.clipping.stage import OfferedCapture
 from agent.disk.state_folder import StateFolder
 from agent.facility import broker
@@ -34,14 +37,16 @@ from agent.facility.work import (
     request,
     unpacked,
 )
+from agent.facility.worker import AnalysisWorker
 from agent.outbox.models import Capture
 from agent.outbox.outbox import Outbox
+from agent.stage import StopFlag
 from tests.facility import SITE, Hub, answered, can_open, opened
 from tests.factories import admitted
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
 from tests.station import Station, until
-from tests.videos import film_run
+from tests.videos import film_run, name_of
 
 
 class WorkerProcess:
@@ -471,3 +476,99 @@ def test_only_what_waits_behind_is_offered_and_an_idle_station_takes_it_back(
         assert desk.board.room() == 0  # nobody took one: not again for a while
         desk.now_s += 60
         assert desk.board.room() == MOST_OFFERED
+
+
+class SleepingChild:
+    """Stands for the model, which takes a moment; everything around it is real."""
+
+    def __init__(self, check: Callable[[], None], *, takes_s: float) -> None:
+        self._check, self._takes_s = check, takes_s
+
+    def ask(self, _operation: str, **_fields: object) -> dict[str, Any]:
+        """Return a report after a while."""
+        until_s = time.monotonic() + self._takes_s
+        while time.monotonic() < until_s:
+            self._check()
+            time.sleep(0.05)
+        report = changed("video.duration_s", 1.6)
+        moments = {"start_s": 0.2, "end_s": 1.5, "active_start_s": 0.4, "active_end_s": 1.2}
+        report["takes"][0] |= {**moments, "decisive_s": 0.8}
+        return report
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+@contextmanager
+def sleeping_workers(made: list[WorkerProcess], *, takes_s: float) -> Iterator[None]:
+    """Let workers work in threads of this process, without the model."""
+    stop, threads = StopFlag(), []
+    for one in made:
+        folder = StateFolder(one.state)
+        member = read_membership(folder)
+        assert member is not None
+        running = AnalysisWorker(folder, member, limits=ChildLimits(), stop=stop)
+        running._child = SleepingChild(running._check, takes_s=takes_s)  # type: ignore[assignment]  # the model alone
+        threads.append(threading.Thread(target=running.run))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+
+
+@pytest.mark.soak
+def test_twice_the_workers_do_almost_twice_the_work(
+    hub: Hub, station: MakeStation, worker: MakeWorker
+) -> None:
+    stations = [station(f"busy-{number}") for number in range(4)]
+    workers = [worker(f"sleeper-{number}") for number in range(4)]
+    for one in stations:
+        hub.admit(one)
+        set_analysis(one, offload="always", work_patience_s=600)
+    took_s: dict[int, float] = {}
+    seed = 0
+
+    def received() -> int:
+        return sum(one.log.read_text().count("findings received") for one in stations)
+
+    with ExitStack() as running:
+        for one in stations:
+            running.enter_context(one.running())
+        until(lambda: all("workers connected" in one.log.read_text() for one in stations))
+        for count in (1, 2, 4):
+            before = received()
+            with sleeping_workers(workers[:count], takes_s=5.0):
+                began_s = time.monotonic()
+                for _ in range(4):
+                    for one in stations:
+                        seed += 1
+                        film_run(one.capture / name_of(seed), seed=seed)
+                until(lambda goal=before + 16: received() >= goal)
+                took_s[count] = time.monotonic() - began_s
+    assert took_s[1] / took_s[2] >= 1.8, took_s
+    assert took_s[1] / took_s[4] >= 3.4, took_s
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_another_worker_goes_on_where_one_was_ended(
+    hub: Hub, station: MakeStation, worker: MakeWorker, by: signal.Signals
+) -> None:
+    helped, first, second = station(f"twice-{by}"), worker("first"), worker("second")
+    hub.admit(helped)
+    set_analysis(helped, offload="always", work_patience_s=120)
+    process = first.start()
+    with helped.running():
+        until(lambda: "workers connected" in helped.log.read_text())
+        film_run(helped.capture / "run.mp4", seconds=12)
+        until(lambda: list((first.state / "tmp").glob("capture*")))
+        process.send_signal(by)
+        assert process.wait(10) == (0 if by is signal.SIGTERM else -signal.SIGKILL)
+        with second.working():
+            until(lambda: helped.entries())
+        assert "job finished" in second.log.read_text()
+        assert "offer revoked" not in helped.log.read_text()
