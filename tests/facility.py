@@ -93,6 +93,12 @@ class Hub(AbstractContextManager["Hub"]):
             host, _, port = self.page.partition(":")
             until(lambda: not _is_closed(host, int(port)))
 
+    @property
+    def pid(self) -> int:
+        """Of the hub, whose child the broker is."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End the hub as systemd would."""
         process, self._process = self._process, None
