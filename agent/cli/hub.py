@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ from agent.cli.hub_care import (
 from agent.cli.options import Duration, Number
 from agent.clock import iso_utc, read_clock
 from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import acting_as_owner
+from agent.disk.state_folder import acting_as_owner, other_owner, user_name
 from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.keys import SEED_BYTES, FacilityKey
@@ -76,6 +77,13 @@ def run(config: Path) -> None:
     the hub too; whatever it missed they send once it is back.  SIGTERM or Ctrl-C ends it.
     """
     settings = load_hub(config)
+    owner = other_owner(settings.hub.state)
+    if owner is not None:
+        name = user_name(owner.st_uid)
+        raise RequestError(
+            f"{settings.hub.state} belongs to {name}: do not run the hub as root",
+            hint=f"sudo systemctl start spotter-hub, or sudo -u {shlex.quote(name)}",
+        )
     configure_logs(settings.log.level)
     run_hub(settings)
 

@@ -266,6 +266,9 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
     """
     settings = load_hub(config)
     folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        folder.register()  # a damaged one must not take the place of a good backup
+        HubRoster(folder.roster).athletes()
     content = write_backup(
         file,
         folder.root,

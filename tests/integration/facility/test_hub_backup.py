@@ -1,6 +1,7 @@
 """A hub's backup while it runs, and another machine that takes its place."""
 
 import json
+import os
 import shutil
 import tarfile
 import time
@@ -71,8 +72,15 @@ def test_another_backup_and_a_changed_one_restore_nothing(
     hub.spotter("backup", str(kept))
     refused = give(["restore", str(kept), "--config", str(rack.config)])
     assert refused.returncode == 1 and "not a whole backup of a station" in refused.stderr
+    if os.geteuid() == 0:  # who else could give it away
+        os.chown(hub.folder.root, 65534, 65534)
+        assert "do not run the hub as root" in hub.spotter("run", code=1)
+        os.chown(hub.folder.root, 0, 0)
     other = Hub(tmp_path / "other")
     content = kept.read_bytes()
+    (hub.folder.root / "stations.json").write_text("{")
+    assert "is damaged" in hub.spotter("backup", str(tmp_path / "bad.tar"), code=78)
+    assert not (tmp_path / "bad.tar").exists()
     secret = (hub.folder.root / "hub-secret").read_bytes()
     kept.write_bytes(content.replace(secret, bytes(32)))
     assert "damaged" in other.spotter("restore", str(kept), code=1)
