@@ -66,6 +66,7 @@ class Footage:
     poster: bytes
     strip: bytes
     clip: bytes
+    skeleton: str = json.dumps(_SKELETON)
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class Gym:
         own = (12).to_bytes(4) + b"free" + self.taken.to_bytes(4)  # a box that no player shows
         clip.write_bytes(shown.clip + own)
         poster, strip = self.folder.pictures_of(code)
-        self.folder.skeleton_of(code).write_text(json.dumps(_SKELETON))
+        self.folder.skeleton_of(code).write_text(shown.skeleton)
         poster.write_bytes(shown.poster)
         strip.write_bytes(shown.strip)
         known = user_id is not None

@@ -1,10 +1,14 @@
 """`make pictures`: the README's pictures of the page, taken of a station with drawn athletes."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, expect, sync_playwright
 
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.outbox.models import Entry
 from agent.outbox.roster import AccountAthlete
 from agent.station.queue import enqueue
@@ -13,15 +17,17 @@ from analysis.pictures import draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder
 from tests.browser.conftest import CHROMIUM, LANDSCAPE, PORTRAIT, await_camera
 from tests.browser.gym import ADA, ANNA, JOERG, Footage, Gym, open_gym
+from tests.browser.test_board import board_hub, show, tell, told
 from tests.browser.test_camera import LIVE, recorder_of
 from tests.conftest import REPOSITORY
+from tests.served_page import PIN
 from tests.station import until
 
 _DOCS = REPOSITORY / "docs"
 _QUALITY = 82
 _ARE_DRAWN = """
 () => [...document.images]
-  .filter(i => i.getBoundingClientRect().top < innerHeight).every(i => i.complete)
+  .filter(i => i.offsetParent && i.getBoundingClientRect().top < innerHeight).every(i => i.complete)
 """
 _SHOWN = (ADA, ANNA, JOERG)
 
@@ -42,6 +48,8 @@ def main() -> None:
             _shoot(browser, f"{gym.address}/athlete/{ADA}", "athlete.jpg", LANDSCAPE, dark=False)
             with recorder_of(gym, folder / "recorder", _standing(folder)).running():
                 _shoot_camera(browser, gym)
+            _shoot_take(browser, gym)
+            _shoot_board(browser, folder / "hub", [snatch.poster, jerk.poster])
             _shoot(browser, f"{gym.address}/wall", "wall.jpg", (1280, 720), dark=True)
             browser.close()
 
@@ -77,7 +85,62 @@ def _film(folder: Path, what: str, share: float, finder: PoseFinder) -> Footage:
     at_s = story.duration_s * share
     draw_poster(clip, at_s=at_s, out=poster, finder=finder, on_progress=_ignore)
     draw_filmstrip(clip, start_s=0.0, end_s=story.duration_s, out=strip, on_progress=_ignore)
-    return Footage(poster=poster.read_bytes(), strip=strip.read_bytes(), clip=clip.read_bytes())
+    return Footage(
+        poster=poster.read_bytes(),
+        strip=strip.read_bytes(),
+        clip=clip.read_bytes(),
+        skeleton=_skeleton(clip),
+    )
+
+
+def _skeleton(clip: Path) -> str:
+    """Return the landmarks of a clip as the analysis finds them."""
+    found = clip.with_suffix(".json")
+    child = AnalysisProcess(limits=ChildLimits(), check=lambda: None)
+    options = {"activity": "weightlifting"}
+    child.ask("inspect", path=str(clip), options=options, skeleton=str(found))
+    child.close()
+    return found.read_text()
+
+
+def _shoot_take(browser: Browser, gym: Gym) -> None:
+    """Take a take's own page, with the skeleton over its video."""
+    context = browser.new_context(
+        viewport={"width": LANDSCAPE[0], "height": LANDSCAPE[1]}, has_touch=True
+    )
+    page = context.new_page()
+    page.goto(f"{gym.address}/take/{gym.outbox.gallery.latest(most=1)[0].entry.clip_code}")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 2")
+    page.evaluate("() => { document.querySelector('video').currentTime = 1.75; }")
+    page.tap("#player-skeleton")
+    page.wait_for_function("() => Number(document.querySelector('canvas').dataset.joints) > 10")
+    page.screenshot(path=_DOCS / "take-page.jpg", type="jpeg", quality=_QUALITY)
+    context.close()
+
+
+def _small(poster: bytes) -> bytes:
+    """Return a poster as a station sends it to its hub."""
+    image = cv2.imdecode(np.frombuffer(poster, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return bytes(cv2.imencode(".jpg", cv2.resize(image, (240, 135)))[1].tobytes())
+
+
+def _shoot_board(browser: Browser, folder: Path, posters: Sequence[bytes]) -> None:
+    """Take the hub's page, with thirty stations in two groups."""
+    hub = board_hub(folder, language="en", stations=30)
+    small = [_small(one) for one in posters]
+    with hub:
+        context = browser.new_context(viewport={"width": 1920, "height": 680})
+        page = context.new_page()
+        page.goto(f"http://{hub.page}")
+        page.fill("#pin", PIN)
+        page.click("button.primary")
+        show(hub, {number: small[number % 2] for number in range(28)})
+        tell(hub, {number: told(number) for number in range(28)})
+        expect(page.locator(".station-last img")).to_have_count(28)
+        page.wait_for_function(_ARE_DRAWN)
+        page.screenshot(path=_DOCS / "board.jpg", type="jpeg", quality=_QUALITY)
+        context.close()
 
 
 def _fill(gym: Gym, snatch: Footage, jerk: Footage) -> None:

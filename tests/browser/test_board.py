@@ -48,23 +48,29 @@ def told(number: int, **more: object) -> bytes:
 @pytest.fixture(scope="module", params=[pytest.param("en", marks=pytest.mark.soak), "de"])
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub with fifty stations and a PIN, in one language and in the other."""
-    more = f'[web]\nlisten = "PAGE"\nlanguage = "{request.param}"\npin = "{PIN}"\n'
-    made = Hub(tmp_path_factory.mktemp("hub"), more=more)
+    root = tmp_path_factory.mktemp("hub")
+    with board_hub(root, language=request.param, stations=_STATIONS) as made:
+        yield made
+
+
+def board_hub(root: Path, *, language: str, stations: int) -> Hub:
+    """Make a hub with stations in two groups, and a PIN."""
+    more = f'[web]\nlisten = "PAGE"\nlanguage = "{language}"\npin = "{PIN}"\n'
+    made = Hub(root, more=more)
     made.folder.prepare()
     known = {
         f"rack-{n}": KnownStation(
             key=FacilityKey(bytes([n]) * 32).public,
             since=1.0,
-            group="Hall" if n < 25 else "Weight room",
+            group="Hall" if n < stations / 2 else "Weight room",
         )
-        for n in range(_STATIONS)
+        for n in range(stations)
     }
     made.folder.change(lambda _register: Register(stations=known))
     athletes = "".join(f"athlete-{n},Ada {n} Lovelace,U18,yes\n" for n in range(1, 49))
     csv = f"user_id,name,groups,consent\nathlete-49,Bo Nay,,no\n{athletes}"
     HubRoster(made.folder.roster).change(read_roster_csv(csv), replace=True)
-    with made:
-        yield made
+    return made
 
 
 def tell(hub: Hub, words: Mapping[int, bytes]) -> None:
