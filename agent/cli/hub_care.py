@@ -9,7 +9,7 @@ from typing import TextIO, TypeVar
 
 import click
 
-from agent.backup import BackupContent, restore_backup, settings_of_backup, write_backup
+from agent.backup import BackupContent, settings_of_backup, write_backup
 from agent.cli.backup import place_settings
 from agent.cli.common import json_option, print_columns, print_json
 from agent.cli.doctor import report_findings
@@ -20,7 +20,7 @@ from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
 from agent.errors import RequestError
 from agent.facility.remote import COMMANDS, RemoteCommand
-from agent.hub.backup import HUB_BACKUP
+from agent.hub.backup import HUB_BACKUP, restore_hub
 from agent.hub.commands import StationCommander
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
@@ -298,7 +298,7 @@ def restore(file: Path, config: Path, as_json: bool) -> None:
     """
     is_new = place_settings(config, settings_of_backup(file, HUB_BACKUP))
     settings = load_hub(config)
-    content = restore_backup(file, settings.hub.state, kind=HUB_BACKUP)
+    content = restore_hub(file, settings.hub.state)
     if as_json:
         print_json({"settings": str(config), "settings_restored": is_new, **_summary(content)})
         return

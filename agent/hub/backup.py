@@ -5,16 +5,31 @@ machine is whole a moment after they have connected.
 """
 
 import os
+from pathlib import Path
 
-from agent.backup import BackupKind, put_records_aside
-from agent.disk.state_folder import OF_SESSIONS, StateFolder
+from agent.backup import BackupContent, BackupKind, put_records_aside, restore_backup
+from agent.disk.state_folder import OF_SESSIONS, StateFolder, acting_as_owner
 from agent.errors import ConfigError, RequestError
 from agent.hub.folder import HubFolder
+from agent.outbox.recovery import accept_copy
 
 _FILES = (
     *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
     *("roster.json", OF_SESSIONS),
 )
+
+
+def restore_hub(path: Path, root: Path) -> BackupContent:
+    """Put the state of a backup into a folder that has no stations.
+
+    Raises:
+        RequestError: it cannot be read, is no backup or a damaged one, or there are stations.
+        BusyError: a hub runs on the folder.
+    """
+    content = restore_backup(path, root, kind=HUB_BACKUP)
+    with acting_as_owner(root):
+        accept_copy(root)
+    return content
 
 
 def _prepare(folder: StateFolder) -> None:

@@ -542,7 +542,7 @@ def _renew_sidecars(
             sidecars.write(kind, read_image(connection, (kind, row_id)), seq=seq)
 
 
-def _doubt_copy(connection: sqlite3.Connection, path: Path) -> bool:
+def _doubt_copy(connection: sqlite3.Connection, path: Path, *, is_said: bool = True) -> bool:
     """Tell whether the database is a copy, from a backup perhaps; have its clips looked up then.
 
     What was sent since is not in it.  A copied capture is looked at as another file.
@@ -554,9 +554,22 @@ def _doubt_copy(connection: sqlite3.Connection, path: Path) -> bool:
         return False
     connection.execute("UPDATE ledger_mark SET inode = ?, born_ns = ?", (own, own_born_ns))
     is_copy = inode not in (None, own) or born_ns not in (None, own_born_ns)
-    if is_copy:
+    if is_copy and is_said:
         log.warning("outbox copy detected")
     return is_copy
+
+
+def accept_copy(root: Path) -> None:
+    """Let a restored database count as the original: it has no clips that may have been sent.
+
+    Raises:
+        OSError: it cannot be examined.
+        sqlite3.Error: it cannot be written.
+    """
+    path = root / DATABASE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        _doubt_copy(connection, path, is_said=False)
+        connection.commit()
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def test_a_new_machine_with_the_backup_has_the_whole_board_and_nobody_visits_a_s
             with Outbox.open(hub.folder.root) as outbox:
                 token = link.partition("#")[2]
                 assert outbox.devices.pair(token, device_id="tablet", now_s=time.time())
+    assert "history lost" not in hub.log.read_text()
     assert "holds a hub's stations already" in hub.spotter("restore", str(archive), code=1)
 
 
