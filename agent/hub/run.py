@@ -296,14 +296,20 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
         await broker.add_stream(events)
     except nats.js.errors.BadRequestError:  # there, of another version
         await broker.update_stream(events)
-    await broker.create_key_value(
-        KeyValueConfig(
-            bucket=STATES,
-            storage=StorageType.MEMORY,
-            direct=True,
-            max_value_size=_STATE_BYTES,
-        )
+    # In a bucket as the library makes it, a header of one station could remove all other states.
+    states = StreamConfig(
+        name=f"KV_{STATES}",
+        subjects=[f"$KV.{STATES}.>"],
+        storage=StorageType.MEMORY,
+        discard=DiscardPolicy.NEW,
+        max_msgs_per_subject=1,
+        max_msg_size=_STATE_BYTES,
+        allow_direct=True,
+        allow_rollup_hdrs=False,
+        allow_msg_ttl=False,
+        deny_delete=True,
     )
+    await broker.add_stream(states)
     await broker.create_key_value(
         KeyValueConfig(bucket=DESIRED, direct=True, max_bytes=_DESIRED_BYTES)
     )

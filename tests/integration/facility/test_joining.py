@@ -120,6 +120,11 @@ def test_a_stolen_key_reads_and_writes_nothing_of_another_station(
             mine.publish(state, b"mine")
             assert all(b"victim" not in body for _, body in confused.all)
 
+        # A header can have the broker forget all other messages of a stream, or this one soon.
+        for headers in ({"Nats-Rollup": "all"}, {"Nats-Rollup": "sub"}, {"Nats-TTL": "1s"}):
+            with closing(stolen(thief)) as clearing, pytest.raises(NotifyError):
+                clearing.publish(own, b"{}", headers)
+
         heard = [subject for subject, _ in all_rights.all]
         assert own in heard and not {event, wish, poster} & set(heard)
         for stream, subject, body in (
