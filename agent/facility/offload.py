@@ -27,13 +27,13 @@ from agent.facility.membership import (
     read_station_key,
 )
 from agent.facility.work import (
+    LONGEST_JOB_S,
     MOST_FINDINGS_BYTES,
     MOST_OFFER_BYTES,
     MOST_OFFERED,
     PART_BYTES,
     DoneRequest,
     FetchRequest,
-    Findings,
     FindingsError,
     Offer,
     OfferedFile,
@@ -50,7 +50,6 @@ from agent.stage import WAKE_ONLY, StageName, Wake
 
 When = Literal["never", "when_behind", "always"]
 
-_LONGEST_S = 1800.0  # that a worker may take, whatever it says
 _SERVE_S = 0.2  # between two looks at what is new, while workers are served
 _IDLE_S = 2.0  # the broker hears from every connection that often
 _MOMENT_S = 0.02
@@ -74,7 +73,7 @@ class _Open:
     is_sent: bool = False
     is_begun: bool = False
     parts: list[bytes] = field(default_factory=list)
-    found: Findings | None = None
+    found: ReportElsewhere | None = None
 
 
 class OffloadBoard(AnalysisElsewhere):
@@ -176,13 +175,11 @@ class OffloadBoard(AnalysisElsewhere):
             one = self._open.pop(capture.id, None)
         if one is None or one.found is None:
             return None
-        is_same = capture.sha256 == one.found.sha256 and capture.fence == one.found.generation + 1
+        is_same = (capture.sha256, capture.fence) == (one.capture.sha256, one.capture.fence + 1)
         if not is_same:
             log.info("findings discarded", capture=capture.name)
             return None
-        return ReportElsewhere(
-            report=one.found.report.model_dump(mode="json"), skeleton=one.found.skeleton_text()
-        )
+        return one.found
 
     def take_back(self) -> bool:
         """Take a capture back that no worker has begun; the station has nothing else to do."""
@@ -232,11 +229,11 @@ class OffloadBoard(AnalysisElsewhere):
         for name, one in held.items():
             now = look(name)
             fences = {one.capture.fence} if name in waiting else range(one.capture.fence + 2)
-            if now is None or now.fence not in fences or now_s - one.offered_s > 2 * _LONGEST_S:
+            if now is None or now.fence not in fences or now_s - one.offered_s > 2 * LONGEST_JOB_S:
                 self._give_up(name, "the capture has changed", may_return=True)
                 left -= name in waiting
         for name, one in waiting.items():
-            if now_s - one.heard_s > self._patience_s or now_s - one.offered_s > _LONGEST_S:
+            if now_s - one.heard_s > self._patience_s or now_s - one.offered_s > LONGEST_JOB_S:
                 why = "the worker is silent" if one.is_begun else "no worker took it"
                 if not one.is_begun:
                     self._pause_until_s = now_s + _NOBODY_S
@@ -290,8 +287,12 @@ class OffloadBoard(AnalysisElsewhere):
             log.warning("findings rejected", capture=one.capture.name, reason=str(error))
             self._give_up(one.capture.id, "its findings were rejected")
             return refused(str(error))
+        # As text, landmarks need a tenth of the memory: several captures may wait with theirs.
+        kept = ReportElsewhere(
+            report=found.report.model_dump(mode="json"), skeleton=found.skeleton_text()
+        )
         with self._lock:
-            one.found = found
+            one.found = kept
         log.info("findings received", capture=one.capture.name, takes=len(found.report.takes))
         self._wake_clipping()
         return accepted()
@@ -373,7 +374,7 @@ class OffloadStage:
             self._board.end_overdue(self._look)
             self._close_link()
             log.debug("workers not reached", error=str(error))
-            return min(self._timer.note_failure(), _IDLE_S if self._board.out() else _LONGEST_S)
+            return min(self._timer.note_failure(), _IDLE_S if self._board.out() else LONGEST_JOB_S)
         self._timer.note_success()
         return 0.0 if is_busy else _IDLE_S
 

@@ -18,9 +18,10 @@ MOST_OFFER_BYTES = 32 * 1024
 KEEP_OFFERS_S = 600.0
 WORKER_SILENT_S = 10.0  # then another worker gets the offer
 MOST_DELIVERIES = 5
+LONGEST_JOB_S = 1800.0  # for one capture, whatever station and worker say
 SIGN_EVERY_S = 2.0  # of a worker, to the hub and to the station
 MOST_FINDINGS_BYTES = 8 << 20  # compressed
-_MOST_PLAIN_BYTES = 64 << 20
+_MOST_PLAIN_BYTES = 16 << 20  # takes about 300 MB to check; the landmarks of half an hour or more
 _MOST_LOOKS = 500_000
 _SLACK_S = 0.5  # what a time may be outside of the capture, which is measured twice
 

@@ -23,6 +23,7 @@ from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import NEXT_WORK, Membership, Subjects, read_station_key
 from agent.facility.work import (
+    LONGEST_JOB_S,
     PART_BYTES,
     SIGN_EVERY_S,
     DoneRequest,
@@ -194,7 +195,7 @@ class _Job:
         self.offer = offer
         self._subjects = subjects
         self._stop = stop
-        self._signed_s = time.monotonic()
+        self._began_s = self._signed_s = time.monotonic()
 
     @property
     def station(self) -> str:
@@ -225,7 +226,7 @@ class _Job:
         digest, offset = hashlib.sha256(), 0
         while offset < wanted.size:
             part = self._ask_for(kind, offset)
-            if not part or len(part) > min(PART_BYTES, wanted.size - offset):
+            if len(part) != min(PART_BYTES, wanted.size - offset):
                 raise WorkRefusedError("the station sends another size than it offered")
             file.write(part)
             digest.update(part)
@@ -261,8 +262,9 @@ class _Job:
         """Tell queue and station, where that is due, that the work goes on.
 
         Raises:
-            WorkRefusedError: the station does not want it any more.
+            WorkRefusedError: the station does not want it any more, or it takes too long.
         """
+        self._end_late()
         if time.monotonic() - self._signed_s < SIGN_EVERY_S:
             return
         self._signed_s = time.monotonic()
@@ -276,11 +278,25 @@ class _Job:
             granted(self._connection.ask(self._subjects.fetch, request(asked)))
 
     def _keep_offer(self) -> None:
-        """Tell the queue, where that is due, that the offer is in hand."""
+        """Tell the queue, where that is due, that the offer is in hand.
+
+        Raises:
+            WorkRefusedError: it takes too long, as with a station that answers slowly on purpose.
+        """
+        self._end_late()
         if time.monotonic() - self._signed_s >= SIGN_EVERY_S:
             self._signed_s = time.monotonic()
             with contextlib.suppress(NotifyError):
                 self._connection.send(self.message.acknowledge, _IN_PROGRESS)
+
+    def _end_late(self) -> None:
+        """End a job that its station has taken back by now, or never meant.
+
+        Raises:
+            WorkRefusedError: it takes too long.
+        """
+        if time.monotonic() - self._began_s > LONGEST_JOB_S:
+            raise WorkRefusedError(f"it took more than {LONGEST_JOB_S / 60:.0f} min")
 
     def _insistently(self, subject: str, asked: bytes) -> bytes:
         """Return an answer of the station's, over a broker that starts again meanwhile.

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from agent import __version__
 from agent.clipping.analysis_process import ChildLimits
 from agent.clipping.stage import OfferedCapture
 from agent.disk.state_folder import StateFolder
 from agent.facility import broker
+from agent.facility import worker as facility_worker
 from agent.facility.broker import BrokerAccess
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
@@ -41,7 +43,7 @@ from agent.facility.worker import AnalysisWorker
 from agent.outbox.models import Capture
 from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
-from tests.facility import SITE, Hub, answered, can_open, opened
+from tests.facility import SITE, Hub, answered, can_open, opened, stolen
 from tests.factories import admitted
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
@@ -321,6 +323,7 @@ def test_landmarks_out_of_bounds_are_refused(landmarks: dict[str, object]) -> No
         b"rubbish",
         zlib.compress(b"[" * 100_000),
         zlib.compress(b" " * (80 << 20)),  # a small message that unpacks to a large one
+        packed(OFFER, REPORT, skeleton(points=[[9999] * 400] * 10_400, times_ms=[*range(10_400)])),
         packed(OFFER, REPORT, None)[:-8],
         packed(OFFER.model_copy(update={"generation": 2}), REPORT, None),
         packed(
@@ -331,7 +334,7 @@ def test_landmarks_out_of_bounds_are_refused(landmarks: dict[str, object]) -> No
             None,
         ),
     ],
-    ids=["empty", "rubbish", "deep", "bomb", "torn", "stale", "another"],
+    ids=["empty", "rubbish", "deep", "bomb", "huge", "torn", "stale", "another"],
 )
 def test_findings_that_are_damaged_or_anothers_are_refused(content: bytes) -> None:
     with pytest.raises(FindingsError):
@@ -518,6 +521,43 @@ def sleeping_workers(made: list[WorkerProcess], *, takes_s: float) -> Iterator[N
         stop.set()
         for thread in threads:
             thread.join(30)
+
+
+def test_a_worker_leaves_a_station_that_would_keep_it_for_ever(
+    hub: Hub, station: MakeStation, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief = station("slow")
+    hub.admit(thief)
+    offer = OFFER.model_copy(
+        update={"version": __version__, "capture": OFFER.capture.model_copy(update={"size": 10**8})}
+    )
+    asked: list[bytes] = []
+
+    def answer(content: bytes) -> bytes:
+        asked.append(content)
+        return b"+" + parts.pop(0)
+
+    with (
+        sleeping_workers([worker("patient")], takes_s=0),
+        closing(hub.connection()) as all_rights,
+        closing(stolen(thief)) as slow,
+    ):
+        slow.answer(f"spotter.{SITE}.slow.fetch", answer)
+
+        def is_over() -> bool:
+            slow.serve(0.1)
+            told = json.loads(all_rights.ask("$JS.API.STREAM.INFO.WORK"))
+            return bool(told["state"]["messages"] == 0)
+
+        parts = [b"x"] * 100  # a byte each time
+        slow.publish(f"spotter.{SITE}.work.analyse", offer.model_dump_json().encode())
+        until(is_over)
+        assert len(asked) == 1
+        monkeypatch.setattr(facility_worker, "LONGEST_JOB_S", 0.0)
+        parts = [bytes(PART_BYTES)] * 100
+        slow.publish(f"spotter.{SITE}.work.analyse", offer.model_dump_json().encode())
+        until(is_over)
+        assert len(asked) == 2
 
 
 @pytest.mark.soak
