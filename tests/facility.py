@@ -133,17 +133,8 @@ class Hub(AbstractContextManager["Hub"]):
         return link
 
     def admit(self, station: Station) -> None:
-        """Let a station join, and wait until what it says can be stored."""
+        """Let a station join."""
         station.spotter("join", self.invite(station_id(station)))
-        until(self._stores)
-
-    def _stores(self) -> bool:
-        """Tell whether the broker has its streams, of which the queue of work is the last."""
-        try:
-            with closing(self.connection()) as hub:
-                return b"error" not in hub.ask("$JS.API.STREAM.INFO.WORK")
-        except NotifyError:
-            return False
 
     def connection(self) -> Ear:
         """Return an open connection with all rights."""

@@ -28,6 +28,7 @@ from agent.cli.hub_care import (
     group,
     hub_config_option,
     prepared_hub,
+    push,
     restore,
     roster,
     stations,
@@ -64,7 +65,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore, workers, roster, group, do):
+for care in (stations, status, doctor, backup, restore, workers, roster, group, push, do):
     hub.add_command(care)
 
 

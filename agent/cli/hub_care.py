@@ -3,9 +3,10 @@
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -18,10 +19,11 @@ from agent.clock import iso_utc, read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
-from agent.errors import RequestError
+from agent.errors import NotifyError, RequestError
 from agent.facility.remote import COMMANDS, RemoteCommand
 from agent.hub.backup import HUB_BACKUP, restore_hub
 from agent.hub.commands import StationCommander
+from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
 from agent.hub.roster import HubRoster, read_roster_csv
@@ -156,7 +158,7 @@ def do(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Let a station run its doctor, retry clips, or make a support bundle.
+    """Have a station check itself, retry, or send support data.
 
     As spotter doctor, spotter outbox retry ID... and spotter support at the station, with their
     exit codes.  69: the station does not answer.
@@ -231,6 +233,67 @@ def _shown_waiting(station: str) -> Callable[[float], None]:
 
 
 @click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
+@click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
+@click.option("--station", metavar="STATION", help="For this station.")
+@click.option("--clear", is_flag=True, help="Set nothing there any more.")
+@hub_config_option
+@json_option
+def push(
+    file: TextIO | None,
+    group_name: str | None,
+    station: str | None,
+    clear: bool,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Send settings to all stations, a group, or one.
+
+    FILE has the form of station.toml ("-": standard input) and takes the place of what was set
+    there before; what is set for a station goes before its group's, and that before all others'.
+    Only settings that tune a station can be set: docs/facility.md lists them.  Each station tries
+    them, takes them over without a restart, and reports it; if one cannot, it keeps those before.
+    Without FILE: show what is set.
+    """
+    if (file is not None and clear) or (group_name is not None and station is not None):
+        raise click.UsageError("a FILE or --clear; for all, for --group or for --station")
+    tables = {} if file is None else _tables_of(file)
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        fleet = FleetSettings(settings.hub, folder)
+        if file is not None or clear:
+            fleet.change(tables, station=station, group=group_name)
+            told = _tell(fleet)
+        else:
+            told = []
+        wanted = fleet.wanted()
+    if as_json:
+        print_json({"told": told, "wanted": wanted.model_dump(mode="json")})
+    elif file is not None or clear:
+        click.echo(f"sent to: {', '.join(told) or 'no station, nothing has changed'}")
+        click.echo("spotter hub status shows what became of it")
+    else:
+        click.echo(wanted.text() or "# nothing is set; send settings: spotter hub push FILE.toml")
+
+
+def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(_text_of(file))
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"{file.name}: {error}") from None
+
+
+def _tell(fleet: FleetSettings) -> list[str]:
+    """Tell the stations; without a hub that runs they hear of it later."""
+    try:
+        return fleet.tell(now_s=read_clock().utc_s)
+    except NotifyError as error:
+        click.echo(f"kept; the stations hear of it when the hub runs: {error}", err=True)
+        return []
+
+
+@click.command()
 @click.argument("station")
 @click.argument("name", required=False)
 @click.option("--clear", is_flag=True, help="Out of its group.")
@@ -244,9 +307,11 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
     wanted = None if name is None else " ".join(name.split())
     if clear == (name is not None) or (wanted is not None and not 0 < len(wanted) <= _MOST_GROUP):
         raise click.UsageError(f"a NAME of at most {_MOST_GROUP} characters, or --clear")
-    folder = prepared_hub(load_hub(config))
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         folder.change(lambda register: register.place(station, wanted))
+        _tell(FleetSettings(settings.hub, folder))  # other settings may be wanted of it now
     if as_json:
         print_json({"station": station, "group": wanted})
     else:

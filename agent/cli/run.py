@@ -12,10 +12,19 @@ from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
 from agent.logs import configure_logs
-from agent.settings import Loaded, Settings, effective, find_config, loaded_settings
+from agent.settings import Loaded, Settings, effective, loaded_settings
 from agent.settings.generate import sample_toml
-from agent.settings.load import CONFIG_VARIABLE, HIDDEN, PAGE_FILE, Origin, toml_value
+from agent.settings.load import (
+    CONFIG_VARIABLE,
+    HIDDEN,
+    HUB_FILE,
+    PAGE_FILE,
+    Origin,
+    toml_value,
+)
 from agent.stage import StageName
+
+_SET_BY = {Origin.HUB: "by the hub", Origin.PAGE: "on the page"}
 
 log = structlog.get_logger(stage=StageName.SETTINGS)
 
@@ -41,7 +50,8 @@ def run(config: Path | None) -> None:
         raise RequestError(text, hint=f"sudo -u {shlex.quote(name)} spotter run")
     configure_logs(settings.log.level)
     # Commands that the daemon starts for the hub have the same settings.
-    os.environ[CONFIG_VARIABLE] = str(find_config(config, os.environ).absolute())
+    if loaded.path.exists():  # else all settings are in the environment
+        os.environ[CONFIG_VARIABLE] = str(loaded.path.absolute())
     _tell_rejected(loaded)
 
     def read_again() -> Settings:
@@ -53,8 +63,8 @@ def run(config: Path | None) -> None:
 
 
 def _tell_rejected(loaded: Loaded) -> None:
-    if loaded.rejected is not None:
-        log.error("page settings rejected", error=loaded.rejected)
+    for layer, why in loaded.rejected.items():
+        log.error("settings layer rejected", layer=str(layer), error=why)
 
 
 @click.command()
@@ -81,10 +91,11 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
     tables, origins = effective(loaded.settings), loaded.origins
     files = {
         Origin.FILE: str(loaded.path),
+        Origin.HUB: str(loaded.settings.paths.state / HUB_FILE),
         Origin.PAGE: str(loaded.settings.paths.state / PAGE_FILE),
     }
-    if loaded.rejected is not None:
-        click.echo(f"spotter: what was set on the page is ignored: {loaded.rejected}", err=True)
+    for layer, why in loaded.rejected.items():
+        click.echo(f"spotter: what was set {_SET_BY[layer]} is ignored: {why}", err=True)
     if as_json:
         print_json({**tables, "origins": {**files, **origins}})
         return

@@ -466,6 +466,7 @@ def facility_stage(
     board: RecorderBoard,
     share: UplinkShare,
     *,
+    reload: Callable[[], None],
     stop: StopFlag,
 ) -> FacilityStage:
     """Return the stage of the hub, which sleeps until the station joins a facility."""
@@ -475,7 +476,7 @@ def facility_stage(
         outbox,
         folder,
         state,
-        influence=HubInfluence(rules=station_rules(settings), share=share),
+        influence=HubInfluence(rules=station_rules(settings), share=share, reload=reload),
         clock=Clock(),
         check=stop.check,
     )
@@ -604,7 +605,16 @@ def assemble_daemon(
         retention_stage(settings, folder, outbox, events, space, reserve),
         *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
         *notice_stages(settings, outbox, captures, board, stop=stop),
-        facility_stage(settings, folder, outbox, captures, board, share, stop=stop),
+        facility_stage(
+            settings,
+            folder,
+            outbox,
+            captures,
+            board,
+            share,
+            reload=partial(watching.reload, folder.wake_socket),
+            stop=stop,
+        ),
         OffloadStage(outbox, folder, elsewhere, check=stop.check),
         RecorderStage(
             outbox,

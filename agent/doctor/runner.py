@@ -27,7 +27,7 @@ from agent.doctor.page import check_page
 from agent.doctor.service import check_recorders, check_service, check_settings
 from agent.errors import ConfigError
 from agent.settings import Loaded, loaded_settings
-from agent.settings.load import PAGE_FILE
+from agent.settings.load import PAGE_FILE, Origin
 from agent.settings.model import read_secrets
 
 # What is done as root; all else with the rights of the state folder's owner.
@@ -74,15 +74,11 @@ def rounds(
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
     yield "software", lambda: _software(own_model, now)
     yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
-    if loaded is not None and loaded.rejected is not None:
-        mistake = warning(
-            "settings",
-            f"what was set on the page is ignored: {loaded.rejected}",
-            f"set it again on the page, or correct {loaded.settings.paths.state / PAGE_FILE}",
-        )
-    if mistake is not None:
-        told = mistake
-        yield "settings", lambda: [told]
+    mistakes = [] if mistake is None else [mistake]
+    if loaded is not None:
+        mistakes += [_of_layer(loaded, layer, why) for layer, why in loaded.rejected.items()]
+    if mistakes:
+        yield "settings", lambda: mistakes
     if loaded is None:
         return
     station = StationUnderTest(
@@ -96,6 +92,21 @@ def rounds(
     for name, check in _OF_A_STATION:
         if is_open or name not in _INSIDE:
             yield name, _guarded(name, check, station)
+
+
+def _of_layer(loaded: Loaded, layer: Origin, why: str) -> CheckResult:
+    """Return what a layer of settings that does not count means."""
+    if layer is Origin.HUB:
+        return warning(
+            "settings",
+            f"what the hub has set is ignored: {why}",
+            "correct it on the hub: spotter hub push",
+        )
+    return warning(
+        "settings",
+        f"what was set on the page is ignored: {why}",
+        f"set it again on the page, or correct {loaded.settings.paths.state / PAGE_FILE}",
+    )
 
 
 def _software(own_model: Path | None, now: Instant) -> list[CheckResult]:

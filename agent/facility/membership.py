@@ -23,6 +23,7 @@ from agent.disk.state_folder import (
     rewriting,
 )
 from agent.errors import ConfigError, RequestError
+from agent.settings.load import HUB_FILE
 
 NAME = r"[A-Za-z0-9_-]{1,40}"  # of a site or a station: one token of a subject
 DEFAULT_PORT = 4222
@@ -259,7 +260,7 @@ def write_membership(folder: StateFolder, member: Membership, *, seed: bytes) ->
 
 def forget_membership(folder: StateFolder) -> bool:
     """Let a station belong to no facility; False where it belonged to none."""
-    others = (STATION_KEY, PLAN_FILE, ALLOWANCE_FILE)
+    others = (STATION_KEY, PLAN_FILE, ALLOWANCE_FILE, HUB_FILE)
     paths = (membership_path(folder), *(folder.root / name for name in others))
     was_member = os.path.lexists(paths[0])
     for path in paths:

@@ -12,6 +12,7 @@ from agent.clock import Now
 from agent.errors import RequestError
 from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection, StoredMessage
+from agent.facility.fragment import SettingsKeeper
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.facility.plan import PlanKeeper
 from agent.facility.remote import COMMANDS, CommandRunner
@@ -108,6 +109,7 @@ class HubOrders:
 
     plans: PlanKeeper
     allowance: AllowanceKeeper
+    settings: SettingsKeeper
     commands: CommandRunner | None = None
 
 
@@ -168,6 +170,7 @@ class HubReceiver:
             self._compare_clocks()
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
             self._look_for_plan()
+            self._look_for_settings()
             self._heard_at_s = now_s
         return is_new
 
@@ -219,6 +222,12 @@ class HubReceiver:
         found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
         if found is not None:
             self._orders.plans.hear(found.body)
+
+    def _look_for_settings(self) -> None:
+        subject = f"$KV.{DESIRED}.{self._subjects.place}.settings"
+        found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+        if found is not None:
+            self._orders.settings.hear(found.body)
 
     def _look_for_allowance(self) -> None:
         subjects = self._subjects

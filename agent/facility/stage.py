@@ -36,6 +36,7 @@ class HubInfluence:
 
     rules: StationRules  # for who is on the station
     share: UplinkShare  # of the uplink
+    reload: Callable[[], None]  # has the daemon read its settings again
 
 
 class FacilityStage:
@@ -84,6 +85,8 @@ class FacilityStage:
                 self._telling = None if member is None else self._begin(member)
                 if member is None:
                     self._influence.share.release()
+                if member is None and self._seen is not None:
+                    self._influence.reload()  # without what the hub has set
             except ConfigError as error:
                 self._waiting.begin("not_usable", str(error))
                 return _UNUSABLE_S
@@ -104,6 +107,7 @@ class FacilityStage:
         # The broker's client and the cryptography cost memory that a station alone need not spend.
         from agent.facility.allowance import AllowanceKeeper
         from agent.facility.broker import HubConnection
+        from agent.facility.fragment import SettingsKeeper
         from agent.facility.joining import access_of
         from agent.facility.keys import FacilityKey
         from agent.facility.plan import PlanKeeper
@@ -114,6 +118,7 @@ class FacilityStage:
         self._outbox.channels.begin(self.name)
         plans = PlanKeeper(self._outbox, self._folder, member, rules=self._influence.rules)
         allowance = AllowanceKeeper(self._folder, member, self._influence.share)
+        wanted = SettingsKeeper(self._folder, member, reload=self._influence.reload)
         self._carry_out = plans.carry_out
         feed = HubFeed(self._outbox, station=member.station)
         receiver = HubReceiver(
@@ -122,13 +127,18 @@ class FacilityStage:
             feed,
             reports=StationReports(
                 state=lambda: self._state.write(
-                    {"plan": plans.report.document(), "uplink_bytes_s": allowance.document()}
+                    {
+                        "plan": plans.report.document(),
+                        "settings": wanted.report.document(),
+                        "uplink_bytes_s": allowance.document(),
+                    }
                 ),
                 poster=self._state.poster,
             ),
             orders=HubOrders(
                 plans=plans,
                 allowance=allowance,
+                settings=wanted,
                 commands=CommandRunner(self._folder, member, now=self._clock.now),
             ),
             now=self._clock.now,

@@ -15,7 +15,7 @@ from agent.outbox.recovery import accept_copy
 
 _FILES = (
     *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
-    *("roster.json", OF_SESSIONS),
+    *("roster.json", "wanted-settings.json", OF_SESSIONS),
 )
 
 

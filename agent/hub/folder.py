@@ -175,6 +175,11 @@ class HubFolder:
         """The site's athletes."""
         return self.root / "roster.json"
 
+    @property
+    def wanted_settings(self) -> Path:
+        """What the hub wants of its stations' settings."""
+        return self.root / "wanted-settings.json"
+
     def plan_of(self, station: str) -> Path:
         """Where the plan of one station is."""
         return self.plans / f"{station}.json"

@@ -48,6 +48,7 @@ from agent.facility.work import (
     MOST_OFFERED,
     WORKER_SILENT_S,
 )
+from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.planning import keep_plans
@@ -161,6 +162,8 @@ class _Hub:
             await prepare_streams(client.jetstream(), self._site.site)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
+            wanted = FleetSettings(self._site, self._folder)
+            await wanted.publish(client.jetstream(), self._register, now_s=now_s)
             for as_worker, kind in ((False, "join"), (True, "join-worker")):
                 let_in = partial(self._let_in, client, as_worker=as_worker)
                 await client.subscribe(f"spotter.{site}.{kind}.*", cb=let_in)

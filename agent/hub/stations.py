@@ -65,6 +65,14 @@ class PlanWord(_Word):
     detail: _Text | None = None
 
 
+class SettingsWord(_Word):
+    """What became of the hub's settings at a station."""
+
+    revision: _Count | None = None
+    state: _Text = "none"
+    detail: Annotated[str, Field(max_length=300)] | None = None
+
+
 class StationWord(_Word):
     """A station's state as it tells it."""
 
@@ -90,6 +98,7 @@ class StationWord(_Word):
     athlete: AthleteWord | None = None
     last_take: TakeWord | None = None
     plan: PlanWord = PlanWord()
+    settings: SettingsWord = SettingsWord()
 
     @property
     def to_review(self) -> int:

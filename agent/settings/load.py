@@ -5,9 +5,10 @@ import grp
 import json
 import os
 import pwd
+import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from agent.errors import ConfigError
-from agent.settings.model import ENV_PREFIX, Settings
+from agent.settings.model import (
+    ENV_PREFIX,
+    JumpingSettings,
+    QualitySettings,
+    RunningSettings,
+    Settings,
+    WeightliftingSettings,
+)
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 CONFIG_VARIABLE = "SPOTTER_CONFIG"
@@ -120,6 +128,7 @@ class Origin(StrEnum):
 
     DEFAULT = "default"
     FILE = "file"
+    HUB = "hub"
     PAGE = "page"
     ENVIRONMENT = "environment"
 
@@ -132,9 +141,27 @@ PAGE_KEYS: Mapping[str, frozenset[str]] = {
     "station": frozenset({"name", "activity", "exercise"}),
     "web": frozenset({"language", "unit"}),
 }
+HUB_FILE = "hub-settings.json"  # in the state folder: what the hub of the facility has set
+# A hub tunes its stations.  Where clips and keys go, who gets in, what is deleted when, what is
+# sent without an athlete, sound and metadata are the station's own to say: docs/decisions/0017.
+HUB_KEYS: Mapping[str, frozenset[str]] = {
+    "station": frozenset({"hours", "camera_silent_min", "runs_out_after_min"}),
+    "capture": frozenset({"settle_s", "settle_unseen_s", "rescan_s"}),
+    "analysis": frozenset({"poster", "offload", "work_patience_s"}),
+    "running": frozenset(RunningSettings.model_fields),
+    "jumping": frozenset(JumpingSettings.model_fields),
+    "weightlifting": frozenset(WeightliftingSettings.model_fields),
+    "quality": frozenset(QualitySettings.model_fields),
+    "cut": frozenset({"method", "max_preroll_s", "rendition_height", "rendition_kbit_s"}),
+    "delivery": frozenset({"send_delay_s", "schedule", "smaller_if_too_large"}),
+    "results": frozenset({"follow", "video", "max_video_mb"}),
+    "web": frozenset({"language", "unit"}),
+    "log": frozenset({"level"}),
+}
 # What the file says of another activity than the page's means nothing.
 _OF_ACTIVITY = frozenset({"exercise", "barbell_mass", "incline_degree"})
 _MOST_PAGE_BYTES = 65536
+_MOST_HUB_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +171,11 @@ class Loaded:
     settings: Settings
     path: Path
     origins: Mapping[str, Mapping[str, Origin]]  # by table and key
-    rejected: str | None = None  # why what was set on the page does not count
+    rejected: Mapping[Origin, str] = field(default_factory=dict)  # layers that do not count: why
+
+    def without(self, layer: Origin, why: str) -> "Loaded":
+        """Return it with one more layer that does not count."""
+        return replace(self, rejected={**self.rejected, layer: why})
 
 
 def load_settings(explicit: Path | None) -> Settings:
@@ -173,33 +204,99 @@ def loaded_settings(explicit: Path | None) -> Loaded:
     if unknown:
         raise _config_error(unknown)
     loaded = Loaded(settings=settings, path=path, origins=_origins(document))
-    return _with_page(loaded, document)
+    for layer in _LAYERS:
+        loaded, document = _with_layer(loaded, document, layer)
+    return loaded
 
 
-def _with_page(loaded: Loaded, document: Mapping[str, Any]) -> Loaded:
-    """Return the settings with what was set on the page; where that is broken, without it."""
-    path = loaded.settings.paths.state / PAGE_FILE
+def check_hub_settings(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """See that the station can do what the hub wants of it, with the settings of its own file.
+
+    The file is the one that $SPOTTER_CONFIG names, as in the daemon's own process.
+
+    Raises:
+        ConfigError: naming every mistake.
+    """
+    path = find_config(None, os.environ)
+    _refuse_strange(tables, HUB_KEYS, "the hub's settings")
+    merged = _merged(_read(path, required=False), tables)
     try:
-        chosen = _placed(read_page_settings(path), path.parent)
+        Settings(**_known(merged))
+    except ValidationError as error:
+        raise _config_error(list(_mistakes(error, Path("the hub's settings")))) from None
+
+
+def check_tables(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """See that a hub can set this, and that some station could do what it says.
+
+    Raises:
+        ConfigError: naming every mistake.
+    """
+    _refuse_strange(tables, HUB_KEYS, "the settings")
+    plain = {"station": {"id": "any", "activity": "running"}}
+    try:
+        Settings(**_merged(plain, tables))
+    except ValidationError as error:
+        raise _config_error(list(_mistakes(error, Path("the settings")))) from None
+
+
+def _with_layer(
+    loaded: Loaded, document: dict[str, Any], layer: "_Layer"
+) -> tuple[Loaded, dict[str, Any]]:
+    """Return the settings with a layer of the state folder; where that is broken, without it."""
+    path = loaded.settings.paths.state / layer.file
+    try:
+        chosen = layer.read(path)
         merged = _merged(document, chosen)
         settings = Settings(**_known(merged))
     except ValidationError as error:
-        return replace(loaded, rejected=str(_config_error(list(_mistakes(error, path)))))
+        return loaded.without(
+            layer.origin, str(_config_error(list(_mistakes(error, path))))
+        ), document
     except ConfigError as error:
-        return replace(loaded, rejected=str(error))
+        return loaded.without(layer.origin, str(error)), document
 
     def origin(table: str, key: str, before: Origin) -> Origin:
         if before is Origin.ENVIRONMENT:
             return before
         if key in chosen.get(table, {}):
-            return Origin.PAGE
+            return layer.origin
         return before if key in merged.get(table, {}) else Origin.DEFAULT
 
     origins = {
         table: {key: origin(table, key, before) for key, before in keys.items()}
         for table, keys in loaded.origins.items()
     }
-    return replace(loaded, settings=settings, origins=origins)
+    return replace(loaded, settings=settings, origins=origins), merged
+
+
+def read_hub_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the hub has set, by table and key; nothing where there is no file.
+
+    Its signature was verified when it came.  The folder's group can put files there, so one counts
+    only if the folder's owner, the daemon's user, wrote it and nobody else may.
+
+    Raises:
+        ConfigError: it cannot be read, does not count, or holds what a hub cannot set.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            found, owner = os.fstat(opened), path.parent.stat().st_uid
+            is_own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == owner
+            if not is_own or found.st_mode & 0o022:
+                raise ConfigError(f"{path} was written by somebody else")
+            content = file.read(_MOST_HUB_BYTES)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    try:
+        tables = json.loads(json.loads(content)["document"])["tables"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ConfigError(f"{path} is damaged") from None
+    _refuse_strange(tables, HUB_KEYS, str(path))
+    return dict(tables)
 
 
 def read_page_settings(path: Path) -> dict[str, dict[str, Any]]:
@@ -220,18 +317,30 @@ def read_page_settings(path: Path) -> dict[str, dict[str, Any]]:
         document = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise ConfigError(f"{path} is not valid TOML") from None
-    for table, values in document.items():
-        if not isinstance(values, Mapping):
-            known = ", ".join(f"[{name}]" for name in PAGE_KEYS)
-            raise ConfigError(f"{path}: {table} stands outside of the tables {known}")
-        strange = set(values) - PAGE_KEYS.get(table, frozenset())
-        if strange:
-            raise ConfigError(f"{path}: {table}.{min(strange)} cannot be set there")
+    _refuse_strange(document, PAGE_KEYS, str(path))
     return document
 
 
-def _placed(chosen: Mapping[str, Mapping[str, Any]], state: Path) -> dict[str, dict[str, Any]]:
+def _refuse_strange(document: object, keys: Mapping[str, frozenset[str]], place: str) -> None:
+    """See that a layer holds nothing but what can be set there.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if not isinstance(document, Mapping):
+        raise ConfigError(f"{place} cannot be read")
+    for table, values in document.items():
+        if not isinstance(values, Mapping):
+            known = ", ".join(f"[{name}]" for name in keys)
+            raise ConfigError(f"{place}: {table} stands outside of the tables {known}")
+        strange = set(values) - keys.get(table, frozenset())
+        if strange:
+            raise ConfigError(f"{place}: {table}.{min(strange)} cannot be set there")
+
+
+def _placed(path: Path) -> dict[str, dict[str, Any]]:
     """Return the page's settings with the reference picture where it is: in the state folder."""
+    chosen, state = read_page_settings(path), path.parent
     tables = {table: dict(values) for table, values in chosen.items()}
     analysis = tables.get("analysis", {})
     if isinstance(analysis.get("reference"), str):  # older versions wrote where it was once
@@ -250,6 +359,21 @@ def _merged(document: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]
             if key in own or key not in _OF_ACTIVITY
         }
     return merged
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Settings in the state folder, which go before the file's."""
+
+    file: str
+    origin: Origin
+    read: Callable[[Path], dict[str, dict[str, Any]]]
+
+
+_LAYERS = (  # each goes before those above it
+    _Layer(HUB_FILE, Origin.HUB, read_hub_settings),
+    _Layer(PAGE_FILE, Origin.PAGE, _placed),
+)
 
 
 def effective(settings: Settings) -> dict[str, dict[str, object]]:

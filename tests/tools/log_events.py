@@ -195,9 +195,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Free disk space.",
     ),
     "status line skipped": ("The status for systemd could not be read this time.", ""),
-    "page settings rejected": (
-        "What was set on the coach's page cannot be used; the station's own file counts alone.",
-        "Set it again on the page, or correct `settings.toml` as `error` says.",
+    "settings layer rejected": (
+        "What was set on the coach's page or by the hub (`layer`) cannot be used and does not "
+        "count.",
+        "Set it again there, as `error` says.",
     ),
     "config reload rejected": (
         "The edited settings are invalid; the previous ones stay active.",

@@ -16,6 +16,7 @@ from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.network import check_channels
 from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection
+from agent.facility.fragment import SettingsKeeper
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
@@ -33,6 +34,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Recipient
 from agent.retry import Backoff
 from agent.settings import load_settings
+from agent.stage import ignore_wake
 from agent.station.assignments import StationRules
 from tests.facility import SITE, Hub
 from tests.factories import admitted, new_entry
@@ -88,6 +90,7 @@ def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
             orders=HubOrders(
                 plans=PlanKeeper(outbox, folder, member, rules=_RULES),
                 allowance=AllowanceKeeper(folder, member, UplinkShare()),
+                settings=SettingsKeeper(folder, member, reload=ignore_wake),
             ),
             now=read_clock,
         )

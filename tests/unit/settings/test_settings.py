@@ -13,7 +13,7 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
-from agent.settings.load import PAGE_FILE
+from agent.settings.load import PAGE_FILE, Origin
 from agent.settings.model import Settings, has_own_key
 from agent.station.page_settings import save_page_secret, save_page_settings
 from tests.conftest import REPOSITORY
@@ -280,8 +280,8 @@ def test_a_broken_file_of_the_page_never_takes_a_station_down(
     loaded = loaded_settings(with_page(tmp_path, page))
 
     assert loaded.settings.analysis.zone == () and loaded.settings.api.base_url != page
-    assert loaded.rejected is not None and why in loaded.rejected
-    assert str(tmp_path / "state" / PAGE_FILE) in loaded.rejected
+    assert why in loaded.rejected[Origin.PAGE]
+    assert str(tmp_path / "state" / PAGE_FILE) in loaded.rejected[Origin.PAGE]
 
 
 def test_another_activity_of_the_page_leaves_what_the_file_says_of_its_own(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_another_activity_of_the_page_leaves_what_the_file_says_of_its_own(tmp_p
     loaded = loaded_settings(path)
 
     station = loaded.settings.station
-    assert loaded.rejected is None and (station.id, station.name) == ("s", "Track")
+    assert not loaded.rejected and (station.id, station.name) == ("s", "Track")
     assert (station.activity, station.exercise, station.barbell_mass) == ("running", None, None)
     told = [loaded.origins["station"][key] for key in ("id", "activity", "exercise")]
     assert told == ["file", "page", "default"]
@@ -329,7 +329,7 @@ def test_no_link_of_the_state_folder_is_followed(tmp_path: Path) -> None:
     page.unlink()
     page.symlink_to(path)
 
-    assert "symbolic links" in (loaded_settings(path).rejected or "")
+    assert "symbolic links" in loaded_settings(path).rejected[Origin.PAGE]
 
 
 def test_what_is_set_on_the_page_is_kept_beside_what_was_set_before(tmp_path: Path) -> None:
@@ -349,5 +349,5 @@ def test_what_is_set_on_the_page_is_kept_beside_what_was_set_before(tmp_path: Pa
 
     (folder.root / PAGE_FILE).write_text("[analysis\n")
     save_page_settings(folder, {"analysis": {"zone": ()}})
-    assert loaded_settings(path).rejected is None
+    assert not loaded_settings(path).rejected
     assert (folder.set_aside / PAGE_FILE).read_text() == "[analysis\n"

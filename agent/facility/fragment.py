@@ -1,0 +1,142 @@
+"""The settings that the hub wants of a station: verified, tried, kept, and taken over by a reload.
+
+What the station cannot do is refused as a whole: the fragment before holds, and the state says why.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.disk.state_folder import StateFolder, open_plain, rewriting
+from agent.errors import AgentError, RequestError
+from agent.facility.keys import FacilityKey, seal, unseal
+from agent.facility.membership import Membership
+from agent.settings.load import HUB_FILE, check_hub_settings
+
+MOST_BYTES = 65_536
+_PURPOSE = b"spotter settings 1\n"
+_MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings`
+
+Tables = Mapping[str, Mapping[str, Any]]  # settings by table and key
+
+
+class SettingsFragment(BaseModel):
+    """What the hub sets at one station; everything else is the station's own."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    site: str
+    station: str
+    revision: Annotated[int, Field(ge=1, le=10**15)]
+    tables: dict[str, dict[str, Any]]
+
+
+def sealed_fragment(fragment: SettingsFragment, key: FacilityKey) -> bytes:
+    """Return a fragment with the hub's signature, as it is published and kept."""
+    return seal(fragment.model_dump_json(), key, purpose=_PURPOSE)
+
+
+def unsealed_fragment(body: bytes, *, site: str, station: str, hub: str) -> SettingsFragment:
+    """Return the fragment of a sealed document.
+
+    Args:
+        body: as `sealed_fragment` has made it.
+        site, station: for whom it must be.
+        hub: the public key that must have signed it.
+
+    Raises:
+        RequestError: it is not the hub's, another station's, or cannot be read.
+    """
+    text = unseal(body[:MOST_BYTES], purpose=_PURPOSE, public=hub)
+    try:
+        told = SettingsFragment.model_validate_json(text)
+    except ValidationError:
+        raise RequestError("it cannot be read") from None
+    if (told.site, told.station) != (site, station):
+        raise RequestError("it is another station's")
+    return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsReport:
+    """What became of the hub's settings; the board shows it."""
+
+    revision: int | None = None
+    state: str = "none"  # none, applied, refused
+    detail: str | None = None
+
+    def document(self) -> Mapping[str, object]:
+        """Return it as a part of the state document."""
+        return {"revision": self.revision, "state": self.state, "detail": self.detail}
+
+
+class SettingsKeeper:
+    """Keeps the hub's settings of a station, and has them taken over."""
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        member: Membership,
+        *,
+        reload: Callable[[], None],
+        check: Callable[[Tables], None] = check_hub_settings,
+    ) -> None:
+        """Go on with the settings that are kept.
+
+        Args:
+            folder: where they are kept.
+            member: what the station knows of its facility.
+            reload: has the daemon read its settings again.
+            check: raises an AgentError where the station cannot do what they say.
+        """
+        self._path = folder.root / HUB_FILE
+        self._member = member
+        self._reload = reload
+        self._check = check
+        self._seen: bytes | None = None
+        self.report = SettingsReport()
+        with suppress(OSError, RequestError), open_plain(self._path) as file:
+            kept = self._unsealed(file.read(MOST_BYTES))
+            self.report = SettingsReport(revision=kept.revision, state="applied")
+
+    def hear(self, body: bytes) -> None:
+        """Take settings over, if they are the hub's, newer than those that are kept, and possible.
+
+        Raises:
+            OSError: they cannot be kept; those before hold.
+        """
+        if body == self._seen:
+            return
+        self._seen = body
+        try:
+            told = self._unsealed(body)
+        except RequestError as error:
+            self._refuse(None, str(error))
+            return
+        if self.report.revision is not None and told.revision <= self.report.revision:
+            return
+        try:
+            self._check(told.tables)
+        except AgentError as error:
+            self._refuse(told.revision, " ".join(str(error).split()))
+            return
+        with rewriting(self._path, _MODE) as file:
+            file.write(body)
+        self.report = SettingsReport(revision=told.revision, state="applied")
+        self._reload()
+
+    def _refuse(self, revision: int | None, why: str) -> None:
+        self.report = SettingsReport(revision=revision, state="refused", detail=why[:300])
+
+    def _unsealed(self, body: bytes) -> SettingsFragment:
+        member = self._member
+        return unsealed_fragment(body, site=member.site, station=member.station, hub=member.hub)
+
+
+def written(tables: Tables) -> str:
+    """Return tables as JSON, to compare them."""
+    return json.dumps(tables, sort_keys=True)

@@ -1,0 +1,201 @@
+"""The settings that the hub wants of its stations: for all, for a group, for one.
+
+What is closer to a station goes before what is for many.  Each station gets one whole fragment,
+signed, with a revision of its own.
+"""
+
+import json
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.disk.state_folder import open_plain, rewriting
+from agent.errors import ConfigError, RequestError
+from agent.facility.broker import HubConnection
+from agent.facility.fragment import (
+    MOST_BYTES,
+    SettingsFragment,
+    Tables,
+    sealed_fragment,
+    unsealed_fragment,
+    written,
+)
+from agent.facility.membership import DESIRED, Subjects
+from agent.hub.folder import HubFolder, Register
+from agent.hub.server import hub_access
+from agent.hub.settings import SiteSettings
+from agent.settings.load import check_tables, toml_value
+
+_MOST_FILE_BYTES = 1 << 22
+
+
+class PushedSettings(BaseModel):
+    """What is wanted, as it is kept."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    everywhere: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    groups: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    stations: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+
+    def of(self, station: str, group: str | None) -> Tables:
+        """Return what is wanted of one station."""
+        merged: dict[str, dict[str, Any]] = {}
+        for layer in (
+            self.everywhere,
+            self.groups.get(group, {}) if group is not None else {},
+            self.stations.get(station, {}),
+        ):
+            for table, values in layer.items():
+                merged[table] = {**merged.get(table, {}), **values}
+        return merged
+
+    def text(self) -> str:
+        """Return it as TOML, each part under a remark for whom it is."""
+        parts = [("for all stations", self.everywhere)]
+        parts += [(f"for the group {name}", one) for name, one in sorted(self.groups.items())]
+        parts += [(f"for {name}", one) for name, one in sorted(self.stations.items())]
+        return "\n".join(f"# {whom}\n{_toml(tables)}" for whom, tables in parts if tables)
+
+
+def _toml(tables: Tables) -> str:
+    lines = []
+    for table, values in sorted(tables.items()):
+        lines += [f"[{table}]", *(f"{key} = {toml_value(one)}" for key, one in values.items())]
+    return "".join(f"{line}\n" for line in lines)
+
+
+class FleetSettings:
+    """Changes what is wanted, and tells the stations."""
+
+    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
+        self._site = site
+        self._folder = folder
+        self._key = folder.key()
+
+    def wanted(self) -> PushedSettings:
+        """Return what is wanted.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        return _read(self._folder.wanted_settings)
+
+    def change(
+        self,
+        tables: Tables,
+        *,
+        station: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Set tables in place of those before, for all, a group, or one station.
+
+        Args:
+            tables: what is wanted there; nothing at all: nothing is wanted any more.
+            station: the only one; None: a group, or all.
+            group: of stations.
+
+        Raises:
+            RequestError: there is no such station or group.
+            ConfigError: no station could do what they say, or the file is damaged.
+            OSError: it cannot be kept.
+        """
+        check_tables(tables)
+        if len(json.dumps(tables)) > MOST_BYTES // 4:
+            raise RequestError("no station would read so much")
+        register, before = self._folder.register(), self.wanted()
+        if station is not None and station not in register.stations:
+            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        if group is not None and group not in {one.group for one in register.stations.values()}:
+            raise RequestError(f"no group {group!r}", hint="spotter hub group STATION NAME")
+        after = _changed(before, tables, station=station, group=group)
+        with rewriting(self._folder.wanted_settings, 0o600) as file:
+            file.write(after.model_dump_json(indent=1).encode())
+
+    def tell(self, *, now_s: float) -> list[str]:
+        """Tell the stations what is wanted; return those for which it is news.
+
+        Raises:
+            NotifyError: the broker cannot be reached: they hear of it when the hub starts.
+            ConfigError: the file of what is wanted is damaged.
+        """
+        register, after = self._folder.register(), self.wanted()
+        with closing(HubConnection(hub_access(self._site.listen, self._folder, self._key))) as hub:
+            hub.open()
+            told = []
+            for name, known in register.stations.items():
+                subjects = Subjects(site=self._site.site, station=name)
+                subject = f"$KV.{DESIRED}.{subjects.place}.settings"
+                stored = hub.stored(subjects.last(f"KV_{DESIRED}", subject))
+                fragment = self._next(
+                    name, after.of(name, known.group), stored.body if stored else b"", now_s=now_s
+                )
+                if fragment is not None:
+                    hub.publish(subject, sealed_fragment(fragment, self._key))
+                    told.append(name)
+        return told
+
+    async def publish(self, broker: JetStreamContext, register: Register, *, now_s: float) -> None:
+        """Tell every station whose last fragment says something else than what is wanted.
+
+        Raises:
+            ConfigError: the file of what is wanted is damaged.
+        """
+        wanted, desired = self.wanted(), await broker.key_value(DESIRED)
+        for name, known in register.stations.items():
+            key = f"{self._site.site}.{name}.settings"
+            try:
+                stored = (await desired.get(key)).value or b""
+            except KeyNotFoundError:
+                stored = b""
+            fragment = self._next(name, wanted.of(name, known.group), stored, now_s=now_s)
+            if fragment is not None:
+                await desired.put(key, sealed_fragment(fragment, self._key))
+
+    def _next(
+        self, station: str, tables: Tables, stored: bytes, *, now_s: float
+    ) -> SettingsFragment | None:
+        """Return the fragment that a station is to hear; None where it has heard it."""
+        before = None
+        with suppress(RequestError):
+            before = unsealed_fragment(
+                stored, site=self._site.site, station=station, hub=self._key.public
+            )
+        if written(tables) == written({} if before is None else before.tables):
+            return None
+        return SettingsFragment(
+            site=self._site.site,
+            station=station,
+            # Also after the broker's store was lost, and after two changes in a millisecond.
+            revision=max(round(now_s * 1000), 0 if before is None else before.revision + 1),
+            tables={table: dict(values) for table, values in tables.items()},
+        )
+
+
+def _changed(
+    before: PushedSettings, tables: Tables, *, station: str | None, group: str | None
+) -> PushedSettings:
+    plain = {table: dict(values) for table, values in tables.items()}
+    if station is not None:
+        kept = {name: one for name, one in before.stations.items() if name != station}
+        return before.model_copy(update={"stations": {**kept, station: plain} if plain else kept})
+    if group is not None:
+        others = {name: one for name, one in before.groups.items() if name != group}
+        return before.model_copy(update={"groups": {**others, group: plain} if plain else others})
+    return before.model_copy(update={"everywhere": plain})
+
+
+def _read(path: Path) -> PushedSettings:
+    try:
+        with open_plain(path) as file:
+            return PushedSettings.model_validate_json(file.read(_MOST_FILE_BYTES))
+    except FileNotFoundError:
+        return PushedSettings()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="use sudo") from None
+    except ValidationError:
+        raise ConfigError(f"{path} is damaged", hint="restore it from a backup") from None
