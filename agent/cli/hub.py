@@ -33,6 +33,7 @@ from agent.cli.hub_care import (
     roster,
     stations,
     status,
+    text_of,
     workers,
 )
 from agent.cli.options import Duration, Number
@@ -57,7 +58,6 @@ from agent.station.assignments import state_folder
 
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
-_MOST_CSV = 4_000_000  # characters
 
 
 @click.group()
@@ -226,10 +226,7 @@ def plan(file: TextIO, config: Path, as_json: bool) -> None:
     of today, or 2026-11-29 14:30.  If a line cannot be read, nothing is planned.
     """
     now_s = read_clock().utc_s
-    try:
-        turns = read_plan_csv(file.read(_MOST_CSV), now_s=now_s)
-    except UnicodeDecodeError:
-        raise RequestError(f"{file.name} is not valid UTF-8") from None
+    turns = read_plan_csv(text_of(file), now_s=now_s)
     _plan(config, turns, now_s=now_s, as_json=as_json)
 
 
@@ -239,12 +236,9 @@ def _plan(
     settings = load_hub(config)
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
-        known = folder.register().stations
-        unknown = sorted(set(turns) - set(known))
-        if unknown:
-            raise RequestError(
-                f"no station {', '.join(unknown)}", hint="spotter hub stations lists them"
-            )
+        register = folder.register()
+        for name in sorted(turns):
+            register.station(name)
         planner = Planner(settings.hub, folder)
         planner.refuse_without_consent(turn for told in turns.values() for turn in told)
         plans = [planner.add(name, told, now_s=now_s) for name, told in sorted(turns.items())]

@@ -107,7 +107,7 @@ def roster(
     """
     if (file is not None and remove is not None) or (replace and file is None):
         raise click.UsageError("a FILE, with --replace if wanted, or --remove")
-    given = None if file is None else read_roster_csv(_text_of(file))
+    given = None if file is None else read_roster_csv(text_of(file))
     folder = prepared_hub(load_hub(config))
     with acting_as_owner(folder.root):
         athletes = HubRoster(folder.roster)
@@ -128,11 +128,16 @@ def roster(
         click.echo("no athletes; import them: spotter hub roster FILE.csv")
 
 
-def _text_of(file: TextIO) -> str:
+def text_of(file: TextIO) -> str:
+    """Return the text of a file that a person gave.
+
+    Raises:
+        RequestError: it is not UTF-8, or too long.
+    """
     try:
         text = file.read(_MOST_CSV + 1)
     except UnicodeDecodeError:
-        raise RequestError(f"{file.name} is not valid UTF-8") from None
+        raise RequestError(f"{file.name} is not valid UTF-8", hint="save it as UTF-8") from None
     if len(text) > _MOST_CSV:
         raise RequestError(f"{file.name} is longer than {_MOST_CSV} characters")
     return text
@@ -279,7 +284,7 @@ def push(
 
 def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
     try:
-        return tomllib.loads(_text_of(file))
+        return tomllib.loads(text_of(file))
     except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{file.name}: {error}") from None
 

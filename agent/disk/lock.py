@@ -56,7 +56,7 @@ class StateFolderLock:
             self.release()
             raise BusyError(
                 f"another spotter (process {owner}) runs on {self._path.parent}",
-                hint="stop it first, or give this one its own paths.state",
+                hint="stop it first, or give this one a state folder of its own",
             ) from None
         with contextlib.suppress(OSError):  # told to others only: a full disk must not matter
             os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}".encode("ascii"), 0)

@@ -69,8 +69,7 @@ class StationCommander:
             NotifyError: the broker or the station does not answer.
             BusyError: the command does not end.
         """
-        if station not in self._folder.register().stations:
-            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        self._folder.register().station(station)
         subject = f"{Subjects(site=self._site, station=station).do}.{command}"
         try:
             asked = RemoteRequest(

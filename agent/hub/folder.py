@@ -106,10 +106,24 @@ class Register:
         Raises:
             RequestError: there is no such station.
         """
-        known = self.stations.get(station)
-        if known is None:
-            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        known = self.station(station)
         return replace(self, stations={**self.stations, station: replace(known, group=group)})
+
+    def station(self, name: str) -> KnownStation:
+        """Return a station that has joined.
+
+        Raises:
+            RequestError: there is none of this name, or it is only invited.
+        """
+        known = self.stations.get(name)
+        if known is not None:
+            return known
+        if name in self.invitations:
+            raise RequestError(
+                f"{name} is invited and has not joined yet",
+                hint=f"at the station: spotter join LINK; a new link: spotter hub invite {name}",
+            )
+        raise RequestError(f"no station {name!r}", hint="spotter hub stations lists them")
 
     @property
     def keys(self) -> frozenset[tuple[str, str, float]]:

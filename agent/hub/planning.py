@@ -1,7 +1,5 @@
 """Plans of stations, made on the hub: each change is a new revision, signed and published."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -16,12 +14,12 @@ from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
 from agent.facility.plan import MOST_BYTES, MOST_TURNS, StationPlan, Turn, sealed, unsealed
 from agent.hub.folder import HubFolder, Register
-from agent.hub.roster import HubRoster
+from agent.hub.roster import HubRoster, csv_rows, unreadable
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 
 _HOLDS_S = 36 * 3600.0  # behind the last turn's beginning, or now: a day without a hub
-_COLUMNS = frozenset({"station", "user_id", "begins", "ends", "exercise", "barbell_mass"})
+_NEEDED, _OTHERS = ("station", "user_id", "begins"), ("ends", "exercise", "barbell_mass")
 _MOST_ROWS = 20_000
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
@@ -44,8 +42,7 @@ class Planner:
             NotifyError: the broker cannot be reached, or somebody else has just changed the plan.
             OSError: it is published, but not kept: the hub keeps it at its next start.
         """
-        if station not in self._folder.register().stations:
-            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        self._folder.register().station(station)
         self.refuse_without_consent(turns)
         subjects = Subjects(site=self._site, station=station)
         subject = f"$KV.{DESIRED}.{subjects.place}.plan"
@@ -146,19 +143,12 @@ def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
     Raises:
         RequestError: naming the line that cannot be read.
     """
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    columns = set(reader.fieldnames or ())
-    if not {"station", "user_id", "begins"} <= columns <= _COLUMNS:
-        raise RequestError(
-            "the first line must name the columns station,user_id,begins, and perhaps "
-            "ends,exercise,barbell_mass"
-        )
     found: dict[str, list[Turn]] = defaultdict(list)
-    for number, row in enumerate(reader, start=2):
+    for number, row in csv_rows(text, needed=_NEEDED, others=_OTHERS):
         if number > _MOST_ROWS:
             raise RequestError(f"more than {_MOST_ROWS} lines")
         try:
-            given = {name: (value or "").strip() for name, value in row.items() if name}
+            given = {name: value.strip() for name, value in row.items()}
             found[given["station"]].append(
                 Turn(
                     user_id=given["user_id"],
@@ -169,7 +159,7 @@ def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
                 )
             )
         except (ValueError, TypeError, AttributeError):
-            raise RequestError(f"line {number} cannot be read: {row}") from None
+            raise unreadable(number, row) from None
     return dict(found)
 
 

@@ -7,16 +7,16 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import ConfigError, RequestError
+from agent.text import printable
 
-_COLUMNS = frozenset({"user_id", "name", "groups", "consent"})
 _MOST_ATHLETES = 20_000
 _MOST_BYTES = 1 << 24
 
@@ -124,26 +124,56 @@ def read_roster_csv(text: str) -> list[HubAthlete]:
     Raises:
         RequestError: naming the line that cannot be read.
     """
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    columns = [name.strip() for name in reader.fieldnames or ()]
-    if not {"user_id", "name"} <= set(columns) <= _COLUMNS or len(set(columns)) != len(columns):
-        raise RequestError(
-            "the first line must name the columns user_id,name, and perhaps groups,consent"
-        )
-    reader.fieldnames = columns
     found: dict[str, HubAthlete] = {}
-    for row in reader:
-        line = reader.line_num
+    for line, row in csv_rows(text, needed=("user_id", "name"), others=("groups", "consent")):
         if len(found) >= _MOST_ATHLETES:
             raise RequestError(f"more than {_MOST_ATHLETES} athletes")
         try:
             athlete = _athlete_of(row)
         except (ValueError, TypeError, AttributeError):
-            raise RequestError(f"line {line} cannot be read: {row}") from None
+            raise unreadable(line, row) from None
         if athlete.user_id in found:
             raise RequestError(f"line {line}: {athlete.user_id} is there twice")
         found[athlete.user_id] = athlete
     return list(found.values())
+
+
+def csv_rows(
+    text: str, *, needed: tuple[str, ...], others: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the lines of a CSV file with their numbers, each by the names of its columns.
+
+    Args:
+        text: the file's.
+        needed: columns that it must have.
+        others: columns that it may have.
+
+    Raises:
+        RequestError: it is not such a file.
+    """
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="")
+    try:
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        known = {*needed, *others}
+        if not set(needed) <= set(columns) <= known or len(set(columns)) != len(columns):
+            raise RequestError(
+                f"the first line must name the columns {','.join(needed)}, "
+                f"and perhaps {','.join(others)}",
+                hint="separate columns by a comma, not by a semicolon or tab",
+            )
+        reader.fieldnames = columns
+        for row in reader:
+            if None in row:  # more values than columns
+                raise unreadable(reader.line_num, row)
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise RequestError(f"line {reader.line_num + 1} cannot be read: {error}") from None
+
+
+def unreadable(line: int, row: Mapping[Any, Any]) -> RequestError:
+    """Return what says that a line of a CSV file cannot be read, with the line itself."""
+    values = [*(value for name, value in row.items() if name), *row.get(None, ())]
+    return RequestError(f"line {line} cannot be read: {printable(','.join(values), 200)}")
 
 
 def _athlete_of(row: Mapping[str, str]) -> HubAthlete:

@@ -50,6 +50,8 @@ def test_athletes_are_merged_replaced_and_removed(tmp_path: Path) -> None:
         ("user_id,name\nu1,\u202eadA\n", "line 2"),
         ("user_id,name,consent\nu1,Ada,maybe\n", "line 2"),
         (f"user_id,name\nu1,{'x' * 81}\n", "line 2"),
+        (f"user_id,name\nu1,{'x' * 200_000}\n", "line 2 cannot be read: field larger"),
+        ("user_id,name\nu1\n", "line 2 cannot be read: u1,$"),
     ],
 )
 def test_a_file_with_a_mistake_changes_nothing(text: str, why: str) -> None:

@@ -148,6 +148,9 @@ def test_a_plan_of_the_hub_reaches_the_station_and_holds_without_the_hub(
     rack = station("planned")
     hub.admit(rack)
     assert "no station" in hub.spotter("assign", "nowhere", "ada", code=1)
+    hub.spotter("invite", "guest")
+    assert "has not joined yet" in hub.spotter("assign", "guest", "ada", code=1)
+    hub.spotter("remove", "guest")
     soon = time.time() + 6
     with rack.running():
         hub.spotter("assign", "planned", "ada")
@@ -190,7 +193,9 @@ def _on_station(status: str) -> object:
         ("station,user_id,begins\nr,ada,25:00\n", "line 2"),
         ("station,user_id,begins,ends\nr,ada,10:00,09:00\n", "line 2"),
         ("station,user_id,begins\nr,,10:00\n", "line 2"),
-        ("station,user_id,begins\nr,ada\n", "line 2"),
+        ("station,user_id,begins\nr,ada\n", "line 2 cannot be read: r,ada,$"),
+        ("station,user_id,begins\nr,ada,10:00,more\n", "line 2"),
+        ("station,user_id,begins\nr,ada," + "x" * 200_000, "line 2"),
     ],
 )
 def test_a_csv_file_that_cannot_be_read_plans_nothing(text: str, why: str) -> None:
