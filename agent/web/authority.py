@@ -77,6 +77,12 @@ class AuthorityFolder:
                 )
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             raise RequestError(f"an authority's name has 1 to {_LONGEST_NAME} printable characters")
+        for word in domains:
+            if "." not in _domain(word):
+                raise RequestError(
+                    f"{word!r} is a top-level domain, which is not yours alone",
+                    hint="name your own domain, as in gym.example",
+                )
         permitted = [x509.DNSName(_domain(word)) for word in (*_LOCAL_DOMAINS, *domains)]
         begins = datetime.fromtimestamp(int(now_s), UTC)
         ends = begins + AUTHORITY_YEARS * _YEAR

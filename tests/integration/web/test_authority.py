@@ -167,7 +167,11 @@ def test_refusals_say_what_is_wrong_and_change_nothing(
     for wrong in ("../x", "a b", "*.local", ""):
         with pytest.raises(RequestError, match="not a host name"):
             authority.issue([wrong], tmp_path / "none", days=1, now_s=NOW_S)
+    for wrong in ("../x", "a .b", "*.local", ""):
         with pytest.raises(RequestError, match="not a host name"):
+            other.create("Gym", domains=[wrong], now_s=NOW_S)
+    for wrong in ("com", "com."):  # its key could then sign for any bank
+        with pytest.raises(RequestError, match="top-level domain"):
             other.create("Gym", domains=[wrong], now_s=NOW_S)
     with pytest.raises(RequestError, match=r"authority\.crt is missing"):
         other.issue(["a.local"], tmp_path / "none", days=1, now_s=NOW_S)
