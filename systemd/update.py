@@ -245,10 +245,17 @@ def _unpack_installed(tree: Path) -> None:
         elif source.is_dir():
             target.mkdir(exist_ok=True)
         else:
-            try:
-                target.hardlink_to(source)
-            except OSError:  # another file system
-                shutil.copy2(source, target)
+            _lay(source, target)
+
+
+def _lay(source: Path, target: Path) -> None:
+    """Put a file there; one that dpkg was told not to install, or a person removed, stays away."""
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        return
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def running(pattern: str) -> list[str]:

@@ -136,3 +136,25 @@ def test_the_doctor_says_that_the_ring_is_silent_where_updates_are_on(tmp_path: 
     assert check_update(now_s=late_s - 2 * 86400, folder=tmp_path, timer=timer) == []
     (found,) = check_update(now_s=late_s, folder=tmp_path, timer=timer)
     assert found.state is Severity.WARNING and "has not answered since 2026-11-18" in found.finding
+
+
+def test_what_dpkg_left_out_on_purpose_is_left_out_of_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, left_out = tmp_path / "kept", tmp_path / "left-out"
+    kept.write_text("kept")
+    answers = {
+        "--control-list": "",
+        "--status": "Package: spotter-agent\nStatus: install ok installed\n",
+        "--listfiles": f"/.\n{tmp_path}\n{kept}\n{left_out}\n",
+    }
+    monkeypatch.setattr(update, "run", lambda *words: answers[words[1]])
+    tree = tmp_path / "tree"
+
+    for folder in reversed((tree / str(tmp_path).lstrip("/")).relative_to(tree).parents):
+        (tree / folder).mkdir(parents=True, exist_ok=True)
+    update._unpack_installed(tree)
+
+    laid = tree / str(tmp_path).lstrip("/")
+    assert (laid / "kept").read_text() == "kept" and not (laid / "left-out").exists()
+    assert (tree / "DEBIAN" / "control").read_text() == "Package: spotter-agent\n"
