@@ -65,6 +65,8 @@ def demo(keep: bool, live: bool, facility: bool, config: Path | None) -> None:  
     """
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the daemon too
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal was closed
     out = console()
     if live and facility:
         raise click.UsageError("--live and --facility are different demos")

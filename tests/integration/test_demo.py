@@ -1,6 +1,7 @@
 """The demo cleans up after itself."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,12 @@ def test_a_demo_removes_what_an_earlier_one_left_and_nothing_else(
     assert (elsewhere / "state").exists()
 
 
-def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])  # HUP: a closed terminal
+def test_a_demo_that_is_ended_ends_everything_that_it_started(
+    tmp_path: Path, ended_by: signal.Signals
+) -> None:
+    if signal.getsignal(ended_by) is signal.SIG_IGN:
+        pytest.skip("these tests run under nohup, and so would the demo")
     told = tmp_path / "told"
     with told.open("wb") as out:
         process = subprocess.Popen(
@@ -45,7 +51,7 @@ def test_a_demo_that_is_ended_ends_everything_that_it_started(tmp_path: Path) ->
     daemon = int(lock_in(tmp_path))
     assert Path(f"/proc/{daemon}").exists()
 
-    process.terminate()
+    process.send_signal(ended_by)
 
     assert process.wait(15) == 130
     assert not Path(f"/proc/{daemon}").exists()
