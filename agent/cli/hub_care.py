@@ -209,14 +209,16 @@ def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
     """Print what a station's command printed as JSON; what cannot be read is left out."""
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if as_json:
         print_json(document)
         return
     if command == "doctor" and isinstance(document, dict):
-        checks = [one for one in document.get("checks", ()) if isinstance(one, dict)]
-        for one in checks:
+        checks = document.get("checks")
+        for one in checks if isinstance(checks, list) else ():
+            if not isinstance(one, dict):
+                continue
             words = (
                 printable(str(one.get(key) or ""), 300) for key in ("state", "name", "finding")
             )

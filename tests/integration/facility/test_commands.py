@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.hub_care import _print_result
 from agent.disk.state_folder import StateFolder
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
@@ -80,6 +81,14 @@ def test_an_id_is_never_an_option() -> None:
     for argument in ("--config", "-h", "a b", "a/b", "", "x" * 41):
         with pytest.raises(ValueError, match="arguments"):
             asked(arguments=(argument,))
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[" * 100_000, '{"checks": 1}', '{"checks": [1, {"state": [1]}]}', "rubbish"]
+)
+def test_what_no_doctor_prints_is_left_out(hostile: str) -> None:
+    _print_result("doctor", hostile, as_json=False)
+    _print_result("retry", hostile, as_json=True)
 
 
 def test_the_hub_lets_a_station_retry_and_says_what_it_says(hub: Hub, station: MakeStation) -> None:
