@@ -133,18 +133,26 @@ class _Hub:
             try:
                 await self._serve(stop, timer)
             except (AgentError, OSError, nats.errors.Error, TimeoutError) as error:
-                delay_s = timer.note_failure()
                 hint = error.hint if isinstance(error, AgentError) else None
+                delay_s = timer.note_failure()
                 log.error("broker failed", error=str(error), hint=hint, next_try_s=round(delay_s))
-                self._manager.tell("READY=1", f"STATUS=broker failed: {error}")  # it keeps retrying
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.asked.wait(), delay_s)
+                await self._pause(stop, delay_s, error)
+            except Exception as error:  # a mistake of ours does not end the hub
+                delay_s = timer.note_failure()
+                log.exception("broker failed", error=str(error), next_try_s=round(delay_s))
+                await self._pause(stop, delay_s, error)
             finally:
                 await self._broker.stop()
         self._manager.tell_stopping()
         pings.cancel()
         self._save()
         log.info("hub stopped")
+
+    async def _pause(self, stop: _Stop, delay_s: float, error: Exception) -> None:
+        """Wait before the broker is started again."""
+        self._manager.tell("READY=1", f"STATUS=broker failed: {error}")  # it keeps retrying
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.asked.wait(), delay_s)
 
     async def _ping(self) -> None:
         """Tell systemd that this loop runs; never returns."""
@@ -338,11 +346,13 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
 
 
 async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
-    """Return when the first of several waits is over."""
+    """Return when the first of several waits is over; raise what it raises."""
     tasks = [asyncio.ensure_future(wait()) for wait in waits]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from agent.disk.state_folder import open_plain, rewriting
 from agent.hub.folder import Register
@@ -26,8 +27,25 @@ _Text = Annotated[str, Field(max_length=160)]
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
+def _checked_address(address: str) -> str:
+    """Return the address of a page as it is.
+
+    Raises:
+        ValueError: it has no host, or no such port.
+    """
+    parts = urlsplit(address)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("not an address")
+    return address
+
+
+_Page = Annotated[
+    str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,200}$"), AfterValidator(_checked_address)
+]
+
+
 class _Word(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, str_max_length=300)
+    model_config = ConfigDict(extra="ignore", frozen=True, str_max_length=300, allow_inf_nan=False)
 
 
 class AthleteWord(_Word):
@@ -80,7 +98,7 @@ class StationWord(_Word):
     at: AwareDatetime | None = None  # by the station's clock
     name: _Text | None = None
     version: _Text | None = None
-    page: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,200}$")] | None = None
+    page: _Page | None = None
     needs_person: bool = False
     filming_stopped: bool = False
     captures_waiting: _Count = 0

@@ -1,0 +1,51 @@
+"""What stations say of themselves, as a stranger who has a station's key might say it."""
+
+import asyncio
+import json
+
+import pytest
+
+from agent.hub.folder import KnownStation, Register
+from agent.hub.run import _first
+from agent.hub.stations import StationBoard
+from agent.hub.targets import targets_document
+from tests.factories import NOW_S
+
+_REGISTER = Register(stations={"rack-1": KnownStation(key="U", since=0.0)})
+_TAKE = {"clip_code": "c", "state": "sent"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"page": "http://["},
+        {"page": "http://[::1"},
+        {"page": "http://:80"},
+        {"page": "http://rack-1:99999"},
+        {"page": "http://rack-1:x"},
+        {"athlete": {"barbell_mass": float("nan")}},
+        {"last_take": {**_TAKE, "barbell_mass": float("inf")}},
+    ],
+)
+def test_a_state_that_nobody_could_use_is_left_out(told: dict[str, object]) -> None:
+    board = StationBoard()
+    assert board.hear("rack-1", b'{"state": "stopped"}', now_s=NOW_S)
+    body = json.dumps({"state": "stopped", **told}).encode()
+    assert not board.hear("rack-1", body, now_s=NOW_S)
+
+
+@pytest.mark.parametrize("page", ["http://rack-1:8377", "https://[fe80::1]:8377", "http://rack-1"])
+def test_a_page_is_listed_for_prometheus(page: str) -> None:
+    board = StationBoard()
+    board.hear("rack-1", json.dumps({"state": "stopped", "page": page}).encode(), now_s=NOW_S)
+    views = board.views(_REGISTER, now_s=NOW_S)
+    found = json.loads(targets_document(views, site="gym-1"))
+    assert found[0]["targets"] == [page.partition("//")[2]]
+
+
+def test_what_ends_one_of_the_hubs_tasks_is_not_hidden() -> None:
+    async def fail() -> None:
+        raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        asyncio.run(_first(asyncio.Event().wait, fail))
