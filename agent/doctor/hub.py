@@ -277,7 +277,8 @@ def judge_stations(views: list[StationView], *, invited: int) -> Iterator[CheckR
     name = "stations"
     if not views:
         more = f", {invited} invited" if invited else ""
-        yield warning(name, f"none has joined{more}", "spotter hub invite STATION")
+        join = "at the station: spotter join LINK; a new link: " if invited else ""
+        yield warning(name, f"none has joined{more}", f"{join}spotter hub invite STATION")
         return
     away = [f"{view.station} ({_age(view)})" for view in views if view.is_away]
     if away:

@@ -164,7 +164,9 @@ class Invitation:
             port = parts.port or DEFAULT_PORT
         except ValueError:
             raise RequestError(
-                "this is not an invitation", hint="make one on the hub: spotter hub invite STATION"
+                "this is not an invitation",
+                hint="make one on the hub: spotter hub invite STATION, or --worker NAME; "
+                "quote the whole link",
             ) from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(

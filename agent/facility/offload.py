@@ -379,7 +379,7 @@ class OffloadStage:
         return 0.0 if is_busy else _IDLE_S
 
     def close(self) -> None:
-        """Take leave of the hub."""
+        """Disconnect from the hub."""
         self._board.note_connected(False)
         self._close_link()
 

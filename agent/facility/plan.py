@@ -125,7 +125,7 @@ class PlanKeeper:
     def __init__(
         self, outbox: Outbox, folder: StateFolder, member: Membership, *, rules: StationRules
     ) -> None:
-        """Go on with the plan that is kept, if the hub's signature holds.
+        """Continue with the plan that is kept, if the hub's signature holds.
 
         Args:
             outbox: of the station.

@@ -38,7 +38,7 @@ class HubFeed(Feed):
     """What the hub has still to be told; it notes where the hub has stored each event."""
 
     def __init__(self, outbox: Outbox, *, station: str) -> None:
-        """Go on from where the hub was.
+        """Continue where the hub was.
 
         Args:
             outbox: with the feed and the cursors.
@@ -71,7 +71,7 @@ class HubFeed(Feed):
             now_s: Unix time.
 
         Returns:
-            The event behind which it goes on; 0 where nothing is lost.
+            The event after which it continues; 0 where nothing is lost.
         """
         confirmed = self._outbox.channels.confirmed()
         if confirmed is None:

@@ -98,7 +98,7 @@ class FacilityStage:
         return min(self._telling.step(), EVERY_S)
 
     def close(self) -> None:
-        """Take leave of the hub."""
+        """Disconnect from the hub."""
         telling, self._telling = self._telling, None
         if telling is not None:
             telling.close()

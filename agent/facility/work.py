@@ -208,7 +208,7 @@ class Findings(_Message):
 
 
 class FindingsError(Exception):
-    """Findings that cannot be used, with the reason; their station meets it and goes on alone."""
+    """Findings that cannot be used, with the reason; their station then analyses it itself."""
 
 
 def packed(offer: Offer, report: Mapping[str, object], skeleton: str | None) -> bytes:

@@ -62,7 +62,7 @@ class AnalysisWorker:
             folder: the worker's, which has joined.
             member: what it knows of the facility.
             limits: of the analysis.
-            stop: the wish to end.
+            stop: set when it is to end.
         """
         key = FacilityKey(read_station_key(folder))
         self._site = member.site
@@ -259,7 +259,7 @@ class _Job:
             self._connection.ask(self._subjects.done, request(head))
 
     def give_sign(self) -> None:
-        """Tell queue and station, where that is due, that the work goes on.
+        """Tell queue and station, where that is due, that the work is under way.
 
         Raises:
             WorkRefusedError: the station does not want it any more, or it takes too long.

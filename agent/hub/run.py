@@ -76,7 +76,7 @@ log = structlog.get_logger(stage=StageName.HUB)
 
 
 class _Stop:
-    """The wish to end, of SIGTERM and SIGINT."""
+    """Set by SIGTERM and SIGINT."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -255,7 +255,7 @@ class _Hub:
                 async with self._letting_in:
                     register = self._folder.register().without_expired(now_s=now_s)
             except AgentError:
-                continue  # whoever wrote it is told; those who are in stay in
+                continue  # the command that wrote it reports it; stations stay in
             if register.keys != self._register.keys:
                 return
 

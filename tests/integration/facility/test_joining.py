@@ -23,7 +23,8 @@ def test_a_link_lets_one_station_in_once_and_says_so_otherwise(
     link = hub.invite("rack-1")
 
     assert "is for 'rack-1'" in other.spotter("join", link, code=1)
-    assert "not an invitation" in other.spotter("join", "http://gym.example", code=1)
+    told = other.spotter("join", "http://gym.example", code=1)
+    assert "not an invitation" in told and "quote the whole link" in told
     told = json.loads(first.spotter("join", link, "--json"))
     assert told == {"site": SITE, "station": "rack-1", "hub": hub.listen}
     assert "belongs to gym-1 already" in first.spotter("join", link, code=1)
