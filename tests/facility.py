@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 from nats.aio.msg import Msg
@@ -115,6 +115,24 @@ class Hub(AbstractContextManager["Hub"]):
         host, _, port = self.listen.partition(":")
         until(lambda: _is_closed(host, int(port)))
 
+    def kill_broker(self) -> None:
+        """End the broker alone without a word, and wait until the hub has started it again."""
+        (broker,) = _children(self.pid)
+        os.kill(broker, signal.SIGKILL)
+        until(self._stores_again)
+
+    def _stores_again(self) -> bool:
+        """Tell whether there is a broker, with its streams."""
+        try:
+            with closing(self.connection()) as hub:
+                return b'"error"' not in hub.ask("$JS.API.STREAM.INFO.WORK")
+        except NotifyError:
+            return False
+
+    def processes(self) -> list[int]:
+        """Return the hub's process and its broker's."""
+        return [self.pid, *_children(self.pid)]
+
     def starts(self) -> int:
         """Count the starts of its broker."""
         return self.log.read_text().count(_STARTED) if self.log.exists() else 0
@@ -171,6 +189,14 @@ def free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            found += map(int, listed.read_text().split())
+    return found
 
 
 def _is_closed(host: str, port: int) -> bool:

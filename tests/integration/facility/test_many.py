@@ -1,7 +1,6 @@
 """Hundreds of stations at one hub: what it takes, and how old their words are on the board."""
 
 import asyncio
-import contextlib
 import itertools
 import json
 import os
@@ -80,15 +79,6 @@ def stations(hub: Hub, count: int) -> Iterator[None]:
         thread.join()
 
 
-def _children(pid: int) -> list[int]:
-    found = [pid]
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in listed.read_text().split():
-                found += _children(int(child))
-    return found
-
-
 def _cpu_s(pids: Sequence[int]) -> float:
     total = 0
     for pid in pids:
@@ -118,7 +108,7 @@ def test_five_hundred_stations_take_less_than_a_core_and_a_gigabyte(tmp_path: Pa
     hub.folder.change(lambda _register: Register(stations=known))
     with hub, stations(hub, _STATIONS):
         until(lambda: all(age is not None for age in _ages_s(hub)))
-        pids = _children(hub.pid)
+        pids = hub.processes()
         before, began_s = _cpu_s(pids), time.monotonic()
         ages: list[float] = []
         while time.monotonic() < began_s + _WATCHED_S:
