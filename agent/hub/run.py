@@ -164,6 +164,7 @@ class _Hub:
         """Run the broker until it ends, the register changes, or the hub is to end."""
         now_s = read_clock().utc_s
         self._register = self._folder.register().without_expired(now_s=now_s)
+        self._board.keep_only(self._register.stations)
         await self._broker.start(self._register, hub=self._key)
         client = await connect(hub_access(self._site.listen, self._folder, self._key))
         try:

@@ -6,7 +6,7 @@ A station's document is other people's data: what is not as it should be is left
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -200,6 +200,12 @@ class StationBoard:
                 mark = hashlib.sha256(body).hexdigest()[:16]
                 self._posters[station] = BoardPoster(clip_code=clip_code, jpeg=body, mark=mark)
         return is_picture or not body
+
+    def keep_only(self, stations: Container[str]) -> None:
+        """Forget what stations have said that are not among those."""
+        with self._lock:
+            self._words = {name: one for name, one in self._words.items() if name in stations}
+            self._posters = {name: one for name, one in self._posters.items() if name in stations}
 
     def poster(self, station: str) -> "BoardPoster | None":
         """Return the picture of a station's last take; None where there is none."""

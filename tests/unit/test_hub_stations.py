@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_a_state_that_nobody_could_use_is_left_out(told: dict[str, object]) -> N
     assert board.hear("rack-1", b'{"state": "stopped"}', now_s=NOW_S)
     body = json.dumps({"state": "stopped", **told}).encode()
     assert not board.hear("rack-1", body, now_s=NOW_S)
+
+
+def test_a_station_that_was_removed_is_forgotten(tmp_path: Path) -> None:
+    board, kept = StationBoard(), tmp_path / "kept.json"
+    for station in ("rack-1", "rack-2"):
+        board.hear(station, b'{"state": "stopped", "athlete": {"user_id": "ada"}}', now_s=NOW_S)
+    board.keep_only({"rack-2"})
+    board.save(kept)
+    assert set(json.loads(kept.read_text())) == {"rack-2"}
+    (view,) = board.views(_REGISTER, now_s=NOW_S)
+    assert view.word is None
 
 
 @pytest.mark.parametrize("page", ["http://rack-1:8377", "https://[fe80::1]:8377", "http://rack-1"])
