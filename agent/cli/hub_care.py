@@ -214,19 +214,28 @@ def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    if command == "doctor" and isinstance(document, dict):
-        checks = document.get("checks")
-        for one in checks if isinstance(checks, list) else ():
-            if not isinstance(one, dict):
-                continue
-            words = (
-                printable(str(one.get(key) or ""), 300) for key in ("state", "name", "finding")
-            )
-            click.echo("{:8} {:20} {}".format(*words))
-            if one.get("remedy"):
-                click.echo(f"{'':29} -> {printable(str(one['remedy']), 300)}")
+    if command == "doctor":
+        _print_checks(document)
         return
-    click.echo(printable(text, 2000))
+    for one in _documents(document):  # of retry, for each id
+        if not one.get("error"):  # errors are in the complaint
+            click.echo(f"{_shown(one.get('id'))}: {_shown(one.get('state'))}")
+
+
+def _print_checks(report: object) -> None:
+    for one in _documents(report.get("checks") if isinstance(report, dict) else None):
+        words = (_shown(one.get(key)) for key in ("state", "name", "finding"))
+        click.echo("{:8} {:20} {}".format(*words))
+        if one.get("remedy"):
+            click.echo(f"{'':29} -> {_shown(one['remedy'])}")
+
+
+def _documents(told: object) -> list[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _shown(value: object) -> str:
+    return printable(str(value or ""), 300)
 
 
 def _shown_waiting(station: str) -> Callable[[float], None]:

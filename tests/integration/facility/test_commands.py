@@ -91,6 +91,12 @@ def test_what_no_doctor_prints_is_left_out(hostile: str) -> None:
     _print_result("retry", hostile, as_json=True)
 
 
+def test_what_a_retry_did_is_said_for_each_id(capsys: pytest.CaptureFixture[str]) -> None:
+    told = [{"id": "e7", "state": "ready", "error": None}, {"id": "e8", "error": "is held"}, 3]
+    _print_result("retry", json.dumps(told), as_json=False)
+    assert capsys.readouterr().out == "e7: ready\n"
+
+
 def test_the_hub_lets_a_station_retry_and_says_what_it_says(hub: Hub, station: MakeStation) -> None:
     rack = station("commanded")
     hub.admit(rack)
