@@ -10,38 +10,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from agent.bandwidth_schedule import UNLIMITED, UplinkShare
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
-from agent.errors import RequestError
-from agent.facility.keys import FacilityKey, seal, unseal
 from agent.facility.membership import ALLOWANCE_FILE, Membership
+from agent.facility.signed import HubDocument
 
 HOLDS_S = 30.0
 LEAST_BYTES_S = 4000.0  # nobody, not even the hub, stops a station's uploads altogether
 MOST_BYTES_S = 1e12  # no limit
-_MOST_BYTES = 4096
-_PURPOSE = b"spotter allowance 1\n"
 
 _Rate = Annotated[float, Field(ge=LEAST_BYTES_S, le=MOST_BYTES_S)]  # bytes per second
 
 
-class Allowance(BaseModel):
+class Allowance(HubDocument):
     """How fast one station may upload."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    KIND = "allowance"
+    MOST_BYTES = 4096
 
-    site: str
-    station: str
     issued_at: float  # Unix time, by the hub's clock
     rate_bytes_s: _Rate
     alone_bytes_s: _Rate  # while the hub is away
-
-
-def sealed_allowance(allowance: Allowance, key: FacilityKey) -> bytes:
-    """Return an allowance with the hub's signature, as it is published."""
-    return seal(allowance.model_dump_json(), key, purpose=_PURPOSE)
 
 
 class AllowanceKeeper:
@@ -90,7 +81,8 @@ class AllowanceKeeper:
             self._keep(UNLIMITED)
             self._grant_alone()
             return
-        told = self._read(body)
+        member = self._member
+        told = Allowance.unsealed(body, site=member.site, station=member.station, hub=member.hub)
         self._share.grant(
             told.rate_bytes_s,
             until_s=self._monotonic() + HOLDS_S,
@@ -98,23 +90,12 @@ class AllowanceKeeper:
         )
         self._keep(told.alone_bytes_s)
 
-    def _read(self, body: bytes) -> Allowance:
-        member = self._member
-        text = unseal(body[:_MOST_BYTES], purpose=_PURPOSE, public=member.hub)
-        try:
-            told = Allowance.model_validate_json(text)
-        except ValidationError:
-            raise RequestError("it cannot be read") from None
-        if (told.site, told.station) != (member.site, member.station):
-            raise RequestError("it is another station's")
-        return told
-
     def _grant_alone(self) -> None:
         self._share.grant(UNLIMITED, until_s=float("-inf"), then_bytes_s=self._alone_bytes_s)
 
     def _kept(self) -> float:
         with suppress(OSError, ValueError, TypeError, KeyError), open_plain(self._path) as file:
-            kept = json.loads(file.read(_MOST_BYTES))
+            kept = json.loads(file.read(Allowance.MOST_BYTES))
             return max(LEAST_BYTES_S, float(kept["alone_bytes_s"]))
         return UNLIMITED
 

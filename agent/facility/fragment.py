@@ -9,56 +9,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
-from agent.facility.keys import FacilityKey, seal, unseal
 from agent.facility.membership import Membership
+from agent.facility.signed import HubDocument
 from agent.settings.load import HUB_FILE, check_hub_settings
 
-MOST_BYTES = 65_536
-_PURPOSE = b"spotter settings 1\n"
 _MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings`
 
 Tables = Mapping[str, Mapping[str, Any]]  # settings by table and key
 
 
-class SettingsFragment(BaseModel):
+class SettingsFragment(HubDocument):
     """What the hub sets at one station; everything else is the station's own."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    KIND = "settings"
+    MOST_BYTES = 65_536
 
-    site: str
-    station: str
     revision: Annotated[int, Field(ge=1, le=10**15)]
     tables: dict[str, dict[str, Any]]
-
-
-def sealed_fragment(fragment: SettingsFragment, key: FacilityKey) -> bytes:
-    """Return a fragment with the hub's signature, as it is published and kept."""
-    return seal(fragment.model_dump_json(), key, purpose=_PURPOSE)
-
-
-def unsealed_fragment(body: bytes, *, site: str, station: str, hub: str) -> SettingsFragment:
-    """Return the fragment of a sealed document.
-
-    Args:
-        body: as `sealed_fragment` has made it.
-        site, station: for whom it must be.
-        hub: the public key that must have signed it.
-
-    Raises:
-        RequestError: it is not the hub's, another station's, or cannot be read.
-    """
-    text = unseal(body[:MOST_BYTES], purpose=_PURPOSE, public=hub)
-    try:
-        told = SettingsFragment.model_validate_json(text)
-    except ValidationError:
-        raise RequestError("it cannot be read") from None
-    if (told.site, told.station) != (site, station):
-        raise RequestError("it is another station's")
-    return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +71,7 @@ class SettingsKeeper:
         self._seen: bytes | None = None
         self.report = SettingsReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
-            kept = self._unsealed(file.read(MOST_BYTES))
+            kept = self._unsealed(file.read(SettingsFragment.MOST_BYTES))
             self.report = SettingsReport(revision=kept.revision, state="applied")
 
     def hear(self, body: bytes) -> None:
@@ -134,7 +105,9 @@ class SettingsKeeper:
 
     def _unsealed(self, body: bytes) -> SettingsFragment:
         member = self._member
-        return unsealed_fragment(body, site=member.site, station=member.station, hub=member.hub)
+        return SettingsFragment.unsealed(
+            body, site=member.site, station=member.station, hub=member.hub
+        )
 
 
 def written(tables: Tables) -> str:

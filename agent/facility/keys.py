@@ -6,12 +6,9 @@ Source of the form: github.com/nats-io/nkeys: prefix, key, CRC-16/XMODEM, in bas
 
 import base64
 import binascii
-import json
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-from agent.errors import RequestError
 
 SEED_BYTES = 32
 _USER = 20 << 3  # makes the first letter U
@@ -43,35 +40,6 @@ def is_signed(content: bytes, signature: bytes, *, public: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def seal(text: str, key: FacilityKey, *, purpose: bytes) -> bytes:
-    """Return a text with a signature, as it is published.
-
-    Args:
-        text: what is signed.
-        key: of the hub.
-        purpose: what it is, so that it passes for nothing else.
-    """
-    signature = base64.b64encode(key.sign(purpose + text.encode())).decode()
-    return json.dumps({"document": text, "signature": signature}).encode()
-
-
-def unseal(body: bytes, *, purpose: bytes, public: str) -> str:
-    """Return the text of what `seal` made.
-
-    Raises:
-        RequestError: another key has signed it, it is something else, or it cannot be read.
-    """
-    try:
-        told = json.loads(body)
-        text = str(told["document"])
-        signature = base64.b64decode(str(told["signature"]), validate=True)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise RequestError("it cannot be read") from None
-    if not is_signed(purpose + text.encode(), signature, public=public):
-        raise RequestError("it is not signed by the hub")
-    return text
 
 
 def is_public_key(text: str) -> bool:

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.clock import Instant
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
-from agent.facility.keys import FacilityKey, seal, unseal
 from agent.facility.membership import PLAN_FILE, Membership
+from agent.facility.signed import HubDocument
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -25,9 +25,7 @@ from agent.station.assignments import StationRules, assign_person
 
 SET_BY = "hub"
 MOST_TURNS = 500
-MOST_BYTES = 200_000
 _AGREES_S = 60.0
-_PURPOSE = b"spotter plan 1\n"  # what is signed is a plan and nothing else
 _DONE = "hub-plan-turn"  # the turn that was put on the station, or that a coach overruled
 
 _Moment = Annotated[float, Field(ge=0, le=1e11)]  # Unix time
@@ -56,13 +54,12 @@ class Turn(BaseModel):
         return f"{self.user_id} {self.begins:.3f} {self.exercise} {self.barbell_mass}"
 
 
-class StationPlan(BaseModel):
-    """What the hub wants of one station."""
+class StationPlan(HubDocument):
+    """Who is to be on one station, and when."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    KIND = "plan"
+    MOST_BYTES = 200_000
 
-    site: str
-    station: str
     revision: Annotated[int, Field(ge=1, le=10**15)]
     issued_at: _Moment
     not_before: _Moment
@@ -76,34 +73,6 @@ class StationPlan(BaseModel):
         begun = [turn for turn in self.turns if turn.begins <= at_s]
         last = max(begun, key=lambda turn: turn.begins, default=None)
         return last if last is not None and (last.ends is None or at_s < last.ends) else None
-
-
-def sealed(plan: StationPlan, key: FacilityKey) -> bytes:
-    """Return a plan with the hub's signature, as it is published and kept."""
-    return seal(plan.model_dump_json(), key, purpose=_PURPOSE)
-
-
-def unsealed(body: bytes, *, site: str, station: str, hub: str) -> StationPlan:
-    """Return the plan of a sealed document.
-
-    Args:
-        body: as `sealed` has made it.
-        site, station: for whom it must be.
-        hub: the public key that must have signed it.
-
-    Raises:
-        RequestError: it is not the hub's, another station's, or cannot be read.
-    """
-    try:
-        text = unseal(body[:MOST_BYTES], purpose=_PURPOSE, public=hub)
-        plan = StationPlan.model_validate_json(text)
-    except RequestError as error:
-        raise RequestError(f"the plan is refused: {error}") from None
-    except ValidationError:
-        raise RequestError("the plan is refused: it cannot be read") from None
-    if (plan.site, plan.station) != (site, station):
-        raise RequestError("the plan is for another station")
-    return plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +111,7 @@ class PlanKeeper:
         self._clock_agrees = False  # with the hub's, since this process began
         self.report = PlanReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
-            self._plan = self._unsealed(file.read(MOST_BYTES))
+            self._plan = self._unsealed(file.read(StationPlan.MOST_BYTES))
             self.report = PlanReport(revision=self._plan.revision, state="waiting")
 
     def note_hub_time(self, hub_s: float, now: Instant) -> None:
@@ -247,4 +216,4 @@ class PlanKeeper:
 
     def _unsealed(self, body: bytes) -> StationPlan:
         member = self._member
-        return unsealed(body, site=member.site, station=member.station, hub=member.hub)
+        return StationPlan.unsealed(body, site=member.site, station=member.station, hub=member.hub)

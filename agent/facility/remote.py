@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.clock import Now
 from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
-from agent.facility.keys import FacilityKey, seal, unseal
 from agent.facility.membership import Membership
+from agent.facility.signed import HubDocument
 from agent.facility.work import PART_BYTES, accepted, refused, request
 from agent.stage import StageName
 from agent.text import printable
@@ -37,20 +37,19 @@ LASTS_S = 300.0  # a command, at most
 MOST_RESULT_BYTES = 4 << 20
 _CLOCK_OFF_S = 60.0
 _KEPT = 8  # results
-_MOST_BYTES = 65_536
-_PURPOSE = b"spotter command 1\n"
 _RESULT, _COMPLAINT = "result", "complaint"
 
 log = structlog.get_logger(stage=StageName.HUB)
 
 
-class RemoteRequest(BaseModel):
-    """What the hub wants of one station."""
+class RemoteRequest(HubDocument):
+    """A command that one station is to carry out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    site: str
-    station: str
+    KIND = "command"
+    MOST_BYTES = 65_536
+
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     command: RemoteCommand
     arguments: Annotated[
@@ -71,11 +70,6 @@ class RemoteState(BaseModel):
     size: Annotated[int, Field(ge=0, le=MOST_RESULT_BYTES)] = 0
     sha256: Annotated[str, Field(max_length=64)] = ""
     complaint: Annotated[str, Field(max_length=1000)] = ""  # what the command wrote as an error
-
-
-def signed(asked: RemoteRequest, key: FacilityKey) -> bytes:
-    """Return a request with the hub's signature."""
-    return seal(asked.model_dump_json(), key, purpose=_PURPOSE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,13 +125,10 @@ class CommandRunner:
         Raises:
             RequestError: it is not.
         """
-        text = unseal(content[:_MOST_BYTES], purpose=_PURPOSE, public=self._member.hub)
-        try:
-            asked = RemoteRequest.model_validate_json(text)
-        except ValidationError:
-            raise RequestError("the command cannot be read, or this version has it not") from None
-        if (asked.site, asked.station) != (self._member.site, self._member.station):
-            raise RequestError("the command is for another station")
+        member = self._member
+        asked = RemoteRequest.unsealed(
+            content, site=member.site, station=member.station, hub=member.hub
+        )
         now = self._now()
         age_s = now.utc_s - asked.issued_at
         if now.trusted and not -_CLOCK_OFF_S <= age_s <= HOLDS_S + _CLOCK_OFF_S:

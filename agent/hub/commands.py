@@ -18,7 +18,6 @@ from agent.facility.remote import (
     RemoteCommand,
     RemoteRequest,
     RemoteState,
-    signed,
 )
 from agent.facility.work import PART_BYTES, WorkRefusedError, granted, read_request
 from agent.hub.folder import HubFolder
@@ -117,7 +116,7 @@ class StationCommander:
             RequestError: it refuses.
             NotifyError: it does not answer.
         """
-        body, latest_s = signed(asked, self._key), time.monotonic() + _ANSWERS_WITHIN_S
+        body, latest_s = asked.sealed(self._key), time.monotonic() + _ANSWERS_WITHIN_S
         while True:
             try:
                 if not broker.is_open:

@@ -17,11 +17,8 @@ from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import ConfigError, RequestError
 from agent.facility.broker import HubConnection
 from agent.facility.fragment import (
-    MOST_BYTES,
     SettingsFragment,
     Tables,
-    sealed_fragment,
-    unsealed_fragment,
     written,
 )
 from agent.facility.membership import DESIRED, Subjects
@@ -105,7 +102,7 @@ class FleetSettings:
             OSError: it cannot be kept.
         """
         check_tables(tables)
-        if len(json.dumps(tables)) > MOST_BYTES // 4:
+        if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
             raise RequestError("no station would read so much")
         register, before = self._folder.register(), self.wanted()
         if station is not None and station not in register.stations:
@@ -135,7 +132,7 @@ class FleetSettings:
                     name, after.of(name, known.group), stored.body if stored else b"", now_s=now_s
                 )
                 if fragment is not None:
-                    hub.publish(subject, sealed_fragment(fragment, self._key))
+                    hub.publish(subject, fragment.sealed(self._key))
                     told.append(name)
         return told
 
@@ -154,7 +151,7 @@ class FleetSettings:
                 stored = b""
             fragment = self._next(name, wanted.of(name, known.group), stored, now_s=now_s)
             if fragment is not None:
-                await desired.put(key, sealed_fragment(fragment, self._key))
+                await desired.put(key, fragment.sealed(self._key))
 
     def _next(
         self, station: str, tables: Tables, stored: bytes, *, now_s: float
@@ -162,7 +159,7 @@ class FleetSettings:
         """Return the fragment that a station is to hear; None where it has heard it."""
         before = None
         with suppress(RequestError):
-            before = unsealed_fragment(
+            before = SettingsFragment.unsealed(
                 stored, site=self._site.site, station=station, hub=self._key.public
             )
         if written(tables) == written({} if before is None else before.tables):

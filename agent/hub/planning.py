@@ -12,7 +12,7 @@ from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import RequestError
 from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
-from agent.facility.plan import MOST_BYTES, MOST_TURNS, StationPlan, Turn, sealed, unsealed
+from agent.facility.plan import MOST_TURNS, StationPlan, Turn
 from agent.hub.folder import HubFolder, Register
 from agent.hub.roster import HubRoster, csv_rows, unreadable
 from agent.hub.server import hub_access
@@ -52,7 +52,7 @@ class Planner:
             before = None if stored is None else self._read(station, stored.body)
             plan = self._next(station, before, turns, now_s=now_s)
             expected = "0" if stored is None else str(stored.sequence)
-            body = sealed(plan, self._key)
+            body = plan.sealed(self._key)
             broker.publish(subject, body, {_EXPECTED: expected})
         with rewriting(self._folder.plan_of(station), 0o600) as file:
             file.write(body)
@@ -68,7 +68,9 @@ class Planner:
 
     def _read(self, station: str, body: bytes) -> StationPlan | None:
         try:
-            return unsealed(body, site=self._site, station=station, hub=self._key.public)
+            return StationPlan.unsealed(
+                body, site=self._site, station=station, hub=self._key.public
+            )
         except RequestError:
             return None  # of another key: replaced by this plan
 
@@ -115,7 +117,7 @@ async def keep_plans(
             stored = b""
         path, kept = folder.plan_of(station), b""
         with suppress(FileNotFoundError), open_plain(path) as file:
-            kept = file.read(MOST_BYTES)
+            kept = file.read(StationPlan.MOST_BYTES)
         ours, theirs = (
             _revision(body, site=site, station=station, public=public) for body in (kept, stored)
         )
@@ -129,7 +131,7 @@ async def keep_plans(
 def _revision(body: bytes, *, site: str, station: str, public: str) -> int:
     """Return the revision of a plan of this hub; 0 where it is none."""
     with suppress(RequestError):
-        return unsealed(body, site=site, station=station, hub=public).revision
+        return StationPlan.unsealed(body, site=site, station=station, hub=public).revision
     return 0
 
 

@@ -28,7 +28,6 @@ from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError, plain_words
-from agent.facility.allowance import sealed_allowance
 from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
 from agent.facility.membership import (
@@ -240,7 +239,7 @@ class _Hub:
             for allowance in sharer.due(views, now_s=now_s):
                 subject = Subjects(site=allowance.site, station=allowance.station).allowance
                 with contextlib.suppress(nats.errors.Error, TimeoutError):  # the next one is near
-                    await broker.publish(subject, sealed_allowance(allowance, self._key))
+                    await broker.publish(subject, allowance.sealed(self._key))
             await asyncio.sleep(_SHARE_EVERY_S)
 
     def _save(self) -> None:

@@ -14,7 +14,6 @@ from agent.facility.allowance import (
     LEAST_BYTES_S,
     Allowance,
     AllowanceKeeper,
-    sealed_allowance,
 )
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
@@ -133,7 +132,7 @@ def test_an_allowance_holds_for_half_a_minute_and_then_what_holds_without_a_hub(
     station = _Station(tmp_path)
     assert station.rate == UNLIMITED and station.keeper.document() is None
 
-    body = sealed_allowance(_allowance(), _HUB)
+    body = _allowance().sealed(_HUB)
     station.keeper.hear(body)
     assert station.rate == 5e5 and station.keeper.document() == 500_000
     station.clock_s += HOLDS_S - 1
@@ -142,7 +141,7 @@ def test_an_allowance_holds_for_half_a_minute_and_then_what_holds_without_a_hub(
     assert station.rate == 1e5
     assert _Station(tmp_path).rate == 1e5  # after a restart too
 
-    station.keeper.hear(sealed_allowance(_allowance(at_s=2.0), _HUB))
+    station.keeper.hear(_allowance(at_s=2.0).sealed(_HUB))
     assert station.rate == 5e5
     station.keeper.hear(None)
     assert station.rate == UNLIMITED and _Station(tmp_path).rate == UNLIMITED
@@ -151,8 +150,8 @@ def test_an_allowance_holds_for_half_a_minute_and_then_what_holds_without_a_hub(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (sealed_allowance(_allowance(), _OTHER), "not signed by the hub"),
-        (sealed_allowance(_allowance(station="rack-2"), _HUB), "another station's"),
+        (_allowance().sealed(_OTHER), "not signed by the hub"),
+        (_allowance(station="rack-2").sealed(_HUB), "another station"),
         (b'{"document": "{}", "signature": ""}', "not signed by the hub"),
         (b"\xff", "cannot be read"),
         (b"[" * 4000, "cannot be read"),
@@ -162,7 +161,7 @@ def test_what_is_not_the_hubs_word_for_this_station_changes_nothing(
     tmp_path: Path, body: bytes, said: str
 ) -> None:
     station = _Station(tmp_path)
-    station.keeper.hear(sealed_allowance(_allowance(), _HUB))
+    station.keeper.hear(_allowance().sealed(_HUB))
     with pytest.raises(RequestError, match=said):
         station.keeper.hear(body)
     assert station.rate == 5e5

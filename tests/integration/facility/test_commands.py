@@ -10,7 +10,7 @@ from agent.cli.hub_care import _print_result
 from agent.disk.state_folder import StateFolder
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
-from agent.facility.remote import CommandRunner, RemoteRequest, RemoteState, signed
+from agent.facility.remote import CommandRunner, RemoteRequest, RemoteState
 from agent.facility.work import granted, read_request
 from agent.outbox.outbox import Outbox
 from tests.facility import Hub
@@ -38,34 +38,34 @@ def test_a_command_runs_once_however_often_it_is_asked_for(
     runner: CommandRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPOTTER_CONFIG", str(tmp_path / "none.toml"))
-    body = signed(asked(), _HUB)
+    body = asked().sealed(_HUB)
 
     def state() -> RemoteState:
         found: RemoteState = read_request(granted(runner.handle(body)), RemoteState)[0]
         return found
 
     assert state().state == "running"
-    other = runner.handle(signed(asked(id="b" * 32), _HUB))
+    other = runner.handle(asked(id="b" * 32).sealed(_HUB))
     assert other.startswith(b"-another command")
     until(lambda: state().state == "done")
     assert state().code == 78 and "none.toml" in state().complaint
     assert not list((tmp_path / "tmp").iterdir())
     assert len(runner._jobs) == 1
-    assert granted(runner.handle(signed(asked(part=0), _HUB))) == b""
+    assert granted(runner.handle(asked(part=0).sealed(_HUB))) == b""
     runner.close()
 
 
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (signed(asked(), _THIEF), b"not signed"),
-        (signed(asked(station="rack-2"), _HUB), b"another station"),
-        (signed(asked(site="gym-2"), _HUB), b"another station"),
-        (signed(asked(issued_at=NOW_S - 3600), _HUB), b"s old"),
-        (signed(asked(issued_at=NOW_S + 3600), _HUB), b"s old"),
-        (signed(asked(part=0), _HUB), b"started again"),
-        (signed(asked(), _HUB).replace(b"retry", b"leave"), b"not signed"),
-        (signed(asked(), _HUB)[:-9], b"cannot be read"),
+        (asked().sealed(_THIEF), b"not signed"),
+        (asked(station="rack-2").sealed(_HUB), b"another station"),
+        (asked(site="gym-2").sealed(_HUB), b"another station"),
+        (asked(issued_at=NOW_S - 3600).sealed(_HUB), b"s old"),
+        (asked(issued_at=NOW_S + 3600).sealed(_HUB), b"s old"),
+        (asked(part=0).sealed(_HUB), b"started again"),
+        (asked().sealed(_HUB).replace(b"retry", b"leave"), b"not signed"),
+        (asked().sealed(_HUB)[:-9], b"cannot be read"),
         (b"[" * 100_000, b"cannot be read"),
         (b"", b"cannot be read"),
     ],

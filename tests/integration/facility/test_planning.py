@@ -12,7 +12,7 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
-from agent.facility.plan import PlanKeeper, StationPlan, Turn, sealed
+from agent.facility.plan import PlanKeeper, StationPlan, Turn
 from agent.hub.planning import read_plan_csv
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -65,7 +65,7 @@ def coach_says(outbox: Outbox, user_id: str, now: Instant) -> None:
 
 def test_a_turn_is_carried_out_once_and_again_by_nothing(outbox: Outbox, tmp_path: Path) -> None:
     made = keeper(outbox, tmp_path)
-    body = sealed(plan(turn("ada", 0), turn("bob", 600, 900)), HUB)
+    body = plan(turn("ada", 0), turn("bob", 600, 900)).sealed(HUB)
     made.hear(body)
     assert made.report.state == "waiting"
     assert made.carry_out(instant(1)) and not made.carry_out(instant(2))
@@ -80,13 +80,13 @@ def test_a_turn_is_carried_out_once_and_again_by_nothing(outbox: Outbox, tmp_pat
 
 def test_a_coach_overrules_until_the_next_turn(outbox: Outbox, tmp_path: Path) -> None:
     made = keeper(outbox, tmp_path)
-    made.hear(sealed(plan(turn("ada", 0), turn("bob", 600)), HUB))
+    made.hear(plan(turn("ada", 0), turn("bob", 600)).sealed(HUB))
     coach_says(outbox, "eve", instant(5))  # before the plan arrived, but after it was made
     assert not made.carry_out(instant(10)) and made.report.state == "overruled"
     assert made.carry_out(instant(601)) and made.report.state == "applied"
     coach_says(outbox, "eve", instant(700))
     assert not made.carry_out(instant(701)) and made.report.state == "overruled"
-    made.hear(sealed(plan(turn("bob", 600), turn("ada", 800), revision=2), HUB))
+    made.hear(plan(turn("bob", 600), turn("ada", 800), revision=2).sealed(HUB))
     assert not made.carry_out(instant(702))  # the same turn in a new revision
     assert made.carry_out(instant(801))
     assert assigned(outbox) == ["eve", "bob", "eve", "ada"]
@@ -95,10 +95,10 @@ def test_a_coach_overrules_until_the_next_turn(outbox: Outbox, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (sealed(plan(turn("eve", 0), revision=9), THIEF), "not signed by the hub"),
-        (sealed(plan(turn("eve", 0), revision=9, station="rack-2"), HUB), "another station"),
-        (sealed(plan(turn("eve", 0), revision=9, site="gym-2"), HUB), "another station"),
-        (sealed(plan(turn("ada", 0), revision=9), HUB).replace(b"ada", b"eve"), "not signed"),
+        (plan(turn("eve", 0), revision=9).sealed(THIEF), "not signed by the hub"),
+        (plan(turn("eve", 0), revision=9, station="rack-2").sealed(HUB), "another station"),
+        (plan(turn("eve", 0), revision=9, site="gym-2").sealed(HUB), "another station"),
+        (plan(turn("ada", 0), revision=9).sealed(HUB).replace(b"ada", b"eve"), "not signed"),
         (b'{"document": "{}", "signature": "AA=="}', "not signed"),
         (b"rubbish", "cannot be read"),
         (b'{"document": 1}', "cannot be read"),
@@ -119,7 +119,7 @@ def test_a_forged_plan_is_refused_and_the_one_before_holds(
     outbox: Outbox, tmp_path: Path, body: bytes, why: str
 ) -> None:
     made = keeper(outbox, tmp_path)
-    made.hear(sealed(plan(turn("ada", 0), turn("bob", 60), revision=2), HUB))
+    made.hear(plan(turn("ada", 0), turn("bob", 60), revision=2).sealed(HUB))
     made.hear(body)
     assert made.report.state == "refused" and why in str(made.report.detail)
     assert made.carry_out(instant(1)) and made.carry_out(instant(61))
@@ -131,8 +131,8 @@ def test_a_forged_plan_is_refused_and_the_one_before_holds(
 
 def test_an_older_and_an_expired_plan_change_nothing(outbox: Outbox, tmp_path: Path) -> None:
     made = keeper(outbox, tmp_path)
-    made.hear(sealed(plan(turn("ada", 0), revision=5, expires_at=NOW_S + 50), HUB))
-    made.hear(sealed(plan(turn("eve", 0), revision=4), HUB))
+    made.hear(plan(turn("ada", 0), revision=5, expires_at=NOW_S + 50).sealed(HUB))
+    made.hear(plan(turn("eve", 0), revision=4).sealed(HUB))
     assert not made.carry_out(instant(51))
     assert not made.carry_out(instant(1, trusted=False))  # a clock that nothing has set
     made.note_hub_time(NOW_S + 900, instant(1))
