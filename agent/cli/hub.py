@@ -163,9 +163,12 @@ def remove(station: str, worker: bool, config: Path, as_json: bool) -> None:
     The station continues without the hub; `spotter leave` there ends its attempts to connect.  What
     a removed worker has in hand goes to another one, or back to its station.
     """
-    folder = prepared_hub(load_hub(config))
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         folder.change(lambda register: register.remove(station, as_worker=worker))
+        if not worker:
+            Planner(settings.hub, folder).clear(station, now_s=read_clock().utc_s)
     if as_json:
         print_json({"removed": station})
     else:

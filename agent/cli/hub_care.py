@@ -282,14 +282,14 @@ def push(
             fleet.change(tables, station=station, group=group_name)
             told = _tell(fleet)
         else:
-            told = []
+            told = None
         wanted = fleet.wanted()
     if as_json:
-        print_json({"told": told, "wanted": wanted.model_dump(mode="json")})
-    elif file is not None or clear:
+        print_json({"told": told or [], "wanted": wanted.model_dump(mode="json")})
+    elif told is not None:
         click.echo(f"sent to: {', '.join(told) or 'no station, nothing has changed'}")
         click.echo("spotter hub status shows what became of it")
-    else:
+    elif file is None and not clear:
         click.echo(wanted.text() or "# nothing is set; send settings: spotter hub push FILE.toml")
 
 
@@ -298,15 +298,17 @@ def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
         return tomllib.loads(text_of(file))
     except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{file.name}: {error}") from None
+    except RecursionError:
+        raise RequestError(f"{file.name}: nested too deeply") from None
 
 
-def _tell(fleet: FleetSettings) -> list[str]:
-    """Tell the stations; without a hub that runs they hear of it later."""
+def _tell(fleet: FleetSettings) -> list[str] | None:
+    """Tell the stations; None where they hear of it later, for no hub runs."""
     try:
         return fleet.tell(now_s=read_clock().utc_s)
     except NotifyError as error:
         click.echo(f"kept; the stations hear of it when the hub runs: {error}", err=True)
-        return []
+        return None
 
 
 @click.command()

@@ -58,6 +58,18 @@ class Planner:
             file.write(body)
         return plan
 
+    def clear(self, station: str, *, now_s: float) -> None:
+        """Leave nothing planned for whatever station has this name next.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
+        path = self._folder.plan_of(station)
+        if path.exists():
+            plan = self._next(station, None, [], now_s=now_s)
+            with rewriting(path, 0o600) as file:
+                file.write(plan.sealed(self._key))
+
     def refuse_without_consent(self, turns: Iterable[Turn]) -> None:
         """See that nobody is planned who has not consented to be filmed.
 

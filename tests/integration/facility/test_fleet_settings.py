@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.facility import Hub
 from tests.integration.facility.conftest import MakeStation
-from tests.station import Station, until
+from tests.station import Station, give, until
 
 
 def _push(hub: Hub, text: str, *words: str, code: int = 0) -> str:
@@ -63,3 +64,12 @@ def test_settings_reach_those_they_are_for_and_what_is_impossible_keeps_those_be
         until(lambda: _starts(first) == starts + 1)  # without what the hub had set
     shown = hub.spotter("push")
     assert '# for the group Hall\n[quality]\ntoo_dark = "ignore"' in shown
+
+
+def test_what_nobody_can_read_and_a_hub_that_is_away_are_said_in_one_line(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "hub")
+    hub.folder.prepare()
+    assert "nested too deeply" in _push(hub, "x = " + "[" * 5000, code=1)
+    done = give(["hub", "push", "--clear", "--config", str(hub.config)])
+    assert done.returncode == 0 and done.stdout == ""
+    assert "kept; the stations hear of it when the hub runs" in done.stderr

@@ -10,6 +10,7 @@ import pytest
 from agent.errors import NotifyError, RequestError
 from agent.facility import broker
 from agent.facility.membership import Invitation
+from agent.facility.plan import StationPlan
 from tests.facility import SITE, Hub, answered, stolen
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
@@ -68,8 +69,14 @@ def test_another_machine_in_the_hubs_place_is_told_nothing(hub: Hub, station: Ma
 def test_a_removed_station_is_told_that_its_key_is_refused(hub: Hub, station: MakeStation) -> None:
     member = station("rack-4")
     hub.admit(member)
+    hub.spotter("assign", "rack-4", "u1")
     hub.spotter("remove", "rack-4")
 
+    left = StationPlan.unsealed(
+        hub.folder.plan_of("rack-4").read_bytes(),
+        **{"site": SITE, "station": "rack-4", "hub": hub.folder.key().public},
+    )
+    assert not left.turns  # for another station of this name
     until(lambda: "refuses this station's key" in (_refusal(member) or ""))
     assert "no station" in hub.spotter("remove", "rack-4", code=1)
 
