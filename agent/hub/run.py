@@ -27,7 +27,7 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError, plain_words
+from agent.errors import AgentError, ConfigError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import is_public_key
 from agent.facility.membership import (
@@ -170,8 +170,7 @@ class _Hub:
             await prepare_streams(client.jetstream(), self._site.site)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
-            wanted = FleetSettings(self._site, self._folder)
-            await wanted.publish(client.jetstream(), self._register, now_s=now_s)
+            await self._publish_settings(client.jetstream(), now_s=now_s)
             for as_worker, kind in ((False, "join"), (True, "join-worker")):
                 let_in = partial(self._let_in, client, as_worker=as_worker)
                 await client.subscribe(f"spotter.{site}.{kind}.*", cb=let_in)
@@ -194,6 +193,14 @@ class _Hub:
         finally:
             with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(client.close(), 1.0)
+
+    async def _publish_settings(self, broker: JetStreamContext, *, now_s: float) -> None:
+        """Tell stations what is wanted of their settings; a damaged file stops nothing else."""
+        try:
+            wanted = FleetSettings(self._site, self._folder)
+            await wanted.publish(broker, self._register, now_s=now_s)
+        except ConfigError as error:
+            log.error("settings publish failed", error=str(error), hint=error.hint)
 
     async def _hear(self, message: Msg) -> None:
         """Take a station's word; what cannot be read is left out, as if nothing had come."""

@@ -111,6 +111,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "read; the share before holds, then that without a hub.",
         "Compare the hub's and the station's versions; `spotter doctor` on both.",
     ),
+    "settings publish failed": (
+        "What the hub wants of its stations' settings cannot be read; they keep what they have.",
+        "Restore `wanted-settings.json` from a backup, or delete it and send the settings again.",
+    ),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (
         "A request to join could not be granted, for the `reason` given.",

@@ -69,6 +69,11 @@ def test_settings_reach_those_they_are_for_and_what_is_impossible_keeps_those_be
 def test_what_nobody_can_read_and_a_hub_that_is_away_are_said_in_one_line(tmp_path: Path) -> None:
     hub = Hub(tmp_path / "hub")
     hub.folder.prepare()
+    hub.folder.wanted_settings.write_text("{")
+    with hub:  # runs all the same
+        assert "is damaged" in hub.spotter("push", code=78)
+        assert 'event="settings publish failed"' in hub.log.read_text()
+    hub.folder.wanted_settings.unlink()
     assert "nested too deeply" in _push(hub, "x = " + "[" * 5000, code=1)
     done = give(["hub", "push", "--clear", "--config", str(hub.config)])
     assert done.returncode == 0 and done.stdout == ""
