@@ -418,7 +418,9 @@ async def _leave(client: Client) -> None:
     with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
         await asyncio.wait_for(client.close(), _LEAVE_WITHIN_S)
     if writer is not None:
-        writer.transport.abort()
+        # Python 3.11.2, Debian 12's, cannot abort what a refusal has closed already.
+        with contextlib.suppress(AttributeError):
+            writer.transport.abort()
         await asyncio.sleep(0)
 
 

@@ -147,7 +147,7 @@ def test_fifty_stations_are_on_one_screen_and_age(
     )
     expect(page.locator("#station-rack-30 .station-age")).to_contain_text("Weight room")
     page.wait_for_function(
-        "[...document.images].every(one => one.complete && one.naturalWidth === 240)"
+        "() => [...document.images].every(one => one.complete && one.naturalWidth === 240)"
     )
     heights = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
     page.screenshot(path=tmp_path / "board.png")

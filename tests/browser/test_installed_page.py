@@ -30,7 +30,7 @@ def test_a_browser_shows_the_installed_page_without_an_error(
             code = station.entries()[0]["clip_code"]
             for path in ("/", "/wall", "/athlete/someUserId123", f"/take/{code}"):
                 page.goto(f"http://{listen}{path}")
-                page.wait_for_function("document.readyState === 'complete'")
+                page.wait_for_function("() => document.readyState === 'complete'")
             page.close()
 
     assert faults == []
