@@ -119,10 +119,10 @@ class Hub(AbstractContextManager["Hub"]):
         """End the broker alone without a word, and wait until the hub has started it again."""
         (broker,) = _children(self.pid)
         os.kill(broker, signal.SIGKILL)
-        until(self._stores_again)
+        until(self._stores)
 
-    def _stores_again(self) -> bool:
-        """Tell whether there is a broker, with its streams."""
+    def _stores(self) -> bool:
+        """Tell whether the broker has its streams, of which the queue of work is the last."""
         try:
             with closing(self.connection()) as hub:
                 return b'"error"' not in hub.ask("$JS.API.STREAM.INFO.WORK")
@@ -151,8 +151,9 @@ class Hub(AbstractContextManager["Hub"]):
         return link
 
     def admit(self, station: Station) -> None:
-        """Let a station join."""
+        """Let a station join, and wait until what it says can be stored."""
         station.spotter("join", self.invite(station_id(station)))
+        until(self._stores)
 
     def connection(self) -> Ear:
         """Return an open connection with all rights."""
