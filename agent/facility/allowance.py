@@ -81,8 +81,7 @@ class AllowanceKeeper:
             self._keep(UNLIMITED)
             self._grant_alone()
             return
-        member = self._member
-        told = Allowance.unsealed(body, site=member.site, station=member.station, hub=member.hub)
+        told = Allowance.of_hub(body, self._member)
         self._share.grant(
             told.rate_bytes_s,
             until_s=self._monotonic() + HOLDS_S,

@@ -29,7 +29,7 @@ from agent.stage import ignore_wake
 CONNECT_WITHIN_S = 3
 ANSWER_WITHIN_S = 3.0
 _LEAVE_WITHIN_S = 1.0
-_AGAIN_S = 0.5
+AGAIN_S = 0.5  # between two tries, while a broker starts
 _MOST_S = 6.0  # for any exchange, whatever the library makes of it: the daemon ends within ten
 
 Answer = TypeVar("Answer")
@@ -163,7 +163,7 @@ def fetch_certificate(address: str, *, digest: bytes, within_s: float) -> str:
         except OSError as error:
             if time.monotonic() > latest_s:
                 raise _named(error, address) from None
-        time.sleep(_AGAIN_S)
+        time.sleep(AGAIN_S)
     if hashlib.sha256(shown).digest() != digest:
         raise NotifyError(
             f"{address} shows another certificate than the invitation's: it is not the hub",

@@ -3,7 +3,6 @@
 What the station cannot do is refused as a whole: the fragment before holds, and the state says why.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class SettingsKeeper:
         self._seen: bytes | None = None
         self.report = SettingsReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
-            kept = self._unsealed(file.read(SettingsFragment.MOST_BYTES))
+            kept = SettingsFragment.of_hub(file.read(SettingsFragment.MOST_BYTES), member)
             self.report = SettingsReport(revision=kept.revision, state="applied")
 
     def hear(self, body: bytes) -> None:
@@ -84,7 +83,7 @@ class SettingsKeeper:
             return
         self._seen = body
         try:
-            told = self._unsealed(body)
+            told = SettingsFragment.of_hub(body, self._member)
         except RequestError as error:
             self._refuse(None, str(error))
             return
@@ -102,14 +101,3 @@ class SettingsKeeper:
 
     def _refuse(self, revision: int | None, why: str) -> None:
         self.report = SettingsReport(revision=revision, state="refused", detail=why[:300])
-
-    def _unsealed(self, body: bytes) -> SettingsFragment:
-        member = self._member
-        return SettingsFragment.unsealed(
-            body, site=member.site, station=member.station, hub=member.hub
-        )
-
-
-def written(tables: Tables) -> str:
-    """Return tables as JSON, to compare them."""
-    return json.dumps(tables, sort_keys=True)

@@ -3,11 +3,14 @@
 import json
 import os
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from agent import __version__
 from agent.disk.state_folder import StateFolder
 from agent.errors import BusyError, NotifyError, RequestError
 from agent.facility.broker import (
+    AGAIN_S,
     BrokerAccess,
     HubConnection,
     HubRefusesError,
@@ -24,7 +27,8 @@ from agent.facility.membership import (
 
 _KNOWN_WITHIN_S = 5.0  # an invitation that was made just now, as by a script
 _ACCEPTED_WITHIN_S = 15.0  # the broker starts again to know the new key
-_AGAIN_S = 0.5
+
+Answer = TypeVar("Answer")
 
 
 def join(folder: StateFolder, invitation: Invitation, *, station: str) -> Membership:
@@ -104,7 +108,10 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
     subject = subjects.join_as_worker if invitation.is_worker else subjects.join
     connection = HubConnection(access)
     try:
-        told = json.loads(_first_answer(connection, subject, asked))
+        answer = _patiently(
+            connection, lambda: connection.ask(subject, asked), refused_within_s=_KNOWN_WITHIN_S
+        )
+        told = json.loads(answer)
         hub = told["hub"]
     except HubRefusesError:
         raise RequestError(
@@ -120,24 +127,31 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
     return hub
 
 
-def _first_answer(connection: HubConnection, subject: str, asked: bytes) -> bytes:
-    """Return the hub's answer; a hub that is starting again gets time for it.
+def _patiently(
+    connection: HubConnection, exchange: Callable[[], Answer], *, refused_within_s: float
+) -> Answer:
+    """Connect and return what an exchange gives; a hub that starts again gets time for it.
+
+    Args:
+        connection: which is opened for each try.
+        exchange: what is wanted of the hub.
+        refused_within_s: how long a hub may not know the key.
 
     Raises:
-        HubRefusesError: it still does not know the invitation.
+        HubRefusesError: it still does not.
         NotifyError: it cannot be reached, or does not get ready.
     """
     began_s = time.monotonic()
     while True:
         try:
             connection.open()
-            return connection.ask(subject, asked)
+            return exchange()
         except NotifyError as error:  # its broker may start again for another station meanwhile
             is_refused = isinstance(error, HubRefusesError)
-            within_s = _KNOWN_WITHIN_S if is_refused else _ACCEPTED_WITHIN_S
+            within_s = refused_within_s if is_refused else _ACCEPTED_WITHIN_S
             if time.monotonic() - began_s > within_s:
                 raise
-        time.sleep(_AGAIN_S)
+        time.sleep(AGAIN_S)
 
 
 def _invite_again(invitation: Invitation) -> str:
@@ -146,20 +160,13 @@ def _invite_again(invitation: Invitation) -> str:
 
 
 def _wait_until_known(member: Membership, key: FacilityKey, *, again: str) -> None:
-    latest_s = time.monotonic() + _ACCEPTED_WITHIN_S
     connection = HubConnection(access_of(member, key))
     try:
-        while True:
-            try:
-                connection.open()
-                return
-            except NotifyError as error:
-                if time.monotonic() > latest_s:
-                    raise BusyError(
-                        f"the hub did not let the station in: {error}",
-                        hint=f"on the hub: {again}",
-                    ) from None
-            time.sleep(_AGAIN_S)
+        _patiently(connection, lambda: None, refused_within_s=_ACCEPTED_WITHIN_S)
+    except NotifyError as error:
+        raise BusyError(
+            f"the hub did not let the station in: {error}", hint=f"on the hub: {again}"
+        ) from None
     finally:
         connection.close()
 

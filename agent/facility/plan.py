@@ -111,7 +111,7 @@ class PlanKeeper:
         self._clock_agrees = False  # with the hub's, since this process began
         self.report = PlanReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
-            self._plan = self._unsealed(file.read(StationPlan.MOST_BYTES))
+            self._plan = StationPlan.of_hub(file.read(StationPlan.MOST_BYTES), member)
             self.report = PlanReport(revision=self._plan.revision, state="waiting")
 
     def note_hub_time(self, hub_s: float, now: Instant) -> None:
@@ -132,7 +132,7 @@ class PlanKeeper:
         if body == self._seen:
             return
         try:
-            plan = self._unsealed(body)
+            plan = StationPlan.of_hub(body, self._member)
         except RequestError as error:
             self.report = replace(self.report, state="refused", detail=str(error))
             self._seen = body
@@ -213,7 +213,3 @@ class PlanKeeper:
         said = self._outbox.assignments.latest(of_each_layer=1)
         coach = [one for one in said if one.layer is AssignmentLayer.COACH]
         return coach[-1] if coach else None
-
-    def _unsealed(self, body: bytes) -> StationPlan:
-        member = self._member
-        return StationPlan.unsealed(body, site=member.site, station=member.station, hub=member.hub)

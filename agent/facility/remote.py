@@ -125,10 +125,7 @@ class CommandRunner:
         Raises:
             RequestError: it is not.
         """
-        member = self._member
-        asked = RemoteRequest.unsealed(
-            content, site=member.site, station=member.station, hub=member.hub
-        )
+        asked = RemoteRequest.of_hub(content, self._member)
         now = self._now()
         age_s = now.utc_s - asked.issued_at
         if now.trusted and not -_CLOCK_OFF_S <= age_s <= HOLDS_S + _CLOCK_OFF_S:

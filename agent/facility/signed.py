@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.errors import RequestError
 from agent.facility.keys import FacilityKey, is_signed
+from agent.facility.membership import Membership
 
 
 class HubDocument(BaseModel):
@@ -57,6 +58,15 @@ class HubDocument(BaseModel):
         if (document.site, document.station) != (site, station):
             raise RequestError("it is for another station")
         return document
+
+    @classmethod
+    def of_hub(cls, body: bytes, member: Membership) -> Self:
+        """Return the document that a member's hub has sealed for it.
+
+        Raises:
+            RequestError: as `unsealed`.
+        """
+        return cls.unsealed(body, site=member.site, station=member.station, hub=member.hub)
 
     @classmethod
     def _signed(cls, text: str) -> bytes:

@@ -19,7 +19,6 @@ from agent.facility.broker import HubConnection
 from agent.facility.fragment import (
     SettingsFragment,
     Tables,
-    written,
 )
 from agent.facility.membership import DESIRED, Subjects
 from agent.hub.folder import HubFolder, Register
@@ -162,7 +161,7 @@ class FleetSettings:
             before = SettingsFragment.unsealed(
                 stored, site=self._site.site, station=station, hub=self._key.public
             )
-        if written(tables) == written({} if before is None else before.tables):
+        if tables == ({} if before is None else before.tables):
             return None
         return SettingsFragment(
             site=self._site.site,

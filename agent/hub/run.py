@@ -242,7 +242,7 @@ class _Hub:
         sharer, broker = UplinkSharer(self._site), client.jetstream()
         while True:
             now_s = read_clock().utc_s
-            views = self._board.views(self._register, now_s=now_s)
+            views = self._board.views(self._register, now_s=now_s) if sharer.shares else []
             for allowance in sharer.due(views, now_s=now_s):
                 subject = Subjects(site=allowance.site, station=allowance.station).allowance
                 with contextlib.suppress(nats.errors.Error, TimeoutError):  # the next one is near

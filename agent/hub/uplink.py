@@ -87,13 +87,6 @@ def _weight(demand: UplinkDemand) -> float:
     return 1.0 + (_MOST_WEIGHT - 1.0) * min(1.0, max(0.0, demand.overdue_s) / _OVERDUE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    at_s: float
-    rate_bytes_s: float
-    alone_bytes_s: float
-
-
 class UplinkSharer:
     """Decides which stations are to hear of their shares, for one run of the broker."""
 
@@ -105,7 +98,12 @@ class UplinkSharer:
         """
         self._site = site.site
         self._timetable = parse_timetable(site.uplink)
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, Allowance] = {}
+
+    @property
+    def shares(self) -> bool:
+        """Whether anything is shared out."""
+        return not self._timetable.is_plain
 
     def due(self, stations: Sequence[StationView], *, now_s: float) -> list[Allowance]:
         """Return the allowances that have changed, or must be repeated.
@@ -114,8 +112,6 @@ class UplinkSharer:
             stations: every station of the site.
             now_s: Unix time.
         """
-        if self._timetable.is_plain:
-            return []
         rate_bytes_s = min(self._timetable.rate_at(now_s), MOST_BYTES_S)
         alone = alone_rate(len(stations), rate_bytes_s=rate_bytes_s)
         shares = share_uplink([_demand(view) for view in stations], rate_bytes_s=rate_bytes_s)
@@ -124,20 +120,19 @@ class UplinkSharer:
             told = self._told.get(station)
             is_news = (
                 told is None
-                or not 0 <= now_s - told.at_s < _REFRESH_S
+                or not 0 <= now_s - told.issued_at < _REFRESH_S
                 or abs(share - told.rate_bytes_s) > _NEWS * told.rate_bytes_s
                 or alone != told.alone_bytes_s
             )
             if is_news:
-                self._told[station] = _Told(now_s, share, alone)
-                allowance = Allowance(
+                self._told[station] = Allowance(
                     site=self._site,
                     station=station,
                     issued_at=now_s,
                     rate_bytes_s=share,
                     alone_bytes_s=alone,
                 )
-                due.append(allowance)
+                due.append(self._told[station])
         return due
 
 
