@@ -279,40 +279,37 @@ def ask_doctors() -> Failures:
         asked["hub"] = ["hub", "doctor", "--json"]
     found: set[str] = set()
     for subject, words in asked.items():
-        try:
-            done = subprocess.run(
-                [COMMAND, *words],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=DOCTOR_WITHIN_S,
-            )
-            found |= failures(done.stdout, subject)
-        except (OSError, subprocess.TimeoutExpired):
-            found |= failures("", subject)
+        found |= failures(told_by_spotter(words, within_s=DOCTOR_WITHIN_S), subject)
     return frozenset(found)
+
+
+def told_by_spotter(words: Sequence[str], *, within_s: float) -> str:
+    """Return what a command of Spotter's prints, whatever its exit code; nothing if it hangs."""
+    try:
+        done = subprocess.run(
+            [COMMAND, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=within_s,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
 
 
 def is_occupied() -> bool:
     """Tell whether an athlete is on a station; one that does not answer keeps nobody waiting."""
     for settings in stations():
-        words = [COMMAND, "status", "--json", "--config", str(settings)]
+        words = ["status", "--json", "--config", str(settings)]
         try:
-            done = subprocess.run(
-                words,
-                capture_output=True,
-                text=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=60,
-            )
-            assignment = json.loads(done.stdout)["assignment"]
+            assignment = json.loads(told_by_spotter(words, within_s=60.0))["assignment"]
             # Without a beginning it is the athlete of the settings, who is always there.
             if assignment["kind"] == "athlete" and assignment["since"] is not None:
                 return True
-        except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired):
+        except (ValueError, KeyError, TypeError):
             continue
     return False
 

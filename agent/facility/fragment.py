@@ -5,7 +5,6 @@ What the station cannot do is refused as a whole: the fragment before holds, and
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +12,7 @@ from pydantic import Field
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
 from agent.facility.membership import Membership
-from agent.facility.signed import HubDocument
+from agent.facility.signed import HubDocument, OrderReport
 from agent.settings.load import HUB_FILE, check_hub_settings
 
 _MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings`
@@ -29,19 +28,6 @@ class SettingsFragment(HubDocument):
 
     revision: Annotated[int, Field(ge=1, le=10**15)]
     tables: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsReport:
-    """What became of the hub's settings; the board shows it."""
-
-    revision: int | None = None
-    state: str = "none"  # none, applied, refused
-    detail: str | None = None
-
-    def document(self) -> Mapping[str, object]:
-        """Return it as a part of the state document."""
-        return {"revision": self.revision, "state": self.state, "detail": self.detail}
 
 
 class SettingsKeeper:
@@ -68,10 +54,10 @@ class SettingsKeeper:
         self._reload = reload
         self._check = check
         self._seen: bytes | None = None
-        self.report = SettingsReport()
+        self.report = OrderReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
             kept = SettingsFragment.of_hub(file.read(SettingsFragment.MOST_BYTES), member)
-            self.report = SettingsReport(revision=kept.revision, state="applied")
+            self.report = OrderReport(revision=kept.revision, state="applied")
 
     def hear(self, body: bytes) -> None:
         """Take settings over, if they are the hub's, newer than those that are kept, and possible.
@@ -96,8 +82,8 @@ class SettingsKeeper:
             return
         with rewriting(self._path, _MODE) as file:
             file.write(body)
-        self.report = SettingsReport(revision=told.revision, state="applied")
+        self.report = OrderReport(revision=told.revision, state="applied")
         self._reload()
 
     def _refuse(self, revision: int | None, why: str) -> None:
-        self.report = SettingsReport(revision=revision, state="refused", detail=why[:300])
+        self.report = OrderReport(revision=revision, state="refused", detail=why[:300])

@@ -5,9 +5,8 @@ away, and hearing it twice changes nothing.  A coach at the station overrules it
 begins.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +15,7 @@ from agent.clock import Instant
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
 from agent.facility.membership import PLAN_FILE, Membership
-from agent.facility.signed import HubDocument
+from agent.facility.signed import HubDocument, OrderReport
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -75,19 +74,6 @@ class StationPlan(HubDocument):
         return last if last is not None and (last.ends is None or at_s < last.ends) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanReport:
-    """What became of the plan; the board shows it."""
-
-    revision: int | None = None
-    state: str = "none"  # none, waiting, applied, overruled, refused
-    detail: str | None = None
-
-    def document(self) -> Mapping[str, object]:
-        """Return it as a part of the state document."""
-        return {"revision": self.revision, "state": self.state, "detail": self.detail}
-
-
 class PlanKeeper:
     """Keeps the plan of a station, and carries it out."""
 
@@ -109,10 +95,10 @@ class PlanKeeper:
         self._plan: StationPlan | None = None
         self._seen: bytes | None = None  # the last document, whatever came of it
         self._clock_agrees = False  # with the hub's, since this process began
-        self.report = PlanReport()
+        self.report = OrderReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
             self._plan = StationPlan.of_hub(file.read(StationPlan.MOST_BYTES), member)
-            self.report = PlanReport(revision=self._plan.revision, state="waiting")
+            self.report = OrderReport(revision=self._plan.revision, state="waiting")
 
     def note_hub_time(self, hub_s: float, now: Instant) -> None:
         """Note the hub's clock: a station's that nothing has set counts only if both agree.
@@ -141,7 +127,7 @@ class PlanKeeper:
             with rewriting(self._path) as file:
                 file.write(body)
             self._plan = plan
-            self.report = PlanReport(revision=plan.revision, state="waiting")
+            self.report = OrderReport(revision=plan.revision, state="waiting")
         self._seen = body
 
     def carry_out(self, now: Instant) -> bool:

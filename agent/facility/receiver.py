@@ -218,16 +218,19 @@ class HubReceiver:
                 self._orders.plans.note_hub_time(at.timestamp(), self._now())
 
     def _look_for_plan(self) -> None:
-        subject = f"$KV.{DESIRED}.{self._subjects.place}.plan"
-        found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+        found = self._wanted("plan")
         if found is not None:
             self._orders.plans.hear(found.body)
 
     def _look_for_settings(self) -> None:
-        subject = f"$KV.{DESIRED}.{self._subjects.place}.settings"
-        found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+        found = self._wanted("settings")
         if found is not None:
             self._orders.settings.hear(found.body)
+
+    def _wanted(self, what: str) -> StoredMessage | None:
+        """Return what the hub wants of one kind; None for nothing."""
+        subject = f"$KV.{DESIRED}.{self._subjects.place}.{what}"
+        return self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
 
     def _look_for_allowance(self) -> None:
         subjects = self._subjects

@@ -5,6 +5,8 @@ What is signed begins with its kind, so that one never passes for another.
 
 import base64
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -71,3 +73,16 @@ class HubDocument(BaseModel):
     @classmethod
     def _signed(cls, text: str) -> bytes:
         return f"spotter {cls.KIND} 1\n{text}".encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What became of a document of the hub's; the board shows it."""
+
+    revision: int | None = None
+    state: str = "none"  # none, applied, refused; of a plan also waiting, overruled
+    detail: str | None = None
+
+    def document(self) -> Mapping[str, object]:
+        """Return it as a part of the state document."""
+        return {"revision": self.revision, "state": self.state, "detail": self.detail}

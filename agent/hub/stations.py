@@ -75,19 +75,17 @@ class BacklogWord(_Word):
     bytes: _Count = 0
 
 
-class PlanWord(_Word):
-    """What became of the hub's plan at a station."""
+class OrderWord(_Word):
+    """What became of a document of the hub's at a station."""
 
     revision: _Count | None = None
     state: _Text = "none"
     detail: _Text | None = None
 
 
-class SettingsWord(_Word):
-    """What became of the hub's settings at a station."""
+class SettingsWord(OrderWord):
+    """What became of the hub's settings; their mistakes need more words."""
 
-    revision: _Count | None = None
-    state: _Text = "none"
     detail: Annotated[str, Field(max_length=300)] | None = None
 
 
@@ -115,7 +113,7 @@ class StationWord(_Word):
     overdue_s: _Count = 0  # of the clip that is longest due
     athlete: AthleteWord | None = None
     last_take: TakeWord | None = None
-    plan: PlanWord = PlanWord()
+    plan: OrderWord = OrderWord()
     settings: SettingsWord = SettingsWord()
 
     @property

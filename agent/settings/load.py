@@ -162,6 +162,8 @@ HUB_KEYS: Mapping[str, frozenset[str]] = {
 _OF_ACTIVITY = frozenset({"exercise", "barbell_mass", "incline_degree"})
 _MOST_PAGE_BYTES = 65536
 _MOST_HUB_BYTES = 65536
+_OF_HUB = "the hub's settings"
+_ANY_STATION: Mapping[str, Any] = {"station": {"id": "any", "activity": "running"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,27 +219,26 @@ def check_hub_settings(tables: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         ConfigError: naming every mistake.
     """
-    path = find_config(None, os.environ)
-    _refuse_strange(tables, HUB_KEYS, "the hub's settings")
-    merged = _merged(_read(path, required=False), tables)
-    try:
-        Settings(**_known(merged))
-    except ValidationError as error:
-        raise _config_error(list(_mistakes(error, Path("the hub's settings")))) from None
+    check_tables(tables, own=_read(find_config(None, os.environ), required=False))
 
 
-def check_tables(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """See that a hub can set this, and that some station could do what it says.
+def check_tables(
+    tables: Mapping[str, Mapping[str, Any]], *, own: Mapping[str, Any] = _ANY_STATION
+) -> None:
+    """See that a hub can set this, and that a station could do what it says.
+
+    Args:
+        tables: what is to be set.
+        own: what the station's file says; any station's, if left out.
 
     Raises:
         ConfigError: naming every mistake.
     """
-    _refuse_strange(tables, HUB_KEYS, "the settings")
-    plain = {"station": {"id": "any", "activity": "running"}}
+    _refuse_strange(tables, HUB_KEYS, _OF_HUB)
     try:
-        Settings(**_merged(plain, tables))
+        Settings(**_known(_merged(own, tables)))
     except ValidationError as error:
-        raise _config_error(list(_mistakes(error, Path("the settings")))) from None
+        raise _config_error(list(_mistakes(error, Path(_OF_HUB)))) from None
 
 
 def _with_layer(
