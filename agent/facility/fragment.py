@@ -54,9 +54,11 @@ class SettingsKeeper:
         self._reload = reload
         self._check = check
         self._seen: bytes | None = None
+        self._revision = 0  # of those that are kept
         self.report = OrderReport()
         with suppress(OSError, RequestError), open_plain(self._path) as file:
             kept = SettingsFragment.of_hub(file.read(SettingsFragment.MOST_BYTES), member)
+            self._revision = kept.revision
             self.report = OrderReport(revision=kept.revision, state="applied")
 
     def hear(self, body: bytes) -> None:
@@ -73,7 +75,7 @@ class SettingsKeeper:
         except RequestError as error:
             self._refuse(None, str(error))
             return
-        if self.report.revision is not None and told.revision <= self.report.revision:
+        if told.revision <= self._revision:
             return
         try:
             self._check(told.tables)
@@ -82,6 +84,7 @@ class SettingsKeeper:
             return
         with rewriting(self._path, _MODE) as file:
             file.write(body)
+        self._revision = told.revision
         self.report = OrderReport(revision=told.revision, state="applied")
         self._reload()
 

@@ -1,0 +1,49 @@
+"""What a station makes of settings that are said to be its hub's."""
+
+from pathlib import Path
+
+from agent.disk.state_folder import StateFolder
+from agent.errors import ConfigError
+from agent.facility.fragment import SettingsFragment, SettingsKeeper, Tables
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import Membership
+from agent.facility.signed import OrderReport
+
+_HUB, _OTHER = FacilityKey(bytes(32)), FacilityKey(bytes([1] * 32))
+_MEMBER = Membership(
+    address="hub:4222", site="gym-1", station="rack-1", certificate="", hub=_HUB.public
+)
+
+
+def _fragment(revision: int, unit: str = "lb") -> SettingsFragment:
+    return SettingsFragment(
+        site="gym-1", station="rack-1", revision=revision, tables={"web": {"unit": unit}}
+    )
+
+
+def test_only_a_newer_fragment_of_the_hub_counts_whatever_came_between(tmp_path: Path) -> None:
+    reloads: list[int] = []
+    refused: set[str] = {"impossible"}
+
+    def check(tables: Tables) -> None:
+        if tables["web"]["unit"] in refused:
+            raise ConfigError("cannot be done here")
+
+    def keeper() -> SettingsKeeper:
+        return SettingsKeeper(
+            StateFolder(tmp_path), _MEMBER, reload=lambda: reloads.append(1), check=check
+        )
+
+    station = keeper()
+    station.hear(_fragment(2).sealed(_HUB))
+    assert station.report == OrderReport(revision=2, state="applied") and len(reloads) == 1
+    station.hear(_fragment(9, "kg").sealed(_OTHER))
+    assert station.report.state == "refused" and "not signed by the hub" in str(station.report)
+    station.hear(_fragment(1, "kg").sealed(_HUB))  # an old one, once more
+    assert len(reloads) == 1 and keeper().report.revision == 2
+
+    station.hear(_fragment(3, "impossible").sealed(_HUB))
+    assert station.report == OrderReport(revision=3, state="refused", detail="cannot be done here")
+    assert keeper().report == OrderReport(revision=2, state="applied")
+    station.hear(_fragment(4, "kg").sealed(_HUB))
+    assert keeper().report == OrderReport(revision=4, state="applied") and len(reloads) == 2
