@@ -83,6 +83,11 @@ class RecorderUnderTest:
     def socket(self) -> Path:
         return self.root / "recorder.sock"
 
+    def connect_to(self, socket: Path) -> None:
+        """Let it speak with a daemon that listens there."""
+        text = self.config.read_text()
+        self.config.write_text(text.replace(str(self.socket), str(socket)))
+
     @property
     def log(self) -> Path:
         return self.root / f"recorder-{self.name}.log"

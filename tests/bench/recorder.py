@@ -1,8 +1,6 @@
 """What a recorder takes beside ffmpeg, which only stores the same stream."""
 
 import contextlib
-import os
-import re
 import subprocess
 import tempfile
 import threading
@@ -15,13 +13,13 @@ from agent.errors import AgentError
 from agent.sandbox.server import Sandbox
 from agent.station.recorders import ask_for_recorders, ask_for_still
 from tests.bench.captures import capture
+from tests.process_use import cpu_s, peak_bytes
 from tests.recorder import RecorderUnderTest
 from tests.rtsp import rtsp_server
 from tests.station import KEY, Station, until
 
 _SETTLED_S, _WATCHED_S = 8.0, 30.0
 _LOOKS_EVERY_S = 0.5  # as the page's camera view
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
 def bench_recorder() -> None:
@@ -37,8 +35,7 @@ def _bench(station: Station, words: str, *, is_looked_at: bool) -> None:
     video, socket = capture("live"), StateFolder(station.state).recorder_socket
     with rtsp_server(video) as first, rtsp_server(video) as second:
         recorder = RecorderUnderTest(station.root, second.address)
-        text = recorder.config.read_text().replace(str(recorder.socket), str(socket))
-        recorder.config.write_text(text)
+        recorder.connect_to(socket)
         with _ffmpeg(first.address, station.root) as yardstick, recorder.running() as process:
             until(lambda: ask_for_recorders(socket))
             looking = threading.Event()
@@ -46,14 +43,14 @@ def _bench(station: Station, words: str, *, is_looked_at: bool) -> None:
             if is_looked_at:
                 looker.start()
             time.sleep(_SETTLED_S)
-            before = [_cpu_s(pid) for pid in (process.pid, yardstick)]
+            before = [cpu_s(pid) for pid in (process.pid, yardstick)]
             time.sleep(_WATCHED_S)
             ours, theirs = (
-                _cpu_s(pid) - begun
+                cpu_s(pid) - begun
                 for pid, begun in zip((process.pid, yardstick), before, strict=True)
             )
             ring = ask_for_recorders(socket)[0].report.ring_bytes
-            peak = _peak_bytes(process.pid)
+            peak = peak_bytes(process.pid)
             looking.set()
             if is_looked_at:
                 looker.join()
@@ -79,14 +76,3 @@ def _ffmpeg(address: str, folder: Path) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_S  # utime and stime, proc(5)
-
-
-def _peak_bytes(pid: int) -> int:
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import os
 import re
 import statistics
 import subprocess
@@ -15,13 +14,13 @@ from pathlib import Path
 
 from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
+from tests.process_use import cpu_s, resident_bytes
 from tests.served_page import free_port
 from tests.station import KEY, Station
 
 _WATCHED_S = 35.0  # a look at the whole folder, every 30 s, is among them
 _SETTLED_S = 5.0  # after a start there is work; what is idle comes later
 _ROUNDS = 5
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 # The yardstick for the processor: Python that wakes ten times a second and does nothing.
 _WAKING = "import time\nwhile True: time.sleep(0.1)"
 
@@ -58,15 +57,15 @@ def _bench_idle(folder: Path, sandbox: Sandbox) -> None:
         time.sleep(_SETTLED_S)
         before = {words: _use(process) for words, process in processes.items()}
         time.sleep(_WATCHED_S)
-        bare_kb = _resident_kb(yardstick)
+        bare = resident_bytes(yardstick)
         for words, process in processes.items():
             first, last = before[words], _use(process)
             took_s = last.at_s - first.at_s
             share = 100 * (last.cpu_s - first.cpu_s) / took_s
             wakes = (last.wakes - first.wakes) / took_s
-            size_kb = _resident_kb(process)
+            size = resident_bytes(process)
             print(
-                f"{words}: {size_kb / 1024:.0f} MiB ({size_kb / bare_kb:.1f} of bare Python), "
+                f"{words}: {size / 2**20:.0f} MiB ({size / bare:.1f} of bare Python), "
                 f"{share:.2f} % of a core, {wakes:.1f} wake-ups a second"
             )
 
@@ -108,14 +107,12 @@ def _python(code: str) -> Iterator[int]:
 
 
 def _use(process: int) -> Use:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     wakes = sum(
         int(found[1])
         for task in Path(f"/proc/{process}/task").iterdir()
         if (found := re.search(r"^voluntary_ctxt_switches:\s+(\d+)", _status(task), re.MULTILINE))
     )
-    ticks = int(fields[11]) + int(fields[12])  # utime and stime: proc(5), counted after the name
-    return Use(time.monotonic(), ticks / _TICKS_S, wakes)
+    return Use(time.monotonic(), cpu_s(process), wakes)
 
 
 def _status(task: Path) -> str:
@@ -123,11 +120,6 @@ def _status(task: Path) -> str:
         return (task / "status").read_text()
     except OSError:
         return ""  # a thread that has just ended
-
-
-def _resident_kb(process: int) -> int:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def _environment_bytes() -> int:

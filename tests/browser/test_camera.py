@@ -36,9 +36,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorder_of(gym: Gym, root: Path, source: Path) -> RecorderUnderTest:
     """Return a recorder that reports to a gym's daemon."""
     recorder = RecorderUnderTest(root, str(source), arm="assigned")
-    text = recorder.config.read_text()
-    socket = str(gym.folder.recorder_socket)
-    recorder.config.write_text(text.replace(str(recorder.socket), socket))
+    recorder.connect_to(gym.folder.recorder_socket)
     return recorder
 
 

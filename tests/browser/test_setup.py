@@ -29,8 +29,7 @@ _MOST_TOUCHES = 17
 def recorder_without_camera(folder: StateFolder, root: Path) -> Iterator[RecorderUnderTest]:
     """Run a recorder that films what is chosen on the page."""
     recorder = RecorderUnderTest(root, "station:", arm="assigned")
-    text = recorder.config.read_text()
-    recorder.config.write_text(text.replace(str(recorder.socket), str(folder.recorder_socket)))
+    recorder.connect_to(folder.recorder_socket)
     with recorder.running():
         yield recorder
 

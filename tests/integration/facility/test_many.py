@@ -3,11 +3,9 @@
 import asyncio
 import itertools
 import json
-import os
-import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,13 +17,13 @@ from agent.facility.broker import BrokerAccess, connect
 from agent.facility.keys import FacilityKey
 from agent.hub.folder import KnownStation, Register
 from tests.facility import SITE, Hub
+from tests.process_use import cpu_s, resident_bytes
 from tests.station import until
 
 _STATIONS = 500
 _EVERY_S = 1.5  # as a station tells its state
 _EVENT_EVERY = 40  # states
 _WATCHED_S = 40.0
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
 def _key(number: int) -> FacilityKey:
@@ -79,23 +77,6 @@ def stations(hub: Hub, count: int) -> Iterator[None]:
         thread.join()
 
 
-def _cpu_s(pids: Sequence[int]) -> float:
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS_S
-
-
-def _resident_bytes(pids: Sequence[int]) -> int:
-    total = 0
-    for pid in pids:
-        found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-        assert found is not None
-        total += int(found[1]) * 1024
-    return total
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_five_hundred_stations_take_less_than_a_core_and_a_gigabyte(tmp_path: Path) -> None:
@@ -109,13 +90,13 @@ def test_five_hundred_stations_take_less_than_a_core_and_a_gigabyte(tmp_path: Pa
     with hub, stations(hub, _STATIONS):
         until(lambda: all(age is not None for age in _ages_s(hub)))
         pids = hub.processes()
-        before, began_s = _cpu_s(pids), time.monotonic()
+        before, began_s = sum(map(cpu_s, pids)), time.monotonic()
         ages: list[float] = []
         while time.monotonic() < began_s + _WATCHED_S:
             time.sleep(5)
             ages += [age for age in _ages_s(hub) if age is not None]
-        cores = (_cpu_s(pids) - before) / (time.monotonic() - began_s)
-        resident = _resident_bytes(pids)
+        cores = (sum(map(cpu_s, pids)) - before) / (time.monotonic() - began_s)
+        resident = sum(map(resident_bytes, pids))
     ages.sort()
     told = (cores, resident, ages[len(ages) * 95 // 100], ages[-1])
     assert cores <= 1.0 and resident <= 1e9, told

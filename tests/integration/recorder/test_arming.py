@@ -40,8 +40,7 @@ def recorder(station: Station, tmp_path: Path) -> Iterator[RecorderUnderTest]:
     """A recorder of the station's, on twenty seconds of video over and over."""
     video = make_video(tmp_path / "long.mp4", seconds=20)
     one = RecorderUnderTest(station.root, str(video), arm="assigned")
-    text = one.config.read_text().replace(str(one.socket), str(station.state / "recorder.sock"))
-    one.config.write_text(text)
+    one.connect_to(station.state / "recorder.sock")
     yield one
 
 

@@ -70,8 +70,8 @@ def test_each_bad_input_is_one_clear_line_everywhere_and_nowhere_the_password(
         for name, source in sources.items():
             one = RecorderUnderTest(station.root, source, name=name, arm="assigned")
             text = one.config.read_text().replace(*changes.get(name, ("", "")))
-            text = text.replace(str(one.socket), str(station.state / "recorder.sock"))
             one.config.write_text(text)
+            one.connect_to(station.state / "recorder.sock")
             recorders[name], processes[name] = one, running.enter_context(one.running())
 
         def seen() -> dict[str, dict[str, object]]:

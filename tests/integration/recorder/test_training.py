@@ -75,8 +75,7 @@ def train(root: Path, *, efforts: int, every_s: float, size: tuple[int, int]) ->
             },
         )
         recorder = RecorderUnderTest(root, str(training.video), arm="assigned")
-        text, socket = recorder.config.read_text(), str(station.state / "recorder.sock")
-        recorder.config.write_text(text.replace(str(recorder.socket), socket))
+        recorder.connect_to(station.state / "recorder.sock")
         shown_s: dict[str, float] = {}
         with station.running(), Outbox.open(station.state) as outbox:
             station.spotter("assign", ATHLETE)
