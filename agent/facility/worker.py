@@ -36,6 +36,7 @@ from agent.facility.work import (
     parts_of,
     request,
 )
+from agent.failpoints import crash_point
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
 
@@ -220,6 +221,7 @@ class _Job:
             digest = self._copy(kind, wanted, file)
         if digest != wanted.sha256:
             raise WorkRefusedError("the file is not the one that was offered")
+        crash_point("worker-fetched")
         return path
 
     def _copy(self, kind: str, wanted: OfferedFile, file: IO[bytes]) -> str:

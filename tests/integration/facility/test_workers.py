@@ -65,9 +65,9 @@ class WorkerProcess:
         done = self._command("--join", str(told["link"]))
         assert done.wait(60) == 0, self.log.read_text()
 
-    def start(self) -> ForkedCommand:
+    def start(self, **environment: str) -> ForkedCommand:
         """Begin to work."""
-        self._process = self._command()
+        self._process = self._command(**environment)
         return self._process
 
     @contextmanager
@@ -86,9 +86,9 @@ class WorkerProcess:
         assert member is not None
         return access_of(member, FacilityKey(read_station_key(folder)))
 
-    def _command(self, *words: str) -> ForkedCommand:
+    def _command(self, *words: str, **environment: str) -> ForkedCommand:
         given = ["worker", "--state", str(self.state), *words]
-        return ForkedCommand(given, environment=dict(os.environ), log=self.log)
+        return ForkedCommand(given, environment={**os.environ, **environment}, log=self.log)
 
 
 @pytest.fixture
@@ -159,14 +159,13 @@ def test_a_station_analyses_itself_when_its_worker_is_killed_or_gone(
     left, helper = station("left"), worker("mortal")
     hub.admit(left)
     set_analysis(left, offload="always", work_patience_s=5)
-    process = helper.start()
+    process = helper.start(SPOTTER_CRASH_AT="worker-fetched")
     with left.running():
         until(lambda: "workers connected" in left.log.read_text())
         film_run(left.capture / "run.mp4", seconds=8)
-        until(lambda: list((helper.state / "tmp").glob("capture*")))
-        process.send_signal(signal.SIGKILL)
-        process.wait(20)
-        assert not left.entries()
+        until(lambda: process.poll() is not None)
+        assert process.poll() == -signal.SIGKILL and not left.entries()
+        assert list((helper.state / "tmp").glob("capture*"))  # it was in the middle of it
         until(lambda: left.entries())
         assert "the worker is silent" in left.log.read_text()
         hub.spotter("remove", "mortal", "--worker")
