@@ -205,7 +205,14 @@ def inspect_video(
     others: Sequence[tuple[float, float]] = ()
     if options.severities.get("others_in_picture") != "ignore":
         active = [take.active for take in takes]
-        others = look_for_others(path, seen.packets, active, finder, on_progress=on_progress)
+        others = look_for_others(
+            path,
+            seen.packets,
+            active,
+            seen.candidate.motion.looked,
+            finder,
+            on_progress=on_progress,
+        )
     cost = Cost(
         wall_s=time.monotonic() - began_s, decoded_frames=seen.decoded, pose_frames=finder.looks
     )

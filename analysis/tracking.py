@@ -20,7 +20,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from analysis.landmarks import COUNT, FloatArray, Poses
+from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray, Poses
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Image, Interval
@@ -432,17 +432,18 @@ def look_for_others(
     path: Path,
     packets: Packets,
     takes: Sequence[Interval],
+    athlete: Poses,
     finder: PoseFinder,
     *,
     on_progress: Progress,
 ) -> list[tuple[float, float]]:
     """Look at a few keyframes of each take for a second body.
 
-    The model finds one body at a time, so the first is painted over and the model asked again.
+    The model finds one body at a time, so the athlete is painted over.
 
     Returns:
-        For each look that found somebody: presentation time, and the torso of the second body
-        against the first one's, 0 where there is none.
+        For each look: presentation time, and the torso of the second body against the athlete's,
+        0 where there is none.
 
     Raises:
         VideoError: the file cannot be used.
@@ -456,6 +457,7 @@ def look_for_others(
         numbers.update(inside[np.linspace(0, len(inside) - 1, _OTHERS_A_TAKE).astype(int)])
         if len(numbers) >= _OTHERS_AT_MOST:
             break
+    there, torso_px = BodyBoxes.of(athlete), athlete.torso_px()[athlete.is_found]
     seen: list[tuple[float, float]] = []
     if not numbers:
         return seen
@@ -463,30 +465,24 @@ def look_for_others(
         reading.stream.thread_type = "NONE"  # as above
         for decoded in decode_keys(reading, numbers):
             on_progress(1.0)
-            image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
-            first = _one_body(image, finder)
-            if first is None:
+            if there.at(decoded.time_s) is None:
                 continue
-            without = BodyBoxes.of(first).painted_over(image, 0.0)
-            second = _one_body(np.ascontiguousarray(without), finder)
-            share = 0.0 if second is None else float(second.torso_px()[0] / first.torso_px()[0])
-            seen.append((decoded.time_s, share))
+            image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
+            without = there.painted_over(image, decoded.time_s)
+            own_px = float(np.interp(decoded.time_s, there.times_s, torso_px))
+            seen.append((decoded.time_s, _torso_px(without, finder) / max(1.0, own_px)))
     return seen
 
 
-def _one_body(image: Image, finder: PoseFinder) -> Poses | None:
-    """Return the body in a single picture, at time 0."""
+def _torso_px(image: Image, finder: PoseFinder) -> float:
+    """Return the length of the torso of whoever is in a single picture, 0 for nobody."""
     finder.forget()
-    found = finder.find(image)
+    found = finder.find(np.ascontiguousarray(image))
     if found is None:
-        return None
-    return Poses(
-        times_s=np.zeros(1),
-        points_px=found[0][None],
-        visibility=found[1][None],
-        width_px=image.shape[1],
-        height_px=image.shape[0],
-    )
+        return 0.0
+    points = found[0]
+    middles = (points[list(pair)].mean(axis=0) for pair in (SHOULDERS, HIPS))
+    return float(np.linalg.norm(np.subtract(*middles)))
 
 
 def _first_shown(path: Path, finder: PoseFinder) -> KeyframeSamples:

@@ -13,8 +13,10 @@ from agent.synthetic import Bystander, SceneCamera, Segment, Storyboard
 from agent.synthetic.render import draw_frame
 from analysis.inspection import inspect_video
 from analysis.pose_model import PoseFinder
-from analysis.primitives import Image
+from analysis.primitives import Crop, Image, Interval
 from analysis.takes import TakeOptions
+from analysis.tracking import Track, TrackingOptions, follow_body, look_for_others
+from analysis.video import read_packets
 
 FPS, WIDTH, HEIGHT = 24, 640, 360
 JUMP = Storyboard(
@@ -119,6 +121,43 @@ def test_somebody_beside_the_athlete_is_said(
 
     assert len(report.takes) == 1
     assert ("others_in_picture" in {remark.code for remark in report.quality}) is beside
+
+
+def test_who_the_athlete_is_is_known_where_others_are_looked_for(
+    finder: PoseFinder, tmp_path: Path
+) -> None:
+    """The larger of two bodies is somebody else where the smaller one was followed."""
+    story = Storyboard(
+        [Segment("stand", 3.0)],
+        width=WIDTH,
+        height=HEIGHT,
+        fps=15,
+        bystanders=[Bystander(segments=[Segment("stand", 3.0)], place=(-1.1, 0.2))],
+    )
+    path = tmp_path / "two.mp4"
+    SceneCamera(story, keyframe_every_s=1.0).record(path)
+    packets, whole = read_packets(path), Interval(start_s=0.0, end_s=3.0)
+    track = Track()
+    follow_body(
+        path,
+        packets,
+        [whole],
+        finder,
+        track,
+        crop=Crop(left=0.0, top=0.0, right=0.45, bottom=1.0),
+        options=TrackingOptions(),
+        on_progress=lambda _done: None,
+    )
+    finder.begin()
+
+    seen = look_for_others(
+        path, packets, [whole], track.poses(), finder, on_progress=lambda _done: None
+    )
+
+    assert track.poses().is_found.any()
+    assert len(seen) == 3
+    assert all(share > 1.0 for _, share in seen)
+    assert finder.looks <= 2 * len(seen)  # each with one to forget the last body
 
 
 def test_two_lifts_without_rest_are_two_clips(finder: PoseFinder, tmp_path: Path) -> None:
