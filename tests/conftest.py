@@ -66,8 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let no later search for garbage visit the thousands of collected tests."""
-    gc.collect()
+    """Let no search for garbage visit the thousands of collected tests."""
     gc.freeze()
     gc.enable()
 

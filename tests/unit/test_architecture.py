@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -62,7 +63,12 @@ def _modules() -> dict[str, Path]:
 
 
 MODULES = _modules()
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def _trees() -> dict[str, ast.Module]:
+    """Every module of the project; not read before a test wants them."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 
 def _imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
@@ -91,7 +97,7 @@ def test_imports_run_down_the_layers() -> None:
 
     wrong = [
         f"{module} imports {name}"
-        for module, tree in TREES.items()
+        for module, tree in _trees().items()
         if module.startswith("agent.")
         for name in _imported(ast.walk(tree))
         if name.startswith("agent.") and _part(name) != _part(module)
@@ -105,7 +111,7 @@ def test_imports_run_down_the_layers() -> None:
 def test_no_module_imports_itself_by_way_of_others() -> None:
     graph = {
         module: {name for name in _imported(ast.walk(tree)) if name in MODULES and name != module}
-        for module, tree in TREES.items()
+        for module, tree in _trees().items()
     }
 
     try:
@@ -116,7 +122,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_a_public_class_name_is_defined_once() -> None:
     homes = defaultdict(list)
-    for module, tree in TREES.items():
+    for module, tree in _trees().items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(module)
@@ -127,7 +133,7 @@ def test_a_public_class_name_is_defined_once() -> None:
 def test_the_agent_reaches_the_analysis_through_its_process_alone() -> None:
     assert not [
         module
-        for module, tree in TREES.items()
+        for module, tree in _trees().items()
         if module.startswith("agent") and any(_is_analysis(n) for n in _imported(ast.walk(tree)))
     ]
     speaking = [
@@ -141,7 +147,7 @@ def test_the_agent_reaches_the_analysis_through_its_process_alone() -> None:
 def test_the_analysis_knows_nothing_of_the_agent() -> None:
     assert not [
         module
-        for module, tree in TREES.items()
+        for module, tree in _trees().items()
         if _is_analysis(module)
         if any(name.split(".")[0] == "agent" for name in _imported(ast.walk(tree)))
     ]
@@ -164,7 +170,7 @@ def test_a_recorder_loads_nothing_of_the_stations_settings() -> None:
 def test_pure_modules_import_numpy_alone(module: str) -> None:
     outside = {
         name.split(".")[0]
-        for name in _imported(ast.walk(TREES[module]))
+        for name in _imported(ast.walk(_trees()[module]))
         if name.split(".")[0] not in sys.stdlib_module_names
     }
 

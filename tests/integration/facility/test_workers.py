@@ -318,14 +318,16 @@ def test_landmarks_out_of_bounds_are_refused(landmarks: dict[str, object]) -> No
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"rubbish",
-        zlib.compress(b"[" * 100_000),
-        zlib.compress(b" " * (80 << 20)),  # a small message that unpacks to a large one
-        packed(OFFER, REPORT, skeleton(points=[[9999] * 400] * 10_400, times_ms=[*range(10_400)])),
-        packed(OFFER, REPORT, None)[:-8],
-        packed(OFFER.model_copy(update={"generation": 2}), REPORT, None),
-        packed(
+        lambda: b"",
+        lambda: b"rubbish",
+        lambda: zlib.compress(b"[" * 100_000),
+        lambda: zlib.compress(b" " * (80 << 20)),  # a small message that unpacks to a large one
+        lambda: packed(
+            OFFER, REPORT, skeleton(points=[[9999] * 400] * 10_400, times_ms=[*range(10_400)])
+        ),
+        lambda: packed(OFFER, REPORT, None)[:-8],
+        lambda: packed(OFFER.model_copy(update={"generation": 2}), REPORT, None),
+        lambda: packed(
             OFFER.model_copy(
                 update={"capture": OFFER.capture.model_copy(update={"sha256": "b" * 64})}
             ),
@@ -335,9 +337,10 @@ def test_landmarks_out_of_bounds_are_refused(landmarks: dict[str, object]) -> No
     ],
     ids=["empty", "rubbish", "deep", "bomb", "huge", "torn", "stale", "another"],
 )
-def test_findings_that_are_damaged_or_anothers_are_refused(content: bytes) -> None:
+def test_findings_that_are_damaged_or_anothers_are_refused(content: Callable[[], bytes]) -> None:
+    sent = content()
     with pytest.raises(FindingsError):
-        unpacked(content, OFFER, duration_s=10.0)
+        unpacked(sent, OFFER, duration_s=10.0)
 
 
 class Desk:
