@@ -248,6 +248,8 @@ def _with_layer(
     path = loaded.settings.paths.state / layer.file
     try:
         chosen = layer.read(path)
+        if not chosen:
+            return loaded, document
         merged = _merged(document, chosen)
         settings = Settings(**_known(merged))
     except ValidationError as error:
@@ -445,8 +447,10 @@ def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
 
 
 def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
+    environment = _environment_names()
+
     def origin(table: str, key: str) -> Origin:
-        if is_of_environment(table, key):
+        if _is_among(environment, table, key):
             return Origin.ENVIRONMENT
         return Origin.FILE if key in document.get(table, {}) else Origin.DEFAULT
 
@@ -457,8 +461,15 @@ def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
 
 def is_of_environment(table: str, key: str) -> bool:
     """Tell whether the environment decides a setting, whatever any file says."""
-    names = {_variable(table, key), f"{ENV_PREFIX}{table}".upper()}
-    return not names.isdisjoint(name.upper() for name in os.environ)
+    return _is_among(_environment_names(), table, key)
+
+
+def _environment_names() -> set[str]:
+    return {name.upper() for name in os.environ}
+
+
+def _is_among(environment: set[str], table: str, key: str) -> bool:
+    return _variable(table, key) in environment or f"{ENV_PREFIX}{table}".upper() in environment
 
 
 def _variable(table: str, key: str) -> str:
