@@ -1,5 +1,6 @@
 """The API over HTTP.  Only this package uses httpx; its errors become the agent's own here."""
 
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from agent.api.responses import (
     upload_failure,
 )
 from agent.api.sessions import ListedSession, read_documents, read_session
-from agent.api.tls import tls_context, tls_fault, tls_words
+from agent.api.tls import no_authorities, tls_context, tls_fault, tls_words
 from agent.api.transfer import (
     ClipBody,
     DeadlineExceededError,
@@ -147,11 +148,18 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             base_url=self._base_url,
             headers={"User-Agent": f"spotter/{__version__}", **ACCEPTED, **self._from},
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # see `ExchangeWatchdog`
-            verify=self._own_authority or tls_context(None),
+            verify=self._judge(),
             follow_redirects=False,
             # A connection the server closed meanwhile would leave an upload's outcome unknown.
             limits=httpx.Limits(max_keepalive_connections=0),
         )
+
+    def _judge(self) -> ssl.SSLContext:
+        """What certificates are judged by; a plain address, the sandbox's, shows none."""
+        if self._own_authority is not None:
+            return self._own_authority
+        is_over_tls = httpx.URL(self._base_url).scheme == "https"
+        return tls_context(None) if is_over_tls else no_authorities()
 
     def organization_status(self, key: ApiKey) -> Account:
         """Return whose key it is.

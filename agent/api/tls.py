@@ -23,6 +23,11 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 
+def no_authorities() -> ssl.SSLContext:
+    """Return what trusts no certificate: for a client that has no use for TLS, without a file."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def tls_fault(error: BaseException | None) -> ssl.SSLError | None:
     """Return the TLS error at the root of an error, or None where there is none.
 
