@@ -17,7 +17,16 @@ from pathlib import Path
 from agent import cli
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["agent.daemon.run", "agent.cli.run", "tests.forked"])
+_CONTEXT.set_forkserver_preload(
+    [
+        *("agent.cli.run", "agent.cli.hub", "agent.cli.worker", "agent.daemon.run"),
+        # what those load when they first need it
+        *("agent.outbox.schema", "sqlite_utils.db", "sqlite_utils.plugins", "dateutil.parser"),
+        *("httpcore", "certifi", "encodings.ascii", "encodings.idna", "stringprep"),
+        *("jinja2.ext", "uvicorn.lifespan.off"),
+        "tests.forked",
+    ]
+)
 
 
 class ForkedCommand:
