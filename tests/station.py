@@ -55,6 +55,7 @@ class Station:
             "delivery": {"send_delay_s": 0, "reconcile_wait_s": 0.4, "backoff_base_s": 0.2},
             "results": {"follow": False},  # what is delivered stays `uploaded`
             "web": {"listen": ""},
+            "disk": {"reserve_mb": 1},  # which every first start writes
         }
         for table, values in self.settings.items():
             tables[table] = {**tables.get(table, {}), **values}
