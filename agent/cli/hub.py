@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from base64 import b32encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +31,7 @@ from agent.cli.hub_care import (
     push,
     restore,
     roster,
+    sites,
     stations,
     status,
     text_of,
@@ -42,13 +43,14 @@ from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import acting_as_owner, other_owner, user_name
 from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
+from agent.facility.joining import join_as_site
 from agent.facility.keys import SEED_BYTES, FacilityKey
-from agent.facility.membership import NAME, Invitation, forget_membership
+from agent.facility.membership import NAME, Invitation, MemberKind, forget_membership
 from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.planning import Planner, moment_of, read_plan_csv
 from agent.hub.run import run_hub
-from agent.hub.settings import HubSettings, load_hub
+from agent.hub.settings import LEAF_PORT, HubSettings, load_hub
 from agent.logs import configure_logs
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
@@ -58,6 +60,15 @@ from agent.station.assignments import state_folder
 
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
+_KINDS = {
+    MemberKind.SITE: "NAME is a site, and this hub its chain's.",
+    MemberKind.WORKER: "NAME is a worker, which analyses for stations.",
+}
+_JOIN_COMMANDS = {
+    MemberKind.STATION: "spotter join",
+    MemberKind.WORKER: "spotter worker --join",
+    MemberKind.SITE: "sudo spotter hub join",
+}
 
 
 @click.group()
@@ -65,7 +76,7 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore, workers, roster, group, push, do):
+for care in (stations, status, doctor, backup, restore, workers, sites, roster, group, push, do):
     hub.add_command(care)
 
 
@@ -89,9 +100,17 @@ def run(config: Path) -> None:
     run_hub(settings)
 
 
+def _kind_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what kind of member NAME is."""
+    for kind, words in _KINDS.items():
+        flag = click.option(f"--{kind}", "kind", flag_value=kind, type=MemberKind, help=words)
+        command = flag(command)
+    return command
+
+
 @hub.command("invite")
 @click.argument("station", metavar="NAME")
-@click.option("--worker", is_flag=True, help="NAME is a worker, which analyses for stations.")
+@_kind_options
 @click.option(
     "--hours",
     type=click.FloatRange(0.1, 24 * 30),
@@ -101,24 +120,29 @@ def run(config: Path) -> None:
 )
 @hub_config_option
 @json_option
-def invite(station: str, worker: bool, hours: float, config: Path, as_json: bool) -> None:
+def invite(
+    station: str, kind: MemberKind | None, hours: float, config: Path, as_json: bool
+) -> None:
     """Print a link and QR code that let a station join.
 
     NAME is the station's id.  The link lets one station join, once, as in: spotter join 'LINK'.  It
     is a secret until then.  A station that has joined before gets a new key with it.
     """
+    kind = kind or MemberKind.STATION
     if not re.fullmatch(NAME, station):
-        if worker:
+        if kind is not MemberKind.STATION:
             raise RequestError(f"{station!r} is not a name", hint="letters, digits, - and _")
         raise RequestError(
             f"{station!r} is not a station's id", hint="see station.id in the station's settings"
         )
     settings = load_hub(config)
+    if kind is MemberKind.SITE:
+        _check_chain(settings, station)
     folder = prepared_hub(settings)
     seed, until_s = os.urandom(SEED_BYTES), read_clock().utc_s + hours * 3600
     opened = OpenInvitation(key=FacilityKey(seed).public, until=until_s)
     with acting_as_owner(folder.root):
-        folder.change(lambda register: register.invite(station, opened, as_worker=worker))
+        folder.change(lambda register: register.invite(station, opened, kind=kind))
         digest = folder.digest()
     invitation = Invitation(
         address=settings.hub.called,
@@ -126,17 +150,30 @@ def invite(station: str, worker: bool, hours: float, config: Path, as_json: bool
         station=station,
         digest=digest,
         seed=seed,
-        is_worker=worker,
+        kind=kind,
     )
-    kind, command = ("worker", "worker --join") if worker else ("station", "join")
     if as_json:
-        print_json({"link": invitation.link, kind: station, "until": iso_utc(until_s)})
+        print_json({"link": invitation.link, str(kind): station, "until": iso_utc(until_s)})
         return
     segno.make(invitation.link, error="l", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"On the {kind}:")
-    click.echo(f"spotter {command} '{invitation.link}'")
+    click.echo(f"{_JOIN_COMMANDS[kind]} '{invitation.link}'")
     click.echo(f"Valid once, for {duration_words(hours * 3600)}.")
     _warn_if_unreachable(settings, folder)
+
+
+def _check_chain(settings: HubSettings, site: str) -> None:
+    """See that this is a chain's hub, to which such a site can connect.
+
+    Raises:
+        RequestError: it is not.
+    """
+    if settings.hub.sites is None:
+        raise RequestError(
+            "this hub does not let sites connect", hint=f'set hub.sites = "0.0.0.0:{LEAF_PORT}"'
+        )
+    if site == settings.hub.site:
+        raise RequestError(f"{site} is this hub's own site", hint="each site needs its own name")
 
 
 def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
@@ -154,20 +191,22 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 
 @hub.command("remove")
 @click.argument("station", metavar="NAME")
-@click.option("--worker", is_flag=True, help="NAME is a worker.")
+@_kind_options
 @hub_config_option
 @json_option
-def remove(station: str, worker: bool, config: Path, as_json: bool) -> None:
+def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -> None:
     """Let a station in no longer, or take back its invitation.
 
     The station continues without the hub; `spotter leave` there ends its attempts to connect.  What
-    a removed worker has in hand goes to another one, or back to its station.
+    a removed worker has in hand goes to another one, or back to its station.  The events of a
+    removed site are deleted here.
     """
+    kind = kind or MemberKind.STATION
     settings = load_hub(config)
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
-        folder.change(lambda register: register.remove(station, as_worker=worker))
-        if not worker:
+        folder.change(lambda register: register.remove(station, kind=kind))
+        if kind is MemberKind.STATION:
             Planner(settings.hub, folder).clear(station, now_s=read_clock().utc_s)
     if as_json:
         print_json({"removed": station})
@@ -275,6 +314,46 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
         return
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")
+
+
+@hub.command("join")
+@click.argument("link")
+@hub_config_option
+@json_option
+def join_chain(link: str, config: Path, as_json: bool) -> None:
+    """Join a chain by the LINK of spotter hub invite --site.
+
+    The chain's hub then shows what this site's stations do, and keeps their events for 30 days.
+    Athletes are user ids in both; names, pictures and addresses of pages stay here.
+    """
+    settings = load_hub(config)
+    if settings.hub.sites is not None:
+        raise RequestError("a chain's hub cannot join another chain", hint="unset hub.sites")
+    invitation = Invitation.of(sys.stdin.readline() if link == "-" else link)
+    folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        member = join_as_site(folder.places, invitation, site=settings.hub.site)
+    if as_json:
+        print_json({"chain": member.site, "site": member.station, "hub": member.address})
+    else:
+        click.echo(f"joined {member.site} as {member.station}, hub {member.address}")
+
+
+@hub.command("leave")
+@hub_config_option
+@json_option
+def leave_chain(config: Path, as_json: bool) -> None:
+    """Leave the chain: nothing goes to its hub any more.
+
+    On the chain's hub, spotter hub remove --site takes the site off its list.
+    """
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        left = forget_membership(folder.places)
+    if as_json:
+        print_json({"left": left})
+    else:
+        click.echo("left the chain" if left else "this site belongs to no chain")
 
 
 @click.command()

@@ -428,7 +428,19 @@ def status(config: Path, as_json: bool) -> None:
         ("to review", str(counts["to_review"])),
         ("to upload", counted(counts["clips_to_upload"], "clip")),
     ]
+    if look.sites or look.site_invitations:
+        gone = sum(site.is_away for site in look.sites)
+        told = f"{counted(len(look.sites), 'site')}, {gone} away"
+        lines.append(("sites", f"{told}, {len(look.site_invitations)} invited"))
+    if look.chain is not None:
+        reached = f"answers at {look.chain.address}"
+        if look.chain.fault is not None:
+            reached = f"FAILING: {look.chain.fault}"
+        lines.append(("chain", f"{look.chain.chain}, {reached}"))
     print_columns(lines)
+    for site in look.sites:
+        if site.is_away:
+            click.echo(f"away: site {site.site}, last message: {_ago(site.age_s)}")
     for view in look.away:
         click.echo(f"away: {view.station}, last message: {_age(view)}")
 
@@ -442,7 +454,7 @@ def stations(config: Path, as_json: bool) -> None:
     Stations without a message for 15 s are away: what is shown of them is their last word.
     """
     look = _look(config)
-    views, invited = look.stations, sorted(look.invitations)
+    views, invited = look.everywhere, sorted(look.invitations)
     if as_json:
         told = [{"station": name, "invited": True} for name in invited]
         print_json([*(view.document() for view in views), *told])
@@ -473,16 +485,48 @@ def workers(config: Path, as_json: bool) -> None:
         print_columns([("WORKER", "STATE"), *lines, *((name, "invited") for name in invited)])
 
 
+@click.command()
+@hub_config_option
+@json_option
+def sites(config: Path, as_json: bool) -> None:
+    """List the sites of a chain, and their stations in short."""
+    look = _look(config)
+    invited = sorted(look.site_invitations)
+    if as_json:
+        told = [site.document() for site in look.sites]
+        print_json([*told, *({"site": name, "invited": True} for name in invited)])
+    elif not look.sites and not invited:
+        click.echo("no sites; invite one: spotter hub invite --site NAME")
+    else:
+        lines = [
+            (
+                site.site,
+                "away" if site.is_away else "connected",
+                str(len(site.stations)),
+                str(sum(view.is_away for view in site.stations)),
+                str(sum(view.word.to_review for view in site.stations if view.word)),
+                _ago(site.age_s),
+            )
+            for site in look.sites
+        ]
+        head = ("SITE", "STATE", "STATIONS", "AWAY", "TO REVIEW", "LAST MESSAGE")
+        print_columns([head, *lines, *((name, "invited", "", "", "", "") for name in invited)])
+
+
 def _line(view: StationView) -> tuple[str, ...]:
     age = _age(view)
     word = view.word
     if word is None:
-        return view.station, "away", "", "", "", age
+        return view.place, "away", "", "", "", age
     athlete = (word.athlete.user_id if word.athlete else None) or "-"
     todo = str(word.to_review) if word.to_review else "-"
     state = f"away ({word.state})" if view.is_away else str(word.state)
-    return view.station, state, athlete, todo, str(word.backlog.clips), age
+    return view.place, state, athlete, todo, str(word.backlog.clips), age
 
 
 def _age(view: StationView) -> str:
-    return "never" if view.age_s is None else f"{duration_words(view.age_s)} ago"
+    return _ago(view.age_s)
+
+
+def _ago(age_s: float | None) -> str:
+    return "never" if age_s is None else f"{duration_words(age_s)} ago"

@@ -195,7 +195,9 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
     look = look_at_hub(hub.settings.hub, hub.folder, now_s=hub.now.utc_s)
     yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
     yield judge_address(hub)
-    yield from judge_stations(look.stations, invited=len(look.invitations))
+    if look.stations or not look.sites:  # a chain's hub may have none of its own
+        yield from judge_stations(look.stations, invited=len(look.invitations))
+    yield from judge_sites(look)
     yield from judge_refused(_end_of(hub.folder.broker_log), now_s=hub.now.utc_s)
 
 
@@ -303,6 +305,26 @@ def judge_stations(views: list[StationView], *, invited: int) -> Iterator[CheckR
     ]
     if refused:
         yield warning("plans", f"refused: {_some(refused)}", "spotter hub assign STATION USER_ID")
+
+
+def judge_sites(look: HubLook) -> Iterator[CheckResult]:
+    """Judge the sites of a chain's hub, and the chain of a site's."""
+    away = [site.site for site in look.sites if site.is_away]
+    if away:
+        told = f"{len(away)} of {len(look.sites)} away: {_some(away)}"
+        yield warning(
+            "sites", told, "at the site: spotter hub doctor; gone: spotter hub remove NAME --site"
+        )
+    elif look.sites:
+        yield fine("sites", f"all {len(look.sites)} connected")
+    if look.chain is None:
+        return
+    if look.chain.fault is None:
+        yield fine("chain", f"{look.chain.chain} answers, by {look.chain.address}")
+    elif look.fault is None:
+        told = f"{look.chain.fault}; the site works without it"
+        remedy = "on the chain's hub: spotter hub doctor; removed there: spotter hub leave"
+        yield warning("chain", told, remedy)
 
 
 def judge_refused(logged: str, *, now_s: float) -> Iterator[CheckResult]:

@@ -272,7 +272,7 @@ class HubConnection:
         Raises:
             NotifyError: the broker did not answer.
         """
-        return _stored(self._answer(subject, asked, None))
+        return stored_message(self._answer(subject, asked, None))
 
     def send(self, subject: str, body: bytes) -> None:
         """Publish a message that nobody acknowledges.
@@ -424,7 +424,7 @@ async def _leave(client: Client) -> None:
         await asyncio.sleep(0)
 
 
-def _stored(answer: Msg) -> StoredMessage | None:
+def stored_message(answer: Msg) -> StoredMessage | None:
     """Return the message that a direct request brought; None where there is none.
 
     Raises:

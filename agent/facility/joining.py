@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from agent import __version__
@@ -19,9 +20,11 @@ from agent.facility.broker import (
 from agent.facility.keys import SEED_BYTES, FacilityKey, is_public_key
 from agent.facility.membership import (
     Invitation,
+    MemberKind,
     Membership,
     Subjects,
     read_membership,
+    split_address,
     write_membership,
 )
 
@@ -44,10 +47,7 @@ def join(folder: StateFolder, invitation: Invitation, *, station: str) -> Member
         NotifyError: the hub cannot be reached.
         BusyError: the hub did not let the station in.
     """
-    if invitation.is_worker:
-        raise RequestError(
-            "the invitation is for a worker", hint="on that machine: spotter worker --join LINK"
-        )
+    _check_kind(invitation, MemberKind.STATION)
     if invitation.station != station:
         raise RequestError(
             f"the invitation is for {invitation.station!r}, this station's id is {station!r}",
@@ -73,11 +73,54 @@ def join_as_worker(folder: StateFolder, invitation: Invitation) -> Membership:
         NotifyError: the hub cannot be reached.
         BusyError: the hub did not let the worker in.
     """
-    if not invitation.is_worker:
+    _check_kind(invitation, MemberKind.WORKER)
+    return _let_in(folder, invitation)
+
+
+def join_as_site(folder: StateFolder, invitation: Invitation, *, site: str) -> Membership:
+    """Make a site's hub a member of a chain.
+
+    Args:
+        folder: the hub's state folder.
+        invitation: of the chain's hub.
+        site: the site's name.
+
+    Raises:
+        RequestError: the invitation is not this site's, or used up, or it has a chain already.
+        NotifyError: the chain's hub cannot be reached.
+        BusyError: it did not let the site in.
+    """
+    _check_kind(invitation, MemberKind.SITE)
+    if invitation.station != site:
         raise RequestError(
-            "the invitation is for a station", hint="on the hub: spotter hub invite --worker NAME"
+            f"the invitation is for {invitation.station!r}, this site is {site!r}",
+            hint=f"on the chain's hub: spotter hub invite --site {site}",
+        )
+    member = read_membership(folder)
+    if member is not None:
+        raise RequestError(
+            f"the site belongs to {member.site} already", hint="first: spotter hub leave"
         )
     return _let_in(folder, invitation)
+
+
+_COMMANDS = {
+    MemberKind.STATION: "at that station: spotter join LINK",
+    MemberKind.WORKER: "on that machine: spotter worker --join LINK",
+    MemberKind.SITE: "on the site's hub: spotter hub join LINK",
+}
+
+
+def _check_kind(invitation: Invitation, kind: MemberKind) -> None:
+    """See that an invitation is for such a member.
+
+    Raises:
+        RequestError: it is for another.
+    """
+    if invitation.kind is not kind:
+        raise RequestError(
+            f"the invitation is for a {invitation.kind}", hint=_COMMANDS[invitation.kind]
+        )
 
 
 def _let_in(folder: StateFolder, invitation: Invitation) -> Membership:
@@ -86,26 +129,30 @@ def _let_in(folder: StateFolder, invitation: Invitation) -> Membership:
     )
     seed = os.urandom(SEED_BYTES)
     key = FacilityKey(seed)
+    hub, port = _ask(invitation, certificate, key)
     member = Membership(
         address=invitation.address,
         site=invitation.site,
         station=invitation.station,
         certificate=certificate,
-        hub=_ask(invitation, certificate, key),
+        hub=hub,
     )
     _wait_until_known(member, key, again=_invite_again(invitation))
+    if port is not None:  # where sites connect
+        host = invitation.address.rpartition(":")[0]
+        member = replace(member, address=f"{host}:{port}")
     write_membership(folder, member, seed=seed)
     return member
 
 
-def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
-    """Tell the hub the station's key, and return the hub's."""
+def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> tuple[str, int | None]:
+    """Tell the hub the member's key; return the hub's, and for a site the port for its broker."""
     access = BrokerAccess(
         address=invitation.address, certificate=certificate, key=FacilityKey(invitation.seed)
     )
     asked = json.dumps({"key": key.public, "version": __version__}).encode()
     subjects = Subjects(site=invitation.site, station=invitation.station)
-    subject = subjects.join_as_worker if invitation.is_worker else subjects.join
+    subject = subjects.join(invitation.kind)
     connection = HubConnection(access)
     try:
         answer = _patiently(
@@ -113,6 +160,7 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
         )
         told = json.loads(answer)
         hub = told["hub"]
+        port = split_address(f":{told['port']}")[1] if invitation.kind is MemberKind.SITE else None
     except HubRefusesError:
         raise RequestError(
             "the invitation was used, or has expired",
@@ -124,7 +172,7 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> str:
         connection.close()
     if not isinstance(hub, str) or not is_public_key(hub):
         raise BusyError("the hub's answer cannot be read", hint="try again")
-    return hub
+    return hub, port
 
 
 def _patiently(
@@ -156,7 +204,8 @@ def _patiently(
 
 def _invite_again(invitation: Invitation) -> str:
     """Return the command that makes another invitation like this one."""
-    return f"spotter hub invite {'--worker ' if invitation.is_worker else ''}{invitation.station}"
+    option = "" if invitation.kind is MemberKind.STATION else f"--{invitation.kind} "
+    return f"spotter hub invite {option}{invitation.station}"
 
 
 def _wait_until_known(member: Membership, key: FacilityKey, *, again: str) -> None:

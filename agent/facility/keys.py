@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 SEED_BYTES = 32
 _USER = 20 << 3  # makes the first letter U
+_SEED = 18 << 3  # makes the first letter S; what kind of key it is follows
 _PUBLIC_BYTES = 1 + 32 + 2
 
 
@@ -27,6 +28,13 @@ class FacilityKey:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         content = bytes([_USER]) + self._private.public_key().public_bytes_raw()
         self.public = base64.b32encode(content + _checksum(content)).decode().rstrip("=")
+
+    @property
+    def seed(self) -> str:
+        """The seed as the broker reads it; as secret as the seed itself."""
+        prefix = bytes([_SEED | _USER >> 5, (_USER & 31) << 3])
+        content = prefix + self._private.private_bytes_raw()
+        return base64.b32encode(content + _checksum(content)).decode().rstrip("=")
 
     def sign(self, content: bytes) -> bytes:
         """Return the signature of a content, 64 bytes."""

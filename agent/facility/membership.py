@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,12 +34,27 @@ WORK_STREAM, WORKERS = "WORK", "workers"  # the queue of captures to analyse, an
 NEXT_WORK = f"$JS.API.CONSUMER.MSG.NEXT.{WORK_STREAM}.{WORKERS}"
 WORK_ACKNOWLEDGED = f"$JS.ACK.{WORK_STREAM}.{WORKERS}.>"
 KEEP_EVENTS_S = 30 * 86_400.0
-SCHEME, WORKER_SCHEME = "spotter-join", "spotter-worker"  # of an invitation's link
 PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
 ALLOWANCE_FILE = "hub-allowance.json"  # and the share of the uplink that holds without it
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
 _MOST_BYTES = 65_536
 _LINK = re.compile(rf"/({NAME})/({NAME})")
+
+
+class MemberKind(StrEnum):
+    """Who may join a hub."""
+
+    STATION = "station"
+    WORKER = "worker"  # analyses for the stations
+    SITE = "site"  # another hub, of which this one is the chain's
+
+    @property
+    def scheme(self) -> str:
+        """Of an invitation's link."""
+        return "spotter-join" if self is MemberKind.STATION else f"spotter-{self}"
+
+
+_KINDS = {kind.scheme: kind for kind in MemberKind}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +89,9 @@ class Subjects:
         """Begins the subject of each of its events."""
         return f"spotter.{self.place}.event"
 
-    @property
-    def join(self) -> str:
-        """Where it asks to be let in, with the invitation's key."""
-        return f"spotter.{self.site}.join.{self.station}"
-
-    @property
-    def join_as_worker(self) -> str:
-        """Where a worker of this name asks to be let in."""
-        return f"spotter.{self.site}.join-worker.{self.station}"
+    def join(self, kind: MemberKind) -> str:
+        """Return where a member of this name asks to be let in, with the invitation's key."""
+        return f"spotter.{self.site}.{joining(kind)}.{self.station}"
 
     @property
     def offer(self) -> str:
@@ -113,6 +123,58 @@ class Subjects:
         return f"$JS.API.DIRECT.GET.{stream}.{subject}"
 
 
+def joining(kind: MemberKind) -> str:
+    """Return the token of the subjects where members of a kind ask to be let in."""
+    return "join" if kind is MemberKind.STATION else f"join-{kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSubjects:
+    """The subjects of one site at its chain, which it alone may use."""
+
+    site: str
+
+    @property
+    def stream(self) -> str:
+        """The stream of its events, of a size of its own."""
+        return f"{EVENTS_STREAM}-{self.site}"
+
+    @property
+    def events(self) -> str:
+        """The subjects of all events of its stations."""
+        return f"spotter.{self.site}.*.event.>"
+
+    @property
+    def stations(self) -> str:
+        """Where it says what its stations do."""
+        return f"$KV.{STATES}.{self.site}"
+
+    @property
+    def tell(self) -> str:
+        """The same at the site; a leaf lets no subject of JetStream's own through."""
+        return f"spotter.{self.site}.chain.stations"
+
+    @property
+    def stream_info(self) -> str:
+        """Where the chain is asked what it has stored of the site's events."""
+        return f"$JS.API.STREAM.INFO.{self.stream}"
+
+    @property
+    def ask_info(self) -> str:
+        """The same at the site."""
+        return f"spotter.{self.site}.chain.info"
+
+    @property
+    def stream_get(self) -> str:
+        """Where the chain is asked for one of them."""
+        return f"$JS.API.DIRECT.GET.{self.stream}"
+
+    @property
+    def ask_event(self) -> str:
+        """The same at the site."""
+        return f"spotter.{self.site}.chain.get"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """What a station knows of its facility."""
@@ -131,21 +193,20 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """The way into a facility: for one station or worker, once."""
+    """The way into a facility: for one station, worker or site, once."""
 
     address: str  # host:port of the broker
     site: str
-    station: str
+    station: str  # or the name of the worker or site
     digest: bytes  # SHA-256 of the broker's certificate (DER)
     seed: bytes  # of the key that may ask to be let in, and nothing else
-    is_worker: bool = False  # then `station` is the worker's name
+    kind: MemberKind = MemberKind.STATION
 
     @property
     def link(self) -> str:
         """The invitation as one line; all that is secret stands behind the #."""
         secrets = ".".join(_text(part) for part in (self.digest, self.seed))
-        scheme = WORKER_SCHEME if self.is_worker else SCHEME
-        return f"{scheme}://{self.address}/{self.site}/{self.station}#{secrets}"
+        return f"{self.kind.scheme}://{self.address}/{self.site}/{self.station}#{secrets}"
 
     @classmethod
     def of(cls, link: str) -> "Invitation":
@@ -157,16 +218,16 @@ class Invitation:
         try:
             parts = urlsplit(link.strip())
             path, secrets = _LINK.fullmatch(parts.path), parts.fragment.split(".")
-            is_known = parts.scheme in {SCHEME, WORKER_SCHEME}
-            if not is_known or not parts.hostname or path is None or len(secrets) != 2:
+            kind = _KINDS.get(parts.scheme)
+            if kind is None or not parts.hostname or path is None or len(secrets) != 2:
                 raise ValueError(link)
             digest, seed = (_bytes(part) for part in secrets)
             port = parts.port or DEFAULT_PORT
         except ValueError:
             raise RequestError(
                 "this is not an invitation",
-                hint="make one on the hub: spotter hub invite STATION, or --worker NAME; "
-                "quote the whole link",
+                hint="make one on the hub: spotter hub invite STATION, --worker NAME, or "
+                "--site NAME; quote the whole link",
             ) from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(
@@ -175,7 +236,7 @@ class Invitation:
             station=path[2],
             digest=digest,
             seed=seed,
-            is_worker=parts.scheme == WORKER_SCHEME,
+            kind=kind,
         )
 
 

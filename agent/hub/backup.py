@@ -8,14 +8,21 @@ import os
 from pathlib import Path
 
 from agent.backup import BackupContent, BackupKind, put_records_aside, restore_backup
-from agent.disk.state_folder import OF_SESSIONS, StateFolder, acting_as_owner
+from agent.disk.state_folder import (
+    MEMBERSHIP,
+    OF_SESSIONS,
+    STATION_KEY,
+    StateFolder,
+    acting_as_owner,
+)
 from agent.errors import ConfigError, RequestError
 from agent.hub.folder import HubFolder
 from agent.outbox.recovery import accept_copy
 
 _FILES = (
     *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
-    *("roster.json", "wanted-settings.json", OF_SESSIONS),
+    *("roster.json", "wanted-settings.json", OF_SESSIONS, MEMBERSHIP, STATION_KEY),
+    "last-sites.json",
 )
 
 
@@ -49,7 +56,8 @@ def _make_room(folder: StateFolder) -> None:
     Raises:
         RequestError: one has.
     """
-    if HubFolder(folder.root).register().stations:
+    register = HubFolder(folder.root).register()
+    if register.stations or register.sites:
         raise RequestError(
             f"{folder.root} holds a hub's stations already, which a restore does not replace",
             hint=f"stop the hub and move them away first: sudo mv {folder.root} {folder.root}.old",

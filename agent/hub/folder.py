@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -22,7 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.disk.state_folder import StateFolder, load_secret, open_plain, rewriting
 from agent.errors import ConfigError, RequestError
 from agent.facility.keys import FacilityKey
-from agent.facility.membership import CERTIFICATE_NAME
+from agent.facility.membership import (
+    CERTIFICATE_NAME,
+    MemberKind,
+    Membership,
+    read_membership,
+    read_station_key,
+)
 from agent.web.tls import self_signed
 
 _MOST_BYTES = 4 << 20
@@ -33,7 +39,7 @@ _BEGINS, _ENDS = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStation:
-    """A station or a worker that has joined."""
+    """A station, a worker or a site that has joined."""
 
     key: str  # public
     since: float  # Unix time
@@ -42,7 +48,7 @@ class KnownStation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenInvitation:
-    """A station or a worker that may join."""
+    """A station, a worker or a site that may join."""
 
     key: str  # public, of the link's seed
     until: float  # Unix time
@@ -50,55 +56,66 @@ class OpenInvitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """Who may come in, and by which key: stations, and the workers that analyse for them."""
+    """Who may come in, and by which key: stations, the workers that analyse for them, and sites."""
 
     stations: dict[str, KnownStation] = field(default_factory=dict)
     invitations: dict[str, OpenInvitation] = field(default_factory=dict)  # of stations
     workers: dict[str, KnownStation] = field(default_factory=dict)
     worker_invitations: dict[str, OpenInvitation] = field(default_factory=dict)
+    sites: dict[str, KnownStation] = field(default_factory=dict)  # of which this is the chain's hub
+    site_invitations: dict[str, OpenInvitation] = field(default_factory=dict)
+
+    def known(self, kind: MemberKind) -> dict[str, KnownStation]:
+        """Return the members of a kind that have joined."""
+        found: dict[str, KnownStation] = getattr(self, _TABLES[kind][0])
+        return found
+
+    def invited(self, kind: MemberKind) -> dict[str, OpenInvitation]:
+        """Return the members of a kind that may join."""
+        found: dict[str, OpenInvitation] = getattr(self, _TABLES[kind][1])
+        return found
+
+    def _with(
+        self,
+        kind: MemberKind,
+        known: dict[str, KnownStation],
+        invited: dict[str, OpenInvitation],
+    ) -> "Register":
+        tables: dict[str, Any] = dict(zip(_TABLES[kind], (known, invited), strict=True))
+        return replace(self, **tables)
 
     def invite(
-        self, name: str, invitation: OpenInvitation, *, as_worker: bool = False
+        self, name: str, invitation: OpenInvitation, *, kind: MemberKind = MemberKind.STATION
     ) -> "Register":
         """Return it with one more invitation, in place of an earlier one."""
-        if as_worker:
-            return replace(self, worker_invitations={**self.worker_invitations, name: invitation})
-        return replace(self, invitations={**self.invitations, name: invitation})
+        return self._with(kind, self.known(kind), {**self.invited(kind), name: invitation})
 
-    def accept(self, name: str, key: str, *, now_s: float, as_worker: bool = False) -> "Register":
+    def accept(
+        self, name: str, key: str, *, now_s: float, kind: MemberKind = MemberKind.STATION
+    ) -> "Register":
         """Return it with who came by an invitation, which is used up.
 
         Raises:
             RequestError: there is none, or it has expired.
         """
-        invitations = self.worker_invitations if as_worker else self.invitations
-        invitation = invitations.get(name)
+        known, invited = self.known(kind), self.invited(kind)
+        invitation = invited.get(name)
         if invitation is None or invitation.until <= now_s:
             raise RequestError(f"there is no invitation for {name}")
-        left, joined = _without(invitations, name), KnownStation(key=key, since=now_s)
-        if as_worker:
-            workers = {**self.workers, name: joined}
-            return replace(self, workers=workers, worker_invitations=left)
-        before = self.stations.get(name)
-        joined = replace(joined, group=None if before is None else before.group)
-        return replace(self, stations={**self.stations, name: joined}, invitations=left)
+        group = known[name].group if name in known else None
+        joined = KnownStation(key=key, since=now_s, group=group)
+        return self._with(kind, {**known, name: joined}, _without(invited, name))
 
-    def remove(self, name: str, *, as_worker: bool = False) -> "Register":
-        """Return it without a station or worker, and its invitation.
+    def remove(self, name: str, *, kind: MemberKind = MemberKind.STATION) -> "Register":
+        """Return it without a member, and its invitation.
 
         Raises:
             RequestError: it knows neither.
         """
-        known, invited = self.stations, self.invitations
-        if as_worker:
-            known, invited = self.workers, self.worker_invitations
+        known, invited = self.known(kind), self.invited(kind)
         if name not in known and name not in invited:
-            kind = "worker" if as_worker else "station"
             raise RequestError(f"no {kind} {name!r}", hint=f"spotter hub {kind}s lists them")
-        known, invited = _without(known, name), _without(invited, name)
-        if as_worker:
-            return replace(self, workers=known, worker_invitations=invited)
-        return replace(self, stations=known, invitations=invited)
+        return self._with(kind, _without(known, name), _without(invited, name))
 
     def place(self, station: str, group: str | None) -> "Register":
         """Return it with a station in another group of the board, or in none.
@@ -128,20 +145,26 @@ class Register:
     @property
     def keys(self) -> frozenset[tuple[str, str, float]]:
         """What the broker must know of it: who may come in."""
-        members = (*self.stations.items(), *self.workers.items())
-        guests = (*self.invitations.items(), *self.worker_invitations.items())
-        known = {(name, one.key, 0.0) for name, one in members}
-        return frozenset(known | {(name, one.key, one.until) for name, one in guests})
+        found: set[tuple[str, str, float]] = set()
+        for kind in MemberKind:
+            found |= {(name, one.key, 0.0) for name, one in self.known(kind).items()}
+            found |= {(name, one.key, one.until) for name, one in self.invited(kind).items()}
+        return frozenset(found)
 
     def without_expired(self, *, now_s: float) -> "Register":
         """Return it with the invitations that still hold."""
-        return replace(
-            self,
-            invitations=_held(self.invitations, now_s),
-            worker_invitations=_held(self.worker_invitations, now_s),
-        )
+        held = self
+        for kind in MemberKind:
+            held = held._with(kind, held.known(kind), _held(held.invited(kind), now_s))
+        return held
 
 
+_TABLES = {
+    MemberKind.STATION: ("stations", "invitations"),
+    MemberKind.WORKER: ("workers", "worker_invitations"),
+    MemberKind.SITE: ("sites", "site_invitations"),
+}
+_ADDED_TABLES = ("workers", "worker_invitations", "sites", "site_invitations")  # by later versions
 _Kept = TypeVar("_Kept")
 
 
@@ -204,6 +227,22 @@ class HubFolder:
         return self.root / "last-words.json"
 
     @property
+    def site_words(self) -> Path:
+        """The last word of every site of a chain."""
+        return self.root / "last-sites.json"
+
+    def chain(self) -> tuple[Membership, FacilityKey] | None:
+        """Return the chain of this site, and the site's key there; None where it has none.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        member = read_membership(self.places)
+        if member is None:
+            return None
+        return member, FacilityKey(read_station_key(self.places))
+
+    @property
     def places(self) -> StateFolder:
         """The same folder, for its lock and its secrets."""
         return StateFolder(self.root)
@@ -245,17 +284,12 @@ class HubFolder:
         path = self._register
         try:
             with open_plain(path) as file:
-                told = json.loads(file.read(_MOST_BYTES))
-            known = (told["stations"], told.get("workers", {}))
-            invited = (told["invitations"], told.get("worker_invitations", {}))
-            stations, workers = ({n: KnownStation(**o) for n, o in t.items()} for t in known)
-            guests, new_workers = ({n: OpenInvitation(**o) for n, o in t.items()} for t in invited)
-            return Register(
-                stations=stations,
-                invitations=guests,
-                workers=workers,
-                worker_invitations=new_workers,
-            )
+                told = {key: {} for key in _ADDED_TABLES} | json.loads(file.read(_MOST_BYTES))
+            tables: dict[str, Any] = {}
+            for known, invited in _TABLES.values():
+                tables[known] = {n: KnownStation(**one) for n, one in told[known].items()}
+                tables[invited] = {n: OpenInvitation(**one) for n, one in told[invited].items()}
+            return Register(**tables)
         except FileNotFoundError:
             return Register()
         except OSError as error:

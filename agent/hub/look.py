@@ -8,12 +8,58 @@ from datetime import datetime
 from agent.clock import iso_utc
 from agent.disk.lock import StateFolderLock
 from agent.errors import NotifyError
-from agent.facility.broker import HubConnection
-from agent.facility.membership import EVENTS_STREAM, STATES, Subjects
+from agent.facility.broker import HubConnection, StoredMessage
+from agent.facility.membership import EVENTS_STREAM, STATES, SiteSubjects, Subjects
+from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
-from agent.hub.stations import StationBoard, StationView
+from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLook:
+    """A site of a chain, as the chain's hub knows it."""
+
+    site: str
+    since: float  # Unix time
+    age_s: float | None  # of its last message; None: there was none
+    stations: list[StationView]
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its last message is too old to hold."""
+        return self.age_s is None or self.age_s > AWAY_AFTER_S
+
+    def document(self) -> dict[str, object]:
+        """Return it ready for JSON."""
+        return {
+            "site": self.site,
+            "since": iso_utc(self.since),
+            "away": self.is_away,
+            "age_s": None if self.age_s is None else round(self.age_s, 1),
+            "stations": len(self.stations),
+            "stations_away": sum(view.is_away for view in self.stations),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainLook:
+    """The chain of a site, as the site reaches it."""
+
+    chain: str
+    address: str
+    fault: str | None  # why it does not answer; None: it does
+
+    def document(self) -> dict[str, object]:
+        """Return it ready for JSON."""
+        answers = self.fault is None
+        return {
+            "chain": self.chain,
+            "address": self.address,
+            "answers": answers,
+            "error": self.fault,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +74,14 @@ class HubLook:
     event_bytes: int
     stations: list[StationView]  # without the broker: as the hub has written them last
     invitations: Mapping[str, OpenInvitation]
+    sites: list[SiteLook]  # of the chain, where this is the chain's hub
+    site_invitations: Mapping[str, OpenInvitation]
+    chain: ChainLook | None
+
+    @property
+    def everywhere(self) -> list[StationView]:
+        """Its own stations, and those of its sites."""
+        return [*self.stations, *(view for site in self.sites for view in site.stations)]
 
     @property
     def away(self) -> list[StationView]:
@@ -58,6 +112,8 @@ class HubLook:
                 {"station": name, "until": iso_utc(one.until)}
                 for name, one in sorted(self.invitations.items())
             ],
+            "sites": [site.document() for site in self.sites],
+            "chain": None if self.chain is None else self.chain.document(),
         }
 
 
@@ -68,8 +124,9 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         ConfigError: its files cannot be used.
     """
     register = folder.register().without_expired(now_s=now_s)
-    board = StationBoard()
+    board, sites = StationBoard(), SiteBoard()
     board.load(folder.words)
+    sites.load(folder.site_words)
     fault, kept = None, (0, 0)
     connection = HubConnection(hub_access(site.listen, folder, folder.key()))
     try:
@@ -77,6 +134,10 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         kept = _events(connection)
         for station in register.stations:
             _hear(connection, board, Subjects(site=site.site, station=station))
+        for name in register.sites:
+            told = connection.stored(_last_of(SiteSubjects(site=name).stations))
+            if told is not None:
+                sites.hear(name, told.body, now_s=_at(told))
     except NotifyError as error:
         fault = str(error)
     finally:
@@ -90,7 +151,35 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         event_bytes=kept[1],
         stations=board.views(register, now_s=now_s),
         invitations=register.invitations,
+        sites=[
+            SiteLook(
+                site=name,
+                since=known.since,
+                age_s=None if (at := sites.heard_at(name)) is None else max(0.0, now_s - at),
+                stations=sites.views({name: known}, now_s=now_s),
+            )
+            for name, known in sorted(register.sites.items())
+        ],
+        site_invitations=register.site_invitations,
+        chain=_look_at_chain(site, folder),
     )
+
+
+def _look_at_chain(site: SiteSettings, folder: HubFolder) -> ChainLook | None:
+    """Return how the site reaches its chain: by its broker, as the hub does."""
+    chain = folder.chain()
+    if chain is None:
+        return None
+    member, key = chain
+    fault, connection = None, HubConnection(hub_access(site.listen, folder, key))
+    try:
+        connection.open()
+        connection.ask(SiteSubjects(site=site.site).ask_info)
+    except NotifyError:
+        fault = f"the chain's broker at {member.address} cannot be reached, or refuses the site"
+    finally:
+        connection.close()
+    return ChainLook(chain=member.site, address=member.address, fault=fault)
 
 
 def _events(connection: HubConnection) -> tuple[int, int]:
@@ -103,7 +192,15 @@ def _events(connection: HubConnection) -> tuple[int, int]:
 
 
 def _hear(connection: HubConnection, board: StationBoard, subjects: Subjects) -> None:
-    told = connection.stored(subjects.last(f"KV_{STATES}", subjects.state))
+    told = connection.stored(_last_of(subjects.state))
     if told is not None:
-        heard_at = datetime.fromisoformat(told.headers["Nats-Time-Stamp"]).timestamp()
-        board.hear(subjects.station, told.body, now_s=heard_at)
+        board.hear(subjects.station, told.body, now_s=_at(told))
+
+
+def _last_of(subject: str) -> str:
+    return f"$JS.API.DIRECT.GET.KV_{STATES}.{subject}"
+
+
+def _at(message: StoredMessage) -> float:
+    """Return when the broker has stored a message, in Unix time."""
+    return datetime.fromisoformat(message.headers["Nats-Time-Stamp"]).timestamp()

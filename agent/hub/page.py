@@ -15,6 +15,7 @@ from agent.clock import Now, read_clock
 from agent.errors import AgentError, ConfigError
 from agent.facility.membership import NAME
 from agent.facility.plan import Turn
+from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder
 from agent.hub.planning import Planner
 from agent.hub.roster import HubAthlete, HubRoster
@@ -55,6 +56,7 @@ class BoardContext:
 
     folder: HubFolder
     board: StationBoard
+    sites: SiteBoard
     planner: Planner
     roster: HubRoster
     database: DatabaseExecutor
@@ -71,7 +73,9 @@ class BoardContext:
 
     def views(self) -> list[StationView]:
         """Return every station as it is now."""
-        return self.board.views(self.folder.register(), now_s=self.now().utc_s)
+        register, now_s = self.folder.register(), self.now().utc_s
+        own = self.board.views(register, now_s=now_s)
+        return [*own, *self.sites.views(register.sites, now_s=now_s)]
 
 
 async def show(page: BoardContext, context: RequestContext) -> Response:
@@ -98,7 +102,7 @@ async def parts(page: BoardContext, context: RequestContext) -> Response:  # noq
 async def poster(page: BoardContext, context: RequestContext) -> Response:
     """Return the picture of a station's last take, but not of somebody who does not consent."""
     station = context.parameter("station")
-    views = {view.station: view for view in page.views()}
+    views = {view.station: view for view in page.views() if view.site is None}
     found = page.board.poster(station) if station in views else None
     if found is None or not shows_poster(views[station], page.athletes()):
         raise HTTPException(404, page.texts.gettext("There is no such take."))
@@ -146,10 +150,13 @@ HUB_ROUTES: tuple[Endpoint[BoardContext], ...] = (
 class BoardServer:
     """Serves the board until the hub ends; a page that fails is tried again after pauses."""
 
-    def __init__(self, settings: HubSettings, folder: HubFolder, board: StationBoard) -> None:
+    def __init__(
+        self, settings: HubSettings, folder: HubFolder, board: StationBoard, sites: SiteBoard
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._board = board
+        self._sites = sites
         self._now = read_clock
         self._stop = StopFlag()
         self._thread = threading.Thread(target=self._run, name="board", daemon=True)
@@ -192,6 +199,7 @@ class BoardServer:
             page = BoardContext(
                 folder=self._folder,
                 board=self._board,
+                sites=self._sites,
                 planner=Planner(self._settings.hub, self._folder),
                 roster=HubRoster(self._folder.roster),
                 database=database,

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 import nats.errors
@@ -29,7 +29,7 @@ from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
 from agent.errors import AgentError, ConfigError, plain_words
 from agent.facility.broker import connect
-from agent.facility.keys import is_public_key
+from agent.facility.keys import FacilityKey, is_public_key
 from agent.facility.membership import (
     DESIRED,
     EVENTS_STREAM,
@@ -37,7 +37,12 @@ from agent.facility.membership import (
     STATES,
     WORK_STREAM,
     WORKERS,
+    MemberKind,
+    Membership,
+    SiteSubjects,
     Subjects,
+    joining,
+    split_address,
 )
 from agent.facility.receiver import POSTER_OF
 from agent.facility.work import (
@@ -47,13 +52,20 @@ from agent.facility.work import (
     MOST_OFFERED,
     WORKER_SILENT_S,
 )
+from agent.hub.chain import MOST_SITE_BYTES, ChainLink, SiteBoard
 from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.planning import keep_plans
-from agent.hub.server import EVENTS_BYTES, BrokerProcess, find_server, hub_access
-from agent.hub.settings import HubSettings
-from agent.hub.stations import StationBoard
+from agent.hub.server import (
+    EVENTS_BYTES,
+    SITE_EVENTS_BYTES,
+    BrokerProcess,
+    find_server,
+    hub_access,
+)
+from agent.hub.settings import LEAF_PORT, HubSettings
+from agent.hub.stations import StationBoard, StationView
 from agent.hub.targets import targets_document, write_targets
 from agent.hub.uplink import UplinkSharer
 from agent.retry import Backoff, BackoffTimer
@@ -62,7 +74,7 @@ from agent.text import counted
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
-_STATE_BYTES = 1 << 15  # of a state or a poster
+_STATE_BYTES = MOST_SITE_BYTES  # of a state or a poster
 _TARGETS_EVERY_S = 2.0
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
@@ -96,13 +108,14 @@ def run_hub(settings: HubSettings) -> None:
     folder.prepare()
     lock = StateFolderLock(folder.places)
     lock.take()
-    board = StationBoard()
+    board, sites = StationBoard(), SiteBoard()
     board.load(folder.words)
-    page = BoardServer(settings, folder, board)
+    sites.load(folder.site_words)
+    page = BoardServer(settings, folder, board, sites)
     page.start()
     try:
         broker = BrokerProcess(program, settings.hub, folder)
-        asyncio.run(_Hub(settings, folder, broker, board).run())
+        asyncio.run(_Hub(settings, folder, broker, board, sites).run())
     finally:
         page.stop()
         lock.release()
@@ -112,10 +125,17 @@ class _Hub:
     """One run of the hub."""
 
     def __init__(
-        self, settings: HubSettings, folder: HubFolder, broker: BrokerProcess, board: StationBoard
+        self,
+        settings: HubSettings,
+        folder: HubFolder,
+        broker: BrokerProcess,
+        board: StationBoard,
+        sites: SiteBoard,
     ) -> None:
         self._site = settings.hub
         self._board = board
+        self._sites = sites
+        self._chain: tuple[Membership, FacilityKey] | None = None
         self._folder = folder
         self._broker = broker
         self._key = folder.key()
@@ -164,22 +184,29 @@ class _Hub:
         now_s = read_clock().utc_s
         self._register = self._folder.register().without_expired(now_s=now_s)
         self._board.keep_only(self._register.stations)
-        await self._broker.start(self._register, hub=self._key)
+        self._chain = self._read_chain()
+        await self._broker.start(self._register, hub=self._key, chain=self._chain)
         client = await connect(hub_access(self._site.listen, self._folder, self._key))
+        clients = [client]
         try:
             await prepare_streams(client.jetstream(), self._site.site)
+            await prepare_sites(client.jetstream(), self._register.sites)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
             await self._publish_settings(client.jetstream(), now_s=now_s)
-            for as_worker, kind in ((False, "join"), (True, "join-worker")):
-                let_in = partial(self._let_in, client, as_worker=as_worker)
-                await client.subscribe(f"spotter.{site}.{kind}.*", cb=let_in)
+            for kind in MemberKind:
+                let_in = partial(self._let_in, client, kind=kind)
+                await client.subscribe(f"spotter.{site}.{joining(kind)}.*", cb=let_in)
             await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
             await client.subscribe(f"$KV.{STATES}.{site}.*.poster", cb=self._see)
+            await client.subscribe(f"$KV.{STATES}.*", cb=self._hear_site)
             known = self._register
             stations, workers = len(known.stations), len(known.workers)
-            invited = len(known.invitations) + len(known.worker_invitations)
-            log.info("broker started", stations=stations, workers=workers, invited=invited)
+            invited = sum(len(known.invited(kind)) for kind in MemberKind)
+            sites = len(known.sites) or None
+            log.info(
+                "broker started", stations=stations, workers=workers, sites=sites, invited=invited
+            )
             timer.note_success()
             self._manager.tell("READY=1", f"STATUS={counted(stations, 'station')} joined")
             await _first(
@@ -189,10 +216,34 @@ class _Hub:
                 self._save_words,
                 self._list_targets,
                 partial(self._share_uplink, client),
+                *(await self._tell_chain(client, clients)),
             )
         finally:
-            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-                await asyncio.wait_for(client.close(), 1.0)
+            for opened in clients:
+                with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                    await asyncio.wait_for(opened.close(), 1.0)
+
+    def _read_chain(self) -> tuple[Membership, FacilityKey] | None:
+        """Return the chain of this site; files that are damaged stop nothing else."""
+        try:
+            return self._folder.chain()
+        except ConfigError as error:
+            log.error("chain ignored", error=str(error), hint=error.hint)
+            return None
+
+    async def _tell_chain(
+        self, client: Client, clients: list[Client]
+    ) -> list[Callable[[], Awaitable[object]]]:
+        """Return what tells the chain, if there is one."""
+        if self._chain is None:
+            return []
+        leaf = await connect(hub_access(self._site.listen, self._folder, self._chain[1]))
+        clients.append(leaf)
+        link = ChainLink(self._site.site, client, leaf)
+        return [partial(link.tell, self._views), link.send]
+
+    def _views(self) -> list[StationView]:
+        return self._board.views(self._register, now_s=read_clock().utc_s)
 
     async def _publish_settings(self, broker: JetStreamContext, *, now_s: float) -> None:
         """Tell stations what is wanted of their settings; a damaged file stops nothing else."""
@@ -207,6 +258,12 @@ class _Hub:
         station = message.subject.rpartition(".")[2]
         if not self._board.hear(station, message.data, now_s=read_clock().utc_s):
             log.debug("state rejected", station=station)
+
+    async def _hear_site(self, message: Msg) -> None:
+        """Take what a site of the chain says of its stations."""
+        site = message.subject.rpartition(".")[2]
+        if not self._sites.hear(site, message.data, now_s=read_clock().utc_s):
+            log.debug("state rejected", site=site)
 
     async def _see(self, message: Msg) -> None:
         """Take the picture of a station's last take."""
@@ -227,7 +284,7 @@ class _Hub:
             await asyncio.sleep(_TARGETS_EVERY_S)
             if path is None:
                 continue
-            views = self._board.views(self._register, now_s=read_clock().utc_s)
+            views = self._views()
             try:
                 write_targets(path, targets_document(views, site=self._site.site))
                 told = ""
@@ -252,6 +309,7 @@ class _Hub:
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the next start knows less
             self._board.save(self._folder.words)
+            self._sites.save(self._folder.site_words, self._register.sites)
 
     async def _register_changes(self) -> None:
         """Return when other stations may come in than those that the broker knows."""
@@ -261,12 +319,13 @@ class _Hub:
             try:
                 async with self._letting_in:
                     register = self._folder.register().without_expired(now_s=now_s)
+                chain = self._folder.chain()
             except AgentError:
                 continue  # the command that wrote it reports it; stations stay in
-            if register.keys != self._register.keys:
+            if register.keys != self._register.keys or _key(chain) != _key(self._chain):
                 return
 
-    async def _let_in(self, client: Client, message: Msg, *, as_worker: bool) -> None:
+    async def _let_in(self, client: Client, message: Msg, *, kind: MemberKind) -> None:
         """Answer who asks to be let in: the broker starts again to know the new key."""
         station = message.subject.rpartition(".")[2]
         try:
@@ -281,17 +340,20 @@ class _Hub:
         async with self._letting_in:  # the broker does not start again before the answer is out
             try:
                 self._folder.change(
-                    lambda register: register.accept(station, key, now_s=now_s, as_worker=as_worker)
+                    lambda register: register.accept(station, key, now_s=now_s, kind=kind)
                 )
             except (AgentError, OSError) as error:
                 log.warning("station rejected", station=station, reason=str(error))
                 return
-            await message.respond(json.dumps({"hub": self._key.public}).encode())
+            port = LEAF_PORT if self._site.sites is None else split_address(self._site.sites)[1]
+            await message.respond(json.dumps({"hub": self._key.public, "port": port}).encode())
             await client.flush()
-        if as_worker:
+        if kind is MemberKind.STATION:
+            log.info("station joined", station=station)
+        elif kind is MemberKind.WORKER:
             log.info("worker joined", worker=station)
         else:
-            log.info("station joined", station=station)
+            log.info("site joined", site=station)
 
 
 async def prepare_streams(broker: JetStreamContext, site: str) -> None:
@@ -350,6 +412,44 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
         max_ack_pending=-1,
     )
     await broker.add_consumer(WORK_STREAM, reader)
+
+
+async def prepare_sites(broker: JetStreamContext, sites: Iterable[str]) -> None:
+    """Create a stream for the events of each site of a chain; those of removed ones go."""
+    wanted = {}
+    for site in sites:
+        subjects = SiteSubjects(site=site)
+        wanted[subjects.stream] = StreamConfig(
+            name=subjects.stream,
+            subjects=[subjects.events],
+            discard=DiscardPolicy.OLD,
+            max_age=KEEP_EVENTS_S,
+            max_bytes=SITE_EVENTS_BYTES,
+            duplicate_window=_DUPLICATES_S,
+            allow_direct=True,
+        )
+    there = await _streams(broker)
+    for name in there - wanted.keys():
+        if name.startswith(SiteSubjects(site="").stream):
+            await broker.delete_stream(name)
+    for name, config in wanted.items():
+        await (broker.update_stream if name in there else broker.add_stream)(config)
+
+
+async def _streams(broker: JetStreamContext) -> set[str]:
+    """Return the names of all streams."""
+    names: set[str] = set()
+    while found := await broker.streams_info(offset=len(names)):
+        before = len(names)
+        names |= {one.config.name or "" for one in found}
+        if len(names) == before:
+            break
+    return names
+
+
+def _key(chain: tuple[Membership, FacilityKey] | None) -> tuple[Membership, str] | None:
+    """Return what tells chains, and the keys there, apart."""
+    return None if chain is None else (chain[0], chain[1].public)
 
 
 async def _first(*waits: Callable[[], Awaitable[object]]) -> None:

@@ -8,14 +8,19 @@ station's account, where nobody else is.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from agent.errors import BusyError, ConfigError
 from agent.facility.broker import BrokerAccess
@@ -26,6 +31,9 @@ from agent.facility.membership import (
     NEXT_WORK,
     STATES,
     WORK_ACKNOWLEDGED,
+    MemberKind,
+    Membership,
+    SiteSubjects,
     Subjects,
     split_address,
 )
@@ -34,18 +42,24 @@ from agent.hub.settings import SiteSettings
 
 PROGRAM = "nats-server"
 EVENTS_BYTES = 1 << 30  # most that is stored of events; the oldest give way
+SITE_EVENTS_BYTES = 1 << 26  # of each site of a chain
 _STORE_BYTES = EVENTS_BYTES + (1 << 28)
 _MEMORY_BYTES = 1 << 27
 _MOST_PAYLOAD = 1 << 18
 _LOG_BYTES = 10_000_000
-_HUB = "HUB"
+_HUB, _CHAIN = "HUB", "CHAIN"
 _READY_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.05
 _END_WITHIN_S = 5.0
 
 
 def configuration(
-    site: SiteSettings, folder: HubFolder, register: Register, *, hub: FacilityKey
+    site: SiteSettings,
+    folder: HubFolder,
+    register: Register,
+    *,
+    hub: FacilityKey,
+    chain: tuple[Membership, FacilityKey] | None,
 ) -> str:
     """Return the broker's configuration, which it reads as JSON.
 
@@ -54,8 +68,23 @@ def configuration(
         folder: where its certificate and its store are.
         register: who may come in.
         hub: the key of the only user who may do everything.
+        chain: to which the broker connects, and by which key.
     """
     certificate, key = folder.certificate
+    tls = {
+        "cert_file": str(certificate),
+        "key_file": str(key),
+        "handshake_first": True,
+        "timeout": 5,
+    }
+    accounts = _accounts(site.site, register, hub)
+    leafs: dict[str, Any] = {}
+    if chain is not None:
+        member, own = chain
+        accounts[_CHAIN] = {"users": [{"nkey": own.public}]}
+        leafs = _to_chain(member, own, tls)
+    elif site.sites is not None:
+        leafs = {"leafnodes": {"listen": site.sites, "tls": tls}}
     document = {
         "server_name": "spotter-hub",
         "listen": site.listen,
@@ -65,21 +94,46 @@ def configuration(
         "max_payload": _MOST_PAYLOAD,
         "ping_interval": "10s",
         "ping_max": 3,
-        "tls": {
-            "cert_file": str(certificate),
-            "key_file": str(key),
-            "handshake_first": True,
-            "timeout": 5,
-        },
+        "tls": tls,
         "jetstream": {
             "store_dir": str(folder.store),
             "sync_interval": "always",  # else it acknowledges what a power cut takes
-            "max_file_store": _STORE_BYTES,
+            "max_file_store": _STORE_BYTES + SITE_EVENTS_BYTES * len(register.sites),
             "max_memory_store": _MEMORY_BYTES,
         },
-        "accounts": _accounts(site.site, register, hub),
+        "accounts": accounts,
+        **leafs,
     }
     return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _to_chain(member: Membership, own: FacilityKey, tls: Mapping[str, object]) -> dict[str, Any]:
+    """Return how the broker connects to the chain's, as a leaf with an account of its own.
+
+    The account has nothing of the hub's: only what the hub itself publishes there can cross.  The
+    server knows pinned keys in the table of those that connect to it, and heeds them for those that
+    it connects to: the name in the certificate says nothing, its key everything.
+    """
+    remote = {
+        "urls": [f"tls://{member.address}"],
+        "account": _CHAIN,
+        "nkey": own.seed,
+        "tls": {"insecure": True, "handshake_first": True},
+    }
+    pinned = {**tls, "pinned_certs": [_key_digest(member.certificate)]}
+    return {"leafnodes": {"reconnect": "2s", "tls": pinned, "remotes": [remote]}}
+
+
+def _key_digest(certificate: str) -> str:
+    """Return the SHA-256 of a certificate's public key, as the broker pins it."""
+    try:
+        public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    except ValueError:
+        raise ConfigError(
+            "the certificate of the chain is damaged", hint="spotter hub leave, then join again"
+        ) from None
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(public.public_bytes(*form)).hexdigest()
 
 
 def _accounts(site: str, register: Register, hub: FacilityKey) -> dict[str, Any]:
@@ -98,10 +152,12 @@ def _accounts(site: str, register: Register, hub: FacilityKey) -> dict[str, Any]
     }
     workers = [f"WORKER-{name}" for name in register.workers]
     ask_station: list[dict[str, Any]] = []  # what a worker may ask stations for
-    members = [(n, "STATION", known.key) for n, known in register.stations.items()]
-    members += [(n, "INVITED", one.key) for n, one in register.invitations.items()]
-    members += [(n, "WORKER", known.key) for n, known in register.workers.items()]
-    members += [(n, "GUEST", one.key) for n, one in register.worker_invitations.items()]
+    members = [
+        (name, account, one.key)
+        for kind, (joined, invited) in _ACCOUNTS.items()
+        for account, table in ((joined, register.known(kind)), (invited, register.invited(kind)))
+        for name, one in table.items()
+    ]
     for name, kind, public in members:
         account, subjects = f"{kind}-{name}", Subjects(site=site, station=name)
         given = _RIGHTS[kind](subjects)
@@ -158,11 +214,30 @@ def _of_worker(_subjects: Subjects) -> list[_Right]:
     return [_Right("service", NEXT_WORK), _Right("service", WORK_ACKNOWLEDGED)]
 
 
+def _of_site(subjects: Subjects) -> list[_Right]:
+    """Return all that a site may do at its chain: add to its own stream, and see what is there."""
+    own = SiteSubjects(site=subjects.station)
+    return [
+        _Right("service", own.events),
+        _Right("service", own.stations, known_as=own.tell),
+        _Right("service", own.stream_info, known_as=own.ask_info),
+        _Right("service", own.stream_get, known_as=own.ask_event),
+    ]
+
+
+_ACCOUNTS = {
+    MemberKind.STATION: ("STATION", "INVITED"),
+    MemberKind.WORKER: ("WORKER", "GUEST"),
+    MemberKind.SITE: ("SITE", "NEWSITE"),
+}
 _RIGHTS: dict[str, Callable[[Subjects], list[_Right]]] = {
     "STATION": _of_station,
-    "INVITED": lambda subjects: [_Right("service", subjects.join)],
     "WORKER": _of_worker,
-    "GUEST": lambda subjects: [_Right("service", subjects.join_as_worker)],
+    "SITE": _of_site,
+    **{
+        invited: partial(lambda kind, subjects: [_Right("service", subjects.join(kind))], kind)
+        for kind, (_, invited) in _ACCOUNTS.items()
+    },
 }
 
 
@@ -202,14 +277,21 @@ class BrokerProcess:
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, register: Register, *, hub: FacilityKey) -> None:
+    async def start(
+        self,
+        register: Register,
+        *,
+        hub: FacilityKey,
+        chain: tuple[Membership, FacilityKey] | None,
+    ) -> None:
         """Start the broker with what the register says, and wait until it listens.
 
         Raises:
             BusyError: it does not, with the reason in its own words.
         """
         place = self._folder.configuration
-        place.write_text(configuration(self._site, self._folder, register, hub=hub), "utf-8")
+        told = configuration(self._site, self._folder, register, hub=hub, chain=chain)
+        place.write_text(told, "utf-8")
         self._folder.broker_log.unlink(missing_ok=True)
         words = [str(self._program), "-c", str(place)]
         tied = shutil.which("setpriv")

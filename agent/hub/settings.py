@@ -19,6 +19,7 @@ from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
 ENV_PREFIX = "HUB_"
+LEAF_PORT = 7422
 _PIN_CREDENTIAL = "hub-pin"  # systemd hands it over: the service may not read /etc/spotter
 _HINT = "docs/facility.md shows a hub's settings"
 
@@ -43,6 +44,11 @@ class SiteSettings(Table):
         "the PATH.",
     )
 
+    sites: str | None = Field(
+        None,
+        description="Address and port at which the hubs of a chain's sites connect, such as "
+        f'"0.0.0.0:{LEAF_PORT}"; if unset: no site can join.',
+    )
     uplink: str = Field(
         "unlimited",
         description='Upload rate of the site, shared out among its stations: "20Mbit/s", or a '
@@ -54,7 +60,7 @@ class SiteSettings(Table):
         "/run/spotter-hub/stations.json; if unset: none is written.",
     )
 
-    @field_validator("listen", "address")
+    @field_validator("listen", "address", "sites")
     @classmethod
     def _has_port(cls, value: str | None) -> str | None:
         host, _, port = (value or f"x:{DEFAULT_PORT}").rpartition(":")

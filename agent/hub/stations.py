@@ -6,7 +6,7 @@ A station's document is other people's data: what is not as it should be is left
 import hashlib
 import json
 import threading
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -131,7 +131,18 @@ class StationView:
     age_s: float | None  # of that word
     heard_at: float | None = None  # Unix time
     group: str | None = None  # of stations
+    site: str | None = None  # where it is another's of the chain
     poster_mark: str | None = None  # tells pictures of its last take apart; None: there is none
+
+    @property
+    def place(self) -> str:
+        """What tells it from all others."""
+        return self.station if self.site is None else f"{self.site}.{self.station}"
+
+    @property
+    def belongs_to(self) -> str | None:
+        """What it is shown under: its site, its group, or both."""
+        return " · ".join(filter(None, (self.site, self.group))) or None
 
     @property
     def title(self) -> str:
@@ -155,6 +166,7 @@ class StationView:
         word = None if self.word is None else self.word.model_dump(mode="json")
         return {
             "station": self.station,
+            **({} if self.site is None else {"site": self.site}),
             "group": self.group,
             "away": self.is_away,
             "age_s": None if self.age_s is None else round(self.age_s, 1),
@@ -231,7 +243,7 @@ class StationBoard:
                 poster_mark=None if poster is None else poster.mark,
             )
             found.append(view)
-        return sorted(found, key=lambda one: (_natural(one.group or ""), _natural(one.title)))
+        return in_order(found)
 
     def save(self, path: Path) -> None:
         """Write every word, so that the next start knows how old they are.
@@ -261,6 +273,14 @@ class StationBoard:
                 self.hear(station, json.dumps(kept["told"]).encode(), now_s=heard_at)
             except (TypeError, KeyError, ValueError):
                 continue
+
+
+def in_order(views: Iterable[StationView]) -> list[StationView]:
+    """Return stations in the order of their sites, groups and names."""
+    return sorted(
+        views,
+        key=lambda one: [_natural(text or "") for text in (one.site, one.group, one.title)],
+    )
 
 
 def _natural(title: str) -> list[tuple[int, str]]:

@@ -94,7 +94,24 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The hub's page cannot be served; it is tried again after growing pauses.",
         "Read `error`: usually the port is taken.",
     ),
-    "state rejected": ("A station's state cannot be read; the hub keeps the one before.", ""),
+    "state rejected": (
+        "The state of a station, or of a chain's site, cannot be read; the one before is kept.",
+        "",
+    ),
+    "site joined": ("A site has used its invitation; its key is known from now on.", ""),
+    "chain connected": ("The chain's hub takes the site's events; `sent` is the last it has.", ""),
+    "chain disconnected": (
+        "The chain's hub takes no events; it is tried again after growing pauses.",
+        "`spotter hub doctor`, here and on the chain's hub. The site works without it.",
+    ),
+    "chain ignored": (
+        "What the site knows of its chain cannot be used; nothing is sent there.",
+        "Follow `error` and `hint`.",
+    ),
+    "site state dropped": (
+        "What the site's stations do is too long to be sent to the chain; its events are sent.",
+        "Report it, with the number of stations.",
+    ),
     "targets write failed": (
         "The list of stations for Prometheus cannot be written; the one before stays.",
         "`hub.prometheus_targets`: a place that the user `spotter-hub` can write.",
