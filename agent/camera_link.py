@@ -204,6 +204,14 @@ class RecorderReport:
             return None
 
 
+class PictureKind(StrEnum):
+    """What a picture of a camera is for."""
+
+    FINE = "fine"  # large, of this moment: to judge the picture by
+    LIVE = "live"  # small, of this moment: all since the last keyframe is decoded for it
+    GLANCE = "glance"  # small, of the last keyframe: costs a small part of that
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillPicture:
     """What a camera sees."""

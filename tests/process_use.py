@@ -23,6 +23,11 @@ def peak_bytes(pid: int) -> int:
     return _memory_bytes(pid, "VmHWM")
 
 
+def code_bytes(pid: int) -> int:
+    """Return how much of what is in memory now are files, which processes share."""
+    return _memory_bytes(pid, "RssFile")
+
+
 def _memory_bytes(pid: int, name: str) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)

@@ -23,6 +23,7 @@ from agent.camera_link import (
     CameraChoice,
     FilmingOrder,
     LineReader,
+    PictureKind,
     RecorderReport,
     RecorderTrouble,
     StillPicture,
@@ -78,8 +79,8 @@ def run_recorder(settings: RecorderSettings) -> None:
     log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
     stills = StillMaker()
 
-    def still(live: bool) -> StillPicture:
-        return stills.make(filming.still, now_s=read_clock().boot_s or 0.0, live=live)
+    def still(kind: PictureKind) -> StillPicture:
+        return stills.make(filming.still, now_s=read_clock().boot_s or 0.0, kind=kind)
 
     try:
         link = StationLink(
@@ -210,7 +211,7 @@ class StationLink:
         path: Path | None,
         report: Callable[[], RecorderReport],
         put: Callable[[object], None],
-        still: Callable[[bool], StillPicture],
+        still: Callable[[PictureKind], StillPicture],
         choose: Callable[[CameraChoice], None],
     ) -> None:
         """Prepare to connect.
@@ -219,7 +220,7 @@ class StationLink:
             path: of the daemon's socket; None: there is none.
             report: returns how the camera does.
             put: takes orders.
-            still: makes a picture, small if it is told so, or raises `CameraError`.
+            still: makes a picture, or raises `CameraError`.
             choose: takes the camera that was chosen at the station.
         """
         self._choose = choose
@@ -294,11 +295,12 @@ class StationLink:
         if choice is not None:
             self._choose(choice)
         if "still" in message:
-            told = self._picture(live=message.get("live") is True)
+            told = self._picture(message.get("kind"))
             link.sendall(as_line({"still": {"id": message["still"], **told}}))
 
-    def _picture(self, *, live: bool) -> dict[str, object]:
+    def _picture(self, told: object) -> dict[str, object]:
+        kind = next((kind for kind in PictureKind if kind == told), PictureKind.FINE)
         try:
-            return self._still(live).message()
+            return self._still(kind).message()
         except CameraError as error:
             return {"error": str(error)}

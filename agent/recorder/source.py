@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import av
 import av.error
@@ -23,13 +23,20 @@ from av.video.stream import VideoStream
 
 from agent.camera_link import RecorderTrouble
 from agent.errors import AgentError
+from agent.recorder.packets import ArrivalClock
 from agent.recorder.settings import CameraSettings
 
 STORED_AS_SENT = frozenset({"h264", "hevc", "av1"})
 _OPEN_S, _READ_S = 4.0, 3.0  # of silence, after which the camera is taken for lost
+# Enough for a keyframe's parameters.  Decoding for it, as libav does by itself, takes 10 MB.
+_LOOK = {"analyzeduration": "500000"}
+_DECODE_NOTHING = [{"skip_frame": "all"}] * 8  # streams of one camera
+_LOOK_CLOSELY = {"analyzeduration": "2000000"}
 _OPENING = 8  # packets among which the first one's missing time is found
 _AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
 _MOST_AT_ONCE, _MOST_OPENING_S = 600, 30.0
+_NAP_S = 0.1  # in which packets gather: to wake for each takes a fifth of the processor time
+_UP_TO_DATE_S = 0.02  # a packet that is not later is the last one that had come
 _ENCODED = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
 _TEST_FPS = 30
 _MILLISECOND = Fraction(1, 1000)
@@ -151,7 +158,7 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
         return
     begun_s = time.monotonic()
     try:
-        with av.open(address, **_how_to_open(camera, address), metadata_errors="ignore") as opened:
+        with _opened(camera, address) as opened:
             # What libav has no decoder for has no codec context, whatever PyAV's types say.
             if not opened.streams.video or opened.streams.video[0].codec_context is None:
                 raise CameraError(
@@ -159,8 +166,9 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
                     hint="check camera.source, and set the camera to H.264",
                     trouble=RecorderTrouble.UNREADABLE,
                 )
-            is_played = not camera.is_network and not address.startswith("/dev/")
-            yield _Stream(opened, is_played=is_played)
+            is_buffered = address.startswith("rtsp") and camera.transport == "tcp"
+            is_played = _is_played(camera, address)
+            yield _Stream(opened, is_played=is_played, is_buffered=is_buffered)
     except (av.error.FFmpegError, OSError) as error:
         # Of a camera that was silent for too long, libav says that it sent nothing valid.
         was_silent = isinstance(error, av.error.InvalidDataError) and (
@@ -171,19 +179,60 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
         raise explained(error, camera.host) from None
 
 
-def _how_to_open(camera: CameraSettings, address: str) -> dict[str, Any]:
-    timeout = (_OPEN_S, _READ_S)
+def _is_played(camera: CameraSettings, address: str) -> bool:
+    return not camera.is_network and not address.startswith("/dev/")
+
+
+def _opened(camera: CameraSettings, address: str) -> InputContainer:
+    """Open an address; a camera that says little about its stream is opened a second time."""
+
+    def opened_for(options: dict[str, str], streams: list[dict[str, str]] | None) -> InputContainer:
+        return av.open(
+            address,
+            format=how.format,
+            options=how.options | options,
+            stream_options=streams,  # type: ignore[arg-type]  # dicts; PyAV's types say otherwise
+            timeout=None if _is_played(camera, address) else (_OPEN_S, _READ_S),
+            metadata_errors="ignore",
+        )
+
+    how = _how_to_open(camera, address)
+    if how.format != "rtsp":
+        return opened_for({}, None)
+    opened = opened_for(_LOOK, _DECODE_NOTHING)
+    if _is_known(opened):
+        return opened
+    opened.close()
+    return opened_for(_LOOK_CLOSELY, None)
+
+
+def _is_known(opened: InputContainer) -> bool:
+    """Tell whether a file of the video can be begun."""
+    if not opened.streams.video:
+        return True  # a closer look would find none either
+    codec = opened.streams.video[0].codec_context
+    is_stored = codec is not None and codec.name in STORED_AS_SENT
+    return codec is None or bool(is_stored and codec.width and codec.height and codec.extradata)
+
+
+class _HowToOpen(NamedTuple):
+    """What libav is told of an address."""
+
+    format: str | None
+    options: dict[str, str]
+
+
+def _how_to_open(camera: CameraSettings, address: str) -> _HowToOpen:
     if address.startswith("rtsp"):
-        options = {"rtsp_transport": camera.transport, "analyzeduration": "2000000"}
-        return {"options": options, "timeout": timeout, "format": "rtsp"}
+        return _HowToOpen("rtsp", {"rtsp_transport": camera.transport})
     if address.startswith("/dev/"):
         sizes = {"video_size": camera.size, "framerate": camera.rate and str(camera.rate)}
-        options = {key: value for key, value in sizes.items() if value}
+        options = {key: str(value) for key, value in sizes.items() if value}
         wanted = _pixel_format(address)
         if wanted:
             options["input_format"] = wanted
-        return {"options": options, "timeout": timeout, "format": "v4l2"}
-    return {"timeout": timeout} if camera.is_network else {}
+        return _HowToOpen("v4l2", options)
+    return _HowToOpen(None, {})
 
 
 def _pixel_format(device: str) -> str | None:
@@ -217,8 +266,16 @@ def _template(stream: VideoStream) -> VideoStream:
 class _Stream:
     """A camera that libav reads."""
 
-    def __init__(self, opened: InputContainer, *, is_played: bool) -> None:
+    def __init__(self, opened: InputContainer, *, is_played: bool, is_buffered: bool) -> None:
+        """Prepare to read.
+
+        Args:
+            opened: the camera.
+            is_played: it is a file.
+            is_buffered: what is not read at once waits in the network's buffers, however much.
+        """
         self._opened = opened
+        self._is_buffered = is_buffered
         self._stream = stream = opened.streams.video[0]
         self._is_played = is_played
         codec = stream.codec_context.name
@@ -235,9 +292,14 @@ class _Stream:
             yield from _paced(read)
             return
         opening: list[SourcePacket] | None = []
+        clock = ArrivalClock()
         for packet in read:
             if opening is None:
                 yield packet
+                if self._is_buffered and packet.pts_s is not None:
+                    filmed_s = clock.filmed_s(packet.pts_s, packet.arrived_s)
+                    if packet.arrived_s - filmed_s < _UP_TO_DATE_S:
+                        time.sleep(_NAP_S)
                 continue
             is_live = bool(opening) and packet.arrived_s - opening[-1].arrived_s > _AT_ONCE_S
             opening.append(packet)

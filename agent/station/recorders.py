@@ -27,6 +27,7 @@ from agent.camera_link import (
     FilmingOrder,
     LineReader,
     OrderReason,
+    PictureKind,
     RecorderReport,
     RecorderState,
     RecorderTrouble,
@@ -349,23 +350,23 @@ class RecorderStage:
             ]
             self._send(link, as_line({"recorders": told}))
         elif message["ask"] == "still":
-            self._ask_for_still(link, str(message.get("camera")), live=message.get("live") is True)
+            self._ask_for_still(link, str(message.get("camera")), str(message.get("kind")))
 
     def _hear_token(self, link: _Link, given: str) -> None:
         token = self._token()
         if token is not None and hmac.compare_digest(given.encode(), token.encode()):
             link.is_trusted = True
 
-    def _ask_for_still(self, link: _Link, camera: str, *, live: bool) -> None:
+    def _ask_for_still(self, link: _Link, camera: str, kind: str) -> None:
         recorder = next((one for one in self._links if one.camera == camera), None)
         if recorder is None:
             self._refuse_still(link, f"no recorder films a camera called {camera}")
             return
-        if live:
+        if kind == PictureKind.LIVE:
             self._asked_s = time.monotonic()
         self._stills += 1
         self._asked[self._stills] = link, recorder
-        self._send(recorder, as_line({"still": self._stills, "live": live}))
+        self._send(recorder, as_line({"still": self._stills, "kind": kind}))
 
     def _refuse_still(self, asker: _Link, error: str) -> None:
         self._send(asker, as_line({"still": {"error": error}}))
@@ -409,20 +410,24 @@ def ask_for_recorders(path: Path) -> tuple[RecorderSight, ...]:
 
 
 def ask_for_still(
-    path: Path, camera: str, *, live: bool = False, within_s: float = _ANSWER_S
+    path: Path,
+    camera: str,
+    *,
+    kind: PictureKind = PictureKind.FINE,
+    within_s: float = _ANSWER_S,
 ) -> StillPicture:
     """Return what a camera sees at this moment.
 
     Args:
         path: of the daemon's socket.
         camera: its name.
-        live: small, as somebody looks at it again and again.
+        kind: what it is for.
         within_s: an answer must come.
 
     Raises:
         BusyError: no daemon, no such recorder, or no picture now.
     """
-    question = {"ask": "still", "camera": camera, "live": live}
+    question: dict[str, object] = {"ask": "still", "camera": camera, "kind": kind}
     answer = _answer(path, question, within_s=within_s)
     if answer is None:
         raise BusyError("the daemon does not answer", hint="it must run: spotter status")

@@ -7,6 +7,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from agent.camera_link import PictureKind
 from agent.clipping.stage import zone_corners
 from agent.disk.state_folder import rewriting
 from agent.errors import BusyError
@@ -64,8 +65,10 @@ async def picture(page: WebContext, context: RequestContext) -> Response:
     sight = _chosen(page, context)
     if sight is None or sight.is_silent:
         raise HTTPException(404, page.texts.gettext("No picture at the moment."))
+    is_live = context.request.query_params.get("live") == "1"
+    kind = PictureKind.LIVE if is_live else PictureKind.GLANCE
     try:
-        seen = await page.pictures.of(sight.report.camera)
+        seen = await page.pictures.of(sight.report.camera, kind)
     except BusyError:
         raise HTTPException(404, page.texts.gettext("No picture at the moment.")) from None
     headers = {"x-picture-age": f"{seen.age_s:.2f}"}

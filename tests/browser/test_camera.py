@@ -79,6 +79,15 @@ def test_the_picture_is_live_only_while_somebody_looks(
         pass
     assert told.value.headers["cache-control"] == "no-store"
     assert len(told.value.body()) <= 70_000
+    assert "live=1" in told.value.url
+
+    page.evaluate("document.getElementById('camera').dataset.liveMs = '0'")  # a minute has passed
+    page.keyboard.press("Shift")
+    note = page.locator("#camera-note")
+    expect(note).to_have_text("One picture every three seconds. Tap it for a live picture.")
+    page.evaluate("document.getElementById('camera').dataset.liveMs = '60000'")
+    page.tap("#camera-live")
+    expect(note).to_have_text("")
 
 
 def zone_of(gym: Gym) -> tuple[object, object]:

@@ -7,10 +7,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.camera_link import RecorderState, RecorderTrouble, StillPicture
+from agent.camera_link import PictureKind, RecorderState, RecorderTrouble, StillPicture
 from agent.clipping.framing import Framing, check_framing
 from agent.errors import BusyError
 from agent.station.camera import CameraState
@@ -18,7 +18,7 @@ from agent.station.recorders import RecorderSight, ask_for_still
 from agent.web.context import PageContext
 from agent.web.i18n import N_, WARNINGS, Texts
 
-_FRESH_S = 0.4  # a picture is shared by all who look within this time
+_FRESH_S = {PictureKind.LIVE: 0.4, PictureKind.GLANCE: 2.5}  # as long all who look share a picture
 _WITHIN_S = 2.0  # a recorder must answer
 
 _STATES: Mapping[RecorderState, str] = {
@@ -119,23 +119,24 @@ class LivePictures:
     def __init__(self, socket: Path) -> None:
         """Prepare to ask the daemon's recorder stage, over its socket."""
         self._socket = socket
-        self._asked: dict[str, tuple[float, asyncio.Task[StillPicture]]] = {}
+        self._asked: dict[tuple[str, PictureKind], tuple[float, asyncio.Task[StillPicture]]] = {}
 
-    async def of(self, camera: str) -> StillPicture:
+    async def of(self, camera: str, kind: PictureKind) -> StillPicture:
         """Return what a camera sees at this moment, or saw a moment ago.
 
         Raises:
             BusyError: there is no picture now.
         """
-        asked_s, task = self._asked.get(camera, (0.0, None))
-        is_old = time.monotonic() - asked_s > _FRESH_S
-        if task is None or (task.done() and is_old):
+        asked_s, task = self._asked.get((camera, kind), (0.0, None))
+        age_s = time.monotonic() - asked_s
+        if task is None or (task.done() and age_s > _FRESH_S[kind]):
             asking = asyncio.to_thread(
-                ask_for_still, self._socket, camera, live=True, within_s=_WITHIN_S
+                ask_for_still, self._socket, camera, kind=kind, within_s=_WITHIN_S
             )
-            task = asyncio.create_task(asking)
-            self._asked[camera] = time.monotonic(), task
-        return await asyncio.shield(task)
+            task, age_s = asyncio.create_task(asking), 0.0
+            self._asked[camera, kind] = time.monotonic(), task
+        seen = await asyncio.shield(task)
+        return replace(seen, age_s=seen.age_s + age_s)
 
 
 _NO_ROOM = N_("No room for the bar or the jump above. Tilt the camera up or move it back.")

@@ -17,6 +17,7 @@ import pytest
 from agent.camera_link import (
     CameraChoice,
     LineReader,
+    PictureKind,
     RecorderReport,
     RecorderState,
     StillPicture,
@@ -149,7 +150,7 @@ def test_all_who_look_at_once_share_one_picture(outbox: Outbox, tmp_path: Path) 
 
     async def look(path: Path) -> list[StillPicture]:
         pictures = LivePictures(path)
-        return await asyncio.gather(*(pictures.of("main") for _ in range(5)))
+        return await asyncio.gather(*(pictures.of("main", PictureKind.LIVE) for _ in range(5)))
 
     with serving(outbox, tmp_path) as (path, recorder), ThreadPoolExecutor(1) as pool:
         answered = pool.submit(answer, recorder)
@@ -164,7 +165,7 @@ def test_who_waits_for_a_picture_hears_at_once_that_the_recorder_has_gone(
     outbox: Outbox, tmp_path: Path
 ) -> None:
     with serving(outbox, tmp_path) as (path, recorder), ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(ask_for_still, path, "main", live=True, within_s=60.0)
+        waiting = pool.submit(ask_for_still, path, "main", kind=PictureKind.LIVE, within_s=60.0)
         next_still(recorder, LineReader())
         recorder.shutdown(socket.SHUT_RDWR)
         with pytest.raises(BusyError, match="the recorder main has gone"):

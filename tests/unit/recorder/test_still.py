@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.camera_link import StillPicture
+from agent.camera_link import PictureKind, StillPicture
 from agent.recorder.filming import StillSource
 from agent.recorder.packets import StreamPacket
 from agent.recorder.settings import CameraSettings
@@ -35,13 +35,13 @@ def test_a_picture_is_of_this_moment_and_not_of_the_last_keyframe(
 ) -> None:
     packets, camera = stream
     source, maker = StillSource(packets[0], camera), StillMaker()
-    first = maker.make(source, now_s=0.04, live=True)
+    first = maker.make(source, now_s=0.04, kind=PictureKind.LIVE)
     for packet in packets[1:]:
         source.add(packet)
     pictures: list[StillPicture] = []
     while not pictures or pictures[-1].age_s > 0.3:  # a slow box decodes on with the next request
-        pictures.append(maker.make(source, now_s=packets[-1].filmed_s, live=True))
-    fine = maker.make(source, now_s=packets[-1].filmed_s, live=False)
+        pictures.append(maker.make(source, now_s=packets[-1].filmed_s, kind=PictureKind.LIVE))
+    fine = maker.make(source, now_s=packets[-1].filmed_s, kind=PictureKind.FINE)
 
     assert first.age_s == pytest.approx(0.04)
     assert pictures[-1].jpeg != first.jpeg
@@ -58,12 +58,29 @@ def test_what_follows_a_lost_packet_or_too_many_is_not_decoded(
     source.end()
     source.add(packets[1])
 
-    picture = StillMaker().make(source, now_s=9.0, live=True)
+    picture = StillMaker().make(source, now_s=9.0, kind=PictureKind.LIVE)
 
     assert len(source.packets) == 1
     assert picture.age_s == pytest.approx(9.0)  # and it says how old it is
 
 
+def test_a_glance_is_the_last_keyframe_and_its_age_is_said(
+    stream: tuple[list[StreamPacket], CameraFormat],
+) -> None:
+    packets, camera = stream
+    source, maker = StillSource(packets[0], camera), StillMaker()
+    first = maker.make(source, now_s=0.04, kind=PictureKind.LIVE)
+    for packet in packets[1:]:
+        source.add(packet)
+
+    glance = maker.make(source, now_s=packets[-1].filmed_s, kind=PictureKind.GLANCE)
+    later = maker.make(source, now_s=30.0, kind=PictureKind.GLANCE)
+
+    assert glance.jpeg == first.jpeg == later.jpeg
+    assert glance.age_s == pytest.approx(packets[-1].filmed_s)
+    assert later.age_s == pytest.approx(30.0)
+
+
 def test_a_silent_camera_has_no_picture() -> None:
     with pytest.raises(CameraError, match="no picture now"):
-        StillMaker().make(None, now_s=0.0, live=True)
+        StillMaker().make(None, now_s=0.0, kind=PictureKind.LIVE)
