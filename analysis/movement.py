@@ -74,12 +74,15 @@ def _running(motion: Motion, signs: EffortSignals, gait: Gait | None, inside: Ma
     """Return how much it looks like running: legs that are fast, and take turns.
 
     Seen from the front the legs of somebody who runs on the spot hardly seem fast; that they take
-    turns, and how often, shows from there too.
+    turns, and how often, shows from there too.  Who gets through the picture faster than anybody
+    walks runs, however short that is.
     """
     running, seconds = signs.running[inside], float(inside.sum()) / GRID_FPS
     fast = float(running.mean()) * min(1.0, float(running.sum()) / GRID_FPS / _RUN_S)
-    if gait is None or (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
-        return fast  # too short to tell, or faster through the picture than anybody walks
+    if (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
+        return 1.0
+    if gait is None:
+        return fast  # too short to tell
     if gait.together < _IN_TURN and gait.way > _LEAST_WAY:
         # In a lunge, too, one knee is ahead of the other; but no stride follows another.
         strides = (gait.rhythm - _NO_RHYTHM) / (_RHYTHM - _NO_RHYTHM)

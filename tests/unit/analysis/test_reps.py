@@ -161,6 +161,19 @@ def named(body: Poses) -> str:
     return name_movement(motion, signs_of(motion, count_busy=False), whole(body)).activity
 
 
+def test_who_gets_through_the_picture_faster_than_anybody_walks_runs() -> None:
+    """However short that is, and though a misplaced look lets the hips go down."""
+    body = poses(
+        (0.0, Posture(across=2.0)),
+        (0.4, Posture(across=4.0)),
+        (0.1, Posture(across=4.5, hips_down=0.6)),
+        (0.1, Posture(across=5.0, hips_down=0.6)),
+        (0.4, Posture(across=7.0)),
+    )
+
+    assert named(body) == "running"
+
+
 def test_fast_squats_are_no_run_though_the_knees_swing() -> None:
     body = poses(*there_and_back(replace(BAR, stride=0.3), LOW, 8, way_s=0.4))
 
