@@ -9,6 +9,7 @@ import pytest
 
 from agent.synthetic import Segment, Storyboard, draw_frame
 from analysis import pose_model
+from analysis.landmarks import HIPS, SHOULDERS, FloatArray
 from analysis.pose_model import PoseFinder, shipped_model, without_mask
 from analysis.primitives import Image
 
@@ -51,6 +52,25 @@ def test_a_model_of_another_make_is_left_as_it_is(tmp_path: Path) -> None:
     for odd in (b"", b"no archive", task[: len(task) // 2], foreign.read_bytes()):
         assert without_mask(odd) == odd
     assert without_mask(without_mask(task)) == without_mask(task)
+
+
+def test_who_seemed_to_stand_on_the_head_is_found_upright_in_the_next_look(
+    running: list[Image], finder: PoseFinder
+) -> None:
+    """The model looks for a body as it lay in the look before, whatever the picture shows."""
+    turned = np.ascontiguousarray(running[0][::-1, ::-1])
+    finder.begin()
+
+    first = finder.find(turned, time_s=0.0)
+    second = finder.find(np.ascontiguousarray(running[0]), time_s=0.1)
+
+    assert first is not None and second is not None
+    assert is_upright(first[0]) is False
+    assert is_upright(second[0]) is True
+
+
+def is_upright(points: FloatArray) -> bool:
+    return bool(points[list(SHOULDERS), 1].mean() < points[list(HIPS), 1].mean())
 
 
 def test_only_a_body_that_is_followed_costs_a_look_to_forget(
