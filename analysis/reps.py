@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
-from analysis.primitives import Interval, lasting, runs
+from analysis.primitives import Interval, runs
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
 _HANDS_WAY = 0.35  # torsos: the shortest way of the hands that may be a repetition
@@ -119,7 +119,7 @@ def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
     hands = motion.wrist_height[inside]
     body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
     if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
-        return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay_up(hands, body))
+        return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
     return arrivals(body, least=_BODY_WAY) or arrivals(hands, least=_HANDS_WAY)
 
 
@@ -174,15 +174,27 @@ def _dips(hips: FloatArray) -> bool:
     return len(hips) > 2 and _range(hips) >= _HIPS_RANGE
 
 
-def _while_hands_stay_up(hands: FloatArray, body: FloatArray) -> int:
-    """Return how often the body goes down while the hands stay where they are: with a bar."""
-    low, high = np.percentile(hands, [3, 97])
-    up = runs(~lasting(~(hands > low + _FAR * (high - low)), _QUIET))
-    first, last = max(up, key=lambda run: run[1] - run[0], default=(0, -1))
-    held = hands[first : last + 1]
-    if len(held) < _QUIET or np.ptp(np.percentile(held, [10, 90])) > _HELD_STILL:
+def _while_hands_stay(hands: FloatArray, body: FloatArray) -> int:
+    """Return how often the body goes down while raised hands stay where they are.
+
+    They hold a bar, or each other behind the head.
+    """
+    raised = np.where(hands > _HANGING_ABOUT, _steadied(hands), np.inf)
+    first = longest = end = 0
+    for last, height in enumerate(raised):
+        if not np.isfinite(height):
+            first = last + 1
+        while first < last and np.ptp(raised[first : last + 1]) > _HELD_STILL:
+            first += 1
+        if last + 1 - first > longest:
+            longest, end = last + 1 - first, last + 1
+    if longest <= _QUIET:
         return 0
-    return arrivals(body[first : last + 1], least=_BODY_WAY)
+    ways = _ways(body[end - longest : end], least=_BODY_WAY)
+    if len(ways) % 2 and ways[-1] < 0:
+        back = float(body[end:].max(initial=-np.inf)) - float(body[end - 1])
+        ways = ways if back > -_ENOUGH * ways[-1] else ways[:-1]  # who drops the bar bends, too
+    return (len(ways) + 1) // 2
 
 
 def _count_steps(looked: Poses, active: Interval) -> int | None:
@@ -228,13 +240,17 @@ def arrivals(values: FloatArray, *, least: float) -> int:
         values: the curve.
         least: the shortest way that counts at all.
     """
+    return (len(_ways(values, least=least)) + 1) // 2  # every second one goes the way of the first
+
+
+def _ways(values: FloatArray, *, least: float) -> FloatArray:
+    """Return how far a curve goes up and down by turns, (N,), signed; arguments as above."""
     steady = _steadied(values)
     ways = np.abs(np.diff(_turns(steady, least)))
     if not len(ways):
-        return 0
+        return ways
     usual = float(np.median(ways[ways >= _LARGE * ways.max()]))
-    ways = np.diff(_turns(steady, max(least, _ENOUGH * usual)))
-    return (len(ways) + 1) // 2  # every second one goes the way of the first
+    return np.diff(_turns(steady, max(least, _ENOUGH * usual)))
 
 
 def _turns(values: FloatArray, least: float) -> list[float]:

@@ -103,6 +103,20 @@ def test_squats_with_the_bar_overhead_are_counted_though_hands_came_up_once() ->
     assert reps([(0.5, STANDING), (0.8, STOOD), *there_and_back(STOOD, CAUGHT, 4)]) == 4
 
 
+def test_squats_with_hands_behind_the_head_are_counted_though_these_go_up_later() -> None:
+    behind, stretched = Posture(hands_up=-0.05), Posture(hands_up=0.8)
+    squats = there_and_back(behind, replace(LOW, hands_up=-0.05), 2)
+
+    assert reps([*squats, (0.6, stretched), (0.8, STANDING), (0.5, STANDING)]) == 2
+
+
+def test_bending_for_the_bar_before_a_lift_is_no_repetition() -> None:
+    loads = there_and_back(STANDING, BENT, 2)
+    lift = [(0.6, BENT), (0.5, BENT), (0.6, STANDING), (0.5, CAUGHT), (0.9, STOOD), (0.8, STOOD)]
+
+    assert reps([*loads, *lift, (0.6, STANDING), (1.0, STANDING)]) == 1
+
+
 def test_trembling_is_no_repetition() -> None:
     body = poses((0.5, STANDING), (9.5, STANDING))
     body.points_px[:] += np.random.default_rng(2).normal(0.0, 3.0, body.points_px.shape)
