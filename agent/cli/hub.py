@@ -48,7 +48,8 @@ from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, MemberKind, forget_membership
 from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
-from agent.hub.planning import Planner, moment_of, read_plan_csv
+from agent.hub.planning import MOST_DAYS, Planner, is_calendar, moment_of, read_plan_csv
+from agent.hub.roster import HubRoster
 from agent.hub.run import run_hub
 from agent.hub.settings import LEAF_PORT, HubSettings, load_hub
 from agent.logs import configure_logs
@@ -57,6 +58,7 @@ from agent.outbox.outbox import Outbox
 from agent.stage import StageName
 from agent.station.addresses import page_address
 from agent.station.assignments import state_folder
+from agent.text import counted
 
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
@@ -259,21 +261,50 @@ def assign(
 
 @hub.command("plan")
 @click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option(
+    "--days",
+    type=click.IntRange(1, MOST_DAYS),
+    default=2,
+    show_default=True,
+    help="How much of an iCalendar is planned, from now on.",
+)
+@click.option(
+    "--replace", is_flag=True, help="Drop the turns to come that are not in FILE, at its stations."
+)
 @hub_config_option
 @json_option
-def plan(file: TextIO, config: Path, as_json: bool) -> None:
-    """Plan many turns from FILE, a CSV file ("-": standard input).
+def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) -> None:
+    """Plan many turns from FILE, a CSV or iCalendar file.
 
-    Columns: station,user_id,begins, and perhaps ends,exercise,barbell_mass.  Times are like 14:30,
-    of today, or 2026-11-29 14:30.  If a line cannot be read, nothing is planned.
+    "-": standard input.  If a line cannot be read, nothing is planned.  Columns of a CSV file:
+    station,user_id,begins, and perhaps ends,exercise,barbell_mass.  Times are like 14:30, of today,
+    or 2026-11-29 14:30.  In an iCalendar each event is a turn: LOCATION is the station's id,
+    SUMMARY the athlete, by user id or by a name of the roster.
     """
-    now_s = read_clock().utc_s
-    turns = read_plan_csv(text_of(file), now_s=now_s)
-    _plan(config, turns, now_s=now_s, as_json=as_json)
+    now_s, text = read_clock().utc_s, text_of(file)
+    if not is_calendar(text):
+        turns = read_plan_csv(text, now_s=now_s)
+        _plan(config, turns, now_s=now_s, as_json=as_json, replace=replace)
+        return
+    from agent.hub.calendar import read_plan_calendar  # its libraries are the hub's alone
+
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        stations, athletes = folder.register().stations, HubRoster(folder.roster).athletes()
+    found = read_plan_calendar(text, now_s=now_s, days=days, stations=stations, athletes=athletes)
+    if found.ignored:
+        ignored = counted(found.ignored, "event")
+        click.echo(f"{ignored} without a LOCATION, which names the station: ignored", err=True)
+    _plan(config, found.turns, now_s=now_s, as_json=as_json, replace=replace)
 
 
 def _plan(
-    config: Path, turns: Mapping[str, Sequence[Turn]], *, now_s: float, as_json: bool
+    config: Path,
+    turns: Mapping[str, Sequence[Turn]],
+    *,
+    now_s: float,
+    as_json: bool,
+    replace: bool = False,
 ) -> None:
     settings = load_hub(config)
     folder = prepared_hub(settings)
@@ -283,7 +314,11 @@ def _plan(
             register.station(name)
         planner = Planner(settings.hub, folder)
         planner.refuse_without_consent(turn for told in turns.values() for turn in told)
-        plans = [planner.add(name, told, now_s=now_s) for name, told in sorted(turns.items())]
+        plans = [
+            planner.add(name, told, now_s=now_s, replace=replace)
+            for name, told in sorted(turns.items())
+            if told or replace
+        ]
     if as_json:
         print_json([made.model_dump(mode="json") for made in plans])
         return

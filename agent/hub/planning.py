@@ -20,6 +20,7 @@ from agent.hub.settings import SiteSettings
 
 _HOLDS_S = 36 * 3600.0  # behind the last turn's beginning, or now: a day without a hub
 _NEEDED, _OTHERS = ("station", "user_id", "begins"), ("ends", "exercise", "barbell_mass")
+MOST_DAYS = 14  # that are planned from an iCalendar
 _MOST_ROWS = 20_000
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
@@ -34,8 +35,16 @@ class Planner:
         self._roster = HubRoster(folder.roster)
         self._access = hub_access(site.listen, folder, self._key)
 
-    def add(self, station: str, turns: Sequence[Turn], *, now_s: float) -> StationPlan:
+    def add(
+        self, station: str, turns: Sequence[Turn], *, now_s: float, replace: bool = False
+    ) -> StationPlan:
         """Add turns to a station's plan, each in place of one that begins at the same moment.
+
+        Args:
+            station: its id.
+            turns: to add.
+            now_s: Unix time.
+            replace: whether turns that have not begun, and are not among them, are dropped.
 
         Raises:
             RequestError: there is no such station, or the plan would be too long.
@@ -50,6 +59,9 @@ class Planner:
             broker.open()
             stored = broker.stored(subjects.last(f"KV_{DESIRED}", subject))
             before = None if stored is None else self._read(station, stored.body)
+            if replace and before is not None:
+                begun = tuple(turn for turn in before.turns if turn.begins <= now_s)
+                before = before.model_copy(update={"turns": begun})
             plan = self._next(station, before, turns, now_s=now_s)
             expected = "0" if stored is None else str(stored.sequence)
             body = plan.sealed(self._key)
@@ -145,6 +157,11 @@ def _revision(body: bytes, *, site: str, station: str, public: str) -> int:
     with suppress(RequestError):
         return StationPlan.unsealed(body, site=site, station=station, hub=public).revision
     return 0
+
+
+def is_calendar(text: str) -> bool:
+    """Tell whether a text is an iCalendar rather than a CSV file."""
+    return text.lstrip("\ufeff \r\n\t")[:15].upper() == "BEGIN:VCALENDAR"
 
 
 def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:

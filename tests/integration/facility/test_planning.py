@@ -201,3 +201,36 @@ def _on_station(status: str) -> object:
 def test_a_csv_file_that_cannot_be_read_plans_nothing(text: str, why: str) -> None:
     with pytest.raises(RequestError, match=why):
         read_plan_csv(text, now_s=NOW_S)
+
+
+def test_a_calendar_takes_the_place_of_the_turns_to_come(
+    hub: Hub, station: MakeStation, tmp_path: Path
+) -> None:
+    hub.admit(station("calendar"))
+    hub.spotter("assign", "calendar", "now")
+    hub.spotter("assign", "calendar", "dropped", "--at", _local(3600))
+    calendar = tmp_path / "week.ics"
+
+    def write(*events: str) -> None:
+        calendar.write_text("\r\n".join(["BEGIN:VCALENDAR", *events, "END:VCALENDAR"]))
+
+    kept = (
+        f"BEGIN:VEVENT\r\nLOCATION:calendar\r\nSUMMARY:kept\r\nDTSTART:{_stamp(7200)}\r\nEND:VEVENT"
+    )
+    write(kept, "BEGIN:VEVENT\r\nSUMMARY:Holiday\r\nEND:VEVENT")
+    hub.spotter("plan", str(calendar), "--replace")
+    (made,) = json.loads(hub.spotter("plan", str(calendar), "--replace", "--json"))  # as by cron
+    assert [one["user_id"] for one in made["turns"]] == ["now", "kept"]
+    write(kept.replace("\r\nEND", "\r\nSTATUS:CANCELLED\r\nEND"))
+    (made,) = json.loads(hub.spotter("plan", str(calendar), "--replace", "--json"))
+    assert [one["user_id"] for one in made["turns"]] == ["now"]
+    write(kept.replace("LOCATION:calendar", "LOCATION:nowhere"))
+    assert "line 3: no station 'nowhere'" in hub.spotter("plan", str(calendar), code=1)
+
+
+def _local(after_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + after_s))
+
+
+def _stamp(after_s: float) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + after_s))
