@@ -65,7 +65,13 @@ def test_a_model_that_is_not_the_one_that_was_shipped(tmp_path: Path) -> None:
 
 def test_an_analysis_that_finds_nobody_or_is_slow() -> None:
     told(judge_pose({"found": False, "pose_ms": 12.0}), Severity.BROKEN, "analysis.model")
-    told(judge_pose({"found": True, "pose_ms": 400.0}), Severity.WARNING, "400 ms")
+    told(judge_pose({"found": True, "pose_ms": 200.0}), Severity.WARNING, "200 ms", "slow")
+
+
+def test_the_doctor_says_how_many_takes_the_box_can_analyse() -> None:
+    told(judge_pose({"found": True, "pose_ms": 15.0}), Severity.FINE, "about 690 takes an hour")
+    too_slow = judge_pose({"found": True, "pose_ms": 400.0})
+    told(too_slow, Severity.WARNING, "about 26 takes an hour", "two minutes", "analysis.offload")
 
 
 def test_a_codec_that_is_not_there() -> None:
