@@ -18,23 +18,8 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repository/tests/systems/root.sh"
 # shellcheck source=tests/systems/packaged.sh
 . "$repository/tests/systems/packaged.sh"
-readonly before=0.0.9    # what the release before is called here
 
 alone "$@"
-
-# -- packages --------------------------------------------------------------------------------------
-
-# This tree's package, and the same as an earlier version.
-build_packages() {
-    number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$repository/agent/__init__.py")
-    [ "$number" != "$before" ] || fail "this tree is version $before itself"
-    build_package "$repository"
-    new=$built
-    copy_tree "$before"
-    build_package "$tree"
-    old=$built
-}
-
 
 # -- the station -----------------------------------------------------------------------------------
 
@@ -63,19 +48,11 @@ cut_off() {    # FILE SECONDS all|dpkg
     wait "$killed" 2>/dev/null || true
 }
 
-# What a person does afterwards.  A package that was cut while it was unpacked is half-installed: dpkg refuses to
-# configure it, whatever package it is, and it has to be given once more.
-mend() {    # FILE
-    within dpkg --configure -a >"$root/tmp/mend.log" 2>&1 || [ "$(status)" = half-installed ] || fail "dpkg --configure -a"
-    [ "$(status)" = installed ] || within dpkg -i "/packages/$1" >>"$root/tmp/mend.log" 2>&1 || fail "dpkg -i $1 again"
-    [ "$(status)" = installed ] || fail "the package is $(status)"
-}
-
 try_cuts() {
     local number_of_cut file wanted how latest after told pieces
     for number_of_cut in $(seq "$cuts"); do
         file=$new wanted=$number how=all
-        [ $((number_of_cut % 2)) -eq 1 ] || { file=$old; wanted=$before; }
+        [ $((number_of_cut % 2)) -eq 1 ] || { file=$old; wanted=$earlier; }
         [ $((number_of_cut % 3)) -ne 0 ] || how=dpkg
         # Unpacking takes a second or two, making the environment the rest.
         latest=$seconds
@@ -84,7 +61,7 @@ try_cuts() {
         cut_off "$file" "$after" "$how"
         told=$(status)
         within spotter --version >/dev/null || fail "no environment after a cut at $after s ($told)"
-        mend "$file"
+        end_installation "$file"
         version_is "$wanted"
         pieces=$(find "$root/opt/spotter/versions" -mindepth 1 -maxdepth 1 | wc -l)
         [ "$pieces" -eq 1 ] || fail "$pieces environments are left after a cut at $after s"
@@ -97,12 +74,12 @@ try_cuts() {
 
 mkdir -p "$folder/packages"
 make_root deb
-build_packages
+build_both
 mkdir "$root/packages"
 mount --bind "$folder/packages" "$root/packages"
 
 install_package "$old"
-version_is "$before"
+version_is "$earlier"
 for place in "/etc/spotter:750 root spotter" "$settings:640 root spotter" "/etc/spotter/api-key:640 root spotter" \
     "/var/lib/spotter/capture:2770 spotter spotter"; do
     [ "$(within stat --format '%a %U %G' "${place%%:*}")" = "${place#*:}" ] || fail "${place%%:*} is not ${place#*:}"
@@ -110,7 +87,7 @@ done
 [ -z "$(within find /opt/spotter -perm /o+w ! -type l)" ] || fail "everybody can write into /opt/spotter"
 [ -L "$root/etc/systemd/system/multi-user.target.wants/spotter.service" ] || fail "the service is not enabled"
 within systemd-analyze verify spotter.service spotter-recorder@main.service >"$root/tmp/verify.log" 2>&1 || fail "the units"
-say "installed $before with $(within readlink -f /usr/bin/python3): $(du -sh "$root/opt/spotter" | cut -f 1) in /opt/spotter, $(du -sh "$root/usr/lib/spotter-agent" | cut -f 1) of wheels"
+say "installed $earlier with $(within readlink -f /usr/bin/python3): $(du -sh "$root/opt/spotter" | cut -f 1) in /opt/spotter, $(du -sh "$root/usr/lib/spotter-agent" | cut -f 1) of wheels"
 
 set_up_by_words
 say "spotter-setup took settings, key and id over, and opened the page; once more it changed nothing"
@@ -139,12 +116,12 @@ end_process "$daemon"
 say "upgraded to $number in $seconds s with a full outbox"
 
 install_package "$old" --allow-downgrades
-version_is "$before"
+version_is "$earlier"
 start_daemon
 start_sandbox
 wait_for 3 completed
 [ "$(received)" -eq 3 ] || fail "$(received) clips were received, not 3"
-say "downgraded to $before with a full outbox; all 3 clips were delivered once"
+say "downgraded to $earlier with a full outbox; all 3 clips were delivered once"
 end_process "$sandbox"
 end_process "$daemon"
 

@@ -2,6 +2,7 @@
 # A station that is installed from its package, in the system of root.sh: for deb.sh, apt.sh and ansible.sh.
 
 readonly settings=/etc/spotter/station.toml
+readonly earlier=0.0.9    # what the release before is called here
 
 say() { echo "$(date +%T) $suite: $*"; }
 fail() {
@@ -29,6 +30,17 @@ build_package() {    # TREE
     export SPOTTER_WHEELS=${SPOTTER_WHEELS:-$repository/build/wheels}
     "$1/config/debian/build.sh" "$arch" "$folder/packages"
     built=spotter-agent_${version}_$arch.deb
+}
+
+# This tree's package in `new`, its version in `number`; and the same as an earlier version in `old`.
+build_both() {
+    number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$repository/agent/__init__.py")
+    [ "$number" != "$earlier" ] || fail "this tree is version $earlier itself"
+    build_package "$repository"
+    new=$built
+    copy_tree "$earlier"
+    build_package "$tree"
+    old=$built
 }
 
 file_of() { echo "spotter-agent_$1_$(dpkg --print-architecture).deb"; }    # VERSION
@@ -65,6 +77,14 @@ install_package() {    # FILE OPTION...
 version_is() { [ "$(within spotter --version 2>&1)" = "spotter, version $1" ] || fail "spotter --version says $(within spotter --version 2>&1)"; }
 # shellcheck disable=SC2016  # dpkg-query's own variable
 status() { within dpkg-query --show --showformat='${db:Status-Status}' spotter-agent 2>/dev/null || true; }
+
+# What a person does afterwards.  A package that was cut while it was unpacked is half-installed: dpkg refuses to
+# configure it, whatever package it is, and it has to be given once more.
+end_installation() {    # FILE
+    within dpkg --configure -a >"$root/tmp/ended.log" 2>&1 || [ "$(status)" = half-installed ] || fail "dpkg --configure -a"
+    [ "$(status)" = installed ] || within dpkg -i "/packages/$1" >>"$root/tmp/ended.log" 2>&1 || fail "dpkg -i $1 again"
+    [ "$(status)" = installed ] || fail "the package is $(status)"
+}
 
 digest() { within sh -c "find $* -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"; }
 

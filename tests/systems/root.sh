@@ -12,7 +12,7 @@ readonly trusted=/usr/local/share/trusted.pem
 alone() {
     [ "$(id -u)" -eq 0 ] || { echo "only root can make a system: sudo $0 $*" >&2; exit 1; }
     [ -n "${SPOTTER_ROOT_INSIDE:-}" ] || exec env SPOTTER_ROOT_INSIDE=1 \
-        unshare --mount --pid --fork --kill-child --propagation private "$0" "$@"
+        unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" "$@"
 }
 
 make_pristine() {
