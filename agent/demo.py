@@ -32,6 +32,7 @@ from agent.outbox.states import SENT, EntryState
 from agent.sandbox.account import SandboxSession
 from agent.sandbox.server import Sandbox
 from agent.station.recorders import ask_for_recorders
+from agent.synthetic import SceneCamera, storyboard
 
 END_WITHIN_S = 10.0  # what `spotter run` promises
 _NOBODYS = "/"  # only root writes there
@@ -322,9 +323,6 @@ def _daemon(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
 
 def _film(path: Path, tell: Tell) -> None:
     """Let the camera program film, and tell how far the file has grown."""
-    # It loads numpy, OpenCV and PyAV, and `spotter --help` imports this module.
-    from agent.synthetic import SceneCamera, storyboard
-
     story = storyboard.demo()
     SceneCamera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
 

@@ -35,6 +35,7 @@ from agent.hub.settings import SiteSettings
 from agent.outbox.database import Row
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from agent.synthetic import SceneCamera, Segment, Storyboard
 
 SITE = "demo"
 _HUB_PORT, _PAGE_PORT = 4222, 8378
@@ -185,9 +186,6 @@ def _train(facility: _Facility, say: Say, *, takes: int) -> None:
 
 def _film(path: Path, *, seed: int) -> None:
     """Film a snatch in real time: a file that is written faster tells no time of recording."""
-    # It loads numpy, OpenCV and PyAV, and `spotter --help` imports this module.
-    from agent.synthetic import SceneCamera, Segment, Storyboard
-
     parts = [Segment("stand", 3.0), Segment("snatch", 6.0), Segment("stand", 3.0)]
     story = Storyboard(parts, view="oblique", width=480, height=270, fps=15, seed=seed)
     begun_s = time.monotonic()

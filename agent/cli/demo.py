@@ -28,6 +28,7 @@ from agent.demo import (
 )
 from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult, run_drill
 from agent.errors import AgentError, BusyError
+from agent.facility_demo import facility_demonstration
 from agent.outbox.results import Number
 from agent.sandbox.account import parse_span, roster
 from agent.sandbox.faults import GROUPS, PLACES, STATUS, STATUS_OPTIONS
@@ -101,9 +102,6 @@ def demo(keep: bool, live: bool, facility: bool, config: Path | None) -> None:  
 
 def _show_facility(out: Console, *, keep: bool) -> None:
     """Run a facility through a training, and say what came of it."""
-    # It loads the broker's client, which no other demo needs.
-    from agent.facility_demo import facility_demonstration
-
     out.print("[bold]Spotter[/bold] facility: only the athletes and the API are simulated\n")
     begun_s = time.monotonic()
 

@@ -16,6 +16,7 @@ from agent.outbox.pauses import LaneState
 from agent.outbox.states import CaptureState, EntryState, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions, manual_takes
+from agent.synthetic import SceneCamera, Segment, Storyboard
 from agent.wakeup import wake
 
 TAKE_S = 1.6
@@ -25,9 +26,6 @@ _SMALL, _LARGE = 28, 4
 
 def film_take(path: Path, *, seed: int) -> Path:
     """Film somebody who runs; another seed makes another file."""
-    # It loads numpy, OpenCV and PyAV, and `spotter --help` imports this module.
-    from agent.synthetic import SceneCamera, Segment, Storyboard
-
     story = Storyboard(
         [Segment("run", TAKE_S)], width=160, height=240, fps=15, seed=seed, noise=2.0
     )
@@ -37,9 +35,6 @@ def film_take(path: Path, *, seed: int) -> Path:
 
 def film_hall(path: Path) -> list[tuple[float, float]]:
     """Film an empty hall by a noisy camera; return the bounds of clips to be cut of it."""
-    # It loads numpy, OpenCV and PyAV, and `spotter --help` imports this module.
-    from agent.synthetic import SceneCamera, Segment, Storyboard
-
     seconds = _LARGE * _LARGE_S + _SMALL * _SMALL_S
     story = Storyboard([Segment("nobody", seconds)], width=480, height=270, fps=12, noise=20.0)
     SceneCamera(story, keyframe_every_s=_SMALL_S).record(path)

@@ -3,12 +3,10 @@
 Its joints and the timing of every movement are known exactly, which makes it the ground truth
 of the tests and the camera of the demo.
 
-From the bottom up: `body` (joints from a posture), `curves` and `movements` (postures over time),
-`lifts`, `jumps`, `gait` and the `repertoire` of them all, `performance` (a script, followed);
-`lens` (space to pixels), `storyboard` (a script with its truth), `storyboards` (those with
-names); `brush`, `anatomy` and `figure` (a drawn body), `equipment`, `room` and `scene` (a drawn
-picture), `layers` (what disturbs it), `camera` (the file).  A new movement is an entry of the
-repertoire, a new disturbance a class in `layers`.
+From the bottom up: `body` (joints from a posture), `motions` and `lifts` (postures over time),
+`performance` (a script, followed), `storyboard` (a script with its truth, and those with names),
+`shapes` (space to pixels), `render` (the picture), `effects` (what disturbs it), `camera` (the
+file).
 """
 
 from agent.synthetic import storyboard

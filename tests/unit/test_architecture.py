@@ -197,7 +197,7 @@ def _loaded_by(code: str) -> set[str]:
 
 
 def test_the_daemons_process_never_loads_a_decoder_or_the_model() -> None:
-    loaded = _loaded_by("import agent.daemon.run, agent.cli.run, agent.cli.status, agent.cli.demo")
+    loaded = _loaded_by("import agent.daemon.run, agent.cli.run, agent.cli.status")
 
     assert "structlog" in loaded and not NATIVE & loaded
 
