@@ -158,7 +158,7 @@ def test_asked_to_end_in_the_middle_of_a_reload_it_ends(station: Station) -> Non
 
 def test_a_reload_takes_another_reserve_over(station: Station, tmp_path: Path) -> None:
     file, good = station.state / "reserve", station.config.read_text()
-    station.config.write_text(good + "\n[disk]\nreserve_mb = 4\nmin_free_mb = 1\n")
+    station.config.write_text(good.replace("reserve_mb = 1", "reserve_mb = 4\nmin_free_mb = 1"))
     with (
         service_manager(tmp_path) as (environment, heard),
         station.running(environment) as daemon,
