@@ -52,7 +52,7 @@ readonly token=/etc/spotter/recorder-token   # by which daemon and recorders kno
 readonly key=/etc/spotter/api-key            # created empty; an existing one keeps its permissions
 readonly units=/etc/systemd/system
 readonly command=/usr/local/bin/spotter
-readonly unit_files=(spotter.service spotter@.service spotter-recorder@.service spotter-reader@.service spotter-hub.service)
+readonly unit_files=(spotter.service spotter@.service spotter-recorder@.service spotter-reader@.service spotter-hub.service spotter-worker.service)
 readonly old_unit=spotter-camera@.service    # of versions that recorded with ffmpeg
 readonly tools=(systemctl systemd-sysusers systemd-tmpfiles getent gpasswd runuser awk dpkg-query apt-get)
 
@@ -334,7 +334,7 @@ start_service() {
     [ "$changed" = no ] || verb=restart
     timeout 60 systemctl "$verb" spotter.service 2>/dev/null || true
     [ "$changed" = yes ] || return 0
-    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' 'spotter-reader@*.service' 'spotter-hub.service' | awk '{print $1}'); do
+    for unit in $(systemctl list-units --plain --no-legend 'spotter@*.service' 'spotter-recorder@*.service' 'spotter-reader@*.service' 'spotter-hub.service' 'spotter-worker.service' | awk '{print $1}'); do
         systemctl restart --no-block "$unit"
     done
 }
@@ -531,7 +531,7 @@ roll_back() {
 uninstall() {
     local unit
     if systemd_runs; then
-        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' 'spotter-recorder@*' 'spotter-reader@*' 'spotter-hub.service' | awk '{print $1}'); do
+        for unit in $(systemctl list-units --all --plain --no-legend 'spotter.service' 'spotter@*' 'spotter-camera@*' 'spotter-recorder@*' 'spotter-reader@*' 'spotter-hub.service' 'spotter-worker.service' | awk '{print $1}'); do
             systemctl disable --now --quiet "$unit" || true
         done
     fi
@@ -543,12 +543,12 @@ uninstall() {
         say "uninstalled; settings (/etc/spotter), recordings and the outbox (/var/lib/spotter) were kept: --purge removes them"
         return
     fi
-    rm -rf /etc/spotter /var/lib/spotter /var/lib/spotter-hub
+    rm -rf /etc/spotter /var/lib/spotter /var/lib/spotter-hub /var/lib/spotter-worker
     local folder
     for folder in /var/lib/spotter-*; do   # further stations of this box
         [ "$(stat --format %U "$folder" 2>/dev/null)" != spotter ] || rm -rf "$folder"
     done
-    for unit in spotter-hub spotter-camera spotter; do
+    for unit in spotter-worker spotter-hub spotter-camera spotter; do
         # userdel warns about a group with members; the next line removes the group.
         ! getent passwd "$unit" >/dev/null || userdel "$unit" 2>/dev/null || say "user $unit was not removed"
         ! getent group "$unit" >/dev/null || groupdel "$unit"

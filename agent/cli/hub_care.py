@@ -28,7 +28,7 @@ from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
 from agent.hub.roster import HubRoster, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
-from agent.hub.stations import StationView
+from agent.hub.stations import StationView, WorkerView
 from agent.text import counted, printable
 
 _MOST_CSV = 4_000_000  # characters
@@ -416,7 +416,7 @@ def status(config: Path, as_json: bool) -> None:
     state = "running" if look.runs else "NOT running: spotter hub run"
     broker = f"answers at {look.listen}" if look.fault is None else f"FAILING: {look.fault}"
     kept = f"{look.events} stored, {size_words(look.event_bytes)}"
-    joined, away = counted(len(look.stations), "station"), len(look.away)
+    joined, gone = counted(len(look.stations), "station"), len(look.away)
     counts = document["counts"]
     assert isinstance(counts, dict)  # of the look
     lines = [
@@ -424,10 +424,26 @@ def status(config: Path, as_json: bool) -> None:
         ("broker", broker),
         ("events", kept),
         ("disk", f"{size_words(free_bytes)} free"),
-        ("stations", f"{joined}, {away} away, {len(look.invitations)} invited"),
+        ("stations", f"{joined}, {gone} away, {len(look.invitations)} invited"),
         ("to review", str(counts["to_review"])),
         ("to upload", counted(counts["clips_to_upload"], "clip")),
     ]
+    print_columns([*lines, *_more_of(look)])
+    for site in look.sites:
+        if site.is_away:
+            click.echo(f"away: site {site.site}, last message: {_ago(site.age_s)}")
+    for view in look.away:
+        click.echo(f"away: {view.station}, last message: {_age(view)}")
+
+
+def _more_of(look: HubLook) -> list[tuple[str, str]]:
+    """Return the lines of what not every hub has: workers, sites, a chain."""
+    lines = []
+    if look.workers:
+        busy = sum(_doing(worker).startswith("analyses") for worker in look.workers)
+        away = sum(worker.is_away for worker in look.workers)
+        told = f"{counted(len(look.workers), 'worker')}, {busy} at work, {away} away"
+        lines.append(("workers", told))
     if look.sites or look.site_invitations:
         gone = sum(site.is_away for site in look.sites)
         told = f"{counted(len(look.sites), 'site')}, {gone} away"
@@ -437,12 +453,7 @@ def status(config: Path, as_json: bool) -> None:
         if look.chain.fault is not None:
             reached = f"FAILING: {look.chain.fault}"
         lines.append(("chain", f"{look.chain.chain}, {reached}"))
-    print_columns(lines)
-    for site in look.sites:
-        if site.is_away:
-            click.echo(f"away: site {site.site}, last message: {_ago(site.age_s)}")
-    for view in look.away:
-        click.echo(f"away: {view.station}, last message: {_age(view)}")
+    return lines
 
 
 @click.command()
@@ -470,19 +481,33 @@ def stations(config: Path, as_json: bool) -> None:
 @json_option
 def workers(config: Path, as_json: bool) -> None:
     """List the workers, which analyse for the stations."""
-    folder = prepared_hub(load_hub(config))
-    with acting_as_owner(folder.root):
-        register = folder.register().without_expired(now_s=read_clock().utc_s)
-    invited = sorted(register.worker_invitations)
-    joined = sorted(register.workers.items())
+    look = _look(config)
+    invited, joined = sorted(look.worker_invitations), look.workers
     if as_json:
-        told = [{"worker": name, "since": iso_utc(one.since)} for name, one in joined]
+        told = [worker.document() for worker in joined]
         print_json([*told, *({"worker": name, "invited": True} for name in invited)])
     elif not joined and not invited:
         click.echo("no workers; invite one: spotter hub invite --worker NAME")
     else:
-        lines = [(name, f"joined {iso_utc(one.since)}") for name, one in joined]
-        print_columns([("WORKER", "STATE"), *lines, *((name, "invited") for name in invited)])
+        lines = [
+            (
+                one.worker,
+                _doing(one),
+                "" if one.word is None else str(one.word.finished),
+                _ago(one.age_s),
+                iso_utc(one.since) or "",
+            )
+            for one in joined
+        ]
+        head = ("WORKER", "STATE", "FINISHED", "LAST MESSAGE", "JOINED")
+        print_columns([head, *lines, *((name, "invited", "", "", "") for name in invited)])
+
+
+def _doing(worker: WorkerView) -> str:
+    if worker.is_away or worker.word is None:
+        return "away"
+    station = worker.word.station
+    return "waits" if station is None else f"analyses for {station}"
 
 
 @click.command()

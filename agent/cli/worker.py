@@ -3,14 +3,18 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from agent.cli.common import config_option, json_option, print_json
+from agent.cli.doctor import report_findings
 from agent.clipping.analysis_process import ChildLimits
 from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, acting_as_owner
+from agent.doctor.service import ask_systemd
+from agent.doctor.worker import DEFAULT_STATE, UNIT, worker_rounds
 from agent.errors import ConfigError, RequestError
 from agent.facility.joining import join_as_worker
 from agent.facility.membership import Invitation, read_membership
@@ -28,9 +32,12 @@ from agent.stage import StopFlag
     '"-": from standard input.',
 )
 @click.option(
+    "--check", is_flag=True, help="Check this worker, and say how to fix problems; do not work."
+)
+@click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("/var/lib/spotter-worker"),
+    default=DEFAULT_STATE,
     show_default=True,
     help="The worker's key, and the recording that it analyses.",
 )
@@ -47,6 +54,7 @@ from agent.stage import StopFlag
 @json_option
 def worker(
     link: str | None,
+    check: bool,
     state: Path,
     memory_mb: int,
     config: Path | None,  # noqa: ARG001  # every command takes it; a worker has a station's options
@@ -58,16 +66,20 @@ def worker(
     state folder of its own.  Stations whose analysis.offload allows it offer recordings; what no
     worker analyses in time, the station analyses itself.  See docs/facility.md
     """
-    folder = _prepared(state)
+    if check:
+        report_findings(worker_rounds(state.absolute()), as_json=as_json)
+        return
     if link is not None:
         invitation = Invitation.of(sys.stdin.readline() if link == "-" else link)
-        member = join_as_worker(folder, invitation)
+        with acting_as_owner(state) if state.exists() else nullcontext():
+            member = join_as_worker(_prepared(state), invitation)
         if as_json:
             print_json({"site": member.site, "worker": member.station, "hub": member.address})
         else:
             click.echo(f"joined {member.site} as worker {member.station}, hub {member.address}")
-            click.echo(f"To start it: spotter worker --state {state}")
+            click.echo(f"To start it: {_start(state)}")
         return
+    folder = _prepared(state)
     known = read_membership(folder)
     if known is None:
         raise RequestError(
@@ -86,6 +98,13 @@ def worker(
         ).run()
     finally:
         lock.release()
+
+
+def _start(state: Path) -> str:
+    is_packaged = state == DEFAULT_STATE and ask_systemd(UNIT).get("LoadState") == "loaded"
+    return (
+        f"sudo systemctl enable --now {UNIT}" if is_packaged else f"spotter worker --state {state}"
+    )
 
 
 def _prepared(state: Path) -> StateFolder:

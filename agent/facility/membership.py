@@ -80,6 +80,11 @@ class Subjects:
         return f"{self.state}.poster"
 
     @property
+    def working(self) -> str:
+        """Where a worker of this name says what it does."""
+        return f"{self.state}.worker"
+
+    @property
     def allowance(self) -> str:
         """Where the hub publishes its share of the uplink."""
         return f"{self.state}.allowance"

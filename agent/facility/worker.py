@@ -6,6 +6,7 @@ and what is looked for.  The file is fetched from its station in parts, and remo
 
 import contextlib
 import hashlib
+import json
 import shutil
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ _STATION_WITHIN_S = 20.0  # for a station whose broker starts again
 _AGAIN_S = 0.5
 _IN_PROGRESS, _DONE, _NOT_HERE = b"+WPI", b"+ACK", b"-NAK"
 _FOR_ANOTHER = b'-NAK {"delay": 2000000000}'  # nanoseconds
+_SHOW_EVERY_S = 4.0
 _SPARE_BYTES = 200_000_000  # of the disk, beside a capture
 
 log = structlog.get_logger(stage=StageName.WORKERS)
@@ -72,6 +74,7 @@ class AnalysisWorker:
         self._stop = stop
         self._connection = HubConnection(access_of(member, key))
         self._job: _Job | None = None
+        self._finished, self._shown_s = 0, -_SHOW_EVERY_S
         self._child = AnalysisProcess(limits=limits, check=self._check)
         self._timer = BackoffTimer(_BACKOFF)
 
@@ -97,6 +100,7 @@ class AnalysisWorker:
             if not self._connection.is_open:
                 self._connection.open()
                 log.info("worker connected")
+            self._show()
             message = self._connection.pull(NEXT_WORK, wait_s=_PULL_S)
         except NotifyError as error:
             if self._timer.failures == 0:
@@ -138,6 +142,7 @@ class AnalysisWorker:
                 self._tell(job.message, _NOT_HERE)
                 raise
             else:
+                self._finished += 1
                 took_s = round(time.monotonic() - began_s, 1)
                 log.info("job finished", station=job.station, seconds=took_s)
             finally:
@@ -159,6 +164,22 @@ class AnalysisWorker:
         self._stop.check()
         if self._job is not None:
             self._job.give_sign()
+            with contextlib.suppress(NotifyError):  # its own signs connect again
+                self._show()
+
+    def _show(self) -> None:
+        """Say, where that is due, what it does.
+
+        Raises:
+            NotifyError: the connection is lost.
+        """
+        if not self._connection.is_open or time.monotonic() - self._shown_s < _SHOW_EVERY_S:
+            return
+        self._shown_s = time.monotonic()
+        station = None if self._job is None else self._job.station
+        told = {"version": __version__, "station": station, "finished": self._finished}
+        subject = Subjects(site=self._site, station=self._name).working
+        self._connection.send(subject, json.dumps(told).encode())
 
     def _tell(self, message: PulledMessage, word: bytes) -> None:
         with contextlib.suppress(NotifyError):  # the queue gives it to another one

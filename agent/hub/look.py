@@ -14,7 +14,7 @@ from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
-from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
+from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,8 @@ class HubLook:
     event_bytes: int
     stations: list[StationView]  # without the broker: as the hub has written them last
     invitations: Mapping[str, OpenInvitation]
+    workers: list[WorkerView]
+    worker_invitations: Mapping[str, OpenInvitation]
     sites: list[SiteLook]  # of the chain, where this is the chain's hub
     site_invitations: Mapping[str, OpenInvitation]
     chain: ChainLook | None
@@ -112,6 +114,7 @@ class HubLook:
                 {"station": name, "until": iso_utc(one.until)}
                 for name, one in sorted(self.invitations.items())
             ],
+            "workers": [worker.document() for worker in self.workers],
             "sites": [site.document() for site in self.sites],
             "chain": None if self.chain is None else self.chain.document(),
         }
@@ -134,6 +137,10 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         kept = _events(connection)
         for station in register.stations:
             _hear(connection, board, Subjects(site=site.site, station=station))
+        for name in register.workers:
+            told = connection.stored(_last_of(Subjects(site=site.site, station=name).working))
+            if told is not None:
+                board.hear_worker(name, told.body, now_s=_at(told))
         for name in register.sites:
             told = connection.stored(_last_of(SiteSubjects(site=name).stations))
             if told is not None:
@@ -151,6 +158,8 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         event_bytes=kept[1],
         stations=board.views(register, now_s=now_s),
         invitations=register.invitations,
+        workers=board.workers(register, now_s=now_s),
+        worker_invitations=register.worker_invitations,
         sites=[
             SiteLook(
                 site=name,

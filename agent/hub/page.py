@@ -20,7 +20,7 @@ from agent.hub.folder import HubFolder
 from agent.hub.planning import Planner
 from agent.hub.roster import HubAthlete, HubRoster
 from agent.hub.settings import HubSettings
-from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView
+from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.devices import Role
 from agent.outbox.recovery import open_as_owner
 from agent.retry import Backoff, BackoffTimer
@@ -77,6 +77,10 @@ class BoardContext:
         own = self.board.views(register, now_s=now_s)
         return [*own, *self.sites.views(register.sites, now_s=now_s)]
 
+    def workers(self) -> list[WorkerView]:
+        """Return every worker as it is now."""
+        return self.board.workers(self.folder.register(), now_s=self.now().utc_s)
+
 
 async def show(page: BoardContext, context: RequestContext) -> Response:
     """Show every station."""
@@ -87,6 +91,7 @@ async def show(page: BoardContext, context: RequestContext) -> Response:
         page,
         "board.html",
         views=page.views(),
+        workers=page.workers(),
         athletes=page.athletes(),
         csrf_token=csrf_token,
         can_assign=can_assign,
@@ -96,7 +101,13 @@ async def show(page: BoardContext, context: RequestContext) -> Response:
 
 async def parts(page: BoardContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Return the stations alone, which the page asks for every second."""
-    return draw(page, "parts/stations.html", views=page.views(), athletes=page.athletes())
+    return draw(
+        page,
+        "parts/stations.html",
+        views=page.views(),
+        workers=page.workers(),
+        athletes=page.athletes(),
+    )
 
 
 async def poster(page: BoardContext, context: RequestContext) -> Response:

@@ -199,6 +199,7 @@ class _Hub:
                 await client.subscribe(f"spotter.{site}.{joining(kind)}.*", cb=let_in)
             await client.subscribe(f"$KV.{STATES}.{site}.*", cb=self._hear)
             await client.subscribe(f"$KV.{STATES}.{site}.*.poster", cb=self._see)
+            await client.subscribe(f"$KV.{STATES}.{site}.*.worker", cb=self._hear_worker)
             await client.subscribe(f"$KV.{STATES}.*", cb=self._hear_site)
             known = self._register
             stations, workers = len(known.stations), len(known.workers)
@@ -258,6 +259,12 @@ class _Hub:
         station = message.subject.rpartition(".")[2]
         if not self._board.hear(station, message.data, now_s=read_clock().utc_s):
             log.debug("state rejected", station=station)
+
+    async def _hear_worker(self, message: Msg) -> None:
+        """Take a worker's word."""
+        worker = message.subject.split(".")[-2]
+        if not self._board.hear_worker(worker, message.data, now_s=read_clock().utc_s):
+            log.debug("state rejected", worker=worker)
 
     async def _hear_site(self, message: Msg) -> None:
         """Take what a site of the chain says of its stations."""

@@ -209,9 +209,10 @@ def _of_station(subjects: Subjects) -> list[_Right]:
     ]
 
 
-def _of_worker(_subjects: Subjects) -> list[_Right]:
+def _of_worker(subjects: Subjects) -> list[_Right]:
     """Return all that a worker may do at the hub: take work, and say what becomes of it."""
-    return [_Right("service", NEXT_WORK), _Right("service", WORK_ACKNOWLEDGED)]
+    services = (NEXT_WORK, WORK_ACKNOWLEDGED, subjects.working)
+    return [_Right("service", subject) for subject in services]
 
 
 def _of_site(subjects: Subjects) -> list[_Right]:

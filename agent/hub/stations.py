@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from agent.clock import iso_utc
 from agent.disk.state_folder import open_plain, rewriting
 from agent.hub.folder import Register
 from agent.hub.poster import is_small_jpeg
@@ -174,6 +175,39 @@ class StationView:
         }
 
 
+class WorkerWord(_Word):
+    """What a worker does, as it tells it."""
+
+    version: _Text | None = None
+    station: _Text | None = None  # whose recording it has in hand
+    finished: _Count = 0  # recordings, since it started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """One worker as the board shows it."""
+
+    worker: str
+    since: float  # Unix time
+    word: WorkerWord | None  # None: it has told nothing yet
+    age_s: float | None  # of that word
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its word is too old to hold."""
+        return self.age_s is None or self.age_s > AWAY_AFTER_S
+
+    def document(self) -> dict[str, object]:
+        """Return it ready for JSON."""
+        return {
+            "worker": self.worker,
+            "since": iso_utc(self.since),
+            "away": self.is_away,
+            "age_s": None if self.age_s is None else round(self.age_s, 1),
+            "told": None if self.word is None else self.word.model_dump(mode="json"),
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardPoster:
     """The picture of a station's last take."""
@@ -190,6 +224,7 @@ class StationBoard:
         self._lock = threading.Lock()
         self._words: dict[str, tuple[StationWord, float]] = {}  # with when it was heard
         self._posters: dict[str, BoardPoster] = {}
+        self._workers: dict[str, tuple[WorkerWord, float]] = {}  # with when it was heard
 
     def hear(self, station: str, body: bytes, *, now_s: float) -> bool:
         """Take a station's word; False where it cannot be read."""
@@ -200,6 +235,27 @@ class StationBoard:
         with self._lock:
             self._words[station] = word, now_s
         return True
+
+    def hear_worker(self, worker: str, body: bytes, *, now_s: float) -> bool:
+        """Take a worker's word; False where it cannot be read."""
+        try:
+            word = WorkerWord.model_validate_json(body)
+        except ValidationError:
+            return False
+        with self._lock:
+            self._workers[worker] = word, now_s
+        return True
+
+    def workers(self, register: Register, *, now_s: float) -> list[WorkerView]:
+        """Return every worker that has joined, in the order of their names."""
+        with self._lock:
+            words = dict(self._workers)
+        found = []
+        for name, known in sorted(register.workers.items()):
+            word, heard_at = words.get(name, (None, None))
+            age_s = None if heard_at is None else max(0.0, now_s - heard_at)
+            found.append(WorkerView(worker=name, since=known.since, word=word, age_s=age_s))
+        return found
 
     def see(self, station: str, clip_code: str, body: bytes) -> bool:
         """Take the picture of a last take, or none; False where it is not a small JPEG."""

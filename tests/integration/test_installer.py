@@ -71,13 +71,14 @@ def test_it_installs_all_that_a_station_needs_and_takes_it_away_again(
             "/var/lib/spotter": "2770 spotter spotter",
             "/var/lib/spotter/capture": "2770 spotter spotter",
             "/var/lib/spotter-hub": "700 spotter-hub spotter-hub",
+            "/var/lib/spotter-worker": "700 spotter-worker spotter-worker",
         }
         for place, wanted in places.items():
             assert box.run("stat", "--format", "%a %U %G", place).strip() == wanted
         assert box.run("find", "/opt/spotter", "-perm", "/o+w", "!", "-type", "l") == ""
         assert "spotter" in box.run("id", "--name", "--groups", "spotter-camera").split()
         units = ("spotter.service", "spotter@two.service", "spotter-recorder@main.service")
-        for unit in (*units, "spotter-hub.service"):
+        for unit in (*units, "spotter-hub.service", "spotter-worker.service"):
             assert box.run("systemd-analyze", "verify", unit) == ""
         told = box.run(*as_spotter("config"))
         assert "weightlifting" in told

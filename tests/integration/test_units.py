@@ -23,7 +23,8 @@ _MOST_EXPOSED = 1.5
 _RECORDER = "spotter-recorder@.service"
 _READER = "spotter-reader@.service"
 _HUB = "spotter-hub.service"
-_ALL = ["spotter.service", "spotter@.service", _RECORDER, _READER, _HUB]
+_WORKER = "spotter-worker.service"
+_ALL = ["spotter.service", "spotter@.service", _RECORDER, _READER, _HUB, _WORKER]
 
 
 @pytest.mark.parametrize("name", _ALL)
@@ -120,6 +121,15 @@ def test_the_hub_sees_its_own_folder_and_nothing_else_of_what_is_kept() -> None:
     assert set(opened) == {"/var/lib/spotter-hub"}
     assert ("InaccessiblePaths", "-/etc/spotter") in said
     assert dict(said)["RestartPreventExitStatus"] == "78 243"
+
+
+def test_the_worker_sees_its_own_folder_and_nothing_else_of_what_is_kept() -> None:
+    said = directives(_UNITS / _WORKER)
+
+    assert ("TemporaryFileSystem", "/var/lib:ro") in said
+    opened = [value for name, value in said if name in {"BindPaths", "ReadWritePaths"}]
+    assert set(opened) == {"/var/lib/spotter-worker"}
+    assert ("InaccessiblePaths", "-/etc/spotter") in said
 
 
 def test_hub_and_broker_run_and_answer_systemd_under_the_restrictions_of_the_unit(

@@ -47,7 +47,7 @@ from tests.facility import SITE, Hub, answered, can_open, opened, stolen
 from tests.factories import admitted
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
-from tests.station import Station, until
+from tests.station import Station, give, until
 from tests.videos import film_run, name_of
 
 
@@ -79,6 +79,11 @@ class WorkerProcess:
         process.terminate()
         assert process.wait(15) == 0, self.log.read_text()
 
+    def checked(self) -> dict[str, str]:
+        """What it says of itself, by the names of its checks."""
+        done = give(["worker", "--state", str(self.state), "--check", "--json"])
+        return {one["name"]: one["state"] for one in json.loads(done.stdout)["checks"]}
+
     def access(self) -> BrokerAccess:
         """What somebody has who took its key."""
         folder = StateFolder(self.state)
@@ -103,7 +108,29 @@ def worker(hub: Hub, tmp_path: Path) -> Callable[[str], WorkerProcess]:
     return make
 
 
+def _told_by_hub(hub: Hub, name: str) -> dict[str, object]:
+    """What the hub has heard of a worker."""
+    (found,) = (o for o in json.loads(hub.spotter("workers", "--json")) if o["worker"] == name)
+    told = found["told"] or {"finished": None}
+    assert isinstance(told, dict)
+    return told
+
+
 MakeWorker = Callable[[str], WorkerProcess]
+
+
+def test_a_worker_says_what_keeps_it_from_working(
+    hub: Hub, worker: MakeWorker, tmp_path: Path
+) -> None:
+    nobody = WorkerProcess(hub, tmp_path, "nobody")
+    assert nobody.checked() == {"hub": "broken", "service": "broken"}
+    removed = worker("removed")
+    assert removed.checked()["service"] == "broken"
+    hub.spotter("remove", "removed", "--worker")
+    until(lambda: removed.checked()["hub"] == "broken")
+    assert [
+        o for o in json.loads(hub.spotter("workers", "--json")) if o["worker"] == "removed"
+    ] == []
 
 
 def set_analysis(station: Station, **values: object) -> None:
@@ -137,6 +164,9 @@ def test_a_worker_finds_what_the_station_finds(
         until(lambda: "workers connected" in helped.log.read_text())
         film_run(helped.capture / "run.mp4", seconds=4)
         until(lambda: helped.entries())
+        until(lambda: _told_by_hub(hub, "fast-1")["finished"] == 1)
+        assert helper.checked() == {"hub": "fine", "service": "fine", "disk space": "fine"}
+        assert "1 worker, 0 at work, 0 away" in hub.spotter("status")
     with alone.running():
         film_run(alone.capture / "run.mp4", seconds=4)
         until(lambda: alone.entries())
