@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -81,6 +82,9 @@ _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
 _SHARE_EVERY_S = 1.0
 _PING_EVERY_S = 60.0
+_TRIM_EVERY_S = 10.0
+MOST_EVENTS = 10_000  # of one station: more than 300 a day for 30 days
+_EVENT_BYTES = 1 << 15
 _MOST_ASKED = 4096  # bytes of a station that asks to be let in
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -217,6 +221,7 @@ class _Hub:
                 self._save_words,
                 self._list_targets,
                 partial(self._share_uplink, client),
+                partial(self._trim_events, client),
                 *(await self._tell_chain(client, clients)),
             )
         finally:
@@ -313,6 +318,15 @@ class _Hub:
                     await broker.publish(subject, allowance.sealed(self._key))
             await asyncio.sleep(_SHARE_EVERY_S)
 
+    async def _trim_events(self, client: Client) -> None:
+        """Let no station take the place of others' events; never returns."""
+        while True:
+            await asyncio.sleep(_TRIM_EVERY_S)
+            with contextlib.suppress(nats.errors.Error, TimeoutError):  # the next time is near
+                trimmed = await trim_events(client.jetstream(), self._site.site)
+                for station, count in trimmed.items():
+                    log.warning("events trimmed", station=station, events=count)
+
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the next start knows less
             self._board.save(self._folder.words)
@@ -376,6 +390,7 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
         discard=DiscardPolicy.OLD,
         max_age=KEEP_EVENTS_S,
         max_bytes=EVENTS_BYTES,
+        max_msg_size=_EVENT_BYTES,
         duplicate_window=_DUPLICATES_S,
         allow_direct=True,
     )
@@ -419,6 +434,25 @@ async def prepare_streams(broker: JetStreamContext, site: str) -> None:
         max_ack_pending=-1,
     )
     await broker.add_consumer(WORK_STREAM, reader)
+
+
+async def trim_events(
+    broker: JetStreamContext, site: str, *, most: int = MOST_EVENTS
+) -> dict[str, int]:
+    """Drop the oldest events of every station that has more than its share.
+
+    Returns:
+        How many each such station had.
+    """
+    stored = await broker.stream_info(EVENTS_STREAM, subjects_filter=">")
+    counts: Counter[str] = Counter()
+    for subject, count in (stored.state.subjects or {}).items():
+        counts[subject.split(".")[2]] += count
+    over = {station: count for station, count in counts.items() if count > most}
+    for station in over:
+        subjects = f"{Subjects(site=site, station=station).events}.>"
+        await broker.purge_stream(EVENTS_STREAM, subject=subjects, keep=most)
+    return over
 
 
 async def prepare_sites(broker: JetStreamContext, sites: Iterable[str]) -> None:

@@ -98,6 +98,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The state of a station, or of a chain's site, cannot be read; the one before is kept.",
         "",
     ),
+    "events trimmed": (
+        "A station has stored more than 10,000 events in 30 days; its oldest are dropped.",
+        "If it is not you: `spotter hub remove STATION`, then join with a new invitation.",
+    ),
     "site joined": ("A site has used its invitation; its key is known from now on.", ""),
     "chain connected": ("The chain's hub takes the site's events; `sent` is the last it has.", ""),
     "chain disconnected": (

@@ -1,9 +1,11 @@
 """Joining a facility, and what a member's key can do: the real hub, the real nats-server."""
 
+import asyncio
 import json
 import os
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from agent.errors import NotifyError, RequestError
 from agent.facility import broker
 from agent.facility.membership import Invitation
 from agent.facility.plan import StationPlan
+from agent.hub.run import trim_events
+from agent.hub.server import hub_access
 from tests.facility import SITE, Hub, answered, stolen
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
@@ -150,3 +154,34 @@ def _refusal(station: Station) -> str | None:
     except NotifyError as refusal:
         return str(refusal) if "reach" not in str(refusal) else None  # it starts again just now
     return None
+
+
+def test_a_stolen_key_takes_the_place_of_nobodys_events(
+    tmp_path: Path, station: MakeStation
+) -> None:
+    with Hub(tmp_path / "hub") as hub:
+        thief, victim = station("thief"), station("victim")
+        hub.admit(thief)
+        hub.admit(victim)
+        with closing(stolen(victim)) as mine:
+            mine.publish(
+                f"spotter.{SITE}.victim.event.take.ready", b"mine", {"Nats-Msg-Id": "mine"}
+            )
+        with closing(stolen(thief)) as flooding:
+            for number in range(30):
+                subject = f"spotter.{SITE}.thief.event.{number}"
+                flooding.publish(subject, b"{}", {"Nats-Msg-Id": str(number)})
+            with pytest.raises(NotifyError, match="message size exceeds"):
+                flooding.publish(f"spotter.{SITE}.thief.event.big", bytes(1 << 16))
+
+        async def trim() -> dict[str, int]:
+            access = hub_access(hub.listen, hub.folder, hub.folder.key())
+            client = await broker.connect(access)
+            try:
+                return await trim_events(client.jetstream(), SITE, most=10)
+            finally:
+                await client.close()
+
+        assert asyncio.run(trim()) == {"thief": 30}
+        assert asyncio.run(trim()) == {}
+        assert [notice for _, notice in hub.events()] == ["mine", *map(str, range(20, 30))]
