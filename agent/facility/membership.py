@@ -36,6 +36,7 @@ WORK_ACKNOWLEDGED = f"$JS.ACK.{WORK_STREAM}.{WORKERS}.>"
 KEEP_EVENTS_S = 30 * 86_400.0
 PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
 ALLOWANCE_FILE = "hub-allowance.json"  # and the share of the uplink that holds without it
+MOST_POSTER_BYTES = 16_384  # of the small picture of a take
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
 _MOST_BYTES = 65_536
 _LINK = re.compile(rf"/({NAME})/({NAME})")

@@ -8,6 +8,7 @@ from agent import __version__
 from agent.clock import Now, iso_utc
 from agent.delivery.scheduling import RECENT, measure
 from agent.disk.state_folder import StateFolder, open_plain
+from agent.facility.membership import MOST_POSTER_BYTES
 from agent.notifications.message import StationReport
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
@@ -16,7 +17,6 @@ from agent.settings import Settings
 from agent.station.addresses import shared_page_address
 from agent.station.timeline import present_of
 
-MOST_POSTER_BYTES = 16_384
 SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
 
 

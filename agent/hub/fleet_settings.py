@@ -9,8 +9,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from nats.js import JetStreamContext
-from nats.js.errors import KeyNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.disk.state_folder import open_plain, rewriting
@@ -21,7 +19,7 @@ from agent.facility.fragment import (
     Tables,
 )
 from agent.facility.membership import DESIRED, Subjects
-from agent.hub.folder import HubFolder, Register
+from agent.hub.folder import HubFolder
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.settings.load import check_tables, toml_value
@@ -134,23 +132,6 @@ class FleetSettings:
                     hub.publish(subject, fragment.sealed(self._key))
                     told.append(name)
         return told
-
-    async def publish(self, broker: JetStreamContext, register: Register, *, now_s: float) -> None:
-        """Tell every station whose last fragment says something else than what is wanted.
-
-        Raises:
-            ConfigError: the file of what is wanted is damaged.
-        """
-        wanted, desired = self.wanted(), await broker.key_value(DESIRED)
-        for name, known in register.stations.items():
-            key = f"{self._site.site}.{name}.settings"
-            try:
-                stored = (await desired.get(key)).value or b""
-            except KeyNotFoundError:
-                stored = b""
-            fragment = self._next(name, wanted.of(name, known.group), stored, now_s=now_s)
-            if fragment is not None:
-                await desired.put(key, fragment.sealed(self._key))
 
     def _next(
         self, station: str, tables: Tables, stored: bytes, *, now_s: float

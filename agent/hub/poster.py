@@ -4,7 +4,8 @@ Browsers of the facility decode what a station sends, so only what every camera 
 through: one picture, no metadata, nothing behind its end.  Source: ITU-T T.81, annex B.
 """
 
-MOST_BYTES = 16_384
+from agent.facility.membership import MOST_POSTER_BYTES
+
 _SIDES = range(8, 641)  # pixels
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive
@@ -14,7 +15,7 @@ _RESTARTS = range(0xD0, 0xD8)
 
 def is_small_jpeg(body: bytes) -> bool:
     """Tell whether bytes are one picture of at most 640 pixels and 16 kB, without metadata."""
-    if not 4 <= len(body) <= MOST_BYTES or body[:2] != bytes([0xFF, _START]):
+    if not 4 <= len(body) <= MOST_POSTER_BYTES or body[:2] != bytes([0xFF, _START]):
         return False
     at, frames, scans = 2, 0, 0
     while at + 2 <= len(body) and body[at] == 0xFF:

@@ -28,7 +28,7 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError, ConfigError, plain_words
+from agent.errors import AgentError, ConfigError, NotifyError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import FacilityKey, is_public_key
 from agent.facility.membership import (
@@ -197,7 +197,7 @@ class _Hub:
             await prepare_sites(client.jetstream(), self._register.sites)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
-            await self._publish_settings(client.jetstream(), now_s=now_s)
+            await self._publish_settings(now_s=now_s)
             for kind in MemberKind:
                 let_in = partial(self._let_in, client, kind=kind)
                 await client.subscribe(f"spotter.{site}.{joining(kind)}.*", cb=let_in)
@@ -251,12 +251,12 @@ class _Hub:
     def _views(self) -> list[StationView]:
         return self._board.views(self._register, now_s=read_clock().utc_s)
 
-    async def _publish_settings(self, broker: JetStreamContext, *, now_s: float) -> None:
+    async def _publish_settings(self, *, now_s: float) -> None:
         """Tell stations what is wanted of their settings; a damaged file stops nothing else."""
         try:
             wanted = FleetSettings(self._site, self._folder)
-            await wanted.publish(broker, self._register, now_s=now_s)
-        except ConfigError as error:
+            await asyncio.to_thread(wanted.tell, now_s=now_s)
+        except (ConfigError, NotifyError) as error:
             log.error("settings publish failed", error=str(error), hint=error.hint)
 
     async def _hear(self, message: Msg) -> None:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.facility.state import MOST_POSTER_BYTES
+from agent.facility.membership import MOST_POSTER_BYTES
 from agent.hub.folder import KnownStation, Register
-from agent.hub.poster import MOST_BYTES, is_small_jpeg
+from agent.hub.poster import is_small_jpeg
 from agent.hub.stations import StationBoard
 from analysis.pictures import draw_thumbnail
 
@@ -24,7 +24,7 @@ def picture(tmp_path: Path) -> bytes:
 
 
 def test_a_thumbnail_of_anything_fits(picture: bytes) -> None:
-    assert len(picture) <= MOST_POSTER_BYTES == MOST_BYTES
+    assert len(picture) <= MOST_POSTER_BYTES
     assert is_small_jpeg(picture)
     for flags in ([cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]):
         _, other = cv2.imencode(".jpg", _NOISE[:64, :64], flags)
@@ -38,7 +38,7 @@ def test_whatever_else_is_refused(picture: bytes) -> None:
     _, png = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))
     refused = [exif, comment, picture + b"<script>", picture[:-2], picture[:-1], picture * 2]
     refused += [b"", b"\xff\xd8\xff\xd9", b"GIF89a", b"<svg/>", big.tobytes(), png.tobytes()]
-    refused += [picture[:20] + bytes(MOST_BYTES), picture[:2] + b"\xff\xc0" + picture[4:]]
+    refused += [picture[:20] + bytes(MOST_POSTER_BYTES), picture[:2] + b"\xff\xc0" + picture[4:]]
     assert [n for n, one in enumerate(refused) if is_small_jpeg(one)] == []
     for length in range(len(picture)):
         assert not is_small_jpeg(picture[:length])
