@@ -212,13 +212,19 @@ class RepeatLimit:
         return event
 
 
-class LineLogger(structlog.PrintLogger):
-    """Writes lines; where they cannot go, as to a full disk, nothing ends for it."""
+class LineLogger:
+    """Writes lines to a descriptor; where they cannot go, as to a full disk, nothing ends for it.
+
+    Nothing is buffered: a process ends with 120 where Python cannot write what it has buffered.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def msg(self, message: str) -> None:
         """Write one line."""
         with contextlib.suppress(OSError):
-            super().msg(message)
+            os.write(self._descriptor, f"{message}\n".encode(errors="replace"))
 
     log = debug = info = warn = warning = error = critical = fatal = exception = msg
 
@@ -235,7 +241,7 @@ def configure_logs(level: str = "info") -> None:
         hide_secrets,
     ]
     line = structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True)
-    one = JournalLogger() if to_journal else LineLogger(sys.stderr)
+    one = JournalLogger() if to_journal else LineLogger(sys.stderr.fileno())
     structlog.configure(
         processors=shared if to_journal else [*shared, line],
         wrapper_class=structlog.make_filtering_bound_logger(

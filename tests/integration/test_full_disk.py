@@ -146,7 +146,8 @@ def test_clips_wait_for_room_to_be_cut(tmp_path: Path, sandbox: Sandbox) -> None
 
 def test_a_log_that_cannot_be_written_ends_nothing(station: Station, sandbox: Sandbox) -> None:
     station.put_clip()
-    daemon = station.start(under=("sh", "-c", 'exec "$@" 2>/dev/full', "sh"), wait=False)
+    to_full_disk = ("env", "-u", "PYTHONUNBUFFERED", "sh", "-c", 'exec "$@" 2>/dev/full', "sh")
+    daemon = station.start(under=to_full_disk, wait=False)
 
     try:
         assert delivered(sandbox, 1)

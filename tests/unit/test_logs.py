@@ -143,3 +143,21 @@ def test_a_process_writes_plain_lines_where_nobody_says_otherwise() -> None:
     assert "level=info stage=x event=hello" in done.stderr
     assert "abcdef" not in done.stderr and "clip" not in done.stderr
     assert json.dumps(done.stdout) == '""'
+
+
+def test_lines_that_a_full_disk_refuses_change_no_exit_code() -> None:
+    script = (
+        "import structlog; from agent.logs import configure_logs; "
+        "configure_logs(); structlog.get_logger().info('x')"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stderr=full,
+            cwd=REPOSITORY,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0
