@@ -1,5 +1,7 @@
 """One browser and two gyms for all of it: what is tested is told apart by its takes."""
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +41,8 @@ def browser() -> Iterator[Browser]:
         yield chromium
         # It is not closed: that waits without limit for Chromium to end.  The driver, which ends
         # here, kills what does not end by itself.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()  # Playwright may leave the pipe of its driver to the garbage collector
 
 
 @pytest.fixture(scope="package")

@@ -75,10 +75,10 @@ def test_a_reader_below_the_least_rate_is_ended_and_only_that_clip_waits(
 
 
 def test_a_slow_line_that_moves_is_left_alone(make_world: MakeWorld, relay: Relay) -> None:
-    relay.rate_bytes_s = 400_000
-    slow = Timeouts(allowance_s=0.1, min_rate_bytes_s=100_000, stall_s=0.5, answer_s=0.5)
+    relay.rate_bytes_s = 200_000
+    slow = Timeouts(allowance_s=0.1, min_rate_bytes_s=50_000, stall_s=1.5, answer_s=1.5)
     with make_world(slow) as world:
-        world.add(size_bytes=600_000)  # 1.5 s, three times as long as anything may stand still
+        world.add(size_bytes=600_000)  # 3 s, twice as long as anything may stand still
 
         world.run()
 

@@ -151,9 +151,10 @@ def test_a_plan_of_the_hub_reaches_the_station_and_holds_without_the_hub(
     hub.spotter("invite", "guest")
     assert "has not joined yet" in hub.spotter("assign", "guest", "ada", code=1)
     hub.spotter("remove", "guest")
-    soon = time.time() + 6
     with rack.running():
+        begun_s = time.monotonic()
         hub.spotter("assign", "planned", "ada")
+        command_s = time.monotonic() - begun_s  # the second turn begins after its own command
 
         def plan_state() -> object:
             told = hub.state_of("planned") or {}
@@ -163,7 +164,8 @@ def test_a_plan_of_the_hub_reaches_the_station_and_holds_without_the_hub(
         until(lambda: plan_state() == "applied")
         assert _on_station(rack.spotter("status", "--json")) == "ada"
         file = tmp_path / "plan.csv"
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(soon))
+        soon_s = time.time() + 2 + 3 * command_s
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(soon_s))
         file.write_text(f"station,user_id,begins\nplanned,bob,{moment}\n")
         told = json.loads(hub.spotter("plan", str(file), "--json"))
         assert [one["user_id"] for one in told[0]["turns"]] == ["ada", "bob"]
