@@ -164,6 +164,7 @@ class RecorderReport:
     ring_bytes: int = 0
     dropped: int = 0  # packets dropped since the start: the disk was too slow
     files: int = 0  # placed since the start
+    moved: bool = False  # in the file that grows: it ends as soon as all is at rest
     trouble: RecorderTrouble | None = None  # None: all is well
     error: str | None = None  # the same in words, with what to do
     choice: str | None = None  # id of its `CameraChoice`, "": none yet; None: of its own settings
@@ -196,6 +197,7 @@ class RecorderReport:
                 ring_bytes=int(_number(message["ring_bytes"])),
                 dropped=int(_number(message["dropped"])),
                 files=int(_number(message["files"])),
+                moved=message.get("moved") is True,  # an older recorder does not say
                 trouble=_trouble(message.get("trouble")),  # an older recorder says none
                 error=_text(message["error"]),
                 choice=_text(message.get("choice")),

@@ -574,7 +574,11 @@ def assemble_daemon(
 ) -> Daemon:
     """Return the daemon that does what the settings say."""
     events = StageEvents(_STAGES)
-    board = RecorderBoard(RecorderMemory(folder), now_s=read_clock().utc_s)
+    board = RecorderBoard(
+        RecorderMemory(folder),
+        now_s=read_clock().utc_s,
+        on_moved=events.waker(ClippingStage.name),
+    )
     captures = WatchedFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),
@@ -594,7 +598,7 @@ def assemble_daemon(
         space=space,
         wake_next=events.waker(DeliveryStage.name),
         arriving=lambda: _arriving(captures, outbox, folder),
-        is_expected=lambda: captures.closed_within(settings.capture.settle_s + _TAKEN_IN_S),
+        is_expected=lambda: _is_expected(captures, board, settings.capture.settle_s),
         elsewhere=elsewhere,
     )
     share = UplinkShare()
@@ -684,6 +688,13 @@ def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> l
     since_s = read_clock().utc_s - ARRIVES_WITHIN_S
     names = captures.arriving(since_s=since_s)
     return [*names, *names_on_the_way(outbox, folder, since_s=since_s)]
+
+
+def _is_expected(captures: WatchedFolder, board: RecorderBoard, settle_s: float) -> bool:
+    """Tell whether a capture is about to be taken in: a recorder ends a file after an effort."""
+    return captures.closed_within(settle_s + _TAKEN_IN_S) or any(
+        sight.report.moved and not sight.is_silent for sight in board.sights()
+    )
 
 
 def _is_filming(captures: CaptureFolder, board: RecorderBoard) -> bool:

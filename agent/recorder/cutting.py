@@ -130,6 +130,11 @@ class RecordingPlan:
         """Whether there is a file."""
         return self._begun_s is not None
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether something has moved in the file that grows."""
+        return self.is_filming and self._rest.has_moved
+
     def take(self, packet: StreamPacket, armed: ArmedState) -> list[Action]:
         """Return what to do for the next packet."""
         self._rest.add(packet)

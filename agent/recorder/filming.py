@@ -353,6 +353,7 @@ class FilmingLoop:
             ring_bytes=self._plan.ring.size_bytes,
             dropped=self._mailbox.dropped,
             files=self._writer.placed,
+            moved=self._plan.has_moved,
             trouble=None if error is None else error.trouble,
             error=None if error is None else _with_hint(error),
             choice=self._choice,

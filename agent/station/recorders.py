@@ -39,7 +39,7 @@ from agent.disk.state_folder import StateFolder, write_durably
 from agent.errors import BusyError
 from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
-from agent.stage import StageName
+from agent.stage import StageName, Wake, ignore_wake
 from agent.station.timeline import present_of
 from agent.wakeup import short_path
 
@@ -131,13 +131,17 @@ def _is_enabled(name: str) -> bool:
 class RecorderBoard:
     """What is known of the station's recorders; read by every thread, written by one."""
 
-    def __init__(self, memory: RecorderMemory, *, now_s: float) -> None:
+    def __init__(
+        self, memory: RecorderMemory, *, now_s: float, on_moved: Wake = ignore_wake
+    ) -> None:
         """Prepare to hear; who is expected and does not report is missed like one that reported.
 
         Args:
             memory: of earlier runs.
             now_s: Unix time.
+            on_moved: called when something moves in a file that grows.
         """
+        self._on_moved = on_moved
         self._monotonic = time.monotonic
         self._memory = memory
         self._known: dict[str, tuple[RecorderReport, float]] = {
@@ -151,7 +155,10 @@ class RecorderBoard:
     def hear(self, report: RecorderReport) -> None:
         """Take a report in."""
         self._memory.add(report.camera)
+        before, _ = self._known.get(report.camera, (None, 0.0))
         self._known = {**self._known, report.camera: (report, self._monotonic())}
+        if report.moved and (before is None or not before.moved):
+            self._on_moved()
 
     def forget(self, camera: str) -> None:
         """Forget a recorder that ended because somebody wanted it to."""

@@ -1,8 +1,11 @@
 """The analysis stage, in this process, where the child's answers are not what it expects."""
 
+import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from agent.camera_link import RecorderReport, RecorderState, as_line
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
 from agent.clipping.stage import ClippingNeighbours, ClippingStage
@@ -57,6 +60,22 @@ def test_the_child_is_warm_before_a_closed_capture_has_settled(tmp_path: Path) -
         (station.capture / "run.mp4").write_bytes(b"filmed")
         until(lambda: child_of(daemon.pid) is not None)
         assert station.rows() == []
+
+
+def test_the_child_is_warm_while_something_moves_before_a_recorders_camera(tmp_path: Path) -> None:
+    station = Station(tmp_path, "http://127.0.0.1:9")
+    with station.running() as daemon, socket.socket(socket.AF_UNIX) as recorder:
+        until(lambda: (station.state / "recorder.sock").exists())
+        recorder.connect(str(station.state / "recorder.sock"))
+        told = RecorderReport(camera="main", state=RecorderState.RECORDING, since_s=0.0)
+
+        def is_warm(*, moved: bool) -> bool:
+            recorder.sendall(as_line({"report": replace(told, moved=moved).message()}))
+            return child_of(daemon.pid) is not None
+
+        assert not is_warm(moved=False)
+        until(lambda: is_warm(moved=True))
+        until(lambda: not is_warm(moved=False))
 
 
 def test_a_child_that_was_warmed_for_nothing_is_ended(tmp_path: Path) -> None:
