@@ -24,6 +24,7 @@ from agent.errors import ApiUnavailableError
 from agent.settings.load import is_of_environment
 from agent.settings.model import StationSettings, WebSettings, has_own_key, is_key, is_loopback
 from agent.station.camera import CameraState
+from agent.station.network_cameras import find_cameras
 from agent.station.page_settings import (
     camera_choice,
     save_camera_choice,
@@ -51,6 +52,7 @@ from agent.web.views.setup import setup_view
 _CAMERA_WITHIN_S = 20.0  # a camera on the network may take long to begin
 _REPORTS_WITHIN_S = 6.0
 _LOOK_EVERY_S = 0.2
+_ANSWERS_WITHIN_S = 2.0  # of cameras that are looked for
 _NETWORK = "network"
 _SENDS = {RecorderState.WATCHING, RecorderState.RECORDING, RecorderState.NOT_STORED}
 
@@ -186,6 +188,12 @@ async def set_camera(page: WebContext, context: RequestContext, form: CameraForm
     raise HTTPException(409, fault)
 
 
+async def find(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
+    """Say which cameras answer on the network."""
+    found = await asyncio.to_thread(find_cameras, within_s=_ANSWERS_WITHIN_S)
+    return JSONResponse({"cameras": [{"host": one.host, "name": one.name} for one in found]})
+
+
 async def _reports(page: WebContext) -> bool:
     """Wait until the recorder reports, as it does again after a restart of the daemon."""
     latest_s = time.monotonic() + _REPORTS_WITHIN_S
@@ -283,6 +291,7 @@ _SETUP = RequiredAccess.SETUP
 SETUP_ROUTES = (
     GetEndpoint(path="/setup", access=_SETUP, answer=show),
     PostEndpoint(path="/setup/station", access=_SETUP, form=StationForm, answer=set_station),
+    GetEndpoint(path="/setup/cameras", access=_SETUP, answer=find),
     PostEndpoint(path="/setup/camera", access=_SETUP, form=CameraForm, answer=set_camera),
     PostEndpoint(path="/setup/key", access=_SETUP, form=ApiKeyForm, answer=set_key),
     PostEndpoint(path="/setup/pin", access=_SETUP, form=NewPinForm, answer=set_pin),

@@ -86,6 +86,8 @@ def test_a_person_with_a_browser_sets_a_station_up(
     ):
         offered = json.loads(station.spotter("pair", "--setup", "--json"))
         assert offered["role"] == "setup"
+        seen = {"cameras": [{"host": "10.0.0.7", "name": "Gym camera"}]}  # none is in this network
+        page.route("**/setup/cameras", lambda route: route.fulfill(json=seen))
         page.goto(offered["address"])
         expect(page.locator("h1")).to_have_text("Set up this station")
         await_camera(page)  # the recorder starts meanwhile
@@ -97,6 +99,8 @@ def test_a_person_with_a_browser_sets_a_station_up(
         said("station", "Saved.")
         until(lambda: '"Rack 7"' in station.spotter("config"))
 
+        page.get_by_role("button", name="Gym camera (10.0.0.7)").tap()
+        expect(page.locator("#address")).to_have_value("rtsp://10.0.0.7/")
         page.fill("#address", f"rtsp://127.0.0.1:{free_port()}/stream")
         page.fill("#user", "kim")
         page.fill("#password", _CAMERA_PASSWORD)

@@ -56,6 +56,19 @@
     if (name === "device") $("network").hidden = value !== "network";
   });
 
+  // cameras on the network fill in the address; its path is the camera's own
+  const offer = async () => {
+    const answer = await fetch("/setup/cameras", { headers: { Accept: "application/json" } });
+    const { cameras } = answer.ok ? await answer.json() : { cameras: [] };
+    $("found").hidden = !cameras.length;
+    $("found").querySelector(".chips").replaceChildren(...cameras.map(({ host, name }) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: name === host ? host : `${name} (${host})` });
+      button.addEventListener("click", () => { $("address").value = `rtsp://${host}/`; $("address").focus(); });
+      return button;
+    }));
+  };
+  if ($("found")) offer().catch(() => {});
+
   // a recorder that starts a moment later than the page
   const wait = async () => {
     while ($("no-recorder")) {

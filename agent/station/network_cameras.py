@@ -1,0 +1,74 @@
+"""Cameras that answer on the network: ONVIF's discovery, which most network cameras speak.
+
+One question goes to everybody in the station's own network; who answers is shown to the person who
+chooses the camera.  Nothing of an answer is trusted but the address that it came from.
+Source: WS-Discovery 1.0 (OASIS), ONVIF Core Specification, chapter 7.
+"""
+
+import re
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from agent.text import printable
+
+EVERYBODY = ("239.255.255.250", 3702)
+_MOST_CAMERAS, _MOST_NAME = 24, 60
+_ANSWER_BYTES = 65536
+_QUESTION = (
+    '<?xml version="1.0" encoding="utf-8"?>'
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+    'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+    'xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery" '
+    'xmlns:n="http://www.onvif.org/ver10/network/wsdl"><s:Header>'
+    "<a:MessageID>uuid:{id}</a:MessageID>"
+    "<a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To>"
+    "<a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action></s:Header>"
+    "<s:Body><d:Probe><d:Types>n:NetworkVideoTransmitter</d:Types></d:Probe></s:Body></s:Envelope>"
+)
+_SCOPE = re.compile(r"onvif://www\.onvif\.org/(name|hardware)/([^\s<]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCamera:
+    """A camera that answered."""
+
+    host: str  # where its answer came from
+    name: str  # as it calls itself; its address where it does not
+
+
+def find_cameras(*, within_s: float, everybody: tuple[str, int] = EVERYBODY) -> list[NetworkCamera]:
+    """Ask which cameras there are, and wait for their answers.
+
+    Args:
+        within_s: an answer must come.
+        everybody: where the question goes.
+    """
+    asked = str(uuid.uuid4())
+    found: dict[str, NetworkCamera] = {}
+    latest_s = time.monotonic() + within_s
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+            link.sendto(_QUESTION.format(id=asked).encode(), everybody)
+            while len(found) < _MOST_CAMERAS and (left_s := latest_s - time.monotonic()) > 0:
+                link.settimeout(left_s)
+                answer, (host, _port) = link.recvfrom(_ANSWER_BYTES)
+                camera = camera_of(answer, host, asked)
+                if camera is not None:
+                    found[host] = camera
+    except OSError:  # no network; or nobody answers any more
+        pass
+    return [found[host] for host in sorted(found)]
+
+
+def camera_of(answer: bytes, host: str, asked: str) -> NetworkCamera | None:
+    """Return the camera that has sent an answer to a question; None for anything else."""
+    text = answer.decode(errors="replace")
+    if asked not in text or "ProbeMatches" not in text or "NetworkVideoTransmitter" not in text:
+        return None
+    scopes = dict(_SCOPE.findall(text))
+    told = (unquote(scopes[kind]) for kind in ("name", "hardware") if kind in scopes)
+    name = printable(" ".join(dict.fromkeys(told)), _MOST_NAME).strip()
+    return NetworkCamera(host=host, name=name or host)
