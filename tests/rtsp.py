@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.needs import do_without
 
-_PYTHON = "/usr/bin/python3"
-_NEEDS = "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good python3-gi"
+PYTHON = "/usr/bin/python3"
+NEEDS = "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good python3-gi"
 _SERVER = """
 import sys, gi
 gi.require_version("Gst", "1.0"); gi.require_version("GstRtspServer", "1.0")
@@ -60,12 +60,12 @@ def rtsp_server(
     launch = (
         f"( filesrc location={video} ! qtdemux ! rtph264pay name=pay0 pt=96 config-interval=0 )"
     )
-    words = [_PYTHON, "-I", "-c", _SERVER, str(port), launch, password]
+    words = [PYTHON, "-I", "-c", _SERVER, str(port), launch, password]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
         assert server.stdout is not None and server.stderr is not None
         if server.stdout.readline() != b"ready\n":
             server.wait(10)
-            do_without(f"apt install {_NEEDS}: {server.stderr.read().decode()[-200:]}")
+            do_without(f"apt install {NEEDS}: {server.stderr.read().decode()[-200:]}")
         try:
             yield RtspServer(f"rtsp://127.0.0.1:{port}/x", server)
         finally:

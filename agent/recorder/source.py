@@ -166,6 +166,11 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
                     hint="check camera.source, and set the camera to H.264",
                     trouble=RecorderTrouble.UNREADABLE,
                 )
+            if not opened.streams.video[0].width:
+                raise CameraError(
+                    f"{camera.host} sends no picture",
+                    hint="is it on? It should send a keyframe every second or two",
+                )
             is_buffered = address.startswith("rtsp") and camera.transport == "tcp"
             is_played = _is_played(camera, address)
             yield _Stream(opened, is_played=is_played, is_buffered=is_buffered)
