@@ -14,9 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from agent.facility.keys import FacilityKey
 from agent.facility.receiver import POSTER_OF
+from agent.hub.chain import SiteWord
 from agent.hub.folder import KnownStation, Register
 from agent.hub.roster import HubRoster, read_roster_csv
-from tests.facility import SITE, Hub
+from agent.hub.stations import StationView, StationWord
+from tests.facility import SITE, Hub, free_address
 from tests.served_page import PIN
 
 _STATIONS = 50
@@ -183,6 +185,72 @@ def test_fifty_stations_are_on_one_screen_and_age(
     assert not _faults(page), _faults(page)
     context.close()
     assert not errors
+
+
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.soak), "de"])
+def test_fifty_stations_of_five_sites_are_on_the_chains_screen(
+    language: str, browser: Browser, tmp_path: Path
+) -> None:
+    more = f'[web]\nlisten = "PAGE"\nlanguage = "{language}"\npin = "{PIN}"\n'
+    chain = Hub(tmp_path / "hub", more=f'sites = "{free_address()}"\n{more}')
+    chain.folder.prepare()
+    known = {f"gym-{n}": KnownStation(key=_key(n), since=1.0) for n in range(2, 7)}
+    workers = {f"fast-{n}": KnownStation(key=_key(9 + n), since=1.0) for n in range(2)}
+    chain.folder.change(lambda _register: Register(sites=known, workers=workers))
+    context = browser.new_context(viewport=_SCREEN)  # type: ignore[arg-type]  # a size
+    page = context.new_page()
+    with chain:
+        page.goto(f"http://{chain.page}")
+        page.fill("#pin", PIN)
+        page.click("button.primary")
+        expect(page.locator(".workers")).to_contain_text("fast-1")
+        sent = {}
+        for site in known:
+            views = [
+                StationView(
+                    station=f"rack-{n}",
+                    word=StationWord.model_validate_json(told(n)),
+                    age_s=600.0 if n == 3 else 1.0,
+                    group="Weight room",
+                )
+                for n in range(10)
+            ]
+            sent[f"$KV.state.{site}"] = SiteWord.of(views).closed()
+        sent[f"$KV.state.{SITE}.fast-1.worker"] = b'{"station": "rack-1", "finished": 3}'
+        publish(chain, sent)
+        expect(page.locator(".station")).to_have_count(_STATIONS)
+        expect(page.locator(".workers")).to_contain_text(
+            {"en": "analyses for rack-1", "de": "analysiert für rack-1"}[language]
+        )
+        expect(page.locator(".station-away")).to_have_count(5)
+        last = page.locator(".station").last
+        assert last.get_attribute("id") == "station-gym-6.rack-9"
+        expect(last.locator(".station-age")).to_contain_text("gym-6 · Weight room")
+        assert page.locator(".station a, .station img, #assign-station").count() == 0
+        page.screenshot(path=tmp_path / "chain.png")
+        heights = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+        assert heights[0] <= heights[1], heights
+        assert not _faults(page), _faults(page)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not _faults(page), _faults(page)
+    context.close()
+
+
+def _key(number: int) -> str:
+    return FacilityKey(bytes([number]) * 32).public
+
+
+def publish(hub: Hub, messages: Mapping[str, bytes]) -> None:
+    """Publish messages, likewise from a thread."""
+
+    def publish_all() -> None:
+        with closing(hub.connection()) as broker:
+            for subject, body in messages.items():
+                broker.publish(subject, body)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(publish_all).result()
 
 
 def test_a_wall_is_paired_by_a_link_and_the_hubs_end_is_shown(
