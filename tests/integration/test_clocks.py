@@ -36,8 +36,12 @@ class Clock:
     def set(self, days: int) -> None:
         """Let the clock be so far from the truth from now on."""
         self.days = days
+        self.set_seconds(days * 86400)
+
+    def set_seconds(self, seconds: float) -> None:
+        """Let the clock be so many seconds from the truth from now on."""
         unfinished = self._file.with_suffix(".part")
-        unfinished.write_text(f"{days:+d}d\n")
+        unfinished.write_text(f"{round(seconds):+d}\n")
         unfinished.replace(self._file)
 
 
