@@ -2,16 +2,15 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.sandbox.server import Sandbox
+from tests.forked import ForkedCommand
 from tests.integration.test_joined_recordings import deliver, film_in_two
-from tests.station import KEY, Station, delivered, until
+from tests.station import ATHLETE, KEY, PATIENCE_S, Station, delivered, until
 from tests.videos import film_run
 
 
@@ -27,6 +26,14 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         yield station
 
 
+def forget_killed_at(point: str, station: Station, *more: str) -> None:
+    """Forget the athlete by a command that is killed at a point."""
+    words = ["forget", ATHLETE, *more, "--yes", "--config", str(station.config)]
+    log = station.root / "forget.log"
+    command = ForkedCommand(words, environment={"SPOTTER_CRASH_AT": point}, log=log)
+    assert command.wait(PATIENCE_S) == -9, log.read_text()
+
+
 @pytest.mark.parametrize(
     "point", ["forgetting-begun", "clip-clearing", "forgetting-clips-gone", "ledger-rewritten"]
 )
@@ -35,14 +42,7 @@ def test_a_kill_leaves_a_forgetting_that_the_next_start_finishes(
 ) -> None:
     station = Station(tmp_path, before.base_url)
     shutil.copytree(before.state, station.state)
-    words = ["forget", "someUserId123", "--yes", "--config", str(station.config)]
-    killed = subprocess.run(
-        [sys.executable, "-m", "agent", *words],
-        env={"SPOTTER_CRASH_AT": point},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr
+    forget_killed_at(point, station)
 
     with station.running():
         until(lambda: not any((station.state / "captures").iterdir()))
@@ -59,14 +59,7 @@ def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
     deliver(second, station, filmed_s_ago=0.0)
     assert station.start({"SPOTTER_CRASH_AT": "body-marked"}).wait(60) == -9
     (entry,) = (row for row in station.entries() if row["state"] == "uploading")
-    words = ["forget", "someUserId123", "--yes", "--config", str(station.config)]
-    killed = subprocess.run(
-        [sys.executable, "-m", "agent", *words],
-        env={"SPOTTER_CRASH_AT": "forgetting-begun"},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr
+    forget_killed_at("forgetting-begun", station)
 
     with station.running():
         until(lambda: set(station.states()) == {"discarded"})
@@ -97,20 +90,12 @@ def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
         assert delivered(sandbox, 2)
         until(lambda: station.states() == ["uploaded"] * 2)
     in_daemon = point == "erasure-deleted"
-    asked = subprocess.run(
-        [
-            *(sys.executable, "-m", "agent", "forget", "someUserId123", "--also-at-api", "--yes"),
-            *("--config", str(station.config)),
-        ],
-        env={} if in_daemon else {"SPOTTER_CRASH_AT": point},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert asked.returncode == (0 if in_daemon else -9), asked.stderr
     if in_daemon:
-        assert "as soon as it is reachable" in asked.stdout
+        told = station.spotter("forget", ATHLETE, "--also-at-api", "--yes")
+        assert "as soon as it is reachable" in told
         assert station.start({"SPOTTER_CRASH_AT": point}, wait=False).wait(60) == -9
+    else:
+        forget_killed_at(point, station, "--also-at-api")
     assert len(sandbox.book.sessions) == (1 if in_daemon else 2)
 
     with station.running():
