@@ -1,5 +1,7 @@
 """A sandbox and a station that point at each other."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,32 @@ from agent.sandbox.server import Sandbox
 from analysis.pose_model import PoseFinder
 from tests.integration.plans import watch_plans
 from tests.station import KEY, Station
+
+_MEMORY = Path("/dev/shm")
+_LEAST_FREE_BYTES = 1 << 30  # of which the tests use a hundredth
+_IN_MEMORY = {"delivery", "outbox", "station"}  # tests of an outbox in their own process
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Of tests of an outbox a folder in memory, where there is plenty.
+
+    Half of their time would be the disk's syncs.  What those are for, kills and power cuts, has
+    tests of its own, and the long form uses the disk.
+    """
+    is_long = request.node.get_closest_marker("soak") is not None
+    if is_long or request.path.parent.name not in _IN_MEMORY or not _is_roomy(_MEMORY):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _is_roomy(memory: Path) -> bool:
+    if f" {memory} tmpfs " not in Path("/proc/mounts").read_text():
+        return False
+    found = os.statvfs(memory)
+    return found.f_bavail * found.f_frsize > _LEAST_FREE_BYTES
 
 
 @pytest.fixture
