@@ -344,6 +344,7 @@ def test_two_cameras_are_never_joined(
         assert sorted(next(iter(view)) for view in views) == ["front", "side"]
 
 
+@pytest.mark.soak  # in the short form the rule alone is asked: unit/station/test_overlaps
 def test_two_that_ended_at_one_moment_stay_two(
     station: Station, sandbox: Sandbox, front: Scene, side: Scene, tmp_path: Path
 ) -> None:
