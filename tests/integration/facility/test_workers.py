@@ -47,6 +47,7 @@ from tests.facility import SITE, Hub, answered, can_open, opened, stolen
 from tests.factories import admitted
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
+from tests.integration.test_joined_recordings import deliver, film_in_two
 from tests.station import Station, give, until
 from tests.videos import film_run, name_of
 
@@ -181,6 +182,26 @@ def test_a_worker_finds_what_the_station_finds(
     assert [float(one) for one in drawn] == pytest.approx([float(one) for one in wanted], abs=0.4)
     assert not list((helper.state / "tmp").glob("*"))
     assert "sandbox-key" not in helper.log.read_text()
+
+
+def test_an_effort_over_two_recordings_is_one_clip_where_workers_found_its_parts(
+    hub: Hub, station: MakeStation, worker: MakeWorker, tmp_path: Path
+) -> None:
+    rack, helper = station("joins"), worker("joiner")
+    hub.admit(rack)
+    set_analysis(rack, offload="always")
+    first, second = film_in_two(tmp_path)
+    with rack.running(), helper.working():
+        until(lambda: "workers connected" in rack.log.read_text())
+        deliver(first, rack, filmed_s_ago=4.0)
+        deliver(second, rack, filmed_s_ago=0.0)
+        until(lambda: len(rack.entries()) == 2 and rack.entries()[0]["state"] == "discarded")
+        until(lambda: _told_by_hub(hub, "joiner")["finished"] == 2)
+    part, joined = rack.entries()
+    assert part["reason"] == "joined"
+    assert joined["clip_seconds"] == pytest.approx(7.0, abs=1.1)  # 5 s and padding
+    shown = json.loads(rack.spotter("outbox", "show", str(joined["id"]), "--json"))
+    assert shown["captures"] == ["c1", "c2"]
 
 
 def test_a_station_analyses_itself_when_its_worker_is_killed_or_gone(
