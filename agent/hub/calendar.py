@@ -6,6 +6,7 @@ nothing of it is taken where one event that names a station cannot be read.
 Source: RFC 5545, sections 3.1, 3.6.1 and 3.8.
 """
 
+import re
 from calendar import monthrange
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _MOST_EVENTS = 5_000
 _MOST_RECURRING = 1_000
 _DEEPEST = 8  # components within each other
 _MOST_LINE = 20_000  # characters, unfolded
+_LONGEST = timedelta(days=31)  # of an event
 _OLDEST = timedelta(days=20 * 366)  # of a recurring event that still recurs
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 _RULE_PARTS = frozenset(
@@ -108,7 +110,11 @@ def read_plan_calendar(
     for event in events:
         station = _station(event, stations)
         turns = found.setdefault(station, {})
-        for begins, ends in _occurrences(event, window):
+        try:
+            occurrences = list(_occurrences(event, window))
+        except (ValueError, TypeError, AttributeError, OverflowError, OSError):
+            raise event.refuse("DTSTART", "its times cannot be used") from None
+        for begins, ends in occurrences:
             if event.replaced is None and (event.uid, begins) in changed:
                 continue
             if begins in turns:
@@ -194,7 +200,8 @@ def _nested(text: str) -> Iterator[tuple[list[str], int, str]]:
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Yield each line with its number, joined with those that continue it."""
     joined, at = "", 1
-    for number, line in enumerate([*text.lstrip("\ufeff").splitlines(), ""], start=1):
+    lines = re.split("\r\n|\n|\r", text.lstrip("\ufeff"))  # and at no other sign
+    for number, line in enumerate([*lines, ""], start=1):
         if line[:1] in {" ", "\t"} and joined:
             joined += line[1:]
             continue
@@ -230,9 +237,10 @@ def _read(block: _Block) -> _Event:
     )
     if "RECURRENCE-ID" not in parts:
         return event
+    wall = _wall(event, "RECURRENCE-ID")
     if "RANGE" in parts["RECURRENCE-ID"].params:
         raise event.refuse("RECURRENCE-ID", "RANGE is not supported: one event for each change")
-    replaced = _moment(_wall(event, "RECURRENCE-ID"), _zone(event, "RECURRENCE-ID"))
+    replaced = _moment(wall, _zone(event, "RECURRENCE-ID"))
     return _Event(
         block=block,
         parts=parts,
@@ -298,8 +306,11 @@ def _occurrences(event: _Event, window: _Window) -> Iterator[tuple[float, float 
     """Yield when an event begins and ends, each time that it may touch the window."""
     start, zone = _wall(event, "DTSTART"), _zone(event, "DTSTART")
     length = _length(event, start, zone)
-    if length is not None and length <= timedelta():
-        raise event.refuse("DTEND", "it ends before it begins")
+    if length is not None and not timedelta() < length <= _LONGEST:
+        why = (
+            "ends before it begins" if length <= timedelta() else f"lasts over {_LONGEST.days} days"
+        )
+        raise event.refuse("DTEND" if "DTEND" in event.parts else "DURATION", f"it {why}")
     if event.is_cancelled:
         return
     earliest = _naive(window.begins, zone) - (length or timedelta())
@@ -370,6 +381,7 @@ class Recurrence:
             ValueError: it is none that can be planned.
         """
         (frequency,), (interval,) = told.get("FREQ", [""]), told.get("INTERVAL", [1])
+        (count,) = told.get("COUNT", [1])
         weekdays = frozenset(_weekday(str(one)) for one in told.get("BYDAY", ()))
         rule = cls(
             start=start,
@@ -384,7 +396,7 @@ class Recurrence:
         if (
             not set(told) <= _RULE_PARTS
             or frequency not in _FREQUENCIES
-            or interval < 1
+            or min(interval, count) < 1
             or (any(which for which, _ in weekdays) and not in_month)
             or (frequency == "WEEKLY" and rule.month_days)
         ):

@@ -43,6 +43,7 @@ MOST_SITE_BYTES = 1 << 16  # of what a site says at once, compressed
 _MOST_UNPACKED = 1 << 22
 _MOST_STATIONS = 1000
 _TELL_EVERY_S = 4.0
+_READ_EVERY_S = 1.0  # at most, of one site: reading a long word takes time
 _LOOK_EVERY_S = 0.5
 _COMPARE_EVERY_S = 5.0
 _BUCKET, _SENT = "chain", "sent"
@@ -125,9 +126,13 @@ class SiteBoard:
 
     def __init__(self) -> None:
         self._words: dict[str, tuple[SiteWord, float]] = {}  # with when it was heard
+        self._read_at: dict[str, float] = {}
 
     def hear(self, site: str, body: bytes, *, now_s: float) -> bool:
-        """Take a site's word; False where it cannot be read."""
+        """Take a site's word; False where it cannot be read, or comes too soon after another."""
+        if 0 <= now_s - self._read_at.get(site, -_READ_EVERY_S) < _READ_EVERY_S:
+            return False
+        self._read_at[site] = now_s
         try:
             word = SiteWord.opened(body)
         except (ValueError, RecursionError):
@@ -287,7 +292,7 @@ class ChainLink:
             NotifyError: there is no such stream, or the answer cannot be read.
         """
         answer = await self._leaf.request(self._subjects.ask_info, timeout=ANSWER_WITHIN_S)
-        return _number(answer.data, "state", "last_seq")
+        return number_in(answer.data, "state", "last_seq")
 
     async def _here(self, sequence: int) -> StoredMessage | None:
         """Return the site's event of a sequence; None where it has none."""
@@ -332,13 +337,13 @@ class ChainLink:
             timeout=ANSWER_WITHIN_S,
             headers={**kept, ORIGIN: str(message.sequence), _EXPECTED: str(place.stored)},
         )
-        number = _number(answer.data, "seq")
+        number = number_in(answer.data, "seq")
         is_known = b'"duplicate":true' in answer.data  # then the chain stores nothing
         stored = place.stored if is_known else number
         return _Place(sent=message.sequence, stored=stored)
 
 
-def _number(body: bytes, *path: str) -> int:
+def number_in(body: bytes, *path: str) -> int:
     """Return a number of the chain's answer.
 
     Raises:
@@ -351,7 +356,7 @@ def _number(body: bytes, *path: str) -> int:
         for key in path:
             told = told[key]
         return int(told)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise NotifyError("the chain's answer cannot be read") from None
 
 

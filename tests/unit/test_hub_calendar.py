@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.rrule import rrulestr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from icalendar import vRecur
 
 from agent.errors import RequestError
@@ -171,6 +173,11 @@ _AT = "DTSTART:20260327T100000"
         (_event(_AT, "RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY"), "line 8: more than one RRULE"),
         (_event(_AT, "RRULE:FREQ=DAILY;BYDAY=2MO"), "line 7: such a recurrence cannot"),
         (_event(_AT, "RRULE:FREQ=YEARLY;BYWEEKNO=20"), "line 7: such a recurrence cannot"),
+        (_event(_AT, "RRULE:FREQ=DAILY;COUNT=-1"), "line 7: such a recurrence cannot"),
+        (_event(_AT, "DURATION:P900000000D"), "line 7: it lasts over 31 days"),
+        (_event(_AT, "DURATION:PT1H", "DURATION:PT2H"), "line 6: its times cannot be used"),
+        (_event(_AT, f"RECURRENCE-ID{_AT[7:]}", f"RECURRENCE-ID{_AT[7:]}"), "line 8: more than"),
+        (_event(_AT, title="ada\u2028LOCATION:rack-2"), "line 5: "),
         (_event("DTSTART:00010101T000000", "RRULE:FREQ=DAILY"), "line 6: a recurring event may"),
         (_event("UID:" + "x" * 21_000), "line 6: longer than"),
         ("BEGIN:VEVENT\r\nEND:VTODO", "line 4: END:VTODO is wrong"),
@@ -207,6 +214,39 @@ def test_days_are_those_that_another_implementation_finds(rule: str) -> None:
         first = datetime.combine(start, datetime.min.time())
         theirs = takewhile(lambda at: at.date() <= last, rrulestr(rule, dtstart=first))  # noqa: B023
         assert list(islice(ours, *told.get("COUNT", [None]))) == [at.date() for at in theirs]
+
+
+_PIECES = (
+    *("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS"),
+    *("SUMMARY", "LOCATION", "SEQUENCE", ":", ";", "=", ",", "VALUE", "DATE", "PERIOD", "TZID"),
+    *("20260327T100000", "20260327", "Z", "00010101T000000", "99991231T235959", "PT1H", "-P1W"),
+    *(
+        "FREQ",
+        "DAILY",
+        "WEEKLY",
+        "COUNT",
+        "UNTIL",
+        "INTERVAL",
+        "BYDAY",
+        "-1FR",
+        "0",
+        "-5",
+        "9" * 30,
+    ),
+    *("Europe/Berlin", "UTC", "/", "ada", "rack-1", "\r\n", "\r\n ", '"', "\\n", "\x00", "\u2028"),
+    *("BEGIN:VEVENT", "END:VEVENT", "BEGIN:VALARM", "END:VALARM", "é", "RANGE=THISANDFUTURE"),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), max_size=30))
+def test_whatever_is_in_a_file_it_is_planned_or_refused_in_one_line(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    for event in (text, _event(_AT, text), _event(text, _AT)):
+        try:
+            _read(event)
+        except RequestError as error:
+            assert "\n" not in str(error)
 
 
 def test_a_calendar_that_is_made_to_last_ends_soon() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.hub.chain import SiteBoard, SiteWord
+from agent.errors import NotifyError
+from agent.hub.chain import SiteBoard, SiteWord, number_in
 from agent.hub.folder import KnownStation
 from agent.hub.stations import StationView, StationWord
 from tests.factories import NOW_S
@@ -37,7 +38,7 @@ def _closed(*stations: object) -> bytes:
 def test_what_no_hub_would_say_is_left_out(body: bytes) -> None:
     board = SiteBoard()
     assert board.hear("gym-1", _closed({"station": "rack-1"}), now_s=NOW_S)
-    assert not board.hear("gym-1", body, now_s=NOW_S)
+    assert not board.hear("gym-1", body, now_s=NOW_S + 2)
     (view,) = board.views(_SITES, now_s=NOW_S)
     assert view.place == "gym-1.rack-1"
 
@@ -72,6 +73,26 @@ def test_a_station_is_as_old_at_the_chain_as_at_its_site_and_silence_adds_to_it(
     assert not later.views({}, now_s=NOW_S)  # of a site that was removed
     later.save(kept, {})
     assert json.loads(kept.read_text()) == {}
+
+
+def test_a_site_that_says_much_is_read_once_a_second() -> None:
+    board = SiteBoard()
+    assert board.hear("gym-1", _closed({"station": "rack-1"}), now_s=NOW_S)
+    assert not board.hear("gym-1", _closed(), now_s=NOW_S + 0.5)
+    assert board.hear("gym-2", _closed(), now_s=NOW_S + 0.5)
+    assert len(board.views(_SITES, now_s=NOW_S)) == 1
+    assert board.hear("gym-1", _closed(), now_s=NOW_S + 1.5)
+    assert board.hear("gym-1", _closed(), now_s=NOW_S - 3600)  # the clock was set
+    assert not board.views(_SITES, now_s=NOW_S)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"[]", b"7", b'{"seq": 1e999}', b'{"seq": {}}', b'{"error": 1}', b"[" * 9999, b"\xff"],
+)
+def test_a_chain_that_answers_anything_is_only_a_chain_that_is_away(answer: bytes) -> None:
+    with pytest.raises(NotifyError):
+        number_in(answer, "seq")
 
 
 def test_a_site_of_fifty_stations_says_little() -> None:
