@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -457,10 +458,14 @@ class AnalysisSettings(Table):
     @classmethod
     def _exists(cls, value: Path | None) -> Path | None:
         try:
-            if value is not None and not value.is_file():
-                raise ValueError("no such file")
+            # Not is_file(), which hides from Python 3.14 on why a file cannot be looked at.
+            is_file = value is None or stat.S_ISREG(value.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            is_file = False
         except OSError as error:  # as in somebody's home, which the service may not enter
             raise ValueError(f"cannot be looked at: {error.strerror}") from None
+        if not is_file:
+            raise ValueError("no such file")
         return value
 
     @field_validator("zone")
