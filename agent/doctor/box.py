@@ -185,7 +185,7 @@ def check_model(path: Path, own: Path | None) -> CheckResult:
 _SLOW_MS = 150.0  # ten times the machine on which the analysis was measured
 # A take in a minute of 1080p30, its clip included, costs as much as so many looks of the model
 # (tests/systems/weak_box.sh).
-_LOOKS_A_TAKE = 350
+_LOOKS_A_TAKE = 500
 _BUSY_TAKES_H = 30  # of a station with a take every two minutes
 
 

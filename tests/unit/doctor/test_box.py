@@ -69,9 +69,9 @@ def test_an_analysis_that_finds_nobody_or_is_slow() -> None:
 
 
 def test_the_doctor_says_how_many_takes_the_box_can_analyse() -> None:
-    told(judge_pose({"found": True, "pose_ms": 15.0}), Severity.FINE, "about 690 takes an hour")
+    told(judge_pose({"found": True, "pose_ms": 15.0}), Severity.FINE, "about 480 takes an hour")
     too_slow = judge_pose({"found": True, "pose_ms": 400.0})
-    told(too_slow, Severity.WARNING, "about 26 takes an hour", "two minutes", "analysis.offload")
+    told(too_slow, Severity.WARNING, "about 18 takes an hour", "two minutes", "analysis.offload")
 
 
 def test_a_codec_that_is_not_there() -> None:
