@@ -94,7 +94,7 @@ begin_upgrade() {
     # shellcheck disable=SC2016  # the inner shell's own
     unshare --pid --fork --kill-child chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
         /bin/sh -c 'setpriv --reuid spotter --regid spotter --init-groups spotter run --config "$1" >>/tmp/daemon.log 2>&1 &
-            dpkg -i "/packages/$2" >/tmp/upgrade.log 2>&1; echo $? >/tmp/upgrade.code; wait' - "$settings" "$new" &
+            dpkg -i "/packages/$2" >/tmp/upgrade.log 2>&1; echo $? >/tmp/upgrade.code; wait' - "$settings" "$new" 2>/dev/null &
     station=$!
 }
 
