@@ -32,6 +32,7 @@ _OPEN_S, _READ_S = 4.0, 3.0  # of silence, after which the camera is taken for l
 _LOOK = {"analyzeduration": "500000"}
 _DECODE_NOTHING = [{"skip_frame": "all"}] * 8  # streams of one camera
 _LOOK_CLOSELY = {"analyzeduration": "2000000"}
+_SILENT_S = 2.5
 _OPENING = 8  # packets among which the first one's missing time is found
 _AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
 _MOST_AT_ONCE, _MOST_OPENING_S = 600, 30.0
@@ -204,8 +205,10 @@ def _opened(camera: CameraSettings, address: str) -> InputContainer:
     how = _how_to_open(camera, address)
     if how.format != "rtsp":
         return opened_for({}, None)
+    begun_s = time.monotonic()
     opened = opened_for(_LOOK, _DECODE_NOTHING)
-    if _is_known(opened):
+    # One that has sent nothing for so long would send nothing to a closer look either.
+    if _is_known(opened) or time.monotonic() - begun_s > _SILENT_S:
         return opened
     opened.close()
     return opened_for(_LOOK_CLOSELY, None)
