@@ -225,7 +225,9 @@ def test_a_stolen_site_key_reaches_its_own_stream_alone_and_another_server_gets_
         told = json.loads(chain.spotter("invite", "--site", "gym-2", "--json"))
         assert "is for 'gym-2', this site is 'gym-1'" in site.spotter("join", told["link"], code=1)
         join(chain, site)
+        starts = chain.starts()
         chain.spotter("invite", "--site", "gym-2")  # has a stream once it has joined
+        until(lambda: chain.starts() > starts)
         with closing(chain.connection()) as all_rights:
             all_rights.publish(f"spotter.{CHAIN}.rack.event.take.ready", b"{}")
             all_rights.publish(_OWN.events.replace("*", "rack").replace(">", "test"), b"{}")
