@@ -78,11 +78,12 @@ version_is() { [ "$(within spotter --version 2>&1)" = "spotter, version $1" ] ||
 # shellcheck disable=SC2016  # dpkg-query's own variable
 status() { within dpkg-query --show --showformat='${db:Status-Status}' spotter-agent 2>/dev/null || true; }
 
-# What a person does afterwards.  A package that was cut while it was unpacked is half-installed: dpkg refuses to
-# configure it, whatever package it is, and it has to be given once more.
+# What a person does afterwards.  A package that was cut while it was unpacked is half-installed, or unpacked and to be
+# installed again: dpkg refuses to configure it, whatever package it is, and it has to be given once more.
 end_installation() {    # FILE
-    within dpkg --configure -a >"$root/tmp/ended.log" 2>&1 || [ "$(status)" = half-installed ] || fail "dpkg --configure -a"
-    [ "$(status)" = installed ] || within dpkg -i "/packages/$1" >>"$root/tmp/ended.log" 2>&1 || fail "dpkg -i $1 again"
+    within dpkg --configure -a >"$root/tmp/ended.log" 2>&1 || grep -q "inconsistent state" "$root/tmp/ended.log" || fail "dpkg --configure -a"
+    [ "$(status)" = installed ] || within env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall "/packages/$1" \
+        >>"$root/tmp/ended.log" 2>&1 || fail "apt install --reinstall $1"
     [ "$(status)" = installed ] || fail "the package is $(status)"
 }
 
