@@ -217,7 +217,7 @@ go_back_and_deliver() {
 remove_and_purge() {
     apt remove spotter-agent
     inside "test ! -e /opt/spotter && test -e /etc/spotter/station.toml && test -e /var/lib/spotter/outbox.db" || fail "what the removal keeps"
-    [ -z "$(inside pgrep -u spotter,spotter-hub,spotter-camera)" ] || fail "something runs after the removal"
+    [ -z "$(inside "find /proc -maxdepth 1 -name '[0-9]*' \( -user spotter -o -user spotter-hub -o -user spotter-camera \)")" ] || fail "something runs after the removal"
     system_runs
     apt purge spotter-agent
     inside "test ! -e /etc/spotter && test -e /var/lib/spotter/outbox.db" || fail "what the purge keeps"
