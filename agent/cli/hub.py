@@ -38,6 +38,7 @@ from agent.cli.hub_care import (
     workers,
 )
 from agent.cli.options import Duration, Number
+from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import acting_as_owner, other_owner, user_name
@@ -347,8 +348,7 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
     if as_json:
         print_json({"address": address, "role": role, "until": iso_utc(now_s + _PAIR_WITHIN_S)})
         return
-    segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
-    click.echo(f"Scan the code, or open  {address}")
+    show_link(address)
 
 
 @hub.command("join")

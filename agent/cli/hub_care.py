@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from agent.cli.backup import place_settings
 from agent.cli.common import json_option, print_columns, print_json
 from agent.cli.doctor import report_findings
 from agent.cli.formatting import duration_words, size_words
+from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
 from agent.errors import NotifyError, RequestError
-from agent.facility.remote import COMMANDS, RemoteCommand
+from agent.facility.remote import COMMANDS, WALL, RemoteCommand
 from agent.hub.backup import HUB_BACKUP, restore_hub
 from agent.hub.commands import StationCommander
 from agent.hub.fleet_settings import FleetSettings
@@ -34,6 +36,7 @@ from agent.text import counted, printable
 _MOST_CSV = 4_000_000  # characters
 _MOST_GROUP = 40
 _SHOW_AFTER_S = 2.0
+_PAIR_LINK = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]{1,260}/pair#[a-z2-7]{24}")
 _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 
 HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
@@ -153,6 +156,7 @@ def text_of(file: TextIO) -> str:
     metavar="FILE",
     help="For support: file to write.  [default: spotter-support-STATION.tar.gz in this folder]",
 )
+@click.option("--wall", is_flag=True, help="For pair: a read-only wall display.")
 @hub_config_option
 @json_option
 def do(
@@ -160,16 +164,19 @@ def do(
     command: RemoteCommand,
     ids: tuple[str, ...],
     out: Path | None,
+    wall: bool,
     config: Path,
     as_json: bool,
 ) -> None:
-    """Have a station check itself, retry, or send support data.
+    """Have a station check itself, retry, help, or pair a device.
 
-    As spotter doctor, spotter outbox retry ID... and spotter support at the station, with their
-    exit codes.  69: the station does not answer.
+    As spotter doctor, spotter outbox retry ID..., spotter support and spotter pair at the station,
+    with their exit codes.  69: the station does not answer.
     """
     if bool(ids) != (command == "retry") or (out is not None and command != "support"):
         raise click.UsageError("IDs for retry and nothing else, --out for support")
+    if wall and command != "pair":
+        raise click.UsageError("--wall for pair")
     target = out or Path(f"spotter-support-{station}.tar.gz")
     if command == "support" and target.exists():
         raise RequestError(f"{target} is there already", hint="choose another file: --out FILE")
@@ -177,7 +184,8 @@ def do(
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         commander = StationCommander(settings.hub, folder, now=read_clock)
-        result = commander.carry_out(station, command, ids, waiting=_shown_waiting(station))
+        words = (WALL,) if wall else ids
+        result = commander.carry_out(station, command, words, waiting=_shown_waiting(station))
     if command == "support" and not result.code:
         _write_new(target, result.content)
         told = {"file": str(target), "bytes": len(result.content)}
@@ -205,11 +213,28 @@ def _write_new(target: Path, content: bytes) -> None:
         ) from None
 
 
+def _print_link(told: object, *, as_json: bool) -> None:
+    """Print a station's pairing link, and nothing else that a station may have sent."""
+    address = str(told.get("address")) if isinstance(told, dict) else ""
+    if not _PAIR_LINK.fullmatch(address):
+        raise RequestError(
+            "the station has not answered with a pairing link", hint="update the station"
+        )
+    if as_json:
+        print_json(told)
+        return
+    show_link(address)
+    click.echo("Valid for one device, for 10 minutes.")
+
+
 def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
     """Print what a station's command printed as JSON; what cannot be read is left out."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
+        return
+    if command == "pair":
+        _print_link(document, as_json=as_json)
         return
     if as_json:
         print_json(document)

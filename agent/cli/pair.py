@@ -25,7 +25,7 @@ from agent.errors import RequestError
 from agent.outbox.devices import Device, Role
 from agent.settings import Settings
 from agent.settings.model import is_loopback
-from agent.station.addresses import page_address
+from agent.station.addresses import page_address, shared_page_address
 from agent.station.assignments import state_folder
 from agent.station.check_in import group_of
 from agent.station.page_settings import offer_setup
@@ -46,6 +46,7 @@ _MOST_NAME = 80  # signs
 @click.option(
     "--name", default="", metavar="TEXT", help='Name of the device, such as "tablet at rack 2".'
 )
+@click.option("--network", is_flag=True, help="Fail if the page listens on this box only.")
 @click.option(
     "--minutes",
     type=click.FloatRange(1, 1440),
@@ -61,6 +62,7 @@ def pair(
     kiosk: str | None,
     setup: bool,
     name: str,
+    network: bool,
     minutes: float | None,
     list_: bool,
     end: str | None,
@@ -81,6 +83,11 @@ def pair(
     if len(wanted) > 1:
         raise click.UsageError("give one of --wall, --kiosk and --setup")
     settings = settings_of(config)
+    if network and shared_page_address(settings.web) is None:
+        raise RequestError(
+            "no other device reaches this station's page",
+            hint='in its station.toml, set web.listen = "0.0.0.0:8377" and web.pin_file',
+        )
     if end is not None:
         _end(settings, end, as_json=as_json)
     elif list_:
@@ -121,9 +128,14 @@ def _offer(
         _show(settings, address, lasts_s)
 
 
-def _show(settings: Settings, address: str, lasts_s: float) -> None:
+def show_link(address: str) -> None:
+    """Print a pairing link, and its QR code."""
     segno.make(address, error="m", micro=False).terminal(sys.stdout, compact=True, border=2)
     click.echo(f"Scan the code, or open  {address}")
+
+
+def _show(settings: Settings, address: str, lasts_s: float) -> None:
+    show_link(address)
     click.echo(f"Valid for one device, for {duration_words(lasts_s)}.")
     if is_loopback(settings.web.host):
         port = settings.web.listen.rpartition(":")[2]

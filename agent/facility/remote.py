@@ -1,4 +1,4 @@
-"""Commands of the hub that a station carries out: doctor, retry, support bundle.
+"""Commands of the hub that a station carries out: doctor, retry, support bundle, pairing link.
 
 The hub signs each request.  The station runs its own command line as a process of its own and keeps
 the result: the same request again, as after a lost answer, only asks for it.
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,14 +30,15 @@ from agent.facility.work import PART_BYTES, accepted, refused, request
 from agent.stage import StageName
 from agent.text import printable
 
-RemoteCommand = Literal["doctor", "retry", "support"]
-COMMANDS: tuple[RemoteCommand, ...] = ("doctor", "retry", "support")
+RemoteCommand = Literal["doctor", "retry", "support", "pair"]
+COMMANDS: tuple[RemoteCommand, ...] = ("doctor", "retry", "support", "pair")
+WALL = "wall"  # argument of pair
 HOLDS_S = 600.0  # a request, from when it was signed
 LASTS_S = 300.0  # a command, at most
 MOST_RESULT_BYTES = 4 << 20
 _CLOCK_OFF_S = 60.0
 _KEPT = 8  # results
-_RESULT, _COMPLAINT = "result", "complaint"
+_COMPLAINT = "complaint"
 
 log = structlog.get_logger(stage=StageName.HUB)
 
@@ -78,6 +79,7 @@ class _Job:
 
     folder: Path
     process: "subprocess.Popen[bytes]"
+    out: BinaryIO  # in memory: a pairing link never reaches the disk
     began_s: float  # monotonic
     state: RemoteState = field(default_factory=lambda: RemoteState(state="running"))
     result: bytes = b""
@@ -118,6 +120,7 @@ class CommandRunner:
         """End what runs."""
         for job in self._jobs.values():
             _end(job)
+            job.out.close()
 
     def _read(self, content: bytes) -> RemoteRequest:
         """Return a request that is the hub's, for this station, and of now.
@@ -148,7 +151,8 @@ class CommandRunner:
         place = self._folder.tmp / f"hub-{asked.id}"
         place.mkdir(mode=0o700)
         words = [sys.executable, "-I", "-m", "agent", *_words(asked, place)]
-        with (place / _RESULT).open("wb") as out, (place / _COMPLAINT).open("wb") as complaint:
+        with contextlib.ExitStack() as undo, (place / _COMPLAINT).open("wb") as complaint:
+            out = undo.enter_context(os.fdopen(os.memfd_create("result"), "w+b", buffering=0))
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -157,8 +161,9 @@ class CommandRunner:
                 env=_environment(os.environ),
                 start_new_session=True,
             )
+            undo.pop_all()
         log.info("command started", command=asked.command, id=asked.id)
-        job = _Job(folder=place, process=process, began_s=time.monotonic())
+        job = _Job(folder=place, process=process, out=out, began_s=time.monotonic())
         self._jobs[asked.id] = job
         for old in list(self._jobs)[:-_KEPT]:
             del self._jobs[old]
@@ -173,7 +178,11 @@ class CommandRunner:
                 return
             _end(job)
         bundle = job.folder / "support.tar.gz"
-        job.result = _start_of(bundle if bundle.exists() else job.folder / _RESULT)
+        if bundle.exists():
+            job.result = _start_of(bundle)
+        else:
+            job.result = os.pread(job.out.fileno(), MOST_RESULT_BYTES, 0)
+        job.out.close()
         complaint = _start_of(job.folder / _COMPLAINT)[-900:].decode("utf-8", "replace")
         job.state = RemoteState(
             state="done",
@@ -192,6 +201,9 @@ def _words(asked: RemoteRequest, place: Path) -> list[str]:
         return ["support", "--out", str(place / "support.tar.gz")]
     if asked.command == "retry":
         return ["outbox", "retry", *asked.arguments, "--json"]
+    if asked.command == "pair":
+        wall = ["--wall"] if asked.arguments == (WALL,) else []
+        return ["pair", *wall, "--network", "--name", f"hub {asked.site}", "--json"]
     return ["doctor", "--json"]
 
 

@@ -2,16 +2,19 @@
 
 import json
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
 from agent.cli.hub_care import _print_result
 from agent.disk.state_folder import StateFolder
+from agent.errors import RequestError
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
 from agent.facility.remote import CommandRunner, RemoteRequest, RemoteState
 from agent.facility.work import granted, read_request
+from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from tests.facility import Hub
 from tests.factories import NOW_S, instant
@@ -109,6 +112,54 @@ def test_the_hub_lets_a_station_retry_and_says_what_it_says(hub: Hub, station: M
         assert "an id is like" in hub.spotter("do", "commanded", "retry", "../x", code=1)
         assert "IDs for retry" in hub.spotter("do", "commanded", "doctor", "e1", code=2)
     assert "does not answer" in hub.spotter("do", "commanded", "doctor", code=69)
+
+
+def test_a_tablet_is_paired_from_the_hub_and_the_link_is_written_nowhere(
+    hub: Hub, station: MakeStation
+) -> None:
+    rack = station("paired")
+    hub.admit(rack)
+    closed = rack.config.read_text()
+    with rack.running():
+        until(lambda: hub.state_of("paired") is not None)
+        refused = hub.spotter("do", "paired", "pair", code=1)
+        assert "no other device reaches" in refused and "web.pin_file" in refused
+        assert "--wall for pair" in hub.spotter("do", "paired", "doctor", "--wall", code=2)
+        # The daemon's own page stays closed: its command reads the settings as they are now.
+        pin = rack.root / "pin"
+        pin.write_text("8531-7742")
+        opened = f'listen = "0.0.0.0:8377"\npin_file = "{pin}"'
+        rack.config.write_text(closed.replace('listen = ""', opened))
+        told = json.loads(hub.spotter("do", "paired", "pair", "--wall", "--json"))
+        shown = hub.spotter("do", "paired", "pair")
+        rack.config.write_text(closed)
+    link = shown.partition("or open  ")[2].split()[0]
+    tokens = [address.partition("/pair#")[2] for address in (told["address"], link)]
+    assert all(len(token) == 24 for token in tokens)
+    kept = [path for root in (rack.root, hub.config.parent) for path in root.rglob("*")]
+    for path in kept:
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(token.encode() in content for token in tokens), path
+    with Outbox.open(rack.state) as outbox:
+        found = [
+            outbox.devices.pair(token, device_id=f"tablet-{at}", now_s=time.time())
+            for at, token in enumerate(tokens)
+        ]
+        assert [device and (device.role, device.name) for device in found] == [
+            (Role.WALL, "hub gym-1"),
+            (Role.COACH, "hub gym-1"),
+        ]
+        assert outbox.devices.pair(tokens[0], device_id="second", now_s=time.time()) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["http://a:1/pair#short", "\x1b[2J", "javascript://a/pair#" + "a" * 24, None]
+)
+def test_only_a_pairing_link_is_shown(address: str | None) -> None:
+    for as_json in (False, True):
+        with pytest.raises(RequestError, match="not answered with a pairing link"):
+            _print_result("pair", json.dumps({"address": address}), as_json=as_json)
 
 
 @pytest.mark.soak  # the doctor tries the model, twice
