@@ -11,6 +11,8 @@ enabled that.  The ring is the suite in /etc/apt/sources.list.d/spotter.sources.
 Exit codes: 0 nothing newer, or updated; 1 failed, and the version before was installed again;
 69 the ring cannot be reached; 75 try again later; 78 no ring is configured.
 
+The hub of a facility may say which version a station installs, and from when: then no other one is.
+
 It runs with the system's Python, and needs nothing of Spotter's environment, which an update
 replaces.
 """
@@ -20,13 +22,17 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "spotter-agent"
 SOURCE = Path("/etc/apt/sources.list.d/spotter.sources")
@@ -34,6 +40,10 @@ SETTINGS = Path("/etc/spotter/station.toml")
 HOME = Path("/opt/spotter/update")  # removed with the package
 ARCHIVES = Path("/var/cache/apt/archives")
 COMMAND = "/usr/bin/spotter"
+STATE = Path("/var/lib/spotter")  # where the settings say nothing else
+WISH = "hub-release.json"  # in the state folder: what the daemon has verified and kept
+_MOST_WISH_BYTES = 4096
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]{0,59}")
 
 WATCH_S = 300.0
 EVERY_S = 30.0
@@ -85,6 +95,84 @@ def failures(report: str, subject: str) -> Failures:
         )
     except (ValueError, KeyError, TypeError):
         return frozenset({f"{subject}: doctor"})
+
+
+# -- what the hub of a facility wants: pure -------------------------------------------------------
+
+
+class Wish(NamedTuple):
+    """What the hub wants installed at a station."""
+
+    version: str | None = None  # None: what the ring offers
+    hold: bool = False  # install nothing
+    not_before_s: float | None = None  # Unix time
+
+
+HELD = Wish(hold=True)
+
+
+class Choice(NamedTuple):
+    """The version to install; None: none, and why not, if the ring offers one that is newer."""
+
+    version: str | None
+    reason: str = ""
+
+
+def wish_of(content: bytes) -> Wish:
+    """Return what a document of the hub's says; one that cannot be read holds updates back.
+
+    Its signature was verified when it came.  Who can write it can hold updates back, or choose
+    among the versions of the ring that are newer than the installed one: nothing else.
+    """
+    try:
+        told = json.loads(json.loads(content)["document"])["release"]
+        version, hold, not_before = told["version"], told["hold"], told["not_before"]
+        is_readable = isinstance(hold, bool) and (version is None or _VERSION.fullmatch(version))
+        at_s = None if not_before is None else float(not_before)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return HELD
+    return Wish(version, hold, at_s) if is_readable else HELD
+
+
+def choose(
+    offers: Sequence[str],
+    wishes: Sequence[Wish],
+    *,
+    installed: str,
+    now_s: float,
+    is_newer: Callable[[str, str], bool],
+) -> Choice:
+    """Return which of the ring's versions is to be installed, if any.
+
+    Args:
+        offers: what the ring has.
+        wishes: what hubs want of this box's stations; of several versions the oldest counts.
+        installed: the version now.
+        now_s: Unix time.
+        is_newer: tells whether the first version is newer than the second.
+    """
+    newest = _first(offers, is_newer)
+    if newest is None or not is_newer(newest, installed):
+        return Choice(None)
+    if any(wish.hold for wish in wishes):
+        return Choice(None, "the hub holds updates back, or what it wants cannot be read")
+    wanted = [wish.version for wish in wishes if wish.version is not None]
+    oldest = _first(wanted, lambda one, other: is_newer(other, one))
+    # What is no number compares as false, and so holds back.
+    if not all(one.not_before_s is None or one.not_before_s <= now_s for one in wishes):
+        return Choice(None, f"the hub wants {oldest or 'a version'}, later")
+    if oldest is None:
+        return Choice(newest)
+    is_possible = oldest in offers and is_newer(oldest, installed)
+    return Choice(oldest) if is_possible else Choice(None, f"the hub wants {oldest}")
+
+
+def _first(versions: Sequence[str], is_before: Callable[[str, str], bool]) -> str | None:
+    found: str | None = None
+    for version in versions:
+        if found is None or is_before(version, found):
+            found = version
+    return found
 
 
 # -- the box --------------------------------------------------------------------------------------
@@ -176,8 +264,8 @@ def is_newer(version: str, than: str) -> bool:
     return subprocess.run(words, check=False).returncode == 0
 
 
-def offered_version() -> str | None:
-    """Ask the ring, and it alone; None where it offers nothing.
+def offered_versions() -> list[str]:
+    """Ask the ring, and it alone, for all that it offers.
 
     Raises:
         UpdateError: it cannot be reached, or is not signed by the facility's key.
@@ -193,12 +281,53 @@ def offered_version() -> str | None:
         raise UpdateError(f"the ring cannot be read: {error}", code=UNREACHABLE) from None
     (HOME / "asked").touch()  # the doctor says when it has not answered for long
     told = run("apt-cache", *only, "madison", PACKAGE)
-    versions = [line.split("|")[1].strip() for line in told.splitlines() if line.count("|") == 2]
-    newest: str | None = None
-    for version in versions:
-        if newest is None or is_newer(version, newest):
-            newest = version
-    return newest
+    return [line.split("|")[1].strip() for line in told.splitlines() if line.count("|") == 2]
+
+
+def wish_at(settings: Path) -> Wish | None:
+    """Return what a hub wants of a station of this box; None where none has said anything."""
+    try:
+        told = tomllib.loads(settings.read_text())
+        folder = Path(told.get("paths", {}).get("state", STATE))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return HELD
+    return read_wish(folder / WISH)
+
+
+def read_wish(path: Path) -> Wish | None:
+    """Read a document of the hub's; None where there is none.
+
+    It counts only if the folder's owner, the daemon's user, wrote it and nobody else may; what
+    does not count holds updates back.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            found, owner = os.fstat(opened), path.parent.stat().st_uid
+            is_own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == owner
+            if not is_own or found.st_mode & 0o022 or found.st_size > _MOST_WISH_BYTES:
+                return HELD
+            return wish_of(file.read(_MOST_WISH_BYTES))
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return HELD
+
+
+def choice(installed: str) -> str | None:
+    """Return the version to install now; None for none, and say why."""
+    offers = offered_versions()
+    wishes = [wish for wish in map(wish_at, stations()) if wish is not None]
+    chosen = choose(offers, wishes, installed=installed, now_s=time.time(), is_newer=is_newer)
+    if chosen.version is None:
+        offered = _first(offers, is_newer) or "none"
+        if chosen.reason:
+            say("update held", installed=installed, offered=offered, reason=chosen.reason)
+        else:
+            say("update not needed", installed=installed, offered=offered)
+    return chosen.version
 
 
 def keep_package(version: str) -> Path:
@@ -409,9 +538,9 @@ def update(records: Records, *, again: bool, watch_s: float, every_s: float) -> 
 
 def begin(records: Records, *, again: bool) -> dict[str, object] | None:
     """Prepare the way back, and return what is to be done; None where there is nothing to do."""
-    current, offered = installed_version(), offered_version()
-    if offered is None or not is_newer(offered, current):
-        say("update not needed", installed=current, offered=offered or "none")
+    current = installed_version()
+    offered = choice(current)
+    if offered is None:
         return None
     if records.refuses(offered) and not again:
         say(
@@ -577,14 +706,10 @@ def main() -> int:
     try:
         with alone():
             if given.check:
-                current, offered = installed_version(), offered_version()
-                say(
-                    "update offered"
-                    if offered and is_newer(offered, current)
-                    else "update not needed",
-                    installed=current,
-                    offered=offered or "none",
-                )
+                current = installed_version()
+                offered = choice(current)
+                if offered is not None:
+                    say("update offered", installed=current, offered=offered)
             else:
                 update(Records(), again=given.again, watch_s=given.watch, every_s=given.every)
     except UpdateError as error:

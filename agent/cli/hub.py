@@ -29,6 +29,7 @@ from agent.cli.hub_care import (
     hub_config_option,
     prepared_hub,
     push,
+    release,
     restore,
     roster,
     sites,
@@ -79,8 +80,10 @@ def hub() -> None:
     """Run the hub of a facility: many stations on one screen."""
 
 
-for care in (stations, status, doctor, backup, restore, workers, sites, roster, group, push, do):
+for care in (stations, status, doctor, backup, restore, workers, sites, roster, group, do):
     hub.add_command(care)
+for wanted in (push, release):
+    hub.add_command(wanted)
 
 
 @hub.command("run")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
+from pydantic import ValidationError
 
 from agent.backup import BackupContent, settings_of_backup, write_backup
 from agent.cli.backup import place_settings
@@ -22,12 +23,15 @@ from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
 from agent.errors import NotifyError, RequestError
+from agent.facility.release import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
 from agent.hub.backup import HUB_BACKUP, restore_hub
 from agent.hub.commands import StationCommander
 from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
+from agent.hub.planning import moment_of
+from agent.hub.releases import FleetReleases
 from agent.hub.roster import HubRoster, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
@@ -327,13 +331,85 @@ def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
         raise RequestError(f"{file.name}: nested too deeply") from None
 
 
-def _tell(fleet: FleetSettings) -> list[str] | None:
+def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
     """Tell the stations; None where they hear of it later, for no hub runs."""
     try:
         return fleet.tell(now_s=read_clock().utc_s)
     except NotifyError as error:
         click.echo(f"kept; the stations hear of it when the hub runs: {error}", err=True)
         return None
+
+
+@click.command()
+@click.argument("version", required=False)
+@click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
+@click.option("--station", metavar="STATION", help="For this station.")
+@click.option(
+    "--not-before", metavar="TIME", help='Install VERSION not before 14:30, or "2026-11-30 14:30".'
+)
+@click.option("--hold", is_flag=True, help="Install no version.")
+@click.option("--clear", is_flag=True, help="Want nothing there any more.")
+@hub_config_option
+@json_option
+def release(
+    version: str | None,
+    group_name: str | None,
+    station: str | None,
+    not_before: str | None,
+    hold: bool,
+    clear: bool,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Say which VERSION the stations are to install.
+
+    What is said for a station goes before what is for its group, and that before all others'.
+    spotter-update, at a station, installs this version if the station's ring offers it and it is
+    newer than the one there; never another, and never an older one.  Without any of these: show
+    what is wanted.
+    """
+    if (version is not None) + hold + clear > 1 or (group_name is not None and station is not None):
+        raise click.UsageError("VERSION, --hold or --clear; for all, for --group or for --station")
+    if not_before is not None and version is None:
+        raise click.UsageError("--not-before for a VERSION")
+    wanted = _release_of(version, not_before, hold=hold)
+    settings = load_hub(config)
+    folder = prepared_hub(settings)
+    with acting_as_owner(folder.root):
+        fleet = FleetReleases(settings.hub, folder)
+        told = None
+        if wanted is not None or clear:
+            fleet.change(wanted, station=station, group=group_name)
+            told = _tell(fleet)
+        kept = fleet.wanted()
+    if as_json:
+        print_json({"told": told or [], "wanted": kept.model_dump(mode="json")})
+    elif told is not None:
+        click.echo(f"sent to: {', '.join(told) or 'no station, nothing has changed'}")
+    elif wanted is None and not clear:
+        click.echo("\n".join(kept.lines()) or "no version is wanted: stations install the ring's")
+
+
+def _release_of(version: str | None, not_before: str | None, *, hold: bool) -> Release | None:
+    """Return what is to be wanted; None: nothing was given.
+
+    Raises:
+        RequestError: it is no version, or no time.
+    """
+    if version is None and not hold:
+        return None
+    at_s = None
+    if not_before is not None:
+        try:
+            at_s = moment_of(not_before, now_s=read_clock().utc_s)
+        except ValueError:
+            raise RequestError(
+                f"{not_before!r} is not a time", hint="14:30, or 2026-11-30 14:30"
+            ) from None
+    try:
+        return Release(version=version, hold=hold, not_before=at_s)
+    except ValidationError:
+        raise RequestError(f"{version!r} is not a version", hint="as in 0.2.0") from None
 
 
 @click.command()
@@ -354,7 +430,8 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         folder.change(lambda register: register.place(station, wanted))
-        _tell(FleetSettings(settings.hub, folder))  # other settings may be wanted of it now
+        for fleet in (FleetSettings(settings.hub, folder), FleetReleases(settings.hub, folder)):
+            _tell(fleet)  # something else may be wanted of it now
     if as_json:
         print_json({"station": station, "group": wanted})
     else:

@@ -35,6 +35,7 @@ NEXT_WORK = f"$JS.API.CONSUMER.MSG.NEXT.{WORK_STREAM}.{WORKERS}"
 WORK_ACKNOWLEDGED = f"$JS.ACK.{WORK_STREAM}.{WORKERS}.>"
 KEEP_EVENTS_S = 30 * 86_400.0
 PLAN_FILE = "hub-plan.json"  # in the state folder: the last plan of the hub's
+RELEASE_FILE = "hub-release.json"  # and the version it wants; spotter-update reads it
 ALLOWANCE_FILE = "hub-allowance.json"  # and the share of the uplink that holds without it
 MOST_POSTER_BYTES = 16_384  # of the small picture of a take
 _SECRET_BYTES = 32  # of the invitation's seed, and of the certificate's digest
@@ -329,7 +330,7 @@ def write_membership(folder: StateFolder, member: Membership, *, seed: bytes) ->
 
 def forget_membership(folder: StateFolder) -> bool:
     """Let a station belong to no facility; False where it belonged to none."""
-    others = (STATION_KEY, PLAN_FILE, ALLOWANCE_FILE, HUB_FILE)
+    others = (STATION_KEY, PLAN_FILE, ALLOWANCE_FILE, HUB_FILE, RELEASE_FILE)
     paths = (membership_path(folder), *(folder.root / name for name in others))
     was_member = os.path.lexists(paths[0])
     for path in paths:

@@ -15,6 +15,7 @@ from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.fragment import SettingsKeeper
 from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
 from agent.facility.plan import PlanKeeper
+from agent.facility.release import ReleaseKeeper
 from agent.facility.remote import COMMANDS, CommandRunner
 from agent.facility.state import Poster
 from agent.failpoints import crash_point
@@ -110,6 +111,7 @@ class HubOrders:
     plans: PlanKeeper
     allowance: AllowanceKeeper
     settings: SettingsKeeper
+    release: ReleaseKeeper
     commands: CommandRunner | None = None
 
 
@@ -171,6 +173,7 @@ class HubReceiver:
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
             self._look_for_plan()
             self._look_for_settings()
+            self._look_for_release()
             self._heard_at_s = now_s
         return is_new
 
@@ -226,6 +229,11 @@ class HubReceiver:
         found = self._wanted("settings")
         if found is not None:
             self._orders.settings.hear(found.body)
+
+    def _look_for_release(self) -> None:
+        found = self._wanted("release")
+        if found is not None:
+            self._orders.release.hear(found.body)
 
     def _wanted(self, what: str) -> StoredMessage | None:
         """Return what the hub wants of one kind; None for nothing."""

@@ -112,6 +112,7 @@ class FacilityStage:
         from agent.facility.keys import FacilityKey
         from agent.facility.plan import PlanKeeper
         from agent.facility.receiver import HubFeed, HubOrders, HubReceiver, StationReports
+        from agent.facility.release import ReleaseKeeper
         from agent.facility.remote import CommandRunner
 
         key = FacilityKey(read_station_key(self._folder))
@@ -119,6 +120,7 @@ class FacilityStage:
         plans = PlanKeeper(self._outbox, self._folder, member, rules=self._influence.rules)
         allowance = AllowanceKeeper(self._folder, member, self._influence.share)
         wanted = SettingsKeeper(self._folder, member, reload=self._influence.reload)
+        release = ReleaseKeeper(self._folder, member)
         self._carry_out = plans.carry_out
         feed = HubFeed(self._outbox, station=member.station)
         receiver = HubReceiver(
@@ -130,6 +132,7 @@ class FacilityStage:
                     {
                         "plan": plans.report.document(),
                         "settings": wanted.report.document(),
+                        "release": release.document(),
                         "uplink_bytes_s": allowance.document(),
                     }
                 ),
@@ -139,6 +142,7 @@ class FacilityStage:
                 plans=plans,
                 allowance=allowance,
                 settings=wanted,
+                release=release,
                 commands=CommandRunner(self._folder, member, now=self._clock.now),
             ),
             now=self._clock.now,

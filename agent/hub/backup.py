@@ -22,7 +22,7 @@ from agent.outbox.recovery import accept_copy
 _FILES = (
     *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
     *("roster.json", "wanted-settings.json", OF_SESSIONS, MEMBERSHIP, STATION_KEY),
-    "last-sites.json",
+    *("wanted-releases.json", "last-sites.json"),
 )
 
 

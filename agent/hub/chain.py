@@ -118,7 +118,9 @@ def _without_private(word: StationWord) -> StationWord:
     """Return a word without the page, which another network has another machine at, and details."""
     plan = word.plan.model_copy(update={"detail": None})
     settings = word.settings.model_copy(update={"detail": None})
-    return word.model_copy(update={"page": None, "plan": plan, "settings": settings})
+    release = word.release.model_copy(update={"detail": None})
+    orders = {"plan": plan, "settings": settings, "release": release}
+    return word.model_copy(update={"page": None, **orders})
 
 
 class SiteBoard:

@@ -5,6 +5,7 @@ signed, with a revision of its own.
 """
 
 import json
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from agent.facility.fragment import (
     Tables,
 )
 from agent.facility.membership import DESIRED, Subjects
-from agent.hub.folder import HubFolder
+from agent.facility.signed import HubDocument
+from agent.hub.folder import HubFolder, KnownStation, Register
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.settings.load import check_tables, toml_value
@@ -102,10 +104,7 @@ class FleetSettings:
         if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
             raise RequestError("no station would read so much")
         register, before = self._folder.register(), self.wanted()
-        if station is not None and station not in register.stations:
-            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
-        if group is not None and group not in {one.group for one in register.stations.values()}:
-            raise RequestError(f"no group {group!r}", hint="spotter hub group STATION NAME")
+        refuse_unknown(register, station=station, group=group)
         after = _changed(before, tables, station=station, group=group)
         with rewriting(self._folder.wanted_settings, 0o600) as file:
             file.write(after.model_dump_json(indent=1).encode())
@@ -117,21 +116,12 @@ class FleetSettings:
             NotifyError: the broker cannot be reached: they hear of it when the hub starts.
             ConfigError: the file of what is wanted is damaged.
         """
-        register, after = self._folder.register(), self.wanted()
-        with closing(HubConnection(hub_access(self._site.listen, self._folder, self._key))) as hub:
-            hub.open()
-            told = []
-            for name, known in register.stations.items():
-                subjects = Subjects(site=self._site.site, station=name)
-                subject = f"$KV.{DESIRED}.{subjects.place}.settings"
-                stored = hub.stored(subjects.last(f"KV_{DESIRED}", subject))
-                fragment = self._next(
-                    name, after.of(name, known.group), stored.body if stored else b"", now_s=now_s
-                )
-                if fragment is not None:
-                    hub.publish(subject, fragment.sealed(self._key))
-                    told.append(name)
-        return told
+        after = self.wanted()
+
+        def next_of(station: str, known: KnownStation, stored: bytes) -> SettingsFragment | None:
+            return self._next(station, after.of(station, known.group), stored, now_s=now_s)
+
+        return publish_wanted(self._site, self._folder, SettingsFragment.KIND, next_of)
 
     def _next(
         self, station: str, tables: Tables, stored: bytes, *, now_s: float
@@ -151,6 +141,50 @@ class FleetSettings:
             revision=max(round(now_s * 1000), 0 if before is None else before.revision + 1),
             tables={table: dict(values) for table, values in tables.items()},
         )
+
+
+def refuse_unknown(register: Register, *, station: str | None, group: str | None) -> None:
+    """See that a station, or a group, is there.
+
+    Raises:
+        RequestError: it is not.
+    """
+    if station is not None and station not in register.stations:
+        raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+    if group is not None and group not in {one.group for one in register.stations.values()}:
+        raise RequestError(f"no group {group!r}", hint="spotter hub group STATION NAME")
+
+
+def publish_wanted(
+    site: SiteSettings,
+    folder: HubFolder,
+    kind: str,
+    next_of: Callable[[str, KnownStation, bytes], HubDocument | None],
+) -> list[str]:
+    """Tell every station what is wanted of it; return those for which it is news.
+
+    Args:
+        site: of the hub.
+        folder: of the hub.
+        kind: of the document.
+        next_of: returns what a station is to hear, given what the broker has for it; None where it
+            has heard it.
+
+    Raises:
+        NotifyError: the broker cannot be reached.
+    """
+    key, told = folder.key(), []
+    with closing(HubConnection(hub_access(site.listen, folder, key))) as hub:
+        hub.open()
+        for name, known in folder.register().stations.items():
+            subjects = Subjects(site=site.site, station=name)
+            subject = f"$KV.{DESIRED}.{subjects.place}.{kind}"
+            stored = hub.stored(subjects.last(f"KV_{DESIRED}", subject))
+            document = next_of(name, known, stored.body if stored else b"")
+            if document is not None:
+                hub.publish(subject, document.sealed(key))
+                told.append(name)
+    return told
 
 
 def _changed(

@@ -217,6 +217,11 @@ class HubFolder:
         """What the hub wants of its stations' settings."""
         return self.root / "wanted-settings.json"
 
+    @property
+    def wanted_releases(self) -> Path:
+        """Which version the hub wants of its stations."""
+        return self.root / "wanted-releases.json"
+
     def plan_of(self, station: str) -> Path:
         """Where the plan of one station is."""
         return self.plans / f"{station}.json"

@@ -58,6 +58,7 @@ from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.planning import keep_plans
+from agent.hub.releases import FleetReleases
 from agent.hub.server import (
     EVENTS_BYTES,
     SITE_EVENTS_BYTES,
@@ -197,7 +198,7 @@ class _Hub:
             await prepare_sites(client.jetstream(), self._register.sites)
             site = self._site.site
             await keep_plans(client.jetstream(), site, self._folder, self._register)
-            await self._publish_settings(now_s=now_s)
+            await self._publish_wanted(now_s=now_s)
             for kind in MemberKind:
                 let_in = partial(self._let_in, client, kind=kind)
                 await client.subscribe(f"spotter.{site}.{joining(kind)}.*", cb=let_in)
@@ -251,13 +252,18 @@ class _Hub:
     def _views(self) -> list[StationView]:
         return self._board.views(self._register, now_s=read_clock().utc_s)
 
-    async def _publish_settings(self, *, now_s: float) -> None:
-        """Tell stations what is wanted of their settings; a damaged file stops nothing else."""
+    async def _publish_wanted(self, *, now_s: float) -> None:
+        """Tell stations what is wanted of them; a damaged file stops nothing else."""
         try:
             wanted = FleetSettings(self._site, self._folder)
             await asyncio.to_thread(wanted.tell, now_s=now_s)
         except (ConfigError, NotifyError) as error:
             log.error("settings publish failed", error=str(error), hint=error.hint)
+        try:
+            releases = FleetReleases(self._site, self._folder)
+            await asyncio.to_thread(releases.tell, now_s=now_s)
+        except (ConfigError, NotifyError) as error:
+            log.error("release publish failed", error=str(error), hint=error.hint)
 
     async def _hear(self, message: Msg) -> None:
         """Take a station's word; what cannot be read is left out, as if nothing had come."""

@@ -90,6 +90,14 @@ class SettingsWord(OrderWord):
     detail: Annotated[str, Field(max_length=300)] | None = None
 
 
+class ReleaseWord(OrderWord):
+    """Which version the hub wants of a station, as the station has it."""
+
+    version: _Text | None = None
+    hold: bool = False
+    not_before: float | None = None  # Unix time
+
+
 class StationWord(_Word):
     """A station's state as it tells it."""
 
@@ -116,6 +124,13 @@ class StationWord(_Word):
     last_take: TakeWord | None = None
     plan: OrderWord = OrderWord()
     settings: SettingsWord = SettingsWord()
+    release: ReleaseWord = ReleaseWord()
+
+    @property
+    def wanted_version(self) -> str | None:
+        """The version that the hub wants, where another one runs."""
+        wanted = self.release.version
+        return None if wanted == self.version else wanted
 
     @property
     def to_review(self) -> int:

@@ -136,6 +136,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "What the hub wants of its stations' settings cannot be read; they keep what they have.",
         "Restore `wanted-settings.json` from a backup, or delete it and send the settings again.",
     ),
+    "release publish failed": (
+        "Which version the hub wants of its stations cannot be read; they keep what they have.",
+        "Restore `wanted-releases.json` from a backup, or delete it and use `spotter hub release`.",
+    ),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
     "station rejected": (
         "A request to join could not be granted, for the `reason` given.",

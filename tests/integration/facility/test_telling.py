@@ -28,6 +28,7 @@ from agent.facility.receiver import (
     HubReceiver,
     StationReports,
 )
+from agent.facility.release import ReleaseKeeper
 from agent.notifications.stage import NotificationStage
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
@@ -91,6 +92,7 @@ def telling(station: Station) -> Iterator[tuple[Outbox, NotificationStage]]:
                 plans=PlanKeeper(outbox, folder, member, rules=_RULES),
                 allowance=AllowanceKeeper(folder, member, UplinkShare()),
                 settings=SettingsKeeper(folder, member, reload=ignore_wake),
+                release=ReleaseKeeper(folder, member),
             ),
             now=read_clock,
         )
