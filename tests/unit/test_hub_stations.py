@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from agent.hub.folder import KnownStation, Register
+from agent.hub.page import board_templates
 from agent.hub.run import _first
+from agent.hub.settings import HubSettings
 from agent.hub.stations import StationBoard
 from agent.hub.targets import targets_document
+from agent.web.i18n import Texts
 from tests.factories import NOW_S
 
 _REGISTER = Register(stations={"rack-1": KnownStation(key="U", since=0.0)})
@@ -61,3 +64,27 @@ def test_what_ends_one_of_the_hubs_tasks_is_not_hidden() -> None:
 
     with pytest.raises(ValueError, match="a mistake"):
         asyncio.run(_first(asyncio.Event().wait, fail))
+
+
+@pytest.mark.parametrize(
+    ("release", "shown"),
+    [
+        ({}, None),
+        ({"version": "0.1.0"}, None),
+        ({"version": "0.2.0"}, "Version 0.1.0, gewünscht 0.2.0"),
+        ({"hold": True}, "Updates zurückgehalten"),
+        ({"version": "<b>9"}, "gewünscht &lt;b&gt;9"),
+    ],
+)
+def test_the_page_shows_which_version_is_wanted_where_another_runs(
+    release: dict[str, object], shown: str | None
+) -> None:
+    board, settings = StationBoard(), HubSettings.model_validate({"hub": {"site": "gym-1"}})
+    told = {"state": "stopped", "version": "0.1.0", "release": {"state": "applied", **release}}
+    assert board.hear("rack-1", json.dumps(told).encode(), now_s=NOW_S)
+    views = board.views(_REGISTER, now_s=NOW_S)
+    templates = board_templates(settings, Texts("de"))
+    text = templates.get_template("parts/stations.html").render(
+        views=views, athletes={}, workers=[]
+    )
+    assert (shown in text) if shown else ("Version" not in text and "Updates" not in text)
