@@ -15,8 +15,6 @@ UPRIGHT_SHARE = 70  # percentile of the torso's length that counts as upright
 _STRAY_TORSOS = 0.8  # there and back again within two looks: no body does that
 _UPRIGHT = 0.8  # vertical share of the torso
 _LEAST_LEGS = 0.15  # torsos from the hips down to the feet: a deep squat has 0.4
-# Of the torso's length: hips above the shoulders, and feet above the hips.
-_ON_ITS_HEAD, _LEGS_UP = 0.7, 0.3
 NOSE = 0
 HEAD = (0, 7, 8)  # nose and ears
 SHOULDERS = (11, 12)
@@ -173,21 +171,6 @@ def _folded(poses: Poses) -> NDArray[np.int64]:
     legs = poses.points_px[:, list(ANKLES), 1].max(axis=1) - hips[:, 1]
     upright = hips[:, 1] - shoulders[:, 1] > _UPRIGHT * torso
     return np.flatnonzero(poses.is_found & upright & (legs < _LEAST_LEGS * torso))
-
-
-def is_wrong_way_up(points: FloatArray) -> bool:
-    """Tell whether a body's hips are above its shoulders, or both feet above its hips.
-
-    Args:
-        points: its landmarks, (33, 2).
-    """
-    shoulders, hips = (points[list(pair)].mean(axis=0) for pair in (SHOULDERS, HIPS))
-    torso_px = float(np.linalg.norm(hips - shoulders))
-    feet = float(points[list(ANKLES), 1].max())
-    return (
-        float(shoulders[1] - hips[1]) > _ON_ITS_HEAD * torso_px
-        or float(hips[1] - feet) > _LEGS_UP * torso_px
-    )
 
 
 def _interpolated(grid_s: FloatArray, at_s: FloatArray, values: FloatArray) -> FloatArray:

@@ -17,13 +17,14 @@ from types import ModuleType
 
 import numpy as np
 
-from analysis.landmarks import COUNT, FloatArray, is_wrong_way_up
+from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray
 from analysis.primitives import Image
 
 MODEL_NAME = "pose_landmarker_lite.task"
 _APART_MS = 1000  # between two videos
 _STEP_MS = 100
 _BLACK: Image = np.zeros((64, 64, 3), dtype=np.uint8)  # nobody is in it
+_ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 # Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
 # 100 MB of the disk, for they are not installed at all (pyproject.toml).
 _NEVER_USED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
@@ -102,7 +103,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         points = np.array([(mark.x * width, mark.y * height) for mark in marks], dtype=np.float64)
         visibility = np.array([mark.visibility for mark in marks], dtype=np.float64)
         assert points.shape == (COUNT, 2)  # the model's own count
-        if is_wrong_way_up(points):
+        if _stands_on_its_head(points):
             self._let_go()
         return points, visibility
 
@@ -110,7 +111,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         """Let the next look seek a body in the whole picture, at its own time.
 
         The model looks for a body as it lay in the look before.  Taken the wrong way up once, as a
-        body is whose head is out of the picture, or as plates beside it were, it would stay so.
+        body is whose head is out of the picture, it would stay so.
         """
         self._last_ms += 1
         self.looks += 1
@@ -123,6 +124,13 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def __exit__(self, *_ended: object) -> None:
         self.close()
+
+
+def _stands_on_its_head(points: FloatArray) -> bool:
+    """Tell whether a body's hips are above its shoulders."""
+    hips, shoulders = (points[list(pair)].mean(axis=0) for pair in (HIPS, SHOULDERS))
+    torso_px = float(np.linalg.norm(hips - shoulders))
+    return float(shoulders[1] - hips[1]) > _ON_ITS_HEAD * torso_px
 
 
 _LANDMARKS = "pose_landmarks_detector.tflite"
