@@ -475,7 +475,7 @@ def look_for_others(
 
 
 def _torso_px(image: Image, finder: PoseFinder) -> float:
-    """Return the length of the torso of whoever is in a single picture, 0 for nobody."""
+    """Return the length of the torso of the body in a single picture, 0 for none."""
     finder.forget()
     found = finder.find(np.ascontiguousarray(image))
     if found is None:

@@ -8,8 +8,8 @@ enabled that.  The ring is the suite in /etc/apt/sources.list.d/spotter.sources.
     spotter-update --check    only show what would be installed
     spotter-update --again    also a version that failed before
 
-Exit codes: 0 nothing newer, or updated; 1 failed, and the version before was installed again;
-69 the ring cannot be reached; 75 try again later; 78 no ring is configured.
+Exit codes: 0 nothing to install, held back, or updated; 1 failed, and the version before was
+installed again; 69 the ring cannot be reached; 75 try again later; 78 no ring is configured.
 
 The hub of a facility may say which version a station installs, and from when: then no other one is.
 
@@ -41,8 +41,8 @@ HOME = Path("/opt/spotter/update")  # removed with the package
 ARCHIVES = Path("/var/cache/apt/archives")
 COMMAND = "/usr/bin/spotter"
 STATE = Path("/var/lib/spotter")  # where the settings say nothing else
-WISH = "hub-release.json"  # in the state folder: what the daemon has verified and kept
-_MOST_WISH_BYTES = 4096
+RELEASE_FILE = "hub-release.json"  # in the state folder: what the daemon has verified and kept
+_MOST_WANTED_BYTES = 4096
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]{0,59}")
 
 WATCH_S = 300.0
@@ -100,7 +100,7 @@ def failures(report: str, subject: str) -> Failures:
 # -- what the hub of a facility wants: pure -------------------------------------------------------
 
 
-class Wish(NamedTuple):
+class Wanted(NamedTuple):
     """What the hub wants installed at a station."""
 
     version: str | None = None  # None: what the ring offers
@@ -108,7 +108,7 @@ class Wish(NamedTuple):
     not_before_s: float | None = None  # Unix time
 
 
-HELD = Wish(hold=True)
+HELD = Wanted(hold=True)
 
 
 class Choice(NamedTuple):
@@ -118,7 +118,7 @@ class Choice(NamedTuple):
     reason: str = ""
 
 
-def wish_of(content: bytes) -> Wish:
+def wanted_of(content: bytes) -> Wanted:
     """Return what a document of the hub's says; one that cannot be read holds updates back.
 
     Its signature was verified when it came.  Who can write it can hold updates back, or choose
@@ -131,12 +131,12 @@ def wish_of(content: bytes) -> Wish:
         at_s = None if not_before is None else float(not_before)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return HELD
-    return Wish(version, hold, at_s) if is_readable else HELD
+    return Wanted(version, hold, at_s) if is_readable else HELD
 
 
 def choose(
     offers: Sequence[str],
-    wishes: Sequence[Wish],
+    wanted: Sequence[Wanted],
     *,
     installed: str,
     now_s: float,
@@ -146,7 +146,7 @@ def choose(
 
     Args:
         offers: what the ring has.
-        wishes: what hubs want of this box's stations; of several versions the oldest counts.
+        wanted: what hubs want of this box's stations; of several versions the oldest counts.
         installed: the version now.
         now_s: Unix time.
         is_newer: tells whether the first version is newer than the second.
@@ -154,12 +154,12 @@ def choose(
     newest = _first(offers, is_newer)
     if newest is None or not is_newer(newest, installed):
         return Choice(None)
-    if any(wish.hold for wish in wishes):
+    if any(one.hold for one in wanted):
         return Choice(None, "the hub holds updates back, or what it wants cannot be read")
-    wanted = [wish.version for wish in wishes if wish.version is not None]
-    oldest = _first(wanted, lambda one, other: is_newer(other, one))
+    versions = [one.version for one in wanted if one.version is not None]
+    oldest = _first(versions, lambda one, other: is_newer(other, one))
     # What is no number compares as false, and so holds back.
-    if not all(one.not_before_s is None or one.not_before_s <= now_s for one in wishes):
+    if not all(one.not_before_s is None or one.not_before_s <= now_s for one in wanted):
         return Choice(None, f"the hub wants {oldest or 'a version'}, later")
     if oldest is None:
         return Choice(newest)
@@ -284,7 +284,7 @@ def offered_versions() -> list[str]:
     return [line.split("|")[1].strip() for line in told.splitlines() if line.count("|") == 2]
 
 
-def wish_at(settings: Path) -> Wish | None:
+def wanted_at(settings: Path) -> Wanted | None:
     """Return what a hub wants of a station of this box; None where none has said anything."""
     try:
         told = tomllib.loads(settings.read_text())
@@ -293,10 +293,10 @@ def wish_at(settings: Path) -> Wish | None:
         return None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return HELD
-    return read_wish(folder / WISH)
+    return read_wanted(folder / RELEASE_FILE)
 
 
-def read_wish(path: Path) -> Wish | None:
+def read_wanted(path: Path) -> Wanted | None:
     """Read a document of the hub's; None where there is none.
 
     It counts only if the folder's owner, the daemon's user, wrote it and nobody else may; what
@@ -307,9 +307,9 @@ def read_wish(path: Path) -> Wish | None:
         with os.fdopen(opened, "rb") as file:
             found, owner = os.fstat(opened), path.parent.stat().st_uid
             is_own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == owner
-            if not is_own or found.st_mode & 0o022 or found.st_size > _MOST_WISH_BYTES:
+            if not is_own or found.st_mode & 0o022 or found.st_size > _MOST_WANTED_BYTES:
                 return HELD
-            return wish_of(file.read(_MOST_WISH_BYTES))
+            return wanted_of(file.read(_MOST_WANTED_BYTES))
     except FileNotFoundError:
         return None
     except OSError:
@@ -319,8 +319,8 @@ def read_wish(path: Path) -> Wish | None:
 def choice(installed: str) -> str | None:
     """Return the version to install now; None for none, and say why."""
     offers = offered_versions()
-    wishes = [wish for wish in map(wish_at, stations()) if wish is not None]
-    chosen = choose(offers, wishes, installed=installed, now_s=time.time(), is_newer=is_newer)
+    wanted = [one for one in map(wanted_at, stations()) if one is not None]
+    chosen = choose(offers, wanted, installed=installed, now_s=time.time(), is_newer=is_newer)
     if chosen.version is None:
         offered = _first(offers, is_newer) or "none"
         if chosen.reason:
@@ -402,10 +402,12 @@ def stations() -> list[Path]:
 
 
 def ask_doctors() -> Failures:
-    """Return what fails at any station of this box, and at a hub that runs here."""
+    """Return what fails at any station of this box, and at a hub or worker that runs here."""
     asked = {path.name: ["doctor", "--json", "--config", str(path)] for path in stations()}
     if running("spotter-hub.service"):
         asked["hub"] = ["hub", "doctor", "--json"]
+    if running("spotter-worker.service"):
+        asked["worker"] = ["worker", "--check", "--json"]
     found: set[str] = set()
     for subject, words in asked.items():
         found |= failures(told_by_spotter(words, within_s=DOCTOR_WITHIN_S), subject)

@@ -5,6 +5,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,3 +131,28 @@ class RecorderUnderTest:
     def said(self) -> str:
         """Return its log."""
         return self.log.read_text() if self.log.exists() else ""
+
+
+class Scheduling:
+    """How late this machine lets a thread run: a busy one delivers orders and pictures later."""
+
+    def __init__(self) -> None:
+        self.latest_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._measure)
+
+    def __enter__(self) -> "Scheduling":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _measure(self) -> None:
+        step_s = 0.01
+        while True:
+            before_s = time.monotonic()
+            if self._over.wait(step_s):
+                return
+            self.latest_s = max(self.latest_s, time.monotonic() - before_s - step_s)

@@ -142,9 +142,9 @@ def invite(
             f"{station!r} is not a station's id", hint="see station.id in the station's settings"
         )
     settings = load_hub(config)
-    if kind is MemberKind.SITE:
-        _check_chain(settings, station)
     folder = prepared_hub(settings)
+    if kind is MemberKind.SITE:
+        _check_chain(settings, folder, station)
     seed, until_s = os.urandom(SEED_BYTES), read_clock().utc_s + hours * 3600
     opened = OpenInvitation(key=FacilityKey(seed).public, until=until_s)
     with acting_as_owner(folder.root):
@@ -168,7 +168,7 @@ def invite(
     _warn_if_unreachable(settings, folder)
 
 
-def _check_chain(settings: HubSettings, site: str) -> None:
+def _check_chain(settings: HubSettings, folder: HubFolder, site: str) -> None:
     """See that this is a chain's hub, to which such a site can connect.
 
     Raises:
@@ -180,6 +180,9 @@ def _check_chain(settings: HubSettings, site: str) -> None:
         )
     if site == settings.hub.site:
         raise RequestError(f"{site} is this hub's own site", hint="each site needs its own name")
+    with acting_as_owner(folder.root):
+        if folder.chain() is not None:
+            raise RequestError("this hub belongs to a chain itself", hint="spotter hub leave")
 
 
 def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
@@ -273,7 +276,9 @@ def assign(
     help="How much of an iCalendar is planned, from now on.",
 )
 @click.option(
-    "--replace", is_flag=True, help="Drop the turns to come that are not in FILE, at its stations."
+    "--replace",
+    is_flag=True,
+    help="Drop the turns to come that FILE does not have within --days, at its stations.",
 )
 @hub_config_option
 @json_option

@@ -225,7 +225,7 @@ def _print_link(told: object, *, as_json: bool) -> None:
             "the station has not answered with a pairing link", hint="update the station"
         )
     if as_json:
-        print_json(told)
+        print_json({"address": address})
         return
     show_link(address)
     click.echo("Valid for one device, for 10 minutes.")
@@ -236,9 +236,11 @@ def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        return
+        document = None
     if command == "pair":
         _print_link(document, as_json=as_json)
+        return
+    if document is None:
         return
     if as_json:
         print_json(document)
@@ -348,7 +350,7 @@ def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
     "--not-before", metavar="TIME", help='Install VERSION not before 14:30, or "2026-11-30 14:30".'
 )
 @click.option("--hold", is_flag=True, help="Install no version.")
-@click.option("--clear", is_flag=True, help="Want nothing there any more.")
+@click.option("--clear", is_flag=True, help="Remove what is wanted there.")
 @hub_config_option
 @json_option
 def release(
@@ -542,8 +544,11 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
     """Return the lines of what not every hub has: workers, sites, a chain."""
     lines = []
     if look.workers:
-        busy = sum(_doing(worker).startswith("analyses") for worker in look.workers)
         away = sum(worker.is_away for worker in look.workers)
+        busy = sum(
+            not one.is_away and one.word is not None and one.word.station is not None
+            for one in look.workers
+        )
         told = f"{counted(len(look.workers), 'worker')}, {busy} at work, {away} away"
         lines.append(("workers", told))
     if look.sites or look.site_invitations:

@@ -9,6 +9,7 @@ from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskUsage, measure, megabytes
 from agent.disk.state_folder import StateFolder, acting_as_owner
 from agent.doctor.check import CheckResult, broken, fine, warning
+from agent.doctor.folders import may_look
 from agent.doctor.runner import Rounds
 from agent.doctor.service import ask_systemd, judge_unit
 from agent.errors import ConfigError, NotifyError
@@ -28,6 +29,10 @@ def worker_rounds(state: Path) -> Rounds:
     Args:
         state: the worker's folder.
     """
+    if not may_look(state):
+        closed = [broken("hub", f"{state} may not be read", "sudo spotter worker --check")]
+        yield "hub", lambda: closed
+        return
     folder = StateFolder(state)
     yield "hub", lambda: list(_check_hub(folder))
     yield "service", lambda: [_check_service(folder)]
@@ -48,7 +53,7 @@ def _check_hub(folder: StateFolder) -> Iterator[CheckResult]:
                 yield _reached(member, FacilityKey(read_station_key(folder)))
                 return
     except ConfigError as error:
-        yield broken("hub", str(error), error.hint or "join again with a new link")
+        yield broken("hub", str(error), "join again: spotter hub invite --worker NAME, on the hub")
         return
     yield nobody
 

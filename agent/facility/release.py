@@ -4,6 +4,7 @@ spotter-update runs as root, with the system's Python: it reads the file that is
 it says can hold an update back, or choose a version that the station's own ring offers.
 """
 
+import os
 from contextlib import suppress
 from typing import Annotated
 
@@ -86,7 +87,7 @@ class ReleaseKeeper:
         Raises:
             OSError: it cannot be kept; what was wanted before holds.
         """
-        if body == self._seen:
+        if body == self._seen and (self._report.state == "refused" or self._is_kept(body)):
             return
         try:
             told = StationRelease.of_hub(body, self._member)
@@ -94,11 +95,20 @@ class ReleaseKeeper:
             self._report = OrderReport(state="refused", detail=str(error))
             self._seen = body
             return
-        if self._kept is None or told.revision > self._kept.revision:
+        is_newer = self._kept is None or told.revision > self._kept.revision
+        if is_newer or (told == self._kept and not self._is_kept(body)):
             with rewriting(self._path, _MODE) as file:
                 file.write(body)
             self._kept, self._report = told, _applied(told)
         self._seen = body
+
+    def _is_kept(self, body: bytes) -> bool:
+        """Tell whether the file is there, and such that an update accepts it."""
+        with suppress(OSError, RequestError), open_plain(self._path) as file:
+            found = os.fstat(file.fileno())
+            is_own = found.st_uid == os.geteuid() and not found.st_mode & 0o022
+            return is_own and file.read(StationRelease.MOST_BYTES) == body
+        return False
 
 
 def _applied(kept: StationRelease) -> OrderReport:

@@ -285,7 +285,7 @@ def _athlete(event: _Event, athletes: Mapping[str, HubAthlete]) -> str:
     """Return the user id of an event's title.
 
     Raises:
-        RequestError: it is nobody, or nobody knows who.
+        RequestError: it names no athlete, or one who is not known.
     """
     title = " ".join(str(event.parts.get("SUMMARY", "")).split())
     if not title:

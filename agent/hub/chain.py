@@ -243,8 +243,7 @@ class ChainLink:
                 place = await self._compare(furthest)
                 log.info("chain connected", sent=place.sent)
                 is_connected = True
-                timer.note_success()
-                await self._send_behind(place, furthest, sent)
+                await self._send_behind(place, furthest, sent, timer)
             except (nats.errors.Error, TimeoutError, NotifyError) as error:
                 if is_connected:
                     log.warning("chain disconnected", error=_words(error))
@@ -308,8 +307,10 @@ class ChainLink:
         )
         return stored_message(answer)
 
-    async def _send_behind(self, place: _Place, furthest: int, sent: KeyValue) -> NoReturn:
-        """Send what is stored behind a place, and what comes.
+    async def _send_behind(
+        self, place: _Place, furthest: int, sent: KeyValue, timer: BackoffTimer
+    ) -> NoReturn:
+        """Send what is stored behind a place, and what comes; what was stored ends the pauses.
 
         Raises:
             NotifyError: the chain does not store it, or has lost something.
@@ -323,10 +324,12 @@ class ChainLink:
                     furthest = await self._last_here()
                     await sent.put(_SENT, str(furthest).encode())
                 place = await self._store(message, place)
+                timer.note_success()
                 continue
             if time.monotonic() - compared_s > _COMPARE_EVERY_S:
                 if await self._last_there() != place.stored:
                     raise NotifyError("the chain has lost events that it had confirmed")
+                timer.note_success()
                 compared_s = time.monotonic()
             await asyncio.sleep(_LOOK_EVERY_S)
 

@@ -104,7 +104,9 @@ class FleetSettings:
         if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
             raise RequestError("no station would read so much")
         register, before = self._folder.register(), self.wanted()
-        refuse_unknown(register, station=station, group=group)
+        is_listed = station in before.stations or group in before.groups
+        if tables or not is_listed:  # what is wanted of one that is gone can be removed
+            refuse_unknown(register, station=station, group=group)
         after = _changed(before, tables, station=station, group=group)
         with rewriting(self._folder.wanted_settings, 0o600) as file:
             file.write(after.model_dump_json(indent=1).encode())

@@ -242,10 +242,15 @@ class HubFolder:
         Raises:
             ConfigError: they cannot be used.
         """
-        member = read_membership(self.places)
-        if member is None:
-            return None
-        return member, FacilityKey(read_station_key(self.places))
+        try:
+            member = read_membership(self.places)
+            if member is None:
+                return None
+            x509.load_pem_x509_certificate(member.certificate.encode())
+            return member, FacilityKey(read_station_key(self.places))
+        except (ConfigError, ValueError) as error:
+            hint = "spotter hub leave, then join again with a new link"
+            raise ConfigError(f"the site's chain: {error}", hint=hint) from None
 
     @property
     def places(self) -> StateFolder:

@@ -72,7 +72,11 @@ class FleetReleases:
             OSError: it cannot be kept.
         """
         before = self.wanted()
-        refuse_unknown(self._folder.register(), station=station, group=group)
+        is_listed = station in before.stations or group in before.groups
+        if (
+            release is not None or not is_listed
+        ):  # what is wanted of one that is gone can be removed
+            refuse_unknown(self._folder.register(), station=station, group=group)
         if station is not None:
             after = before.model_copy(
                 update={"stations": _changed(before.stations, station, release)}

@@ -28,7 +28,7 @@ from nats.js.api import (
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
 from agent.disk.lock import StateFolderLock
-from agent.errors import AgentError, ConfigError, NotifyError, plain_words
+from agent.errors import AgentError, ConfigError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import FacilityKey, is_public_key
 from agent.facility.membership import (
@@ -76,7 +76,7 @@ from agent.text import counted
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
-_STATE_BYTES = MOST_SITE_BYTES  # of a state or a poster
+_STATE_BYTES = MOST_SITE_BYTES  # of a state, a poster or a site's word
 _TARGETS_EVERY_S = 2.0
 _REGISTER_EVERY_S = 0.5
 _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
@@ -257,12 +257,12 @@ class _Hub:
         try:
             wanted = FleetSettings(self._site, self._folder)
             await asyncio.to_thread(wanted.tell, now_s=now_s)
-        except (ConfigError, NotifyError) as error:
+        except ConfigError as error:
             log.error("settings publish failed", error=str(error), hint=error.hint)
         try:
             releases = FleetReleases(self._site, self._folder)
             await asyncio.to_thread(releases.tell, now_s=now_s)
-        except (ConfigError, NotifyError) as error:
+        except ConfigError as error:
             log.error("release publish failed", error=str(error), hint=error.hint)
 
     async def _hear(self, message: Msg) -> None:

@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from agent.camera_link import RecorderTrouble
 from agent.errors import AgentError
-from agent.recorder.packets import ArrivalClock
+from agent.recorder.packets import ArrivalClock, TimeCheck
 from agent.recorder.settings import CameraSettings
 
 STORED_AS_SENT = frozenset({"h264", "hevc", "av1"})
@@ -300,11 +300,13 @@ class _Stream:
             yield from _paced(read)
             return
         opening: list[SourcePacket] | None = []
-        clock = ArrivalClock()
+        clock, check, gathers = ArrivalClock(), TimeCheck(), self._is_buffered
         for packet in read:
             if opening is None:
                 yield packet
-                if self._is_buffered and packet.pts_s is not None:
+                # Once a stamp is wrong, pictures may be timed by when they are read.
+                gathers = gathers and check.fault(packet.pts_s, packet.arrived_s) is None
+                if gathers and packet.pts_s is not None:
                     filmed_s = clock.filmed_s(packet.pts_s, packet.arrived_s)
                     if packet.arrived_s - filmed_s < _UP_TO_DATE_S:
                         time.sleep(_NAP_S)

@@ -129,7 +129,6 @@ def _encoded(picture: VideoFrame, *, fine: bool) -> bytes:
     scale = min(1.0, longest_px / max(picture.width, picture.height))
     width, height = (round(side * scale) & ~1 for side in (picture.width, picture.height))
     small = picture.reformat(width=width, height=height, format="yuvj420p")
-    small.pts = 0
     jpeg = b""
     for quantiser in _FINE if fine else _SMALL:
         encoder = VideoCodecContext.create("mjpeg", "w")

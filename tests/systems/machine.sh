@@ -35,7 +35,7 @@ make_film() {
     "$repository/.venv/bin/python" -m agent.synthetic --storyboard demo --fps 20 --out "$folder/shown.mp4"
 }
 
-# Serves one take to whoever asks and knows the password.
+# Serves one take to anybody who asks and knows the password.
 start_camera() {
     (cd "$repository" && beside .venv/bin/python -c "
 import sys, threading
@@ -125,7 +125,7 @@ film_a_camera() {
     [ "$(inside stat --format "'%a %U'" /etc/spotter/camera-password-main)" = "600 root" ] || fail "the camera's password can be read"
     wait_until "the camera's take is delivered" has 2 completed
     inside systemctl disable --now --quiet spotter-recorder@main
-    # The camera shows its film again to whoever comes back.
+    # The camera shows its film again to anybody who comes back.
     wait_until "all of the camera's takes are delivered" is_at_rest
     sent=$(count_of completed)
     were_received "$sent"

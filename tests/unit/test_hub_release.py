@@ -30,11 +30,11 @@ def test_only_a_newer_document_of_the_hub_is_kept_for_the_update(tmp_path: Path)
 
     path = tmp_path / "hub-release.json"
     station = keeper()
-    assert station.document()["state"] == "none" and update.read_wish(path) is None
+    assert station.document()["state"] == "none" and update.read_wanted(path) is None
     station.hear(_told(5).sealed(_HUB))
     kept = {"revision": 5, "state": "applied", "detail": None, "version": "0.2.0"}
     assert station.document() == {**kept, "hold": False, "not_before": None}
-    assert update.read_wish(path) == update.Wish("0.2.0")
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
     for body, why in (
         (_told(9, "0.3.0").sealed(_OTHER), "not signed by the hub"),
         (_told(9, "0.3.0", station="rack-2").sealed(_HUB), "another station"),
@@ -50,7 +50,25 @@ def test_only_a_newer_document_of_the_hub_is_kept_for_the_update(tmp_path: Path)
     damaged = keeper()
     assert damaged.document()["state"] == "none"
     damaged.hear(_told(5).sealed(_HUB))  # the hub's own replaces it
-    assert update.read_wish(path) == update.Wish("0.2.0")
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
+
+
+def test_a_document_that_others_removed_or_opened_to_themselves_is_written_again(
+    tmp_path: Path,
+) -> None:
+    station, path = ReleaseKeeper(StateFolder(tmp_path), _MEMBER), tmp_path / "hub-release.json"
+    body = _told(5).sealed(_HUB)
+    station.hear(body)
+    path.unlink()
+    station.hear(body)
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
+    path.chmod(0o666)
+    station.hear(body)
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
+    again = ReleaseKeeper(StateFolder(tmp_path), _MEMBER)
+    path.chmod(0o666)
+    again.hear(body)
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
 
 
 def test_another_document_of_the_hub_is_refused(tmp_path: Path) -> None:

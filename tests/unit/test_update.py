@@ -160,41 +160,41 @@ def test_what_dpkg_left_out_on_purpose_is_left_out_of_the_way_back(
     assert (tree / "DEBIAN" / "control").read_text() == "Package: spotter-agent\n"
 
 
-def _wish(**more: object) -> bytes:
+def _wanted(**more: object) -> bytes:
     told = {"version": None, "hold": False, "not_before": None, **more}
     return json.dumps({"document": json.dumps({"release": told}), "signature": "x"}).encode()
 
 
 @pytest.mark.parametrize(
-    ("wishes", "offers", "chosen"),
+    ("wanted", "offers", "chosen"),
     [
         ([], ["0.3.0", "0.2.0"], "0.3.0"),  # no hub: what is newest
-        ([_wish()], ["0.3.0"], "0.3.0"),
-        ([_wish(version="0.3.0")], ["0.3.0"], "0.3.0"),
-        ([_wish(version="0.2.0")], ["0.3.0", "0.2.0"], "0.2.0"),
-        ([_wish(version="0.2.0")], ["0.3.0"], None),
-        ([_wish(version="0.4.0")], ["0.3.0"], None),
-        ([_wish(version="0.1.0")], ["0.3.0", "0.1.0"], None),  # what runs now
-        ([_wish(version="0.0.9")], ["0.3.0", "0.0.9"], None),  # never an older one
-        ([_wish(version="0.10.0")], ["0.10.0", "0.9.0"], "0.10.0"),
-        ([_wish(hold=True)], ["0.3.0"], None),
-        ([_wish(version="0.3.0", not_before=NOW_S)], ["0.3.0"], "0.3.0"),
-        ([_wish(version="0.3.0", not_before=NOW_S + 1)], ["0.3.0"], None),
-        ([_wish(not_before=NOW_S + 1)], ["0.3.0"], None),
+        ([_wanted()], ["0.3.0"], "0.3.0"),
+        ([_wanted(version="0.3.0")], ["0.3.0"], "0.3.0"),
+        ([_wanted(version="0.2.0")], ["0.3.0", "0.2.0"], "0.2.0"),
+        ([_wanted(version="0.2.0")], ["0.3.0"], None),
+        ([_wanted(version="0.4.0")], ["0.3.0"], None),
+        ([_wanted(version="0.1.0")], ["0.3.0", "0.1.0"], None),  # what runs now
+        ([_wanted(version="0.0.9")], ["0.3.0", "0.0.9"], None),  # never an older one
+        ([_wanted(version="0.10.0")], ["0.10.0", "0.9.0"], "0.10.0"),
+        ([_wanted(hold=True)], ["0.3.0"], None),
+        ([_wanted(version="0.3.0", not_before=NOW_S)], ["0.3.0"], "0.3.0"),
+        ([_wanted(version="0.3.0", not_before=NOW_S + 1)], ["0.3.0"], None),
+        ([_wanted(not_before=NOW_S + 1)], ["0.3.0"], None),
         # Several stations on one box: the oldest counts.
-        ([_wish(version="0.3.0"), _wish(version="0.2.0")], ["0.3.0", "0.2.0"], "0.2.0"),
-        ([_wish(version="0.3.0"), _wish(version="0.2.0")], ["0.3.0"], None),
-        ([_wish(version="0.3.0"), _wish()], ["0.3.0"], "0.3.0"),
-        ([_wish(version="0.3.0"), _wish(hold=True)], ["0.3.0"], None),
-        ([_wish(version="0.3.0"), b"rubbish"], ["0.3.0"], None),
-        ([_wish(hold=True)], [], None),
+        ([_wanted(version="0.3.0"), _wanted(version="0.2.0")], ["0.3.0", "0.2.0"], "0.2.0"),
+        ([_wanted(version="0.3.0"), _wanted(version="0.2.0")], ["0.3.0"], None),
+        ([_wanted(version="0.3.0"), _wanted()], ["0.3.0"], "0.3.0"),
+        ([_wanted(version="0.3.0"), _wanted(hold=True)], ["0.3.0"], None),
+        ([_wanted(version="0.3.0"), b"rubbish"], ["0.3.0"], None),
+        ([_wanted(hold=True)], [], None),
     ],
     ids=range(19),
 )
 def test_of_what_the_ring_offers_the_hub_chooses(
-    wishes: list[bytes], offers: list[str], chosen: str | None
+    wanted: list[bytes], offers: list[str], chosen: str | None
 ) -> None:
-    read = [update.wish_of(content) for content in wishes]
+    read = [update.wanted_of(content) for content in wanted]
     found = update.choose(offers, read, installed="0.1.0", now_s=NOW_S, is_newer=update.is_newer)
     assert found.version == chosen
     assert bool(found.reason) == (chosen is None and bool(offers))
@@ -209,52 +209,52 @@ def test_of_what_the_ring_offers_the_hub_chooses(
         b'{"document": 3}',
         b'{"document": "{}"}',
         b"\xff\xfe",
-        _wish(version=3),
-        _wish(version="--pre-invoke=id"),  # dpkg compares versions: never an option of its own
-        _wish(version="0.2.0 gt 0"),
-        _wish(version="0" * 61),
-        _wish(hold="no"),
-        _wish(not_before="soon"),
-        _wish(not_before=10**400),
+        _wanted(version=3),
+        _wanted(version="--pre-invoke=id"),  # dpkg compares versions: never an option of its own
+        _wanted(version="0.2.0 gt 0"),
+        _wanted(version="0" * 61),
+        _wanted(hold="no"),
+        _wanted(not_before="soon"),
+        _wanted(not_before=10**400),
     ],
     ids=range(13),
 )
 def test_what_cannot_be_read_holds_updates_back(content: bytes) -> None:
-    assert update.wish_of(content) == update.HELD
+    assert update.wanted_of(content) == update.HELD
 
 
 def test_a_time_that_is_no_number_holds_updates_back() -> None:
-    wish = update.wish_of(_wish(version="0.3.0", not_before=float("nan")))
+    one = update.wanted_of(_wanted(version="0.3.0", not_before=float("nan")))
     found = update.choose(
-        ["0.3.0"], [wish], installed="0.1.0", now_s=NOW_S, is_newer=update.is_newer
+        ["0.3.0"], [one], installed="0.1.0", now_s=NOW_S, is_newer=update.is_newer
     )
     assert found.version is None
 
 
 def test_what_others_may_have_written_holds_updates_back(tmp_path: Path) -> None:
     path, elsewhere = tmp_path / "hub-release.json", tmp_path / "elsewhere"
-    assert update.read_wish(path) is None
-    path.write_bytes(_wish(version="0.2.0"))
+    assert update.read_wanted(path) is None
+    path.write_bytes(_wanted(version="0.2.0"))
     path.chmod(0o640)
-    assert update.read_wish(path) == update.Wish("0.2.0")
+    assert update.read_wanted(path) == update.Wanted("0.2.0")
     path.chmod(0o660)
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
     path.chmod(0o640)
     elsewhere.hardlink_to(path)
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
     path.unlink()
     path.symlink_to(elsewhere)
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
     path.unlink()
-    path.write_bytes(_wish(version="0.2.0") + b" " * 5000)
+    path.write_bytes(_wanted(version="0.2.0") + b" " * 5000)
     path.chmod(0o640)
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
     path.unlink()
     os.mkfifo(path, 0o640)
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
     path.unlink()
     path.mkdir()
-    assert update.read_wish(path) == update.HELD
+    assert update.read_wanted(path) == update.HELD
 
 
 def test_every_station_of_the_box_is_asked_for_what_its_hub_wants(
@@ -268,9 +268,9 @@ def test_every_station_of_the_box_is_asked_for_what_its_hub_wants(
     monkeypatch.setattr(update, "stations", lambda: settings)
     monkeypatch.setattr(update, "offered_versions", lambda: ["0.2.0", "0.3.0"])
     assert update.choice("0.1.0") == "0.3.0"
-    wish = tmp_path / "second" / "hub-release.json"
-    wish.write_bytes(_wish(version="0.2.0"))
-    wish.chmod(0o640)
+    one = tmp_path / "second" / "hub-release.json"
+    one.write_bytes(_wanted(version="0.2.0"))
+    one.chmod(0o640)
     assert update.choice("0.1.0") == "0.2.0"
     assert update.choice("0.2.0") is None
     assert 'update held installed=0.2.0 offered=0.3.0 reason="the hub wants 0.2.0"' in (

@@ -9,7 +9,7 @@
   const canvas = $("camera-live"), note = $("camera-note");
   const query = `?camera=${encodeURIComponent(view.dataset.camera)}`;
   const PICTURE_MS = 500, WORDS_MS = 1000, OLD_S = { live: 1.5, glance: 6 };
-  const GLANCE_MS = 3000;
+  const GLANCE_MS = 3000, PATIENCE_MS = 5000;
 
   const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const rest = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -25,7 +25,7 @@
     document.addEventListener("visibilitychange", look);
   });
   const ask = async (path, kind, more = "") => {
-    const answer = await fetch(path + query + more, { headers: { Accept: kind } });
+    const answer = await fetch(path + query + more, { headers: { Accept: kind }, signal: AbortSignal.timeout(PATIENCE_MS) });
     const isOver = answer.status === 401 || answer.status === 403;
     if (isOver && !document.body.dataset.leaving) location.reload();
     return answer;

@@ -54,7 +54,7 @@ def stations_of(chain: Hub) -> dict[str, dict[str, object]]:
 
 
 def stolen_key(chain: Hub, site: Hub) -> Ear:
-    """An open connection to the chain of whoever took a site's key."""
+    """An open connection to the chain of somebody who took a site's key."""
     found = site.folder.chain()
     assert found is not None
     certificate = chain.folder.certificate[0].read_text()
@@ -90,7 +90,7 @@ def test_a_chain_sees_every_station_and_event_of_its_sites_and_no_name(
         StateFolder(rack.state).thumbnail_of(code).write_bytes(_JPEG + b"a picture")
         join(chain, site)
         with closing(stolen_key(chain, site)) as arriving, closing(chain.connection()) as at_hub:
-            arriving.hear()  # whoever hears all has everything sent that can be sent
+            arriving.hear()  # to one who hears all, everything is sent that can be
             at_hub.hear()
             with rack.running():
                 with Outbox.open(rack.state) as outbox:
@@ -135,6 +135,13 @@ def _unpacked(subject: str, body: bytes) -> bytes:
     return zlib.decompress(body) if subject in {_OWN.tell, _OWN.stations} else body
 
 
+def _misses(hub: Hub, other: Hub) -> bool:
+    """Tell whether a hub says that the other one is away."""
+    if hub.site == CHAIN:
+        return bool(sites_of(hub)[other.site]["away"])
+    return "FAILING" in hub.spotter("status")
+
+
 def _lose(hub: Hub, other: Hub, kind: str, kept: Path) -> None:
     """Let something happen to the broker of a hub, which the other one is connected to."""
     if kind == "killed":
@@ -142,7 +149,7 @@ def _lose(hub: Hub, other: Hub, kind: str, kept: Path) -> None:
         return
     if kind == "cut off":  # nobody closes a connection, nothing arrives
         with frozen(hub):
-            until(lambda: "FAILING" in other.spotter("status") or other.site == CHAIN)
+            until(lambda: _misses(other, hub))
         return
     hub.stop()
     if kind == "older" and kept.exists():

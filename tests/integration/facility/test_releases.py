@@ -18,7 +18,7 @@ def _reported(hub: Hub, station: str) -> Mapping[str, Any]:
 
 
 def _wish(station: Station) -> object:
-    return update.read_wish(station.state / "hub-release.json")
+    return update.read_wanted(station.state / "hub-release.json")
 
 
 def test_a_wanted_version_reaches_the_update_and_its_report_the_hub(
@@ -37,7 +37,7 @@ def test_a_wanted_version_reaches_the_update_and_its_report_the_hub(
         told = hub.spotter("release", "9.0.0", "--not-before", at, "--group", "Hall")
         assert told == "sent to: rack-1\n"
         hub.spotter("release", "--hold", "--station", "rack-2")
-        until(lambda: _wish(first) == update.Wish("9.0.0", not_before_s=1796049000.0))
+        until(lambda: _wish(first) == update.Wanted("9.0.0", not_before_s=1796049000.0))
         until(lambda: _wish(second) == update.HELD)
         until(lambda: _reported(hub, "rack-1")["release"].get("state") == "applied")
         reported = _reported(hub, "rack-1")
@@ -50,8 +50,8 @@ def test_a_wanted_version_reaches_the_update_and_its_report_the_hub(
         ]
 
         hub.spotter("release", "--clear", "--station", "rack-2")
-        until(lambda: _wish(second) == update.Wish())
+        until(lambda: _wish(second) == update.Wanted())
         hub.spotter("group", "rack-1", "--clear")  # what its group is to install ends for it
-        until(lambda: _wish(first) == update.Wish())
+        until(lambda: _wish(first) == update.Wanted())
         first.spotter("leave")
         assert _wish(first) is None

@@ -20,7 +20,7 @@ import pytest
 
 from agent.camera_link import FilmingOrder, OrderReason, as_line
 from agent.clock import Instant, read_clock
-from tests.recorder import RecorderUnderTest
+from tests.recorder import RecorderUnderTest, Scheduling
 from tests.station import until
 
 _SQUARE, _COLUMNS, _ROWS = 16, 8, 4  # 32 bits of milliseconds
@@ -76,31 +76,6 @@ def clock_camera() -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}/clock"
         finally:
             server.shutdown()
-
-
-class _Scheduling:
-    """How late this machine lets a thread run: a busy one delivers orders and pictures later."""
-
-    def __init__(self) -> None:
-        self.latest_s = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._measure)
-
-    def __enter__(self) -> "_Scheduling":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _measure(self) -> None:
-        step_s = 0.01
-        while True:
-            before_s = time.monotonic()
-            if self._over.wait(step_s):
-                return
-            self.latest_s = max(self.latest_s, time.monotonic() - before_s - step_s)
 
 
 class _Station:
@@ -159,7 +134,7 @@ class _Station:
 def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
     """Arm and disarm at random moments, with kills, and look at every picture on the disk."""
     chance = random.Random(seed)
-    with clock_camera() as address, _Scheduling() as scheduling:
+    with clock_camera() as address, Scheduling() as scheduling:
         recorder = RecorderUnderTest(root, address, arm="assigned")
         text = recorder.config.read_text()
         recorder.config.write_text(text.replace("pre_roll_s = 1", f"pre_roll_s = {_PRE_ROLL_S}"))
@@ -173,7 +148,8 @@ def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
                     starts += 1
                     station.connect()
                     until(lambda: recorder.said().count("camera connected") == starts)  # noqa: B023
-                time.sleep(chance.uniform(0.2, 3.5))
+                # What a busy machine is allowed at both ends must not fill the pause.
+                time.sleep(chance.uniform(0.2, 3.5) + 6 * scheduling.latest_s)
                 station.arm()
                 time.sleep(chance.uniform(0.3, 1.5))
                 if cycle % kill_every == 0:

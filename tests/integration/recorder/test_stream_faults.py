@@ -1,4 +1,4 @@
-"""Whatever befalls a stream: what came before is stored whole, and soon it is stored again.
+"""Whatever happens to a stream: what came before is stored whole, and soon it is stored again.
 
 The pictures of the camera carry their numbers and the time when they were sent.
 """
@@ -22,9 +22,10 @@ from tests.faulty_camera import (
     make_footage,
     sent_of,
 )
-from tests.recorder import RecorderUnderTest
+from tests.recorder import RecorderUnderTest, Scheduling
 from tests.station import until
 
+_CHANCE = random.Random(7)
 _WITHIN_S = 10.0
 _UNSENT_S = 0.4  # what a camera has not sent yet when its power fails
 _UNSEEN_S = 3 / FPS + 0.3
@@ -55,16 +56,16 @@ def restarted(stage: Stage, footage: Footage, away_s: float) -> float:
 
 
 def loss(stage: Stage) -> float:
-    return restarted(stage, stage.usual, random.uniform(0.2, 2.0))
+    return restarted(stage, stage.usual, _CHANCE.uniform(0.2, 2.0))
 
 
 def reboot(stage: Stage) -> float:
-    return restarted(stage, stage.usual, random.uniform(5.0, 15.0))
+    return restarted(stage, stage.usual, _CHANCE.uniform(5.0, 15.0))
 
 
 def stall(stage: Stage) -> float:
     stage.camera.signal(signal.SIGSTOP)
-    time.sleep(random.uniform(4.0, 12.0))
+    time.sleep(_CHANCE.uniform(4.0, 12.0))
     stage.camera.signal(signal.SIGCONT)
     return boot_s()
 
@@ -94,7 +95,7 @@ def repeated(stage: Stage) -> float:
 
 
 def packets(stage: Stage) -> float:
-    stage.camera.tell(drop=random.randint(1, 5))
+    stage.camera.tell(drop=_CHANCE.randint(1, 5))
     return boot_s()
 
 
@@ -109,7 +110,7 @@ _FAULTS: Sequence[Fault] = (
     repeated,
     packets,
 )
-# After these the camera goes on: all that it sent before the fault was on its way.
+# After these the camera keeps sending: all that it sent before the fault was on its way.
 _GOES_ON = frozenset({resolution, jump, backward, repeated, packets})
 
 
@@ -138,7 +139,7 @@ def inject(stage: Stage, recorder: RecorderUnderTest, faults: Sequence[Fault]) -
     """Let one fault follow the other, each as soon as the camera is filmed again."""
     injected = []
     for fault in faults:
-        time.sleep(random.uniform(1.5, 3.0))
+        time.sleep(_CHANCE.uniform(1.5, 3.0))
         begun_s = boot_s()
         back_s = fault(stage)
         until(lambda: is_filmed_again(recorder, back_s + _SETTLED_S))  # noqa: B023
@@ -199,12 +200,15 @@ def healed(recorder: RecorderUnderTest, injected: Sequence[Injected]) -> list[He
     return told
 
 
-def judge(recorder: RecorderUnderTest, injected: Sequence[Injected]) -> None:
-    """Look at every fault: nothing before it is lost, and it was healed in time."""
+def judge(recorder: RecorderUnderTest, injected: Sequence[Injected], *, late_s: float) -> None:
+    """Look at every fault: nothing before it is lost, and it was healed in time.
+
+    A machine that lets a thread run `late_s` late keeps the camera from sending for so long.
+    """
     told = healed(recorder, injected)
     assert not [one for one in told if one.after_s > _WITHIN_S], told
-    # A busy box may keep the camera from sending for a moment.
-    assert not [one for one in told if one.missing or one.unseen_s > _UNSEEN_S], told
+    unseen_s = _UNSEEN_S + 3 * late_s
+    assert not [one for one in told if one.missing or one.unseen_s > unseen_s], told
 
 
 @pytest.mark.soak
@@ -213,19 +217,19 @@ def test_fifty_faults_are_healed_within_ten_seconds_and_lose_nothing_before(
     stage: Stage, tmp_path: Path
 ) -> None:
     faults = [_FAULTS[number % len(_FAULTS)] for number in range(50)]
-    random.shuffle(faults)
+    _CHANCE.shuffle(faults)
     recorder = RecorderUnderTest(tmp_path, stage.camera.address, segment_s=3600)
-    with recorder.running():
+    with recorder.running(), Scheduling() as scheduling:
         until(lambda: is_filmed_again(recorder, 0.0))
         injected = inject(stage, recorder, faults)
-    judge(recorder, injected)
+    judge(recorder, injected, late_s=scheduling.latest_s)
 
 
 def test_stamps_that_run_backward_end_the_file_and_lose_nothing_before(
     stage: Stage, tmp_path: Path
 ) -> None:
     recorder = RecorderUnderTest(tmp_path, stage.camera.address, segment_s=3600)
-    with recorder.running():
+    with recorder.running(), Scheduling() as scheduling:
         until(lambda: is_filmed_again(recorder, 0.0))
         injected = inject(stage, recorder, [packets, backward])
-    judge(recorder, injected)
+    judge(recorder, injected, late_s=scheduling.latest_s)
