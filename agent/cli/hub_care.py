@@ -199,7 +199,8 @@ def do(
             click.echo(f"{target}: {size_words(len(result.content))}")
         return
     text = result.content.decode("utf-8", "replace")
-    _print_result(command, text, as_json=as_json)
+    if command != "pair" or not result.code:
+        _print_result(command, text, as_json=as_json)
     if result.complaint:
         click.echo(printable(result.complaint, 900), err=True)
     if result.code:
