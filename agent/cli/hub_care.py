@@ -26,7 +26,7 @@ from agent.errors import NotifyError, RequestError
 from agent.facility.release import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
 from agent.hub.backup import HUB_BACKUP, restore_hub
-from agent.hub.commands import StationCommander
+from agent.hub.commands import RemoteResult, StationCommander
 from agent.hub.fleet_settings import FleetSettings
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
@@ -198,9 +198,14 @@ def do(
         else:
             click.echo(f"{target}: {size_words(len(result.content))}")
         return
-    text = result.content.decode("utf-8", "replace")
+    # A station that pairs no tablet says why in its complaint.
     if command != "pair" or not result.code:
-        _print_result(command, text, as_json=as_json)
+        _print_result(command, result.content.decode("utf-8", "replace"), as_json=as_json)
+    _end_as_there(result)
+
+
+def _end_as_there(result: RemoteResult) -> None:
+    """Print what the station's command complained of, and end with its exit code."""
     if result.complaint:
         click.echo(printable(result.complaint, 900), err=True)
     if result.code:
