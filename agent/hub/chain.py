@@ -219,7 +219,7 @@ class ChainLink:
         self._leaf = leaf
 
     async def tell(self, look: Callable[[], Sequence[StationView]]) -> NoReturn:
-        """Tell what the stations do, again and again; what does not arrive is told soon again.
+        """Tell every few seconds what the stations do; what is lost is soon replaced.
 
         Args:
             look: returns the stations.

@@ -5,10 +5,10 @@ signed, with a revision of its own.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,13 +20,17 @@ from agent.facility.fragment import (
     Tables,
 )
 from agent.facility.membership import DESIRED, Subjects
-from agent.facility.signed import HubDocument
+from agent.facility.release import StationRelease
 from agent.hub.folder import HubFolder, KnownStation, Register
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.settings.load import check_tables, toml_value
 
 _MOST_FILE_BYTES = 1 << 22
+
+Wanted = TypeVar("Wanted", SettingsFragment, StationRelease)
+Kept = TypeVar("Kept", bound=BaseModel)
+Entry = TypeVar("Entry")
 
 
 class PushedSettings(BaseModel):
@@ -71,7 +75,6 @@ class FleetSettings:
     def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
         self._site = site
         self._folder = folder
-        self._key = folder.key()
 
     def wanted(self) -> PushedSettings:
         """Return what is wanted.
@@ -79,7 +82,7 @@ class FleetSettings:
         Raises:
             ConfigError: the file is damaged.
         """
-        return _read(self._folder.wanted_settings)
+        return read_wanted(self._folder.wanted_settings, PushedSettings)
 
     def change(
         self,
@@ -120,29 +123,20 @@ class FleetSettings:
         """
         after = self.wanted()
 
-        def next_of(station: str, known: KnownStation, stored: bytes) -> SettingsFragment | None:
-            return self._next(station, after.of(station, known.group), stored, now_s=now_s)
-
-        return publish_wanted(self._site, self._folder, SettingsFragment.KIND, next_of)
-
-    def _next(
-        self, station: str, tables: Tables, stored: bytes, *, now_s: float
-    ) -> SettingsFragment | None:
-        """Return the fragment that a station is to hear; None where it has heard it."""
-        before = None
-        with suppress(RequestError):
-            before = SettingsFragment.unsealed(
-                stored, site=self._site.site, station=station, hub=self._key.public
+        def next_of(
+            station: str, known: KnownStation, before: SettingsFragment | None, revision: int
+        ) -> SettingsFragment | None:
+            tables = after.of(station, known.group)
+            if tables == ({} if before is None else before.tables):
+                return None
+            return SettingsFragment(
+                site=self._site.site,
+                station=station,
+                revision=revision,
+                tables={table: dict(values) for table, values in tables.items()},
             )
-        if tables == ({} if before is None else before.tables):
-            return None
-        return SettingsFragment(
-            site=self._site.site,
-            station=station,
-            # Also after the broker's store was lost, and after two changes in a millisecond.
-            revision=max(round(now_s * 1000), 0 if before is None else before.revision + 1),
-            tables={table: dict(values) for table, values in tables.items()},
-        )
+
+        return publish_wanted(self._site, self._folder, SettingsFragment, next_of, now_s=now_s)
 
 
 def refuse_unknown(register: Register, *, station: str | None, group: str | None) -> None:
@@ -160,17 +154,20 @@ def refuse_unknown(register: Register, *, station: str | None, group: str | None
 def publish_wanted(
     site: SiteSettings,
     folder: HubFolder,
-    kind: str,
-    next_of: Callable[[str, KnownStation, bytes], HubDocument | None],
+    kind: type[Wanted],
+    next_of: Callable[[str, KnownStation, Wanted | None, int], Wanted | None],
+    *,
+    now_s: float,
 ) -> list[str]:
     """Tell every station what is wanted of it; return those for which it is news.
 
     Args:
         site: of the hub.
         folder: of the hub.
-        kind: of the document.
-        next_of: returns what a station is to hear, given what the broker has for it; None where it
-            has heard it.
+        kind: of document.
+        next_of: returns what a station is to hear, given what it heard before and the next
+            revision; None where it has heard it.
+        now_s: Unix time.
 
     Raises:
         NotifyError: the broker cannot be reached.
@@ -180,9 +177,14 @@ def publish_wanted(
         hub.open()
         for name, known in folder.register().stations.items():
             subjects = Subjects(site=site.site, station=name)
-            subject = f"$KV.{DESIRED}.{subjects.place}.{kind}"
-            stored = hub.stored(subjects.last(f"KV_{DESIRED}", subject))
-            document = next_of(name, known, stored.body if stored else b"")
+            subject = f"$KV.{DESIRED}.{subjects.place}.{kind.KIND}"
+            stored, before = hub.stored(subjects.last(f"KV_{DESIRED}", subject)), None
+            with suppress(RequestError):
+                body = stored.body if stored else b""
+                before = kind.unsealed(body, site=site.site, station=name, hub=key.public)
+            # Also after the broker's store was lost, and after two changes in a millisecond.
+            revision = max(round(now_s * 1000), 0 if before is None else before.revision + 1)
+            document = next_of(name, known, before, revision)
             if document is not None:
                 hub.publish(subject, document.sealed(key))
                 told.append(name)
@@ -194,20 +196,30 @@ def _changed(
 ) -> PushedSettings:
     plain = {table: dict(values) for table, values in tables.items()}
     if station is not None:
-        kept = {name: one for name, one in before.stations.items() if name != station}
-        return before.model_copy(update={"stations": {**kept, station: plain} if plain else kept})
+        after = with_entry(before.stations, station, plain or None)
+        return before.model_copy(update={"stations": after})
     if group is not None:
-        others = {name: one for name, one in before.groups.items() if name != group}
-        return before.model_copy(update={"groups": {**others, group: plain} if plain else others})
+        return before.model_copy(update={"groups": with_entry(before.groups, group, plain or None)})
     return before.model_copy(update={"everywhere": plain})
 
 
-def _read(path: Path) -> PushedSettings:
+def with_entry(table: Mapping[str, Entry], name: str, entry: Entry | None) -> dict[str, Entry]:
+    """Return a table with another entry of a name, which comes last; None: with none."""
+    others = {other: one for other, one in table.items() if other != name}
+    return others if entry is None else {**others, name: entry}
+
+
+def read_wanted(path: Path, model: type[Kept]) -> Kept:
+    """Read what is wanted; nothing is, where there is no file.
+
+    Raises:
+        ConfigError: it may not be read, or is damaged.
+    """
     try:
         with open_plain(path) as file:
-            return PushedSettings.model_validate_json(file.read(_MOST_FILE_BYTES))
+            return model.model_validate_json(file.read(_MOST_FILE_BYTES))
     except FileNotFoundError:
-        return PushedSettings()
+        return model()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="use sudo") from None
     except ValidationError:

@@ -3,19 +3,13 @@
 As with settings, what is closer to a station goes before what is for many.
 """
 
-from contextlib import suppress
-from pathlib import Path
+from pydantic import BaseModel, ConfigDict, Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from agent.disk.state_folder import open_plain, rewriting
-from agent.errors import ConfigError, RequestError
+from agent.disk.state_folder import rewriting
 from agent.facility.release import Release, StationRelease
-from agent.hub.fleet_settings import publish_wanted, refuse_unknown
+from agent.hub.fleet_settings import publish_wanted, read_wanted, refuse_unknown, with_entry
 from agent.hub.folder import HubFolder, KnownStation
 from agent.hub.settings import SiteSettings
-
-_MOST_FILE_BYTES = 1 << 22
 
 
 class WantedReleases(BaseModel):
@@ -46,7 +40,6 @@ class FleetReleases:
     def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
         self._site = site
         self._folder = folder
-        self._key = folder.key()
 
     def wanted(self) -> WantedReleases:
         """Return what is wanted.
@@ -54,7 +47,7 @@ class FleetReleases:
         Raises:
             ConfigError: the file is damaged.
         """
-        return _read(self._folder.wanted_releases)
+        return read_wanted(self._folder.wanted_releases, WantedReleases)
 
     def change(
         self, release: Release | None, *, station: str | None = None, group: str | None = None
@@ -79,10 +72,10 @@ class FleetReleases:
             refuse_unknown(self._folder.register(), station=station, group=group)
         if station is not None:
             after = before.model_copy(
-                update={"stations": _changed(before.stations, station, release)}
+                update={"stations": with_entry(before.stations, station, release)}
             )
         elif group is not None:
-            after = before.model_copy(update={"groups": _changed(before.groups, group, release)})
+            after = before.model_copy(update={"groups": with_entry(before.groups, group, release)})
         else:
             after = before.model_copy(update={"everywhere": release})
         with rewriting(self._folder.wanted_releases, 0o600) as file:
@@ -97,43 +90,14 @@ class FleetReleases:
         """
         after = self.wanted()
 
-        def next_of(station: str, known: KnownStation, stored: bytes) -> StationRelease | None:
-            return self._next(station, after.of(station, known.group), stored, now_s=now_s)
-
-        return publish_wanted(self._site, self._folder, StationRelease.KIND, next_of)
-
-    def _next(
-        self, station: str, release: Release, stored: bytes, *, now_s: float
-    ) -> StationRelease | None:
-        """Return the document that a station is to hear; None where it has heard it."""
-        before = None
-        with suppress(RequestError):
-            before = StationRelease.unsealed(
-                stored, site=self._site.site, station=station, hub=self._key.public
+        def next_of(
+            station: str, known: KnownStation, before: StationRelease | None, revision: int
+        ) -> StationRelease | None:
+            release = after.of(station, known.group)
+            if release == (Release() if before is None else before.release):
+                return None
+            return StationRelease(
+                site=self._site.site, station=station, revision=revision, release=release
             )
-        if release == (Release() if before is None else before.release):
-            return None
-        return StationRelease(
-            site=self._site.site,
-            station=station,
-            # Also after the broker's store was lost, and after two changes in a millisecond.
-            revision=max(round(now_s * 1000), 0 if before is None else before.revision + 1),
-            release=release,
-        )
 
-
-def _changed(table: dict[str, Release], name: str, release: Release | None) -> dict[str, Release]:
-    others = {other: one for other, one in table.items() if other != name}
-    return others if release is None else {**others, name: release}
-
-
-def _read(path: Path) -> WantedReleases:
-    try:
-        with open_plain(path) as file:
-            return WantedReleases.model_validate_json(file.read(_MOST_FILE_BYTES))
-    except FileNotFoundError:
-        return WantedReleases()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="use sudo") from None
-    except ValidationError:
-        raise ConfigError(f"{path} is damaged", hint="restore it from a backup") from None
+        return publish_wanted(self._site, self._folder, StationRelease, next_of, now_s=now_s)
