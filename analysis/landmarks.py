@@ -69,14 +69,24 @@ class Poses:
 
     def torso_px(self) -> FloatArray:
         """Return the distance between the middles of shoulders and hips, (T,), in px."""
-        torso: FloatArray = np.linalg.norm(self.middle_px(SHOULDERS) - self.middle_px(HIPS), axis=1)
-        return torso
+        return torso_px(self.points_px)
 
     def without(self, looks: NDArray[np.int64] | NDArray[np.bool_]) -> "Poses":
         """Return the poses as if nobody had been found in some looks."""
         points, visibility = self.points_px.copy(), self.visibility.copy()
         points[looks], visibility[looks] = np.nan, 0.0
         return replace(self, points_px=points, visibility=visibility)
+
+
+def torso_px(points_px: FloatArray) -> FloatArray:
+    """Return the distance between the middles of shoulders and hips, in px.
+
+    Args:
+        points_px: the landmarks of one body or of many, (..., 33, 2).
+    """
+    shoulders, hips = (points_px[..., list(pair), :].mean(axis=-2) for pair in (SHOULDERS, HIPS))
+    torso: FloatArray = np.linalg.norm(shoulders - hips, axis=-1)
+    return torso
 
 
 _SHOWN = (NOSE, *MOVING, 31, 32)  # what a skeleton is drawn of

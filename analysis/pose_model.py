@@ -17,7 +17,7 @@ from types import ModuleType
 
 import numpy as np
 
-from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray
+from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray, torso_px
 from analysis.primitives import Image
 
 MODEL_NAME = "pose_landmarker_lite.task"
@@ -128,9 +128,8 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
 def _stands_on_its_head(points: FloatArray) -> bool:
     """Tell whether a body's hips are above its shoulders."""
-    hips, shoulders = (points[list(pair)].mean(axis=0) for pair in (HIPS, SHOULDERS))
-    torso_px = float(np.linalg.norm(hips - shoulders))
-    return float(shoulders[1] - hips[1]) > _ON_ITS_HEAD * torso_px
+    hips_y, shoulders_y = (points[list(pair), 1].mean() for pair in (HIPS, SHOULDERS))
+    return float(shoulders_y - hips_y) > _ON_ITS_HEAD * float(torso_px(points))
 
 
 _LANDMARKS = "pose_landmarks_detector.tflite"

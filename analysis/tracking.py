@@ -20,7 +20,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray, Poses
+from analysis.landmarks import COUNT, FloatArray, Poses, torso_px
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Image, Interval
@@ -457,7 +457,7 @@ def look_for_others(
         numbers.update(inside[np.linspace(0, len(inside) - 1, _OTHERS_A_TAKE).astype(int)])
         if len(numbers) >= _OTHERS_AT_MOST:
             break
-    there, torso_px = BodyBoxes.of(athlete), athlete.torso_px()[athlete.is_found]
+    there, own = BodyBoxes.of(athlete), athlete.torso_px()[athlete.is_found]
     seen: list[tuple[float, float]] = []
     if not numbers:
         return seen
@@ -469,20 +469,18 @@ def look_for_others(
                 continue
             image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
             without = there.painted_over(image, decoded.time_s)
-            own_px = float(np.interp(decoded.time_s, there.times_s, torso_px))
-            seen.append((decoded.time_s, _torso_px(without, finder) / max(1.0, own_px)))
+            own_px = float(np.interp(decoded.time_s, there.times_s, own))
+            seen.append((decoded.time_s, _torso_seen_px(without, finder) / max(1.0, own_px)))
     return seen
 
 
-def _torso_px(image: Image, finder: PoseFinder) -> float:
+def _torso_seen_px(image: Image, finder: PoseFinder) -> float:
     """Return the length of the torso of the body in a single picture, 0 for none."""
     finder.forget()
     found = finder.find(np.ascontiguousarray(image))
     if found is None:
         return 0.0
-    points = found[0]
-    middles = (points[list(pair)].mean(axis=0) for pair in (SHOULDERS, HIPS))
-    return float(np.linalg.norm(np.subtract(*middles)))
+    return float(torso_px(found[0]))
 
 
 def _first_shown(path: Path, finder: PoseFinder) -> KeyframeSamples:
