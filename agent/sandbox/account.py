@@ -65,7 +65,7 @@ class RequestLog:
 
     @property
     def requests(self) -> list[Request]:
-        """Every request that came, in the order in which they ended."""
+        """Every request, in the order of their answers: entered before the answer is sent whole."""
         with self._changed:
             return list(self._requests)
 

@@ -35,11 +35,17 @@ class RequestHandler(BaseHTTPRequestHandler):
     sent_bytes = 0  # of an answer's body
     _status: int | None = None
     _read_bytes = 0
+    _is_noted = False  # whether this exchange is in the log
+
+    @property
+    def account(self) -> SandboxAccount:
+        """The server's keys, books and faults."""
+        return self.server.account  # type: ignore[attr-defined, no-any-return]  # its server has one
 
     @property
     def stopping(self) -> threading.Event:
         """Set when the server ends."""
-        return self.server.account.stopping  # type: ignore[attr-defined, no-any-return]  # its server has one
+        return self.account.stopping
 
     @property
     def body_length(self) -> int:
@@ -94,8 +100,14 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.answer_raw(status, content, {"Content-Type": "application/json", **(headers or {})})
 
     def answer_raw(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        """Answer with anything."""
-        self._status = status
+        """Answer with anything.
+
+        The exchange is in the log before the client can have the whole answer: who reads the log
+        after an answer finds it there.
+        """
+        has_body = status != 204 and self.command != "HEAD"
+        self._status, self.sent_bytes = status, len(content) if has_body else 0
+        self._note()
         try:
             self.send_response(status)
             for name, value in headers.items():
@@ -103,9 +115,8 @@ class RequestHandler(BaseHTTPRequestHandler):
             if status != 204:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if status != 204 and self.command != "HEAD":
+            if has_body:
                 self.wfile.write(content)
-                self.sent_bytes += len(content)
         except OSError:
             self.close_connection = True  # the client did not wait: that is its right
 
@@ -156,24 +167,27 @@ class RequestHandler(BaseHTTPRequestHandler):
             return None
         return int(length * min(fault.number("at", 50), 100) / 100)
 
-    def record(self) -> Request:
-        """Return this exchange for the book, and forget it."""
-        request = Request(
-            method=self.command,
-            path=self.plain_path,
-            query=urlsplit(self.path).query,
-            origin=self.headers.get("Origin"),
-            status=self._status,
-            sent_bytes=self.sent_bytes,
-            is_storage=self.is_storage,
-            key_form=self.key_and_form()[1],
-            at=time.time(),
-        )
-        self._status, self._read_bytes, self.sent_bytes = None, 0, 0
-        return request
-
     def log_message(self, format: str, *args: object) -> None:  # the signature is the library's
         """Stay quiet: the book keeps what happened."""
+
+    def _note(self) -> None:
+        """Enter this exchange in the log, once."""
+        if self._is_noted:
+            return
+        self._is_noted = True
+        self.account.book.note(
+            Request(
+                method=self.command,
+                path=self.plain_path,
+                query=urlsplit(self.path).query,
+                origin=self.headers.get("Origin"),
+                status=self._status,
+                sent_bytes=self.sent_bytes,
+                is_storage=self.is_storage,
+                key_form=self.key_and_form()[1],
+                at=time.time(),
+            )
+        )
 
     def _read(self, wanted: int) -> bytes:
         try:
@@ -208,13 +222,9 @@ _AFTER_ALL = frozenset(
 class FaultyRequestHandler(RequestHandler):
     """One exchange, answered as a fault says; `serve` answers it properly."""
 
-    @property
-    def account(self) -> SandboxAccount:
-        """The server's keys, books and faults."""
-        return self.server.account  # type: ignore[attr-defined, no-any-return]  # its server has one
-
     def do_GET(self) -> None:  # the library calls it so
         """Serve any method alike."""
+        self._status, self._read_bytes, self.sent_bytes, self._is_noted = None, 0, 0, False
         try:
             self.serve()
         except ConnectionClosed:
@@ -223,7 +233,7 @@ class FaultyRequestHandler(RequestHandler):
             self.drain()
             self.refuse(refusal)
         finally:
-            self.account.book.note(self.record())
+            self._note()
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # the library calls them so
 

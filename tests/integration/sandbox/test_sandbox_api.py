@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from agent.sandbox.account import Request
 from agent.sandbox.server import Sandbox
 from tests.station import ATHLETE, KEY, until
 
@@ -45,6 +47,25 @@ def test_an_upload_makes_a_session_that_can_be_found(http: httpx.Client, sandbox
     assert listed["title"] == "[abc] running"
     assert set(listed["created_at"]) == {"date", "time"}
     assert httpx.get(listed["analyzed_video_url"]).content == VIDEO
+
+
+@pytest.mark.parametrize("path", ["/session-management/sessions/", "/nowhere/"])
+def test_a_request_is_in_the_log_when_its_answer_is_there(
+    http: httpx.Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    note = sandbox.book.note
+
+    def note_late(request: Request) -> None:
+        time.sleep(0.2)  # a busy machine
+        note(request)
+
+    monkeypatch.setattr(sandbox.book, "note", note_late)
+
+    answer = http.get(path)
+
+    (request,) = sandbox.book.requests
+    assert (request.path, request.status) == (path, answer.status_code)
+    assert request.sent_bytes == len(answer.content)
 
 
 @pytest.mark.parametrize(
