@@ -196,6 +196,27 @@ def _quoted(value: str) -> str:
     return value if value and not set(value) & set(' "=') else json.dumps(value, ensure_ascii=False)
 
 
+def ended(
+    words: Sequence[str], *, within_s: float, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without anything to read.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it did not end in time.
+    """
+    return subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=within_s,
+        env=environment,
+    )
+
+
 def run(*words: str | Path, within_s: float = APT_WITHIN_S) -> str:
     """Run a command and return what it printed.
 
@@ -209,16 +230,7 @@ def run(*words: str | Path, within_s: float = APT_WITHIN_S) -> str:
         "LC_ALL": "C.UTF-8",
     }
     try:
-        done = subprocess.run(
-            [str(word) for word in words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=within_s,
-            env=environment,
-        )
+        done = ended([str(word) for word in words], within_s=within_s, environment=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UpdateError(f"{words[0]}: {error}") from None
     if done.returncode:
@@ -417,18 +429,9 @@ def ask_doctors() -> Failures:
 def told_by_spotter(words: Sequence[str], *, within_s: float) -> str:
     """Return what a command of Spotter's prints, whatever its exit code; nothing if it hangs."""
     try:
-        done = subprocess.run(
-            [COMMAND, *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=within_s,
-        )
+        return ended([COMMAND, *words], within_s=within_s).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout
 
 
 def is_occupied() -> bool:
