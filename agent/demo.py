@@ -416,6 +416,7 @@ class LiveEvent:
     step: LiveStep
     clip_code: str = ""
     after_s: float = 0.0
+    reason: str = ""  # why a take is held
 
 
 @contextlib.contextmanager
@@ -518,7 +519,8 @@ def _take_events(outbox: Outbox) -> Iterator[LiveEvent]:
         if entry.state is EntryState.COMPLETED:
             steps.append(LiveStep.ANALYSED)
         for step in steps:
-            yield LiveEvent(step, entry.clip_code, _since_effort_s(outbox, entry))
+            reason = (entry.reason or "") if step is LiveStep.HELD else ""
+            yield LiveEvent(step, entry.clip_code, _since_effort_s(outbox, entry), reason)
 
 
 def _since_effort_s(outbox: Outbox, entry: Entry) -> float:

@@ -145,6 +145,7 @@ def _film_live(out: Console, *, keep: bool) -> None:
             words = _LIVE_WORDS[event.step]
             if event.clip_code:
                 words = f"take {event.clip_code} {words}, {event.after_s:.1f} s after the effort"
+                words += f": {event.reason}" * bool(event.reason)
             out.print(f"{time.monotonic() - begun_s:6.1f} s  {words}", highlight=False)
             if event.step is LiveStep.WATCHING:
                 _put_on_station(out, station, by_itself=not out.is_terminal)
