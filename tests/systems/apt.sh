@@ -1,6 +1,6 @@
 #!/bin/bash
-# Updates of a fleet on a fresh minimal Debian: the facility's repository with its two rings, and spotter-update with
-# versions that fail, that cannot be installed, and that work.
+# Updates of a fleet on a fresh minimal Debian: the facility's repository with its two rings, spotter-update with
+# versions that fail, that cannot be installed, and that work, and a hub that says which version stations install.
 #
 #   sudo tests/systems/apt.sh SUITE FOLDER
 #
@@ -98,6 +98,47 @@ is_at() {    # VERSION
 }
 doctor_warns() { { within spotter doctor --json 2>/dev/null || true; } | python3 -I -c "import json, sys; sys.exit(not any(c['name'] == 'update' and '$1' in c['finding'] for c in json.load(sys.stdin)['checks']))"; }
 
+# -- the hub of its facility, beside it ------------------------------------------------------------
+
+# systemd hands a hub its settings, which it may not read itself.
+set_up_hub() {
+    cat >"$root/etc/spotter/hub.toml" <<WORDS
+[hub]
+site = "gym-1"
+listen = "127.0.0.1:$(free_port)"
+[web]
+listen = "127.0.0.1:$(free_port)"
+WORDS
+    install -m 644 "$root/etc/spotter/hub.toml" "$root/tmp/hub.toml"
+}
+start_hub() {
+    in_background hub setpriv --reuid spotter-hub --regid spotter-hub --init-groups \
+        /opt/spotter/current/bin/spotter hub run --config /tmp/hub.toml
+    hub=$!
+    wait_until hub_answers
+}
+# What a station of the hub says: its own word, as the hub has heard it.
+station_tells() {    # EXPRESSION, of `told`
+    within spotter hub stations --json 2>/dev/null | python3 -I -c "
+import json, sys
+told = next((row['told'] for row in json.load(sys.stdin) if row['station'] == 'deb' and row.get('told')), None)
+sys.exit(not (told and ($1)))"
+}
+hub_answers() { within spotter hub status 2>/dev/null | grep -q '^broker .*answers'; }
+join_hub() {
+    local link
+    link=$(within spotter hub invite deb | grep -o "spotter-join://[^ ']*" | head -n 1)
+    echo "$link" | as_spotter spotter join - >"$root/tmp/join.log" 2>&1 || fail "spotter join"
+    wait_until station_tells "told['version'] == '$first'"
+}
+# A release that is wanted is the station's as soon as it says so.
+want() {    # EXPRESSION, of `wanted`, then what `spotter hub release` is told
+    local expected=$1
+    shift
+    within spotter hub release "$@" >"$root/tmp/release.log" 2>&1 || fail "spotter hub release $*"
+    wait_until station_tells "(wanted := told['release'])['state'] == 'applied' and $expected"
+}
+
 # -- the course ------------------------------------------------------------------------------------
 
 mkdir -p "$folder/packages"
@@ -158,6 +199,24 @@ is_at "$first"
 say "$uninstallable could not be installed, and $first is back"
 
 ring add "$folder/packages/$(file_of "$works")"
+set_up_hub
+start_hub
+join_hub
+want "wanted['hold']" --hold
+update 0
+said "update held installed=$first offered=$works reason=\"the hub holds updates back"
+want "wanted['version'] == '$dies'" "$dies"
+update 0
+said "update held installed=$first offered=$works reason=\"the hub wants $dies\""
+want "wanted['not_before']" "$works" --not-before "$(date --utc --date "2 days" "+%F %R")"
+update 0
+said "the hub wants $works, later"
+is_at "$first"
+want "wanted['version'] == '$works' and not wanted['not_before']" "$works"
+within spotter-update --check >"$root/tmp/update.log"
+said "update offered installed=$first offered=$works"
+end_process "$hub"
+say "a hub held updates back, wanted a version that the ring does not have, and one for later: nothing was installed"
 # Killed in the middle of the installation: first everything, as by a power cut, then it alone while its dpkg works.
 setsid chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin spotter-update --watch 600 --every 4 >"$root/tmp/cut.log" 2>&1 &
 updater=$!
@@ -177,6 +236,9 @@ update 0
 said "update resumed from=$first to=$works"
 said "update installed from=$first to=$works"
 is_at "$works"
+start_hub    # its own environment went with the update
+wait_until station_tells "told['version'] == told['release']['version'] == '$works'"
+end_process "$hub"
 ! doctor_warns "did not work here" || fail "the doctor still warns"
 start_sandbox
 wait_for 1 completed
@@ -192,4 +254,4 @@ update 0
 said "offered=none"
 within apt-get purge -y -qq spotter-agent >"$root/tmp/purge.log" 2>&1 || fail "apt purge"
 [ ! -e "$root/opt/spotter" ] || fail "/opt/spotter is left"
-echo "green on a fresh $suite: rings, signature, update, revert of two broken versions, kill, resume"
+echo "green on a fresh $suite: rings, signature, update, revert of two broken versions, a hub's word, kill, resume"

@@ -7,6 +7,10 @@
 # SUITE is bookworm or trixie; FOLDER gets the system (4 GB) and the packages.  CUTS (10) is how many; SEED (1) chooses
 # the moments.  Needs root, debootstrap, loop devices, a network, and what `make deb` needs.
 #
+# A round cuts one station up to four times: its update, and then what a person does to end it, as long as it has not
+# ended.  After each cut the station must start by itself; at the end of a round the new version runs, the doctor finds
+# nothing new, and every clip was delivered once.
+#
 # The station is on a disk of its own, ext4 in a file.  The cut is a shutdown of that file system without writing what
 # is in memory, and the death of every process at once; the next start replays the disk's journal.  The daemon delivers
 # three clips to the sandbox outside meanwhile, over a slow uplink: the station's own limit, since what a kernel has in its
@@ -23,7 +27,7 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repository/tests/systems/root.sh"
 # shellcheck source=tests/systems/packaged.sh
 . "$repository/tests/systems/packaged.sh"
-readonly clips=3
+readonly clips=3 most_in_a_row=4
 
 alone "$@"
 
@@ -89,14 +93,20 @@ limit_uplink() {    # SCHEDULE; none: no limit
     sync -f "$root$settings"
 }
 
-# The daemon and the installation, in processes that die with the first of them.
+# The daemon and the installation, or what a person does to end one, in processes that die with the first of them.
 begin_upgrade() {
+    rm -f "$root/tmp/upgrade.code" "$root/tmp/daemon.code"
     # shellcheck disable=SC2016  # the inner shell's own
     unshare --pid --fork --kill-child chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
-        /bin/sh -c 'setpriv --reuid spotter --regid spotter --init-groups spotter run --config "$1" >>/tmp/daemon.log 2>&1 &
-            dpkg -i "/packages/$2" >/tmp/upgrade.log 2>&1; echo $? >/tmp/upgrade.code; wait' - "$settings" "$new" 2>/dev/null &
+        /bin/sh -c '{ setpriv --reuid spotter --regid spotter --init-groups spotter run --config "$1" >>/tmp/daemon.log 2>&1
+                echo $? >/tmp/daemon.code; } &
+            exec >>/tmp/upgrade.log 2>&1
+            [ "$3" = first ] || dpkg --configure -a
+            [ "$(dpkg-query --show --showformat="\${db:Status-Status} \${Version}" spotter-agent)" = "installed $4" ] || dpkg -i "/packages/$2"
+            echo $? >/tmp/upgrade.code; wait' - "$settings" "$new" "$1" "$number" 2>/dev/null &
     station=$!
 }
+has_ended() { [ -s "$root/tmp/upgrade.code" ]; }
 
 # FS_IOC_SHUTDOWN of ext4, without flushing its journal.
 lose_memory() {
@@ -132,33 +142,55 @@ start_again() {
     start_daemon
 }
 
-try_cut() {    # NUMBER
-    local after told runs delivered
+# Waits so long, or until the update has ended.
+wait_for_moment() {    # SECONDS
+    local now_us=${EPOCHREALTIME//[.,]/} end_us
+    end_us=$(awk -v now="$now_us" -v after="$1" 'BEGIN { printf "%.0f", now + after * 1000000 }')
+    until has_ended || [ "${EPOCHREALTIME//[.,]/}" -ge "$end_us" ]; do sleep 0.1; done
+}
+
+# Cuts once; sets `told` to what dpkg then says, `runs` to the version that starts.
+cut_once() {    # NUMBER first|again
+    local after delivered
     after=$(python3 -I -c "import random; print(round(random.Random($seed * 100003 + $1).uniform(0.1, $latest), 2))")
+    begin_upgrade "$2"
+    wait_for_moment "$after"
+    [ ! -e "$root/tmp/daemon.code" ] || fail "the daemon ended before cut $1: $(tail -n 3 "$root/tmp/daemon.log")"
+    ! has_ended || [ "$(cat "$root/tmp/upgrade.code")" -eq 0 ] || fail "the update before cut $1: $(tail -n 5 "$root/tmp/upgrade.log")"
+    cut_power
+    put_up
+    told=$(status)
+    delivered=$(find "$folder/received-$suite" -type f | wc -l)
+    runs=$(within spotter --version | cut -d ' ' -f 3) || fail "no environment after cut $1 at $after s ($told)"
+    say "cut $1 ($2) at $after of $latest s: was $told with $runs, $delivered clips delivered"
+}
+
+# As many cuts as one station gets, up to the given number of all.
+play_round() {    # FIRST CUT
+    local last told runs
     cp --sparse=always "$pristine_disk" "$disk"
     put_up
     limit_uplink "else ${kbit_s}kbit/s"
     start_outer_sandbox
-    begin_upgrade
-    sleep "$after"
-    cut_power
-
-    put_up
-    told=$(status)
-    delivered=$(find "$folder/received-$suite" -type f | wc -l)
-    runs=$(within spotter --version | cut -d ' ' -f 3) || fail "no environment after a cut at $after s ($told)"
+    cut=$1 last=$(($1 + most_in_a_row - 1))
+    cut_once "$cut" first
+    while [ "$cut" -lt "$cuts" ] && [ "$cut" -lt "$last" ] && [ "$told $runs" != "installed $number" ]; do
+        cut=$((cut + 1))
+        cut_once "$cut" again
+    done
     start_daemon
     end_installation "$new"
     version_is "$number"
     limit_uplink ""
-    kill -0 "$daemon" 2>/dev/null || fail "the daemon of $runs did not run after a cut at $after s ($told)"
+    kill -0 "$daemon" 2>/dev/null || fail "the daemon of $runs did not run after cut $cut ($told)"
     start_again
     check_clips
-    [ "$(failing_checks)" = "$failing" ] || fail "the doctor after a cut at $after s ($told): $(failing_checks)"
+    [ "$(failing_checks)" = "$failing" ] || fail "the doctor after cut $cut ($told): $(failing_checks)"
     end_process "$daemon"
     end_process "$sandbox"
     put_down
-    say "cut $1 at $after of $latest s: was $told with $runs, $delivered clips delivered; $number runs, all $clips delivered once"
+    rounds=$((rounds + 1))
+    say "$cut cuts: $number runs, all $clips clips delivered once"
 }
 
 # How long an upgrade takes here, and what the doctor says of a station without systemd.
@@ -168,8 +200,8 @@ measure() {
     put_up
     start_outer_sandbox
     began=$(date +%s)
-    begin_upgrade
-    while [ ! -s "$root/tmp/upgrade.code" ]; do sleep 0.2; done
+    begin_upgrade first
+    until has_ended; do sleep 0.2; done
     latest=$(($(date +%s) - began + 1))
     version_is "$number"
     failing=$(failing_checks)
@@ -192,6 +224,7 @@ mkdir -p "$folder/packages"
 build_both
 make_disk
 measure
-for cut in $(seq "$cuts"); do try_cut "$cut"; done
+cut=0 rounds=0
+while [ "$cut" -lt "$cuts" ]; do play_round $((cut + 1)); done
 rm -f "$disk" "$pristine_disk"
-echo "green on a fresh $suite: $cuts power cuts during an upgrade, no station lost, no clip lost or sent twice"
+echo "green on a fresh $suite: $cuts power cuts in $rounds updates, no station lost, no clip lost or sent twice"

@@ -1,17 +1,20 @@
 #!/bin/bash
-# A station on a weak box: recorder and daemon share a part of one core while a camera films a take every minute.  The
-# recorder loses no frame, every take is delivered, each clip once, and no analysis is given up.
+# A station on a weak box: recorder and daemon share a part of one core and the memory of a small box, while a camera
+# films a take every minute.  The recorder loses no frame, every take is delivered, each clip once, no analysis is given
+# up, and no process is ended for want of memory.
 #
-#   sudo tests/systems/weak_box.sh FOLDER [MINUTES] [PERCENT]
+#   sudo tests/systems/weak_box.sh FOLDER [MINUTES] [PERCENT] [MEGABYTES]
 #
-# FOLDER gets film and recordings; MINUTES (10) is how long is filmed, PERCENT (25) the part of a core.  Needs root, for a
-# control group, `make setup`, ffmpeg, and the tests' RTSP server.  The memory that both take is told, not bounded.
+# FOLDER gets film and recordings; MINUTES (10) is how long is filmed, PERCENT (25) the part of a core, MEGABYTES (1024)
+# the memory, what the kernel keeps of their files included.  Needs root, for a control group, `make setup`, ffmpeg, and
+# the tests' RTSP server.
 
 set -euo pipefail
 
 folder=${1:?"a folder, as in: weak_box.sh /var/tmp/weak"}
 minutes=${2:-10}
 percent=${3:-25}
+megabytes=${4:-1024}
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$repository"
 readonly spotter=$repository/.venv/bin/spotter python=$repository/.venv/bin/python
@@ -27,23 +30,34 @@ fail() {
 }
 free_port() { python3 -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+# Its part of the core is not taken by what else this box does: hence the weight.
 make_group() {
     if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-        group=/sys/fs/cgroup/spotter-weak
-        mkdir -p "$group"
-        echo "$((percent * 1000)) 100000" >"$group/cpu.max"
+        groups=(/sys/fs/cgroup/spotter-weak)
+        told_of_kills=memory.events
+        mkdir -p "${groups[@]}"
+        echo "$((percent * 1000)) 100000" >"${groups[0]}/cpu.max"
+        echo 1000 >"${groups[0]}/cpu.weight"
+        echo "${megabytes}M" >"${groups[0]}/memory.max"
+        echo 0 >"${groups[0]}/memory.swap.max"
     else
-        group=/sys/fs/cgroup/cpu/spotter-weak
-        mkdir -p "$group"
-        echo 100000 >"$group/cpu.cfs_period_us"
-        echo "$((percent * 1000))" >"$group/cpu.cfs_quota_us"
+        groups=(/sys/fs/cgroup/cpu/spotter-weak /sys/fs/cgroup/memory/spotter-weak)
+        told_of_kills=memory.oom_control
+        mkdir -p "${groups[@]}"
+        echo 100000 >"${groups[0]}/cpu.cfs_period_us"
+        echo "$((percent * 1000))" >"${groups[0]}/cpu.cfs_quota_us"
+        echo 10240 >"${groups[0]}/cpu.shares"
+        echo "${megabytes}M" >"${groups[1]}/memory.limit_in_bytes"
+        echo 0 >"${groups[1]}/memory.swappiness"
     fi
 }
+# Processes that were ended for want of memory.
+were_killed() { sed -n 's/^oom_kill //p' "${groups[-1]}/$told_of_kills"; }
 
 weakly() {    # LOG COMMAND
     local log=$folder/$1.log
     shift
-    (echo "$BASHPID" >"$group/cgroup.procs"; exec "$@") >"$log" 2>&1 &
+    (for group in "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done; exec "$@") >"$log" 2>&1 &
 }
 
 # A minute with one take, again and again: what a camera shows.
@@ -134,7 +148,7 @@ print(sum(row['state'] not in ('analysed', 'skipped', 'completed') for row in js
 received() { find "$folder/received" -type f | wc -l; }
 memory_mb() {    # of everything in the group
     local pid
-    while read -r pid; do awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done <"$group/cgroup.procs" |
+    while read -r pid; do awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done <"${groups[0]}/cgroup.procs" |
         awk '{ kb += $1 } END { print int(kb / 1024) }'
 }
 
@@ -144,6 +158,7 @@ make_film
 api=$(free_port) camera=$(free_port)
 settle
 make_group
+killed_before=$(were_killed)
 "$spotter" sandbox --port "$api" --processing 1 --keep "$folder/received" >"$folder/sandbox.log" 2>&1 &
 start_camera
 weakly doctor "$spotter" doctor --config "$folder/station.toml"
@@ -172,8 +187,9 @@ clips=$(received)
 [ "$clips" -ge "$minutes" ] || fail "$clips clips of $minutes takes"
 [ "$(grep -c '^session ' "$folder/sandbox.log")" -eq "$(grep -o '^session .*\[[a-z0-9]*\]' "$folder/sandbox.log" | cut -d '[' -f 2 | sort -u | wc -l)" ] || fail "a clip came twice"
 ! grep -E 'event="(analysis failed|analysis postponed|self-test failed)"' "$folder/daemon.log" || fail "an analysis was given up"
+[ "$(were_killed)" -eq "$killed_before" ] || fail "$(were_killed) processes were ended for want of memory"
 mapfile -t recordings < <(find "$folder/state" "$folder/capture" -name '*.mkv' -not -name '.*')
 recorded=$(frames_of "${recordings[@]}") shown=$(frames_of "$film")
-say "$minutes takes in $minutes min of 1080p30, with $percent % of a core: all analysed and delivered, as $clips clips, $took s after the end; $recorded of $shown frames recorded; at most $most_mb MB"
+say "$minutes takes in $minutes min of 1080p30, with $percent % of a core and $megabytes MB: all analysed and delivered, as $clips clips, $took s after the end; $recorded of $shown frames recorded; at most $most_mb MB"
 [ "$recorded" -eq "$shown" ] || fail "the recorder lost $((shown - recorded)) frames"
-rmdir "$group" 2>/dev/null || true
+rmdir "${groups[@]}" 2>/dev/null || true
