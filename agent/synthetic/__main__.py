@@ -23,7 +23,6 @@ def main() -> None:
     parser.add_argument("--view", choices=["side", "front", "oblique"], help="from where")
     parser.add_argument("--size", metavar="WxH", type=_size, help="of the picture, in px")
     parser.add_argument("--fps", type=float, help="frames per second")
-    parser.add_argument("--realtime", action="store_true", help="take as long as a real recording")
     given = parser.parse_args()
     changes = {name: getattr(given, name) for name in ("view", "fps") if getattr(given, name)}
     if given.size:
@@ -32,7 +31,7 @@ def main() -> None:
     if given.out.suffix == ".png":
         _save_frame(story, given.out, at_s=given.at)
     else:
-        SceneCamera(story).record(given.out, realtime=given.realtime)
+        SceneCamera(story).record(given.out)
 
 
 def _save_frame(story: Storyboard, path: Path, *, at_s: float) -> None:
