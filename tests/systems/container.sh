@@ -99,14 +99,17 @@ film_inside() {    # FPS
     in_station cp "/tmp/take-$1.mp4" /var/lib/spotter/capture/
 }
 start_api_beside() {    # in the station's own network, outside of its container
+    [ -z "${sandbox:-}" ] || end_process "$sandbox"
     mkdir -p "$root/received"
     nsenter --net="/proc/$(podman inspect --format '{{.State.Pid}}' "$station")/ns/net" "$repository/.venv/bin/spotter" \
         sandbox --port "$port" --processing 1 --keep "$root/received" >>"$root/tmp/sandbox.log" 2>&1 &
+    sandbox=$!
 }
 find_station() { station=$(podman ps --quiet --filter name=station) && [ -n "$station" ]; }
 page_answers() { python3 -I -c 'import ssl, urllib.request as web; web.urlopen("https://127.0.0.1:8377/healthz", context=ssl._create_unverified_context(), timeout=20)' 2>/dev/null; }
 completed() { in_station spotter outbox list --all --json | python3 -I -c "import json, sys; print(sum(row['state'] == 'completed' for row in json.load(sys.stdin)))"; }
 has_completed() { [ "$(completed)" -ge "$1" ]; }
+is_at_rest() { in_station spotter outbox list --all --json | python3 -I -c "import json, sys; sys.exit(any(row['state'] not in ('analysed', 'skipped', 'completed') for row in json.load(sys.stdin)))"; }
 was_restarted() { find_station && [ "$(podman inspect --format '{{.State.Pid}}' "$station")" != "$killed" ] && page_answers; }
 wait_until() {    # WORDS COMMAND...
     local what=$1 tries
@@ -149,6 +152,8 @@ say "up: the page answers over TLS from outside, and a take was delivered"
 
 compose up -d recorder
 wait_until "a take of the recorder is delivered" has_completed 2
+compose stop recorder
+wait_until "all of the recorder's takes are delivered" is_at_rest
 say "a take of the recorder's container was delivered"
 
 killed=$(podman inspect --format '{{.State.Pid}}' "$station")
@@ -164,6 +169,7 @@ start_api_beside
 has_completed "$known" || fail "the outbox is not what it was"
 film_inside 25
 wait_until "a take after down and up is delivered" has_completed $((known + 1))
+wait_until "nothing is under way" is_at_rest
 each_came_once
 say "killed and started by the engine; down and up: $(completed) clips delivered, each once"
 compose down
