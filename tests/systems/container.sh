@@ -147,7 +147,7 @@ wait_until "the page answers from outside" page_answers
 start_api_beside
 film_inside 30
 wait_until "the first take is delivered" has_completed 1
-in_station spotter doctor >"$root/tmp/doctor.log" 2>&1 || say "the doctor: $(grep '^FAIL\|^BROKEN' "$root/tmp/doctor.log")"
+in_station spotter doctor >"$root/tmp/doctor.log" 2>&1 || fail "the doctor"
 say "up: the page answers over TLS from outside, and a take was delivered"
 
 compose up -d recorder
