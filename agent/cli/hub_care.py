@@ -23,15 +23,12 @@ from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import hub_rounds
 from agent.errors import NotifyError, RequestError
-from agent.facility.release import Release
+from agent.facility.orders import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
-from agent.hub.backup import HUB_BACKUP, restore_hub
-from agent.hub.commands import RemoteResult, StationCommander
-from agent.hub.fleet_settings import FleetSettings
-from agent.hub.folder import HubFolder
-from agent.hub.look import HubLook, look_at_hub
+from agent.hub.fleet_settings import FleetReleases, FleetSettings
+from agent.hub.folder import HUB_BACKUP, HubFolder, restore_hub
+from agent.hub.look import HubLook, RemoteResult, StationCommander, look_at_hub
 from agent.hub.planning import moment_of
-from agent.hub.releases import FleetReleases
 from agent.hub.roster import HubRoster, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView

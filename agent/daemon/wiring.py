@@ -28,8 +28,8 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
 from agent.facility.membership import membership_path
 from agent.facility.offload import OffloadBoard, OffloadStage
-from agent.facility.stage import FacilityStage, HubInfluence
-from agent.facility.state import StateDocument
+from agent.facility.stage import FacilityStage
+from agent.facility.state import HubInfluence, StateDocument
 from agent.intake.admission import Admission, names_on_the_way
 from agent.intake.folder import CaptureFolder
 from agent.intake.stability import StabilityTracker

@@ -24,6 +24,7 @@ from agent.facility.membership import (
     Membership,
     Subjects,
     read_membership,
+    read_station_key,
     split_address,
     write_membership,
 )
@@ -223,3 +224,20 @@ def _wait_until_known(member: Membership, key: FacilityKey, *, again: str) -> No
 def access_of(member: Membership, key: FacilityKey) -> BrokerAccess:
     """Return how a member reaches its broker."""
     return BrokerAccess(address=member.address, certificate=member.certificate, key=key)
+
+
+def connection_of(
+    folder: StateFolder, member: Membership, *, check: Callable[[], None]
+) -> HubConnection:
+    """Return a station's connection to its hub, still to be opened.
+
+    Args:
+        folder: with the station's key.
+        member: what the station knows of its facility.
+        check: what it raises ends whatever is under way.
+
+    Raises:
+        ConfigError: the key cannot be read.
+    """
+    key = FacilityKey(read_station_key(folder))
+    return HubConnection(access_of(member, key), check=check)

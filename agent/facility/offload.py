@@ -24,7 +24,6 @@ from agent.facility.membership import (
     Subjects,
     membership_path,
     read_membership,
-    read_station_key,
 )
 from agent.facility.work import (
     LONGEST_JOB_S,
@@ -413,13 +412,10 @@ class _Link:
         check: Callable[[], None],
     ) -> None:
         # The broker's client and the cryptography cost memory that a station alone need not spend.
-        from agent.facility.broker import HubConnection
-        from agent.facility.joining import access_of
-        from agent.facility.keys import FacilityKey
+        from agent.facility.joining import connection_of
 
-        key = FacilityKey(read_station_key(folder))
         self._subjects: Subjects = member.subjects
-        self._connection = HubConnection(access_of(member, key), check=check)
+        self._connection = connection_of(folder, member, check=check)
         try:
             self._connection.open()
             self._connection.answer(self._subjects.fetch, board.fetch)

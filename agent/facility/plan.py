@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from agent.clock import Instant
 from agent.disk.state_folder import StateFolder, open_plain, rewriting
 from agent.errors import AgentError, RequestError
+from agent.facility.keys import HubDocument, OrderReport
 from agent.facility.membership import PLAN_FILE, Membership
-from agent.facility.signed import HubDocument, OrderReport
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox

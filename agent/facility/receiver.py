@@ -8,21 +8,29 @@ from datetime import datetime
 
 import structlog
 
-from agent.clock import Now
+from agent.clock import Clock, Instant, Now
+from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
-from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection, StoredMessage
-from agent.facility.fragment import SettingsKeeper
-from agent.facility.membership import DESIRED, EVENTS_STREAM, KEEP_EVENTS_S, STATES, Subjects
+from agent.facility.joining import connection_of
+from agent.facility.membership import (
+    DESIRED,
+    EVENTS_STREAM,
+    KEEP_EVENTS_S,
+    STATES,
+    Membership,
+    Subjects,
+)
+from agent.facility.orders import AllowanceKeeper, ReleaseKeeper, SettingsKeeper
 from agent.facility.plan import PlanKeeper
-from agent.facility.release import ReleaseKeeper
 from agent.facility.remote import COMMANDS, CommandRunner
-from agent.facility.state import Poster
+from agent.facility.state import HubInfluence, Poster, StateDocument
 from agent.failpoints import crash_point
 from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
-from agent.notifications.stage import Feed
+from agent.notifications.stage import Feed, NotificationStage
 from agent.outbox.notification_cursors import HubConfirmation
 from agent.outbox.outbox import Outbox
+from agent.retry import Backoff
 from agent.settings.model import EVENTS
 from agent.stage import StageName
 
@@ -30,6 +38,7 @@ POSTER_OF = "Spotter-Clip"  # heads a poster
 NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"
 _SERVE_S = 0.02  # for commands of the hub, with each state
 _PLAN_EVERY_S = 3.0
+_BACKOFF = Backoff(base_s=1.0, longest_s=30.0)  # a hub that is back is known within a minute
 _STATE_EVERY_S = 1.0  # at most; the stage's pace is slower unless events wait
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -259,3 +268,63 @@ class HubReceiver:
         begin = self._feed.compare(newest, now_s=self._now().utc_s)
         if begin:
             log.warning("events republished", after=begin)
+
+
+def stage_of_hub(
+    outbox: Outbox,
+    folder: StateFolder,
+    member: Membership,
+    state: StateDocument,
+    influence: HubInfluence,
+    *,
+    clock: Clock,
+    check: Callable[[], None],
+) -> tuple[NotificationStage, Callable[[Instant], bool]]:
+    """Return what tells a hub of the station, and what carries the hub's plan out at an instant.
+
+    Args:
+        outbox: of the station.
+        folder: with the station's key, and where the hub's orders are kept.
+        member: what the station knows of its facility.
+        state: writes what the board shows.
+        influence: what the hub decides.
+        clock: the station's.
+        check: what it raises ends whatever is under way.
+
+    Raises:
+        ConfigError: the station's key cannot be read.
+    """
+    connection = connection_of(folder, member, check=check)
+    outbox.channels.begin(StageName.HUB)
+    plans = PlanKeeper(outbox, folder, member, rules=influence.rules)
+    allowance = AllowanceKeeper(folder, member, influence.share)
+    settings = SettingsKeeper(folder, member, reload=influence.reload)
+    release = ReleaseKeeper(folder, member)
+
+    def shown() -> bytes:
+        return state.write(
+            {
+                "plan": plans.report.document(),
+                "settings": settings.report.document(),
+                "release": release.document(),
+                "uplink_bytes_s": allowance.document(),
+            }
+        )
+
+    feed = HubFeed(outbox, station=member.station)
+    receiver = HubReceiver(
+        connection,
+        member.subjects,
+        feed,
+        reports=StationReports(state=shown, poster=state.poster),
+        orders=HubOrders(
+            plans=plans,
+            allowance=allowance,
+            settings=settings,
+            release=release,
+            commands=CommandRunner(folder, member, now=clock.now),
+        ),
+        now=clock.now,
+    )
+    telling = NotificationStage(outbox, receiver, feed, look=None, clock=clock, backoff=_BACKOFF)
+    return telling, plans.carry_out

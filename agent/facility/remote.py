@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.clock import Now
 from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
+from agent.facility.keys import HubDocument
 from agent.facility.membership import Membership
-from agent.facility.signed import HubDocument
 from agent.facility.work import PART_BYTES, accepted, refused, request
 from agent.stage import StageName
 from agent.text import printable

@@ -4,10 +4,8 @@ A station that belongs to no facility has it too, but it sleeps, and loads nothi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from agent.bandwidth_schedule import UplinkShare
 from agent.clock import Clock, Instant
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
@@ -15,28 +13,15 @@ from agent.facility.membership import (
     Membership,
     membership_path,
     read_membership,
-    read_station_key,
 )
-from agent.facility.state import StateDocument
+from agent.facility.state import HubInfluence, StateDocument
 from agent.notifications.stage import NotificationStage
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
-from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
-from agent.station.assignments import StationRules
 
 EVERY_S = 1.5  # between two words of the state: the board shows none older than two seconds
-_BACKOFF = Backoff(base_s=1.0, longest_s=30.0)  # a hub that is back is known within a minute
 _UNUSABLE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubInfluence:
-    """What the hub decides at a station."""
-
-    rules: StationRules  # for who is on the station
-    share: UplinkShare  # of the uplink
-    reload: Callable[[], None]  # has the daemon read its settings again
 
 
 class FacilityStage:
@@ -105,51 +90,18 @@ class FacilityStage:
 
     def _begin(self, member: Membership) -> NotificationStage:
         # The broker's client and the cryptography cost memory that a station alone need not spend.
-        from agent.facility.allowance import AllowanceKeeper
-        from agent.facility.broker import HubConnection
-        from agent.facility.fragment import SettingsKeeper
-        from agent.facility.joining import access_of
-        from agent.facility.keys import FacilityKey
-        from agent.facility.plan import PlanKeeper
-        from agent.facility.receiver import HubFeed, HubOrders, HubReceiver, StationReports
-        from agent.facility.release import ReleaseKeeper
-        from agent.facility.remote import CommandRunner
+        from agent.facility.receiver import stage_of_hub
 
-        key = FacilityKey(read_station_key(self._folder))
-        self._outbox.channels.begin(self.name)
-        plans = PlanKeeper(self._outbox, self._folder, member, rules=self._influence.rules)
-        allowance = AllowanceKeeper(self._folder, member, self._influence.share)
-        wanted = SettingsKeeper(self._folder, member, reload=self._influence.reload)
-        release = ReleaseKeeper(self._folder, member)
-        self._carry_out = plans.carry_out
-        feed = HubFeed(self._outbox, station=member.station)
-        receiver = HubReceiver(
-            HubConnection(access_of(member, key), check=self._check),
-            member.subjects,
-            feed,
-            reports=StationReports(
-                state=lambda: self._state.write(
-                    {
-                        "plan": plans.report.document(),
-                        "settings": wanted.report.document(),
-                        "release": release.document(),
-                        "uplink_bytes_s": allowance.document(),
-                    }
-                ),
-                poster=self._state.poster,
-            ),
-            orders=HubOrders(
-                plans=plans,
-                allowance=allowance,
-                settings=wanted,
-                release=release,
-                commands=CommandRunner(self._folder, member, now=self._clock.now),
-            ),
-            now=self._clock.now,
+        telling, self._carry_out = stage_of_hub(
+            self._outbox,
+            self._folder,
+            member,
+            self._state,
+            self._influence,
+            clock=self._clock,
+            check=self._check,
         )
-        return NotificationStage(
-            self._outbox, receiver, feed, look=None, clock=self._clock, backoff=_BACKOFF
-        )
+        return telling
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

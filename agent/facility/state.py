@@ -1,10 +1,11 @@
-"""The station's state as the hub's board shows it.  User ids only: names stay on the station."""
+"""What a station lets its hub see, and decide.  User ids only: names stay on the station."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent import __version__
+from agent.bandwidth_schedule import UplinkShare
 from agent.clock import Now, iso_utc
 from agent.delivery.scheduling import RECENT, measure
 from agent.disk.state_folder import StateFolder, open_plain
@@ -15,6 +16,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
 from agent.settings import Settings
 from agent.station.addresses import shared_page_address
+from agent.station.assignments import StationRules
 from agent.station.timeline import present_of
 
 SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
@@ -26,6 +28,15 @@ class Poster:
 
     clip_code: str
     jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubInfluence:
+    """What the hub decides at a station."""
+
+    rules: StationRules  # for who is on the station
+    share: UplinkShare  # of the uplink
+    reload: Callable[[], None]  # has the daemon read its settings again
 
 
 class StateDocument:

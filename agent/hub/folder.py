@@ -1,7 +1,8 @@
 """The hub's state folder: its keys and certificate, and which stations it knows.
 
 What the broker stores may be lost at any time; what makes a hub this hub is in this folder, outside
-of the broker's store.
+of the broker's store.  So is what a backup of it holds: the stations send the broker everything
+again that it lacks, and a hub that is restored elsewhere is whole a moment after they connect.
 """
 
 import fcntl
@@ -19,7 +20,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.disk.state_folder import StateFolder, load_secret, open_plain, rewriting
+from agent.backup import BackupContent, BackupKind, put_records_aside, restore_backup
+from agent.disk.state_folder import (
+    MEMBERSHIP,
+    OF_SESSIONS,
+    STATION_KEY,
+    StateFolder,
+    acting_as_owner,
+    load_secret,
+    open_plain,
+    rewriting,
+)
 from agent.errors import ConfigError, RequestError
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import (
@@ -29,6 +40,7 @@ from agent.facility.membership import (
     read_membership,
     read_station_key,
 )
+from agent.outbox.recovery import accept_copy
 from agent.web.tls import self_signed
 
 _MOST_BYTES = 4 << 20
@@ -347,3 +359,61 @@ def _make_certificate(certificate: Path, key: Path) -> None:
     for path, content in ((key, secret), (certificate, public)):
         with rewriting(path, 0o600) as file:
             file.write(content)
+
+
+_FILES = (
+    *("hub-secret", "certificate.pem", "certificate-key.pem", "stations.json", "last-words.json"),
+    *("roster.json", "wanted-settings.json", OF_SESSIONS, MEMBERSHIP, STATION_KEY),
+    *("wanted-releases.json", "last-sites.json"),
+)
+
+
+def restore_hub(path: Path, root: Path) -> BackupContent:
+    """Put the state of a backup into a folder that has no stations.
+
+    Raises:
+        RequestError: it cannot be read, is no backup or a damaged one, or there are stations.
+        BusyError: a hub runs on the folder.
+    """
+    content = restore_backup(path, root, kind=HUB_BACKUP)
+    with acting_as_owner(root):
+        accept_copy(root)
+    return content
+
+
+def _prepare(folder: StateFolder) -> None:
+    os.umask(0o077)
+    try:
+        for place in (folder.tmp, folder.set_aside, HubFolder(folder.root).plans):
+            place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"hub.state: {error.strerror}: {error.filename}", hint="use sudo, or another folder"
+        ) from None
+
+
+def _make_room(folder: StateFolder) -> None:
+    """Put the keys of a hub aside that no station has joined.
+
+    Raises:
+        RequestError: one has.
+    """
+    register = HubFolder(folder.root).register()
+    if register.stations or register.sites:
+        raise RequestError(
+            f"{folder.root} holds a hub's stations already, which a restore does not replace",
+            hint=f"stop the hub and move them away first: sudo mv {folder.root} {folder.root}.old",
+        )
+    put_records_aside(folder, *_FILES)
+
+
+HUB_BACKUP = BackupKind(
+    name="hub",
+    settings_name="hub.toml",
+    command="spotter hub backup",
+    root_files=_FILES,
+    places=("plans",),
+    mode=0o600,
+    prepare=_prepare,
+    make_room=_make_room,
+)

@@ -54,11 +54,10 @@ from agent.facility.work import (
     WORKER_SILENT_S,
 )
 from agent.hub.chain import MOST_SITE_BYTES, ChainLink, SiteBoard
-from agent.hub.fleet_settings import FleetSettings
+from agent.hub.fleet_settings import FleetReleases, FleetSettings
 from agent.hub.folder import HubFolder, Register
 from agent.hub.page import BoardServer
 from agent.hub.planning import keep_plans
-from agent.hub.releases import FleetReleases
 from agent.hub.server import (
     EVENTS_BYTES,
     SITE_EVENTS_BYTES,
@@ -67,8 +66,7 @@ from agent.hub.server import (
     hub_access,
 )
 from agent.hub.settings import LEAF_PORT, HubSettings
-from agent.hub.stations import StationBoard, StationView
-from agent.hub.targets import targets_document, write_targets
+from agent.hub.stations import StationBoard, StationView, targets_document, write_targets
 from agent.hub.uplink import UplinkSharer
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName

@@ -1,12 +1,15 @@
-"""What the hub knows of its stations: the last word of each, and how old it is.
+"""What the hub knows of its stations: the last word of each, its picture, and how old they are.
 
 A station's document is other people's data: what is not as it should be is left out, never shown.
+Browsers of the facility decode a picture, so only what every camera writes is let through: one
+JPEG, no metadata, nothing behind its end (ITU-T T.81, annex B).  Prometheus reads from a file which
+stations it scrapes (prometheus.io, configuration, file_sd_config).
 """
 
 import hashlib
 import json
 import threading
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +20,59 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from agent.clock import iso_utc
 from agent.disk.state_folder import open_plain, rewriting
+from agent.facility.membership import MOST_POSTER_BYTES
 from agent.hub.folder import Register
-from agent.hub.poster import is_small_jpeg
 from agent.station.status import StationStatus
+
+_SIDES = range(8, 641)  # pixels
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive
+_TABLES = frozenset({0xC4, 0xDB, 0xDD, 0xE0})  # Huffman, quantisation, restart interval, JFIF
+_RESTARTS = range(0xD0, 0xD8)
+
+
+def is_small_jpeg(body: bytes) -> bool:
+    """Tell whether bytes are one picture of at most 640 pixels and 16 kB, without metadata."""
+    if not 4 <= len(body) <= MOST_POSTER_BYTES or body[:2] != bytes([0xFF, _START]):
+        return False
+    at, frames, scans = 2, 0, 0
+    while at + 2 <= len(body) and body[at] == 0xFF:
+        marker = body[at + 1]
+        if marker == _END:
+            return at + 2 == len(body) and frames == 1 and scans > 0
+        length = int.from_bytes(body[at + 2 : at + 4], "big")
+        segment = body[at + 4 : at + 2 + length]
+        if length < 2 or len(segment) != length - 2:
+            return False
+        at += 2 + length
+        if marker in _FRAMES and frames == 0 and _is_frame(segment):
+            frames = 1
+        elif marker == _SCAN and frames == 1:
+            scans += 1
+            at = _end_of_scan(body, at)
+        elif marker not in _TABLES:
+            return False
+    return False
+
+
+def _is_frame(segment: bytes) -> bool:
+    """Tell whether a frame header is of 8 bits, of a bounded size, grey or in colour."""
+    if len(segment) < 6 or segment[0] != 8 or segment[5] not in {1, 3}:
+        return False
+    height, width = (int.from_bytes(segment[n : n + 2], "big") for n in (1, 3))
+    return height in _SIDES and width in _SIDES and len(segment) == 6 + 3 * segment[5]
+
+
+def _end_of_scan(body: bytes, at: int) -> int:
+    """Return where the marker behind a scan's data is; behind the end where there is none."""
+    while True:
+        at = body.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(body):
+            return len(body)
+        if body[at + 1] != 0 and body[at + 1] not in _RESTARTS:
+            return at
+        at += 2
+
 
 AWAY_AFTER_S = 15.0  # no word is shown as if it were fresh for longer
 _MOST_BYTES = 1 << 24
@@ -367,3 +420,42 @@ def _natural(title: str) -> list[tuple[int, str]]:
             digits = ""
         parts.append((-1, sign))
     return parts
+
+
+_TARGETS_MODE = (
+    0o644  # Prometheus runs as another user; addresses and names of stations are no secret
+)
+_MOST_TARGETS_BYTES = 1 << 22
+
+
+def targets_document(views: Sequence[StationView], *, site: str) -> bytes:
+    """Return the file's content: every station whose page listens on the network.
+
+    Those that are away are in it: that they do not answer is what an alert says.
+    """
+    found = []
+    for view in sorted(views, key=lambda one: one.station):
+        address = None if view.word is None else view.word.page
+        if address is None:
+            continue
+        parts = urlsplit(address)
+        labels = {"__scheme__": parts.scheme, "site": site, "station": view.station}
+        group = {} if view.group is None else {"group": view.group}
+        found.append({"targets": [parts.netloc], "labels": {**labels, **group}})
+    return json.dumps(found, indent=1).encode()
+
+
+def write_targets(path: Path, document: bytes) -> None:
+    """Write the file where its content has changed.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    try:
+        with open_plain(path) as file:
+            if file.read(_MOST_TARGETS_BYTES) == document:
+                return
+    except FileNotFoundError:
+        pass
+    with rewriting(path, _TARGETS_MODE) as written:
+        written.write(document)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.bandwidth_schedule import parse_timetable
-from agent.facility.allowance import HOLDS_S, LEAST_BYTES_S, MOST_BYTES_S, Allowance
+from agent.facility.orders import HOLDS_S, LEAST_BYTES_S, MOST_BYTES_S, Allowance
 from agent.hub.settings import SiteSettings
 from agent.hub.stations import StationView
 

@@ -8,8 +8,7 @@ import pytest
 
 from agent.facility.membership import MOST_POSTER_BYTES
 from agent.hub.folder import KnownStation, Register
-from agent.hub.poster import is_small_jpeg
-from agent.hub.stations import StationBoard
+from agent.hub.stations import StationBoard, is_small_jpeg
 from analysis.pictures import draw_thumbnail
 
 _NOISE = np.random.default_rng(1).integers(0, 255, (1280, 720, 3), dtype=np.uint8)

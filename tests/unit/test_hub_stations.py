@@ -10,8 +10,7 @@ from agent.hub.folder import KnownStation, Register
 from agent.hub.page import board_templates
 from agent.hub.run import _first
 from agent.hub.settings import HubSettings
-from agent.hub.stations import StationBoard
-from agent.hub.targets import targets_document
+from agent.hub.stations import StationBoard, targets_document
 from agent.web.i18n import Texts
 from tests.factories import NOW_S
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from agent.bandwidth_schedule import UNLIMITED, UplinkShare
 from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
-from agent.facility.allowance import (
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import Membership
+from agent.facility.orders import (
     HOLDS_S,
     LEAST_BYTES_S,
     Allowance,
     AllowanceKeeper,
 )
-from agent.facility.keys import FacilityKey
-from agent.facility.membership import Membership
 from agent.hub.uplink import UplinkDemand, share_uplink
 
 _RATE = 1.25e6  # 10 Mbit/s

@@ -14,12 +14,11 @@ from agent.clock import Clock, read_clock
 from agent.disk.state_folder import StateFolder
 from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.network import check_channels
-from agent.facility.allowance import AllowanceKeeper
 from agent.facility.broker import HubConnection
-from agent.facility.fragment import SettingsKeeper
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
+from agent.facility.orders import AllowanceKeeper, ReleaseKeeper, SettingsKeeper
 from agent.facility.plan import PlanKeeper
 from agent.facility.receiver import (
     POSTER_OF,
@@ -28,7 +27,6 @@ from agent.facility.receiver import (
     HubReceiver,
     StationReports,
 )
-from agent.facility.release import ReleaseKeeper
 from agent.notifications.stage import NotificationStage
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox

@@ -15,8 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.clock import read_clock
 from agent.hub.folder import KnownStation, Register
-from agent.hub.stations import StationBoard
-from agent.hub.targets import targets_document, write_targets
+from agent.hub.stations import StationBoard, targets_document, write_targets
 from agent.outbox.counters import Counters
 from agent.outbox.pauses import Pause
 from agent.outbox.states import CaptureState

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
-from agent.facility.fragment import SettingsFragment, SettingsKeeper, Tables
-from agent.facility.keys import FacilityKey
+from agent.facility.keys import FacilityKey, OrderReport
 from agent.facility.membership import Membership
-from agent.facility.signed import OrderReport
+from agent.facility.orders import SettingsFragment, SettingsKeeper, Tables
 
 _HUB, _OTHER = FacilityKey(bytes(32)), FacilityKey(bytes([1] * 32))
 _MEMBER = Membership(
