@@ -14,6 +14,7 @@ import httpx
 
 from agent import __version__
 from agent.api.contract import path_of, query_of
+from agent.api.documents import ListedSession, read_documents, read_session
 from agent.api.responses import (
     Account,
     ApiResponse,
@@ -24,7 +25,6 @@ from agent.api.responses import (
     session_made,
     upload_failure,
 )
-from agent.api.sessions import ListedSession, read_documents, read_session
 from agent.api.tls import no_authorities, tls_context, tls_fault, tls_words
 from agent.api.transfer import (
     ClipBody,
@@ -42,6 +42,7 @@ from agent.errors import (
     TimedOutError,
     plain_words,
 )
+from agent.settings.model import ApiSettings
 
 ACCEPTED = {"Accept": "application/json", "Accept-Encoding": "gzip"}  # what is asked for
 _NAMES = frozenset({"gzip", "x-gzip"})  # one and the same (RFC 9110, 8.4.1.3)
@@ -451,3 +452,31 @@ def _read(response: httpx.Response, most_bytes: int = _MOST_ANSWER_BYTES) -> Api
         retry_after=response.headers.get("Retry-After"),
         date=response.headers.get("Date"),
     )
+
+
+WAIT_S = 10.0
+
+
+def ask_whose_key(api: ApiSettings, token: str, *, now: Now) -> ApiResponse:
+    """Return the answer to the first form of the key that the host takes, else the last one.
+
+    Raises:
+        ApiUnavailableError: nobody answered, or the host rejects the key everywhere.
+    """
+    headers = KEY_HEADERS if api.key_header == "auto" else (api.key_header,)
+    keys = [ApiKey(token=token, header=header) for header in headers]
+    with ApiClient(
+        api.base_url,
+        now=now,
+        timeouts=Timeouts(connect_s=min(api.connect_timeout_s, WAIT_S), answer_s=WAIT_S),
+        ca_file=api.ca_file,
+        origin=api.origin,
+    ) as client:
+        for key in keys:
+            answer = client.ask("GET", STATUS_PATH, key)
+            if answer.status != 401:
+                break
+        if answer.status == 403 and not client.opens_anything(key):
+            told = f"the API rejects the key everywhere: {answer.error_words()}"
+            raise ApiUnavailableError(told, reason="domain", status=403)
+    return answer

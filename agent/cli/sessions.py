@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from agent.api.client import KEY_HEADERS, ApiKey
+from agent.api.documents import export_path
 from agent.api.downloads import DownloadProgress, Pace
 from agent.api.downloads import DownloadProgress as Told
 from agent.api.responses import ApiResponse
-from agent.api.sessions import export_path
 from agent.cli.common import (
     config_option,
     file_for_person,

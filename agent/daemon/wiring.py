@@ -7,9 +7,9 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from agent.api.client import KEY_HEADERS, ApiClient, ApiKey
+from agent.api.documents import Users, fetch_users
 from agent.api.downloads import Storage
 from agent.api.transfer import Timeouts
-from agent.api.users import Users, fetch_users
 from agent.bandwidth_schedule import UplinkShare, parse_timetable
 from agent.camera_link import RECORDER_TOKEN, RecorderState
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits

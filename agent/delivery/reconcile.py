@@ -25,7 +25,7 @@ import structlog
 
 from agent.api.client import ApiClient
 from agent.api.contract import ACTIVITY_LABELS
-from agent.api.sessions import ListedSession
+from agent.api.documents import ListedSession
 from agent.clock import Clock
 from agent.delivery.circuit_breaker import ApiAccess
 from agent.delivery.retry_policy import ClipBackoff

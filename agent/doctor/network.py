@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.api.key_trial import WAIT_S, ask_whose_key
+from agent.api.client import WAIT_S, ask_whose_key
 from agent.api.responses import ApiResponse, lane_fault, read_account
 from agent.api.tls import certificate_ends_at, tls_context
 from agent.clock import Instant, LocalTime

@@ -18,12 +18,11 @@ from agent.doctor.box import (
     installed_files,
     shipped_model,
 )
-from agent.doctor.camera import check_camera
 from agent.doctor.check import Check, CheckResult, StationUnderTest, broken, warning
-from agent.doctor.database import check_life, check_outbox
 from agent.doctor.folders import check_folders, check_rights, may_look
 from agent.doctor.network import check_api, check_channels
 from agent.doctor.page import check_page
+from agent.doctor.recordings import check_camera, check_life, check_outbox
 from agent.doctor.service import check_recorders, check_service, check_settings
 from agent.errors import ConfigError
 from agent.settings import Loaded, loaded_settings

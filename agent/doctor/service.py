@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.daemon.systemd import SYSTEMD, unit_of
-from agent.doctor.camera import files_in
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.doctor.folders import how_to_give, may_read, service_user_of
+from agent.doctor.recordings import files_in
 from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT

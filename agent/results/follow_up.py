@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 import structlog
 
 from agent.api.client import ApiClient, ApiKey
-from agent.api.sessions import read_analysis
+from agent.api.documents import read_analysis
 from agent.clock import Instant, Now
 from agent.errors import ApiUnavailableError
 from agent.failpoints import crash_point

@@ -9,8 +9,8 @@ import structlog
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.contract import rendering_flags
+from agent.api.documents import Analysis, link_path, read_analysis, read_link, session_path
 from agent.api.responses import ApiResponse, lane_fault, requested_wait_s
-from agent.api.sessions import Analysis, link_path, read_analysis, read_link, session_path
 from agent.clock import Instant, Now
 from agent.disk.space import DiskSpace, is_disk_full
 from agent.disk.state_folder import StateFolder

@@ -15,9 +15,9 @@ from typing import BinaryIO, Literal
 import structlog
 
 from agent.api.client import ApiClient, ApiKey
+from agent.api.documents import link_path, read_analysis, read_link, session_path
 from agent.api.downloads import DownloadProgress, Pace, RemoteFile, Storage, breaks_off
 from agent.api.responses import lane_fault, requested_wait_s
-from agent.api.sessions import link_path, read_analysis, read_link, session_path
 from agent.bandwidth_schedule import UNLIMITED, Timetable
 from agent.clock import Clock, Now
 from agent.delivery.upload import BURST_S

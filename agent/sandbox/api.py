@@ -21,8 +21,14 @@ from agent.sandbox.account import (
     new_session_id,
 )
 from agent.sandbox.faults import PlannedFault
-from agent.sandbox.http import ConnectionClosed, FaultyRequestHandler
-from agent.sandbox.uploads import Received, Refused, UploadReader, check_upload
+from agent.sandbox.http import (
+    ConnectionClosed,
+    FaultyRequestHandler,
+    Received,
+    Refused,
+    UploadReader,
+    check_upload,
+)
 
 _MOST_PAGE = 1000
 _DATE = "%d/%m/%Y"

@@ -16,7 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from agent.api.key_trial import ask_whose_key
+from agent.api.client import ask_whose_key
 from agent.api.responses import lane_fault, read_account
 from agent.camera_link import CameraChoice, RecorderState
 from agent.clipping.stage import zone_corners

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from agent.api.client import ApiClient, ApiKey
 from agent.api.contract import path_of, query_of, rendering_flags
-from agent.api.sessions import export_path, link_path, session_path
+from agent.api.documents import export_path, fetch_users, link_path, session_path
 from agent.api.transfer import ClipBody
-from agent.api.users import fetch_users
 from agent.clock import read_clock
 from agent.delivery.upload import upload_form
 from agent.errors import UploadError

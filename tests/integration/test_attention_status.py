@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.cli.status import attention_documents, attention_lines
-from agent.doctor.database import judge_failing
+from agent.doctor.recordings import judge_failing
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
 from agent.station.status import needs_person

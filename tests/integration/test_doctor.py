@@ -13,12 +13,11 @@ import pytest
 from agent.clock import read_clock
 from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import StateFolder
-from agent.doctor.camera import check_camera
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
-from agent.doctor.database import check_life, check_outbox
 from agent.doctor.folders import check_mounts
 from agent.doctor.network import check_api
 from agent.doctor.page import check_page
+from agent.doctor.recordings import check_camera, check_life, check_outbox
 from agent.doctor.runner import rounds
 from agent.doctor.service import check_service
 from agent.outbox.recovery import open_as_owner

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.doctor.check import Severity
-from agent.doctor.database import judge_lane
 from agent.doctor.network import check_api, judge_expiry
+from agent.doctor.recordings import judge_lane
 from agent.notifications.message import StationReport
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PLAN_LIMIT

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from agent.api.client import ApiKey
-from agent.api.sessions import export_path
+from agent.api.documents import export_path
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import read_session
 from agent.sandbox.server import Sandbox

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.sessions import link_path, read_analysis, session_path
+from agent.api.documents import link_path, read_analysis, session_path
 
 LINK = "https://storage.example/a.mp4?X-Signature=abc"
 ANY = st.recursive(

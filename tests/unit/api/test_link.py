@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.url_guard import follow, read_link
+from agent.api.downloads import follow, read_link
 from agent.errors import RejectedDownloadError
 
 SECRET = "X-Signature=abcdef"

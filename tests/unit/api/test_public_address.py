@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.url_guard import read_address, why_not_public
+from agent.api.downloads import read_address, why_not_public
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.api.documents import ListedSession, read_documents, read_sessions
 from agent.api.responses import ApiResponse
-from agent.api.sessions import ListedSession, read_documents, read_sessions
 from agent.text import plain
 
 JSON = st.recursive(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.api.documents import BODY_MEASURES, MOST_USERS, WHOLE_PATH, fetch_users
 from agent.api.responses import ApiResponse
-from agent.api.users import BODY_MEASURES, MOST_USERS, WHOLE_PATH, fetch_users
 from agent.errors import ApiUnavailableError
 
 Host = Callable[[str, str | None], object]  # path and start_after_id -> document

@@ -1,6 +1,6 @@
 """What the session list says of a clip."""
 
-from agent.api.sessions import ListedSession
+from agent.api.documents import ListedSession
 from agent.delivery.reconcile import TitleSearch
 
 

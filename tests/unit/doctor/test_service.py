@@ -8,16 +8,18 @@ import pytest
 from agent.clock import LocalTime
 from agent.doctor import service
 from agent.doctor import service as doctor_service
-from agent.doctor.camera import PendingFile, judge_last, judge_pending
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
-from agent.doctor.database import (
+from agent.doctor.network import check_api, judge_certificate, judge_clock
+from agent.doctor.recordings import (
+    PendingFile,
     judge_audit,
     judge_lane,
+    judge_last,
+    judge_pending,
     judge_rebuilt,
     judge_titles,
     judge_waiting,
 )
-from agent.doctor.network import check_api, judge_certificate, judge_clock
 from agent.doctor.service import (
     check_recorders,
     check_service,
