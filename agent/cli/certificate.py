@@ -6,8 +6,7 @@ import click
 
 from agent.cli.common import json_option, local_time, print_json
 from agent.clock import iso_utc, read_clock
-from agent.web.authority import AuthorityFolder, IssuedFiles
-from agent.web.tls import LONGEST_DAYS
+from agent.web.tls import LONGEST_DAYS, AuthorityFolder, IssuedFiles
 
 _folder = click.Path(path_type=Path, file_okay=False)
 

@@ -29,7 +29,6 @@ from agent.web.auth import Authenticator
 from agent.web.context import DatabaseExecutor
 from agent.web.i18n import ACTIVITIES, ENTRY_STATES, STATES, Texts, Wording
 from agent.web.page_routes import LOGIN_ROUTES, icon, manifest, script
-from agent.web.rendering import draw, make_templates, static
 from agent.web.routing import (
     Endpoint,
     Form,
@@ -38,6 +37,9 @@ from agent.web.routing import (
     RequestContext,
     RequiredAccess,
     application,
+    draw,
+    make_templates,
+    static,
 )
 from agent.web.server import listen_on, serve_app, warn_without_pin
 from agent.web.tls import PageCertificate

@@ -10,20 +10,11 @@ from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.station.assignments import StationRules
-from agent.web import (
-    camera_routes,
-    check_in_routes,
-    monitoring,
-    page_routes,
-    setup_routes,
-    station_routes,
-    take_routes,
-)
+from agent.web import monitoring, page_routes, setup_routes, station_routes, take_routes
 from agent.web.auth import Authenticator
 from agent.web.context import DaemonSignals, DatabaseExecutor
 from agent.web.i18n import Texts
-from agent.web.rendering import make_templates, static
-from agent.web.routing import WebContext, application
+from agent.web.routing import WebContext, application, make_templates, static
 
 ROUTES = (
     *(*page_routes.START_ROUTES, *page_routes.LIVE_ROUTES, *take_routes.MEDIA_ROUTES),
@@ -34,9 +25,9 @@ ROUTES = (
         *page_routes.ATHLETE_ROUTES,
     ),
     *(*take_routes.RECORDING_ROUTES, *station_routes.SETTINGS_ROUTES),
-    *camera_routes.CAMERA_ROUTES,
+    *setup_routes.CAMERA_ROUTES,
     *setup_routes.SETUP_ROUTES,
-    *check_in_routes.CHECK_IN_ROUTES,
+    *station_routes.CHECK_IN_ROUTES,
     *(*page_routes.LOGIN_ROUTES, *page_routes.FILE_ROUTES, *monitoring.MONITORING_ROUTES),
 )
 

@@ -10,7 +10,6 @@ import hmac
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -25,9 +24,6 @@ from agent.station.camera import camera_words
 from agent.station.status import NEEDS_PERSON
 from agent.web.metrics import Metrics
 from agent.web.routing import GetEndpoint, RequestContext, RequiredAccess, WebContext
-
-if TYPE_CHECKING:
-    from agent.web.metrics import Metrics
 
 _ANSWER_WITHIN_S = 5.0
 _MOST_TOKEN_BYTES = 4096

@@ -23,7 +23,6 @@ from agent.exercises import EXERCISES
 from agent.station.check_in import MOST_MEMBERS
 from agent.web.auth import LoginSession
 from agent.web.i18n import Texts, Wording
-from agent.web.rendering import draw, static, version_of
 from agent.web.routing import (
     HOME,
     Form,
@@ -34,13 +33,23 @@ from agent.web.routing import (
     RequiredAccess,
     SharedContext,
     WebContext,
+    draw,
+    static,
+    version_of,
 )
 from agent.web.take_routes import entry_of
-from agent.web.views.athlete import MOST_NAME, SPANS_DAYS, AthletePage, TakePage
+from agent.web.views.athlete import (
+    MOST_NAME,
+    SPANS_DAYS,
+    STATE_GROUPS,
+    AthletePage,
+    HistoryPage,
+    HistoryQuery,
+    TakePage,
+)
+from agent.web.views.cards import figures_of
 from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
-from agent.web.views.history import STATE_GROUPS, HistoryPage, HistoryQuery
 from agent.web.views.people import MOST_FOUND, MOST_RECENT, GroupEntry
-from agent.web.views.results import figures_of
 
 _MOST_SEARCHED = 100  # characters
 _GROUP = re.compile(r"[0-9]{0,18}")

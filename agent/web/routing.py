@@ -1,4 +1,4 @@
-"""Endpoints, required access, and request context.
+"""Endpoints, required access, request context, and the templates that answers are drawn from.
 
 Every route is one of two kinds, and both check the request first: a `GetEndpoint` requires a
 session of the right role; a `PostEndpoint` requires the device's CSRF token besides, and a form
@@ -6,22 +6,32 @@ whose every field is known, bounded and of its type.
 """
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -29,11 +39,10 @@ from agent.errors import AgentError
 from agent.outbox.devices import Role
 from agent.outbox.undo import UndoableAction
 from agent.stage import StageName
-from agent.web.auth import Authenticator, LoginSession, TapGuard
+from agent.web.auth import API_PATH, Authenticator, Guard, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext
 from agent.web.i18n import Texts
 from agent.web.metrics import Metrics
-from agent.web.security import API_PATH, Guard
 from agent.web.views.camera import FramingChecker, LivePictures
 from agent.web.views.dashboard import Dashboard
 
@@ -397,3 +406,57 @@ def said(
     if undoable is not None:
         document["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
     return JSONResponse(document)
+
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def static(name: str) -> str:
+    """Return a file that goes to every browser."""
+    return (_FOLDER / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def version_of(name: str) -> str:
+    """Return what changes whenever a file does."""
+    return hashlib.sha256(static(name).encode()).hexdigest()[:12]
+
+
+def make_templates(texts: Texts, *, styles: str, **used: object) -> Environment:
+    """Return the templates.
+
+    Args:
+        texts: the page's language.
+        styles: the only ones that the page may use.
+        used: what else all of them use.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.globals.update(
+        language=texts.language,
+        styles=styles,
+        script_version=version_of("page.js"),
+        version_of=version_of,
+        **used,
+    )
+    # A translation is text like any other: its own < and " are escaped, as its values are.
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        lambda message: escape(texts.translated(message)),
+        lambda one, many, n: escape(texts.plural(one, many, n)),
+        newstyle=True,
+    )
+    return environment
+
+
+def draw(page: SharedContext, name: str, *, status: int = 200, **values: object) -> Response:
+    """Return a template as an answer."""
+    html = page.templates.get_template(name).render({"message": None, **values})
+    return HTMLResponse(html, status)

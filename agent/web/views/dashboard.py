@@ -13,10 +13,9 @@ from agent.station.recording_pause import Filming, filming
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
 from agent.web.context import PageContext
 from agent.web.i18n import STATES, UPLOADS_PAUSED, UPLOADS_PAUSED_OTHERWISE, Texts, Wording
-from agent.web.views.athlete import AthletePages
+from agent.web.views.athlete import AthletePages, TakeHistory
 from agent.web.views.camera import fault_words
 from agent.web.views.cards import CardBuilder, QuarantineList
-from agent.web.views.history import TakeHistory
 from agent.web.views.people import People
 
 _DAY_S = 86400.0

@@ -16,8 +16,7 @@ from agent.doctor.check import CheckResult, Severity, StationUnderTest
 from agent.doctor.page import check_page, judge_given
 from agent.errors import RequestError
 from agent.settings import Settings
-from agent.web.authority import AuthorityFolder
-from agent.web.tls import read_given, self_signed
+from agent.web.tls import AuthorityFolder, read_given, self_signed
 from tests.factories import NOW_S, instant
 from tests.needs import need
 from tests.served_page import page_settings, served_page

@@ -30,7 +30,7 @@ from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
 from agent.web import server as web_server
-from agent.web.security import Guard, Hosts
+from agent.web.auth import Guard, Hosts
 from agent.web.server import DaemonSignals, PageServer, listen_on
 from agent.web.tls import PageCertificate
 from tests.factories import NOW_S, admitted, new_entry

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.outbox.results import Number
 from agent.web.i18n import Texts
-from agent.web.views.results import by_weight, figures_of, name_shown, plottable, value_shown
+from agent.web.views.cards import by_weight, figures_of, name_shown, plottable, value_shown
 
 ENGLISH, GERMAN = Texts("en"), Texts("de")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.web.security import Hosts, RequestOrigin, comes_from_here
+from agent.web.auth import Hosts, RequestOrigin, comes_from_here
 
 ALONE = Hosts.of("127.0.0.1", own_name="box", more=())
 ON_NETWORK = Hosts.of("192.168.1.2", own_name="Box", more=("rack.gym.example",))

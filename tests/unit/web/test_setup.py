@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.web.views.setup import VideoDevice, video_devices
+from agent.web.views.camera import VideoDevice, video_devices
 
 
 def test_of_every_camera_that_is_plugged_in_the_node_that_gives_pictures_is_offered(
