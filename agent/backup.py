@@ -23,11 +23,11 @@ from typing import IO
 
 from agent import __version__
 from agent.clock import Instant, iso_utc
-from agent.disk.lock import StateFolderLock
 from agent.disk.state_folder import (
     BACKED_UP_FILES,
     LEDGER_NAME,
     StateFolder,
+    StateFolderLock,
     acting_as_owner,
     fsync_file,
     fsync_folder,

@@ -21,8 +21,7 @@ from agent.cli.common import (
 )
 from agent.clock import iso_utc, read_clock
 from agent.daemon.wiring import api_client, fetch_roster, named
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import acting_as_caller
+from agent.disk.state_folder import StateFolderLock, acting_as_caller
 from agent.errors import ApiUnavailableError, RequestError, UnreachableError
 from agent.logs import configure_logs
 from agent.outbox.erasures import Erasure

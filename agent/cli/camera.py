@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from agent.cli.common import config_option, json_option, print_json, settings_of
-from agent.clipping.framing import check_framing
+from agent.clipping.analysis_process import check_framing
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
 from agent.settings import Settings

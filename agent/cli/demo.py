@@ -26,7 +26,7 @@ from agent.demo import (
     demonstration,
     live_demonstration,
 )
-from agent.drill.scenarios import DrillReport, Scenario, ScenarioResult, run_drill
+from agent.drill import DrillReport, Scenario, ScenarioResult, run_drill
 from agent.errors import AgentError, BusyError
 from agent.facility_demo import facility_demonstration
 from agent.outbox.results import Number

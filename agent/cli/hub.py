@@ -13,6 +13,8 @@ import click
 import segno
 
 from agent.cli.common import (
+    Duration,
+    Number,
     config_option,
     json_option,
     opened_outbox,
@@ -38,11 +40,9 @@ from agent.cli.hub_care import (
     text_of,
     workers,
 )
-from agent.cli.options import Duration, Number
 from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import acting_as_owner, other_owner, user_name
+from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
 from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.joining import join_as_site

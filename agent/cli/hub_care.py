@@ -13,9 +13,8 @@ import click
 from pydantic import ValidationError
 
 from agent.backup import BackupContent, settings_of_backup, write_backup
-from agent.cli.backup import place_settings
+from agent.cli.care import place_settings, report_findings
 from agent.cli.common import json_option, print_columns, print_json
-from agent.cli.doctor import report_findings
 from agent.cli.formatting import duration_words, size_words
 from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock

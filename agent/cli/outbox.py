@@ -10,12 +10,14 @@ import click
 
 from agent.cli.common import (
     TOLD,
+    MovementOptions,
     apply_to_each,
     config_option,
     find_clip,
     headed,
     json_option,
     local_time,
+    movement_options,
     opened_outbox,
     print_columns,
     print_json,
@@ -23,7 +25,6 @@ from agent.cli.common import (
     steered_outbox,
     warn_unknown_athlete,
 )
-from agent.cli.options import MovementOptions, movement_options
 from agent.clock import LocalTime, read_clock
 from agent.errors import RequestError
 from agent.outbox.history import story

@@ -1,4 +1,4 @@
-"""The commands `sessions` and `session`, and what they ask of the API on demand."""
+"""The commands `sessions`, `session` and `export`, and what they ask of the API on demand."""
 
 import contextlib
 import html
@@ -21,6 +21,7 @@ from agent.api.downloads import DownloadProgress, Pace
 from agent.api.downloads import DownloadProgress as Told
 from agent.api.responses import ApiResponse
 from agent.cli.common import (
+    Since,
     config_option,
     file_for_person,
     find_clip,
@@ -34,7 +35,6 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.formatting import session_cells, session_document, session_lines, size_words
-from agent.cli.options import Since
 from agent.clock import read_clock
 from agent.daemon.wiring import api_client, follow_up_stage, video_fetcher
 from agent.disk.space import DiskSpace
@@ -55,10 +55,12 @@ from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
 from agent.outbox.results import VideoState
-from agent.results.polling import PollResult
+from agent.results.csv_export import ExportedTake, names_of, write_csv
+from agent.results.follow_up import PollResult
 from agent.settings import Settings, read_api_key
 from agent.stage import ignore_wake
 from agent.station.assignments import api_host, state_folder
+from agent.text import counted
 
 _MOST_EXPORT_BYTES = 512 << 20
 _EDGE_BYTES = 64
@@ -441,3 +443,43 @@ def show_in_browser(address: str) -> None:
                 hint="open it on the coach's page, or use --download DIR",
             )
         threading.Event().wait(_LOADS_WITHIN_S)  # then the page may go
+
+
+_STANDARD_OUTPUT = "-"
+
+
+@click.command()
+@click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes recorded since then.")
+@click.option("--athlete", metavar="USER_ID", help="Only takes of this athlete.")
+@click.option(
+    "--csv",
+    "target",
+    is_flag=False,
+    flag_value=_STANDARD_OUTPUT,
+    default=_STANDARD_OUTPUT,
+    metavar="[FILE]",
+    help="Write to a file.  [default: standard output]",
+)
+@click.option("--names", is_flag=True, help="Include the athletes' names.")
+@config_option
+def export(
+    since: float | None, athlete: str | None, target: str, names: bool, config: Path | None
+) -> None:
+    """Export takes and their metrics as CSV.
+
+    One row per take, one column per metric; UTF-8, times in UTC.
+    """
+    settings = settings_of(config)
+    with opened_outbox(settings) as outbox:
+        sessions = outbox.sessions.latest(since=since or 0.0, user_id=athlete)
+        found = [ExportedTake.of_session(session) for session in sessions]
+        known = names_of(outbox, found) if names else None
+    if target == _STANDARD_OUTPUT:
+        write_csv(sys.stdout, found, names=known)
+        return
+    try:
+        with Path(target).open("w", encoding="utf-8", newline="") as file:
+            write_csv(file, found, names=known)
+    except OSError as error:
+        raise RequestError(f"{target}: {error.strerror}", hint="choose another file") from error
+    click.echo(f"{counted(len(found), 'take')} written to {target}", err=True)

@@ -12,8 +12,8 @@ from agent.cli.formatting import assignment_document, duration_words, filming_do
 from agent.clock import LocalTime, iso_utc, read_clock, seconds_of
 from agent.daemon.systemd import start_command
 from agent.delivery.scheduling import read_uplink_status
-from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskSpace
+from agent.disk.state_folder import StateFolderLock
 from agent.intake.folder import watch_of
 from agent.notifications.message import count_waiting
 from agent.outbox.disk_history import read_disk

@@ -20,7 +20,7 @@ from agent.cli.common import (
 from agent.cli.formatting import duration_words, size_words
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.daemon.systemd import start_command
-from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolderLock
 from agent.doctor.folders import how_to_give, may_take, service_user_of
 from agent.errors import RequestError
 from agent.outbox.entries import EventKind

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import click
 
+from agent.cli.care import report_findings
 from agent.cli.common import config_option, json_option, print_json
-from agent.cli.doctor import report_findings
 from agent.clipping.analysis_process import ChildLimits
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder, acting_as_owner
+from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.doctor.service import ask_systemd
 from agent.doctor.worker import DEFAULT_STATE, UNIT, worker_rounds
 from agent.errors import ConfigError, RequestError

@@ -2,6 +2,7 @@
 
 The child speaks JSON, one line a message.  It is started when there is work, or soon will
 be, stays warm while there is more, and is watched: a silence or a size beyond its bound ends it.
+Whether the camera stands well is asked of a child of its own.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import structlog
 from agent.errors import AnalysisError, AnalysisFault
 from agent.heartbeat import allow, beat
 from agent.outbox.models import Take
+from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.recording_time import Inside, creation_s
 
@@ -379,3 +381,90 @@ def read_takes(report: Mapping[str, object]) -> list[Take]:
         )
         for number, take in enumerate(found, start=1)
     ]
+
+
+def tracking_options(settings: Settings) -> dict[str, object]:
+    """Return what the analysis is asked for whenever it looks into a capture."""
+    analysis = settings.analysis
+    return {
+        "rules": {
+            name: getattr(settings, name).model_dump()
+            for name in ("running", "jumping", "weightlifting")
+        },
+        "zone": zone_corners(analysis.zone),
+        "severities": settings.quality.model_dump(),
+        "model": None if analysis.model is None else str(analysis.model),
+        "reference": None if analysis.reference is None else str(analysis.reference),
+    }
+
+
+def zone_corners(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """Return the corners of a zone; two of them are a rectangle's."""
+    if len(zone) != 2:
+        return list(zone)
+    (left, top), (right, bottom) = zone
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """What a look at the camera's picture gave."""
+
+    found: bool  # somebody
+    remarks: Mapping[str, str]  # a sentence with the remedy, by its code; empty: all is well
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether training can begin."""
+        return not self.remarks
+
+
+def check_framing(
+    picture: Path,
+    settings: Settings,
+    *,
+    activity: str | None = None,
+    stored_px: tuple[int, int] | None = None,
+    out: Path | None = None,
+    empty: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Framing:
+    """Look at a picture of the athlete at the station.
+
+    Args:
+        picture: a picture, or a recording, whose middle is looked at.
+        settings: of the station: zone, reference, model.
+        activity: what is to be filmed; None: what the station is for.
+        stored_px: width and height of the recordings, where the picture is a smaller one.
+        out: where it is written with the skeleton on it.
+        empty: where it is written without the athlete, to be a reference.
+        check: asked again and again; what it raises ends the look.
+
+    Raises:
+        AnalysisError: nothing can be seen in it.
+    """
+    options = tracking_options(settings)
+    rules = {
+        "activity": activity or settings.station.activity,
+        "zone": options["zone"],
+        "reference": options["reference"],
+        "stored_px": stored_px,
+    }
+    child = AnalysisProcess(limits=ChildLimits(), check=check)
+    try:
+        told = child.ask(
+            "framing",
+            path=str(picture.resolve()),
+            rules=rules,
+            model=options["model"],
+            out=None if out is None else str(out.resolve()),
+            empty=None if empty is None else str(empty.resolve()),
+        )
+    finally:
+        child.close()
+    remarks = told["remarks"]
+    assert isinstance(remarks, list)  # the child is our own
+    return Framing(
+        found=bool(told["found"]),
+        remarks={str(one["code"]): str(one["message"]) for one in remarks},
+    )

@@ -27,6 +27,7 @@ from agent.clipping.clips import (
     CutSpaceCheck,
     NextRecording,
     RecordingJoiner,
+    SkeletonPart,
     nothing_hidden,
 )
 from agent.clipping.entries import (
@@ -36,7 +37,6 @@ from agent.clipping.entries import (
     create_entries,
     duplicate_note,
 )
-from agent.clipping.skeletons import SkeletonPart
 from agent.clock import Now
 from agent.disk.space import DiskSpace, is_disk_full
 from agent.disk.state_folder import SKELETON_SUFFIX, StateFolder
@@ -47,7 +47,6 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.outbox.removal import FileRemover
 from agent.outbox.states import CaptureState, Reason
-from agent.settings import Settings
 from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake
 from agent.station.assignments import timeline_of
 from agent.station.overlaps import Plan, alone, apart
@@ -627,26 +626,3 @@ class ClippingStage:
         self._outbox.captures.move(
             capture, to, now_s=self._now().utc_s, reason=reason, detail=detail
         )
-
-
-def tracking_options(settings: Settings) -> dict[str, object]:
-    """Return what the analysis is asked for whenever it looks into a capture."""
-    analysis = settings.analysis
-    return {
-        "rules": {
-            name: getattr(settings, name).model_dump()
-            for name in ("running", "jumping", "weightlifting")
-        },
-        "zone": zone_corners(analysis.zone),
-        "severities": settings.quality.model_dump(),
-        "model": None if analysis.model is None else str(analysis.model),
-        "reference": None if analysis.reference is None else str(analysis.reference),
-    }
-
-
-def zone_corners(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """Return the corners of a zone; two of them are a rectangle's."""
-    if len(zone) != 2:
-        return list(zone)
-    (left, top), (right, bottom) = zone
-    return [(left, top), (right, top), (right, bottom), (left, bottom)]

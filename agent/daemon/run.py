@@ -20,10 +20,9 @@ from agent.clock import Now, read_clock
 from agent.daemon.supervisor import DaemonHooks
 from agent.daemon.systemd import NotifySocket, SystemdNotifier, describe_station
 from agent.daemon.wiring import api_client, assemble_daemon, prepare_outbox
-from agent.disk.lock import StateFolderLock
 from agent.disk.mounts import Mounts
 from agent.disk.space import is_fault
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, StateFolderLock
 from agent.errors import AgentError, ConfigError
 from agent.heartbeat import START_BOUND_S, Heartbeats, beat
 from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with

@@ -12,15 +12,14 @@ from agent.api.downloads import Storage
 from agent.api.transfer import Timeouts
 from agent.bandwidth_schedule import UplinkShare, parse_timetable
 from agent.camera_link import RECORDER_TOKEN, RecorderState
-from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
+from agent.clipping.analysis_process import AnalysisProcess, ChildLimits, tracking_options
 from agent.clipping.entries import ClippingPolicy
-from agent.clipping.stage import ClippingNeighbours, ClippingStage, tracking_options
+from agent.clipping.stage import ClippingNeighbours, ClippingStage
 from agent.clock import Clock, read_clock
 from agent.daemon.supervisor import Daemon, DaemonHooks, StageEvents
 from agent.delivery.circuit_breaker import KeyPolicy
 from agent.delivery.resend import ResendStage
-from agent.delivery.session_dates import SessionDatesStage
-from agent.delivery.session_deletion import SessionDeleter, SessionDeletionStage
+from agent.delivery.session_changes import SessionDatesStage, SessionDeleter, SessionDeletionStage
 from agent.delivery.stage import DeliveryEvents, DeliveryPolicy, DeliveryStage
 from agent.disk.mounts import Mounts
 from agent.disk.space import DiskSpace
@@ -41,8 +40,7 @@ from agent.outbox.consistency import ConsistencyCheck
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.outbox.reserve import Reserve
-from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
+from agent.results.follow_up import FollowUpPolicy, FollowUpRecorder, FollowUpStage, ResultStore
 from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage
 from agent.retry import Backoff

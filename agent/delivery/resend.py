@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Now
-from agent.delivery.session_deletion import SessionDeleter
+from agent.delivery.session_changes import SessionDeleter
 from agent.disk.state_folder import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.errors import ApiUnavailableError
 from agent.failpoints import crash_point

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from agent.clock import Instant
 from agent.daemon.systemd import unit_of
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder, acting_as_owner
+from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.settings import Settings
 
 

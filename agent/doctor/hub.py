@@ -18,9 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from agent.clock import Instant, LocalTime
-from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskUsage, measure, megabytes
-from agent.disk.state_folder import acting_as_owner, open_plain
+from agent.disk.state_folder import StateFolderLock, acting_as_owner, open_plain
 from agent.doctor.check import CheckResult, broken, fine, warning
 from agent.doctor.folders import check_folder, service_user_of
 from agent.doctor.network import judge_clock

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from agent.disk.lock import StateFolderLock
 from agent.disk.space import DiskUsage, measure, megabytes
-from agent.disk.state_folder import StateFolder, acting_as_owner
+from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.doctor.check import CheckResult, broken, fine, warning
 from agent.doctor.folders import may_look
 from agent.doctor.runner import Rounds

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pydantic import ValidationError
 
 from agent.clock import Now, iso_utc
-from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolderLock
 from agent.errors import BusyError, NotifyError, RequestError
 from agent.facility.broker import HubConnection, StoredMessage
 from agent.facility.membership import EVENTS_STREAM, STATES, SiteSubjects, Subjects

@@ -27,7 +27,7 @@ from nats.js.api import (
 
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
-from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolderLock
 from agent.errors import AgentError, ConfigError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import FacilityKey, is_public_key

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant, iso_utc
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, StateFolderLock
 from agent.outbox.history import cut_words, resend_words, story
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox

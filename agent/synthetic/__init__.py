@@ -5,14 +5,12 @@ of the tests and the camera of the demo.
 
 From the bottom up: `body` (joints from a posture), `motions` and `lifts` (postures over time),
 `performance` (a script, followed), `storyboard` (a script with its truth, and those with names),
-`shapes` (space to pixels), `render` (the picture), `effects` (what disturbs it), `camera` (the
-file).
+`shapes` (space to pixels, and what disturbs them), `render` (the picture, and the file).
 """
 
 from agent.synthetic import storyboard
-from agent.synthetic.camera import SceneCamera
 from agent.synthetic.performance import Segment
-from agent.synthetic.render import draw_frame
+from agent.synthetic.render import SceneCamera, draw_frame
 from agent.synthetic.storyboard import Bystander, Effort, Storyboard, Truth
 
 __all__ = [

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.synthetic.body import JOINTS, FloatArray, Outfit
-from agent.synthetic.effects import PictureLayer
 from agent.synthetic.lifts import PLATE_RADIUS
 from agent.synthetic.performance import (
     REPERTOIRE,
@@ -21,7 +20,7 @@ from agent.synthetic.performance import (
     perform,
     rehearse,
 )
-from agent.synthetic.shapes import Lens, View
+from agent.synthetic.shapes import Lens, PictureLayer, View
 
 _SMALLEST_PX = 16
 _STRANGER = Outfit(

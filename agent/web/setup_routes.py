@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from agent.api.client import ask_whose_key
 from agent.api.responses import lane_fault, read_account
 from agent.camera_link import CameraChoice, PictureKind, RecorderState
-from agent.clipping.stage import zone_corners
+from agent.clipping.analysis_process import zone_corners
 from agent.disk.state_folder import rewriting
 from agent.errors import ApiUnavailableError, BusyError
 from agent.settings.load import is_of_environment

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.synthetic import Bystander, Segment, Storyboard
-from agent.synthetic.effects import HangingPlate, Light, Noise, PictureLayer, Shake
-from agent.synthetic.shapes import View
+from agent.synthetic.shapes import HangingPlate, Light, Noise, PictureLayer, Shake, View
 
 WIDTH, HEIGHT = 960, 540
 

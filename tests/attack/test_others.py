@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.disk.lock import StateFolderLock
+from agent.disk.state_folder import StateFolderLock
 from tests.attack.users import GROUP, MEMBER, SERVICE, Town, as_user, environment, run_as
 from tests.planted import plant
 

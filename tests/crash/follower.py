@@ -14,8 +14,7 @@ from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
 from agent.outbox.consistency import ConsistencyCheck
 from agent.outbox.recovery import open_as_owner
-from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore
+from agent.results.follow_up import FollowUpPolicy, FollowUpRecorder, FollowUpStage, ResultStore
 from tests.station import KEY
 
 

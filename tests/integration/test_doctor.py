@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, StateFolderLock
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
 from agent.doctor.folders import check_mounts
 from agent.doctor.network import check_api

@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent.cli.demo import drill
-from agent.drill.environment import DrillEnvironment, hold
-from agent.drill.scenarios import REHEARSALS, Scenario, run_drill
+from agent.drill import REHEARSALS, DrillEnvironment, Scenario, hold, run_drill
 from tests.station import run_spotter
 
 

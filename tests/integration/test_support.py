@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.cli.doctor import support
+from agent.cli.care import support
 from agent.disk.state_folder import StateFolder
 from agent.outbox.recovery import open_as_owner
 from agent.support_bundle import Scrubber
@@ -100,12 +100,12 @@ def test_who_may_not_read_the_journal_is_told_that_it_is_left_out(
     """As on a box with systemd, for a member of the group spotter alone."""
     out = tmp_path / "archive.tar.gz"
     words = ["--config", str(station.config), "--out"]
-    monkeypatch.setattr("agent.cli.doctor.SYSTEMD", tmp_path)
-    monkeypatch.setattr("agent.cli.doctor.journal_lines", lambda unit: [])  # noqa: ARG005  # as it is called
+    monkeypatch.setattr("agent.cli.care.SYSTEMD", tmp_path)
+    monkeypatch.setattr("agent.cli.care.journal_lines", lambda unit: [])  # noqa: ARG005  # as it is called
     told = CliRunner().invoke(support, [*words, str(out)])
     assert "The service's log is missing" in told.output and "sudo spotter support" in told.output
 
-    monkeypatch.setattr("agent.cli.doctor.journal_lines", lambda unit: ["a line"])  # noqa: ARG005  # as it is called
+    monkeypatch.setattr("agent.cli.care.journal_lines", lambda unit: ["a line"])  # noqa: ARG005  # as it is called
     told = CliRunner().invoke(support, [*words, f"{out}-2"])
     assert told.exit_code == 0 and "Without" not in told.output
 

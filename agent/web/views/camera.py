@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.camera_link import PictureKind, RecorderState, RecorderTrouble, StillPicture
-from agent.clipping.framing import Framing, check_framing
+from agent.clipping.analysis_process import Framing, check_framing
 from agent.errors import BusyError
 from agent.exercises import EXERCISES
 from agent.settings.load import is_of_environment

@@ -10,8 +10,13 @@ from agent.disk.space import DiskSpace
 from agent.outbox.follow_ups import FollowUp
 from agent.outbox.models import Entry
 from agent.outbox.results import Result
-from agent.results.follow_up import FollowUpStage
-from agent.results.polling import FollowUpPolicy, FollowUpRecorder, ResultStore, Share
+from agent.results.follow_up import (
+    FollowUpPolicy,
+    FollowUpRecorder,
+    FollowUpStage,
+    ResultStore,
+    Share,
+)
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.sessions import made_session

@@ -9,7 +9,7 @@ from agent.api.client import ApiClient, ApiKey
 from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.results import read_head, read_session
 from agent.outbox.states import EntryState
-from agent.results.polling import FollowUpPolicy
+from agent.results.follow_up import FollowUpPolicy
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following

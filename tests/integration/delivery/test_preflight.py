@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.delivery import preflight
+from agent.delivery import stage
 from agent.disk.state_folder import open_plain
 from agent.heartbeat import Heartbeats
 from agent.intake.admission import Admission
@@ -68,7 +68,7 @@ def test_a_kill_between_voiding_a_capture_and_moving_its_file_loses_nothing(
         raise Killed
 
     admission, entry, stored = grown_after_admission(world)
-    monkeypatch.setattr(preflight, "move_durably", kill)
+    monkeypatch.setattr(stage, "move_durably", kill)
     with pytest.raises(Killed):
         world.run()
     assert world.entry(entry.id).state is EntryState.DISCARDED
@@ -89,7 +89,7 @@ def test_a_grown_capture_whose_folder_takes_nothing_now_goes_back_later(
 
     _, _, stored = grown_after_admission(world)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(preflight, "move_durably", refuse)
+        meanwhile.setattr(stage, "move_durably", refuse)
         world.run()
     assert stored.exists()
 
@@ -112,7 +112,7 @@ def test_a_clip_that_cannot_be_read_is_tried_again_then_held_and_blocks_no_other
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return open_plain(path)
 
-    monkeypatch.setattr(preflight, "open_plain", refuse)
+    monkeypatch.setattr(stage, "open_plain", refuse)
     for _ in range(2):
         with pytest.raises(OSError, match="Input/output error"):  # the disk may do it next time
             world.run()

@@ -8,7 +8,7 @@ import pytest
 from agent.api.client import ApiKey
 from agent.clock import Instant
 from agent.delivery.resend import ResendStage
-from agent.delivery.session_deletion import SessionDeleter
+from agent.delivery.session_changes import SessionDeleter
 from agent.errors import RequestError
 from agent.outbox.models import ClipTarget
 from agent.outbox.resends import Resend, ResendState

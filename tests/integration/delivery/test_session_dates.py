@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from agent.api.client import ApiKey
-from agent.delivery.session_dates import SessionDatesStage
+from agent.delivery.session_changes import SessionDatesStage
 from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
 from tests.factories import NOW_S

@@ -8,7 +8,7 @@ import pytest
 
 from agent.api.client import ApiKey
 from agent.clock import Instant
-from agent.delivery.session_deletion import SessionDeleter, SessionDeletionStage
+from agent.delivery.session_changes import SessionDeleter, SessionDeletionStage
 from agent.outbox.erasures import DeletionState, SessionDeletion
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.retry import Backoff

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, StateFolderLock
 from agent.errors import BusyError
 from agent.intake.admission import Admission, AdmissionResult
 from agent.intake.folder import UnsettledError

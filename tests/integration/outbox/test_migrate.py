@@ -12,8 +12,7 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
 from agent.clock import read_clock
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import LEDGER_NAME, StateFolder
+from agent.disk.state_folder import LEDGER_NAME, StateFolder, StateFolderLock
 from agent.errors import OutboxError
 from agent.outbox import migrate, schema
 from agent.outbox.consistency import ConsistencyCheck

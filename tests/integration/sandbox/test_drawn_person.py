@@ -12,8 +12,7 @@ import pytest
 
 from agent.synthetic import SceneCamera, Segment, Storyboard, draw_frame
 from agent.synthetic.body import JOINTS
-from agent.synthetic.effects import Light
-from agent.synthetic.shapes import View
+from agent.synthetic.shapes import Light, View
 from analysis.pose_model import PoseFinder, shipped_model
 from analysis.primitives import Image
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.clipping.skeletons import SkeletonPart, cut_skeleton
+from agent.clipping.clips import SkeletonPart, cut_skeleton
 from analysis.landmarks import COUNT, Poses, skeleton_document
 
 

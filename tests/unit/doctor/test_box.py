@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.cli.doctor import doctor
+from agent.cli.care import doctor
 from agent.disk.space import DiskUsage
 from agent.doctor.box import (
     MODEL_SHA256,
@@ -185,7 +185,7 @@ def test_the_exit_code_goes_by_the_worst(
     name: str, state: Severity, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [fine("x", ""), CheckResult(name=name, state=state, finding="")]
-    monkeypatch.setattr("agent.cli.doctor.rounds", lambda *_, **__: [("all", lambda: found)])
+    monkeypatch.setattr("agent.cli.care.rounds", lambda *_, **__: [("all", lambda: found)])
     done = CliRunner().invoke(doctor, ["--json"])
     assert done.exit_code == code and json.loads(done.stdout)["worst"] == state
 

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.disk.lock import StateFolderLock
-from agent.disk.state_folder import StateFolder, give_to_owner_of, link_or_copy, write_new
+from agent.disk.state_folder import (
+    StateFolder,
+    StateFolderLock,
+    give_to_owner_of,
+    link_or_copy,
+    write_new,
+)
 from agent.errors import ConfigError
 from tests.disks import mounted
 

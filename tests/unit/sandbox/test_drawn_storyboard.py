@@ -10,7 +10,7 @@ import pytest
 
 from agent.synthetic import Bystander, Segment, Storyboard, draw_frame, storyboard
 from agent.synthetic.body import JOINTS
-from agent.synthetic.effects import Light, PictureLayer, Shake
+from agent.synthetic.shapes import Light, PictureLayer, Shake
 
 EFFORTS = {
     "snatch": ("weightlifting", "snatch"),

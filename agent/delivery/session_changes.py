@@ -1,11 +1,13 @@
-"""Deletes the sessions of erased athletes at the API, one by one, until all are gone.
+"""Changes to sessions that the API has: the deletion of an erased athlete's, and their dates.
 
-A deletion can be asked for again: a session that is gone already is deleted.  What the API refuses
-stays on record with its words, for a person.
+Either can be asked for again: a session that is gone already is deleted.  A refused deletion stays
+on record with the API's words, for a person; a refused date is left as it is.  The API dates a
+session by its upload, and takes another date in no known zone: `delivery.date_sessions` says which.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
 import structlog
 
@@ -15,14 +17,16 @@ from agent.clock import Now
 from agent.errors import ApiUnavailableError
 from agent.failpoints import crash_point
 from agent.outbox.erasures import DeletionState, SessionDeletion
+from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.retry import Backoff
-from agent.stage import StageName
+from agent.stage import WAKE_ONLY, StageName
 
 _LOOK_AGAIN_S = 30.0
 _MOST_WORDS = 300
 
-log = structlog.get_logger(stage=StageName.ERASURE)
+deletion_log = structlog.get_logger(stage=StageName.ERASURE)
+dating_log = structlog.get_logger(stage=StageName.DATING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +127,11 @@ class SessionDeletionStage:
             due, to, status=deletion.status, answer=deletion.words, due_at=now_s, now_s=now_s
         )
         if deletion.is_gone:
-            log.info("session deleted", session=due.session_id, clip=due.clip_code)
+            deletion_log.info("session deleted", session=due.session_id, clip=due.clip_code)
         else:
-            log.warning("session deletion refused", session=due.session_id, answer=deletion.words)
+            deletion_log.warning(
+                "session deletion refused", session=due.session_id, answer=deletion.words
+            )
 
     def _look_up(self, due: SessionDeletion) -> None:
         """Find the sessions of a clip whose outcome was never known."""
@@ -153,3 +159,95 @@ def _read(answer: ApiResponse, *, now_s: float) -> Deletion:
     if words is None or answer.status in {401, 408, 425, 429} or answer.status >= 500:
         raise lane_fault(answer, now_s=now_s)
     return Deletion(is_gone=answer.status == 404, status=answer.status, words=words[:_MOST_WORDS])
+
+
+_SINCE = "sessions_dated_since"  # Unix time at which the setting was first met
+_FOR_LATER = frozenset({401, 402, 408, 425, 429})
+
+
+class SessionDatesStage:
+    """Dates the sessions of the station at one API host."""
+
+    name = StageName.DATING
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: ApiClient,
+        *,
+        zone: tzinfo | None,
+        key: Callable[[], ApiKey | None],
+        backoff: Backoff,
+        now: Now,
+    ) -> None:
+        """Prepare to date.
+
+        Args:
+            outbox: where the delivered clips are.
+            client: the way to the host.
+            zone: of the dates at the API; None: sessions keep the date of their upload.
+            key: gives the key while the lane is open.
+            backoff: after what failed.
+            now: the station's clock.
+        """
+        self._outbox = outbox
+        self._client = client
+        self._zone = zone
+        self._key = key
+        self._backoff = backoff
+        self._now = now
+
+    def step(self) -> float:
+        """Date one session, and say when there may be another."""
+        if self._zone is None:
+            return WAKE_ONLY
+        now_s = self._now().utc_s
+        since_s = self._outbox.switches.moment(_SINCE)
+        if since_s is None:
+            self._outbox.switches.set(_SINCE, str(now_s))
+            return 0.0
+        longest_s = self._backoff.longest_s
+        entry = self._outbox.dates.next_due(now_s, since_s=since_s, farthest_s=longest_s)
+        key = self._key()
+        if entry is None or key is None:
+            return _LOOK_AGAIN_S
+        self._date(entry, key, self._zone)
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _date(self, entry: Entry, key: ApiKey, zone: tzinfo) -> None:
+        assert entry.session_id is not None and entry.filmed_at is not None  # it was chosen so
+        filmed = datetime.fromtimestamp(entry.filmed_at, zone)
+        now_s = self._now().utc_s
+        try:
+            refusal = self._ask(entry.session_id, key, f"{filmed:%Y-%m-%d %H:%M:%S}")
+        except ApiUnavailableError as fault:
+            failures = self._outbox.dates.failures(entry.id) + 1
+            due_at = now_s + self._backoff.delay_s(failures, retry_after_s=fault.retry_after_s)
+            detail = str(fault)[:_MOST_WORDS]
+            self._outbox.dates.note(
+                entry.id, "waiting", due_at=due_at, failures=failures, detail=detail
+            )
+            return
+        state = "dated" if refusal is None else "refused"
+        if refusal is None:
+            dating_log.info("session dated", entry=entry.name)
+        else:
+            dating_log.warning("session date refused", entry=entry.name, answer=refusal)
+        self._outbox.dates.note(entry.id, state, due_at=now_s, failures=0, detail=refusal)
+
+    def _ask(self, session_id: str, key: ApiKey, created_at: str) -> str | None:
+        """Change a session's date; return the words of a refusal, None where it is done.
+
+        Raises:
+            ApiUnavailableError: it was not the API that answered, or not about this session.
+        """
+        answer = self._client.change_session(session_id, key, {"created_at": created_at})
+        words = answer.error_words()
+        if 200 <= answer.status < 300 and answer.json() is not None:
+            return None
+        if words is None or answer.status in _FOR_LATER or answer.status >= 500:
+            raise lane_fault(answer, now_s=self._now().utc_s)
+        return f"HTTP {answer.status}: {words}"
