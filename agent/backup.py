@@ -37,7 +37,7 @@ from agent.disk.state_folder import (
     put_aside,
 )
 from agent.errors import OutboxError, RequestError
-from agent.outbox.integrity import DATABASE_NAME, holds_history
+from agent.outbox.database_file import DATABASE_NAME, holds_history
 from agent.outbox.outbox import Outbox
 from agent.text import printable
 

@@ -17,7 +17,7 @@ from agent.clock import Instant, Now
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder, fsync_file, link_or_copy, move_durably
 from agent.heartbeat import during_io
-from agent.outbox.disk_history import DiskSample
+from agent.outbox.disk import DiskSample
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
-from agent.outbox.results import NewResult, Number
+from agent.outbox.results import FollowUpState, NewResult, Number
 from tests.factories import NOW_S, admitted, new_entry
 
 HOSTILE = "<script>alert(1)</script>"

@@ -21,8 +21,8 @@ from agent.cli.formatting import assignment_document, assignment_words
 from agent.clock import iso_utc, read_clock
 from agent.disk.state_folder import acting_as_caller
 from agent.errors import RequestError
-from agent.outbox.check_in import AthleteGroup, LinkedCard
 from agent.outbox.outbox import Outbox
+from agent.outbox.roster import AthleteGroup, LinkedCard
 from agent.station.assignments import record_default, state_folder, station_rules
 from agent.station.check_in import (
     SET_BY_CARD,

@@ -4,10 +4,9 @@ from itertools import pairwise
 
 from agent.clock import LocalTime, iso_utc
 from agent.outbox.assignments import Assignment, AssignmentKind
-from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.models import ClipTarget
 from agent.outbox.queries import Followed
-from agent.outbox.results import Number, Result
+from agent.outbox.results import FollowUpState, Number, Result
 from agent.station.recording_pause import Filming
 from agent.text import counted
 

@@ -58,8 +58,8 @@ from agent.logs import configure_logs
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
-from agent.station.addresses import page_address
 from agent.station.assignments import state_folder
+from agent.station.network import page_address
 from agent.text import counted
 
 _TOKEN_BYTES = 15

@@ -25,9 +25,9 @@ from agent.errors import RequestError
 from agent.outbox.devices import Device, Role
 from agent.settings import Settings
 from agent.settings.model import is_loopback
-from agent.station.addresses import page_address, shared_page_address
 from agent.station.assignments import state_folder
 from agent.station.check_in import group_of
+from agent.station.network import page_address, shared_page_address
 from agent.station.page_settings import offer_setup
 from agent.station.roster import clean_name
 

@@ -50,11 +50,10 @@ from agent.errors import (
     UnreachableError,
 )
 from agent.logs import configure_logs
-from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
-from agent.outbox.results import VideoState
+from agent.outbox.results import FollowUpState, VideoState
 from agent.results.csv_export import ExportedTake, names_of, write_csv
 from agent.results.follow_up import PollResult
 from agent.settings import Settings, read_api_key

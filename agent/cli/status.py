@@ -16,15 +16,14 @@ from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolderLock
 from agent.intake.folder import watch_of
 from agent.notifications.message import count_waiting
-from agent.outbox.disk_history import read_disk
+from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.settings import Settings
 from agent.settings.load import find_config
 from agent.settings.secrets import expires_soon
-from agent.station.assignments import api_host, state_folder
+from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
 from agent.station.camera import Camera, camera_words, unrecognised_files
-from agent.station.expiry import AssignmentStatus, assignment_status
 from agent.station.recording_pause import filming
 from agent.station.status import needs_person
 from agent.text import counted

@@ -29,8 +29,15 @@ from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings, find_config
 from agent.station.assignments import state_folder
-from agent.station.description import Document, StationData, describe, file_described, headline
-from agent.station.lookup import find_all, find_named
+from agent.station.description import (
+    Document,
+    StationData,
+    describe,
+    file_described,
+    find_all,
+    find_named,
+    headline,
+)
 from agent.station.recording_pause import filming
 from agent.support_bundle import journal_lines
 from agent.text import printable_file_name

@@ -21,9 +21,8 @@ from agent.outbox.models import (
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.stage import StageName
-from agent.station.assignments import timeline_of
+from agent.station.assignments import record_run_out, renew, timeline_of
 from agent.station.attribution import Attribution, UnassignedPolicy, decide_attribution
-from agent.station.expiry import record_run_out, renew
 from agent.station.overlaps import Plan
 from agent.station.recording_time import RecordingTime, recorded_by_words
 

@@ -49,10 +49,10 @@ from agent.outbox.removal import FileRemover
 from agent.outbox.states import CaptureState, Reason
 from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake
 from agent.station.assignments import timeline_of
+from agent.station.attribution import UndecidableError
 from agent.station.overlaps import Plan, alone, apart
 from agent.station.recording_pause import CapturePermission, CaptureView, capture_view
 from agent.station.recording_time import RecordingTime, recording_time
-from agent.station.timeline import UndecidableError
 
 _LOOKED_AGAIN_S = 5.0  # a stop may have been undone meanwhile
 

@@ -25,10 +25,10 @@ from agent.disk.space import is_fault
 from agent.disk.state_folder import StateFolder, StateFolderLock
 from agent.errors import AgentError, ConfigError
 from agent.heartbeat import START_BOUND_S, Heartbeats, beat
+from agent.outbox.disk import Reserve
 from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with
 from agent.outbox.pauses import Pause, PauseReporter, Pauses
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.reserve import Reserve
 from agent.retry import Backoff
 from agent.settings import Settings
 from agent.stage import StageName, StopFlag

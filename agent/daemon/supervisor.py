@@ -22,7 +22,7 @@ import structlog
 from agent.disk.space import is_disk_full, is_refusal
 from agent.errors import AgentError, OutboxError
 from agent.heartbeat import START_BOUND_S, Heartbeats, allow, beat
-from agent.outbox.integrity import DATABASE_NAME, check_integrity, is_damage, mark_corrupt
+from agent.outbox.database_file import DATABASE_NAME, check_integrity, is_damage, mark_corrupt
 from agent.stage import ShutdownRequested, Stage, StageName, StopFlag, ignore_wake
 from agent.wakeup import WakeSocket, wake
 

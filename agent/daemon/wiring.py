@@ -37,9 +37,9 @@ from agent.intake.watcher import ARRIVES_WITHIN_S, WatchedFolder
 from agent.notifications.message import STATION_STATE, StationLook
 from agent.notifications.stage import Feed, NotificationStage, receiver_of
 from agent.outbox.consistency import ConsistencyCheck
+from agent.outbox.disk import Reserve
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
-from agent.outbox.reserve import Reserve
 from agent.results.follow_up import FollowUpPolicy, FollowUpRecorder, FollowUpStage, ResultStore
 from agent.results.videos import DownloadPace, VideoFetcher, VideoPolicy, VideoStage
 from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage

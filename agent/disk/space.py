@@ -4,7 +4,7 @@ Three floors, from the highest to the lowest.  Where less is free than
 
 - `intake_floor`, nothing more is taken in, and what may go is cleared early;
 - a quarter of that, no clip is cut either: a cut leads to a delivery, and that to room again;
-- nothing at all, the reserve (see `agent.outbox.reserve`) keeps deliveries on record.
+- nothing at all, the reserve (see `agent.outbox.disk`) keeps deliveries on record.
 
 A minimum of free space restrains Spotter alone.  The camera program knows nothing of it and
 fills the disk to the last block, so it is the reserve on which delivery rests.

@@ -21,8 +21,8 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
 from agent.settings.model import is_loopback, read_tap_token
 from agent.stage import StopFlag
-from agent.station.addresses import page_address
 from agent.station.assignments import station_rules
+from agent.station.network import page_address
 from agent.text import counted
 from agent.web.app import make_page
 from agent.web.context import DaemonSignals

@@ -16,7 +16,7 @@ from agent.errors import AgentError
 from agent.intake.folder import watch_of
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.consistency import Audit, audit, opened_as_it_is
-from agent.outbox.integrity import DATABASE_NAME, check_integrity, holds_history
+from agent.outbox.database_file import DATABASE_NAME, check_integrity, holds_history
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import PLAN_LIMIT, LaneState
 from agent.station.camera import Camera, UnrecognisedFiles, camera_words, unrecognised_files

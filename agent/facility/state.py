@@ -15,9 +15,9 @@ from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
 from agent.settings import Settings
-from agent.station.addresses import shared_page_address
 from agent.station.assignments import StationRules
-from agent.station.timeline import present_of
+from agent.station.attribution import present_of
+from agent.station.network import shared_page_address
 
 SCHEMA = 1  # raised when a field changes its meaning; new fields may come at any time
 

@@ -14,7 +14,7 @@ from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
 from agent.settings.model import EnvironmentFirst, LogSettings, WebSettings, is_loopback
-from agent.station.addresses import reached_at
+from agent.station.network import reached_at
 from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")

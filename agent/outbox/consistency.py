@@ -22,9 +22,9 @@ from agent.disk.state_folder import (
     quarantine,
     remove,
 )
-from agent.outbox import migrate
+from agent.outbox import database_file
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.files import StoredFile
-from agent.outbox.integrity import DATABASE_NAME
 from agent.outbox.journal.log import ChangeLog, contradiction
 from agent.outbox.journal.snapshots import SIDECAR_SUFFIX, is_unfinished_sidecar
 from agent.outbox.models import Entry, derive_clip_code
@@ -304,9 +304,9 @@ def audit(root: Path) -> Audit:
     with closing(
         sqlite3.connect(uri, uri=True, timeout=_WAIT_FOR_LOCK_S, isolation_level=None)
     ) as connection:
-        applied = migrate.binding(connection, migrate.applied_migrations(connection))
-        found.newer = [name for name in applied if name not in migrate.UP_TO_DATE]
-        found.pending = [name for name in migrate.UP_TO_DATE if name not in applied]
+        applied = database_file.binding(connection, database_file.applied_migrations(connection))
+        found.newer = [name for name in applied if name not in database_file.UP_TO_DATE]
+        found.pending = [name for name in database_file.UP_TO_DATE if name not in applied]
         if found.newer or found.pending:
             return found  # its tables are not the ones we know
         with _locked(connection) as is_ours:
@@ -339,8 +339,8 @@ def _opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
         yield None
         return
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        applied = migrate.applied_migrations(connection)
-        is_current = migrate.binding(connection, applied) == migrate.UP_TO_DATE
+        applied = database_file.applied_migrations(connection)
+        is_current = database_file.binding(connection, applied) == database_file.UP_TO_DATE
     if not is_current:
         yield None
         return

@@ -12,9 +12,9 @@ from agent.disk.space import is_disk_full, is_nearly_full, is_refusal
 from agent.disk.state_folder import LEDGER_NAME, device_of
 from agent.errors import BusyError, OutboxError
 from agent.failpoints import crash_point
+from agent.outbox.database_file import migrate
 from agent.outbox.journal.log import ChangeLog, Journal, PendingChanges
 from agent.outbox.journal.snapshots import Sidecars
-from agent.outbox.migrate import migrate
 
 Row = Mapping[str, object]
 Params = Sequence[object] | Mapping[str, object]

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 
 from agent.clock import Instant, iso_utc
 from agent.outbox.entries import Attempt, AttemptKind, Event, EventKind
-from agent.outbox.follow_ups import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
 from agent.outbox.resends import RESEND_WORDS, Resend
+from agent.outbox.results import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, FileState, reason_text
 from agent.text import counted
 

@@ -25,12 +25,17 @@ from agent.disk.state_folder import (
     quarantine,
 )
 from agent.failpoints import crash_point
-from agent.outbox import migrate
+from agent.outbox import database_file
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.integrity import DATABASE_NAME, check_integrity, clear_corrupt_mark
+from agent.outbox.database_file import (
+    DATABASE_NAME,
+    check_integrity,
+    clear_corrupt_mark,
+    copy_damaged,
+    refuse_newer,
+)
 from agent.outbox.journal.log import ChangeLog, LogSurvey, contradiction
 from agent.outbox.journal.snapshots import Sidecar, Sidecars, apply_image, read_image
-from agent.outbox.migrate import copy_damaged, refuse_newer
 from agent.outbox.models import LookFirst
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
@@ -500,8 +505,8 @@ def _is_in_step(connection: sqlite3.Connection, survey: LogSurvey, reached: int)
 
     One of a later version is, where that has only added: what it tells beyond is for that version.
     """
-    written_by = migrate.binding(connection, survey.written_by)
-    return survey.is_whole and survey.last_seq >= reached and written_by == migrate.UP_TO_DATE
+    written_by = database_file.binding(connection, survey.written_by)
+    return survey.is_whole and survey.last_seq >= reached and written_by == database_file.UP_TO_DATE
 
 
 def _note_loss(
@@ -591,5 +596,5 @@ def _rewrite_log(outbox: Outbox, *, last_seq: int = 0) -> None:
     (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
     last_seq = max(last_seq, reached, database.journal.ledger.survey().last_seq)
     database.journal.start_new_log(
-        connection, seq=last_seq + 1, written_by=list(migrate.UP_TO_DATE)
+        connection, seq=last_seq + 1, written_by=list(database_file.UP_TO_DATE)
     )

@@ -1,7 +1,7 @@
 """The outbox's tables, indexes and triggers, and the migrations of sqlite-utils that make them.
 
 A change of the schema of a released version is a function at the end of this module, decorated
-with `@MIGRATIONS()`, and its name in `agent.outbox.migrate.UP_TO_DATE`; what stands here already
+with `@MIGRATIONS()`, and its name in `UP_TO_DATE` of the module `database_file`; what stands here
 is not edited any more.  A release only adds, so that the version before works with its outbox: such
 a migration is named in `ADDITIONS` there, too.  What is not needed any more is removed one release
 later.  The file can also be used by sqlite-utils itself:
@@ -18,6 +18,12 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
 MIGRATIONS = Migrations("outbox")
+
+
+def apply_to(connection: sqlite3.Connection) -> None:
+    """Apply the migrations that a database lacks, within the transaction that is open."""
+    MIGRATIONS.apply(Database(connection, execute_plugins=False))
+
 
 _CAPTURES = """
 CREATE TABLE capture (

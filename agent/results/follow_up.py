@@ -22,9 +22,16 @@ from agent.disk.space import DiskSpace, is_disk_full
 from agent.disk.state_folder import StateFolder
 from agent.errors import ApiUnavailableError
 from agent.failpoints import crash_point
-from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.outbox import Outbox
-from agent.outbox.results import MOST_DOCUMENT_BYTES, DocumentState, Head, NewResult, write_document
+from agent.outbox.results import (
+    MOST_DOCUMENT_BYTES,
+    DocumentState,
+    FollowUp,
+    FollowUpState,
+    Head,
+    NewResult,
+    write_document,
+)
 from agent.outbox.roster import StationFlags
 from agent.outbox.states import EntryState
 from agent.retry import Backoff

@@ -19,11 +19,16 @@ from agent.clock import Instant
 from agent.disk.state_folder import OF_CARDS, StateFolder, load_secret
 from agent.errors import RequestError
 from agent.outbox.assignments import Assignment, AssignmentLayer
-from agent.outbox.check_in import AthleteGroup, LinkedCard
 from agent.outbox.outbox import Outbox
-from agent.outbox.roster import RosterAthlete, key_of
-from agent.station.assignments import StationRules, assign_person, keep
-from agent.station.expiry import assignment_status, record_run_out_now
+from agent.outbox.roster import AthleteGroup, LinkedCard, RosterAthlete, key_of
+from agent.station.assignments import (
+    StationRules,
+    assign_person,
+    assignment_status,
+    keep,
+    record_run_out_now,
+)
+from agent.station.attribution import present_of
 from agent.station.queue import enqueue, set_rotate
 from agent.station.roster import (
     clean_name,
@@ -32,7 +37,6 @@ from agent.station.roster import (
     offered_athlete,
     search_athletes,
 )
-from agent.station.timeline import present_of
 
 MOST_GROUPS = 100
 MOST_MEMBERS = 500

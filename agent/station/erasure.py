@@ -15,8 +15,8 @@ from agent.clock import Instant, Now, iso_utc
 from agent.disk.state_folder import StateFolder
 from agent.failpoints import crash_point
 from agent.outbox.assignments import AssignmentLayer
+from agent.outbox.database_file import remove_old_copies
 from agent.outbox.erasures import DeletionState, Erasure, SessionDeletion
-from agent.outbox.migrate import remove_old_copies
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import rewritten_log
@@ -26,8 +26,8 @@ from agent.outbox.states import EntryState, FileState, Reason, Recipient
 from agent.outbox.undo import UndoableAction, UndoKind
 from agent.stage import StageName
 from agent.station.assignments import assign_nobody
+from agent.station.attribution import present_of
 from agent.station.roster import for_person, split_key
-from agent.station.timeline import present_of
 
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
 _UNKNOWN_OUTCOMES = frozenset({Reason.OUTCOME_UNKNOWN, Reason.RECORD_DAMAGED})

@@ -7,7 +7,7 @@ from agent.outbox.models import Capture, Take, TakeOrigin
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.station.clip_actions import find
-from agent.station.lookup import sha256_of
+from agent.station.description import sha256_of
 
 _LOOKED_INTO = frozenset({CaptureState.ANALYSED, CaptureState.SKIPPED})
 _UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})

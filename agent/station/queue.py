@@ -12,11 +12,11 @@ from agent.station.assignments import (
     assign_nobody,
     complete,
     last_combination,
+    record_run_out_now,
     target_of,
 )
-from agent.station.expiry import record_run_out_now
+from agent.station.attribution import present_of
 from agent.station.roster import for_person
-from agent.station.timeline import present_of
 
 MOST_QUEUED = 100
 SET_BY = "queue"

@@ -40,7 +40,7 @@ from agent.errors import BusyError
 from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName, Wake, ignore_wake
-from agent.station.timeline import present_of
+from agent.station.attribution import present_of
 from agent.wakeup import short_path
 
 _POLL_S = 0.4  # while a recorder is there; its loss shows by then

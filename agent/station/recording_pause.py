@@ -17,8 +17,8 @@ from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Reason
 from agent.outbox.undo import UNDO_STOP_S, UndoableAction, UndoKind
+from agent.station.attribution import Timeline, UndecidableError, present_of
 from agent.station.recording_time import RecordingTime
-from agent.station.timeline import Timeline, UndecidableError, present_of
 
 _NOTHING_S = 0.5  # a shorter rest of a capture shows nothing
 _ROUNDING_S = 1e-3

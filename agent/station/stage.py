@@ -12,8 +12,8 @@ from agent.clock import Now
 from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
+from agent.station.assignments import overdue_s, record_run_out_now
 from agent.station.erasure import carry_out_due
-from agent.station.expiry import overdue_s, record_run_out_now
 
 _LONGEST_RECORDING_S = 1200.0
 _LOOK_AGAIN_S = 30.0

@@ -16,9 +16,9 @@ from agent.camera_link import RecorderState
 from agent.clock import BEGINNING, Instant
 from agent.delivery.scheduling import RECENT, measure
 from agent.disk.space import DiskSpace
-from agent.outbox.counters import CostTotals, Counters, Totals
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PLAN_LIMIT, Pause
+from agent.outbox.queries import CostTotals, Counters, Totals
 from agent.settings import Settings
 from agent.station.camera import CameraState, CameraWatch
 from agent.station.recorders import RecorderSight

@@ -35,7 +35,7 @@ from agent.settings.model import (
 )
 from agent.stage import ShutdownRequested
 from agent.station.camera import CameraState
-from agent.station.network_cameras import find_cameras
+from agent.station.network import find_cameras
 from agent.station.page_settings import (
     camera_choice,
     save_camera_choice,

@@ -30,7 +30,7 @@ from agent.disk.state_folder import (
 )
 from agent.errors import ConfigError, RequestError, plain_words
 from agent.settings.model import WebSettings
-from agent.station.addresses import own_address
+from agent.station.network import own_address
 
 LONGEST_DAYS = 800  # some tablets refuse certificates that last longer
 _RENEW_BEFORE_S = 60 * 86400

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from agent.clock import read_clock
 from agent.outbox.assignments import AssignmentKind
 from agent.outbox.devices import Role
-from agent.station.expiry import ASKS_BEFORE_S
+from agent.station.assignments import ASKS_BEFORE_S
 from tests.browser.gym import ADA, Gym
 from tests.served_page import PIN
 from tests.station import until

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.intake.admission import facts_of
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import ClipFile, ClipTarget, Entry, Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient

@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.sandbox.server import Sandbox
 from tests.station import Station, delivered, until
 

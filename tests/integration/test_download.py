@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.disk.state_folder import StateFolder
-from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.results import NewResult
+from agent.outbox.results import FollowUpState, NewResult
 from agent.sandbox.server import Sandbox
 from tests.analysed import link_of, mp4, storage_requests
 from tests.sessions import made_session

@@ -12,7 +12,7 @@ import pytest
 
 from agent.disk.state_folder import StateFolder
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.sandbox.server import Sandbox
 from tests.refusing_disk import build
 from tests.served_page import free_port, page_settings, served_page

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from agent.disk.state_folder import LEDGER_NAME
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from tests.station import KEY, Station, delivered, until

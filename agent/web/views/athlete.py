@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.exercises import EXERCISES
-from agent.outbox.check_in import LinkedCard
 from agent.outbox.models import Entry
 from agent.outbox.queries import NOT_DISCARDED, ClipFilter, ShownClip
 from agent.outbox.results import Number, Result
+from agent.outbox.roster import LinkedCard
 from agent.outbox.states import SENT, TO_BE_SENT, EntryState, FileState
 from agent.results.csv_export import exported, names_of, write_csv
 from agent.station.roster import athlete_of, name_of, search_athletes, split_key

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.resends import OPEN, Resend, ResendState
-from agent.outbox.results import Number, Result, VideoState
+from agent.outbox.results import FollowUp, FollowUpState, Number, Result, VideoState
 from agent.outbox.roster import key_of
 from agent.outbox.states import SENT, CaptureState, EntryState, FileState, Reason, Recipient
 from agent.results.videos import progress

@@ -7,7 +7,7 @@ from hashlib import sha256
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
-from agent.outbox.disk_history import read_disk
+from agent.outbox.disk import read_disk
 from agent.station.camera import CameraState, unrecognised_files
 from agent.station.recording_pause import Filming, filming
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from agent.exercises import EXERCISES
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.roster import RosterAthlete, key_of
-from agent.station.assignments import last_combination
-from agent.station.expiry import AssignmentStatus, assignment_status
+from agent.station.assignments import AssignmentStatus, assignment_status, last_combination
 from agent.station.queue import rotates
 from agent.station.roster import athlete_of, name_of, search_athletes
 from agent.web.context import PageContext

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from agent.api.client import ApiKey
 from agent.disk.space import DiskSpace
-from agent.outbox.follow_ups import FollowUp
 from agent.outbox.models import Entry
-from agent.outbox.results import Result
+from agent.outbox.results import FollowUp, Result
 from agent.results.follow_up import (
     FollowUpPolicy,
     FollowUpRecorder,

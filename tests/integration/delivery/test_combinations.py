@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import ClipTarget
 from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from agent.api.client import ApiClient, ApiKey
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.results import read_head, read_session
+from agent.outbox.results import FollowUpState, read_head, read_session
 from agent.outbox.states import EntryState
 from agent.results.follow_up import FollowUpPolicy
 from agent.sandbox.server import Sandbox

@@ -6,8 +6,7 @@ import pytest
 
 from agent.api.client import ApiKey
 from agent.api.documents import export_path
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.results import read_session
+from agent.outbox.results import FollowUpState, read_session
 from agent.sandbox.server import Sandbox
 from tests.integration.delivery.conftest import World
 from tests.integration.delivery.following import Following

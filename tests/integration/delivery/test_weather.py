@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from agent.errors import AgentError
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient

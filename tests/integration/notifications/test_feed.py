@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agent.disk.state_folder import StateFolder
 from agent.notifications.stage import Feed
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.notification_cursors import Channels
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner

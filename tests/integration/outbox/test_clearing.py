@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.outbox import disk_history, files
+from agent.outbox import disk, files
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.models import Capture, ClipSource, Entry, NewEntry, derive_clip_code
 from agent.outbox.outbox import Outbox
@@ -143,9 +143,9 @@ def test_the_weights_are_those_of_the_files_on_the_disk(outbox: Outbox) -> None:
         (files.REMOVABLE_CLIPS, {"delivered": 0, "most": 9}),
         (files.BEGIN_ORIGINAL, {"id": 1, "now": 0}),
         (files.BEGIN_CLIP, {"id": 1, "now": 0}),
-        (disk_history.CAPTURE_WEIGHTS, {}),
-        (disk_history.CLIP_WEIGHTS, {}),
-        (disk_history.DELIVERED_ORIGINALS, {}),
+        (disk.CAPTURE_WEIGHTS, {}),
+        (disk.CLIP_WEIGHTS, {}),
+        (disk.DELIVERED_ORIGINALS, {}),
     ],
 )
 def test_no_query_about_files_scans_a_table(

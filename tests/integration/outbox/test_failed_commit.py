@@ -6,7 +6,7 @@ import pytest
 
 from agent.disk.state_folder import StateFolder
 from agent.outbox.consistency import audit
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState

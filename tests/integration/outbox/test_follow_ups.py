@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.disk.state_folder import StateFolder
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.results import NewResult
+from agent.outbox.results import FollowUpState, NewResult
 from agent.outbox.states import EntryState, Reason
 from tests.factories import NOW_S, ready_entry
 

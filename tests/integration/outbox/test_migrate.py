@@ -14,16 +14,16 @@ from sqlite_utils.db import Database
 from agent.clock import read_clock
 from agent.disk.state_folder import LEDGER_NAME, StateFolder, StateFolderLock
 from agent.errors import OutboxError
-from agent.outbox import migrate, schema
+from agent.outbox import database_file, schema
 from agent.outbox.consistency import ConsistencyCheck
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from tests.factories import NOW_S
 from tests.seeded import seed
 
 _FIRST = ("first_schema",)
-_OLD = migrate.UP_TO_DATE
+_OLD = database_file.UP_TO_DATE
 _NEW = (*_OLD, "holograms")
 _AT_ONCE = 4
 _ROUNDS = 6
@@ -44,7 +44,7 @@ def version_of(*changes: Callable[[Database], None]) -> Iterator[None]:
         migrations()(change)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", migrations)
-        patch.setattr(migrate, "UP_TO_DATE", tuple(change.__name__ for change in changes))
+        patch.setattr(database_file, "UP_TO_DATE", tuple(change.__name__ for change in changes))
         yield
 
 
@@ -63,7 +63,7 @@ def old_outbox(root: Path, *, entries: int = 3, waiting: int = 2) -> None:
 def applied_in(path: Path) -> tuple[str, ...]:
     """The migrations that a database file has been through."""
     with closing(sqlite3.connect(path)) as connection:
-        return tuple(migrate.applied_migrations(connection))
+        return tuple(database_file.applied_migrations(connection))
 
 
 def states_in(path: Path) -> dict[str, int]:
@@ -74,7 +74,9 @@ def states_in(path: Path) -> dict[str, int]:
 
 def test_up_to_date_names_every_migration_in_order() -> None:
     with Database(memory=True) as empty:
-        assert tuple(one.name for one in schema.MIGRATIONS.pending(empty)) == migrate.UP_TO_DATE
+        assert (
+            tuple(one.name for one in schema.MIGRATIONS.pending(empty)) == database_file.UP_TO_DATE
+        )
 
 
 def test_an_older_outbox_is_migrated_with_all_that_waits_in_it(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_an_outbox_of_the_first_schema_is_migrated_with_its_content(tmp_path: Pa
         assert (ada := outbox.roster.by_user_id("ada")) is not None and ada.name == "Ada"
         outbox.groups.add("Team", ["ada"], now_s=NOW_S)
         outbox.cards.link("digest", "ada", now_s=NOW_S)
-    assert applied_in(path) == migrate.UP_TO_DATE and states_in(path) == before
+    assert applied_in(path) == database_file.UP_TO_DATE and states_in(path) == before
     (copy,) = tmp_path.glob(f"{DATABASE_NAME}.before-*")
     assert applied_in(copy) == _FIRST and states_in(copy) == before
 
@@ -175,7 +177,7 @@ def opened_with(together: threading.Barrier, root: Path) -> tuple[str, ...]:
     together.wait()
     with Outbox.open(root) as outbox:
         outbox.pauses.forget()
-        return tuple(migrate.applied_migrations(outbox.database.connection))
+        return tuple(database_file.applied_migrations(outbox.database.connection))
 
 
 def test_the_owner_of_the_folder_migrates_its_outbox(tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_an_addition_leaves_everything_that_was_there_as_it_was() -> None:
         for migration in schema.MIGRATIONS.pending(grown):
             before = schema_in(grown.conn)
             migration.fn(grown)
-            if migration.name not in migrate.ADDITIONS:
+            if migration.name not in database_file.ADDITIONS:
                 continue
             names = {name for name, _ in before}
             added = schema_in(grown.conn) - before
@@ -296,7 +298,9 @@ def test_the_version_before_works_on_with_a_full_outbox_and_nothing_is_lost_on_t
     released = [schema.first_schema, schema.groups_and_cards, schema.hub_confirmation]
     later = released if is_released else [*released, with_room_for_holograms]
     monkeypatch.setattr(
-        migrate, "ADDITIONS", migrate.ADDITIONS | {change.__name__ for change in later[1:]}
+        database_file,
+        "ADDITIONS",
+        database_file.ADDITIONS | {change.__name__ for change in later[1:]},
     )
     folder = StateFolder(tmp_path)
     path = tmp_path / DATABASE_NAME

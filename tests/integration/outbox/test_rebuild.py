@@ -14,7 +14,7 @@ from agent.clock import BEGINNING
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import OutboxError
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
-from agent.outbox.integrity import DATABASE_NAME, mark_corrupt
+from agent.outbox.database_file import DATABASE_NAME, mark_corrupt
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState

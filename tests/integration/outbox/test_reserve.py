@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.disk.space import DiskSpace
+from agent.outbox.disk import Reserve
 from agent.outbox.outbox import Outbox
-from agent.outbox.reserve import Reserve
 from tests.disks import fill, mounted
 from tests.factories import NOW_S, ready_entry
 

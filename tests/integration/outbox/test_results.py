@@ -8,13 +8,13 @@ import pytest
 from agent.clock import Instant
 from agent.disk.state_folder import StateFolder
 from agent.outbox.consistency import ResultRepair
-from agent.outbox.follow_ups import FollowUpState
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import Entry
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.removal import FileRemover
 from agent.outbox.results import (
     DocumentState,
+    FollowUpState,
     Head,
     NewResult,
     read_head,

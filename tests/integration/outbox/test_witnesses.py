@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.entries import AttemptEnd
-from agent.outbox.integrity import DATABASE_NAME
 from agent.outbox.models import Entry, LookFirst
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner

@@ -10,12 +10,16 @@ import pytest
 
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import RequestError
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.station.assignments import assign_nobody, assign_person, record_default
+from agent.station.assignments import (
+    assign_nobody,
+    assign_person,
+    assignment_status,
+    record_default,
+)
 from agent.station.check_in import CheckIn, Tap, TapOutcome
-from agent.station.expiry import assignment_status
 from agent.station.recording_pause import filming, stop_filming
 from agent.station.roster import NamedAthlete, note_guest, resolve_guest, take_over
 from tests.factories import NOW_S, instant

@@ -3,8 +3,17 @@
 from agent.clock import Instant
 from agent.outbox.assignments import AssignmentKind
 from agent.outbox.outbox import Outbox
-from agent.station.assignments import assign_person, keep, record_default, step_mass, timeline_of
-from agent.station.expiry import assignment_status, record_run_out, record_run_out_now, renew
+from agent.station.assignments import (
+    assign_person,
+    assignment_status,
+    keep,
+    record_default,
+    record_run_out,
+    record_run_out_now,
+    renew,
+    step_mass,
+    timeline_of,
+)
 from tests.factories import admitted, instant
 from tests.integration.station.conftest import LIFTING, RULES, doing
 

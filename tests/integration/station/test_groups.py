@@ -6,7 +6,7 @@ import pytest
 
 from agent.disk.state_folder import LEDGER_NAME
 from agent.errors import RequestError
-from agent.outbox.integrity import DATABASE_NAME
+from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.station.assignments import assign_person

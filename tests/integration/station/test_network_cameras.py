@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.station.network_cameras import NetworkCamera, camera_of, find_cameras
+from agent.station.network import NetworkCamera, camera_of, find_cameras
 
 _ANSWER = (
     "<SOAP-ENV:Envelope><wsa:RelatesTo>uuid:{id}</wsa:RelatesTo><d:ProbeMatches><d:ProbeMatch>"

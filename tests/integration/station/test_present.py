@@ -1,10 +1,9 @@
 """The present is told by the last words alone, and just as all words would tell it."""
 
 from agent.outbox.outbox import Outbox
-from agent.station.assignments import assign_person, record_default, timeline_of
-from agent.station.expiry import assignment_status
+from agent.station.assignments import assign_person, assignment_status, record_default, timeline_of
+from agent.station.attribution import present_of
 from agent.station.recording_pause import filming, stop_filming
-from agent.station.timeline import present_of
 from tests.factories import instant
 from tests.integration.station.conftest import LIFTING, RULES, doing
 

@@ -17,8 +17,8 @@ from agent.outbox.models import Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
 from agent.station import assignments, queue
+from agent.station.assignments import assignment_status, record_run_out, record_run_out_now, renew
 from agent.station.attribution import decide_attribution
-from agent.station.expiry import assignment_status, record_run_out, record_run_out_now, renew
 from agent.station.recording_time import RecordedBy, RecordingTime
 from tests.factories import NOW_S, admitted
 from tests.integration.station.conftest import LIFTING, RULES, doing

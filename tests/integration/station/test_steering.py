@@ -11,7 +11,7 @@ from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.station import assignments, clip_actions
-from agent.station.timeline import Timeline
+from agent.station.attribution import Timeline
 from tests.factories import BOOT, NOW_S, admitted, instant, new_entry, ready_entry
 
 LIFTING = ClipTarget(

@@ -16,6 +16,7 @@ from agent.clock import read_clock
 from agent.errors import RequestError, UnreachableError
 from agent.outbox.devices import Role
 from agent.station.assignments import assign_nobody, station_rules
+from agent.station.attribution import present_of
 from agent.station.check_in import (
     CheckIn,
     find_group,
@@ -27,7 +28,6 @@ from agent.station.check_in import (
 from agent.station.queue import set_rotate
 from agent.station.recording_pause import start_filming
 from agent.station.roster import NamedAthlete, take_over
-from agent.station.timeline import present_of
 from agent.web.auth import LoginSession, TapGuard
 from tests.served_page import ServedPage, free_port, page_settings, served_page
 

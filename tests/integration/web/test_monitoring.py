@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.clock import read_clock
 from agent.hub.folder import KnownStation, Register
 from agent.hub.stations import StationBoard, targets_document, write_targets
-from agent.outbox.counters import Counters
 from agent.outbox.pauses import Pause
+from agent.outbox.queries import Counters
 from agent.outbox.states import CaptureState
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S, admitted

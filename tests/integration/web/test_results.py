@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.disk.state_folder import note_of, part_of
-from agent.outbox.follow_ups import FollowUpState
 from agent.outbox.models import Capture, Entry
-from agent.outbox.results import Number
+from agent.outbox.results import FollowUpState, Number
 from agent.outbox.states import CaptureState
 from tests.came_back import HOSTILE, analysed, delivered, followed
 from tests.factories import NOW_S, admitted, new_entry

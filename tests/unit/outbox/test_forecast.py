@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.outbox.disk_history import DiskSample, Forecast, forecast
+from agent.outbox.disk import DiskSample, Forecast, forecast
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S

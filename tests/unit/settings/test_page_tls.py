@@ -4,7 +4,7 @@ import pytest
 
 from agent.card_reader import own_page
 from agent.settings.model import WebSettings
-from agent.station.addresses import page_address
+from agent.station.network import page_address
 
 
 @pytest.mark.parametrize(

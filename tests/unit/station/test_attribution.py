@@ -8,9 +8,14 @@ from agent.clock import BEGINNING, Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.station.attribution import Attribution, ClipWarning, UnassignedPolicy, decide_attribution
+from agent.station.attribution import (
+    Attribution,
+    ClipWarning,
+    Timeline,
+    UnassignedPolicy,
+    decide_attribution,
+)
 from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
-from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
 
 LATER_BOOT = "7d6f7a3e-0000-4000-8000-000000000002"

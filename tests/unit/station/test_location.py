@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agent.outbox.follow_ups import FollowUp, FollowUpState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.pauses import LaneState
+from agent.outbox.results import FollowUp, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, Reason
 from agent.station.status import StatusContext, describe_location
 from tests.conftest import InZone

@@ -6,9 +6,9 @@ import pytest
 
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.station.attribution import Timeline
 from agent.station.recording_pause import CapturePermission, CaptureView, capture_view
 from agent.station.recording_time import ClockEvidence, RecordedBy, RecordingTime
-from agent.station.timeline import Timeline
 from tests.factories import BOOT, instant
 
 LATER = instant(9000)

@@ -8,10 +8,9 @@ from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.states import EntryState, Recipient
-from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_attribution
+from agent.station.attribution import NEAR_EDGE_S, ClipWarning, Timeline, decide_attribution
 from agent.station.recording_pause import CapturePermission, capture_view
 from agent.station.recording_time import recording_time
-from agent.station.timeline import Timeline
 from tests.factories import BOOT, NOW_S
 from tests.filmed import Filmed, recordings
 

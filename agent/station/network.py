@@ -1,7 +1,8 @@
-"""Cameras that answer on the network: ONVIF's discovery, which most network cameras speak.
+"""The station's network: the addresses by which others reach this box, and cameras that answer.
 
-One question goes to everybody in the station's own network; who answers is shown to the person who
-chooses the camera.  Nothing of an answer is trusted but the address that it came from.
+Cameras are found by ONVIF's discovery, which most network cameras speak.  One question goes to
+everybody in the station's own network; who answers is shown to the person who chooses the camera.
+Nothing of an answer is trusted but the address that it came from.
 Source: WS-Discovery 1.0 (OASIS), ONVIF Core Specification, chapter 7.
 """
 
@@ -12,7 +13,50 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from agent.settings.model import WebSettings, is_loopback
 from agent.text import printable
+
+_ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # compared with, not bound to
+_BEYOND = ("192.0.2.1", 9)  # an address of documentation (RFC 5737): no packet goes out
+
+
+def page_address(settings: WebSettings) -> str:
+    """Return the page's address as a browser beside the box would call it."""
+    port = settings.listen.rpartition(":")[2]
+    if settings.hosts:
+        host = settings.hosts[0]
+    else:
+        host = reached_at(settings.host, otherwise=f"{socket.gethostname()}.local")
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def reached_at(host: str, *, otherwise: str) -> str:
+    """Return by which name or address others reach what listens on a host of this box.
+
+    Args:
+        host: where it listens, which may be everywhere.
+        otherwise: what is returned where this box has no address on a network.
+    """
+    return (own_address() or otherwise) if host.strip("[]") in _ANYWHERE else host
+
+
+def own_address() -> str | None:
+    """Return this box's address on its network; None where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_BEYOND)
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return address
+
+
+def shared_page_address(settings: WebSettings) -> str | None:
+    """Return the page's address for other machines; None where they cannot reach it."""
+    is_here = not settings.listen or is_loopback(settings.host)
+    return None if is_here else page_address(settings)
+
 
 EVERYBODY = ("239.255.255.250", 3702)
 _MOST_CAMERAS, _MOST_NAME = 24, 60
