@@ -25,7 +25,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
-from agent.station import clip_actions, manual_takes
+from agent.station import clip_actions
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from agent.wakeup import wake
 
@@ -145,7 +145,7 @@ class DrillEnvironment:
         for one in most:
             self.outbox.takes.add_by_hand(capture, start_s=one[0], end_s=one[1])
         now_s = read_clock().utc_s
-        manual_takes.add_take(self.outbox, capture, start_s=start_s, end_s=end_s, now_s=now_s)
+        clip_actions.add_take(self.outbox, capture, start_s=start_s, end_s=end_s, now_s=now_s)
         wake(self._state.wake_socket)
         self.until(
             lambda: len(self.outbox.entries.in_states({EntryState.HELD})) == len(bounds),

@@ -50,8 +50,7 @@ from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, MemberKind, forget_membership
 from agent.facility.plan import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
-from agent.hub.planning import MOST_DAYS, Planner, is_calendar, moment_of, read_plan_csv
-from agent.hub.roster import HubRoster
+from agent.hub.planning import MOST_DAYS, HubRoster, Planner, is_calendar, moment_of, read_plan_csv
 from agent.hub.run import run_hub
 from agent.hub.settings import LEAF_PORT, HubSettings, load_hub
 from agent.logs import configure_logs

@@ -27,8 +27,7 @@ from agent.facility.remote import COMMANDS, WALL, RemoteCommand
 from agent.hub.fleet_settings import FleetReleases, FleetSettings
 from agent.hub.folder import HUB_BACKUP, HubFolder, restore_hub
 from agent.hub.look import HubLook, RemoteResult, StationCommander, look_at_hub
-from agent.hub.planning import moment_of
-from agent.hub.roster import HubRoster, read_roster_csv
+from agent.hub.planning import HubRoster, moment_of, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
 from agent.text import counted, printable

@@ -33,13 +33,20 @@ from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.station import clip_actions
 from agent.station.assignments import state_folder, station_rules
+from agent.station.clip_actions import (
+    add_take,
+    find,
+    find_capture,
+    last_undoable,
+    look_again,
+    remember_given,
+    retry_deletion,
+)
 from agent.station.clip_actions import edit as edit_clip
-from agent.station.clip_actions import find, last_undoable, remember_given, retry_deletion
 from agent.station.clip_actions import give as give_clip
 from agent.station.clip_actions import hold as hold_clip
 from agent.station.clip_actions import resend as ask_resend
 from agent.station.clip_actions import undo as take_back
-from agent.station.manual_takes import add_take, find_capture, look_again
 
 
 @click.command()

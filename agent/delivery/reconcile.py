@@ -31,13 +31,11 @@ from agent.delivery.circuit_breaker import ApiAccess
 from agent.delivery.retry_policy import ClipBackoff
 from agent.errors import ApiUnavailableError
 from agent.failpoints import crash_point
-from agent.outbox.deliveries import DeliveryQueries
-from agent.outbox.entries import AttemptEnd, AttemptKind
+from agent.outbox.entries import AttemptEnd, AttemptKind, DeliveryQueries
 from agent.outbox.models import Entry, LookFirst
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Reason
-from agent.retry import Backoff
-from agent.stage import StageName
+from agent.stage import Backoff, StageName
 
 _ANY_CODE = re.compile(r"\[[0-9a-hjkmnp-tv-z]{10}\]")  # of any station
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.bandwidth_schedule import Timetable, UplinkShare, parse_timetable
 from agent.clock import Now
-from agent.outbox.deliveries import Backlog, DueClip, TransferSample, UncertainClip
+from agent.outbox.entries import Backlog, DueClip, TransferSample, UncertainClip
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LIMITS_IN_ROW

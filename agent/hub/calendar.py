@@ -18,8 +18,7 @@ from icalendar import Event
 
 from agent.errors import RequestError
 from agent.facility.plan import Turn
-from agent.hub.planning import MOST_DAYS
-from agent.hub.roster import HubAthlete
+from agent.hub.planning import MOST_DAYS, HubAthlete
 from agent.text import printable
 
 _MOST_EVENTS = 5_000

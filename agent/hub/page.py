@@ -17,14 +17,12 @@ from agent.facility.membership import NAME
 from agent.facility.plan import Turn
 from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder
-from agent.hub.planning import Planner
-from agent.hub.roster import HubAthlete, HubRoster
+from agent.hub.planning import HubAthlete, HubRoster, Planner
 from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.devices import Role
 from agent.outbox.recovery import open_as_owner
-from agent.retry import Backoff, BackoffTimer
-from agent.stage import ShutdownRequested, StageName, StopFlag
+from agent.stage import Backoff, BackoffTimer, ShutdownRequested, StageName, StopFlag
 from agent.web.auth import Authenticator
 from agent.web.context import DatabaseExecutor
 from agent.web.i18n import ACTIVITIES, ENTRY_STATES, STATES, Texts, Wording

@@ -422,9 +422,8 @@ def _natural(title: str) -> list[tuple[int, str]]:
     return parts
 
 
-_TARGETS_MODE = (
-    0o644  # Prometheus runs as another user; addresses and names of stations are no secret
-)
+# Prometheus runs as another user; addresses and names of stations are no secret.
+_TARGETS_MODE = 0o644
 _MOST_TARGETS_BYTES = 1 << 22
 
 

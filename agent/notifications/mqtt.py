@@ -24,8 +24,7 @@ from agent.api.tls import tls_context, tls_fault, tls_words
 from agent.clock import Now
 from agent.errors import NotifyError, plain_words
 from agent.heartbeat import beat
-from agent.notifications.home_assistant import OFFLINE, ONLINE, Message, Topics
-from agent.notifications.message import Interest, Notice
+from agent.notifications.message import OFFLINE, ONLINE, Interest, Message, Notice, Topics
 from agent.stage import StageName
 
 MOST_HEARD_BYTES = 64 * 1024  # between two looks; acknowledgements are a few bytes each

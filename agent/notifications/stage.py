@@ -13,11 +13,12 @@ import structlog
 from agent.clock import Clock, read_clock
 from agent.errors import NotifyError
 from agent.failpoints import crash_point
-from agent.notifications.home_assistant import Topics, discovery
 from agent.notifications.message import (
     Interest,
     Notice,
     StationReport,
+    Topics,
+    discovery,
     is_news,
     name_of,
     notice_of,
@@ -28,10 +29,9 @@ from agent.notifications.webhook import Webhook
 from agent.outbox.notification_cursors import RefusedNotice
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import FeedEvent
-from agent.retry import Backoff, BackoffTimer
 from agent.settings import Settings
 from agent.settings.model import read_mqtt_password, read_webhook_secret
-from agent.stage import StageName
+from agent.stage import Backoff, BackoffTimer, StageName
 
 _AT_ONCE = 50
 _LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good

@@ -1,9 +1,9 @@
-"""The outbox's disk: blocks reserved for when it is full, free space over the last days, a forecast.
+"""The outbox's disk: blocks reserved for when it is full, recent free space, and a forecast.
 
 A minimum of free space would not do instead of a reserve: it holds Spotter back and nobody else,
 and the camera program fills the disk to the last block.  Nor would a file that is deleted when the
-disk is full: its blocks go to whoever writes next.  So the blocks are allocated beforehand inside
-the files that grow with every delivery, where no other program can take them:
+disk is full: its blocks go to whichever program writes next.  So the blocks are allocated
+beforehand inside the files that grow with every delivery, where no other program can take them:
 
 - free pages in the database itself;
 - blocks beyond the end of its write-ahead log, and of the ledger.

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from agent.clock import Instant, iso_utc
+from agent.outbox.corrections import RESEND_WORDS, Resend
 from agent.outbox.entries import Attempt, AttemptKind, Event, EventKind
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import Followed
-from agent.outbox.resends import RESEND_WORDS, Resend
 from agent.outbox.results import FOLLOW_UP_WORDS, FollowUpState
 from agent.outbox.states import CaptureState, EntryState, FileState, reason_text
 from agent.text import counted

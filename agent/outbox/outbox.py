@@ -10,21 +10,19 @@ from agent.disk.space import is_disk_full, is_nearly_full
 from agent.errors import AgentError, OutboxError
 from agent.outbox.assignments import Assignments
 from agent.outbox.captures import Captures, JoinCandidates, Takes
+from agent.outbox.corrections import Resends, UndoableActions
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.database_file import DATABASE_NAME, holds_history
-from agent.outbox.deliveries import DeliveryQueries, TransferStats
 from agent.outbox.devices import Devices
 from agent.outbox.disk import DiskHistory, Reserve
-from agent.outbox.entries import Attempts, Entries, Events
+from agent.outbox.entries import Attempts, DeliveryQueries, Entries, Events, TransferStats
 from agent.outbox.erasures import Erasures, SessionDeletions
 from agent.outbox.files import CleanupQueries, Files, ResultCleanup
 from agent.outbox.notification_cursors import Channels
 from agent.outbox.pauses import Lanes, Limits, Pauses
 from agent.outbox.queries import ClipQueries, EventFeed, Listing, SessionList
-from agent.outbox.resends import Resends
 from agent.outbox.results import Dates, FollowUps, Results, Videos
 from agent.outbox.roster import Cards, Groups, Queue, Roster, StationFlags
-from agent.outbox.undo import UndoableActions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -462,7 +462,7 @@ class FollowUps:
 
     def of_entry(self, entry_id: int) -> FollowUp | None:
         """Return what is known of a clip's session; None where it has none."""
-        row = self._db.row(f"{_JOINED} WHERE follow_up.entry_id = ?", (entry_id,))
+        row = self._db.row(f"{_FOLLOWED} WHERE follow_up.entry_id = ?", (entry_id,))
         return None if row is None else FollowUp.from_row(row)
 
     def of_entries(self, entry_ids: Collection[int]) -> dict[int, FollowUp]:
@@ -533,18 +533,18 @@ SELECT follow_up.*, entry.clip_code, entry.activity, entry.filmed_at
   FROM follow_up JOIN entry ON entry.id = follow_up.entry_id
 """
 OF_ENTRIES = f"""
-{_JOINED} WHERE follow_up.entry_id IN (SELECT value FROM json_each(?))
+{_FOLLOWED} WHERE follow_up.entry_id IN (SELECT value FROM json_each(?))
 """  # noqa: S608  # our own words
 # The few that are still looked for, whatever their number of looks: a partial index holds them.
 _FIRST = "iif(follow_up.last_asked_at IS NULL, :first, 0.0)"
 DUE = f"""
-{_JOINED}
+{_FOLLOWED}
  WHERE follow_up.due_at >= 0
    AND (follow_up.due_at + {_FIRST} <= :now OR follow_up.due_at > :now + :farthest)
  ORDER BY follow_up.state = 'completed', follow_up.due_at LIMIT :most
 """  # our own words; index: follow_up_due
 OPEN = f"""
-{_JOINED}
+{_FOLLOWED}
  WHERE follow_up.due_at >= 0 AND follow_up.state != 'completed'
  ORDER BY follow_up.due_at LIMIT ?
 """  # our own words; index: follow_up_due

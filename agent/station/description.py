@@ -1,10 +1,8 @@
-"""Finds recordings, clips and athletes by code, name, hash or id, and describes one as `spotter show`."""
+"""Recordings, clips and athletes, found by code, name, hash or id, and described in full."""
 
-import hashlib
 import re
 import string
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,33 +10,19 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.clock import Instant, iso_utc
 from agent.disk.state_folder import SMALL, STRIP, StateFolder, StateFolderLock
 from agent.errors import RequestError
+from agent.outbox.corrections import OPEN
 from agent.outbox.history import cut_words, resend_words, story
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
-from agent.outbox.resends import OPEN
 from agent.outbox.roster import GUEST_PREFIX, RosterAthlete
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT, CaptureState, EntryState, Reason
 from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.assignments import api_host, assignment_status, state_folder
-from agent.station.clip_actions import find
+from agent.station.clip_actions import find, sha256_of
 from agent.station.roster import athlete_of, fold, name_of, search_athletes, split_key
 from agent.station.status import StatusContext, describe_location
 from agent.text import counted, printable_file_name
-
-
-def sha256_of(path: Path) -> str | None:
-    """Return the hash of a file's content; None where there is no file, or this user may not look.
-
-    Then the name is all there is to go by. A folder that is closed to `sudo -u spotter` is often
-    the one that a person stands in.
-    """
-    with suppress(OSError):
-        if path.is_file():
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
-
 
 MOST = 20  # clips of one athlete, or candidates for one name
 _SHORTEST_HASH = 6

@@ -15,15 +15,14 @@ from agent.clock import Instant, Now, iso_utc
 from agent.disk.state_folder import StateFolder
 from agent.failpoints import crash_point
 from agent.outbox.assignments import AssignmentLayer
+from agent.outbox.corrections import ResendState, UndoableAction, UndoKind
 from agent.outbox.database_file import remove_old_copies
 from agent.outbox.erasures import DeletionState, Erasure, SessionDeletion
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import rewritten_log
 from agent.outbox.removal import FileRemover
-from agent.outbox.resends import ResendState
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
-from agent.outbox.undo import UndoableAction, UndoKind
 from agent.stage import StageName
 from agent.station.assignments import assign_nobody
 from agent.station.attribution import present_of

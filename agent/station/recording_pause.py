@@ -14,9 +14,9 @@ from enum import Enum, auto
 
 from agent.clock import Instant
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
+from agent.outbox.corrections import UNDO_STOP_S, UndoableAction, UndoKind
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Reason
-from agent.outbox.undo import UNDO_STOP_S, UndoableAction, UndoKind
 from agent.station.attribution import Timeline, UndecidableError, present_of
 from agent.station.recording_time import RecordingTime
 

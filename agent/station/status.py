@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.clock import LocalTime
+from agent.outbox.corrections import ResendState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
-from agent.outbox.resends import ResendState
 from agent.outbox.results import FOLLOW_UP_WORDS, FollowUp
 from agent.outbox.states import (
     TO_BE_LOOKED_INTO,

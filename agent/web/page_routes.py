@@ -48,8 +48,7 @@ from agent.web.views.athlete import (
     TakePage,
 )
 from agent.web.views.cards import figures_of
-from agent.web.views.dashboard import CSRF_PLACE, NOW_PLACE
-from agent.web.views.people import MOST_FOUND, MOST_RECENT, GroupEntry
+from agent.web.views.dashboard import CSRF_PLACE, MOST_FOUND, MOST_RECENT, NOW_PLACE, GroupEntry
 
 _MOST_SEARCHED = 100  # characters
 _GROUP = re.compile(r"[0-9]{0,18}")

@@ -36,8 +36,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from agent.errors import AgentError
+from agent.outbox.corrections import UndoableAction
 from agent.outbox.devices import Role
-from agent.outbox.undo import UndoableAction
 from agent.stage import StageName
 from agent.web.auth import API_PATH, Authenticator, Guard, LoginSession, TapGuard
 from agent.web.context import DatabaseExecutor, PageContext

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from agent.buttons import ButtonAction
 from agent.errors import RequestError
 from agent.outbox.assignments import Assignment
+from agent.outbox.corrections import UndoableAction
 from agent.outbox.models import ClipTarget
 from agent.outbox.states import Recipient
-from agent.outbox.undo import UndoableAction
 from agent.stage import StageName
 from agent.station import assignments, clip_actions, queue
 from agent.station.check_in import (
@@ -48,7 +48,7 @@ from agent.web.routing import (
     form_fields,
     said,
 )
-from agent.web.views.people import RosterEntry
+from agent.web.views.dashboard import RosterEntry
 
 Key = Annotated[str, Field(min_length=1, max_length=128)]
 

@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from agent.errors import RequestError
+from agent.outbox.corrections import UndoableAction
 from agent.outbox.models import Capture, ClipTarget, Entry, is_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.results import VideoState
 from agent.outbox.states import SENT, CaptureState
-from agent.outbox.undo import UndoableAction
 from agent.station import clip_actions
 from agent.station.clip_actions import want_video
 from agent.web.i18n import MovementWording

@@ -16,7 +16,7 @@ from agent.facility.keys import FacilityKey
 from agent.facility.receiver import POSTER_OF
 from agent.hub.chain import SiteWord
 from agent.hub.folder import KnownStation, Register
-from agent.hub.roster import HubRoster, read_roster_csv
+from agent.hub.planning import HubRoster, read_roster_csv
 from agent.hub.stations import StationView, StationWord
 from tests.facility import SITE, Hub, free_address
 from tests.served_page import PIN

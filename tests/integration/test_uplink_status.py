@@ -9,8 +9,7 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.cli.status import line_lines
 from agent.clock import LocalTime, iso_utc, seconds_of
 from agent.delivery.scheduling import Goodput, all_sent_at, read_uplink_status
-from agent.outbox.deliveries import Backlog, UncertainClip
-from agent.outbox.entries import AttemptEnd
+from agent.outbox.entries import AttemptEnd, Backlog, UncertainClip
 from agent.outbox.models import Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState

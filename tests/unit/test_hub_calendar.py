@@ -15,8 +15,7 @@ from icalendar import vRecur
 from agent.errors import RequestError
 from agent.facility.plan import Turn
 from agent.hub.calendar import CalendarPlan, Recurrence, read_plan_calendar
-from agent.hub.planning import is_calendar
-from agent.hub.roster import HubAthlete
+from agent.hub.planning import HubAthlete, is_calendar
 
 _BERLIN = ZoneInfo("Europe/Berlin")
 _NOW = datetime(2026, 3, 27, 9, 0, tzinfo=_BERLIN)  # a Friday; summer time begins on Sunday

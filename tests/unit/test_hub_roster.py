@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError, RequestError
-from agent.hub.roster import HubRoster, read_roster_csv
+from agent.hub.planning import HubRoster, read_roster_csv
 
 _GOOD = (
     "\ufeffuser_id,name,groups,consent\nu1,Ada  Lovelace,U18; Lifting;,yes\nu2,Bo,,\nu3,Cy,,NO\n"

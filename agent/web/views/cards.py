@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from agent.outbox.corrections import OPEN, Resend, ResendState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.queries import ShownClip
-from agent.outbox.resends import OPEN, Resend, ResendState
 from agent.outbox.results import FollowUp, FollowUpState, Number, Result, VideoState
 from agent.outbox.roster import key_of
 from agent.outbox.states import SENT, CaptureState, EntryState, FileState, Reason, Recipient

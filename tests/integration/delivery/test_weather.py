@@ -11,11 +11,11 @@ from contextlib import suppress
 import pytest
 
 from agent.errors import AgentError
+from agent.outbox.corrections import UndoableAction
 from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.outbox.undo import UndoableAction
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions
 from agent.station.assignments import StationRules

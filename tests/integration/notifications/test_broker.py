@@ -11,8 +11,7 @@ from typing import Literal
 import pytest
 
 from agent.errors import NotifyError
-from agent.notifications.home_assistant import Topics, discovery
-from agent.notifications.message import trial_notice
+from agent.notifications.message import Topics, discovery, trial_notice
 from agent.notifications.mqtt import Broker, BrokerSettings
 from agent.notifications.stage import MOST_TRIES, NotificationStage
 from agent.sandbox.server import CERTIFICATES

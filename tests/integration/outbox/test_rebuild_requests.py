@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from agent.disk.state_folder import StateFolder
+from agent.outbox.corrections import OPEN, ResendState, UndoKind
 from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.resends import OPEN, ResendState
 from agent.outbox.states import Recipient
-from agent.outbox.undo import UndoKind
 from agent.station.erasure import forget
 from tests.factories import NOW_S, instant
 from tests.lived import WAYS, send

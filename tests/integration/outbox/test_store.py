@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import OutboxError
-from agent.outbox import captures, deliveries, entries
+from agent.outbox import captures, entries
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.entries import AttemptEnd
 from agent.outbox.models import Take
@@ -139,13 +139,13 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
         (entries.NEXT_READY, {"now": 0}),
         (entries.NEXT_UNCERTAIN, {"now": 0}),
         (entries.NEXT_DUE, {"state": "ready"}),
-        (deliveries.NEWEST_DELIVERED, {"before": 0}),
-        (deliveries.ANY_DELIVERED, {"after": 0}),
-        (deliveries.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
-        (deliveries.UNKNOWN_DUE, {"now": 0, "most": 1}),
-        (deliveries.NEXT_UNKNOWN, {}),
-        (deliveries.NEXT_UNSETTLED, {}),
-        (deliveries.SETTLED_FIRST, {}),
+        (entries.NEWEST_DELIVERED, {"before": 0}),
+        (entries.ANY_DELIVERED, {"after": 0}),
+        (entries.HELD_BECAUSE, {"reason": "key_cannot_send_for_others"}),
+        (entries.UNKNOWN_DUE, {"now": 0, "most": 1}),
+        (entries.NEXT_UNKNOWN, {}),
+        (entries.NEXT_UNSETTLED, {}),
+        (entries.SETTLED_FIRST, {}),
         (captures.CLAIM_NEXT, {"now": 0, "but_not": "[]"}),
     ],
 )

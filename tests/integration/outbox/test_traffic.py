@@ -1,6 +1,6 @@
 """What waits for the line, and what went over it, on a real SQLite file."""
 
-from agent.outbox import deliveries
+from agent.outbox import entries
 from agent.outbox.entries import AttemptEnd
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState
@@ -8,12 +8,12 @@ from tests.factories import NOW_S, ready_entry
 
 
 def test_the_backlog_is_what_is_neither_delivered_nor_held(outbox: Outbox) -> None:
-    assert outbox.traffic.backlog() == deliveries.Backlog(clips=0, size_bytes=0)
-    entries = [ready_entry(outbox, number) for number in (1, 2, 3)]
-    outbox.entries.move(entries[0], EntryState.HELD, now_s=NOW_S)
-    outbox.entries.adopt_session(entries[1].id, session_id="a", server_title=None, now_s=NOW_S)
+    assert outbox.traffic.backlog() == entries.Backlog(clips=0, size_bytes=0)
+    three = [ready_entry(outbox, number) for number in (1, 2, 3)]
+    outbox.entries.move(three[0], EntryState.HELD, now_s=NOW_S)
+    outbox.entries.adopt_session(three[1].id, session_id="a", server_title=None, now_s=NOW_S)
 
-    assert outbox.traffic.backlog() == deliveries.Backlog(clips=1, size_bytes=500)
+    assert outbox.traffic.backlog() == entries.Backlog(clips=1, size_bytes=500)
 
 
 def test_what_is_due_comes_longest_due_first(outbox: Outbox) -> None:
@@ -46,6 +46,6 @@ def test_only_bodies_that_say_something_of_the_line_count(outbox: Outbox) -> Non
 
 
 def test_the_backlog_is_read_from_an_index_alone(outbox: Outbox) -> None:
-    plan = outbox.database.rows(f"EXPLAIN QUERY PLAN {deliveries.BACKLOG}")
+    plan = outbox.database.rows(f"EXPLAIN QUERY PLAN {entries.BACKLOG}")
 
     assert plan and all("COVERING INDEX entry_on_disk" in str(row["detail"]) for row in plan)

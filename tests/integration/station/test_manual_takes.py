@@ -9,7 +9,7 @@ from agent.errors import BusyError, RequestError
 from agent.outbox.models import Capture, Take, TakeOrigin
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
-from agent.station.manual_takes import add_take, find_capture, look_again
+from agent.station.clip_actions import add_take, find_capture, look_again
 from tests.factories import NOW_S, admitted, new_entry
 
 

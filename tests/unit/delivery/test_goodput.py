@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.delivery.scheduling import measure
-from agent.outbox.deliveries import TransferSample
+from agent.outbox.entries import TransferSample
 
 
 def sending(

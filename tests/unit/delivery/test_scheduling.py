@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.delivery.scheduling import UplinkCapacity, UploadScheduler
-from agent.outbox.deliveries import DueClip
+from agent.outbox.entries import DueClip
 
 MB = 1_000_000
 THIN = UplinkCapacity(pace_bytes_s=125_000)

@@ -3,8 +3,7 @@
 import json
 import re
 
-from agent.notifications.home_assistant import Topics, discovery
-from agent.notifications.message import trial_notice
+from agent.notifications.message import Topics, discovery, trial_notice
 from agent.station.status import StationStatus
 from tests.unit.notifications.test_station_report import QUIET
 

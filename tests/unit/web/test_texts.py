@@ -12,7 +12,7 @@ from jinja2.ext import InternationalizationExtension
 
 from agent.errors import AnalysisFault
 from agent.exercises import EXERCISES as OFFERED
-from agent.outbox.resends import OPEN
+from agent.outbox.corrections import OPEN
 from agent.outbox.results import FollowUpState
 from agent.outbox.states import EntryState, Reason
 from agent.settings import Settings

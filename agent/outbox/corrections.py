@@ -1,18 +1,187 @@
-"""Actions that a person may undo within some seconds.
+"""What a person corrects: actions that may be undone within some seconds, and resends.
 
 What takes effect at once (a clip discarded or given to somebody, the queue cleared) is put back as
-it was; what must not be half done (sent anew, forgotten) has not begun before those seconds are
+it was; what must not be half done (sent again, forgotten) has not begun before those seconds are
 over.  Either way one row says which of the two it is, whatever crashes.
+
+A resend is a clip of the wrong athlete, its new session, and the session to delete: asked ->
+sending -> deleting -> done; asked -> undone; deleting -> refused -> deleting (a person tries
+again); asked, sending -> given_up.  Each step is a row before it is anything else.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.clock import Instant
 from agent.outbox.database import OutboxDatabase, Row
-from agent.outbox.models import Capture, ClipTarget, Entry
+from agent.outbox.models import Capture, ClipSource, ClipTarget, Entry
+from agent.outbox.states import Reason, Recipient
+
+_TARGET_COLUMNS = ("user_id", "activity", "exercise", "barbell_mass_kg", "incline_deg")
+
+
+class ResendState(StrEnum):
+    """How far a clip is on its way to the right athlete."""
+
+    ASKED = "asked"  # nothing has begun: it can still be undone
+    SENDING = "sending"  # under its new code, like any clip
+    DELETING = "deleting"  # the right session is there; the wrong one is to go
+    REFUSED = "refused"  # the API does not delete the wrong session; a person may try again
+    DONE = "done"
+    UNDONE = "undone"
+    GIVEN_UP = "given_up"  # the clip is gone, or its new entry was discarded
+
+
+RESEND_WORDS: dict[ResendState, str] = {
+    ResendState.ASKED: "will be resent; spotter undo reverts it for 10 s",
+    ResendState.SENDING: "being resent; the wrong session stays until the right one exists",
+    ResendState.DELETING: "resent; the wrong session is being deleted",
+    ResendState.REFUSED: "resent, but the API does not delete the wrong session: retry with "
+    "spotter outbox delete-wrong, or delete it there",
+    ResendState.DONE: "resent, and the wrong session is deleted",
+    ResendState.UNDONE: "not resent: undone",
+    ResendState.GIVEN_UP: "not resent",
+}
+
+OPEN = frozenset(
+    {ResendState.ASKED, ResendState.SENDING, ResendState.DELETING, ResendState.REFUSED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """One clip on its way to the right athlete."""
+
+    id: int
+    undoable_id: int
+    entry_id: int  # what went to the wrong one
+    session_id: str  # the wrong session
+    new_entry_id: int | None  # from `sending` on
+    state: ResendState
+    detail: str | None  # why it is refused or given up, in a sentence
+    failures: int  # of the deletion, in a row
+    due_at: float  # Unix time: the deletion is not tried before
+    target: ClipTarget  # for whom it is sent anew
+    changed_at: float
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Resend":
+        """Build it from a row of its table."""
+        plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "target"}}
+        columns = {name: row[name] for name in _TARGET_COLUMNS}
+        target = ClipTarget(recipient=Recipient.ATHLETE, **columns)  # type: ignore[arg-type]  # as below
+        return cls(state=ResendState(str(row["state"])), target=target, **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+
+class Resends:
+    """The table of clips that are sent anew."""
+
+    def __init__(self, database: OutboxDatabase) -> None:
+        self._db = database
+
+    def add(self, entry: Entry, target: ClipTarget, *, undoable_id: int, now_s: float) -> Resend:
+        """Record that a delivered clip is to go to somebody else."""
+        resend_id = self._db.insert(
+            "resend",
+            {
+                "undoable_id": undoable_id,
+                "entry_id": entry.id,
+                "session_id": entry.session_id,
+                "due_at": now_s,
+                "changed_at": now_s,
+                **{name: getattr(target, name) for name in _TARGET_COLUMNS},
+            },
+        )
+        added = self.by_id(resend_id)
+        assert added is not None  # inserted above
+        return added
+
+    def by_id(self, resend_id: int) -> Resend | None:
+        """Return one of them."""
+        row = self._db.row("SELECT * FROM resend WHERE id = ?", (resend_id,))
+        return None if row is None else Resend.from_row(row)
+
+    def of_entry(self, entry_id: int) -> Resend | None:
+        """Return the latest one that takes an entry's place, or is that place."""
+        row = self._db.row(
+            "SELECT * FROM resend WHERE entry_id = ? OR new_entry_id = ? ORDER BY id DESC LIMIT 1",
+            (entry_id, entry_id),
+        )
+        return None if row is None else Resend.from_row(row)
+
+    def of_undoable(self, undoable_id: int) -> Resend | None:
+        """Return the one that a person may undo by this."""
+        row = self._db.row("SELECT * FROM resend WHERE undoable_id = ?", (undoable_id,))
+        return None if row is None else Resend.from_row(row)
+
+    def in_states(self, states: Collection[ResendState]) -> list[Resend]:
+        """Return those in any of `states`, oldest first."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT * FROM resend WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
+        return [Resend.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
+
+    def move(
+        self,
+        resend: Resend,
+        to: ResendState,
+        *,
+        now_s: float,
+        detail: str | None = None,
+        new_entry_id: int | None = None,
+        failures: int = 0,
+        due_at: float | None = None,
+    ) -> Resend | None:
+        """Make one step; None where somebody else made one first."""
+        row = self._db.row(
+            """
+            UPDATE resend SET state = ?, detail = ?, failures = ?, due_at = ?, changed_at = ?,
+                              new_entry_id = coalesce(?, new_entry_id)
+             WHERE id = ? AND state = ? AND changed_at = ? RETURNING *
+            """,
+            (
+                *(to, detail, failures, now_s if due_at is None else due_at, now_s),
+                *(new_entry_id, resend.id, resend.state, resend.changed_at),
+            ),
+        )
+        return None if row is None else Resend.from_row(row)
+
+    def sources_of(self, entry_id: int) -> tuple[ClipSource, ...]:
+        """Return what a clip was cut from, in order."""
+        rows = self._db.rows(
+            """
+            SELECT capture_id, take_number, start_s, end_s FROM entry_capture
+             WHERE entry_id = ? ORDER BY position
+            """,
+            (entry_id,),
+        )
+        return tuple(ClipSource(**row) for row in rows)  # type: ignore[arg-type]  # STRICT tables keep the types
+
+    def next_generation(self, source: ClipSource) -> int:
+        """Return the generation of a take that was never sent."""
+        row = self._db.row(
+            """
+            SELECT max(generation) + 1 AS next FROM entry
+              JOIN entry_capture ON entry_capture.entry_id = entry.id
+             WHERE capture_id = ? AND take_number = ?
+            """,
+            (source.capture_id, source.take_number),
+        )
+        assert row is not None and isinstance(row["next"], int)  # the clip itself is one
+        return row["next"]
+
+    def end_old(self, resend: Resend, *, new_name: str, now_s: float) -> None:
+        """Delivered -> discarded, for the entry whose session was deleted."""
+        self._db.change(
+            """
+            UPDATE entry SET state = 'discarded', reason = ?, detail = ?, changed_at = ?,
+                             fence = fence + 1
+             WHERE id = ? AND state IN ('uploaded', 'completed')
+            """,
+            (Reason.SENT_ANEW, f"as {new_name}", now_s, resend.entry_id),
+        )
+
 
 UNDO_S = 10.0
 UNDO_STOP_S = 30.0  # a stop of filming removes footage
