@@ -30,10 +30,19 @@ from agent.errors import RequestError
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
 from agent.station import assignments
-from agent.station.assignments import StationRules, assignment_status, record_default, station_rules
+from agent.station.assignments import (
+    StationRules,
+    assignment_status,
+    enqueue,
+    move_in_queue,
+    next_in_queue,
+    record_default,
+    rotates,
+    set_rotate,
+    station_rules,
+)
 from agent.station.check_in import queue_group
 from agent.station.clip_actions import clear_queue, unqueue
-from agent.station.queue import enqueue, move_in_queue, next_in_queue, rotates, set_rotate
 from agent.station.recording_pause import filming as filming_now
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.station.roster import note_guest

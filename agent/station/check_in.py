@@ -25,11 +25,12 @@ from agent.station.assignments import (
     StationRules,
     assign_person,
     assignment_status,
+    enqueue,
     keep,
     record_run_out_now,
+    set_rotate,
 )
 from agent.station.attribution import present_of
-from agent.station.queue import enqueue, set_rotate
 from agent.station.roster import (
     clean_name,
     find_athlete,

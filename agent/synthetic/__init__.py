@@ -3,7 +3,7 @@
 Its joints and the timing of every movement are known exactly, which makes it the ground truth
 of the tests and the camera of the demo.
 
-From the bottom up: `body` (joints from a posture), `motions` and `lifts` (postures over time),
+From the bottom up: `body` (joints from a posture), `motions` (postures over time),
 `performance` (a script, followed), `storyboard` (a script with its truth, and those with names),
 `shapes` (space to pixels, and what disturbs them), `render` (the picture, and the file).
 """

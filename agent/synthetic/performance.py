@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.synthetic import lifts, motions
-from agent.synthetic import lifts as synthetic_lifts
+from agent.synthetic import motions
 from agent.synthetic.body import COLUMNS, POINTS, STANDING_HIP_UP, FloatArray, Posture, joints_of
-from agent.synthetic.lifts import BOX_FORWARD, BOX_UP, bar_path
-from agent.synthetic.motions import STANDING, DrawnMovement, ease, on_top, smooth_curve
+from agent.synthetic.motions import (
+    BOX_FORWARD,
+    BOX_UP,
+    STANDING,
+    DrawnMovement,
+    bar_path,
+    ease,
+    on_top,
+    smooth_curve,
+)
 from agent.synthetic.shapes import Lens
 
 STEPS_A_MINUTE = 170.0
@@ -192,7 +199,7 @@ def _lift(make: Callable[..., DrawnMovement], stage: ScenePlan) -> DrawnMovement
     """Return a lift; more time than it takes is spent motionless, with the hands at the bar."""
     shortest = make(bar_up=stage.bar_up)
     spare_s = max(0.0, (stage.seconds or 0.0) - shortest.duration_s)
-    return make(lifts.SHORTEST_SET_S + spare_s, bar_up=stage.bar_up)
+    return make(motions.SHORTEST_SET_S + spare_s, bar_up=stage.bar_up)
 
 
 def _crossing(make: Callable[..., DrawnMovement], stage: ScenePlan, share: float) -> DrawnMovement:
@@ -214,10 +221,10 @@ REPERTOIRE: dict[str, Act] = {
     "racked_squat": Act(lambda _: motions.racked_squat(), "weightlifting"),
     "walk_in": Act(lambda stage: _crossing(walk_in, stage, 1.0)),
     "walk_out": Act(lambda stage: _crossing(walk_out, stage, 1.0)),
-    "step_up": Act(lambda _: synthetic_lifts.step_up()),
-    "snatch": Act(lambda stage: _lift(lifts.snatch, stage), "weightlifting", "snatch"),
+    "step_up": Act(lambda _: motions.step_up()),
+    "snatch": Act(lambda stage: _lift(motions.snatch, stage), "weightlifting", "snatch"),
     "clean_and_jerk": Act(
-        lambda stage: _lift(lifts.clean_and_jerk, stage), "weightlifting", "clean_and_jerk"
+        lambda stage: _lift(motions.clean_and_jerk, stage), "weightlifting", "clean_and_jerk"
     ),
     "squats": Act(lambda _: motions.squats(), "weightlifting"),
     "raises": Act(lambda _: motions.raises(), "weightlifting"),
@@ -227,9 +234,9 @@ REPERTOIRE: dict[str, Act] = {
     "lunges": Act(lambda _: motions.lunges(), "weightlifting"),
     "skipping": Act(lambda _: motions.skipping(), "jumping"),
     "countermovement_jump": Act(
-        lambda _: synthetic_lifts.countermovement_jump(), "jumping", "Countermovement Jump"
+        lambda _: motions.countermovement_jump(), "jumping", "Countermovement Jump"
     ),
-    "drop_jump": Act(lambda _: synthetic_lifts.drop_jump(), "jumping", "Drop Jump"),
+    "drop_jump": Act(lambda _: motions.drop_jump(), "jumping", "Drop Jump"),
     "run": Act(lambda stage: run(stage.seconds or _SOME_S), "running"),
     "run_past": Act(lambda stage: _crossing(run_past, stage, 2.0), "running"),
 }

@@ -25,7 +25,7 @@ from agent.synthetic.body import (
     FloatArray,
     Outfit,
 )
-from agent.synthetic.lifts import BOX_FORWARD, BOX_UP
+from agent.synthetic.motions import BOX_FORWARD, BOX_UP
 from agent.synthetic.shapes import (
     ROUND,
     Blob,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.synthetic.body import JOINTS, FloatArray, Outfit
-from agent.synthetic.lifts import PLATE_RADIUS
+from agent.synthetic.motions import PLATE_RADIUS
 from agent.synthetic.performance import (
     REPERTOIRE,
     Performance,

@@ -16,7 +16,7 @@ from agent.outbox.corrections import UndoableAction
 from agent.outbox.models import ClipTarget
 from agent.outbox.states import Recipient
 from agent.stage import StageName
-from agent.station import assignments, clip_actions, queue
+from agent.station import assignments, clip_actions
 from agent.station.check_in import (
     MOST_GROUP_NAME,
     MOST_MEMBERS,
@@ -188,8 +188,8 @@ async def done(page: WebContext, context: RequestContext, form: NoForm) -> Respo
     """Say that nobody is on the station; in a rotation whoever was goes to the queue's end."""
 
     def leave() -> bool:
-        queue.finish(page.outbox, now=page.now(), set_by=SET_BY)
-        return queue.rotates(page.outbox)
+        assignments.finish(page.outbox, now=page.now(), set_by=SET_BY)
+        return assignments.rotates(page.outbox)
 
     gettext = page.texts.gettext
     if await change(page, leave):
@@ -201,7 +201,7 @@ async def next_one(page: WebContext, context: RequestContext, form: NoForm) -> R
     """Let the next one onto the station."""
 
     def advance() -> str:
-        following = queue.next_in_queue(page.outbox, rules=page.rules, now=page.now())
+        following = assignments.next_in_queue(page.outbox, rules=page.rules, now=page.now())
         return name_of(page.outbox, *following.who) or ""
 
     return said(
@@ -216,7 +216,7 @@ async def enqueue(page: WebContext, context: RequestContext, form: AssignForm) -
     wanted = form.movement(page)
 
     def append() -> str:
-        queue.enqueue(page.outbox, form.key, wanted, rules=page.rules)
+        assignments.enqueue(page.outbox, form.key, wanted, rules=page.rules)
         return name_of_key(page, form.key)
 
     return said(
@@ -229,7 +229,7 @@ async def enqueue(page: WebContext, context: RequestContext, form: AssignForm) -
 async def move(page: WebContext, context: RequestContext, form: MoveForm) -> Response:
     """Put somebody elsewhere in the queue."""
     place = context.number("place")
-    await change(page, lambda: queue.move_in_queue(page.outbox, place, to=form.to))
+    await change(page, lambda: assignments.move_in_queue(page.outbox, place, to=form.to))
     return said(page, context, page.texts.gettext("Queue updated."))
 
 
@@ -249,7 +249,7 @@ async def clear(page: WebContext, context: RequestContext, form: NoForm) -> Resp
 async def rotate(page: WebContext, context: RequestContext, form: SwitchForm) -> Response:
     """Let whoever is done go to the queue's end, or no longer."""
     on = form.on == "yes"
-    await change(page, lambda: queue.set_rotate(page.outbox, on=on))
+    await change(page, lambda: assignments.set_rotate(page.outbox, on=on))
     return said(
         page,
         context,
@@ -472,13 +472,13 @@ def _pressed(page: WebContext, action: ButtonAction) -> str:
     """Do what a button means, as the page's own buttons do; return it in words."""
     now, gettext = page.now(), page.texts.gettext
     if action is ButtonAction.NEXT:
-        following = queue.next_in_queue(page.outbox, rules=page.rules, now=now)
+        following = assignments.next_in_queue(page.outbox, rules=page.rules, now=now)
         name = name_of(page.outbox, *following.who) or ""
         return gettext("%(name)s is on the station.", name=name)
     if action is ButtonAction.STOP:
         stop_filming(page.outbox, now=now, set_by=_SET_BY_BUTTON, lasts_s=None)
         return gettext("Recording stopped.")
-    queue.finish(page.outbox, now=now, set_by=_SET_BY_BUTTON)
+    assignments.finish(page.outbox, now=now, set_by=_SET_BY_BUTTON)
     return gettext("Nobody is on the station.")
 
 

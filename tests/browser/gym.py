@@ -34,9 +34,14 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.settings import load_settings
-from agent.station.assignments import StationRules, assign_nobody, assign_person, station_rules
+from agent.station.assignments import (
+    StationRules,
+    assign_nobody,
+    assign_person,
+    set_rotate,
+    station_rules,
+)
 from agent.station.check_in import CheckIn
-from agent.station.queue import set_rotate
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from agent.synthetic.render import draw_frame
 from agent.wakeup import wake

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.outbox.models import Entry
 from agent.outbox.roster import AccountAthlete
-from agent.station.queue import enqueue
+from agent.station.assignments import enqueue
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from analysis.pictures import draw_filmstrip, draw_poster
 from analysis.pose_model import PoseFinder

@@ -10,9 +10,8 @@ from agent.exercises import EXERCISES
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.disk import read_disk
 from agent.outbox.roster import RosterAthlete, key_of
-from agent.station.assignments import AssignmentStatus, assignment_status, last_combination
+from agent.station.assignments import AssignmentStatus, assignment_status, last_combination, rotates
 from agent.station.camera import CameraState, unrecognised_files
-from agent.station.queue import rotates
 from agent.station.recording_pause import Filming, filming
 from agent.station.roster import athlete_of, name_of, search_athletes
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status

@@ -10,7 +10,7 @@ from agent.errors import AgentError, BusyError, RequestError
 from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
-from agent.station.assignments import assign_person
+from agent.station.assignments import assign_person, enqueue
 from agent.station.attribution import ClipWarning
 from agent.station.clip_actions import (
     clear_queue,
@@ -26,7 +26,6 @@ from agent.station.clip_actions import (
     send_now,
     undo,
 )
-from agent.station.queue import enqueue
 from agent.station.roster import note_guest, resolve_guest
 from tests.factories import NOW_S, admitted, instant, new_entry, ready_entry
 from tests.integration.station.conftest import RULES, doing

@@ -12,10 +12,9 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.results import NewResult
 from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
-from agent.station.assignments import assign_person, record_default, timeline_of
+from agent.station.assignments import assign_person, enqueue, record_default, timeline_of
 from agent.station.clip_actions import undo
 from agent.station.erasure import ErasureProgress, carry_out, carry_out_due, erasure_preview, forget
-from agent.station.queue import enqueue
 from agent.station.roster import NamedAthlete, note_guest, search_athletes, take_over
 from tests.factories import NOW_S, admitted, instant, new_entry
 from tests.integration.station.conftest import LIFTING, RULES, doing

@@ -9,7 +9,7 @@ from agent.errors import RequestError
 from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.station.assignments import assign_person
+from agent.station.assignments import assign_person, enqueue, rotates
 from agent.station.check_in import (
     change_members,
     find_group,
@@ -18,7 +18,6 @@ from agent.station.check_in import (
     remove_group,
     set_group,
 )
-from agent.station.queue import enqueue, rotates
 from agent.station.roster import (
     NamedAthlete,
     note_guest,

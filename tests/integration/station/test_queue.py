@@ -5,9 +5,16 @@ import pytest
 from agent.errors import RequestError
 from agent.outbox.assignments import Assignment
 from agent.outbox.outbox import Outbox
-from agent.station.assignments import assign_nobody, assign_person, step_mass
+from agent.station.assignments import (
+    assign_nobody,
+    assign_person,
+    enqueue,
+    move_in_queue,
+    next_in_queue,
+    set_rotate,
+    step_mass,
+)
 from agent.station.clip_actions import undo, unqueue
-from agent.station.queue import enqueue, move_in_queue, next_in_queue, set_rotate
 from tests.factories import instant
 from tests.integration.station.conftest import RULES, doing
 

@@ -16,7 +16,7 @@ from agent.errors import RequestError
 from agent.outbox.models import Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
-from agent.station import assignments, queue
+from agent.station import assignments
 from agent.station.assignments import assignment_status, record_run_out, record_run_out_now, renew
 from agent.station.attribution import decide_attribution
 from agent.station.recording_time import RecordedBy, RecordingTime
@@ -161,13 +161,13 @@ class StationMachine(RuleBasedStateMachine):
 
     @rule(who=PEOPLE)
     def enqueue(self, who: str) -> None:
-        queue.enqueue(self._outbox, who, rules=RULES)
+        assignments.enqueue(self._outbox, who, rules=RULES)
         self._queue.append(who)
 
     @rule()
     def let_the_next_one_on(self) -> None:
         try:
-            queue.next_in_queue(self._outbox, rules=RULES, now=self._now())
+            assignments.next_in_queue(self._outbox, rules=RULES, now=self._now())
         except RequestError:
             assert self._queue == []
             return

@@ -15,7 +15,7 @@ from agent.card_reader import CardSender, own_page, read_device
 from agent.clock import read_clock
 from agent.errors import RequestError, UnreachableError
 from agent.outbox.devices import Role
-from agent.station.assignments import assign_nobody, station_rules
+from agent.station.assignments import assign_nobody, set_rotate, station_rules
 from agent.station.attribution import present_of
 from agent.station.check_in import (
     CheckIn,
@@ -25,7 +25,6 @@ from agent.station.check_in import (
     remove_group,
     set_group,
 )
-from agent.station.queue import set_rotate
 from agent.station.recording_pause import start_filming
 from agent.station.roster import NamedAthlete, take_over
 from agent.web.auth import LoginSession, TapGuard

@@ -16,8 +16,7 @@ from agent.synthetic.body import (
     UPPER_ARM,
     FloatArray,
 )
-from agent.synthetic.lifts import BOX_UP, PLATE_RADIUS
-from agent.synthetic.motions import GRAVITY, smooth_curve
+from agent.synthetic.motions import BOX_UP, GRAVITY, PLATE_RADIUS, smooth_curve
 from agent.synthetic.performance import REPERTOIRE, STEPS_A_MINUTE, Performance, perform, rehearse
 from agent.synthetic.shapes import Lens
 
