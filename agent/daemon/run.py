@@ -29,8 +29,9 @@ from agent.outbox.disk import Reserve
 from agent.outbox.outbox import Outbox, is_about_full_disk, is_locked, open_with
 from agent.outbox.pauses import Pause, PauseReporter, Pauses
 from agent.outbox.recovery import open_as_owner
+from agent.retry import Backoff
 from agent.settings import Settings
-from agent.stage import Backoff, StageName, StopFlag
+from agent.stage import StageName, StopFlag
 from agent.station.assignments import api_host, renew_reserve, reserve_of, state_folder
 
 reload_log = structlog.get_logger(stage=StageName.DAEMON)

@@ -22,8 +22,9 @@ from agent.errors import ApiUnavailableError
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LIMITS_IN_ROW, PLAN_LIMIT, TRIAL_AFTER_S, LaneState
 from agent.outbox.states import EntryState, Reason
+from agent.retry import Backoff
 from agent.settings import secrets
-from agent.stage import Backoff, StageName
+from agent.stage import StageName
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
 _ASK_AGAIN_S = 3600.0  # whether a key may still do no more than send its owner's own clips

@@ -35,7 +35,8 @@ from agent.outbox.entries import AttemptEnd, AttemptKind, DeliveryQueries
 from agent.outbox.models import Entry, LookFirst
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Reason
-from agent.stage import Backoff, StageName
+from agent.retry import Backoff
+from agent.stage import StageName
 
 _ANY_CODE = re.compile(r"\[[0-9a-hjkmnp-tv-z]{10}\]")  # of any station
 

@@ -19,7 +19,8 @@ from agent.outbox.models import SMALLER, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LIMITS_IN_ROW
 from agent.outbox.states import EntryState, Reason
-from agent.stage import Backoff, StageName, Wake
+from agent.retry import Backoff
+from agent.stage import StageName, Wake
 
 PATIENT = Backoff(base_s=3600.0, longest_s=86_400.0)  # for what the server alone fails on
 _FAILS_OFTEN = 10  # server errors in a row, while others passed

@@ -26,7 +26,8 @@ from agent.outbox.erasures import DeletionState, SessionDeletion
 from agent.outbox.models import ClipFile, Entry, NewEntry, derive_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import SENT, EntryState, FileState
-from agent.stage import WAKE_ONLY, Backoff, StageName, Wake
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, StageName, Wake
 
 _LOOK_AGAIN_S = 30.0
 _MOST_WORDS = 300

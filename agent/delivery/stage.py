@@ -37,7 +37,8 @@ from agent.heartbeat import during_io
 from agent.outbox.models import Capture, Entry, FileFacts
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
-from agent.stage import WAKE_ONLY, Backoff, ShutdownRequested, StageName, Wake, ignore_wake
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, ShutdownRequested, StageName, Wake, ignore_wake
 
 _PIECE_BYTES = 1 << 20
 _MOST_STEM = 60  # characters of the old name: any file system can hold them

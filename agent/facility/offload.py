@@ -44,7 +44,8 @@ from agent.facility.work import (
 )
 from agent.outbox.models import Capture
 from agent.outbox.outbox import Outbox
-from agent.stage import WAKE_ONLY, Backoff, BackoffTimer, StageName, Wake
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import WAKE_ONLY, StageName, Wake
 
 When = Literal["never", "when_behind", "always"]
 

@@ -30,8 +30,9 @@ from agent.notifications.message import STATION_STATE, TEST, Interest, Notice
 from agent.notifications.stage import Feed, NotificationStage
 from agent.outbox.notification_cursors import HubConfirmation
 from agent.outbox.outbox import Outbox
+from agent.retry import Backoff
 from agent.settings.model import EVENTS
-from agent.stage import Backoff, StageName
+from agent.stage import StageName
 
 POSTER_OF = "Spotter-Clip"  # heads a poster
 NOTICE_ID, EVENT_NUMBER = "Nats-Msg-Id", "Spotter-Event"

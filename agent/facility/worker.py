@@ -38,7 +38,8 @@ from agent.facility.work import (
     request,
 )
 from agent.failpoints import crash_point
-from agent.stage import Backoff, BackoffTimer, ShutdownRequested, StageName, StopFlag
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import ShutdownRequested, StageName, StopFlag
 
 _PULL_S = 2.0
 _BACKOFF = Backoff(base_s=0.5, longest_s=15.0)

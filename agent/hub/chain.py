@@ -34,7 +34,8 @@ from agent.facility.membership import EVENTS_STREAM, NAME, SiteSubjects
 from agent.facility.receiver import EVENT_NUMBER, NOTICE_ID
 from agent.hub.folder import KnownStation
 from agent.hub.stations import StationView, StationWord, in_order
-from agent.stage import Backoff, BackoffTimer, StageName
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import StageName
 from agent.text import printable
 
 ORIGIN = "Spotter-Sequence"  # heads an event at the chain: where the site has stored it

@@ -22,7 +22,8 @@ from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.devices import Role
 from agent.outbox.recovery import open_as_owner
-from agent.stage import Backoff, BackoffTimer, ShutdownRequested, StageName, StopFlag
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.web.auth import Authenticator
 from agent.web.context import DatabaseExecutor
 from agent.web.i18n import ACTIVITIES, ENTRY_STATES, STATES, Texts, Wording

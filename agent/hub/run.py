@@ -68,7 +68,8 @@ from agent.hub.server import (
 from agent.hub.settings import LEAF_PORT, HubSettings
 from agent.hub.stations import StationBoard, StationView, targets_document, write_targets
 from agent.hub.uplink import UplinkSharer
-from agent.stage import Backoff, BackoffTimer, StageName
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import StageName
 from agent.text import counted
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest

@@ -29,9 +29,10 @@ from agent.notifications.webhook import Webhook
 from agent.outbox.notification_cursors import RefusedNotice
 from agent.outbox.outbox import Outbox
 from agent.outbox.queries import FeedEvent
+from agent.retry import Backoff, BackoffTimer
 from agent.settings import Settings
 from agent.settings.model import read_mqtt_password, read_webhook_secret
-from agent.stage import Backoff, BackoffTimer, StageName
+from agent.stage import StageName
 
 _AT_ONCE = 50
 _LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good

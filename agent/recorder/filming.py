@@ -31,7 +31,8 @@ from agent.recorder.files import CaptureWriter, StorageError
 from agent.recorder.packets import ArrivalClock, StreamPacket, TimeCheck, TimeFault, parameter_set
 from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
 from agent.recorder.source import CameraError, CameraFormat, SourcePacket
-from agent.stage import Backoff, BackoffTimer, StageName
+from agent.retry import Backoff, BackoffTimer
+from agent.stage import StageName
 
 LOOK_EVERY_S = 0.2  # at time and orders, while no packet comes
 _GATHERED_S = 0.25  # as long is a picture late that somebody looks at

@@ -34,8 +34,9 @@ from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
 from agent.recorder.source import CameraError, explained, opened_camera
 from agent.recorder.still import StillMaker
+from agent.retry import Backoff, BackoffTimer
 from agent.secret_files import read_secret
-from agent.stage import Backoff, BackoffTimer, ShutdownRequested, StageName, StopFlag
+from agent.stage import ShutdownRequested, StageName, StopFlag
 from agent.wakeup import short_path
 
 _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10 s of its camera

@@ -34,7 +34,8 @@ from agent.outbox.results import (
 )
 from agent.outbox.roster import StationFlags
 from agent.outbox.states import EntryState
-from agent.stage import WAKE_ONLY, Backoff, StageName, Wake, ignore_wake
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, StageName, Wake, ignore_wake
 from agent.text import counted
 from agent.token_bucket import TokenBucket
 

@@ -45,7 +45,8 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.removal import FileRemover
 from agent.outbox.results import MOST_DOCUMENT_BYTES, WantedVideo
 from agent.outbox.states import EntryState
-from agent.stage import WAKE_ONLY, Backoff, StageName
+from agent.retry import Backoff
+from agent.stage import WAKE_ONLY, StageName
 from agent.token_bucket import TokenBucket
 
 

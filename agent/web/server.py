@@ -29,7 +29,7 @@ from agent.web.auth import read_pin
 from agent.web.context import DaemonSignals
 from agent.web.routing import WebContext
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it loads the cryptography, which a page without TLS does without
     from agent.web.tls import PageCertificate
 
 _REQUEST_WITHIN_S = 10.0  # for the head of a request, or what is left of one answered, to come

@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 # The packages and modules directly below agent/, from the lowest layer up.  A layer may import the
 # layers below it, and within its own layer only what IN_LAYER names.
 LAYERS = (
-    {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "logs", "text"}
+    {"errors", "clock", "failpoints", "heartbeat", "stage", "wakeup", "retry", "logs", "text"}
     | {"bandwidth_schedule", "buttons", "camera_link", "exercises", "log_events", "token_bucket"}
     | {"secret_files", "table"},
     {"settings", "disk"},
@@ -38,6 +38,7 @@ IN_LAYER = {
     ("exercises", "errors"),
     ("secret_files", "logs"),
     ("text", "logs"),
+    ("retry", "stage"),
     ("hub", "daemon"),  # both tell systemd that they run
     ("results", "delivery"),  # downloads keep to the same bandwidth as uploads
 }

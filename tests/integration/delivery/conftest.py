@@ -21,8 +21,8 @@ from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.outbox.states import EntryState, Recipient
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.stage import Backoff
 from tests.factories import NOW_S, waiting_clip
 from tests.station import ATHLETE, KEY
 

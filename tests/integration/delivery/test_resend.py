@@ -12,8 +12,9 @@ from agent.errors import RequestError
 from agent.outbox.corrections import Resend, ResendState
 from agent.outbox.models import ClipTarget
 from agent.outbox.states import EntryState, FileState, Reason, Recipient
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.stage import Backoff, ignore_wake
+from agent.stage import ignore_wake
 from agent.station.assignments import StationRules
 from agent.station.clip_actions import resend, retry_deletion, undo, why_not_resend
 from agent.station.roster import note_guest

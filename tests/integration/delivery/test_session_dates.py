@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from agent.api.client import ApiKey
 from agent.delivery.session_changes import SessionDatesStage
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.stage import Backoff
 from tests.factories import NOW_S
 from tests.integration.delivery.conftest import World
 from tests.station import KEY

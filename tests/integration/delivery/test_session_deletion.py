@@ -11,8 +11,8 @@ from agent.clock import Instant
 from agent.delivery.session_changes import SessionDeleter, SessionDeletionStage
 from agent.outbox.erasures import DeletionState, SessionDeletion
 from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.retry import Backoff
 from agent.sandbox.server import Sandbox
-from agent.stage import Backoff
 from agent.station.clip_actions import undo
 from agent.station.erasure import carry_out, forget, receipt, receipt_page
 from tests.integration.delivery.conftest import World

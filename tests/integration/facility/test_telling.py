@@ -31,8 +31,9 @@ from agent.notifications.stage import NotificationStage
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Recipient
+from agent.retry import Backoff
 from agent.settings import load_settings
-from agent.stage import Backoff, ignore_wake
+from agent.stage import ignore_wake
 from agent.station.assignments import StationRules
 from tests.facility import SITE, Hub
 from tests.factories import admitted, new_entry

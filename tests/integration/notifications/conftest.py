@@ -12,8 +12,8 @@ from agent.notifications.message import StationReport
 from agent.notifications.stage import Feed, NotificationStage, Receiver
 from agent.notifications.webhook import Webhook
 from agent.outbox.outbox import Outbox
+from agent.retry import Backoff
 from agent.settings.model import EVENTS
-from agent.stage import Backoff
 from tests.factories import admitted, instant, new_entry
 from tests.receiver import Receiver as WebReceiver
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import RetryError, Retrying, stop_after_attempt
 
-from agent.stage import Backoff
+from agent.retry import Backoff
 
 
 @given(st.integers(1, 10**9), st.floats(0, 10**12) | st.none())
