@@ -48,7 +48,7 @@ from agent.facility.joining import join as join_facility
 from agent.facility.joining import join_as_site
 from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, MemberKind, forget_membership
-from agent.facility.plan import Turn
+from agent.facility.orders import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.planning import MOST_DAYS, HubRoster, Planner, is_calendar, moment_of, read_plan_csv
 from agent.hub.run import run_hub

@@ -21,8 +21,7 @@ from agent.facility.membership import (
     Membership,
     Subjects,
 )
-from agent.facility.orders import AllowanceKeeper, ReleaseKeeper, SettingsKeeper
-from agent.facility.plan import PlanKeeper
+from agent.facility.orders import AllowanceKeeper, PlanKeeper, ReleaseKeeper, SettingsKeeper
 from agent.facility.remote import COMMANDS, CommandRunner
 from agent.facility.state import HubInfluence, Poster, StateDocument
 from agent.failpoints import crash_point

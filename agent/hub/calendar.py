@@ -17,7 +17,7 @@ from typing import Any
 from icalendar import Event
 
 from agent.errors import RequestError
-from agent.facility.plan import Turn
+from agent.facility.orders import Turn
 from agent.hub.planning import MOST_DAYS, HubAthlete
 from agent.text import printable
 

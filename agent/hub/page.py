@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from agent.clock import Now, read_clock
 from agent.errors import AgentError, ConfigError
 from agent.facility.membership import NAME
-from agent.facility.plan import Turn
+from agent.facility.orders import Turn
 from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder
 from agent.hub.planning import HubAthlete, HubRoster, Planner

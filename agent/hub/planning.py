@@ -23,7 +23,7 @@ from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import ConfigError, RequestError
 from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
-from agent.facility.plan import MOST_TURNS, StationPlan, Turn
+from agent.facility.orders import MOST_TURNS, StationPlan, Turn
 from agent.hub.folder import HubFolder, Register
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from icalendar import vRecur
 
 from agent.errors import RequestError
-from agent.facility.plan import Turn
+from agent.facility.orders import Turn
 from agent.hub.calendar import CalendarPlan, Recurrence, read_plan_calendar
 from agent.hub.planning import HubAthlete, is_calendar
 

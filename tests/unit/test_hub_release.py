@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from agent.disk.state_folder import StateFolder
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
-from agent.facility.orders import Release, ReleaseKeeper, StationRelease
-from agent.facility.plan import StationPlan
+from agent.facility.orders import Release, ReleaseKeeper, StationPlan, StationRelease
 from agent.hub.fleet_settings import WantedReleases
 from tests.unit.test_update import update
 

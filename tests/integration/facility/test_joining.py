@@ -12,7 +12,7 @@ import pytest
 from agent.errors import NotifyError, RequestError
 from agent.facility import broker
 from agent.facility.membership import Invitation
-from agent.facility.plan import StationPlan
+from agent.facility.orders import StationPlan
 from agent.hub.run import trim_events
 from agent.hub.server import hub_access
 from tests.facility import SITE, Hub, answered, stolen

@@ -12,7 +12,7 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import RequestError
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership
-from agent.facility.plan import PlanKeeper, StationPlan, Turn
+from agent.facility.orders import PlanKeeper, StationPlan, Turn
 from agent.hub.planning import read_plan_csv
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox

@@ -18,8 +18,7 @@ from agent.facility.broker import HubConnection
 from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import read_membership, read_station_key
-from agent.facility.orders import AllowanceKeeper, ReleaseKeeper, SettingsKeeper
-from agent.facility.plan import PlanKeeper
+from agent.facility.orders import AllowanceKeeper, PlanKeeper, ReleaseKeeper, SettingsKeeper
 from agent.facility.receiver import (
     POSTER_OF,
     HubFeed,
