@@ -74,9 +74,9 @@ check_root() {
 
 # One box, one way: the package's files are dpkg's.
 check_not_packaged() {
-    ! is_installed spotter-agent ||
-        fail "Spotter is installed here as a package" \
-            "sudo apt install ./spotter-agent_*.deb updates it, sudo apt remove spotter-agent removes it, sudo spotter-setup sets it up"
+    if [ "$packaged" = no ] && ! is_installed spotter-agent; then return; fi
+    fail "Spotter is installed here as a package" \
+        "sudo apt install ./spotter-agent_*.deb updates it, and with --allow-downgrades goes back; sudo apt remove spotter-agent removes it; sudo spotter-setup sets it up"
 }
 
 check_release() {
@@ -190,7 +190,7 @@ make_version() {
     fi
     changed=yes
     version=$home/versions/$number-$(date -u +%Y%m%dT%H%M%SZ)
-    say "installing Spotter $number into $version (about 530 MB; a minute or two) ..."
+    say "installing Spotter $number into $version (about 560 MB; a minute or two) ..."
     mkdir -p "$version"
     trap 'rm -rf "$version"' EXIT   # never leave a partial version
     "$python" -I -m venv "$version"
@@ -343,13 +343,32 @@ start_service() {
 
 opens_page() { [ "$page" = yes ] || [ "$setup" = yes ]; }
 
+# Validated before they get their place: with settings that are not valid the service would not start again.
+open_page_of_station() {
+    local next=$settings.next before=$changed
+    install -g spotter -m 640 "$settings" "$next"
+    open_page "$next"
+    changed=$before
+    if ! runuser -u spotter -- "$home/current/bin/spotter" config --check --config "$next" >/dev/null; then
+        rm -f "$next"
+        say "The page was not opened to the network: the settings would not be valid (see above).  Correct $settings, or set
+listen = \"0.0.0.0:8377\" and pin_file = \"/etc/spotter/pin\" in its table [web]; then run this again."
+        page=no
+        setup=no
+        return
+    fi
+    take_over "$next" "$settings"
+}
+
 open_page() {    # SETTINGS
     if [ ! -s /etc/spotter/pin ]; then
         install -g spotter -m 640 /dev/null /etc/spotter/pin
         "$home/current/bin/python" -I -c 'import secrets; print(f"{secrets.randbelow(10**8):08}")' >/etc/spotter/pin
     fi
     # A network address that was configured before stays.
-    case $(awk '/^\[/ { table = $0 } table == "[web]" && /^listen *=/' "$1") in
+    case $(awk "$of_toml"'
+        is_header() { table = header() }
+        table == "[web]" && /^[ \t]*listen *=/' "$1") in
     "" | *[\"\']127.* | *[\"\']localhost* | *[\"\']"[::1]"* | *\"\"* | *\'\'*)
         set_key "$1" web listen 0.0.0.0:8377
         # Nobody else in the network may read the PIN, and the key that is typed there.
@@ -359,14 +378,20 @@ open_page() {    # SETTINGS
     set_key "$1" web pin_file /etc/spotter/pin
 }
 
+# In awk: whether a line begins a table, which may be indented or end in a comment, and its plain form.
+# shellcheck disable=SC2016  # $0 is awk's
+readonly of_toml='
+    function is_header() { return $0 ~ /^[ \t]*\[[ \t]*[A-Za-z_.-]+[ \t]*\][ \t]*(#.*)?$/ }
+    function header(words) { words = $0; sub(/#.*/, "", words); gsub(/[ \t]/, "", words); return words }'
+
 # Sets key = "value" in a table of a settings file, replacing an earlier value.
 set_key() {
     local next
     next=$(mktemp "$1.XXXXXX")
-    awk -v table="[$2]" -v key="$3" -v line="$3 = \"$4\"" '
+    awk -v table="[$2]" -v key="$3" -v line="$3 = \"$4\"" "$of_toml"'
         function add() { if (inside && !done) { print line; done = 1 } }
-        /^\[/ { add(); inside = ($0 == table); seen = seen || inside }
-        inside && !done && $0 ~ "^(# *)?" key " *=" { print line; done = 1; next }
+        is_header() { add(); inside = (header() == table); seen = seen || inside }
+        inside && !done && $0 ~ "^[ \t]*(# *)?" key " *=" { print line; done = 1; next }
         { print }
         END { add(); if (!seen) print "\n" table "\n" line }
     ' "$1" >"$next"
@@ -606,7 +631,7 @@ install_spotter() {
         install_units
         migrate_cameras
     fi
-    ! opens_page || open_page "$settings"
+    ! opens_page || open_page_of_station
     start_service
     [ -z "$camera" ] || add_camera
     [ "$setup" != yes ] || add_setup
@@ -672,6 +697,7 @@ while [ $# -gt 0 ]; do
         exit 0
         ;;
     *)
+        echo "$(basename "$me"): unknown option $1" >&2
         usage >&2
         exit 2
         ;;
@@ -685,7 +711,6 @@ check_root
 case $what in
 install) install_spotter ;;
 *)
-    [ "$packaged" = no ] || { usage >&2; exit 2; }
     check_not_packaged
     case $what in
     rollback) roll_back ;;

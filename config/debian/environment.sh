@@ -60,7 +60,7 @@ build() {
         echo "spotter-agent: $needed_mb MB are needed in $home, $free_mb MB are free" >&2
         exit 1
     fi
-    echo "Making Spotter's environment in $environment (about 530 MB; a minute or two) ..."
+    echo "Making Spotter's environment in $environment (about 560 MB; a minute or two) ..."
     trap 'rm -rf "$environment"' EXIT
     trap 'exit 1' INT TERM HUP
     "$python" -I -m venv "$environment"

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -349,3 +350,61 @@ def recordings_in(box: ScratchRoot) -> set[str]:
 
 def as_spotter(*words: str) -> tuple[str, ...]:
     return (*as_user("spotter"), "/usr/local/bin/spotter", *words)
+
+
+# Tables as people write them: indented, with a comment, with an array whose lines look like tables.
+_OF_PEOPLE = """\
+[station]
+id = "rack-7"
+activity = "running"
+hours = [
+["Mon-Fri 06:00-22:00"],
+]
+
+  [ web ]  # the tablet
+  listen = "127.0.0.1:8377"  # as before
+"""
+
+
+def test_the_page_is_opened_in_settings_as_people_write_them(tmp_path: Path) -> None:
+    with scratch_root(tmp_path / "box") as box:
+        write_settings(box, _OF_PEOPLE)
+        run_functions(box, 'open_page "$settings"')
+        opened = box.run("cat", _SETTINGS)
+    assert tomllib.loads(opened)["web"] == {
+        "listen": "0.0.0.0:8377",
+        "tls": "auto",
+        "pin_file": "/etc/spotter/pin",
+    }
+    assert opened.startswith(_OF_PEOPLE[: _OF_PEOPLE.index("  listen")])
+
+
+def test_settings_that_would_not_be_valid_do_not_get_their_place(tmp_path: Path) -> None:
+    with scratch_root(tmp_path / "box") as box:
+        write_settings(box, _OF_PEOPLE)
+        told = run_functions(
+            box, "runuser() { false; }; open_page_of_station; opens_page || echo as before"
+        )
+        assert "was not opened" in told and "as before" in told
+        assert box.run("cat", _SETTINGS) == _OF_PEOPLE
+        box.run("test", "!", "-e", f"{_SETTINGS}.next")
+
+
+def test_an_unknown_option_is_named() -> None:
+    script = REPOSITORY / "systemd/install.sh"
+    done = subprocess.run([script, "--pgae"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("install.sh: unknown option --pgae\n")
+
+
+def write_settings(box: ScratchRoot, settings: str) -> None:
+    """Let a station have settings and a PIN."""
+    script = "getent group spotter || groupadd --system spotter; mkdir -p /etc/spotter"
+    script += f' && echo 123456 >/etc/spotter/pin && printf "%s" "$0" >{_SETTINGS}'
+    box.run("sh", "-c", script, settings)
+
+
+def run_functions(box: ScratchRoot, words: str) -> str:
+    """Run functions of the installer, with the option --page."""
+    functions = 'source <(sed "/^words=()/,\\$d" "$0"); changed=no page=yes setup=no; '
+    return box.run("bash", "-c", functions + words, str(REPOSITORY / "systemd/install.sh"))
