@@ -20,7 +20,7 @@ from agent.cli.common import (
 from agent.cli.formatting import duration_words, size_words
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.daemon.systemd import start_command
-from agent.disk.state_folder import StateFolderLock
+from agent.disk.state_folder import StateFolderLock, walk
 from agent.doctor.folders import how_to_give, may_take, service_user_of
 from agent.errors import RequestError
 from agent.outbox.entries import EventKind
@@ -84,9 +84,9 @@ def _paused(outbox: Outbox) -> str | None:
 def _pending_files(capture: Path, wanted: str) -> Path | None:
     """Return the file of a name, as it is or as Spotter writes it, in the capture folder."""
     shown = printable_file_name(Path(wanted).name)
-    for folder, _, names in os.walk(capture):
+    for folder, names, _ in walk(capture):
         for name in names:
-            path = Path(folder, name)
+            path = folder / name
             if printable_file_name(name) == shown and path.is_file():
                 return path
     return None

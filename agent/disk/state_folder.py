@@ -37,6 +37,7 @@ OF_CARDS = "card-secret"  # by it cards are told apart, without storing what the
 MEMBERSHIP = "hub.json"  # what the station knows of its facility
 STATION_KEY = "hub-key"  # its own key there
 _RECORDERS = "recorders.json"
+_DEEPEST = 64  # folders within folders
 _REFERENCE = "reference.jpg"
 # In its root: devices stay paired and cards known by them, what was set on the page, and that the
 # station belongs to a facility.
@@ -490,6 +491,27 @@ def open_plain(path: Path) -> BufferedReader:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a plain file", str(path))
     return os.fdopen(fd, "rb")
+
+
+def walk(root: Path, *, with_hidden: bool = True) -> Iterator[tuple[Path, list[str], int]]:
+    """Yield each folder beneath one, itself first, with the names of its files and a descriptor.
+
+    By descriptors: a folder that becomes a link meanwhile leads nowhere else.  What cannot be read
+    is passed over, and so is what nests deeper than anybody means it to, for each level takes a
+    descriptor and a call.
+
+    Args:
+        root: where to begin; it may be behind a link itself.
+        with_hidden: whether folders are entered whose names begin with a dot.
+    """
+    real = os.path.realpath(root)
+    if not os.access(real, os.R_OK | os.X_OK):
+        return
+    for found, subfolders, names, descriptor in os.fwalk(real):
+        inside = Path(found).relative_to(real)
+        entered = [name for name in subfolders if with_hidden or not name.startswith(".")]
+        subfolders[:] = sorted(entered) if len(inside.parts) < _DEEPEST else []
+        yield root / inside, names, descriptor
 
 
 def is_plain(path: Path) -> bool:

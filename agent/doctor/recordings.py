@@ -1,6 +1,5 @@
 """Checks of what was recorded: whether it arrives and is admitted, and what is in the outbox."""
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from agent.clock import LocalTime
 from agent.daemon.systemd import unit_of
+from agent.disk.state_folder import walk
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.doctor.folders import may_take, service_user_of
 from agent.errors import AgentError
@@ -395,13 +395,12 @@ def _camera(station: StationUnderTest) -> tuple[float | None, Camera | None]:
 def files_in(station: StationUnderTest) -> Iterator[Path]:
     """Yield what lies in the capture folder, but for what its writer calls unfinished."""
     seen = 0
-    for folder, subfolders, names in os.walk(station.settings.paths.capture):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+    for folder, names, _ in walk(station.settings.paths.capture, with_hidden=False):
         for name in names:
             if name.startswith(".") or name.endswith(_UNFINISHED) or seen >= _MOST:
                 continue
             seen += 1
-            yield Path(folder, name)
+            yield folder / name
 
 
 def _pending_files(station: StationUnderTest) -> Iterator[PendingFile]:

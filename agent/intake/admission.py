@@ -33,6 +33,7 @@ from agent.disk.state_folder import (
     put_aside,
     quarantine,
     remove,
+    walk,
     write_durably,
 )
 from agent.failpoints import crash_point
@@ -223,7 +224,7 @@ def show_unremoved(root: Path) -> None:
 
     To be called where nothing is being removed.
     """
-    for _, _, names, folder in os.fwalk(os.path.realpath(root)):
+    for _, names, folder in walk(root):
         for name in names:
             if name.startswith(_OURS):
                 with suppress(OSError):

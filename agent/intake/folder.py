@@ -4,12 +4,13 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from agent.clock import Now, read_clock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import StateFolder, walk
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
@@ -70,6 +71,37 @@ def look_beneath(root: Path, path: Path) -> FileFacts | None:
     return FileFacts.of(found) if stat.S_ISREG(found.st_mode) else None
 
 
+def sidecar_of(path: Path) -> Path:
+    """Return where a recorder writes what it knows of a file."""
+    return path.with_name(f"{path.name}.json")
+
+
+def sidecar_values(sidecar: Path) -> Mapping[str, Any]:
+    """Return what a sidecar says, as it came; nothing where there is none.
+
+    Anybody who writes into the capture folder may have written it: a pipe is not waited for, a link
+    not followed.
+
+    Raises:
+        ValueError: it cannot be read, or is no JSON object of a sidecar's size.
+    """
+    try:
+        fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            values = json.loads(file.read(_SIDECAR_BYTES))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # the file's own name is as long as names can be
+            return {}
+        raise ValueError(str(error.strerror)) from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    return values
+
+
 class CaptureFolder:
     """The folder into which the camera program writes."""
 
@@ -95,13 +127,10 @@ class CaptureFolder:
 
     def camera_of(self, path: Path) -> str | None:
         """Return the camera that a recorder names in a file's sidecar, or None."""
-        sidecar = path.with_name(f"{path.name}.json")
         try:
-            with sidecar.open("rb") as file:
-                values = json.loads(file.read(_SIDECAR_BYTES))
-        except (OSError, ValueError):
+            camera = sidecar_values(sidecar_of(path)).get("camera")
+        except ValueError:
             return None
-        camera = values.get("camera") if isinstance(values, dict) else None
         return printable_file_name(camera) if isinstance(camera, str) and camera else None
 
     def scan(self) -> Iterator[tuple[Path, FileFacts]]:
@@ -111,14 +140,10 @@ class CaptureFolder:
             OSError: the folder cannot be read.
         """
         with os.scandir(self._root):
-            pass  # a missing folder must be an error; os.fwalk would pass over it
-        real = os.path.realpath(self._root)  # the folder itself may be behind a link, by a setting
-        # By descriptors: a folder that becomes a link meanwhile leads nowhere else.
-        for folder, subfolders, names, descriptor in os.fwalk(real):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            inside = self._root / os.path.relpath(folder, real)
+            pass  # a missing folder must be an error; walking would pass over it
+        for folder, names, descriptor in walk(self._root, with_hidden=False):
             for name in sorted(names):
-                path = inside / name
+                path = folder / name
                 if self.is_capture_name(path):
                     facts = _look_at(name, descriptor)
                     if facts is not None:
@@ -141,9 +166,9 @@ class CaptureFolder:
             since_s: Unix time; what has not changed since then is not waited for.
         """
         names = []
-        for folder, _, files in os.walk(self._root):
+        for folder, files, _ in walk(self._root):
             for name in files:
-                path = Path(folder, name)
+                path = folder / name
                 try:
                     found = path.lstat()
                 except OSError:
@@ -183,11 +208,11 @@ class CaptureFolder:
         Those count too that their writer calls unfinished: a long recording is no silence.
         """
         latest_ns = 0
-        for folder, _, names in os.walk(self._root):
+        for folder, names, _ in walk(self._root):
             for name in names:
                 if self._may_become_capture(name):
                     with suppress(OSError):
-                        found = Path(folder, name).lstat()
+                        found = (folder / name).lstat()
                         if stat.S_ISREG(found.st_mode) and found.st_size:
                             latest_ns = max(latest_ns, _changed_ns(found, self._now().utc_s))
         return latest_ns / 1e9 if latest_ns else None

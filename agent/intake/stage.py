@@ -8,14 +8,12 @@ automatically when that is over.
 
 import contextlib
 import ctypes
-import json
 import os
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -24,7 +22,7 @@ from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.disk.space import READ_ONLY_REMEDY, DiskSpace, is_disk_full, is_read_only, megabytes
 from agent.disk.state_folder import StateFolder
 from agent.intake.admission import Admission, AdmissionResult
-from agent.intake.folder import UnsettledError
+from agent.intake.folder import UnsettledError, sidecar_of, sidecar_values
 from agent.intake.stability import NOTHING, StabilityTracker, reject_sparse, writer_state
 from agent.intake.watcher import WatchedFolder
 from agent.outbox.models import FileFacts, SidecarTime
@@ -183,7 +181,7 @@ def _words(error: OSError | sqlite3.OperationalError) -> str:
 
 
 _SCHEMA = 1
-_MOST_BYTES = 65536
+_LARGEST = 1e12  # seconds, or milliseconds
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME = -100, 0x100, 0x800
 _STATX_BYTES, _BTIME_AT = 256, 80  # of struct statx, linux/stat.h
 
@@ -203,57 +201,48 @@ def born_s(path: Path) -> float | None:
     return seconds + nanoseconds * 1e-9 if mask & _STATX_BTIME else None
 
 
-def _instant(values: Mapping[str, Any]) -> Instant:
-    boot_id = values.get("boot_id")
+def _number(told: object) -> float:
+    """Return a number of a sidecar; `ValueError` where it is none that a time can have."""
+    if not isinstance(told, int | float) or not abs(told) < _LARGEST:  # nor is NaN
+        raise ValueError("not a number of seconds")
+    return float(told)
+
+
+def _instant(told: object) -> Instant:
+    if not isinstance(told, dict):
+        raise ValueError("not a moment")
+    boot_id = told.get("boot_id")
     return Instant(
-        utc_s=float(values["utc_s"]),
+        utc_s=_number(told["utc_s"]),
         boot_id=None if boot_id is None else str(boot_id),
-        boot_s=None if boot_id is None else float(values["boot_s"]),
-        trusted=values.get("trusted") is True,
+        boot_s=None if boot_id is None else _number(told["boot_s"]),
+        trusted=told.get("trusted") is True,
     )
-
-
-def sidecar_of(path: Path) -> Path:
-    """Return where a recorder writes what it knows of a file."""
-    return path.with_name(f"{path.name}.json")
-
-
-def _loaded(sidecar: Path) -> Any:
-    """Return what a sidecar says, as it came.
-
-    Raises:
-        OSError: there is none, or it is no plain file.
-        ValueError, RecursionError: it is no JSON.
-    """
-    fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        return json.loads(file.read(_MOST_BYTES))
 
 
 def whole_bytes(sidecar: Path) -> int | None:
     """Return how large a file is when it is whole, by its recorder; None where none says so."""
     try:
-        told = _loaded(sidecar)
-    except (OSError, ValueError, RecursionError):
+        size = sidecar_values(sidecar).get("size_bytes")
+    except ValueError:
         return None
-    size = told.get("size_bytes") if isinstance(told, dict) else None
     return size if isinstance(size, int) else None
 
 
 def read_sidecar(path: Path) -> SidecarTime | None:
     """Return when a recorder says that it recorded a file; None where it says nothing of use."""
     try:
-        stored = _loaded(path)
-        if stored["schema"] != _SCHEMA:
+        stored = sidecar_values(path)
+        if not stored or stored["schema"] != _SCHEMA:
             return None
-        uncertainty_s = float(stored["uncertainty_ms"]) / 1000
-        start, end = _instant(stored["start"]), _instant(stored["end"])
         told = stored.get("continues")
-        continues = printable_file_name(told) if isinstance(told, str) and told else None
-        return SidecarTime(start=start, end=end, uncertainty_s=uncertainty_s, continues=continues)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return SidecarTime(
+            start=_instant(stored["start"]),
+            end=_instant(stored["end"]),
+            uncertainty_s=_number(stored["uncertainty_ms"]) / 1000,
+            continues=printable_file_name(told) if isinstance(told, str) and told else None,
+        )
+    except (ValueError, KeyError):
         log.warning("sidecar rejected", file=printable_file_name(path.name))
         return None
 

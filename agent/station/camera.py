@@ -5,7 +5,6 @@ Outside them, and while filming is stopped, a silent camera is no fault.
 """
 
 import math
-import os
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from agent.bandwidth_schedule import Timetable, parse_hours
 from agent.camera_link import RecorderState, RecorderTrouble
 from agent.clock import Instant
+from agent.disk.state_folder import walk
 from agent.outbox.assignments import AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
@@ -359,8 +359,7 @@ def unrecognised_files(root: Path, suffixes: Collection[str], *, now_s: float) -
     """
     names: list[str] = []
     count = videos = seen = 0
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+    for folder, files, _ in walk(root, with_hidden=False):
         for name in sorted(files):
             seen += 1
             if seen > _MOST_SEEN or count >= _MOST_COUNTED:
@@ -368,7 +367,7 @@ def unrecognised_files(root: Path, suffixes: Collection[str], *, now_s: float) -
             suffix = Path(name).suffix.lower()
             if name.startswith(".") or suffix in suffixes or suffix in _SIDECARS:
                 continue
-            if name.lower().endswith(_UNFINISHED) or not _is_at_rest(Path(folder, name), now_s):
+            if name.lower().endswith(_UNFINISHED) or not _is_at_rest(folder / name, now_s):
                 continue
             count += 1
             videos += suffix in _MAY_BE_VIDEOS

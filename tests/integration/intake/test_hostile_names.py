@@ -14,6 +14,7 @@ from agent.intake.admission import Admission, AdmissionResult, show_unremoved
 from agent.intake.folder import CaptureFolder, UnsettledError
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox
+from agent.station.camera import unrecognised_files
 from tests.factories import evidence
 
 
@@ -169,6 +170,36 @@ def test_what_is_no_plain_file_is_neither_seen_nor_waited_for(gate: Gate, kind: 
     assert gate.scan() == [plain]
     with pytest.raises((UnsettledError, OSError)):
         gate.admit(odd, FileFacts.of(odd.lstat()))
+
+
+@pytest.fixture
+def nested(gate: Gate) -> Iterator[None]:
+    """Folders within folders, deeper than the stack or the open files of a process reach."""
+    inside = os.open(gate.capture, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=inside)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=inside)
+        os.close(inside)
+        inside = deeper
+    os.close(inside)
+    yield
+    outer, inner = gate.capture / "d", gate.capture / "inner"
+    while (outer / "d").exists():  # from outside in: no way leads to the innermost
+        (outer / "d").rename(inner)
+        outer.rmdir()
+        inner.rename(outer)
+
+
+@pytest.mark.usefixtures("nested")
+def test_folders_nested_without_end_keep_no_recording_from_being_found(gate: Gate) -> None:
+    plain = gate.put("plain.mp4", b"video")
+    folder = CaptureFolder(gate.capture, suffixes=frozenset({".mp4"}), now=read_clock)
+
+    assert gate.scan() == [plain]
+    assert folder.arriving(since_s=0.0) == ["plain.mp4"] and folder.written_at() is not None
+    show_unremoved(gate.capture)
+    assert unrecognised_files(gate.capture, {".mp4"}, now_s=0.0).count == 0
+    assert gate.admission.resume() and gate.admit(plain) is AdmissionResult.NEW
 
 
 def test_content_that_changed_with_its_times_set_back_is_noticed(gate: Gate) -> None:
