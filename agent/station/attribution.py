@@ -39,10 +39,31 @@ class Chronology:
         second_boot = self._order.get(second.boot_id or "")
         if first_boot is None or second_boot is None:
             return self._precedes_by_utc(first, second)
-        if first_boot != second_boot:
-            return first_boot < second_boot
         assert first.boot_s is not None and second.boot_s is not None  # goes with boot_id
-        return first.boot_s < second.boot_s
+        if first_boot == second_boot:
+            return first.boot_s < second.boot_s
+        if (first.boot_s if first_boot > second_boot else second.boot_s) < 0:
+            return self._precedes_by_utc(first, second)  # counted back to before its boot
+        return first_boot < second_boot
+
+    def after(self, start: Instant, seconds: float, *, near: Instant) -> Instant:
+        """Return the moment so long after another one, to be compared with moments like `near`.
+
+        The box may have been started again meanwhile: with what another boot saw, only UTC
+        compares it.
+        """
+        moment = start.shifted(seconds)
+        return moment if start.boot_id == near.boot_id else replace(moment, boot_id=None)
+
+    def is_over(self, start: Instant, seconds: float, *, by: Instant) -> bool:
+        """Tell whether so long a time after one moment was over by a later one.
+
+        Raises:
+            UndecidableError: only an untrusted clock could tell.
+        """
+        if start.boot_id != by.boot_id and by.boot_s is not None and by.boot_s >= seconds:
+            return True  # the box has been up for so long since
+        return not self.precedes(by, self.after(start, seconds, near=by))
 
     def latest(self, moments: Iterable[Instant]) -> Instant:
         """Return the last of some moments; what cannot be told apart goes by its place."""
@@ -137,12 +158,15 @@ class Timeline:
 
     def during(self, start: Instant, end: Instant) -> list[OnStation]:
         """Return everybody who was on the station in `[start, end)`, in order of time."""
-        edges = self._edges(self._coach, self._station)
+        edges = self._edges(start, self._coach, self._station)
         return [self.at(moment) for moment in self._moments(start, end, edges)]
 
     def has_edge_within(self, seconds: float, start: Instant, end: Instant) -> bool:
-        """Tell whether the person changes shortly before `start` or shortly after `end`."""
-        around = self.during(start.shifted(-seconds), end.shifted(seconds))
+        """Tell whether the person may change shortly before `start` or shortly after `end`."""
+        try:
+            around = self.during(start.shifted(-seconds), end.shifted(seconds))
+        except UndecidableError:  # as just after a start of the box with an untrusted clock
+            return True
         return len({person.who for person in around}) > 1
 
     def filming_stopped_at(self, moment: Instant) -> Assignment | None:
@@ -163,7 +187,7 @@ class Timeline:
             UndecidableError: only an untrusted clock could tell.
         """
         whole_s = _seconds_between(start, end)
-        moments = self._moments(start, end, self._edges(self._camera))
+        moments = self._moments(start, end, self._edges(start, self._camera))
         edges = [min(max(0.0, _seconds_between(start, at)), whole_s) for at in moments]
         stretches: list[tuple[float, float]] = []
         for moment, from_s, to_s in zip(moments, edges, [*edges[1:], whole_s], strict=True):
@@ -183,23 +207,22 @@ class Timeline:
     def _has_run_out(self, said: Assignment, moment: Instant) -> bool:
         if said.lasts_s is None:
             return False
-        return not self.order.precedes(moment, said.starts.shifted(said.lasts_s))
+        return self.order.is_over(said.starts, said.lasts_s, by=moment)
 
     def _moments(self, start: Instant, end: Instant, edges: Sequence[Instant]) -> list[Instant]:
         """Return a stretch's first moment, and every edge inside it in order of time."""
         inside = [e for e in edges if self.order.precedes(start, e) and self.order.precedes(e, end)]
         return [start, *sorted(inside, key=lambda edge: _seconds_between(start, edge))]
 
-    @staticmethod
-    def _edges(*layers: Sequence[Assignment]) -> list[Instant]:
-        """Return every moment at which the answer may change."""
-        edges = [said.starts for layer in layers for said in layer]
-        edges += [
-            said.starts.shifted(said.lasts_s)
-            for layer in layers
-            for said in layer
-            if said.lasts_s is not None
-        ]
+    def _edges(self, start: Instant, *layers: Sequence[Assignment]) -> list[Instant]:
+        """Return every moment from a first one on at which the answer may change."""
+        edges = []
+        for layer in layers:
+            before = [said for said in layer if not self.order.precedes(start, said.starts)]
+            for said in layer[max(0, len(before) - 1) :]:
+                edges.append(said.starts)
+                if said.lasts_s is not None and not self._has_run_out(said, start):
+                    edges.append(self.order.after(said.starts, said.lasts_s, near=start))
         return edges
 
 
@@ -215,10 +238,13 @@ _LATEST = 200  # of each layer; the present is among the last words, the past ne
 
 
 def present_of(outbox: Outbox, *, now: Instant) -> Timeline:
-    """Return a timeline that tells who is on the station now; of the past it knows no more."""
+    """Return a timeline that tells who is on the station now; of the past it knows no more.
+
+    It believes every clock: somebody has to be shown, and a stop rather lasts too long.
+    """
     outbox.assignments.note_boot(now.boot_id)
     said = outbox.assignments.latest(of_each_layer=_LATEST)
-    return Timeline(said, boots=outbox.assignments.boots())
+    return Timeline(said, boots=outbox.assignments.boots(), believes=True)
 
 
 NEAR_EDGE_S = 10.0

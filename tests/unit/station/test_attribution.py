@@ -1,5 +1,7 @@
 """Whose clip a take is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,6 +201,66 @@ def test_what_an_earlier_boot_saw_came_before() -> None:
     recorded = RecordingTime(by=RecordedBy.GROWTH, start=later, end=later.shifted(20))
 
     assert decide(athlete("ann", 0), recorded=recorded).target.user_id == "ann"
+
+
+def in_later_boot(at: float, *, up_s: float, trusted: bool = True) -> Instant:
+    """A moment after the box was started again, `up_s` after that."""
+    return Instant(utc_s=instant(at).utc_s, boot_id=LATER_BOOT, boot_s=float(up_s), trusted=trusted)
+
+
+def filmed_by(end: Instant, *, length_s: float = 20.0) -> RecordingTime:
+    return RecordingTime(by=RecordedBy.GROWTH, start=end.shifted(-length_s), end=end)
+
+
+def test_what_began_before_the_box_was_started_again_goes_to_who_was_there_then() -> None:
+    # The box was up again 30 s before the file was complete, and ben came before it went down.
+    words = (athlete("ann", 0), athlete("ben", 60))
+    long = filmed_by(in_later_boot(130, up_s=30), length_s=110)
+
+    assert decide(*words, recorded=long).target.user_id == "ann"  # its first 20 s
+    assert decide(*words, recorded=long, length_s=110).reason is Reason.TWO_ATHLETES
+
+
+def test_before_a_start_of_the_box_an_untrusted_clock_tells_nothing() -> None:
+    complete = in_later_boot(130, up_s=30, trusted=False)
+
+    decision = decide(athlete("ann", 0), recorded=filmed_by(complete, length_s=110))
+
+    assert decision.reason is Reason.RECORDING_TIME_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("filmed_at", "holder"), [(2000.0, "ann"), (3590.0, None), (3700.0, None), (90_000.0, None)]
+)
+def test_an_assignment_of_some_length_ends_with_it_and_not_with_a_start_of_the_box(
+    filmed_at: float, holder: str | None
+) -> None:
+    recorded = filmed_by(in_later_boot(filmed_at, up_s=filmed_at - 1000))
+
+    decision = decide(athlete("ann", 0, lasts_s=3580), recorded=recorded)
+
+    assert decision.target.user_id == holder
+    assert (decision.reason is Reason.TWO_ATHLETES) == (filmed_at == 3590.0)
+
+
+@pytest.mark.parametrize(
+    ("up_s", "reason"), [(600.0, Reason.RECORDING_TIME_UNKNOWN), (4000.0, Reason.UNASSIGNED)]
+)
+def test_over_a_start_of_the_box_a_length_is_over_when_it_was_up_for_so_long(
+    up_s: float, reason: Reason
+) -> None:
+    recorded = filmed_by(in_later_boot(-99999, up_s=up_s, trusted=False))
+
+    assert decide(athlete("ann", 0, lasts_s=3580), recorded=recorded).reason is reason
+
+
+def test_what_was_said_after_an_untrusted_length_is_certain_all_the_same() -> None:
+    before = replace(athlete("ann", 0, lasts_s=3580), starts=instant(0, trusted=False))
+    after = said(AssignmentKind.ATHLETE, in_later_boot(500, up_s=10), "ben")
+
+    decision = decide(before, after, recorded=filmed_by(in_later_boot(600, up_s=110)))
+
+    assert (decision.target.user_id, decision.reason) == ("ben", None)
 
 
 def test_where_only_an_untrusted_clock_could_tell_a_person_must() -> None:

@@ -122,3 +122,17 @@ def test_a_second_stop_takes_the_place_of_the_first() -> None:
     words = (stop(100, lasts_s=50), stop(120))
 
     assert view(*words, recorded=filmed(170, 180)).permission is CapturePermission.FORBIDDEN
+
+
+def test_a_stop_of_some_length_lasts_over_a_start_of_the_box() -> None:
+    words = (stop(100, lasts_s=1800),)
+
+    def seen(at: float) -> CapturePermission:
+        end = Instant(utc_s=instant(at).utc_s, boot_id="later", boot_s=at - 300.0)
+        recorded = replace(filmed(0, 10), start=end.shifted(-10), end=end)
+        timeline = Timeline(words, boots=(BOOT, "later"))
+        return capture_view(timeline, recorded, now=end.shifted(60)).permission
+
+    assert seen(500) is CapturePermission.FORBIDDEN
+    assert seen(1903) is CapturePermission.PARTLY
+    assert seen(2000) is CapturePermission.ALLOWED
