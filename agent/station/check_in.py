@@ -42,12 +42,13 @@ from agent.station.roster import (
 MOST_GROUPS = 100
 MOST_MEMBERS = 500
 MOST_GROUP_NAME = 60  # characters
+_FAULTS_TOLD = 20  # lines of a file
 _COLUMNS = ("group", "athlete")
 
 
 def find_group(outbox: Outbox, named: str) -> AthleteGroup | None:
     """Return the group of this name, in any case, with any accents."""
-    folded = fold(named)
+    folded = fold(clean_name(named))
     return next((one for one in outbox.groups.all() if fold(one.name) == folded), None)
 
 
@@ -84,9 +85,7 @@ def set_group(outbox: Outbox, name: str, keys: Iterable[str], *, now_s: float) -
     Raises:
         RequestError: that is no name, somebody cannot be assigned, or there are too many.
     """
-    shown = clean_name(name)[:MOST_GROUP_NAME].strip()
-    if not fold(shown):
-        raise RequestError("a group needs a name")
+    shown = _shown_name(name)
     with outbox.transaction():
         members = list(dict.fromkeys(offered_athlete(outbox, key).key for key in keys))
         if len(members) > MOST_MEMBERS:
@@ -98,6 +97,16 @@ def set_group(outbox: Outbox, name: str, keys: Iterable[str], *, now_s: float) -
             return outbox.groups.add(shown, members, now_s=now_s)
         outbox.groups.set_members(group.id, members, now_s=now_s)
         return AthleteGroup(id=group.id, name=group.name, members=tuple(members))
+
+
+def _shown_name(name: str) -> str:
+    """Return a group's name as it is kept: one that is cut short would be another group's."""
+    shown = clean_name(name)
+    if not fold(shown):
+        raise RequestError("a group needs a name")
+    if len(shown) > MOST_GROUP_NAME:
+        raise RequestError(f"a group's name has at most {MOST_GROUP_NAME} characters")
+    return shown
 
 
 def change_members(
@@ -147,20 +156,26 @@ def import_groups(outbox: Outbox, content: bytes, *, now_s: float) -> list[Athle
 
     Raises:
         RequestError: the file is not such a table, or names somebody who is not known for sure;
-            every such line is listed.
+            such lines are listed.
     """
     faults: list[str] = []
     names: dict[str, str] = {}
     members: dict[str, list[str]] = {}
+    known: dict[str, str] = {}  # keys by what the file calls somebody: a class has many lines
+    for number, group, athlete in _lines(content):  # before the transaction: others write meanwhile
+        try:
+            shown = _shown_name(group)
+            names.setdefault(fold(shown), shown)
+            if athlete not in known:
+                known[athlete] = find_athlete(outbox, athlete).key
+            members.setdefault(fold(shown), []).append(known[athlete])
+        except RequestError as fault:
+            faults.append(f"line {number}: {fault}")
+    if faults:
+        told, more = faults[:_FAULTS_TOLD], len(faults) - _FAULTS_TOLD
+        told += [f"and {more} more lines"] if more > 0 else []
+        raise RequestError("; ".join(told), hint="nothing was imported; correct the file")
     with outbox.transaction():
-        for number, group, athlete in _lines(content):
-            names.setdefault(fold(group), group)
-            try:
-                members.setdefault(fold(group), []).append(find_athlete(outbox, athlete).key)
-            except RequestError as fault:
-                faults.append(f"line {number}: {fault}")
-        if faults:
-            raise RequestError("; ".join(faults), hint="nothing was imported; correct the file")
         return [set_group(outbox, names[one], keys, now_s=now_s) for one, keys in members.items()]
 
 

@@ -14,6 +14,7 @@ from agent.station.check_in import (
     change_members,
     find_group,
     import_groups,
+    new_group,
     queue_group,
     remove_group,
     set_group,
@@ -80,12 +81,44 @@ def test_a_file_is_imported_whole_and_replaces_the_groups_that_it_names(outbox: 
         (b"group,athlete\n,ada\n", "needs a name"),
         (b'group,athlete\nU18,"ada' + b"x" * 200_000, "line|athlete"),
         (b"\xff\xfe\x00group", "does not name the columns"),
+        (b"group,athlete\n" + b"x" * 61 + b",ada\n", "line 2: .* at most 60"),
+        (b"group,athlete\n" + b"U18,nobody\n" * 1000, r"line 21: .*; and 980 more lines$"),
     ],
 )
 def test_a_file_with_a_fault_changes_nothing(outbox: Outbox, table: bytes, fault: str) -> None:
     with pytest.raises(RequestError, match=fault):
         import_groups(outbox, table, now_s=NOW_S)
     assert outbox.groups.all() == []
+
+
+def test_a_file_of_many_lines_with_names_over_two_lines_is_imported(outbox: Outbox) -> None:
+    lines = 'U18;"Ben\nMüller"\nU18;"Ada  Bel"\nU21;cleo\n' * 3000
+
+    import_groups(outbox, f"group;athlete\n{lines}".encode("utf-8-sig"), now_s=NOW_S)
+
+    assert (members(outbox, "U18"), members(outbox, "U21")) == (("ben", "ada"), ("cleo",))
+
+
+@pytest.mark.parametrize("name", ["U18", " u18 ", "U18\u200b", "\u202eU18", "U\x0018\n", "Ú18"])
+def test_a_name_that_is_shown_like_another_groups_is_that_groups(outbox: Outbox, name: str) -> None:
+    shown = "U 18" if "\x00" in name else "U18"
+    set_group(outbox, shown, ["ada"], now_s=NOW_S)
+
+    with pytest.raises(RequestError, match="already"):
+        new_group(outbox, name, now_s=NOW_S)
+
+    assert members(outbox, name) == ("ada",)
+
+
+def test_a_name_too_long_is_not_cut_to_another_groups(outbox: Outbox) -> None:
+    set_group(outbox, "x" * 60, ["ada"], now_s=NOW_S)
+
+    with pytest.raises(RequestError, match="at most 60"):
+        new_group(outbox, "x" * 61, now_s=NOW_S)
+    with pytest.raises(RequestError, match="at most 60"):
+        set_group(outbox, "x" * 10_000, [], now_s=NOW_S)
+
+    assert members(outbox, "x" * 60) == ("ada",)
 
 
 def test_members_come_and_go_and_only_who_is_offered_can_join(outbox: Outbox) -> None:
