@@ -36,7 +36,9 @@ def evidence(seconds: float = 0.0) -> CaptureEvidence:
     )
 
 
-def admitted(outbox: Outbox, number: int = 1, *, file_name: str | None = None) -> Capture:
+def admitted(
+    outbox: Outbox, number: int = 1, *, file_name: str | None = None, at: float = NOW_S
+) -> Capture:
     """A capture that was taken in."""
     return outbox.captures.admit(
         sha256=f"{number:064x}",
@@ -44,7 +46,7 @@ def admitted(outbox: Outbox, number: int = 1, *, file_name: str | None = None) -
         stored_name=f"{number:064x}.mp4",
         facts=FileFacts(size_bytes=1000, mtime_ns=1, inode=number),
         evidence=evidence(),
-        now_s=NOW_S,
+        now_s=at,
     )
 
 

@@ -281,12 +281,13 @@ class UndoableActions:
     def settle(self, undoable: UndoableAction, to: str) -> bool:
         """open -> undone or done; False where it is settled already.
 
-        Whose clips were is forgotten then: it may be somebody who is to be forgotten.
+        Who is named in it is forgotten then: it may be somebody who is to be forgotten.
         """
         return bool(
             self._db.change(
                 """
-                UPDATE undoable SET state = ?, payload = iif(kind = 'give', '{}', payload)
+                UPDATE undoable SET state = ?, payload = iif(
+                       kind IN ('give', 'clear_queue', 'leave_queue'), '{}', payload)
                  WHERE id = ? AND state = 'open'
                 """,
                 (to, undoable.id),

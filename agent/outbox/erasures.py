@@ -196,6 +196,15 @@ _LEAVE = (
      WHERE EXISTS (SELECT 1 FROM json_each(athlete_group.members) WHERE value = :key)
     """,
     "DELETE FROM queue WHERE user_id = :user OR guest_id = :guest",
+    # What could still be undone would bring them back, and tell of them.
+    """
+    UPDATE undoable SET payload = json_set(payload, '$.queue', json(coalesce(
+           (SELECT json_group_array(json(value)) FROM json_each(payload, '$.queue')
+             WHERE NOT coalesce(json_extract(value, '$.user_id') = :user, 0)
+               AND NOT coalesce(json_extract(value, '$.guest_id') = :guest, 0)), '[]')))
+     WHERE state = 'open' AND kind IN ('clear_queue', 'leave_queue')
+    """,
+    "DELETE FROM session_limit WHERE user_id = :user",
     """
     UPDATE athlete SET name = 'forgotten', folded = '', gone_at = coalesce(gone_at, 0.0)
      WHERE user_id IS NULL AND (id = :guest OR resolved_to = :user)
@@ -223,7 +232,11 @@ _UNNAME = (
         OR guest_id IN (SELECT id FROM athlete WHERE resolved_to = :user)
     """,
     "DELETE FROM card WHERE athlete IS NULL",  # the ledger is rewritten with this
-    "DELETE FROM athlete_group WHERE removed_at IS NOT NULL",
+    # A kiosk stays bound to its group's id, which must never become another group's.
+    """
+    DELETE FROM athlete_group
+     WHERE removed_at IS NOT NULL AND id < (SELECT max(id) FROM athlete_group)
+    """,
     "UPDATE athlete SET resolved_to = NULL WHERE resolved_to = :user",
     """
     UPDATE forgetting SET state = 'done', user_id = :digest, changed_at = :now, done_at = :now,
@@ -244,6 +257,7 @@ _UNNAME = (
     UPDATE resend SET user_id = '', barbell_mass_kg = NULL
      WHERE new_entry_id IN (SELECT value FROM json_each(:entries))
     """,
+    "UPDATE resend SET user_id = '', barbell_mass_kg = NULL WHERE user_id = :user",
     """
     UPDATE capture SET report = '{}'
      WHERE id IN (SELECT value FROM json_each(:captures)) AND file_state = 'cleared'

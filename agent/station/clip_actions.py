@@ -618,8 +618,8 @@ def _undo_clear(outbox: Outbox, undoable: UndoableAction, _now_s: float) -> None
 
 
 def _undo_leave(outbox: Outbox, undoable: UndoableAction, _now_s: float) -> None:
-    (left,) = rows_of(undoable, "queue")
-    outbox.queue.put_back(left, place=int(str(undoable.payload["place"])))
+    for left in rows_of(undoable, "queue"):  # none, where who it was is forgotten
+        outbox.queue.put_back(left, place=int(str(undoable.payload["place"])))
 
 
 def _undo_resend(outbox: Outbox, undoable: UndoableAction, now_s: float) -> None:

@@ -22,7 +22,7 @@ from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import rewritten_log
 from agent.outbox.removal import FileRemover
-from agent.outbox.states import EntryState, FileState, Reason, Recipient
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
 from agent.stage import StageName
 from agent.station.assignments import assign_nobody
 from agent.station.attribution import present_of
@@ -106,8 +106,14 @@ def carry_out_due(outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
 def carry_out(
     outbox: Outbox, folder: StateFolder, forgetting: Erasure, *, now: Now
 ) -> ErasureProgress:
-    """Remove what can be removed of an athlete; cut off anywhere, it can be begun again."""
+    """Remove what can be removed of an athlete; cut off anywhere, it can be begun again.
+
+    It waits for recordings that are yet to be looked into: whoever is in them is found by who was
+    on the station then, and that is no longer on record once it is done.
+    """
     entries = _begin(outbox, forgetting, now=now)
+    if entries is None:
+        return ErasureProgress(done=False, waits_for=())
     crash_point("forgetting-begun")
     removal = FileRemover(outbox, folder, now=now)
     removal.forget_results([entry.clip_code for entry in entries])
@@ -123,6 +129,7 @@ def carry_out(
         capture = outbox.captures.by_id(capture_id)
         if capture is not None and capture.file_state is not FileState.CLEARED:
             waits_for.append(capture.name)
+    waits_for += [name for name in _to_be_looked_into(outbox, forgetting) if name not in waits_for]
     if waits_for:
         return ErasureProgress(done=False, waits_for=waits_for)
     removed = remove_old_copies(folder.root)
@@ -132,15 +139,31 @@ def carry_out(
     return ErasureProgress(done=True, waits_for=())
 
 
-def _begin(outbox: Outbox, forgetting: Erasure, *, now: Now) -> list[Entry]:
-    """Take an athlete off the station and their clips out of delivery; return these clips."""
+def _to_be_looked_into(outbox: Outbox, forgetting: Erasure) -> list[str]:
+    """Return the recordings from before the request in which the athlete may yet be found."""
+    if outbox.assignments.last_of(forgetting.user_id, forgetting.guest_id) is None:
+        return []
+    asked_at = float("inf") if forgetting.asked_at is None else forgetting.asked_at
+    waiting = outbox.captures.in_state(CaptureState.CAPTURED, CaptureState.ANALYSING)
+    return [capture.name for capture in waiting if capture.admitted_at <= asked_at]
+
+
+def _begin(outbox: Outbox, forgetting: Erasure, *, now: Now) -> list[Entry] | None:
+    """Take an athlete off the station and their clips out of delivery; return these clips.
+
+    None where it was undone, or done, since it was looked for.
+    """
     with outbox.transaction():
         undoable = outbox.undoables.by_id(forgetting.undoable_id)
-        assert undoable is not None  # made with it
+        found = outbox.forgettings.of_undoable(forgetting.undoable_id)
+        assert undoable is not None and found is not None  # made with it
+        if found.state not in {"asked", "begun"}:
+            return None
         outbox.undoables.settle(undoable, "done")
-        if forgetting.state == "asked":
-            outbox.forgettings.move(forgetting, "begun", now_s=now().utc_s)
+        if found.state == "asked":
+            outbox.forgettings.move(found, "begun", now_s=now().utc_s)
         outbox.forgettings.leave_the_roster(forgetting)
+        _send_nothing_again(outbox, forgetting, now_s=now().utc_s)
         _leave_the_station(outbox, forgetting, now=now())
         unknown = [
             entry
@@ -155,6 +178,14 @@ def _begin(outbox: Outbox, forgetting: Erasure, *, now: Now) -> list[Entry]:
             before = outbox.forgettings.of_person(forgetting.user_id, forgetting.guest_id)
             outbox.deletions.ask_for([one.id for one in before], now_s=now().utc_s)
     return entries
+
+
+def _send_nothing_again(outbox: Outbox, forgetting: Erasure, *, now_s: float) -> None:
+    """Give up what others' clips were to be sent to an athlete for, and has not begun."""
+    for resend in outbox.resends.in_states({ResendState.ASKED}):
+        if forgetting.user_id is not None and resend.target.user_id == forgetting.user_id:
+            detail = "the athlete's data is erased"
+            outbox.resends.move(resend, ResendState.GIVEN_UP, now_s=now_s, detail=detail)
 
 
 def _leave_the_station(outbox: Outbox, forgetting: Erasure, *, now: Instant) -> None:

@@ -17,6 +17,7 @@ ON_PURPOSE = {
     "SELECT count(*) AS n FROM entry": "the same",
     "SELECT stored_name FROM capture WHERE file_state != 'cleared'": "at a start, every file",
     "SELECT stored_name FROM entry": "at a start, every file",
+    "UPDATE resend SET user_id = '', barbell_mass_kg = NULL WHERE user_id = :user": "an erasure",
 }
 SMALL = {
     "json_each": "what a caller named",
@@ -30,6 +31,7 @@ SMALL = {
     "athlete_group": "a row a class or team",
     "card": "a few rows an athlete",
     "forgetting": "a row an erased athlete",
+    "session_limit": "a row an athlete whose sessions are used up",
     "pause": "a row a stage",
     "lane": "a row a host",
     "channel": "a row a receiver",

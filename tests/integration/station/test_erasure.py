@@ -7,13 +7,14 @@ import pytest
 from agent.clock import Instant
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import RequestError
+from agent.outbox.corrections import ResendState
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.results import NewResult
 from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.station.assignments import assign_person, enqueue, record_default, timeline_of
-from agent.station.clip_actions import undo
+from agent.station.clip_actions import clear_queue, resend, undo, unqueue
 from agent.station.erasure import ErasureProgress, carry_out, carry_out_due, erasure_preview, forget
 from agent.station.roster import NamedAthlete, note_guest, search_athletes, take_over
 from tests.factories import NOW_S, admitted, instant, new_entry
@@ -255,3 +256,67 @@ def test_who_only_came_into_question_is_forgotten_too(outbox: Outbox) -> None:
     assert left is not None
     assert (left.remarks, left.detail) == (("may_be:ben",), None)
     assert all(event.detail is None for event in outbox.events.of_entry(entry.id))
+
+
+def test_who_was_undone_at_the_last_moment_is_not_erased(gym: Gym) -> None:
+    clip = gym.clip(gym.capture(1), 1, GONE)
+    undoable = forget(gym.outbox, GONE, now=instant())
+    (asked,) = gym.outbox.forgettings.unfinished()  # as the daemon found it
+    undo(gym.outbox, undoable.id, now=instant(9.9))
+
+    carry_out(gym.outbox, gym.folder, asked, now=gym.now)
+
+    assert gym.entry(clip).state is EntryState.READY and gym.files_of(clip) == [True] * FILES
+
+
+def test_no_table_names_them_any_more_whatever_could_be_undone(gym: Gym) -> None:
+    other = gym.clip(gym.capture(1), 1, "ann", EntryState.UPLOADED)
+    (gym.folder.clips / other.stored_name).write_bytes(bytes(other.clip_bytes))
+    for key in (GONE, "ann"):
+        enqueue(gym.outbox, key, rules=RULES)
+    cleared = clear_queue(gym.outbox, now=instant(95))
+    removed = unqueue(gym.outbox, enqueue(gym.outbox, GONE, rules=RULES).id, now=instant(95))
+    gym.outbox.limits.note("account", GONE, now_s=NOW_S, detail="used up")
+    resent = resend(
+        gym.outbox, gym.folder.clips, gym.entry(other), GONE, rules=RULES, now=instant(95)
+    )
+
+    assert gym.forget().done
+
+    found = gym.outbox.resends.by_id(resent.id)
+    assert found is not None and found.state is ResendState.GIVEN_UP
+    connection = gym.outbox.database.connection
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # of ours
+        assert not [row for row in rows if GONE in str(row)], table
+    undo(gym.outbox, cleared.id, now=gym.now())
+    undo(gym.outbox, removed.id, now=gym.now())
+    assert [queued.target.user_id for queued in gym.outbox.queue.all()] == ["ann"]
+
+
+def test_it_waits_for_what_is_yet_to_be_looked_into(gym: Gym) -> None:
+    assign_person(gym.outbox, GONE, doing("snatch", 50), rules=RULES, now=instant(), set_by="test")
+    waiting = admitted(gym.outbox, 1)  # of their training, as far as anybody knows
+
+    assert gym.forget() == ErasureProgress(done=False, waits_for=[waiting.name])
+
+    claimed = gym.outbox.captures.claim_next(NOW_S)
+    assert claimed is not None
+    clip = gym.clip(waiting, 1, GONE)  # by who was on the station then
+    gym.outbox.captures.move(claimed, CaptureState.ANALYSED, now_s=NOW_S)
+    admitted(gym.outbox, 2, at=NOW_S + 200)  # from after the request: not of theirs
+    carry_out_due(gym.outbox, gym.folder, now=gym.now)
+
+    assert gym.outbox.forgettings.unfinished() == []
+    assert gym.entry(clip).state is EntryState.DISCARDED and gym.files_of(clip) == [False] * FILES
+    assert gym.entry(clip).user_id is None
+
+
+def test_a_group_that_is_gone_leaves_its_kiosk_to_no_other_group(gym: Gym) -> None:
+    bound = gym.outbox.groups.add("U18", ["ann"], now_s=NOW_S)
+    gym.outbox.groups.remove(bound.id, now_s=NOW_S)
+
+    gym.forget()
+
+    assert gym.outbox.groups.add("Pros", ["ben"], now_s=NOW_S).id != bound.id
