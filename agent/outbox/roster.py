@@ -229,6 +229,7 @@ class Queue:
 
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
+        self._flags = StationFlags(database)
 
     def all(self) -> list[Queued]:
         """Return the queue, the next one first."""
@@ -239,10 +240,11 @@ class Queue:
         """Put somebody at the end."""
         columns = {name: getattr(target, name) for name in _PLAIN}
         with self._db.transaction():
-            row = self._db.row("SELECT coalesce(max(position), 0) + 1 AS next FROM queue")
-            assert row is not None  # an aggregate gives one row
-            row_id = self._db.insert("queue", {"position": row["next"], **columns})
-        return Queued(id=row_id, target=target)
+            row = self._db.row(_NEXT_PLACE, {"switch": _LAST_PLACE})
+            assert row is not None and isinstance(row["id"], int)  # an aggregate gives one row
+            self._flags.set(_LAST_PLACE, str(row["id"]))
+            self._db.insert("queue", {"id": row["id"], "position": row["position"], **columns})
+        return Queued(id=row["id"], target=target)
 
     def remove(self, queued_id: int) -> Mapping[str, object] | None:
         """Take somebody out, and return what `put_back` needs; None: no such place (any more)."""
@@ -285,6 +287,17 @@ class Queue:
                 self.append(Queued.from_row(row).target)
             for target in since:
                 self.append(target)
+
+
+# A place's id is never given again: a page that shows the queue of a moment ago names the place,
+# and must not move or remove somebody else who came since.
+_LAST_PLACE = "queue_last_place"
+_NEXT_PLACE = """
+SELECT max(coalesce(max(id), 0),
+           coalesce((SELECT CAST(value AS INTEGER) FROM switch WHERE name = :switch), 0)) + 1 AS id,
+       coalesce(max(position), 0) + 1 AS position
+  FROM queue
+"""
 
 
 class Identities:

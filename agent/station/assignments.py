@@ -277,13 +277,14 @@ def step_mass(
     Raises:
         RequestError: nobody lifts at this moment, or the bar cannot weigh that.
     """
-    present = _lifting(outbox, now=now)
-    mass_kg = present.barbell_mass_kg
-    if mass_kg is None:
-        last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
-        mass_kg = EMPTY_BAR_KG if last is None else last
-    mass_kg = round(mass_kg + by_kg, 3)
-    return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
+    with outbox.transaction():  # nobody else takes the station, or changes the bar, meanwhile
+        present = _lifting(outbox, now=now)
+        mass_kg = present.barbell_mass_kg
+        if mass_kg is None:
+            last = outbox.assignments.last_mass_kg(*present.who, exercise=present.exercise)
+            mass_kg = EMPTY_BAR_KG if last is None else last
+        mass_kg = round(mass_kg + by_kg, 3)
+        return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
 
 
 def set_mass(
@@ -294,8 +295,9 @@ def set_mass(
     Raises:
         RequestError: nobody lifts at this moment, or the bar cannot weigh that.
     """
-    present = _lifting(outbox, now=now)
-    return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
+    with outbox.transaction():  # as above
+        present = _lifting(outbox, now=now)
+        return _weigh(outbox, present, mass_kg, rules=rules, now=now, set_by=set_by)
 
 
 def _weigh(
@@ -331,10 +333,10 @@ def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
     Raises:
         RequestError: nobody is assigned by a coach.
     """
-    present = _present(outbox, now=now)
-    if present.layer is not AssignmentLayer.COACH or present.id is None:
-        raise RequestError("the default athlete's assignment does not expire")
-    with outbox.transaction():
+    with outbox.transaction():  # nobody else takes the station meanwhile
+        present = _present(outbox, now=now)
+        if present.layer is not AssignmentLayer.COACH or present.id is None:
+            raise RequestError("the default athlete's assignment does not expire")
         if present.lasts_s is None:
             outbox.assignments.renew(present.id, now, RenewedBy.KEPT)
             return present

@@ -109,3 +109,16 @@ def test_the_queue_holds_only_what_the_api_would_take(outbox: Outbox) -> None:
     with pytest.raises(RequestError, match="unknown exercise"):
         enqueue(outbox, "ann", doing("squat"), rules=RULES)
     assert waiting(outbox) == []
+
+
+def test_a_place_that_is_gone_is_never_anothers(outbox: Outbox) -> None:
+    stale = enqueue(outbox, "ann", rules=RULES)  # as another tablet still shows it
+    unqueue(outbox, stale.id, now=instant())
+    enqueue(outbox, "ben", rules=RULES)
+
+    with pytest.raises(RequestError, match="no entry"):
+        unqueue(outbox, stale.id, now=instant(1))
+    with pytest.raises(RequestError, match="no entry"):
+        move_in_queue(outbox, stale.id, to=1)
+
+    assert waiting(outbox) == ["ben"]
