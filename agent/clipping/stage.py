@@ -587,9 +587,9 @@ class ClippingStage:
         self._let_go()
 
     def _keep_whole(self, capture: Capture) -> bool:
-        """Make the whole file one clip.
+        """Make the whole file one clip, unless it is nobody's to see.
 
-        False if it is no video, has clips already, or holds what nobody may see.
+        False if it is no video, has clips already, or holds what nobody may see in part.
         """
         by_hand = (t for t in self._outbox.takes.waiting(capture) if t.origin is TakeOrigin.BY_HAND)
         if self._outbox.takes.kept(capture) or any(by_hand):
@@ -599,6 +599,8 @@ class ClippingStage:
             recorded = self._recording_time(capture, path)
         except AnalysisError:
             return False
+        if not self._pause_filter.lets_through(capture, recorded):
+            return True  # what failed may have failed before that was asked
         shown = self._outbox.captures.by_id(capture.id)
         assert shown is not None  # rows are never deleted
         if shown.hidden_stretches:

@@ -248,12 +248,17 @@ SELECT id FROM capture
  ORDER BY id LIMIT :most
 """  # noqa: S608  # our own words; index: capture_weight
 
-REMOVABLE_CLIPS = """
+# What a person wants sent once more is needed for that, until it has begun.
+_NOT_ASKED_FOR = """
+NOT EXISTS (SELECT 1 FROM resend WHERE resend.entry_id = entry.id AND resend.state = 'asked')
+"""
+
+REMOVABLE_CLIPS = f"""
 SELECT id FROM entry
  WHERE file_state = 'present' AND state IN ('uploaded', 'completed', 'discarded')
-   AND coalesce(sent_at, changed_at) < :delivered
+   AND coalesce(sent_at, changed_at) < :delivered AND {_NOT_ASKED_FOR}
  ORDER BY id LIMIT :most
-"""  # index: entry_on_disk
+"""  # noqa: S608  # our own words; index: entry_on_disk
 
 # The fence rises, so that nobody who read the row before lets the analysis look again.
 BEGIN_ORIGINAL = f"""
@@ -263,11 +268,12 @@ UPDATE capture SET file_state = 'clearing', fence = fence + 1, changed_at = :now
 RETURNING *
 """  # noqa: S608  # our own words
 
-BEGIN_CLIP = """
+BEGIN_CLIP = f"""
 UPDATE entry SET file_state = 'clearing', changed_at = :now
  WHERE id = :id AND file_state = 'present' AND state IN ('uploaded', 'completed', 'discarded')
+   AND {_NOT_ASKED_FOR}
 RETURNING *
-"""
+"""  # noqa: S608  # our own words
 
 END_ORIGINAL = """
 UPDATE capture SET file_state = ?, changed_at = ? WHERE id = ? AND file_state = 'clearing'

@@ -167,9 +167,13 @@ def release(
 
 
 def due_after_correction(entry: Entry, send_delay_s: float, *, now_s: float) -> float:
-    """Return when a corrected clip goes at the earliest: it can be corrected once more."""
+    """Return when a corrected clip goes at the earliest: it can be corrected once more.
+
+    Once a person has corrected it, it is joined with nothing: it need not wait for what follows.
+    """
     due_at = now_s + send_delay_s
-    return max(due_at, entry.due_at) if entry.state is EntryState.READY else due_at
+    backs_off = entry.state is EntryState.READY and entry.reason != Reason.NEXT_RECORDING
+    return max(due_at, entry.due_at) if backs_off else due_at
 
 
 def remarks_for(entry: Entry, target: ClipTarget) -> str:
@@ -366,9 +370,10 @@ def edit(
             entry = _unless_gone(outbox.entries.move(entry, EntryState.READY, now_s=now_s))
         elif entry.state is EntryState.HELD:
             changes["detail"] = entry.detail
+        reason = None if entry.reason == Reason.NEXT_RECORDING else entry.reason
         return _unless_gone(
             outbox.entries.assign(
-                entry, target, now_s=now_s, to=entry.state, reason=entry.reason, changes=changes
+                entry, target, now_s=now_s, to=entry.state, reason=reason, changes=changes
             )
         )
 

@@ -97,7 +97,8 @@ def capture_view(timeline: Timeline, recorded: RecordingTime, *, now: Instant) -
         stops = [_stops(timeline, reading) for reading in recorded.readings]
         if not any(stops):
             return CaptureView(permission=CapturePermission.ALLOWED)
-        left_s = max(_undo_left_s(said, now) for found in stops for said in found)
+        around = [_stops(timeline, reading, reading.margin_s) for reading in recorded.readings]
+        left_s = max(_undo_left_s(said, now) for found in around for said in found)
         is_certain = recorded.is_proof and len(stops) == 1
         if not recorded.is_known or not is_certain:
             return CaptureView(permission=CapturePermission.DOUBTFUL, undo_left_s=left_s)
@@ -133,14 +134,20 @@ def _covers(stretches: Sequence[tuple[float, float]], whole_s: float) -> bool:
     return whole_s - sum(to_s - from_s for from_s, to_s in stretches) < _NOTHING_S
 
 
-def _stops(timeline: Timeline, recorded: RecordingTime) -> list[Assignment]:
-    """Return the words by which nobody may have been filmed at some moment of a capture."""
+def _stops(timeline: Timeline, recorded: RecordingTime, margin_s: float = 0.0) -> list[Assignment]:
+    """Return the words by which nobody may have been filmed at some moment of a capture.
+
+    Args:
+        timeline, recorded: what was said, and when it was filmed.
+        margin_s: for so long before and after it, too.
+    """
+    start, end = recorded.start.shifted(-margin_s), recorded.end.shifted(margin_s)
     found = []
-    for from_s, _ in timeline.stopped_within(recorded.start, recorded.end):
-        said = timeline.filming_stopped_at(recorded.start.shifted(from_s + _ROUNDING_S))
-        found += [said] if said is not None else []
-    last = timeline.filming_stopped_at(recorded.end.shifted(-_ROUNDING_S))
-    return [*found, *([last] if last is not None else [])]
+    for from_s, to_s in timeline.stopped_within(start, end):
+        for at_s in (from_s + _ROUNDING_S, to_s - _ROUNDING_S):
+            said = timeline.filming_stopped_at(start.shifted(at_s))
+            found += [said] if said is not None else []
+    return found
 
 
 def _undo_left_s(said: Assignment, now: Instant) -> float:

@@ -4,6 +4,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from agent.camera_link import RecorderReport, RecorderState, as_line
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
@@ -12,11 +15,13 @@ from agent.clipping.stage import ClippingNeighbours, ClippingStage
 from agent.clock import read_clock
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
+from agent.errors import AnalysisError, AnalysisFault
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
-from agent.outbox.states import CaptureState, Recipient
+from agent.outbox.states import CaptureState, Reason, Recipient
 from agent.stage import WAKE_ONLY, ignore_wake
-from tests.factories import admitted
+from agent.station.recording_pause import stop_filming
+from tests.factories import admitted, instant
 from tests.station import Station, child_of, until
 
 
@@ -102,3 +107,54 @@ def test_a_child_that_was_warmed_for_nothing_is_ended(tmp_path: Path) -> None:
         assert warmed is not None
         assert stage.step() < WAKE_ONLY and child.process_id == warmed
         assert stage.step() == WAKE_ONLY and child.process_id is None
+
+
+class FailsAtFirst(AnalysisProcess):
+    """One that dies once over a file, and then says what it is."""
+
+    def __init__(self, limits: ChildLimits) -> None:
+        super().__init__(limits=limits, check=lambda: None)
+        self.asked: list[str] = []
+
+    def ask(self, operation: str, **fields: object) -> Mapping[str, object]:  # noqa: ARG002  # as above
+        self.asked.append(operation)
+        if len(self.asked) == 1:
+            raise AnalysisError("it died", fault=AnalysisFault.CRASHED)
+        return {"duration_s": 5.0, "packets": 150}
+
+    def self_test_passes(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("policy", ["hold", "upload_whole"])
+def test_what_may_be_of_a_stop_is_not_kept_whole_because_its_first_probe_failed(
+    tmp_path: Path, policy: Literal["hold", "upload_whole"]
+) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    with Outbox.open(tmp_path) as outbox:
+        stop_filming(outbox, now=instant(-60), set_by="test")
+        capture = admitted(outbox)
+        (folder.captures / capture.stored_name).write_bytes(bytes(1000))
+        child = FailsAtFirst(ChildLimits())
+        stage = ClippingStage(
+            outbox,
+            folder,
+            child,
+            ClippingNeighbours(DiskSpace(tmp_path, min_free_mb=0), wake_next=ignore_wake),
+            policy=ClippingPolicy(
+                station=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running"),
+                on_failure=policy,
+            ),
+            now=lambda: instant(60),
+        )
+
+        stage.step()
+
+        found = outbox.captures.by_id(capture.id)
+        assert found is not None and child.asked == ["probe", "probe"]
+        assert (found.state, found.reason) == (
+            CaptureState.QUARANTINED,
+            Reason.FILMING_MAY_BE_STOPPED,
+        )
+        assert outbox.entries.of_capture(capture.id) == []

@@ -1,15 +1,17 @@
 """Which files may go: never one that is needed for something undelivered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.outbox import disk, files
+from agent.outbox.corrections import ResendState, UndoKind
 from agent.outbox.database import OutboxDatabase
 from agent.outbox.models import Capture, ClipSource, Entry, NewEntry, derive_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState
-from tests.factories import NOW_S, admitted, new_entry
+from tests.factories import NOW_S, admitted, instant, new_entry
 
 _ALL = float("inf")
 
@@ -64,6 +66,19 @@ def test_a_joined_clip_holds_both_of_its_captures(outbox: Outbox) -> None:
     assert may_go(outbox) == ([], [alone.id])
     deliver(outbox, over_both)
     assert may_go(outbox) == ([first.id, second.id], [alone.id, over_both.id])
+
+
+def test_a_clip_that_is_to_be_sent_once_more_stays_until_that_has_begun(outbox: Outbox) -> None:
+    entry = clip(outbox, analysed(outbox))
+    deliver(outbox, entry)
+    undoable = outbox.undoables.add(UndoKind.RESEND, {}, now=instant())
+    (found,) = outbox.entries.of_capture(1)
+    target = replace(new_entry(analysed(outbox, 2)).target, user_id="ben")
+    asked = outbox.resends.add(found, target, undoable_id=undoable.id, now_s=NOW_S)
+
+    assert may_go(outbox)[1] == [] and outbox.clearing.begin_clip(entry.id, now_s=NOW_S) is None
+    outbox.resends.move(asked, ResendState.SENDING, now_s=NOW_S)
+    assert may_go(outbox)[1] == [entry.id]
 
 
 def test_the_clip_that_a_joined_one_took_over_may_go_and_its_capture_not(outbox: Outbox) -> None:

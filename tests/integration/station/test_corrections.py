@@ -340,3 +340,18 @@ def test_a_refused_discard_leaves_nothing_to_undo(outbox: Outbox) -> None:
     with pytest.raises(AgentError):
         discard_undoably(outbox, entry_in(outbox, EntryState.UPLOADED), now=instant())
     assert outbox.undoables.open() == []
+
+
+@pytest.mark.parametrize("how", ["given", "edited"])
+def test_what_is_corrected_waits_no_longer_for_the_next_recording(outbox: Outbox, how: str) -> None:
+    new = new_entry(admitted(outbox), due_at=NOW_S + 3600)
+    entry = outbox.entries.create(replace(new, reason=Reason.NEXT_RECORDING), now_s=NOW_S)
+    rules = replace(RULES, send_delay_s=20.0)
+
+    if how == "given":
+        corrected = give(outbox, entry, "ben", rules=rules, now_s=NOW_S + 5)
+    else:
+        corrected = edit(outbox, entry, doing("clean", 70), rules=rules, now_s=NOW_S + 5)
+
+    assert (corrected.state, corrected.reason) == (EntryState.READY, None)
+    assert corrected.due_at == NOW_S + 25

@@ -136,3 +136,12 @@ def test_a_stop_of_some_length_lasts_over_a_start_of_the_box() -> None:
     assert seen(500) is CapturePermission.FORBIDDEN
     assert seen(1903) is CapturePermission.PARTLY
     assert seen(2000) is CapturePermission.ALLOWED
+
+
+def test_a_stop_that_only_its_margin_touches_can_be_undone_too() -> None:
+    # By what was said, all around was stopped: until the second word is taken back.
+    words = (stop(100), go_on(200), stop(200.3))
+
+    seen = view(*words, recorded=filmed(150, 199), now=instant(205))
+
+    assert seen.permission is CapturePermission.FORBIDDEN and seen.undo_left_s > 0
