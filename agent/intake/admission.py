@@ -36,6 +36,7 @@ from agent.disk.state_folder import (
     walk,
     write_durably,
 )
+from agent.errors import AnalysisFault
 from agent.failpoints import crash_point
 from agent.heartbeat import during_io
 from agent.intake.folder import NOT_PLAIN, UnsettledError, folder_beneath
@@ -250,6 +251,15 @@ _SIDECAR_SUFFIX = ".json"
 _MOST_SIDECAR_BYTES = 1 << 24
 _DIGEST_SIGNS = 64
 _LARGE_BYTES = 256 << 20
+_MENDED_BY_A_COPY = frozenset(
+    {
+        Reason.CAPTURE_MISSING,
+        Reason.CAPTURE_DAMAGED,
+        AnalysisFault.UNREADABLE,
+        AnalysisFault.INCOMPLETE,
+        AnalysisFault.NO_VIDEO,
+    }
+)
 _NEVER_AGAIN = frozenset({Reason.FILMING_STOPPED, Reason.FORGOTTEN})  # nobody may see it
 
 log = structlog.get_logger(stage=StageName.INTAKE)
@@ -459,7 +469,7 @@ class Admission:
             raise UnsettledError(path.name)  # its place is being cleared at this moment
         stored = self._folder.captures / known.stored_name
         is_here = known.file_state is FileState.PRESENT and stored.exists()
-        is_torn = stored.exists() and stored.stat().st_size < known.facts.size_bytes
+        is_torn = stored.exists() and not _is_intact(stored, known)
         if (is_here and not is_torn) or known.reason in _NEVER_AGAIN:
             if file.is_at(stored):  # no copy but the only one, by another name
                 raise PermissionError(errno.EPERM, "this is Spotter's own file, linked here")
@@ -480,7 +490,7 @@ class Admission:
         now_s = self._now().utc_s
         with self._outbox.transaction():
             self._outbox.captures.restore_file(known, facts_of(stored), now_s=now_s)
-            if known.reason in {Reason.CAPTURE_MISSING, Reason.CAPTURE_DAMAGED}:
+            if known.state is CaptureState.QUARANTINED and known.reason in _MENDED_BY_A_COPY:
                 self._outbox.captures.move(known, CaptureState.CAPTURED, now_s=now_s)
         log.info("original restored", capture=known.name, file=known.file_name)
 
@@ -513,6 +523,22 @@ class Admission:
             raise
         crash_point("intake-copied")
         move_durably(unfinished, stored)
+
+
+def _is_intact(stored: Path, known: Capture) -> bool:
+    """Tell whether a capture's file is what was taken in, before another copy of it is removed.
+
+    Its content is read only where that copy may be the last good one: what was looked into is
+    clips by now.
+    """
+    if stored.stat().st_size < known.facts.size_bytes:
+        return False
+    if known.state not in {CaptureState.CAPTURED, CaptureState.QUARANTINED}:
+        return True
+    try:
+        return hash_if_unchanged(stored, facts_of(stored)) == known.sha256
+    except UnsettledError:
+        return False
 
 
 def _sidecar_path(stored: Path) -> Path:

@@ -13,14 +13,14 @@ import pytest
 
 from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder, StateFolderLock
-from agent.errors import BusyError
+from agent.errors import AnalysisFault, BusyError
 from agent.intake.admission import Admission, AdmissionResult
 from agent.intake.folder import UnsettledError
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
-from agent.outbox.states import FileState
+from agent.outbox.states import CaptureState, FileState
 from agent.text import printable_file_name
 from tests.factories import evidence
 from tests.videos import film_run
@@ -91,6 +91,39 @@ def test_an_original_that_was_cleared_comes_back_instead_of_being_lost(door: Doo
     back = door.outbox.captures.by_id(1)
     assert back is not None and back.file_state is FileState.PRESENT
     assert door.stored() == [b"video"]
+
+
+def unreadable(door: Door, content: bytes | None) -> Path:
+    """A capture that could not be read; its file holds something else by now, or what it did."""
+    door.admit(door.put("a.mp4"))
+    claimed = door.outbox.captures.claim_next(0.0)
+    assert claimed is not None
+    stored = door.folder.captures / claimed.stored_name
+    if content is not None:
+        stored.write_bytes(content)
+    door.outbox.captures.move(
+        claimed, CaptureState.QUARANTINED, now_s=0.0, reason=AnalysisFault.UNREADABLE
+    )
+    return stored
+
+
+def test_a_good_copy_takes_the_place_of_what_the_disk_spoilt_and_is_looked_into(door: Door) -> None:
+    stored = unreadable(door, b"\0\0\0\0\0")  # as long as it was
+
+    assert door.admit(door.put("a.mp4")) is AdmissionResult.RESTORED
+
+    back = door.outbox.captures.by_id(1)
+    assert back is not None and back.state is CaptureState.CAPTURED
+    assert (stored.read_bytes(), list(door.capture.iterdir())) == (b"video", [])
+
+
+def test_a_copy_of_what_is_unreadable_but_whole_is_no_news(door: Door) -> None:
+    unreadable(door, None)
+
+    assert door.admit(door.put("a.mp4")) is AdmissionResult.KNOWN
+
+    known = door.outbox.captures.by_id(1)
+    assert known is not None and known.state is CaptureState.QUARANTINED
 
 
 def test_a_file_that_changed_since_it_settled_is_left_alone(door: Door) -> None:
