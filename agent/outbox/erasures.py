@@ -114,12 +114,12 @@ class Erasures:
         )
 
     def is_forgotten(self, user_id: str) -> bool:
-        """Tell whether an athlete was forgotten, and not assigned since."""
+        """Tell whether an athlete is being forgotten, or was and has not been assigned since."""
         row = self._db.row(
             """
             SELECT 1 AS one FROM forgetting
-             WHERE user_id IN (:who, :digest) AND state IN ('begun', 'done')
-               AND NOT EXISTS (SELECT 1 FROM assignment WHERE user_id = :who AND layer = 'coach')
+             WHERE user_id IN (:who, :digest) AND (state = 'begun' OR state = 'done'
+               AND NOT EXISTS (SELECT 1 FROM assignment WHERE user_id = :who AND layer = 'coach'))
             """,
             {"who": user_id, "digest": _digest(user_id)},
         )

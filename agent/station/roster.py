@@ -252,21 +252,22 @@ def take_over(
     outbox: Outbox, named: Iterable[NamedAthlete], *, complete: bool, now_s: float
 ) -> int:
     """Take over what the account says of its athletes; return how many are offered now."""
-    known = []
-    for user_id, name, lacks in named:
-        try:
-            check_user_id(user_id)
-        except RequestError:
-            continue
-        if outbox.forgettings.is_forgotten(user_id):
-            continue
-        shown = clean_name(name) or user_id
-        known.append(
-            AccountAthlete(
-                user_id=user_id, name=shown, folded=searchable(shown), lacks=tuple(lacks)
+    found = list(named)
+    with outbox.transaction():  # nobody is forgotten meanwhile
+        known = []
+        for user_id, name, lacks in found:
+            try:
+                check_user_id(user_id)
+            except RequestError:
+                continue
+            if outbox.forgettings.is_forgotten(user_id):
+                continue
+            shown = clean_name(name) or user_id
+            known.append(
+                AccountAthlete(
+                    user_id=user_id, name=shown, folded=searchable(shown), lacks=tuple(lacks)
+                )
             )
-        )
-    with outbox.transaction():
         outbox.roster.replace(known, complete=complete and bool(known), now_s=now_s)
         outbox.switches.set(ROSTER_SYNCED_AT, repr(now_s))
     return outbox.roster.count()

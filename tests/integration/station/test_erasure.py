@@ -300,6 +300,9 @@ def test_it_waits_for_what_is_yet_to_be_looked_into(gym: Gym) -> None:
     waiting = admitted(gym.outbox, 1)  # of their training, as far as anybody knows
 
     assert gym.forget() == ErasureProgress(done=False, waits_for=[waiting.name])
+    named = [NamedAthlete(GONE, "Gerda Gone"), NamedAthlete("ann", "Ann")]
+    take_over(gym.outbox, named, complete=True, now_s=NOW_S)
+    assert [one.key for one in search_athletes(gym.outbox, with_gone=True)] == ["ann"]
 
     claimed = gym.outbox.captures.claim_next(NOW_S)
     assert claimed is not None
