@@ -11,7 +11,7 @@ from analysis.landmarks import BONES, FloatArray
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Image
 from analysis.report import Report
-from analysis.sampling import decode_keys
+from analysis.sampling import decode_keys, frame_shown_at
 from analysis.video import Progress, VideoError, VideoFault, open_video, read_packets
 
 _WIDTH, _HEIGHT = 600, 100
@@ -226,15 +226,10 @@ def frame_at(
         VideoError: no frame can be decoded.
     """
     with open_video(path, from_s=at_s) as reading:
-        chosen = None
-        for time_s, frame in reading.decode():
-            if chosen is not None and time_s > at_s:
-                break
-            chosen = frame
-            on_progress(time_s / max(at_s, 1e-3))
-        if chosen is None:
+        shown = frame_shown_at(reading, at_s, on_progress=on_progress)
+        if shown is None:
             raise VideoError("no picture in it can be decoded", fault=VideoFault.UNREADABLE)
-        return reading.upright(chosen, longest_px=longest_px)
+        return reading.upright(shown.frame, longest_px=longest_px)
 
 
 def draw_skeleton(image: Image, points_px: FloatArray, visibility: FloatArray) -> None:

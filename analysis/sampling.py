@@ -6,7 +6,7 @@ packets that are not needed are passed over without being decoded.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import av
 import cv2
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.packets import Packets
 from analysis.primitives import Grey, Interval
-from analysis.video import VideoPacket, VideoReading
+from analysis.video import Progress, VideoPacket, VideoReading
 
 _FULL_RATE_FPS = 20.0  # from there on frames that no other needs may be left out
 # Blocks that are not smoothed cost a quarter less, and change nothing that is still to be seen when
@@ -24,6 +24,7 @@ _FULL_RATE_FPS = 20.0  # from there on frames that no other needs may be left ou
 _UNSMOOTHED = {"skip_loop_filter": "all"}
 _LARGE_PX = 1280 * 720  # from there on the model sees a picture half as large, or smaller
 _DRIFTS_S = 5.0  # between keyframes; after 20 s it is more than a grey level
+_NEARLY_TICKS = 1e-3
 _REORDERED_S = 0.5  # frames shown before a moment come at most so much later in the file
 
 
@@ -56,6 +57,37 @@ def decode_keys(reading: VideoReading, numbers: Collection[int]) -> Iterator[Dec
             return
 
 
+def frame_shown_at(reading: VideoReading, at_s: float, *, on_progress: Progress) -> Decoded | None:
+    """Return the last frame shown at a moment; frames that it does not need are passed over.
+
+    Where that one cannot be decoded it is one before; where none is shown by then, the first.
+
+    Args:
+        reading: a video opened at that moment, not yet read from.
+        at_s: presentation time.
+        on_progress: told that the work goes on.
+    """
+    index, context = reading.index, reading.stream.codec_context
+    latest = at_s / index.base + _NEARLY_TICKS
+    due = index.pts[index.pts <= latest]
+    wanted = int(due.max()) if len(due) else int(index.pts.min())
+    begins = wanted - round(index.packets.spacing_s / index.base)  # its first field may be a packet
+    chosen: Decoded | None = None
+    for number, packet in chain(reading.packets(), ((-1, None),)):
+        is_wanted = packet is not None and begins < int(index.pts[number]) <= wanted
+        context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+        for frame in _rest(reading) if packet is None else _decoded(reading, packet):
+            if frame.pts is None:
+                continue
+            if frame.pts > wanted and chosen is not None:
+                return chosen
+            chosen = Decoded(number, reading.note(frame, frame.pts), frame)
+            if frame.pts >= wanted:
+                return chosen
+        on_progress(1.0)
+    return chosen
+
+
 def decode_stretches(
     reading: VideoReading, packets: Packets, stretches: Sequence[Interval]
 ) -> Iterator[Decoded]:
@@ -69,8 +101,8 @@ def decode_stretches(
         stretches: which parts are wanted.
     """
     context = reading.stream.codec_context
-    if _may_stay_unsmoothed(reading, packets):
-        context.options = _UNSMOOTHED
+    if packets.pixels >= _LARGE_PX and packets.longest_group_s <= _DRIFTS_S:
+        leave_unsmoothed(reading)
     if packets.spacing_s <= 1 / _FULL_RATE_FPS:
         context.skip_frame = "NONREF"
     wanted = _needed(packets, stretches)
@@ -89,10 +121,10 @@ def decode_stretches(
         yield from _inside(reading, len(wanted), _rest(reading), stretches)
 
 
-def _may_stay_unsmoothed(reading: VideoReading, packets: Packets) -> bool:
-    """Tell whether nothing is lost where the decoder leaves out its filter between blocks."""
-    is_large = packets.pixels >= _LARGE_PX
-    return reading.codec == "h264" and is_large and packets.longest_group_s <= _DRIFTS_S
+def leave_unsmoothed(reading: VideoReading) -> None:
+    """Let a decoder that was not used yet leave out its filter between blocks, if it can."""
+    if reading.codec == "h264":
+        reading.stream.codec_context.options = _UNSMOOTHED
 
 
 def _needed(packets: Packets, stretches: Sequence[Interval]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 
 from analysis.display import Appearance, fitted, shown_rgb
 from analysis.landmarks import FloatArray
+from analysis.sampling import frame_shown_at, leave_unsmoothed
 from analysis.video import Progress, VideoReading, open_video
 
 _TICK_S = 0.0011  # containers count milliseconds at the coarsest
@@ -68,12 +69,21 @@ def picture_of(
     return Picture(look=look, rgb=shown_rgb(frame, scaler, kept=sides, size=size))
 
 
-def look_at(path: Path, *, on_progress: Progress) -> PlayedFrames | None:
-    """Decode a clip from end to end; None where it shows nothing."""
+def look_at(path: Path, *, on_progress: Progress, unsmoothed: bool = False) -> PlayedFrames | None:
+    """Decode a clip from end to end; None where it shows nothing.
+
+    Args:
+        path: the clip.
+        on_progress: told that the work goes on.
+        unsmoothed: whether pictures may lack the decoder's filter between blocks, as those do with
+            which they are compared.
+    """
     times_s, sizes, has_fields = [], set(), False
     first, last = None, None
     scaler = VideoReformatter()
     with open_video(path) as reading:
+        if unsmoothed:
+            leave_unsmoothed(reading)
         for time_s, frame in reading.decode():
             times_s.append(time_s)
             sizes.add((frame.width, frame.height))
@@ -93,15 +103,16 @@ def look_at(path: Path, *, on_progress: Progress) -> PlayedFrames | None:
 
 
 def picture_at(path: Path, at_s: float, *, on_progress: Progress) -> Picture | None:
-    """Return a capture's own picture at a presentation time, or None where it is not found."""
+    """Return a capture's own picture at a presentation time, unsmoothed; None if it is not found.
+
+    From the same keyframe on, the packets of a lossless clip show the very same.
+    """
     with open_video(path, from_s=at_s) as reading:
-        for time_s, frame in reading.decode():
-            on_progress(1.0)
-            if abs(time_s - at_s) < _TICK_S:
-                return picture_of(reading, frame, VideoReformatter())
-            if time_s > at_s:
-                break
-    return None
+        leave_unsmoothed(reading)
+        shown = frame_shown_at(reading, at_s, on_progress=on_progress)
+        if shown is None or abs(shown.time_s - at_s) >= _TICK_S:
+            return None
+        return picture_of(reading, shown.frame, VideoReformatter())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

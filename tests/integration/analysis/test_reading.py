@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.inspection import inspect_video
 from analysis.pose_model import PoseFinder
 from analysis.report import Report
+from analysis.sampling import frame_shown_at
 from analysis.takes import TakeOptions
-from analysis.video import probe
+from analysis.video import open_video, probe
 from tests.footage import Form, record
 from tests.videos import film_run
 
@@ -85,3 +87,23 @@ def test_damage_in_the_middle_is_said_with_its_moment(tmp_path: Path, finder: Po
     said = remarks.get("file_damaged") or remarks["frames_uneven"]
     assert said.at_s is not None and 1.0 < said.at_s < 3.0
     assert report.takes
+
+
+@pytest.mark.parametrize("form", [form for form, _ in FORMS.values()], ids=FORMS)
+def test_the_frame_of_any_moment_is_the_one_that_decoding_everything_shows(
+    form: Form, tmp_path: Path
+) -> None:
+    path = record(tmp_path / "capture", form)
+    with open_video(path) as reading:
+        shown = [(time_s, frame.to_ndarray(format="rgb24")) for time_s, frame in reading.decode()]
+    shown.sort(key=lambda one: one[0])
+    moments_s = [time_s + late_s for time_s, _ in shown[::7] for late_s in (0.0, 0.003)]
+
+    for at_s in [-1.0, *moments_s, shown[-1][0], 60.0]:
+        with open_video(path, from_s=at_s) as reading:
+            found = frame_shown_at(reading, at_s, on_progress=lambda _done: None)
+        before = [one for one in shown if one[0] <= at_s + 1e-6]
+        expected_s, expected = before[-1] if before else shown[0]
+        assert found is not None
+        assert found.time_s == expected_s
+        assert np.array_equal(found.frame.to_ndarray(format="rgb24"), expected)
