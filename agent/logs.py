@@ -15,9 +15,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 
-import structlog
-from structlog.typing import EventDict
+
+@contextlib.contextmanager
+def _missing(unused: str, *, stood_in_for: str) -> Iterator[None]:
+    """Let what is imported meanwhile do without two packages that were not imported before."""
+    unloaded = {unused: None, stood_in_for: ModuleType(stood_in_for)}
+    hidden = {name: module for name, module in unloaded.items() if name not in sys.modules}
+    sys.modules.update(hidden)  # type: ignore[arg-type]  # None: as if it were not installed
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+# Its coloured tracebacks and its asynchronous methods, which no log of ours has, would take 8 MB of
+# a recorder's memory.
+with _missing("rich", stood_in_for="asyncio"):
+    import structlog
+    from structlog.typing import EventDict
 
 SOCKET = Path("/run/systemd/journal/socket")
 FIELD = "SPOTTER_"

@@ -157,13 +157,15 @@ def _is_analysis(module: str) -> bool:
     return module.split(".")[0] == "analysis"
 
 
-def test_a_recorder_loads_nothing_of_the_stations_settings() -> None:
+def test_a_recorder_loads_nothing_of_the_stations_settings_nor_what_it_never_uses() -> None:
     loaded = "import sys, agent.cli.record; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     )
     assert "agent.recorder.run" in done.stdout.split()
     assert {"agent.settings", "pydantic_settings"}.isdisjoint(done.stdout.split())
+    # Of these each takes megabytes.
+    assert {"asyncio", "httpx", "numpy", "rich", "ssl"}.isdisjoint(done.stdout.split())
 
 
 @pytest.mark.parametrize("module", sorted(PURE))
