@@ -107,10 +107,14 @@ class Station:
 
     @contextlib.contextmanager
     def running(
-        self, environment: Mapping[str, str] | None = None, *, python: Path = _PYTHON
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        under: Sequence[str] = (),
+        python: Path = _PYTHON,
     ) -> Iterator[Daemon]:
         """Run the real daemon meanwhile, and end it as systemd would."""
-        daemon = self.start(environment, python=python)
+        daemon = self.start(environment, under=under, python=python)
         try:
             yield daemon
         finally:
