@@ -122,11 +122,11 @@ class RecorderUnderTest:
             yield process
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(10) == 0
+                assert process.wait(60) == 0
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            process.wait(10)
+            process.wait(60)
 
     def said(self) -> str:
         """Return its log."""

@@ -1,15 +1,16 @@
 """Armed, disarmed and killed at random moments: every picture on the disk was to be filmed.
 
-The camera is a web server whose pictures show the time since boot in black and white squares, so
-each picture that was stored says itself when it was filmed.
+Each picture that was stored says itself when it was filmed: those of a web server show the time
+since boot in black and white squares, those of an RTSP server carry it beside the picture.
 """
 
 import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 from agent.camera_link import FilmingOrder, OrderReason, as_line
 from agent.clock import Instant, read_clock
+from tests.faulty_camera import faulty_camera, make_footage, sent_of
 from tests.recorder import RecorderUnderTest, Scheduling
 from tests.station import until
 
@@ -67,7 +69,7 @@ class _Clock(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def clock_camera() -> Iterator[str]:
+def _web_camera(_folder: Path) -> Iterator[str]:
     """Serve a picture of the clock 25 times a second."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Clock) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -76,6 +78,25 @@ def clock_camera() -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}/clock"
         finally:
             server.shutdown()
+
+
+@contextmanager
+def _rtsp_camera(folder: Path) -> Iterator[str]:
+    """Serve a stream whose packets the recorder lets gather before it reads them."""
+    with faulty_camera(make_footage(folder / "footage", size=64)) as camera:
+        yield camera.address
+
+
+@dataclass(frozen=True, slots=True)
+class _Camera:
+    """One kind of camera."""
+
+    serve: Callable[[Path], AbstractContextManager[str]]  # into a folder of its own: its address
+    times_s: Callable[[Path], list[float]]  # when each picture of a file was filmed
+
+
+_WEB = _Camera(_web_camera, _times_s)
+_RTSP = _Camera(_rtsp_camera, lambda path: [sent.boot_s for sent in sent_of(path)])
 
 
 class _Station:
@@ -131,10 +152,10 @@ class _Station:
         ]
 
 
-def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
+def play(root: Path, camera: _Camera, cycles: int, *, kill_every: int, seed: int = 7) -> None:
     """Arm and disarm at random moments, with kills, and look at every picture on the disk."""
     chance = random.Random(seed)
-    with clock_camera() as address, Scheduling() as scheduling:
+    with camera.serve(root) as address, Scheduling() as scheduling:
         recorder = RecorderUnderTest(root, address, arm="assigned")
         text = recorder.config.read_text()
         recorder.config.write_text(text.replace("pre_roll_s = 1", f"pre_roll_s = {_PRE_ROLL_S}"))
@@ -154,20 +175,22 @@ def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
                 time.sleep(chance.uniform(0.3, 1.5))
                 if cycle % kill_every == 0:
                     process.kill()
-                    process.wait(10)
+                    process.wait(60)
                     station.killed()
                 else:
                     station.disarm(chance.choice((OrderReason.UNASSIGNED, OrderReason.STOPPED)))
             if process.poll() is None:
                 process.terminate()
-                assert process.wait(10) == 0
+                assert process.wait(60) == 0
             with recorder.running():  # places what the last kill left
                 until(lambda: recorder.said().count("camera connected") == starts + 1)
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(60)
             station.close()
-        stored = {path.name: _times_s(path) for path in recorder.files() if path.stat().st_size}
+        stored = {
+            path.name: camera.times_s(path) for path in recorder.files() if path.stat().st_size
+        }
     # A picture passes the camera's thread and the recorder's, an order the recorder's too.
     late_s = _LATE_S + 3 * scheduling.latest_s
     outside = {name: found for name, at in stored.items() if (found := station.outside(at, late_s))}
@@ -179,11 +202,18 @@ def play(root: Path, cycles: int, *, kill_every: int, seed: int = 7) -> None:
     assert sum(seen) >= 0.7 * cycles
 
 
-def test_what_is_on_the_disk_was_filmed_while_armed_or_just_before(tmp_path: Path) -> None:
-    play(tmp_path, 5, kill_every=3)
+_KINDS = pytest.mark.parametrize("camera", [_WEB, _RTSP], ids=["web", "rtsp"])
+
+
+@_KINDS
+def test_what_is_on_the_disk_was_filmed_while_armed_or_just_before(
+    tmp_path: Path, camera: _Camera
+) -> None:
+    play(tmp_path, camera, 5, kill_every=3)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7000)
-def test_a_thousand_cycles_with_kills(tmp_path: Path) -> None:
-    play(tmp_path, 1000, kill_every=7)
+@_KINDS
+def test_a_thousand_cycles_with_kills(tmp_path: Path, camera: _Camera) -> None:
+    play(tmp_path, camera, 1000, kill_every=7)
