@@ -42,7 +42,12 @@ WORDS
     export CONTAINERS_STORAGE_CONF=$root/storage.conf CONTAINERS_CONF=$root/containers.conf
     # A box with both hierarchies of control groups: crun takes one of them.
     [ ! -e /sys/fs/cgroup/unified ] || umount /sys/fs/cgroup/unified
+    # Bridges and rules for packets are the engine's; in a network of its own they end with this script.
+    net=$root/net
+    touch "$net"
+    unshare --net="$net" ip link set lo up
 }
+beside() { nsenter --net="$net" "$@"; }
 
 build_image() {
     local began=$SECONDS context=$folder/tree-container
@@ -62,7 +67,7 @@ build_image() {
 
 make_project() {
     local user
-    user=$(podman run --rm --entrypoint id spotter -u)
+    user=$(beside podman run --rm --entrypoint id spotter -u)
     mkdir -p "$project/spotter"
     cp "$repository/config/container/compose.yaml" "$project/"
     cat >"$project/spotter/station.toml" <<WORDS
@@ -92,7 +97,7 @@ WORDS
     chmod 400 "$project/spotter"/*
 }
 
-compose() { (cd "$project" && podman-compose --project-name spotter "$@") >>"$root/tmp/compose.log" 2>&1 || fail "podman-compose $*"; }
+compose() { (cd "$project" && beside podman-compose --project-name spotter "$@") >>"$root/tmp/compose.log" 2>&1 || fail "podman-compose $*"; }
 in_station() { podman exec "$station" "$@"; }
 film_inside() {    # FPS
     in_station /opt/spotter/current/bin/python -I -m agent.synthetic --storyboard demo --fps "$1" --out "/tmp/take-$1.mp4"
@@ -106,7 +111,7 @@ start_api_beside() {    # in the station's own network, outside of its container
     sandbox=$!
 }
 find_station() { station=$(podman ps --quiet --filter name=station) && [ -n "$station" ]; }
-page_answers() { python3 -I -c 'import ssl, urllib.request as web; web.urlopen("https://127.0.0.1:8377/healthz", context=ssl._create_unverified_context(), timeout=20)' 2>/dev/null; }
+page_answers() { beside python3 -I -c 'import ssl, urllib.request as web; web.urlopen("https://127.0.0.1:8377/healthz", context=ssl._create_unverified_context(), timeout=20)' 2>/dev/null; }
 completed() { in_station spotter outbox list --all --json | python3 -I -c "import json, sys; print(sum(row['state'] == 'completed' for row in json.load(sys.stdin)))"; }
 has_completed() { [ "$(completed)" -ge "$1" ]; }
 is_at_rest() { in_station spotter outbox list --all --json | python3 -I -c "import json, sys; sys.exit(any(row['state'] not in ('analysed', 'skipped', 'completed') for row in json.load(sys.stdin)))"; }
@@ -124,7 +129,7 @@ each_came_once() {    # by the API's own books
     [ "$(find "$root/received" -type f | wc -l)" -eq "$(grep -o '^session .*\[[a-z0-9]*\]' "$root/tmp/sandbox.log" | cut -d '[' -f 2 | sort -u | wc -l)" ] || fail "a clip came twice"
 }
 remove_all() {
-    podman rm --force --all >/dev/null 2>&1 || true
+    beside podman rm --force --all >/dev/null 2>&1 || true
     podman volume rm --all --force >/dev/null 2>&1 || true
 }
 
