@@ -124,7 +124,7 @@ import json, sys
 told = next((row['told'] for row in json.load(sys.stdin) if row['station'] == 'deb' and row.get('told')), None)
 sys.exit(not (told and ($1)))"
 }
-hub_answers() { within spotter hub status 2>/dev/null | grep -q '^broker .*answers'; }
+hub_answers() { [ "$(within spotter hub status 2>/dev/null | grep --count '^broker .*answers')" != 0 ]; }
 join_hub() {
     local link
     link=$(within spotter hub invite deb | grep -o "spotter-join://[^ ']*" | head -n 1)

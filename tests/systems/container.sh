@@ -153,6 +153,7 @@ start_api_beside
 film_inside 30
 wait_until "the first take is delivered" has_completed 1
 in_station spotter doctor >"$root/tmp/doctor.log" 2>&1 || fail "the doctor"
+podman healthcheck run "$station" >"$root/tmp/health.log" 2>&1 || fail "the health check"
 say "up: the page answers over TLS from outside, and a take was delivered"
 
 compose up -d recorder
