@@ -89,7 +89,9 @@ reconcile_wait_s = 1
 listen = "0.0.0.0:8377"
 pin_file = "/etc/spotter/pin"
 WORDS
-    printf '[camera]\nsource = "test:"\n\n[arm]\nmode = "always"\n\n[files]\nsegment_s = 20\n' >"$project/spotter/recorder-main.toml"
+    # Drawn before: drawing live takes more than a busy box has.
+    "$repository/.venv/bin/python" -m agent.synthetic --storyboard demo --fps 20 --out "$project/spotter/shown.mp4"
+    printf '[camera]\nsource = "/etc/spotter/shown.mp4"\n\n[arm]\nmode = "always"\n\n[files]\nsegment_s = 20\n' >"$project/spotter/recorder-main.toml"
     echo sandbox-key >"$project/spotter/api-key"
     echo 48291377 >"$project/spotter/pin"
     echo token-of-the-recorder >"$project/spotter/recorder-token"
