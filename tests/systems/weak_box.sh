@@ -139,11 +139,13 @@ frames_of() {    # FILE...
 import av, sys
 print(sum(1 for path in sys.argv[1:] for packet in av.open(path).demux(video=0) if packet.size))" "$@"
 }
-# Recordings that are not analysed, and clips that are not delivered.
+# Recordings that are not analysed, and clips that are not delivered; of a take across two recordings there are both
+# parts, of which the later clip has all.
 unfinished() {
     "$spotter" outbox list --all --json --config "$folder/station.toml" | "$python" -I -c "
 import json, sys
-print(sum(row['state'] not in ('analysed', 'skipped', 'completed') for row in json.load(sys.stdin)))"
+rows = [row for row in json.load(sys.stdin) if row['state'] != 'discarded' or row['reason'] != 'joined']
+print(sum(row['state'] not in ('analysed', 'skipped', 'completed') for row in rows))"
 }
 received() { find "$folder/received" -type f | wc -l; }
 memory_mb() {    # of everything in the group
