@@ -23,7 +23,10 @@ from analysis.video import VideoReading
 
 _READING = ("take_glimpses", "follow_body", "look_for_others")  # the calls of `inspection` that do
 # What decides of landmarks, and never reads a video.
-_DECIDING = {"athlete", "comparison", "efforts", "inspection", "motion", "report", "reps", "takes"}
+_DECIDING = {
+    *("athlete", "comparison", "efforts", "inspection", "motion", "movement", "report", "reps"),
+    *("swings", "takes"),
+}
 _JUDGING = _DECIDING | {"quality"}  # but `take_glimpses` gathers the facts of the light there
 
 
