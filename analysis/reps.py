@@ -25,8 +25,9 @@ _AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
 _HANGING, _HANGING_ABOUT = -0.8, -0.7
 _OVERHEAD = 0.4
 _HELD_STILL = 0.5  # torsos: hands that hold a bar move less
-_LARGE, _ENOUGH = 0.35, 0.5  # shares of the longest and of the usual way
+_LARGE, _ENOUGH = 0.35, 0.6  # shares of the longest and of the usual way
 _QUIET = 5  # samples of the grid over which a body is judged quiet
+_PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the bottom of a squat it is 5
 _FAR = 0.65  # share of the range
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
@@ -34,6 +35,7 @@ _BOX = 0.3  # torsos that both feet stand higher after a jump onto a box
 _LANDS = 0.08  # torsos that hips go down on it
 _LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in that time
 _BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
+_TAKES_OFF = 6  # samples before the top in which the feet leave the ground
 _APART_S = 0.35  # two jumps are further apart
 _JUMP_S = 0.9  # from the lowest to the highest point, at most
 _NEARLY, _PULLED = 2, 5  # samples before the top of a pull, and until the hands are overhead
@@ -61,6 +63,7 @@ class Jump:
 
     top_s: float  # when the hips are highest
     height: float  # of the hips above their lowest point before, torsos
+    speed: float  # upwards, at its fastest before the top, torsos a second
 
 
 def jumps(motion: Motion, active: Interval) -> list[Jump]:
@@ -76,8 +79,14 @@ def jumps(motion: Motion, active: Interval) -> list[Jump]:
         height = _flight(motion, int(index), reach)
         time_s = float(motion.times_s[index])
         if height is not None and not (found and time_s - found[-1].top_s < _APART_S):
-            found.append(Jump(top_s=time_s, height=height))
+            found.append(Jump(top_s=time_s, height=height, speed=_speed_up(motion, int(index))))
     return found
+
+
+def _speed_up(motion: Motion, index: int) -> float:
+    """Return how fast the hips go up at most in the moments before the top of a flight."""
+    up = motion.hip_up_px[max(0, index - _TAKES_OFF) : index + 1] / motion.unit_px[index]
+    return float((up[2:] - up[:-2]).max(initial=0.0)) * GRID_FPS / 2
 
 
 def _flight(motion: Motion, index: int, reach: int) -> float | None:
@@ -165,7 +174,7 @@ def _hanging(hands: FloatArray, first: int, end: int) -> NDArray[np.int64]:
     """Return the samples at which the hands hang for a while; a bar on the back hides hands."""
     hanging = runs(hands[first:end] < _HANGING)
     longest = max(hanging, key=lambda run: run[1] - run[0], default=(0, -1))
-    if longest[1] - longest[0] + 1 < _QUIET:
+    if longest[1] - longest[0] + 1 < _PUT_DOWN:
         return np.zeros(0, dtype=np.int64)
     return np.arange(first + longest[0], first + longest[1] + 1)
 
