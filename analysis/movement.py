@@ -15,18 +15,21 @@ from analysis.primitives import Interval, Mask, runs
 from analysis.reps import jumps
 
 _JUMP_EVERY_S = 7.0  # a take of jumps holds one at least that often
+_SPRINGS = 1.75  # torsos a second upwards: less lifts nobody off the ground, who rises slower
 _SURE_DIP = 0.5  # torsos that hips go down in a lift
 _SURE_RAISE = 1.0  # torsos that both hands come up
 _HELD_S = 1.5
 _RUN_S = 2.0  # legs can be as fast for a moment in a lift
+_LONG_RUN_S = 4.0
 _LEAST = 0.35  # a likeness below that is none
 _LEAST_LOOKS = 8
 _TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
 _HARDLY = 0.2
 _LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
-_STRIDES_HZ = np.arange(1.1, 2.05, 0.05)  # of running; walking has 0.9
+_STRIDES_HZ = np.arange(1.1, 2.05, 0.05)  # of running
+_SLOWER_HZ = np.arange(0.2, 1.0, 0.05)  # of walking, and of everything that is done with weights
 _FIT_S = 3.0  # a cadence hardly changes in that time
-_NO_RHYTHM, _RHYTHM = 0.34, 0.44  # lunges have 0.32 and less, running 0.48 and more
+_NO_RHYTHM, _RHYTHM = 0.40, 0.52  # lifts and lunges have 0.31 and less, running 0.59 and more
 _TRAVELS = 3.6  # torsos a second: nobody walks that fast
 
 
@@ -44,7 +47,12 @@ class Gait:
 
     together: float  # correlation of left and right, -1 to 1
     way: float  # how far they are apart from their usual distance, torsos (root mean square)
-    rhythm: float  # which share of that follows one stride after the other, 0 to 1
+    rhythm: float  # how much of that is the rhythm of a run, and not a slower one, 0 to 1
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether one knee goes where the other one comes from, and far enough to be sure."""
+        return self.together < _IN_TURN and self.way > _LEAST_WAY
 
 
 def name_movement(motion: Motion, signs: EffortSignals, active: Interval) -> Movement:
@@ -83,12 +91,30 @@ def _running(motion: Motion, signs: EffortSignals, gait: Gait | None, inside: Ma
         return 1.0
     if gait is None:
         return fast  # too short to tell
-    if gait.together < _IN_TURN and gait.way > _LEAST_WAY:
-        # In a lunge, too, one knee is ahead of the other; but no stride follows another.
-        strides = (gait.rhythm - _NO_RHYTHM) / (_RHYTHM - _NO_RHYTHM)
-        return max(fast, min(1.0, seconds / _RUN_S)) * float(np.clip(strides, _HARDLY, 1.0))
+    if gait.takes_turns:
+        return max(fast, min(1.0, seconds / _RUN_S)) * _strides(gait)
     in_turn = (_TOGETHER - gait.together) / (_TOGETHER - _IN_TURN)
-    return fast * float(np.clip(in_turn, _HARDLY, 1.0))
+    return max(fast * float(np.clip(in_turn, _HARDLY, 1.0)), _longest_run(motion, signs, inside))
+
+
+def _strides(gait: Gait) -> float:
+    """Return how much legs that take turns look like running.
+
+    In a lunge, too, one knee is ahead of the other; but no stride follows another.
+    """
+    strides = (gait.rhythm - _NO_RHYTHM) / (_RHYTHM - _NO_RHYTHM)
+    return float(np.clip(strides, _HARDLY, 1.0))
+
+
+def _longest_run(motion: Motion, signs: EffortSignals, inside: Mask) -> float:
+    """Return how much the longest run looks like one: who ran so long did not lift around it."""
+    running = runs(signs.running & inside)
+    first, last = max(running, key=lambda run: run[1] - run[0], default=(0, -1))
+    if last - first + 1 < _LONG_RUN_S * GRID_FPS:
+        return 0.0
+    span = Interval(start_s=float(motion.times_s[first]), end_s=float(motion.times_s[last]))
+    gait = gait_of(motion.looked, span)
+    return _strides(gait) if gait is not None and gait.takes_turns else 0.0
 
 
 def gait_of(looked: Poses, active: Interval) -> Gait | None:
@@ -104,7 +130,8 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
         return None
     hips = points[:, list(HIPS)].mean(axis=1)
     torso_px = there.usual_torso_px
-    left, right = (without_trend(at_s, (points[:, knee] - hips) / torso_px) for knee in KNEES)
+    places = [(points[:, knee] - hips) / torso_px for knee in KNEES]
+    left, right = (without_trend(at_s, place) for place in places)
     both = float(np.sqrt((left**2).sum() * (right**2).sum()))
     if both == 0.0:
         return None
@@ -113,27 +140,36 @@ def gait_of(looked: Poses, active: Interval) -> Gait | None:
     return Gait(
         together=float((left * right).sum()) / both,
         way=float(np.sqrt((apart**2).sum(axis=1).mean())),
-        rhythm=_rhythm(at_s, apart[:, axis]),
+        rhythm=_rhythm(at_s, (places[0] - places[1])[:, axis]),
     )
 
 
 def _rhythm(at_s: FloatArray, curve: FloatArray) -> float:
-    """Return how well the best of all strides fits a curve, (T,), some seconds at a time.
+    """Return how much of a curve, (T,), is the rhythm of a run, some seconds at a time.
 
-    Looks that are too far apart for that say nothing against a run.
+    Strides are held against slower rhythms, for grain and a small picture hide both alike.  Looks
+    that are too far apart for that say nothing against a run.
     """
     shares = []
     for start_s in np.arange(at_s[0], max(at_s[0] + 0.1, at_s[-1] - _FIT_S / 2), _FIT_S / 2):
         near = (at_s >= start_s) & (at_s < start_s + _FIT_S)
         if near.sum() < _LEAST_LOOKS:
             continue
-        shares.append(rhythm_share(at_s[near], curve[near], _STRIDES_HZ))
+        strides, slower = (
+            max(0.0, rhythm_share(at_s[near], curve[near], rhythms_hz))
+            for rhythms_hz in (_STRIDES_HZ, _SLOWER_HZ)
+        )
+        shares.append(strides / max(strides + slower, 1e-9))
     return float(np.median(shares)) if shares else _RHYTHM
 
 
 def _jumping(motion: Motion, signs: EffortSignals, inside: Mask, active: Interval) -> float:
-    """Return how much it looks like jumps, or like hops as over a rope, none of which is a jump."""
-    flown = len(jumps(motion, active)) * _JUMP_EVERY_S / max(active.seconds, 1.0)
+    """Return how much it looks like jumps, or like hops as over a rope, none of which is a jump.
+
+    A body whose head leaves the picture seems to fly, too: the model squeezes it into the picture.
+    """
+    flights = sum(jump.speed > _SPRINGS for jump in jumps(motion, active))
+    flown = flights * _JUMP_EVERY_S / max(active.seconds, 1.0)
     return float(min(1.0, max(flown, signs.hopping[inside].mean())))
 
 

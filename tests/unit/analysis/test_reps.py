@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.efforts import signs_of
-from analysis.landmarks import WRISTS, Poses
+from analysis.landmarks import ANKLES, KNEES, WRISTS, Poses
 from analysis.motion import motion_of
 from analysis.movement import gait_of, name_movement
 from analysis.primitives import Interval
@@ -217,3 +217,33 @@ def test_running_on_the_spot_is_named_from_the_front(looks_fps: float, steps_hz:
     )
 
     assert named(body) == "running"
+
+
+@pytest.mark.parametrize("mistaken", [0.0, 0.4])
+def test_running_is_named_where_one_leg_is_often_taken_for_the_other(mistaken: float) -> None:
+    """As in a dim or small picture: no rhythm is plain then, but that of a run is the plainest."""
+    script = [(0.175, Posture(stride=stride)) for stride in (1.0, 0.0, -1.0, 0.0)] * 12
+    body = poses(*script)
+    swapped = np.random.default_rng(4).random(len(body.times_s)) < mistaken
+    for left, right in (KNEES, ANKLES):
+        body.points_px[np.ix_(swapped, [left, right])] = body.points_px[
+            np.ix_(swapped, [right, left])
+        ]
+
+    assert named(body) == "running"
+
+
+def test_a_squat_out_of_which_the_feet_seem_to_rise_is_no_jump() -> None:
+    """So it looks where the head leaves the picture; nobody takes off that slowly."""
+    down, up = replace(BAR, hips_down=1.0), replace(BAR, fly=0.16)
+    squat = [(0.5, BAR), (1.0, down), (1.0, up), (0.3, BAR), (0.6, replace(BAR, hips_down=0.4))]
+
+    assert named(poses(*squat, (0.5, BAR))) == "weightlifting"
+
+
+def test_hands_that_sink_on_the_way_up_have_not_come_back() -> None:
+    """Of somebody who walks past, whom the model follows for a moment."""
+    up, sunk, overhead = (Posture(hands_up=height) for height in (0.25, -0.46, 0.8))
+    lift = [(0.4, up), (0.4, up), (0.4, sunk), (0.4, sunk), (0.4, overhead), (0.5, overhead)]
+
+    assert reps([(0.5, STANDING), *lift, (0.8, STANDING), (0.5, STANDING)]) == 1
