@@ -44,14 +44,17 @@ _HOPPING_S = 2.7
 _TREND_S = 1.2  # a hop takes 0.5 s, a stride 0.6 to 0.8, a lunge three times as long
 _SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
+_MOMENT_S, _LIFTED = 2.0, 0.9  # a recording of one lift alone, and torsos that hands come up in it
 _WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
 _RUN_S = 1.4
 _RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
 _STILL_RUN_LEGS = 0.6  # the same, before and after
 _IN_TURN = -0.3  # of `knees_together`: below -0.4 in a run, above 0.2 in squats
+_STILL_IN_TURN = -0.1  # the same, before and after what surely is one
 _NOT_TOGETHER = 0.2  # the same where the capture cuts the run off before a stride is whole
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the camera
+_AS_FAST = 0.6  # of the legs' usual speed in a run: who walks off is slower
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _BUSY_S = 8.0
 _BUSY_SHARE = 0.8  # of a capture that is shorter
@@ -126,7 +129,7 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
     hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
-        raised=_during(_of_an_effort(swings), none, held_up=True) & found,
+        raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
         flying=lasting(_flying(motion) & found, 2),
         hopping=hopping & ~around(hopping, hopping & running),  # the first steps of a run hop
         running=running,
@@ -152,15 +155,29 @@ def _during(swings: Sequence[Swing], none: Mask, *, held_up: bool = False) -> Ma
     return during
 
 
-def _of_an_effort(swings: Swings) -> list[Swing]:
-    """Return the swings of the hands that lift something: with the body, or up and down alone."""
+def _of_an_effort(swings: Swings, within: Interval | None) -> list[Swing]:
+    """Return the swings of the hands that lift something.
+
+    They go with the body, or up and down alone, or fill a recording that was made of nothing else.
+    """
     body, hands = swings.body, swings.hands
     alone = {id(swing) for turn in _turns(hands) for swing in turn}
     return [
         swing
         for swing in hands
-        if id(swing) in alone or any(swing.overlaps(other, reach=_WITH_BODY) for other in body)
+        if id(swing) in alone
+        or any(swing.overlaps(other, reach=_WITH_BODY) for other in body)
+        or (within is not None and _fills(swing, within))
     ]
+
+
+def _fills(swing: Swing, within: Interval) -> bool:
+    """Tell whether hands that come up are all that a recording has time for.
+
+    Of a lift that is over so soon the body hardly shows a swing: the feet are not known yet when it
+    begins, and it is cut off before it ends.
+    """
+    return within.seconds < _MOMENT_S and swing.way > _LIFTED
 
 
 def is_turn(there: Swing, back: Swing) -> bool:
@@ -309,6 +326,7 @@ def _running(motion: Motion, within: Interval | None) -> Mask:
     )
     on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
     running: Mask = on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
+    running = _going_on(running & motion.is_found, legs, motion)
     if within is None:
         return running
     # Of a run that the capture cuts off too little is there to see whether the knees go in turn:
@@ -316,6 +334,26 @@ def _running(motion: Motion, within: Interval | None) -> Mask:
     together = np.nan_to_num(motion.knees_together) > _NOT_TOGETHER
     swings = (legs > _RUN_LEGS) & (moved < _ON_THE_SPOT) & ~together & motion.is_found
     return running | _at_ends(swings, motion.times_s, within)
+
+
+def _going_on(running: Mask, legs: FloatArray, motion: Motion) -> Mask:
+    """Return a run with what comes before and after it in which the legs are as fast, (T,).
+
+    A camera that follows a runner is now behind him and now ahead: then he seems to walk.
+    """
+    in_turn = np.nan_to_num(motion.knees_together, nan=1.0) < _STILL_IN_TURN
+    longer = running.copy()
+    for first, last in runs(lasting(running, round(_RUN_S * GRID_FPS))):
+        fast = legs > _AS_FAST * float(np.median(legs[first : last + 1]))
+        same = (fast & in_turn & (motion.visit == motion.visit[first])) | running
+        longer |= around(same, _only(first, last, len(same)))
+    return longer
+
+
+def _only(first: int, last: int, samples: int) -> Mask:
+    only = np.zeros(samples, dtype=np.bool_)
+    only[first : last + 1] = True
+    return only
 
 
 def _at_ends(mask: Mask, times_s: FloatArray, within: Interval) -> Mask:
@@ -531,7 +569,7 @@ def evidence_of(
     inside = (motion.times_s >= effort.start_s) & (motion.times_s <= effort.end_s)
     cuts = _cuts(effort, within)
     # Of a lift that fills its recording the capture may cut off what the hands go with.
-    lifts = _lifts(motion, signs.swings, inside, reach=_WITH_BODY if cuts > 1 else 0)
+    lifts = _lifts(motion, signs.swings, inside, within, reach=_WITH_BODY if cuts > 1 else 0)
     flights, hops = len(runs(signs.flying & inside)), bool((signs.hopping & inside).any())
     gait_s = float((signs.running & inside).sum()) / GRID_FPS
     fast_s = float((np.abs(np.nan_to_num(motion.going)) > _RUN_GOING)[inside].sum()) / GRID_FPS
@@ -578,7 +616,7 @@ class _Lifts:
         return Evidence(self.cycles > 0 or (self.hand_cycles > 0 and self.overhead))
 
 
-def _lifts(motion: Motion, swings: Swings, inside: Mask, *, reach: int) -> _Lifts:
+def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, reach: int) -> _Lifts:
     hips, trunk, hands = (
         [swing for swing in part if inside[swing.first : swing.last + 1].any()]
         for part in (swings.hips, swings.trunk, swings.hands)
@@ -591,7 +629,10 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, *, reach: int) -> _Lift
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
         hand_cycles=_cycles(hands),
-        with_hands=any(up.overlaps(body, reach=reach) for up in ups for body in (*hips, *trunk)),
+        with_hands=any(
+            _fills(up, within) or any(up.overlaps(body, reach=reach) for body in (*hips, *trunk))
+            for up in ups
+        ),
         overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
         springs=any(
             back.way > _SPRING * back.seconds and _dip(motion, back) > _SPRING_DIP

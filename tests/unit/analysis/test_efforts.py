@@ -382,3 +382,37 @@ def joined(*parts: Poses) -> Poses:
         points_px=np.concatenate([part.points_px for part in parts]),
         visibility=np.concatenate([part.visibility for part in parts]),
     )
+
+
+@pytest.mark.parametrize(("longer_s", "found"), [(0.0, 1), (3.0, 0)])
+def test_a_recording_of_a_moment_in_which_hands_come_up_holds_a_lift(
+    longer_s: float, found: int
+) -> None:
+    """Its body is cut off at both ends; who only reaches up in a longer one lifts nothing."""
+    body = poses(
+        *((0.1 + longer_s, STANDING), (0.5, replace(STANDING, hands_up=0.1))),
+        (0.4 + longer_s, replace(STANDING, hands_up=0.1)),
+    )
+
+    motion, within = motion_of(body), Interval(start_s=0.0, end_s=1.0 + 2 * longer_s)
+
+    signs = signs_of(motion, count_busy=False, within=within)
+
+    lifts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=LIFTING)
+    assert len(lifts) == found
+    assert (surest(motion, signs, lifts, activity=LIFTING, within=within) is Evidence.SURE) is bool(
+        found
+    )
+
+
+def test_a_run_lasts_while_the_legs_are_as_fast_though_the_camera_lags_behind() -> None:
+    """Then the runner gets through the picture at the pace of somebody who walks."""
+    steps = stride(9.0)
+    across = np.cumsum([0.0 if number < len(steps) / 2 else 0.4 for number in range(len(steps))])
+    followed = poses(
+        *((s, replace(p, across=1 + x)) for (s, p), x in zip(steps, across, strict=True))
+    )
+
+    running = signs_of(motion_of(followed), count_busy=False).running
+
+    assert running[5:-5].all()
