@@ -139,7 +139,7 @@ _WIDE_SHOULDERS, _WIDE_HIPS = 0.42, 0.22  # torsos across the picture; from the 
 _LEAST_LINES = 720
 _MOST_JUMPS = 5
 _LONGEST_RUN_S = 60.5  # a minute, and what finding its edges may add
-_EDGE_SIGN_S, _EDGE_S = 0.45, 0.75
+_EDGE_SIGN_S, _EDGE_S = 0.45, 0.50
 _SETTLING = 3  # samples
 _UNDER_WAY = 0.3  # torsos a second
 _AS_LARGE = 0.6  # torso of somebody else against the athlete's: smaller is far behind
@@ -245,7 +245,11 @@ def is_under_way(motion: Motion, signs: EffortSignals, at_s: float) -> bool:
     """
     near = np.abs(motion.times_s - at_s)
     edge = near < _EDGE_SIGN_S
-    if not (signs.any & edge).any() or are_cycles_whole(signs, edge):
+    seen = np.flatnonzero(edge & motion.is_found)
+    if not len(seen):
+        return False
+    outermost = seen[0] if edge[0] else seen[-1]  # what begins a moment later was not under way
+    if not signs.any[outermost] or are_cycles_whole(signs, edge):
         return False
     # The model settles on a body within some looks: the very first ones move by themselves.
     is_first = np.cumsum(motion.is_found) <= _SETTLING

@@ -276,6 +276,16 @@ def test_a_squat_that_ends_with_the_recording_goes_on_only_where_its_end_is_miss
     assert is_under_way(motion, signs, float(motion.times_s[-1])) is goes_on
 
 
+def test_a_movement_that_begins_with_the_recording_did_not_begin_before_it() -> None:
+    low, up = Posture(hips_down=0.8), Posture()
+    begun = poses((0.2, low), (0.8, up), (1.5, up))
+    cut_off = poses((0.0, low), (0.8, up), (1.5, up))
+
+    for body, begins in ((begun, False), (cut_off, True)):
+        motion = motion_of(body)
+        assert is_under_way(motion, signs_of(motion, count_busy=False), 0.0) is begins
+
+
 def test_a_picture_upside_down_is_named() -> None:
     body = standing()
     turned = replace(body, points_px=np.array([1280.0, 720.0]) - body.points_px)
