@@ -138,7 +138,7 @@ def _is_raised(hands: FloatArray) -> bool:
     Behind a bar on the back they only seem to tremble.
     """
     low, high = np.percentile(hands, [5, 95])
-    return bool((low < _HANGING_ABOUT and high > _AT_SHOULDERS) or high > _OVERHEAD)
+    return bool((low < _HANGING and high > _AT_SHOULDERS) or high > _OVERHEAD)
 
 
 def between_lifts(motion: Motion, active: Interval) -> list[float]:

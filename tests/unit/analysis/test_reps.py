@@ -247,3 +247,11 @@ def test_hands_that_sink_on_the_way_up_have_not_come_back() -> None:
     lift = [(0.4, up), (0.4, up), (0.4, sunk), (0.4, sunk), (0.4, overhead), (0.5, overhead)]
 
     assert reps([(0.5, STANDING), *lift, (0.8, STANDING), (0.5, STANDING)]) == 1
+
+
+def test_hands_that_a_bar_hides_are_not_counted_in_place_of_the_body() -> None:
+    """They seem to sink and to come back, but not as far down as hands that hang."""
+    bar, low = Posture(hands_up=0.05), Posture(hands_up=-0.77, hips_down=0.8)
+    seen = replace(low, hands_up=0.0)
+
+    assert reps([(0.5, bar), (0.9, low), (0.3, low), (0.4, seen), (0.4, low), (0.9, bar)]) == 1
