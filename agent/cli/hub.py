@@ -203,7 +203,7 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 @hub_config_option
 @json_option
 def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -> None:
-    """Let a station in no longer, or take back its invitation.
+    """Remove a station from the hub, or revoke its invitation.
 
     The station continues without the hub; `spotter leave` there ends its attempts to connect.  What
     a removed worker has in hand goes to another one, or back to its station.  The events of a

@@ -167,7 +167,7 @@ def do(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Have a station check itself, retry, help, or pair a device.
+    """Let a station run doctor, retry, support or pair.
 
     As spotter doctor, spotter outbox retry ID..., spotter support and spotter pair at the station,
     with their exit codes.  69: the station does not answer.
@@ -422,9 +422,9 @@ def _release_of(version: str | None, not_before: str | None, *, hold: bool) -> R
 @hub_config_option
 @json_option
 def group(station: str, name: str | None, clear: bool, config: Path, as_json: bool) -> None:
-    """Put a station into a group of the board.
+    """Put a station into a group of the hub's page.
 
-    The board shows the stations of a group beside each other, with the group's name.
+    The page shows the stations of a group beside each other, with the group's name.
     """
     wanted = None if name is None else " ".join(name.split())
     if clear == (name is not None) or (wanted is not None and not 0 < len(wanted) <= _MOST_GROUP):
@@ -570,7 +570,8 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
 def stations(config: Path, as_json: bool) -> None:
     """List the stations with what each is doing.
 
-    Stations without a message for 15 s are away: what is shown of them is their last word.
+    Stations without a message for 15 s are away: what is shown of them is their
+    last state.
     """
     look = _look(config)
     views, invited = look.everywhere, sorted(look.invitations)
