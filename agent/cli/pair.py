@@ -1,6 +1,7 @@
 """The command `pair`."""
 
 import math
+import os
 import secrets
 import sys
 from base64 import b32encode
@@ -21,9 +22,11 @@ from agent.cli.common import (
 )
 from agent.cli.formatting import duration_words
 from agent.clock import iso_utc, read_clock
+from agent.daemon.systemd import start_command
+from agent.disk.state_folder import StateFolderLock, acting_as_owner
 from agent.errors import RequestError
 from agent.outbox.devices import Device, Role
-from agent.settings import Settings
+from agent.settings import Settings, find_config
 from agent.settings.model import is_loopback
 from agent.station.assignments import state_folder
 from agent.station.check_in import group_of
@@ -95,6 +98,16 @@ def pair(
     else:
         role = next(iter(wanted), Role.COACH)
         _offer(settings, role, kiosk, name=name, lasts_s=minutes * 60, as_json=as_json)
+        if not as_json:
+            _warn_of_silence(settings, find_config(config, os.environ))
+
+
+def _warn_of_silence(settings: Settings, config: Path) -> None:
+    """Say that the page does not open before the daemon is started."""
+    with acting_as_owner(settings.paths.state):
+        runs = StateFolderLock(state_folder(settings)).is_taken()
+    if not runs:
+        click.echo(f"The daemon is not running; the page opens after: {start_command(config)}")
 
 
 def _offer(

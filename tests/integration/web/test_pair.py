@@ -28,6 +28,7 @@ def test_a_link_is_shown_as_a_code_and_kept_as_a_hash_alone(tmp_path: Path) -> N
     assert link is not None
     assert shown.count("█") + shown.count("▀") + shown.count("▄") > 200
     assert "10 min" in shown and "on this box only" in shown
+    assert f"not running; the page opens after: spotter run --config {station.config}" in shown
     assert link[1].encode() not in (station.state / "outbox.db").read_bytes()
     with Outbox.open(station.state) as outbox:
         device = outbox.devices.pair(link[1], device_id="abcd", now_s=2e9)
