@@ -5,6 +5,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,6 +120,11 @@ _KINDS_WANTED = {
 }
 HIDDEN = "********"
 _HOW_TO_MAKE = "choose another with --config FILE, or create it: spotter init --config {}"
+_HOW_TO_MAKE_PLAIN = (
+    "for the installed service: sudo spotter init --system; for a station of your own: "
+    "spotter init; or choose another with --config FILE"
+)
+_TWICE = re.compile(r"Cannot declare \('([^']+)',\) twice \((.+)\)")  # as tomllib says it
 _HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
 _MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
 
@@ -402,7 +408,8 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         if not required and f"{ENV_PREFIX}STATION__ACTIVITY" in os.environ:
             return {}
         raise ConfigError(
-            f"no settings: {path} is missing", hint=_HOW_TO_MAKE.format(path)
+            f"no settings: {path} is missing",
+            hint=_HOW_TO_MAKE_PLAIN if path == DEFAULT_PATH else _HOW_TO_MAKE.format(path),
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=how_to_read(path)) from None
@@ -411,6 +418,12 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not valid UTF-8", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
+        twice = _TWICE.match(str(error))
+        if twice is not None:
+            raise ConfigError(
+                f"{path}: the table [{twice[1]}] is there twice ({twice[2]})",
+                hint=f"write its settings below the first [{twice[1]}], and remove the other one",
+            ) from None
         raise ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE) from None
 
 
@@ -513,7 +526,7 @@ def _mistake(details: ErrorDetails, path: Path) -> str:
     wanted = _KINDS_WANTED.get(details["type"]) or details["msg"].removeprefix("Value error, ")
     wanted = wanted.replace("Input should be", "must be")
     if details["type"] == "missing":
-        return f"{source} is missing"
+        return f"{source} is missing" if len(place) > 1 else f"{path}: [{place[0]}] is missing"
     if details["type"] == "value_error" and len(place) < 2:
         return f"{source}: {wanted}"
     given = HIDDEN if place and place[-1] in _SECRETS else _as_written(details["input"])

@@ -13,7 +13,7 @@ from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
-from agent.settings.load import PAGE_FILE, Origin
+from agent.settings.load import DEFAULT_PATH, PAGE_FILE, Origin
 from agent.settings.model import Settings, has_own_key
 from agent.station.page_settings import save_page_secret, save_page_settings
 from tests.conftest import REPOSITORY
@@ -101,6 +101,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
             "min_rate_bytes_s.*to 3125 or less",
         ),
         ("[station]", "station.activity is missing"),
+        ("", r"\[station\] is missing"),
+        (f"{SMALLEST}[web]\n[station]\n", r"table \[station\] is there twice \(at line"),
         ("activity = running", "line 1"),
         (f'activity = "running"\n{SMALLEST}', r"activity .* belongs below \[station\]"),
         (f"port = 7\n{SMALLEST}", r"port stands outside .* below \[mqtt\]"),
@@ -151,6 +153,16 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
 
     assert "none.toml is missing" in str(caught.value)
     assert f"spotter init --config {tmp_path}/none.toml" in str(caught.value.hint)
+
+
+def test_the_services_settings_are_made_by_the_command_that_makes_them_usable_to_it() -> None:
+    if DEFAULT_PATH.exists():
+        pytest.skip("this machine is a station")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(DEFAULT_PATH)
+
+    assert "sudo spotter init --system" in str(caught.value.hint)
+    assert f"--config {DEFAULT_PATH}" not in str(caught.value.hint)
 
 
 def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
