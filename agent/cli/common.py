@@ -47,9 +47,17 @@ _NO_MARGIN = 1_000_000  # columns: a cell is never cut or wrapped
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+
+def _named_file(_ctx: click.Context, _param: click.Parameter, value: Path | None) -> Path | None:
+    if value == Path():  # --config "$FILE", where nothing has set FILE
+        raise click.BadParameter("a file name is expected")
+    return value
+
+
 _config = click.option(
     "--config",
     "config",
+    callback=_named_file,
     type=click.Path(path_type=Path, dir_okay=False, readable=False),  # reading it says more
     metavar="FILE",
     help="Settings file.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml, "
@@ -285,8 +293,6 @@ def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
 
 def unknown_words(outbox: Outbox, user_id: str | None) -> str | None:
     """Return what to say of somebody whom the roster does not hold, or None."""
-    pass
-
     if user_id is None or user_id.startswith(GUEST_PREFIX):
         return None
     athlete, known = outbox.roster.by_user_id(user_id), outbox.roster.count()
@@ -370,7 +376,9 @@ class Since(click.ParamType[float]):
 
 _OPTIONS = (
     click.option(
-        "--activity", type=click.Choice(ACTIVITIES), help="Default: the station's activity."
+        "--activity",
+        type=click.Choice(ACTIVITIES),
+        help="Default: the clip's own, or the station's.",
     ),
     click.option("--exercise", help='Examples: snatch, clean_and_jerk, "Drop Jump".'),
     click.option(

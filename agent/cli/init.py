@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from agent.cli.common import config_option, json_option, print_json
 from agent.clock import Instant, read_clock
-from agent.daemon.systemd import start_command
+from agent.daemon.systemd import start_command, with_config
 from agent.disk.state_folder import rewriting
 from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
 from agent.doctor.network import ask_status, judge_answer
@@ -25,7 +25,7 @@ from agent.errors import ApiUnavailableError, ConfigError, RequestError
 from agent.exercises import ACTIVITIES, EXERCISES, check_movement
 from agent.settings import Settings, load_settings, read_api_key
 from agent.settings.generate import sample_toml
-from agent.settings.load import DEFAULT_PATH, toml_value, user_folder
+from agent.settings.load import DEFAULT_PATH, explained, toml_value, user_folder
 from agent.settings.model import is_key
 
 _SYSTEM_STATE = Path("/var/lib/spotter")
@@ -138,7 +138,7 @@ def write_station(
         key, key_file = (given, None) if places.is_system else (None, key_file.absolute())
     _check_place(places, replace=replace)
     content = _toml(wanted, places, key_file=key_file or places.key)
-    _check(wanted, content)
+    _check(wanted, content, places.config)
     try:
         for folder in (places.config.parent, places.state, places.capture):
             _make_folder(folder, private=not places.is_system and folder != places.capture)
@@ -151,7 +151,7 @@ def write_station(
     except OSError as error:
         raise ConfigError(
             f"{error.filename or places.config}: {error.strerror}",
-            hint="sudo spotter init --system" if error.errno in _RIGHTS else "check the disk: df",
+            hint=_HOW_TO_WRITE.get(error.errno or 0, "check the disk: df"),
         ) from None
     settings = load_settings(places.config)
     station = StationUnderTest(settings=settings, config=places.config, now=now, environ=os.environ)
@@ -166,7 +166,13 @@ def write_station(
     )
 
 
-_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+_HOW_TO_WRITE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "sudo spotter init --system"),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
+        "choose another file: --config FILE",
+    ),
+}
 
 
 def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
@@ -182,7 +188,7 @@ def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
         answer = ask_status(station, token)
     except ApiUnavailableError as fault:
         answered = KeyAnswer.UNREACHABLE if fault.status is None else KeyAnswer.REFUSED
-        return answered, warning("API", str(fault), "spotter doctor")
+        return answered, warning("API", str(fault))
     judged = judge_answer(station, answer)
     if judged.state is not Severity.BROKEN:
         return KeyAnswer.ACCEPTED, judged
@@ -193,27 +199,21 @@ def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
 def next_steps(written: WrittenFiles, places: SetupPlaces) -> list[str]:
     """Return what is left for a person to do, in order, each as one line."""
     steps = []
+    verify = (
+        "sudo spotter doctor" if places.is_system else with_config("spotter doctor", places.config)
+    )
     if written.key is KeyAnswer.UNREACHABLE:
-        steps.append(f"the connection to the API: {written.remedy}")
+        steps.append(f"the connection to the API: {written.remedy or verify}")
     elif written.key is not KeyAnswer.ACCEPTED:
-        steps.append(f"the key: {written.remedy}")
-    named = "" if places.is_system else _named(places)
-    start = start_command(places.config) if places.is_system else f"spotter run{named}"
-    again = "sudo -u spotter " if places.is_system else ""
+        steps.append(f"the key: {written.remedy or verify}")
+    start = start_command(places.config)
     return [
         *steps,
         f"start it: {start}",
         f"let the camera program write into {written.capture} "
         "(Spotter moves files out of it, and deletes them 48 h after delivery)",
-        f"verify the installation: {again}spotter doctor{named}",
+        f"verify the installation: {verify}",
     ]
-
-
-def _named(places: SetupPlaces) -> str:
-    """Return the option that a command of this station needs."""
-    plain = user_folder(os.environ, "XDG_CONFIG_HOME", ".config") / "station.toml"
-    found = places.config == plain and not DEFAULT_PATH.exists()
-    return "" if found else f" --config {places.config}"
 
 
 def _check_place(places: SetupPlaces, *, replace: bool) -> None:
@@ -225,7 +225,7 @@ def _check_place(places: SetupPlaces, *, replace: bool) -> None:
             "Spotter is not installed as a service on this machine",
             hint="install it first (docs/install.md); or leave out --system to try it as this user",
         )
-    with contextlib.suppress(FileNotFoundError, PermissionError):
+    with contextlib.suppress(OSError):  # writing says it
         if places.config.read_text(errors="replace") != sample_toml() and not replace:
             raise RequestError(
                 f"{places.config} exists",
@@ -288,16 +288,14 @@ def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str
     return "\n".join(lines)
 
 
-def _check(wanted: WantedSettings, content: str) -> None:
+def _check(wanted: WantedSettings, content: str, path: Path) -> None:
     """Refuse what would not load, before anything is written."""
     if not "".join(value for value in astuple(wanted) if value is not None).isprintable():
         raise RequestError("a name or id must not contain control characters")
     try:
         Settings.model_validate(tomllib.loads(content))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise RequestError(str(explained(error, path, hint=""))) from None
 
 
 def _make_folder(folder: Path, *, private: bool) -> None:
@@ -357,12 +355,12 @@ def init(
     in this user's home, where the other commands find it unless a system station exists.
     Exit code 1: the API rejects the key; the settings are written anyway.
     """
-    # Loaded by this command alone: the settings model and the API client are slow to load.
-
-    pass
-
     if system and config is not None:
         raise click.UsageError("--system cannot be combined with --config")
+    if config is not None and config.absolute() == DEFAULT_PATH:
+        raise RequestError(
+            f"{config} is the installed service's", hint="sudo spotter init --system"
+        )
     places = SetupPlaces.of_system() if system else SetupPlaces.of_user(os.environ, config)
     asks = sys.stdin.isatty() and not as_json
     activity = activity or _ask_activity(asks=asks)
@@ -431,8 +429,6 @@ def _ask_exercise(activity: str, *, asks: bool) -> str | None:
 
 def _ask_key() -> str | None:
     """Return a key that a person types, hidden, or None where it is to follow later."""
-    pass
-
     while True:
         typed = click.prompt(
             "API key (hidden; leave empty to add it later)",

@@ -307,8 +307,6 @@ def session(
     The API's complete response, with angles and timestamps, is stored as results/CLIP_CODE.json
     in the state folder.
     """
-    pass
-
     settings = settings_of(config)
     with opened_outbox(settings) as outbox:
         followed = _found(outbox, wanted)
@@ -365,8 +363,6 @@ def _fetch(settings: Settings, outbox: Outbox, followed: Followed, target: Path)
 
 
 def _open(settings: Settings, followed: Followed) -> None:
-    pass
-
     result, code = followed.result, followed.entry.clip_code
     if result is not None and result.video_state == "present":
         show_in_browser(state_folder(settings).analysed_video(code).as_uri())

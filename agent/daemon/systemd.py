@@ -6,6 +6,7 @@ names none, nothing is sent.
 
 import contextlib
 import os
+import shlex
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ import structlog
 from agent.heartbeat import Heartbeats
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import TO_BE_SENT, CaptureState, EntryState
+from agent.settings.load import DEFAULT_PATH, find_config
 from agent.stage import StageName
 from agent.text import counted
 
@@ -169,8 +171,16 @@ def start_command(config: Path, *, systemd: Path = SYSTEMD, units: Sequence[Path
     """Return how a person starts the daemon of a station on this box."""
     unit = unit_of(config)
     file = "spotter@.service" if "@" in unit else unit
-    is_installed = systemd.is_dir() and any((folder / file).exists() for folder in units)
-    return f"sudo systemctl start {unit.removesuffix('.service')}" if is_installed else _BY_HAND
+    is_of_unit = systemd.is_dir() and config.parent == DEFAULT_PATH.parent
+    if is_of_unit and any((folder / file).exists() for folder in units):
+        return f"sudo systemctl start {unit.removesuffix('.service')}"
+    return with_config(_BY_HAND, config)
+
+
+def with_config(command: str, config: Path) -> str:
+    """Return a command for a station, with --config where it would find another one without it."""
+    is_found = config == find_config(None, os.environ)
+    return command if is_found else f"{command} --config {shlex.quote(str(config))}"
 
 
 def describe_station(outbox: Outbox, host: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.daemon.systemd import SYSTEMD, unit_of
+from agent.daemon.systemd import SYSTEMD, start_command, unit_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.doctor.folders import how_to_give, may_read, service_user_of
 from agent.doctor.recordings import files_in
@@ -86,6 +86,7 @@ def judge_unit(
     *,
     runs: bool,
     waiting: str | None = None,
+    start: str = "spotter run",
     boot_s: float = 0.0,
 ) -> CheckResult:
     """Judge what systemd says of the unit.
@@ -98,11 +99,12 @@ def judge_unit(
         told: what `systemctl show` says; nothing where there is no systemd.
         runs: whether a daemon holds the state folder, whoever started it.
         waiting: what waits for the daemon, in words; None: nothing.
+        start: how a person starts it without systemd.
         boot_s: seconds since the box started, as systemd counts them.
     """
     loaded = told.get("LoadState", "not-found")
     if loaded == "not-found" or (loaded != "loaded" and runs):
-        return _judge_plain(runs, waiting)
+        return _judge_plain(runs, waiting, start)
     state, sub = told.get("ActiveState", ""), told.get("SubState", "")
     why = f"sudo journalctl -u {unit} -n 20"
     if loaded != "loaded":
@@ -199,18 +201,19 @@ def check_service(station: StationUnderTest) -> list[CheckResult]:
             ask_systemd(unit),
             runs=station.runs,
             waiting=None if station.runs else waiting_for_daemon(station),
+            start=start_command(station.config),
             boot_s=time.clock_gettime(time.CLOCK_MONOTONIC),
         ),
         *judge_others(station, dict(_other_stations(station.config))),
     ]
 
 
-def _judge_plain(runs: bool, waiting: str | None) -> CheckResult:
+def _judge_plain(runs: bool, waiting: str | None, start: str) -> CheckResult:
     if runs:
         return fine("service", "running, without systemd")
     if waiting is not None:
-        return broken("service", f"the daemon is not running, and {waiting}", "spotter run")
-    return warning("service", "the daemon is not running", "spotter run")
+        return broken("service", f"the daemon is not running, and {waiting}", start)
+    return warning("service", "the daemon is not running", start)
 
 
 def ask_systemd(unit: str) -> dict[str, str]:

@@ -115,7 +115,10 @@ def test_the_answer_to_the_key_is_said(
         ((*LIFT, "--key-file", "/proc/none/key"), "/proc/none/key: No such file"),
         ((*LIFT, "--key-file", "{two_lines}"), "does not hold an API key"),
         ((*LIFT, "--name", "a\nb"), "must not contain control characters"),
-        ((*LIFT, "--station-id", "a b"), "station.id"),
+        ((*LIFT, "--station-id", "a b"), 'station.id = "a b": must be 1 to 40 letters'),
+        ((*LIFT, "--config", ""), "a file name is expected"),
+        ((*LIFT, "--config", "{two_lines}/station.toml"), "choose another file: --config"),
+        ((*LIFT, "--config", "/etc/spotter/station.toml"), "sudo spotter init --system"),
         ((*LIFT, "--base-url", "http://example.org"), "without TLS"),
     ],
 )

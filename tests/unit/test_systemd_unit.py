@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.daemon.systemd import start_command, unit_of
+from agent.daemon.systemd import start_command, unit_of, with_config
 
 PLAIN = Path("/etc/spotter/station.toml")
 SECOND = Path("/etc/spotter/rack-2.toml")
@@ -24,3 +24,11 @@ def test_what_systemd_runs_is_started_by_it(tmp_path: Path) -> None:
 
     assert started == ["sudo systemctl start spotter", "sudo systemctl start spotter@rack-2"]
     assert start_command(PLAIN, systemd=tmp_path / "none", units=[tmp_path]) == "spotter run"
+
+
+def test_a_station_beside_the_service_is_started_with_its_own_settings(tmp_path: Path) -> None:
+    (tmp_path / "spotter.service").touch()
+    for config in (tmp_path / "station.toml", tmp_path / "at home.toml"):
+        started = start_command(config, systemd=tmp_path, units=[tmp_path])
+        assert started == with_config("spotter run", config)
+    assert started == f"spotter run --config '{tmp_path}/at home.toml'"
