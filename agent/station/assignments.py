@@ -541,19 +541,28 @@ def move_in_queue(outbox: Outbox, queued_id: int, *, to: int) -> None:
         outbox.queue.arrange(ids)
 
 
-def next_in_queue(outbox: Outbox, *, rules: StationRules, now: Instant) -> Assignment:
+def next_in_queue(
+    outbox: Outbox, *, rules: StationRules, now: Instant, expected: int | None = None
+) -> Assignment:
     """Let the next one onto the station.
 
     While rotating, whoever makes way goes to the queue's end, with what they did.
 
+    Args:
+        outbox, rules, now: as ever.
+        expected: the place in the queue that is meant; None: whoever is first.
+
     Raises:
-        RequestError: the queue is empty, or the API would refuse the combination by now.
+        RequestError: the queue is empty, somebody else is first by now, or the API would refuse
+            the combination.
     """
     with outbox.transaction():
         waiting = outbox.queue.all()
         if not waiting:
             raise RequestError("the queue is empty", hint="spotter queue add USER_ID")
         following = waiting[0]
+        if expected is not None and following.id != expected:
+            raise RequestError("the queue has changed", hint="spotter queue")
         outbox.queue.remove(following.id)
         _make_way(outbox, following, now=now)
         return assign(

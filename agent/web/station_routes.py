@@ -99,6 +99,12 @@ class MassForm(Form):
         return self
 
 
+class NextForm(Form):
+    """The place of the queue that the button names."""
+
+    place: int | None = Field(None, ge=0, le=2**62)
+
+
 class MoveForm(Form):
     """Where in the queue; 1 is next."""
 
@@ -197,11 +203,13 @@ async def done(page: WebContext, context: RequestContext, form: NoForm) -> Respo
     return said(page, context, gettext("Nobody is on the station."))
 
 
-async def next_one(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """Let the next one onto the station."""
+async def next_one(page: WebContext, context: RequestContext, form: NextForm) -> Response:
+    """Let the next one onto the station: the one whom the button names, whoever else pressed it."""
 
     def advance() -> str:
-        following = assignments.next_in_queue(page.outbox, rules=page.rules, now=page.now())
+        following = assignments.next_in_queue(
+            page.outbox, rules=page.rules, now=page.now(), expected=form.place
+        )
         return name_of(page.outbox, *following.who) or ""
 
     return said(
@@ -300,7 +308,7 @@ STATION_ROUTES = (
     PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=set_mass),
     PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=NoForm, answer=keep),
     PostEndpoint(path="/done", access=RequiredAccess.COACH, form=NoForm, answer=done),
-    PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NoForm, answer=next_one),
+    PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NextForm, answer=next_one),
     PostEndpoint(path="/queue", access=RequiredAccess.COACH, form=AssignForm, answer=enqueue),
     PostEndpoint(
         path="/queue/{place:int}/move", access=RequiredAccess.COACH, form=MoveForm, answer=move

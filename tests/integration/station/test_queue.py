@@ -8,6 +8,7 @@ from agent.outbox.outbox import Outbox
 from agent.station.assignments import (
     assign_nobody,
     assign_person,
+    assignment_status,
     enqueue,
     move_in_queue,
     next_in_queue,
@@ -122,3 +123,19 @@ def test_a_place_that_is_gone_is_never_anothers(outbox: Outbox) -> None:
         move_in_queue(outbox, stale.id, to=1)
 
     assert waiting(outbox) == ["ben"]
+
+
+def test_next_on_two_tablets_at_once_lets_one_athlete_on(outbox: Outbox) -> None:
+    shown = enqueue(outbox, "ann", rules=RULES)
+    enqueue(outbox, "ben", rules=RULES)
+
+    def press(at: float) -> Assignment:
+        return next_in_queue(outbox, rules=RULES, now=instant(at), expected=shown.id)
+
+    assert press(0).user_id == "ann"
+    with pytest.raises(RequestError, match="has changed"):
+        press(0.3)
+
+    assert waiting(outbox) == ["ben"]
+    present = assignment_status(outbox, now=instant(1)).assignment
+    assert present is not None and present.user_id == "ann"
