@@ -1,3 +1,3 @@
 """Spotter: the agent beside a gym station."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
