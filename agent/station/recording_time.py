@@ -60,6 +60,7 @@ class NamedTime:
 
     readings: tuple[float, ...]  # Unix times
     precision_s: float = 1.0  # how much later it may have been
+    equals: int = 1  # how many of the readings are as likely as the first
 
 
 def named_time(name: str, *, folder: str = "") -> NamedTime | None:
@@ -121,9 +122,15 @@ def _named(wall: tuple[int, ...], *, in_utc: bool, precision_s: float = 1.0) -> 
         moment = datetime(*wall)  # type: ignore[arg-type]  # noqa: DTZ001  # six numbers; the zone comes next
     except ValueError:
         return None
-    utc_s, here_s = moment.replace(tzinfo=UTC).timestamp(), moment.timestamp()
-    readings = (utc_s, here_s) if in_utc else (here_s, utc_s)
-    return NamedTime(readings=tuple(dict.fromkeys(readings)), precision_s=precision_s)
+    utc_s = moment.replace(tzinfo=UTC).timestamp()
+    # In the hour that comes twice when summer time ends, the wall tells two moments.
+    here = dict.fromkeys((moment.timestamp(), moment.replace(fold=1).timestamp()))
+    readings = (utc_s, *here) if in_utc else (*here, utc_s)
+    return NamedTime(
+        readings=tuple(dict.fromkeys(readings)),
+        precision_s=precision_s,
+        equals=1 if in_utc else len(here),
+    )
 
 
 def _opened(text: str, end: int) -> str:
@@ -440,9 +447,10 @@ class _Weighing:
             zones = tuple(start - here_s for start in starts) if here_s else ()
             yield _Claim(RecordedBy.CONTAINER, starts, zones, equals=len(starts))
         if named is not None and not self._was_reset(named.readings[0]):
-            first, *zones_ = named.readings
-            starts = (first, first + named.precision_s) if named.precision_s > 1 else (first,)
-            yield _Claim(RecordedBy.NAME, starts, tuple(zones_), equals=len(starts))
+            starts, zones = named.readings[: named.equals], named.readings[named.equals :]
+            if named.precision_s > 1:
+                starts += tuple(start + named.precision_s for start in starts)
+            yield _Claim(RecordedBy.NAME, starts, zones, equals=len(starts))
         if self._kept_time:
             yield _Claim(RecordedBy.FILE_TIME, (seen.mtime_s - length_s,))
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.station.recording_time import is_later_chapter, named_time, was_passed_on
+from tests.conftest import InZone
 
 HERE_S = datetime(2026, 11, 28, 14, 2, 33).timestamp()  # noqa: DTZ001  # the box's zone
 UTC_S = datetime(2026, 11, 28, 14, 2, 33, tzinfo=UTC).timestamp()
@@ -99,3 +100,20 @@ def test_minute_and_second_alone_belong_to_the_folder_of_the_hour(folder: str) -
 
     assert found is not None
     assert (found.readings[0], found.precision_s) == (HERE_S, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "equals"),
+    [("20261025_023000.mp4", 2), ("20261025_013000.mp4", 1), ("20261025_033000.mp4", 1)],
+)
+def test_the_hour_that_comes_twice_names_two_moments(
+    in_zone: InZone, name: str, equals: int
+) -> None:
+    in_zone("Europe/Berlin")
+
+    found = named_time(name)
+
+    assert found is not None and found.equals == equals
+    local = [datetime.fromtimestamp(at) for at in found.readings[:equals]]  # noqa: DTZ006  # local
+    assert {f"{at:%Y%m%d_%H%M%S}.mp4" for at in local} == {name}
+    assert found.readings[equals - 1] - found.readings[0] == 3600 * (equals - 1)

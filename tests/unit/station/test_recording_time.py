@@ -364,3 +364,16 @@ def test_a_creation_time_is_read_in_its_zone() -> None:
     assert creation_s("1970-01-01T01:00:00.500000+01:00") == 0.5
     assert creation_s("1970-01-01T00:00:01Z") == 1.0
     assert creation_s("2026-11-28T14:02:33+0200") == creation_s("2026-11-28T12:02:33Z")
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_name_from_the_hour_that_comes_twice_deletes_nothing_and_names_both() -> None:
+    twice_s = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp() - NOW_S  # 2:30, for the first
+    copied = seen(grew=twice_s + 9000, took=3, written=twice_s + 9000)
+
+    recorded = weighed(copied, name=named(twice_s), offset_s=0.0)
+
+    begun = [one.start.utc_s - NOW_S for one in recorded.readings]
+    assert begun == [twice_s, twice_s + 3600] and not recorded.is_proof
+    later = weighed(copied, name=named(twice_s + 7200), offset_s=0.0)  # 3:30 comes once
+    assert later.is_proof and not later.others
