@@ -198,7 +198,11 @@ def _end_for(error: Exception) -> None:
 
 
 def _end_if_unwritten(error: OSError) -> None:
-    """End the process where nobody reads what it prints, or no disk takes it."""
+    """End the process where nobody reads what it prints, or no disk takes what it writes."""
+    if error.errno in _FULL and error.filename is not None:  # what it prints has no name
+        click.echo(f"spotter: {error.filename}: {error.strerror}", err=True)
+        click.echo("  free some space there; for temporary files, or: TMPDIR=FOLDER", err=True)
+        sys.exit(1)
     unwritten = _end_of_output() or (error if error.errno in _FULL else None)
     if unwritten is None:
         return

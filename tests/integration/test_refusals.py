@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
+from tests.disks import mounted
 from tests.factories import admitted
 from tests.station import Station, delivered, give, until
 
@@ -68,6 +69,22 @@ def test_output_that_cannot_be_written_is_one_clear_line(station: Station, at_on
             )
         told = "spotter: cannot write the output: No space left on device\n"
         assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_a_file_that_a_full_disk_does_not_take_is_named(tmp_path: Path) -> None:
+    with mounted(tmp_path / "full", "size=200k") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", "demo"],
+            capture_output=True,
+            check=False,
+            text=True,
+            env={**os.environ, "TMPDIR": str(full)},
+        )
+
+    told = done.stderr.strip().splitlines()[-2:]
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert told[0].startswith(f"spotter: {full}/spotter-demo-"), told
+    assert told[0].endswith(".mp4: No space left on device") and "TMPDIR=" in told[1]
 
 
 def test_scripts_read_a_state_where_people_read_what_to_do(
