@@ -127,7 +127,7 @@ sys.exit(not (told and ($1)))"
 hub_answers() { [ "$(within spotter hub status 2>/dev/null | grep --count '^broker .*answers')" != 0 ]; }
 join_hub() {
     local link
-    link=$(within spotter hub invite deb | grep -o "spotter-join://[^ ']*" | head -n 1)
+    link=$(within spotter hub invite deb 2>"$root/tmp/invite.log" | grep -o "spotter-join://[^ ']*" | head -n 1)
     echo "$link" | as_spotter spotter join - >"$root/tmp/join.log" 2>&1 || fail "spotter join"
     wait_until station_tells "told['version'] == '$first'"
 }
