@@ -11,11 +11,12 @@
 check_tools() {
     local tool missing=() needed=(debootstrap mkfs.ext4)
     # A hypervisor that lends /dev/kvm without the processor's own support runs only kernels made for it.
-    acceleration=(-accel kvm -cpu host) patience=1 kind=${SPOTTER_GUEST:-vm}
+    # A box that does other work, too, may take several times as long for everything.
+    acceleration=(-accel kvm -cpu host) patience=5 kind=${SPOTTER_GUEST:-vm}
     { grep -qw 'vmx\|svm' /proc/cpuinfo && : </dev/kvm; } 2>/dev/null || {
         acceleration=(-accel "tcg,thread=multi" -cpu max)
         kind=${SPOTTER_GUEST:-container}
-        [ "$kind" = container ] || patience=10
+        [ "$kind" = container ] || patience=20
         echo "no KVM with hardware support on this box: a $kind$([ "$kind" = container ] || echo ", emulated, which takes ten times as long")" >&2
     }
     if [ "$kind" = vm ]; then needed+=(qemu-system-x86_64 qemu-img ssh); else needed+=(systemd-nspawn nsenter ip); fi

@@ -153,7 +153,7 @@ count_state() { as_spotter spotter outbox list --all --json | python3 -I -c "imp
 
 wait_for() {    # COUNT STATE
     local tries
-    for tries in $(seq 120); do
+    for tries in $(seq 600); do
         [ "$(count_state "$2")" -lt "$1" ] || return 0
         sleep 1
     done
