@@ -20,7 +20,7 @@ from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.settings import Settings
-from agent.settings.load import find_config
+from agent.settings.load import find_config, how_to_edit
 from agent.settings.secrets import expires_soon
 from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
 from agent.station.camera import Camera, camera_words, unrecognised_files
@@ -247,7 +247,7 @@ def needs_document(
         needs.append({"what": "daemon", "told": "the daemon is not running", "do": start})
     text = _KEYS.get(lane.paused_reason or "")
     if text is not None:
-        needs.append({"what": "key", "told": text, "do": f"sudoedit {settings.api.key_file}"})
+        needs.append({"what": "key", "told": text, "do": how_to_edit(settings.api.key_file)})
     if lane.paused_reason == "plan_limit":
         text = "the plan's session limit is reached: uploads resume automatically after that"
         needs.append(

@@ -9,6 +9,7 @@ from agent.clock import Instant
 from agent.daemon.systemd import unit_of
 from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.settings import Settings
+from agent.settings.load import DEFAULT_PATH, how_to_edit
 
 
 class Severity(StrEnum):
@@ -68,7 +69,10 @@ class StationUnderTest:
 
     def setting(self, words: str) -> str:
         """Return how a person changes a setting of this station."""
-        return f"sudoedit {self.config}: {words}; then sudo systemctl reload {unit_of(self.config)}"
+        is_of_unit = self.config.parent == DEFAULT_PATH.parent
+        unit = unit_of(self.config).removesuffix(".service")
+        then = f"sudo systemctl reload {unit}" if is_of_unit else "start the daemon again"
+        return f"{how_to_edit(self.config)}: {words}; then {then}"
 
     @property
     def runs(self) -> bool:

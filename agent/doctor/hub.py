@@ -32,6 +32,7 @@ from agent.hub.look import HubLook, look_at_hub
 from agent.hub.server import find_server
 from agent.hub.settings import HubSettings, load_hub
 from agent.hub.stations import StationView
+from agent.settings.load import how_to_edit
 from agent.text import counted
 from agent.web.auth import read_pin
 
@@ -111,7 +112,7 @@ def _check_pin(hub: HubUnderTest) -> list[CheckResult]:
     if not web.listen or web.pin_file is None or read_pin(web) is not None:
         return []
     told = f"no PIN in {web.pin_file}: only paired devices can log in"
-    return [warning("page PIN", told, f"sudoedit {web.pin_file}: six characters or more")]
+    return [warning("page PIN", told, f"{how_to_edit(web.pin_file)}: six characters or more")]
 
 
 def check_server(hub: HubUnderTest) -> CheckResult:

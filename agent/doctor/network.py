@@ -33,6 +33,7 @@ from agent.notifications.webhook import command_for_secret, signing_key
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.notification_cursors import ChannelState, RefusedNotice
 from agent.settings import read_api_key, secrets
+from agent.settings.load import how_to_edit
 from agent.settings.model import (
     channels_of,
     is_loopback,
@@ -50,7 +51,7 @@ _SET_CLOCK = "sudo timedatectl set-ntp true; where that fails: sudo apt install 
 _AFTER = {
     "network": "check cable, Wi-Fi and DNS: getent hosts {host}",
     "tls": "timedatectl; then api.base_url and api.ca_file",
-    "key": "sudoedit {key_file}; {then}",
+    "key": "{edit}; {then}",
     "domain": "a key that is bound to a domain needs api.origin; else ask the vendor",
     "not_our_api": "sign in to the network's portal, or correct api.base_url",
 }
@@ -87,13 +88,13 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
         return broken(
             "API key",
             f"{key_file} is malformed, {malformed}; uploads are paused",
-            f"sudoedit {key_file}: the key, in one line",
+            f"{how_to_edit(key_file)}: the key, in one line",
         )
     if token is None:
         return broken(
             "API key",
             f"{key_file} is empty or missing; uploads are paused",
-            f"sudoedit {key_file}: the key, in one line",
+            f"{how_to_edit(key_file)}: the key, in one line",
         )
     try:
         is_open = bool(key_file.stat().st_mode & 0o007)
@@ -227,7 +228,9 @@ def _refused(station: StationUnderTest, fault: ApiUnavailableError) -> CheckResu
     remedy = _AFTER.get(fault.reason, "spotter status says what it waits for")
     host = urlsplit(api.base_url).hostname
     then = _after_a_new_key(station)
-    return broken("API", str(fault), remedy.format(host=host, key_file=api.key_file, then=then))
+    return broken(
+        "API", str(fault), remedy.format(host=host, edit=how_to_edit(api.key_file), then=then)
+    )
 
 
 def _after_a_new_key(station: StationUnderTest) -> str:
@@ -324,7 +327,7 @@ def _mqtt_password(station: StationUnderTest) -> list[CheckResult]:
         return findings + ([] if file is None else _open_file("mqtt password", file))
     if file.exists() and not os.access(file, os.R_OK):
         return [*findings, _unreadable("mqtt password", file)]
-    return [*findings, broken("mqtt password", f"{file} is empty or missing", f"sudoedit {file}")]
+    return [*findings, broken("mqtt password", f"{file} is empty or missing", how_to_edit(file))]
 
 
 def _webhook_way(station: StationUnderTest) -> CheckResult:

@@ -19,6 +19,7 @@ from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
 from agent.settings import Settings
+from agent.settings.load import how_to_edit
 from agent.text import counted
 
 
@@ -355,7 +356,7 @@ def _second_thoughts(station: StationUnderTest) -> list[CheckResult]:
             warning(
                 "settings",
                 f"no PIN in {pin_file}: only paired devices can log in",
-                f"sudoedit {pin_file}: six characters or more",
+                f"{how_to_edit(pin_file)}: six characters or more",
             )
         )
     return findings

@@ -79,6 +79,12 @@ def how_to_read(path: Path) -> str:
     return f"sudo adduser {user} {group.gr_name}, then log out and back in; or use sudo"
 
 
+def how_to_edit(path: Path) -> str:
+    """Return how this user edits a file: sudoedit refuses where a user may write the folder."""
+    is_own = os.getuid() != 0 and os.access(path.parent, os.W_OK)
+    return f"nano {path}" if is_own else f"sudoedit {path}"
+
+
 def _is_of_mine(group: grp.struct_group) -> bool:
     return group.gr_gid != 0 and group.gr_gid in {os.getegid(), *os.getgroups()}
 

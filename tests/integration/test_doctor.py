@@ -22,6 +22,7 @@ from agent.doctor.service import check_service
 from agent.outbox.recovery import open_as_owner
 from agent.sandbox.server import CERTIFICATES, Sandbox
 from agent.settings import load_settings
+from agent.settings.load import how_to_edit
 from tests.factories import NOW_S, instant
 from tests.lived import send
 from tests.served_page import page_settings, served_page
@@ -130,7 +131,7 @@ def test_an_api_that_is_not_there_a_missing_key_and_a_users_key(tmp_path: Path) 
         assert found.state is Severity.BROKEN and "cannot be reached" in found.finding
         station.key_file.write_text("")
         found = examined(station, check_api)
-        assert found.state is Severity.BROKEN and "sudoedit" in str(found.remedy)
+        assert found.state is Severity.BROKEN and how_to_edit(station.key_file) in str(found.remedy)
         sandbox.come_back()
 
 
@@ -164,7 +165,7 @@ def test_a_refused_key_of_roots_alone_comes_to_the_service_by_a_restart(tmp_path
         for mode, then in ((0o640, "without a restart"), (0o600, "sudo systemctl restart spotter")):
             station.key_file.chmod(mode)
             found = examined(station, check_api)
-            assert f"sudoedit {station.key_file}" in str(found.remedy)
+            assert how_to_edit(station.key_file) in str(found.remedy)
             assert then in str(found.remedy)
 
 

@@ -34,6 +34,7 @@ from agent.outbox.consistency import Audit
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import LaneState
 from agent.settings import read_api_key
+from agent.settings.load import DEFAULT_PATH, how_to_edit
 from agent.station.camera import Camera, CameraState
 from tests.factories import NOW_S, instant
 from tests.served_page import page_settings
@@ -214,7 +215,7 @@ def test_a_malformed_key_is_told_apart_from_a_missing_one(
     mine = patient(tmp_path, api={"key_file": str(file), "base_url": "http://127.0.0.1:9"})
     assert read_api_key(mine.settings.api, {}) is None
     found = check_api(mine)[0]
-    told(found, Severity.BROKEN, words, f"sudoedit {file}")
+    told(found, Severity.BROKEN, words, how_to_edit(file))
     assert content.decode("utf-8", "replace").strip() not in found.finding or not content.strip()
 
 
@@ -369,8 +370,10 @@ def test_settings_that_somebody_may_not_have_meant(tmp_path: Path) -> None:
     )
 
     text = " ".join(found.finding for found in check_settings(strange))
-    change = f"sudoedit {strange.config}: disk.reserve_mb = 32; then sudo systemctl reload spotter"
-    assert any(str(found.remedy).startswith(change) for found in check_settings(strange))
+    change = f"{how_to_edit(strange.config)}: disk.reserve_mb = 32; then start the daemon again"
+    assert any(found.remedy == change for found in check_settings(strange))
+    installed = replace(strange, config=DEFAULT_PATH)
+    assert installed.setting("x").endswith("x; then sudo systemctl reload spotter")
     assert "are discarded" in text and "no-pin" in text and "is reserved" in text
     mine = patient(tmp_path)  # its PIN stands in the settings
     mine.config.write_text("")

@@ -47,3 +47,14 @@ def test_the_service_is_given_back_a_file_that_an_edit_took_from_it(
     told = load.how_to_read(edited)
 
     assert told == f"sudo chgrp {_NAME} {edited}; sudo chmod 640 {edited}"
+
+
+def test_a_file_in_a_folder_of_ones_own_is_edited_without_sudoedit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses there: "editing files in a writable directory is not permitted"."""
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert load.how_to_edit(tmp_path / "api-key") == f"sudoedit {tmp_path}/api-key"
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert load.how_to_edit(tmp_path / "api-key") == f"nano {tmp_path}/api-key"
+    assert load.how_to_edit(Path("/nowhere/api-key")) == "sudoedit /nowhere/api-key"
