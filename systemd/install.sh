@@ -529,7 +529,7 @@ Installed.  Next steps, where the doctor below does not report OK already:
   3. apply the changes:         sudo systemctl reload-or-restart spotter
   4. film with Spotter's recorder: sudo $me --camera SOURCE; or let another camera
      program write into /var/lib/spotter/capture, as a user of the group spotter
-  5. verify the installation:   sudo -u spotter spotter doctor
+  5. verify the installation:   sudo spotter doctor
 WORDS
 }
 
