@@ -25,6 +25,7 @@ _UNSMOOTHED = {"skip_loop_filter": "all"}
 _LARGE_PX = 1280 * 720  # from there on the model sees a picture half as large, or smaller
 _DRIFTS_S = 5.0  # between keyframes; after 20 s it is more than a grey level
 _NEARLY_TICKS = 1e-3
+_SKIPS_AT_ONCE = frozenset({"h264", "hevc"})  # AV1's decoder skips for ever what it begins with
 _REORDERED_S = 0.5  # frames shown before a moment come at most so much later in the file
 
 
@@ -75,7 +76,8 @@ def frame_shown_at(reading: VideoReading, at_s: float, *, on_progress: Progress)
     chosen: Decoded | None = None
     for number, packet in chain(reading.packets(), ((-1, None),)):
         is_wanted = packet is not None and begins < int(index.pts[number]) <= wanted
-        context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+        if reading.codec in _SKIPS_AT_ONCE:
+            context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
         for frame in _rest(reading) if packet is None else _decoded(reading, packet):
             if frame.pts is None:
                 continue
