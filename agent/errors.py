@@ -61,7 +61,7 @@ class UnreachableError(AgentError):
 
 
 class AnalysisFault(StrEnum):
-    """What went wrong while looking into a video."""
+    """What went wrong while analysing a video."""
 
     UNREADABLE = "unreadable"  # no decoder or demuxer makes sense of the file
     INCOMPLETE = "incomplete"  # an MP4 or MOV whose recorder died before writing the index

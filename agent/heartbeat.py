@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 BOUND_S = 120.0  # a step that says nothing else says something within this time
-START_BOUND_S = 900.0  # a start may check, copy or make anew a large database
+START_BOUND_S = 900.0  # a start may check, copy or rebuild a large database
 BOUND_VARIABLE = "SPOTTER_STEP_BOUND_S"  # another bound of every step, for tests
 _LEAST_BYTES_S = 2e6  # of a worn memory card that somebody else writes to as well
 

@@ -68,7 +68,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self.looks = 0
 
     def forget(self) -> None:
-        """Forget the body that was followed; times may begin anew."""
+        """Forget the body that was followed; times may start again."""
         self._began_ms = self._last_ms + _APART_MS
         if self._follows:
             self.find(_BLACK, time_s=0.0)

@@ -80,7 +80,7 @@ class SamplingRate:
         self.begin()
 
     def begin(self) -> None:
-        """Start anew: what comes is not the next moment."""
+        """Start again: what comes is not the next moment."""
         self._due_s = float("-inf")
         self._moved_s = float("-inf")
         self._rested_s: float | None = None  # when nothing moved last

@@ -495,7 +495,7 @@ def _first_shown(path: Path, finder: PoseFinder) -> KeyframeSamples:
 
 def _look_at(decoded: Decoded, reading: VideoReading, finder: PoseFinder) -> PictureFacts:
     image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
-    finder.forget()  # seconds later a body is elsewhere: it must be found anew, not followed
+    finder.forget()  # seconds later a body is elsewhere: it must be found again, not followed
     found = finder.find(image)
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("uint8", copy=False)
     return picture_facts(decoded.time_s, luma, points=None if found is None else found[0])

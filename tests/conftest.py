@@ -15,7 +15,7 @@ from tests.installed import Installed, install_once
 hypothesis.settings.register_profile("spotter", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("spotter")
 
-# As on a station: else each of some hundred processes would compile the agent anew.
+# As on a station: else each of some hundred processes would compile the agent again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

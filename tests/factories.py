@@ -51,7 +51,7 @@ def admitted(
 
 
 def a_capture() -> Capture:
-    """A capture that was looked into, without an outbox."""
+    """A capture that was analysed, without an outbox."""
     return Capture(
         id=1,
         sha256="00",

@@ -40,7 +40,7 @@ def build(calls: list[str]) -> Any:
         _allow(made, call, seccomp.Arg(2, masked, _EXECUTE, 0))
     _allow(made, "shmat", seccomp.Arg(2, masked, _SHM_EXEC, 0))
     _allow(made, "clone", seccomp.Arg(0, masked, _NEW_NAMESPACES, 0))
-    made.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be looked into
+    made.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be inspected
     for call, place in _MODES.items():
         _allow(made, call, seccomp.Arg(place, masked, _SET_IDS, 0))
     return made

@@ -123,12 +123,12 @@ class Station:
         assert code == 0, f"{code}: {self.log.read_text()[-3000:]}"
 
     def put_clip(self, number: int = 1, *, size_bytes: int = 100_000) -> None:
-        """Let a clip wait to be sent, as if its capture had been looked into."""
+        """Let a clip wait to be sent, as if its capture had been analysed."""
         folder = StateFolder(self.state)
         folder.prepare()
         now_s = time.time()
         target = ClipTarget(recipient=Recipient.ATHLETE, user_id=ATHLETE, activity="running")
-        # In one commit: a daemon that runs may not see the capture before it was looked into.
+        # In one commit: a daemon that runs may not see the capture before it was analysed.
         with Outbox.open(folder.root) as outbox, outbox.transaction():
             waiting_clip(outbox, folder, number, target=target, size_bytes=size_bytes, now_s=now_s)
             capture = outbox.captures.claim_next(now_s)

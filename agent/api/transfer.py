@@ -107,7 +107,7 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
         """Prepare to look on.
 
         Args:
-            judge: is told again and again how many bytes were handed over and not yet
+            judge: is told repeatedly how many bytes were handed over and not yet
                 acknowledged by the other side.  What it raises ends the exchange, and is
                 raised where the exchange is made.
             every_s: how often.
@@ -212,7 +212,7 @@ class UploadDeadline:
     _moved_at_s: float = field(default=0.0, init=False)
 
     def judge(self, busy_s: float, *, arrived_bytes: int, is_out: bool) -> None:
-        """Look at an upload that goes on; call this again and again.
+        """Look at an upload that goes on; call this repeatedly.
 
         Args:
             busy_s: the upload's age in busy seconds.
@@ -251,7 +251,7 @@ class DownloadDeadline:
     _moved_at_s: float = field(default=0.0, init=False)
 
     def judge(self, busy_s: float, *, received_bytes: int) -> None:
-        """Look at a download that goes on; call this again and again.
+        """Look at a download that goes on; call this repeatedly.
 
         Args:
             busy_s: its age in busy seconds.

@@ -455,7 +455,7 @@ def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
 
 
 def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
-    """Return that the database was damaged and made anew, if it ever was."""
+    """Return that the database was damaged and rebuilt, if it ever was."""
 
     rebuilt = outbox.rebuilt()
     if rebuilt is None:
@@ -512,7 +512,7 @@ def _print(document: dict[str, object]) -> None:
 
 
 def _database_lines(rebuilt: Any, here: LocalTime) -> list[tuple[str, str]]:
-    """Return what to say of a database that was made anew; nothing of one that never was."""
+    """Return what to say of a database that was rebuilt; nothing of one that never was."""
     if rebuilt is None:
         return []
     kept = rebuilt["damaged_kept_as"]

@@ -438,7 +438,7 @@ def check_framing(
         stored_px: width and height of the recordings, where the picture is a smaller one.
         out: where it is written with the skeleton on it.
         empty: where it is written without the athlete, to be a reference.
-        check: asked again and again; what it raises ends the look.
+        check: asked repeatedly; what it raises ends the look.
 
     Raises:
         AnalysisError: nothing can be seen in it.

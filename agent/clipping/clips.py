@@ -157,7 +157,7 @@ class ClipCutter:
             )
 
     def keep_whole(self, capture: Path, *, clip_code: str, seconds: float) -> ClipFile:
-        """Make a capture's whole file its clip, without looking into it."""
+        """Make a capture's whole file its clip, without analysing it."""
         unfinished = self._folder.tmp / f"{clip_code}{capture.suffix}"
         unfinished.unlink(missing_ok=True)
         with during_io(3 * capture.stat().st_size):
@@ -531,7 +531,7 @@ def _comes_first(other: Capture, capture: Capture) -> bool:
 
 
 def _surely_follows(last: Capture, capture: Capture) -> bool:
-    """Tell whether a capture was looked into and is not one from before another."""
+    """Tell whether a capture was analysed and is not one from before another."""
     if capture.state in TO_BE_LOOKED_INTO:
         return False
     gap = gap_between(last, capture)

@@ -144,7 +144,7 @@ class RecordingPauseFilter:
         )
 
     def _was_allowed(self, capture: Capture) -> bool:
-        """Tell whether a person let it be looked into after it was quarantined."""
+        """Tell whether a person let it be analysed after it was quarantined."""
         events = self._outbox.events.of_capture(capture.id)
         return any(event.reason == Reason.FILMING_MAY_BE_STOPPED for event in events)
 
@@ -272,7 +272,7 @@ class ClippingStage:
             return 0.0 if self._elsewhere.take_back() else self._rest()
         try:
             return self._process(capture, is_offered=capture.id == chosen)
-        except _UNFORESEEN as error:  # it must not come again and again, and stop what is behind
+        except _UNFORESEEN as error:  # it must not come repeatedly, and stop what is behind
             log.exception("analysis crashed", capture=capture.name)
             text = f"{type(error).__name__}: {error}"
             self._quarantine(capture, AnalysisError(text, fault=AnalysisFault.INTERNAL))

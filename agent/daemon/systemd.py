@@ -25,7 +25,7 @@ from agent.text import counted
 _SEND_WITHIN_S = 1.0
 _START_TICK_S = 5.0
 _LAST_LOOK_S = 5.0  # at the end; SQLite crashes where a connection is closed under a query
-_START_MORE_S = 30.0  # asked for again and again, while the start makes progress
+_START_MORE_S = 30.0  # asked for repeatedly, while the start makes progress
 _TICK_S = 30.0  # where no watchdog asks for more
 _LONGEST_STATUS = 240
 
@@ -80,7 +80,7 @@ class NotifySocket:
 
 
 class SystemdNotifier:
-    """Tells the service manager again and again that all goes on, as long as all goes on."""
+    """Tells the service manager repeatedly that all goes on, as long as all goes on."""
 
     def __init__(self, manager: NotifySocket, heartbeats: Heartbeats) -> None:
         """Prepare to tell `manager`, as long as every heartbeat is on time."""

@@ -174,7 +174,7 @@ class PreflightCheck:
                 del self._to_go_back[source]
 
     def _recut_elsewhere(self, entry: Entry, grown: Capture) -> None:
-        """Let the other recording of a clip over two be looked into again: its part is whole."""
+        """Let the other recording of a clip over two be analysed again: its part is whole."""
         for capture_id in self._outbox.entries.captures_of(entry.id):
             other = self._outbox.captures.by_id(capture_id)
             if other is not None and other.id != grown.id and other.state is CaptureState.ANALYSED:

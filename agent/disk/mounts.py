@@ -137,7 +137,7 @@ class MountMemory:
         That a folder has come to a disk of its own is no loss; that it came back to the disk of
         the system, or to the one above it, is one.
         """
-        before, here = self._read(), self._here()  # read anew: a person may have removed it
+        before, here = self._read(), self._here()  # read again: a person may have removed it
         if before.get("folder") != str(self._watched) or before == here:
             return None
         place = Path(str(before.get("mount_point")))

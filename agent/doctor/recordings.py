@@ -232,7 +232,7 @@ def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
 
 
 def judge_failing(names: Sequence[str]) -> list[CheckResult]:
-    """Tell of clips on which the API fails again and again while others pass."""
+    """Tell of clips on which the API fails repeatedly while others pass."""
     if not names:
         return []
     count = counted(len(names), "clip")

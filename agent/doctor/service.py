@@ -66,7 +66,7 @@ _SHOWN = (
 _STARTS_BY_ITSELF = frozenset({"enabled", "enabled-runtime", "static", "linked", ""})
 _ASK_WITHIN_S = 10
 _MANY_RESTARTS = 3
-_STEADY_S = 300.0  # a unit that ends again and again is started again after five minutes at most
+_STEADY_S = 300.0  # a unit that ends repeatedly is started again after five minutes at most
 _UP = frozenset({"running", "reload", "reload-signal", "reload-notify"})
 _RESTARTING = frozenset({"auto-restart", "auto-restart-queued"})
 # What systemd itself says by an exit status (systemd.exec(5)), and where it is mended.
@@ -256,14 +256,14 @@ def _other_stations(config: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def _is_used(told: Mapping[str, str]) -> bool:
-    """Tell whether a unit runs or starts by itself; so it is taken where there is no systemd."""
+    """Tell whether a unit runs or starts automatically; True without systemd."""
     if not told:
         return True
     starts = told.get("UnitFileState") in {"enabled", "enabled-runtime", "linked"}
     return starts or told.get("ActiveState") not in {"inactive", None}
 
 
-_UNSTEADY_S = 60.0  # a camera that cannot be reached is given up after ten seconds, again and again
+_UNSTEADY_S = 60.0  # a camera that cannot be reached is given up after ten seconds, repeatedly
 _MEANT = frozenset({"enabled", "enabled-runtime"})
 _NAME = "recorder"
 

@@ -106,7 +106,7 @@ def _event_of(message: StoredMessage) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationReports:
-    """What a station reports again and again."""
+    """What a station reports repeatedly."""
 
     state: Callable[[], bytes]  # writes the state document
     poster: Callable[[], Poster | None] = lambda: None  # of the last take in it

@@ -265,7 +265,7 @@ class StationCommander:
             station: its id.
             command: what it is to do.
             arguments: ids, for retry.
-            waiting: is called again and again with how long it has taken, in seconds.
+            waiting: is called repeatedly with how long it has taken, in seconds.
 
         Raises:
             RequestError: there is no such station, or it refuses.

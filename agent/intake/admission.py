@@ -528,7 +528,7 @@ class Admission:
 def _is_intact(stored: Path, known: Capture) -> bool:
     """Tell whether a capture's file is what was taken in, before another copy of it is removed.
 
-    Its content is read only where that copy may be the last good one: what was looked into is
+    Its content is read only where that copy may be the last good one: what was analysed is
     clips by now.
     """
     if stored.stat().st_size < known.facts.size_bytes:

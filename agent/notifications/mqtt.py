@@ -135,7 +135,7 @@ class Broker:
             settings: how the broker is reached.
             topics: of the station.
             greetings: what is published on every new connection.
-            read_password: reads the password anew, or None where there is none.
+            read_password: reads the password again, or None where there is none.
             now: the station's clock.
             check: what it raises ends a wait.
         """
@@ -151,7 +151,7 @@ class Broker:
         self._taken: dict[int, ReasonCode] = {}  # by message
 
     def keep_up(self) -> bool:
-        """Keep the connection alive, or make it anew.
+        """Keep the connection alive, or open it again.
 
         Raises:
             NotifyError: there is none.

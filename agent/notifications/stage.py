@@ -121,7 +121,7 @@ class Receiver(Protocol):
     interest: Interest
 
     def keep_up(self) -> bool:
-        """Keep the way open; True where it was opened anew, and old news may be forgotten there.
+        """Keep the way open; True where it was opened again, and old news may be forgotten there.
 
         Raises:
             NotifyError: it is closed.

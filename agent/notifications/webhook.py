@@ -87,7 +87,7 @@ class Webhook:
 
         Args:
             url: where notices are posted.
-            read_secret: reads the secret anew, or None where there is none.
+            read_secret: reads the secret again, or None where there is none.
             ca_file: a certificate authority to trust instead of the usual ones.
             timeout_s: the longest that one notice may take, answer and all.
             now: the station's clock.

@@ -124,7 +124,7 @@ class Captures:
         return max((float(str(row["at"])) for row in rows), default=None)
 
     def last_faults(self, *, most: int) -> list[str | None]:
-        """Return what the camera did wrong in the last captures that were looked into.
+        """Return what the camera did wrong in the last captures that were analysed.
 
         "unreadable", "dark" (black, or a picture that never changes) or None, the latest first.
         """

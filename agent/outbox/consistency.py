@@ -69,7 +69,7 @@ class ResultRepair:
             fsync_folder(path.parent)
 
     def _adopt(self, entry: Entry, head: Head, size_bytes: int) -> bool:
-        """Record a result by its file: of a crash between the two, or of an outbox made anew."""
+        """Record a result by its file: of a crash between the two, or of an outbox rebuilt."""
         if head.session_id != entry.session_id or self._outbox.results.of_entry(entry.id):
             return False
         state = DocumentState.PRESENT if head.whole else DocumentState.PARTIAL
@@ -163,7 +163,7 @@ class ConsistencyCheck:
         VideoRepair(self._outbox, self._folder, now=self._now).run()
 
     def _capture_is_damaged(self, capture: StoredFile, path: Path) -> None:
-        """Keep what is left of it; one that was not looked into yet waits for a person."""
+        """Keep what is left of it; one that was not analysed yet waits for a person."""
         exists = path.exists()
         log.error("capture file damaged", capture=f"c{capture.id}", missing=not exists)
         if capture.state != CaptureState.CAPTURED:

@@ -63,7 +63,7 @@ class Resend:
     detail: str | None  # why it is refused or given up, in a sentence
     failures: int  # of the deletion, in a row
     due_at: float  # Unix time: the deletion is not tried before
-    target: ClipTarget  # for whom it is sent anew
+    target: ClipTarget  # for whom it is sent again
     changed_at: float
 
     @classmethod
@@ -76,7 +76,7 @@ class Resend:
 
 
 class Resends:
-    """The table of clips that are sent anew."""
+    """The table of clips that are sent again."""
 
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database

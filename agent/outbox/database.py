@@ -160,7 +160,7 @@ class OutboxDatabase:
         return True
 
     def checkpoint(self) -> bool:
-        """Bring the log's content into the file; tell whether the log can be used anew."""
+        """Bring the log's content into the file; tell whether the log can be used again."""
         row = self.row("PRAGMA wal_checkpoint(RESTART)")  # waits for readers, as for a lock
         return row is not None and row["busy"] == 0
 

@@ -514,7 +514,7 @@ class DeliveryQueries:
         """Return session id and clip code of what was last delivered before an entry's upload.
 
         By the order of events, whatever the clock did meanwhile; by time only where no upload is
-        on record, as after the outbox was made anew.
+        on record, as after the outbox was rebuilt.
         """
         upload = self._attempts.last_upload(entry.id)
         if upload is None:

@@ -170,7 +170,7 @@ UPDATE entry SET file_state = :file_state, stored_name = :name, clip_sha256 = :s
 """
 
 
-# Beside the clips of a capture that was looked into, none may wait; a capture that is looked into
+# Beside the clips of a capture that was analysed, none may wait; a capture that is analysed
 # again is `captured`, and one that cannot be read waits for a person.
 ALL_DELIVERED = """
 NOT EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id

@@ -32,7 +32,7 @@ class HubConfirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedNotice:
-    """A notice that its receiver refused again and again, while it took others."""
+    """A notice that its receiver refused repeatedly, while it took others."""
 
     notice: str  # its id
     at: float  # Unix time
@@ -57,7 +57,7 @@ class Channels:
     def keep(self, names: Collection[str]) -> None:
         """Let these channels be on and no others.
 
-        One that was off, and every one of a database that was made anew, begins with now: what
+        One that was off, and every one of a database that was rebuilt, begins with now: what
         happened before is no news.
         """
         with self._db.transaction():

@@ -27,7 +27,7 @@ from agent.outbox.roster import Cards, Groups, Queue, Roster, StationFlags
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryInfo:
-    """That an outbox was damaged or missing, and was made anew."""
+    """That an outbox was damaged or missing, and was rebuilt."""
 
     at: float  # Unix time
     why: str
@@ -100,7 +100,7 @@ class Outbox(AbstractContextManager["Outbox"]):
 
         Raises:
             OutboxError: it cannot be opened, a newer Spotter wrote it, or it is missing although
-                the folder has a history; only a start of the daemon makes it anew.
+                the folder has a history; only a start of the daemon makes it again.
         """
         path = state_folder / DATABASE_NAME
         if not path.exists() and holds_history(state_folder):
@@ -115,7 +115,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         return self.database.transaction()
 
     def rebuilt(self) -> RecoveryInfo | None:
-        """Return when and why this outbox was made anew, or None."""
+        """Return when and why this outbox was rebuilt, or None."""
         row = self.database.row("SELECT * FROM ledger_mark WHERE id = 1")
         return None if row is None or row["rebuilt_at"] is None else RecoveryInfo.from_row(row)
 

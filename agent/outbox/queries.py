@@ -109,7 +109,7 @@ class Listing:
         )
 
     def failing_at_server(self) -> list[Row]:
-        """Return the clips on which the API fails again and again while others pass."""
+        """Return the clips on which the API fails repeatedly while others pass."""
         return self._db.rows(
             "SELECT 'e' || id AS id, clip_code, due_at FROM entry"
             " WHERE state IN ('ready', 'uncertain') AND reason = 'fails_at_server'"
@@ -130,7 +130,7 @@ class Listing:
         return self._time("SELECT max(sent_at) AS at FROM entry WHERE sent_at IS NOT NULL")
 
     def captures_ahead_of(self, capture_id: int) -> int:
-        """Return how many captures are looked into before this one."""
+        """Return how many captures are analysed before this one."""
         return self._count(
             "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?", capture_id
         )
@@ -508,7 +508,7 @@ class Totals:
     captures: int = 0
     takes: int = 0
     clips: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)  # what looking into captures came to
+    verdicts: Counter[str] = field(default_factory=Counter)  # what analysing captures came to
     attempts: dict[tuple[str, str], CostTotals] = field(default_factory=dict)  # by kind and outcome
     looks: CostTotals = field(default_factory=CostTotals)  # into captures
     last_look_at: float | None = None

@@ -145,7 +145,7 @@ class Results:
                 self._db.change(statement, ids)
 
 
-# A signed link is told anew with every answer; none in a later one leaves the one we have.
+# A signed link is told again with every answer; none in a later one leaves the one we have.
 RECORD = """
 INSERT INTO result (entry_id, session_id, got_at, numbers, analysed_video_url, url_at,
                     document_state, document_bytes)

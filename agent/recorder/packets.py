@@ -68,7 +68,7 @@ class TimeCheck:
     def fault(self, pts_s: float | None, arrived_s: float) -> TimeFault | None:
         """Return what is wrong with the next packet's time stamp; None where nothing is.
 
-        After a fault everything begins anew: the packet is the first of another time.
+        After a fault everything starts again: the packet is the first of another time.
         """
         found = TimeFault.MISSING if pts_s is None else self._compare(pts_s, arrived_s)
         if found is not None:

@@ -71,7 +71,7 @@ def run_recorder(settings: RecorderSettings) -> None:
             filming.run(stop.is_set)
         except Exception:
             log.exception("filming failed", camera=settings.camera.name)
-            os._exit(1)  # without a good-bye: the station misses it until it is started anew
+            os._exit(1)  # without a good-bye: the station misses it until it is started again
 
     films = threading.Thread(target=film, name="filming")
     films.start()

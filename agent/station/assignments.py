@@ -90,7 +90,7 @@ def record_run_out_now(outbox: Outbox, *, now: Instant) -> bool:
 def record_run_out(outbox: Outbox, timeline: Timeline, *, by: Instant) -> Assignment | None:
     """Record that the assignment of a moment had run out by then; None where it had not.
 
-    Whatever was filmed before that moment should have been looked into.
+    Whatever was filmed before that moment should have been analysed.
 
     Args:
         outbox: where it is recorded.
@@ -328,7 +328,7 @@ def _lifting(outbox: Outbox, *, now: Instant) -> Assignment:
 
 
 def keep(outbox: Outbox, *, now: Instant, set_by: str) -> Assignment:
-    """Say that it is still the same athlete: the assignment's time begins anew.
+    """Say that it is still the same athlete: the assignment's time starts again.
 
     Raises:
         RequestError: nobody is assigned by a coach.

@@ -450,7 +450,7 @@ def _refuse_unless_unsent(entry: Entry) -> None:
 
 
 def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
-    """Return why a clip cannot be sent anew, in a sentence; None where it can.
+    """Return why a clip cannot be sent again, in a sentence; None where it can.
 
     Args:
         outbox: where it is on record.
@@ -488,12 +488,12 @@ def resend(
     rules: StationRules,
     now: Instant,
 ) -> Resend:
-    """Ask for a delivered clip to be sent anew for the right athlete, and deleted at the wrong one.
+    """Ask for a delivered clip to be sent again for the right athlete and deleted at the wrong one.
 
     It can be undone until it begins.
 
     Raises:
-        RequestError: it cannot be sent anew, and why; or the athlete is a guest.
+        RequestError: it cannot be sent again, and why; or the athlete is a guest.
     """
     target = target_for(outbox, entry, key, wanted, station=rules.default)
     if target.recipient is not Recipient.ATHLETE:
@@ -754,7 +754,7 @@ def add_take(
 
 
 def look_again(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
-    """Let the analysis find the takes of a capture anew.
+    """Let the analysis find the takes of a capture again.
 
     Clips that it found before and that are unsent are discarded; what was sent, or was made by
     hand, stays and gets no second clip.

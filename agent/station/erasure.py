@@ -108,7 +108,7 @@ def carry_out(
 ) -> ErasureProgress:
     """Remove what can be removed of an athlete; cut off anywhere, it can be begun again.
 
-    It waits for recordings that are yet to be looked into: whoever is in them is found by who was
+    It waits for recordings that are yet to be analysed: whoever is in them is found by who was
     on the station then, and that is no longer on record once it is done.
     """
     entries = _begin(outbox, forgetting, now=now)

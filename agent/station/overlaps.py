@@ -112,8 +112,8 @@ def gap_between(first: Capture, second: Capture) -> Gap | None:
     """Return the time between two recordings by names and clocks; None where nothing tells.
 
     Args:
-        first: a capture that was looked into.
-        second: another one, looked into, with its recording time.
+        first: a capture that was analysed.
+        second: another one, analysed, with its recording time.
     """
     if first.duration_s is None or second.duration_s is None:
         return None

@@ -51,7 +51,7 @@ class Filming:
 
     stopped: Assignment | None  # the word by which it does not
     since_s: float | None  # seconds since that word
-    left_s: float | None  # seconds until it films again by itself; None: until somebody says so
+    left_s: float | None  # seconds until it films again automatically; None: until somebody says so
     unseen: int  # captures removed unseen since that word
     waiting: int = 0  # captures that wait until a stop can no longer be undone
 
@@ -63,7 +63,7 @@ def stop_filming(
 
     Args:
         outbox, now, set_by: as for any word of a coach.
-        lasts_s: after that filming goes on by itself; None: when somebody says so.
+        lasts_s: after that filming resumes automatically; None: when somebody says so.
     """
     with outbox.transaction():
         said = _say(outbox, AssignmentKind.STOPPED, now=now, set_by=set_by, lasts_s=lasts_s)

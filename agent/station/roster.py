@@ -197,7 +197,7 @@ def resolve_guest(
     """Say who a guest is: everything held for the guest is released to that athlete.
 
     It can be corrected for `send_delay_s` before it goes.  What was filmed of the guest and is yet
-    to be looked into goes to the athlete too.
+    to be analysed goes to the athlete too.
 
     Raises:
         RequestError: there is no such guest, or it was said already.

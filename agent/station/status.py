@@ -49,7 +49,7 @@ class StatusInputs:
     is_filming: bool  # a capture is being written
     folder_is_missing: bool  # the capture folder
     paused: tuple[str, ...]  # parts of the station that wait: intake, clipping
-    captures_waiting: int  # taken in, or being looked into
+    captures_waiting: int  # taken in, or being analysed
     clips_waiting: int  # to be sent, or looked up
     held: int
     refused: int  # clips the API refused for good

@@ -548,7 +548,7 @@ class Authenticator:
 
 
 def read_pin(settings: WebSettings) -> str | None:
-    """Return the PIN, read anew every time; None where there is none that is long enough.
+    """Return the PIN, read again every time; None where there is none that is long enough.
 
     One in the settings themselves goes first, then the one that was set on the page, then the file.
     """

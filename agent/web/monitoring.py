@@ -90,7 +90,7 @@ def may_see(settings: WebSettings, request: Request) -> bool:
 
 
 def read_token(settings: WebSettings) -> str | None:
-    """Return the token, read anew every time; None where there is none."""
+    """Return the token, read again every time; None where there is none."""
     if settings.metrics_token is not None:
         return settings.metrics_token.get_secret_value().strip() or None
     return None if settings.metrics_token_file is None else _content(settings.metrics_token_file)

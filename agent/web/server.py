@@ -172,7 +172,7 @@ def listen_on(listen: str) -> LimitedListener:
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
 _LET_END_S = 0.01
-_TICK_S = 1.0  # the Date header is drawn anew
+_TICK_S = 1.0  # the Date header is drawn again
 _KEEP_ALIVE_S = 30
 _CERTIFICATE_EVERY_S = 600.0  # it is looked at
 _LARGEST_HEAD = 16384

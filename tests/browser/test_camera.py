@@ -130,7 +130,7 @@ def test_the_zone_is_edited_by_touch_and_keyboard_and_the_daemon_goes_by_it(
     assert zone_of(gym) == (wanted, "page")
     until(lambda: gym.station.log.read_text().count('event="daemon started"') > starts)
     shown = int(page.locator("#camera-live").get_attribute("data-shown") or 0)
-    page.wait_for_function(LIVE, arg=shown + 2)  # it goes on by itself
+    page.wait_for_function(LIVE, arg=shown + 2)  # it resumes automatically
     page.reload()
     expect(shape).to_have_attribute("points", "0.25,0.25 0.8,0.05 0.8,0.95 0.15,0.95")
 

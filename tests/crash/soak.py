@@ -125,7 +125,7 @@ class Soak:
                 self.tally.samples.append(_sample(daemon.pid))
 
     def kill(self, kills: int, *, captures: int, trouble: float) -> None:
-        """Kill a daemon again and again, at crash points and at random moments."""
+        """Kill a daemon repeatedly, at crash points and at random moments."""
         step = max(1, (captures - self.tally.captures) // max(1, kills))
         for _ in range(kills):
             self.feed(min(captures, self.tally.captures + step))

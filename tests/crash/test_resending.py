@@ -1,4 +1,4 @@
-"""kill -9 at every step of sending a clip anew: the right session once, the wrong one gone."""
+"""kill -9 at every step of sending a clip again: the right session once, the wrong one gone."""
 
 import sqlite3
 from contextlib import closing

@@ -107,7 +107,7 @@ def put(
 
 
 def looked_into(station: Station, count: int) -> bool:
-    """Tell whether so many captures were looked into and all clips are where they stay."""
+    """Tell whether so many captures were analysed and all clips are where they stay."""
     rows = station.rows()
     done = [row for row in rows if row["kind"] == "capture"]
     return (

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A station whose power is cut while it is upgraded and delivers, again and again: it starts each time, and every clip
+# A station whose power is cut while it is upgraded and delivers, repeatedly: it starts each time, and every clip
 # is delivered once.
 #
 #   sudo tests/systems/power_cuts.sh SUITE FOLDER [CUTS] [SEED]

@@ -60,7 +60,7 @@ weakly() {    # LOG COMMAND
     (for group in "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done; exec "$@") >"$log" 2>&1 &
 }
 
-# A minute with one take, again and again: what a camera shows.
+# A minute with one take, repeatedly: what a camera shows.
 make_film() {
     local number board
     film=$folder/film-$minutes.mp4

@@ -118,7 +118,7 @@ class LogSurvey:
 
 
 class ChangeLog:
-    """The file, append only until it is written anew."""
+    """The file, append only until it is rewritten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -85,7 +85,7 @@ def order_of(key: Key) -> tuple[int, str]:
 def every_key(connection: sqlite3.Connection) -> list[Key]:
     """Return what all images of the outbox are of, in the order in which they can be applied.
 
-    Clips come in the order in which they were sent: of an outbox that is made anew from them, this
+    Clips come in the order in which they were sent: of an outbox that is rebuilt from them, this
     order alone says what was delivered before what.
     """
     keys: list[Key] = []
@@ -312,7 +312,7 @@ def _is_of(sidecar: Sidecar, path: Path) -> bool:
 
 
 def _says_no_more_than_intake(kind: str, image: Image) -> bool:
-    """Tell whether what intake wrote beside a capture is enough: it would be looked into again."""
+    """Tell whether what intake wrote beside a capture is enough: it would be analysed again."""
     told = image.get("takes") or image["state"] in {"analysed", "discarded"}
     return kind == "capture" and not told and image["file_state"] != "cleared"
 

@@ -313,7 +313,7 @@ class ClipCard:
     has_strip: bool
     has_clip: bool
     may: tuple[str, ...]  # give, edit, hold, discard, send, release, again, retry, resend
-    why_not: str | None  # why it cannot be sent anew, in words
+    why_not: str | None  # why it cannot be sent again, in words
     resend: str | None  # how far it is on its way to the right athlete
     deletes: int | None  # the deletion of a wrong session that may be tried again
     analysis: SessionAnalysis | None  # what came of it after the upload

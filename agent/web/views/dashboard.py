@@ -378,7 +378,7 @@ CSRF_PLACE = "@@csrf_token@@"  # the device's own, and
 NOW_PLACE = "@@now@@"  # this moment: the rest of a page is the same for all
 _AT_LEAST_EVERY_S = 10.0  # what goes by the clock: running out, "still the same?", forecasts
 _LOOK_AT_FOLDER_S = 2.0
-# Each part, and the values that it shows: it is drawn anew only where one of them has changed.
+# Each part, and the values that it shows: it is drawn again only where one of them has changed.
 _COACH = {
     "state": ("state",),
     "waiting": ("waiting",),
@@ -507,7 +507,7 @@ class Dashboard:
         )
 
     def _part(self, name: str, values: Mapping[str, object], *, wall: bool) -> _Part:
-        """Return a part that shows these values, drawn anew only where they are others."""
+        """Return a part that shows these values, drawn again only where they are others."""
         part = self._parts.get((wall, name))
         if part is None or part.values != values:
             html = self._draw(name, values, None if wall else CSRF_PLACE)

@@ -56,7 +56,7 @@ class World:
         return Instant(utc_s=self.clock_s)
 
     def start(self) -> None:
-        """Make the lane anew, as a start of the daemon does."""
+        """Make the lane again, as a start of the daemon does."""
         self.lane = DeliveryStage(
             self.outbox,
             self.folder,

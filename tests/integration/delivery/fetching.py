@@ -48,7 +48,7 @@ class Fetching:
         self.start()
 
     def start(self) -> None:
-        """Make the stage anew, as a start of the daemon does."""
+        """Make the stage again, as a start of the daemon does."""
         world = self.world
         self.space = DiskSpace(world.folder.root, min_free_mb=self.min_free_mb)
         self.pace = HookedPace(

@@ -38,7 +38,7 @@ class Following:
         self.start()
 
     def start(self) -> None:
-        """Make the stage anew, as a start of the daemon does."""
+        """Make the stage again, as a start of the daemon does."""
         space = DiskSpace(self.world.folder.root, min_free_mb=0)
         recorder = FollowUpRecorder(
             self.world.outbox,

@@ -161,7 +161,7 @@ def test_a_clip_that_was_given_to_another_athlete_and_had_gone_to_the_first_is_t
 
     world.check_delivered_once(sandbox, 2)
     assert {session.user_id for session in sandbox.book.sessions} == {ATHLETE}
-    assert world.entry(2).user_id == ATHLETE  # so that it can be sent anew for the other
+    assert world.entry(2).user_id == ATHLETE  # so that it can be sent again for the other
 
 
 def test_a_list_that_names_athletes_otherwise_than_the_box_changes_no_record(

@@ -170,7 +170,7 @@ def test_three_clips_in_a_row_in_trouble_pause_the_lane_for_longer_each_time(
 
     assert world.lane_state.paused_reason == "many_clips_fail"
     uploads = [request for request in sandbox.book.requests if request.method == "POST"]
-    assert 4 <= len(uploads) < 14  # not ten clips again and again
+    assert 4 <= len(uploads) < 14  # not ten clips repeatedly
     sandbox.clear_faults()
     world.run(2 * 3600)
     world.check_delivered_once(sandbox, 11)

@@ -28,7 +28,7 @@ RIGHT = "athlete-0002"
 
 
 class Correcting:
-    """A world with a delivered clip, and the stage that sends it anew."""
+    """A world with a delivered clip, and the stage that sends it again."""
 
     def __init__(self, world: World) -> None:
         self.world = world

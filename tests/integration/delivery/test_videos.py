@@ -54,7 +54,7 @@ def test_a_cut_connection_costs_only_the_rest(fetching: Fetching) -> None:
     result = fetching.result()
     assert result.video_state == "wanted"
     assert result.video_detail is not None and "broke off" in result.video_detail
-    fetching.start()  # the daemon too may start anew meanwhile
+    fetching.start()  # the daemon too may start again meanwhile
     fetching.run(60)
 
     assert fetching.content() == VIDEO

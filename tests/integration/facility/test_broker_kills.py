@@ -1,4 +1,4 @@
-"""A facility whose broker is killed, loses its store or is replaced, again and again."""
+"""A facility whose broker is killed, loses its store or is replaced, repeatedly."""
 
 import random
 import shutil

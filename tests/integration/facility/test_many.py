@@ -40,7 +40,7 @@ def _word(number: int) -> bytes:
 
 
 async def _be(hub: Hub, number: int, ended: threading.Event) -> None:
-    """Be one station: a connection of its own, its state again and again, and an event at times."""
+    """Be one station: a connection of its own, its state repeatedly, and an event at times."""
     access = BrokerAccess(
         address=hub.listen,
         certificate=hub.folder.certificate[0].read_text(),

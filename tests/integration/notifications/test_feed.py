@@ -56,7 +56,7 @@ def test_a_database_that_is_made_anew_tells_nothing_of_before_and_everything_of_
 def test_what_is_nobodys_news_is_passed_for_good(outbox: Outbox) -> None:
     outbox.channels.keep(["webhook"])
     entry = ready_entry(outbox)
-    for _ in range(50):  # tried in vain, again and again
+    for _ in range(50):  # tried in vain, repeatedly
         begun = outbox.entries.claim(entry, now_s=NOW_S)
         assert begun is not None
         back = outbox.entries.move(begun[0], EntryState.READY, now_s=NOW_S)

@@ -17,7 +17,7 @@ _ALL = float("inf")
 
 
 def analysed(outbox: Outbox, number: int = 1) -> Capture:
-    """A capture that was looked into; its clips come after."""
+    """A capture that was analysed; its clips come after."""
     admitted(outbox, number)
     claimed = outbox.captures.claim_next(NOW_S)
     assert claimed is not None

@@ -1,4 +1,4 @@
-"""A database that is damaged or gone is made anew: nothing lost, nothing sent twice."""
+"""A database that is damaged or gone is rebuilt: nothing lost, nothing sent twice."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What a person asked for, and has not ended, is asked for in a database made anew too."""
+"""What a person asked for, and has not ended, is asked for in a database rebuilt too."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def ask_to_resend(outbox: Outbox, state: ResendState) -> None:
 
 @pytest.fixture
 def rebuilt(tmp_path: Path) -> Callable[[Callable[[Outbox], object]], Outbox]:
-    """Let something be asked of an outbox, lose its database, and return the one made anew."""
+    """Let something be asked of an outbox, lose its database, and return the one rebuilt."""
     folder = StateFolder(tmp_path)
     folder.prepare()
 

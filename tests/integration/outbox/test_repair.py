@@ -127,7 +127,7 @@ def test_files_that_nobody_knows_are_set_aside_one_beside_the_other(box: Box) ->
 
 
 def waiting(box: Box, content: bytes) -> tuple[Admission, Path]:
-    """Take one more capture in, which nobody has looked into yet."""
+    """Take one more capture in, which nobody has analysed yet."""
     admission = Admission(box.outbox, box.folder, now=now)
     path = box.folder.root / "set-9.mp4"
     path.write_bytes(content)

@@ -44,7 +44,7 @@ def test_rows_are_written_though_others_took_the_last_byte(disk: Path) -> None:
         fill(disk)  # what was given up is taken at once
         refused += make_rows(outbox, reserve, range(_ENTRIES, _ENTRIES + 20))
 
-    assert 0 < refused < _ENTRIES // 3  # the log came to its end, and was used anew
+    assert 0 < refused < _ENTRIES // 3  # the log came to its end, and was used again
     assert not (disk / "reserve").exists()
 
 

@@ -38,7 +38,7 @@ class Gym:
         return instant(100)
 
     def capture(self, number: int) -> Capture:
-        """An original on the disk, looked into."""
+        """An original on the disk, analysed."""
         capture = admitted(self.outbox, number)
         (self.folder.captures / capture.stored_name).write_bytes(b"original")
         claimed = self.outbox.captures.claim_next(NOW_S)

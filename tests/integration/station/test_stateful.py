@@ -46,7 +46,7 @@ class StationMachine(RuleBasedStateMachine):
         self._sign_off_s = 0.0  # how wrong the clock was at the last of them
         self._queue: list[str] = []
         self._captures = 0
-        self._waits = False  # whether a capture waits to be looked into
+        self._waits = False  # whether a capture waits to be analysed
         self._ever_waited = False
         assignments.record_default(self._outbox, LIFTING, now=self._now())
 
@@ -180,7 +180,7 @@ class StationMachine(RuleBasedStateMachine):
 
     @rule()
     def film_a_take_now(self) -> None:
-        """A take that ends now, looked into at once: it keeps alive whoever is there."""
+        """A take that ends now, analysed at once: it keeps alive whoever is there."""
         start_s = self._true_s - _TAKE_S
         if start_s < max(self._boots[-1], 0.0):
             return

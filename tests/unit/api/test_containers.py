@@ -46,7 +46,7 @@ def test_videos_are_known_by_their_beginning() -> None:
         box(b"ftyp") + large_box(b"mdat", b"picture") + box(b"moov"),
         box(b"ftyp") + box(b"moov") + struct.pack(">I4s", 0, b"mdat") + b"to the end",
         box(b"ftyp") + box(b"moof") + box(b"mdat", b"x"),
-        b"\x1a\x45\xdf\xa3 Matroska is not looked into",
+        b"\x1a\x45\xdf\xa3 Matroska is not analysed",
     ],
 )
 def test_a_whole_video_does_not_break_off(content: bytes) -> None:

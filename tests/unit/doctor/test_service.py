@@ -280,8 +280,8 @@ def test_a_recorder_that_does_not_film() -> None:
     off = {"ActiveState": "inactive", "UnitFileState": "enabled"}
     told(judged(**off), Severity.BROKEN, f"sudo systemctl start {unit}")
     told(judged(NRestarts="4"), Severity.FINE)  # it has been up for minutes since
-    anew = {"NRestarts": "4", "ActiveEnterTimestampMonotonic": "992000000"}
-    told(judged(**anew), Severity.WARNING, "4 times, the last time 8 s ago")
+    again = {"NRestarts": "4", "ActiveEnterTimestampMonotonic": "992000000"}
+    told(judged(**again), Severity.WARNING, "4 times, the last time 8 s ago")
     turned_off = {**on, "ActiveState": "inactive", "UnitFileState": "disabled"}
     assert judge_recorder(unit, turned_off, now_s=up_s) is None
     assert judge_recorder(unit, {}, now_s=up_s) is None
