@@ -66,10 +66,10 @@ pictures: setup ## Take the README's screenshots of the page, in a real browser
 	@$(BIN)/python -m tests.browser.pictures
 
 sample: setup ## Generate config/station.sample.toml from the settings model
-	@$(BIN)/python -m agent.settings > config/station.sample.toml
+	@$(BIN)/python -m agent.settings.generate > config/station.sample.toml
 
 reference: setup ## Generate docs/settings.md from the settings model
-	@$(BIN)/python -m agent.settings reference > docs/settings.md
+	@$(BIN)/python -m agent.settings.generate reference > docs/settings.md
 
 messages: setup ## Bring the page's translations up to date with its texts, and compile them
 	@$(BIN)/python -m tests.messages

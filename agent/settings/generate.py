@@ -1,5 +1,6 @@
-"""Generates the commented sample file and the reference from the model."""
+"""Generates the commented sample file and the reference, for `make sample` and `make reference`."""
 
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -169,3 +170,7 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "the host's name"
     return "none" if field.default is None else f"`{toml_value(field.default)}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown() if "reference" in sys.argv[1:] else sample_toml())

@@ -1,10 +1,7 @@
 """The analysis on real clips, alone."""
 
 import csv
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from itertools import takewhile
 from pathlib import Path
@@ -233,19 +230,3 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path, real_video: Path) -> N
     for name in ("link.mp4", "pipe.mp4"):
         with pytest.raises(VideoError, match="not a plain file"):
             probe(tmp_path / name)
-
-
-def test_the_module_runs_alone(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "analysis", str(VIDEOS / "snatch_side_overlay.mp4")),
-            *("--activity", "weightlifting", "--out", str(tmp_path)),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    report = json.loads(done.stdout)
-    assert report["takes"][0]["activity"] == "weightlifting"
-    assert (tmp_path / "take-1.mp4").exists() and (tmp_path / "take-1.jpg").exists()
