@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.installed import build_wheel
 from tests.needs import need
+from tests.station import PATIENCE_S
 
 _CHANGED = ("/etc", "/opt", "/var/lib", "/usr/bin", "/usr/lib", "/usr/local", "/usr/share")
 _SHIPPED = ("agent", "analysis", "config", "docs", "systemd")
@@ -44,7 +45,7 @@ class ScratchRoot:
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=PATIENCE_S,
             cwd="/",
             env={
                 "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

@@ -24,6 +24,7 @@ from tests.attack.users import CAMERA, GROUP, as_user, need_users
 from tests.conftest import REPOSITORY
 from tests.factories import evidence
 from tests.hardened import directives
+from tests.station import PATIENCE_S
 
 ROUNDS = 600
 ENOUGH_S = 90  # a machine with one core and much else to do still stores something within it
@@ -116,7 +117,7 @@ class Gate:
                 yield
             finally:
                 (self.capture / ".stop").touch()
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture

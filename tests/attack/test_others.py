@@ -10,6 +10,7 @@ import pytest
 from agent.disk.state_folder import StateFolderLock
 from tests.attack.users import GROUP, MEMBER, SERVICE, Town, as_user, environment, run_as
 from tests.planted import plant
+from tests.station import PATIENCE_S
 
 STRANGER = 64104
 
@@ -88,7 +89,7 @@ def test_a_reader_of_the_folder_does_not_keep_the_daemon_from_starting(place: To
 
         daemon.release()
         holder.stdin.close()
-        assert holder.wait(60) == 0
+        assert holder.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("below", [".", "tmp"])

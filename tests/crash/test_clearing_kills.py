@@ -1,7 +1,7 @@
 """kill -9 while files are cleared away: what was begun is finished, and nothing else goes."""
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import PATIENCE_S, Station, delivered, until
 from tests.videos import film_run
 
 POINTS = ("clip-clearing", "clip-cleared", "clearing", "cleared")
@@ -18,7 +18,7 @@ def test_a_kill_while_clearing_is_made_good_at_the_next_start(
 
     for point in POINTS:
         daemon = station.start({"SPOTTER_CRASH_AT": point, **at_once})
-        assert daemon.wait(90) == -9, f"{point} was never passed"
+        assert daemon.wait(PATIENCE_S) == -9, f"{point} was never passed"
 
     with station.running(at_once):
         until(lambda: 'event="original cleared"' in station.log.read_text())

@@ -13,7 +13,7 @@ from agent.sandbox.server import Sandbox
 from tests.analysed import analysed_session, link_of, mp4
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S, ready_entry
-from tests.station import KEY, until
+from tests.station import KEY, PATIENCE_S, until
 
 POINTS = ("video-fetching", "video-arrived", "video-moved")
 VIDEO = mp4(3_000_000)
@@ -56,8 +56,8 @@ def test_a_kill_at_any_step_or_in_mid_body_costs_only_the_rest(tmp_path: Path) -
         assert killed.wait() == -9
         kept = part_of(final).stat().st_size
         for point in POINTS:
-            assert start(folder, sandbox, {"SPOTTER_CRASH_AT": point}).wait(90) == -9, point
-        assert start(folder, sandbox).wait(90) == 0
+            assert start(folder, sandbox, {"SPOTTER_CRASH_AT": point}).wait(PATIENCE_S) == -9, point
+        assert start(folder, sandbox).wait(PATIENCE_S) == 0
         rest = [r.sent_bytes for r in sandbox.book.requests if r.status == 206]
 
     assert final.read_bytes() == VIDEO

@@ -16,7 +16,7 @@ from agent.sandbox.server import Sandbox
 from tests.conftest import REPOSITORY
 from tests.factories import NOW_S
 from tests.sessions import made_session
-from tests.station import KEY
+from tests.station import KEY, PATIENCE_S
 
 POINTS = (
     *("looked-at-list", "result-written", "result-recorded", "looked-at-session"),
@@ -72,9 +72,9 @@ def test_a_kill_at_any_step_misses_no_result(tmp_path: Path) -> None:
         sandbox.processing.seed(3)
         followed = Followed(tmp_path, sandbox, 8)
         for point in POINTS:
-            assert followed.start({"SPOTTER_CRASH_AT": point}).wait(90) == -9, point
+            assert followed.start({"SPOTTER_CRASH_AT": point}).wait(PATIENCE_S) == -9, point
 
-        assert followed.start().wait(60) == 0
+        assert followed.start().wait(PATIENCE_S) == 0
         followed.check(8)
 
 

@@ -57,7 +57,7 @@ def test_a_joined_clip_that_a_kill_left_uncertain_goes_unsent_with_its_athlete(
     first, second = film_in_two(station.root)
     deliver(first, station, filmed_s_ago=4.0)
     deliver(second, station, filmed_s_ago=0.0)
-    assert station.start({"SPOTTER_CRASH_AT": "body-marked"}).wait(60) == -9
+    assert station.start({"SPOTTER_CRASH_AT": "body-marked"}).wait(PATIENCE_S) == -9
     (entry,) = (row for row in station.entries() if row["state"] == "uploading")
     forget_killed_at("forgetting-begun", station)
 
@@ -93,7 +93,7 @@ def test_a_kill_leaves_an_erasure_at_the_api_that_the_next_start_finishes(
     if in_daemon:
         told = station.spotter("forget", ATHLETE, "--also-at-api", "--yes")
         assert "as soon as it is reachable" in told
-        assert station.start({"SPOTTER_CRASH_AT": point}, wait=False).wait(60) == -9
+        assert station.start({"SPOTTER_CRASH_AT": point}, wait=False).wait(PATIENCE_S) == -9
     else:
         forget_killed_at(point, station, "--also-at-api")
     assert len(sandbox.book.sessions) == (1 if in_daemon else 2)

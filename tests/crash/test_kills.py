@@ -47,7 +47,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(station: Station, sandbox:
     for number, point in enumerate(POINTS, start=1):
         film_run(station.root / "film.mp4", seed=number).rename(station.capture / name_of(number))
         daemon = station.start({"SPOTTER_CRASH_AT": point})
-        assert daemon.wait(90) == -9, f"{point} was never passed"
+        assert daemon.wait(PATIENCE_S) == -9, f"{point} was never passed"
 
     with station.running():
         check_books(station, sandbox, len(POINTS))
@@ -58,7 +58,7 @@ def test_a_kill_after_the_second_look_up_sends_nothing_twice(
 ) -> None:
     sandbox.add_fault("lost-answer")
     film_run(station.capture / "one.mp4")
-    assert station.start({"SPOTTER_CRASH_AT": "looked-up"}).wait(90) == -9
+    assert station.start({"SPOTTER_CRASH_AT": "looked-up"}).wait(PATIENCE_S) == -9
 
     with station.running():
         check_books(station, sandbox, 1)

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from agent.outbox.database_file import DATABASE_NAME
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, until
+from tests.station import PATIENCE_S, Station, delivered, until
 
 POINTS = (
     "resend-linked",
@@ -33,7 +33,7 @@ def test_a_kill_at_any_step_sends_it_anew_once(station: Station, sandbox: Sandbo
 
     for point in POINTS:
         daemon = station.start({"SPOTTER_CRASH_AT": point})
-        assert daemon.wait(90) == -9, f"{point} was never passed"
+        assert daemon.wait(PATIENCE_S) == -9, f"{point} was never passed"
 
     with station.running():
         until(lambda: station.states() == ["discarded", "uploaded"])

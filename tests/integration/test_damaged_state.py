@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from agent.sandbox.server import Sandbox
-from tests.station import ATHLETE, Station, delivered, give, until
+from tests.station import ATHLETE, PATIENCE_S, Station, delivered, give, until
 from tests.videos import film_run, name_of
 
 
@@ -41,7 +41,7 @@ def test_a_database_that_is_damaged_while_running_is_made_anew_by_the_next_start
     spoil(station.state / "outbox.db")
     three.rename(station.capture / "three.mp4")
 
-    assert daemon.wait(60) == 1
+    assert daemon.wait(PATIENCE_S) == 1
     said = station.log.read_text().splitlines()[-2:]
     assert "cannot be trusted" in said[0]
     assert "restart the daemon" in said[1]
@@ -74,7 +74,7 @@ def test_a_database_that_is_deleted_while_running_is_made_anew_by_the_next_start
 
     assert "restart the daemon" in station.spotter("status", code=1)
     film_run(station.capture / "two.mp4", seed=2)
-    assert daemon.wait(70) == 1
+    assert daemon.wait(PATIENCE_S) == 1
     with station.running():
         assert delivered(sandbox, 2)
         until(lambda: station.states() == ["uploaded", "uploaded"])

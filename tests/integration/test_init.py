@@ -14,7 +14,7 @@ import pytest
 
 from agent.sandbox.server import Sandbox
 from agent.settings.load import find_config
-from tests.station import KEY, delivered, give
+from tests.station import KEY, PATIENCE_S, delivered, give
 from tests.videos import film_run
 
 LIFT = ("--activity", "weightlifting", "--exercise", "snatch")
@@ -171,7 +171,7 @@ def test_in_a_terminal_it_asks_and_never_shows_the_key(
             break
         whole += read
 
-    assert process.wait(60) == 0, whole
+    assert process.wait(PATIENCE_S) == 0, whole
     assert "acts for all athletes" in whole and KEY not in whole
     key = home / ".config" / "spotter" / "api-key"
     assert key.read_text().strip() == KEY and stat.S_IMODE(key.stat().st_mode) == 0o600

@@ -14,7 +14,7 @@ import pytest
 from agent.outbox.outbox import Outbox
 from agent.sandbox.server import Sandbox
 from agent.synthetic import SceneCamera, Segment, Storyboard
-from tests.station import ATHLETE, Station, delivered, until
+from tests.station import ATHLETE, PATIENCE_S, Station, delivered, until
 
 SPLIT_S = 4.0
 NAMES = ("seg-001.mp4", "seg-002.mp4")
@@ -129,7 +129,7 @@ def test_a_kill_while_joining_makes_neither_two_clips_nor_none(
 ) -> None:
     deliver(parts[0], station, filmed_s_ago=4.0)
     deliver(parts[1], station, filmed_s_ago=0.0)
-    assert station.start({"SPOTTER_CRASH_AT": point}).wait(90) == -9
+    assert station.start({"SPOTTER_CRASH_AT": point}).wait(PATIENCE_S) == -9
 
     with station.running():
         assert delivered(sandbox, 1)

@@ -17,7 +17,7 @@ from agent.outbox.states import CaptureState
 from agent.sandbox.server import Sandbox
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.synthetic import SceneCamera, Segment, Storyboard
-from tests.station import Station, delivered, until, until_filmed
+from tests.station import PATIENCE_S, Station, delivered, until, until_filmed
 from tests.videos import film_run, name_of
 
 _RUN_S, _REST_S = 1.6, 1.0  # length of the filmed runs, and of the rest after them
@@ -191,7 +191,7 @@ def frames(clip: Path) -> int:
 def test_a_kill_leaves_nothing_of_it_to_be_seen(station: Station) -> None:
     stopped(station, since_s=_FINAL_S)
     filmed(station, 1, ended_at=time.time())
-    assert station.start({"SPOTTER_CRASH_AT": "hidden"}).wait(90) == -9
+    assert station.start({"SPOTTER_CRASH_AT": "hidden"}).wait(PATIENCE_S) == -9
     assert list((station.state / "captures").glob("*.mp4"))
 
     with station.running():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent.sandbox.server import Sandbox
 from analysis.video import probe
-from tests.station import Station, delivered
+from tests.station import PATIENCE_S, Station, delivered
 from tests.videos import film_run
 
 
@@ -16,7 +16,7 @@ def test_a_smaller_rendition_is_sent_once_however_it_is_cut_off(
     film_run(station.capture / "one.mp4")
 
     # The clip of the take is kept first; its smaller rendition takes its place second.
-    assert station.start({"SPOTTER_CRASH_AT": "clip-kept:2"}).wait(60) == -9
+    assert station.start({"SPOTTER_CRASH_AT": "clip-kept:2"}).wait(PATIENCE_S) == -9
     (held,) = station.entries()
     assert (held["state"], held["reason"]) == ("held", "too_large")
     with station.running():

@@ -18,7 +18,7 @@ from agent.hub.server import hub_access
 from tests.facility import SITE, Hub, answered, stolen
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
-from tests.station import Station, until
+from tests.station import PATIENCE_S, Station, until
 
 
 def test_a_link_lets_one_station_in_once_and_says_so_otherwise(
@@ -58,7 +58,7 @@ def test_many_stations_join_at_once(hub: Hub, station: MakeStation) -> None:
         log = member.root / "join.log"
         joining.append((ForkedCommand(words, environment=dict(os.environ), log=log), log))
     for command, log in joining:
-        assert command.wait(60) == 0, log.read_text()
+        assert command.wait(PATIENCE_S) == 0, log.read_text()
 
 
 def test_another_machine_in_the_hubs_place_is_told_nothing(hub: Hub, station: MakeStation) -> None:

@@ -38,7 +38,7 @@ from tests.facility import SITE, Hub
 from tests.factories import admitted, new_entry
 from tests.integration.facility.conftest import MakeStation
 from tests.lived import send
-from tests.station import Station, until
+from tests.station import PATIENCE_S, Station, until
 
 _RULES = StationRules(
     default=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
@@ -119,7 +119,7 @@ def test_a_daemon_tells_its_state_and_every_event_once_over_kills_of_both(
     daemon = rack.start({"SPOTTER_CRASH_AT": "notice-acknowledged"})
     with Outbox.open(rack.state) as outbox:
         codes = hold_clips(outbox, 1)
-    assert daemon.wait(60) == -signal.SIGKILL
+    assert daemon.wait(PATIENCE_S) == -signal.SIGKILL
     with rack.running():
         until(lambda: hub.state_of("daemon-1") is not None)
         hub.kill()  # a broker without its hub ends too

@@ -48,7 +48,7 @@ from tests.factories import admitted
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
 from tests.integration.test_joined_recordings import deliver, film_in_two
-from tests.station import Station, give, until
+from tests.station import PATIENCE_S, Station, give, until
 from tests.videos import film_run, name_of
 
 
@@ -64,7 +64,7 @@ class WorkerProcess:
         """Become a worker of the hub's."""
         told = json.loads(self._hub.spotter("invite", "--worker", self.name, "--json"))
         done = self._command("--join", str(told["link"]))
-        assert done.wait(60) == 0, self.log.read_text()
+        assert done.wait(PATIENCE_S) == 0, self.log.read_text()
 
     def start(self, **environment: str) -> ForkedCommand:
         """Begin to work."""

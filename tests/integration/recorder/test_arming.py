@@ -95,7 +95,7 @@ def test_a_recorder_that_is_killed_is_missed_within_five_seconds_and_one_that_en
         until(lambda: seen(station).get("state") == "watching")
         process.kill()
         killed_s = time.monotonic()
-        until(lambda: seen(station)["fault"])
+        until(lambda: seen(station).get("fault"))
         assert time.monotonic() - killed_s < 5
         told = give(["camera", "--config", str(station.config)])
         assert "its recorder main is not running" in told.stdout and told.returncode == 1
@@ -103,7 +103,7 @@ def test_a_recorder_that_is_killed_is_missed_within_five_seconds_and_one_that_en
         assert status["camera"]["state"] == "lost"
         assert [need["what"] for need in status["needs_you"]].count("camera") == 1
     with station.running():  # as after an update: the recorder is expected, and is not there
-        until(lambda: seen(station)["fault"])
+        until(lambda: seen(station).get("fault"))
         with recorder.running():
             until(lambda: seen(station)["fault"] is None)
         until(lambda: json.loads(station.spotter("camera", "--json")) == [])

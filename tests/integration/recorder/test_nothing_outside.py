@@ -23,7 +23,7 @@ from agent.camera_link import FilmingOrder, OrderReason, as_line
 from agent.clock import Instant, read_clock
 from tests.faulty_camera import faulty_camera, make_footage, sent_of
 from tests.recorder import RecorderUnderTest, Scheduling
-from tests.station import until
+from tests.station import PATIENCE_S, until
 
 _SQUARE, _COLUMNS, _ROWS = 16, 8, 4  # 32 bits of milliseconds
 _PRE_ROLL_S = 1.0
@@ -181,7 +181,7 @@ def play(root: Path, camera: _Camera, cycles: int, *, kill_every: int, seed: int
                     station.disarm(chance.choice((OrderReason.UNASSIGNED, OrderReason.STOPPED)))
             if process.poll() is None:
                 process.terminate()
-                assert process.wait(60) == 0
+                assert process.wait(PATIENCE_S) == 0
             with recorder.running():  # places what the last kill left
                 until(lambda: recorder.said().count("camera connected") == starts + 1)
         finally:
