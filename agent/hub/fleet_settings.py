@@ -107,13 +107,9 @@ class FleetSettings:
         check_tables(tables)
         if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
             raise RequestError("no station would read so much")
-        register, before = self._folder.register(), self.wanted()
-        is_listed = station in before.stations or group in before.groups
-        if tables or not is_listed:  # what is wanted of one that is gone can be removed
-            refuse_unknown(register, station=station, group=group)
-        after = _changed(before, tables, station=station, group=group)
-        with rewriting(self._folder.wanted_settings, 0o600) as file:
-            file.write(after.model_dump_json(indent=1).encode())
+        plain = {table: dict(values) for table, values in tables.items()}
+        path = self._folder.wanted_settings
+        _keep(self._folder, path, self.wanted(), plain, station=station, group=group)
 
     def tell(self, *, now_s: float) -> list[str]:
         """Tell the stations what is wanted; return those for which it is news.
@@ -192,19 +188,36 @@ def publish_wanted(
     return told
 
 
-def _changed(
-    before: PushedSettings, tables: Tables, *, station: str | None, group: str | None
-) -> PushedSettings:
-    plain = {table: dict(values) for table, values in tables.items()}
+def _keep(
+    folder: HubFolder,
+    path: Path,
+    before: "PushedSettings | WantedReleases",
+    wanted: Mapping[str, object] | Release | None,
+    *,
+    station: str | None,
+    group: str | None,
+) -> None:
+    """Keep what is wanted of all, of a group, or of one station, in place of what was.
+
+    Raises:
+        RequestError: there is no such station or group.
+        OSError: it cannot be kept.
+    """
+    groups: Mapping[str, object] = before.groups
+    stations: Mapping[str, object] = before.stations
+    is_listed = station in stations or group in groups
+    if wanted or not is_listed:  # what is wanted of one that is gone can be removed
+        refuse_unknown(folder.register(), station=station, group=group)
+    changed: dict[str, object] = {"everywhere": wanted}
     if station is not None:
-        after = with_entry(before.stations, station, plain or None)
-        return before.model_copy(update={"stations": after})
-    if group is not None:
-        return before.model_copy(update={"groups": with_entry(before.groups, group, plain or None)})
-    return before.model_copy(update={"everywhere": plain})
+        changed = {"stations": _with_entry(stations, station, wanted or None)}
+    elif group is not None:
+        changed = {"groups": _with_entry(groups, group, wanted or None)}
+    with rewriting(path, 0o600) as file:
+        file.write(before.model_copy(update=changed).model_dump_json(indent=1).encode())
 
 
-def with_entry(table: Mapping[str, Entry], name: str, entry: Entry | None) -> dict[str, Entry]:
+def _with_entry(table: Mapping[str, Entry], name: str, entry: Entry | None) -> dict[str, Entry]:
     """Return a table with another entry of a name, which comes last; None: with none."""
     others = {other: one for other, one in table.items() if other != name}
     return others if entry is None else {**others, name: entry}
@@ -279,22 +292,8 @@ class FleetReleases:
             ConfigError: the file is damaged.
             OSError: it cannot be kept.
         """
-        before = self.wanted()
-        is_listed = station in before.stations or group in before.groups
-        if (
-            release is not None or not is_listed
-        ):  # what is wanted of one that is gone can be removed
-            refuse_unknown(self._folder.register(), station=station, group=group)
-        if station is not None:
-            after = before.model_copy(
-                update={"stations": with_entry(before.stations, station, release)}
-            )
-        elif group is not None:
-            after = before.model_copy(update={"groups": with_entry(before.groups, group, release)})
-        else:
-            after = before.model_copy(update={"everywhere": release})
-        with rewriting(self._folder.wanted_releases, 0o600) as file:
-            file.write(after.model_dump_json(indent=1).encode())
+        path = self._folder.wanted_releases
+        _keep(self._folder, path, self.wanted(), release, station=station, group=group)
 
     def tell(self, *, now_s: float) -> list[str]:
         """Tell the stations what is wanted; return those for which it is news.
