@@ -220,8 +220,7 @@ def assign(
     assignment = _athlete(movement, starts=now, lasts_s=lasts_s, idle_s=idle_s, set_by=set_by)
     with outbox.transaction():
         record_run_out_now(outbox, now=now)
-        outbox.assignments.append(assignment)
-    return assignment
+        return replace(assignment, id=outbox.assignments.append(assignment))
 
 
 def assign_person(
@@ -267,6 +266,12 @@ def last_combination(outbox: Outbox, key: str) -> ClipTarget | None:
     )
     said = outbox.assignments.last_of(wanted.user_id, wanted.guest_id)
     return None if said is None else target_of(said)
+
+
+def is_present(outbox: Outbox, assignment_id: int, *, now: Instant) -> bool:
+    """Tell whether the station still has the athlete and the movement of an assignment."""
+    present = present_of(outbox, now=now).at(now).assignment
+    return present is not None and present.id == assignment_id
 
 
 def step_mass(

@@ -397,14 +397,25 @@ def said(
     text: str,
     *,
     undoable: UndoableAction | None = None,
+    seen: int | None = None,
     home: str = "/",
 ) -> Response:
-    """Answer a change: a sentence for the page's script, its start page for a bare browser."""
+    """Answer a change: a sentence for the page's script, its start page for a bare browser.
+
+    Args:
+        page, context: as ever.
+        text: the sentence.
+        undoable: what can be taken back.
+        seen: the assignment from which the same device steps on, before it is drawn.
+        home: the start page.
+    """
     if context.wants_page:
         return RedirectResponse(home, 303)
     document: dict[str, object] = {"say": text}
     if undoable is not None:
         document["undo"] = {"id": undoable.id, "left_s": undoable.left_s(page.now())}
+    if seen is not None:
+        document["seen"] = seen
     return JSONResponse(document)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Generic, Literal
 
 import structlog
 from pydantic import Field, ValidationError, model_validator
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from agent.buttons import ButtonAction
@@ -91,6 +92,7 @@ class MassForm(Form):
 
     by: Literal["-5", "-1", "1", "5"] | None = None
     to: float | None = Field(None, gt=0, le=1200, allow_inf_nan=False)
+    seen: int | None = Field(None, ge=0, le=2**62)  # the assignment that the buttons were drawn for
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "MassForm":
@@ -164,20 +166,34 @@ async def repeat(page: WebContext, context: RequestContext, form: KeyForm) -> Re
 
 
 async def set_mass(page: WebContext, context: RequestContext, form: MassForm) -> Response:
-    """Put more or less on the bar, from now on."""
+    """Put more or less on the bar, from now on: of two devices that do so at once, one does."""
     kilograms = page.board.wording.kilograms
 
-    def put() -> Assignment:
+    def put() -> Assignment | None:
         rules, now = page.rules, page.now()
         if form.to is not None:
             mass_kg = kilograms(form.to)
             return assignments.set_mass(page.outbox, mass_kg, rules=rules, now=now, set_by=SET_BY)
         by_kg = kilograms(float(form.by or 0))
-        return assignments.step_mass(page.outbox, by_kg, rules=rules, now=now, set_by=SET_BY)
+        with page.outbox.transaction():  # nobody else changes the bar meanwhile
+            is_as_seen = form.seen is None or assignments.is_present(
+                page.outbox, form.seen, now=now
+            )
+            if not is_as_seen:
+                return None
+            return assignments.step_mass(page.outbox, by_kg, rules=rules, now=now, set_by=SET_BY)
 
     changed = await change(page, put)
+    if changed is None:
+        raise HTTPException(
+            409,
+            page.texts.gettext(
+                "Already changed on another device. Check the weight, then try again."
+            ),
+        )
     mass = page.board.wording.mass(changed.barbell_mass_kg or 0.0)
-    return said(page, context, page.texts.gettext("%(mass)s on the bar.", mass=mass))
+    text = page.texts.gettext("%(mass)s on the bar.", mass=mass)
+    return said(page, context, text, seen=changed.id)
 
 
 async def keep(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form

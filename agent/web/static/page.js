@@ -183,6 +183,7 @@
       if (answer.status === 401) { location.reload(); return false; }
       const told = await answer.json();
       say(told.say, told.undo);
+      if (told.seen) weighed = told.seen;
       again();
       if (told.choose) choose(told.choose.path, told.choose.name);
       return answer.ok;
@@ -190,6 +191,17 @@
       say(body.dataset.failed);
       return false;
     }
+  };
+
+  // a weight is stepped from the one that is shown: presses in a row follow each other, each from
+  // what the one before it has set, whether that is drawn already or not
+  let weighed = 0, stepped = Promise.resolve();
+  const step = (path, fields) => {
+    stepped = stepped.then(() => {
+      if (Number(fields.get("seen")) < weighed) fields.set("seen", weighed);
+      return send(path, fields);
+    });
+    return stepped;
   };
 
   document.addEventListener("submit", async (event) => {
@@ -206,7 +218,7 @@
     else fields.delete("also_at_api");
     if (dialog && (dialog.id === "assign" || dialog.id === "edit")) trim(form, fields);
     if (path === "/undo") $("toast").hidden = true;
-    const done = await send(path, fields);
+    const done = await (fields.has("seen") ? step : send)(path, fields);
     if (done && dialog) { dialog.close(); form.reset(); endSearch(); }
   });
 

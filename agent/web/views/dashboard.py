@@ -36,6 +36,7 @@ MOST_FOUND = 40
 class StationCard:
     """Who is on the station at this moment."""
 
+    id: int  # of the assignment
     key: str
     name: str
     movement: MovementWording
@@ -97,6 +98,7 @@ class People:
         movement = self._movement_of(said)
         is_weighed = movement.mass_kg is not None
         return StationCard(
+            id=said.id or 0,
             key=key_of(said.user_id, said.guest_id),
             name=name_of(self._outbox, *said.who) or "",
             movement=movement,
