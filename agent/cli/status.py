@@ -1,6 +1,7 @@
 """The command `status`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from agent import __version__
 from agent.cli.common import config_option, json_option, opened_outbox, print_json, settings_of
 from agent.cli.formatting import assignment_document, duration_words, filming_document, size_words
 from agent.clock import LocalTime, iso_utc, read_clock, seconds_of
-from agent.daemon.systemd import start_command
+from agent.daemon.systemd import start_command, unit_of
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolderLock
@@ -22,8 +23,10 @@ from agent.outbox.pauses import LaneState
 from agent.settings import Settings
 from agent.settings.load import find_config, how_to_edit
 from agent.settings.secrets import expires_soon
+from agent.stage import StageName
 from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
 from agent.station.camera import Camera, camera_words, unrecognised_files
+from agent.station.network import page_remedy
 from agent.station.recording_pause import filming
 from agent.station.status import needs_person
 from agent.text import counted
@@ -106,6 +109,7 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
     lines = [
         (f"{pause['part']} PAUSED", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
         for pause in pauses
+        if pause["part"] != StageName.PAGE  # it is among what must be done
     ]
     free, total = size_words(disk["free_bytes"]), size_words(disk["total_bytes"])
     lines.append(("disk", f"{free} free of {total}; {_outlook(disk)}"))
@@ -216,6 +220,27 @@ def _hour(moment: str, here: LocalTime) -> str:
     return here.hour(seconds_of(moment))
 
 
+def page_document(settings: Settings, pauses: object, *, running: bool) -> dict[str, object]:
+    """Return the part `page` of the status: whether the coach's page is served."""
+    assert isinstance(pauses, list)  # made above
+    pause = next((pause for pause in pauses if pause["part"] == StageName.PAGE), None)
+    listen = settings.web.listen
+    return {
+        "listen": listen or None,
+        "open": running and bool(listen) and pause is None,
+        "reason": pause and pause["reason"],
+        "detail": pause and pause["detail"],
+    }
+
+
+def _page_needs(page: dict[str, object], unit: str) -> list[dict[str, str]]:
+    if page["reason"] is None:
+        return []
+    text = f"the coach's page is not open: {page['detail']}"
+    remedy = page_remedy(str(page["listen"]), str(page["reason"]), unit=unit)
+    return [{"what": "page", "told": text, "do": remedy}]
+
+
 _KEYS = {
     "no_key": "no API key: uploads are paused",
     "key": "the API rejects the key: uploads are paused",
@@ -229,6 +254,7 @@ def needs_document(
     *,
     start: str | None,
     camera: Camera,
+    page: Sequence[dict[str, str]],
     now_s: float,
 ) -> list[dict[str, str]]:
     """Return what must be done, the most urgent first.
@@ -239,6 +265,7 @@ def needs_document(
         lane: the way to the API.
         start: how the daemon is started; None: it runs.
         camera: what it does.
+        page: what must be done for it.
         now_s: Unix time.
     """
 
@@ -256,6 +283,7 @@ def needs_document(
     if not settings.paths.capture.is_dir():
         text = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
         needs.append({"what": "capture_folder", "told": text, "do": "spotter doctor"})
+    needs += page
     if camera.is_faulty:
         text = f"the camera is {camera_words(camera, now_s=now_s)}"
         needs.append({"what": "camera", "told": text, "do": "spotter doctor"})
@@ -361,20 +389,22 @@ def status(config: Path | None, as_json: bool) -> None:
     """Show what the station is doing."""
 
     settings = settings_of(config)
-    start = start_command(find_config(config, os.environ))
+    file = find_config(config, os.environ)
     with opened_outbox(settings) as outbox:
-        document = _status(settings, outbox, start=start)
+        document = _status(settings, outbox, config=file)
     if as_json:
         print_json(document)
     else:
         _print(document)
 
 
-def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, object]:
+def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, object]:
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
     running, counts = StateFolderLock(state_folder(settings)).is_taken(), outbox.listing.counts()
     camera = watch_of(outbox, settings).look(now)
+    disk = disk_documents(settings, outbox, running=running, now_s=now.utc_s)
+    page = page_document(settings, disk["pauses"], running=running)
     return {
         "at": iso_utc(now.utc_s),
         "station": settings.station.id,
@@ -384,7 +414,13 @@ def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, obje
         "filming": filming_document(filming(outbox, now=now)),
         **counts,
         "needs_you": needs_document(
-            settings, counts, lane, start=None if running else start, camera=camera, now_s=now.utc_s
+            settings,
+            counts,
+            lane,
+            start=None if running else start_command(config),
+            camera=camera,
+            page=_page_needs(page, unit_of(config)),
+            now_s=now.utc_s,
         ),
         "camera": camera_document(camera, now_s=now.utc_s),
         **attention_documents(outbox),
@@ -395,7 +431,8 @@ def _status(settings: Settings, outbox: Outbox, *, start: str) -> dict[str, obje
         "last_error_at": iso_utc(lane.last_error_at),
         "delivery": line_document(settings, outbox, now_s=now.utc_s),
         "analyses": results_document(settings, outbox),
-        **disk_documents(settings, outbox, running=running, now_s=now.utc_s),
+        **disk,
+        "page": page,
         "notices": notices_document(settings, outbox),
         "capture_folder": _capture_folder(settings, now_s=now.utc_s),
         "api": {**_api_document(lane, now_s=now.utc_s), "limit": _limit(outbox, lane)},

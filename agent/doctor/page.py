@@ -22,13 +22,12 @@ from agent.outbox.pauses import Pause
 from agent.settings.model import is_loopback, read_tap_token
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
-from agent.station.network import page_address
+from agent.station.network import page_address, page_remedy
 from agent.text import counted
 from agent.web.app import make_page
 from agent.web.context import DaemonSignals
 from agent.web.tls import GivenCertificate, read_given
 
-_WHICH = "sudo ss -ltnp 'sport = :{port}' shows which; or set another web.listen"
 _AGAIN = "{log}; if a file is missing, install Spotter again (docs/install.md)"
 _ANSWERS_WITHIN_S = 10.0
 _OPENS_WITHIN_S = 10.0
@@ -57,7 +56,7 @@ def check_page(station: StationUnderTest) -> list[CheckResult]:
             broken(
                 "page",
                 f"port already in use by another program: {listen}",
-                _WHICH.format(port=port),
+                page_remedy(listen, "port_taken", unit=unit_of(station.config)),
             )
         ]
     return [_guarded(station, f"will be at {listen} when the daemon runs"), *given]
@@ -115,7 +114,7 @@ def _judge_running(station: StationUnderTest, host: str, port: str) -> CheckResu
             return broken("page", f"no response at {listen}", _AGAIN.format(log=log))
         threading.Event().wait(_LOOKS_EVERY_S)
     if pause is not None:
-        remedy = _WHICH.format(port=port) if pause.reason == "port_taken" else log
+        remedy = page_remedy(listen, pause.reason, unit=unit_of(station.config))
         return broken("page", f"not open: {pause.detail}", remedy)
     fault = _fault_of_answers(station, host, port) or _fault_of_drawing(station)
     if fault is not None:

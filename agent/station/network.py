@@ -52,6 +52,17 @@ def own_address() -> str | None:
     return address
 
 
+def page_remedy(listen: str, reason: str, *, unit: str) -> str:
+    """Return what a person does about a page that the daemon of a unit cannot open."""
+    if reason == "port_taken":
+        port = listen.rpartition(":")[2]
+        return f"sudo ss -ltnp 'sport = :{port}' shows which program; or set another web.listen"
+    log = f"sudo journalctl -u {unit} -n 20"
+    if reason == "address_refused":
+        return f"set web.listen to an address of this box and a port from 1024 on; {log}"
+    return log
+
+
 def shared_page_address(settings: WebSettings) -> str | None:
     """Return the page's address for other machines; None where they cannot reach it."""
     is_here = not settings.listen or is_loopback(settings.host)

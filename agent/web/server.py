@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.clock import Now
 from agent.disk.state_folder import StateFolder
-from agent.errors import ConfigError
+from agent.errors import ConfigError, plain_words
 from agent.heartbeat import beat
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
@@ -211,28 +211,39 @@ class PageServer:
         listen = self._settings.web.listen
         try:
             certificate = self._certificate()
-            listener = listen_on(listen)
         except (OSError, ConfigError) as error:
-            words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            self._waiting.begin("port_taken" if is_taken else "not_open", f"{listen}: {words}")
-            return _AFTER_FAILURE_S
-        self._waiting.end()
+            return self._is_not_open("not_open", plain_words(error))
+        try:
+            listener = listen_on(listen)
+        except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            words = error.strerror or plain_words(error)
+            return self._is_not_open("port_taken" if is_taken else "address_refused", words)
         with contextlib.closing(listener):
-            page = make_page(
-                self._settings,
-                self._rules,
-                self._outbox,
-                self._folder,
-                signs=self._signs,
-                now=self._now,
-            )
+            try:
+                page = make_page(
+                    self._settings,
+                    self._rules,
+                    self._outbox,
+                    self._folder,
+                    signs=self._signs,
+                    now=self._now,
+                )
+            except Exception as error:  # status and doctor name it; the supervisor judges it
+                self._is_not_open("not_open", plain_words(error))
+                raise
+            self._waiting.end()
             listener.is_known = page.auth.is_known
             try:
                 self._serve(page, listener, certificate)
             finally:
                 page.database.close()
         return 0.0 if self._stop.is_set() else _AFTER_FAILURE_S
+
+    def _is_not_open(self, reason: str, words: str) -> float:
+        """Record why the page is not served; return after how long it is tried again."""
+        self._waiting.begin(reason, f"{self._settings.web.listen}: {words}")
+        return _AFTER_FAILURE_S
 
     def close(self) -> None:
         """Nothing is held: the server has ended with its step."""

@@ -1,13 +1,20 @@
 """What `spotter status` names for a person: what was set aside, and what the API fails on."""
 
+import contextlib
+import json
 from pathlib import Path
+
+import pytest
 
 from agent.cli.status import attention_documents, attention_lines
 from agent.doctor.recordings import judge_failing
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, Reason
 from agent.station.status import needs_person
+from agent.web.server import listen_on
 from tests.factories import NOW_S, admitted, ready_entry
+from tests.served_page import free_port
+from tests.station import Station, until
 
 
 def test_what_was_set_aside_and_what_the_api_fails_on_are_named_in_a_line_each(
@@ -50,3 +57,55 @@ def test_what_is_set_aside_is_not_always_unreadable() -> None:
     (need,) = needs_person({"captures": {"quarantined": 2}, "entries": {}})
 
     assert need.text == "2 recordings are quarantined"
+
+
+def status_of_page(station: Station) -> dict[str, object]:
+    """The part of the status about the page."""
+    page = json.loads(station.spotter("status", "--json"))["page"]
+    assert isinstance(page, dict)
+    return page
+
+
+def test_a_page_whose_port_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    station = Station(tmp_path, "http://127.0.0.1:9", settings={"web": {"listen": listen}})
+
+    with contextlib.closing(listen_on(listen)), station.running():
+        until(lambda: status_of_page(station)["reason"])
+
+        document = json.loads(station.spotter("status", "--json"))
+        told = [line for line in station.spotter("status").splitlines() if "page is" in line]
+
+    assert document["page"] == {
+        "listen": listen,
+        "open": False,
+        "reason": "port_taken",
+        "detail": f"{listen}: Address already in use",
+    }
+    (need,) = [need for need in document["needs_you"] if need["what"] == "page"]
+    assert told[0].endswith(f"{need['told']} ({need['do']})")
+    assert len(told) == 1 and "another web.listen" in told[0]
+    stopped = status_of_page(station)
+    assert (stopped["open"], stopped["reason"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("web", "told", "remedy"),
+    [
+        ({"listen": "192.0.2.7:8377", "pin": "482913"}, "assign", "an address of this box"),
+        ({"tls": "given", "tls_cert": "none.pem", "tls_key": "none.key"}, "none.", "journalctl"),
+    ],
+    ids=["address", "certificate"],
+)
+def test_a_page_that_cannot_start_is_named_too(
+    tmp_path: Path, web: dict[str, object], told: str, remedy: str
+) -> None:
+    given = {"listen": f"127.0.0.1:{free_port()}", "tls": "off", **web}
+    station = Station(tmp_path, "http://127.0.0.1:9", settings={"web": given})
+
+    with station.running():
+        until(lambda: status_of_page(station)["reason"])
+        needs = json.loads(station.spotter("status", "--json"))["needs_you"]
+
+    (need,) = [need for need in needs if need["what"] == "page"]
+    assert "not open" in need["told"] and told in need["told"] and remedy in need["do"]

@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.types import Receive, Scope, Send
 
 from agent.clock import Instant, read_clock
-from agent.disk.state_folder import StateFolder
+from agent.disk.state_folder import OF_SESSIONS, StateFolder
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
@@ -184,6 +184,30 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
         (pause,) = outbox.pauses.all()
         assert (pause.part, pause.reason) == ("page", "port_taken")
         assert pause.detail == f"{settings.web.listen}: Address already in use"
+
+
+def test_a_page_that_cannot_be_built_is_recorded_as_waiting_until_it_can(tmp_path: Path) -> None:
+    settings = page_settings(tmp_path)
+    folder = StateFolder(settings.paths.state)
+    folder.prepare()
+    in_the_way = folder.root / OF_SESSIONS
+    in_the_way.mkdir()
+    stop = StopFlag()
+    signs = DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=stop)
+    with Outbox.open(folder.root) as outbox:
+        server = PageServer(
+            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
+        )
+        with pytest.raises(IsADirectoryError):
+            server.step()
+        (pause,) = outbox.pauses.all()
+        assert (pause.part, pause.reason) == ("page", "not_open")
+        assert str(in_the_way) in pause.detail and "Errno" not in pause.detail
+
+        in_the_way.rmdir()
+        stop.set()
+        server.step()
+        assert outbox.pauses.all() == []
 
 
 def test_a_connection_that_comes_as_the_page_ends_is_closed(
