@@ -7,9 +7,11 @@ what it never uses.
 import contextlib
 import errno
 import io
+import json
 import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -19,6 +21,7 @@ from agent.errors import AgentError, BusyError
 _INTERRUPTED = 130
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
+_MISPLACED = "Options go after the command: spotter status --config FILE"
 
 # Every command by its section of the help: its module, where it stands under its own name, and its
 # short help, which is repeated here so that `spotter --help` loads no command.
@@ -144,12 +147,13 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
-        if _is_misplaced(error):
-            click.echo("Options go after the command: spotter status --config FILE", err=True)
+        is_misplaced = _is_misplaced(error)
+        if is_misplaced:
+            click.echo(_MISPLACED, err=True)
+        _answer_scripts(error.format_message(), _MISPLACED if is_misplaced else _usage_of(error))
         sys.exit(error.exit_code)
     except AgentError as error:
-        print_error(error)
-        sys.exit(error.exit_code)
+        _end_with(error)
     except Exception as error:
         _end_for(error)
         raise
@@ -162,6 +166,33 @@ def print_error(error: AgentError) -> None:
     click.echo(f"spotter: {error}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
+
+
+def end_after(error: AgentError) -> NoReturn:
+    """End a command that has given its answer already, and say what went wrong."""
+    print_error(error)
+    sys.exit(error.exit_code)
+
+
+def _end_with(error: AgentError) -> NoReturn:
+    print_error(error)
+    _answer_scripts(str(error), error.hint)
+    sys.exit(error.exit_code)
+
+
+def _answer_scripts(error: str, hint: str | None) -> None:
+    """Print an error as the one JSON document, where the command line asks for one."""
+    words = sys.argv[1:]
+    if "--json" not in words[: words.index("--") if "--" in words else None]:
+        return
+    with contextlib.suppress(OSError):  # whoever asked may be gone
+        click.echo(json.dumps({"error": error, "hint": hint}, indent=2, ensure_ascii=False))
+    _end_of_output()
+
+
+def _usage_of(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return None if context is None else f"{context.command_path} --help"
 
 
 def _is_misplaced(error: click.ClickException) -> bool:
@@ -186,23 +217,28 @@ def _end_for(error: Exception) -> None:
     if isinstance(error, OSError):
         _end_if_unwritten(error)
     if isinstance(error, UnicodeEncodeError) and any(error.object in word for word in sys.argv):
-        click.echo(f"spotter: {error.object!r} is not valid UTF-8", err=True)
+        told = f"{error.object!r} is not valid UTF-8"
+        click.echo(f"spotter: {told}", err=True)
+        _answer_scripts(told, None)
         sys.exit(click.UsageError.exit_code)
     if _is_database_busy(error):
-        click.echo(f"spotter: the outbox is not available: {error}", err=True)
-        click.echo(
-            "  try again later; if the disk is full, free some space first: spotter status",
-            err=True,
+        _end_with(
+            BusyError(
+                f"the outbox is not available: {error}",
+                hint="try again later; if the disk is full, free some space first: spotter status",
+            )
         )
-        sys.exit(BusyError.exit_code)
 
 
 def _end_if_unwritten(error: OSError) -> None:
     """End the process where nobody reads what it prints, or no disk takes what it writes."""
     if error.errno in _FULL and error.filename is not None:  # what it prints has no name
-        click.echo(f"spotter: {error.filename}: {error.strerror}", err=True)
-        click.echo("  free some space there; for temporary files, or: TMPDIR=FOLDER", err=True)
-        sys.exit(1)
+        _end_with(
+            AgentError(
+                f"{error.filename}: {error.strerror}",
+                hint="free some space there; for temporary files, or: TMPDIR=FOLDER",
+            )
+        )
     unwritten = _end_of_output() or (error if error.errno in _FULL else None)
     if unwritten is None:
         return

@@ -245,7 +245,8 @@ def apply_to_each(
                 outcomes.append(change(settings, outbox, wanted))
             except AgentError as error:
                 failed.append(error)
-                outcomes.append({"id": wanted, "state": None, "error": str(error)})
+                told = {"error": str(error), "hint": error.hint}
+                outcomes.append({"id": wanted, "state": None, **told})
         if probe:
             lane = outbox.lanes.update(api_host(settings), {"next_probe_at": 0.0})
             outbox.limits.try_now(lane.uid)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.status import Status
 
+from agent.cli import end_after
 from agent.cli.common import config_option, console, json_option, print_json
 from agent.cli.formatting import size_words
 from agent.demo import (
@@ -279,7 +280,9 @@ def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every 
         held = sum(line.held for line in card.lines)
         click.echo(f"\n{held} of {len(card.lines)} passed in {card.seconds:.0f} s")
     if not card.held:
-        raise AgentError("fault-injection self-tests failed", hint=f"logs and files: {card.folder}")
+        end_after(
+            AgentError("fault-injection self-tests failed", hint=f"logs and files: {card.folder}")
+        )
 
 
 class _Progress:

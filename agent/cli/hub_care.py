@@ -193,9 +193,12 @@ def do(
         else:
             click.echo(f"{target}: {size_words(len(result.content))}")
         return
-    # A station that pairs no tablet says why in its complaint.
-    if command != "pair" or not result.code:
+    # A station that pairs no tablet, or writes no bundle, says why in its complaint.
+    if not result.code or command in {"doctor", "retry"}:
         _print_result(command, result.content.decode("utf-8", "replace"), as_json=as_json)
+    elif as_json:
+        why = printable(result.complaint, 900) or f"ended with exit code {result.code}"
+        print_json({"error": why, "hint": None})
     _end_as_there(result)
 
 

@@ -1,14 +1,13 @@
 """The commands `show`, `why` and `logs`."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agent.cli import print_error
+from agent.cli import end_after
 from agent.cli.common import (
     config_option,
     json_option,
@@ -189,17 +188,16 @@ def _elsewhere(scene: StationData, wanted: str, nothing: RequestError) -> Docume
 
 def _refuse_ambiguous(wanted: str, documents: list[Document], *, as_json: bool) -> None:
     """List the candidates for a name, and end as where nothing was found."""
-    if as_json:
-        print_json({"candidates": documents})
-    else:
-        for document in documents:
-            click.echo(f"{document['kind']} {document['name']} {document['told']}")
     error = RequestError(
         f"{wanted!r} is ambiguous: {len(documents)} matches",
         hint="use the ID of one, such as the c12, e7 or user_id above",
     )
-    print_error(error)
-    sys.exit(error.exit_code)
+    if as_json:
+        print_json({"error": str(error), "hint": error.hint, "candidates": documents})
+    else:
+        for document in documents:
+            click.echo(f"{document['kind']} {document['name']} {document['told']}")
+    end_after(error)
 
 
 def _print(document: Document) -> None:

@@ -41,6 +41,52 @@ def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
         assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["show", "nothing"], 1),
+        (["why", "nothing"], 1),
+        (["session", "nothing"], 1),
+        (["assign", "athlete-0002", "--barbell-mass", "-3"], 1),
+        (["queue", "remove", "7"], 1),
+        (["groups", "show", "nothing"], 1),
+        (["undo"], 1),
+        (["assign"], 2),
+        (["queue", "remove", "seven"], 2),
+        (["status", "--bogus"], 2),
+        (["tap"], 2),
+        (["nonsense"], 2),
+    ],
+    ids=lambda it: "-".join(it) if isinstance(it, list) else str(it),
+)
+def test_a_refused_command_gives_scripts_its_error_as_json(
+    station: Station, words: list[str], code: int
+) -> None:
+    done = give([*words, "--json", "--config", str(station.config)])
+
+    told = json.loads(done.stdout)
+    assert done.returncode == code and set(told) == {"error", "hint"}
+    assert told["error"] in done.stderr and (told["hint"] or "") in done.stderr.replace("'", "")
+    assert give([*words, "--config", str(station.config)]).stdout == ""
+
+
+def test_scripts_get_one_document_where_settings_are_wrong_or_several_ids_are_given(
+    station: Station, tmp_path: Path
+) -> None:
+    station.spotter("assign", "athlete-0002")  # makes the outbox
+    several = give(["outbox", "retry", "e98", "e99", "--json", "--config", str(station.config)])
+    rows = json.loads(several.stdout)
+    assert [(row["id"], row["hint"]) for row in rows] == [
+        ("e98", "list them: spotter outbox list --all"),
+        ("e99", "list them: spotter outbox list --all"),
+    ]
+
+    (tmp_path / "wrong.toml").write_text("[station]\nid = 7\n")
+    for wrong, word in (("wrong.toml", "station.id"), ("missing.toml", "missing.toml")):
+        done = give(["status", "--json", "--config", str(tmp_path / wrong)])
+        assert done.returncode == 78 and word in json.loads(done.stdout)["error"]
+
+
 def test_what_a_person_names_may_lie_where_nobody_may_look(station: Station) -> None:
     """A name that is too long stands for it: root, as whom tests may run, may look everywhere."""
     station.spotter("assign", "athlete-0002")  # makes the outbox

@@ -123,6 +123,8 @@ def test_a_tablet_is_paired_from_the_hub_and_the_link_is_written_nowhere(
     with rack.running():
         until(lambda: hub.state_of("paired") is not None)
         refused = hub.spotter("do", "paired", "pair", code=1)
+        answer = give(["hub", "do", "paired", "pair", "--json", "--config", str(hub.config)])
+        assert answer.returncode == 1 and "no other device" in json.loads(answer.stdout)["error"]
         assert "no other device reaches" in refused and "web.pin_file" in refused
         assert "--wall for pair" in hub.spotter("do", "paired", "doctor", "--wall", code=2)
         # The daemon's own page stays closed: its command reads the settings as they are now.
