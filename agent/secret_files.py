@@ -1,5 +1,6 @@
 """Where secrets come from.  They are read at every use: a new one needs no restart."""
 
+import codecs
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -10,6 +11,12 @@ from pydantic import SecretStr
 from agent.logs import hide_always
 
 _MOST_BYTES = 4096
+# The marks that editors and shells put before a text, with the encoding that each stands for.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 # A command of root's gives root's rights up before it works in somebody else's folder.
 _READ_AS_ROOT: dict[Path, str] = {}
@@ -39,16 +46,78 @@ def read_secret(
     """
     secret = None if value is None else value.get_secret_value().strip()
     if not secret:
-        places = [] if file is None else [file]
-        if "CREDENTIALS_DIRECTORY" in environ:
-            places.append(Path(environ["CREDENTIALS_DIRECTORY"], credential))
-        found = (_content(place) for place in places)
+        found = (_content(place) for place in _places(file, environ, credential))
         secret = next((text for text in found if text and accepts(text)), None)
     if not secret and of_page is not None:
         text = read_page_secret(of_page)
         secret = text if text and accepts(text) else None
     hide_always(secret)
     return secret
+
+
+def why_missing(
+    file: Path | None,
+    environ: Mapping[str, str],
+    *,
+    credential: str,
+    name: str,
+    form: str,
+    accepts: Callable[[str], bool] = str.isprintable,
+) -> str | None:
+    """Return why `read_secret` gives None although something is there; None: nothing is.
+
+    Args:
+        file, environ, credential, accepts: as there.
+        name: of the secret, as people call it.
+        form: what it must look like.
+    """
+    faults = (
+        fault_of(place, name=name, form=form, accepts=accepts)
+        for place in _places(file, environ, credential)
+    )
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def fault_of(path: Path, *, name: str, form: str, accepts: Callable[[str], bool]) -> str | None:
+    """Return what is wrong with a secret's file, without a sign of what it holds.
+
+    Returns:
+        A clause in which a comma follows the file's name, for the log takes what follows the word
+        api-key otherwise for a key; None where the file is well, missing or empty.
+    """
+    try:
+        content = _read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"no access to {path}, {error.strerror}"
+    text = text_of(content)
+    if text is not None and (not text or accepts(text)):
+        return None
+    told = _kind_of(text, accepts)
+    if told is None:
+        return f"no {name} in {path}, which must hold {form}"
+    return f"{told} in {path}, which must hold the {name} alone"
+
+
+def _kind_of(text: str | None, accepts: Callable[[str], bool]) -> str | None:
+    """Return what a file has that is no secret; None where that has no name."""
+    if text is None:
+        return "bytes that are not text"
+    lines = len(text.splitlines())
+    if lines > 1:
+        return f"{lines} lines"
+    return "spaces" if accepts("".join(text.split())) else None
+
+
+def text_of(content: bytes) -> str | None:
+    """Return a file's text without what editors and shells put around it; None: it is no text."""
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding).strip()
+    except UnicodeDecodeError:
+        return None
+    return None if encoding == "utf-16" and not text.isascii() else text
 
 
 def read_page_secret(path: Path) -> str | None:
@@ -69,15 +138,26 @@ def read_page_secret(path: Path) -> str | None:
         return None
 
 
+def _places(file: Path | None, environ: Mapping[str, str], credential: str) -> list[Path]:
+    places = [] if file is None else [file]
+    if "CREDENTIALS_DIRECTORY" in environ:
+        places.append(Path(environ["CREDENTIALS_DIRECTORY"], credential))
+    return places
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES)
+
+
 def _content(path: Path) -> str | None:
     """Return a file's only line, or None where it is missing, unreadable or no text."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES).decode().strip()
+        content = text_of(_read(path))
     except PermissionError:
         return _READ_AS_ROOT.get(path)
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return None
-    if os.geteuid() == 0:
+    if content is not None and os.geteuid() == 0:
         _READ_AS_ROOT[path] = content
     return content

@@ -27,7 +27,7 @@ from agent.notifications.message import Notice, reverted_notice, trial_notice
 from agent.notifications.stage import receiver_of
 from agent.notifications.webhook import command_for_secret
 from agent.settings import Settings, find_config, load_settings
-from agent.settings.model import channels_of, read_webhook_secret
+from agent.settings.model import channels_of, read_webhook_secret, why_no_webhook_secret
 from agent.stage import ignore_wake
 from agent.support_bundle import journal_lines, write_archive
 from agent.text import counted
@@ -234,8 +234,9 @@ def _send(name: str, notice: Notice, settings: Settings) -> None:
 
     webhook = settings.webhook
     if name == "webhook" and read_webhook_secret(webhook, os.environ) is None:
+        why = why_no_webhook_secret(webhook, os.environ)
         raise ConfigError(
-            f"webhook secret file {webhook.secret_file} is missing or empty",
+            why or f"webhook secret file {webhook.secret_file} is missing or empty",
             hint=command_for_secret(webhook.secret_file),
         )
     receiver = receiver_of(name, settings, check=ignore_wake, role="test")

@@ -23,10 +23,11 @@ from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
 from agent.doctor.network import ask_status, judge_answer
 from agent.errors import ApiUnavailableError, ConfigError, RequestError
 from agent.exercises import ACTIVITIES, EXERCISES, check_movement
+from agent.secret_files import fault_of, text_of
 from agent.settings import Settings, load_settings, read_api_key
 from agent.settings.generate import sample_toml
 from agent.settings.load import DEFAULT_PATH, explained, toml_value, user_folder
-from agent.settings.model import is_key
+from agent.settings.model import KEY_FORM, KEY_NAME, NO_KEY, is_key, why_no_key
 
 _SYSTEM_STATE = Path("/var/lib/spotter")
 _SYSTEM_KEY = Path("/etc/spotter/api-key")
@@ -180,9 +181,12 @@ def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
     api = station.settings.api
     token = read_api_key(api, station.environ)
     if token is None:
+        why = why_no_key(api, station.environ)
         words = "no key yet: clips are kept until there is one"
         return KeyAnswer.MISSING, warning(
-            "API", words, f"write it into {api.key_file}, alone in one line"
+            "API",
+            words if why == NO_KEY else f"{why}; clips are kept until it does",
+            f"write it into {api.key_file}, alone in one line",
         )
     try:
         answer = ask_status(station, token)
@@ -249,16 +253,15 @@ def _key_in(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MOST_KEY_BYTES + 1).decode("ascii").strip()
+            text = text_of(file.read(_MOST_KEY_BYTES + 1))
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}", hint="name the file: --key-file FILE"
         ) from None
-    except UnicodeDecodeError:
-        text = ""
-    if not can_be_key(text):
+    if text is None or not can_be_key(text):
+        fault = fault_of(path, name=KEY_NAME, form=KEY_FORM, accepts=can_be_key)
         raise ConfigError(
-            f"{path} does not hold an API key", hint="the key alone, in one line, without spaces"
+            fault or f"{path} is empty", hint="the key alone, in one line, without spaces"
         )
     return text
 

@@ -11,7 +11,7 @@ from agent.cli.common import config_option
 from agent.errors import ConfigError
 from agent.logs import configure_logs
 from agent.settings import load_settings
-from agent.settings.model import read_tap_token
+from agent.settings.model import read_tap_token, why_no_tap_token
 
 
 @click.command()
@@ -41,8 +41,10 @@ def reader(device: Path, url: str | None, ca: Path | None, config: Path | None) 
     settings = load_settings(config).web
     token = read_tap_token(settings, os.environ)
     if token is None:
+        is_set = settings.tap_token_file is not None
         raise ConfigError(
-            "no token for card readers", hint="set web.tap_token_file, 16 characters or more"
+            why_no_tap_token(settings, os.environ) if is_set else "no token for card readers",
+            hint="set web.tap_token_file, 16 characters or more",
         )
     if url is None and not settings.listen:
         raise ConfigError("the coach's page is turned off", hint="set web.listen, or give --url")

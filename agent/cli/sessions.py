@@ -57,6 +57,8 @@ from agent.outbox.results import FollowUpState, VideoState
 from agent.results.csv_export import ExportedTake, names_of, write_csv
 from agent.results.follow_up import PollResult
 from agent.settings import Settings, read_api_key
+from agent.settings.load import how_to_edit
+from agent.settings.model import why_no_key
 from agent.stage import ignore_wake
 from agent.station.assignments import api_host, state_folder
 from agent.text import counted
@@ -147,7 +149,9 @@ def key_for_asking(settings: Settings, outbox: Outbox) -> ApiKey:
     """
     token = read_api_key(settings.api, os.environ)
     if token is None:
-        raise RequestError("no API key", hint=f"put it into {settings.api.key_file}")
+        raise RequestError(
+            why_no_key(settings.api, os.environ), hint=how_to_edit(settings.api.key_file)
+        )
     known = outbox.lanes.get(api_host(settings)).key_header
     wanted = known if settings.api.key_header == "auto" else settings.api.key_header
     return ApiKey(

@@ -22,6 +22,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
 from agent.settings import Settings
 from agent.settings.load import find_config, how_to_edit
+from agent.settings.model import NO_KEY
 from agent.settings.secrets import expires_soon
 from agent.stage import StageName
 from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
@@ -273,6 +274,8 @@ def needs_document(
     if start is not None:
         needs.append({"what": "daemon", "told": "the daemon is not running", "do": start})
     text = _KEYS.get(lane.paused_reason or "")
+    if lane.paused_reason == "no_key" and lane.paused_detail not in {None, NO_KEY}:
+        text = f"{lane.paused_detail}; uploads are paused"
     if text is not None:
         needs.append({"what": "key", "told": text, "do": how_to_edit(settings.api.key_file)})
     if lane.paused_reason == "plan_limit":

@@ -50,7 +50,7 @@ from agent.retention import RetentionEvents, RetentionPolicy, RetentionStage
 from agent.retry import Backoff
 from agent.secret_files import read_secret
 from agent.settings import Settings, read_api_key
-from agent.settings.model import EVENTS, channels_of
+from agent.settings.model import EVENTS, channels_of, why_no_key
 from agent.stage import Stage, StageName, StopFlag, Wake, ignore_wake
 from agent.station.assignments import api_host, record_default, station_default, station_rules
 from agent.station.camera import CameraWatch
@@ -138,7 +138,7 @@ def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host:
     """
     token = read_api_key(settings.api, os.environ)
     if token is None:
-        raise ApiUnavailableError("there is no API key", reason="no_key")
+        raise ApiUnavailableError(why_no_key(settings.api, os.environ), reason="no_key")
     remembered = outbox.lanes.get(host).key_header
     forms = sorted(KEY_HEADERS, key=lambda form: form != remembered)
     if settings.api.key_header != "auto":
@@ -295,6 +295,7 @@ def delivery_policy(settings: Settings, share: UplinkShare) -> DeliveryPolicy:
             header=api.key_header,
             role=api.role,
             owner_id=api.owner_id,
+            why_no_key=partial(why_no_key, api, os.environ),
             setbacks=Backoff(base_s=delivery.backoff_base_s),
         ),
         read_key=partial(read_api_key, api, os.environ),

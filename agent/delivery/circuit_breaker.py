@@ -24,6 +24,7 @@ from agent.outbox.pauses import LIMITS_IN_ROW, PLAN_LIMIT, TRIAL_AFTER_S, LaneSt
 from agent.outbox.states import EntryState, Reason
 from agent.retry import Backoff
 from agent.settings import secrets
+from agent.settings.model import NO_KEY
 from agent.stage import StageName
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
@@ -73,6 +74,7 @@ class KeyPolicy:
     header: Literal["auto", "Authorization", "API-KEY"] = "auto"
     role: Literal["auto", "admin", "user"] = "auto"
     owner_id: str | None = None  # of the key, where the API does not tell it
+    why_no_key: Callable[[], str] = lambda: NO_KEY
     setbacks: Backoff = field(default_factory=Backoff)  # uploads fail, the account is fine
 
 
@@ -120,7 +122,7 @@ class CircuitBreaker:
         state = self._outbox.lanes.get(self._host)
         if token is None:
             if changed or self._probe_is_due(state):
-                self.pause(ApiUnavailableError("there is no API key", reason="no_key"))
+                self.pause(ApiUnavailableError(self._settings.why_no_key(), reason="no_key"))
             return None
         if changed:
             self._access = None
@@ -161,7 +163,8 @@ class CircuitBreaker:
             delay_s = self._delays.delay_s(probes, retry_after_s=fault.retry_after_s)
         else:
             delay_s = _PROBES.delay_s(probes)
-        if before.paused_reason != fault.reason:
+        is_news = before.paused_reason != fault.reason
+        if is_news or (fault.reason == "no_key" and before.paused_detail != str(fault)):
             log.warning("uploads paused", reason=fault.reason, detail=str(fault))
         if fault.reason != PLAN_LIMIT:
             self._access = None

@@ -34,7 +34,7 @@ from agent.hub.settings import HubSettings, load_hub
 from agent.hub.stations import StationView
 from agent.settings.load import how_to_edit
 from agent.text import counted
-from agent.web.auth import read_pin
+from agent.web.auth import read_pin, why_no_pin
 
 UNIT = "spotter-hub.service"
 OLDEST_SERVER = (2, 12)
@@ -111,7 +111,7 @@ def _check_pin(hub: HubUnderTest) -> list[CheckResult]:
     web = hub.settings.web
     if not web.listen or web.pin_file is None or read_pin(web) is not None:
         return []
-    told = f"no PIN in {web.pin_file}: only paired devices can log in"
+    told = f"{why_no_pin(web)}: only paired devices can log in"
     return [warning("page PIN", told, f"{how_to_edit(web.pin_file)}: six characters or more")]
 
 

@@ -35,11 +35,14 @@ from agent.outbox.notification_cursors import ChannelState, RefusedNotice
 from agent.settings import read_api_key, secrets
 from agent.settings.load import how_to_edit
 from agent.settings.model import (
+    NO_KEY,
     channels_of,
     is_loopback,
-    malformed_key,
     read_mqtt_password,
     read_webhook_secret,
+    why_no_key,
+    why_no_mqtt_password,
+    why_no_webhook_secret,
 )
 from agent.stage import StageName
 from agent.text import counted, printable
@@ -61,7 +64,8 @@ def check_api(station: StationUnderTest) -> list[CheckResult]:
     """Ask the API whose key this is, and look at what comes along."""
     api = station.settings.api
     token = read_api_key(api, station.environ)
-    malformed = malformed_key(api, station.environ) if token is None else None
+    why = NO_KEY if token is not None else why_no_key(api, station.environ)
+    malformed = None if why == NO_KEY else why
     places = [place for place in (api.key_file, api.page_key_file) if place is not None]
     closed = [place for place in places if place.exists() and not os.access(place, os.R_OK)]
     key_file = closed[0] if closed else api.key_file
@@ -87,7 +91,7 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
     if token is None and malformed is not None:
         return broken(
             "API key",
-            f"{key_file} is malformed, {malformed}; uploads are paused",
+            f"{malformed}; uploads are paused",
             f"{how_to_edit(key_file)}: the key, in one line",
         )
     if token is None:
@@ -308,7 +312,8 @@ def _webhook_secret(station: StationUnderTest) -> list[CheckResult]:
         return [_unreadable("webhook secret", file)]
     if secret is None:
         make = f"{command_for_secret(file)}; sudo chown root:spotter {file}"
-        return [broken("webhook secret", f"{file} is empty or missing; events are waiting", make)]
+        why = why_no_webhook_secret(webhook, station.environ) or f"{file} is empty or missing"
+        return [broken("webhook secret", f"{why}; events are waiting", make)]
     try:
         signing_key(secret)
     except ValueError as error:
@@ -327,7 +332,8 @@ def _mqtt_password(station: StationUnderTest) -> list[CheckResult]:
         return findings + ([] if file is None else _open_file("mqtt password", file))
     if file.exists() and not os.access(file, os.R_OK):
         return [*findings, _unreadable("mqtt password", file)]
-    return [*findings, broken("mqtt password", f"{file} is empty or missing", how_to_edit(file))]
+    why = why_no_mqtt_password(mqtt, station.environ) or f"{file} is empty or missing"
+    return [*findings, broken("mqtt password", why, how_to_edit(file))]
 
 
 def _webhook_way(station: StationUnderTest) -> CheckResult:

@@ -5,8 +5,9 @@ import sqlite3
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -19,13 +20,16 @@ from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
-from agent.settings.model import is_loopback, read_tap_token
+from agent.settings.load import how_to_edit
+from agent.settings.model import is_loopback, read_tap_token, why_no_tap_token
 from agent.stage import StopFlag
 from agent.station.assignments import station_rules
 from agent.station.network import page_address, page_remedy
 from agent.text import counted
 from agent.web.app import make_page
+from agent.web.auth import read_pin, why_no_pin
 from agent.web.context import DaemonSignals
+from agent.web.monitoring import read_token, why_no_token
 from agent.web.tls import GivenCertificate, read_given
 
 _AGAIN = "{log}; if a file is missing, install Spotter again (docs/install.md)"
@@ -135,15 +139,12 @@ def _judge_progress(answer: httpx.Response) -> str | None:
 
 
 def _guarded(station: StationUnderTest, found: str) -> CheckResult:
-    """Return that the page is well, unless its PIN can be read, or card readers cannot check in."""
+    """Return that the page is well, unless its PIN can be read, or a secret of it is missing."""
     web = station.settings.web
-    file = web.tap_token_file
-    if file is not None and read_tap_token(web, station.environ) is None:
-        return warning(
-            "page",
-            f"{found}; card readers are rejected: no token of 16 characters or more in {file}",
-            f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
-        )
+    for file, told, remedy in _missing_secrets(station):
+        if not _may_read(file):
+            told, remedy = f"not checked: this user may not read {file}", "sudo spotter doctor"
+        return warning("page", f"{found}; {told}", remedy)
     if not is_loopback(web.host) and web.certificate is None:
         return warning(
             "page",
@@ -151,6 +152,43 @@ def _guarded(station: StationUnderTest, found: str) -> CheckResult:
             station.setting('web.tls = "auto"'),
         )
     return fine("page", found)
+
+
+def _missing_secrets(station: StationUnderTest) -> Iterator[tuple[Path, str, str]]:
+    """Yield the files that should hold a secret of the page's, what that means, and what to do."""
+    web = station.settings.web
+    file = web.tap_token_file
+    if file is not None and read_tap_token(web, station.environ) is None:
+        yield (
+            file,
+            f"card readers are rejected: {why_no_tap_token(web, station.environ)}",
+            f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
+        )
+    file = web.pin_file
+    if file is not None and read_pin(web) is None:
+        yield (
+            file,
+            f"only paired devices can log in: {why_no_pin(web)}",
+            f"{how_to_edit(file)}: the PIN alone, six characters or more; it must be readable for "
+            "the group spotter",
+        )
+    file = web.metrics_token_file
+    if file is not None and read_token(web) is None:
+        yield (
+            file,
+            f"/metrics is closed: {why_no_token(web)}",
+            f"openssl rand -hex 24 | sudo tee {file}; it must be readable for the group spotter",
+        )
+
+
+def _may_read(file: Path) -> bool:
+    try:
+        with file.open("rb"):
+            return True
+    except PermissionError:
+        return False
+    except OSError:
+        return True  # it is missing, or no file: that is what is said of it
 
 
 def _fault_of_answers(station: StationUnderTest, host: str, port: str) -> str | None:

@@ -31,7 +31,14 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.queries import FeedEvent
 from agent.retry import Backoff, BackoffTimer
 from agent.settings import Settings
-from agent.settings.model import read_mqtt_password, read_webhook_secret
+from agent.settings.model import (
+    MqttSettings,
+    WebhookSettings,
+    read_mqtt_password,
+    read_webhook_secret,
+    why_no_mqtt_password,
+    why_no_webhook_secret,
+)
 from agent.stage import StageName
 
 _AT_ONCE = 50
@@ -298,12 +305,38 @@ def receiver_of(
     assert webhook.url is not None  # the channel is on
     return Webhook(
         webhook.url.get_secret_value(),
-        read_secret=partial(read_webhook_secret, webhook, os.environ),
+        read_secret=partial(_webhook_secret, webhook),
         ca_file=webhook.ca_file,
         timeout_s=webhook.timeout_s,
         now=read_clock,
         check=check,
     )
+
+
+def _webhook_secret(webhook: WebhookSettings) -> str | None:
+    """Return the secret that signs events.
+
+    Raises:
+        NotifyError: its file holds something else.
+    """
+    secret = read_webhook_secret(webhook, os.environ)
+    why = None if secret is not None else why_no_webhook_secret(webhook, os.environ)
+    if why is not None:
+        raise NotifyError(why)
+    return secret
+
+
+def _mqtt_password(mqtt: MqttSettings) -> str | None:
+    """Return the password for the broker.
+
+    Raises:
+        NotifyError: its file holds something else.
+    """
+    password = read_mqtt_password(mqtt, os.environ)
+    why = None if password is not None else why_no_mqtt_password(mqtt, os.environ)
+    if why is not None:
+        raise NotifyError(why)
+    return password
 
 
 def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) -> Receiver:
@@ -326,7 +359,7 @@ def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) 
         ),
         topics=topics,
         greetings=tuple(discovery(topics, prefix=mqtt.discovery_prefix)) if mqtt.discovery else (),
-        read_password=partial(read_mqtt_password, mqtt, os.environ),
+        read_password=partial(_mqtt_password, mqtt),
         now=read_clock,
         check=check,
     )

@@ -24,7 +24,7 @@ from agent.buttons import parse_buttons
 from agent.errors import RequestError
 from agent.exercises import EXERCISES, check_movement
 from agent.logs import hide_always
-from agent.secret_files import read_secret
+from agent.secret_files import read_secret, why_missing
 from agent.table import Table
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
@@ -595,7 +595,9 @@ class CutSettings(Table):
 
 
 _CREDENTIAL = "api-key"
-_MOST_BYTES = 4096
+KEY_NAME = "API key"
+KEY_FORM = "ASCII characters without spaces"
+NO_KEY = "there is no API key"
 
 
 def read_api_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | None:
@@ -622,33 +624,17 @@ def has_own_key(settings: ApiSettings, environ: Mapping[str, str]) -> bool:
     return own is not None
 
 
-def malformed_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | None:
-    """Return what is wrong with what stands in a key's place; None where nothing stands there."""
-    given = "" if settings.key is None else settings.key.get_secret_value().strip()
-    places = [settings.key_file]
-    if "CREDENTIALS_DIRECTORY" in environ:
-        places.append(Path(environ["CREDENTIALS_DIRECTORY"], _CREDENTIAL))
-    for text in (given, *map(_text, places)):
-        if text is None:
-            return "it is not text"
-        if not text or is_key(text):
-            continue
-        if len(text.splitlines()) > 1:
-            return f"it has {len(text.splitlines())} lines"
-        if any(sign.isspace() for sign in text):
-            return "there are spaces in it"
-        return "it contains characters that no key has"
-    return None
-
-
-def _text(path: Path) -> str | None:
-    """Return what a file holds, "" where it cannot be read, None where that is no text."""
-    try:
-        return path.read_bytes()[:_MOST_BYTES].decode().strip()
-    except OSError:
-        return ""
-    except UnicodeDecodeError:
-        return None
+def why_no_key(settings: ApiSettings, environ: Mapping[str, str]) -> str:
+    """Return why there is no key, in words for a person: what is wrong with its file, if it is."""
+    fault = why_missing(
+        settings.key_file,
+        environ,
+        credential=_CREDENTIAL,
+        name=KEY_NAME,
+        form=KEY_FORM,
+        accepts=is_key,
+    )
+    return fault or NO_KEY
 
 
 def is_key(text: str) -> bool:
@@ -769,6 +755,17 @@ def read_webhook_secret(settings: WebhookSettings, environ: Mapping[str, str]) -
     return read_secret(settings.secret, settings.secret_file, environ, credential="webhook-secret")
 
 
+def why_no_webhook_secret(settings: WebhookSettings, environ: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the file of the webhook's secret; None: it is missing or empty."""
+    return why_missing(
+        settings.secret_file,
+        environ,
+        credential="webhook-secret",
+        name="webhook secret",
+        form='"whsec_" and base64',
+    )
+
+
 def read_secrets(settings: "Settings", environ: Mapping[str, str]) -> None:
     """Read every secret once, before the right to do so is given up."""
     read_api_key(settings.api, environ)
@@ -781,6 +778,17 @@ def read_mqtt_password(settings: MqttSettings, environ: Mapping[str, str]) -> st
     """Return the password for the broker, or None where there is none."""
     return read_secret(
         settings.password, settings.password_file, environ, credential="mqtt-password"
+    )
+
+
+def why_no_mqtt_password(settings: MqttSettings, environ: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the password's file; None: it is missing or empty."""
+    return why_missing(
+        settings.password_file,
+        environ,
+        credential="mqtt-password",
+        name="MQTT password",
+        form="printable characters in one line",
     )
 
 
@@ -955,8 +963,25 @@ def read_tap_token(settings: WebSettings, environ: Mapping[str, str]) -> str | N
         settings.tap_token_file,
         environ,
         credential="tap-token",
-        accepts=lambda text: is_key(text) and len(text) >= _SHORTEST_TOKEN,
+        accepts=_is_token,
     )
+
+
+def why_no_tap_token(settings: WebSettings, environ: Mapping[str, str]) -> str:
+    """Return why there is no token of card readers, in words for a person."""
+    fault = why_missing(
+        settings.tap_token_file,
+        environ,
+        credential="tap-token",
+        name="token",
+        form=f"{_SHORTEST_TOKEN} characters or more, without spaces",
+        accepts=_is_token,
+    )
+    return fault or f"no token of {_SHORTEST_TOKEN} characters or more in {settings.tap_token_file}"
+
+
+def _is_token(text: str) -> bool:
+    return is_key(text) and len(text) >= _SHORTEST_TOKEN
 
 
 ENV_PREFIX = "SPOTTER_"

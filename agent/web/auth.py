@@ -24,7 +24,7 @@ from agent.clock import Now
 from agent.disk.state_folder import OF_SESSIONS, StateFolder, load_secret
 from agent.outbox.devices import Device, Role
 from agent.outbox.outbox import Outbox
-from agent.secret_files import read_page_secret
+from agent.secret_files import fault_of, read_page_secret, text_of
 from agent.settings.model import WebSettings, is_loopback, read_tap_token
 from agent.stage import StageName
 from agent.station.page_settings import begin_setup, end_setup, may_set_up
@@ -560,17 +560,27 @@ def read_pin(settings: WebSettings) -> str | None:
     return None if settings.pin_file is None else _checked(_content(settings.pin_file))
 
 
+def why_no_pin(settings: WebSettings) -> str:
+    """Return why `read_pin` finds none although `pin_file` is set, in words for a person."""
+    assert settings.pin_file is not None  # else none is meant
+    form = f"{SHORTEST} to {LONGEST_PIN} characters in one line"
+    fault = fault_of(
+        settings.pin_file, name="PIN", form=form, accepts=lambda text: _checked(text) is not None
+    )
+    return fault or f"no PIN in {settings.pin_file}"
+
+
 def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST_PIN * 2).decode()
-    except (OSError, UnicodeDecodeError):
+            return text_of(file.read(LONGEST_PIN * 4)) or ""
+    except OSError:
         return ""
 
 
 def _checked(text: str) -> str | None:
     pin = text.strip()
-    return pin if SHORTEST <= len(pin) <= LONGEST_PIN else None
+    return pin if SHORTEST <= len(pin) <= LONGEST_PIN and pin.isprintable() else None
 
 
 def _random_id() -> str:

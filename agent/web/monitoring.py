@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, Response
 
 from agent.errors import AgentError
 from agent.outbox.pauses import Pause
-from agent.settings.model import WebSettings, is_loopback
+from agent.secret_files import fault_of, text_of
+from agent.settings.model import WebSettings, is_key, is_loopback
 from agent.stage import StageName
 from agent.station.camera import camera_words
 from agent.station.status import NEEDS_PERSON
@@ -96,12 +97,21 @@ def read_token(settings: WebSettings) -> str | None:
     return None if settings.metrics_token_file is None else _content(settings.metrics_token_file)
 
 
+def why_no_token(settings: WebSettings) -> str:
+    """Return why `read_token` finds none in `metrics_token_file`, in words for a person."""
+    file = settings.metrics_token_file
+    assert file is not None  # else none is meant
+    fault = fault_of(file, name="token", form="ASCII characters without spaces", accepts=is_key)
+    return fault or f"no token in {file}"
+
+
 def _content(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return file.read(_MOST_TOKEN_BYTES).decode("ascii").strip() or None
-    except (OSError, UnicodeDecodeError):
+            text = text_of(file.read(_MOST_TOKEN_BYTES))
+    except OSError:
         return None
+    return text if text and is_key(text) else None
 
 
 def _measures(page: WebContext) -> Metrics:

@@ -25,7 +25,7 @@ from agent.settings import Settings, WebSettings
 from agent.stage import StageName, StopFlag
 from agent.station.assignments import StationRules
 from agent.web.app import make_app, make_page
-from agent.web.auth import read_pin
+from agent.web.auth import read_pin, why_no_pin
 from agent.web.context import DaemonSignals
 from agent.web.routing import WebContext
 
@@ -295,7 +295,7 @@ def serve_app(
 def warn_without_pin(settings: WebSettings) -> None:
     """Say that the PIN that was meant is not there: until it is, only paired devices come in."""
     if settings.pin_file is not None and read_pin(settings) is None:
-        log.warning("pin not configured", file=str(settings.pin_file))
+        log.warning("pin not configured", file=str(settings.pin_file), detail=why_no_pin(settings))
 
 
 async def _serve_on(listener: LimitedListener, server: uvicorn.Server) -> None:

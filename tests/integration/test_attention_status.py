@@ -109,3 +109,19 @@ def test_a_page_that_cannot_start_is_named_too(
 
     (need,) = [need for need in needs if need["what"] == "page"]
     assert "not open" in need["told"] and told in need["told"] and remedy in need["do"]
+
+
+def test_a_key_file_that_holds_more_than_the_key_is_named(tmp_path: Path) -> None:
+    station = Station(tmp_path, "http://127.0.0.1:9")
+    station.key_file.write_text("sk-first\nsk-second\n")
+    words = f"2 lines in {station.key_file}, which must hold the API key alone"
+
+    with station.running():
+        until(lambda: words in station.spotter("status"))
+        (need,) = json.loads(station.spotter("status", "--json"))["needs_you"]
+        refused = station.spotter("athletes", "--sync", code=1)
+
+    assert need["what"] == "key" and need["told"] == f"{words}; uploads are paused"
+    assert words in refused
+    told = station.log.read_text()
+    assert words in told and "sk-first" not in told and "sk-second" not in told

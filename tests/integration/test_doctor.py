@@ -25,7 +25,7 @@ from agent.settings import load_settings
 from agent.settings.load import how_to_edit
 from tests.factories import NOW_S, instant
 from tests.lived import send
-from tests.served_page import page_settings, served_page
+from tests.served_page import free_port, page_settings, served_page
 from tests.station import KEY, Station, run_spotter, until
 
 _PAGE_BYTES = 4096
@@ -271,11 +271,29 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
 
 def test_a_token_of_card_readers_that_is_missing_or_too_short(tmp_path: Path) -> None:
     token = tmp_path / "token"
-    station = Station(tmp_path, "http://127.0.0.1:9", {"web": {"tap_token_file": str(token)}})
+    web: dict[str, object] = {"tap_token_file": str(token), "listen": f"127.0.0.1:{free_port()}"}
+    station = Station(tmp_path, "http://127.0.0.1:9", {"web": web})
     for content, state in (("", Severity.WARNING), ("short", Severity.WARNING), ("x" * 16, None)):
         token.write_text(content)
         found = examined(station, check_page)
         assert ("card readers are rejected" in found.finding) is (found.state is state)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("pin_file", "only paired devices"), ("metrics_token_file", "/metrics is closed")],
+)
+def test_a_pin_and_a_token_that_are_in_no_file_that_names_them(
+    tmp_path: Path, setting: str, words: str
+) -> None:
+    file = tmp_path / "secret"
+    web: dict[str, object] = {setting: str(file), "listen": f"127.0.0.1:{free_port()}"}
+    station = Station(tmp_path, "http://127.0.0.1:9", {"web": web})
+    for content, is_fine in (("", False), ("4829\n131\n", False), ("482913\r\n", True)):
+        file.write_text(content)
+        found = examined(station, check_page)
+        assert (words in found.finding) is not is_fine
+        assert ("2 lines in" in found.finding) is content.startswith("4829\n")
 
 
 def test_a_daemon_that_makes_no_progress(tmp_path: Path) -> None:

@@ -71,6 +71,24 @@ def test_a_station_of_this_user_delivers_at_once(
         assert daemon.wait(30) == 0
 
 
+def test_a_key_file_with_two_lines_is_told_apart_from_a_missing_key(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "two").write_text("sk-first\nsk-second\n")
+    refused = spotter(
+        home, "init", "--activity", "running", "--key-file", str(tmp_path / "two"), "--json"
+    )
+    assert refused.returncode == 78 and not settings_of(home).exists()
+    assert "2 lines in" in json.loads(refused.stdout)["error"]
+    assert "sk-" not in refused.stdout + refused.stderr
+
+    own = settings_of(home).with_name("api-key")
+    own.parent.mkdir(parents=True)
+    own.write_text("sk-first\nsk-second\n")
+    told = json.loads(spotter(home, "init", "--activity", "running", "--json").stdout)
+    assert told["key"] == "missing" and "2 lines in" in told["finding"]
+
+
 def test_settings_that_are_there_are_kept(home: Path) -> None:
     assert spotter(home, "init", *LIFT).returncode == 0
     before = settings_of(home).read_text()
@@ -113,7 +131,7 @@ def test_the_answer_to_the_key_is_said(
         ((), "--activity is required: running"),
         (("--activity", "running", "--exercise", "snatch"), "it has no exercises"),
         ((*LIFT, "--key-file", "/proc/none/key"), "/proc/none/key: No such file"),
-        ((*LIFT, "--key-file", "{two_lines}"), "does not hold an API key"),
+        ((*LIFT, "--key-file", "{two_lines}"), "/two, which must hold the API key alone"),
         ((*LIFT, "--name", "a\nb"), "must not contain control characters"),
         ((*LIFT, "--station-id", "a b"), 'station.id = "a b": must be 1 to 40 letters'),
         ((*LIFT, "--config", ""), "a file name is expected"),

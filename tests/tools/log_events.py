@@ -462,7 +462,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "page opened": ("The coach's page is served at `listen`.", ""),
     "pin not configured": (
         "The PIN file has no PIN of six characters or more; only paired devices can log in.",
-        "Write a PIN into `file`.",
+        "Write a PIN into `file`; `detail` says what is wrong with it.",
     ),
     "device logged in": ("A device logged in.", ""),
     "camera changed": ("The recorder films the camera that was chosen on the page.", ""),

@@ -14,8 +14,25 @@ from agent.errors import ConfigError
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
 from agent.settings.load import DEFAULT_PATH, PAGE_FILE, Origin
-from agent.settings.model import Settings, has_own_key
+from agent.settings.model import (
+    NO_KEY,
+    ApiSettings,
+    MqttSettings,
+    Settings,
+    WebhookSettings,
+    WebSettings,
+    has_own_key,
+    read_mqtt_password,
+    read_tap_token,
+    read_webhook_secret,
+    why_no_key,
+    why_no_mqtt_password,
+    why_no_tap_token,
+    why_no_webhook_secret,
+)
 from agent.station.page_settings import save_page_secret, save_page_settings
+from agent.web.auth import read_pin, why_no_pin
+from agent.web.monitoring import read_token, why_no_token
 from tests.conftest import REPOSITORY
 
 SMALLEST = '[station]\nactivity = "running"\n'
@@ -205,6 +222,78 @@ def test_the_key_is_read_anew_every_time(tmp_path: Path) -> None:
     assert read_api_key(settings, environ) == "renewed"
     key_file.write_text("")
     assert read_api_key(settings, {}) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sk-0123456789abcdef\r\n",
+        b"\xef\xbb\xbfsk-0123456789abcdef\r\n",
+        b"\n\r\n  sk-0123456789abcdef \t \n\n",
+        "sk-0123456789abcdef\r\n".encode("utf-16"),
+    ],
+    ids=["windows", "mark", "blank-lines", "utf-16"],
+)
+def test_what_editors_leave_around_a_secret_does_no_harm(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+
+    values = [
+        read_api_key(ApiSettings(key_file=file), {}),
+        read_webhook_secret(WebhookSettings(secret_file=file), {}),
+        read_mqtt_password(MqttSettings(password_file=file), {}),
+        read_tap_token(WebSettings(tap_token_file=file), {}),
+        read_token(WebSettings(metrics_token_file=file)),
+        read_pin(WebSettings(pin_file=file)),
+    ]
+
+    assert values == ["sk-0123456789abcdef"] * 6
+    assert why_no_key(ApiSettings(key_file=file), {}) == NO_KEY
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b"first-0123456789\nsecond-0123456789\n",
+            "2 lines in {file}, which must hold the {name} ",
+        ),
+        (
+            b"first-\xff0123456789",
+            "bytes that are not text in {file}, which must hold ",
+        ),
+        (b"first-\x07012345678\xc3\xbc", "no {name} in {file}, which must hold "),
+    ],
+    ids=["lines", "binary", "signs"],
+)
+def test_what_is_wrong_with_a_secrets_file_is_said_without_the_secret(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    web = WebSettings(tap_token_file=file, metrics_token_file=file, pin_file=file)
+    api, webhook = ApiSettings(key_file=file), WebhookSettings(secret_file=file)
+    mqtt = MqttSettings(password_file=file)
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}
+
+    found = {
+        "API key": (read_api_key(api, credentials), why_no_key(api, credentials)),
+        "webhook secret": (read_webhook_secret(webhook, {}), why_no_webhook_secret(webhook, {})),
+        "MQTT password": (read_mqtt_password(mqtt, {}), why_no_mqtt_password(mqtt, {})),
+        "token": (read_tap_token(web, {}), why_no_tap_token(web, {})),
+        "PIN": (read_pin(web), why_no_pin(web)),
+    }
+    of_metrics = (read_token(web), why_no_token(web))
+
+    for name, (value, why) in [*found.items(), ("token", of_metrics)]:
+        assert value is None and str(why).startswith(words.format(file=file, name=name))
+        assert not any(part in str(why) for part in ("first", "second", "0123"))
+
+
+def test_a_secrets_file_that_cannot_be_read_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    assert why_no_key(ApiSettings(key_file=tmp_path / "none"), {}) == NO_KEY
+    told = why_no_key(ApiSettings(key_file=tmp_path), {})
+    assert told == f"no access to {tmp_path}, Is a directory"
 
 
 def test_wrong_settings_end_a_command_with_78_and_no_traceback(tmp_path: Path) -> None:
