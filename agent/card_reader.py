@@ -22,7 +22,7 @@ import httpx
 import structlog
 
 from agent.buttons import ButtonAction
-from agent.errors import RequestError, UnreachableError
+from agent.errors import RequestError, UnreachableError, plain_words
 from agent.settings.model import WebSettings, is_loopback
 from agent.stage import StageName
 
@@ -203,7 +203,8 @@ class CardSender:
             except httpx.HTTPError as error:
                 if not left:
                     raise UnreachableError(
-                        f"no answer from {address}: {type(error).__name__}"
+                        f"no answer from {address}: {plain_words(error)}",
+                        hint="does its daemon run?  spotter status, or another page: --url URL",
                     ) from None
                 rest(_AGAIN_S)
         if answer.status_code == httpx.codes.UNAUTHORIZED:

@@ -25,7 +25,19 @@ AgentError
 import re
 from enum import StrEnum
 
-_NUMBER = re.compile(r"^\[Errno -?\d+\] ")  # of a system's error: says nothing to people
+# Of a system's or a library's error: says nothing to people.
+_NUMBER = re.compile(r"^\[(?:Errno -?\d+|SSL(?:: \w+)?)\] | \(_ssl\.c:\d+\)$")
+_CONNECTION_LOST = "connection lost"
+_NO_ANSWER = "no answer in time"
+_KINDS = {
+    "MemoryError": "out of memory",
+    "EOFError": "it ended early",
+    **dict.fromkeys(("TimeoutError", "ReadTimeout", "ConnectTimeout"), _NO_ANSWER),
+    **dict.fromkeys(("WriteTimeout", "PoolTimeout"), _NO_ANSWER),
+    **dict.fromkeys(("ReadError", "WriteError", "CloseError"), _CONNECTION_LOST),
+    **dict.fromkeys(("ConnectError", "RemoteProtocolError"), _CONNECTION_LOST),
+}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*")
 
 
 class AgentError(Exception):
@@ -77,9 +89,24 @@ class AnalysisFault(StrEnum):
 class AnalysisError(AgentError):
     """The look into a video failed; `fault` says how."""
 
-    def __init__(self, message: str, *, fault: AnalysisFault) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, fault: AnalysisFault, cause: str | None = None) -> None:
+        super().__init__(message, hint=_AFTER_FAULT.get(fault, _AGAIN))
         self.fault = fault
+        self.cause = cause  # for the log: an unforeseen error with its kind
+
+
+_AGAIN = "try again; if it fails again, report it: spotter support"
+_AFTER_FAULT = {
+    AnalysisFault.UNREADABLE: "does a video player play it?  If not, it is damaged: copy or record "
+    "it again; if it does, convert it to MP4 with H.264",
+    AnalysisFault.INCOMPLETE: "copy the complete file again; a recording that was cut off is lost "
+    "unless its camera can repair it",
+    AnalysisFault.NO_VIDEO: "choose a file with pictures",
+    AnalysisFault.REFUSED: "choose a plain video file whose picture is at most 8192 x 8192",
+    AnalysisFault.MEMORY: "give the process more memory (analysis.memory_limit_mb), or scale the "
+    "video down",
+    AnalysisFault.NO_SPACE: "free some space; for temporary files, or: TMPDIR=FOLDER",
+}
 
 
 class OutboxError(AgentError):
@@ -176,4 +203,11 @@ class RefusedError(UploadError):
 
 def plain_words(error: Exception) -> str:
     """Return what a foreign error says, without its number; its kind where it says nothing."""
-    return _NUMBER.sub("", str(error)) or type(error).__name__
+    return _NUMBER.sub("", str(error)) or kind_words(error)
+
+
+def kind_words(error: Exception) -> str:
+    """Return what kind of error a foreign one is, where its own words must not be shown."""
+    name = type(error).__name__
+    words = _WORD.findall(name.removesuffix("Error").removesuffix("Exception"))
+    return _KINDS.get(name) or " ".join(words).lower() or "unknown error"

@@ -756,7 +756,7 @@ def _refuse_strange_files(path: Path) -> None:
         raise VideoError("the file is empty", fault=VideoFault.UNREADABLE)
 
 
-def _unreadable(path: Path, error: Exception) -> VideoError:
+def _unreadable(path: Path, error: av.error.FFmpegError) -> VideoError:
     """Tell a recorder that died from a file that never was a video."""
     with path.open("rb") as file:
         head = file.read(12)
@@ -765,9 +765,9 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
             "the index is missing: the recorder ended before it could write it",
             fault=VideoFault.INCOMPLETE,
         )
-    return VideoError(
-        f"not a video that can be read ({type(error).__name__})", fault=VideoFault.UNREADABLE
-    )
+    words = error.strerror or "unknown error"
+    told = f"not a video that can be read: {words[:1].lower()}{words[1:]}"
+    return VideoError(told, fault=VideoFault.UNREADABLE)
 
 
 READ = ("h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1", "aac", "pcm_s16le")

@@ -3,7 +3,7 @@
 Requests: check, codecs, probe, inspect, plot, compare, join, cut, poster, thumbnail, filmstrip,
 framing.
 Answers are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": ...}` or
-`{"error": {"kind", "message"}}`.
+`{"error": {"kind", "message", "cause"}}`, the last of an unforeseen error alone, for the log.
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
@@ -42,6 +42,17 @@ _PROGRESS_EVERY_S = 0.5
 _CHECKS = 5  # poses of the known picture; the first warms up
 
 
+def _unforeseen(error: Exception) -> Request:
+    """Return an error that is no video's fault: in words for people, with its kind for the log."""
+    kind, words = VideoFault.INTERNAL, getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in _DISK_FULL:  # FFmpeg's errors have it too
+        kind, words = VideoFault.NO_SPACE, "the disk is full"
+    elif isinstance(error, MemoryError):
+        words = "out of memory"
+    told = words if kind is VideoFault.NO_SPACE else f"unexpected error in the analysis: {words}"
+    return {"kind": kind, "message": told, "cause": f"{type(error).__name__}: {error}"}
+
+
 class Worker:
     """Answers requests, one at a time."""
 
@@ -72,16 +83,7 @@ class Worker:
         except VideoError as error:
             self._say({"error": {"kind": error.fault, "message": str(error)}})
         except Exception as error:  # noqa: BLE001  # the agent decides what it means
-            told = f"{type(error).__name__}: {error}"
-            full = getattr(error, "errno", None) in _DISK_FULL  # FFmpeg's errors have it too
-            self._say(
-                {
-                    "error": {
-                        "kind": VideoFault.NO_SPACE if full else VideoFault.INTERNAL,
-                        "message": told,
-                    }
-                }
-            )
+            self._say({"error": _unforeseen(error)})
 
     def _say(self, message: Request) -> None:
         self._answers.write(json.dumps(message) + "\n")

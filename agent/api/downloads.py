@@ -39,6 +39,7 @@ from agent.errors import (
     LinkExpiredError,
     RejectedDownloadError,
     TemporaryDownloadError,
+    kind_words,
 )
 
 _MOST_CHARS = 8192
@@ -745,6 +746,4 @@ class Storage:
         except DeadlineExceededError as error:
             raise TemporaryDownloadError(f"{link.host}: {error}") from None
         except (httpx.RequestError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise TemporaryDownloadError(
-                f"{link.host} broke off ({type(error).__name__})"
-            ) from None
+            raise TemporaryDownloadError(f"{link.host} broke off: {kind_words(error)}") from None

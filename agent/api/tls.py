@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from agent.clock import Instant, LocalTime
+from agent.errors import kind_words
 
 # Codes of OpenSSL's certificate verification (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -68,7 +69,8 @@ def _fault_words(fault: ssl.SSLError, host: str, table: str) -> str:
         return f"the certificate is not for {host}: another box answers, or {address} is wrong"
     if code is not None:
         return f"the certificate of {host} is refused ({getattr(fault, 'verify_message', code)})"
-    return f"{host} does not speak valid TLS ({fault.reason or type(fault).__name__})"
+    told = (fault.reason or "").replace("_", " ").lower() or kind_words(fault)
+    return f"{host} does not speak valid TLS ({told})"
 
 
 def _clock_words(now: Instant) -> str:

@@ -50,7 +50,7 @@ def analyse(
     try:
         report = _report(file.resolve(), out, activity, quiet=as_json)
     except AnalysisError as error:
-        raise RequestError(f"{file}: {error}") from None
+        raise RequestError(f"{file}: {error}", hint=error.hint) from None
     if as_json:
         print_json(report)
     else:

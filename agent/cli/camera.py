@@ -123,7 +123,7 @@ def check(
         try:
             found = check_framing(file, settings, activity=activity, stored_px=stored_px, out=out)
         except AnalysisError as error:
-            raise RequestError(f"{file.name}: {error}") from None
+            raise RequestError(f"{file.name}: {error}", hint=error.hint) from None
     if as_json:
         remarks = [{"code": code, "message": text} for code, text in found.remarks.items()]
         print_json({"fine": found.is_fine, "found": found.found, "remarks": remarks})

@@ -175,7 +175,12 @@ class AnalysisProcess:
         if isinstance(result, Mapping):
             return result
         if isinstance(error, Mapping):
-            raise AnalysisError(str(error.get("message")), fault=_fault(error.get("kind")))
+            cause = error.get("cause")
+            raise AnalysisError(
+                str(error.get("message")),
+                fault=_fault(error.get("kind")),
+                cause=None if cause is None else str(cause),
+            )
         progress = message.get("progress")
         if self._on_progress is not None and isinstance(progress, int | float):
             self._on_progress(float(progress))

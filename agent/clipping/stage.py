@@ -40,7 +40,7 @@ from agent.clipping.entries import (
 from agent.clock import Now
 from agent.disk.space import DiskSpace, is_disk_full
 from agent.disk.state_folder import SKELETON_SUFFIX, StateFolder
-from agent.errors import AnalysisError, AnalysisFault
+from agent.errors import AnalysisError, AnalysisFault, plain_words
 from agent.failpoints import crash_point
 from agent.outbox.models import Capture, ClipFile, Take, TakeOrigin, derive_clip_code
 from agent.outbox.outbox import Outbox
@@ -274,7 +274,7 @@ class ClippingStage:
             return self._process(capture, is_offered=capture.id == chosen)
         except _UNFORESEEN as error:  # it must not come repeatedly, and stop what is behind
             log.exception("analysis crashed", capture=capture.name)
-            text = f"{type(error).__name__}: {error}"
+            text = f"unexpected error in Spotter: {plain_words(error)}; report it: spotter support"
             self._quarantine(capture, AnalysisError(text, fault=AnalysisFault.INTERNAL))
         return 0.0
 
@@ -562,7 +562,8 @@ class ClippingStage:
             return 0.0
         if error.fault is AnalysisFault.NO_SPACE:
             return self._wait_for_room(capture, str(error))
-        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=str(error))
+        told = error.cause or str(error)
+        log.warning("analysis failed", capture=capture.name, fault=error.fault, detail=told)
         if not self._child.self_test_passes():
             self._move(capture, CaptureState.CAPTURED)
             log.error("analysis postponed", error=str(error))

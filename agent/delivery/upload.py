@@ -19,7 +19,13 @@ from agent.api.transfer import ClipBody
 from agent.bandwidth_schedule import UNLIMITED, Timetable, UplinkShare
 from agent.clock import Now
 from agent.delivery.circuit_breaker import ApiAccess
-from agent.errors import OutcomeUnknownError, OutOfHoursError, RequestError, UploadError
+from agent.errors import (
+    OutcomeUnknownError,
+    OutOfHoursError,
+    RequestError,
+    UploadError,
+    plain_words,
+)
 from agent.exercises import ACTIVITIES
 from agent.failpoints import crash_point
 from agent.outbox.entries import AttemptEnd
@@ -264,5 +270,5 @@ def _end(
         sending_s=body.sending_s(),
         throttled_s=body.throttled_s,
         status=getattr(ended_by, "status", None),
-        detail=str(ended_by) if isinstance(ended_by, Exception) else None,
+        detail=plain_words(ended_by) if isinstance(ended_by, Exception) else None,
     )

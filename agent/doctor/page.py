@@ -16,7 +16,7 @@ from agent.clock import LocalTime, read_clock
 from agent.daemon.systemd import unit_of
 from agent.disk.state_folder import OF_SESSIONS, has_secret
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, plain_words
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
@@ -206,7 +206,7 @@ def _fault_of_answers(station: StationUnderTest, host: str, port: str) -> str | 
                     return fault
             return _judge_progress(visitor.get(f"{origin}/healthz"))
     except httpx.HTTPError as error:
-        return f"{origin} is open, but does not respond: {error or type(error).__name__}"
+        return f"{origin} is open, but does not respond: {plain_words(error)}"
 
 
 def _fault_of(visitor: httpx.Client, origin: str, place: str) -> str | None:
@@ -239,7 +239,7 @@ def _fault_of_drawing(station: StationUnderTest) -> str | None:
     except sqlite3.Error:
         return None  # the outbox is judged elsewhere
     except Exception as error:  # noqa: BLE001  # whatever a template or its data may raise
-        return f"it cannot be rendered: {type(error).__name__}: {error}"
+        return f"it cannot be rendered: {plain_words(error)}"
     return None
 
 

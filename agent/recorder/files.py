@@ -32,7 +32,7 @@ from agent.camera_link import RecorderTrouble
 from agent.clock import Instant, Now
 from agent.disk.space import measure
 from agent.disk.state_folder import fsync_file, fsync_folder
-from agent.errors import AgentError
+from agent.errors import AgentError, kind_words
 from agent.failpoints import crash_point
 from agent.recorder.cutting import BeginFile, EndReason
 from agent.recorder.packets import MOST_REORDERED, DecodeTimes, StreamPacket
@@ -234,7 +234,7 @@ class CaptureWriter:
 
     def _refused(self, error: Exception) -> StorageError:
         number = getattr(error, "errno", None)
-        words = getattr(error, "strerror", None) or type(error).__name__
+        words = getattr(error, "strerror", None) or kind_words(error)
         hint, trouble = "check the disk, and who may write", RecorderTrouble.NOT_WRITABLE
         if number == errno.ENOENT:
             words, hint = "is missing", "create it, or mount its disk"

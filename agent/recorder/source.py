@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agent.camera_link import RecorderTrouble
-from agent.errors import AgentError
+from agent.errors import AgentError, kind_words
 from agent.recorder.packets import ArrivalClock, TimeCheck
 from agent.recorder.settings import CameraSettings
 
@@ -260,7 +260,7 @@ def explained(error: Exception, host: str) -> CameraError:
     number = getattr(error, "errno", None)
     told = _BY_KIND.get(type(error).__name__) or _WORDS.get(number or 0)
     if told is None:
-        words = getattr(error, "strerror", None) or type(error).__name__
+        words = getattr(error, "strerror", None) or kind_words(error)
         told = (f"failed: {words}", "check camera.source", RecorderTrouble.BROKE_OFF)
     return CameraError(f"{host} {told[0]}", hint=told[1], trouble=told[2])
 

@@ -12,6 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from agent.camera_link import PictureKind, StillPicture
+from agent.errors import kind_words
 from agent.recorder.filming import StillSource
 from agent.recorder.source import CameraError
 
@@ -56,7 +57,10 @@ class StillMaker:
                 jpeg = _encoded(picture, fine=kind is PictureKind.FINE)
         except av.error.FFmpegError as error:
             self._followed.pop(source, None)
-            raise CameraError(f"the picture cannot be decoded: {type(error).__name__}") from None
+            raise CameraError(
+                f"the picture cannot be decoded: {error.strerror or kind_words(error)}",
+                hint="set the camera to H.264",
+            ) from None
         return StillPicture(jpeg=jpeg, age_s=max(0.0, now_s - shown.filmed_s))
 
     def _glance(self, source: StillSource) -> bytes:

@@ -169,6 +169,10 @@ _NEXT: dict[str, str] = {
     Reason.CLIP_DAMAGED: "spotter outbox retry {id}",
     Reason.CAPTURE_MISSING: "copy the same file into the capture folder again",
     Reason.CAPTURE_DAMAGED: "copy the complete file into the capture folder again",
+    "unreadable": "if it is damaged, copy the complete file into the capture folder again; then: "
+    "spotter outbox discard {id}",
+    "incomplete": "if there is a complete copy, put it into the capture folder; then: "
+    "spotter outbox discard {id}",
 }
 
 

@@ -55,7 +55,10 @@ def test_a_capture_that_nobody_foresaw_is_set_aside_and_the_next_has_its_turn(
         for capture in (strange, next_one):
             found = outbox.captures.by_id(capture.id)
             assert found is not None and found.state is CaptureState.QUARANTINED
-            assert (found.reason, found.detail) == ("internal", "KeyError: 'duration_s'")
+            assert (found.reason, found.detail) == (
+                "internal",
+                "unexpected error in Spotter: 'duration_s'; report it: spotter support",
+            )
 
 
 def test_the_child_is_warm_before_a_closed_capture_has_settled(tmp_path: Path) -> None:
