@@ -5,10 +5,12 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING
 
 from agent.logs import hide_always
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr  # loaded, it would double the memory of a recorder's own code
 
 _MOST_BYTES = 4096
 # The marks that editors and shells put before a text, with the encoding that each stands for.
@@ -23,7 +25,7 @@ _READ_AS_ROOT: dict[Path, str] = {}
 
 
 def read_secret(
-    value: SecretStr | None,
+    value: "SecretStr | None",
     file: Path | None,
     environ: Mapping[str, str],
     *,

@@ -441,7 +441,7 @@ check_camera() {
 
 # Addresses and passwords go through a pipe: a command line can be read by everybody.
 write_recorder() {    # NAME ARM, and KEY=VALUE lines on standard input
-    "$home/current/bin/python" -I -m agent.recorder "$1" "$2"
+    "$home/current/bin/python" -I -m agent.recorder.settings "$1" "$2"
 }
 
 add_camera() {

@@ -1,11 +1,13 @@
-"""The command `record`; apart from the others, for a recorder loads nothing of the station's."""
+"""The command `record`: validates a recorder's settings, and becomes its process."""
 
+import os
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from agent.logs import configure_logs
-from agent.recorder.run import run_recorder
+from agent.recorder.policy import RecorderPolicy
 from agent.recorder.settings import load_recorder
 
 
@@ -25,6 +27,13 @@ def record(config: Path) -> None:
     athlete is on the station.  Packets are stored as the camera sends them; disarmed, they stay in
     memory.  SIGTERM or Ctrl-C ends it, and its last file whole.
     """
-    settings = load_recorder(config)
-    configure_logs()
-    run_recorder(settings)
+    _become_recorder(load_recorder(config).policy())
+
+
+def _become_recorder(policy: RecorderPolicy) -> NoReturn:
+    """Replace this process by one that only films; its policy, with passwords, is in no file."""
+    handed = os.memfd_create("recorder", flags=0)  # inherited
+    os.write(handed, policy.as_json().encode())
+    os.lseek(handed, 0, os.SEEK_SET)
+    module = ["-I", "-m", "agent.recorder", policy.camera.name, str(handed)]
+    os.execv(sys.executable, [sys.executable, *module])  # noqa: S606  # of our own words

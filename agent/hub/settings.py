@@ -13,9 +13,8 @@ from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
 from agent.settings.load import explained
-from agent.settings.model import EnvironmentFirst, LogSettings, WebSettings, is_loopback
+from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
 from agent.station.network import reached_at
-from agent.table import Table
 
 HUB_CONFIG = Path("/etc/spotter/hub.toml")
 ENV_PREFIX = "HUB_"

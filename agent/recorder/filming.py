@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import structlog
 
-from agent.camera_link import FROM_STATION, FilmingOrder, RecorderReport, RecorderState
+from agent.camera_link import FilmingOrder, RecorderReport, RecorderState
 from agent.clock import Instant, Now
 from agent.errors import AgentError
 from agent.recorder.arming import ArmedState, Arming
@@ -29,7 +29,7 @@ from agent.recorder.cutting import (
 )
 from agent.recorder.files import CaptureWriter, StorageError
 from agent.recorder.packets import ArrivalClock, StreamPacket, TimeCheck, TimeFault, parameter_set
-from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
+from agent.recorder.policy import FilmedCamera, RecorderPolicy
 from agent.recorder.source import CameraError, CameraFormat, SourcePacket
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
@@ -147,12 +147,12 @@ class FilmingLoop:
     """The thread that films."""
 
     def __init__(
-        self, settings: RecorderSettings, mailbox: Mailbox, *, now: Now, reopen: Callable[[], None]
+        self, policy: RecorderPolicy, mailbox: Mailbox, *, now: Now, reopen: Callable[[], None]
     ) -> None:
         """Prepare to film.
 
         Args:
-            settings: of the recorder.
+            policy: of the recorder.
             mailbox: where packets, troubles and orders come from.
             now: reads the clock.
             reopen: lets the reader open the camera again, whose stream has changed.
@@ -160,17 +160,16 @@ class FilmingLoop:
         self._mailbox = mailbox
         self._now = now
         self._reopen = reopen
-        self._arming = Arming(settings.arming())
-        self._plan = RecordingPlan(settings.cutting())
+        self._arming = Arming(policy.arming())
+        self._plan = RecordingPlan(policy.cutting)
         self._writer = CaptureWriter(
-            settings.files.capture,
-            settings.camera.name,
-            min_free_bytes=settings.files.min_free_mb * _MB,
+            policy.capture,
+            policy.camera.name,
+            min_free_bytes=policy.min_free_bytes,
             now=now,
         )
-        self._camera: CameraSettings = settings.camera
-        is_chosen = settings.camera.source.get_secret_value() == FROM_STATION
-        self._choice: str | None = "" if is_chosen else None
+        self._camera = policy.camera
+        self._choice: str | None = "" if policy.camera.is_chosen_at_station else None
         self._stream: _StreamState | None = None
         self._storage = _Storage()
         self._trouble: CameraError | None = None
@@ -218,14 +217,14 @@ class FilmingLoop:
         match message:
             case FilmingOrder():
                 self._arming.hear(message)
-            case ChosenCamera():
+            case FilmedCamera():
                 self._change_camera(message)
             case CameraFormat():
                 self._has_opened(message)
             case CameraError():
                 self._has_broken_off(message)
 
-    def _change_camera(self, camera: ChosenCamera) -> None:
+    def _change_camera(self, camera: FilmedCamera) -> None:
         """Film another camera from now on."""
         self._carry_out(self._plan.end(EndReason.STREAM))
         self._plan.ring.clear()

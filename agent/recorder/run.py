@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 
 from agent.camera_link import (
-    FROM_STATION,
     RECORDER_TOKEN,
     REPORT_EVERY_S,
     CameraChoice,
@@ -31,7 +30,7 @@ from agent.camera_link import (
 )
 from agent.clock import Instant, read_clock
 from agent.recorder.filming import FilmingLoop, Mailbox
-from agent.recorder.settings import CameraSettings, ChosenCamera, RecorderSettings
+from agent.recorder.policy import FilmedCamera, RecorderPolicy
 from agent.recorder.source import CameraError, explained, opened_camera
 from agent.recorder.still import StillMaker
 from agent.retry import Backoff, BackoffTimer
@@ -45,12 +44,11 @@ _END_WITHIN_S = 5.0
 _TRUST_S = 1.0
 _CHOICE_S = 0.2  # between two looks for the camera that was chosen
 _RECEIVED_BYTES = 65536
-_MB = 1_000_000
 
 log = structlog.get_logger(stage=StageName.RECORDER)
 
 
-def run_recorder(settings: RecorderSettings) -> None:
+def run_recorder(policy: RecorderPolicy) -> None:
     """Film until SIGTERM or SIGINT."""
     stop = StopFlag()
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -62,21 +60,21 @@ def run_recorder(settings: RecorderSettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    mailbox = Mailbox(round(settings.files.ring_mb * _MB))
-    reader = CameraReader(settings.camera, mailbox.put, stop)
-    filming = FilmingLoop(settings, mailbox, now=RecorderClock(), reopen=reader.reopen)
+    mailbox = Mailbox(policy.cutting.ring_bytes)
+    reader = CameraReader(policy.camera, mailbox.put, stop)
+    filming = FilmingLoop(policy, mailbox, now=RecorderClock(), reopen=reader.reopen)
 
     def film() -> None:
         try:
             filming.run(stop.is_set)
         except Exception:
-            log.exception("filming failed", camera=settings.camera.name)
+            log.exception("filming failed", camera=policy.camera.name)
             os._exit(1)  # without a good-bye: the station misses it until it is started again
 
     films = threading.Thread(target=film, name="filming")
     films.start()
     threading.Thread(target=reader.run, name="reader", daemon=True).start()
-    log.info("recorder started", camera=settings.camera.name, pid=os.getpid())
+    log.info("recorder started", camera=policy.camera.name, pid=os.getpid())
     stills = StillMaker()
 
     def still(kind: PictureKind) -> StillPicture:
@@ -84,7 +82,7 @@ def run_recorder(settings: RecorderSettings) -> None:
 
     try:
         link = StationLink(
-            settings.station.socket,
+            policy.socket,
             lambda: filming.report,
             mailbox.put,
             still,
@@ -94,7 +92,7 @@ def run_recorder(settings: RecorderSettings) -> None:
     finally:
         stop.set()
         films.join(_END_WITHIN_S)
-    log.info("recorder stopped", camera=settings.camera.name)
+    log.info("recorder stopped", camera=policy.camera.name)
 
 
 class RecorderClock:
@@ -114,11 +112,9 @@ class RecorderClock:
 class CameraReader:
     """Reads the camera for ever: opened again, after growing pauses, whenever it breaks off."""
 
-    def __init__(
-        self, camera: CameraSettings, put: Callable[[object], None], stop: StopFlag
-    ) -> None:
+    def __init__(self, camera: FilmedCamera, put: Callable[[object], None], stop: StopFlag) -> None:
         self._camera = camera
-        self._is_chosen = camera.source.get_secret_value() == FROM_STATION
+        self._is_chosen = camera.is_chosen_at_station
         self._put = put
         self._stop = stop
         self._pause = BackoffTimer(_OPEN_AGAIN)
@@ -195,9 +191,9 @@ class CameraReader:
             return
         while (choice := self._choice) is None:
             self._stop.wait(_CHOICE_S)
-        if isinstance(self._camera, ChosenCamera) and self._camera.choice == choice.id:
+        if self._camera.choice == choice.id:
             return
-        self._camera = chosen = ChosenCamera.of(choice, self._camera)
+        self._camera = chosen = self._camera.chosen(choice)
         self._put(chosen)
         self._pause.note_success()
         self._pause_rejected.note_success()

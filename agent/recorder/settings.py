@@ -1,22 +1,29 @@
-"""The recorder's settings, one file for each camera; another user's than the station's."""
+"""The recorder's settings, one file for each camera; another user's than the station's.
+
+The installer writes them by `python -m agent.recorder.settings NAME ARM`.  From standard input
+come lines of KEY=VALUE: SOURCE, and as wanted PASSWORD, CAPTURE, SEGMENT_S, SIZE and RATE.  So no
+address is on a command line.
+"""
 
 import os
 import re
+import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from agent.bandwidth_schedule import parse_timetable
-from agent.camera_link import CAMERA_NAME, FROM_STATION, CameraChoice, is_camera_address
+from agent.camera_link import CAMERA_NAME, FROM_STATION, is_camera_address
+from agent.disk.state_folder import rewriting
 from agent.errors import ConfigError
-from agent.logs import hide_always
-from agent.recorder.arming import ArmingPolicy
 from agent.recorder.cutting import CutPolicy
-from agent.secret_files import read_secret
-from agent.table import Table
+from agent.recorder.policy import FilmedCamera, RecorderPolicy
+from agent.settings.load import explained, toml_value
+from agent.settings.model import Table
 
 ENV_PREFIX = "RECORDER_"
 _MB = 1_000_000
@@ -56,61 +63,6 @@ class CameraSettings(Table):
                 "must be an rtsp or http address, an absolute path, test:, or station:"
             )
         return value
-
-    @property
-    def is_network(self) -> bool:
-        """Whether the camera is reached over the network."""
-        return "://" in self.source.get_secret_value()
-
-    @property
-    def host(self) -> str:
-        """What may be shown of the source."""
-        text = self.source.get_secret_value()
-        if not self.is_network:
-            return text
-        parts = urlsplit(text)
-        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-
-    def address(self) -> str:
-        """Return the address with its password, which is hidden everywhere from now on."""
-        text = self.source.get_secret_value()
-        if not self.is_network:
-            return text
-        hide_always(text)
-        hide_always(urlsplit(text).password)
-        password = read_secret(None, self.password_file, os.environ, credential="camera-password")
-        if not password:
-            return text
-        shown = quote(password, safe="")
-        hide_always(shown)
-        if "{password}" in text:
-            return text.replace("{password}", shown)
-        return re.sub(r"://([^/@:]+)@", rf"://\g<1>:{shown}@", text, count=1)
-
-
-class ChosenCamera(CameraSettings):
-    """A camera that was chosen on the page."""
-
-    choice: str  # the id of that choice
-
-    @classmethod
-    def of(cls, choice: CameraChoice, own: CameraSettings) -> "ChosenCamera":
-        """Return a choice as a recorder uses it, under the recorder's own name."""
-        return cls(
-            name=own.name,
-            source=SecretStr(choice.source),
-            transport="udp" if choice.transport == "udp" else "tcp",
-            choice=choice.id,
-        )
-
-    def address(self) -> str:
-        """Return the address as it was chosen: no password of the recorder's own goes there."""
-        text = self.source.get_secret_value()
-        if self.is_network:
-            hide_always(text)
-            hide_always(urlsplit(text).password)
-            hide_always(unquote(urlsplit(text).password or "") or None)
-        return text
 
 
 class ArmSettings(Table):
@@ -174,19 +126,29 @@ class RecorderSettings(Table):
     files: FileSettings = Field(default_factory=FileSettings)
     station: LinkSettings = Field(default_factory=LinkSettings)
 
-    def arming(self) -> ArmingPolicy:
-        """Return what arms it."""
-        mode = self.arm.mode
-        hours = None if mode in {"assigned", "always"} else parse_timetable(mode)
-        return ArmingPolicy(assigned=mode == "assigned", tail_s=self.arm.tail_s, hours=hours)
-
-    def cutting(self) -> CutPolicy:
-        """Return how files are cut."""
-        return CutPolicy(
-            pre_roll_s=self.arm.pre_roll_s,
-            segment_s=self.files.segment_s,
-            quiet_s=self.files.quiet_s,
-            ring_bytes=round(self.files.ring_mb * _MB),
+    def policy(self) -> RecorderPolicy:
+        """Return what the recorder's process is to do."""
+        camera, files = self.camera, self.files
+        return RecorderPolicy(
+            camera=FilmedCamera(
+                name=camera.name,
+                source=camera.source.get_secret_value(),
+                password_file=camera.password_file,
+                transport=camera.transport,
+                size=camera.size,
+                rate=camera.rate,
+            ),
+            mode=self.arm.mode,
+            tail_s=self.arm.tail_s,
+            cutting=CutPolicy(
+                pre_roll_s=self.arm.pre_roll_s,
+                segment_s=files.segment_s,
+                quiet_s=files.quiet_s,
+                ring_bytes=round(files.ring_mb * _MB),
+            ),
+            capture=files.capture,
+            min_free_bytes=files.min_free_mb * _MB,
+            socket=self.station.socket,
         )
 
 
@@ -208,9 +170,6 @@ def load_recorder(path: Path) -> RecorderSettings:
     try:
         return RecorderSettings(**_with_environment(document))
     except ValidationError as error:
-        # With them comes the model of the station's settings, a tenth of this process's memory.
-        from agent.settings.load import explained
-
         raise explained(error, path, hint=hint) from None
 
 
@@ -224,3 +183,118 @@ def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
             before = merged.get(table, {})
             merged[table] = {**before, key: value} if isinstance(before, dict) else before
     return merged
+
+
+_FOLDER = Path("/etc/spotter")
+_KEYS = {
+    "SIZE": ("camera", "size"),
+    "RATE": ("camera", "rate"),
+    "CAPTURE": ("files", "capture"),
+    "SEGMENT_S": ("files", "segment_s"),
+}
+_NUMBERS = frozenset({"RATE", "SEGMENT_S"})
+# As cameras' makers write it into a path or a query: user=kim&password=x, user=kim_password=x.
+_NAMED = re.compile(r"(?i)([/?&;,_](?:pass(?:word|wd|phrase)?|pwd|psw|pw)[=:])([^&;,/?_\s]+)")
+_PLACE = "{password}"
+
+
+def without_password(source: str) -> tuple[str, str | None]:
+    """Return a camera's address without its password, and the password.
+
+    Where it does not stand behind the user, {password} marks its place.
+    """
+    scheme, found, rest = source.partition("://")
+    if not found:
+        return source, None
+    try:
+        inside = urlsplit(source)
+        _ = inside.port
+        user, has_user, _host = inside.netloc.rpartition("@")
+    except ValueError:  # a password with a slash in it: only the last @ ends it
+        user, has_user, _host = rest.rpartition("@")
+    name, has_password, password = user.partition(":")
+    if has_user and has_password and password != _PLACE:
+        left = rest[len(user) :]
+        kept = name if name else f":{_PLACE}"
+        return f"{scheme}://{kept}{left}", unquote(password)
+    named = _NAMED.search(source)
+    if named is None or named[2] == _PLACE:
+        return source, None
+    return f"{source[: named.start(2)]}{_PLACE}{source[named.end(2) :]}", unquote(named[2])
+
+
+def environment(text: str) -> dict[str, str]:
+    """Read lines of KEY=VALUE as systemd reads them."""
+    pairs = (line.strip().partition("=") for line in text.splitlines())
+    return {
+        key.strip(): _unquoted(value.strip())
+        for key, found, value in pairs
+        if found and not key.startswith(("#", ";"))
+    }
+
+
+def _unquoted(value: str) -> str:
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
+
+
+def write_recorder(folder: Path, name: str, given: Mapping[str, str], *, arm: str) -> None:
+    """Write a recorder's settings and its camera's password, both for root alone.
+
+    Settings that were there before are kept as recorder-NAME.toml.before.
+
+    Raises:
+        ConfigError: a recorder cannot use them; nothing was written.
+        OSError: they cannot be written.
+    """
+    source, password = without_password(given.get("SOURCE", ""))
+    password = given.get("PASSWORD") or password
+    tables: dict[str, dict[str, object]] = {"camera": {"source": source}, "arm": {"mode": arm}}
+    for key, (table, setting) in _KEYS.items():
+        if given.get(key):
+            value = given[key]
+            tables.setdefault(table, {})[setting] = _number(value) if key in _NUMBERS else value
+    text = f"# spotter-recorder@{name}: docs/cameras.md\n" + "".join(
+        f"\n[{table}]\n"
+        + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
+        for table, values in tables.items()
+    )
+    path = folder / f"recorder-{name}.toml"
+    document = tomllib.loads(text)
+    document["camera"]["name"] = name
+    try:
+        RecorderSettings(**document)
+    except ValidationError as error:
+        raise explained(error, path, hint="docs/cameras.md shows what a camera can be") from None
+    if password:
+        _write(folder / f"camera-password-{name}", f"{password}\n")
+    if path.exists():
+        path.replace(f"{path}.before")
+    _write(path, text)
+
+
+def _number(value: str) -> object:
+    try:
+        return float(value)
+    except ValueError:
+        return value  # the settings say what is wrong with it
+
+
+def _write(path: Path, text: str) -> None:
+    with rewriting(path, 0o600) as file:
+        file.write(text.encode())
+
+
+def main() -> int:
+    """Write what standard input says; return the exit code."""
+    name, arm, folder, *_ = (*sys.argv[1:], _FOLDER)
+    try:
+        write_recorder(Path(folder), str(name), environment(sys.stdin.read()), arm=str(arm))
+    except (ConfigError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  # the installer's
+        return 78
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from agent.camera_link import RecorderTrouble
 from agent.errors import AgentError, kind_words
 from agent.recorder.packets import ArrivalClock, TimeCheck
-from agent.recorder.settings import CameraSettings
+from agent.recorder.policy import FilmedCamera
 
 STORED_AS_SENT = frozenset({"h264", "hevc", "av1"})
 _OPEN_S, _READ_S = 4.0, 3.0  # of silence, after which the camera is taken for lost
@@ -147,7 +147,7 @@ class OpenCamera(Protocol):
 
 
 @contextmanager
-def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
+def opened_camera(camera: FilmedCamera) -> Iterator[OpenCamera]:
     """Open a camera.
 
     Raises:
@@ -185,11 +185,11 @@ def opened_camera(camera: CameraSettings) -> Iterator[OpenCamera]:
         raise explained(error, camera.host) from None
 
 
-def _is_played(camera: CameraSettings, address: str) -> bool:
+def _is_played(camera: FilmedCamera, address: str) -> bool:
     return not camera.is_network and not address.startswith("/dev/")
 
 
-def _opened(camera: CameraSettings, address: str) -> InputContainer:
+def _opened(camera: FilmedCamera, address: str) -> InputContainer:
     """Open an address; a camera that says little about its stream is opened a second time."""
 
     def opened_for(options: dict[str, str], streams: list[dict[str, str]] | None) -> InputContainer:
@@ -230,7 +230,7 @@ class _HowToOpen(NamedTuple):
     options: dict[str, str]
 
 
-def _how_to_open(camera: CameraSettings, address: str) -> _HowToOpen:
+def _how_to_open(camera: FilmedCamera, address: str) -> _HowToOpen:
     if address.startswith("rtsp"):
         return _HowToOpen("rtsp", {"rtsp_transport": camera.transport})
     if address.startswith("/dev/"):

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    BaseModel,
+    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -25,10 +27,15 @@ from agent.errors import RequestError
 from agent.exercises import EXERCISES, check_movement
 from agent.logs import hide_always
 from agent.secret_files import read_secret, why_missing
-from agent.table import Table
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class Table(BaseModel):
+    """One table: unknown keys are mistakes, and nothing changes once it is loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EnvironmentFirst(BaseSettings):

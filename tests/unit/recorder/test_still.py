@@ -7,7 +7,7 @@ import pytest
 from agent.camera_link import PictureKind, StillPicture
 from agent.recorder.filming import StillSource
 from agent.recorder.packets import StreamPacket
-from agent.recorder.settings import CameraSettings
+from agent.recorder.policy import FilmedCamera
 from agent.recorder.source import CameraError, CameraFormat, opened_camera
 from agent.recorder.still import StillMaker
 from tests.recorder import make_video, shown_s
@@ -15,7 +15,7 @@ from tests.recorder import make_video, shown_s
 
 def filmed(path: Path) -> tuple[list[StreamPacket], CameraFormat]:
     """Return a file's packets as if a camera had sent them from 0 s on, and what they are."""
-    with opened_camera(CameraSettings(source=str(path))) as camera:
+    with opened_camera(FilmedCamera(name="main", source=str(path))) as camera:
         packets = [
             StreamPacket(one.payload, one.pts_s or 0.0, 0.0, one.is_keyframe, one.pts_s or 0.0)
             for one in camera.packets()

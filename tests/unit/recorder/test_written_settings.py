@@ -1,12 +1,17 @@
 """What the installer writes: a recorder's settings, and apart from them its camera's password."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.errors import ConfigError
-from agent.recorder.__main__ import environment, without_password, write_recorder
-from agent.recorder.settings import load_recorder
+from agent.recorder.settings import (
+    environment,
+    load_recorder,
+    without_password,
+    write_recorder,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,13 +40,13 @@ def test_a_password_is_taken_out_of_an_address_wherever_it_stands(
     write_recorder(tmp_path, "main", {"SOURCE": source}, arm="assigned")
     settings = tmp_path / "recorder-main.toml"
     assert settings.stat().st_mode & 0o777 == 0o600
-    camera = load_recorder(settings).camera
-    assert camera.source.get_secret_value() == expected
+    camera = load_recorder(settings).policy().camera
+    assert camera.source == expected
     beside = tmp_path / "camera-password-main"
     assert beside.exists() == (password is not None)
     if password is not None:
         assert (beside.read_text(), beside.stat().st_mode & 0o777) == (f"{password}\n", 0o600)
-        told = camera.model_copy(update={"password_file": beside}).address()
+        told = replace(camera, password_file=beside).address()
         assert told.replace("s3c%2Fret", "s3c/ret").replace("s3c%40ret", "s3c@ret") == (
             source.replace("%2F", "/")
         )
