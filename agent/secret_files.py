@@ -1,6 +1,12 @@
-"""Where secrets come from.  They are read at every use: a new one needs no restart."""
+"""Where secrets come from, and what an API key that is a token says of itself.
 
+They are read at every use: a new one needs no restart.
+"""
+
+import base64
+import binascii
 import codecs
+import json
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -19,6 +25,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MOST_TOKEN_CHARS = 16_384
+_OWNER_CLAIMS = ("uid", "user_uid", "user_id", "sub")
+_LATEST_S = 1e11  # later is no moment that anybody meant
+_WARN_S = 14 * 86_400.0
 
 # A command of root's gives root's rights up before it works in somebody else's folder.
 _READ_AS_ROOT: dict[Path, str] = {}
@@ -163,3 +173,34 @@ def _content(path: Path) -> str | None:
     if content is not None and os.geteuid() == 0:
         _READ_AS_ROOT[path] = content
     return content
+
+
+def key_expires_at(token: str) -> float | None:
+    """Return the Unix time at which a key expires, or None where it does not say."""
+    told = _claims_of(token).get("exp")
+    is_number = isinstance(told, int | float) and not isinstance(told, bool)
+    return float(told) if is_number and 0 < told < _LATEST_S else None  # type: ignore[arg-type, operator]  # a number, as was seen
+
+
+def key_owner_ids(token: str) -> frozenset[str]:
+    """Return whose key it is, in every word that it has for that."""
+    claims = _claims_of(token)
+    told = (claims.get(name) for name in _OWNER_CLAIMS)
+    return frozenset(one for one in told if isinstance(one, str) and one)
+
+
+def key_expires_soon(at: float | None, *, now_s: float) -> bool:
+    """Tell whether a person should ask for a new key by now."""
+    return at is not None and at - now_s < _WARN_S
+
+
+def _claims_of(token: str) -> Mapping[str, object]:
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > _MOST_TOKEN_CHARS:
+        return {}
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        told = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -4,7 +4,7 @@ The method, step by step, each in a module of its own: `packets` and `screening`
 stretches in which something may be happening; `looking` follows the body through them; `motion`
 turns landmarks into curves, `efforts` finds the signs of effort in these; where much else moves,
 or the body makes no effort but something moves `beside` it, others are looked for and `athlete`
-decides between them; `takes` draws the clips' bounds; `reps` and `movement` say what it was;
+decides between them; `takes` draws the clips' bounds; `movement` says what it was;
 `quality` says what is wrong with the picture.
 """
 
@@ -27,6 +27,7 @@ from analysis.display import Orientation
 from analysis.efforts import EffortSignals, Evidence, efforts_of, signs_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import Motion, motion_of
+from analysis.movement import between_lifts
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Grey, Interval, merged
@@ -46,7 +47,6 @@ from analysis.quality import (
     weighed,
 )
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
-from analysis.reps import between_lifts
 from analysis.screening import keys_to_glimpse, look_further, where_to_look
 from analysis.stillness import stretches_of
 from analysis.takes import FoundTake, TakeOptions, take_report, takes_of

@@ -1,18 +1,25 @@
-"""What a movement is taken for: running, jumping, weightlifting or something else.  Pure.
+"""What an effort was: which movement, and how many repetitions, jumps or steps.  Pure.
 
 Each activity has a likeness between 0 and 1.  Running is told by its gait: one knee goes where
 the other one comes from.  In a lift both knees do the same, however fast they are.
+
+A repetition of a lift is one way there and back: of the hands where these go from hanging to the
+shoulders or overhead, else of the body, whose hips and shoulders go down in squats and in pulls
+from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
+arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
+A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none, and
+neither is a pull: who throws a bar up may leave the ground, too, but then gets under it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.efforts import EffortSignals, rhythm_share, without_trend
-from analysis.landmarks import HIPS, KNEES, FloatArray, Poses
+from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Interval, Mask, runs
-from analysis.reps import jumps
 
 _JUMP_EVERY_S = 7.0  # a take of jumps holds one at least that often
 _SPRINGS = 1.75  # torsos a second upwards: less lifts nobody off the ground, who rises slower
@@ -31,6 +38,30 @@ _SLOWER_HZ = np.arange(0.2, 1.0, 0.05)  # of walking, and of everything that is 
 _FIT_S = 3.0  # a cadence hardly changes in that time
 _NO_RHYTHM, _RHYTHM = 0.40, 0.52  # lifts and lunges have 0.31 and less, running 0.59 and more
 _TRAVELS = 3.6  # torsos a second: nobody walks that fast
+
+_HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
+_HANDS_WAY = 0.35  # torsos: the shortest way of the hands that may be a repetition
+_BODY_WAY = 0.2  # the same of the body
+_HIPS_RANGE = 0.25  # torsos that the hips go down in a lift
+_AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
+_HANGING, _HANGING_ABOUT = -0.8, -0.7
+_OVERHEAD = 0.4
+_HELD_STILL = 0.5  # torsos: hands that hold a bar move less
+_LARGE, _ENOUGH = 0.35, 0.6  # shares of the longest and of the usual way
+_QUIET = 5  # samples of the grid over which a body is judged quiet
+_PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the bottom of a squat it is 5
+_FAR = 0.65  # share of the range
+_RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
+_FEET_RISE = 0.12  # torsos that the feet rise with them
+_BOX = 0.3  # torsos that both feet stand higher after a jump onto a box
+_LANDS = 0.08  # torsos that hips go down on it
+_LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in that time
+_BEND = 0.16  # torsos that bent legs are shorter; in hops over a rope it is half of that
+_TAKES_OFF = 6  # samples before the top in which the feet leave the ground
+_APART_S = 0.35  # two jumps are further apart
+_JUMP_S = 0.9  # from the lowest to the highest point, at most
+_NEARLY, _PULLED = 2, 5  # samples before the top of a pull, and until the hands are overhead
+_STEP_HZ = np.arange(1.9, 4.4, 0.02)  # walking fast to sprinting
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +217,254 @@ def _lifting(motion: Motion, inside: Mask) -> float:
     dip = (np.percentile(hips, 90) - np.percentile(hips, 5)) / _SURE_DIP
     raised = (np.percentile(hands, 95) - np.percentile(hands, 5)) / _SURE_RAISE
     return float(min(1.0, max(dip, raised)))
+
+
+def count_reps(motion: Motion, activity: str | None, active: Interval) -> int | None:
+    """Return the repetitions between two moments, or None where nothing is counted."""
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
+    if inside.sum() < 3:
+        return None
+    if activity == "jumping":
+        return len(jumps(motion, active))
+    if activity == "weightlifting":
+        return _count_lifts(motion, inside)
+    if activity == "running":
+        return _count_steps(motion.looked, active)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """One flight from or onto bent legs."""
+
+    top_s: float  # when the hips are highest
+    height: float  # of the hips above their lowest point before, torsos
+    speed: float  # upwards, at its fastest before the top, torsos a second
+
+
+def jumps(motion: Motion, active: Interval) -> list[Jump]:
+    """Return the jumps between two moments: hips and feet go up and come down together.
+
+    The legs bend before or after, as in the jumps that the API measures (countermovement and drop
+    jump, in which the dip before may be over between two looks).
+    """
+    reach = round(_JUMP_S * GRID_FPS)
+    found: list[Jump] = []
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s)
+    for index in np.flatnonzero(inside & motion.is_found):
+        height = _flight(motion, int(index), reach)
+        time_s = float(motion.times_s[index])
+        if height is not None and not (found and time_s - found[-1].top_s < _APART_S):
+            found.append(Jump(top_s=time_s, height=height, speed=_speed_up(motion, int(index))))
+    return found
+
+
+def _speed_up(motion: Motion, index: int) -> float:
+    """Return how fast the hips go up at most in the moments before the top of a flight."""
+    up = motion.hip_up_px[max(0, index - _TAKES_OFF) : index + 1] / motion.unit_px[index]
+    return float((up[2:] - up[:-2]).max(initial=0.0)) * GRID_FPS / 2
+
+
+def _flight(motion: Motion, index: int, reach: int) -> float | None:
+    """Return how high the hips are above their lowest point before, at the top of a flight."""
+    first = max(0, index - reach)
+    if (motion.visit[first : index + reach + 1] != motion.visit[index]).any():
+        return None
+    unit = float(motion.unit_px[index])
+    up, feet = motion.hip_up_px / unit, motion.foot_up_px / unit
+    before, after = slice(first, index + 1), slice(index, index + reach + 1)
+    rise, fall = up[index] - up[before].min(), up[index] - up[after].min()
+    feet_rise = feet[index] - max(feet[before].min(), feet[after].min())
+    is_top = up[index] >= up[max(0, index - 3) : index + 4].max()
+    flies = is_top and min(rise, fall) > _RISE and feet_rise > _FEET_RISE
+    if is_top and not flies and feet[after].min() - feet[before].min() > _BOX:
+        # Onto a box the way down is short.  Who steps up onto one is slower.
+        flies = fall > _LANDS and up[index] - up[max(0, index - _LEAP) : index + 1].min() > _LEAPS
+    bends = (_bend(motion.hip_height[side], feet[side]) for side in (before, after))
+    is_jump = flies and max(bends) > _BEND and not _pulls(motion.wrist_height, index)
+    return float(rise) if is_jump else None
+
+
+def _pulls(hands: FloatArray, index: int) -> bool:
+    """Tell whether hands that hang just before the top of a flight are overhead soon after it.
+
+    The arms of somebody who jumps are highest as he leaves the ground.
+    """
+    before = hands[max(0, index - _NEARLY) : index + 1].min()
+    return bool(before < _HANGING_ABOUT and hands[index] < 0 < hands[index:][: _PULLED + 1].max())
+
+
+def _bend(legs: FloatArray, feet: FloatArray) -> float:
+    """Return by how much the legs were shorter on the ground than at their longest, torsos."""
+    on_ground = feet < feet.min() + _FEET_RISE
+    return float(legs.max() - legs[on_ground].min())
+
+
+def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
+    hands = motion.wrist_height[inside]
+    body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
+    if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
+        return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
+    return arrivals(body, least=_BODY_WAY) or arrivals(hands, least=_HANDS_WAY)
+
+
+def _is_raised(hands: FloatArray) -> bool:
+    """Tell whether hands come from hanging to the shoulders or above, or from there overhead.
+
+    Behind a bar on the back they only seem to tremble.
+    """
+    low, high = np.percentile(hands, [5, 95])
+    return bool((low < _HANGING and high > _AT_SHOULDERS) or high > _OVERHEAD)
+
+
+def between_lifts(motion: Motion, active: Interval) -> list[float]:
+    """Return the moments between two lifts at which the body is quietest, the bar down.
+
+    A lift brings the hands from hanging, or from the floor, to the shoulders or overhead, with
+    hips that went down before.  Hands that only come up, or hips that only go down, are none.
+    """
+    inside = (motion.times_s >= active.start_s) & (motion.times_s < active.end_s) & motion.is_found
+    at_s = motion.times_s[inside]
+    hands, hips = motion.wrist_height[inside], motion.hip_height[inside]
+    if len(hands) < 3 or _range(hands) < _HANDS_RANGE or hands.max() <= _AT_SHOULDERS:
+        return []
+    low, high = np.percentile(hands, [3, 97])
+    far = low + _FAR * (high - low)
+    speed = np.convolve(
+        np.nan_to_num(motion.posture_speed[inside]), np.ones(_QUIET) / _QUIET, mode="same"
+    )
+    moments: list[float] = []
+    begins, top = 0, None
+    for up in runs(hands > far):
+        down = _hanging(hands, top, up[0]) if top is not None else np.zeros(0, dtype=np.int64)
+        if len(down):
+            division = int(down[int(np.argmin(speed[down]))])
+            if _dips(hips[begins:division]) and _dips(hips[division:]):
+                moments.append(float(at_s[division]))
+                begins = division
+        top = up[1]
+    return moments
+
+
+def _hanging(hands: FloatArray, first: int, end: int) -> NDArray[np.int64]:
+    """Return the samples at which the hands hang for a while; a bar on the back hides hands."""
+    hanging = runs(hands[first:end] < _HANGING)
+    longest = max(hanging, key=lambda run: run[1] - run[0], default=(0, -1))
+    if longest[1] - longest[0] + 1 < _PUT_DOWN:
+        return np.zeros(0, dtype=np.int64)
+    return np.arange(first + longest[0], first + longest[1] + 1)
+
+
+def _dips(hips: FloatArray) -> bool:
+    return len(hips) > 2 and _range(hips) >= _HIPS_RANGE
+
+
+def _while_hands_stay(hands: FloatArray, body: FloatArray) -> int:
+    """Return how often the body goes down while raised hands stay where they are.
+
+    They hold a bar, or each other behind the head.
+    """
+    raised = np.where(hands > _HANGING_ABOUT, _steadied(hands), np.inf)
+    first = longest = end = 0
+    for last, height in enumerate(raised):
+        if not np.isfinite(height):
+            first = last + 1
+        while first < last and np.ptp(raised[first : last + 1]) > _HELD_STILL:
+            first += 1
+        if last + 1 - first > longest:
+            longest, end = last + 1 - first, last + 1
+    if longest <= _QUIET:
+        return 0
+    ways = _ways(body[end - longest : end], least=_BODY_WAY)
+    if len(ways) % 2 and ways[-1] < 0:
+        back = float(body[end:].max(initial=-np.inf)) - float(body[end - 1])
+        ways = ways if back > -_ENOUGH * ways[-1] else ways[:-1]  # who drops the bar bends, too
+    return (len(ways) + 1) // 2
+
+
+def _count_steps(looked: Poses, active: Interval) -> int | None:
+    """Count steps by their frequency.
+
+    Feet that pass each other are often taken for one another, but how far apart they and the
+    knees are, and how high hips and feet are, comes back with every step whichever foot it is.
+    The frequency at which these curves together have most power is the cadence (the periodogram
+    of unevenly spaced samples).
+    """
+    inside = looked.is_found & (looked.times_s >= active.start_s) & (looked.times_s < active.end_s)
+    if inside.sum() < _LEAST_LOOKS:
+        return None
+    at_s, points = looked.times_s[inside], looked.points_px[inside]
+    curves = (
+        np.linalg.norm(points[:, ANKLES[0]] - points[:, ANKLES[1]], axis=1),
+        np.linalg.norm(points[:, KNEES[0]] - points[:, KNEES[1]], axis=1),
+        points[:, list(HIPS), 1].mean(axis=1),
+        points[:, list(ANKLES), 1].max(axis=1),
+    )
+    power = np.sum([_power(at_s, curve) for curve in curves], axis=0)
+    cadence_hz = float(_STEP_HZ[int(np.argmax(power))])
+    lasted_s = float(at_s[-1] - at_s[0] + np.median(np.diff(at_s)))
+    return round(cadence_hz * lasted_s)
+
+
+def _power(at_s: FloatArray, curve: FloatArray) -> FloatArray:
+    """Return the power of a curve at each step frequency, apart from its slow trend."""
+    slow = np.polynomial.Polynomial.fit(at_s, curve, 2)(at_s)
+    swing = (curve - slow) / (float(np.std(curve - slow)) + 1e-9)
+    turns = np.exp(-2j * np.pi * _STEP_HZ[:, None] * at_s[None, :])
+    power: FloatArray = np.abs((turns * swing).mean(axis=1)) ** 2
+    return power
+
+
+def arrivals(values: FloatArray, *, least: float) -> int:
+    """Count how often a curve arrives at the end opposite to where it began.
+
+    How far a way must be follows from the usual one: a single deeper movement does not make the
+    others small, and trembling makes none.
+
+    Args:
+        values: the curve.
+        least: the shortest way that counts at all.
+    """
+    return (len(_ways(values, least=least)) + 1) // 2  # every second one goes the way of the first
+
+
+def _ways(values: FloatArray, *, least: float) -> FloatArray:
+    """Return how far a curve goes up and down by turns, (N,), signed; arguments as above."""
+    steady = _steadied(values)
+    ways = np.abs(np.diff(_turns(steady, least)))
+    if not len(ways):
+        return ways
+    usual = float(np.median(ways[ways >= _LARGE * ways.max()]))
+    return np.diff(_turns(steady, max(least, _ENOUGH * usual)))
+
+
+def _turns(values: FloatArray, least: float) -> list[float]:
+    """Return where a curve begins, turns and ends, without ways shorter than `least`."""
+    turns, ahead = [float(values[0])], 0.0  # which way it goes; 0: not known yet
+    low = high = far = turns[0]
+    for value in values[1:]:
+        if not ahead:
+            low, high = min(low, value), max(high, value)
+            if high - low >= least:
+                ahead, far = (1.0, value) if value == high else (-1.0, value)
+                turns = [float(low if ahead > 0 else high)]
+        elif (value - far) * ahead > 0:
+            far = value
+        elif (far - value) * ahead >= least:
+            turns.append(float(far))
+            ahead, far = -ahead, value
+    return [*turns, float(far)] if ahead else turns
+
+
+def _steadied(values: FloatArray) -> FloatArray:
+    """Return running medians of five: a body misplaced in one or two looks goes nowhere."""
+    if len(values) < 5:
+        return values
+    padded = np.pad(values, 2, mode="edge")
+    steady: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    return steady
+
+
+def _range(values: FloatArray) -> float:
+    low, high = np.percentile(values, [3, 97])
+    return float(high - low)

@@ -14,10 +14,9 @@ import numpy as np
 
 from analysis.efforts import EffortSignals
 from analysis.motion import Motion
-from analysis.movement import name_movement
+from analysis.movement import count_reps, jumps, name_movement
 from analysis.primitives import Interval, merged
 from analysis.report import TakeReport
-from analysis.reps import count_reps, jumps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

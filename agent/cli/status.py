@@ -20,10 +20,10 @@ from agent.notifications.message import count_waiting
 from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
+from agent.secret_files import key_expires_soon
 from agent.settings import Settings
 from agent.settings.load import find_config, how_to_edit
 from agent.settings.model import NO_KEY
-from agent.settings.secrets import expires_soon
 from agent.stage import StageName
 from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
 from agent.station.camera import Camera, camera_words, unrecognised_files
@@ -480,7 +480,7 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
         "role": lane.role,
         "plan": lane.plan,
         "key_expires_at": iso_utc(lane.key_expires_at),
-        "key_expires_soon": expires_soon(lane.key_expires_at, now_s=now_s),
+        "key_expires_soon": key_expires_soon(lane.key_expires_at, now_s=now_s),
     }
 
 

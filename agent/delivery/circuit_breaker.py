@@ -23,7 +23,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LIMITS_IN_ROW, PLAN_LIMIT, TRIAL_AFTER_S, LaneState
 from agent.outbox.states import EntryState, Reason
 from agent.retry import Backoff
-from agent.settings import secrets
+from agent.secret_files import key_expires_at, key_owner_ids
 from agent.settings.model import NO_KEY
 from agent.stage import StageName
 
@@ -257,7 +257,7 @@ class CircuitBreaker:
                 "session_number": None if account is None else account.session_number,
                 "answered_at": self._now().utc_s,
                 "key_digest": self._key_seen,
-                "key_expires_at": secrets.expires_at(token),
+                "key_expires_at": key_expires_at(token),
             },
         )
         if state.paused_reason not in {None, PLAN_LIMIT} and not key_is_new:
@@ -287,7 +287,7 @@ class CircuitBreaker:
                 key=key,
                 uid=known_uid or "",
                 acts_for_others=False,
-                owner_ids=named | secrets.owner_ids(key.token),
+                owner_ids=named | key_owner_ids(key.token),
                 has_list=False,
             )
         acts_for_others = {"auto": account.acts_for_others, "admin": True, "user": False}

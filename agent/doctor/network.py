@@ -32,7 +32,8 @@ from agent.notifications.stage import receiver_of
 from agent.notifications.webhook import command_for_secret, signing_key
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.notification_cursors import ChannelState, RefusedNotice
-from agent.settings import read_api_key, secrets
+from agent.secret_files import key_expires_at, key_expires_soon
+from agent.settings import read_api_key
 from agent.settings.load import how_to_edit
 from agent.settings.model import (
     NO_KEY,
@@ -113,14 +114,14 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
 
 def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
     """Tell when a key expires, where it says so itself; the API alone knows."""
-    at = None if token is None else secrets.expires_at(token)
+    at = None if token is None else key_expires_at(token)
     if at is None:
         return []
     here = LocalTime(now.utc_s)
     remedy = "ask the account's super admin for a new key and put it into the key file"
     if at <= now.utc_s and now.trusted:
         return [broken("API key expiry", f"expired {here.moment(at)}", remedy)]
-    if secrets.expires_soon(at, now_s=now.utc_s):
+    if key_expires_soon(at, now_s=now.utc_s):
         return [warning("API key expiry", f"expires {here.moment(at)}", remedy)]
     return [fine("API key expiry", f"valid until {here.day(at)}")]
 

@@ -1,4 +1,4 @@
-"""The process that films: `python -m agent.recorder NAME DESCRIPTOR`; `spotter record` becomes it."""
+"""The process that films: `spotter record` becomes `python -m agent.recorder NAME DESCRIPTOR`."""
 
 import sys
 

@@ -44,7 +44,7 @@ IN_LAYER = {
 }
 PURE = {
     *("analysis.athlete", "analysis.efforts", "analysis.landmarks", "analysis.motion"),
-    *("analysis.packets", "analysis.primitives", "analysis.quality", "analysis.reps"),
+    *("analysis.packets", "analysis.primitives", "analysis.quality"),
     *("analysis.movement", "analysis.screening", "analysis.stillness", "analysis.takes"),
 }
 NATIVE = {"av", "cv2", "mediapipe", "numpy"}

@@ -8,9 +8,8 @@ import pytest
 from analysis.efforts import Evidence, efforts_of, signs_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
-from analysis.movement import name_movement
+from analysis.movement import count_reps, name_movement
 from analysis.primitives import Interval
-from analysis.reps import count_reps
 from tests.unit.analysis.bodies import STANDING, Posture, nobody, poses
 
 SQUAT = Posture(hips_down=0.8)

@@ -9,9 +9,8 @@ import pytest
 from analysis.efforts import signs_of
 from analysis.landmarks import ANKLES, KNEES, WRISTS, Poses
 from analysis.motion import motion_of
-from analysis.movement import gait_of, name_movement
+from analysis.movement import arrivals, count_reps, gait_of, name_movement
 from analysis.primitives import Interval
-from analysis.reps import arrivals, count_reps
 from tests.unit.analysis.bodies import STANDING, Posture, poses
 
 Script = Sequence[tuple[float, Posture]]

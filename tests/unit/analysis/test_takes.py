@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.motion import motion_of
+from analysis.movement import between_lifts
 from analysis.primitives import Interval, merged
-from analysis.reps import between_lifts
 from analysis.takes import RULES, TakeOptions, TakeRules, takes_of
 from tests.unit.analysis.bodies import Posture, poses
 

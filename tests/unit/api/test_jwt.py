@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent.settings import secrets
+from agent.secret_files import key_expires_at, key_expires_soon, key_owner_ids
 
 
 def token(claims: object) -> str:
@@ -16,8 +16,8 @@ def token(claims: object) -> str:
 def test_expiry_and_owner_are_read() -> None:
     key = token({"exp": 1_800_000_000, "uid": "u1", "sub": "u2", "iat": 1})
 
-    assert secrets.expires_at(key) == 1_800_000_000
-    assert secrets.owner_ids(key) == {"u1", "u2"}
+    assert key_expires_at(key) == 1_800_000_000
+    assert key_owner_ids(key) == {"u1", "u2"}
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def test_expiry_and_owner_are_read() -> None:
     ],
 )
 def test_what_says_nothing_or_nonsense_is_passed_over(key: str) -> None:
-    assert secrets.expires_at(key) is None
-    assert secrets.owner_ids(key) == frozenset()
+    assert key_expires_at(key) is None
+    assert key_owner_ids(key) == frozenset()
 
 
 def test_fourteen_days_before_it_is_soon() -> None:
     at = 1_800_000_000.0
-    assert not secrets.expires_soon(at, now_s=at - 15 * 86_400)
-    assert secrets.expires_soon(at, now_s=at - 13 * 86_400)
-    assert secrets.expires_soon(at, now_s=at + 1)
-    assert not secrets.expires_soon(None, now_s=at)
+    assert not key_expires_soon(at, now_s=at - 15 * 86_400)
+    assert key_expires_soon(at, now_s=at - 13 * 86_400)
+    assert key_expires_soon(at, now_s=at + 1)
+    assert not key_expires_soon(None, now_s=at)
