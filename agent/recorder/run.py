@@ -1,5 +1,5 @@
 """The recorder's process: one thread reads the camera, one films, and the main one speaks with the
-station.
+station.  `spotter record` becomes it: `python -m agent.recorder.run NAME DESCRIPTOR`.
 """
 
 import contextlib
@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from agent.camera_link import (
     as_line,
 )
 from agent.clock import Instant, read_clock
+from agent.logs import configure_logs
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.policy import FilmedCamera, RecorderPolicy
 from agent.recorder.source import CameraError, explained, opened_camera
@@ -300,3 +302,15 @@ class StationLink:
             return self._still(kind).message()
         except CameraError as error:
             return {"error": str(error)}
+
+
+def main() -> None:
+    """Film by the policy that a descriptor holds; the name before it tells processes apart."""
+    with open(int(sys.argv[2]), encoding="utf-8") as handed:  # noqa: PTH123  # no path
+        policy = RecorderPolicy.from_json(handed.read())
+    configure_logs()
+    run_recorder(policy)
+
+
+if __name__ == "__main__":
+    main()

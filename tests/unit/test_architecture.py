@@ -158,7 +158,7 @@ def _is_analysis(module: str) -> bool:
 
 
 def test_a_recorder_loads_nothing_that_it_does_not_need_for_filming() -> None:
-    loaded = "import sys, agent.recorder.__main__; print(*sys.modules)"
+    loaded = "import sys, agent.recorder.run; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     )
