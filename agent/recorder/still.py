@@ -21,6 +21,8 @@ _FINE = (3,)  # of mjpeg's quantisers, 1 to 31
 _SMALL = (5, 9, 16, 31)
 _SMALL_BYTES = 70_000  # twice a second this is less than 150 kB/s
 _DECODING_S = 0.15  # of one request: orders are not heard meanwhile
+# H.264's filter between blocks takes a quarter of the decoding, and shows in no small picture.
+_UNSMOOTHED = {"skip_loop_filter": "all"}
 
 
 class StillMaker:
@@ -32,7 +34,11 @@ class StillMaker:
     """
 
     def __init__(self) -> None:
-        self._followed: WeakKeyDictionary[StillSource, _Followed] = WeakKeyDictionary()
+        # Small pictures and fine ones have decoders of their own.
+        self._followed: dict[bool, WeakKeyDictionary[StillSource, _Followed]] = {
+            False: WeakKeyDictionary(),
+            True: WeakKeyDictionary(),
+        }
         self._glances: WeakKeyDictionary[StillSource, bytes] = WeakKeyDictionary()
 
     def make(self, source: StillSource | None, *, now_s: float, kind: PictureKind) -> StillPicture:
@@ -48,15 +54,16 @@ class StillMaker:
         """
         if source is None:
             raise CameraError("the camera sends no picture now", hint="spotter camera")
+        is_fine = kind is PictureKind.FINE
         try:
             if kind is PictureKind.GLANCE:
                 shown, jpeg = source.packets[0], self._glance(source)
             else:
-                picture = self._follow(source)
+                picture = self._follow(source, fine=is_fine)
                 shown = source.packets[picture.pts or 0]
-                jpeg = _encoded(picture, fine=kind is PictureKind.FINE)
+                jpeg = _encoded(picture, fine=is_fine)
         except av.error.FFmpegError as error:
-            self._followed.pop(source, None)
+            self._followed[is_fine].pop(source, None)
             raise CameraError(
                 f"the picture cannot be decoded: {error.strerror or kind_words(error)}",
                 hint="set the camera to H.264",
@@ -66,18 +73,19 @@ class StillMaker:
     def _glance(self, source: StillSource) -> bytes:
         jpeg = self._glances.get(source)
         if jpeg is None:
-            picture = _shown(_decoder_of(source), source.packets[0].payload)
+            picture = _shown(_decoder_of(source, fine=False), source.packets[0].payload)
             jpeg = self._glances[source] = _encoded(picture, fine=False)
         return jpeg
 
-    def _follow(self, source: StillSource) -> VideoFrame:
-        followed = self._followed.get(source)
+    def _follow(self, source: StillSource, *, fine: bool) -> VideoFrame:
+        known = self._followed[fine]
+        followed = known.get(source)
         if followed is None:
-            followed = self._followed[source] = _Followed(_decoder_of(source))
+            followed = known[source] = _Followed(_decoder_of(source, fine=fine))
         picture = followed.latest(source)
         if picture is None:  # it is held back for what may be shown before it
-            del self._followed[source]
-            picture = _shown(_decoder_of(source), source.packets[0].payload)
+            del known[source]
+            picture = _shown(_decoder_of(source, fine=fine), source.packets[0].payload)
         return picture
 
 
@@ -119,12 +127,14 @@ def _shown(decoder: VideoCodecContext, payload: bytes) -> VideoFrame:
     return pictures[-1]
 
 
-def _decoder_of(source: StillSource) -> VideoCodecContext:
+def _decoder_of(source: StillSource, *, fine: bool) -> VideoCodecContext:
     decoder = VideoCodecContext.create(source.camera.codec, "r")
     assert isinstance(decoder, VideoCodecContext)  # of a video codec's name
     decoder.extradata = source.camera.template.codec_context.extradata
     decoder.skip_frame = "NONREF"  # no other picture needs these
     decoder.thread_count = 1  # a further one costs memory, and helps cameras' streams little
+    if not fine and source.camera.codec == "h264":
+        decoder.options = _UNSMOOTHED
     return decoder
 
 
