@@ -142,6 +142,7 @@ def parameter_set(payload: bytes, codec: str) -> bytes | None:
 _BUCKET_S = 0.5
 _KEPT_BUCKETS = 240  # two minutes
 _LEAST_BUCKETS = 6
+_LEVEL_BUCKETS = 3  # over which the level is taken: who stands sways, in one bucket more than usual
 _MOVES, _SURELY_MOVES = 1.6, 2.5  # so many times the usual least may be, and is, movement
 _LEAST_BYTES = 60.0  # a packet of a picture in which nothing changes
 
@@ -149,13 +150,15 @@ _LEAST_BYTES = 60.0  # a packet of a picture in which nothing changes
 class RestDetector:
     """Tells since when nothing moved, by the sizes of the packets between keyframes.
 
-    What changes in a picture costs bytes, and a person who stands changes it, too: movement is what
-    is nearer to the usual most than to the usual least.  It decides only where a file ends: a wrong
-    guess, as with a camera that sends a constant rate, costs seconds and never a take.
+    What changes in a picture costs bytes, and a person who stands changes it, too: movement is a
+    level that is nearer to the usual most than to the usual least.  It decides only where a file
+    ends: a wrong guess, as with a camera that sends a constant rate, costs seconds and never a
+    take.
     """
 
     def __init__(self) -> None:
-        self._buckets: deque[float] = deque(maxlen=_KEPT_BUCKETS)
+        self._means: deque[tuple[float, float]] = deque(maxlen=_LEVEL_BUCKETS)  # when begun, bytes
+        self._levels: deque[float] = deque(maxlen=_KEPT_BUCKETS)
         self._begun_s: float | None = None
         self._bytes = self._count = 0
         self._still_since_s: float | None = None
@@ -181,16 +184,27 @@ class RestDetector:
         self.has_moved = False
 
     def _close_bucket(self, now_s: float) -> None:
-        mean = self._bytes / self._count
-        begun_s, self._begun_s = self._begun_s, now_s
-        self._bytes = self._count = 0
-        self._buckets.append(mean)
-        if len(self._buckets) < _LEAST_BUCKETS:
+        assert self._begun_s is not None  # with its first packet
+        self._means.append((self._begun_s, self._bytes / self._count))
+        self._begun_s, self._bytes, self._count = now_s, 0, 0
+        level = sum(mean for _, mean in self._means) / len(self._means)
+        self._levels.append(level)
+        if len(self._levels) < _LEAST_BUCKETS:
             return
-        by_size = sorted(self._buckets)
+        by_size = sorted(self._levels)
         least, most = by_size[len(by_size) // 10], by_size[len(by_size) * 9 // 10]
         middle = min(max((least * most) ** 0.5, _MOVES * least), _SURELY_MOVES * least)
-        if mean > max(middle, least + _LEAST_BYTES):
+        middle = max(middle, least + _LEAST_BYTES)
+        if level > middle:
             self.has_moved, self._still_since_s = True, None
         elif self._still_since_s is None:
-            self._still_since_s = begun_s
+            self._still_since_s = self._quiet_since_s(middle)
+
+    def _quiet_since_s(self, middle: float) -> float:
+        """Return when the buckets began that are all below a level; the last one where it is not."""
+        since_s = self._means[-1][0]
+        for begun_s, mean in reversed(self._means):
+            if mean > middle:
+                break
+            since_s = begun_s
+        return since_s
