@@ -143,6 +143,7 @@ _BUCKET_S = 0.5
 _KEPT_BUCKETS = 240  # two minutes
 _LEAST_BUCKETS = 6
 _LEVEL_BUCKETS = 3  # over which the level is taken: who stands sways, in one bucket more than usual
+_SOONER_BUCKETS, _CLEARLY = 2, 1.15  # a level so many times as high shows a movement sooner
 _MOVES, _SURELY_MOVES = 1.6, 2.5  # so many times the usual least may be, and is, movement
 _LEAST_BYTES = 60.0  # a packet of a picture in which nothing changes
 
@@ -187,7 +188,7 @@ class RestDetector:
         assert self._begun_s is not None  # with its first packet
         self._means.append((self._begun_s, self._bytes / self._count))
         self._begun_s, self._bytes, self._count = now_s, 0, 0
-        level = sum(mean for _, mean in self._means) / len(self._means)
+        level = self._level(_LEVEL_BUCKETS)
         self._levels.append(level)
         if len(self._levels) < _LEAST_BUCKETS:
             return
@@ -195,13 +196,18 @@ class RestDetector:
         least, most = by_size[len(by_size) // 10], by_size[len(by_size) * 9 // 10]
         middle = min(max((least * most) ** 0.5, _MOVES * least), _SURELY_MOVES * least)
         middle = max(middle, least + _LEAST_BYTES)
-        if level > middle:
+        if level > middle or self._level(_SOONER_BUCKETS) > _CLEARLY * middle:
             self.has_moved, self._still_since_s = True, None
         elif self._still_since_s is None:
             self._still_since_s = self._quiet_since_s(middle)
 
+    def _level(self, buckets: int) -> float:
+        """Return the mean of the last buckets."""
+        means = [mean for _, mean in self._means][-buckets:]
+        return sum(means) / len(means)
+
     def _quiet_since_s(self, middle: float) -> float:
-        """Return when the buckets began that are all below a level; the last one where it is not."""
+        """Return when the last buckets began that are all below a level; the last one counts."""
         since_s = self._means[-1][0]
         for begun_s, mean in reversed(self._means):
             if mean > middle:
