@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
-from agent.settings.load import explained
+from agent.settings.load import explained, explained_toml
 from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
 from agent.station.network import reached_at
 
@@ -113,11 +113,11 @@ def load_hub(path: Path) -> HubSettings:
         ConfigError: naming every mistake, each with what would be right.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=_HINT) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", hint=_HINT) from None
+    except ValueError as error:
+        raise explained_toml(error, path) from None
     try:
         return _with_credentials(HubSettings(**document), os.environ)
     except ValidationError as error:

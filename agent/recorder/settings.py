@@ -160,11 +160,13 @@ def load_recorder(path: Path) -> RecorderSettings:
     """
     hint = "docs/cameras.md shows a recorder's settings"
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=hint) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", hint=hint) from None
+    except ValueError as error:
+        from agent.settings.load import explained_toml  # as below
+
+        raise explained_toml(error, path) from None
     if path.stem.startswith("recorder-") and isinstance(document.get("camera", {}), dict):
         document.setdefault("camera", {}).setdefault("name", path.stem.removeprefix("recorder-"))
     try:

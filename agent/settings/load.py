@@ -120,6 +120,9 @@ _KINDS_WANTED = {
     "path_type": "must be a path, in quotes",
     "tuple_type": "must be a list, in [ ]",
     "extra_forbidden": "unknown setting",
+    **dict.fromkeys(
+        ("model_type", "model_attributes_type", "dict_type"), "must be a table, as in [station]"
+    ),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
@@ -131,6 +134,7 @@ _HOW_TO_MAKE_PLAIN = (
     "spotter init; or choose another with --config FILE"
 )
 _TWICE = re.compile(r"Cannot declare \('([^']+)',\) twice \((.+)\)")  # as tomllib says it
+_VALUE_TWICE = re.compile(r"Cannot overwrite a value \((.+)\)")  # likewise
 _HOW_TO_WRITE = 'one setting a line, texts in quotes, as in id = "platform-3"'
 _MOST_KNOWN = 20  # names in one line; there are fewer tables, and fewer keys in each
 
@@ -420,17 +424,27 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=how_to_read(path)) from None
     try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not valid UTF-8", hint="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        twice = _TWICE.match(str(error))
-        if twice is not None:
-            raise ConfigError(
-                f"{path}: the table [{twice[1]}] is there twice ({twice[2]})",
-                hint=f"write its settings below the first [{twice[1]}], and remove the other one",
-            ) from None
-        raise ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE) from None
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise explained_toml(error, path) from None
+
+
+def explained_toml(error: ValueError, path: Path) -> ConfigError:
+    """Return why a file is no TOML: as `tomllib` says it, or that it is no UTF-8."""
+    if isinstance(error, UnicodeDecodeError):
+        return ConfigError(f"{path} is not valid UTF-8", hint="save it as UTF-8")
+    table, value = _TWICE.match(str(error)), _VALUE_TWICE.match(str(error))
+    if table is not None:
+        return ConfigError(
+            f"{path}: the table [{table[1]}] is there twice ({table[2]})",
+            hint=f"write its settings below the first [{table[1]}], and remove the other one",
+        )
+    if value is not None:
+        return ConfigError(
+            f"{path}: a setting is there twice in its table ({value[1]})",
+            hint="remove one of the two",
+        )
+    return ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE)
 
 
 def _known(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -533,16 +547,19 @@ def _mistake(details: ErrorDetails, path: Path) -> str:
     wanted = wanted.replace("Input should be", "must be")
     if details["type"] == "missing":
         return f"{source} is missing" if len(place) > 1 else f"{path}: [{place[0]}] is missing"
-    if details["type"] == "value_error" and len(place) < 2:
+    given = _as_written(details["input"])
+    # Tables and unknown settings may hold a secret that stands in the wrong place.
+    is_no_value = len(place) < 2 or given is None or details["type"] == "extra_forbidden"
+    if is_no_value:
         return f"{source}: {wanted}"
-    given = HIDDEN if place and place[-1] in _SECRETS else _as_written(details["input"])
-    return f"{source} = {given}: {wanted}"
+    return f"{source} = {HIDDEN if place[-1] in _SECRETS else given}: {wanted}"
 
 
-def _as_written(value: object) -> str:
-    """Return a wrong value as it stands in the file."""
-    is_plain = isinstance(value, str | bool | int | float)
-    return toml_value(value) if is_plain else repr(value)
+def _as_written(value: object) -> str | None:
+    """Return a wrong value as it stands in the file; None where it is a table or has one."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    is_plain = all(isinstance(part, str | bool | int | float) for part in parts)
+    return toml_value(value) if is_plain else None
 
 
 def explained(error: ValidationError, path: Path, *, hint: str) -> ConfigError:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -19,7 +19,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from agent.bandwidth_schedule import UNLIMITED, parse_hours, parse_timetable
 from agent.buttons import parse_buttons
@@ -38,20 +44,31 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _PlainEnvironment(EnvSettingsSource):
+    """The environment, in which a value that is no JSON is judged like any other wrong one."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return a table or list, which is written as JSON; as it is where it is none."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 class EnvironmentFirst(BaseSettings):
     """Settings of a file, whose content comes in as arguments; the environment goes before it."""
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment go before the file, whose content comes in as arguments."""
-        return env_settings, init_settings
+        return _PlainEnvironment(settings_cls), init_settings
 
 
 # In the state folder, for the daemon's user alone: what was set on the page.
@@ -59,6 +76,16 @@ PAGE_API_KEY, PAGE_PIN = "page-api-key", "page-pin"
 
 _WORK_FOLDERS = ("captures", "clips", "pictures", "results", "set-aside", "tmp")
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
+
+
+def _web_address(text: str) -> SplitResult | None:
+    """Return the parts of an address of the web; None where it is none."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # one that is none raises
+    except ValueError:
+        return None
+    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
 def _host_id() -> str:
@@ -228,20 +255,20 @@ class ApiSettings(Table):
     def _is_an_origin(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        parts = _web_address(value)
         is_plain = value.isascii() and value.isprintable() and " " not in value
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain:
+        if parts is None or not is_plain:
             raise ValueError('must be an address such as "https://gym.example"')
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     @model_validator(mode="after")
     def _address_serves(self) -> "ApiSettings":
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = _web_address(self.base_url)
+        if parts is None:
             raise ValueError("base_url must be an address such as https://api.aikynetix.app")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url must not contain a user name, query or fragment")
-        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname or "")):
             raise ValueError("base_url without TLS would show the key to the network: use https")
         return self
 
@@ -693,13 +720,12 @@ class WebhookSettings(Table):
     def _address_serves(self) -> "WebhookSettings":
         if self.url is None:
             return self
-        parts = urlsplit(self.url.get_secret_value())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = _web_address(self.url.get_secret_value())
+        if parts is None:
             raise ValueError("url must be an address such as https://home.example/hooks/spotter")
         if parts.username or parts.password or parts.fragment:
             raise ValueError("url must not contain a user name or fragment")
-        _ = parts.port  # one that is none raises
-        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname)):
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname or "")):
             raise ValueError(
                 "url without TLS would show user ids to the network: use https, or set allow_http"
             )

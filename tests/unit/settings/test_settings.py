@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
+from agent.hub.settings import load_hub
+from agent.recorder.settings import load_recorder
 from agent.settings import effective, load_settings, loaded_settings, read_api_key
 from agent.settings.generate import reference_markdown, sample_toml
 from agent.settings.load import DEFAULT_PATH, PAGE_FILE, Origin
@@ -294,6 +297,85 @@ def test_a_secrets_file_that_cannot_be_read_is_not_said_to_be_missing(tmp_path: 
     assert why_no_key(ApiSettings(key_file=tmp_path / "none"), {}) == NO_KEY
     told = why_no_key(ApiSettings(key_file=tmp_path), {})
     assert told == f"no access to {tmp_path}, Is a directory"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SPOTTER_API", "sk-secret", "SPOTTER_API: must be a table"),
+        ("SPOTTER_WEB", '{"pin": "sk-secret"', "SPOTTER_WEB: must be a table"),
+        ("SPOTTER_WEB__HOSTS", "a,b", 'SPOTTER_WEB__HOSTS = "a,b": must be a list, in [ ]'),
+    ],
+)
+def test_a_variable_that_is_no_json_is_one_of_the_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, SMALLEST))
+
+    assert words in str(caught.value) and "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("load", "content", "words"),
+    [
+        (load_settings, '[[api]]\nkey = "sk-secret"\n', "api: must be a table"),
+        (load_settings, '[api]\nkey = {x = "sk-secret"}\n', "api.key: must be text"),
+        (load_settings, '[api]\nkeey = "sk-secret"\n', "unknown setting api.keey"),
+        (load_hub, '[hub]\n[api]\nkey = "sk-secret"\n', "api: unknown setting"),
+        (load_hub, '[hub]\n[web]\npinn = "sk-secret"\n', "web.pinn: unknown setting"),
+        (load_recorder, '[camera]\n[api]\nkey = "sk-secret"\n', "api: unknown setting"),
+        (load_recorder, '[camera]\nsorce = "sk-secret"\n', "camera.sorce: unknown setting"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(
+    tmp_path: Path, load: Callable[[Path], object], content: str, words: str
+) -> None:
+    own = SMALLEST if load is load_settings else ""
+
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, own + content))
+
+    assert words in str(caught.value) and "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("station = 3\n", "station: must be a table, as in [station]"),
+        (f'{SMALLEST}[web]\nunit = "kg"\nunit = "lb"\n', "a setting is there twice"),
+        (f'{SMALLEST}[api]\nbase_url = "https://[::1"\n', "base_url must be an address"),
+        (f'{SMALLEST}[api]\nbase_url = "https://x:port"\n', "base_url must be an address"),
+        (f'{SMALLEST}[webhook]\nurl = "https://x:port"\n', "webhook: url must be an address"),
+    ],
+)
+def test_a_mistake_is_named_in_words_of_the_file(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, content))
+
+    assert words in str(caught.value) and "Settings" not in str(caught.value)
+
+
+@pytest.mark.parametrize("load", [load_settings, load_hub, load_recorder])
+def test_a_byte_order_mark_does_no_harm_and_another_encoding_is_named(
+    tmp_path: Path, load: Callable[[Path], object]
+) -> None:
+    contents: dict[object, str] = {
+        load_settings: SMALLEST,
+        load_hub: '[hub]\nsite = "gym-1"\n',
+        load_recorder: '[camera]\nname = "main"\nsource = "test:"\n',
+    }
+    content = contents[load]
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
+    load(path)
+
+    path.write_bytes(content.encode("utf-16"))
+    with pytest.raises(ConfigError, match="is not valid UTF-8") as caught:
+        load(path)
+    assert caught.value.hint == "save it as UTF-8"
 
 
 def test_wrong_settings_end_a_command_with_78_and_no_traceback(tmp_path: Path) -> None:
