@@ -154,7 +154,10 @@ def write_backup(
     except OSError as error:
         where = out if error.filename in {None, str(unfinished)} else error.filename
         raise RequestError(
-            f"{where}: {error.strerror}", hint="choose another place, or free space there"
+            f"{where}: {error.strerror}",
+            hint="use sudo, or choose another place"
+            if isinstance(error, PermissionError)
+            else "choose another place, or free space there",
         ) from error
     return content
 
@@ -310,9 +313,15 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
             yield archive
     except tarfile.TarError as error:
-        raise RequestError(f"{path} is damaged or no backup: {error}") from error
+        raise RequestError(
+            f"{path} is damaged or no backup: {error}",
+            hint="choose a file that spotter backup wrote",
+        ) from error
     except OSError as error:
-        raise RequestError(f"{error.filename or path}: {error.strerror}") from error
+        raise RequestError(
+            f"{error.filename or path}: {error.strerror}",
+            hint="use sudo" if isinstance(error, PermissionError) else "choose another file",
+        ) from error
 
 
 def restore_backup(

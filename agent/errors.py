@@ -26,7 +26,7 @@ import re
 from enum import StrEnum
 
 # Of a system's or a library's error: says nothing to people.
-_NUMBER = re.compile(r"^\[(?:Errno -?\d+|SSL(?:: \w+)?)\] | \(_ssl\.c:\d+\)$")
+_NUMBER = re.compile(r"^\[(?:Errno -?\d+|(?:SSL|X509)(?:: \w+)?)\] | \(_ssl\.c:\d+\)$")
 _CONNECTION_LOST = "connection lost"
 _NO_ANSWER = "no answer in time"
 _KINDS = {

@@ -86,6 +86,8 @@ def assign(
     then the station settings (for the same activity).  Without --for the assignment expires
     after 45 minutes without a take (station.runs_out_after_min).
     """
+    if user_id is not None and not user_id.strip():  # spotter assign "$WHO", where nothing set WHO
+        raise click.UsageError("USER_ID is empty")
     if sum((user_id is not None, guest is not None, step_kg is not None, clear, nobody)) != 1:
         raise click.UsageError("give exactly one of USER_ID, --guest, --step, --clear or --nobody")
     says_more = options.is_something or lasts_s is not None

@@ -1,5 +1,7 @@
 """The command `camera`."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +10,8 @@ import click
 
 from agent.cli.common import config_option, json_option, print_json, settings_of
 from agent.clipping.analysis_process import check_framing
+from agent.disk.state_folder import StateFolder
+from agent.doctor.folders import may_look
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
 from agent.settings import Settings
@@ -27,7 +31,9 @@ def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    sights = ask_for_recorders(state_folder(settings_of(config)).recorder_socket)
+    folder = state_folder(settings_of(config))
+    _refuse_closed(folder)
+    sights = ask_for_recorders(folder.recorder_socket)
     if as_json:
         print_json([_document(sight) for sight in sights])
     elif not sights:
@@ -36,6 +42,17 @@ def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
         click.echo(_line(sight))
     if any(sight.fault is not None for sight in sights):
         sys.exit(1)
+
+
+def _refuse_closed(folder: StateFolder) -> None:
+    """See that this user may ask the daemon: else it would seem to know of no recorder.
+
+    Raises:
+        ConfigError: another user's folder or socket.
+    """
+    socket = folder.recorder_socket
+    if not may_look(folder.root) or (socket.exists() and not os.access(socket, os.W_OK)):
+        raise folder.refusal(PermissionError(errno.EACCES, "Permission denied"), folder.root)
 
 
 def _document(sight: RecorderSight) -> dict[str, object]:
@@ -65,7 +82,11 @@ def _line(sight: RecorderSight) -> str:
 @config_option
 def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     """Write what the camera sees at this moment to FILE, as JPEG."""
-    file.write_bytes(_seen(settings_of(config), name)[0])
+    picture = _seen(settings_of(config), name)[0]
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise RequestError(f"{file}: {error.strerror}", hint="choose another file") from None
     click.echo(f"written: {file}")
 
 
@@ -76,7 +97,9 @@ def _seen(settings: Settings, name: str | None) -> tuple[bytes, tuple[int, int] 
     Raises:
         BusyError: there is no picture now.
     """
-    path = state_folder(settings).recorder_socket
+    folder = state_folder(settings)
+    _refuse_closed(folder)
+    path = folder.recorder_socket
     sights = {sight.report.camera: sight for sight in ask_for_recorders(path)}
     if name is None and len(sights) > 1:
         raise click.UsageError(f"which camera: --camera {' or '.join(sights)}")

@@ -122,6 +122,9 @@ def support(out: Path | None, config: Path | None) -> None:
     now = read_clock()
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now.utc_s))
     target = out or Path(f"spotter-support-{moment}.tar.gz")
+    if not os.access(target.parent, os.W_OK):  # before the doctor takes its time
+        why = "Permission denied" if target.parent.exists() else "No such file or directory"
+        raise RequestError(f"{target}: {why}", hint="choose another file: --out FILE")
     findings, settings = _findings(config, now), _settings(config)
     journal = journal_lines(unit=unit_of(find_config(config, os.environ)))
     try:

@@ -239,6 +239,11 @@ class StateFolder:
     def _how_to_enter(self) -> str:
         """Return what lets this user in, and takes the folder from nobody."""
         try:
+            places = (self.root, *self.root.parents)
+            blocked = next((p for p in places if os.path.lexists(p) and not p.is_dir()), None)
+            if blocked is not None:
+                kind = "a link to nothing" if blocked.is_symlink() else "a file"
+                return f"{blocked} is {kind}: move it away, or set another paths.state"
             if not self.root.exists():
                 return f"create it for the station's user: sudo install -d -o USER {self.root}"
             group = self.root.group()

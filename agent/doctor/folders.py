@@ -232,12 +232,13 @@ def may_look(state_folder: Path) -> bool:
 def check_rights(station: StationUnderTest) -> list[CheckResult]:
     """Say what gives this user the right to look; nothing where nothing is closed."""
     root = station.folder.root
-    if may_look(root):
+    if may_look(root) or root.is_file():  # the check of folders tells of a file
         return []
+    lasting = how_to_read(root)
     return [
         broken(
             "permissions",
             f"this user may not read {root}: {LEFT_OUT}",
-            f"sudo spotter doctor; permanently: {how_to_read(root)}",
+            "sudo spotter doctor" + ("" if lasting == "use sudo" else f"; permanently: {lasting}"),
         )
     ]

@@ -68,7 +68,7 @@ def check_api(station: StationUnderTest) -> list[CheckResult]:
     why = NO_KEY if token is not None else why_no_key(api, station.environ)
     malformed = None if why == NO_KEY else why
     places = [place for place in (api.key_file, api.page_key_file) if place is not None]
-    closed = [place for place in places if place.exists() and not os.access(place, os.R_OK)]
+    closed = [place for place in places if _is_closed(place)]
     key_file = closed[0] if closed else api.key_file
     findings = [check_key(token, key_file, malformed), *judge_expiry(token, station.now)]
     answer = None
@@ -85,7 +85,7 @@ def check_api(station: StationUnderTest) -> list[CheckResult]:
 
 def check_key(token: str | None, key_file: Path, malformed: str | None = None) -> CheckResult:
     """See that there is a key, and that not everybody can read it."""
-    if token is None and key_file.exists() and not os.access(key_file, os.R_OK):
+    if token is None and _is_closed(key_file):
         return warning(
             "API key", f"not checked: this user may not read {key_file}", "sudo spotter doctor"
         )
@@ -309,7 +309,7 @@ def judge_channel(
 def _webhook_secret(station: StationUnderTest) -> list[CheckResult]:
     webhook = station.settings.webhook
     secret, file = read_webhook_secret(webhook, station.environ), webhook.secret_file
-    if secret is None and file.exists() and not os.access(file, os.R_OK):
+    if secret is None and _is_closed(file):
         return [_unreadable("webhook secret", file)]
     if secret is None:
         make = f"{command_for_secret(file)}; sudo chown root:spotter {file}"
@@ -331,7 +331,7 @@ def _mqtt_password(station: StationUnderTest) -> list[CheckResult]:
         findings.append(warning("mqtt", told, "set mqtt.tls = true"))
     if file is None or read_mqtt_password(mqtt, station.environ) is not None:
         return findings + ([] if file is None else _open_file("mqtt password", file))
-    if file.exists() and not os.access(file, os.R_OK):
+    if _is_closed(file):
         return [*findings, _unreadable("mqtt password", file)]
     why = why_no_mqtt_password(mqtt, station.environ) or f"{file} is empty or missing"
     return [*findings, broken("mqtt password", why, how_to_edit(file))]
@@ -451,6 +451,14 @@ def _standing(station: StationUnderTest, names: list[str]) -> list[CheckResult]:
             ]
     except (sqlite3.Error, AgentError):
         return []  # said by the check of the outbox
+
+
+def _is_closed(file: Path) -> bool:
+    """Tell whether this user may not read a file, be it for its folder."""
+    try:
+        return file.exists() and not os.access(file, os.R_OK)
+    except PermissionError:
+        return True
 
 
 def _unreadable(name: str, file: Path) -> CheckResult:

@@ -74,7 +74,7 @@ def rounds(
     yield "software", lambda: _software(own_model, now)
     yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
     mistakes = [] if mistake is None else [mistake]
-    if loaded is not None:
+    if loaded is not None and may_look(loaded.settings.paths.state):
         mistakes += [_of_layer(loaded, layer, why) for layer, why in loaded.rejected.items()]
     if mistakes:
         yield "settings", lambda: mistakes

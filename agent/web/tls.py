@@ -139,7 +139,8 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the page's certificate {certificate} cannot be used: {error}") from None
+        told = plain_words(error)
+        raise ConfigError(f"the page's certificate {certificate} cannot be used: {told}") from None
     return context
 
 
@@ -467,4 +468,6 @@ def _write(key: Path, secret: bytes, certificate: Path, signed: x509.Certificate
             with rewriting(place, mode) as file:
                 file.write(content)
     except OSError as error:
-        raise RequestError(f"{error.filename or key.parent}: {error.strerror}") from None
+        raise RequestError(
+            f"{error.filename or key.parent}: {error.strerror}", hint="choose another folder"
+        ) from None

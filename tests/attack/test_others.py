@@ -45,6 +45,33 @@ def test_a_stranger_reads_and_writes_nothing_of_the_station(place: Town) -> None
             )
 
 
+def test_a_stranger_is_told_what_to_do_and_nothing_that_is_not_so(place: Town) -> None:
+    place.state.chmod(0o700)
+
+    def told(*words: str) -> str:
+        named = str(place.station.config)
+        command = [sys.executable, "-I", "-m", "agent", *words, "--config", named]
+        done = subprocess.run(
+            as_user(STRANGER, STRANGER, words=command),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=environment(),
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+        return done.stdout + done.stderr
+
+    examined = told("doctor")
+    assert "this user may not read" in examined and "sudo spotter doctor" in examined
+    assert "cannot be examined" not in examined and "is ignored" not in examined
+    asked = told("camera")
+    assert "Permission denied" in asked and "no recorder" not in asked
+    for words in (["backup", "/tmp/none.tar"], ["status"], ["assign", "ada"], ["outbox", "list"]):
+        assert "use sudo" in told(*words)
+
+
 def test_a_member_reads_recordings_and_steers_but_not_the_key_of_root_alone(place: Town) -> None:
     told = run_as(MEMBER, GROUP, code=_LOOK, arguments=[place.root])
     assert any(line.endswith(".mp4") for line in told.split())

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor.folders import ServiceUser, check_folder
+from agent.clock import read_clock
+from agent.doctor.check import StationUnderTest
+from agent.doctor.folders import ServiceUser, check_folder, check_rights
 from agent.settings import effective, load_settings
 from tests.disks import mounted
 from tests.station import Station, give, run_spotter
@@ -88,6 +90,46 @@ def test_scripts_get_one_document_where_settings_are_wrong_or_several_ids_are_gi
     for wrong, word in (("wrong.toml", "station.id"), ("missing.toml", "missing.toml")):
         done = give(["status", "--json", "--config", str(tmp_path / wrong)])
         assert done.returncode == 78 and word in json.loads(done.stdout)["error"]
+
+
+def test_a_state_folder_that_is_none_is_named_with_what_to_do(station: Station) -> None:
+    station.state.write_text("")
+    told = station.spotter("status", code=78)
+    assert f"{station.state} is a file: move it away" in told and "sudo" not in told
+    found = check_rights(
+        StationUnderTest(
+            settings=load_settings(station.config),
+            config=station.config,
+            now=read_clock(),
+            environ={},
+        )
+    )
+    assert found == []  # root may; the check of folders tells the rest
+
+    station.state.unlink()
+    station.state.symlink_to("/nowhere/at/all")
+    told = station.spotter("status", code=78)
+    assert f"{station.state} is a link to nothing: move it away" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["assign", ""], 2, "USER_ID is empty"),
+        (["support", "--out", "/nowhere/x.tar.gz"], 1, "choose another file: --out FILE"),
+        (["restore", "{config}"], 1, "choose a file that spotter backup wrote"),
+        (["certificate", "init", "/proc/none"], 1, "choose another folder"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_what_to_do(
+    station: Station, words: list[str], code: int, told: str
+) -> None:
+    given = [word.format(config=station.config) for word in words]
+    own = [] if words[0] == "certificate" else ["--config", str(station.config)]
+
+    done = give([*given, *own])
+
+    assert done.returncode == code and told in done.stderr and "Traceback" not in done.stderr
 
 
 def test_what_a_person_names_may_lie_where_nobody_may_look(station: Station) -> None:

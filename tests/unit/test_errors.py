@@ -20,6 +20,10 @@ from tests.conftest import REPOSITORY
         (MemoryError(), "out of memory"),
         (httpx.ReadTimeout(""), "no answer in time"),
         (httpx.RemoteProtocolError(""), "connection lost"),
+        (
+            ssl.SSLError(116, "[X509: KEY_VALUES_MISMATCH] key values mismatch"),
+            "key values mismatch",
+        ),
         (httpx.TooManyRedirects(""), "too many redirects"),
         (
             ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
